@@ -1,0 +1,147 @@
+import { dlopen, FFIType, type Pointer, ptr, read, toBuffer } from "bun:ffi";
+import { type ByteString, fromBytes } from "./bytes.ts";
+import { SystemError } from "./error.ts";
+
+const { i32, u32, u64, i64_fast, ptr: pointer } = FFIType;
+
+/**
+ * The C library, opened once. Variadic functions (open, fcntl, ioctl, syscall) are called with integer and
+ * pointer arguments only, which x86-64 and aarch64 pass like any others. Counts of bytes are at most 2^31 in one
+ * call, so they come back as 32-bit numbers.
+ */
+export const libc = dlopen("libc.so.6", {
+  __errno_location: { args: [], returns: pointer },
+  syscall: { args: [u64, u64, u64, u64, u64, u64, u64], returns: i32 },
+  // files
+  openat: { args: [i32, pointer, i32, u32], returns: i32 },
+  close: { args: [i32], returns: i32 },
+  read: { args: [i32, pointer, u64], returns: i32 },
+  pread: { args: [i32, pointer, u64, u64], returns: i32 },
+  write: { args: [i32, pointer, u64], returns: i32 },
+  lseek: { args: [i32, u64, i32], returns: i64_fast },
+  ftruncate: { args: [i32, u64], returns: i32 },
+  fsync: { args: [i32], returns: i32 },
+  statx: { args: [i32, pointer, i32, u32, pointer], returns: i32 },
+  fstatfs: { args: [i32, pointer], returns: i32 },
+  getdents64: { args: [i32, pointer, u64], returns: i32 },
+  readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
+  mkdirat: { args: [i32, pointer, u32], returns: i32 },
+  mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
+  symlinkat: { args: [pointer, i32, pointer], returns: i32 },
+  linkat: { args: [i32, pointer, i32, pointer, i32], returns: i32 },
+  unlinkat: { args: [i32, pointer, i32], returns: i32 },
+  renameat2: { args: [i32, pointer, i32, pointer, u32], returns: i32 },
+  fchmod: { args: [i32, u32], returns: i32 },
+  fchownat: { args: [i32, pointer, u32, u32, i32], returns: i32 },
+  utimensat: { args: [i32, pointer, pointer, i32], returns: i32 },
+  copy_file_range: { args: [i32, pointer, i32, pointer, u64, u32], returns: i32 },
+  ioctl: { args: [i32, u64, u64], returns: i32 },
+  fcntl: { args: [i32, i32, u64], returns: i32 },
+  dup3: { args: [i32, i32, i32], returns: i32 },
+  flistxattr: { args: [i32, pointer, u64], returns: i32 },
+  fgetxattr: { args: [i32, pointer, pointer, u64], returns: i32 },
+  fsetxattr: { args: [i32, pointer, pointer, u64, i32], returns: i32 },
+  fremovexattr: { args: [i32, pointer], returns: i32 },
+  flock: { args: [i32, i32], returns: i32 },
+  mount: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+  umount2: { args: [pointer, i32], returns: i32 },
+  // the process
+  getpid: { args: [], returns: i32 },
+  getuid: { args: [], returns: u32 },
+  geteuid: { args: [], returns: u32 },
+  getgid: { args: [], returns: u32 },
+  getegid: { args: [], returns: u32 },
+  getresuid: { args: [pointer, pointer, pointer], returns: i32 },
+  getresgid: { args: [pointer, pointer, pointer], returns: i32 },
+  setresuid: { args: [u32, u32, u32], returns: i32 },
+  setresgid: { args: [u32, u32, u32], returns: i32 },
+  getgroups: { args: [i32, pointer], returns: i32 },
+  setgroups: { args: [u64, pointer], returns: i32 },
+  umask: { args: [u32], returns: u32 },
+  chroot: { args: [pointer], returns: i32 },
+  chdir: { args: [pointer], returns: i32 },
+  fchdir: { args: [i32], returns: i32 },
+  getcwd: { args: [pointer, u64], returns: pointer },
+  prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
+  unshare: { args: [i32], returns: i32 },
+  close_range: { args: [u32, u32, i32], returns: i32 },
+  getrlimit: { args: [i32, pointer], returns: i32 },
+  setrlimit: { args: [i32, pointer], returns: i32 },
+  kill: { args: [i32, i32], returns: i32 },
+  isatty: { args: [i32], returns: i32 },
+  execve: { args: [pointer, pointer, pointer], returns: i32 },
+  _exit: { args: [i32], returns: FFIType.void },
+  mincore: { args: [u64, u64, pointer], returns: i32 },
+  clock_gettime: { args: [i32, pointer], returns: i32 },
+  // sockets
+  socket: { args: [i32, i32, i32], returns: i32 },
+  connect: { args: [i32, pointer, u32], returns: i32 },
+  send: { args: [i32, pointer, u64, i32], returns: i32 },
+  // users and groups, through NSS
+  getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+  getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
+  getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+  getgrgid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
+  getgrouplist: { args: [pointer, u32, pointer, pointer], returns: i32 },
+}).symbols;
+
+// The address of errno of this thread; JavaScript runs on this thread alone, so it is read once.
+const errnoAddress = libc.__errno_location();
+
+/** errno(3) as the last call left it. Read it before any other call. */
+export function errno(): number {
+  return errnoAddress === null ? 0 : read.i32(errnoAddress, 0);
+}
+
+/** Throws the error that the last call left behind. `path` is what it was about, for the message. */
+export function fail(call: string, path?: ByteString): never {
+  throw new SystemError(errno(), call, path);
+}
+
+/** Hands a call's result back, or throws where it is negative. */
+export function check(result: number, call: string, path?: ByteString): number {
+  if (result < 0) fail(call, path);
+  return result;
+}
+
+// Path arguments are written into these in turn: a call takes two paths at most, and the kernel no longer than
+// PATH_MAX (4096). What is longer gets a buffer of its own, and the kernel's ENAMETOOLONG.
+const scratch = [Buffer.alloc(4100), Buffer.alloc(4100), Buffer.alloc(4100), Buffer.alloc(4100)] as const;
+let turn = 0;
+
+/** A path or another NUL-terminated argument of a call; valid until three more were made. */
+export function cArgument(text: ByteString): Uint8Array {
+  if (text.includes("\0")) throw new SystemError(22, "a NUL byte in an argument", text);
+  const length = text.length;
+  let buffer: Buffer;
+  if (length < 4096) {
+    turn = (turn + 1) & 3;
+    buffer = scratch[turn as 0 | 1 | 2 | 3];
+  } else buffer = Buffer.alloc(length + 1);
+  buffer.write(text, 0, length, "latin1");
+  buffer[length] = 0;
+  return buffer;
+}
+
+/** The bytes before the first NUL at an address of this process; undefined for a null pointer. */
+export function stringAt(address: number): ByteString | undefined {
+  if (address === 0) return undefined;
+  let length = 0;
+  while (read.u8(address as Pointer, length) !== 0) length++;
+  return length === 0 ? "" : fromBytes(toBuffer(address as Pointer, 0, length));
+}
+
+/** The address of a buffer, as a number. The caller keeps the buffer alive. */
+export function addressOf(buffer: Uint8Array | BigUint64Array | Uint32Array): number {
+  return ptr(buffer) as number;
+}
+
+/** A pointer (unsigned 64 bits) at `address + offset`. */
+export function pointerAt(address: number, offset = 0): number {
+  return Number(read.u64(address as Pointer, offset));
+}
+
+/** An unsigned 32-bit number at `address + offset`. */
+export function u32At(address: number, offset = 0): number {
+  return read.u32(address as Pointer, offset);
+}

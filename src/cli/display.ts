@@ -1,0 +1,70 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+// C0, DEL, C1, the backslash (so that an escape cannot be forged), and what turns or hides text: bidirectional
+// controls, zero-width and line separators, and anything unassigned or private.
+const unsafe = /[\u0000-\u001f\u007f-\u009f\\\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
+
+const hex = (code: number) => `\\x${code.toString(16).padStart(2, "0")}`;
+
+function escapeBytes(text: ByteString): ByteString {
+  let out = "";
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 10) out += "\\n";
+    else if (code === 9) out += "\\t";
+    else if (code === 92) out += "\\\\";
+    else out += code < 32 || code > 126 ? hex(code) : text[i];
+  }
+  return out;
+}
+
+/**
+ * A byte string made fit for a terminal or a log line, again as a byte string: printable ASCII and UTF-8 stay,
+ * control bytes, escape sequences, bidirectional controls and invalid UTF-8 become `\n`, `\t` and `\xHH`.
+ * Whatever a jailed user can influence goes through this before it is shown or logged.
+ */
+export function display(text: ByteString): ByteString {
+  if (/^[\x20-\x5b\x5d-\x7e]*$/.test(text)) return text;
+  if (/^[\x00-\x7f]*$/.test(text)) return escapeBytes(text);
+  let out = "";
+  // Decode piece by piece, so that one bad byte does not turn a whole name into escapes.
+  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[^]/g) ?? []) {
+    out += piece.charCodeAt(0) >= 0xc2 && printableUtf8(piece) ? piece : escapeBytes(piece);
+  }
+  return out;
+}
+
+function printableUtf8(piece: ByteString): boolean {
+  try {
+    return !unsafe.test(decoder.decode(toBytes(piece)));
+  } catch {
+    return false;
+  }
+}
+
+/** As `display`, in single quotes. */
+export function quoted(text: ByteString): ByteString {
+  return `'${display(text)}'`;
+}
+
+/**
+ * A byte string as text for JSON: UTF-8 decoded, and a byte that is not part of valid UTF-8 as the lone
+ * surrogate U+DC80 to U+DCFF (Python's "surrogateescape"), so that every file name survives the way there and back.
+ */
+export function jsonText(text: ByteString): string {
+  if (/^[\x00-\x7f]*$/.test(text)) return text;
+  let out = "";
+  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[^]/g) ?? []) {
+    try {
+      out += decoder.decode(toBytes(piece));
+    } catch {
+      for (let i = 0; i < piece.length; i++) {
+        const code = piece.charCodeAt(i);
+        out += String.fromCharCode(code < 0x80 ? code : 0xdc00 + code);
+      }
+    }
+  }
+  return out;
+}

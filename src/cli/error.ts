@@ -1,0 +1,28 @@
+import { SystemError } from "../../ffi/error.ts";
+import { display } from "./display.ts";
+
+/**
+ * The one error of the tools. The message is one line of printable text that names the thing and the remedy
+ * (everything that came from outside went through `display`); `exitStatus` is what the tool ends with.
+ */
+export class JailkitError extends Error {
+  override readonly name = "JailkitError";
+
+  constructor(
+    /** A stable name for programs, such as "unsafe-jail"; it appears in JSON output. */
+    readonly code: string,
+    readonly exitStatus: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What to tell about any error, as one printable line. */
+export function describeError(error: unknown): string {
+  if (error instanceof SystemError) {
+    const what = error.path === undefined ? "" : `${display(error.path)}: `;
+    return `${what}${error.call}: ${error.reason}`;
+  }
+  return error instanceof Error ? display(error.message) : display(String(error));
+}

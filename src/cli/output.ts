@@ -1,0 +1,39 @@
+import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { writeAll } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+
+// Not process.stdout: it costs milliseconds at start, and keeps what it could not write.
+function put(fd: number, text: ByteString): void {
+  try {
+    writeAll(fd, toBytes(text));
+  } catch (error) {
+    // A reader that went away or a descriptor that was closed by the caller is not this program's failure.
+    if (!isErrno(error, "EPIPE", "EBADF")) throw error;
+  }
+}
+
+/** Writes a line of printable text (see `display`) to standard output. */
+export function printLine(line: ByteString): void {
+  put(1, `${line}\n`);
+}
+
+/** Writes text to standard output as it is. */
+export function print(text: ByteString): void {
+  put(1, text);
+}
+
+/** Writes a line of printable text (see `display`) to standard error. */
+export function printError(line: ByteString): void {
+  put(2, `${line}\n`);
+}
+
+/** Writes a value as JSON to standard output; byte strings in it must have gone through `jsonText`. */
+export function printJson(value: unknown): void {
+  put(1, `${utf8(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** True where standard error is a terminal; progress is shown only there. */
+export function stderrIsTerminal(): boolean {
+  return libc.isatty(2) === 1;
+}
