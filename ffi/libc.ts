@@ -73,6 +73,8 @@ export const libc = dlopen("libc.so.6", {
   _exit: { args: [i32], returns: FFIType.void },
   mincore: { args: [u64, u64, pointer], returns: i32 },
   clock_gettime: { args: [i32, pointer], returns: i32 },
+  time: { args: [pointer], returns: i64_fast },
+  localtime_r: { args: [pointer, pointer], returns: pointer },
   // sockets
   socket: { args: [i32, i32, i32], returns: i32 },
   connect: { args: [i32, pointer, u32], returns: i32 },

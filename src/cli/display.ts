@@ -30,7 +30,7 @@ export function display(text: ByteString): ByteString {
   if (/^[\x00-\x7f]*$/.test(text)) return escapeBytes(text);
   let out = "";
   // Decode piece by piece, so that one bad byte does not turn a whole name into escapes.
-  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[^]/g) ?? []) {
+  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? []) {
     out += piece.charCodeAt(0) >= 0xc2 && printableUtf8(piece) ? piece : escapeBytes(piece);
   }
   return out;
@@ -56,7 +56,7 @@ export function quoted(text: ByteString): ByteString {
 export function jsonText(text: ByteString): string {
   if (/^[\x00-\x7f]*$/.test(text)) return text;
   let out = "";
-  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[^]/g) ?? []) {
+  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? []) {
     try {
       out += decoder.decode(toBytes(piece));
     } catch {

@@ -1,0 +1,89 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "./display.ts";
+import { longName, type OptionSpec, type OptionTable } from "./options.ts";
+
+/** Arguments brought into one form: every option as `--long` or `--long=value`, then the operands. */
+export interface NormalisedArguments {
+  /** In the order given. `value` is undefined for a flag. */
+  options: { key: string; long: string; value: ByteString | undefined }[];
+  operands: ByteString[];
+}
+
+/** A mistake in the arguments; the message says which word and why. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Reads arguments by the rules of getopt_long(3): bundled one-letter options, values joined or apart (`-jDIR`,
+ * `-j DIR`, `--jail=DIR`, `--jail DIR`), unambiguous abbreviations of long options, options after operands unless
+ * `posix`, and `--` as the end of the options. Throws UsageError.
+ */
+export function getopt(args: readonly ByteString[], table: OptionTable, posix = false): NormalisedArguments {
+  const specs = Object.entries(table).map(([key, spec]) => ({ key, spec, long: longName(key, spec) }));
+  const result: NormalisedArguments = { options: [], operands: [] };
+  let at = 0;
+
+  const take = (name: ByteString): ByteString => {
+    const value = args[++at];
+    if (value === undefined) throw new UsageError(`option ${quoted(name)} needs an argument`);
+    return value;
+  };
+
+  const long = (word: ByteString) => {
+    const equals = word.indexOf("=");
+    const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
+    const exact = specs.find((entry) => entry.long === name);
+    const candidates = exact ? [exact] : specs.filter((entry) => entry.long.startsWith(name) && name !== "");
+    const entry = candidates[0];
+    if (entry === undefined) throw new UsageError(`unrecognized option ${quoted(`--${name}`)}`);
+    if (candidates.length > 1) {
+      const names = candidates.map((candidate) => `'--${candidate.long}'`).join(" ");
+      throw new UsageError(`option ${quoted(`--${name}`)} is ambiguous; possibilities: ${names}`);
+    }
+    if (!takesValue(entry.spec) && equals >= 0) {
+      throw new UsageError(`option '--${entry.long}' does not take an argument`);
+    }
+    let value: ByteString | undefined;
+    if (takesValue(entry.spec)) value = equals >= 0 ? word.slice(equals + 1) : take(`--${entry.long}`);
+    result.options.push({ key: entry.key, long: entry.long, value });
+  };
+
+  const bundle = (word: ByteString) => {
+    for (let i = 1; i < word.length; i++) {
+      const letter = word.charAt(i);
+      const entry = specs.find((candidate) => candidate.spec.short === letter);
+      if (entry === undefined) throw new UsageError(`invalid option -- ${quoted(letter)}`);
+      if (!takesValue(entry.spec)) {
+        result.options.push({ key: entry.key, long: entry.long, value: undefined });
+        continue;
+      }
+      const rest = word.slice(i + 1);
+      result.options.push({
+        key: entry.key,
+        long: entry.long,
+        value: rest === "" ? take(`-${letter}`) : rest,
+      });
+      return;
+    }
+  };
+
+  for (; at < args.length; at++) {
+    const word = args[at] as ByteString;
+    if (word === "--") {
+      result.operands.push(...args.slice(at + 1));
+      break;
+    }
+    if (word.startsWith("--")) long(word);
+    else if (word.startsWith("-") && word !== "-") bundle(word);
+    else if (posix) {
+      result.operands.push(...args.slice(at));
+      break;
+    } else result.operands.push(word);
+  }
+  return result;
+}
+
+function takesValue(spec: OptionSpec): boolean {
+  return spec.value !== undefined;
+}

@@ -1,0 +1,36 @@
+import { toBytes } from "../../ffi/bytes.ts";
+import { writeAll } from "../../ffi/files.ts";
+import { stderrIsTerminal } from "./output.ts";
+
+/** A counter on the terminal's last line, for work that lasts longer than half a second. */
+export interface Progress {
+  /** Tells how far the work is; cheap enough for every file. */
+  at(done: number, total: number): void;
+  /** Takes the line away. Call it before anything else is printed, and at the end. */
+  clear(): void;
+}
+
+const START_AFTER_MS = 500;
+const EVERY_MS = 100;
+
+/** Shows progress of `label` on standard error where that is a terminal, and nothing elsewhere. */
+export function startProgress(label: string): Progress {
+  if (!stderrIsTerminal()) return { at() {}, clear() {} };
+  let next = performance.now() + START_AFTER_MS;
+  let shown = false;
+  return {
+    at(done, total) {
+      const now = performance.now();
+      if (now < next) return;
+      next = now + EVERY_MS;
+      shown = true;
+      const percent = total === 0 ? 100 : Math.floor((done * 100) / total);
+      writeAll(2, toBytes(`\r\x1b[K${label}: ${done} of ${total} (${percent} %)`));
+    },
+    clear() {
+      if (!shown) return;
+      shown = false;
+      writeAll(2, toBytes("\r\x1b[K"));
+    },
+  };
+}

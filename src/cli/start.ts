@@ -1,0 +1,28 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { args, requireGuard } from "../../ffi/guard.ts";
+import { libc } from "../../ffi/libc.ts";
+import { describeError, JailkitError } from "./error.ts";
+import { printError } from "./output.ts";
+import { runTool, type Tool } from "./tool.ts";
+
+/**
+ * Runs a program to its end: the one place where an executable exits. An error becomes one line on standard error
+ * and its exit status (1 for a system error that nobody foresaw).
+ */
+export async function startProgram(name: string, main: () => number | Promise<number>): Promise<never> {
+  let status: number;
+  try {
+    requireGuard(name);
+    status = await main();
+  } catch (error) {
+    printError(`${name}: ${describeError(error)}`);
+    status = error instanceof JailkitError ? error.exitStatus : 1;
+  }
+  libc._exit(status);
+  throw new Error("unreachable");
+}
+
+/** Starts a tool for administrators with the arguments of the process, or with `given` ones. */
+export function startTool(tool: Tool, given?: readonly ByteString[]): Promise<never> {
+  return startProgram(tool.name, () => runTool(tool, given ?? args().slice(1)));
+}

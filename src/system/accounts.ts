@@ -1,0 +1,120 @@
+import { type ByteString, cString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { addressOf, cArgument, libc, pointerAt, stringAt, u32At } from "../../ffi/libc.ts";
+
+/** An entry of passwd(5). */
+export interface PasswdEntry {
+  name: ByteString;
+  password: ByteString;
+  uid: number;
+  gid: number;
+  gecos: ByteString;
+  home: ByteString;
+  shell: ByteString;
+}
+
+/** An entry of group(5). */
+export interface GroupEntry {
+  name: ByteString;
+  password: ByteString;
+  gid: number;
+  members: ByteString[];
+}
+
+const ERANGE = 34;
+// getpwnam(3) lists these as ways in which a name service says "no such name".
+const ABSENT = new Set([0, 2, 3, 9, 1]);
+const LARGEST_BUFFER = 1 << 24;
+
+type Query = (result: Uint8Array, buffer: Uint8Array, found: BigUint64Array) => number;
+
+/** Calls a `get*_r` function with a growing buffer; `decode` gets the address of the filled structure. */
+function lookUp<T>(
+  call: string,
+  key: ByteString,
+  query: Query,
+  decode: (address: number) => T,
+): T | undefined {
+  const structure = new Uint8Array(64);
+  const found = new BigUint64Array(1);
+  for (let size = 4096; ; size *= 4) {
+    const buffer = new Uint8Array(size);
+    const error = query(structure, buffer, found);
+    if (error === ERANGE && size < LARGEST_BUFFER) continue;
+    if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
+    if (ABSENT.has(error)) return undefined;
+    throw new SystemError(error, call, key);
+  }
+}
+
+// struct passwd and struct group on 64-bit Linux: pointers of 8 bytes, ids of 4.
+function decodePasswd(at: number): PasswdEntry {
+  const text = (offset: number) => stringAt(pointerAt(at, offset)) ?? "";
+  return {
+    name: text(0),
+    password: text(8),
+    uid: u32At(at, 16),
+    gid: u32At(at, 20),
+    gecos: text(24),
+    home: text(32),
+    shell: text(40),
+  };
+}
+
+function decodeGroup(at: number): GroupEntry {
+  const members: ByteString[] = [];
+  const list = pointerAt(at, 24);
+  for (let i = 0; list !== 0; i += 8) {
+    const member = stringAt(pointerAt(list, i));
+    if (member === undefined) break;
+    members.push(member);
+  }
+  return {
+    name: stringAt(pointerAt(at, 0)) ?? "",
+    password: stringAt(pointerAt(at, 8)) ?? "",
+    gid: u32At(at, 16),
+    members,
+  };
+}
+
+/** getpwnam_r(3): the account of that name, from every name service of the host. Call it only before a chroot. */
+export function passwdByName(name: ByteString): PasswdEntry | undefined {
+  return lookUp(
+    "getpwnam",
+    name,
+    (r, b, f) => libc.getpwnam_r(cArgument(name), r, b, b.length, f),
+    decodePasswd,
+  );
+}
+
+/** getpwuid_r(3): the account of that uid. */
+export function passwdByUid(uid: number): PasswdEntry | undefined {
+  return lookUp("getpwuid", String(uid), (r, b, f) => libc.getpwuid_r(uid, r, b, b.length, f), decodePasswd);
+}
+
+/** getgrnam_r(3): the group of that name. */
+export function groupByName(name: ByteString): GroupEntry | undefined {
+  return lookUp(
+    "getgrnam",
+    name,
+    (r, b, f) => libc.getgrnam_r(cArgument(name), r, b, b.length, f),
+    decodeGroup,
+  );
+}
+
+/** getgrgid_r(3): the group of that gid. */
+export function groupByGid(gid: number): GroupEntry | undefined {
+  return lookUp("getgrgid", String(gid), (r, b, f) => libc.getgrgid_r(gid, r, b, b.length, f), decodeGroup);
+}
+
+/** getgrouplist(3): the gids of all groups that `name` is in, `gid` (its primary one) first. */
+export function groupIdsOf(name: ByteString, gid: number): number[] {
+  const cName = cString(name);
+  const count = new Int32Array(1);
+  for (let size = 64; ; size = Math.max(size * 2, count[0] ?? 0)) {
+    const gids = new Uint32Array(size);
+    count[0] = size;
+    if (libc.getgrouplist(cName, gid, gids, count) >= 0) return [...gids.subarray(0, count[0])];
+    if (size > 1 << 17) throw new SystemError(ERANGE, "getgrouplist", name);
+  }
+}

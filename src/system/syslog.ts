@@ -1,0 +1,72 @@
+import { type ByteString, cString, toBytes } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
+
+/** The facilities that the tools use (RFC 3164, section 4.1.1). */
+export type Facility = keyof typeof FACILITIES;
+export type Severity = keyof typeof SEVERITIES;
+
+const FACILITIES = { user: 1, daemon: 3, auth: 4, authpriv: 10 } as const;
+const SEVERITIES = { emerg: 0, alert: 1, crit: 2, err: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_NOSIGNAL = 0x4000;
+// glibc's syslog(3) and most daemons take more, but a line longer than this helps nobody and may be cut anywhere.
+const LONGEST = 8000;
+
+/** An open way to the log daemon. */
+export interface Syslog {
+  /** Writes one line; control bytes are escaped, overlong lines cut. Never throws: a missing daemon loses the line. */
+  write(severity: Severity, message: ByteString): void;
+}
+
+/**
+ * Connects to the log daemon at /dev/log at once (datagram, else stream), so that lines written after a chroot
+ * still reach the host. Lines are those of RFC 3164 as glibc writes them: `<PRI>Mmm dd hh:mm:ss ident[pid]: text`.
+ */
+export function openSyslog(ident: string, facility: Facility, socketPath: ByteString = "/dev/log"): Syslog {
+  let fd = connectTo(socketPath, SOCK_DGRAM);
+  const stream = fd < 0;
+  if (stream) fd = connectTo(socketPath, SOCK_STREAM);
+  return {
+    write(severity, message) {
+      if (fd < 0) return;
+      const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
+      const text = display(message).slice(0, LONGEST);
+      // Where the daemon's socket is a stream, a NUL ends each message.
+      const line = `<${priority}>${timestamp()} ${ident}[${libc.getpid()}]: ${text}${stream ? "\0" : ""}`;
+      const bytes = toBytes(line);
+      libc.send(fd, bytes, bytes.length, MSG_NOSIGNAL);
+    },
+  };
+}
+
+// struct tm begins with seconds, minutes, hours, day of the month, month, as ints.
+const brokenDown = new Int32Array(16);
+const seconds = new BigInt64Array(1);
+
+/** Local time by localtime_r(3), which reads /etc/localtime once: the first line is written before any chroot. */
+function timestamp(): string {
+  libc.time(seconds);
+  libc.localtime_r(seconds, brokenDown);
+  const [second = 0, minute = 0, hour = 0, day = 1, month = 0] = brokenDown;
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${MONTHS[month]} ${String(day).padStart(2, " ")} ${two(hour)}:${two(minute)}:${two(second)}`;
+}
+
+function connectTo(path: ByteString, type: number): number {
+  // sockaddr_un: two bytes of family, then the path of at most 107 bytes and its NUL.
+  if (path.length > 107) return -1;
+  const address = new Uint8Array(110);
+  address[0] = AF_UNIX;
+  address.set(cString(path), 2);
+  const fd = libc.socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (libc.connect(fd, address, 110) === 0) return fd;
+  libc.close(fd);
+  return -1;
+}
