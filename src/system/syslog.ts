@@ -36,7 +36,8 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
     write(severity, message) {
       if (fd < 0) return;
       const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
-      const text = display(message).slice(0, LONGEST);
+      // The parts of a message were made printable before: their backslashes are not escaped again.
+      const text = message.split("\\").map(display).join("\\").slice(0, LONGEST);
       // Where the daemon's socket is a stream, a NUL ends each message.
       const line = `<${priority}>${timestamp()} ${ident}[${libc.getpid()}]: ${text}${stream ? "\0" : ""}`;
       const bytes = toBytes(line);

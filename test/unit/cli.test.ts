@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import { utf8 } from "../../ffi/bytes.ts";
+import { display, jsonText } from "../../src/cli/display.ts";
+import { getopt, UsageError } from "../../src/cli/getopt.ts";
+import { optionRows, renderHelp } from "../../src/cli/help.ts";
+import { defineTool } from "../../src/cli/tool.ts";
+import { VERSION } from "../../src/cli/version.ts";
+
+const table = {
+  jail: { short: "j", value: "JAIL", description: "the jail" },
+  skip: { short: "s", value: "PATH", repeat: true, description: "skip it" },
+  verbose: { short: "v", description: "say more" },
+  force: { short: "f", description: "replace" },
+  forgive: { description: "another that begins with forc, nearly" },
+} as const;
+
+const parse = (...words: string[]) => {
+  const { options, operands } = getopt(words, table);
+  return [options.map(({ key, value }) => (value === undefined ? key : `${key}=${value}`)), operands];
+};
+
+describe("getopt_long's grammar", () => {
+  test.each([
+    [
+      ["-v", "-f", "x"],
+      [["verbose", "force"], ["x"]],
+    ],
+    [
+      ["-vf", "x"],
+      [["verbose", "force"], ["x"]],
+    ],
+    [
+      ["-vj/srv", "x"],
+      [["verbose", "jail=/srv"], ["x"]],
+    ],
+    [
+      ["-j", "-v", "x"],
+      [["jail=-v"], ["x"]],
+    ],
+    [["--jail=/s=t"], [["jail=/s=t"], []]],
+    [
+      ["--jail", "/s"],
+      [["jail=/s"], []],
+    ],
+    [["--jail="], [["jail="], []]],
+    [
+      ["--ja=/s", "--verb"],
+      [["jail=/s", "verbose"], []],
+    ],
+    [
+      ["x", "-v", "y"],
+      [["verbose"], ["x", "y"]],
+    ],
+    [
+      ["-v", "--", "-f", "--"],
+      [["verbose"], ["-f", "--"]],
+    ],
+    [
+      ["-", "-s1", "-s", "2"],
+      [["skip=1", "skip=2"], ["-"]],
+    ],
+    [["-j\xff\x01"], [["jail=\xff\x01"], []]],
+  ])("%j", (words, expected) => {
+    expect(parse(...words)).toEqual(expected);
+  });
+
+  test.each([
+    [["--nope"], "unrecognized option '--nope'"],
+    [["-x"], "invalid option -- 'x'"],
+    [["--for"], "option '--for' is ambiguous; possibilities: '--force' '--forgive'"],
+    [["--verbose=1"], "option '--verbose' does not take an argument"],
+    [["-j"], "option '-j' needs an argument"],
+    [["--jail"], "option '--jail' needs an argument"],
+    [["--\x1b[31m"], "unrecognized option '--\\x1b[31m'"],
+    [["--=x"], "unrecognized option '--'"],
+  ])("%j is refused", (words, message) => {
+    expect(() => parse(...words)).toThrow(new UsageError(message));
+  });
+
+  test("options end at the first operand where they must", () => {
+    expect(getopt(["-v", "prog", "-f"], table, true).operands).toEqual(["prog", "-f"]);
+  });
+});
+
+describe("a tool", () => {
+  const seen: unknown[] = [];
+  const tool = defineTool({
+    name: "jk_example",
+    summary: "An example.",
+    synopsis: ["[-v] -j JAIL"],
+    options: table,
+    exitStatus: { 0: "done" },
+    badOptionStatus: 7,
+    run({ options, operands }) {
+      seen.push(options.jail, options.skip, options.verbose, options.force, operands);
+      return 3;
+    },
+  });
+
+  test("gets typed values, bytes untouched", async () => {
+    expect(await tool.main(["-j", "/\xe9", "--skip=a", "-s", "b", "-v", "op"])).toBe(3);
+    expect(seen).toEqual(["/\xe9", ["a", "b"], true, false, ["op"]]);
+  });
+
+  test("help names every option once", () => {
+    const text = renderHelp(tool);
+    for (const [left] of optionRows(tool.options)) expect(text.split(left)).toHaveLength(2);
+    expect(text).toStartWith("Usage: jk_example [-v] -j JAIL\n");
+    expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+});
+
+describe("display", () => {
+  test.each([
+    ["plain text", "plain text"],
+    [utf8("caf\u00e9 \u20ac \u{1f600}"), utf8("caf\u00e9 \u20ac \u{1f600}")],
+    ["a\nb\tc\x1b[31m", "a\\nb\\tc\\x1b[31m"],
+    ["back\\slash", "back\\\\slash"],
+    ["\xff\xe9x", "\\xff\\xe9x"],
+    [utf8("\u202egnp.exe"), "\\xe2\\x80\\xaegnp.exe"],
+    [utf8("\u0085"), "\\xc2\\x85"],
+    ["\xc0\x80", "\\xc0\\x80"],
+  ])("%j", (given, expected) => {
+    expect(display(given)).toBe(expected);
+  });
+
+  test("JSON keeps every byte", () => {
+    expect(jsonText(utf8("\u20ac"))).toBe("\u20ac");
+    expect(JSON.stringify(jsonText("a\xff"))).toBe('"a\\udcff"');
+  });
+});
+
+test("the version is that of the package", async () => {
+  const { version } = await Bun.file(`${import.meta.dir}/../../package.json`).json();
+  expect(VERSION).toBe(version);
+});
