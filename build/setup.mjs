@@ -1,0 +1,95 @@
+// Brings what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for the task
+// named as the argument (build, quickstart or test). Plain JavaScript, since Bun is one of the things it brings.
+// JK_SETUP=check only tells what is missing.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const compiler = ["gcc", "libc6-dev"];
+const login = ["openssh-server", "openssh-client", "rsync", "git"];
+const needs = {
+  build: compiler,
+  quickstart: [...compiler, ...login, "rsyslog"],
+  test: [
+    ...compiler,
+    ...login,
+    "rsyslog",
+    // the implementation that the differential tests and the benchmarks compare with
+    "jailkit",
+    // what the tests put into jails and start
+    "vim",
+    "perl",
+    "wget",
+    "libcap2-bin",
+    "binutils",
+    "strace",
+    "attr",
+    "acl",
+    "e2fsprogs",
+    "iproute2",
+    "procps",
+  ],
+};
+
+function fail(message) {
+  console.error(`setup: ${message}`);
+  process.exit(1);
+}
+
+function run(program, words, options = {}) {
+  const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
+  if (result.error) return { status: 127, text: String(result.error.message) };
+  return { status: result.status ?? 128, text: `${result.stdout ?? ""}${result.stderr ?? ""}` };
+}
+
+function installPackages(names) {
+  const query = run("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
+  if (query.status === 127) {
+    console.error(`setup: no dpkg here; the following must be there already: ${names.join(" ")}`);
+    return;
+  }
+  const installed = new Set(
+    query.text.split("\n").flatMap((line) => (line.endsWith(" installed") ? [line.split(" ")[0]] : [])),
+  );
+  const missing = names.filter((name) => !installed.has(name));
+  if (missing.length === 0) return;
+  if (process.env.JK_SETUP === "check") fail(`missing packages: ${missing.join(" ")}`);
+  if (process.getuid() !== 0) fail(`as root: apt-get install ${missing.join(" ")}`);
+  console.error(`setup: installing ${missing.join(" ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const install = () => run("apt-get", ["install", "-y", "--no-install-recommends", ...missing], { env });
+  let result = install();
+  if (result.status !== 0) {
+    // The lists may be old or missing.
+    run("apt-get", ["update"], { env });
+    result = install();
+  }
+  if (result.status !== 0) fail(`apt-get install ${missing.join(" ")} failed:\n${result.text}`);
+}
+
+function installModules() {
+  const wanted = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const pinned = { ...wanted.dependencies, ...wanted.devDependencies };
+  const present = Object.entries(pinned).every(([name, version]) => {
+    const file = join(root, "node_modules", name, "package.json");
+    return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version;
+  });
+  if (!present) {
+    console.error("setup: npm ci");
+    const result = run("npm", ["ci", "--no-audit", "--no-fund"]);
+    if (result.status !== 0) fail(`npm ci failed:\n${result.text}`);
+  }
+  const bun = join(root, "node_modules/.bin/bun");
+  if (run(bun, ["--version"]).text.trim() === pinned.bun) return;
+  // Where npm does not run the scripts of packages, Bun's executable was not put in its place.
+  run(process.execPath, [join(root, "node_modules/bun/install.js")]);
+  const version = run(bun, ["--version"]).text.trim();
+  if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
+}
+
+const task = process.argv[2] ?? "build";
+if (!(task in needs)) fail(`unknown task ${task}: one of ${Object.keys(needs).join(", ")}`);
+if (!process.argv.includes("--modules-only")) installPackages(needs[task]);
+installModules();

@@ -1,0 +1,86 @@
+/**
+ * npm test: the types, the linter, the rule of imports, the build, and every test against the executables that were
+ * built; and the behaviour tests once more against jailkit 2.23. Ends with `N passed, N failed`.
+ *
+ * Arguments select parts: check, unit, attack, differential, debian, e2e.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const bun = process.execPath;
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+function report(name: string, ok: boolean): void {
+  if (ok) passed++;
+  else failed++;
+  console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
+}
+
+function step(name: string, words: string[]): boolean {
+  const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const ok = result.exitCode === 0;
+  if (!ok) process.stdout.write(`${result.stdout}${result.stderr}`);
+  report(name, ok);
+  return ok;
+}
+
+/** The counts of a `bun test` run, from the lines that it closes with. */
+function tally(output: string, status: number, name: string): void {
+  const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
+  const [pass, fail] = [count("pass"), count("fail")];
+  passed += pass;
+  failed += fail;
+  skipped += count("skip");
+  // A file that could not be loaded or a crash leaves no failed test behind.
+  if ((status !== 0 && fail === 0) || (status === 0 && pass === 0)) {
+    failed++;
+    console.log(`FAILED: ${name}: ended with status ${status} and ${pass} tests passed`);
+  }
+}
+
+async function suite(folder: string, env: Record<string, string> = {}): Promise<void> {
+  const path = join(root, "test", folder);
+  if (!existsSync(path) || !readdirSync(path).some((file) => file.endsWith(".test.ts"))) return;
+  const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
+  const started = performance.now();
+  const child = Bun.spawn([bun, "test", "--timeout", "120000", `test/${folder}/`], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  const status = await child.exited;
+  const output = `${out}\n${err}`;
+  // Passing tests are not news.
+  const news = output.split("\n").filter((line) => !line.startsWith("(pass)"));
+  if (status !== 0) console.log(news.join("\n"));
+  tally(output, status, name);
+  console.log(
+    `${status === 0 ? "ok" : "FAILED"}: ${name} (${Math.round((performance.now() - started) / 1000)} s)`,
+  );
+}
+
+const asked = process.argv.slice(2);
+const wanted = (part: string) => asked.length === 0 || asked.includes(part);
+
+if (wanted("check")) {
+  step("tsc --noEmit", [join(root, "node_modules/.bin/tsc"), "--noEmit", "-p", root]);
+  step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
+  step("the rule of imports", [bun, join(root, "build/check-imports.ts")]);
+}
+if (wanted("unit")) await suite("unit");
+const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
+if (built) {
+  for (const folder of ["attack", "differential", "e2e"]) if (wanted(folder)) await suite(folder);
+  if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
+}
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,106 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { findProgram, runProgram } from "./run.ts";
+
+/**
+ * Runs usermod, useradd or groupadd: they lock the account files themselves, so no lock of ours is held meanwhile.
+ * Throws JailkitError with what the program said.
+ */
+function runAccountTool(
+  name: "usermod" | "useradd" | "groupadd" | "userdel",
+  words: readonly ByteString[],
+): void {
+  const path = findProgram(name);
+  if (path === undefined) {
+    throw new JailkitError("no-account-tool", 1, `${name} is not installed (Debian: package passwd)`);
+  }
+  const result = runProgram(path, words);
+  if (result.status === 0) return;
+  const said = result.stderr.trim().split("\n")[0] ?? "";
+  throw new JailkitError(
+    "account-tool",
+    1,
+    `${name} failed with status ${result.status}${said === "" ? "" : `: ${display(said)}`}`,
+  );
+}
+
+/** Refuses a name that a program could take for an option, or that would break a line of passwd(5). */
+export function requireAccountName(name: ByteString): void {
+  if (
+    !/^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name) ||
+    name.length > 255 ||
+    name === "." ||
+    name === ".."
+  ) {
+    throw new JailkitError("bad-name", 1, `${quoted(name)} is not a name for an account`);
+  }
+}
+
+/**
+ * Gives an account another home and login shell (usermod(8)), and proves by reading the account again that nothing
+ * else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
+ */
+export function setHomeAndShell(user: PasswdEntry, home: ByteString, shell: ByteString): void {
+  requireAccountName(user.name);
+  for (const value of [home, shell]) {
+    if (!value.startsWith("/") || /[:\n\0]/.test(value)) {
+      throw new JailkitError("bad-path", 1, `${quoted(value)} cannot stand in the account files`);
+    }
+  }
+  runAccountTool("usermod", ["-d", home, "-s", shell, user.name]);
+  const now = passwdByName(user.name);
+  if (now === undefined || now.home !== home || now.shell !== shell || now.uid !== user.uid) {
+    throw new JailkitError(
+      "account-not-changed",
+      1,
+      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd`,
+    );
+  }
+}
+
+/** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, "" for a flag. */
+export type UseraddOptions = ReadonlyMap<string, ByteString>;
+
+/** Creates an account with useradd(8) and hands back what the account files now say of it. */
+export function addAccount(
+  name: ByteString,
+  home: ByteString,
+  shell: ByteString,
+  options: UseraddOptions,
+): PasswdEntry {
+  requireAccountName(name);
+  if (passwdByName(name) !== undefined) {
+    throw new JailkitError("user-exists", 1, `the user ${quoted(name)} exists already; jk_jailuser jails it`);
+  }
+  const words: ByteString[] = [];
+  for (const [letter, value] of options) words.push(`-${letter}`, ...(value === "" ? [] : [value]));
+  runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+  const entry = passwdByName(name);
+  if (entry === undefined || entry.home !== home || entry.shell !== shell) {
+    throw new JailkitError(
+      "account-not-added",
+      1,
+      `useradd reported success, but ${quoted(name)} is not as asked`,
+    );
+  }
+  return entry;
+}
+
+/** Creates a group with groupadd(8). */
+export function addGroup(name: ByteString): void {
+  requireAccountName(name);
+  runAccountTool("groupadd", ["--", name]);
+}
+
+/** Takes back an account that `addAccount` made, when a later step failed. Its home is not touched. */
+export function removeAccount(name: ByteString): void {
+  requireAccountName(name);
+  runAccountTool("userdel", ["--", name]);
+}
+
+/** The gids of the groups of a user, without its primary one. */
+export function supplementaryGroups(user: PasswdEntry): number[] {
+  return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
+}

@@ -1,0 +1,106 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { findProgram, runProgram } from "./run.ts";
+
+/** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
+export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
+
+/** Something in sshd's settings that no jail can hold, with the way to mend it. */
+export interface SshdWarning {
+  code: "internal-sftp" | "tcp-forwarding" | "stream-forwarding" | "permit-user-environment" | "tunnel";
+  message: string;
+  remedy: string;
+}
+
+/** How asking sshd went: its settings, or why there are none. */
+export type SshdAnswer = { settings: SshdSettings } | { unavailable: string };
+
+const CONFIGURATION = "/etc/ssh/sshd_config";
+
+/**
+ * Asks sshd for its effective settings for a user that connects from this host (sshd(8), -T -C). It needs root, since
+ * sshd loads its host keys.
+ */
+export function sshdSettings(user: ByteString): SshdAnswer {
+  const sshd = findProgram("sshd");
+  if (sshd === undefined) return { unavailable: "sshd is not installed" };
+  if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
+    return { unavailable: `${CONFIGURATION} does not exist` };
+  }
+  // A user name with a comma or an equals sign would be read as more of the specification.
+  if (/[^A-Za-z0-9_.@$-]/.test(user)) return { unavailable: "the user's name cannot be given to sshd -C" };
+  const result = runProgram(sshd, ["-T", "-C", `user=${user},host=localhost,addr=127.0.0.1`]);
+  if (result.status !== 0) {
+    const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
+    return { unavailable: `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}` };
+  }
+  return { settings: parseSshdSettings(result.stdout) };
+}
+
+/** Reads the output of sshd -T: a keyword, a blank, its value; a keyword may come several times. */
+export function parseSshdSettings(text: ByteString): SshdSettings {
+  const settings = new Map<string, ByteString[]>();
+  for (const line of text.split("\n")) {
+    const blank = line.indexOf(" ");
+    if (blank <= 0) continue;
+    const keyword = line.slice(0, blank).toLowerCase();
+    const values = settings.get(keyword) ?? [];
+    values.push(line.slice(blank + 1).trim());
+    settings.set(keyword, values);
+  }
+  return settings;
+}
+
+/**
+ * What of these settings gives a jailed user more than the jail: pure, so that it can be shown for any settings.
+ * sshd_config(5) names the keywords.
+ */
+export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarning[] {
+  const value = (keyword: string) => settings.get(keyword)?.[0] ?? "";
+  const warnings: SshdWarning[] = [];
+  const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
+
+  const sftp = (settings.get("subsystem") ?? []).find((entry) => /^sftp\s/.test(entry)) ?? "";
+  const forced = value("forcecommand");
+  const internal = [sftp.replace(/^sftp\s+/, ""), forced].some((command) =>
+    /^internal-sftp(\s|$)/.test(command),
+  );
+  if (internal && ["", "none"].includes(value("chrootdirectory"))) {
+    warnings.push({
+      code: "internal-sftp",
+      message:
+        "sshd serves sftp itself (internal-sftp, no ChrootDirectory): it never runs the login shell, so the user is not jailed",
+      remedy: "use 'Subsystem sftp /usr/lib/openssh/sftp-server' (the path as it is in the jail)",
+    });
+  }
+  if (!["no", ""].includes(value("allowtcpforwarding")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "tcp-forwarding",
+      message: "sshd forwards TCP connections for this user, from outside the jail",
+      remedy: `set 'AllowTcpForwarding no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("allowstreamlocalforwarding")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "stream-forwarding",
+      message: "sshd forwards connections to local sockets for this user, from outside the jail",
+      remedy: `set 'AllowStreamLocalForwarding no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("permittunnel")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "tunnel",
+      message: "sshd lets this user make network tunnels",
+      remedy: `set 'PermitTunnel no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("permituserenvironment"))) {
+    warnings.push({
+      code: "permit-user-environment",
+      message: "sshd takes environment variables from the user's own files, before the login shell starts",
+      remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}`,
+    });
+  }
+  return warnings;
+}
