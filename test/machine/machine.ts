@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { close, openAt } from "../../ffi/files.ts";
+import { type MachineFiles, machineFiles } from "./files.ts";
+import { helperProgram } from "./helper.ts";
+import { endOf, type MachineProcess, startProcess } from "./process.ts";
+import { defaultPath, encodeRequest, type Ids, type RunOptions, type RunResult } from "./request.ts";
+import { type Sshd, type SshdOptions, startSshd } from "./sshd.ts";
+import { type Syslog, type SyslogOptions, startSyslog } from "./syslog.ts";
+import { type Implementation, type InstallOptions, installTools } from "./tools.ts";
+
+export type { FileOptions } from "./files.ts";
+export type { MachineProcess } from "./process.ts";
+export type { Ids, RunOptions, RunResult } from "./request.ts";
+export type { Sshd } from "./sshd.ts";
+export type { LogLine, Syslog } from "./syslog.ts";
+export { ensureBuilt, type Implementation, installTools, underTest } from "./tools.ts";
+
+/** What useradd(8) is told; a home directory is not made unless `createHome`. */
+export interface UserOptions {
+  uid?: number;
+  /** The primary group: a name or number that exists; a group of the user's name is made where it is not given. */
+  gid?: number | string;
+  groups?: readonly string[];
+  home?: ByteString;
+  createHome?: boolean;
+  shell?: ByteString;
+}
+
+/**
+ * A machine of one test file: its own files (an overlay of `/`, so that nothing a test does is seen outside),
+ * processes, network (lo alone), /proc, /dev, /tmp and /run, and no /dev/log until there is a syslog.
+ */
+export interface Machine extends MachineFiles {
+  /** The process, as seen from outside, that keeps the machine. */
+  readonly pid: number;
+  /**
+   * Runs a program to its end, without a shell. argv[0] is a path or a name that is looked up in the usual PATH.
+   * Throws where it cannot be started, or takes longer than `timeout`.
+   */
+  run(argv: readonly ByteString[], options?: RunOptions): RunResult;
+  /** As run, but throws, with what it said, where the exit status is not 0. For what a test takes for granted. */
+  must(argv: readonly ByteString[], options?: RunOptions): RunResult;
+  /** Starts a program and goes on. */
+  start(argv: readonly ByteString[], options?: RunOptions): MachineProcess;
+  /** Adds an account through useradd(8), unlocked (a password that matches nothing). Returns its ids. */
+  addUser(name: string, options?: UserOptions): Ids;
+  /** The ids of an account and its groups, from the machine's flat files. */
+  ids(name: string): Required<Ids>;
+  /** Starts a syslog on /dev/log. */
+  startSyslog(options?: SyslogOptions): Promise<Syslog>;
+  /** Starts sshd on 127.0.0.1; any account may log in with the key that `sshd.ssh` and the others use. */
+  startSshd(options?: SshdOptions): Promise<Sshd>;
+  /** Ends the machine and whatever runs in it. */
+  close(): Promise<void>;
+}
+
+/** Which programs a machine comes with: none are touched where `under` is not given. */
+export interface MachineOptions extends InstallOptions {
+  under?: Implementation;
+}
+
+/**
+ * Opens a disposable machine. Needs root. It ends with `close()`, and at the latest when this process does, however
+ * it does: the keeper sees its standard input end.
+ */
+export async function openMachine(options: MachineOptions = {}): Promise<Machine> {
+  const program = helperProgram();
+  const keeper = Bun.spawn([program, "keep"], { stdin: "pipe", stdout: "pipe", stderr: "pipe", env: {} });
+  const pid = Number(await firstLine(keeper.stdout));
+  if (!(pid > 0)) {
+    await keeper.exited;
+    throw new Error(`no machine: ${(await new Response(keeper.stderr).text()).trim()}`);
+  }
+  const root = openAt(C.AT_FDCWD, `/proc/${pid}/root`, C.O_PATH | C.O_DIRECTORY);
+  const files = machineFiles(root);
+  const scratch = mkdtempSync(join(tmpdir(), "jailkit-machine-"));
+  let requests = 0;
+  let open = true;
+
+  function which(name: ByteString): ByteString {
+    if (name.includes("/")) return name;
+    for (const folder of defaultPath.split(":"))
+      if (files.stat(`${folder}/${name}`, true) !== undefined) return `${folder}/${name}`;
+    throw new Error(`${name}: not in the machine`);
+  }
+
+  function ids(name: string): Required<Ids> {
+    const entry = table("/etc/passwd").find((fields) => fields[0] === name);
+    if (entry === undefined) throw new Error(`${name}: no such user in the machine`);
+    const gid = Number(entry[3]);
+    const groups = table("/etc/group")
+      .filter((fields) => fields[3]?.split(",").includes(name))
+      .map((fields) => Number(fields[2]));
+    return { uid: Number(entry[2]), gid, groups: [...new Set([gid, ...groups])] };
+  }
+
+  const table = (path: ByteString) =>
+    files
+      .read(path)
+      .split("\n")
+      .map((line) => line.split(":"));
+
+  /** The command line, outside, that runs `argv` inside. */
+  function command(argv: readonly ByteString[], options: RunOptions): string[] {
+    if (!open) throw new Error("the machine is closed");
+    const { user = { uid: 0, gid: 0 }, path, argv0 } = options;
+    const who = typeof user === "string" ? ids(user) : { ...user, groups: user.groups ?? [user.gid] };
+    const words = argv0 === undefined ? argv : [argv0, ...argv.slice(1)];
+    const request = join(scratch, String(requests++));
+    writeFileSync(request, encodeRequest(path ?? which(argv[0] ?? ""), words, who, options), { mode: 0o600 });
+    return [program, "enter", String(pid), request];
+  }
+
+  function run(argv: readonly ByteString[], options: RunOptions = {}): RunResult {
+    const { stdin, timeout = 60_000 } = options;
+    const done = Bun.spawnSync(command(argv, options), {
+      stdin: typeof stdin === "string" ? Buffer.from(stdin, "latin1") : (stdin ?? "ignore"),
+      env: {},
+      timeout,
+    });
+    const stderr = done.stderr.toString("latin1");
+    if (done.exitedDueToTimeout) throw new Error(`${argv.join(" ")}: still running after ${timeout} ms`);
+    return {
+      ...endOf(done.exitCode, done.signalCode, stderr),
+      stdout: done.stdout.toString("latin1"),
+      stderr,
+      stdoutBytes: done.stdout,
+    };
+  }
+
+  function must(argv: readonly ByteString[], options: RunOptions = {}): RunResult {
+    const result = run(argv, options);
+    if (result.status !== 0)
+      throw new Error(`${argv.join(" ")}: status ${result.status}: ${result.stderr}${result.stdout}`);
+    return result;
+  }
+
+  const machine: Machine = {
+    ...files,
+    pid,
+    run,
+    must,
+    ids,
+    start: (argv, options = {}) => startProcess(command(argv, options), options),
+    addUser(name, { uid, gid, groups, home, createHome, shell } = {}) {
+      const given = (option: string, value: string | number | undefined) =>
+        value === undefined ? [] : [option, String(value)];
+      must([
+        "useradd",
+        ...["-p", "*", createHome ? "-m" : "-M", gid === undefined ? "-U" : "-N"],
+        ...given("-u", uid),
+        ...given("-g", gid),
+        ...given("-G", groups?.join(",")),
+        ...given("-d", home),
+        ...given("-s", shell ?? "/bin/sh"),
+        name,
+      ]);
+      return ids(name);
+    },
+    startSyslog: (options) => startSyslog(machine, options),
+    startSshd: (options) => startSshd(machine, options),
+    async close() {
+      if (!open) return;
+      open = false;
+      close(root);
+      keeper.stdin.end();
+      await keeper.exited;
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+  if (options.under !== undefined) installTools(machine, options.under, options);
+  return machine;
+}
+
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder("latin1");
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk);
+    if (text.includes("\n")) break;
+  }
+  return text.split("\n")[0] ?? "";
+}

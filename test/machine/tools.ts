@@ -1,0 +1,82 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { checkout } from "./helper.ts";
+import type { Machine } from "./machine.ts";
+
+/** The programs of this project, or those of Debian's package of jailkit 2.23. */
+export type Implementation = "ours" | "debian";
+
+/** Whose programs the tests that can run against both are run against: JK_UNDER_TEST, "ours" where it is unset. */
+export const underTest: Implementation = implementation(Bun.env.JK_UNDER_TEST);
+
+function implementation(name: string | undefined): Implementation {
+  if (name === undefined || name === "" || name === "ours") return "ours";
+  if (name === "debian") return "debian";
+  throw new Error(`JK_UNDER_TEST is '${name}', neither 'ours' nor 'debian'`);
+}
+
+export interface InstallOptions {
+  /** How the programs that may chroot get there; a file capability where it is not given. */
+  privilege?: "capability" | "setuid";
+  /** Only these programs of ours; all where it is not given. */
+  only?: readonly string[];
+}
+
+const privileged = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
+const bin = join(checkout, "dist/bin");
+
+/** The folder of the built programs; what is missing of `names` (all, if none are named) is built first. */
+export function ensureBuilt(names: readonly string[] = toolNames()): ByteString {
+  const missing = names.filter((name) => !existsSync(join(bin, name)));
+  if (missing.length > 0) {
+    const script = join(checkout, "build/compile.ts");
+    const built = Bun.spawnSync([process.execPath, script, ...missing], { cwd: checkout, stdin: "ignore" });
+    if (!built.success)
+      throw new Error(`build/compile.ts ${missing.join(" ")}: ${built.stderr}${built.stdout}`);
+  }
+  return bin;
+}
+
+function toolNames(): string[] {
+  return readdirSync(join(checkout, "src/tools"))
+    .filter((name) => /^jk_\w+\.ts$/.test(name))
+    .map((name) => name.slice(0, -3));
+}
+
+/**
+ * Puts an implementation into a machine: "debian" is the package as the host has it; "ours" takes its place with
+ * the programs of dist/bin and the files of config/. Either way jk_chrootsh stands in /etc/shells.
+ */
+export function installTools(machine: Machine, which: Implementation, options: InstallOptions = {}): void {
+  const shells = machine.exists("/etc/shells") ? machine.read("/etc/shells") : "";
+  if (!shells.includes("/jk_chrootsh\n")) machine.write("/etc/shells", `${shells}/usr/sbin/jk_chrootsh\n`);
+  if (which === "debian") {
+    if (!machine.exists("/usr/share/jailkit/jk_lib.py"))
+      throw new Error("jailkit 2.23 is not installed: apt-get install jailkit");
+    return;
+  }
+  const names = options.only ?? toolNames();
+  ensureBuilt(names);
+  for (const folder of ["/usr/sbin", "/usr/bin"])
+    for (const name of machine.list(folder)) if (name.startsWith("jk_")) machine.remove(`${folder}/${name}`);
+  machine.remove("/usr/share/jailkit");
+  for (const name of names) installProgram(machine, name, options.privilege ?? "capability");
+  machine.remove("/etc/jailkit");
+  machine.mkdir("/etc/jailkit");
+  const config = join(checkout, "config");
+  for (const name of existsSync(config) ? readdirSync(config) : [])
+    if (name.endsWith(".ini")) machine.write(`/etc/jailkit/${name}`, readFileSync(join(config, name)));
+}
+
+function installProgram(machine: Machine, name: string, privilege: "capability" | "setuid"): void {
+  const source = join(bin, name);
+  const target = `${name === "jk_uchroot" ? "/usr/bin" : "/usr/sbin"}/${name}`;
+  // A link costs nothing: the overlay copies the inode alone. Where the checkout is mounted apart it is not seen.
+  if (machine.exists(source)) machine.must(["ln", source, target]);
+  else machine.write(target, readFileSync(source));
+  machine.must(["chown", "root:root", target]);
+  const setuid = privileged.includes(name) && privilege === "setuid";
+  machine.must(["chmod", setuid ? "4755" : "0755", target]);
+  if (privileged.includes(name) && !setuid) machine.must(["setcap", "cap_sys_chroot+ep", target]);
+}
