@@ -1,0 +1,63 @@
+// npm run quickstart: builds the tools and runs the main job for real, in a throwaway copy of this machine: an overlay
+// of / in a mount namespace of its own, gone when this process ends. Packages that are missing (a compiler, OpenSSH)
+// are installed in the copy. Plain JavaScript for Node.js, since Bun may have to be installed first.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const bun = join(root, "node_modules/.bin/bun");
+
+function must(program, words, options = {}) {
+  const result = spawnSync(program, words, { stdio: "inherit", ...options });
+  if (result.error) fail(`${program}: ${result.error.message}`);
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+function fail(message) {
+  console.error(`quickstart: ${message}`);
+  process.exit(1);
+}
+
+function outside() {
+  if (process.getuid() !== 0)
+    fail("run it as root: it mounts, makes users and starts sshd, all in a throwaway copy");
+  must(process.execPath, [join(root, "build/setup.mjs"), "quickstart", "--modules-only"]);
+  const copy = mkdtempSync(join(tmpdir(), "jailkit-quickstart-"));
+  try {
+    const self = fileURLToPath(import.meta.url);
+    const words = ["--mount", "--propagation", "private", process.execPath, self, "inside", copy];
+    const result = spawnSync("unshare", words, { stdio: "inherit" });
+    if (result.error) fail(`unshare: ${result.error.message}`);
+    process.exitCode = result.status ?? 1;
+  } finally {
+    // The mounts went with their namespace; what is left is one empty directory.
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function inside(copy) {
+  must("mount", ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", copy]);
+  const at = (name) => join(copy, name);
+  for (const name of ["upper", "work", "root"]) mkdirSync(at(name));
+  const layers = `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`;
+  must("mount", ["-t", "overlay", "-o", layers, "overlay", at("root")]);
+  for (const folder of ["/proc", "/dev", "/sys"])
+    must("mount", ["--rbind", folder, join(at("root"), folder)]);
+  must("mount", ["-t", "tmpfs", "tmpfs", at("root/tmp")]);
+  must("mount", ["-t", "tmpfs", "tmpfs", at("root/run")]);
+  // An overlay of / shows no other mounts: the checkout may be on one.
+  if (!existsSync(join(at("root"), root, "package.json")))
+    mkdirSync(join(at("root"), root), { recursive: true });
+  must("mount", ["--bind", root, join(at("root"), root)]);
+  const chroot = (...words) => must("chroot", [at("root"), ...words], { cwd: "/" });
+  chroot(process.execPath, join(root, "build/setup.mjs"), "quickstart");
+  chroot(bun, join(root, "build/compile.ts"));
+  chroot(bun, join(root, "build/quickstart.ts"));
+}
+
+const [stage, folder] = process.argv.slice(2);
+if (stage === "inside") inside(folder);
+else outside();

@@ -1,0 +1,82 @@
+/**
+ * The main job, step by step, on a disposable machine: two accounts in a jail, and OpenSSH's clients against a real
+ * sshd. build/quickstart.mjs starts it. Exit status 0 if every step did what it should.
+ */
+import { display } from "../src/cli/display.ts";
+import { openMachine } from "../test/machine/machine.ts";
+
+const jail = "/home/sftproot";
+const policy = `[DEFAULT]
+paths = /usr/bin, /usr/lib/openssh
+executables = /usr/bin/scp, /usr/bin/rsync, /usr/lib/openssh/sftp-server
+`;
+
+const m = await openMachine({ under: "ours" });
+let failures = 0;
+
+function show(text: string, indent = "    "): void {
+  for (const line of text.split("\n")) if (line !== "") console.log(`${indent}${display(line)}`);
+}
+
+/** Runs a command, shows it and what it says, and checks how it ended. */
+function step(words: string[], options: { stdin?: string; refused?: boolean; quiet?: boolean } = {}): void {
+  console.log(
+    `\n$ ${display(words.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(" "))}`,
+  );
+  const expanded = words.flatMap((word) => (word === "OPTIONS" ? clientOptions : [word]));
+  const result = m.run(expanded, {
+    cwd: "/root",
+    ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
+  });
+  const lines = result.stdout.split("\n");
+  if (options.quiet && lines.length > 6)
+    show(`${lines.slice(0, 3).join("\n")}\n... ${lines.length - 4} more lines`);
+  else show(result.stdout);
+  show(result.stderr);
+  const good = (result.status === 0) !== (options.refused ?? false);
+  console.log(
+    good
+      ? `    (${options.refused ? "refused, as it should be" : "ok"})`
+      : `    FAILED: status ${result.status}`,
+  );
+  if (!good) failures++;
+}
+
+let clientOptions: readonly string[] = [];
+try {
+  await m.startSyslog();
+  const sshd = await m.startSshd();
+  clientOptions = sshd.clientOptions;
+
+  console.log("A jail for sftp, scp and rsync");
+  step(["mkdir", "-m", "0755", jail]);
+  step(["jk_init", "-j", jail, "jk_lsh", "sftp", "scp", "rsync"], { quiet: true });
+  step(["jk_addjailuser", "-j", jail, "test"]);
+  m.must(["usermod", "-p", "*", "test"]);
+  console.log(`\n${jail}/etc/jailkit/jk_lsh.ini:`);
+  show(policy);
+  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, policy);
+
+  console.log("\nAn account that exists moves in");
+  m.addUser("bob", { home: "/home/bob", createHome: true });
+  step(["jk_jailuser", "-n", "-m", "-j", jail, "bob"]);
+
+  console.log("\nWhat the account is for");
+  m.write("/root/letter", "hello\n");
+  step(["sftp", "OPTIONS", "-b", "-", "test@127.0.0.1"], { stdin: "put letter\npwd\nls -l\n" });
+  step(["scp", "OPTIONS", "-s", "test@127.0.0.1:letter", "by-sftp"]);
+  step(["scp", "OPTIONS", "-O", "test@127.0.0.1:letter", "by-scp"]);
+  step(["cmp", "by-sftp", "letter"]);
+  step(["cmp", "by-scp", "letter"]);
+  step(["rsync", "-av", "-e", sshd.command, "letter", "test@127.0.0.1:by-rsync"]);
+
+  console.log("\nAnd nothing else");
+  step(["ssh", "OPTIONS", "test@127.0.0.1", "id"], { refused: true });
+  step(["ssh", "OPTIONS", "test@127.0.0.1", "scp -t . ; id"], { refused: true });
+  step(["ssh", "OPTIONS", "test@127.0.0.1"], { refused: true });
+  step(["jailkit", "explain", "test", "--", "id"], { refused: true });
+} finally {
+  await m.close();
+}
+console.log(failures === 0 ? "\nAll of it worked. The machine is as it was." : `\n${failures} steps failed.`);
+process.exit(failures === 0 ? 0 : 1);
