@@ -1,0 +1,43 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { section } from "./schema.ts";
+
+const paths = { kind: "list", security: false } as const;
+
+/** Sections of jk_init.ini: what a jail may be given under this name. */
+export const initSchema = section({
+  comment: { kind: "text", security: false, help: "one line for jk_init --list" },
+  paths: { ...paths, help: "files and directories; names without / are looked for in $PATH" },
+  libraries: { ...paths, help: "as paths" },
+  executables: { ...paths, help: "as paths" },
+  regularfiles: { ...paths, help: "as paths" },
+  directories: { ...paths, help: "as paths" },
+  paths_w_owner: { ...paths, help: "as paths, and they keep their owner" },
+  paths_w_setuid: { ...paths, help: "as paths, and they keep owner, setuid and setgid" },
+  emptydirs: { ...paths, help: "directories that are created without what is in them" },
+  devices: { ...paths, help: "device files" },
+  users: { ...paths, help: "users that the jail's etc/passwd gets" },
+  groups: { ...paths, help: "groups that the jail's etc/group gets" },
+  includesections: { ...paths, help: "sections that come first" },
+  need_proc: { kind: "yesno", security: true, help: "1: /proc is mounted in the jail" },
+  need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
+});
+
+/**
+ * An item that starts with this stands for a path below each directory where the dynamic linker looks for
+ * libraries. It is no absolute path and holds a slash, so it cannot be a file or the name of a program.
+ */
+export const LIBRARY_DIRECTORY = "$LIBDIR/";
+
+/**
+ * The paths that an item of a list of paths stands for: one below each of `libraryDirectories` when it starts with
+ * `$LIBDIR/`, else the item itself. Wildcards stay. Directories that are the same through links (/lib and
+ * /usr/lib) give several names of one file.
+ */
+export function expandLibraryDirectory(
+  item: ByteString,
+  libraryDirectories: readonly ByteString[],
+): ByteString[] {
+  if (!item.startsWith(LIBRARY_DIRECTORY)) return [item];
+  const rest = item.slice(LIBRARY_DIRECTORY.length);
+  return libraryDirectories.map((directory) => `${directory.replace(/\/+$/, "")}/${rest}`);
+}

@@ -1,0 +1,55 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { type Dialect, type IniFile, type IniSection, LIMITS, reporter } from "./model.ts";
+import { scanC } from "./scan-c.ts";
+import { scanPy } from "./scan-py.ts";
+
+/**
+ * Reads an ini file. `file` is its name, for messages. Never throws: whatever the bytes are, the answer is what
+ * could be read, and `problems` in the order of the file. With an error among them the file is not to be used.
+ */
+export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): IniFile {
+  const report = reporter(file);
+  const result: IniFile = { file, dialect, sections: [], defaults: [], problems: report.problems };
+  if (bytes.length > LIMITS.fileBytes) {
+    report.error(1, 1, "too-long", `more than ${LIMITS.fileBytes} bytes`);
+    return result;
+  }
+  let text = fromBytes(bytes);
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    const before = text.slice(0, nul);
+    const line = before.split("\n").length;
+    report.error(line, nul - before.lastIndexOf("\n"), "nul-byte", "a NUL byte");
+    text = before;
+  }
+  if (text.startsWith("\xef\xbb\xbf")) {
+    report.warning(1, 1, "byte-order-mark", "the file starts with a byte order mark; save it without");
+    // Columns of the first line count from here.
+    text = text.slice(3);
+  }
+  if (dialect === "c") result.sections = scanC(text, file, report);
+  else {
+    const { sections, defaults } = scanPy(text, file, report);
+    result.sections = sections;
+    if (defaults !== undefined) result.defaults = [defaults];
+  }
+  report.problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  return result;
+}
+
+/**
+ * The one section that holds for a user, as jailkit 2.23 looks it up: named exactly as the user, else "group " and
+ * the name of the primary group, else "DEFAULT". Of several with the same name the first. No key is taken from
+ * another section, and supplementary groups do not count.
+ */
+export function selectSection(
+  ini: IniFile,
+  userName: ByteString,
+  groupName: ByteString,
+): IniSection | undefined {
+  for (const name of [userName, `group ${groupName}`, "DEFAULT"]) {
+    const section = ini.sections.find((one) => one.name === name);
+    if (section !== undefined) return section;
+  }
+  return undefined;
+}

@@ -1,0 +1,25 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+// By hand: a regular expression anchored at the end takes quadratic time on long runs of blanks.
+function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteString {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+/** Without the blanks of isspace(3) at both ends. */
+export function trim(text: ByteString): ByteString {
+  return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13));
+}
+
+/** Without the blanks at both ends that Python's str.strip() removes, as far as ASCII goes. */
+export function strip(text: ByteString): ByteString {
+  return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31));
+}
+
+/** ASCII letters made small. */
+export function lowerCase(text: ByteString): ByteString {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
