@@ -1,0 +1,222 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import {
+  chmodFd,
+  close,
+  copyContents,
+  fstat,
+  makeLink,
+  makeNode,
+  makeSymlink,
+  openAt,
+  readLink,
+  sameFile,
+  statIfPresent,
+  syncFd,
+  writeAll,
+} from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { type Attributes, chmodPath, setOwnerAndTimes, verifyNew } from "./attributes.ts";
+import { splitPath } from "./look.ts";
+import { type Placement, place } from "./place.ts";
+import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
+
+export { type Attributes, setAttributes } from "./attributes.ts";
+export { makeDirectories, makeDirectoryIn } from "./directories.ts";
+export type { Placement } from "./place.ts";
+export { removePath, removeTree } from "./remove.ts";
+
+/** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
+export type Source = { fd: number; size: number } | Uint8Array;
+
+/** `replace`: whether what stands there already is replaced ("kept" otherwise). */
+export interface PutOptions {
+  replace?: boolean;
+}
+
+/** A device file or a FIFO. */
+export interface Node {
+  type: "char" | "block" | "fifo";
+  major: number;
+  minor: number;
+}
+
+/** Calls `use` with the open directory of `path` and the last component. */
+function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, name: ByteString) => T): T {
+  const { above, name } = splitPath(root, path);
+  const parent = walk(root, above);
+  try {
+    return use(parent, name);
+  } finally {
+    release(parent);
+  }
+}
+
+function fill(fd: number, source: Source): void {
+  if (source instanceof Uint8Array) {
+    writeAll(fd, source);
+    return;
+  }
+  const copied = copyContents(source.fd, fd, source.size);
+  if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
+}
+
+/** As putFile, in an open directory. */
+export function putFileIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  source: Source,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+    const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
+    try {
+      fill(fd, source);
+      // The owner first: a change of owner takes setuid and setgid away.
+      setOwnerAndTimes(fd, attributes);
+      chmodFd(fd, attributes.mode);
+      if (root.sync) syncFd(fd);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a regular file at `path` in the jail; its directory must exist (ENOENT). It appears complete, with owner,
+ * mode and times set, by rename(2); whoever has the old one open keeps it. Contents are shared with the source
+ * (reflink) where the file system can. Throws JailkitError "directory-in-the-way", "link-in-untrusted-directory".
+ */
+export function putFile(
+  root: JailRoot,
+  path: ByteString,
+  source: Source,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putFileIn(root, parent, name, source, attributes, options));
+}
+
+/** As putHardLink, in an open directory. */
+export function putHardLinkIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  sourceFd: number,
+  options: PutOptions = {},
+): Placement {
+  const path = hostPath(root, joinPath(parent.path, name));
+  try {
+    const existing = statIfPresent(parent.fd, name);
+    // rename(2) between two names of one file does nothing and would leave the temporary one.
+    if (existing !== undefined && sameFile(existing, fstat(sourceFd))) return "kept";
+  } catch (error) {
+    throw namedError(error, path);
+  }
+  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+    makeLink(sourceFd, "", stage.fd, temporary, C.AT_EMPTY_PATH);
+  });
+}
+
+/**
+ * Makes `path` another name of the file that `sourceFd` (O_PATH will do) is; owner, mode and times are the
+ * source's and stay shared with it. EXDEV: it is on another file system, so copy it. EMLINK, EPERM: likewise.
+ */
+export function putHardLink(
+  root: JailRoot,
+  path: ByteString,
+  sourceFd: number,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putHardLinkIn(root, parent, name, sourceFd, options));
+}
+
+/** As putSymlink, in an open directory. */
+export function putSymlinkIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  target: ByteString,
+  options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
+): Placement {
+  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+    makeSymlink(target, stage.fd, temporary);
+    const { attributes } = options;
+    if (attributes === undefined) return;
+    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
+    try {
+      verifyNew(stage, fstat(fd), C.S_IFLNK);
+      if (readLink(fd, "") !== target) throw new SystemError(11, "symlink", undefined);
+      setOwnerAndTimes(fd, attributes);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a symbolic link that says `target`, word for word, at `path`. It belongs to root unless `attributes` are
+ * given. Nothing that stands at `path` or at the target is followed.
+ */
+export function putSymlink(
+  root: JailRoot,
+  path: ByteString,
+  target: ByteString,
+  options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putSymlinkIn(root, parent, name, target, options));
+}
+
+/** As putDevice, in an open directory. */
+export function putDeviceIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  node: Node,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  if (node.type !== "fifo" && !parent.trusted) {
+    const shown = display(hostPath(root, joinPath(parent.path, name)));
+    const message = `${shown}: no device is made in a directory that users can write; give the directory to root`;
+    throw new JailkitError("device-in-untrusted-directory", 1, message);
+  }
+  const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO }[node.type];
+  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+    const umask = libc.umask(0);
+    try {
+      makeNode(stage.fd, temporary, type | attributes.mode, node.major, node.minor);
+    } finally {
+      libc.umask(umask);
+    }
+    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
+    try {
+      const made = fstat(fd);
+      verifyNew(stage, made, type);
+      setOwnerAndTimes(fd, attributes);
+      // A default ACL of the directory takes bits away even where the umask does not.
+      if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a character or block device or a FIFO at `path`, with exactly `attributes.mode`. A device is never opened.
+ * Throws JailkitError "device-in-untrusted-directory" where users can write the directory.
+ */
+export function putDevice(
+  root: JailRoot,
+  path: ByteString,
+  node: Node,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putDeviceIn(root, parent, name, node, attributes, options));
+}
