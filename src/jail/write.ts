@@ -11,6 +11,7 @@ import {
   makeSymlink,
   openAt,
   readLink,
+  reflink,
   sameFile,
   statIfPresent,
   syncFd,
@@ -32,14 +33,16 @@ export { removePath, removeTree } from "./remove.ts";
 /** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
 export type Source = { fd: number; size: number } | Uint8Array;
 
-/** `replace`: whether what stands there already is replaced ("kept" otherwise). */
 export interface PutOptions {
+  /** Whether what stands there already is replaced ("kept" otherwise). */
   replace?: boolean;
+  /** A file is to share the blocks of its source: EOPNOTSUPP where the file system cannot, and nothing is left. */
+  reflinkOnly?: boolean;
 }
 
 /** A device file or a FIFO. */
 export interface Node {
-  type: "char" | "block" | "fifo";
+  type: "char" | "block" | "fifo" | "socket";
   major: number;
   minor: number;
 }
@@ -55,9 +58,13 @@ function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, 
   }
 }
 
-function fill(fd: number, source: Source): void {
+function fill(fd: number, source: Source, reflinkOnly: boolean): void {
   if (source instanceof Uint8Array) {
     writeAll(fd, source);
+    return;
+  }
+  if (reflinkOnly) {
+    if (!reflink(source.fd, fd)) throw new SystemError(95, "reflink", undefined);
     return;
   }
   const copied = copyContents(source.fd, fd, source.size);
@@ -76,7 +83,7 @@ export function putFileIn(
   return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
     const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
-      fill(fd, source);
+      fill(fd, source, options.reflinkOnly ?? false);
       // The owner first: a change of owner takes setuid and setgid away.
       setOwnerAndTimes(fd, attributes);
       chmodFd(fd, attributes.mode);
@@ -186,7 +193,7 @@ export function putDeviceIn(
     const message = `${shown}: no device is made in a directory that users can write; give the directory to root`;
     throw new JailkitError("device-in-untrusted-directory", 1, message);
   }
-  const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO }[node.type];
+  const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
   return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
     const umask = libc.umask(0);
     try {
