@@ -1,0 +1,115 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+
+/** A variable that was not taken over, and why. */
+export interface DroppedVariable {
+  name: ByteString;
+  reason: string;
+}
+
+/** What is left of an environment, in order, each name once; and what is not. */
+export interface FilteredEnvironment {
+  variables: Map<ByteString, ByteString>;
+  dropped: DroppedVariable[];
+}
+
+const LONGEST_VALUE = 4096;
+const LONGEST_WORD = 128;
+
+// Names of locales and terminals become parts of file names in the programs that read them.
+const isWord = (value: ByteString) =>
+  value.length <= LONGEST_WORD && /^(?!\.)[A-Za-z0-9_.,@+:=-]*$/.test(value);
+const isPath = (value: ByteString) => value.startsWith("/");
+const isAccountName = (value: ByteString) => value.length <= 256 && /^[^/:]+$/.test(value);
+const isSearchPath = (value: ByteString) => value.split(":").every(isPath);
+const isAnything = () => true;
+
+/** tzset(3) opens what TZ names; within zoneinfo that is harmless (CVE-2014-9680). */
+function isTimeZone(value: ByteString): boolean {
+  if (value.length > LONGEST_WORD || !/^:?[A-Za-z0-9_+\-/:,.<>]*$/.test(value)) return false;
+  const path = value.replace(/^:/, "");
+  if (path.split("/").includes("..")) return false;
+  return !path.startsWith("/") || path.startsWith("/usr/share/zoneinfo/");
+}
+
+// These name programs or libraries that ssh(1) would run or load.
+const SSH_LOADS = /^SSH_(?:ASKPASS|SK_PROVIDER|SK_HELPER|PKCS11_HELPER)$/;
+
+/** The names that are taken over, and what their values must be; the first pattern that fits counts. */
+const ALLOWED: readonly [name: RegExp, check: (value: ByteString) => boolean][] = [
+  [/^(?:LANG|LC_[A-Z]+|TERM)$/, isWord],
+  [/^TZ$/, isTimeZone],
+  [/^(?:HOME|SHELL|MAIL)$/, isPath],
+  [/^(?:USER|LOGNAME)$/, isAccountName],
+  [/^PATH$/, isSearchPath],
+  [/^DISPLAY$/, isHost],
+  [/^GIT_PROTOCOL$/, isWord],
+  [/^SSH_[A-Z0-9_]+$/, isAnything],
+  [/^XDG_[A-Z0-9_]+$/, isAnything],
+];
+
+function isHost(value: ByteString): boolean {
+  return value.length <= 256 && /^[A-Za-z0-9_.:[\]/%-]*$/.test(value);
+}
+
+/**
+ * What of the caller's environment ("NAME=value" entries) a command in a jail gets: the names of a list, with values
+ * that are what they should be, and those of `extraNames`, which the administrator named and so may hold anything.
+ * No list of harmful names is ever complete (PERL5OPT, PYTHONPATH, RSYNC_RSH, ...). Names that ld.so(8) acts on are
+ * never taken over. Of a name that occurs twice, the first counts, as for getenv(3).
+ */
+export function filterEnvironment(
+  entries: readonly ByteString[],
+  extraNames: readonly ByteString[],
+): FilteredEnvironment {
+  const variables = new Map<ByteString, ByteString>();
+  const dropped: DroppedVariable[] = [];
+  for (const entry of entries) {
+    const equals = entry.indexOf("=");
+    const name = equals < 0 ? entry : entry.slice(0, equals);
+    const value = entry.slice(equals + 1);
+    const reason =
+      equals <= 0
+        ? "it is not NAME=value"
+        : variables.has(name)
+          ? "it is there twice"
+          : whyDropped(name, value, extraNames);
+    if (reason === undefined) variables.set(name, value);
+    else dropped.push({ name, reason });
+  }
+  return { variables, dropped };
+}
+
+function whyDropped(
+  name: ByteString,
+  value: ByteString,
+  extraNames: readonly ByteString[],
+): string | undefined {
+  if (name.startsWith("LD_")) return "ld.so acts on it";
+  if (extraNames.includes(name)) return undefined;
+  const rule = ALLOWED.find(([pattern]) => pattern.test(name));
+  if (rule === undefined || SSH_LOADS.test(name)) return "it is not among the names that are taken over";
+  if (/[\x00-\x1f\x7f]/.test(value)) return "its value holds a control character";
+  if (value.length > LONGEST_VALUE) return "its value is too long";
+  return rule[1](value) ? undefined : "its value is not what it should be";
+}
+
+/**
+ * The environment of a command of jk_lsh: what filterEnvironment leaves of the caller's, and over it the pairs of the
+ * key `environment`. LD_* there is ignored and reported: it would be code for every command.
+ */
+export function commandEnvironment(
+  entries: readonly ByteString[],
+  configured: readonly (readonly [name: ByteString, value: ByteString])[],
+  extraNames: readonly ByteString[] = [],
+): FilteredEnvironment & { findings: string[] } {
+  const { variables, dropped } = filterEnvironment(entries, extraNames);
+  const findings: string[] = [];
+  for (const [name, value] of configured) {
+    if (name.startsWith("LD_")) findings.push(`environment: ${quoted(name)} is ignored: ld.so acts on it`);
+    else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      findings.push(`environment: ${quoted(name)} is ignored: it is not a name of a variable`);
+    } else variables.set(name, value);
+  }
+  return { variables, dropped, findings };
+}

@@ -1,0 +1,219 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { MAXIMUM_DEPTH } from "./budget.ts";
+import { refuseControlBytes, wordError } from "./refusal.ts";
+
+/** What stands after the name in `${NAME...}`; "length" is `${#NAME}`. */
+export type Operator = "length" | "-" | ":-" | "=" | ":=" | "?" | ":?" | "+" | ":+" | "#" | "##" | "%" | "%%";
+
+/** A piece of a word, not yet expanded. `quoted`: its result is neither split nor a pattern. */
+export type Part =
+  | { kind: "text"; text: ByteString; quoted: boolean }
+  | { kind: "tilde"; user: ByteString }
+  | { kind: "parameter"; name: ByteString; operator: Operator | undefined; word: Part[]; quoted: boolean }
+  | { kind: "arithmetic"; expression: Part[]; quoted: boolean };
+
+interface Cursor {
+  readonly line: ByteString;
+  at: number;
+  depth: number;
+}
+
+const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
+const OPERATOR = /:[-=?+]|[-=?+]|##?|%%?/y;
+// wordexp(3): these must not appear unquoted. There is no shell that could give them a meaning.
+const ILLEGAL = "|&;<>(){}";
+
+/**
+ * The words of a command line as wordexp(3) with WRDE_NOCMD reads them, as a tree that `expand` evaluates.
+ * Nothing is expanded here, so that what is never used (`${SET:-...}`) has no effect. Throws a JailkitError with
+ * exit status 6 for unquoted operators, command substitution anywhere, and syntax errors.
+ */
+export function parseWords(line: ByteString): Part[][] {
+  refuseControlBytes(line);
+  const cursor: Cursor = { line, at: 0, depth: 0 };
+  const words: Part[][] = [];
+  for (;;) {
+    while (peek(cursor) === " " || peek(cursor) === "\t") cursor.at++;
+    if (cursor.at >= line.length) return words;
+    words.push(parseUnquoted(cursor, "command"));
+  }
+}
+
+function peek(cursor: Cursor, ahead = 0): ByteString {
+  return cursor.line.charAt(cursor.at + ahead);
+}
+
+function syntaxError(what: string) {
+  return wordError("syntax-error", `shell syntax error: ${what}`);
+}
+
+function commandSubstitution() {
+  return wordError("command-substitution", "command substitution not allowed");
+}
+
+/** Runs `parse` one level deeper. */
+function nested<T>(cursor: Cursor, parse: () => T): T {
+  if (++cursor.depth > MAXIMUM_DEPTH) throw wordError("expansion-too-large", "the command nests too deeply");
+  const result = parse();
+  cursor.depth--;
+  return result;
+}
+
+function addText(parts: Part[], text: ByteString, isQuoted: boolean): void {
+  const last = parts.at(-1);
+  if (last?.kind === "text" && last.quoted === isQuoted) last.text += text;
+  else parts.push({ kind: "text", text, quoted: isQuoted });
+}
+
+/** Up to a blank ("command"), or up to the `}` that closes `${...}` ("brace": blanks and operators are text). */
+function parseUnquoted(cursor: Cursor, where: "command" | "brace"): Part[] {
+  const parts: Part[] = [];
+  parseTilde(cursor, parts);
+  for (;;) {
+    const byte = peek(cursor);
+    if (byte === "") {
+      if (where === "brace") throw syntaxError("'${' is not closed");
+      return parts;
+    }
+    if (where === "brace" ? byte === "}" : byte === " " || byte === "\t") return parts;
+    if (where === "command" && ILLEGAL.includes(byte)) {
+      throw wordError("illegal-word", `illegal word expansion: unquoted ${quoted(byte)}`);
+    }
+    cursor.at++;
+    if (byte === "'") parseSingle(cursor, parts);
+    else if (byte === '"') addDouble(cursor, parts);
+    else if (byte === "`") throw commandSubstitution();
+    else if (byte === "$") parseDollar(cursor, parts, false);
+    else if (byte === "\\") {
+      if (peek(cursor) === "") throw syntaxError("a backslash ends the command");
+      addText(parts, peek(cursor), true);
+      cursor.at++;
+    } else addText(parts, byte, false);
+  }
+}
+
+/** `~` and `~user`, only where a word begins and no byte of the name is quoted or expanded. */
+function parseTilde(cursor: Cursor, parts: Part[]): void {
+  if (peek(cursor) !== "~") return;
+  const found = /^~([^/ \t'"\\$`|&;<>(){}]*)(?=[/ \t}]|$)/.exec(
+    cursor.line.slice(cursor.at, cursor.at + 300),
+  );
+  if (found?.[1] === undefined) return;
+  parts.push({ kind: "tilde", user: found[1] });
+  cursor.at += found[0].length;
+}
+
+function parseSingle(cursor: Cursor, parts: Part[]): void {
+  const end = cursor.line.indexOf("'", cursor.at);
+  if (end < 0) throw syntaxError("a single quote is not closed");
+  addText(parts, cursor.line.slice(cursor.at, end), true);
+  cursor.at = end + 1;
+}
+
+function addDouble(cursor: Cursor, parts: Part[]): void {
+  for (const part of nested(cursor, () => parseDouble(cursor, '"'))) parts.push(part);
+}
+
+/** What stands in double quotes, or in `${...}` within them; the closing `end` is consumed. */
+function parseDouble(cursor: Cursor, end: '"' | "}"): Part[] {
+  // An empty quoted text keeps a word that would otherwise vanish.
+  const parts: Part[] = [{ kind: "text", text: "", quoted: true }];
+  for (;;) {
+    const byte = peek(cursor);
+    if (byte === "") throw syntaxError(end === "}" ? "'${' is not closed" : "a double quote is not closed");
+    cursor.at++;
+    if (byte === end) return parts;
+    const next = peek(cursor);
+    if (byte === "`") throw commandSubstitution();
+    if (byte === '"') addDouble(cursor, parts);
+    else if (byte === "$") parseDollar(cursor, parts, true);
+    else if (byte === "\\" && next !== "" && ('$`"\\'.includes(next) || next === end)) {
+      addText(parts, next, true);
+      cursor.at++;
+    } else addText(parts, byte, true);
+  }
+}
+
+/** What follows a `$` that has been consumed. */
+function parseDollar(cursor: Cursor, parts: Part[], isQuoted: boolean): void {
+  const byte = peek(cursor);
+  if (byte === "(") {
+    if (peek(cursor, 1) !== "(") throw commandSubstitution();
+    cursor.at += 2;
+    const expression = nested(cursor, () => parseArithmetic(cursor));
+    parts.push({ kind: "arithmetic", expression, quoted: isQuoted });
+  } else if (byte === "{") {
+    cursor.at++;
+    parts.push(nested(cursor, () => parseBraces(cursor, isQuoted)));
+  } else {
+    const name = take(cursor, NAME);
+    if (name !== "") parts.push({ kind: "parameter", name, operator: undefined, word: [], quoted: isQuoted });
+    else if (/[0-9@*#?$!-]/.test(byte)) {
+      // wordexp(3) would tell of its own process here.
+      throw wordError("special-parameter", `the parameter ${quoted(`$${byte}`)} has no value here`);
+    } else addText(parts, "$", isQuoted);
+  }
+}
+
+function take(cursor: Cursor, pattern: RegExp): ByteString {
+  pattern.lastIndex = cursor.at;
+  const found = pattern.exec(cursor.line)?.[0] ?? "";
+  cursor.at += found.length;
+  return found;
+}
+
+/** What follows `${`, up to and with the closing brace. */
+function parseBraces(cursor: Cursor, isQuoted: boolean): Part {
+  if (peek(cursor) === "#") {
+    cursor.at++;
+    const name = take(cursor, NAME);
+    if (name === "" || peek(cursor) !== "}") throw badSubstitution(cursor);
+    cursor.at++;
+    return { kind: "parameter", name, operator: "length", word: [], quoted: isQuoted };
+  }
+  const name = take(cursor, NAME);
+  if (name === "") throw badSubstitution(cursor);
+  if (peek(cursor) === "}") {
+    cursor.at++;
+    return { kind: "parameter", name, operator: undefined, word: [], quoted: isQuoted };
+  }
+  const operator = take(cursor, OPERATOR) as Operator | "";
+  if (operator === "") throw badSubstitution(cursor);
+  // Quotes in a pattern quote also where the whole stands in double quotes.
+  if (isQuoted && !/[#%]/.test(operator)) {
+    return { kind: "parameter", name, operator, word: parseDouble(cursor, "}"), quoted: isQuoted };
+  }
+  const word = parseUnquoted(cursor, "brace");
+  cursor.at++;
+  return { kind: "parameter", name, operator, word, quoted: isQuoted };
+}
+
+function badSubstitution(cursor: Cursor) {
+  if (peek(cursor) === "`") return commandSubstitution();
+  return syntaxError(peek(cursor) === "" ? "'${' is not closed" : "bad substitution in '${'");
+}
+
+/** The inside of `$((`, up to and with the matching `))`, as within double quotes. */
+function parseArithmetic(cursor: Cursor): Part[] {
+  const parts: Part[] = [];
+  for (let open = 0; ; ) {
+    const byte = peek(cursor);
+    if (byte === "") throw syntaxError("'$((' is not closed");
+    cursor.at++;
+    if (byte === "`") throw commandSubstitution();
+    if (byte === "$") {
+      parseDollar(cursor, parts, true);
+      continue;
+    }
+    if (byte === "(") open++;
+    else if (byte === ")" && open > 0) open--;
+    else if (byte === ")") {
+      // `$((a) )` is a subshell in a command substitution.
+      if (peek(cursor) !== ")") throw commandSubstitution();
+      cursor.at++;
+      return parts;
+    }
+    addText(parts, byte, true);
+  }
+}

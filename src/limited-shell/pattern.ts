@@ -1,0 +1,142 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Budget } from "./budget.ts";
+import type { MarkedText } from "./marked.ts";
+
+/** One element of a pattern: a byte, `?`, `*`, or a bracket expression as a table of the 256 bytes. */
+export type Token = number | "any" | "star" | Uint8Array;
+
+const CLASSES: Record<string, RegExp> = {
+  alnum: /[A-Za-z0-9]/,
+  alpha: /[A-Za-z]/,
+  blank: /[ \t]/,
+  cntrl: /[\x00-\x1f\x7f]/,
+  digit: /[0-9]/,
+  graph: /[!-~]/,
+  lower: /[a-z]/,
+  print: /[ -~]/,
+  punct: /[!-/:-@[-`{-~]/,
+  space: /[ \t\n\v\f\r]/,
+  upper: /[A-Z]/,
+  xdigit: /[0-9A-Fa-f]/,
+};
+
+/**
+ * A pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes stand for themselves;
+ * an unquoted backslash, which only an expansion can bring, quotes the next byte.
+ */
+export function compilePattern(pattern: MarkedText): Token[] {
+  const { text, marks } = pattern;
+  const tokens: Token[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const byte = marks[at] === "u" ? text.charAt(at) : "";
+    if (byte === "*") {
+      if (tokens.at(-1) !== "star") tokens.push("star");
+    } else if (byte === "?") tokens.push("any");
+    else if (byte === "[") {
+      const bracket = compileBracket(pattern, at + 1);
+      tokens.push(bracket?.table ?? 0x5b);
+      if (bracket !== undefined) at = bracket.end;
+    } else {
+      if (byte === "\\" && at + 1 < text.length) at++;
+      tokens.push(text.charCodeAt(at));
+    }
+  }
+  return tokens;
+}
+
+/** True where something in the pattern is not just a byte. */
+export function isMagic(tokens: readonly Token[]): boolean {
+  return tokens.some((token) => typeof token !== "number");
+}
+
+/** The bracket expression that starts at `start`; `end` is the index of its `]`. Undefined where none closes it. */
+function compileBracket(pattern: MarkedText, start: number): { table: Uint8Array; end: number } | undefined {
+  const { text, marks } = pattern;
+  const table = new Uint8Array(256);
+  const special = (at: number) => (marks[at] === "u" ? text.charAt(at) : "");
+  let at = start;
+  const negated = special(at) === "!" || special(at) === "^";
+  if (negated) at++;
+  for (let first = true; ; first = false) {
+    if (at >= text.length) return undefined;
+    if (special(at) === "]" && !first) break;
+    const named = special(at) === "[" ? /^\[([:.=])(.*?)\1\]/.exec(text.slice(at, at + 40)) : null;
+    if (named?.[1] === ":") {
+      const members = CLASSES[named[2] ?? ""];
+      for (let code = 0; code < 256; code++) {
+        if (members?.test(String.fromCharCode(code))) table[code] = 1;
+      }
+      at += named[0].length;
+      continue;
+    }
+    const low = bracketByte(pattern, at);
+    if (low === undefined) return undefined;
+    at = low.next;
+    let high = low.code;
+    if (special(at) === "-" && at + 1 < text.length && special(at + 1) !== "]") {
+      const upper = bracketByte(pattern, at + 1);
+      if (upper === undefined) return undefined;
+      high = upper.code;
+      at = upper.next;
+    }
+    for (let code = low.code; code <= high; code++) table[code] = 1;
+  }
+  if (negated) for (let code = 0; code < 256; code++) table[code] = table[code] === 1 ? 0 : 1;
+  return { table, end: at };
+}
+
+/** One byte of a bracket expression, which may be written `[.c.]`, `[=c=]` or with a backslash. */
+function bracketByte(pattern: MarkedText, at: number): { code: number; next: number } | undefined {
+  const { text, marks } = pattern;
+  const unquoted = marks[at] === "u";
+  const named = unquoted ? /^\[([.=])(.)\1\]/s.exec(text.slice(at, at + 5)) : null;
+  if (named?.[2] !== undefined) return { code: named[2].charCodeAt(0), next: at + 5 };
+  const from = unquoted && text[at] === "\\" ? at + 1 : at;
+  if (from >= text.length) return undefined;
+  return { code: text.charCodeAt(from), next: from + 1 };
+}
+
+/**
+ * Where the shortest or the longest beginning of `text` ends that the pattern matches; -1 where none does. All
+ * ways of matching are followed at once, so that the cost is at most the product of both lengths: a matcher that
+ * tries one star after the other takes time exponential in the number of stars.
+ */
+export function matchEnd(
+  tokens: readonly Token[],
+  text: ByteString,
+  want: "shortest" | "longest",
+  budget: Budget,
+): number {
+  const seen = new Int32Array(tokens.length + 1).fill(-1);
+  let states: number[] = [];
+  let end = -1;
+  const enter = (state: number, at: number, list: number[]) => {
+    for (let next = state; seen[next] !== at; next++) {
+      seen[next] = at;
+      list.push(next);
+      if (next === tokens.length) end = at;
+      if (tokens[next] !== "star") return;
+    }
+  };
+  enter(0, 0, states);
+  for (let at = 0; at < text.length && states.length > 0; at++) {
+    if (want === "shortest" && end >= 0) return end;
+    budget.spend("steps", states.length);
+    const code = text.charCodeAt(at);
+    const following: number[] = [];
+    for (const state of states) {
+      const token = tokens[state];
+      if (token === "star") enter(state, at + 1, following);
+      else if (token === "any" || token === code || (typeof token === "object" && token[code] === 1)) {
+        enter(state + 1, at + 1, following);
+      }
+    }
+    states = following;
+  }
+  return end;
+}
+
+/** True where the pattern matches all of `text`. */
+export function matches(tokens: readonly Token[], text: ByteString, budget: Budget): boolean {
+  return matchEnd(tokens, text, "longest", budget) === text.length;
+}

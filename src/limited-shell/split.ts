@@ -1,0 +1,57 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { refuseControlBytes, wordError } from "./refusal.ts";
+
+/**
+ * The words of a command line where expansion is off: separated by unquoted blanks (space and tab), with quotes
+ * and backslash as in sh(1), because git, rsync and scp quote the names that they send. Nothing else is special:
+ * `| ; & < > $ * ~` and backquotes are bytes of a word. Throws a JailkitError with exit status 6 where a quote is
+ * not closed, a backslash ends the line, or a control byte is in it.
+ */
+export function splitWords(line: ByteString): ByteString[] {
+  refuseControlBytes(line);
+  const words: ByteString[] = [];
+  let word: ByteString | undefined;
+  let at = 0;
+  while (at < line.length) {
+    const byte = line.charAt(at);
+    if (byte === " " || byte === "\t") {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+      at++;
+    } else if (byte === "'") {
+      const end = line.indexOf("'", at + 1);
+      if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");
+      word = (word ?? "") + line.slice(at + 1, end);
+      at = end + 1;
+    } else if (byte === '"') {
+      const inner = doubleQuoted(line, at + 1);
+      word = (word ?? "") + inner.text;
+      at = inner.end;
+    } else if (byte === "\\") {
+      if (at + 1 === line.length) throw wordError("unbalanced-quote", "a backslash ends the command");
+      word = (word ?? "") + line.charAt(at + 1);
+      at += 2;
+    } else {
+      word = (word ?? "") + byte;
+      at++;
+    }
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
+
+/** What stands between double quotes from `start` on, and the index after the closing one. */
+function doubleQuoted(line: ByteString, start: number): { text: ByteString; end: number } {
+  let text = "";
+  for (let at = start; at < line.length; at++) {
+    const byte = line.charAt(at);
+    if (byte === '"') return { text, end: at + 1 };
+    const next = line.charAt(at + 1);
+    // sh(1): within double quotes a backslash quotes these four, and is itself before anything else.
+    if (byte === "\\" && next !== "" && '$`"\\'.includes(next)) {
+      text += next;
+      at++;
+    } else text += byte;
+  }
+  throw wordError("unbalanced-quote", "a double quote is not closed");
+}
