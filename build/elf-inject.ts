@@ -1,0 +1,200 @@
+import {
+  type DynamicEntry,
+  dynamicEntries,
+  type Elf,
+  ElfError,
+  EM_AARCH64,
+  EM_X86_64,
+  offsetOf,
+  onlySegment,
+  PF_R,
+  PF_W,
+  PF_X,
+  PT_LOAD,
+  PT_NOTE,
+  readElf,
+  relocationsAt,
+  sectionNamed,
+} from "./elf-file.ts";
+
+const DT_NULL = 0;
+const DT_PLTRELSZ = 2;
+const DT_HASH = 4;
+const DT_STRTAB = 5;
+const DT_SYMTAB = 6;
+const DT_RELA = 7;
+const DT_RELASZ = 8;
+const DT_JMPREL = 23;
+const DT_FLAGS = 30;
+const DT_PREINIT_ARRAY = 32;
+const DT_GNU_HASH = 0x6ffffef5;
+const DF_BIND_NOW = 8;
+
+/** The types of relocation that matter, by machine: R_X86_64_* and R_AARCH64_*. */
+const TYPES: Readonly<Record<number, { copy: number; slot: number; globalData: number; indirect: number }>> =
+  {
+    [EM_X86_64]: { copy: 5, slot: 7, globalData: 6, indirect: 37 },
+    [EM_AARCH64]: { copy: 1024, slot: 1026, globalData: 1025, indirect: 1032 },
+  };
+
+const GUARD_MAGIC = 0x31647261754b4a01n;
+
+/** What an executable becomes: its own bytes, edited, then `tail`. */
+export interface Injected {
+  bytes: Buffer;
+  tail: Buffer;
+}
+
+/** The members of `struct config` (ffi/guard/guard.h) after magic and size, in order. */
+interface GuardConfig {
+  runtimeEntry: number;
+  privileged: number;
+  payloadPointer: number;
+  payload: number;
+  environVariable: number;
+  stateSlot: number;
+  getattr: number;
+  attrInit: number;
+  attrSetstack: number;
+  self: number;
+}
+
+function dynamicValue(entries: DynamicEntry[], tag: number): number {
+  const entry = entries.find((candidate) => candidate.tag === tag);
+  if (entry === undefined) throw new ElfError(`the dynamic section has no entry ${tag}`);
+  return entry.value;
+}
+
+/** Addresses of the runtime's variables and of the slots of its global offset table. */
+function locate(elf: Elf, dynamic: DynamicEntry[]) {
+  const types = TYPES[elf.machine];
+  if (types === undefined) throw new ElfError(`the guard does not know the machine ${elf.machine}`);
+  const symbols = {
+    table: offsetOf(elf, dynamicValue(dynamic, DT_SYMTAB)),
+    strings: offsetOf(elf, dynamicValue(dynamic, DT_STRTAB)),
+  };
+  const relocations = [
+    ...relocationsAt(elf, dynamicValue(dynamic, DT_JMPREL), dynamicValue(dynamic, DT_PLTRELSZ), symbols),
+    ...relocationsAt(elf, dynamicValue(dynamic, DT_RELA), dynamicValue(dynamic, DT_RELASZ), symbols),
+  ];
+  // ld.so runs both kinds of code before the entry point, so before the guard.
+  if (relocations.some((relocation) => relocation.type === types.indirect))
+    throw new ElfError("the runtime has code that runs while it is relocated (IRELATIVE)");
+  if (dynamic.some((entry) => entry.tag === DT_PREINIT_ARRAY))
+    throw new ElfError("the runtime has code that runs before its entry point (DT_PREINIT_ARRAY)");
+  const slot = (symbol: string): number => {
+    const found = relocations.filter(
+      (relocation) =>
+        relocation.symbol === symbol &&
+        (relocation.type === types.slot || relocation.type === types.globalData),
+    );
+    const [only, second] = found;
+    if (only === undefined || second !== undefined)
+      throw new ElfError(`expected one slot for ${symbol} in the global offset table`);
+    return only.address;
+  };
+  const environ = relocations.find(
+    (relocation) => relocation.type === types.copy && /^(__)?environ$/.test(relocation.symbol),
+  );
+  if (environ === undefined) throw new ElfError("the runtime does not hold environ itself (no COPY)");
+  return { slot, environ: environ.address };
+}
+
+/** The variable through which the runtime finds its program (section .bun); without it, it is the bun command. */
+function payloadPointer(elf: Elf): { address: number; value: number } {
+  const payload = sectionNamed(elf, ".bun").address;
+  const wanted = Buffer.alloc(8);
+  wanted.writeBigUInt64LE(BigInt(payload));
+  const found: number[] = [];
+  for (const segment of elf.segments) {
+    if (segment.type !== PT_LOAD || (segment.flags & PF_W) === 0) continue;
+    // The program itself is in a writable segment, too, and could hold these bytes by chance.
+    const end = Math.min(segment.offset + segment.fileSize, elf.bytes.length);
+    const inside = payload - segment.address;
+    const stop = inside >= 0 && inside < segment.fileSize ? segment.offset + inside : end;
+    for (let at = elf.bytes.indexOf(wanted, segment.offset); at >= 0 && at < stop; ) {
+      if ((at - segment.offset + segment.address) % 8 === 0)
+        found.push(at - segment.offset + segment.address);
+      at = elf.bytes.indexOf(wanted, at + 1);
+    }
+  }
+  const [address, second] = found;
+  if (address === undefined || second !== undefined)
+    throw new ElfError(`expected one pointer to the section .bun, found ${found.length}`);
+  return { address, value: payload };
+}
+
+/** The guard's one segment, with its configuration filled in. */
+function configured(guard: Elf, config: GuardConfig): Buffer {
+  const segment = onlySegment(guard, PT_LOAD);
+  if (segment.flags !== (PF_R | PF_X)) throw new ElfError("the guard's segment must be R+X");
+  const code = Buffer.from(guard.bytes.subarray(segment.offset, segment.offset + segment.fileSize));
+  const members = Object.values(config);
+  if (code.readBigUInt64LE(0) !== GUARD_MAGIC || code.readBigUInt64LE(8) !== BigInt(16 + members.length * 8))
+    throw new ElfError("the guard's configuration is not where it should be");
+  members.forEach((value, i) => {
+    code.writeBigUInt64LE(BigInt(value), 16 + i * 8);
+  });
+  return code;
+}
+
+function checkRoom(elf: Elf, address: number, size: number): void {
+  for (const segment of elf.segments) {
+    if (segment.type !== PT_LOAD) continue;
+    if ((segment.flags & PF_W) !== 0 && (segment.flags & PF_X) !== 0)
+      throw new ElfError("the runtime has a segment that is writable and executable");
+    if (address < segment.address + segment.memorySize && segment.address < address + size)
+      throw new ElfError("the runtime already uses the guard's address");
+  }
+}
+
+/**
+ * Adds the guard to an executable that `bun build --compile` made: its segment goes to the end of the file,
+ * PT_NOTE becomes its PT_LOAD, the entry point moves to it, and DT_HASH (redundant beside DT_GNU_HASH) becomes
+ * DT_FLAGS = DF_BIND_NOW, so that ld.so has filled the global offset table when the guard runs.
+ * `executable` is edited; throws `ElfError` where it is not as the guard expects.
+ */
+export function injectGuard(
+  executable: Buffer,
+  guardFile: Buffer,
+  options: { privileged: boolean },
+): Injected {
+  const elf = readElf(executable);
+  const guard = readElf(guardFile);
+  if (elf.machine !== guard.machine) throw new ElfError("the guard is for another machine");
+  const dynamic = dynamicEntries(elf);
+  const end = dynamic.find((entry) => entry.tag === DT_NULL);
+  const hash = dynamic.find((entry) => entry.tag === DT_HASH);
+  if (end === undefined || hash === undefined || dynamic.some((entry) => entry.tag === DT_FLAGS))
+    throw new ElfError("no place for DT_FLAGS (is the guard in this file already?)");
+  dynamicValue(dynamic, DT_GNU_HASH);
+  const { slot, environ } = locate(elf, dynamic);
+  const payload = payloadPointer(elf);
+  const code = configured(guard, {
+    runtimeEntry: elf.entry,
+    privileged: options.privileged ? 1 : 0,
+    payloadPointer: payload.address,
+    payload: payload.value,
+    environVariable: environ,
+    stateSlot: end.address + 8, // the value of DT_NULL means nothing
+    getattr: slot("pthread_getattr_np"),
+    attrInit: slot("pthread_attr_init"),
+    attrSetstack: slot("pthread_attr_setstack"),
+    self: slot("pthread_self"),
+  });
+  const { address, align } = onlySegment(guard, PT_LOAD);
+  checkRoom(elf, address, code.length);
+  const note = onlySegment(elf, PT_NOTE);
+
+  const offset = Math.ceil(executable.length / align) * align;
+  executable.writeUInt32LE(PT_LOAD, note.at);
+  executable.writeUInt32LE(PF_R | PF_X, note.at + 4);
+  const header = [offset, address, address, code.length, code.length, align];
+  header.forEach((value, i) => {
+    executable.writeBigUInt64LE(BigInt(value), note.at + 8 + i * 8);
+  });
+  executable.writeBigUInt64LE(BigInt(DT_FLAGS), hash.at);
+  executable.writeBigUInt64LE(BigInt(DF_BIND_NOW), hash.at + 8);
+  executable.writeBigUInt64LE(BigInt(guard.entry), 24);
+  return { bytes: executable, tail: Buffer.concat([Buffer.alloc(offset - executable.length), code]) };
+}

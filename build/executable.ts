@@ -1,0 +1,103 @@
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { ElfError } from "./elf-file.ts";
+import { injectGuard } from "./elf-inject.ts";
+import { type Architecture, buildGuard } from "./guard.ts";
+
+/** What any user may start and what may hold CAP_SYS_CHROOT: the guard gives up everything else for them. */
+export const PRIVILEGED: ReadonlySet<string> = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
+
+// Bytecode and code splitting save start-up time; nothing in the working directory is obeyed.
+const FLAGS = [
+  "--compile",
+  "--bytecode",
+  "--minify",
+  "--format=esm",
+  "--splitting",
+  "--compile-jit-policy=1000",
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  "--no-compile-autoload-tsconfig",
+  "--no-compile-autoload-package-json",
+];
+
+/** What to build. Paths are absolute. */
+export interface ExecutableOptions {
+  /** The project, or whatever folder the paths that end up in the executable shall be relative to. */
+  root: string;
+  entry: string;
+  output: string;
+  privileged: boolean;
+  /** Tests compare with an executable that has no guard. */
+  unguarded?: boolean;
+  /** Another machine than this one; needs its runtime, which Bun fetches where it is not at hand. */
+  target?: Architecture;
+}
+
+function bunBuild(options: ExecutableOptions, temporary: string): void {
+  const target = options.target === undefined ? [] : [`--target=bun-linux-${options.target}`];
+  // Relative names: an absolute one would end up in the executable, and two folders would not build alike.
+  const { exitCode, stdout, stderr } = Bun.spawnSync(
+    [
+      process.execPath,
+      "build",
+      ...FLAGS,
+      ...target,
+      `./${relative(options.root, options.entry)}`,
+      "--outfile",
+      temporary,
+    ],
+    // No bunfig.toml or .env of the one who builds, no setting of the environment.
+    {
+      cwd: options.root,
+      env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent" },
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
+  if (exitCode !== 0)
+    throw new ElfError(`${relative(options.root, options.entry)}: ${stderr.toString()}${stdout.toString()}`);
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+}
+
+/**
+ * Compiles one TypeScript file to an executable with the guard in it, and renames it into place. Throws `ElfError`
+ * with what the compilers said.
+ */
+export function buildExecutable(options: ExecutableOptions): void {
+  const architecture = options.target ?? (process.arch === "arm64" ? "arm64" : "x64");
+  const folder = join(dirname(options.output), `.build-${basename(options.output)}-${process.pid}`);
+  // The name in the folder is the final one: it becomes a part of the executable.
+  const compiled = join(folder, basename(options.output));
+  mkdirSync(folder, { recursive: true });
+  try {
+    bunBuild(options, compiled);
+    if (options.unguarded !== true) {
+      const executable = readFileSync(compiled);
+      const { bytes, tail } = injectGuard(executable, buildGuard(architecture), options);
+      const fd = openSync(compiled, "r+");
+      try {
+        writeAll(fd, bytes);
+        writeAll(fd, tail);
+      } finally {
+        closeSync(fd);
+      }
+    }
+    chmodSync(compiled, 0o755);
+    renameSync(compiled, options.output);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,159 @@
+import { CFunction, FFIType, type Pointer, read, toBuffer } from "bun:ffi";
+import { type ByteString, cString, fromCString } from "./bytes.ts";
+import { SystemError } from "./error.ts";
+import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
+import { userIds, workingDirectoryWasChanged } from "./process.ts";
+
+// ffi/guard/guard.ld and guard.h: where the guard is, and the members of its two structures.
+const GUARD = 0x50000000;
+const MAGIC = 0x31647261754b4a01n;
+const CONFIG = { magic: 0, stateSlot: 56 } as const;
+const STATE = {
+  magic: 0,
+  argc: 8,
+  argv: 16,
+  envc: 24,
+  env: 32,
+  execfn: 40,
+  uid: 48,
+  euid: 56,
+  gid: 64,
+  egid: 72,
+  privileged: 80,
+  keptChroot: 88,
+  exec: 96,
+  stackTop: 104,
+} as const;
+
+const EXEC_DIRECTORY_CHANGED = 1;
+const CLOSE_RANGE_CLOEXEC = 4;
+const EINVAL = 22;
+
+const compiled = import.meta.path.startsWith("/$bunfs/");
+
+/** The address of the guard's state; 0 where no guard ran. Nothing that the caller gave is asked. */
+function findState(): number {
+  // mincore(2) fails for what is not mapped, which a read would not survive.
+  if (libc.mincore(GUARD, 4096, new Uint8Array(1)) !== 0) return 0;
+  if (read.u64(GUARD as Pointer, CONFIG.magic) !== MAGIC) return 0;
+  const slot = pointerAt(GUARD, CONFIG.stateSlot);
+  const state = slot === 0 ? 0 : pointerAt(slot);
+  return state !== 0 && read.u64(state as Pointer, STATE.magic) === MAGIC ? state : 0;
+}
+
+// From source there is no guard, and the heap may be where it would be.
+const state = compiled ? findState() : 0;
+
+/** Whether the guard ran in this process before the runtime. */
+export function isGuarded(): boolean {
+  return state !== 0;
+}
+
+/** Ends an executable that lost its guard: exit status 127 and one line. Nothing happens when run from source. */
+export function requireGuard(tool: string): void {
+  if (!compiled || state !== 0) return;
+  const line = cString(`${tool}: this executable has lost its guard and does not run: install it again\n`);
+  libc.write(2, line, line.length - 1);
+  libc._exit(127);
+}
+
+/** The strings at `count` pointers. They lie close together at the end of the stack, so they are read as one. */
+function stringsAt(pointers: number, count: number): ByteString[] {
+  if (count === 0) return [];
+  const addresses = Array.from({ length: count }, (_, i) => pointerAt(pointers, 8 * i));
+  const lowest = addresses.reduce((a, b) => Math.min(a, b));
+  const length = pointerAt(state, STATE.stackTop) - lowest;
+  if (length <= 0) return addresses.map((address) => stringAt(address) ?? "");
+  const bytes = new Uint8Array(toBuffer(lowest as Pointer, 0, length));
+  return addresses.map((address) => fromCString(bytes, address - lowest));
+}
+
+/** The arguments as the caller gave them, argv[0] included; there may be none at all. */
+export function args(): ByteString[] {
+  if (state === 0) return process.argv.slice(1).map((text) => Buffer.from(text).toString("latin1"));
+  return stringsAt(pointerAt(state, STATE.argv), pointerAt(state, STATE.argc));
+}
+
+/** The environment as the caller gave it: entries, usually NAME=value, in order, with what is odd in it. */
+export function environment(): ByteString[] {
+  if (state === 0) {
+    return Object.entries(process.env).map(([name, value]) =>
+      Buffer.from(`${name}=${value}`).toString("latin1"),
+    );
+  }
+  return stringsAt(pointerAt(state, STATE.env), pointerAt(state, STATE.envc));
+}
+
+/** AT_EXECFN of getauxval(3): the file name that was executed, as the caller wrote it. */
+export function execfn(): ByteString {
+  if (state === 0) return Buffer.from(process.argv[1] ?? "").toString("latin1");
+  return stringAt(pointerAt(state, STATE.execfn)) ?? "";
+}
+
+/** Real and effective ids as they were at exec, before the guard gave anything away. */
+export function callerIds(): { uid: number; euid: number; gid: number; egid: number } {
+  if (state === 0) {
+    return { uid: libc.getuid(), euid: libc.geteuid(), gid: libc.getgid(), egid: libc.getegid() };
+  }
+  return {
+    uid: pointerAt(state, STATE.uid),
+    euid: pointerAt(state, STATE.euid),
+    gid: pointerAt(state, STATE.gid),
+    egid: pointerAt(state, STATE.egid),
+  };
+}
+
+/** Whether this executable was built as one that any user may start and that may hold CAP_SYS_CHROOT. */
+export function isPrivilegedBuild(): boolean {
+  return state !== 0 && pointerAt(state, STATE.privileged) === 1;
+}
+
+/** Whether CAP_SYS_CHROOT was in the effective set when the runtime started. From source: whether this is root. */
+export function keptChroot(): boolean {
+  if (state === 0) return userIds()[1] === 0;
+  return pointerAt(state, STATE.keptChroot) === 1;
+}
+
+// Held here so that no garbage collection can take what the kernel is about to read.
+let held: unknown[] = [];
+
+function cStrings(texts: readonly ByteString[]): BigUint64Array {
+  const bytes = Buffer.alloc(texts.reduce((sum, text) => sum + text.length + 1, 1));
+  const start = addressOf(bytes);
+  const pointers = new BigUint64Array(texts.length + 1);
+  let at = 0;
+  texts.forEach((text, i) => {
+    if (text.includes("\0")) throw new SystemError(EINVAL, "execve with a NUL byte", text);
+    pointers[i] = BigInt(start + at);
+    bytes.write(text, at, "latin1");
+    at += text.length + 1;
+  });
+  held.push(bytes, pointers);
+  return pointers;
+}
+
+/**
+ * execve(2). The new program gets what the caller of this one had set up: signal dispositions and mask, resource
+ * limits, working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a
+ * privileged build, the descriptors that were open all along. Everything else above 2 is closed.
+ * Throws `SystemError` where it did not come to that; this process can go on then.
+ */
+export function execve(path: ByteString, argv: readonly ByteString[], envp: readonly ByteString[]): never {
+  held = [];
+  const strings = [cStrings([path]), cStrings(argv), cStrings(envp)] as const;
+  const pathAddress = Number(strings[0][0]);
+  const flags = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
+  if (state === 0) {
+    check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");
+    libc.execve(cString(path), new Uint8Array(strings[1].buffer), new Uint8Array(strings[2].buffer));
+    throw new SystemError(errno(), "execve", path);
+  }
+  const { u64, i32 } = FFIType;
+  const exec = CFunction({
+    ptr: pointerAt(state, STATE.exec) as Pointer,
+    args: [u64, u64, u64, u64],
+    returns: i32,
+  });
+  const result: number = exec(pathAddress, addressOf(strings[1]), addressOf(strings[2]), flags);
+  throw new SystemError(-result, "execve", path);
+}

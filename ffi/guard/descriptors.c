@@ -1,0 +1,103 @@
+/* Inherited file descriptors. */
+#include "guard.h"
+#include "syscalls.h"
+
+enum { F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
+enum { AT_FDCWD = -100, O_RDWR = 2 };
+enum { CLOSE_RANGE_CLOEXEC = 4, POLLNVAL = 0x20 };
+enum { MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, EVERY_SEAL = 15 };
+enum { DEV_NULL = 1 << 8 | 3 };
+#define LAST ~0U
+
+struct poll_entry {
+  i32 fd;
+  u16 events, revents;
+};
+
+/* struct stat differs between the architectures; these are the members in use. */
+struct file_identity {
+  u64 device, inode;
+#if defined(__x86_64__)
+  u64 links;
+  u32 mode, uid, gid, padding;
+  u64 rdev;
+#else
+  u32 mode, links, uid, gid;
+  u64 rdev;
+#endif
+  u64 rest[16];
+};
+
+/* Before anything else is opened. The soft RLIMIT_NOFILE is no bound: descriptors above it stay open. */
+void close_inherited_descriptors(void) {
+  if (sys3(SYS_close_range, 3, LAST, 0) != 0)
+    refuse(CANNOT_START, "close_range failed: Linux 5.11 or later is needed\n");
+}
+
+static void save_descriptor(struct state *state, u32 number) {
+  struct file_identity file;
+  i64 flags = sys2(SYS_fcntl, number, F_GETFD);
+  i64 status = sys2(SYS_fcntl, number, F_GETFL);
+  if (flags < 0 || flags & FD_CLOEXEC || status < 0 || sys2(SYS_fstat, number, &file) != 0) return;
+  struct saved_descriptor *saved = &state->descriptors[state->descriptor_count++];
+  saved->number = number;
+  saved->status = (u32)status;
+  saved->device = file.device;
+  saved->inode = file.inode;
+}
+
+/* ppoll(2) tells in one call, and without /proc, which descriptors are open. */
+void save_descriptors(struct state *state) {
+  struct poll_entry entries[MAX_DESCRIPTORS];
+  u64 no_time[2] = {0, 0};
+  u64 count = state->limits[0].hard; /* RLIMIT_NOFILE, raised so far */
+  if (count > MAX_DESCRIPTORS) count = MAX_DESCRIPTORS;
+  for (u64 i = 0; i < count; i++) entries[i] = (struct poll_entry){(i32)i, 0, 0};
+  if (sys5(SYS_ppoll, entries, count, no_time, 0, 8) < 0) return;
+  for (u32 i = 3; i < count; i++)
+    if (!(entries[i].revents & POLLNVAL)) save_descriptor(state, i);
+}
+
+/* What 0, 1 or 2 gets where the caller left it closed: reads find the end. Never a directory: it may be inherited. */
+static i64 open_nothing(void) {
+  struct file_identity file;
+  i64 fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
+  if (fd >= 0) {
+    if (sys2(SYS_fstat, fd, &file) == 0 && (file.mode & 0170000) == 0020000 && file.rdev == DEV_NULL) return fd;
+    sys1(SYS_close, fd); /* in a jail anything can have that name */
+  }
+  fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
+  if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (fd >= 0) sys3(SYS_fcntl, fd, F_ADD_SEALS, EVERY_SEAL);
+  return fd;
+}
+
+/* Otherwise the first files that are opened would be taken for standard input, output and error. */
+void fill_standard_descriptors(struct state *state) {
+  for (i64 fd = 0; fd < 3; fd++) {
+    if (sys2(SYS_fcntl, fd, F_GETFD) >= 0) continue;
+    if (open_nothing() != fd) refuse(CANNOT_START, "standard input, output or error cannot be opened\n");
+    state->filled_descriptors |= 1UL << fd;
+  }
+}
+
+static int same_open_file(const struct saved_descriptor *saved) {
+  struct file_identity file;
+  return sys2(SYS_fcntl, saved->number, F_GETFL) == saved->status && sys2(SYS_fstat, saved->number, &file) == 0 &&
+         file.device == saved->device && file.inode == saved->inode;
+}
+
+/*
+ * A program that is executed gets 0, 1, 2 and what the caller had passed on, if that is still what it was: a number
+ * alone is not enough, JavaScript may have closed it and opened something else there.
+ */
+void restore_descriptors(const struct state *state) {
+  for (u64 i = 0; i < state->descriptor_count; i++) {
+    const struct saved_descriptor *saved = &state->descriptors[i];
+    if (same_open_file(saved)) sys3(SYS_fcntl, saved->number, F_SETFD, 0);
+  }
+  /* A privileged program leaves them filled, as jailkit 2.23 did: its child may trust the numbers, too. */
+  if (config.privileged) return;
+  for (u64 fd = 0; fd < 3; fd++)
+    if (state->filled_descriptors >> fd & 1) sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+}

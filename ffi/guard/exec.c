@@ -1,0 +1,52 @@
+/* execve(2) for JavaScript: the new program finds what the caller of this one had set up, not what the runtime did. */
+#include "guard.h"
+#include "signals.h"
+#include "syscalls.h"
+
+enum { CLOSE_RANGE_CLOEXEC = 4, SIG_SETMASK = 2 };
+enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
+#define FIRST_INHERITABLE 3
+#define LAST ~0U
+#define ALL_SIGNALS ~0UL
+
+struct runtime {
+  u64 signal_mask;
+  struct signal_action actions[SIGNALS + 1];
+  struct limit limits[SAVED_LIMITS];
+};
+
+static void restore_signals(const struct state *state, struct runtime *runtime) {
+  for (i64 number = 1; number <= SIGNALS; number++) {
+    struct signal_action action = {state->signals_ignored >> (number - 1) & 1, 0, 0, 0};
+    if (sys4(SYS_rt_sigaction, number, &action, &runtime->actions[number], 8) != 0)
+      runtime->actions[number].handler = SIGNAL_DEFAULT;
+  }
+}
+
+/* After a failed execve: JavaScript goes on, if only to tell about it. */
+static void resume_runtime(const struct state *state, const struct runtime *runtime) {
+  set_limits(runtime->limits, state->limits_known);
+  for (i64 number = 1; number <= SIGNALS; number++)
+    sys4(SYS_rt_sigaction, number, &runtime->actions[number], 0, 8);
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime->signal_mask, 0, 8);
+}
+
+/* Comes back only with -errno. */
+i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags) {
+  const struct state *state = STATE;
+  struct runtime runtime;
+  i64 error = sys3(SYS_close_range, FIRST_INHERITABLE, LAST, CLOSE_RANGE_CLOEXEC);
+  if (error) return error;
+  /* No handler of the runtime may run between here and the new program. */
+  u64 all = ALL_SIGNALS;
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &runtime.signal_mask, 8);
+  read_limits(runtime.limits);
+  restore_descriptors(state);
+  if (state->directory && !(flags & EXEC_DIRECTORY_CHANGED)) sys1(SYS_fchdir, state->directory - 1);
+  set_limits(state->limits, state->limits_known);
+  restore_signals(state, &runtime);
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &state->signal_mask, 0, 8);
+  error = sys3(SYS_execve, path, argv, env);
+  resume_runtime(state, &runtime);
+  return error;
+}

@@ -1,0 +1,113 @@
+/* What happens before the runtime starts, in order. */
+#include "guard.h"
+#include "syscalls.h"
+
+enum { AT_PAGESZ = 6, AT_SECURE = 23, AT_EXECFN = 31 };
+enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
+
+/* One line that tells why, and the end. Nothing the caller gave is in it, so nothing has to be escaped. */
+void refuse(int status, const char *reason) {
+  static const char who[] = "jailkit: ";
+  u64 length = 0;
+  while (reason[length]) length++;
+  sys3(SYS_write, 2, who, sizeof(who) - 1);
+  sys3(SYS_write, 2, reason, length);
+  for (;;) sys1(SYS_exit_group, status);
+}
+
+/*
+ * strip(1) and objcopy(1) lose the runtime's pointer to its program, and the runtime then takes itself for the
+ * bun command, which runs what its caller names.
+ */
+static void check_payload(void) {
+  if (*(volatile u64 *)config.payload_pointer != config.payload)
+    refuse(CANNOT_START, "this executable was stripped or changed: install it again\n");
+}
+
+static struct state *make_state(u64 argc, u64 envc) {
+  u64 bytes = sizeof(struct state) + (argc + 1 + envc + 1) * sizeof(char *);
+  i64 address = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory\n");
+  return (struct state *)address;
+}
+
+static void lock_state(struct state *state) {
+  u64 bytes = sizeof(struct state) + (state->argc + 1 + state->envc + 1) * sizeof(char *);
+  if (sys3(SYS_mprotect, state, bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed\n");
+}
+
+static void save_strings(struct state *state, char **argv, char **env) {
+  state->argv = (char **)(state + 1);
+  state->env = state->argv + state->argc + 1;
+  for (u64 i = 0; i < state->argc; i++) state->argv[i] = argv[i];
+  for (u64 i = 0; i < state->envc; i++) state->env[i] = env[i];
+}
+
+static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
+  state->page_size = 4096;
+  for (; auxv[0]; auxv += 2) {
+    if (auxv[0] == AT_PAGESZ) state->page_size = auxv[1];
+    if (auxv[0] == AT_SECURE) state->secure = auxv[1];
+    if (auxv[0] == AT_EXECFN) state->execfn = (char *)auxv[1];
+  }
+  if (!state->execfn) refuse(CANNOT_START, "the kernel gave no AT_EXECFN\n");
+  /* The kernel puts this string at the very end of the stack, with one word of zeros behind it. */
+  const char *end = state->execfn;
+  while (*end) end++;
+  state->stack_top = ((u64)end + 1 + sizeof(u64) + state->page_size - 1) & ~(state->page_size - 1);
+}
+
+/*
+ * The runtime obeys hundreds of variables and a few program names. It gets none of them: an environment without a
+ * variable and one fixed argument. JavaScript reads what the caller gave from the state.
+ */
+static void hide_caller(struct state *state, u64 *stack, char **env) {
+  static const char name[] = "jailkit";
+  *(char ***)config.environ_variable = state->no_environment;
+  for (u64 i = 0; i < state->envc; i++) env[i] = 0;
+  char **argv = (char **)(stack + 1);
+  for (u64 i = 0; i < state->argc; i++) argv[i] = 0;
+  if (state->argc > 0) {
+    stack[0] = 1;
+    argv[0] = (char *)name;
+  }
+}
+
+/* `stack` is what the kernel laid out: argc, argv, NULL, env, NULL, auxiliary vector. */
+__attribute__((used)) void guard_main(u64 *stack) {
+  check_payload();
+  u64 argc = stack[0];
+  char **argv = (char **)(stack + 1);
+  char **env = argv + argc + 1;
+  u64 envc = 0;
+  while (env[envc]) envc++;
+  /* ld.so moves the rest up when it takes variables away (AT_SECURE), and leaves more than one NULL. */
+  const u64 *auxv = (const u64 *)(env + envc + 1);
+  while (!*auxv) auxv++;
+
+  struct state *state = make_state(argc, envc);
+  STATE = state;
+  state->magic = GUARD_MAGIC;
+  state->argc = argc;
+  state->envc = envc;
+  state->privileged = config.privileged;
+  save_strings(state, argv, env);
+  save_auxiliary_vector(state, auxv);
+  save_signals(state);
+  save_privileges(state);
+  if (config.privileged) {
+    close_inherited_descriptors();
+    give_up_privileges(state);
+  } else {
+    refuse_unexpected_privileges(state);
+  }
+  /* From here on with the caller's rights. */
+  adjust_limits(state);
+  if (!config.privileged) save_descriptors(state);
+  fill_standard_descriptors(state);
+  leave_unnamed_directory(state);
+  override_stack_lookup(state);
+  hide_caller(state, stack, env);
+  state->exec = (void *)guard_exec;
+  lock_state(state);
+}

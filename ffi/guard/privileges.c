@@ -1,0 +1,125 @@
+/* Who the caller is, and giving up what the program file gave. capabilities(7), credentials(7). */
+#include "guard.h"
+#include "syscalls.h"
+
+enum { PR_SET_DUMPABLE = 4, PR_GET_DUMPABLE = 3, PR_SET_KEEPCAPS = 8, PR_CAP_AMBIENT = 47 };
+enum { PR_CAP_AMBIENT_CLEAR_ALL = 4 };
+enum { NOBODY = 65534 };
+#define CAPABILITY_VERSION_3 0x20080522
+
+struct capabilities {
+  u64 effective, permitted, inheritable;
+};
+
+struct ids {
+  u32 real, effective, saved;
+};
+
+static void read_capabilities(struct capabilities *out) {
+  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 data[6]; /* effective, permitted, inheritable: the low halves, then the high halves */
+  if (sys2(SYS_capget, header, data) != 0) refuse(CANNOT_START, "capget failed\n");
+  out->effective = data[0] | (u64)data[3] << 32;
+  out->permitted = data[1] | (u64)data[4] << 32;
+  out->inheritable = data[2] | (u64)data[5] << 32;
+}
+
+static void read_ids(i64 call, struct ids *out) {
+  if (sys3(call, &out->real, &out->effective, &out->saved) != 0) refuse(CANNOT_START, "getresuid failed\n");
+}
+
+void save_privileges(struct state *state) {
+  struct ids user, group;
+  struct capabilities now;
+  read_ids(SYS_getresuid, &user);
+  read_ids(SYS_getresgid, &group);
+  read_capabilities(&now);
+  state->uid = user.real;
+  state->euid = user.effective;
+  state->gid = group.real;
+  state->egid = group.effective;
+  state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
+}
+
+/* The effective and permitted sets become `wanted` as far as it is permitted; inheritable and ambient empty. */
+static void keep_capabilities(u64 wanted) {
+  struct capabilities now;
+  read_capabilities(&now);
+  u32 keep = (u32)(now.permitted & wanted);
+  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 data[6] = {keep, keep, 0, 0, 0, 0};
+  /* An old kernel has no ambient set; where there is one, it empties with the inheritable set, too. */
+  sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  if (sys2(SYS_capset, header, data) != 0) refuse(CANNOT_START, "capset failed\n");
+  read_capabilities(&now);
+  if (now.effective != keep || now.permitted != keep || now.inheritable != 0)
+    refuse(CANNOT_START, "capabilities could not be given up\n");
+}
+
+static void check_ids(i64 call, i64 filesystem_call, u32 wanted) {
+  struct ids now;
+  read_ids(call, &now);
+  /* setfsuid(2) with an impossible id changes nothing and tells the present one. */
+  u32 filesystem = (u32)sys1(filesystem_call, -1);
+  if (now.real != wanted || now.effective != wanted || now.saved != wanted || filesystem != wanted)
+    refuse(CANNOT_START, "user or group ids could not be given up\n");
+}
+
+/* For good: real, effective and saved. The group first, since that needs the user's rights. */
+static void become(u32 uid, u32 gid, int status) {
+  if (sys3(SYS_setresgid, gid, gid, gid) != 0 || sys3(SYS_setresuid, uid, uid, uid) != 0)
+    refuse(status, status == CALLER_IS_ROOT ? "this program cannot be run by root\n" : "setresuid failed\n");
+}
+
+/* The proof that the ids which the program file gave cannot come back. */
+static void check_no_return(const struct state *state) {
+  if (state->euid != state->uid && sys3(SYS_setresuid, -1, state->euid, -1) == 0)
+    refuse(CANNOT_START, "the effective user id came back\n");
+  if (state->egid != state->gid && sys3(SYS_setresgid, -1, state->egid, -1) == 0)
+    refuse(CANNOT_START, "the effective group id came back\n");
+}
+
+static void become_user(struct state *state) {
+  /* A failure (locked by the caller) costs the capability, and the program tells that it has none. */
+  sys2(SYS_prctl, PR_SET_KEEPCAPS, 1);
+  become(state->uid, state->gid, CANNOT_START);
+  keep_capabilities(CAP_SYS_CHROOT_BIT);
+  sys2(SYS_prctl, PR_SET_KEEPCAPS, 0);
+  check_ids(SYS_getresuid, SYS_setfsuid, state->uid);
+  check_ids(SYS_getresgid, SYS_setfsgid, state->gid);
+  check_no_return(state);
+}
+
+/* root has no use for these programs: they start only to say so, and need no right for that. */
+static void become_nobody(void) {
+  sys2(SYS_prctl, PR_SET_KEEPCAPS, 0);
+  if (sys2(SYS_setgroups, 0, 0) != 0) refuse(CALLER_IS_ROOT, "this program cannot be run by root\n");
+  become(NOBODY, NOBODY, CALLER_IS_ROOT);
+  keep_capabilities(0);
+  check_ids(SYS_getresuid, SYS_setfsuid, NOBODY);
+  check_ids(SYS_getresgid, SYS_setfsgid, NOBODY);
+}
+
+/* The runtime starts with the caller's ids and CAP_SYS_CHROOT at most; the bounding set stays as it is. */
+void give_up_privileges(struct state *state) {
+  struct capabilities now;
+  if (state->uid == 0)
+    become_nobody();
+  else
+    become_user(state);
+  /* After the ids, which set it anew. Otherwise the caller could trace the process that holds the capability. */
+  sys2(SYS_prctl, PR_SET_DUMPABLE, 0);
+  if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 0) refuse(CANNOT_START, "PR_SET_DUMPABLE failed\n");
+  read_capabilities(&now);
+  state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
+}
+
+/* All the other programs run with their caller's rights, whatever bits somebody put on the file. */
+void refuse_unexpected_privileges(const struct state *state) {
+  struct capabilities now;
+  if (state->uid != state->euid || state->gid != state->egid)
+    refuse(NOT_PERMITTED, "this program must not be setuid or setgid\n");
+  if (!state->secure || state->uid == 0) return;
+  read_capabilities(&now);
+  if (now.permitted != 0) refuse(NOT_PERMITTED, "this program must not have file capabilities\n");
+}
