@@ -6,7 +6,7 @@ import * as C from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { type MachineFiles, machineFiles } from "./files.ts";
 import { helperProgram } from "./helper.ts";
-import { endOf, type MachineProcess, startProcess } from "./process.ts";
+import { type MachineProcess, resultOf, startProcess } from "./process.ts";
 import { defaultPath, encodeRequest, type Ids, type RunOptions, type RunResult } from "./request.ts";
 import { type Sshd, type SshdOptions, startSshd } from "./sshd.ts";
 import { type Syslog, type SyslogOptions, startSyslog } from "./syslog.ts";
@@ -122,14 +122,8 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
       env: {},
       timeout,
     });
-    const stderr = done.stderr.toString("latin1");
     if (done.exitedDueToTimeout) throw new Error(`${argv.join(" ")}: still running after ${timeout} ms`);
-    return {
-      ...endOf(done.exitCode, done.signalCode, stderr),
-      stdout: done.stdout.toString("latin1"),
-      stderr,
-      stdoutBytes: done.stdout,
-    };
+    return resultOf(done.exitCode, done.signalCode, done.stdout, done.stderr);
   }
 
   function must(argv: readonly ByteString[], options: RunOptions = {}): RunResult {

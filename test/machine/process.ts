@@ -42,14 +42,7 @@ export function startProcess(command: string[], options: RunOptions): MachinePro
     await Promise.all([collect(child.stdout, stdout), collect(child.stderr, stderr), child.exited]);
     over = true;
     for (const listener of [...listeners]) listener();
-    const bytes = Buffer.concat(stdout);
-    const said = text(stderr);
-    return {
-      ...endOf(child.exitCode, child.signalCode, said),
-      stdout: text([bytes]),
-      stderr: said,
-      stdoutBytes: bytes,
-    };
+    return resultOf(child.exitCode, child.signalCode, Buffer.concat(stdout), Buffer.concat(stderr));
   }
 
   const ended = finish();
@@ -103,11 +96,26 @@ export function startProcess(command: string[], options: RunOptions): MachinePro
   return started;
 }
 
-/** How a program ended, from what `machine enter` reported. Throws where it was not even started. */
-export function endOf(code: number | null, signal: string | number | null | undefined, stderr: string) {
+/** The result of a program, from how `machine enter` ended. Throws where the program was not even started. */
+export function resultOf(
+  code: number | null,
+  signal: string | number | null | undefined,
+  stdoutBytes: Buffer,
+  stderrBytes: Buffer,
+): RunResult {
+  const stdout = stdoutBytes.toString("latin1");
+  const stderr = stderrBytes.toString("latin1");
   if (code === 199) throw new Error(stderr.trim());
   const numbers: Record<string, number> = constants.signals;
-  if (signal === null || signal === undefined) return { status: code ?? -1, signal: undefined };
-  const number = typeof signal === "number" ? signal : (numbers[signal] ?? 0);
-  return { status: 128 + number, signal: Object.keys(numbers).find((name) => numbers[name] === number) };
+  const number = typeof signal === "string" ? (numbers[signal] ?? 0) : (signal ?? 0);
+  return {
+    status: number === 0 ? (code ?? -1) : 128 + number,
+    signal: number === 0 ? undefined : Object.keys(numbers).find((name) => numbers[name] === number),
+    stdout,
+    stderr,
+    // a getter, or every failed comparison would print a list of numbers
+    get stdoutBytes() {
+      return stdoutBytes;
+    },
+  };
 }
