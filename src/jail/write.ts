@@ -40,7 +40,7 @@ export interface PutOptions {
   reflinkOnly?: boolean;
 }
 
-/** A device file or a FIFO. */
+/** A device file, a FIFO or the name of a socket (with nobody behind it). */
 export interface Node {
   type: "char" | "block" | "fifo" | "socket";
   major: number;
@@ -188,7 +188,7 @@ export function putDeviceIn(
   attributes: Attributes,
   options: PutOptions = {},
 ): Placement {
-  if (node.type !== "fifo" && !parent.trusted) {
+  if ((node.type === "char" || node.type === "block") && !parent.trusted) {
     const shown = display(hostPath(root, joinPath(parent.path, name)));
     const message = `${shown}: no device is made in a directory that users can write; give the directory to root`;
     throw new JailkitError("device-in-untrusted-directory", 1, message);

@@ -1,0 +1,222 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import {
+  close,
+  fstat,
+  getXattr,
+  listXattrs,
+  openAt,
+  openAt2,
+  type Stat,
+  sameFile,
+  setXattr,
+} from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { setAttributes } from "./attributes.ts";
+import { makeDirectories, makeDirectoryIn } from "./directories.ts";
+import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
+import { withJailFile } from "./look.ts";
+import { renameNew, temporaryName } from "./place.ts";
+import { removeTree } from "./remove.ts";
+import { hostPath, type JailRoot, joinPath, openDirectory, release, walk } from "./walk.ts";
+import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
+
+/** A home that is to move: its directory, opened, and all that was found in it. */
+export interface HomeSource {
+  readonly path: ByteString;
+  /** O_PATH; close it with closeHome. */
+  readonly fd: number;
+  readonly entries: readonly TreeEntry[];
+}
+
+/**
+ * Opens and scans the home of `uid`. `host` is the host's root (openTree("/")): on the way, links are followed only
+ * where root alone could have made them. Throws JailkitError where it cannot be moved: not a directory of that
+ * user, or something in it (see scanTree).
+ */
+export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
+  const directory = openDirectory(host, path);
+  const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
+  release(directory);
+  try {
+    if (fstat(fd).uid !== uid) {
+      const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
+      throw new JailkitError("not-their-home", 1, message);
+    }
+    return { path, fd, entries: scanTree(fd, path) };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** Closes what openHome opened. */
+export function closeHome(home: HomeSource): void {
+  close(home.fd);
+}
+
+/** True where the home is, to every inode and time of change, still what was scanned. */
+export function isUnchanged(home: HomeSource): boolean {
+  const now = new Map(scanTree(home.fd, home.path).map((entry) => [entry.path, entry.stat]));
+  const same = (a: Stat, b: Stat | undefined) => b !== undefined && sameFile(a, b) && a.ctime === b.ctime;
+  return (
+    now.size === home.entries.length && home.entries.every(({ path, stat }) => same(stat, now.get(path)))
+  );
+}
+
+/**
+ * Copies a home to `to` in the jail (a path as the jail sees it, where nothing may stand). The copy is made in a
+ * directory that is root's alone and appears by one rename, complete: owners, modes, times, extended attributes,
+ * hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability dropped.
+ * Directories above `to` that are missing are made like the host's of the same path (`modeOf`). The source stays
+ * as it is. Throws JailkitError where something stands at `to` or the source changes meanwhile.
+ */
+export function copyHome(
+  home: HomeSource,
+  root: JailRoot,
+  to: ByteString,
+  step: (done: number, total: number) => void = () => undefined,
+): void {
+  const above = to.slice(0, to.lastIndexOf("/")) || "/";
+  const name = to.slice(to.lastIndexOf("/") + 1);
+  const attributes = { mode: 0o755, uid: 0, gid: 0 };
+  makeDirectories(root, above, () => attributes);
+  const parent = openDirectory(root, above);
+  const temporary = temporaryName();
+  const copy = joinPath(parent.path, temporary);
+  try {
+    makeDirectoryIn(root, parent, temporary, { mode: 0o700, uid: 0, gid: 0 });
+    fillCopy(home, root, copy, step);
+    if (!isUnchanged(home)) {
+      const message = `${quoted(home.path)} was changed while it was copied; nothing was moved, try again`;
+      throw new JailkitError("home-changed", 1, message);
+    }
+    renameNew(parent, temporary, parent, name, true);
+  } catch (error) {
+    removeTree(root, copy);
+    if (isErrno(error, "EEXIST", "ENOTEMPTY")) {
+      const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
+      throw new JailkitError("home-exists", 1, message);
+    }
+    throw error;
+  } finally {
+    release(parent);
+  }
+}
+
+function fillCopy(
+  home: HomeSource,
+  root: JailRoot,
+  copy: ByteString,
+  step: (done: number, total: number) => void,
+): void {
+  const linked = new Map<bigint, ByteString>();
+  const target = (path: ByteString) => (path === "" ? copy : joinPath(copy, path));
+  let done = 0;
+  for (const entry of home.entries) {
+    const to = target(entry.path);
+    step(done++, home.entries.length);
+    if (isType(entry, C.S_IFDIR)) {
+      if (entry.path !== "") makeDirectories(root, to, () => ({ mode: 0o700, uid: 0, gid: 0 }));
+      continue;
+    }
+    const first = linked.get(entry.stat.ino);
+    if (first !== undefined) {
+      withJailFile(root, first, (fd) => putHardLink(root, to, fd), { follow: false });
+      continue;
+    }
+    copyEntry(home, root, entry, to);
+    if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(entry.stat.ino, to);
+  }
+  // A directory gets its owner when all in it is done: until then nobody but root can change names in it.
+  for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {
+    const to = target(entry.path);
+    copyDirectoryXattrs(home, root, entry, to);
+    setAttributes(root, to, attributesOf(entry.stat));
+  }
+}
+
+function isType(entry: TreeEntry, type: number): boolean {
+  return (entry.stat.mode & C.S_IFMT) === type;
+}
+
+function attributesOf(stat: Stat) {
+  // A directory keeps setgid, which there only hands its group on.
+  const kept = (stat.mode & C.S_IFMT) === C.S_IFDIR ? 0o3777 : 0o1777;
+  return { mode: stat.mode & kept, uid: stat.uid, gid: stat.gid, atime: stat.atime, mtime: stat.mtime };
+}
+
+function copyEntry(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteString): void {
+  const attributes = attributesOf(entry.stat);
+  switch (entry.stat.mode & C.S_IFMT) {
+    case C.S_IFREG:
+      withSource(home, entry, (fd, stat) => {
+        putFile(root, to, { fd, size: stat.size }, attributes);
+        const xattrs = xattrsOf(fd);
+        if (xattrs.length === 0) return;
+        withJailFile(root, to, (copied) => setXattrs(copied, xattrs), { follow: false });
+        setAttributes(root, to, { atime: attributes.atime, mtime: attributes.mtime });
+      });
+      return;
+    case C.S_IFLNK:
+      putSymlink(root, to, entry.target ?? "", { attributes });
+      return;
+    case C.S_IFIFO:
+      putDevice(root, to, { type: "fifo", major: 0, minor: 0 }, attributes);
+      return;
+    case C.S_IFSOCK:
+      putDevice(root, to, { type: "socket", major: 0, minor: 0 }, attributes);
+      return;
+    default:
+      throw new JailkitError("home-not-movable", 1, `${display(entry.path)}: of a type that cannot be moved`);
+  }
+}
+
+/** Opens the very file that was scanned: by a path without links, and compared. */
+function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: Stat) => void): void {
+  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  const fd = openAt2(home.fd, entry.path, flags, WITHIN);
+  try {
+    const stat = fstat(fd);
+    if (!sameFile(stat, entry.stat)) throw new SystemError(11, "changed while it was copied", entry.path);
+    use(fd, stat);
+  } finally {
+    close(fd);
+  }
+}
+
+type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
+
+function xattrsOf(fd: number): Xattrs {
+  return listXattrs(fd)
+    .filter((name) => name !== "security.capability")
+    .flatMap((name) => {
+      const value = getXattr(fd, name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+}
+
+function setXattrs(fd: number, xattrs: Xattrs): void {
+  for (const [name, value] of xattrs) setXattr(fd, name, value);
+}
+
+function copyDirectoryXattrs(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteString): void {
+  const path = entry.path === "" ? "." : entry.path;
+  const fd = openAt2(home.fd, path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
+  try {
+    const xattrs = xattrsOf(fd);
+    if (xattrs.length === 0) return;
+    const directory = walk(root, to);
+    const copied = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+    try {
+      setXattrs(copied, xattrs);
+    } finally {
+      close(copied);
+      release(directory);
+    }
+  } finally {
+    close(fd);
+  }
+}

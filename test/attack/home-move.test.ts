@@ -1,0 +1,164 @@
+/** Moving a home: everything kept that belongs there, nothing followed, and the old home whole on every failure. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
+import { makeNode } from "../../ffi/files.ts";
+import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/home-move.ts";
+import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/walk.ts";
+
+const UID = 54321;
+let base: string;
+let old: string;
+let jail: string;
+
+const run = (...words: string[]) => {
+  const result = Bun.spawnSync(words, { stderr: "pipe" });
+  if (!result.success) throw new Error(`${words.join(" ")}: ${result.stderr}`);
+  return result.stdout.toString();
+};
+
+beforeEach(() => {
+  base = fs.mkdtempSync("/srv/home-move-");
+  fs.chmodSync(base, 0o755);
+  old = join(base, "old");
+  jail = join(base, "jail");
+  fs.mkdirSync(old);
+  fs.mkdirSync(jail);
+});
+
+afterEach(() => {
+  Bun.spawnSync(["umount", "-q", jail]);
+  fs.rmSync(base, { recursive: true, force: true });
+});
+
+const giveAway = () => run("chown", "-hR", `${UID}:${UID}`, old);
+
+function move(to = "/home/u"): boolean {
+  const host = openTree("/");
+  const root = openJailRoot(jail);
+  try {
+    const home = openHome(host, old, UID);
+    try {
+      copyHome(home, root, to);
+      return isUnchanged(home);
+    } finally {
+      closeHome(home);
+    }
+  } finally {
+    closeJailRoot(root);
+    closeJailRoot(host);
+  }
+}
+
+/** Every entry with type, mode, owner, size, mtime and link count, as find(1) tells it. */
+const listing = (top: string) =>
+  run("find", top, "-printf", "%P %y %m %U %G %T@ %n %l\n")
+    .split("\n")
+    .sort()
+    .filter((line) => line !== "");
+
+test.each([false, true])(
+  "all that belongs in a home arrives as it was (another file system: %p)",
+  (mounted) => {
+    if (mounted) run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", jail);
+    fs.writeFileSync(join(old, "file"), "content");
+    fs.linkSync(join(old, "file"), join(old, "second name"));
+    fs.writeFileSync(Buffer.from(`${old}/bytes \n\\xff`, "latin1"), "x");
+    fs.mkdirSync(join(old, "a/b/c"), { recursive: true });
+    fs.writeFileSync(join(old, "a/b/c/deep"), "deep", { mode: 0o600 });
+    fs.symlinkSync("/etc/shadow", join(old, "link out"));
+    fs.symlinkSync("dangling", join(old, "dangling"));
+    fs.symlinkSync("..", join(old, "a/up"));
+    run("mkfifo", join(old, "fifo"));
+    makeNode(AT_FDCWD, join(old, "socket"), S_IFSOCK | 0o755);
+    giveAway();
+    fs.chmodSync(join(old, "a"), 0o2750);
+    run("setfattr", "-n", "user.colour", "-v", "blue", join(old, "file"));
+    run("setfacl", "-m", "u:12345:r", join(old, "a/b"));
+    run(
+      "touch",
+      "-h",
+      "-d",
+      "2001-02-03 04:05:06.123456789",
+      join(old, "file"),
+      join(old, "a/b"),
+      join(old, "dangling"),
+    );
+    fs.chmodSync(old, 0o750);
+    const before = listing(old);
+    expect(move()).toBe(true);
+    expect(listing(join(jail, "home/u"))).toEqual(before);
+    expect(listing(old)).toEqual(before);
+    expect(run("getfattr", "--only-values", "-n", "user.colour", join(jail, "home/u/file"))).toBe("blue");
+    expect(run("getfacl", "-cn", join(jail, "home/u/a/b"))).toContain("user:12345:r--");
+    expect(fs.statSync(join(jail, "home/u/file")).ino).toBe(
+      fs.statSync(join(jail, "home/u/second name")).ino,
+    );
+    expect(fs.readdirSync(join(jail, "home"))).toEqual(["u"]);
+    expect(fs.readFileSync(join(jail, "home/u/a/b/c/deep"), "utf8")).toBe("deep");
+  },
+);
+
+test("setuid, setgid and capabilities stay behind", () => {
+  fs.writeFileSync(join(old, "suid"), "x");
+  giveAway();
+  run("setcap", "cap_net_raw+ep", join(old, "suid"));
+  fs.chmodSync(join(old, "suid"), 0o6755);
+  move();
+  expect(fs.statSync(join(jail, "home/u/suid")).mode & 0o7777).toBe(0o755);
+  expect(run("getcap", join(jail, "home/u/suid"))).toBe("");
+});
+
+test("a device is refused, and nothing was done", () => {
+  run("mknod", join(old, "null"), "c", "1", "3");
+  giveAway();
+  expect(() => move()).toThrow("is a device");
+  expect(fs.readdirSync(jail)).toEqual([]);
+});
+
+test("a mount point in the home is refused", () => {
+  fs.mkdirSync(join(old, "mnt"));
+  giveAway();
+  run("mount", "-t", "tmpfs", "tmpfs", join(old, "mnt"));
+  try {
+    expect(() => move()).toThrow("is a mount point");
+  } finally {
+    run("umount", join(old, "mnt"));
+  }
+});
+
+test("a home that belongs to somebody else is refused", () => {
+  expect(() => move()).toThrow("does not belong to the user");
+});
+
+test("a home that is a link in a directory of the user's is not followed", () => {
+  const own = join(base, "own");
+  fs.mkdirSync(own);
+  fs.chownSync(own, UID, UID);
+  fs.symlinkSync(old, join(own, "home"));
+  giveAway();
+  const host = openTree("/");
+  expect(() => openHome(host, join(own, "home"), UID)).toThrow("symbolic link");
+  closeJailRoot(host);
+});
+
+test("what stands at the new place is not touched", () => {
+  fs.writeFileSync(join(old, "file"), "new");
+  giveAway();
+  fs.mkdirSync(join(jail, "home/u"), { recursive: true });
+  fs.writeFileSync(join(jail, "home/u/file"), "theirs");
+  expect(() => move()).toThrow("exists already");
+  expect(fs.readFileSync(join(jail, "home/u/file"), "utf8")).toBe("theirs");
+  expect(fs.readdirSync(join(jail, "home"))).toEqual(["u"]);
+});
+
+test("a disk that fills up leaves the old home whole and nothing half done", () => {
+  run("mount", "-t", "tmpfs", "-o", "mode=0755,size=256k", "tmpfs", jail);
+  fs.writeFileSync(join(old, "large"), Buffer.alloc(1 << 20));
+  giveAway();
+  const before = listing(old);
+  expect(() => move()).toThrow("No space left");
+  expect(listing(old)).toEqual(before);
+  expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+});
