@@ -1,0 +1,204 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { hostPath, isDirectory, isLink, type JailRoot, joinPath, release, walk } from "./walk.ts";
+
+/** A rule of safety that something breaks. */
+export type SafetyRule =
+  | "missing"
+  | "link"
+  | "owner"
+  | "group"
+  | "group-writable"
+  | "other-writable"
+  | "not-a-directory"
+  | "link-through-untrusted"
+  | "unreadable";
+
+/** One thing that makes a jail or a directory unsafe. */
+export interface Finding {
+  /** On the host. */
+  path: ByteString;
+  rule: SafetyRule;
+  /** One printable line: the path, what is wrong, the mode or owner that it has. */
+  message: ByteString;
+  /** The command that mends it, fit for a shell. */
+  remedy: ByteString;
+}
+
+// What programs are loaded from, or what decides who a user is: a name in them must mean what root wants.
+const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
+
+// A file of such a name is in the way of a directory that programs look into.
+const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
+
+// Looked for one by one where the jail may be entered but not listed.
+const USUAL =
+  "dev etc lib lib32 lib64 libx32 usr bin sbin opt home var tmp root srv run proc sys mnt media boot".split(
+    " ",
+  );
+
+/** A path as a word of a shell command. */
+function shellWord(path: ByteString): ByteString {
+  if (/^[\w@%+=:,./-]+$/.test(path)) return path;
+  const shown = display(path);
+  // What display had to escape needs the shell's own escapes, which are the same.
+  return shown === path ? `'${path.replaceAll("'", "'\\''")}'` : `$'${shown.replaceAll("'", "\\'")}'`;
+}
+
+function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
+  return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
+}
+
+const octal = (stat: Stat) => `0${(stat.mode & 0o7777).toString(8)}`;
+
+function ownerFinding(path: ByteString, stat: Stat): Finding[] {
+  return stat.uid === 0
+    ? []
+    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
+}
+
+function groupWriteFinding(path: ByteString, stat: Stat): Finding {
+  const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat)})`;
+  return finding(path, "group-writable", what, "chmod g-w");
+}
+
+function otherWriteFinding(path: ByteString, stat: Stat): Finding {
+  return finding(path, "other-writable", `is writable by everyone (mode ${octal(stat)})`, "chmod o-w");
+}
+
+/** Root's alone: what the jail itself and the strict directories in it must be. */
+function strictFindings(path: ByteString, stat: Stat): Finding[] {
+  const findings = ownerFinding(path, stat);
+  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));
+  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));
+  return findings;
+}
+
+/** Any owner; writable by others only where they cannot take each other's files away. */
+function looseFindings(path: ByteString, stat: Stat): Finding[] {
+  if (stat.mode & C.S_ISVTX) return [];
+  const findings: Finding[] = [];
+  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));
+  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));
+  return findings;
+}
+
+/** What is above the jail: whoever can rename the jail can put another in its place. */
+function parentFindings(path: ByteString, stat: Stat): Finding[] {
+  const findings = ownerFinding(path, stat);
+  if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));
+  if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(otherWriteFinding(path, stat));
+  return findings;
+}
+
+/** The names in the jail's root that are or may be directories. */
+function topLevel(root: JailRoot): ByteString[] {
+  let fd: number;
+  try {
+    fd = openAt(root.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+  } catch (error) {
+    if (isErrno(error, "EACCES")) return USUAL;
+    throw error;
+  }
+  try {
+    const entries = readDirectory(fd).filter(
+      ({ name, type }) => type === 4 || type === 0 || type === 10 || STRICT.test(name),
+    );
+    return entries.map(({ name }) => name).sort();
+  } finally {
+    close(fd);
+  }
+}
+
+/** Judges a link by the directory that it leads to as the jail sees it. */
+function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Finding[] {
+  const path = hostPath(root, name);
+  let dangling: { trusted: boolean } | undefined;
+  try {
+    const directory = walk(root, name, (parent) => {
+      dangling = parent;
+      throw new SystemError(2, "open", undefined);
+    });
+    release(directory);
+    const target = hostPath(root, directory.path);
+    if (!strict) return looseFindings(target, directory.stat);
+    const findings = strictFindings(target, directory.stat);
+    if (findings.length > 0 || directory.trusted) return findings;
+    const what = `leads to ${display(target)}, below a directory that users can write`;
+    return [finding(path, "link-through-untrusted", what, "rm")];
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === "link-in-untrusted-directory") {
+      const what = `leads through another link that users can change (${error.message})`;
+      return [finding(path, "link-through-untrusted", what, "rm")];
+    }
+    if (dangling !== undefined) {
+      // Harmless while only root can make what it leads to.
+      if (!strict || dangling.trusted) return [];
+      const what = "is a dangling link to where users can make what it leads to";
+      return [finding(path, "link-through-untrusted", what, "rm")];
+    }
+    if (isErrno(error, "ENOTDIR")) {
+      return strict ? [finding(path, "not-a-directory", "leads to what is not a directory", "rm")] : [];
+    }
+    return [finding(path, "unreadable", `cannot be followed (${describeError(error)})`, "ls -ld")];
+  }
+}
+
+/**
+ * What makes a jail unsafe; empty where it is safe. The rule, the same for all tools: the directories above the jail
+ * belong to root, writable by others only with the sticky bit and by a group only if that is gid 0. The jail, and in
+ * it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody else. Other directories in
+ * the jail's root are writable by group or others only with the sticky bit. A link stands for the directory that it
+ * leads to as the jail sees it. Deeper directories and the setgid bit do not matter. Works with a user's own rights
+ * too, even where the jail cannot be listed. Throws SystemError.
+ */
+export function jailFindings(root: JailRoot): Finding[] {
+  const findings = root.ancestors.flatMap(({ path, stat }) => parentFindings(path, stat));
+  findings.push(...strictFindings(root.path, root.top.stat));
+  for (const name of topLevel(root)) {
+    const stat = statIfPresent(root.fd, name);
+    if (stat === undefined) continue;
+    const strict = STRICT.test(name);
+    const path = hostPath(root, joinPath("/", name));
+    if (isLink(stat)) findings.push(...linkFindings(root, name, strict));
+    else if (isDirectory(stat))
+      findings.push(...(strict ? strictFindings(path, stat) : looseFindings(path, stat)));
+    else if (DIRECTORIES.test(name))
+      findings.push(finding(path, "not-a-directory", "is not a directory", "rm"));
+  }
+  return findings;
+}
+
+/** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
+export function requireSafeJail(root: JailRoot, exitStatus: number): void {
+  const findings = jailFindings(root);
+  const first = findings[0];
+  if (first === undefined) return;
+  const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
+  const message = `${display(root.path)}: not a safe jail: ${first.message}; mend it with: ${first.remedy}${others}`;
+  throw new JailkitError("unsafe-jail", exitStatus, message);
+}
+
+/**
+ * What is wrong with a directory of config files, which must be root's own, gid 0 too, and no link. Writable by gid
+ * 0 is `tolerated`: worth a warning. Throws SystemError where it cannot be examined.
+ */
+export function configDirectoryFindings(path: ByteString): (Finding & { tolerated: boolean })[] {
+  const grave = (found: Finding) => ({ ...found, tolerated: false });
+  const stat = statIfPresent(C.AT_FDCWD, path);
+  if (stat === undefined) {
+    return [grave(finding(path, "missing", "does not exist", "install -d -o root -g root -m 0755"))];
+  }
+  if (isLink(stat)) return [grave(finding(path, "link", "is a symbolic link", "rm"))];
+  const findings = ownerFinding(path, stat).map(grave);
+  if (stat.gid !== 0) {
+    findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp 0")));
+  }
+  if (stat.mode & 0o002) findings.push(grave(otherWriteFinding(path, stat)));
+  if (stat.mode & 0o020) findings.push({ ...groupWriteFinding(path, stat), tolerated: stat.gid === 0 });
+  return findings;
+}
