@@ -352,3 +352,30 @@ export function syncFd(fd: number): void {
 export function openDirectoryPath(path: ByteString): number {
   return openAt(C.AT_FDCWD, path, C.O_PATH | C.O_DIRECTORY);
 }
+
+/**
+ * As openAt, or as openAt2 where `resolve` is not 0, but undefined where nothing can be opened at `path` for a
+ * reason that lies in the path: missing, a link loop, a component that is no directory, no permission.
+ */
+export function openIfPresent(
+  dirfd: number,
+  path: ByteString,
+  flags: number,
+  resolve = 0,
+): number | undefined {
+  if (resolve !== 0) {
+    try {
+      return openAt2(dirfd, path, flags, resolve);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EXDEV", "ENXIO", "ENAMETOOLONG"))
+        return undefined;
+      throw error;
+    }
+  }
+  // Without an exception: a search for libraries asks for many names that are not there.
+  const fd = libc.openat(dirfd, cArgument(path), flags | C.O_CLOEXEC, 0);
+  if (fd >= 0) return fd;
+  const number = errno();
+  if ([2, 20, 40, 13, 18, 6, 36].includes(number)) return undefined;
+  throw new SystemError(number, "open", path);
+}
