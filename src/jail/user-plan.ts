@@ -1,0 +1,173 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { joinHome, splitHome } from "./separator.ts";
+import { pathComponents } from "./walk.ts";
+
+/** The login shell of a jailed account on the host. */
+export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
+
+/** The account files of a jail, as far as a plan looks at them. */
+export interface JailAccountView {
+  passwdByName(name: ByteString): PasswdEntry | undefined;
+  groupByName(name: ByteString): GroupEntry | undefined;
+  groupByGid(gid: number): GroupEntry | undefined;
+}
+
+/** All that decides what jailing an account means. */
+export interface JailingFacts {
+  user: PasswdEntry;
+  /** The primary group first. */
+  groups: readonly GroupEntry[];
+  /** The jail on the host, normalised. */
+  jail: ByteString;
+  accounts: JailAccountView;
+  /** The shell that the account gets in the jail; undefined leaves an entry's own, or gives jk_lsh. */
+  shell: ByteString | undefined;
+  move: boolean;
+  /** Pids of the account's processes. */
+  processes: readonly number[];
+}
+
+/** A group that the jail's etc/group is to have, and whether the account is to be a member in it. */
+export interface GroupChange {
+  name: ByteString;
+  gid: number;
+  create: boolean;
+  addMember: boolean;
+}
+
+/** What jailing an account changes: data, made before anything is changed. */
+export interface JailingPlan {
+  user: PasswdEntry;
+  /** The line for the jail's etc/passwd; undefined where it is there already. */
+  entry: PasswdEntry | undefined;
+  groups: GroupChange[];
+  /** The home in the jail, as the jail sees it. */
+  jailHome: ByteString;
+  /** What the host's account files say afterwards: `JAIL/./HOME`. */
+  home: ByteString;
+  shell: ByteString;
+  /** Whether the host's account changes at all. */
+  changeAccount: boolean;
+  /** The directory that moves into the jail. */
+  moveFrom: ByteString | undefined;
+  /** What is worth saying about what stays. */
+  notes: ByteString[];
+}
+
+/** A path without doubled slashes, "." and "..". */
+function normalise(path: ByteString): ByteString {
+  const parts: ByteString[] = [];
+  for (const part of pathComponents(path)) {
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** Where the account's home is in the jail: the part after the separator, the part below the jail, or the same path. */
+function homeInJail(user: PasswdEntry, jail: ByteString): { jailHome: ByteString; inside: boolean } {
+  const split = splitHome(user.home);
+  if (split !== undefined && normalise(split.jail) !== jail) {
+    const message =
+      `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
+      `take it out first with: jk_jailuser --unjail ${user.name}`;
+    throw new JailkitError("in-another-jail", 1, message);
+  }
+  if (split !== undefined) return { jailHome: normalise(split.home), inside: true };
+  const home = normalise(user.home);
+  if (home === jail || home.startsWith(`${jail}/`)) {
+    return { jailHome: normalise(home.slice(jail.length)), inside: true };
+  }
+  return { jailHome: home, inside: false };
+}
+
+function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
+  return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
+}
+
+/** The jail's entry for the account, or undefined where the one that is there will do. */
+function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
+  const { user, accounts, shell, jail } = facts;
+  const present = accounts.passwdByName(user.name);
+  if (present === undefined) {
+    return { ...user, password: "x", home: jailHome, shell: shell ?? "/usr/sbin/jk_lsh" };
+  }
+  const file = quoted(`${jail}/etc/passwd`);
+  if (present.uid !== user.uid) {
+    throw refuse(
+      "jail-entry-differs",
+      user,
+      `has uid ${present.uid} in ${file}, and ${user.uid} on the host`,
+    );
+  }
+  if (normalise(present.home) !== jailHome) {
+    const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
+    throw refuse("jail-entry-differs", user, `has the ${homes}: mend or remove that line`);
+  }
+  return undefined;
+}
+
+function planGroups(facts: JailingFacts): GroupChange[] {
+  const { user, accounts, jail } = facts;
+  return facts.groups.flatMap((group, index) => {
+    const primary = index === 0;
+    const byName = accounts.groupByName(group.name);
+    if (byName !== undefined && byName.gid !== group.gid) {
+      const where = quoted(`${jail}/etc/group`);
+      const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
+      throw new JailkitError("jail-group-differs", 1, `${what}: mend or remove that line`);
+    }
+    const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
+    const addMember = !primary && !(present?.members.includes(user.name) ?? false);
+    const create = present === undefined;
+    if (!create && !addMember) return [];
+    return [{ name: present?.name ?? group.name, gid: group.gid, create, addMember }];
+  });
+}
+
+/**
+ * Decides what jailing an account changes, or throws JailkitError with the reason why it cannot be: root, an account
+ * in another jail, one with processes, or the jail's account files say something else of the name. Pure.
+ */
+export function planJailing(facts: JailingFacts): JailingPlan {
+  const { user, jail, processes } = facts;
+  if (user.uid === 0) throw refuse("root", user, "has uid 0: a jail cannot hold root");
+  for (const value of [user.name, user.gecos, user.home, jail]) {
+    if (/[:\n\0]/.test(value))
+      throw refuse("bad-path", user, `cannot be jailed: ${quoted(value)} breaks passwd(5)`);
+  }
+  const { jailHome, inside } = homeInJail(user, jail);
+  if (jailHome === "/" && !inside)
+    throw refuse("no-home", user, "has the home '/', which cannot be in a jail");
+  const home = joinHome(jail, jailHome);
+  const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
+  const moveFrom = facts.move && !inside ? normalise(user.home) : undefined;
+  if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
+    const pids = processes.slice(0, 20).join(" ");
+    const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
+    throw refuse(
+      "has-processes",
+      user,
+      `has running processes (${pids}${more}): end them first, nothing was changed`,
+    );
+  }
+  const entry = planEntry(facts, jailHome);
+  const notes: ByteString[] = [];
+  if (entry === undefined) notes.push(`user ${quoted(user.name)} is already in the jail's etc/passwd`);
+  if (!changeAccount) notes.push(`user ${quoted(user.name)} is already jailed on the host`);
+  if (facts.move && inside) notes.push(`the home of ${quoted(user.name)} is already inside the jail`);
+  return {
+    user,
+    entry,
+    groups: planGroups(facts),
+    jailHome,
+    home,
+    shell: CHROOT_SHELL,
+    changeAccount,
+    moveFrom,
+    notes,
+  };
+}

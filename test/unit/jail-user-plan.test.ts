@@ -1,0 +1,106 @@
+import { expect, test } from "bun:test";
+import { type JailingFacts, planJailing } from "../../src/jail/user-plan.ts";
+import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
+
+const user: PasswdEntry = {
+  name: "u",
+  password: "x",
+  uid: 1001,
+  gid: 1001,
+  gecos: "U",
+  home: "/home/u",
+  shell: "/bin/bash",
+};
+const group = (name: string, gid: number, members: string[] = []): GroupEntry => ({
+  name,
+  password: "x",
+  gid,
+  members,
+});
+
+function plan(
+  changes: Partial<Omit<JailingFacts, "accounts">> & { passwd?: PasswdEntry[]; group?: GroupEntry[] } = {},
+) {
+  const { passwd = [], group: jailGroups = [], ...rest } = changes;
+  return planJailing({
+    user,
+    groups: [group("u", 1001)],
+    jail: "/srv/j",
+    accounts: {
+      passwdByName: (name) => passwd.find((entry) => entry.name === name),
+      groupByName: (name) => jailGroups.find((entry) => entry.name === name),
+      groupByGid: (gid) => jailGroups.find((entry) => entry.gid === gid),
+    },
+    shell: undefined,
+    move: false,
+    processes: [],
+    ...rest,
+  });
+}
+
+test.each([
+  ["/home/u", "/srv/j/./home/u", "/home/u"],
+  ["/home/u/", "/srv/j/./home/u", "/home/u"],
+  ["/srv/j/./home/u", "/srv/j/./home/u", "/home/u"],
+  ["/srv/j/home/u", "/srv/j/./home/u", "/home/u"],
+  ["/srv/j//./home/u", "/srv/j/./home/u", "/home/u"],
+  ["/srv/j/../j/home/x", "/srv/j/./home/x", "/home/x"],
+  ["/srv/j2/home/u", "/srv/j/./srv/j2/home/u", "/srv/j2/home/u"],
+  ["/srv/j", "/srv/j/./", "/"],
+])("home %s becomes %s", (home, expected, jailHome) => {
+  const result = plan({ user: { ...user, home } });
+  expect(result).toMatchObject({ home: expected, jailHome });
+  expect(result.entry?.home).toBe(jailHome);
+});
+
+test("the jail gets no password hash and the limited shell", () => {
+  const { entry, changeAccount, moveFrom } = plan({ user: { ...user, password: "$6$secret" } });
+  expect(entry).toMatchObject({ password: "x", shell: "/usr/sbin/jk_lsh", uid: 1001 });
+  expect(changeAccount).toBe(true);
+  expect(moveFrom).toBeUndefined();
+});
+
+test("a second run has nothing to do", () => {
+  const jailed = { ...user, home: "/srv/j/./home/u", shell: "/usr/sbin/jk_chrootsh" };
+  const entry = { ...user, shell: "/bin/sh" };
+  const result = plan({
+    user: jailed,
+    passwd: [entry],
+    group: [group("u", 1001)],
+    move: true,
+    processes: [7],
+  });
+  expect(result).toMatchObject({ entry: undefined, groups: [], changeAccount: false, moveFrom: undefined });
+  expect(result.notes).toHaveLength(3);
+});
+
+test("a home moves only from outside", () => {
+  expect(plan({ move: true }).moveFrom).toBe("/home/u");
+  expect(plan({ move: true, user: { ...user, home: "/srv/j/home/u" } }).moveFrom).toBeUndefined();
+});
+
+test("groups are made, joined, or left alone", () => {
+  const groups = [group("u", 1001), group("a", 5), group("b", 6), group("c", 7)];
+  const present = [group("u", 1001), group("bee", 6, ["x"]), group("c", 7, ["u"])];
+  expect(plan({ groups, group: present }).groups).toEqual([
+    { name: "a", gid: 5, create: true, addMember: true },
+    { name: "bee", gid: 6, create: false, addMember: true },
+  ]);
+});
+
+test.each([
+  ["root", { user: { ...user, uid: 0 } }, "uid 0"],
+  ["running processes", { processes: [12, 34] }, "running processes (12 34)"],
+  ["another jail", { user: { ...user, home: "/srv/other/./home/u" } }, "--unjail u"],
+  ["another uid in the jail", { passwd: [{ ...user, uid: 2 }] }, "has uid 2"],
+  ["another home in the jail", { passwd: [{ ...user, home: "/home/v" }] }, "'/home/v'"],
+  ["another gid in the jail", { group: [group("u", 9)] }, "has gid 9"],
+  ["a home of /", { user: { ...user, home: "/" } }, "home '/'"],
+  [
+    "a home that breaks the file",
+    { user: { ...user, home: "/home/u\nroot::0:0::/:/bin/sh" } },
+    "breaks passwd(5)",
+  ],
+])("refused: %s", (_what, changes, message) => {
+  expect(() => plan(changes)).toThrow(message);
+});
