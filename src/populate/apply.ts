@@ -1,0 +1,215 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import {
+  AT_FDCWD,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  S_IFMT,
+  S_IFREG,
+} from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, fstat, openAt, type Stat } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
+import {
+  makeDirectoryIn,
+  type Placement,
+  putDeviceIn,
+  putFileIn,
+  putHardLinkIn,
+  putSymlinkIn,
+} from "../jail/write.ts";
+import type { Entry, Plan, Problem } from "./entry.ts";
+import type { Reporter } from "./output.ts";
+import { lastOf, parentOf } from "./sources.ts";
+
+/** How a plan is carried out. */
+export interface ApplyOptions {
+  /** Files become other names of the host's files, where that is possible and gives what the plan says. */
+  readonly hardlink: boolean;
+  readonly reporter: Reporter;
+}
+
+/** What became of a plan. */
+export interface Applied {
+  /** Entries that stand in the jail now, because they were put there or stood there before. */
+  readonly present: readonly Entry[];
+  /** How many objects were made or replaced. */
+  readonly changed: number;
+  /** A program or a library was put there. */
+  readonly programsChanged: boolean;
+  readonly problems: readonly Problem[];
+}
+
+// link(2): another file system, too many links, not allowed; ENOENT: a descriptor may not be linked without
+// CAP_DAC_READ_SEARCH.
+const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "ENOTSUP"];
+
+/**
+ * Carries a plan out in a jail. What fails is reported and becomes a problem, and the rest is still done. Everything
+ * is written through src/jail/write.ts.
+ */
+export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Applied {
+  const { reporter } = options;
+  const present: Entry[] = [];
+  const problems: Problem[] = [];
+  const total = plan.entries.length;
+  let changed = 0;
+  let programsChanged = false;
+  let linking = options.hardlink;
+  let linked = false;
+
+  function fileInto(parent: Directory, entry: Entry, to: ByteString): Placement {
+    const { source = "" } = entry;
+    const fd = openAt(AT_FDCWD, source, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    try {
+      const stat = fstat(fd);
+      if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(entry, stat)) {
+        throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
+      }
+      const replace = entry.action === "replace";
+      reporter.say(`Copying ${source} to ${to}`);
+      const only = entry.reflinkOnly ? { replace, reflinkOnly: true } : { replace };
+      return putFileIn(root, parent, lastOf(entry.path), { fd, size: stat.size }, entry, only);
+    } finally {
+      close(fd);
+    }
+  }
+
+  /** undefined: a link is not possible, or would not be what the plan says, so a copy is needed. */
+  function linkInto(parent: Directory, entry: Entry, to: ByteString): Placement | undefined {
+    const { source = "" } = entry;
+    const fd = openAt(AT_FDCWD, source, O_PATH | O_NOFOLLOW);
+    try {
+      const { mode, uid, gid } = fstat(fd);
+      const same = mode === (S_IFREG | entry.mode) && uid === entry.uid && gid === entry.gid;
+      if (!same) {
+        reporter.tell(`${source} is copied, not linked: in the jail it gets another owner or mode`);
+        return undefined;
+      }
+      reporter.say(`Trying to link ${source} to ${to}`);
+      const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, {
+        replace: entry.action === "replace",
+      });
+      linked = true;
+      return placement;
+    } catch (error) {
+      if (!isErrno(error, ...NO_LINK)) throw error;
+      reporter.warn(
+        `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${error.reason})`,
+      );
+      // Every other file of that file system would fail likewise, and say so.
+      if (error.code !== "EMLINK") linking = false;
+      return undefined;
+    } finally {
+      close(fd);
+    }
+  }
+
+  function put(parent: Directory, entry: Entry, to: ByteString): Placement {
+    const name = lastOf(entry.path);
+    const replace = entry.action === "replace";
+    switch (entry.type) {
+      case "directory":
+        reporter.tell(`Create directory ${to}`);
+        // Without times: what is put into it would change them at once.
+        return makeDirectoryIn(root, parent, name, { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+      case "symlink": {
+        const line = `Creating symlink ${to} to ${entry.target}`;
+        if (entry.because.every(({ reason }) => reason.kind === "parent")) reporter.tell(line);
+        else reporter.say(line);
+        return putSymlinkIn(root, parent, name, entry.target ?? "", { replace });
+      }
+      case "device":
+        reporter.tell(`Creating device ${to}`);
+        return putDevice(root, parent, entry, replace);
+      case "file": {
+        const placement = linking && !entry.reflinkOnly ? linkInto(parent, entry, to) : undefined;
+        return placement ?? fileInto(parent, entry, to);
+      }
+    }
+  }
+
+  function applyOne(entry: Entry): void {
+    const to = root.path + entry.path;
+    if (entry.action === "keep") {
+      if (entry.type !== "directory") reporter.tell(`${to} already exists, will not touch it`);
+      present.push(entry);
+      return;
+    }
+    const parent = walk(root, parentOf(entry.path));
+    try {
+      const placement = put(parent, entry, to);
+      present.push(entry);
+      if (placement === "kept") {
+        reporter.tell(`${to} already exists, will not touch it`);
+        return;
+      }
+      changed++;
+      if (entry.type === "file" || entry.type === "symlink") programsChanged = true;
+      if (entry.stripped) reporter.say(`removing setuid and setgid permissions from ${to}`);
+    } finally {
+      release(parent);
+    }
+  }
+
+  let done = 0;
+  for (const entry of plan.entries) {
+    reporter.at(done++, total);
+    try {
+      applyOne(entry);
+    } catch (error) {
+      if (entry.reflinkOnly && isErrno(error, "ENOTSUP")) {
+        reporter.say(
+          `${entry.source} is not copied: jk_chrootsh runs the limited shell itself (--copy-shell copies it)`,
+        );
+        continue;
+      }
+      const problem = problemOf(root, entry, error);
+      problems.push(problem);
+      reporter.warn(`ERROR: ${problem.message}`);
+    }
+  }
+  if (linked) {
+    reporter.warn(
+      "WARNING: hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
+    );
+  }
+  return { present, changed, programsChanged, problems };
+}
+
+/** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */
+function stillGrants(entry: Entry, stat: Stat): boolean {
+  if ((entry.mode & 0o6000) === 0) return true;
+  return (stat.mode & 0o7777) === entry.mode && stat.uid === entry.uid && stat.gid === entry.gid;
+}
+
+function putDevice(root: JailRoot, parent: Directory, entry: Entry, replace: boolean): Placement {
+  const { device } = entry;
+  if (device === undefined)
+    throw new JailkitError("no-such-device", 1, `${display(entry.path)}: not a device`);
+  try {
+    return putDeviceIn(root, parent, lastOf(entry.path), device, entry, { replace });
+  } catch (error) {
+    if (!isErrno(error, "EPERM")) throw error;
+    const to = display(root.path + entry.path);
+    const numbers = `${device.type === "char" ? "c" : "b"} ${device.major} ${device.minor}`;
+    throw new JailkitError(
+      "device-refused",
+      1,
+      `${to}: mknod: ${error.reason}; a container may not make devices: bind-mount ${display(entry.source ?? "")} there, or run 'mknod ${to} ${numbers}' outside it`,
+    );
+  }
+}
+
+function problemOf(root: JailRoot, entry: Entry, error: unknown): Problem {
+  const path = root.path + entry.path;
+  const code = error instanceof JailkitError ? error.code : "cannot-write";
+  const text = describeError(error);
+  // An error of the source names the source; what was to be written must be told too.
+  const names = text.includes(display(path)) || entry.source === undefined;
+  return { code, path, message: names ? text : `${display(path)}: ${text}` };
+}

@@ -1,0 +1,80 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import type { Attribution, Entry, Keeps, Plan, Problem } from "./entry.ts";
+import type { Given } from "./modes.ts";
+
+/** A plan while it grows. */
+export interface Draft extends Plan {
+  readonly entries: Entry[];
+  readonly problems: Problem[];
+  readonly warnings: string[];
+  readonly notes: string[];
+  readonly satisfied: Set<ByteString>;
+  /** The entries by their path in the jail. */
+  readonly planned: Map<ByteString, Entry>;
+  /** The entries by the path of the host that led to them; undefined where nothing came of it. */
+  readonly seen: Map<ByteString, Entry | undefined>;
+}
+
+/** A plan in which there is nothing. */
+export function emptyDraft(): Draft {
+  return {
+    entries: [],
+    problems: [],
+    warnings: [],
+    notes: [],
+    satisfied: new Set(),
+    planned: new Map(),
+    seen: new Map(),
+  };
+}
+
+/** What an entry is, apart from where it comes from and what it gets of that. */
+export interface Kind {
+  readonly type: Entry["type"];
+  readonly action: Entry["action"];
+  readonly because: readonly Attribution[];
+  readonly keeps: Keeps;
+  readonly target?: ByteString;
+  readonly device?: NonNullable<Entry["device"]>;
+  readonly reflinkOnly?: boolean;
+}
+
+/** Adds an entry at `path` of the jail, made from `source` of the host, whose attributes are `stat`. */
+export function addEntry(
+  draft: Draft,
+  path: ByteString,
+  source: ByteString | undefined,
+  stat: Stat | undefined,
+  given: Given,
+  kind: Kind,
+): Entry {
+  const entry: Entry = {
+    path,
+    source,
+    mode: given.mode,
+    uid: given.uid,
+    gid: given.gid,
+    stripped: given.stripped,
+    size: kind.type === "file" ? (stat?.size ?? 0) : 0,
+    atime: stat?.atime ?? 0n,
+    mtime: stat?.mtime ?? 0n,
+    ...kind,
+  };
+  draft.entries.push(entry);
+  draft.planned.set(path, entry);
+  return entry;
+}
+
+/** Notes an error about `path` of the host; `message` begins with it unless told otherwise. */
+export function addProblem(
+  draft: Draft,
+  code: string,
+  path: ByteString,
+  message: string,
+  prefix = `${display(path)} `,
+): undefined {
+  draft.problems.push({ code, path, message: `${prefix}${message}` });
+  return undefined;
+}

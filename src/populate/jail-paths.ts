@@ -1,0 +1,129 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { S_ISVTX } from "../../ffi/constants.ts";
+import type { Stat } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import type { Entry, Keeps } from "./entry.ts";
+import { type FileSystem, isDirectory, isSymlink, parentOf } from "./sources.ts";
+
+/** What stands at a path of the jail: planned already, or there from before. */
+export type Node =
+  | { readonly planned: Entry }
+  | { readonly planned: undefined; readonly stat: Stat; readonly path: ByteString };
+
+/** The jail as it will be while the plan grows. */
+export interface JailPaths {
+  /** What is or will be at `path`, whose parent is `directory(...)` of something. */
+  at(path: ByteString): Node | undefined;
+  /**
+   * The directory that `path` leads to as the jail sees it: links of the jail are followed inside the jail, and what
+   * is missing is planned after the host's example, so that `/bin -> usr/bin` comes out the same. Returns a path
+   * without links; "" is the jail's root. Throws JailkitError where a file or an untrusted link is in the way.
+   */
+  directory(path: ByteString, cause: Cause): ByteString;
+}
+
+/** What makes a missing parent necessary. */
+export interface Cause {
+  readonly section: ByteString;
+  /** The path of the host that is on its way into the jail. */
+  readonly of: ByteString;
+  readonly keeps: Keeps;
+}
+
+/** Adds what is missing on the way: `path` is what the host has a directory, a link or nothing at. */
+export type Mirror = (path: ByteString, hostStat: Stat | undefined, cause: Cause) => Entry;
+
+// path_resolution(7)
+const MOST_LINKS = 40;
+
+/**
+ * Paths of a jail that holds `jail` and what has been planned into `planned` so far. A missing component is added
+ * through `mirror`.
+ */
+export function jailPaths(
+  host: FileSystem,
+  jail: FileSystem,
+  planned: ReadonlyMap<ByteString, Entry>,
+  mirror: Mirror,
+): JailPaths {
+  const resolved = new Map<ByteString, ByteString>();
+
+  function at(path: ByteString): Node | undefined {
+    const entry = planned.get(path);
+    if (entry !== undefined) return { planned: entry };
+    // Below a directory that is only going to be made there is nothing yet: most of the questions end here.
+    if (planned.get(parentOf(path))?.action === "create") return undefined;
+    const stat = jail.lstat(path);
+    return stat === undefined ? undefined : { planned: undefined, stat, path };
+  }
+
+  /** The text of a link; undefined for a directory. Whatever else is in the way is an error. */
+  function linkText(node: Node, below: ByteString, path: ByteString): ByteString | undefined {
+    if (node.planned !== undefined) {
+      if (node.planned.type === "directory") return undefined;
+      if (node.planned.target !== undefined) return node.planned.target;
+    } else if (isDirectory(node.stat.mode)) return undefined;
+    else if (isSymlink(node.stat.mode)) {
+      if (!trusted(below)) {
+        throw new JailkitError(
+          "link-in-untrusted-directory",
+          1,
+          `${quoted(path)} in the jail is a symbolic link in a directory that others than root may write: not followed`,
+        );
+      }
+      return jail.readlink(path);
+    }
+    throw new JailkitError("not-a-directory", 1, `${quoted(path)} in the jail is not a directory`);
+  }
+
+  /** Only root can have placed what stands in `directory` and in all directories above it. */
+  function trusted(directory: ByteString): boolean {
+    for (let path = directory; path !== ""; path = parentOf(path)) {
+      const node = at(path);
+      if (node === undefined || node.planned !== undefined) continue;
+      const { uid, mode } = node.stat;
+      if (uid !== 0 || ((mode & 0o022) !== 0 && (mode & S_ISVTX) === 0)) return false;
+      // In a sticky directory others cannot remove root's entries, but they can add links of their own.
+      if ((mode & 0o022) !== 0) return false;
+    }
+    return true;
+  }
+
+  function walk(path: ByteString, cause: Cause): ByteString {
+    const pending = path.split("/").reverse();
+    let current = "";
+    for (let links = 0; pending.length > 0; ) {
+      const part = pending.pop();
+      if (part === undefined || part === "" || part === ".") continue;
+      if (part === "..") {
+        current = parentOf(current);
+        continue;
+      }
+      const next = `${current}/${part}`;
+      const node = at(next) ?? { planned: mirror(next, host.lstat(next), cause) };
+      const text = linkText(node, current, next);
+      if (text === undefined) {
+        current = next;
+        continue;
+      }
+      if (++links > MOST_LINKS) {
+        throw new JailkitError("link-loop", 1, `${quoted(path)}: too many symbolic links in the jail`);
+      }
+      if (text.startsWith("/")) current = "";
+      pending.push(...text.split("/").reverse());
+    }
+    return current;
+  }
+
+  return {
+    at,
+    directory(path, cause) {
+      const known = resolved.get(path);
+      if (known !== undefined) return known;
+      const directory = walk(path, cause);
+      resolved.set(path, directory);
+      return directory;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { print, printError } from "../cli/output.ts";
+import { type Progress, startProgress } from "../cli/progress.ts";
+
+/** Where the lines go that tell what happens. */
+export interface Reporter {
+  /** What was done; text from outside may be in it as it is. */
+  say(line: ByteString): void;
+  /** As `say`, where more output is asked for. */
+  tell(line: ByteString): void;
+  /** Standard error; the line is printable already. */
+  warn(line: ByteString): void;
+  /** How far the work is. */
+  at(done: number, total: number): void;
+  /** Writes what has been held back. Call it at the end. */
+  flush(): void;
+}
+
+const MOST_HELD_BACK = 1 << 16;
+
+/**
+ * Lines on standard output and error. Those on standard output are written in large pieces, since a jail may take
+ * thousands; `silent` keeps them to oneself, as where the output is JSON.
+ */
+export function makeReporter(label: string, verbose: boolean, silent: boolean): Reporter {
+  const progress: Progress = startProgress(label);
+  let held = "";
+  const flush = () => {
+    progress.clear();
+    if (held !== "") print(held);
+    held = "";
+  };
+  const say = (line: ByteString) => {
+    if (silent) return;
+    held += `${display(line)}\n`;
+    if (held.length > MOST_HELD_BACK) flush();
+  };
+  return {
+    say,
+    tell(line) {
+      if (verbose) say(line);
+    },
+    warn(line) {
+      flush();
+      printError(line);
+    },
+    at: (done, total) => progress.at(done, total),
+    flush,
+  };
+}

@@ -1,0 +1,71 @@
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { close, lockFile, openAt } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { lookUp, readJailFile } from "../jail/look.ts";
+import { closeJailRoot, isRegular, type JailRoot, openTree, release, walk } from "../jail/walk.ts";
+import { makeDirectories, putFile } from "../jail/write.ts";
+import { fstabField, isProc, mountProc } from "../system/mounts.ts";
+
+const LARGEST_FSTAB = 1 << 20;
+
+/**
+ * The text of fstab(5) with a line for the proc file system of a jail, or undefined where it has one already. `jail`
+ * is the absolute path of the jail.
+ */
+export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
+  const target = fstabField(`${jail}/proc`);
+  const known = fstab.split("\n").some((line) => {
+    const [, where, type] = line.trim().split(/[ \t]+/);
+    return !line.trim().startsWith("#") && where === target && type === "proc";
+  });
+  if (known) return undefined;
+  const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
+  return `${fstab}${separator}proc ${target} proc nosuid,nodev,noexec 0 0\n`;
+}
+
+/** Adds the line for a jail's proc to `etc`/fstab: under a lock, by rename(2), once. True where it was added. */
+export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
+  const root = openTree(etc);
+  // The directory is the lock: the file itself is another one after each change.
+  const lock = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
+  try {
+    lockFile(lock, LOCK_EX);
+    const found = lookUp(root, "/fstab");
+    if (found && !isRegular(found.stat)) {
+      const file = display(`${etc}/fstab`);
+      throw new JailkitError(
+        "fstab",
+        1,
+        `${file}: not a regular file; add the line for ${display(jail)}/proc by hand`,
+      );
+    }
+    const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
+    const text = withProcLine(bytes ? fromBytes(bytes) : "", jail);
+    if (text === undefined) return false;
+    const { mode, uid, gid } = found?.stat ?? { mode: 0o644, uid: 0, gid: 0 };
+    putFile(root, "/fstab", toBytes(text), { mode: mode & 0o7777, uid, gid }, { replace: true });
+    return true;
+  } finally {
+    close(lock);
+    closeJailRoot(root);
+  }
+}
+
+/** Makes the jail's /proc and mounts proc(5) there, unless it is mounted. True where it had to be. */
+export function mountJailProc(root: JailRoot): boolean {
+  makeDirectories(root, "/proc", () => ({ mode: 0o555, uid: 0, gid: 0 }));
+  const directory = walk(root, "/proc");
+  try {
+    if (isProc(directory.fd)) return false;
+    if (!directory.trusted) {
+      const message = `${display(root.path)}/proc: belongs to a user or can be written by others; nothing is mounted there`;
+      throw new JailkitError("proc-untrusted", 1, message);
+    }
+    mountProc(directory.fd);
+    return true;
+  } finally {
+    release(directory);
+  }
+}

@@ -1,0 +1,70 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import { close, openAt, readDirectory, readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
+
+/** What planning may ask about a file system. Nothing here changes anything, so a plan can be made of pure data. */
+export interface FileSystem {
+  /** lstat(2); undefined where nothing stands at `path`. */
+  lstat(path: ByteString): Stat | undefined;
+  /** stat(2): links are followed. */
+  stat(path: ByteString): Stat | undefined;
+  /** The text of a symbolic link. */
+  readlink(path: ByteString): ByteString;
+  /** The names in a directory, sorted by bytes. */
+  readdir(path: ByteString): ByteString[];
+}
+
+/** The file system as it is, below `dirfd`: the host's by default; paths then are absolute. */
+export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
+  return {
+    lstat: (path) => statIfPresent(dirfd, path),
+    stat: (path) => statIfPresent(dirfd, path, true),
+    readlink: (path) => readLink(dirfd, path),
+    readdir(path) {
+      const fd = openAt(dirfd, path, O_RDONLY | O_DIRECTORY);
+      try {
+        return readDirectory(fd)
+          .map((entry) => entry.name)
+          .sort(compareBytes);
+      } finally {
+        close(fd);
+      }
+    },
+  };
+}
+
+/** A file system in which there is nothing: a jail that does not exist yet. */
+export const emptyFileSystem: FileSystem = {
+  lstat: () => undefined,
+  stat: () => undefined,
+  readlink: () => "",
+  readdir: () => [],
+};
+
+/** The order of byte strings: byte by byte, never by a locale. */
+export function compareBytes(a: ByteString, b: ByteString): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** True where a mode is that of a directory. */
+export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
+
+/** True where a mode is that of a symbolic link. */
+export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
+
+/** All but the last component of an absolute path; "" for the root. */
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+}
+
+/** The last component of a path. */
+export function lastOf(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** An absolute path without empty components, `.` and a final slash; `..` stays, since a link may stand before it. */
+export function tidy(path: ByteString): ByteString {
+  if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(path)) return path;
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  return `/${parts.join("/")}`;
+}

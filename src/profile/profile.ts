@@ -1,0 +1,80 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { expandLibraryDirectory } from "../config/init-schema.ts";
+import type { Want } from "../populate/entry.ts";
+import { hasMagic } from "../populate/glob.ts";
+import type { FileSystem } from "../populate/sources.ts";
+import { searchPath } from "./search.ts";
+import type { Section } from "./sections.ts";
+
+/** What a jail should hold, as sections of jk_init.ini describe it. */
+export interface Profile {
+  readonly wants: readonly Want[];
+  /** Names or numeric ids, each once. */
+  readonly users: readonly ByteString[];
+  readonly groups: readonly ByteString[];
+  readonly needProc: boolean;
+  readonly needLogsocket: boolean;
+  /** Names that no directory of the search path has: no error, as several may stand for one thing. */
+  readonly notFound: readonly string[];
+}
+
+/** How the file of the limited shell gets into a jail; see `Want.reflinkOnly`. */
+export type ShellPolicy = "reflink" | "like-others";
+
+/** Paths as sections give them, and how they are taken. In sections w_owner and w_setuid names are not searched. */
+const LISTS = [
+  { key: "paths", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  { key: "libraries", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  { key: "executables", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  { key: "regularfiles", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  { key: "directories", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  { key: "paths_w_owner", search: false, glob: true, keepOwner: true, keepSetuid: false },
+  { key: "paths_w_setuid", search: false, glob: false, keepOwner: true, keepSetuid: true },
+] as const;
+
+/**
+ * Turns sections into one list of wants. `libraryDirectories` are what `$LIBDIR/` stands for. Names without a leading
+ * slash are looked for in SEARCH_PATH.
+ */
+export function readProfile(
+  sections: readonly Section[],
+  host: FileSystem,
+  libraryDirectories: readonly ByteString[],
+  shell: ShellPolicy,
+): Profile {
+  const wants: Want[] = [];
+  const notFound: string[] = [];
+  for (const { name: section, values } of sections) {
+    const common = { section, keepOwner: false, keepSetuid: false, glob: false, reflinkOnly: false } as const;
+    for (const { key, search, ...how } of LISTS) {
+      for (const written of values[key]) {
+        for (const item of expandLibraryDirectory(written, libraryDirectories)) {
+          const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
+          if (pattern === undefined) {
+            notFound.push(`section ${section}: ${quoted(item)} is not found`);
+            continue;
+          }
+          const reflinkOnly = shell === "reflink" && section === "jk_lsh" && /\/jk_lsh$/.test(pattern);
+          const glob = how.glob && hasMagic(pattern);
+          wants.push({ ...common, ...how, pattern, written, glob, reflinkOnly, kind: "any" });
+        }
+      }
+    }
+    for (const pattern of values.emptydirs) {
+      wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
+    }
+    for (const pattern of values.devices) {
+      wants.push({ ...common, pattern, written: pattern, kind: "device" });
+    }
+  }
+  const all = (pick: (section: Section) => readonly ByteString[]) => [...new Set(sections.flatMap(pick))];
+  return {
+    wants,
+    users: all(({ values }) => values.users),
+    groups: all(({ values }) => values.groups),
+    needProc: sections.some(({ values }) => values.need_proc),
+    needLogsocket: sections.some(({ values }) => values.need_logsocket),
+    notFound,
+  };
+}

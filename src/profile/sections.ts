@@ -1,0 +1,78 @@
+import type * as z from "zod/mini";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { initSchema } from "../config/init-schema.ts";
+import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
+import { readSection } from "../config/schema.ts";
+
+/** The values of a section of jk_init.ini, by key. */
+export type SectionValues = z.infer<typeof initSchema>;
+
+/** A section and what it says. */
+export interface Section {
+  readonly name: ByteString;
+  readonly values: SectionValues;
+}
+
+/** The sections that were asked for, each after those that it includes. */
+export interface Selection {
+  readonly sections: readonly Section[];
+  /** Asked for, and not in the file. */
+  readonly unknown: readonly ByteString[];
+  /** Printable lines. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Picks sections of jk_init.ini by name, with those that they include: depth first, included ones before, each once.
+ * An include that does not exist is a warning. Throws JailkitError "include-cycle", which names the chain, and
+ * "bad-config" for a value that cannot be understood and matters.
+ */
+export function selectSections(ini: IniFile, names: readonly ByteString[]): Selection {
+  const byName = new Map(ini.sections.map((section) => [section.name, section]));
+  const done = new Set<ByteString>();
+  const sections: Section[] = [];
+  const unknown: ByteString[] = [];
+  const warnings: string[] = [];
+
+  function add(section: IniSection, chain: readonly ByteString[]): void {
+    if (done.has(section.name)) return;
+    if (chain.includes(section.name)) {
+      const loop = [...chain.slice(chain.indexOf(section.name)), section.name].map(quoted).join(" -> ");
+      throw new JailkitError("include-cycle", 1, `sections include each other in a circle: ${loop}`);
+    }
+    const values = valuesOf(section, warnings);
+    for (const name of values.includesections) {
+      const included = byName.get(name);
+      if (included) add(included, [...chain, section.name]);
+      else warnings.push(`section ${quoted(section.name)} includes ${quoted(name)}, which does not exist`);
+    }
+    done.add(section.name);
+    sections.push({ name: section.name, values });
+  }
+
+  for (const name of names) {
+    const section = byName.get(name);
+    if (section) add(section, []);
+    else unknown.push(name);
+  }
+  return { sections, unknown, warnings };
+}
+
+function valuesOf(section: IniSection, warnings: string[]): SectionValues {
+  const { values, problems } = readSection(section, initSchema);
+  const error = problems.find((problem) => problem.severity === "error");
+  if (error) throw new JailkitError("bad-config", 1, shown(error));
+  warnings.push(...problems.map(shown));
+  return values;
+}
+
+const shown = (problem: Problem): string => problemLine(problem, problem.file);
+
+/** The sections of a file as `jk_init --list` shows them: name and comment, sorted by name. */
+export function listSections(ini: IniFile): { name: ByteString; comment: ByteString | undefined }[] {
+  return ini.sections
+    .map((section) => ({ name: section.name, comment: valuesOf(section, []).comment }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}

@@ -1,0 +1,28 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { cArgument, check, libc } from "../../ffi/libc.ts";
+
+// statfs(2), mount(2)
+const PROC_SUPER_MAGIC = 0x9fa0;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MS_NOEXEC = 8;
+
+/** True where the directory that `fd` is belongs to a mounted proc(5). */
+export function isProc(fd: number): boolean {
+  const buffer = Buffer.alloc(256);
+  check(libc.fstatfs(fd, buffer), "fstatfs");
+  return buffer.readUInt32LE(0) === PROC_SUPER_MAGIC;
+}
+
+/** Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs. */
+export function mountProc(fd: number): void {
+  // By way of the descriptor: a name could lead elsewhere by the time it is used.
+  const target = cArgument(`/proc/self/fd/${fd}`);
+  const type = cArgument("proc");
+  check(libc.mount(type, target, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, null), "mount");
+}
+
+/** A field of fstab(5): blanks and backslashes are written as octal numbers. */
+export function fstabField(text: ByteString): ByteString {
+  return text.replace(/[ \t\n\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
