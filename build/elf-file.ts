@@ -27,8 +27,9 @@ export interface Segment {
   align: number;
 }
 
-/** A section header. */
+/** A section header; `at` is its own offset in the file. */
 export interface Section {
+  at: number;
   name: string;
   address: number;
   offset: number;
@@ -112,22 +113,28 @@ function textAt(bytes: Buffer, at: number): string {
   return bytes.toString("latin1", at, bytes.indexOf(0, at));
 }
 
-/** The section of a name; a stripped file may have none. */
-export function sectionNamed(elf: Elf, name: string): Section {
+/** The section headers, with their names. */
+export function sections(elf: Elf): Section[] {
   const { bytes } = elf;
   const table = number64(bytes, 40);
   const strings = number64(bytes, table + bytes.readUInt16LE(62) * 64 + 24);
-  for (let i = 0; i < bytes.readUInt16LE(60); i++) {
+  return Array.from({ length: bytes.readUInt16LE(60) }, (_, i) => {
     const at = table + i * 64;
-    if (textAt(bytes, strings + bytes.readUInt32LE(at)) !== name) continue;
     return {
-      name,
+      at,
+      name: textAt(bytes, strings + bytes.readUInt32LE(at)),
       address: number64(bytes, at + 16),
       offset: number64(bytes, at + 24),
       size: number64(bytes, at + 32),
     };
-  }
-  throw new ElfError(`no section ${name}`);
+  });
+}
+
+/** The section of a name; a stripped file may have none. */
+export function sectionNamed(elf: Elf, name: string): Section {
+  const section = sections(elf).find((candidate) => candidate.name === name);
+  if (section === undefined) throw new ElfError(`no section ${name}`);
+  return section;
 }
 
 /** The dynamic section up to and with DT_NULL. */

@@ -15,6 +15,7 @@ import {
   readElf,
   relocationsAt,
   sectionNamed,
+  sections,
 } from "./elf-file.ts";
 
 const DT_NULL = 0;
@@ -37,6 +38,10 @@ const TYPES: Readonly<Record<number, { copy: number; slot: number; globalData: n
     [EM_AARCH64]: { copy: 1024, slot: 1026, globalData: 1025, indirect: 1032 },
   };
 
+const SHT_PROGBITS = 1;
+const SHF_ALLOC = 2n;
+const SHF_EXECINSTR = 4n;
+
 const GUARD_MAGIC = 0x31647261754b4a01n;
 
 /** What an executable becomes: its own bytes, edited, then `tail`. */
@@ -51,6 +56,7 @@ interface GuardConfig {
   privileged: number;
   payloadPointer: number;
   payload: number;
+  payloadSize: number;
   environVariable: number;
   stateSlot: number;
   getattr: number;
@@ -100,9 +106,16 @@ function locate(elf: Elf, dynamic: DynamicEntry[]) {
   return { slot, environ: environ.address };
 }
 
-/** The variable through which the runtime finds its program (section .bun); without it, it is the bun command. */
-function payloadPointer(elf: Elf): { address: number; value: number } {
-  const payload = sectionNamed(elf, ".bun").address;
+/**
+ * The program (section .bun): its size in 8 bytes, and as many that end with a line. `pointer` is the runtime's
+ * variable through which it is found; without it, the runtime is the bun command.
+ */
+function findPayload(elf: Elf): { address: number; size: number; pointer: number } {
+  const section = sectionNamed(elf, ".bun");
+  const payload = section.address;
+  const size = Number(elf.bytes.readBigUInt64LE(section.offset));
+  const last = elf.bytes.toString("latin1", section.offset + 8 + size - 16, section.offset + 8 + size);
+  if (last !== "\n---- Bun! ----\n") throw new ElfError("the section .bun does not end as it should");
   const wanted = Buffer.alloc(8);
   wanted.writeBigUInt64LE(BigInt(payload));
   const found: number[] = [];
@@ -121,7 +134,7 @@ function payloadPointer(elf: Elf): { address: number; value: number } {
   const [address, second] = found;
   if (address === undefined || second !== undefined)
     throw new ElfError(`expected one pointer to the section .bun, found ${found.length}`);
-  return { address, value: payload };
+  return { address: payload, size, pointer: address };
 }
 
 /** The guard's one segment, with its configuration filled in. */
@@ -149,6 +162,42 @@ function checkRoom(elf: Elf, address: number, size: number): void {
 }
 
 /**
+ * The section headers, and their names, with one more for the guard's segment. The guard runs without, but strip(1)
+ * and objcopy(1) throw away what is in no section: the program would crash, where the guard can tell what is wrong.
+ */
+function sectionTable(
+  elf: Elf,
+  at: number,
+  guard: { address: number; offset: number; size: number },
+): Buffer {
+  const { bytes } = elf;
+  const old = sections(elf);
+  const nameSection = old[bytes.readUInt16LE(62)];
+  if (nameSection === undefined) throw new ElfError("the sections have no names");
+  const oldNames = bytes.subarray(nameSection.offset, nameSection.offset + nameSection.size);
+  const names = Buffer.concat([oldNames, Buffer.from(".guard\0")]);
+  const padding = Buffer.alloc(-(at + names.length) & 7);
+  const headers = Buffer.concat([
+    ...old.map((section) => bytes.subarray(section.at, section.at + 64)),
+    Buffer.alloc(64),
+  ]);
+  const header = headers.subarray(old.length * 64);
+  header.writeUInt32LE(oldNames.length, 0);
+  header.writeUInt32LE(SHT_PROGBITS, 4);
+  header.writeBigUInt64LE(SHF_ALLOC | SHF_EXECINSTR, 8);
+  header.writeBigUInt64LE(BigInt(guard.address), 16);
+  header.writeBigUInt64LE(BigInt(guard.offset), 24);
+  header.writeBigUInt64LE(BigInt(guard.size), 32);
+  header.writeBigUInt64LE(16n, 48);
+  const nameHeader = old.indexOf(nameSection) * 64;
+  headers.writeBigUInt64LE(BigInt(at), nameHeader + 24);
+  headers.writeBigUInt64LE(BigInt(names.length), nameHeader + 32);
+  bytes.writeBigUInt64LE(BigInt(at + names.length + padding.length), 40);
+  bytes.writeUInt16LE(old.length + 1, 60);
+  return Buffer.concat([names, padding, headers]);
+}
+
+/**
  * Adds the guard to an executable that `bun build --compile` made: its segment goes to the end of the file,
  * PT_NOTE becomes its PT_LOAD, the entry point moves to it, and DT_HASH (redundant beside DT_GNU_HASH) becomes
  * DT_FLAGS = DF_BIND_NOW, so that ld.so has filled the global offset table when the guard runs.
@@ -169,12 +218,13 @@ export function injectGuard(
     throw new ElfError("no place for DT_FLAGS (is the guard in this file already?)");
   dynamicValue(dynamic, DT_GNU_HASH);
   const { slot, environ } = locate(elf, dynamic);
-  const payload = payloadPointer(elf);
+  const payload = findPayload(elf);
   const code = configured(guard, {
     runtimeEntry: elf.entry,
     privileged: options.privileged ? 1 : 0,
-    payloadPointer: payload.address,
-    payload: payload.value,
+    payloadPointer: payload.pointer,
+    payload: payload.address,
+    payloadSize: payload.size,
     environVariable: environ,
     stateSlot: end.address + 8, // the value of DT_NULL means nothing
     getattr: slot("pthread_getattr_np"),
@@ -196,5 +246,6 @@ export function injectGuard(
   executable.writeBigUInt64LE(BigInt(DT_FLAGS), hash.at);
   executable.writeBigUInt64LE(BigInt(DF_BIND_NOW), hash.at + 8);
   executable.writeBigUInt64LE(BigInt(guard.entry), 24);
-  return { bytes: executable, tail: Buffer.concat([Buffer.alloc(offset - executable.length), code]) };
+  const table = sectionTable(elf, offset + code.length, { address, offset, size: code.length });
+  return { bytes: executable, tail: Buffer.concat([Buffer.alloc(offset - executable.length), code, table]) };
 }

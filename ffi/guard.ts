@@ -7,7 +7,7 @@ import { userIds, workingDirectoryWasChanged } from "./process.ts";
 // ffi/guard/guard.ld and guard.h: where the guard is, and the members of its two structures.
 const GUARD = 0x50000000;
 const MAGIC = 0x31647261754b4a01n;
-const CONFIG = { magic: 0, stateSlot: 56 } as const;
+const CONFIG = { magic: 0, stateSlot: 64 } as const;
 const STATE = {
   magic: 0,
   argc: 8,

@@ -33,6 +33,7 @@ struct config {
   u64 privileged;                /* 1: a program that any user may start and that may hold CAP_SYS_CHROOT */
   u64 payload_pointer;           /* the runtime's variable that points to the program... */
   u64 payload;                   /* ...and what it must hold */
+  u64 payload_size;              /* which is also the first word of the program */
   u64 environ_variable;          /* environ(7), a COPY relocation in the executable */
   u64 state_slot;                /* a writable word nobody uses: the guard puts the address of its state there */
   u64 got_pthread_getattr_np;    /* slots of the global offset table */

@@ -16,12 +16,18 @@ void refuse(int status, const char *reason) {
 }
 
 /*
- * strip(1) and objcopy(1) lose the runtime's pointer to its program, and the runtime then takes itself for the
+ * strip(1) and objcopy(1) lose the program or the runtime's pointer to it, and the runtime then takes itself for the
  * bun command, which runs what its caller names.
  */
 static void check_payload(void) {
-  if (*(volatile u64 *)config.payload_pointer != config.payload)
+  static const char last_line[] = "\n---- Bun! ----\n";
+  const u64 length = sizeof(last_line) - 1;
+  if (*(volatile u64 *)config.payload_pointer != config.payload || *(volatile u64 *)config.payload != config.payload_size)
     refuse(CANNOT_START, "this executable was stripped or changed: install it again\n");
+  const volatile char *end = (const volatile char *)(config.payload + sizeof(u64) + config.payload_size - length);
+  for (u64 i = 0; i < length; i++)
+    if (end[i] != last_line[i])
+      refuse(CANNOT_START, "this executable was stripped or changed: install it again\n");
 }
 
 static struct state *make_state(u64 argc, u64 envc) {
