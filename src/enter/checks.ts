@@ -1,0 +1,87 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { describeError } from "../cli/error.ts";
+import type { Severity } from "../system/syslog.ts";
+import type { LoginFacts } from "./facts.ts";
+
+/**
+ * The checks of a login: an ordered list over facts that are gathered when they are first asked for. jk_chrootsh
+ * stops at the first that fails; `jailkit explain` goes on, leaving out those whose facts are then unknown.
+ */
+
+/** What came of a check. "skipped": an earlier one that it builds on failed; "unknown": the caller may not see. */
+export type Outcome = "passed" | "warned" | "failed" | "skipped" | "unknown";
+
+/** A line for the log besides the outcome itself. */
+export interface Note {
+  severity: Severity;
+  message: ByteString;
+}
+
+/** What a check says of the facts. */
+export interface Verdict {
+  outcome: Outcome;
+  /** The full reason, for the log and for administrators. Printable once it went through `display`. */
+  message: ByteString;
+  /** What to do about it; empty where nothing is wrong. */
+  remedy?: ByteString;
+  notes?: Note[];
+}
+
+/** One check: what it is called, and how a login that fails it ends. */
+export interface Check {
+  /** A stable name for programs. */
+  name: string;
+  /** The exit status of jk_chrootsh where it fails; that of jailkit 2.23. */
+  exitStatus: number;
+  /** What a refused user is told: nothing that lies outside the jail. */
+  shown: string;
+  /** Checks without which the facts for this one do not exist. */
+  needs: readonly string[];
+  judge: (facts: LoginFacts) => Verdict;
+}
+
+/** A check with its outcome. */
+export interface CheckResult extends Verdict {
+  /** The position in the order of checks, from 1. */
+  number: number;
+  name: string;
+  exitStatus: number;
+  shown: string;
+}
+
+/** Nothing to object to; `message` says what was found. */
+export function passed(message: ByteString, notes?: Note[]): Verdict {
+  return notes === undefined ? { outcome: "passed", message } : { outcome: "passed", message, notes };
+}
+
+/** A refusal, with its full reason and what to do about it. */
+export function failed(message: ByteString, remedy: ByteString, notes?: Note[]): Verdict {
+  const verdict: Verdict = { outcome: "failed", message, remedy };
+  return notes === undefined ? verdict : { ...verdict, notes };
+}
+
+/** Allowed, but worth a line in the log. */
+export function warned(message: ByteString, remedy: ByteString, notes: Note[]): Verdict {
+  return { outcome: "warned", message, remedy, notes };
+}
+
+/** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */
+export function* runChecks(facts: LoginFacts, checks: readonly Check[]): Generator<CheckResult, void> {
+  const missing = new Set<string>();
+  for (const [index, check] of checks.entries()) {
+    const { name, exitStatus, shown } = check;
+    const because = check.needs.find((need) => missing.has(need));
+    let verdict: Verdict;
+    if (because !== undefined) {
+      verdict = { outcome: "skipped", message: `not looked at, because the check ${because} did not pass` };
+    } else {
+      try {
+        verdict = check.judge(facts);
+      } catch (error) {
+        verdict = failed(`abort, ${describeError(error)}`, "");
+      }
+    }
+    if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);
+    yield { number: index + 1, name, exitStatus, shown, ...verdict };
+  }
+}

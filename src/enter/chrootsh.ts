@@ -1,0 +1,123 @@
+import { SystemError } from "../../ffi/error.ts";
+import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
+import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { passwdByName, passwdByUid } from "../system/accounts.ts";
+import { openSyslog, type Syslog } from "../system/syslog.ts";
+import { type Check, runChecks } from "./checks.ts";
+import { accountOf, type PrivilegeFact, splitOf } from "./facts.ts";
+import { flatAccounts } from "./flat-accounts.ts";
+import { type GatheredFacts, gatherFacts } from "./gather.ts";
+import { HOST_CHECKS } from "./host-checks.ts";
+import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
+import { variable } from "./limited.ts";
+import { limitedRequest } from "./limited-request.ts";
+import { Refusal, refuse } from "./refusal.ts";
+import { runLimitedShell } from "./run-limited.ts";
+import { enterHome, enterJail } from "./session.ts";
+import { loginEnvironment, shellArguments } from "./start-shell.ts";
+
+const TOOL = "jk_chrootsh";
+
+/** The privilege of this process. The guard left it this one at most. */
+function ownPrivilege(): PrivilegeFact {
+  const callerIsRoot = callerIds().uid === 0;
+  // Root has it by nature; that root is no user of a jail is for the next check to say.
+  const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
+  if (held) return { held, reason: "CAP_SYS_CHROOT is effective", remedy: "" };
+  return {
+    held,
+    reason:
+      "the file has neither the capability nor the setuid bit (a copy loses both), its file system is mounted nosuid, " +
+      "or the caller has set no_new_privs",
+    remedy:
+      "install jailkit again, or: setcap cap_sys_chroot+ep on the file of jk_chrootsh; " +
+      "remount its file system without nosuid; start it without no_new_privs (systemd: NoNewPrivileges=no)",
+  };
+}
+
+function callerFacts(): GatheredFacts {
+  const { uid, gid } = callerIds();
+  const userVariable = variable(environment(), "USER");
+  return gatherFacts({
+    programName: args()[0] ?? "",
+    uid,
+    gid,
+    userVariable,
+    privilege: ownPrivilege,
+    account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
+    groups: supplementaryGroups,
+    onBehalf: false,
+  });
+}
+
+/** Runs checks and logs what they note; throws Refusal for the first that does not pass. */
+function demand(facts: GatheredFacts, checks: readonly Check[], log: Syslog): void {
+  for (const result of runChecks(facts, checks)) {
+    for (const { severity, message } of result.notes ?? []) log.write(severity, message);
+    if (result.outcome === "passed" || result.outcome === "warned") continue;
+    const { name, exitStatus, message, shown, remedy } = result;
+    throw new Refusal(name, exitStatus, message, shown, remedy);
+  }
+}
+
+function login(log: Syslog, limitedLog: Syslog): number {
+  const facts = callerFacts();
+  demand(facts, HOST_CHECKS, log);
+  const { uid, gid } = facts;
+  const { values } = facts.settings();
+  const { jail, home } = splitOf(facts);
+  const { name } = accountOf(facts);
+  const root = facts.root();
+  const checkedHome = facts.home();
+  const given = args();
+
+  enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs);
+  // From here on the process is nothing but the user's, and sees nothing but the jail.
+  demand(facts, IN_JAIL_CHECKS, log);
+  const shell = facts.shell();
+  if (checkedHome === undefined || shell.kind === "missing") throw new Error("a check was left out");
+  enterHome(home, checkedHome);
+  log.write(
+    "info",
+    `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.slice(1).join(" ")}`,
+  );
+
+  const argv = shellArguments(shell.path, given, values.injailLoginShell);
+  const envp = loginEnvironment(environment(), values.env, { home, name, shell: shell.path });
+  if (shell.kind === "internal") {
+    return runLimitedShell(
+      limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
+      limitedLog,
+      execve,
+    );
+  }
+  try {
+    return execve(shell.path, argv, envp);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const what = `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${error.reason}`;
+    const hint = `check the permissions and libraries of ${jail}${shell.path}`;
+    throw new Refusal("exec", 111, `${what}, ${hint}`, "the login shell cannot be run");
+  }
+}
+
+function unforeseen(error: unknown): Refusal {
+  const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
+  return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
+}
+
+/**
+ * jk_chrootsh: checks the login, goes into the jail, gives up its privilege and becomes the shell. Returns only
+ * where the login was refused, with the exit status; the log then has the reason, and the user an error id.
+ */
+export function chrootsh(): number {
+  // Both before the chroot, so that they lead to the log of the host.
+  const log = openSyslog(TOOL, "auth");
+  const limitedLog = openSyslog("jk_lsh", "auth");
+  try {
+    return login(log, limitedLog);
+  } catch (error) {
+    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+  }
+}

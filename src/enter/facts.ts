@@ -1,0 +1,111 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+
+/** What a section of jk_chrootsh.ini says; the built-in values where there is none. */
+export interface ChrootshSettings {
+  /** Names of variables that are kept. */
+  env: ByteString[];
+  relaxHomeOwner: boolean;
+  relaxHomeGroup: boolean;
+  relaxHomeGroupPermissions: boolean;
+  relaxHomeOtherPermissions: boolean;
+  injailShell: ByteString | undefined;
+  skipInjailPasswdCheck: boolean;
+  injailLoginShell: boolean;
+  noNewPrivs: boolean;
+}
+
+/** Something unsafe about a path, and the command that mends it. */
+export interface Unsafe {
+  path: ByteString;
+  message: ByteString;
+  remedy: ByteString;
+}
+
+/** Whether the program may call chroot(2), as far as can be told. */
+export interface PrivilegeFact {
+  held: boolean | "unknown";
+  /** Where it comes from, or why it is missing. */
+  reason: ByteString;
+  remedy: ByteString;
+}
+
+/** Where the jail's path leads. */
+export type JailFact =
+  | { kind: "opened" }
+  /** It cannot be reached: missing, not a directory, not to be passed. */
+  | { kind: "unreachable"; reason: ByteString }
+  /** It leads somewhere, but not straight: a link, "..", a relative path. */
+  | { kind: "crooked"; reason: ByteString };
+
+/** What the jail's account files say. Each is undefined where there is no such entry. */
+export interface InJailFacts {
+  /** The entry of the same name. */
+  named: PasswdEntry | undefined;
+  /** The first entry of the same uid. */
+  numbered: PasswdEntry | undefined;
+  group: GroupEntry | undefined;
+}
+
+/** The program that a login ends in. */
+export type ShellFact =
+  /** It stands in the jail; `unsafe` tells what speaks against running it. */
+  | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
+  /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
+  | { kind: "internal"; path: ByteString }
+  | { kind: "missing"; path: ByteString; reason: ByteString };
+
+/**
+ * All that the checks of a login ask for. Each function gathers its fact when it is first called and throws
+ * SystemError or JailkitError where it cannot; those that presuppose an earlier check are called only after it.
+ */
+export interface LoginFacts {
+  /** argv[0]. */
+  readonly programName: ByteString;
+  readonly uid: number;
+  readonly gid: number;
+  /** The variable USER as the caller gave it. */
+  readonly userVariable: ByteString | undefined;
+  readonly configFile: ByteString;
+  readonly configDirectory: ByteString;
+  privilege(): PrivilegeFact;
+  /** The account by USER where that is set and not empty, else by uid, on the host. */
+  account(): PasswdEntry | undefined;
+  group(): GroupEntry | undefined;
+  /** The supplementary groups that the session has. */
+  groups(): number[];
+  /** What is unsafe about the directory of the config files; `tolerated` is worth a warning only. */
+  configFindings(): (Unsafe & { tolerated: boolean })[];
+  /** The settings, the name of the section that they come from (undefined: built in), and warnings about it. */
+  settings(): { values: ChrootshSettings; section: ByteString | undefined; warnings: ByteString[] };
+  /** The home's text at its last separator; undefined where it has none. */
+  split(): { jail: ByteString; home: ByteString } | undefined;
+  jail(): JailFact;
+  jailFindings(): Unsafe[];
+  /** The home as it stands in the jail, a last link not followed; undefined where nothing stands there. */
+  home(): Stat | undefined;
+  /** Why the session could not change to the home; undefined where it can. */
+  homeObstacle(): ByteString | undefined;
+  inJail(): InJailFacts;
+  shell(): ShellFact;
+}
+
+/** The part of a path after its last slash. */
+export function baseName(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The account, of which an earlier check has shown that it exists. */
+export function accountOf(facts: LoginFacts): PasswdEntry {
+  const entry = facts.account();
+  if (entry === undefined) throw new Error("the account is not known");
+  return entry;
+}
+
+/** The jail and the home, of which an earlier check has shown that the account has both. */
+export function splitOf(facts: LoginFacts): { jail: ByteString; home: ByteString } {
+  const split = facts.split();
+  if (split === undefined) throw new Error("the home has no separator");
+  return split;
+}

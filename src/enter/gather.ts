@@ -1,0 +1,172 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, openAt } from "../../ffi/files.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import { lookUp } from "../jail/look.ts";
+import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
+import { splitHome } from "../jail/separator.ts";
+import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
+import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import type { InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
+import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import { shellFact } from "./shell.ts";
+
+/** The configuration of jk_chrootsh. */
+export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
+
+/** Whose login it is, and what cannot be found out in the same way for oneself and for somebody else. */
+export interface Login {
+  programName: ByteString;
+  uid: number;
+  gid: number;
+  userVariable: ByteString | undefined;
+  privilege: () => PrivilegeFact;
+  account: () => PasswdEntry | undefined;
+  groups: () => number[];
+  /**
+   * The process is not the user's own (root asks for somebody): what the user may do is worked out from permission
+   * bits instead of being tried.
+   */
+  onBehalf: boolean;
+}
+
+/** The facts of a login, and the jail once it was opened. */
+export interface GatheredFacts extends LoginFacts {
+  /** The open jail; throws where the check jail-reachable did not pass. */
+  root: () => JailRoot;
+}
+
+/** Remembers what the first call gave, an error too: a fact is gathered once, before anything changes. */
+function once<T>(gather: () => T): () => T {
+  let result: { value: T } | { error: unknown } | undefined;
+  return () => {
+    if (result === undefined) {
+      try {
+        result = { value: gather() };
+      } catch (error) {
+        result = { error };
+      }
+    }
+    if ("error" in result) throw result.error;
+    return result.value;
+  };
+}
+
+interface OpenedJail {
+  root: JailRoot | undefined;
+  fact: JailFact;
+}
+
+/** Opens the jail without following links, and says how its text relates to where it leads. */
+function openJail(text: ByteString): OpenedJail {
+  let root: JailRoot;
+  try {
+    root = openJailRoot(text);
+  } catch (error) {
+    const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
+    if (error instanceof JailkitError && crooked.includes(error.code)) {
+      return { root: undefined, fact: { kind: "crooked", reason: error.message } };
+    }
+    if (error instanceof JailkitError || error instanceof SystemError) {
+      return { root: undefined, fact: { kind: "unreachable", reason: describeError(error) } };
+    }
+    throw error;
+  }
+  // One slash at the end is the only other way to write it.
+  if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
+  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}` } };
+}
+
+/** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. */
+function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
+  const way = [...root.ancestors, { path: root.path, stat: root.top.stat }];
+  return way.find(({ stat }) => !mayAccess(stat, who, MAY_EXECUTE))?.path;
+}
+
+function homeObstacle(root: JailRoot, home: ByteString, who: Credentials, onBehalf: boolean) {
+  const found = lookUp(root, home);
+  if (found === undefined) return "No such file or directory";
+  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return "Not a directory";
+  const directory = walk(root, home);
+  try {
+    if (onBehalf) {
+      const parts = found.canonicalPath.split("/").slice(1);
+      for (let i = 1; i <= parts.length; i++) {
+        const path = `/${parts.slice(0, i).join("/")}`;
+        const stat = lookUp(root, path)?.stat;
+        if (stat !== undefined && !mayAccess(stat, who, MAY_EXECUTE)) return `Permission denied at ${path}`;
+      }
+    } else close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
+    return undefined;
+  } catch (error) {
+    if (error instanceof SystemError) return error.reason;
+    throw error;
+  } finally {
+    release(directory);
+  }
+}
+
+/** The facts of a login, each gathered when it is asked for, once. */
+export function gatherFacts(login: Login): GatheredFacts {
+  const { uid, gid, userVariable, onBehalf } = login;
+  const account = once(login.account);
+  const group = once(() => groupByGid(gid));
+  const groups = once(login.groups);
+  const known = <T>(value: T | undefined, what: string): T => {
+    if (value === undefined) throw new Error(`${what} is not known`);
+    return value;
+  };
+  const settings = once((): Settings => {
+    return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
+  });
+  const split = once(() => splitHome(known(account(), "the user").home));
+  const opened = once((): OpenedJail => {
+    const result = openJail(known(split(), "the jail").jail);
+    if (!onBehalf || result.root === undefined) return result;
+    const closed = closedDirectory(result.root, { uid, gid, groups: groups() });
+    if (closed === undefined) return result;
+    return { root: result.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
+  });
+  const root = () => known(opened().root, "the jail");
+  const home = () => known(split(), "the jail").home;
+  const inJail = once((): InJailFacts => {
+    const accounts = readJailAccounts(root());
+    const name = known(account(), "the user").name;
+    return {
+      named: accounts.userByName(name),
+      numbered: accounts.userByUid(uid),
+      group: accounts.groupByGid(gid),
+    };
+  });
+  return {
+    programName: login.programName,
+    uid,
+    gid,
+    userVariable,
+    configFile: CONFIG_FILE,
+    configDirectory: CONFIG_DIRECTORY,
+    privilege: once(login.privilege),
+    account,
+    group,
+    groups,
+    configFindings: once(() => configDirectoryFindings(CONFIG_DIRECTORY)),
+    settings,
+    split,
+    jail: () => opened().fact,
+    jailFindings: once(() => jailFindings(root())),
+    home: once(() => lookUp(root(), home())?.stat),
+    homeObstacle: once(() => homeObstacle(root(), home(), { uid, gid, groups: groups() }, onBehalf)),
+    inJail,
+    shell: once(() => {
+      const { injailShell } = settings().values;
+      const entry = injailShell === undefined ? inJail() : undefined;
+      const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;
+      return shellFact(root(), name, onBehalf ? { uid, gid, groups: groups() } : undefined);
+    }),
+    root,
+  };
+}

@@ -1,0 +1,173 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
+import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
+
+// Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
+type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
+
+/** A check that `skip_injail_passwd_check` switches off. */
+function unlessSkipped(judge: InJailJudge) {
+  return (facts: LoginFacts): Verdict => {
+    if (facts.settings().values.skipInjailPasswdCheck) {
+      return passed("not compared, as skip_injail_passwd_check says");
+    }
+    return judge(facts, `${splitOf(facts).jail}/etc/passwd`);
+  };
+}
+
+const addUser = (facts: LoginFacts) => `jk_jailuser -j ${splitOf(facts).jail} ${accountOf(facts).name}`;
+
+/** The entry in the jail: by name where the caller named the user, else by uid. */
+function entryOf(facts: LoginFacts) {
+  const { named, numbered } = facts.inJail();
+  return facts.userVariable === undefined || facts.userVariable === "" ? numbered : named;
+}
+
+function judgeUser(facts: LoginFacts, file: ByteString): Verdict {
+  const { uid } = facts;
+  const entry = entryOf(facts);
+  if (entry === undefined) {
+    const what = `failed to get user information in the jail for user ID ${uid}, check ${file}`;
+    return failed(`abort, ${what}`, addUser(facts));
+  }
+  if (entry.uid !== uid) {
+    const what = `got user information in the jail for user ID ${entry.uid} instead of user ID ${uid}, check ${file}`;
+    return failed(`abort, ${what}`, `set the user ID of ${entry.name} in ${file} to ${uid}`);
+  }
+  return passed(`${file} has ${entry.name} (${uid})`);
+}
+
+function judgeGroup(facts: LoginFacts): Verdict {
+  const file = `${splitOf(facts).jail}/etc/group`;
+  const group = facts.inJail().group;
+  if (group !== undefined) return passed(`${file} has ${group.name} (${group.gid})`);
+  const what = `failed to get group information in the jail for group ID ${facts.gid}, check ${file}`;
+  return failed(`abort, ${what}`, addUser(facts));
+}
+
+function judgeUserName(facts: LoginFacts, file: ByteString): Verdict {
+  const { name, uid } = accountOf(facts);
+  const inside = entryOf(facts)?.name ?? "";
+  if (inside === name) return passed(`user name ${name} on both sides`);
+  const what = `username ${name} differs from jail username ${inside} for user ID ${uid}, check /etc/passwd and ${file}`;
+  return failed(`abort, ${what}`, `name the user ${name} in ${file}`);
+}
+
+function judgeGroupName(facts: LoginFacts): Verdict {
+  const file = `${splitOf(facts).jail}/etc/group`;
+  const name = facts.group()?.name ?? "";
+  const inside = facts.inJail().group?.name ?? "";
+  if (inside === name) return passed(`group name ${name} on both sides`);
+  const what = `groupname ${name} differs from jail groupname ${inside} for group ID ${facts.gid}, check /etc/group and ${file}`;
+  return failed(`abort, ${what}`, `name the group ${name} in ${file}`);
+}
+
+/** True where both are the same text, or differ by one slash at the end. */
+function directoriesEqual(a: ByteString, b: ByteString): boolean {
+  return a === b || a === `${b}/` || b === `${a}/`;
+}
+
+function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
+  const { home } = splitOf(facts);
+  const { name, uid } = accountOf(facts);
+  const { numbered } = facts.inJail();
+  const entry = entryOf(facts);
+  if (entry?.home === home || (numbered !== undefined && directoriesEqual(numbered.home, home))) {
+    return passed(`home ${home} on both sides`);
+  }
+  if (numbered === undefined) {
+    return failed(`abort, failed to find user ${uid} in ${file}`, addUser(facts));
+  }
+  const what = `home directory ${home} differs from jail home directory ${numbered.home} for user ${name} (${uid})`;
+  const remedy = `set the home of ${name} in ${file} to ${home}`;
+  return failed(`abort, ${what}, check /etc/passwd and ${file}`, remedy);
+}
+
+function judgeHomeEntry(facts: LoginFacts): Verdict {
+  const { jail, home } = splitOf(facts);
+  const obstacle = facts.homeObstacle();
+  if (obstacle === undefined) return passed(`${home} can be entered`);
+  const what = `chdir(${home}) failed inside the jail ${jail}: ${obstacle}`;
+  return failed(
+    `abort, ${what}, check the permissions for ${jail}${home}`,
+    `make ${jail}${home} a directory that the user may enter`,
+  );
+}
+
+function judgeShell(facts: LoginFacts): Verdict {
+  const { jail } = splitOf(facts);
+  const { name, uid } = accountOf(facts);
+  const shell = facts.shell();
+  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
+    failed(
+      `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
+        `check the permissions and libraries of ${jail}${shell.path}`,
+      remedy,
+      notes,
+    );
+  if (shell.kind === "internal") {
+    return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
+  }
+  if (shell.kind === "missing") {
+    return refusal(shell.reason, `put the shell into the jail (jk_cp -j ${jail} SHELL), or name another`);
+  }
+  if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
+  const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));
+  const remedy = shell.unsafe.map((finding) => finding.remedy).join("; ");
+  return refusal(`it is not safe to run, ${shell.unsafe[0]?.message ?? ""}`, remedy, notes);
+}
+
+const usual = { needs: ["jail-path", "config-file", "account", "group"] } as const;
+
+/** The checks of a login on the side of the jail, in the order of jailkit 2.23. */
+export const IN_JAIL_CHECKS: readonly Check[] = [
+  {
+    name: "jail-user",
+    exitStatus: 35,
+    shown: "the account is not known in the jail",
+    ...usual,
+    judge: unlessSkipped(judgeUser),
+  },
+  {
+    name: "jail-group",
+    exitStatus: 35,
+    shown: "the group of the account is not known in the jail",
+    ...usual,
+    judge: unlessSkipped(judgeGroup),
+  },
+  {
+    name: "jail-user-name",
+    exitStatus: 37,
+    shown: "the account has another name in the jail",
+    needs: ["jail-user"],
+    judge: unlessSkipped(judgeUserName),
+  },
+  {
+    name: "jail-group-name",
+    exitStatus: 37,
+    shown: "the group of the account has another name in the jail",
+    needs: ["jail-group"],
+    judge: unlessSkipped(judgeGroupName),
+  },
+  {
+    name: "jail-home",
+    exitStatus: 39,
+    shown: "the account has another home in the jail",
+    needs: ["jail-user"],
+    judge: unlessSkipped(judgeHomeText),
+  },
+  {
+    name: "home-entry",
+    exitStatus: 41,
+    shown: "the home cannot be entered",
+    needs: ["home-present"],
+    judge: judgeHomeEntry,
+  },
+  {
+    name: "shell",
+    exitStatus: 111,
+    shown: "the login shell cannot be run",
+    ...usual,
+    judge: judgeShell,
+  },
+];

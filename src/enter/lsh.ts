@@ -1,0 +1,21 @@
+import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
+import { describeError } from "../cli/error.ts";
+import { printError } from "../cli/output.ts";
+import { openSyslog } from "../system/syslog.ts";
+import { flatFirstAccounts } from "./flat-accounts.ts";
+import { limitedRequest } from "./limited-request.ts";
+import { runLimitedShell } from "./run-limited.ts";
+
+/** jk_lsh: becomes the command, if it is allowed. Returns only where it is not, with the exit status. */
+export function lsh(): number {
+  const log = openSyslog("jk_lsh", "auth");
+  try {
+    const { uid, gid } = callerIds();
+    const caller = { argv: args(), environment: environment(), uid, gid };
+    return runLimitedShell(limitedRequest(caller, flatFirstAccounts), log, execve);
+  } catch (error) {
+    log.write("err", `abort, ${describeError(error)}`);
+    printError("jk_lsh: refused: something unexpected happened");
+    return 1;
+  }
+}

@@ -1,0 +1,120 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, type Stat, sameFile, statAt } from "../../ffi/files.ts";
+import {
+  ambientCapabilities,
+  capabilities,
+  chdir,
+  chroot,
+  chrootToFd,
+  dropAllCapabilities,
+  groupIds,
+  isOnlyGroup,
+  isOnlyUser,
+  setNoNewPrivileges,
+  singleThreaded,
+  supplementaryGroups,
+  userIds,
+  workingDirectory,
+} from "../../ffi/process.ts";
+import { describeError } from "../cli/error.ts";
+import type { JailRoot } from "../jail/walk.ts";
+import { Refusal } from "./refusal.ts";
+
+/** The ids that a session has from its start to its end. */
+export interface SessionIds {
+  uid: number;
+  gid: number;
+  groups: readonly number[];
+}
+
+const SHOWN = "the jail cannot be entered";
+
+const stop = (code: string, exitStatus: number, reason: ByteString, remedy?: ByteString) =>
+  new Refusal(code, exitStatus, `abort, ${reason}`, SHOWN, remedy);
+
+/** Runs a step; a system call that fails in it becomes a refusal. */
+function step<T>(code: string, exitStatus: number, what: ByteString, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw stop(code, exitStatus, `${what}: ${describeError(error)}`);
+  }
+}
+
+/** chroot(2) into the open directory, and proof that it is now the root and the working directory. */
+function changeRoot(root: JailRoot): void {
+  const { fd, path } = root;
+  const jail = fstat(fd);
+  step("chroot", 33, `chroot(${path}) failed`, () => {
+    chrootToFd(fd, path);
+    chdir("/");
+  });
+  const arrived =
+    sameFile(statAt(AT_FDCWD, "/"), jail) &&
+    sameFile(statAt(AT_FDCWD, "."), jail) &&
+    workingDirectory() === "/";
+  if (!arrived) throw stop("chroot", 33, `chroot(${path}) did not lead into the jail`);
+}
+
+/** Proof that no id changed and that none can change back. The process never had others than the caller's. */
+function proveIds({ uid, gid, groups }: SessionIds): void {
+  if (!isOnlyGroup(gid)) throw stop("gid", 34, `the group IDs are ${groupIds().join(" ")}, not only ${gid}`);
+  const now = supplementaryGroups();
+  const same = now.length === groups.length && groups.every((id) => now.includes(id));
+  if (!same) throw stop("groups", 35, `the additional groups are ${now.join(" ")}, not ${groups.join(" ")}`);
+  if (!isOnlyUser(uid)) throw stop("uid", 36, `the user IDs are ${userIds().join(" ")}, not only ${uid}`);
+}
+
+/**
+ * Gives up all capabilities, and proves it. Capabilities belong to threads: were there another one, it would keep
+ * them, and code in it could still leave the jail.
+ */
+function dropPrivilege(taskDirectory: number | undefined): void {
+  if (!singleThreaded(taskDirectory)) {
+    throw stop("threads", 101, "the process has more than one thread, or it cannot be told");
+  }
+  step("capabilities", 102, "dropping all capabilities failed", dropAllCapabilities);
+  const { effective, permitted, inheritable } = capabilities();
+  if ((effective | permitted | inheritable | ambientCapabilities()) !== 0n) {
+    throw stop("capabilities", 103, "capabilities are left after dropping them all");
+  }
+  try {
+    chroot("/");
+  } catch (error) {
+    if (isErrno(error, "EPERM")) return;
+    throw error;
+  }
+  throw stop("capabilities", 104, "chroot(2) still works after dropping all capabilities");
+}
+
+/** A descriptor on the directory of the threads, for where seccomp hides them; undefined without /proc. */
+function openTaskDirectory(): number | undefined {
+  try {
+    return openAt(AT_FDCWD, "/proc/self/task", O_PATH);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Goes into the jail for good: chroot(2), proof of the ids, no privilege left. Throws Refusal with exit status 33
+ * (chroot), 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs).
+ */
+export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean): void {
+  const taskDirectory = openTaskDirectory();
+  changeRoot(root);
+  proveIds(ids);
+  dropPrivilege(taskDirectory);
+  if (taskDirectory !== undefined) close(taskDirectory);
+  if (noNewPrivs) step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
+}
+
+/** Makes the home the working directory; it must be the one that the checks have seen. Throws Refusal (41). */
+export function enterHome(home: ByteString, checked: Stat): void {
+  step("home", 41, `chdir(${home}) failed inside the jail`, () => chdir(home));
+  if (sameFile(statAt(AT_FDCWD, "."), checked)) return;
+  throw stop("home", 41, `${home} was exchanged while the login was being checked`);
+}

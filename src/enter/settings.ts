@@ -1,0 +1,31 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { loadConfig, requireNoErrors } from "../config/load.ts";
+import { readChrootshSection } from "../config/login-keys.ts";
+import { problemLine } from "../config/model.ts";
+import { selectSection } from "../config/scan.ts";
+import type { ChrootshSettings } from "./facts.ts";
+
+// What jk_chrootsh ends with where the configuration cannot be used.
+const CONFIG_STATUS = 14;
+
+/** The settings for a login, and where they come from. */
+export interface Settings {
+  values: ChrootshSettings;
+  /** The section's name; undefined where the built-in settings apply. */
+  section: ByteString | undefined;
+  warnings: ByteString[];
+}
+
+/**
+ * Reads the settings of jk_chrootsh for a user of that name and primary group. Without a file or a section for
+ * them the built-in ones hold; a file that is there but cannot be read or understood is an error, never those.
+ */
+export function readSettings(file: ByteString, user: ByteString, group: ByteString): Settings {
+  const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
+  const section = ini === undefined ? undefined : selectSection(ini, user, group);
+  const { problems, ...values } = readChrootshSection(section);
+  requireNoErrors(problems, CONFIG_STATUS);
+  const warnings = [...(ini?.problems ?? []), ...problems].map((one) => problemLine(one, display(one.file)));
+  return { values, section: section?.name, warnings };
+}
