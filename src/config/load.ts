@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, readAllFd, readDirectory, type Stat } from "../../ffi/files.ts";
+import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
@@ -44,26 +44,26 @@ export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined
   return undefined;
 }
 
-/** Reads a name in an open directory. Undefined where there is none. */
+/** Reads a name in an open directory; errors name `file`. Undefined where there is none. */
 function readSource(
   dirfd: number,
   name: ByteString,
   file: ByteString,
   flags: number,
 ): ConfigSource | undefined {
-  let fd: number;
+  let fd = -1;
   try {
     fd = openAt(dirfd, name, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | flags);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
-  }
-  try {
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", file);
     return { file, stat, bytes: readAllFd(fd, LIMITS.fileBytes) };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // A link that leads nowhere is there: it must not stand for the defaults.
+    if (fd < 0 && error.code === "ENOENT" && statIfPresent(dirfd, name) === undefined) return undefined;
+    throw new SystemError(error.errno, error.call, file);
   } finally {
-    close(fd);
+    if (fd >= 0) close(fd);
   }
 }
 
@@ -82,7 +82,7 @@ function readDropIns(dirfd: number, directory: ByteString, owner: number, exitSt
     fd = openAt(dirfd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
-    throw error;
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, directory) : error;
   }
   try {
     const unsafe = unsafeBecause(fstat(fd), owner);

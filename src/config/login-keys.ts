@@ -24,6 +24,7 @@ export interface LshSection {
   executables: ByteString[] | undefined;
   paths: ByteString[];
   allowWordExpansion: boolean;
+  allowSpawnOptions: boolean;
   /** Undefined: leave it alone (no such key, or -1). */
   umask: number | undefined;
   environment: [name: ByteString, value: ByteString][];
@@ -68,6 +69,7 @@ export function readLshSection(section: IniSection): LshSection {
     executables: hasExecutables ? values.executables : undefined,
     paths: values.paths,
     allowWordExpansion: values.allow_word_expansion,
+    allowSpawnOptions: values.allow_spawn_options,
     umask: values.umask,
     environment: values.environment,
     env: values.env,

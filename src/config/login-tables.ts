@@ -18,6 +18,7 @@ export const lshKeys = {
   executables: { kind: "list", security: true },
   paths: { kind: "list", security: false },
   allow_word_expansion: { kind: "flag", security: true },
+  allow_spawn_options: { kind: "flag", security: true },
   umask: { kind: "octal", security: true },
   environment: { kind: "pairs", security: false },
   env: { kind: "list", security: false },

@@ -17,6 +17,11 @@ export const lshSchema = section({
     security: true,
     help: "1: wildcards, ~, variables and arithmetic in a command are expanded",
   },
+  allow_spawn_options: {
+    kind: "flag",
+    security: true,
+    help: "1: options with which rsync, scp, git, cvs or unison start another program are not refused",
+  },
   umask: {
     kind: "octal",
     security: true,

@@ -47,7 +47,7 @@ export function readSocketLimits(ini: IniSection): { limits: SocketLimits; probl
     const { file, line, valueColumn } = findEntry(ini, "peak") ?? { ...ini, valueColumn: ini.column };
     limits.peak = Math.max(2048, limits.base);
     const message = `peak is under base (${limits.base}); ${limits.peak} is taken`;
-    problems.push({ file, line, column: valueColumn, severity: "warning", code: "bad-value", message });
+    problems.push({ file, line, column: valueColumn, severity: "warning", code: "peak-under-base", message });
   }
   return { limits, problems };
 }

@@ -1,0 +1,148 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
+import { findEntry, type IniEntry, type IniSection } from "./model.ts";
+import { carriesCode, starterReason } from "./starters.ts";
+import { leadingInteger, listItems, splitList } from "./values.ts";
+
+/** Checks jk_lsh.ini: each program that a section allows, where it is looked for, and what it is given. */
+export function lintLsh(section: IniSection, context: LintContext): void {
+  const { report } = context;
+  const executables = findEntry(section, "executables");
+  const paths = findEntry(section, "paths");
+  if ((executables?.value ?? "") === "") {
+    report(section, "warning", "no-executables", "no key executables: this section allows nothing");
+  }
+  for (const item of paths === undefined ? [] : listItems(paths)) {
+    if (paths !== undefined) lintDirectory(item, paths, context);
+  }
+  const directories = paths === undefined ? undefined : splitList(paths.value);
+  const seen = new Set<ByteString>();
+  for (const item of executables === undefined ? [] : listItems(executables)) {
+    if (executables === undefined) break;
+    if (seen.has(item.value)) {
+      const place = itemPlace(executables, item);
+      report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`);
+    } else lintExecutable(item, executables, directories, context);
+    seen.add(item.value);
+  }
+  const free = findEntry(section, "allow_spawn_options");
+  if (free !== undefined && (leadingInteger(free.value)?.number ?? 0) !== 0) {
+    const message =
+      "with allow_spawn_options a user can start any program with rsync, scp, git, cvs or unison";
+    report(free, "warning", "starts-programs", message);
+  }
+  const environment = findEntry(section, "environment");
+  for (const item of environment === undefined ? [] : listItems(environment)) {
+    const name = item.value.split("=", 1)[0]?.trim() ?? "";
+    if (environment === undefined || !carriesCode(name)) continue;
+    const ignored = name.startsWith("LD_") ? " and is ignored" : "";
+    const message = `${quoted(name)} can make programs run other code${ignored}`;
+    report(
+      itemPlace(environment, item),
+      name.startsWith("LD_") ? "error" : "warning",
+      "code-variable",
+      message,
+    );
+  }
+  lintNames(section, context);
+}
+
+function lintDirectory(item: Item, entry: IniEntry, { world, report }: LintContext): void {
+  const place = itemPlace(entry, item);
+  const bad = badPath(item.value);
+  const file = bad === undefined ? world.lookUp(item.value) : undefined;
+  if (bad !== undefined) report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`);
+  else if (file === undefined) report(place, "error", "no-such-path", `${quoted(item.value)} does not exist`);
+  else if (file.type !== "directory") {
+    report(place, "error", "not-a-directory", `${quoted(item.value)} is not a directory`);
+  }
+}
+
+function lintExecutable(
+  item: Item,
+  entry: IniEntry,
+  directories: readonly ByteString[] | undefined,
+  { world, report }: LintContext,
+): void {
+  const place = itemPlace(entry, item);
+  const path = item.value;
+  const bad = badPath(path);
+  if (bad !== undefined) {
+    const code = path.startsWith("/") ? "bad-path" : "relative-executable";
+    const why =
+      code === "bad-path" ? "" : ", and is never run: the directory of the user would decide what it is";
+    report(place, "error", code, `${quoted(path)} ${bad}${why}`);
+    return;
+  }
+  const file = world.lookUp(path);
+  if (file === undefined) report(place, "error", "no-such-path", `${quoted(path)} does not exist`);
+  else if (file.type !== "file" || !file.executable) {
+    report(place, "error", "not-executable", `${quoted(path)} is not an executable file`);
+  }
+  const canonical = file?.canonical ?? path;
+  const how = starterReason(path) ?? starterReason(canonical);
+  if (how !== undefined && !world.isRestricted(path)) {
+    const real = starterReason(path) === undefined ? ` (${quoted(canonical)})` : "";
+    report(place, "warning", "starts-programs", `${quoted(path)}${real} ${how}: it can start other programs`);
+  }
+  if (file !== undefined && directories !== undefined)
+    lintSearch(place, path, directories, { world, report });
+}
+
+/** jk_lsh takes the first hit in `paths` for a bare name, and compares that with `executables`. */
+function lintSearch(
+  place: Place,
+  path: ByteString,
+  directories: readonly ByteString[],
+  { world, report }: Pick<LintContext, "world" | "report">,
+): void {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const hits = directories.map((directory) => `${directory.replace(/\/$/, "")}/${name}`);
+  const first = hits.find((hit) => world.lookUp(hit)?.type === "file");
+  if (first === path) return;
+  const how = `a user has to type ${quoted(path)}`;
+  const message =
+    first === undefined
+      ? `${quoted(name)} is not found in paths; ${how}`
+      : `${quoted(name)} is found as ${quoted(first)}, which is not the same; ${how}`;
+  report(place, "warning", first === undefined ? "not-in-paths" : "other-in-paths", message);
+}
+
+/** Checks jk_chrootsh.ini. */
+export function lintChrootsh(section: IniSection, context: LintContext): void {
+  const { report } = context;
+  const shell = findEntry(section, "injail_shell");
+  if (shell !== undefined && shell.value !== "") {
+    const bad = badPath(shell.value);
+    if (bad !== undefined) report(valuePlace(shell), "error", "bad-path", `${quoted(shell.value)} ${bad}`);
+  }
+  lintNames(section, context);
+}
+
+/** Checks jk_uchroot.ini. */
+export function lintUchroot(section: IniSection, context: LintContext): void {
+  const jails = findEntry(section, "allowed_jails");
+  if ((jails?.value ?? "") === "") {
+    context.report(section, "warning", "no-jails", "no key allowed_jails: this section allows nothing");
+  }
+  for (const item of jails === undefined ? [] : listItems(jails)) {
+    if (jails !== undefined) lintDirectory(item, jails, context);
+  }
+  lintNames(section, context);
+}
+
+/** The key `env`: names of variables that are kept. */
+function lintNames(section: IniSection, { report }: LintContext): void {
+  const env = findEntry(section, "env");
+  for (const item of env === undefined ? [] : listItems(env)) {
+    if (env === undefined) return;
+    const place = itemPlace(env, item);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(item.value)) {
+      report(place, "error", "bad-name", `${quoted(item.value)} is not the name of a variable`);
+    } else if (carriesCode(item.value)) {
+      const message = `${quoted(item.value)} lets the user choose code that programs run`;
+      report(place, item.value.startsWith("LD_") ? "error" : "warning", "code-variable", message);
+    }
+  }
+}

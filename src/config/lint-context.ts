@@ -1,0 +1,62 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
+import type { listItems } from "./values.ts";
+
+/** A place in a file. */
+export interface Place {
+  file: ByteString;
+  line: number;
+  column: number;
+}
+
+/** What stands at a path, as the lint sees it. */
+export interface SeenFile {
+  type: "file" | "directory" | "other";
+  /** Somebody may execute it. */
+  executable: boolean;
+  /** The path without links. */
+  canonical: ByteString;
+}
+
+/** The machine, or the jail, that a config file is about. */
+export interface LintWorld {
+  userExists(name: ByteString): boolean;
+  groupExists(name: ByteString): boolean;
+  lookUp(path: ByteString): SeenFile | undefined;
+  /** jk_lsh lets a program of this path run only with arguments with which it starts no other. */
+  isRestricted(path: ByteString): boolean;
+}
+
+/** Where findings go. */
+export type Report = (place: Place, severity: Problem["severity"], code: string, message: ByteString) => void;
+
+/** What a check of one kind of file gets. */
+export interface LintContext {
+  readonly ini: IniFile;
+  /** Its sections. */
+  readonly byName: ReadonlyMap<ByteString, IniSection>;
+  readonly world: LintWorld;
+  readonly report: Report;
+}
+
+/** The place of an entry's value. */
+export function valuePlace(entry: IniEntry): Place {
+  return { file: entry.file, line: entry.line, column: entry.valueColumn };
+}
+
+/** An item of a list. */
+export type Item = ReturnType<typeof listItems>[number];
+
+/** Where an item of a list stands, with the file of its entry. */
+export function itemPlace(entry: IniEntry, item: Item): Place {
+  return { file: entry.file, line: item.line, column: item.column };
+}
+
+/** Says what is wrong with the form of an absolute path, as the end of a sentence; undefined where nothing is. */
+export function badPath(path: ByteString): ByteString | undefined {
+  if (!path.startsWith("/")) return "is not an absolute path";
+  if (path.includes("\n")) return "goes over two lines: a comma is missing";
+  if (/\/\.{1,2}(\/|$)/.test(path)) return "has '.' or '..' in it";
+  if (path.includes("//")) return "has '//' in it";
+  return undefined;
+}

@@ -1,0 +1,97 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import type { ConfigKind } from "./catalogue.ts";
+import { lintChrootsh, lintLsh, lintUchroot } from "./lint-accounts.ts";
+import { type LintContext, type LintWorld, type Report, valuePlace } from "./lint-context.ts";
+import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./lint-jails.ts";
+import type { IniFile, IniSection, Problem } from "./model.ts";
+import { describe, readSection } from "./schema.ts";
+import { suggest } from "./suggest.ts";
+import type { KeyFacts } from "./values.ts";
+
+type SectionLint = (section: IniSection, context: LintContext) => void;
+
+const BY_KIND: Readonly<Record<string, SectionLint>> = {
+  jk_check: lintCheck,
+  jk_chrootsh: lintChrootsh,
+  jk_init: lintInit,
+  jk_lsh: lintLsh,
+  jk_socketd: lintSocketd,
+  jk_uchroot: lintUchroot,
+  jk_update: lintUpdate,
+};
+
+/**
+ * All that is wrong with a config file (and its drop-ins, read as one), the problems of the scanner included, in
+ * the order of files and lines.
+ */
+export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
+  const problems: Problem[] = [...ini.problems];
+  const report: Report = ({ file, line, column }, severity, code, message) => {
+    problems.push({ file, line, column, severity, code, message });
+  };
+  const byName = new Map(ini.sections.map((section) => [section.name, section]));
+  const context: LintContext = { ini, byName, world, report };
+  const table = describe(kind.schema);
+
+  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, report);
+  for (const section of ini.sections) {
+    const own = { ...section, entries: section.entries.filter((entry) => !entry.inherited) };
+    problems.push(...readSection(own, kind.schema).problems);
+    if (kind.sections === "account") lintAccountName(section, context);
+    BY_KIND[kind.name]?.(section, context);
+  }
+  for (const section of ini.defaults) problems.push(...readSection(section, kind.schema).problems);
+  return inOrder(problems);
+}
+
+function inOrder(problems: Problem[]): Problem[] {
+  const files = [...new Set(problems.map((problem) => problem.file))];
+  const rank = new Map(files.map((file, index) => [file, index]));
+  const of = (file: ByteString) => rank.get(file) ?? 0;
+  return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
+}
+
+function lintKeys(section: IniSection, table: Readonly<Record<string, KeyFacts>>, report: Report): void {
+  const known = Object.keys(table);
+  for (const entry of section.entries) {
+    if (entry.inherited) continue;
+    const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
+    if (facts === undefined) {
+      const near = suggest(entry.key, known);
+      const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
+      report(entry, "error", "unknown-key", `there is no key ${quoted(entry.key)}${hint}`);
+    } else if (entry.value === "") {
+      report(
+        entry,
+        "warning",
+        "empty-value",
+        `${quoted(entry.key)} is empty, which is as if it were not there`,
+      );
+    } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
+      const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
+      report(valuePlace(entry), "error", "comment-in-value", message);
+    }
+  }
+}
+
+function lintAccountName(section: IniSection, { world, report }: LintContext): void {
+  const { name } = section;
+  if (name === "DEFAULT") return;
+  const error = (code: string, message: ByteString) => report(section, "error", code, message);
+  const group = /^group ([^ ].*)$/.exec(name)?.[1];
+  if (group !== undefined) {
+    if (!world.groupExists(group)) error("unknown-group", `there is no group ${quoted(group)}`);
+    return;
+  }
+  if (world.userExists(name)) return;
+  const words = name.trim().split(/\s+/);
+  const trimmed = words.join(" ");
+  if (trimmed.toUpperCase() === "DEFAULT") {
+    error("unknown-user", `there is no user ${quoted(name)}; the section for all others is [DEFAULT]`);
+  } else if (words.length === 2 && words[0]?.toLowerCase() === "group") {
+    error("unknown-user", `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`);
+  } else if (world.groupExists(trimmed)) {
+    error("unknown-user", `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`);
+  } else error("unknown-user", `there is no user ${quoted(name)}`);
+}

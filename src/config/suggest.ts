@@ -1,0 +1,42 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+/** How many letters have to be added, removed, changed or exchanged with their neighbour (Damerau-Levenshtein). */
+export function editDistance(a: ByteString, b: ByteString): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(best);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}
+
+const plain = (name: ByteString) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+
+/** The one of `known` that `name` was probably meant to be, if any is near enough. */
+export function suggest(name: ByteString, known: readonly ByteString[]): ByteString | undefined {
+  if (name.length > 100) return undefined;
+  const wanted = plain(name);
+  if (wanted === "") return undefined;
+  const exact = known.find((one) => plain(one) === wanted);
+  if (exact !== undefined) return exact;
+  let best: { name: ByteString; distance: number } | undefined;
+  for (const one of known) {
+    const distance = editDistance(wanted, plain(one));
+    const allowed = Math.max(1, Math.floor(Math.max(wanted.length, one.length) / 3));
+    if (distance <= allowed && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) {
+      best = { name: one, distance };
+    }
+  }
+  if (best !== undefined) return best.name;
+  return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));
+}

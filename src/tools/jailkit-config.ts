@@ -1,0 +1,197 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, fstat, openAt, openAt2, readLink } from "../../ffi/files.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
+import { lint } from "../config/lint.ts";
+import type { LintWorld, SeenFile } from "../config/lint-context.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeBecause } from "../config/load.ts";
+import { type Problem, problemLine } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
+import { SPAWN_RULES } from "../limited-shell/spawn-options.ts";
+import { groupByName, passwdByName } from "../system/accounts.ts";
+
+const RESTRICTED = new Set(SPAWN_RULES.flatMap((rule) => rule.programs));
+
+/** What stands at a path below an open root directory, links followed as a process in that root would. */
+function lookUp(root: number, path: ByteString): SeenFile | undefined {
+  let fd: number;
+  try {
+    fd = openAt2(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES", "ENAMETOOLONG", "EINVAL", "EXDEV")) {
+      return undefined;
+    }
+    throw error;
+  }
+  try {
+    const { mode } = fstat(fd);
+    const format = mode & C.S_IFMT;
+    const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
+    return { type, executable: (mode & 0o111) !== 0, canonical: canonicalPath(root, fd) ?? path };
+  } finally {
+    close(fd);
+  }
+}
+
+function canonicalPath(root: number, fd: number): ByteString | undefined {
+  try {
+    const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
+    const path = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
+    return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined;
+  } catch {
+    // Without /proc a link to a shell is not seen through.
+    return undefined;
+  }
+}
+
+/** The machine, or the jail in which the file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini. */
+function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
+  const jail = /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
+  const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
+  const files = {
+    lookUp: (path: ByteString) => lookUp(root, path),
+    isRestricted: (path: ByteString) => RESTRICTED.has(path.slice(path.lastIndexOf("/") + 1)),
+  };
+  if (jail === undefined) {
+    const userExists = (name: ByteString) => passwdByName(name) !== undefined;
+    const groupExists = (name: ByteString) => groupByName(name) !== undefined;
+    return { world: { ...files, userExists, groupExists }, leave: () => close(root) };
+  }
+  const tree = openJailRoot(jail);
+  const accounts = readJailAccounts(tree);
+  const world: LintWorld = {
+    ...files,
+    userExists: (name) => accounts.userByName(name) !== undefined,
+    groupExists: (name) => accounts.groupByName(name) !== undefined,
+  };
+  const leave = () => {
+    closeJailRoot(tree);
+    close(root);
+  };
+  return { world, leave };
+}
+
+interface Result {
+  findings: Problem[];
+  /** Files that were read, drop-ins included. */
+  files: ByteString[];
+  /** Why something could not be read; printable. */
+  failures: ByteString[];
+}
+
+function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail", result: Result): void {
+  const whole = (severity: Problem["severity"], name: ByteString, code: string, message: ByteString) => {
+    result.findings.push({ file: name, line: 1, column: 1, severity, code, message });
+  };
+  let sources: ReturnType<typeof readConfigSources>;
+  try {
+    sources = readConfigSources(file);
+  } catch (error) {
+    // Unsafe is a state of the configuration; the tools would refuse it.
+    const unsafe = error instanceof JailkitError && error.code === "config-unsafe";
+    if (unsafe) whole("error", file, "unsafe-file", error.message);
+    else result.failures.push(describeError(error));
+    return;
+  }
+  const [main] = sources;
+  if (missing === "fail" && main?.file !== file) {
+    result.failures.push(`${display(file)}: no such file`);
+    return;
+  }
+  if (sources.length === 0) return;
+  for (const { file: name, stat } of sources) {
+    const unsafe = unsafeBecause(stat, 0);
+    if (unsafe !== undefined) whole("warning", name, "unsafe-file", `${quoted(name)} ${unsafe}`);
+  }
+  result.files.push(...sources.map((source) => source.file));
+  const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
+  const merged = mergeFiles(parts, file, kind.dialect);
+  let view: ReturnType<typeof openWorld>;
+  try {
+    view = openWorld(file);
+  } catch (error) {
+    result.failures.push(describeError(error));
+    return;
+  }
+  try {
+    result.findings.push(...lint(merged, kind, view.world));
+  } finally {
+    view.leave();
+  }
+}
+
+function checkNamed(name: ByteString, result: Result): void {
+  const kind = kindOf(name);
+  if (kind === undefined) {
+    const known = CONFIG_KINDS.map((one) => `${one.name}.ini`).join(", ");
+    result.failures.push(
+      `${display(name)}: cannot tell which file this is; its name should hold one of ${known}`,
+    );
+    return;
+  }
+  checkFile(name, kind, "fail", result);
+}
+
+function printJsonResult({ findings, files, failures }: Result): void {
+  printJson({
+    files: files.map(jsonText),
+    findings: findings.map((one) => ({
+      ...one,
+      file: jsonText(one.file),
+      message: jsonText(one.message),
+    })),
+    failures: failures.map(jsonText),
+  });
+}
+
+/** `jailkit config check`: what is wrong with the config files. */
+export const tool = defineTool({
+  name: "jailkit config",
+  summary: "check the configuration files",
+  synopsis: ["check [--json] [FILE...]"],
+  options: {
+    json: { description: "print one JSON object instead of lines" },
+  },
+  exitStatus: {
+    0: "nothing was found",
+    1: "there are findings",
+    2: "a file cannot be read, or wrong arguments",
+  },
+  badOptionStatus: 2,
+  notes: `Without FILE all of ${CONFIG_DIRECTORY} is checked. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
+
+file:line:column: severity: message [code]
+
+and with --json as an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable) and message. "files" lists what was read, "failures" what could not be.`,
+  run({ options, operands }) {
+    const [command, ...names] = operands;
+    if (command !== "check") {
+      printError(`jailkit config: ${command === undefined ? "no command" : quoted(command)}: say 'check'`);
+      return 2;
+    }
+    const result: Result = { findings: [], files: [], failures: [] };
+    for (const name of names) checkNamed(name, result);
+    if (names.length === 0) {
+      for (const kind of CONFIG_KINDS) {
+        checkFile(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, "ignore", result);
+      }
+    }
+    if (options.json) printJsonResult(result);
+    else {
+      for (const one of result.findings) printLine(problemLine(one, display(one.file)));
+      for (const failure of result.failures) printError(`jailkit config: ${failure}`);
+    }
+    if (result.failures.length > 0) return 2;
+    return result.findings.length > 0 ? 1 : 0;
+  },
+});
+
+if (import.meta.main) await startTool(tool);
