@@ -14,8 +14,8 @@ export interface DlopenContext {
   imports: ReadonlySet<string>;
   /** Where the C library was found: its own plug-ins stand below that directory. */
   libcDirectory: ByteString;
-  /** The paths of all libraries loaded so far. */
-  libraries: ReadonlySet<ByteString>;
+  /** Where OpenSSL's libcrypto was found, if it is loaded. */
+  libcrypto: ByteString | undefined;
 }
 
 /** Libraries that something loads with dlopen(3), unknown to its ELF file. Whatever is not there is left out. */
@@ -112,10 +112,9 @@ function gconv({ view, libcDirectory }: DlopenContext): DlopenRequest[] {
   return files.map((name) => ({ name: `${directory}/${name}`, reason: "iconv_open" }));
 }
 
-function legacyProvider({ view, libraries }: DlopenContext): DlopenRequest[] {
-  const crypto = [...libraries].find((path) => /\/libcrypto\.so\.[0-9]+$/.test(path));
-  if (crypto === undefined) return [];
-  const directory = pluginDirectory(view, crypto.slice(0, crypto.lastIndexOf("/")), "ossl-modules");
+function providers({ view, libcrypto }: DlopenContext): DlopenRequest[] {
+  if (libcrypto === undefined) return [];
+  const directory = pluginDirectory(view, libcrypto.slice(0, libcrypto.lastIndexOf("/")), "ossl-modules");
   const names = view.list(directory) ?? [];
   return names.map((name) => ({ name: `${directory}/${name}`, reason: "OSSL_PROVIDER_load" }));
 }
@@ -128,15 +127,28 @@ const sets: readonly DlopenSet[] = [
     imports: ["pthread_cancel", "pthread_exit", "thrd_exit", "backtrace"],
     requests: () => [{ name: "libgcc_s.so.1", reason: "pthread_cancel, pthread_exit or backtrace" }],
   },
-  { imports: ["OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load"], requests: legacyProvider },
+  { imports: ["OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load"], requests: providers },
 ];
 
 /** The functions whose import tells that a set is needed. */
 export const dlopenFunctions: ReadonlySet<string> = new Set(sets.flatMap((set) => set.imports));
 
-/** What a glibc program that imports `context.imports` may load. */
-export function dlopenRequests(context: DlopenContext): DlopenRequest[] {
-  return sets
-    .filter((set) => set.imports.some((name) => context.imports.has(name)))
-    .flatMap((set) => set.requests(context));
+/** What a glibc program may load, from what it imports. */
+export type DlopenSets = (context: Omit<DlopenContext, "view">) => DlopenRequest[];
+
+/** The sets as they are on the system that `view` shows; its configuration is read once for each need. */
+export function createDlopenSets(view: RootView): DlopenSets {
+  const known = new Map<string, DlopenRequest[]>();
+  return (context) => {
+    const asked = [...context.imports].sort().join(" ");
+    const key = `${context.libcDirectory}\0${context.libcrypto}\0${asked}`;
+    let requests = known.get(key);
+    if (requests === undefined) {
+      requests = sets
+        .filter((set) => set.imports.some((name) => context.imports.has(name)))
+        .flatMap((set) => set.requests({ ...context, view }));
+      known.set(key, requests);
+    }
+    return requests;
+  };
 }

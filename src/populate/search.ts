@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { close, type Stat } from "../../ffi/files.ts";
-import { type Abi, abiKey, sameAbi } from "./abi.ts";
-import { type ElfFile, isElf, isLoadable, readElfFile, readElfHeader } from "./elf-dynamic.ts";
-import { badElf, createElfReader } from "./elf-reader.ts";
+import { type Abi, abiKey } from "./abi.ts";
+import type { OpenCandidate } from "./candidate.ts";
+import type { ElfFile } from "./elf-dynamic.ts";
+import { badElf } from "./elf-reader.ts";
 import { nativeHwcaps } from "./hwcaps.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { LARGEST_CACHE, type LinkerCache, parseLinkerCache } from "./ld-cache.ts";
@@ -19,20 +19,13 @@ export interface LoadedObject {
   loader: LoadedObject | undefined;
 }
 
-/** What stands at a path: something that a loader of this ABI takes, or the reason why not. */
-export type Candidate =
-  | { kind: "elf"; path: ByteString; elf: ElfFile; stat: Stat }
-  | { kind: "absent" | "other-abi" | "not-elf" };
-
 /** The outcome of a search: the file, or where it was looked for in vain, and what was found instead. */
 export type Found =
-  | { path: ByteString; elf: ElfFile; stat: Stat }
+  | { path: ByteString; elf: ElfFile }
   | { searched: ByteString[]; refused: ByteString | undefined };
 
 /** The looking for libraries in one root, all of it remembered. */
 export interface LibrarySearch {
-  /** A file by its path, if it is an ELF file of `abi` (any, where that is undefined). */
-  open(path: ByteString, abi: Abi | undefined): Candidate;
   /** DT_NEEDED or dlopen(3) of `name` on behalf of `object`, which runs under `interpreter`. */
   find(name: ByteString, object: LoadedObject, interpreter: Interpreter): Found;
   /** /etc/ld.so.conf. */
@@ -63,13 +56,12 @@ export function expandTokens(
   return rules.kind === "musl" && expanded.includes("$") ? undefined : expanded;
 }
 
-/** Creates the search for the root that `view` shows. `wantedImports`: see readElfFile. */
+/** Creates the search for the root that `view` shows. `hwcapsOf`: see LoaderOptions. */
 export function createLibrarySearch(
   view: RootView,
-  wantedImports: ReadonlySet<string> | undefined,
+  open: OpenCandidate,
   hwcapsOf: (abi: Abi) => ByteString[] = nativeHwcaps,
 ): LibrarySearch {
-  const candidates = new Map<ByteString, Candidate & { abi?: Abi }>();
   const directories = new Map<ByteString, ByteString | undefined>();
   const hwcapDirectories = new Map<string, ByteString[]>();
   const systemResults = new Map<string, Found>();
@@ -78,37 +70,6 @@ export function createLibrarySearch(
   const ownElements = new WeakMap<LoadedObject, ByteString[]>();
   let program: ByteString = "";
   let attempts = 0;
-
-  function read(path: ByteString, abi: Abi | undefined): Candidate & { abi?: Abi } {
-    const opened = view.openFile(path);
-    if (opened === undefined) return { kind: "absent" };
-    const { fd, stat } = opened;
-    try {
-      const reader = createElfReader(fd, path, stat.size);
-      if (stat.size < 4 || !isElf(reader.bytes(0, 4, "the ELF header"))) return { kind: "not-elf" };
-      const header = readElfHeader(reader);
-      if (!isLoadable(header)) return { kind: "not-elf", abi: header.abi };
-      // A file for another machine is passed over unread, as ld.so does.
-      if (abi !== undefined && !sameAbi(abi, header.abi)) return { kind: "other-abi", abi: header.abi };
-      return { kind: "elf", path, elf: readElfFile(reader, header, wantedImports), stat, abi: header.abi };
-    } finally {
-      close(fd);
-    }
-  }
-
-  function open(path: ByteString, abi: Abi | undefined): Candidate {
-    let known = candidates.get(path);
-    if (
-      known === undefined ||
-      (known.kind === "other-abi" && (!abi || !known.abi || sameAbi(abi, known.abi)))
-    ) {
-      known = read(path, abi);
-      candidates.set(path, known);
-    }
-    if (known.kind === "elf" && abi !== undefined && !sameAbi(abi, known.elf.header.abi))
-      return { kind: "other-abi" };
-    return known;
-  }
 
   /** The directory without "..", as the builder of a jail wants it; undefined where there is none. */
   function directory(path: ByteString): ByteString | undefined {
@@ -285,5 +246,5 @@ export function createLibrarySearch(
     attempts = 0;
   }
 
-  return { open, find, conf: linkerConf, begin };
+  return { find, conf: linkerConf, begin };
 }
