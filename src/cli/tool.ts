@@ -32,6 +32,7 @@ export interface Tool extends HelpSource {
 
 const commonOptions = {
   help: { short: "h", description: "show this help and exit" },
+  questionMark: { short: "?", long: "usage", hidden: true, description: "as --help" },
   version: { description: "show the version and exit" },
 } as const satisfies OptionTable;
 
@@ -57,7 +58,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
         printError(`Try '${definition.name} --help' for more information.`);
         return definition.badOptionStatus ?? 1;
       }
-      if (parsed.options.some((option) => option.key === "help")) {
+      if (parsed.options.some((option) => option.key === "help" || option.key === "questionMark")) {
         print(renderHelp(source));
         return 0;
       }

@@ -2,18 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { JailAccounts } from "./accounts.ts";
 import { joinHome, splitHome } from "./separator.ts";
 import { pathComponents } from "./walk.ts";
 
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
-
-/** The account files of a jail, as far as a plan looks at them. */
-export interface JailAccountView {
-  passwdByName(name: ByteString): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
-  groupByGid(gid: number): GroupEntry | undefined;
-}
 
 /** All that decides what jailing an account means. */
 export interface JailingFacts {
@@ -22,7 +16,8 @@ export interface JailingFacts {
   groups: readonly GroupEntry[];
   /** The jail on the host, normalised. */
   jail: ByteString;
-  accounts: JailAccountView;
+  /** The accounts of the jail as they are. */
+  accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
   /** The shell that the account gets in the jail; undefined leaves an entry's own, or gives jk_lsh. */
   shell: ByteString | undefined;
   move: boolean;
@@ -58,7 +53,7 @@ export interface JailingPlan {
 }
 
 /** A path without doubled slashes, "." and "..". */
-function normalise(path: ByteString): ByteString {
+export function normalise(path: ByteString): ByteString {
   const parts: ByteString[] = [];
   for (const part of pathComponents(path)) {
     if (part === "..") parts.pop();
@@ -91,7 +86,7 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
 /** The jail's entry for the account, or undefined where the one that is there will do. */
 function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
   const { user, accounts, shell, jail } = facts;
-  const present = accounts.passwdByName(user.name);
+  const present = accounts.userByName(user.name);
   if (present === undefined) {
     return { ...user, password: "x", home: jailHome, shell: shell ?? "/usr/sbin/jk_lsh" };
   }

@@ -27,7 +27,7 @@ function plan(
     groups: [group("u", 1001)],
     jail: "/srv/j",
     accounts: {
-      passwdByName: (name) => passwd.find((entry) => entry.name === name),
+      userByName: (name) => passwd.find((entry) => entry.name === name),
       groupByName: (name) => jailGroups.find((entry) => entry.name === name),
       groupByGid: (gid) => jailGroups.find((entry) => entry.gid === gid),
     },

@@ -1,0 +1,25 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readInto } from "../../ffi/files.ts";
+import { print } from "./output.ts";
+
+const LONGEST_ANSWER = 4096;
+
+/** Prints a question and reads one line from standard input; undefined at its end. */
+export function ask(question: string): ByteString | undefined {
+  print(question);
+  const byte = new Uint8Array(1);
+  let line = "";
+  // Byte by byte: what follows the line is not ours.
+  while (line.length < LONGEST_ANSWER) {
+    if (readInto(0, byte) === 0) return line === "" ? undefined : line;
+    if (byte[0] === 10) return line;
+    line += fromBytes(byte);
+  }
+  return line;
+}
+
+/** Asks a question that Enter, y and Y say yes to. */
+export function confirm(question: string): boolean {
+  const answer = ask(`${question} [Y/n] `);
+  return answer !== undefined && /^(?:|y|yes)$/i.test(answer.trim());
+}

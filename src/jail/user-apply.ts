@@ -1,0 +1,134 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { setHomeAndShell } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { processesOf } from "../system/processes.ts";
+import { updateJailAccounts } from "./accounts.ts";
+import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
+import { removeTree } from "./remove.ts";
+import type { GroupChange, JailingPlan } from "./user-plan.ts";
+import { hostPath, type JailRoot } from "./walk.ts";
+
+/** What a change of an account tells meanwhile. */
+export interface Reporter {
+  /** One step was done; a printable line. */
+  done(line: ByteString): void;
+  /** Something that the administrator should know. */
+  warn(line: ByteString): void;
+  /** How far a home is copied. */
+  progress(done: number, total: number): void;
+}
+
+/** Where a home goes from and to: two trees and a path in each, as each tree sees it. */
+export interface HomeMove {
+  from: JailRoot;
+  fromPath: ByteString;
+  to: JailRoot;
+  toPath: ByteString;
+}
+
+function requireNoProcesses(user: PasswdEntry): void {
+  const processes = processesOf(user.uid);
+  if (processes.length === 0) return;
+  const message = `${quoted(user.name)} started processes meanwhile (${processes.join(" ")}); nothing was changed`;
+  throw new JailkitError("has-processes", 1, message);
+}
+
+/**
+ * Gives an account a new home in four steps: the home is copied, `accounts` changes what has to know, the host's
+ * account is changed, and only then the old home goes. Where a step fails, those before it are taken back
+ * (`undoAccounts`), so that the account is as it was and the old home whole.
+ */
+export function changeAccount(
+  user: PasswdEntry,
+  home: ByteString,
+  shell: ByteString,
+  move: HomeMove | undefined,
+  accounts: () => void,
+  undoAccounts: () => void,
+  report: Reporter,
+): void {
+  const source = move === undefined ? undefined : openHome(move.from, move.fromPath, user.uid);
+  try {
+    if (move !== undefined && source !== undefined) {
+      copyHome(source, move.to, move.toPath, (done, total) => report.progress(done, total));
+      report.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
+    }
+    try {
+      accounts();
+      try {
+        if (user.home !== home || user.shell !== shell) {
+          requireNoProcesses(user);
+          setHomeAndShell(user, home, shell);
+          report.done(
+            `the account ${quoted(user.name)} has the home ${quoted(home)} and the shell ${quoted(shell)}`,
+          );
+        }
+      } catch (error) {
+        undoAccounts();
+        throw error;
+      }
+    } catch (error) {
+      if (move !== undefined) removeTree(move.to, move.toPath);
+      throw error;
+    }
+    if (move !== undefined && source !== undefined) removeOldHome(source, move, user, report);
+  } finally {
+    if (source !== undefined) closeHome(source);
+  }
+}
+
+/** Removes a home that was copied, unless something in it is not in the copy. */
+function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, report: Reporter): void {
+  const where = quoted(hostPath(move.from, move.fromPath));
+  try {
+    if (!isUnchanged(source) || processesOf(user.uid).length > 0) {
+      report.warn(`${where} was changed after it was copied: it stays; compare the two and remove it`);
+      return;
+    }
+    removeTree(move.from, move.fromPath);
+    report.done(`removed ${where}`);
+  } catch (error) {
+    report.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);
+  }
+}
+
+/** Adds the lines that a plan wants to the jail's account files; how to take them back is returned. */
+export function addToJail(
+  root: JailRoot,
+  entry: PasswdEntry | undefined,
+  name: ByteString,
+  groups: GroupChange[],
+) {
+  updateJailAccounts(root, (accounts) => {
+    for (const group of groups) {
+      if (group.create) accounts.addGroup({ name: group.name, password: "x", gid: group.gid, members: [] });
+      if (group.addMember) accounts.addMember(group.name, name);
+    }
+    if (entry !== undefined) accounts.addUser(entry);
+  });
+}
+
+/** Carries out a plan of planJailing. `host` is the host's root, opened with openTree("/"). */
+export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, report: Reporter): void {
+  const move =
+    plan.moveFrom === undefined
+      ? undefined
+      : { from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome };
+  changeAccount(
+    plan.user,
+    plan.home,
+    plan.shell,
+    move,
+    () => {
+      addToJail(root, plan.entry, plan.user.name, plan.groups);
+      if (plan.entry !== undefined) report.done(`added ${quoted(plan.user.name)} to the jail's etc/passwd`);
+    },
+    () => {
+      if (plan.entry !== undefined)
+        updateJailAccounts(root, (accounts) => accounts.removeUser(plan.user.name));
+    },
+    report,
+  );
+}

@@ -1,0 +1,162 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { supplementaryGroups } from "../system/account-tools.ts";
+import { type GroupEntry, groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { processesOf } from "../system/processes.ts";
+import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { joinHome, splitHome } from "./separator.ts";
+import { applyJailing, changeAccount, type Reporter } from "./user-apply.ts";
+import { absolute } from "./user-jail.ts";
+import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
+import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
+
+/** What was asked for. */
+export interface JailingOptions {
+  /** The host's root, opened with openTree("/"). */
+  host: JailRoot;
+  /** The jail that accounts go into; undefined where they are taken out. */
+  root: JailRoot | undefined;
+  /** The jail as it was written. */
+  jail: ByteString | undefined;
+  shell: ByteString | undefined;
+  move: boolean;
+  dryRun: boolean;
+}
+
+/** How it went with one account. */
+export interface UserOutcome {
+  name: ByteString;
+  status: "done" | "unchanged" | "planned" | "refused" | "not-done" | "failed";
+  home: ByteString | undefined;
+  shell: ByteString | undefined;
+  steps: ByteString[];
+  warnings: ByteString[];
+  error: ByteString | undefined;
+  exitStatus?: number;
+}
+
+/** The account's groups, the primary one first; throws where the primary one has no name. */
+export function groupsOf(user: PasswdEntry): GroupEntry[] {
+  const primary = groupByGid(user.gid);
+  if (primary === undefined) {
+    throw new JailkitError(
+      "no-group",
+      1,
+      `${quoted(user.name)} has gid ${user.gid}, which is no group: make it one`,
+    );
+  }
+  const others = supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? []);
+  return [primary, ...others];
+}
+
+/** Collects what decides, and decides. Throws JailkitError where the account cannot be jailed. */
+export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan {
+  const { root } = request;
+  if (root === undefined) throw new JailkitError("no-jail", 1, "no jail was named");
+  return planJailing({
+    user,
+    groups: groupsOf(user),
+    jail: root.path,
+    accounts: readJailAccounts(root),
+    shell: request.shell,
+    move: request.move,
+    processes: processesOf(user.uid),
+  });
+}
+
+/** What is to be done to jail an account; calling it does it. */
+export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: UserOutcome) {
+  const { host, root } = request;
+  outcome.home = plan.home;
+  outcome.shell = plan.shell;
+  return (report: Reporter): void => {
+    for (const note of plan.notes) report.done(note);
+    const nothing = plan.entry === undefined && plan.groups.length === 0 && !plan.changeAccount;
+    outcome.status = request.dryRun
+      ? "planned"
+      : nothing && plan.moveFrom === undefined
+        ? "unchanged"
+        : "done";
+    if (request.dryRun) {
+      describe(plan, report);
+      return;
+    }
+    if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
+      report.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
+    }
+    if (root !== undefined) applyJailing(plan, root, host, report);
+  };
+}
+
+function describe(plan: JailingPlan, report: Reporter): void {
+  const name = quoted(plan.user.name);
+  if (plan.moveFrom !== undefined) report.done(`would move ${quoted(plan.moveFrom)} to ${quoted(plan.home)}`);
+  for (const group of plan.groups) {
+    if (group.create) report.done(`would add the group ${quoted(group.name)} to the jail's etc/group`);
+    if (group.addMember) report.done(`would add ${name} to the group ${quoted(group.name)} in the jail`);
+  }
+  if (plan.entry !== undefined) report.done(`would add ${name} to the jail's etc/passwd`);
+  if (plan.changeAccount) {
+    report.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
+  }
+}
+
+/**
+ * Decides how an account gets out of its jail: its entry in the jail goes, its home is the same path on the host
+ * (moved there with `move`, else left where it is), its shell what was asked for, or /bin/sh. Calling what is
+ * returned does it.
+ */
+export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
+  const split = splitHome(user.home);
+  if (split === undefined) throw new JailkitError("not-jailed", 1, `${quoted(user.name)} is in no jail`);
+  const jail = normalise(split.jail);
+  if (request.jail !== undefined && normalise(absolute(request.jail)) !== jail) {
+    throw new JailkitError(
+      "not-jailed",
+      1,
+      `${quoted(user.name)} is in the jail ${quoted(jail)}, not in that one`,
+    );
+  }
+  const processes = processesOf(user.uid);
+  if (processes.length > 0) {
+    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
+    throw new JailkitError("has-processes", 1, message);
+  }
+  const jailHome = normalise(split.home);
+  const shell = request.shell ?? "/bin/sh";
+  const shellStat = statIfPresent(AT_FDCWD, shell, true);
+  if (shellStat === undefined) throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist`);
+  const home = request.move ? jailHome : normalise(`${jail}${jailHome}`);
+  outcome.home = home;
+  outcome.shell = shell;
+  return (report: Reporter): void => {
+    outcome.status = request.dryRun ? "planned" : "done";
+    if (request.dryRun) {
+      if (request.move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
+      report.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
+      report.done(`would remove ${quoted(user.name)} from the jail's account files`);
+      return;
+    }
+    const root = openJailRoot(jail);
+    try {
+      const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
+      changeAccount(
+        user,
+        home,
+        shell,
+        request.move ? move : undefined,
+        () => {},
+        () => {},
+        report,
+      );
+      // Last: until the host's account has changed, logins go into the jail and need these lines.
+      updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
+      report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
+    } finally {
+      closeJailRoot(root);
+    }
+  };
+}

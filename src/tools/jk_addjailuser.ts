@@ -1,0 +1,207 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { jsonText, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import { joinHome } from "../jail/separator.ts";
+import { addToJail } from "../jail/user-apply.ts";
+import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
+import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
+import { groupsOf } from "../jail/user-run.ts";
+import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
+import { makeDirectories } from "../jail/write.ts";
+import { addAccount, addGroup, removeAccount, requireAccountName } from "../system/account-tools.ts";
+import { groupByGid, groupByName, passwdByName } from "../system/accounts.ts";
+
+const NAME = "jk_addjailuser";
+const DEFAULT_GROUP = "users";
+
+const isDirectory = (path: ByteString) => {
+  const stat = statIfPresent(AT_FDCWD, absolute(path), true);
+  return stat !== undefined && (stat.mode & S_IFMT) === S_IFDIR;
+};
+
+/** JAIL and USER come in either order: the jail is the one that is a directory. */
+function jailAndUser(
+  jail: ByteString | undefined,
+  operands: readonly ByteString[],
+): [ByteString, ByteString] {
+  const [first, second, third] = operands;
+  if (third !== undefined || (jail !== undefined && second !== undefined)) {
+    throw new JailkitError("too-many-arguments", 3, "too many arguments; one jail and one user are wanted");
+  }
+  if (jail !== undefined && first !== undefined) return [jail, first];
+  if (first === undefined || second === undefined) {
+    throw new JailkitError("too-few-arguments", 2, `a jail and a user are wanted; try '${NAME} --help'`);
+  }
+  return !first.includes("/") && !isDirectory(first) ? [second, first] : [first, second];
+}
+
+/** A letter of useradd(8) and what it was given: a value, or whether the flag was there. */
+type Given = readonly [letter: string, value: ByteString | boolean | undefined];
+
+function useraddOptions(given: readonly Given[]): Map<string, ByteString> {
+  const options = new Map<string, ByteString>();
+  for (const [letter, value] of given) {
+    if (value === undefined || value === false) continue;
+    options.set(letter, value === true ? "" : value);
+  }
+  return options;
+}
+
+/** Refuses before anything is made what would fail after it. */
+function requireFreeName(root: JailRoot, name: ByteString, uid: ByteString | undefined): void {
+  requireAccountName(name);
+  if (passwdByName(name) !== undefined) {
+    throw new JailkitError("user-exists", 1, `the user ${quoted(name)} exists already; jk_jailuser jails it`);
+  }
+  const present = readJailAccounts(root).userByName(name);
+  if (present !== undefined && String(present.uid) !== uid) {
+    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}): remove that line`;
+    throw new JailkitError("user-exists", 1, message);
+  }
+}
+
+export const tool = defineTool({
+  name: NAME,
+  summary: "Create a user account in a jail. The account is made by useradd(8), which most options are for.",
+  synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
+  options: {
+    jail: { short: "j", value: "JAIL", description: "the jail" },
+    comment: { short: "c", value: "TEXT", description: "the account's comment" },
+    home: { short: "d", value: "DIR", description: "the home, as the jail sees it (default /home/USER)" },
+    expiredate: { short: "e", value: "DATE", description: "the day on which the account expires" },
+    inactive: {
+      short: "f",
+      value: "DAYS",
+      description: "days after which an expired password locks the account",
+    },
+    gid: { short: "g", value: "GROUP", description: `the primary group (default ${DEFAULT_GROUP})` },
+    groups: { short: "G", value: "GROUPS", description: "more groups, with commas" },
+    skel: { short: "k", value: "DIR", description: "what a new home is filled with (default /etc/skel)" },
+    password: { short: "p", value: "HASH", description: "the password, as crypt(3) makes it" },
+    shell: { short: "s", value: "SHELL", description: `the shell in the jail (default ${LIMITED_SHELL})` },
+    uid: { short: "u", value: "UID", description: "the uid" },
+    createHome: { short: "m", description: "make the home (the default)" },
+    noCreateHome: { short: "M", long: "no-home", description: "do not make the home" },
+    noUserGroup: {
+      short: "n",
+      hidden: true,
+      description: "understood and ignored: there is no group per user",
+    },
+    nonUnique: { short: "o", description: "the uid may be another account's" },
+    system: { short: "r", description: "make a system account" },
+    dryRun: { description: "tell what would be done, and change nothing" },
+    json: { description: "tell the result as JSON" },
+    verbose: { short: "v", description: "tell what is done" },
+  },
+  exitStatus: {
+    0: "the account is there",
+    1: "it is not; the message says why",
+    2: "the jail or the user was not named",
+    3: "too many arguments",
+    5: "not root",
+    33: "the jail or the shell in it will not do",
+  },
+  run({ options, operands }) {
+    const [jail, name] = jailAndUser(options.jail, operands);
+    if (libc.geteuid() !== 0) {
+      printError(`${NAME}: must be run as root`);
+      return 5;
+    }
+    const shell = options.shell ?? LIMITED_SHELL;
+    const root = openJailForUsers(jail, shell);
+    try {
+      requireFreeName(root, name, options.uid);
+      const jailHome = normalise(options.home ?? `/home/${name}`);
+      if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
+      const home = joinHome(root.path, jailHome);
+      const group = options.gid ?? DEFAULT_GROUP;
+      const say = (line: ByteString) => {
+        if (options.verbose || options.dryRun) printLine(options.dryRun ? `would have ${line}` : line);
+      };
+      if (options.dryRun) say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+      else {
+        const given: Given[] = [
+          ["c", options.comment],
+          ["e", options.expiredate],
+          ["f", options.inactive],
+          ["g", group],
+          ["G", options.groups],
+          ["k", options.noCreateHome ? undefined : options.skel],
+          ["p", options.password],
+          ["u", options.uid],
+          ["m", !options.noCreateHome],
+          ["M", options.noCreateHome],
+          ["o", options.nonUnique],
+          ["r", options.system],
+        ];
+        if (
+          groupByName(group) === undefined &&
+          !(/^\d+$/.test(group) && groupByGid(Number(group)) !== undefined)
+        ) {
+          addGroup(group);
+          say(`created the group ${quoted(group)}`);
+        }
+        create(root, name, jailHome, home, shell, useraddOptions(given));
+        say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+      }
+      if (options.json) {
+        printJson({
+          version: 1,
+          tool: NAME,
+          dryRun: options.dryRun,
+          jail: jsonText(root.path),
+          user: jsonText(name),
+          home: jsonText(home),
+          shell: jsonText(shell),
+        });
+      }
+      return 0;
+    } finally {
+      closeJailRoot(root);
+    }
+  },
+});
+
+/** Makes the account and its lines in the jail; where the second fails, the first is taken back. */
+function create(
+  root: JailRoot,
+  name: ByteString,
+  jailHome: ByteString,
+  home: ByteString,
+  shell: ByteString,
+  useradd: ReadonlyMap<string, ByteString>,
+): void {
+  const above = jailHome.slice(0, jailHome.lastIndexOf("/")) || "/";
+  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+  const user = addAccount(name, home, CHROOT_SHELL, useradd);
+  try {
+    const plan = planJailing({
+      user,
+      groups: groupsOf(user),
+      jail: root.path,
+      accounts: readJailAccounts(root),
+      shell,
+      move: false,
+      processes: [],
+    });
+    addToJail(root, plan.entry, name, plan.groups);
+  } catch (error) {
+    removeAccount(name);
+    const reason = describeError(error);
+    const message = `${reason}; the account ${quoted(name)} was removed again, its home ${quoted(home)} was left`;
+    throw new JailkitError(
+      "not-jailed",
+      error instanceof JailkitError ? error.exitStatus : BAD_JAIL,
+      message,
+    );
+  }
+}
+
+if (import.meta.main) await startTool(tool);

@@ -1,0 +1,210 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { ask, confirm } from "../cli/input.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startProgress } from "../cli/progress.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import type { Reporter } from "../jail/user-apply.ts";
+import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
+import { type JailingOptions, jailUser, planFor, type UserOutcome, unjailUser } from "../jail/user-run.ts";
+import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
+import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { sshdSettings, sshdWarnings } from "../system/sshd.ts";
+
+const NAME = "jk_jailuser";
+
+function reporter(verbose: boolean, outcome: UserOutcome): Reporter {
+  const progress = startProgress("copying the home");
+  return {
+    done(line) {
+      progress.clear();
+      outcome.steps.push(line);
+      if (verbose) printLine(line);
+    },
+    warn(line) {
+      progress.clear();
+      outcome.warnings.push(line);
+      printError(`${NAME}: warning: ${line}`);
+    },
+    progress: progress.at,
+  };
+}
+
+/** Opens the jail that was named, or asks for one until there is one that will do. */
+function findJail(given: ByteString | undefined, shell: ByteString, interactive: boolean): JailRoot {
+  let path = given;
+  for (;;) {
+    try {
+      if (path === undefined) throw new JailkitError("no-jail", BAD_JAIL, "no jail was named: use -j JAIL");
+      return openJailForUsers(path, shell);
+    } catch (error) {
+      if (!interactive) throw error;
+      printError(`${NAME}: ${describeError(error)}`);
+      path = ask("enter jail directory: ");
+      if (path === undefined) throw new JailkitError("no-jail", 1, "no jail was named");
+    }
+  }
+}
+
+/** Warns of what sshd itself gives the account, which no jail can hold. */
+function checkSshd(user: ByteString, report: Reporter): void {
+  const answer = sshdSettings(user);
+  if (!("settings" in answer)) return;
+  for (const { message, remedy } of sshdWarnings(answer.settings, user)) report.warn(`${message}; ${remedy}`);
+}
+
+function outcomeFor(name: ByteString): UserOutcome {
+  return {
+    name,
+    status: "failed",
+    home: undefined,
+    shell: undefined,
+    steps: [],
+    warnings: [],
+    error: undefined,
+  };
+}
+
+function jsonOf(outcome: UserOutcome) {
+  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+  return {
+    user: jsonText(outcome.name),
+    status: outcome.status,
+    home: text(outcome.home),
+    shell: text(outcome.shell),
+    steps: outcome.steps.map(jsonText),
+    warnings: outcome.warnings.map(jsonText),
+    error: text(outcome.error),
+  };
+}
+
+export const tool = defineTool({
+  name: NAME,
+  summary: "Put user accounts into a jail, or take them out again.",
+  synopsis: ["[-mnv] [-s SHELL] -j JAIL USER...", "[-mv] [-s SHELL] --unjail USER..."],
+  options: {
+    jail: { short: "j", value: "JAIL", description: "the jail; asked for where it is not given" },
+    shell: {
+      short: "s",
+      value: "SHELL",
+      description: `the account's shell in the jail (default ${LIMITED_SHELL}); with --unjail the one on the host`,
+    },
+    move: { short: "m", description: "move the home directory into the jail, or out of it" },
+    noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
+    nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
+    unjail: { description: "take the accounts out of their jail" },
+    dryRun: { description: "tell what would be done, and change nothing" },
+    json: { description: "tell the result as JSON" },
+    verbose: { short: "v", description: "tell what is done" },
+  },
+  exitStatus: {
+    0: "all accounts are as asked",
+    1: "some are not; the message says which and why, and those are as they were",
+    2: "no user was named, or the jail's account files cannot be written",
+    5: "not root",
+    33: "the jail or the shell in it will not do",
+  },
+  run({ options, operands }) {
+    if (operands.length === 0) {
+      printError(`${NAME}: no user was named; try '${NAME} --help'`);
+      return 2;
+    }
+    if (libc.geteuid() !== 0) {
+      printError(`${NAME}: must be run as root`);
+      return 5;
+    }
+    const interactive = !options.noninteractive && !options.json && !options.dryRun && !options.unjail;
+    const shell = options.shell ?? LIMITED_SHELL;
+    const root = options.unjail ? undefined : findJail(options.jail, shell, interactive);
+    const host = openTree("/");
+    const outcomes: UserOutcome[] = [];
+    try {
+      const requests: JailingOptions = {
+        host,
+        root,
+        jail: options.jail,
+        shell: options.shell,
+        dryRun: options.dryRun,
+        move: options.move,
+      };
+      // All are decided on before the first is changed.
+      const planned = operands.map((name) => {
+        const outcome = outcomeFor(name);
+        outcomes.push(outcome);
+        return { outcome, ...decide(name, outcome, requests, interactive) };
+      });
+      const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
+      for (const { outcome, known, plan } of planned) {
+        if (plan === undefined || known === undefined) continue;
+        const report = reporter(options.verbose || options.dryRun, outcome);
+        if (refused) {
+          outcome.status = "not-done";
+          continue;
+        }
+        carryOut(plan, outcome, report);
+        if (outcome.error === undefined && !options.unjail) checkSshd(known.name, report);
+      }
+    } finally {
+      if (root !== undefined) closeJailRoot(root);
+      closeJailRoot(host);
+    }
+    if (options.json) {
+      printJson({
+        version: 1,
+        tool: NAME,
+        dryRun: options.dryRun,
+        jail: root === undefined ? null : jsonText(root.path),
+        users: outcomes.map(jsonOf),
+      });
+    }
+    const good = outcomes.every(
+      ({ status }) => status === "done" || status === "unchanged" || status === "planned",
+    );
+    return good ? 0 : (outcomes.find((outcome) => outcome.exitStatus)?.exitStatus ?? 1);
+  },
+});
+
+type Plan = (report: Reporter) => void;
+
+/** Finds the account and decides what is to be done; what is refused is told, and stands in `outcome`. */
+function decide(
+  name: ByteString,
+  outcome: UserOutcome,
+  request: JailingOptions,
+  interactive: boolean,
+): { known: PasswdEntry | undefined; plan: Plan | undefined } {
+  const known = passwdByName(name);
+  try {
+    if (known === undefined)
+      throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist`);
+    if (request.root === undefined) return { known, plan: unjailUser(known, request, outcome) };
+    const move = request.move || (interactive && asksToMove(known, request.root));
+    return { known, plan: jailUser(planFor(known, { ...request, move }), { ...request, move }, outcome) };
+  } catch (error) {
+    outcome.status = "refused";
+    outcome.error = describeError(error);
+    if (error instanceof JailkitError) outcome.exitStatus = error.exitStatus;
+    printError(`${NAME}: ${outcome.error}`);
+    return { known, plan: undefined };
+  }
+}
+
+function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
+  if (user.home === root.path || user.home.startsWith(`${root.path}/`)) return false;
+  return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
+}
+
+function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): void {
+  try {
+    plan(report);
+  } catch (error) {
+    outcome.status = "failed";
+    outcome.error = describeError(error);
+    printError(`${NAME}: ${outcome.error}`);
+  }
+}
+
+if (import.meta.main) await startTool(tool);
