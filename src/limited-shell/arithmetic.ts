@@ -159,9 +159,10 @@ export function evaluateArithmetic(text: ByteString, variables: Variables, budge
   const assign = (name: ByteString, live: boolean): bigint => {
     const operator = token.slice(0, -1);
     advance();
+    const left = live && operator !== "" ? numberIn(name) : 0n;
     const right = deeper(() => conditional(live));
     if (!live) return 0n;
-    const value = operator === "" ? right : BigInt.asIntN(64, binary(operator, numberIn(name), right));
+    const value = operator === "" ? right : BigInt.asIntN(64, binary(operator, left, right));
     variables.set(name, String(value));
     return value;
   };

@@ -120,6 +120,8 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
     case undefined:
   }
   if (operator === undefined || operator === "length") return expanded(String((value ?? "").length));
+  // As in bash, a pattern that cannot remove anything is not looked at.
+  if (value === undefined || value === "") return expanded("");
   const pattern = markedText(evaluate(part.word, evaluation));
-  return expanded(removeMatch(value ?? "", operator, pattern, budget));
+  return expanded(removeMatch(value, operator, pattern, budget));
 }
