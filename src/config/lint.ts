@@ -4,7 +4,7 @@ import type { ConfigKind } from "./catalogue.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./lint-accounts.ts";
 import { type LintContext, type LintWorld, type Report, valuePlace } from "./lint-context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./lint-jails.ts";
-import type { IniFile, IniSection, Problem } from "./model.ts";
+import type { Dialect, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import { describe, readSection } from "./schema.ts";
 import { suggest } from "./suggest.ts";
 import type { KeyFacts } from "./values.ts";
@@ -34,7 +34,7 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
   const context: LintContext = { ini, byName, world, report };
   const table = describe(kind.schema);
 
-  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, report);
+  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, ini.dialect, report);
   for (const section of ini.sections) {
     const own = { ...section, entries: section.entries.filter((entry) => !entry.inherited) };
     problems.push(...readSection(own, kind.schema).problems);
@@ -52,15 +52,28 @@ function inOrder(problems: Problem[]): Problem[] {
   return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
 }
 
-function lintKeys(section: IniSection, table: Readonly<Record<string, KeyFacts>>, report: Report): void {
+function keyHint({ key }: IniEntry, known: readonly ByteString[], dialect: Dialect): ByteString {
+  const near = suggest(key, known);
+  if (near === undefined) return "";
+  // Where `exe = ...` did something, the administrator has to know that it no longer does.
+  return dialect === "c" && near.startsWith(key)
+    ? `; jailkit 2.23 took it for ${quoted(near)}: write it out`
+    : `; did you mean ${quoted(near)}?`;
+}
+
+function lintKeys(
+  section: IniSection,
+  table: Readonly<Record<string, KeyFacts>>,
+  dialect: Dialect,
+  report: Report,
+): void {
   const known = Object.keys(table);
   for (const entry of section.entries) {
     if (entry.inherited) continue;
     const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
     if (facts === undefined) {
-      const near = suggest(entry.key, known);
-      const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
-      report(entry, "error", "unknown-key", `there is no key ${quoted(entry.key)}${hint}`);
+      const message = `there is no key ${quoted(entry.key)}${keyHint(entry, known, dialect)}`;
+      report(entry, "error", "unknown-key", message);
     } else if (entry.value === "") {
       report(
         entry,
