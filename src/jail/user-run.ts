@@ -7,6 +7,7 @@ import { supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
 import { joinHome, splitHome } from "./separator.ts";
 import { applyJailing, changeAccount, type Reporter } from "./user-apply.ts";
 import { absolute } from "./user-jail.ts";
@@ -87,8 +88,40 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
       report.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
     }
-    if (root !== undefined) applyJailing(plan, root, host, report);
+    if (root === undefined) return;
+    applyJailing(plan, root, host, report);
+    if (plan.changeAccount) rememberAccount(root, plan.user);
   };
+}
+
+/** Which account of the jail's recipe a request is about; jailing one records where it came from. */
+const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
+  request.tool === "jk_jailuser" && request.operands[0] === name;
+
+/** Records what the account had before, for the way back. */
+function rememberAccount(root: JailRoot, user: PasswdEntry): void {
+  // Jailed again after an edit by hand: what is recorded is from before the first time.
+  if (splitHome(user.home) !== undefined) return;
+  const manifest = openManifest(root);
+  removeRequests(manifest, isAbout(user.name));
+  recordRequest(manifest, {
+    tool: "jk_jailuser",
+    sections: [],
+    operands: [user.name],
+    options: { "previous-home": user.home, "previous-shell": user.shell },
+    time: Math.floor(Date.now() / 1000),
+  });
+  saveManifest(manifest);
+}
+
+/** The home and the shell that an account had before it was jailed, where that was recorded. */
+function recall(
+  root: JailRoot,
+  name: ByteString,
+): { home: ByteString | undefined; shell: ByteString | undefined } {
+  const options = openManifest(root).content.requests.find(isAbout(name))?.options;
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  return { home: text(options?.["previous-home"]), shell: text(options?.["previous-shell"]) };
 }
 
 function describe(plan: JailingPlan, report: Reporter): void {
@@ -104,32 +137,44 @@ function describe(plan: JailingPlan, report: Reporter): void {
   }
 }
 
-/**
- * Decides how an account gets out of its jail: its entry in the jail goes, its home is the same path on the host
- * (moved there with `move`, else left where it is), its shell what was asked for, or /bin/sh. Calling what is
- * returned does it.
- */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
+/** The jail that an account is in; throws where it is in none, or not in the one that was named. */
+function jailOf(
+  user: PasswdEntry,
+  named: ByteString | undefined,
+): { jail: ByteString; jailHome: ByteString } {
   const split = splitHome(user.home);
   if (split === undefined) throw new JailkitError("not-jailed", 1, `${quoted(user.name)} is in no jail`);
   const jail = normalise(split.jail);
-  if (request.jail !== undefined && normalise(absolute(request.jail)) !== jail) {
+  if (named !== undefined && normalise(absolute(named)) !== jail) {
     throw new JailkitError(
       "not-jailed",
       1,
       `${quoted(user.name)} is in the jail ${quoted(jail)}, not in that one`,
     );
   }
+  return { jail, jailHome: normalise(split.home) };
+}
+
+/**
+ * Decides how an account gets out of its jail: its entry in the jail goes, and it gets the shell that was asked for,
+ * the one that it had, or /bin/sh. With `move` its home goes to where it was, or to the same path on the host; else
+ * it stays where it is. Calling what is returned does it.
+ */
+export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
+  const { jail, jailHome } = jailOf(user, request.jail);
   const processes = processesOf(user.uid);
   if (processes.length > 0) {
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
     throw new JailkitError("has-processes", 1, message);
   }
-  const jailHome = normalise(split.home);
-  const shell = request.shell ?? "/bin/sh";
-  const shellStat = statIfPresent(AT_FDCWD, shell, true);
-  if (shellStat === undefined) throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist`);
-  const home = request.move ? jailHome : normalise(`${jail}${jailHome}`);
+  const root = openJailRoot(jail);
+  const before = recall(root, user.name);
+  closeJailRoot(root);
+  const shell = request.shell ?? before.shell ?? "/bin/sh";
+  if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
+    throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
+  }
+  const home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
   outcome.home = home;
   outcome.shell = shell;
   return (report: Reporter): void => {
@@ -138,25 +183,31 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
       if (request.move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       report.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       report.done(`would remove ${quoted(user.name)} from the jail's account files`);
-      return;
-    }
-    const root = openJailRoot(jail);
-    try {
-      const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
-      changeAccount(
-        user,
-        home,
-        shell,
-        request.move ? move : undefined,
-        () => {},
-        () => {},
-        report,
-      );
-      // Last: until the host's account has changed, logins go into the jail and need these lines.
-      updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
-      report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    } finally {
-      closeJailRoot(root);
-    }
+    } else release(user, jail, jailHome, home, shell, request, report);
   };
+}
+
+function release(
+  user: PasswdEntry,
+  jail: ByteString,
+  jailHome: ByteString,
+  home: ByteString,
+  shell: ByteString,
+  request: JailingOptions,
+  report: Reporter,
+): void {
+  const root = openJailRoot(jail);
+  try {
+    const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
+    const nothing = () => undefined;
+    changeAccount(user, home, shell, request.move ? move : undefined, nothing, nothing, report);
+    // Last: until the host's account has changed, logins go into the jail and need these lines.
+    updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
+    report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
+    const manifest = openManifest(root);
+    removeRequests(manifest, isAbout(user.name));
+    saveManifest(manifest);
+  } finally {
+    closeJailRoot(root);
+  }
 }

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { args, execfn, requireGuard } from "../../ffi/guard.ts";
+import { args, execfn } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { ambientCapabilities, CAP_SYS_CHROOT } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { print, printError, printLine } from "../cli/output.ts";
-import { startTool } from "../cli/start.ts";
+import { startProgram, startTool } from "../cli/start.ts";
 import type { Tool } from "../cli/tool.ts";
 import { VERSION } from "../cli/version.ts";
 
@@ -57,37 +57,38 @@ function mayBePrivileged(): boolean {
   return libc.getuid() !== 0 && ambientCapabilities() === 1n << BigInt(CAP_SYS_CHROOT);
 }
 
-/** Runs the tool of that name and does not come back; comes back where there is none. */
-async function dispatch(name: ByteString, rest: readonly ByteString[]): Promise<void> {
+/** Runs the tool of that name and returns its exit status; undefined where there is none. */
+async function dispatch(name: ByteString, rest: readonly ByteString[]): Promise<number | undefined> {
   if (PRIVILEGED.has(name) && !mayBePrivileged()) {
     printError(`jailkit: ${name} is not started under this name: install it as an executable of its own`);
-    libc._exit(11);
+    return 11;
   }
   const program = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
-  if (program !== undefined) await (await program()).main();
+  if (program !== undefined) return (await program()).main();
   const tool = Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
-  if (tool !== undefined) await startTool((await tool()).tool, rest);
+  return tool === undefined ? undefined : startTool((await tool()).tool, rest);
 }
 
-async function main(): Promise<void> {
-  requireGuard("jailkit");
+async function main(): Promise<number> {
   const [argv0 = "jailkit", command, ...rest] = args();
   for (const name of [baseName(execfn()), baseName(argv0).replace(/^-/, "")]) {
-    if (name !== "jailkit") await dispatch(name, args().slice(1));
+    const status = name === "jailkit" ? undefined : await dispatch(name, args().slice(1));
+    if (status !== undefined) return status;
   }
   if (command === undefined || command === "-h" || command === "--help" || command === "help") {
     print(help());
-    libc._exit(command === undefined ? 2 : 0);
+    return command === undefined ? 2 : 0;
   }
   if (command === "--version") {
     printLine(`jailkit ${VERSION}`);
-    libc._exit(0);
+    return 0;
   }
   const known = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-  if (known !== undefined) await startTool((await known.load()).tool, rest);
-  await dispatch(command, rest);
+  if (known !== undefined) return startTool((await known.load()).tool, rest);
+  const status = await dispatch(command, rest);
+  if (status !== undefined) return status;
   printError(`jailkit: there is no command ${quoted(command)}; 'jailkit --help' lists them`);
-  libc._exit(2);
+  return 2;
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await startProgram("jailkit", main);
