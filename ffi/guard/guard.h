@@ -83,7 +83,7 @@ struct state {
   u64 directory;                     /* 1 + a descriptor on the working directory the runtime cannot name, or 0 */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
-  char *no_environment[1]; /* an environment without a variable, for the runtime */
+  char *runtime_environment[5]; /* none in most programs: see hide_caller */
   char *runtime_argv[2];   /* the only argument that the runtime sees */
 };
 

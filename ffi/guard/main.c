@@ -64,12 +64,27 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
 }
 
 /*
- * The runtime obeys hundreds of variables and a few program names. It gets none of them: an environment without a
- * variable and one fixed argument. JavaScript reads what the caller gave from the state.
+ * The runtime obeys hundreds of variables and a few program names. It gets none of the caller's: one fixed argument,
+ * and an environment without a variable. JavaScript reads what the caller gave from the state.
+ *
+ * In a privileged program the runtime must have one thread, for a capability is a thread's own and cannot be given up
+ * for another. So there it is told to start none: no warming up of memory (it would, after some 4000 objects), no
+ * thread for collecting garbage or for compiling.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
-  *(char ***)config.environ_variable = state->no_environment;
+  static const char *const one_thread[] = {
+    "BUN_JSC_useWarmUpMarkedBlocks=0",
+    "BUN_JSC_useConcurrentGC=0",
+    "BUN_JSC_numberOfGCMarkers=1",
+    "BUN_JSC_useConcurrentJIT=0",
+  };
+  if (state->privileged) {
+    for (u64 i = 0; i < sizeof(one_thread) / sizeof(*one_thread); i++) {
+      state->runtime_environment[i] = (char *)one_thread[i];
+    }
+  }
+  *(char ***)config.environ_variable = state->runtime_environment;
   for (u64 i = 0; i < state->envc; i++) env[i] = 0;
   char **argv = (char **)(stack + 1);
   for (u64 i = 0; i < state->argc; i++) argv[i] = 0;
