@@ -46,16 +46,19 @@ static void save_descriptor(struct state *state, u32 number) {
   saved->inode = file.inode;
 }
 
-/* ppoll(2) tells in one call, and without /proc, which descriptors are open. */
+/*
+ * ppoll(2) tells in one call, and without /proc, which descriptors are open. It takes no more than RLIMIT_NOFILE
+ * allows; descriptors above the limit, which can be open all the same, are asked for one by one.
+ */
 void save_descriptors(struct state *state) {
   struct poll_entry entries[MAX_DESCRIPTORS];
   u64 no_time[2] = {0, 0};
-  u64 count = state->limits[0].hard; /* RLIMIT_NOFILE, raised so far */
+  u64 count = state->limits[0].hard; /* the soft limit was raised so far */
   if (count > MAX_DESCRIPTORS) count = MAX_DESCRIPTORS;
   for (u64 i = 0; i < count; i++) entries[i] = (struct poll_entry){(i32)i, 0, 0};
-  if (sys5(SYS_ppoll, entries, count, no_time, 0, 8) < 0) return;
-  for (u32 i = 3; i < count; i++)
-    if (!(entries[i].revents & POLLNVAL)) save_descriptor(state, i);
+  if (sys5(SYS_ppoll, entries, count, no_time, 0, 8) < 0) count = 0;
+  for (u32 i = 3; i < MAX_DESCRIPTORS; i++)
+    if (i >= count || !(entries[i].revents & POLLNVAL)) save_descriptor(state, i);
 }
 
 /* What 0, 1 or 2 gets where the caller left it closed: reads find the end. Never a directory: it may be inherited. */

@@ -1,0 +1,196 @@
+/**
+ * The runtime obeys its environment, its program name and files of the working directory: `BUN_BE_BUN=1 PROGRAM -e
+ * CODE` runs CODE. An executable with the guard does nothing of the sort, and without the guard's checks it does not
+ * start. The unguarded twin shows each time that the attack is a real one.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { guardPrograms, type Programs, run } from "../fixtures/guard/build.ts";
+
+let programs: Programs;
+let hostile: string;
+
+beforeAll(() => {
+  programs = guardPrograms();
+  hostile = join(programs.folder, "hostile");
+  mkdirSync(hostile);
+  writeFileSync(join(hostile, "attack.js"), 'console.log("ATTACKED");');
+  writeFileSync(join(hostile, "bunfig.toml"), 'preload = ["./attack.js"]\n');
+  writeFileSync(join(hostile, ".env"), "BUN_OPTIONS=--preload=./attack.js\nBUN_BE_BUN=1\n");
+  writeFileSync(join(hostile, "package.json"), '{"name":"attack","main":"attack.js","type":"commonjs"}');
+  writeFileSync(join(hostile, "tsconfig.json"), '{"compilerOptions":{"paths":{"*":["./attack.js"]}}}');
+}, 60_000);
+afterAll(() => programs.remove());
+
+const CODE = ["-e", 'console.log("ATTACKED")'];
+
+function attack(program: string, env: Record<string, string>, words: string[] = []) {
+  return run([program, ...words], { env, cwd: hostile });
+}
+
+describe("variables that are code", () => {
+  const attacks: Record<string, { env: Record<string, string>; words?: string[]; worksUnguarded: boolean }> =
+    {
+      BUN_BE_BUN: { env: { BUN_BE_BUN: "1" }, words: CODE, worksUnguarded: true },
+      BUN_OPTIONS: { env: { BUN_OPTIONS: "--preload=./attack.js" }, worksUnguarded: true },
+      "both, twice": {
+        env: { BUN_BE_BUN: "1", BUN_OPTIONS: "--preload=./attack.js" },
+        words: CODE,
+        worksUnguarded: true,
+      },
+      NODE_OPTIONS: { env: { NODE_OPTIONS: "--require ./attack.js" }, worksUnguarded: false },
+      BUN_INSPECT: { env: { BUN_INSPECT: "ws+unix:///nonexistent" }, worksUnguarded: false },
+      "files of the working directory": { env: {}, worksUnguarded: false },
+    };
+  for (const [name, { env, words, worksUnguarded }] of Object.entries(attacks)) {
+    test(name, () => {
+      if (worksUnguarded) expect(attack(programs.unguarded, env, words).stdout).toContain("ATTACKED\n");
+      const { status, stdout, stderr } = attack(programs.report, env, words);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      const report = JSON.parse(stdout);
+      expect(report.runtimeEnvironment).toEqual({});
+      expect(report.runtimeArguments).toEqual([]);
+      expect(report.args).toEqual([programs.report, ...(words ?? [])]);
+      expect(report.environment).toEqual(Object.entries(env).map(([key, value]) => `${key}=${value}`));
+    });
+  }
+
+  test("BUN_JSC_useJIT=0, which takes bun:ffi away, is not obeyed", () => {
+    const env = {
+      BUN_JSC_useJIT: "0",
+      BUN_JSC_dumpOptions: "2",
+      MIMALLOC_VERBOSE: "1",
+      MIMALLOC_SHOW_STATS: "1",
+    };
+    const { status, stderr } = attack(programs.report, env);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+
+  test("nobody finds an old environment on the stack", () => {
+    // The variable is the last of many: an array of which only the start is cleared would give it away.
+    const env = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`FILLER_${i}`, "x"]));
+    const { stdout } = attack(programs.report, { ...env, BUN_BE_BUN: "1" }, CODE);
+    expect(JSON.parse(stdout).runtimeEnvironment).toEqual({});
+  });
+});
+
+describe("program names and arguments", () => {
+  for (const name of ["bun", "bunx", "node", "npm", "-bun"]) {
+    test(`argv[0] is ${name}`, () => {
+      const words = ["bash", "-c", `exec -a ${name} "$0" "$@"`, programs.report, "run", "./attack.js"];
+      const { status, stdout } = run(words, { cwd: hostile });
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout).args).toEqual([name, "run", "./attack.js"]);
+      expect(JSON.parse(stdout).execfn).toBe(programs.report);
+    });
+  }
+
+  test("none at all", () => {
+    const { status, stdout } = run([programs.launcher, "no-arguments", "--", programs.report]);
+    expect(status).toBe(0);
+    // Since Linux 5.18 the kernel gives an empty argv[0].
+    expect(JSON.parse(stdout).args.length).toBeLessThanOrEqual(1);
+  });
+
+  test("100,000", () => {
+    const { status, stdout } = run([
+      programs.launcher,
+      "many-arguments",
+      "100000",
+      "--",
+      programs.report,
+      "first",
+    ]);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.argumentCount).toBe(100_002);
+    expect(report.args.slice(0, 3)).toEqual([programs.report, "first", "x"]);
+  });
+
+  test("bytes that are not UTF-8, options of the runtime and empty ones come as they are", () => {
+    const words = ["", "a\x80", "--inspect", "-e", "--", "--bun", "--smol", " \n"];
+    const { stdout } = run([
+      "sh",
+      "-c",
+      `exec "$0" '' "a$(printf '\\200')" --inspect -e -- --bun --smol ' \n'`,
+      programs.report,
+    ]);
+    const utf8 = Buffer.from(stdout, "latin1").toString();
+    expect(JSON.parse(utf8).args.slice(1)).toEqual(words);
+  });
+});
+
+describe("environments", () => {
+  test("empty", () => {
+    const { status, stdout } = run([programs.launcher, "no-environment", "--", programs.report]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).environment).toEqual([]);
+  });
+
+  test("of 50,000 variables", () => {
+    const { status, stdout } = run([programs.launcher, "large-environment", "50000", "--", programs.report]);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.environmentCount).toBe(50_000);
+    expect(report.lastVariable).toBe("VARIABLE_49999=49999");
+  });
+
+  test("with a variable as long as the kernel takes it", () => {
+    const value = "x".repeat(131072 - 6);
+    const { status, stdout } = attack(programs.report, { LONG: value, LAST: "1" });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).environment).toEqual([`LONG=${value}`, "LAST=1"]);
+  });
+
+  test("with entries that are no assignments, and names twice", () => {
+    const words = ["environment", "A=1", "environment", "=", "environment", "A=2"];
+    const { stdout } = run([programs.launcher, "no-environment", ...words, "--", programs.report]);
+    expect(JSON.parse(stdout).environment).toContain("A=2");
+  });
+});
+
+describe("an executable without its guard", () => {
+  test("does not run", () => {
+    const { status, stdout, stderr } = run([programs.unguarded]);
+    expect({ status, stdout }).toEqual({ status: 127, stdout: "" });
+    expect(stderr).toBe("report: this executable has lost its guard and does not run: install it again\n");
+  });
+
+  test("is not convinced by variables", () => {
+    const env = { JK_GUARD: "1342177280", GUARD: "1", JAILKIT_GUARD: String(0x50000000) };
+    expect(run([programs.unguarded], { env }).status).toBe(127);
+  });
+
+  const tools: [string, string[]][] = [
+    ["strip", []],
+    ["strip", ["-s"]],
+    ["strip", ["--strip-debug"]],
+    ["strip", ["-R", ".guard"]],
+    ["objcopy", []],
+    ["objcopy", ["-R", ".bun"]],
+    ["objcopy", ["-R", ".comment"]],
+  ];
+  for (const [tool, words] of tools) {
+    test(`${[tool, ...words].join(" ")}: it does not start, and is not the bun command`, () => {
+      const changed = join(programs.folder, "changed");
+      copyFileSync(programs.report, changed);
+      expect(run([tool, ...words, changed]).status).toBe(0);
+      chmodSync(changed, 0o755);
+      const { status, stdout, stderr } = run([changed, ...CODE]);
+      expect(stdout).toBe("");
+      expect(status).not.toBe(0);
+      if (!words.includes(".guard")) {
+        expect(status).toBe(127);
+        expect(stderr).toBe("jailkit: this executable was stripped or changed: install it again\n");
+      }
+    });
+  }
+});
+
+describe("import.meta.main", () => {
+  test("tells the program from what it loads, and each is one by itself", () => {
+    expect(run([programs.dispatch]).stdout).toBe("dispatched to loaded\n");
+    expect(run([programs.loaded]).stdout).toBe("loaded is the main program\n");
+  });
+});

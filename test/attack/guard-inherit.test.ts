@@ -1,0 +1,161 @@
+/**
+ * What a program inherits through a compiled tool is what it would inherit without it. Each case runs the same
+ * program twice with the same settings, once directly and once through the tool, and compares all that it finds.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+
+const INFINITY = "0xffffffffffffffff";
+const DATA = "2";
+const STACK = "3";
+const NPROC = "6";
+const NOFILE = "7";
+const AS = "9";
+
+let programs: Programs;
+let output: string;
+
+beforeAll(() => {
+  programs = guardPrograms();
+  output = join(programs.folder, "output", "found");
+  mkdirSync(dirname(output));
+  chmodSync(dirname(output), 0o1777);
+}, 60_000);
+afterAll(() => programs.remove());
+
+function found(settings: string[], through: string[]): string {
+  rmSync(output, { force: true });
+  const { status, stderr } = run([
+    programs.launcher,
+    ...settings,
+    "--",
+    ...through,
+    programs.inherited,
+    output,
+    "an argument",
+  ]);
+  expect({ status, stderr }).toEqual({ status: 42, stderr: "" });
+  return readFileSync(output, "latin1");
+}
+
+function expectSame(settings: string[], command = "exec"): void {
+  const direct = found(settings, []);
+  expect(direct).toContain("argument: an argument");
+  expect(found(settings, [programs.report, command])).toBe(direct);
+}
+
+const everySignal = Array.from({ length: 64 }, (_, i) => String(i + 1)).filter(
+  // SIGKILL and SIGSTOP cannot be ignored; SIGCONT would change nothing.
+  (number) => number !== "9" && number !== "19",
+);
+
+const cases: Record<string, string[]> = {
+  "nothing special": [],
+  "every signal ignored": everySignal.flatMap((number) => ["ignore", number]),
+  "SIGPIPE, SIGXFSZ, SIGPWR, SIGSYS ignored": ["13", "25", "30", "31"].flatMap((n) => ["ignore", n]),
+  "SIGCHLD ignored": ["ignore", "17"],
+  "SIGPWR, SIGTERM, SIGRTMIN blocked": ["30", "15", "34"].flatMap((number) => ["block", number]),
+  "a low soft RLIMIT_NOFILE": ["limit", NOFILE, "64", "4096"],
+  "a low hard RLIMIT_NOFILE": ["limit", NOFILE, "8", "8"],
+  "a low soft RLIMIT_AS": ["limit", AS, "300000000", INFINITY],
+  "a low soft RLIMIT_DATA": ["limit", DATA, "30000000", INFINITY],
+  "a low soft RLIMIT_STACK": ["limit", STACK, "131072", INFINITY],
+  "a high RLIMIT_STACK": ["limit", STACK, INFINITY, INFINITY],
+  "an ordinary user who may have one process": ["limit", NPROC, "1", "1", "user", String(USER)],
+  "stdin closed": ["close", "0"],
+  "stdout closed": ["close", "1"],
+  "stderr closed": ["close", "2"],
+  "all three closed": ["close", "0", "close", "1", "close", "2"],
+  "files, directories, sockets and epoll passed on": [
+    ...["open", "3", "/etc/passwd", "open", "4", "/", "socket", "5", "epoll", "6", "open", "90", "/etc"],
+  ],
+  "descriptors with FD_CLOEXEC": ["open", "4", "/etc/passwd", "open", "5", "/", "cloexec", "4"],
+  "a descriptor above the limit": ["open", "200", "/etc", "limit", NOFILE, "100", "100"],
+  "the last descriptor that is passed on": ["open", "1023", "/etc"],
+  "a working directory that was removed": ["deleted-directory"],
+  "another umask": ["umask", "0123"],
+  "no environment": ["no-environment"],
+  "a large environment": ["large-environment", "5000"],
+  no_new_privs: ["no-new-privs"],
+};
+
+describe("a program executed by a compiled tool inherits what the tool's caller had set up", () => {
+  for (const [name, settings] of Object.entries(cases)) {
+    test(name, () => {
+      expectSame(["close-from", "3", ...settings]);
+    });
+  }
+
+  test("a working directory with too long a path", () => {
+    const deep = join(programs.folder, "deep");
+    mkdirSync(deep);
+    expectSame(["close-from", "3", "directory", deep, "deep-directory"]);
+  });
+
+  test("after an execve that failed, and the runtime went on", () => {
+    const settings = ["ignore", "13", "block", "15", "limit", AS, "300000000", INFINITY, "deleted-directory"];
+    expectSame(["close-from", "3", ...settings], "fail-and-exec");
+  });
+
+  test("the directory that JavaScript changed to, if it did", () => {
+    const moved = found(["close-from", "3", "deleted-directory"], [programs.report, "move-and-exec"]);
+    expect(moved).toContain("\ndirectory: /usr links");
+  });
+});
+
+describe("descriptors of JavaScript", () => {
+  test("none reaches an executed program, under an inherited number neither", () => {
+    const settings = [
+      "close-from",
+      "3",
+      "open",
+      "5",
+      "/etc/passwd",
+      "open",
+      "7",
+      "/usr",
+      "open",
+      "30",
+      "/usr",
+    ];
+    const after = found(settings, [programs.report, "open-and-exec"]);
+    expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2", "fd 30"]);
+  });
+});
+
+describe("limits that no soft limit can be raised above", () => {
+  const refusals = {
+    RLIMIT_AS: [["limit", AS, "1000000000", "1000000000"], "address space (ulimit -v) is below 2400 MiB"],
+    RLIMIT_DATA: [["limit", DATA, "1000000000", "1000000000"], "data size (ulimit -d) is below 2400 MiB"],
+    RLIMIT_STACK: [["limit", STACK, "120000", "120000"], "stack size (ulimit -s) is below 160 KiB"],
+  } as const;
+  for (const [name, [settings, message]] of Object.entries(refusals)) {
+    test(`${name}: one line that names it`, () => {
+      const { status, stdout, stderr } = run([programs.launcher, ...settings, "--", programs.report]);
+      expect({ status, stdout }).toEqual({ status: 127, stdout: "" });
+      expect(stderr).toBe(`jailkit: the limit on ${message}: raise it\n`);
+    });
+  }
+
+  test("what is just enough is enough", () => {
+    const settings = [
+      "limit",
+      AS,
+      "2516582400",
+      "2516582400",
+      "limit",
+      STACK,
+      "196608",
+      "196608",
+      "limit",
+      "1",
+      "0",
+      "0",
+    ];
+    const { status, stdout } = run([programs.launcher, ...settings, "--", programs.report]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).guarded).toBe(true);
+  });
+});
