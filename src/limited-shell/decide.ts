@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, quoted } from "../cli/display.ts";
+import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./file-view.ts";
@@ -99,7 +99,7 @@ function decideOnWords(
     exitStatus,
     code,
     reason: `tried to run ${logged(joined)}, not allowed: ${why}`,
-    shown: shown ?? `command ${shorten(quoted(typed), LONGEST_SHOWN)} is not allowed`,
+    shown: shown ?? `command ${told(typed)} is not allowed`,
   });
   if (executables.length === 0) {
     const shown = "no command is allowed here";
@@ -113,16 +113,16 @@ function decideOnWords(
   }
   if (!path.startsWith("/")) {
     // It would be started from whatever directory the user is in.
-    const why = `${quoted(path)} in executables does not begin with '/'`;
+    const why = `${told(path)} in executables does not begin with '/'`;
     return refuse(EXIT_NOT_ALLOWED, "relative-executable", why);
   }
   if (!files.isRegularFile(path)) {
-    const shown = `command ${shorten(quoted(typed), LONGEST_SHOWN)} is not installed here`;
-    return refuse(EXIT_NOT_FOUND, "not-found", `there is no regular file ${quoted(path)} in the jail`, shown);
+    const shown = `command ${told(typed)} is not installed here`;
+    return refuse(EXIT_NOT_FOUND, "not-found", `there is no regular file ${told(path)} in the jail`, shown);
   }
   const spawns = policy.allowSpawnOptions ? undefined : spawnReason(path, args);
   if (spawns !== undefined) {
-    const shown = `${shorten(quoted(typed), LONGEST_SHOWN)} is not allowed like this: ${spawns}`;
+    const shown = `${told(typed)} is not allowed like this: ${spawns}`;
     return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
   return { allowed: true, path, argv: [path, ...args] };
@@ -149,11 +149,11 @@ function sftpServer(
 }
 
 function whyNotListed(typed: ByteString, located: ByteString): string {
-  if (located !== typed) return `${quoted(located)} is not in executables`;
+  if (located !== typed) return `${told(located)} is not in executables`;
   if (typed === "internal-sftp") return "no sftp-server that is in the jail is in executables";
   if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(typed)) return "assignments before a command have no meaning here";
-  if (typed.startsWith("/")) return `${quoted(typed)} is not in executables`;
-  return `${quoted(typed)} was not found in paths, and is not in executables`;
+  if (typed.startsWith("/")) return `${told(typed)} is not in executables`;
+  return `${told(typed)} was not found in paths, and is not in executables`;
 }
 
 function shorten(text: string, length: number): string {
@@ -161,5 +161,9 @@ function shorten(text: string, length: number): string {
 }
 
 function logged(text: ByteString): string {
-  return `'${shorten(display(text.slice(0, LONGEST_LOGGED)), LONGEST_LOGGED)}'`;
+  return `'${shorten(display(text), LONGEST_LOGGED)}'`;
+}
+
+function told(text: ByteString): string {
+  return `'${shorten(display(text), LONGEST_SHOWN)}'`;
 }

@@ -34,6 +34,8 @@ interface SpawnRule {
 }
 
 const START = "starts other programs";
+// Longer than any option that there is.
+const LONGEST_OPTION = 40;
 
 /** The table. Only what is known to matter is in it; `jailkit config check` warns of programs that are not. */
 export const SPAWN_RULES: readonly SpawnRule[] = [
@@ -138,7 +140,8 @@ export function spawnReason(path: ByteString, args: readonly ByteString[]): stri
 function longReason(rule: SpawnRule, word: ByteString): string | undefined {
   const name = word.replace(/^--?/, "").split("=", 1)[0] ?? "";
   // What has a list of harmless letters takes no long options at all.
-  if (rule.letters !== undefined) return `option ${quoted(word)} is not known to be harmless`;
+  if (rule.letters !== undefined)
+    return `option ${quoted(word.slice(0, LONGEST_OPTION))} is not known to be harmless`;
   const found = rule.refused.find(({ long }) => long?.includes(name));
   return found === undefined ? undefined : `option ${quoted(`--${name}`)} ${found.reason}`;
 }
