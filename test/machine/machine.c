@@ -28,6 +28,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -172,7 +173,7 @@ struct request {
 	uid_t uid;
 	gid_t gid;
 	gid_t groups[256];
-	int group_count, limit_count, no_new_privs, close_count, open_count;
+	int group_count, limit_count, no_new_privs, close_count, open_count, timed;
 	mode_t mask;
 	const char *cwd, *path;
 	struct limit limits[32];
@@ -205,6 +206,8 @@ static void parse(char *text, size_t length, struct request *r)
 			r->path = value;
 		else if (!strcmp(key, "nnp"))
 			r->no_new_privs = 1;
+		else if (!strcmp(key, "time"))
+			r->timed = 1;
 		else if (!strcmp(key, "close") && r->close_count < 16)
 			r->closes[r->close_count++] = atoi(value);
 		else if (!strcmp(key, "open") && r->open_count < 64)
@@ -266,6 +269,13 @@ static _Noreturn void become(struct request *r)
 	die(r->path);
 }
 
+static long long now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
 static int enter(pid_t pid, const char *file)
 {
 	static struct request request = { .mask = 022, .cwd = "/" };
@@ -282,6 +292,8 @@ static int enter(pid_t pid, const char *file)
 	sigset_t most, before;
 	sigfillset(&most);
 	sigprocmask(SIG_SETMASK, &most, &before);
+	int report = request.timed ? fcntl(1, F_DUPFD_CLOEXEC, 3) : -1;
+	long long start = now();
 	child = fork();
 	need(child >= 0, "fork");
 	if (child == 0)
@@ -298,6 +310,8 @@ static int enter(pid_t pid, const char *file)
 	int status = 0;
 	while (waitpid(child, &status, 0) < 0)
 		need(errno == EINTR, "waitpid");
+	if (request.timed)
+		dprintf(report, "\n%lld %lld", start, now());
 	if (WIFSIGNALED(status)) {
 		struct rlimit none = { 0, 0 };
 		setrlimit(RLIMIT_CORE, &none);

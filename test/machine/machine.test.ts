@@ -85,6 +85,12 @@ test("a large program gets another name and a capability without being copied", 
   expect(m.run(["/usr/sbin/large", "--version"], { user: "alice" }).status).toBe(0);
 });
 
+test("a run is timed around the program alone", () => {
+  const { start, end, stdout } = m.time(["echo", "x"]);
+  expect(stdout).toBe("x\n");
+  expect(end).toBeGreaterThan(start);
+});
+
 test("a process can be talked to, and is killed", async () => {
   const cat = m.start(["cat"]);
   cat.write("hello\n");

@@ -44,6 +44,8 @@ export interface Machine extends MachineFiles {
   run(argv: readonly ByteString[], options?: RunOptions): RunResult;
   /** As run, but throws, with what it said, where the exit status is not 0. For what a test takes for granted. */
   must(argv: readonly ByteString[], options?: RunOptions): RunResult;
+  /** As must; from the fork to the end of the program on the kernel's monotonic clock, in nanoseconds. */
+  time(argv: readonly ByteString[], options?: RunOptions): { start: number; end: number; stdout: ByteString };
   /** Starts a program and goes on. */
   start(argv: readonly ByteString[], options?: RunOptions): MachineProcess;
   /** Adds an account through useradd(8), unlocked (a password that matches nothing). Returns its ids. */
@@ -133,11 +135,22 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
     return result;
   }
 
+  function time(argv: readonly ByteString[], options: RunOptions = {}) {
+    const { stdout } = must(argv, { ...options, timed: true });
+    const at = stdout.lastIndexOf("\n");
+    const [start = 0, end = 0] = stdout
+      .slice(at + 1)
+      .split(" ")
+      .map(Number);
+    return { start, end, stdout: stdout.slice(0, at) };
+  }
+
   const machine: Machine = {
     ...files,
     pid,
     run,
     must,
+    time,
     ids,
     start: (argv, options = {}) => startProcess(command(argv, options), options),
     addUser(name, { uid, gid, groups, home, createHome, shell } = {}) {

@@ -39,6 +39,8 @@ export interface RunOptions {
   /** Descriptors that the program finds closed. */
   close?: readonly number[];
   noNewPrivs?: boolean;
+  /** Adds a last line to stdout: CLOCK_MONOTONIC in ns before the fork and after the end, as `time` reads it. */
+  timed?: boolean;
   /** Milliseconds after which the program is killed and `run` throws; 60 seconds where not given. */
   timeout?: number;
 }
@@ -74,6 +76,7 @@ export function encodeRequest(
   add("umask", (options.umask ?? 0o22).toString(8));
   add("cwd", options.cwd ?? "/");
   add("path", path);
+  if (options.timed) add("time", 1);
   if (options.noNewPrivs) add("nnp", 1);
   for (const fd of options.close ?? []) add("close", fd);
   for (const { fd, path, flags } of options.open ?? []) add("open", `${fd} ${flags ?? 0} ${path}`);

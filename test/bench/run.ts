@@ -1,0 +1,21 @@
+/**
+ * npm run bench [-- init|lsh|login ...]
+ *
+ * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
+ * at. A line that misses its aim begins with `!`. Nothing fails here.
+ */
+import { benchInit } from "./init.ts";
+import { benchLogin } from "./login.ts";
+import { benchLsh } from "./lsh.ts";
+
+const benches = { init: benchInit, lsh: benchLsh, login: benchLogin };
+const asked = process.argv.slice(2);
+
+for (const [name, bench] of Object.entries(benches)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  try {
+    await bench();
+  } catch (error) {
+    console.log(`! ${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
