@@ -90,6 +90,8 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
 function cittyArguments(options: OptionTable): ArgsDef {
   const args: ArgsDef = {};
   for (const [key, spec] of Object.entries(options)) {
+    // citty takes every `--no-X` for the opposite of `--X`.
+    if (longName(key, spec).startsWith("no-")) throw new Error(`--${longName(key, spec)}: begins with no-`);
     const common = {
       description: spec.description,
       ...(spec.short === undefined ? {} : { alias: spec.short }),

@@ -112,7 +112,8 @@ function fillCopy(
   copy: ByteString,
   step: (done: number, total: number) => void,
 ): void {
-  const linked = new Map<bigint, ByteString>();
+  const linked = new Map<string, ByteString>();
+  const identity = ({ ino, devMajor, devMinor }: Stat) => `${devMajor}:${devMinor}:${ino}`;
   const target = (path: ByteString) => (path === "" ? copy : joinPath(copy, path));
   let done = 0;
   for (const entry of home.entries) {
@@ -122,13 +123,13 @@ function fillCopy(
       if (entry.path !== "") makeDirectories(root, to, () => ({ mode: 0o700, uid: 0, gid: 0 }));
       continue;
     }
-    const first = linked.get(entry.stat.ino);
+    const first = linked.get(identity(entry.stat));
     if (first !== undefined) {
       withJailFile(root, first, (fd) => putHardLink(root, to, fd), { follow: false });
       continue;
     }
     copyEntry(home, root, entry, to);
-    if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(entry.stat.ino, to);
+    if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
   }
   // A directory gets its owner when all in it is done: until then nobody but root can change names in it.
   for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {

@@ -25,20 +25,22 @@ const LONGEST_PATH = 4000;
  */
 export function scanTree(top: number, shown: ByteString): TreeEntry[] {
   const entries: TreeEntry[] = [{ path: "", stat: fstat(top), target: undefined }];
-  const device = entries[0]?.stat;
+  const mount = entries[0]?.stat.mountId;
   const directories: ByteString[] = [""];
   for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
     const fd = openAt2(top, path === "" ? "." : path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
     try {
       for (const { name } of readDirectory(fd)) {
         const child = path === "" ? name : `${path}/${name}`;
-        if (child.length > LONGEST_PATH) throw refusal(shown, child, "lies too deep", "move it out of the way");
+        if (child.length > LONGEST_PATH)
+          throw refusal(shown, child, "lies too deep", "move it out of the way");
         const stat = statAt(fd, name);
         const type = stat.mode & C.S_IFMT;
         if (type === C.S_IFBLK || type === C.S_IFCHR) {
           throw refusal(shown, child, "is a device, which no home should hold", "remove it");
         }
-        if (stat.devMajor !== device?.devMajor || stat.devMinor !== device.devMinor) {
+        // Not the device: an overlay shows those of its layers.
+        if (stat.mountId !== mount) {
           throw refusal(shown, child, "is a mount point", "unmount it first");
         }
         entries.push({ path: child, stat, target: type === C.S_IFLNK ? readLink(fd, name) : undefined });

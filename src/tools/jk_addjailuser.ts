@@ -88,7 +88,7 @@ export const tool = defineTool({
     shell: { short: "s", value: "SHELL", description: `the shell in the jail (default ${LIMITED_SHELL})` },
     uid: { short: "u", value: "UID", description: "the uid" },
     createHome: { short: "m", description: "make the home (the default)" },
-    noCreateHome: { short: "M", long: "no-home", description: "do not make the home" },
+    noCreateHome: { short: "M", long: "without-home", description: "do not make the home" },
     noUserGroup: {
       short: "n",
       hidden: true,

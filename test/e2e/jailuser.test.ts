@@ -1,0 +1,273 @@
+/** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+const jail = "/srv/jail";
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_jailuser", "jk_addjailuser"] });
+  m.mkdir(`${jail}/etc`);
+  m.write(`${jail}/etc/passwd`, "root:x:0:0:root:/root:/bin/bash\n");
+  m.write(`${jail}/etc/group`, "root:x:0:\nlast:x:77:spcc");
+});
+
+afterAll(() => m?.close());
+
+const run = (...words: string[]) => m.run(["jk_jailuser", ...words]);
+const account = (name: string, file = "/etc/passwd") =>
+  m
+    .read(file)
+    .split("\n")
+    .find((line) => line.startsWith(`${name}:`));
+const inJail = (name: string) => account(name, `${jail}/etc/passwd`);
+let next = 0;
+/** An account of its own for each test, with a home that holds a file. */
+function newUser(): string {
+  const name = `u${next++}`;
+  m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/bash" });
+  m.write(`/home/${name}/file`, name);
+  m.must(["chown", `${name}:`, `/home/${name}/file`]);
+  return name;
+}
+
+test("jails an account and leaves its home where it is", () => {
+  const name = newUser();
+  expect(run("-n", "-j", jail, name)).toMatchObject({ status: 0, stdout: "" });
+  expect(account(name)).toEndWith(`:${jail}/./home/${name}:/usr/sbin/jk_chrootsh`);
+  expect(inJail(name)).toEndWith(`::/home/${name}:/usr/sbin/jk_lsh`);
+  expect(m.exists(`/home/${name}/file`)).toBe(true);
+});
+
+test("a missing newline at the end of the jail's group file loses nothing", () => {
+  expect(m.read(`${jail}/etc/group`)).toContain("last:x:77:spcc\n");
+});
+
+test("moves the home, and the second time there is nothing to do", () => {
+  const name = newUser();
+  expect(run("-m", "-v", "-j", jail, name).status).toBe(0);
+  expect(m.read(`${jail}/home/${name}/file`)).toBe(name);
+  expect(m.exists(`/home/${name}`)).toBe(false);
+  const before = m.snapshot(jail);
+  const again = run("-m", "-v", "-j", jail, name);
+  expect(again.status).toBe(0);
+  expect(again.stdout).toContain("already");
+  expect(m.snapshot(jail)).toEqual(before);
+});
+
+test("there and back: --unjail gives the home and the shell that were", () => {
+  const name = newUser();
+  const before = account(name);
+  expect(run("-m", "-j", jail, name).status).toBe(0);
+  expect(run("-m", "--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+  expect(account(name)).toBe(before);
+  expect(inJail(name)).toBeUndefined();
+  expect(m.read(`/home/${name}/file`)).toBe(name);
+  expect(m.exists(`${jail}/home/${name}`)).toBe(false);
+});
+
+test("--unjail without -m leaves the home where it is", () => {
+  const name = newUser();
+  run("-m", "-j", jail, name);
+  expect(run("--unjail", "-j", jail, name).status).toBe(0);
+  expect(account(name)).toEndWith(`:${jail}/home/${name}:/bin/bash`);
+  expect(run("--unjail", name)).toMatchObject({ status: 1 });
+});
+
+test("supplementary groups go along", () => {
+  const name = newUser();
+  m.must(["groupadd", "-g", "4321", "project"]);
+  m.must(["usermod", "-G", "project", name]);
+  expect(run("-n", "-j", jail, name).status).toBe(0);
+  expect(account("project", `${jail}/etc/group`)).toBe(`project:x:4321:${name}`);
+  const second = newUser();
+  m.must(["usermod", "-G", "project", second]);
+  run("-n", "-j", jail, second);
+  expect(account("project", `${jail}/etc/group`)).toBe(`project:x:4321:${name},${second}`);
+});
+
+test("a group of another gid in the jail refuses all of it, before anything changes", () => {
+  const name = newUser();
+  m.must(["groupadd", "-g", "4400", "clash"]);
+  m.must(["usermod", "-G", "clash", name]);
+  m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}clash:x:4401:\n`);
+  const before = [m.read("/etc/passwd"), m.snapshot(jail)];
+  const result = run("-m", "-n", "-j", jail, name);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toContain("gid 4401");
+  expect([m.read("/etc/passwd"), m.snapshot(jail)]).toEqual(before);
+  expect(m.exists(`/home/${name}/file`)).toBe(true);
+});
+
+test("an account with processes is refused, with their pids", async () => {
+  const name = newUser();
+  const process = m.start(["sh", "-c", "echo $$; exec sleep 100"], { user: name });
+  const pid = (await process.until(({ stdout }) => /^(\d+)\n/.exec(stdout)?.[1])) ?? "";
+  const before = m.read("/etc/passwd");
+  const result = run("-m", "-n", "-j", jail, name);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toContain(`(${pid})`);
+  expect(m.read("/etc/passwd")).toBe(before);
+  expect(inJail(name)).toBeUndefined();
+  process.kill();
+});
+
+test("one that cannot be jailed keeps the others from being half done", () => {
+  const good = newUser();
+  const before = m.read("/etc/passwd");
+  const result = run("-n", "--json", "-j", jail, good, "root");
+  expect(result.status).toBe(1);
+  expect(m.read("/etc/passwd")).toBe(before);
+  const users = JSON.parse(result.stdout).users;
+  expect(users).toMatchObject([
+    { user: good, status: "not-done" },
+    { user: "root", status: "refused", error: expect.stringContaining("uid 0") },
+  ]);
+});
+
+test("when usermod fails the account and the home are as they were", () => {
+  const name = newUser();
+  const before = [account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)];
+  // usermod waits for a lock of its own; a file system that takes no writes fails at once
+  m.must(["mount", "--bind", "/etc", "/etc"]);
+  m.must(["mount", "-o", "remount,ro,bind", "/etc"]);
+  const result = run("-m", "-n", "-j", jail, name);
+  m.must(["umount", "/etc"]);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toContain("usermod failed");
+  expect([account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
+  expect(m.exists(`${jail}/home/${name}`)).toBe(false);
+  expect(run("-m", "-n", "-j", jail, name).status).toBe(0);
+});
+
+test("--dry-run changes nothing and says what would be", () => {
+  const name = newUser();
+  const before = [m.read("/etc/passwd"), m.snapshot(jail)];
+  const result = run("-m", "--dry-run", "-j", jail, name);
+  expect(result.status).toBe(0);
+  expect(result.stdout).toContain(`would move '/home/${name}'`);
+  expect([m.read("/etc/passwd"), m.snapshot(jail)]).toEqual(before);
+});
+
+test.each([
+  [["-n"], 2],
+  [["--bogus"], 1],
+  [["-n", "root"], 33],
+  [["-n", "-j", "/nojail", "root"], 33],
+  [["-n", "-j", jail, "-s", "/bin/nosh", "root"], 33],
+  [["-n", "-j", jail, "nosuch"], 1],
+  [["--noninteractive", "-j", jail, "root"], 1],
+  [["-?"], 0],
+])("jk_jailuser %j ends with %i", (words, status) => {
+  expect(run(...words).status).toBe(status);
+});
+
+test("only root may", () => {
+  const result = m.run(["jk_jailuser", "-n", "-j", jail, "u0"], { user: "u0" });
+  expect(result.status).toBe(5);
+});
+
+test("an unsafe jail is refused with the remedy", () => {
+  m.mkdir("/srv/unsafe/etc");
+  m.write("/srv/unsafe/etc/passwd", "");
+  m.chmod("/srv/unsafe", 0o777);
+  const result = run("-n", "-j", "/srv/unsafe", newUser());
+  expect(result.status).toBe(33);
+  expect(result.stderr).toContain("chmod");
+});
+
+test("it asks for the jail, and whether the home is to move", () => {
+  const name = newUser();
+  const result = m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: `/nowhere\n${jail}\n\n` });
+  expect(result.status).toBe(0);
+  expect(result.stdout).toStartWith("enter jail directory: enter jail directory: ");
+  expect(m.exists(`${jail}/home/${name}/file`)).toBe(true);
+  expect(m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: "" }).status).toBe(1);
+});
+
+test("sshd's settings that no jail can hold are told", () => {
+  m.mkdir("/run/sshd");
+  m.write(
+    "/etc/ssh/sshd_config",
+    "Subsystem sftp internal-sftp\nAllowTcpForwarding no\nAllowStreamLocalForwarding no\n",
+  );
+  const result = run("-n", "-j", jail, newUser());
+  expect(result.status).toBe(0);
+  expect(result.stderr).toContain("internal-sftp");
+  expect(result.stderr).not.toContain("TCP");
+});
+
+test("a directory that is a link into the host, in a jail where the user put it, is not written through", () => {
+  const name = newUser();
+  m.mkdir("/srv/outside");
+  m.mkdir(`${jail}/home2`);
+  m.chown(`${jail}/home2`, m.ids(name).uid, 0);
+  m.symlink("/srv/outside", `${jail}/home2/${name}`);
+  m.must(["usermod", "-d", `/home2/${name}/x`, name]);
+  m.mkdir(`/home2/${name}`);
+  m.must(["mv", `/home/${name}`, `/home2/${name}/x`]);
+  const result = run("-m", "-n", "-j", jail, name);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toContain("symbolic link");
+  expect(m.list("/srv/outside")).toEqual([]);
+  expect(m.exists(`/home2/${name}/x/file`)).toBe(true);
+});
+
+test("jk_addjailuser makes an account in the jail, in either order of words", () => {
+  for (const [words, name] of [
+    [["-j", jail, "new1"], "new1"],
+    [[jail, "new2"], "new2"],
+    [["new3", jail], "new3"],
+  ] as const) {
+    expect(m.run(["jk_addjailuser", ...words])).toMatchObject({ status: 0, stdout: "" });
+    expect(account(name)).toEndWith(`:${jail}/./home/${name}:/usr/sbin/jk_chrootsh`);
+    expect(inJail(name)).toEndWith(`:/home/${name}:/usr/sbin/jk_lsh`);
+    const { uid, gid } = m.ids(name);
+    expect(m.stat(`${jail}/home/${name}`)).toMatchObject({ uid, gid });
+    expect(account("users", `${jail}/etc/group`)).toContain(`users:x:${gid}:`);
+  }
+});
+
+test("jk_addjailuser hands useradd's options on", () => {
+  const options = [
+    "-c",
+    "A comment; $(id)",
+    "-d",
+    "/work/new4",
+    "-u",
+    "4004",
+    "-g",
+    "project4",
+    "-G",
+    "project",
+    "-M",
+  ];
+  expect(m.run(["jk_addjailuser", ...options, "-j", jail, "new4"])).toMatchObject({ status: 0, stderr: "" });
+  expect(account("new4")).toMatch(/^new4:x:4004:\d+:A comment; \$\(id\):\/srv\/jail\/\.\/work\/new4:/);
+  expect(m.exists(`${jail}/work/new4`)).toBe(false);
+  expect(account("project", `${jail}/etc/group`)).toMatch(/[:,]new4$/);
+});
+
+test.each([
+  [["-j", jail], 2],
+  [[], 2],
+  [["a", "b", "c"], 3],
+  [["-j", "/nojail", "x"], 33],
+  [["-j", jail, "root"], 1],
+  [["-j", jail, "new1"], 1],
+  [["-j", jail, "../x"], 1],
+  [["-j", jail, "-d", "/a:b", "x"], 1],
+])("jk_addjailuser %j ends with %i and changes nothing", (words, status) => {
+  const before = [m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`)];
+  expect(m.run(["jk_addjailuser", ...words]).status).toBe(status);
+  expect([m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`)]).toEqual(before);
+});
+
+test("a jail that cannot take the account leaves none on the host", () => {
+  m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}mixed:x:9999:\n`);
+  m.must(["groupadd", "mixed"]);
+  const result = m.run(["jk_addjailuser", "-g", "mixed", "-j", jail, "new5"]);
+  expect(result.status).toBe(1);
+  expect(account("new5")).toBeUndefined();
+  expect(inJail("new5")).toBeUndefined();
+});
