@@ -91,6 +91,7 @@ export const tool = defineTool({
     noCreateHome: { short: "M", long: "without-home", description: "do not make the home" },
     noUserGroup: {
       short: "n",
+      long: "without-user-group",
       hidden: true,
       description: "understood and ignored: there is no group per user",
     },
