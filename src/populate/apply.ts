@@ -23,6 +23,7 @@ import {
   putSymlinkIn,
 } from "../jail/write.ts";
 import type { Entry, Plan, Problem } from "./entry.ts";
+import { actionMessage, strippedMessage } from "./messages.ts";
 import type { Reporter } from "./output.ts";
 import { lastOf, parentOf } from "./sources.ts";
 
@@ -39,8 +40,6 @@ export interface Applied {
   readonly present: readonly Entry[];
   /** How many objects were made or replaced. */
   readonly changed: number;
-  /** A program or a library was put there. */
-  readonly programsChanged: boolean;
   readonly problems: readonly Problem[];
 }
 
@@ -58,9 +57,14 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   const problems: Problem[] = [];
   const total = plan.entries.length;
   let changed = 0;
-  let programsChanged = false;
   let linking = options.hardlink;
   let linked = false;
+
+  function announce(entry: Entry, to: ByteString, asLink = false): void {
+    const { text, detail } = actionMessage(entry, to, asLink);
+    if (detail) reporter.tell(text);
+    else reporter.say(text);
+  }
 
   function fileInto(parent: Directory, entry: Entry, to: ByteString): Placement {
     const { source = "" } = entry;
@@ -71,8 +75,8 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
       }
       const replace = entry.action === "replace";
-      reporter.say(`Copying ${source} to ${to}`);
       const only = entry.reflinkOnly ? { replace, reflinkOnly: true } : { replace };
+      if (!entry.reflinkOnly) announce(entry, to);
       return putFileIn(root, parent, lastOf(entry.path), { fd, size: stat.size }, entry, only);
     } finally {
       close(fd);
@@ -90,7 +94,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         reporter.tell(`${source} is copied, not linked: in the jail it gets another owner or mode`);
         return undefined;
       }
-      reporter.say(`Trying to link ${source} to ${to}`);
+      announce(entry, to, true);
       const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, {
         replace: entry.action === "replace",
       });
@@ -114,17 +118,14 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     const replace = entry.action === "replace";
     switch (entry.type) {
       case "directory":
-        reporter.tell(`Create directory ${to}`);
+        announce(entry, to);
         // Without times: what is put into it would change them at once.
         return makeDirectoryIn(root, parent, name, { mode: entry.mode, uid: entry.uid, gid: entry.gid });
-      case "symlink": {
-        const line = `Creating symlink ${to} to ${entry.target}`;
-        if (entry.because.every(({ reason }) => reason.kind === "parent")) reporter.tell(line);
-        else reporter.say(line);
+      case "symlink":
+        announce(entry, to);
         return putSymlinkIn(root, parent, name, entry.target ?? "", { replace });
-      }
       case "device":
-        reporter.tell(`Creating device ${to}`);
+        announce(entry, to);
         return putDevice(root, parent, entry, replace);
       case "file": {
         const placement = linking && !entry.reflinkOnly ? linkInto(parent, entry, to) : undefined;
@@ -136,7 +137,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   function applyOne(entry: Entry): void {
     const to = root.path + entry.path;
     if (entry.action === "keep") {
-      if (entry.type !== "directory") reporter.tell(`${to} already exists, will not touch it`);
+      if (entry.type !== "directory") announce(entry, to);
       present.push(entry);
       return;
     }
@@ -149,8 +150,8 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         return;
       }
       changed++;
-      if (entry.type === "file" || entry.type === "symlink") programsChanged = true;
-      if (entry.stripped) reporter.say(`removing setuid and setgid permissions from ${to}`);
+      if (entry.reflinkOnly) announce(entry, to);
+      if (entry.stripped) reporter.say(strippedMessage(to));
     } finally {
       release(parent);
     }
@@ -178,7 +179,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       "WARNING: hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
     );
   }
-  return { present, changed, programsChanged, problems };
+  return { present, changed, problems };
 }
 
 /** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */

@@ -6,7 +6,7 @@ export interface Want {
   readonly pattern: ByteString;
   /** As it was written, where that was something else (a name that was searched). */
   readonly written: ByteString;
-  /** The section that asks; "" for a command line. */
+  /** Who asks: the name of a section, or what stands on the command line of jk_cp. */
   readonly section: ByteString;
   /** Owner and group stay the host's; else both are root. */
   readonly keepOwner: boolean;

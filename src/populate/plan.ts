@@ -33,6 +33,8 @@ export interface PlanInput {
   readonly force: boolean;
   /** What a program or library needs, over all levels. Throws where the file is not what it claims to be. */
   readonly dependencies: (path: ByteString) => readonly Dependency[];
+  /** ld.so.conf and what it includes: the jail needs them where a library stands where only they tell of it. */
+  readonly configurationFiles: () => readonly ByteString[];
 }
 
 /** How something is taken over; it holds for all that follows from one want. */
@@ -44,6 +46,8 @@ interface Manner {
   readonly examine: boolean;
 }
 
+/** Where the dynamic linker of glibc looks without being told. */
+const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;
 const LIBRARY = /\.so(?:\.|$)/;
 const LINK_MODE = { mode: 0o777, uid: 0, gid: 0, stripped: false } as const;
 
@@ -218,7 +222,16 @@ export function makePlan(input: PlanInput): Plan {
     const how: Manner = { section, keeps: 0, reflinkOnly: false, examine: false };
     for (const need of needs) {
       const from = need.neededBy === source ? entry : (seen.get(need.neededBy) ?? entry);
-      place(need.path, how, { kind: need.kind, from, name: need.name });
+      const placed = place(need.path, how, { kind: need.kind, from, name: need.name });
+      if (need.kind === "needed" && placed && !DEFAULT_DIRECTORY.test(parentOf(need.path))) {
+        addConfiguration(placed, how);
+      }
+    }
+  }
+
+  function addConfiguration(library: Entry, how: Manner): void {
+    for (const path of input.configurationFiles()) {
+      place(path, how, { kind: "needed", from: library, name: lastOf(path) });
     }
   }
 
@@ -255,10 +268,18 @@ export function makePlan(input: PlanInput): Plan {
     const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
     const manner: Manner = { section: want.section, keeps, reflinkOnly: want.reflinkOnly, examine: true };
     const path = tidy(want.pattern);
+    if (!path.startsWith("/")) {
+      addProblem(draft, "relative-path", path, "is not an absolute path");
+      return;
+    }
     if (want.kind === "empty-directory") {
       const stat = host.stat(path);
-      const because = [{ section: want.section, reason }];
-      directoryEntry(path, stat && isDirectory(stat.mode) ? stat : undefined, manner, because);
+      // As jailkit 2: one that the host does not have is not wanted on this machine.
+      if (stat === undefined || !isDirectory(stat.mode)) {
+        draft.notes.push(`Source directory ${display(path)} does not exist`);
+        return;
+      }
+      directoryEntry(path, stat, manner, [{ section: want.section, reason }]);
       draft.satisfied.add(want.section);
       return;
     }

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { workingDirectory } from "../../ffi/process.ts";
 
 /** What planning may ask about a file system. Nothing here changes anything, so a plan can be made of pure data. */
 export interface FileSystem {
@@ -66,5 +68,24 @@ export function lastOf(path: ByteString): ByteString {
 export function tidy(path: ByteString): ByteString {
   if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(path)) return path;
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  return `/${parts.join("/")}`;
+}
+
+/**
+ * A path as the caller means it, from the root on: one without a leading slash starts at the working directory, and
+ * `.`, `..` and doubled slashes are taken out of the text. Throws SystemError where the working directory has no name.
+ */
+export function absolutePath(path: ByteString): ByteString {
+  let whole = path;
+  if (!path.startsWith("/")) {
+    const directory = workingDirectory();
+    if (directory === undefined) throw new SystemError(2, "getcwd", path);
+    whole = `${directory}/${path}`;
+  }
+  const parts: ByteString[] = [];
+  for (const part of whole.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
   return `/${parts.join("/")}`;
 }

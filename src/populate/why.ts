@@ -66,10 +66,14 @@ function inWords(reason: Reason): string {
   }
 }
 
-/** Explanations as lines of text: the section, then one step in each line. */
-export function explanationLines(path: ByteString, explanations: readonly Explanation[]): string[] {
+/** Explanations as lines of text: the section (or what else asks, by `label`), then one step in each line. */
+export function explanationLines(
+  path: ByteString,
+  explanations: readonly Explanation[],
+  label: string,
+): string[] {
   return explanations.flatMap(({ section, steps }) => [
-    section === "" ? `${display(path)}:` : `${display(path)}: section ${display(section)}`,
+    `${display(path)}: ${label} ${display(section)}`,
     ...steps.map((step) => `  ${display(step.path)}: ${step.why}`),
   ]);
 }

@@ -1,0 +1,66 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { JailkitError } from "../cli/error.ts";
+import { requireSafeJail } from "../jail/safety.ts";
+import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
+import { makeDirectories, removePath } from "../jail/write.ts";
+import type { FileSystem } from "./sources.ts";
+
+/** How a jail is opened. */
+export interface OpenOptions {
+  /** Makes it where it is missing; else a missing one is undefined. */
+  readonly create: boolean;
+  /** What is written is on the disk before the tool ends. */
+  readonly sync: boolean;
+  /** What a jail that is not safe ends with. */
+  readonly unsafeStatus: number;
+}
+
+/** Opens a jail after the rule of safety was applied to it. Throws JailkitError with `unsafeStatus`. */
+export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
+  const { sync, unsafeStatus } = options;
+  const made = options.create ? makeJail(path) : [];
+  let root: JailRoot | undefined;
+  try {
+    root = openJailRoot(path, { sync });
+    requireSafeJail(root, unsafeStatus);
+    return root;
+  } catch (error) {
+    if (root) closeJailRoot(root);
+    unmake(made);
+    if (!(error instanceof JailkitError)) throw error;
+    if (error.code === "no-such-jail" && !options.create) return undefined;
+    throw new JailkitError(error.code, unsafeStatus, error.message);
+  }
+}
+
+function makeJail(path: ByteString): ByteString[] {
+  const top = openTree("/");
+  try {
+    return makeDirectories(top, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+  } finally {
+    closeJailRoot(top);
+  }
+}
+
+/** Takes directories away again that were made for a jail that may not be there. */
+function unmake(made: readonly ByteString[]): void {
+  if (made.length === 0) return;
+  const top = openTree("/");
+  try {
+    for (const path of [...made].reverse()) removePath(top, path);
+  } finally {
+    closeJailRoot(top);
+  }
+}
+
+/** A jail as planning looks at it. Its paths must not lead through links: see jailPaths. */
+export function jailFileSystem(root: JailRoot): FileSystem {
+  const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
+  return {
+    lstat: (path) => statIfPresent(root.fd, below(path)),
+    stat: (path) => statIfPresent(root.fd, below(path)),
+    readlink: (path) => readLink(root.fd, below(path)),
+    readdir: () => [],
+  };
+}

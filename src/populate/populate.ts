@@ -1,0 +1,223 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { printJson, printLine } from "../cli/output.ts";
+import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
+import { addAccounts, type WantedAccounts } from "./accounts.ts";
+import { applyPlan } from "./apply.ts";
+import type { Loader } from "./closure.ts";
+import type { Entry, Plan, Problem, Want } from "./entry.ts";
+import { jailFileSystem, openSafeJail } from "./jail.ts";
+import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
+import { registerLogSocket } from "./log-socket.ts";
+import { actionMessage, strippedMessage } from "./messages.ts";
+import { makeReporter, type Reporter } from "./output.ts";
+import { makePlan } from "./plan.ts";
+import { addProcLine, mountJailProc } from "./proc.ts";
+import { explanationReport, populateReport } from "./report.ts";
+import { emptyFileSystem, type FileSystem } from "./sources.ts";
+import { explain, explanationLines } from "./why.ts";
+
+/** What is to be in a jail. */
+export interface Request {
+  readonly tool: string;
+  /** Absolute, without `.`, `..` and doubled slashes. */
+  readonly jail: ByteString;
+  /** The sections or files that were asked for, for the record. */
+  readonly asked: readonly ByteString[];
+  /** Options of the tool that decide what is put there, for the record. */
+  readonly recordedOptions: Readonly<Record<string, boolean | ByteString>>;
+  readonly wants: readonly Want[];
+  /** undefined: the jail's account files are left alone. */
+  readonly accounts?: WantedAccounts;
+  readonly needProc: boolean;
+  readonly needLogsocket: boolean;
+  /** Sections of which something must exist on this machine. */
+  readonly mustExist: readonly ByteString[];
+  /** What went wrong before, and what to tell; printable. */
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** How it is to be put there; the options of jk_init and jk_cp. */
+export interface Manner {
+  readonly force: boolean;
+  readonly hardlink: boolean;
+  readonly verbose: boolean;
+  readonly sync: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** Tell why this path is in the plan, and do nothing. */
+  readonly why?: ByteString | undefined;
+  /** The jail is made where it is missing. */
+  readonly create: boolean;
+  /** What a jail that is not safe ends with. */
+  readonly unsafeStatus: number;
+}
+
+/** Plans what a request asks for and carries it out, or only tells. Returns the exit status: 0, or 1 with problems. */
+export async function populate(
+  request: Request,
+  manner: Manner,
+  host: FileSystem,
+  loader: Loader,
+): Promise<number> {
+  const looking = manner.dryRun || manner.why !== undefined;
+  const root = openSafeJail(request.jail, { ...manner, create: manner.create && !looking });
+  const reporter = makeReporter(request.tool, manner.verbose, manner.json || manner.why !== undefined);
+  try {
+    const plan = planFor(request, manner, host, loader, root);
+    if (manner.why !== undefined)
+      return tellWhy(plan, manner.why, manner.json, request.tool === "jk_init" ? "section" : "operand");
+    return await carryOut(request, manner, plan, root, reporter);
+  } finally {
+    reporter.flush();
+    if (root) closeJailRoot(root);
+  }
+}
+
+function planFor(
+  request: Request,
+  manner: Manner,
+  host: FileSystem,
+  loader: Loader,
+  root: JailRoot | undefined,
+): Plan {
+  const plan = makePlan({
+    host,
+    jail: root ? jailFileSystem(root) : emptyFileSystem,
+    jailPath: request.jail,
+    wants: request.wants,
+    force: manner.force,
+    dependencies: loader.dependencies,
+    configurationFiles: loader.configurationFiles,
+  });
+  const problems = [...request.problems, ...plan.problems];
+  for (const section of request.mustExist) {
+    if (plan.satisfied.has(section)) continue;
+    const message = `nothing that section ${quoted(section)} names is on this machine`;
+    problems.push({ code: "nothing-found", path: section, message });
+  }
+  // What a whole directory brings along may be broken on the host already; what was asked for by name is told.
+  const asked = new Set<ByteString | undefined>();
+  for (const { source, because } of plan.entries) {
+    if (because.some(({ reason }) => reason.kind === "asked")) asked.add(source);
+  }
+  const lacking = loader.problems();
+  const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
+  const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
+  return {
+    ...plan,
+    problems,
+    warnings: [...request.warnings, ...plan.warnings, ...told],
+    notes: [...request.notes, ...plan.notes, ...untold],
+  };
+}
+
+function tellWhy(plan: Plan, path: ByteString, json: boolean, label: string): number {
+  const explanations = explain(plan, path);
+  if (json) printJson(explanationReport(path, explanations ?? []));
+  else if (explanations) for (const line of explanationLines(path, explanations, label)) printLine(line);
+  else printLine(`${display(path)}: nothing of what was asked for brings it in`);
+  return explanations ? 0 : 1;
+}
+
+async function carryOut(
+  request: Request,
+  manner: Manner,
+  plan: Plan,
+  root: JailRoot | undefined,
+  reporter: Reporter,
+): Promise<number> {
+  for (const warning of plan.warnings) if (!manner.json) reporter.warn(`WARNING: ${warning}`);
+  for (const note of plan.notes) reporter.tell(note);
+  const problems = [...plan.problems];
+  if (!manner.json) for (const { message } of problems) reporter.warn(`ERROR: ${message}`);
+  let entries: readonly Entry[] = plan.entries;
+  if (manner.dryRun || root === undefined) {
+    showPlan(request, plan, manner.hardlink, reporter);
+  } else {
+    const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
+    entries = applied.present;
+    problems.push(...applied.problems, ...finish(request, root, entries, reporter));
+    problems.push(...(await remember(request, manner, root, entries, reporter)));
+  }
+  const exitStatus = problems.length === 0 ? 0 : 1;
+  reporter.flush();
+  if (manner.json) printJson(populateReport(request, manner.dryRun, plan, entries, problems, exitStatus));
+  return exitStatus;
+}
+
+/** Into the manifest, so that later runs know what is in the jail and why. */
+async function remember(
+  request: Request,
+  manner: Manner,
+  root: JailRoot,
+  entries: readonly Entry[],
+  reporter: Reporter,
+): Promise<Problem[]> {
+  try {
+    const { recordJail } = await import("./record.ts");
+    recordJail(root, request, manner, entries);
+    return [];
+  } catch (error) {
+    const message = `the manifest of the jail is not written: ${describeError(error)}`;
+    reporter.warn(`ERROR: ${message}`);
+    return [{ code: "manifest", path: request.jail, message }];
+  }
+}
+
+function showPlan(request: Request, plan: Plan, hardlink: boolean, reporter: Reporter): void {
+  for (const entry of plan.entries) {
+    const to = request.jail + entry.path;
+    const { text, detail } = actionMessage(entry, to, hardlink);
+    if (detail) reporter.tell(text);
+    else reporter.say(text);
+    if (entry.stripped && entry.action !== "keep") reporter.say(strippedMessage(to));
+  }
+  const { users = [], groups = [] } = request.accounts ?? {};
+  for (const { name } of users) reporter.tell(`writing user ${name} to ${request.jail}/etc/passwd`);
+  for (const { name } of groups) reporter.tell(`writing group ${name} to ${request.jail}/etc/group`);
+  if (request.needProc) reporter.say(`Mounting proc on ${request.jail}/proc, with a line in /etc/fstab`);
+  if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${request.jail}/dev/log`);
+  reporter.say("(dry run: nothing was changed)");
+}
+
+/** What a jail needs besides files. Each step is tried, and what fails becomes a problem. */
+function finish(request: Request, root: JailRoot, entries: readonly Entry[], reporter: Reporter): Problem[] {
+  const problems: Problem[] = [];
+  const attempt = (what: string, step: () => void) => {
+    try {
+      step();
+    } catch (error) {
+      const message = describeError(error);
+      const code = error instanceof JailkitError ? error.code : what;
+      problems.push({ code, path: request.jail, message });
+      reporter.warn(`ERROR: ${message}`);
+    }
+  };
+  const { accounts } = request;
+  if (accounts) {
+    attempt("accounts", () => {
+      for (const each of accounts.missing) reporter.warn(`WARNING: this machine has no ${each}`);
+      addAccounts(root, accounts, reporter);
+    });
+  }
+  if (request.needProc) {
+    attempt("proc", () => {
+      if (addProcLine(request.jail)) reporter.tell(`Adding ${request.jail}/proc to /etc/fstab`);
+      if (mountJailProc(root)) reporter.tell(`Mounting proc on ${request.jail}/proc`);
+    });
+  }
+  if (request.needLogsocket) {
+    attempt("log-socket", () => {
+      const file = registerLogSocket(request.jail);
+      if (file !== undefined) reporter.tell(`Adding ${request.jail}/dev/log to ${file}`);
+    });
+  }
+  attempt("library-cache", () => {
+    if (concernsLibraries(entries) || lacksCache(root)) renewLibraryCache(root);
+  });
+  return problems;
+}

@@ -1,0 +1,115 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { createLoader } from "../populate/closure.ts";
+import type { Want } from "../populate/entry.ts";
+import { populate } from "../populate/populate.ts";
+import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/sources.ts";
+import { searchPath } from "../profile/search.ts";
+
+const NAME = "jk_cp";
+
+/**
+ * The path that an operand stands for; undefined where there is no such command. A name without a slash is a
+ * command, found in the same directories whoever asks; `./x` and `d/f` start at the working directory.
+ */
+function pathOf(host: FileSystem, operand: ByteString): ByteString | undefined {
+  return operand.includes("/") ? absolutePath(operand) : searchPath(host, operand);
+}
+
+/** jk_cp(8): copies files and what they need into a jail that exists. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "copy files, with the libraries that they need, into a jail",
+  synopsis: ["[OPTION...] -j JAIL FILE...", "[OPTION...] JAIL FILE..."],
+  options: {
+    jail: { short: "j", value: "JAIL", description: "the jail to copy into" },
+    force: { short: "f", description: "overwrite files that are in the jail already" },
+    hardlink: {
+      short: "k",
+      description: "use hard links where possible: owner and mode are shared with the host",
+    },
+    owner: { short: "o", description: "keep owner and group; else both are root" },
+    setuid: {
+      short: "s",
+      description: "keep setuid and setgid, where the ids that they grant stay the same",
+    },
+    dryRun: { description: "show what would be done, and change nothing" },
+    why: { value: "PATH", description: "tell what brings PATH into the jail, and by which way" },
+    sync: { description: "have everything on the disk before ending" },
+    json: { description: "print one JSON object instead of lines" },
+    verbose: { short: "v", description: "tell more of what is done" },
+  },
+  exitStatus: {
+    0: "all that was asked for is in the jail",
+    1: "something could not be copied, or the options are wrong",
+    2: "too few arguments",
+    3: "there is no such jail",
+    4: "a file or command does not exist",
+    5: "not started by root",
+    6: "the jail is not safe",
+  },
+  async run({ options, operands }) {
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jailPath = options.jail ?? operands[0];
+    const names = options.jail === undefined ? operands.slice(1) : operands;
+    const host = fileSystemAt();
+    const found = names.map((name) => ({ name, path: pathOf(host, name) }));
+    if (jailPath === undefined || found.every(({ path }) => path === undefined)) {
+      const lost = names.length > 0 ? `no such command: ${names.map(quoted).join(", ")}; ` : "";
+      throw new JailkitError("usage", 2, `${lost}need a jail and at least one file; see 'jk_cp --help'`);
+    }
+    const jail = absolutePath(jailPath);
+    const stat = host.stat(jail);
+    if (stat === undefined || !isDirectory(stat.mode)) {
+      throw new JailkitError("no-such-jail", 3, `${display(jail)} is not a directory`);
+    }
+    const wants = found.map(({ name, path }): Want => {
+      if (path === undefined || host.stat(path) === undefined) {
+        throw new JailkitError("no-such-file", 4, `${display(path ?? name)} does not exist`);
+      }
+      return {
+        pattern: path,
+        written: name,
+        section: name,
+        keepOwner: options.owner,
+        keepSetuid: options.setuid,
+        glob: false,
+        kind: "any",
+        reflinkOnly: false,
+      };
+    });
+    const recordedOptions: Record<string, boolean> = {};
+    if (options.owner) recordedOptions.owner = true;
+    if (options.setuid) recordedOptions.setuid = true;
+    const loader = createLoader({ dlopen: true });
+    try {
+      return await populate(
+        {
+          tool: NAME,
+          jail,
+          // By full path: the record is read from another directory.
+          asked: wants.map(({ pattern }) => pattern),
+          recordedOptions,
+          wants,
+          needProc: false,
+          needLogsocket: false,
+          mustExist: [],
+          problems: [],
+          warnings: [],
+          notes: [],
+        },
+        { ...options, create: false, unsafeStatus: 6 },
+        host,
+        loader,
+      );
+    } finally {
+      loader.close();
+    }
+  },
+});
+
+if (import.meta.main) await startTool(tool);

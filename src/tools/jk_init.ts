@@ -1,0 +1,155 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
+import { type WantedAccounts, wantedAccounts } from "../populate/accounts.ts";
+import { createLoader } from "../populate/closure.ts";
+import type { Want } from "../populate/entry.ts";
+import { populate } from "../populate/populate.ts";
+import { absolutePath, fileSystemAt } from "../populate/sources.ts";
+import { readProfile } from "../profile/profile.ts";
+import { listSections, selectSections } from "../profile/sections.ts";
+
+const NAME = "jk_init";
+const UNKNOWN_SECTION = 4;
+
+function readIni(file: ByteString): IniFile | undefined {
+  try {
+    return loadConfig(absolutePath(file), { dialect: "py", exitStatus: 3 });
+  } catch (error) {
+    // A file that is there and makes no sense is another failure than one that is not.
+    if (!(error instanceof JailkitError) || error.code !== "config-invalid") throw error;
+    throw new JailkitError(error.code, 1, error.message);
+  }
+}
+
+function list(file: ByteString, json: boolean): number {
+  const ini = readIni(file);
+  const sections = ini ? listSections(ini) : [];
+  if (json) {
+    printJson(
+      sections.map(({ name, comment = "" }) => ({ name: jsonText(name), comment: jsonText(comment) })),
+    );
+    return 0;
+  }
+  printLine(`\n** Available sections in ${display(file)} **\n`);
+  for (const { name, comment } of sections) {
+    printLine(comment === undefined ? display(name) : `${display(name)} - ${display(comment)}`);
+  }
+  return 0;
+}
+
+/** jk_init(8): makes or fills a jail as sections of jk_init.ini describe it. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "make a jail, or add to one, from sections of jk_init.ini",
+  synopsis: ["[OPTION...] -j JAIL SECTION...", "[OPTION...] JAIL SECTION...", "--list"],
+  options: {
+    jail: { short: "j", value: "JAIL", description: "the jail; it is made where it does not exist" },
+    configfile: {
+      short: "c",
+      value: "FILE",
+      description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
+    },
+    list: { short: "l", description: "list the sections, and do nothing" },
+    force: { short: "f", description: "overwrite files that are in the jail already" },
+    hardlink: {
+      short: "k",
+      description: "use hard links where possible: owner and mode are shared with the host",
+    },
+    copyShell: { description: "copy the limited shell, jk_lsh, like any other file" },
+    dryRun: { description: "show what would be done, and change nothing" },
+    why: { value: "PATH", description: "tell which section brings PATH into the jail, and by which way" },
+    sync: { description: "have everything on the disk before ending" },
+    json: { description: "print one JSON object instead of lines" },
+    verbose: { short: "v", description: "tell more of what is done" },
+  },
+  exitStatus: {
+    0: "all that was asked for is in the jail",
+    1: "something could not be copied, or the options are wrong",
+    2: "too few arguments",
+    3: "the jail is not safe, or the file with the sections is missing",
+    4: "there is no such section (with -j; the others were installed)",
+    5: "not started by root",
+  },
+  async run({ options, operands }) {
+    const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
+    if (options.list) return list(file, options.json);
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jailPath = options.jail ?? operands[0];
+    const names = options.jail === undefined ? operands.slice(1) : operands;
+    if (jailPath === undefined || names.length === 0) {
+      throw new JailkitError("usage", 2, "need a jail and at least one section; see 'jk_init --help'");
+    }
+    const ini = readIni(file);
+    if (ini === undefined) throw new JailkitError("no-config", 3, `${display(file)}: no such file`);
+    const selection = selectSections(ini, names);
+    const host = fileSystemAt();
+    const loader = createLoader({ dlopen: true });
+    const like = options.hardlink || options.copyShell;
+    const profile = readProfile(
+      selection.sections,
+      host,
+      loader.libraryDirectories(),
+      like ? "like-others" : "reflink",
+    );
+    const jail = absolutePath(jailPath);
+    const unknown = selection.unknown.map((name) => ({
+      code: "no-such-section",
+      path: name,
+      message: `section ${quoted(name)} does not exist in ${display(file)}`,
+    }));
+    if (!options.json) for (const { message } of unknown) printError(`WARNING: ${message}`);
+    if (selection.sections.length === 0) return options.jail === undefined ? 0 : UNKNOWN_SECTION;
+    const recordedOptions: Record<string, boolean | ByteString> = {};
+    if (options.configfile !== undefined) recordedOptions.configfile = absolutePath(options.configfile);
+    if (options.copyShell) recordedOptions["copy-shell"] = true;
+    const status = await populate(
+      {
+        tool: NAME,
+        jail,
+        asked: names.filter((name) => !selection.unknown.includes(name)),
+        recordedOptions,
+        wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
+        accounts: accountsOf(profile.users, profile.groups),
+        needProc: profile.needProc,
+        needLogsocket: profile.needLogsocket,
+        mustExist: names.filter((name) => namesPaths(name, profile.wants)),
+        problems: [],
+        warnings: selection.warnings,
+        notes: profile.notFound,
+      },
+      { ...options, create: true, unsafeStatus: 3 },
+      host,
+      loader,
+    );
+    loader.close();
+    return status === 0 && unknown.length > 0 && options.jail !== undefined ? UNKNOWN_SECTION : status;
+  },
+});
+
+const logSocketDirectory: Want = {
+  pattern: "/dev",
+  written: "need_logsocket",
+  section: "need_logsocket",
+  keepOwner: false,
+  keepSetuid: false,
+  glob: false,
+  kind: "empty-directory",
+  reflinkOnly: false,
+};
+
+const accountsOf = (users: readonly ByteString[], groups: readonly ByteString[]): WantedAccounts =>
+  wantedAccounts(users, groups);
+
+/** Of a section that only includes others, or adds accounts, nothing need be found. */
+function namesPaths(section: ByteString, wants: readonly Want[]): boolean {
+  return wants.some((want) => want.section === section && want.kind === "any");
+}
+
+if (import.meta.main) await startTool(tool);
