@@ -209,6 +209,7 @@ function parseArithmetic(cursor: Cursor): Part[] {
     if (byte === "(") open++;
     else if (byte === ")" && open > 0) open--;
     else if (byte === ")") {
+      if (peek(cursor) === "") throw syntaxError("'$((' is not closed");
       // `$((a) )` is a subshell in a command substitution.
       if (peek(cursor) !== ")") throw commandSubstitution();
       cursor.at++;
