@@ -31,6 +31,9 @@ asm(".globl guard_start\n"
 #endif
 
 _Static_assert(__builtin_offsetof(struct config, runtime_entry) == 16, "the jump above");
+_Static_assert(__builtin_offsetof(struct config, state_slot) == 64, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, execfn) == 40, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, stack_top) == 104, "ffi/guard.ts");
 
 __attribute__((section(".config"), used)) const volatile struct config config = {
     .magic = GUARD_MAGIC,

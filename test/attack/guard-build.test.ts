@@ -1,0 +1,85 @@
+/** npm run build: the same bytes in every folder, and one line that says what is missing. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jailkit-build-test-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A project with one small tool, in a folder of its own. */
+function project(path: string): string {
+  mkdirSync(join(path, "src/tools"), { recursive: true });
+  for (const name of ["ffi", "build", "package.json", "tsconfig.json"])
+    cpSync(join(root, name), join(path, name), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
+  const fixture = readFileSync(join(root, "test/fixtures/guard/report.ts"), "latin1");
+  writeFileSync(join(path, "src/tools/jk_report.ts"), fixture.replaceAll("../../../ffi", "../../ffi"));
+  return path;
+}
+
+function build(path: string, words: string[], env: Record<string, string> = { PATH: "/usr/bin:/bin" }) {
+  const result = Bun.spawnSync([process.execPath, join(path, "build/compile.ts"), ...words], {
+    env,
+    cwd: "/",
+  });
+  return { status: result.exitCode, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
+}
+
+describe("npm run build", () => {
+  test("gives the same bytes in another folder, by another user, in another environment", () => {
+    const first = project(join(folder, "a"));
+    const second = project(join(folder, "b/some where/else"));
+    writeFileSync(join(second, "bunfig.toml"), 'preload = ["./nonexistent.ts"]\n');
+    const others = {
+      PATH: "/usr/bin:/bin",
+      HOME: folder,
+      TZ: "Asia/Tokyo",
+      LANG: "C.UTF-8",
+      BUN_OPTIONS: "",
+    };
+    expect(build(first, []).stderr).toBe("");
+    expect(build(second, ["jk_report"], others).stderr).toBe("");
+    const [a, b] = [first, second].map((path) => readFileSync(join(path, "dist/bin/jk_report")));
+    expect(a?.length).toBeGreaterThan(50_000_000);
+    expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+    expect(a?.includes(folder)).toBe(false);
+  });
+
+  test("says which compiler to install", () => {
+    const empty = join(folder, "empty");
+    mkdirSync(empty);
+    const { status, stderr } = build(project(join(folder, "c")), [], { PATH: empty });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `build: no C compiler for ${process.arch}: apt-get install gcc\n`,
+    });
+  });
+
+  test("says which Bun it needs", () => {
+    const path = project(join(folder, "d"));
+    const packageJson = join(path, "package.json");
+    writeFileSync(
+      packageJson,
+      readFileSync(packageJson, "latin1").replace(/"bun": "[^"]+"/, '"bun": "9.9.9"'),
+    );
+    const { status, stderr } = build(path, []);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `build: this is Bun ${Bun.version}, and jailkit needs Bun 9.9.9: npm ci\n`,
+    });
+  });
+
+  test("says which tool it does not know, and what a compiler said", () => {
+    const path = project(join(folder, "e"));
+    expect(build(path, ["jk_nonsense"]).stderr).toBe("build: there is no src/tools/jk_nonsense.ts\n");
+    writeFileSync(join(path, "src/tools/jk_report.ts"), "import './missing.ts';");
+    expect(build(path, ["jk_report"])).toMatchObject({ status: 1, stdout: "" });
+    expect(build(path, ["jk_report"]).stderr).toContain("missing.ts");
+  });
+});

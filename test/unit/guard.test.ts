@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { ElfError, onlySegment, PF_R, PF_X, PT_LOAD, readElf } from "../../build/elf-file.ts";
+import { injectGuard } from "../../build/elf-inject.ts";
+import { type Architecture, buildGuard } from "../../build/guard.ts";
+import { args, callerIds, environment, execve, isGuarded, requireGuard } from "../../ffi/guard.ts";
+import {
+  ambientCapabilities,
+  capabilities,
+  groupIds,
+  isOnlyUser,
+  resourceLimit,
+  singleThreaded,
+  supplementaryGroups,
+  userIds,
+} from "../../ffi/process.ts";
+
+const architectures: [Architecture, number, string][] = [
+  ["x64", 62, "x86_64-linux-gnu-gcc"],
+  ["arm64", 183, "aarch64-linux-gnu-gcc"],
+];
+
+describe("the guard's object code", () => {
+  for (const [architecture, machine, compiler] of architectures) {
+    const absent = architecture !== process.arch && Bun.which(compiler) === null;
+    test.skipIf(absent)(`${architecture}: one segment, read-only and executable, configuration first`, () => {
+      const guard = readElf(buildGuard(architecture));
+      expect(guard.machine).toBe(machine);
+      const segment = onlySegment(guard, PT_LOAD);
+      expect(segment.flags).toBe(PF_R | PF_X);
+      expect(segment.fileSize).toBe(segment.memorySize);
+      expect(segment.fileSize).toBeLessThan(16384);
+      expect(segment.address).toBe(0x50000000);
+      expect(guard.bytes.toString("latin1", segment.offset, segment.offset + 8)).toBe("\x01JKuard1");
+      // A jump into the configuration would be the end of it.
+      expect(guard.entry).toBe(segment.address + Number(guard.bytes.readBigUInt64LE(segment.offset + 8)));
+    });
+  }
+});
+
+describe("injectGuard refuses", () => {
+  const guard = () => buildGuard(process.arch === "arm64" ? "arm64" : "x64");
+  const refused = (bytes: Buffer, message: string) =>
+    expect(() => injectGuard(bytes, guard(), { privileged: false })).toThrow(new ElfError(message));
+
+  test("what is no ELF file", () => {
+    refused(Buffer.from("#!/bin/sh\n"), "not a 64-bit little-endian ELF file");
+    refused(Buffer.alloc(0), "not a 64-bit little-endian ELF file");
+  });
+
+  test("a relocatable program", () => {
+    refused(readFileSync("/bin/true"), "the ELF file is not of type ET_EXEC");
+  });
+
+  test("another machine", () => {
+    const other = Buffer.from(guard());
+    other.writeUInt16LE(8, 18);
+    refused(other, "the guard is for another machine");
+  });
+
+  test("the bun command itself, which holds no program", () => {
+    expect(() => injectGuard(readFileSync(process.execPath), guard(), { privileged: false })).toThrow(
+      ElfError,
+    );
+  });
+});
+
+describe("from source, without a guard", () => {
+  test("arguments, environment and ids are those of the process", () => {
+    expect(isGuarded()).toBe(false);
+    requireGuard("jk_test");
+    expect(args().length).toBeGreaterThan(0);
+    expect(environment()).toContain(`PATH=${process.env.PATH}`);
+    expect(callerIds()).toEqual({
+      uid: process.getuid?.() ?? -1,
+      euid: process.geteuid?.() ?? -1,
+      gid: process.getgid?.() ?? -1,
+      egid: process.getegid?.() ?? -1,
+    });
+  });
+
+  test("execve tells what failed, on which file", () => {
+    expect(() => execve("/nonexistent/program", ["program"], [])).toThrow(
+      "/nonexistent/program: execve: No such file or directory",
+    );
+    expect(() => execve("/bin/true", ["a\0b"], [])).toThrow("NUL byte");
+  });
+
+  test("execve hands on arguments and environment byte by byte", () => {
+    const script = `
+      import { execve } from "${import.meta.dir}/../../ffi/guard.ts";
+      execve("/usr/bin/env", ["env", "A=\\xff", "printf", "%s|", "", "\\x80 b"], ["B=1"]);`;
+    const { stdout, exitCode } = Bun.spawnSync([process.execPath, "-e", script]);
+    expect(exitCode).toBe(0);
+    expect(stdout.toString("latin1")).toBe("|\x80 b|");
+  });
+});
+
+describe("process", () => {
+  const status = readFileSync("/proc/self/status", "latin1");
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+
+  test("ids and groups are what the kernel says", () => {
+    const numbers = (text: string) => text.split(/\s+/).filter(Boolean).map(Number);
+    expect<number[]>(userIds()).toEqual(numbers(field("Uid")).slice(0, 3));
+    expect<number[]>(groupIds()).toEqual(numbers(field("Gid")).slice(0, 3));
+    expect(supplementaryGroups()).toEqual(numbers(field("Groups")));
+    expect(isOnlyUser(userIds()[0])).toBe(true);
+    expect(isOnlyUser(userIds()[0] + 1)).toBe(false);
+  });
+
+  test("capabilities are what the kernel says", () => {
+    const set = (name: string) => BigInt(`0x${field(name)}`);
+    expect(capabilities()).toEqual({
+      effective: set("CapEff"),
+      permitted: set("CapPrm"),
+      inheritable: set("CapInh"),
+    });
+    expect(ambientCapabilities()).toBe(set("CapAmb"));
+  });
+
+  test("limits and threads", () => {
+    expect(resourceLimit(7).hard).toBeGreaterThan(0n);
+    // bun test has more than one.
+    expect(singleThreaded()).toBe(Number(field("Threads")) === 1);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("dropAllCapabilities leaves none, and root is powerless", () => {
+    const script = `
+      import * as p from "${import.meta.dir}/../../ffi/process.ts";
+      p.dropAllCapabilities();
+      try { p.chroot("/"); console.log("chroot"); } catch (e) { console.log(e.code); }
+      console.log(p.capabilities(), p.ambientCapabilities());`;
+    const { stdout } = Bun.spawnSync([process.execPath, "-e", script]);
+    const lines = "EPERM\n{\n  effective: 0n,\n  permitted: 0n,\n  inheritable: 0n,\n} 0n\n";
+    expect(stdout.toString().replace(/\x1b\[\d*m/g, "")).toBe(lines);
+  });
+});
