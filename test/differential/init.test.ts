@@ -129,10 +129,16 @@ describe("sections", () => {
     expect(names.sort()).toEqual(["bin", "daemon", "u"]);
   });
 
-  test("that include each other", () => {
-    const status = expectedOf({ debian: 1, ours: 0, difference: "one-line-errors" });
+  test("that include each other are an error", () => {
     const ini = "[a]\nincludesections = b\nusers = u\n[b]\nincludesections = a\n";
-    expect(init(ini, ["-j", fresh(), "a"]).status).toBe(status);
+    const { status, stderr } = init(ini, ["-j", fresh(), "a"]);
+    expect(status).toBe(1);
+    const told = expectedOf({
+      debian: /RecursionError/,
+      ours: /^jk_init: .*\n$/,
+      difference: "one-line-errors",
+    });
+    expect(stderr).toMatch(told);
   });
 
   test("users and groups, by name and number, are the host's lines, once", () => {
