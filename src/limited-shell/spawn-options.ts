@@ -70,7 +70,7 @@ export const SPAWN_RULES: readonly SpawnRule[] = [
     // Copies between two names run ssh(1) or cp(1). CVE-2004-1162.
     mode: { letters: "tf", reason: `anything but 'scp -t' and 'scp -f' ${START}` },
     withValue: "DFJMPSXcilo",
-    letters: "12346BCTdfpqrtv",
+    letters: "1246BCTdfpqrtv",
     endOfOptions: true,
     refused: [
       { short: "S", reason: START },
