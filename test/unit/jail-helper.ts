@@ -1,0 +1,52 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { JailkitError } from "../../src/cli/error.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/walk.ts";
+
+/** An ordinary uid that owns what jailed users own. */
+export const USER = 4711;
+
+/** A jail in a temporary directory: etc, usr, home and home/u, which belongs to USER. */
+export interface TestJail {
+  /** The directory that holds the jail and may hold other things. */
+  base: string;
+  path: string;
+  root: JailRoot;
+  close(): void;
+}
+
+export function makeJail(): TestJail {
+  // Not below /tmp itself: what is above a jail belongs to root alone.
+  const base = mkdtempSync("/var/tmp/jailkit-test-");
+  chmodSync(base, 0o755);
+  const path = `${base}/jail`;
+  for (const name of ["", "/etc", "/usr", "/home", "/home/u"]) mkdirSync(path + name, { mode: 0o755 });
+  chownSync(`${path}/home/u`, USER, USER);
+  const root = openJailRoot(path);
+  const close = () => {
+    closeJailRoot(root);
+    rmSync(base, { recursive: true });
+  };
+  return { base, path, root, close };
+}
+
+/** The code of the JailkitError, or of the SystemError, that `act` throws. */
+export function codeOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof JailkitError) return error.code;
+    if (error instanceof Error && "code" in error) return String(error.code);
+    throw error;
+  }
+  return "no error";
+}
+
+/** The message of the error that `act` throws. */
+export function messageOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return "no error";
+}

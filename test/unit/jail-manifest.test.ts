@@ -1,0 +1,228 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { toBytes, utf8 } from "../../ffi/bytes.ts";
+import { jsonText } from "../../src/cli/display.ts";
+import {
+  forgetJail,
+  knownJails,
+  type ManifestEntry,
+  type ManifestRequest,
+  openManifest,
+  recordRequest,
+  removeEntries,
+  removeRequests,
+  saveManifest,
+  updateEntries,
+} from "../../src/jail/manifest.ts";
+import { formatManifest, fromJsonText, parseManifest } from "../../src/jail/manifest-text.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/walk.ts";
+import { codeOf, makeJail, type TestJail } from "./jail-helper.ts";
+
+let jail: TestJail;
+let registry: string;
+const opened: JailRoot[] = [];
+beforeEach(() => {
+  jail = makeJail();
+  registry = `${jail.base}/lib/jailkit/jails`;
+});
+afterEach(() => {
+  for (const root of opened.splice(0)) closeJailRoot(root);
+  jail.close();
+});
+function open(path = jail.path) {
+  const root = openJailRoot(path);
+  opened.push(root);
+  return openManifest(root, { registry });
+}
+const request = (section: string, time = 1): ManifestRequest => ({
+  tool: "jk_init",
+  sections: [section],
+  operands: [],
+  options: { hardlink: true },
+  time,
+});
+const file = (path: string, ...sections: string[]): ManifestEntry => ({
+  path,
+  type: "file",
+  source: path,
+  sections,
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  size: 1,
+  mtime: 1_700_000_000_123_456_789n,
+});
+const paths = (manifest: ReturnType<typeof open>) => [...manifest.content.entries.keys()];
+
+test("what is saved is read again, every byte of it", () => {
+  const manifest = open();
+  const name = `/usr/\xff\xe9\n${utf8("\u00e9\u{1f600}")}"\\`;
+  const link: ManifestEntry = {
+    path: "/l",
+    type: "link",
+    sections: [],
+    mode: 0o777,
+    uid: 4294967294,
+    gid: 0,
+    target: name,
+  };
+  recordRequest(manifest, request("sftp"));
+  updateEntries(manifest, [file(name, "sftp"), link]);
+  expect(readdirSync(jail.base)).toEqual(["jail"]);
+  saveManifest(manifest);
+  const again = open();
+  expect(again.id).toBe(manifest.id);
+  expect(again.content.requests).toEqual([request("sftp")]);
+  expect(again.content.entries.get(name)).toEqual(file(name, "sftp"));
+  expect(again.content.entries.get("/l")).toEqual(link);
+});
+
+test("is root's alone", () => {
+  const manifest = open();
+  saveManifest(manifest);
+  const mode = (path: string) => lstatSync(path).mode & 0o7777;
+  expect(mode(registry)).toBe(0o700);
+  expect(mode(`${registry}/${manifest.id}`)).toBe(0o700);
+  expect(mode(`${registry}/${manifest.id}/manifest.json`)).toBe(0o600);
+  chmodSync(registry, 0o777);
+  expect(codeOf(() => open())).toBe("unsafe-registry");
+});
+
+test("two runs at once lose nothing", () => {
+  const one = open();
+  const two = open();
+  recordRequest(one, request("a"));
+  updateEntries(one, [file("/both", "a"), file("/one", "a"), file("/gone", "a")]);
+  recordRequest(two, request("b"));
+  updateEntries(two, [file("/both", "b"), file("/two", "b")]);
+  saveManifest(one);
+  saveManifest(two);
+  removeEntries(one, ["/gone"]);
+  saveManifest(one);
+  const { content } = open();
+  expect(content.requests.map(({ sections }) => sections)).toEqual([["a"], ["b"]]);
+  expect([...content.entries.keys()].sort()).toEqual(["/both", "/one", "/two"]);
+  expect(content.entries.get("/both")?.sections).toEqual(["a", "b"]);
+});
+
+test("a request that is made again keeps its place", () => {
+  const manifest = open();
+  recordRequest(manifest, request("a"));
+  recordRequest(manifest, request("b"));
+  saveManifest(manifest);
+  recordRequest(manifest, request("a", 9));
+  updateEntries(manifest, [file("/f", "a")]);
+  updateEntries(manifest, [file("/f", "b")], { replaceSections: true });
+  saveManifest(manifest);
+  const { content } = open();
+  expect(content.requests).toEqual([request("a", 9), request("b")]);
+  expect(content.entries.get("/f")?.sections).toEqual(["b"]);
+  removeRequests(manifest, ({ sections }) => sections.includes("a"));
+  saveManifest(manifest);
+  expect(open().content.requests).toEqual([request("b")]);
+});
+
+test("what a newer version wrote is kept", () => {
+  const manifest = open();
+  updateEntries(manifest, [file("/f")]);
+  recordRequest(manifest, request("a"));
+  saveManifest(manifest);
+  const path = `${registry}/${manifest.id}/manifest.json`;
+  const json = JSON.parse(readFileSync(path, "utf8"));
+  json.extra = { x: 1 };
+  json.entries[0].digest = "d";
+  json.requests[0].by = ["who"];
+  // As the format is: the identity on the first line.
+  writeFileSync(path, JSON.stringify(json).replace(',"requests"', ',\n"requests"'));
+  const again = open();
+  updateEntries(again, [file("/f", "new"), file("/g")]);
+  saveManifest(again);
+  const after = JSON.parse(readFileSync(path, "utf8"));
+  expect([after.extra, after.entries[0].digest, after.requests[0].by]).toEqual([{ x: 1 }, "d", ["who"]]);
+  expect(after.entries[0].sections).toEqual(["new"]);
+  writeFileSync(path, JSON.stringify({ ...after, version: 2 }).replace(',"requests"', ',\n"requests"'));
+  expect(codeOf(() => open())).toBe("bad-manifest");
+});
+
+test("a jail that was moved is known, another one in its place is not", () => {
+  const manifest = open();
+  writeFileSync(`${jail.path}/usr/f`, "x");
+  updateEntries(manifest, [file("/usr/f")]);
+  saveManifest(manifest);
+  renameSync(jail.path, `${jail.base}/moved`);
+  const moved = open(`${jail.base}/moved`);
+  expect([moved.id, ...paths(moved)]).toEqual([manifest.id, "/usr/f"]);
+  saveManifest(moved);
+  expect(knownJails(registry).map((known) => known.jail.path)).toEqual([`${jail.base}/moved`]);
+  mkdirSync(jail.path);
+  const fresh = open();
+  expect(fresh.id).not.toBe(manifest.id);
+  expect(paths(fresh)).toEqual([]);
+  saveManifest(fresh);
+  expect(knownJails(registry).length).toBe(2);
+  expect(forgetJail(fresh.id, registry)).toBe(true);
+  expect(forgetJail(fresh.id, registry)).toBe(false);
+  expect(paths(open(`${jail.base}/moved`))).toEqual(["/usr/f"]);
+});
+
+test("a jail that was made anew starts anew, one that was restored does not", () => {
+  const manifest = open();
+  updateEntries(manifest, [file("/usr/f")]);
+  recordRequest(manifest, request("a"));
+  saveManifest(manifest);
+  renameSync(jail.path, `${jail.base}/old`);
+  mkdirSync(`${jail.path}/usr`, { recursive: true });
+  writeFileSync(`${jail.path}/usr/f`, "x");
+  expect(paths(open())).toEqual(["/usr/f"]);
+  rmSync(`${jail.path}/usr/f`);
+  const anew = open();
+  expect([anew.id, ...paths(anew)]).toEqual([manifest.id]);
+  recordRequest(anew, request("b"));
+  saveManifest(anew);
+  expect(open().content.requests).toEqual([request("b")]);
+  expect(paths(open())).toEqual([]);
+});
+
+test("damaged files are told", () => {
+  expect(parseManifest(toBytes("{"))).toBeUndefined();
+  expect(parseManifest(toBytes("[]"))).toBeUndefined();
+  const manifest = open();
+  saveManifest(manifest);
+  const path = `${registry}/${manifest.id}/manifest.json`;
+  writeFileSync(path, `${readFileSync(path, "utf8").split("\n")[0]}\n`);
+  expect(codeOf(() => open())).toBe("bad-manifest");
+});
+
+test("thousands of entries", () => {
+  const manifest = open();
+  updateEntries(
+    manifest,
+    Array.from({ length: 5000 }, (_, index) => file(`/usr/lib/${index}`, "a")),
+  );
+  expect(parseManifest(formatManifest(manifest.content))?.entries.size).toBe(5000);
+});
+
+test("fromJsonText undoes jsonText", () => {
+  for (const bytes of [
+    "",
+    "abc",
+    "\x00\x7f",
+    "\x80",
+    "\xff\xfe",
+    "\xc3\xa9",
+    "\xed\xb2\x80",
+    "\xf0\x9f\x98\x80",
+    "a\xc3b",
+  ]) {
+    expect(fromJsonText(JSON.parse(JSON.stringify(jsonText(bytes))))).toBe(bytes);
+  }
+});

@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { configDirectoryFindings, jailFindings, requireSafeJail } from "../../src/jail/safety.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
+import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
+
+let jail: TestJail;
+beforeEach(() => {
+  jail = makeJail();
+});
+afterEach(() => jail.close());
+
+/** The rules that the jail breaks, opened anew, each with the path below the directory that holds it. */
+function broken(): string[] {
+  const root = openJailRoot(jail.path);
+  try {
+    return jailFindings(root).map(({ path, rule }) => `${rule} ${path.slice(jail.base.length)}`);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+const at = (path: string) => jail.path + path;
+/** mkdir with exactly this mode and owner. */
+function directory(path: string, mode = 0o755, uid = 0, gid = 0): void {
+  mkdirSync(at(path), { recursive: true });
+  chownSync(at(path), uid, gid);
+  chmodSync(at(path), mode);
+}
+
+describe("jailFindings", () => {
+  test("nothing, for a jail that root made", () => {
+    directory("/tmp", 0o1777);
+    directory("/opt", 0o2755);
+    directory("/srv", 0o700, USER, USER);
+    expect(broken()).toEqual([]);
+  });
+  test.each(["dev", "etc", "lib", "lib64", "libx32", "usr", "bin", "sbin", "opt"])(
+    "%s is root's alone",
+    (name) => {
+      directory(`/${name}`, 0o755, USER);
+      expect(broken()).toEqual([`owner /jail/${name}`]);
+      directory(`/${name}`, 0o775);
+      expect(broken()).toEqual([`group-writable /jail/${name}`]);
+      directory(`/${name}`, 0o1777);
+      expect(broken()).toEqual([`group-writable /jail/${name}`, `other-writable /jail/${name}`]);
+    },
+  );
+  test("other directories may be a user's, not everyone's", () => {
+    directory("/home", 0o755, USER);
+    expect(broken()).toEqual([]);
+    directory("/home", 0o775, USER);
+    expect(broken()).toEqual(["group-writable /jail/home"]);
+    directory("/home", 0o757);
+    expect(broken()).toEqual(["other-writable /jail/home"]);
+    directory("/home/u", 0o777, USER);
+    directory("/home", 0o755);
+    expect(broken()).toEqual([]);
+  });
+  test("the jail itself", () => {
+    chmodSync(jail.path, 0o1777);
+    expect(broken()).toEqual(["group-writable /jail", "other-writable /jail"]);
+    chmodSync(jail.path, 0o755);
+    chownSync(jail.path, USER, USER);
+    expect(broken()).toEqual(["owner /jail"]);
+  });
+  test("what is above the jail", () => {
+    chmodSync(jail.base, 0o1777);
+    expect(broken()).toEqual([]);
+    chmodSync(jail.base, 0o757);
+    expect(broken()).toEqual(["other-writable "]);
+    chmodSync(jail.base, 0o775);
+    expect(broken()).toEqual([]);
+    chownSync(jail.base, 0, USER);
+    expect(broken()).toEqual(["group-writable "]);
+    chownSync(jail.base, USER, 0);
+    expect(broken()).toEqual(["owner "]);
+  });
+  test("a link stands for what it leads to in the jail", () => {
+    directory("/usr/lib");
+    symlinkSync("usr/lib", at("/lib"));
+    symlinkSync("/usr/lib", at("/lib64"));
+    symlinkSync("usr/none", at("/lib32"));
+    expect(broken()).toEqual([]);
+    directory("/usr/lib", 0o775);
+    expect(broken()).toEqual(["group-writable /jail/usr/lib", "group-writable /jail/usr/lib"]);
+  });
+  test("a link to the host's safe directory does not make the jail's unsafe one safe", () => {
+    symlinkSync("/var/sbin", at("/sbin"));
+    directory("/var", 0o755, USER);
+    directory("/var/sbin");
+    expect(broken()).toEqual(["link-through-untrusted /jail/sbin"]);
+  });
+  test("a dangling link is unsafe where users could make its target", () => {
+    symlinkSync("usr/etc", at("/bin"));
+    symlinkSync("/home/u/etc", at("/usr/etc"));
+    expect(broken()).toEqual(["link-through-untrusted /jail/bin"]);
+  });
+  test("a file in the place of a directory", () => {
+    writeFileSync(at("/sbin"), "");
+    rmdirSync(at("/usr"));
+    symlinkSync("sbin", at("/usr"));
+    writeFileSync(at("/libfoo.txt"), "");
+    expect(broken()).toEqual(["not-a-directory /jail/sbin", "not-a-directory /jail/usr"]);
+  });
+  test("each finding says how to mend it", () => {
+    chmodSync(at("/etc"), 0o775);
+    expect(jailFindings(jail.root)[0]).toEqual({
+      path: at("/etc"),
+      rule: "group-writable",
+      message: `${at("/etc")} is writable by its group (gid 0, mode 0775)`,
+      remedy: `chmod g-w ${at("/etc")}`,
+    });
+    expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
+    expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`mend it with: chmod g-w ${at("/etc")}`);
+  });
+});
+
+test("configDirectoryFindings", () => {
+  const path = mkdtempSync(`${jail.base}/it's a "config"-`);
+  const rules = (mode: number, uid = 0, gid = 0) => {
+    chownSync(path, uid, gid);
+    chmodSync(path, mode);
+    return configDirectoryFindings(path).map(({ rule, tolerated }) => (tolerated ? `(${rule})` : rule));
+  };
+  expect(rules(0o755)).toEqual([]);
+  expect(rules(0o2755)).toEqual([]);
+  expect(rules(0o775)).toEqual(["(group-writable)"]);
+  expect(rules(0o757)).toEqual(["other-writable"]);
+  expect(rules(0o775, USER, USER)).toEqual(["owner", "group", "group-writable"]);
+  expect(configDirectoryFindings(path)[0]?.remedy).toBe(`chown root '${path.replace("'", "'\\''")}'`);
+  symlinkSync(path, `${jail.base}/link`);
+  expect(configDirectoryFindings(`${jail.base}/link`).map(({ rule }) => rule)).toEqual(["link"]);
+  expect(configDirectoryFindings(`${jail.base}/none`).map(({ rule }) => rule)).toEqual(["missing"]);
+});

@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { fromBytes } from "../../ffi/bytes.ts";
+import { lookUp, readJailFile } from "../../src/jail/look.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
+import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
+
+let jail: TestJail;
+beforeEach(() => {
+  jail = makeJail();
+});
+afterEach(() => jail.close());
+
+/** Where a path leads, without links. */
+function walked(path: string): string {
+  const directory = walk(jail.root, path);
+  release(directory);
+  return directory.path;
+}
+
+describe("openJailRoot", () => {
+  test("takes an absolute path without links, in any spelling", () => {
+    const root = openJailRoot(`${jail.base}//x/.././jail/`);
+    expect(root.path).toBe(jail.path);
+    expect(root.ancestors.map(({ path }) => path)).toEqual(["/", "/var", "/var/tmp", jail.base]);
+    closeJailRoot(root);
+  });
+  test("refuses what is no jail, naming it", () => {
+    symlinkSync("jail", `${jail.base}/link`);
+    writeFileSync(`${jail.base}/file`, "");
+    expect(codeOf(() => openJailRoot("jail"))).toBe("relative-path");
+    expect(codeOf(() => openJailRoot("/"))).toBe("jail-is-root");
+    expect(codeOf(() => openJailRoot("/x/../."))).toBe("jail-is-root");
+    expect(codeOf(() => openJailRoot(`${jail.base}/link`))).toBe("link-in-jail-path");
+    expect(messageOf(() => openJailRoot(`${jail.base}/link/etc`))).toStartWith(`${jail.base}/link: `);
+    expect(codeOf(() => openJailRoot(`${jail.base}/file`))).toBe("not-a-directory");
+    expect(messageOf(() => openJailRoot(`${jail.base}/none/x`))).toStartWith(`${jail.base}/none: `);
+  });
+});
+
+describe("walk", () => {
+  test("follows root's links as the jail sees them", () => {
+    mkdirSync(`${jail.path}/usr/lib`);
+    symlinkSync("usr/lib", `${jail.path}/lib`);
+    symlinkSync("/usr/lib", `${jail.path}/lib64`);
+    symlinkSync("../../../../usr", `${jail.path}/etc/up`);
+    expect(walked("/lib")).toBe("/usr/lib");
+    expect(walked("lib64/")).toBe("/usr/lib");
+    expect(walked("/etc/up/lib")).toBe("/usr/lib");
+    expect(walked("/lib/..")).toBe("/usr");
+    expect(walked("/lib/../../../..")).toBe("/");
+    // again, from what is remembered now
+    expect(walked("/lib64/..")).toBe("/usr");
+    expect(walked("/lib")).toBe("/usr/lib");
+  });
+  test("refuses a link below what users can write, and says which", () => {
+    symlinkSync("/etc", `${jail.path}/home/u/x`);
+    mkdirSync(`${jail.path}/home/u/d`);
+    symlinkSync("/etc", `${jail.path}/home/u/d/root-made`);
+    expect(codeOf(() => walk(jail.root, "/home/u/x"))).toBe("link-in-untrusted-directory");
+    expect(messageOf(() => walk(jail.root, "/home/u/d/root-made/y"))).toStartWith(
+      `${jail.path}/home/u/d/root-made: `,
+    );
+  });
+  test("gives up on loops, and names what is missing or no directory", () => {
+    symlinkSync("b", `${jail.path}/a`);
+    symlinkSync("a", `${jail.path}/b`);
+    writeFileSync(`${jail.path}/etc/f`, "");
+    expect(codeOf(() => walk(jail.root, "/a"))).toBe("ELOOP");
+    expect(messageOf(() => walk(jail.root, "/etc/none/x"))).toStartWith(`${jail.path}/etc/none: `);
+    expect(codeOf(() => walk(jail.root, "/etc/f/x"))).toBe("ENOTDIR");
+  });
+  test("knows whom a directory belongs to, sticky or not", () => {
+    mkdirSync(`${jail.path}/tmp`, { mode: 0o777 });
+    expect(walk(jail.root, "/usr").trusted).toBe(true);
+    const home = walk(jail.root, "/home/u");
+    expect([home.trusted, home.stage?.path, home.cached]).toEqual([false, "/home", false]);
+    release(home);
+  });
+  test("keeps a bounded number of descriptors", () => {
+    for (let i = 0; i < 400; i++) {
+      mkdirSync(`${jail.path}/usr/${i}`);
+      expect(walked(`/usr/${i}`)).toBe(`/usr/${i}`);
+    }
+    expect(jail.root.cache.size).toBeLessThan(300);
+    expect(walked("/usr/1")).toBe("/usr/1");
+  });
+});
+
+describe("lookUp", () => {
+  test("tells what stands there, the last link not followed", () => {
+    symlinkSync("/usr", `${jail.path}/etc/l`);
+    symlinkSync("/nowhere", `${jail.path}/etc/d`);
+    expect(lookUp(jail.root, "/etc/l")?.canonicalPath).toBe("/etc/l");
+    expect(lookUp(jail.root, "/etc/l", { follow: true })?.canonicalPath).toBe("/usr");
+    expect(lookUp(jail.root, "/etc/d")?.canonicalPath).toBe("/etc/d");
+    expect(lookUp(jail.root, "/etc/d", { follow: true })).toBeUndefined();
+    expect(lookUp(jail.root, "/none/x")).toBeUndefined();
+    expect(lookUp(jail.root, "/")?.stat.uid).toBe(0);
+    expect(lookUp(jail.root, "/home/u/..")?.canonicalPath).toBe("/home");
+    expect(lookUp(jail.root, "/home/u")?.stat.uid).toBe(USER);
+  });
+});
+
+describe("readJailFile", () => {
+  test("reads regular files, also through root's links, and nothing else", () => {
+    writeFileSync(`${jail.path}/usr/f`, "text");
+    symlinkSync("../usr/f", `${jail.path}/etc/f`);
+    expect(fromBytes(readJailFile(jail.root, "/etc/f", 10) ?? new Uint8Array())).toBe("text");
+    expect(codeOf(() => readJailFile(jail.root, "/etc/f", 3))).toBe("EFBIG");
+    expect(codeOf(() => readJailFile(jail.root, "/etc", 10))).toBe("EINVAL");
+    expect(readJailFile(jail.root, "/etc/none", 10)).toBeUndefined();
+    symlinkSync("/etc/passwd", `${jail.path}/home/u/f`);
+    expect(codeOf(() => readJailFile(jail.root, "/home/u/f", 10))).toBe("link-in-untrusted-directory");
+  });
+  test("does not read a link of the host's", () => {
+    writeFileSync(`${jail.base}/secret`, "secret");
+    symlinkSync(`${jail.base}/secret`, `${jail.path}/etc/s`);
+    chownSync(`${jail.base}/secret`, 0, 0);
+    expect(readJailFile(jail.root, "/etc/s", 10)).toBeUndefined();
+  });
+});

@@ -1,0 +1,284 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { toBytes } from "../../ffi/bytes.ts";
+import { readDirectory } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { openDirectory, release, walk } from "../../src/jail/walk.ts";
+import {
+  makeDirectories,
+  putDevice,
+  putFile,
+  putFileIn,
+  putHardLink,
+  putSymlink,
+  removePath,
+  removeTree,
+  setAttributes,
+} from "../../src/jail/write.ts";
+import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
+
+let jail: TestJail;
+let umask: number;
+beforeEach(() => {
+  jail = makeJail();
+  umask = libc.umask(0o077);
+});
+afterEach(() => {
+  libc.umask(umask);
+  jail.close();
+});
+
+const attributes = { mode: 0o644, uid: 0, gid: 0 };
+const text = (content: string) => toBytes(content);
+const at = (path: string) => jail.path + path;
+/** What lstat(2) tells: mode, owner, group. */
+const facts = (path: string) => {
+  const { mode, uid, gid } = lstatSync(at(path));
+  return [`0${(mode & 0o7777).toString(8)}`, uid, gid];
+};
+/** No temporary file was left anywhere. */
+const leftovers = () =>
+  readdirSync(jail.path, { recursive: true }).filter((name) => String(name).includes(".jk-"));
+
+describe("putFile", () => {
+  test("sets owner, mode, setuid and times whatever the umask", () => {
+    const times = { atime: 1_000_000_000_000_000_001n, mtime: -1_000_000_000n };
+    expect(putFile(jail.root, "/usr/f", text("one"), { mode: 0o6755, uid: 5, gid: 6, ...times })).toBe(
+      "created",
+    );
+    expect(facts("/usr/f")).toEqual(["06755", 5, 6]);
+    const stat = lstatSync(at("/usr/f"), { bigint: true });
+    expect([stat.atimeNs, stat.mtimeNs]).toEqual([times.atime, times.mtime]);
+    expect(readFileSync(at("/usr/f"), "utf8")).toBe("one");
+    expect(leftovers()).toEqual([]);
+  });
+  test("keeps or replaces, and who has the old one open keeps it", () => {
+    putFile(jail.root, "/usr/f", text("old"), attributes);
+    const fd = openSync(at("/usr/f"), "r");
+    expect(putFile(jail.root, "/usr/f", text("new"), attributes)).toBe("kept");
+    expect(putFile(jail.root, "/usr/f", text("new"), { ...attributes, mode: 0o600 }, { replace: true })).toBe(
+      "replaced",
+    );
+    const buffer = Buffer.alloc(10);
+    expect(buffer.toString("latin1", 0, readSync(fd, buffer))).toBe("old");
+    closeSync(fd);
+    expect(readFileSync(at("/usr/f"), "utf8")).toBe("new");
+    expect(facts("/usr/f")[0]).toBe("0600");
+    expect(leftovers()).toEqual([]);
+  });
+  test("copies from a descriptor", () => {
+    writeFileSync(`${jail.base}/source`, "x".repeat(200_000));
+    const fd = openSync(`${jail.base}/source`, "r");
+    expect(putFile(jail.root, "/usr/f", { fd, size: 200_000 }, attributes)).toBe("created");
+    expect(readFileSync(at("/usr/f"), "utf8")).toBe("x".repeat(200_000));
+    expect(codeOf(() => putFile(jail.root, "/usr/g", { fd, size: 5 }, attributes))).toBe("EIO");
+    closeSync(fd);
+    expect(readdirSync(at("/usr"))).toEqual(["f"]);
+  });
+  test("replaces a link, never what it leads to", () => {
+    writeFileSync(at("/etc/target"), "root's");
+    symlinkSync("target", at("/etc/l"));
+    expect(putFile(jail.root, "/etc/l", text("new"), attributes)).toBe("kept");
+    expect(putFile(jail.root, "/etc/l", text("new"), attributes, { replace: true })).toBe("replaced");
+    expect(readFileSync(at("/etc/target"), "utf8")).toBe("root's");
+    expect(lstatSync(at("/etc/l")).isFile()).toBe(true);
+  });
+  test("refuses to replace a directory, and names what is wrong", () => {
+    expect(codeOf(() => putFile(jail.root, "/etc", text(""), attributes, { replace: true }))).toBe(
+      "directory-in-the-way",
+    );
+    expect(messageOf(() => putFile(jail.root, "/none/f", text(""), attributes))).toStartWith(
+      `${at("/none")}: `,
+    );
+    expect(codeOf(() => putFile(jail.root, "/", text(""), attributes))).toBe("EINVAL");
+    expect(codeOf(() => putFile(jail.root, "/etc/..", text(""), attributes))).toBe("EINVAL");
+    expect(codeOf(() => putFile(jail.root, `/etc/${"n".repeat(256)}`, text(""), attributes))).toBe(
+      "ENAMETOOLONG",
+    );
+    expect(leftovers()).toEqual([]);
+  });
+  test("takes any byte in a name", () => {
+    const name = "\xff\n'$(x)`";
+    putFile(jail.root, `/usr/${name}`, text("x"), attributes);
+    const directory = openDirectory(jail.root, "/usr");
+    const fd = openSync(at("/usr"), "r");
+    expect(readDirectory(fd).map((entry) => entry.name)).toEqual([name]);
+    closeSync(fd);
+    release(directory);
+  });
+  test("in a user's directory the file appears finished, made where he cannot reach", () => {
+    const directory = openDirectory(jail.root, "/home/u");
+    expect(directory.stage?.path).toBe("/home");
+    expect(putFileIn(jail.root, directory, "f", text("x"), { mode: 0o600, uid: USER, gid: USER })).toBe(
+      "created",
+    );
+    release(directory);
+    expect(facts("/home/u/f")).toEqual(["0600", USER, USER]);
+    expect(leftovers()).toEqual([]);
+  });
+});
+
+describe("putHardLink", () => {
+  test("is the same file, also in the place of another", () => {
+    writeFileSync(`${jail.base}/source`, "x");
+    const fd = openSync(`${jail.base}/source`, "r");
+    expect(putHardLink(jail.root, "/usr/l", fd)).toBe("created");
+    expect(putHardLink(jail.root, "/usr/l", fd, { replace: true })).toBe("kept");
+    writeFileSync(at("/usr/other"), "");
+    expect(putHardLink(jail.root, "/usr/other", fd)).toBe("kept");
+    expect(putHardLink(jail.root, "/usr/other", fd, { replace: true })).toBe("replaced");
+    closeSync(fd);
+    expect(lstatSync(at("/usr/other")).ino).toBe(lstatSync(`${jail.base}/source`).ino);
+    expect(lstatSync(`${jail.base}/source`).nlink).toBe(3);
+  });
+  test("on another file system it is the caller who copies", () => {
+    const fd = openSync("/proc/self/status", "r");
+    expect(codeOf(() => putHardLink(jail.root, "/usr/l", fd))).toBe("EXDEV");
+    closeSync(fd);
+    expect(leftovers()).toEqual([]);
+  });
+});
+
+describe("putSymlink", () => {
+  test("says its target word for word, and may belong to a user", () => {
+    const owner = { uid: USER, gid: USER, mtime: 5_000_000_000n };
+    expect(putSymlink(jail.root, "/etc/l", "../../../x//y/.")).toBe("created");
+    expect(readlinkSync(at("/etc/l"))).toBe("../../../x//y/.");
+    expect(putSymlink(jail.root, "/etc/l", "z")).toBe("kept");
+    expect(putSymlink(jail.root, "/etc/l", "z", { replace: true, attributes: owner })).toBe("replaced");
+    expect(readlinkSync(at("/etc/l"))).toBe("z");
+    expect(facts("/etc/l").slice(1)).toEqual([USER, USER]);
+    expect(lstatSync(at("/etc/l")).mtimeMs).toBe(5000);
+  });
+  test("a directory that was reached through the old link is found anew", () => {
+    mkdirSync(at("/usr/a"), { mode: 0o755 });
+    mkdirSync(at("/usr/b"), { mode: 0o755 });
+    symlinkSync("a", at("/usr/l"));
+    expect(walk(jail.root, "/usr/l").path).toBe("/usr/a");
+    putSymlink(jail.root, "/usr/l", "b", { replace: true });
+    expect(walk(jail.root, "/usr/l").path).toBe("/usr/b");
+  });
+});
+
+describe("putDevice", () => {
+  test("has any number and exactly the mode asked for", () => {
+    const node = { type: "char", major: 1, minor: 300_000 } as const;
+    expect(putDevice(jail.root, "/usr/d", node, { mode: 0o666, uid: 0, gid: 5 })).toBe("created");
+    const stat = lstatSync(at("/usr/d"));
+    expect(stat.isCharacterDevice()).toBe(true);
+    // makedev(3) of glibc
+    expect(stat.rdev).toBe((1 << 8) | (300_000 & 0xff) | ((300_000 & ~0xff) << 12));
+    expect(facts("/usr/d")).toEqual(["0666", 0, 5]);
+    expect(putDevice(jail.root, "/usr/d", node, attributes)).toBe("kept");
+    expect(libc.umask(0o077)).toBe(0o077);
+  });
+  test("is made for root only, a FIFO for anyone", () => {
+    const node = { type: "block", major: 8, minor: 0 } as const;
+    expect(codeOf(() => putDevice(jail.root, "/home/u/d", node, attributes))).toBe(
+      "device-in-untrusted-directory",
+    );
+    const fifo = { type: "fifo", major: 0, minor: 0 } as const;
+    expect(putDevice(jail.root, "/home/u/p", fifo, { mode: 0o620, uid: USER, gid: 0 })).toBe("created");
+    expect(facts("/home/u/p")).toEqual(["0620", USER, 0]);
+  });
+});
+
+describe("makeDirectories", () => {
+  test("makes what is missing, also what a dangling link leads to", () => {
+    symlinkSync("usr/lib", at("/lib"));
+    const made = makeDirectories(jail.root, "/lib/a/b", (path) => ({
+      ...attributes,
+      mode: path === "/usr/lib/a" ? 0o2750 : 0o755,
+    }));
+    expect(made).toEqual(["/usr/lib", "/usr/lib/a", "/usr/lib/a/b"]);
+    expect(facts("/usr/lib")).toEqual(["0755", 0, 0]);
+    expect(facts("/usr/lib/a")).toEqual(["02750", 0, 0]);
+    expect(makeDirectories(jail.root, "/lib/a/b", () => attributes)).toEqual([]);
+  });
+  test("in a user's directory too, but not over a file", () => {
+    const owner = { mode: 0o700, uid: USER, gid: USER };
+    expect(makeDirectories(jail.root, "/home/u/a/b", () => owner)).toEqual(["/home/u/a", "/home/u/a/b"]);
+    expect(facts("/home/u/a/b")).toEqual(["0700", USER, USER]);
+    writeFileSync(at("/home/u/f"), "");
+    expect(codeOf(() => makeDirectories(jail.root, "/home/u/f/x", () => owner))).toBe("ENOTDIR");
+    expect(leftovers()).toEqual([]);
+  });
+});
+
+describe("setAttributes", () => {
+  test("changes what is asked for, of a device as well", () => {
+    putFile(jail.root, "/usr/f", text(""), { ...attributes, mode: 0o755 });
+    setAttributes(jail.root, "/usr/f", { gid: 7 });
+    setAttributes(jail.root, "/usr/f", { mode: 0o4711, mtime: 9_000_000_000n });
+    expect(facts("/usr/f")).toEqual(["04711", 0, 7]);
+    expect(lstatSync(at("/usr/f")).mtimeMs).toBe(9000);
+    putDevice(jail.root, "/usr/d", { type: "char", major: 1, minor: 3 }, attributes);
+    setAttributes(jail.root, "/usr/d", { mode: 0o600, uid: 3 });
+    expect(facts("/usr/d")).toEqual(["0600", 3, 0]);
+    setAttributes(jail.root, "/home", { mode: 0o711 });
+    expect(facts("/home")[0]).toBe("0711");
+    expect(codeOf(() => setAttributes(jail.root, "/usr/none", { mode: 0 }))).toBe("ENOENT");
+  });
+  test("of a link changes the link", () => {
+    writeFileSync(at("/etc/f"), "", { mode: 0o600 });
+    symlinkSync("f", at("/etc/l"));
+    setAttributes(jail.root, "/etc/l", { uid: USER });
+    expect([facts("/etc/l")[1], facts("/etc/f")[1]]).toEqual([USER, 0]);
+    expect(codeOf(() => setAttributes(jail.root, "/etc/l", { mode: 0o777 }))).toBe("ELOOP");
+  });
+  test("in a user's directory touches nothing but what is his alone", () => {
+    writeFileSync(at("/home/u/his"), "");
+    chownSync(at("/home/u/his"), USER, USER);
+    setAttributes(jail.root, "/home/u/his", { mode: 0o640 });
+    expect(facts("/home/u/his")[0]).toBe("0640");
+    linkSync(at("/home/u/his"), at("/home/u/again"));
+    writeFileSync(at("/home/u/roots"), "");
+    for (const name of ["his", "again", "roots"]) {
+      expect(codeOf(() => setAttributes(jail.root, `/home/u/${name}`, { mode: 0o777 }))).toBe(
+        "shared-with-users",
+      );
+    }
+  });
+});
+
+describe("removal", () => {
+  test("takes one name away, never what a link leads to", () => {
+    writeFileSync(at("/etc/f"), "");
+    symlinkSync("f", at("/etc/l"));
+    symlinkSync("/etc", at("/etc/d"));
+    expect(removePath(jail.root, "/etc/l")).toBe(true);
+    expect(removePath(jail.root, "/etc/l")).toBe(false);
+    expect(removePath(jail.root, "/none/x")).toBe(false);
+    expect(removeTree(jail.root, "/etc/d")).toBe(true);
+    expect(readdirSync(at("/etc"))).toEqual(["f"]);
+    expect(codeOf(() => removePath(jail.root, "/etc"))).toBe("ENOTEMPTY");
+    expect(removePath(jail.root, "/usr")).toBe(true);
+  });
+  test("removes a tree however deep, and not what its links lead to", () => {
+    writeFileSync(at("/etc/f"), "");
+    let path = "/usr/t";
+    for (let i = 0; i < 300; i++) path += "/d";
+    makeDirectories(jail.root, path, () => ({ ...attributes, mode: 0o755 }));
+    putFile(jail.root, `${path}/f`, text("x"), attributes);
+    symlinkSync("/etc", at("/usr/t/l"));
+    symlinkSync("../../etc", at("/usr/t/d/m"));
+    chmodSync(at("/usr/t/d"), 0);
+    expect(removeTree(jail.root, "/usr/t")).toBe(true);
+    expect(readdirSync(at("/usr"))).toEqual([]);
+    expect(readdirSync(at("/etc"))).toEqual(["f"]);
+  });
+});
