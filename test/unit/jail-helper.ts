@@ -15,8 +15,8 @@ export interface TestJail {
 }
 
 export function makeJail(): TestJail {
-  // Not below /tmp itself: what is above a jail belongs to root alone.
-  const base = mkdtempSync("/var/tmp/jailkit-test-");
+  // In memory, as most tests make hundreds of files; what is above belongs to root and is sticky.
+  const base = mkdtempSync("/dev/shm/jailkit-test-");
   chmodSync(base, 0o755);
   const path = `${base}/jail`;
   for (const name of ["", "/etc", "/usr", "/home", "/home/u"]) mkdirSync(path + name, { mode: 0o755 });

@@ -22,7 +22,7 @@ describe("openJailRoot", () => {
   test("takes an absolute path without links, in any spelling", () => {
     const root = openJailRoot(`${jail.base}//x/.././jail/`);
     expect(root.path).toBe(jail.path);
-    expect(root.ancestors.map(({ path }) => path)).toEqual(["/", "/var", "/var/tmp", jail.base]);
+    expect(root.ancestors.map(({ path }) => path)).toEqual(["/", "/dev", "/dev/shm", jail.base]);
     closeJailRoot(root);
   });
   test("refuses what is no jail, naming it", () => {
@@ -80,7 +80,7 @@ describe("walk", () => {
   test("keeps a bounded number of descriptors", () => {
     for (let i = 0; i < 400; i++) {
       mkdirSync(`${jail.path}/usr/${i}`);
-      expect(walked(`/usr/${i}`)).toBe(`/usr/${i}`);
+      walked(`/usr/${i}`);
     }
     expect(jail.root.cache.size).toBeLessThan(300);
     expect(walked("/usr/1")).toBe("/usr/1");
