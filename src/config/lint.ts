@@ -42,12 +42,12 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
     BY_KIND[kind.name]?.(section, context);
   }
   for (const section of ini.defaults) problems.push(...readSection(section, kind.schema).problems);
-  return inOrder(problems);
+  return inOrder(problems, ini);
 }
 
-function inOrder(problems: Problem[]): Problem[] {
-  const files = [...new Set(problems.map((problem) => problem.file))];
-  const rank = new Map(files.map((file, index) => [file, index]));
+function inOrder(problems: Problem[], ini: IniFile): Problem[] {
+  const files = [ini, ...ini.sections, ...problems].map((one) => one.file);
+  const rank = new Map([...new Set(files)].map((file, index) => [file, index]));
   const of = (file: ByteString) => rank.get(file) ?? 0;
   return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
 }

@@ -18,8 +18,8 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   const nul = text.indexOf("\0");
   if (nul >= 0) {
     const before = text.slice(0, nul);
-    const line = before.split("\n").length;
-    report.error(line, nul - before.lastIndexOf("\n"), "nul-byte", "a NUL byte");
+    const lines = before.split(dialect === "c" ? "\n" : /\r\n|\r|\n/);
+    report.error(lines.length, (lines.at(-1)?.length ?? 0) + 1, "nul-byte", "a NUL byte");
     text = before;
   }
   if (text.startsWith("\xef\xbb\xbf")) {

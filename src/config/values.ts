@@ -95,7 +95,7 @@ export function leadingInteger(value: ByteString): LeadingNumber | undefined {
   const match = /^([-+]?)([0-9]+)/.exec(trim(value));
   if (match?.[2] === undefined) return undefined;
   const number = Number(match[2]) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(value).slice(match[0].length) };
+  return { number, rest: trim(trim(value).slice(match[0].length)) };
 }
 
 /** As leadingInteger, with %o. */
@@ -103,14 +103,14 @@ export function leadingOctal(value: ByteString): LeadingNumber | undefined {
   const match = /^([-+]?)([0-7]+)/.exec(trim(value));
   if (match?.[2] === undefined) return undefined;
   const number = Number.parseInt(match[2], 8) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(value).slice(match[0].length) };
+  return { number, rest: trim(trim(value).slice(match[0].length)) };
 }
 
 /** As leadingInteger, with %f, without exponents and hexadecimal. */
 export function leadingDecimal(value: ByteString): LeadingNumber | undefined {
   const match = /^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)/.exec(trim(value));
   if (match === null) return undefined;
-  return { number: Number(match[0]), rest: trim(value).slice(match[0].length) };
+  return { number: Number(match[0]), rest: trim(trim(value).slice(match[0].length)) };
 }
 
 const YES_OR_NO: Readonly<Record<string, boolean>> = {
@@ -160,11 +160,8 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
   decimal: (value, facts) => bounded(value, leadingDecimal(value), facts),
 };
 
-function trailing({ number, rest }: LeadingNumber): { doubt?: ByteString } {
-  const digit = /^[89]/.test(rest) ? ", which is no octal digit" : "";
-  return rest === "" || /^[#;]/.test(rest)
-    ? {}
-    : { doubt: `only ${number === 0 ? "0" : "the number"} before ${quoted(rest)}${digit} counts` };
+function trailing({ rest }: LeadingNumber): { doubt?: ByteString } {
+  return rest === "" || /^[#;]/.test(rest) ? {} : { doubt: `only the number before ${quoted(rest)} counts` };
 }
 
 function bounded(value: ByteString, read: LeadingNumber | undefined, facts: KeyFacts): Reading {

@@ -75,12 +75,16 @@ export function dropInName(path: ByteString): ByteString {
 }
 
 function openDropIns(directory: ByteString, owner: number): number {
+  let made = true;
   try {
     makeDirectory(C.AT_FDCWD, directory, 0o755);
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
+    made = false;
   }
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
+  // Not left to the umask: jk_lsh and others read it as users.
+  if (made) chmodFd(fd, 0o755);
   const unsafe = unsafeBecause(fstat(fd), owner);
   if (unsafe === undefined) return fd;
   close(fd);
@@ -111,7 +115,6 @@ export function writeDropIn(
     const out = openAt(fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
       writeAll(out, bytes);
-      // Not left to the umask: the others must be able to read it.
       chmodFd(out, 0o644);
       renameAt(fd, temporary, fd, `${name}.ini`);
     } catch (error) {

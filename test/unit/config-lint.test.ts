@@ -1,0 +1,335 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { toBytes } from "../../ffi/bytes.ts";
+import { runTool } from "../../src/cli/tool.ts";
+import { CONFIG_KINDS, kindOf } from "../../src/config/catalogue.ts";
+import { lint } from "../../src/config/lint.ts";
+import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { carriesCode, starterReason } from "../../src/config/starters.ts";
+import { editDistance, suggest } from "../../src/config/suggest.ts";
+import { tool } from "../../src/tools/jailkit-config.ts";
+
+const program = (canonical: string): SeenFile => ({ type: "file", executable: true, canonical });
+const directory: SeenFile = { type: "directory", executable: true, canonical: "/x" };
+const files: Record<string, SeenFile> = {
+  "/usr/bin": directory,
+  "/bin": directory,
+  "/srv/jail": directory,
+  "/srv/jail/home": directory,
+  "/srv/jail/dev": directory,
+  "/usr/bin/ls": program("/usr/bin/ls"),
+  "/usr/bin/cat": program("/usr/bin/cat"),
+  "/bin/cat": program("/usr/bin/cat"),
+  "/usr/bin/rsync": program("/usr/bin/rsync"),
+  "/usr/bin/vi": program("/usr/bin/vim.basic"),
+  "/usr/bin/harmless": program("/usr/bin/dash"),
+  "/usr/bin/data": { ...program("/usr/bin/data"), executable: false },
+};
+const world: LintWorld = {
+  userExists: (name) => ["root", "u"].includes(name),
+  groupExists: (name) => ["root", "staff"].includes(name),
+  lookUp: (path) => files[path],
+  isRestricted: (path) => path === "/usr/bin/rsync",
+};
+
+/** Findings in `text` as "3:7 code". */
+function findings(file: string, text: string): string[] {
+  const kind = kindOf(file);
+  if (kind === undefined) throw new Error(`no kind for ${file}`);
+  const ini = scanIni(toBytes(text), file, kind.dialect);
+  return lint(ini, kind, world).map(({ line, column, code }) => `${line}:${column} ${code}`);
+}
+
+const message = (file: string, text: string): string[] => {
+  const kind = kindOf(file);
+  if (kind === undefined) throw new Error(`no kind for ${file}`);
+  return lint(scanIni(toBytes(text), file, kind.dialect), kind, world).map((one) => one.message);
+};
+
+describe("jk_lsh.ini", () => {
+  const rows: [string, string, string[]][] = [
+    ["nothing wrong", "[u]\npaths = /usr/bin\nexecutables = /usr/bin/ls, /usr/bin/rsync\numask = 022\n", []],
+    ["an unknown user", "[v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-user"]],
+    ["an unknown group", "[group v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-group"]],
+    ["a known group", "[group staff]\nexecutables = /usr/bin/ls\n", []],
+    ["two blanks", "[group  staff]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-user"]],
+    ["an unknown key", "[u]\nexecutables = /usr/bin/ls\nexecutable = x\n", ["3:1 unknown-key"]],
+    [
+      "bad numbers",
+      "[u]\nexecutables = /usr/bin/ls\numask = x\nallow_word_expansion = yes\n",
+      ["3:9 bad-value", "4:24 bad-value"],
+    ],
+    [
+      "a shell behind a link",
+      "[u]\nexecutables = /usr/bin/ls, /usr/bin/harmless, /usr/bin/vi\n",
+      ["2:28 starts-programs", "2:47 starts-programs"],
+    ],
+    ["a relative program", "[u]\nexecutables = ls\n", ["2:15 relative-executable"]],
+    [
+      "programs that are not there",
+      "[u]\nexecutables = /nope, /usr/bin, /usr/bin/data, /usr/../x\n",
+      ["2:15 no-such-path", "2:22 not-executable", "2:32 not-executable", "2:47 bad-path"],
+    ],
+    ["a program beside paths", "[u]\npaths = /bin\nexecutables = /usr/bin/ls\n", ["3:15 not-in-paths"]],
+    [
+      "a program that another hides",
+      "[u]\npaths = /bin, /usr/bin\nexecutables = /usr/bin/cat\n",
+      ["3:15 other-in-paths"],
+    ],
+    [
+      "paths that are not there",
+      "[u]\npaths = /nope, bin, /usr/bin/ls, /usr/bin\nexecutables = /usr/bin/ls\n",
+      ["2:9 no-such-path", "2:16 bad-path", "2:21 not-a-directory"],
+    ],
+    [
+      "LD_*",
+      "[u]\nexecutables = /usr/bin/ls\nenvironment = A=b, LD_PRELOAD=/x\nenv = LD_LIBRARY_PATH, 1, PERL5OPT\n",
+      ["3:20 code-variable", "4:7 code-variable", "4:24 bad-name", "4:27 code-variable"],
+    ],
+    [
+      "a comment behind a value",
+      "[u]\nexecutables = /usr/bin/ls # c\n",
+      ["2:15 comment-in-value", "2:15 no-such-path"],
+    ],
+    [
+      "spawn options",
+      "[u]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
+      ["3:1 starts-programs"],
+    ],
+    [
+      "duplicates",
+      "[u]\nexecutables = /usr/bin/ls, /usr/bin/ls\nexecutables = x\n[u]\nexecutables = /usr/bin/ls\n",
+      ["2:28 duplicate-item", "3:1 duplicate-key", "4:1 duplicate-section"],
+    ],
+    ["a section that allows nothing", "[u]\n", ["1:1 no-executables"]],
+  ];
+  test.each(rows)("%s", (_, text, expected) => {
+    expect(findings("jk_lsh.ini", text)).toEqual(expected);
+  });
+
+  const hints: [string, string][] = [
+    ["[u]\nexecutables=/usr/bin/ls\nexcutables = x\n", "did you mean 'executables'"],
+    ["[u]\nexecutables=/usr/bin/ls\nallow-word-expansion = 1\n", "did you mean 'allow_word_expansion'"],
+    ["[u]\nexecutables=/usr/bin/ls\nexe = x\n", "jailkit 2.23 took it for 'executables'"],
+    ["[default]\nexecutables=/usr/bin/ls\n", "[DEFAULT]"],
+    ["[ DEFAULT ]\nexecutables=/usr/bin/ls\n", "[DEFAULT]"],
+    ["[Group staff]\nexecutables=/usr/bin/ls\n", "[group staff]"],
+    ["[staff]\nexecutables=/usr/bin/ls\n", "[group staff]"],
+    ["[u]\nexecutables=/usr/bin/vi\n", "'/usr/bin/vi' has the command !"],
+    ["[u]\nexecutables=/usr/bin/harmless\n", "('/usr/bin/dash') is a shell"],
+  ];
+  test.each(hints)("%p says %p", (text, hint) => {
+    expect(message("jk_lsh.ini", text).join("\n")).toContain(hint);
+  });
+});
+
+describe("the other files", () => {
+  const rows: [string, string, string[]][] = [
+    [
+      "jk_chrootsh.ini",
+      "[u]\nenv = TERM, LD_PRELOAD\ninjail_shell = bash\nrelax_home_owner = x\n",
+      ["2:13 code-variable", "3:16 bad-path", "4:20 bad-value"],
+    ],
+    ["jk_chrootsh.ini", "[DEFAULT]\nrelax_home = 1\n", ["2:1 unknown-key"]],
+    [
+      "jk_uchroot.ini",
+      "[u]\nallowed_jails = /srv/jail, /srv/none, srv/jail\n",
+      ["2:28 no-such-path", "2:39 bad-path"],
+    ],
+    ["jk_uchroot.ini", "[u]\nskip_injail_passwd_check = 1\n", ["1:1 no-jails"]],
+    ["jk_socketd.ini", "[/srv/jail/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n", []],
+    [
+      "jk_socketd.ini",
+      "[/srv/none/dev/log]\nbase = 1\npeek = 1000\n[dev/log]\nbase=600\npeak=500\n",
+      ["1:1 no-such-path", "2:8 bad-value", "3:1 unknown-key", "4:1 bad-path", "6:6 peak-under-base"],
+    ],
+    [
+      "jk_check.ini",
+      "[/srv/jail]\nignorepathoncompare = /srv/jail/home, /srv/jailhouse, home, /srv/jail/x\n",
+      ["2:39 not-in-jail", "2:55 bad-path", "2:61 no-such-path"],
+    ],
+    [
+      "jk_update.ini",
+      "[/srv/jail]\nhardlinks = 2\nskips = usr/bin/x\n[/srv/none]\n",
+      ["2:13 bad-value", "3:9 bad-path", "4:1 no-such-path"],
+    ],
+    [
+      "jk_init.ini",
+      "[a]\npaths = x, /y*, $LIBDIR/z, $LIB/z,\n  a/b\nincludesections = b, aa\nneed_proc = perhaps\n[b]\nincludesections=a\n",
+      [
+        "2:28 bad-path",
+        "3:3 bad-path",
+        "4:19 include-circle",
+        "4:22 unknown-section",
+        "5:13 bad-value",
+        "7:17 include-circle",
+      ],
+    ],
+    [
+      "jk_init.ini",
+      "[DEFAULT]\nuser = root\n[a]\npaths = /x\n /y\n[b]\n",
+      ["2:1 unknown-key", "4:9 bad-path"],
+    ],
+    ["jk_init.ini", "x\n[a]\n[a]\n", ["1:1 no-section", "3:1 duplicate-section"]],
+  ];
+  test.each(rows)("%s %p", (file, text, expected) => {
+    expect(findings(file, text)).toEqual(expected);
+  });
+
+  test.each([
+    ["/etc/jailkit/jk_init.ini", "jk_init"],
+    ["/etc/jailkit/jk_socketd.d/srv-jail.ini", "jk_socketd"],
+    ["jk_lsh.ini.dpkg-dist", "jk_lsh"],
+    ["my-jk_check.ini", "jk_check"],
+    ["/etc/passwd", undefined],
+  ])("%p is %p", (file, name) => {
+    expect(kindOf(file)?.name).toBe(name);
+  });
+});
+
+test("the default files have no findings", () => {
+  for (const { name } of CONFIG_KINDS) {
+    const text = readFileSync(new URL(`../../config/${name}.ini`, import.meta.url), "latin1");
+    expect(findings(`${name}.ini`, text)).toEqual([]);
+  }
+});
+
+test("the default jk_init.ini has every section of jailkit 2.23", () => {
+  const bytes = readFileSync(new URL("../../config/jk_init.ini", import.meta.url));
+  const names = new Set(scanIni(bytes, "jk_init.ini", "py").sections.map((section) => section.name));
+  const old =
+    "uidbasics netbasics logbasics jk_lsh limitedshell cvs git scp sftp ssh rsync procmail basicshell interactiveshell midnightcommander extendedshell terminfo editors netutils apacheutils extshellplusnet openvpn apache perl xauth xclients vncserver ping";
+  expect(old.split(" ").filter((name) => !names.has(name))).toEqual([]);
+});
+
+describe("starterReason", () => {
+  test.each([
+    "/bin/sh",
+    "/usr/bin/python3.13",
+    "/usr/bin/vim.basic",
+    "/usr/bin/find",
+    "/usr/bin/perl5.40.1",
+    "/usr/bin/x86_64-linux-gnu-gcc-14",
+    "/usr/bin/git-receive-pack",
+  ])("%p can start programs", (path) => {
+    expect(starterReason(path)).toBeDefined();
+  });
+  test.each([
+    "/usr/bin/ls",
+    "/usr/lib/openssh/sftp-server",
+    "/usr/bin/md5sum",
+    "/usr/bin/printf",
+    "/usr/bin/constructor",
+  ])("%p cannot", (path) => {
+    expect(starterReason(path)).toBeUndefined();
+  });
+});
+
+test("variables that carry code", () => {
+  expect(
+    ["LD_PRELOAD", "BASH_ENV", "PERL5OPT", "GIT_SSH_COMMAND", "RSYNC_RSH"].filter(
+      (name) => !carriesCode(name),
+    ),
+  ).toEqual([]);
+  expect(["TERM", "LANG", "MYLD_PRELOAD", "PERL", "GIT_PROTOCOL"].filter(carriesCode)).toEqual([]);
+});
+
+test("suggestions", () => {
+  expect(editDistance("executables", "excutabels")).toBe(2);
+  expect(suggest("pahts", ["paths", "umask"])).toBe("paths");
+  expect(suggest("Umask ", ["paths", "umask"])).toBe("umask");
+  expect(suggest("colour", ["paths", "umask"])).toBeUndefined();
+  expect(suggest("", ["paths"])).toBeUndefined();
+});
+
+describe("jailkit config check", () => {
+  const jail = mkdtempSync(`${tmpdir()}/config-lint-`);
+  afterAll(() => rmSync(jail, { recursive: true }));
+  const config = `${jail}/etc/jailkit`;
+  mkdirSync(`${config}/jk_lsh.d`, { recursive: true });
+  mkdirSync(`${jail}/usr/bin`, { recursive: true });
+  writeFileSync(`${jail}/etc/passwd`, "jailed:x:1:1::/:/bin/sh\n");
+  writeFileSync(`${jail}/etc/group`, "jailed:x:1:\n");
+  writeFileSync(`${jail}/usr/bin/bash`, "");
+  chmodSync(`${jail}/usr/bin/bash`, 0o755);
+  symlinkSync("/usr/bin/bash", `${jail}/usr/bin/shell`);
+  const ini = `${config}/jk_lsh.ini`;
+
+  async function run(...args: string[]): Promise<{ status: number; lines: string[]; errors: string[] }> {
+    const child = Bun.spawn(
+      [process.execPath, new URL("../../src/tools/jailkit-config.ts", import.meta.url).pathname, ...args],
+      { stdout: "pipe", stderr: "pipe" },
+    );
+    const [out, err, status] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    const lines = (text: string) => text.split("\n").slice(0, -1);
+    return { status, lines: lines(out), errors: lines(err) };
+  }
+
+  test("judges a file of a jail by the jail", async () => {
+    writeFileSync(
+      ini,
+      "[jailed]\nexecutables = /usr/bin/shell, /usr/bin/ls\n[root]\nexecutables = /usr/bin/shell\n",
+    );
+    writeFileSync(
+      `${config}/jk_lsh.d/x.ini`,
+      "[group jailed]\npahts = /usr/bin\nexecutables = /usr/bin/none\n",
+    );
+    const { status, lines } = await run("check", ini);
+    const owned = (line: string) => !line.includes("[unsafe-file]");
+    expect(lines.filter(owned)).toEqual([
+      `${ini}:2:15: warning: '/usr/bin/shell' ('/usr/bin/bash') is a shell: it can start other programs [starts-programs]`,
+      `${ini}:2:31: error: '/usr/bin/ls' does not exist [no-such-path]`,
+      `${ini}:3:1: error: there is no user 'root' [unknown-user]`,
+      `${ini}:4:15: warning: '/usr/bin/shell' ('/usr/bin/bash') is a shell: it can start other programs [starts-programs]`,
+      `${config}/jk_lsh.d/x.ini:2:1: error: there is no key 'pahts'; did you mean 'paths'? [unknown-key]`,
+      `${config}/jk_lsh.d/x.ini:3:15: error: '/usr/bin/none' does not exist [no-such-path]`,
+    ]);
+    expect(status).toBe(1);
+  });
+
+  test("says as JSON what it says in lines", async () => {
+    writeFileSync(ini, "[jailed]\nexecutables = /usr/bin/\xff\n", "latin1");
+    rmSync(`${config}/jk_lsh.d/x.ini`, { force: true });
+    const { status, lines } = await run("check", "--json", ini);
+    const { findings: found, ...rest } = JSON.parse(lines.join("\n"));
+    expect(rest).toEqual({ files: [ini], failures: [] });
+    expect(found.filter((one: { code: string }) => one.code !== "unsafe-file")).toEqual([
+      {
+        file: ini,
+        line: 2,
+        column: 15,
+        severity: "error",
+        code: "no-such-path",
+        message: "'/usr/bin/\\xff' does not exist",
+      },
+    ]);
+    expect(status).toBe(1);
+  });
+
+  test("is silent about the default files", async () => {
+    const names = CONFIG_KINDS.map(
+      ({ name }) => new URL(`../../config/${name}.ini`, import.meta.url).pathname,
+    );
+    expect(await runTool(tool, ["check", ...names])).toBe(0);
+  });
+
+  test("exit 2 for what cannot be read or understood", async () => {
+    const wrong = [
+      [],
+      ["chekc"],
+      ["check", `${jail}/jk_lsh.ini`],
+      ["check", "/etc/passwd"],
+      ["check", "--nope"],
+    ];
+    for (const { status, lines, errors } of await Promise.all(wrong.map((args) => run(...args)))) {
+      expect([status, lines]).toEqual([2, []]);
+      expect(errors.length).toBeGreaterThan(0);
+    }
+  });
+});

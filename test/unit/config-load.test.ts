@@ -1,0 +1,214 @@
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { JailkitError } from "../../src/cli/error.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { type Dialect, LIMITS } from "../../src/config/model.ts";
+import { dropInName, encodeSections, removeDropIn, writeDropIn } from "../../src/config/write.ts";
+
+const base = mkdtempSync(`${tmpdir()}/config-load-`);
+afterAll(() => rmSync(base, { recursive: true }));
+const owner = process.getuid?.() ?? 0;
+let directory = base;
+let file = "";
+let count = 0;
+
+beforeEach(() => {
+  directory = `${base}/${count++}`;
+  mkdirSync(directory);
+  chmodSync(directory, 0o755);
+  file = `${directory}/jk_lsh.ini`;
+});
+
+function put(path: string, text: string, mode = 0o644): void {
+  writeFileSync(path, text, "latin1");
+  chmodSync(path, mode);
+}
+
+function dropIns(files: Record<string, string>, mode = 0o755): string {
+  const path = `${directory}/jk_lsh.d`;
+  mkdirSync(path);
+  for (const [name, text] of Object.entries(files)) put(`${path}/${name}`, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+const load = (dialect: Dialect = "c") => loadConfig(file, { dialect, exitStatus: 3, owner });
+const names = (dialect: Dialect = "c") => load(dialect)?.sections.map((section) => section.name);
+
+/** The error that loading gives, as its code; its message has to hold `text`. */
+function refusal(text: string, dialect: Dialect = "c"): string {
+  try {
+    load(dialect);
+  } catch (error) {
+    if (!(error instanceof JailkitError)) throw error;
+    expect(error.message).toContain(text);
+    expect(error.message).not.toContain("\n");
+    expect(error.exitStatus).toBe(3);
+    return error.code;
+  }
+  return "loaded";
+}
+
+describe("loadConfig", () => {
+  test("nothing there is undefined", () => {
+    expect(load()).toBeUndefined();
+    file = `${directory}/none/jk_lsh.ini`;
+    expect(load()).toBeUndefined();
+  });
+
+  test("a file, then its drop-ins in the order of their bytes", () => {
+    put(file, "[a]\nk = main\n");
+    dropIns({
+      "b.ini": "[b]\n",
+      "B.ini": "[c]\n",
+      "a.ini": "[a]\nk = other\n",
+      ".x.ini": "[x]\n",
+      "y.conf": "[y]\n",
+    });
+    expect(names()).toEqual(["a", "c", "a", "b"]);
+    expect(load()?.sections[0]?.entries[0]?.value).toBe("main");
+    expect(load()?.problems.map(({ file, code }) => [file, code])).toEqual([
+      [`${directory}/jk_lsh.d/a.ini`, "duplicate-section"],
+    ]);
+    expect(refusal(`${directory}/jk_lsh.d/a.ini:1:1: error: section 'a'`, "py")).toBe("config-invalid");
+  });
+
+  test("drop-ins without a file", () => {
+    dropIns({ "a.ini": "[a]\n" });
+    expect(names()).toEqual(["a"]);
+  });
+
+  test("[DEFAULT] of dialect py holds for its own file", () => {
+    put(file, "[DEFAULT]\nusers = root\n[a]\n");
+    dropIns({ "b.ini": "[DEFAULT]\nusers = daemon\n[b]\n" });
+    const values = load("py")?.sections.map(({ name, entries }) => [name, entries[0]?.value]);
+    expect(values).toEqual([
+      ["a", "root"],
+      ["b", "daemon"],
+    ]);
+  });
+
+  test("an error in the file or in a drop-in is a refusal", () => {
+    put(file, "[a]\n[b\n");
+    expect(refusal(`${file}:2:1: error:`)).toBe("config-invalid");
+    put(file, "[a]\n");
+    dropIns({ "x.ini": "\n[]\n" });
+    expect(refusal(`${directory}/jk_lsh.d/x.ini:2:1: error:`)).toBe("config-invalid");
+  });
+
+  test("what is there and cannot be read is a refusal", () => {
+    mkdirSync(file);
+    expect(refusal(`${file}: not a regular file`)).toBe("config-unreadable");
+    rmSync(file, { recursive: true });
+    symlinkSync(`${directory}/nowhere`, file);
+    expect(refusal(file)).toBe("config-unreadable");
+    rmSync(file);
+    put(file, "#".repeat(LIMITS.fileBytes + 1));
+    expect(refusal(file)).toBe("config-unreadable");
+    put(file, "[a]\n");
+    writeFileSync(`${directory}/jk_lsh.d`, "");
+    expect(refusal(`${directory}/jk_lsh.d: open: Not a directory`)).toBe("config-unreadable");
+  });
+
+  test("a link to a file elsewhere is followed", () => {
+    put(`${directory}/other`, "[a]\n");
+    symlinkSync("other", file);
+    expect(names()).toEqual(["a"]);
+  });
+
+  test.each([0o775, 0o757, 0o1777])("drop-ins in a directory of mode %o are refused", (mode) => {
+    put(file, "[a]\n");
+    const path = dropIns({ "b.ini": "[b]\n" }, mode);
+    expect(refusal(path)).toBe("config-unsafe");
+  });
+
+  test("a drop-in that others may write, or that is a link, is refused", () => {
+    const path = dropIns({ "b.ini": "[b]\n" });
+    chmodSync(`${path}/b.ini`, 0o664);
+    expect(refusal(`${path}/b.ini`)).toBe("config-unsafe");
+    chmodSync(`${path}/b.ini`, 0o644);
+    symlinkSync("b.ini", `${path}/c.ini`);
+    expect(refusal(`${path}/c.ini`)).toBe("config-unreadable");
+  });
+
+  test("another owner is refused", () => {
+    const other = { dialect: "c", owner: owner + 1 } as const;
+    dropIns({});
+    expect(() => loadConfig(file, other)).toThrow("belongs to uid");
+  });
+
+  test("a file that everybody may write is refused", () => {
+    put(file, "[a]\n", 0o646);
+    expect(refusal("chmod o-w")).toBe("config-unsafe");
+  });
+});
+
+describe("writeDropIn", () => {
+  const text = (name: string) =>
+    encodeSections([{ name, values: { base: 512, peak: 2048, interval: 10 } }], "c", "why\nit is there");
+
+  test("is read back, is replaced, and goes away", () => {
+    const name = dropInName("/srv/a.b/dev/log");
+    expect(writeDropIn(file, name, text("/srv/a.b/dev/log"), owner)).toEqual({
+      path: `${directory}/jk_lsh.d/srv-a.b-dev-log.ini`,
+      changed: true,
+    });
+    const [section] = load()?.sections ?? [];
+    expect(section?.name).toBe("/srv/a.b/dev/log");
+    expect(section?.entries.map(({ key, value }) => `${key}=${value}`)).toEqual([
+      "base=512",
+      "peak=2048",
+      "interval=10",
+    ]);
+    expect(writeDropIn(file, name, text("/srv/a.b/dev/log"), owner).changed).toBe(false);
+    expect(writeDropIn(file, name, text("/srv/c"), owner).changed).toBe(true);
+    expect(names()).toEqual(["/srv/c"]);
+    expect(readdirSync(`${directory}/jk_lsh.d`)).toEqual([`${name}.ini`]);
+    expect(removeDropIn(file, name)).toBe(true);
+    expect(removeDropIn(file, name)).toBe(false);
+    expect(load()?.sections ?? []).toEqual([]);
+  });
+
+  test("is mode 0644 in a directory of mode 0755, whatever the umask", () => {
+    const before = process.umask(0o077);
+    try {
+      writeDropIn(file, "x", text("/x"), owner);
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(`${directory}/jk_lsh.d`).mode & 0o7777).toBe(0o755);
+    expect(statSync(`${directory}/jk_lsh.d/x.ini`).mode & 0o7777).toBe(0o644);
+  });
+
+  test("does not write into a directory that others can change", () => {
+    dropIns({}, 0o777);
+    expect(() => writeDropIn(file, "x", text("/x"), owner)).toThrow("can be written");
+  });
+
+  test.each(["../x", "", ".x", "a/b", "a\0"])("refuses the name %p", (name) => {
+    expect(() => writeDropIn(file, name, text("/x"), owner)).toThrow(JailkitError);
+  });
+
+  test.each(["a]b", "a\nb", ""])("refuses the section %p", (name) => {
+    expect(() => text(name)).toThrow(JailkitError);
+  });
+
+  test.each([
+    ["/srv/a-b", "srv-a_2db"],
+    ["/srv/a/b/", "srv-a-b"],
+    ["/", "-"],
+    ["/srv/..x\n", "srv-_2e.x_0a"],
+  ])("%p has the name %p", (path, name) => {
+    expect(dropInName(path)).toBe(name);
+  });
+});

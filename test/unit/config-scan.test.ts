@@ -1,0 +1,323 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { toBytes } from "../../ffi/bytes.ts";
+import { sectionValues } from "../../src/config/decode.ts";
+import { type Dialect, type IniFile, LIMITS } from "../../src/config/model.ts";
+import { scanIni, selectSection } from "../../src/config/scan.ts";
+import { listItems } from "../../src/config/values.ts";
+import { encodeSections } from "../../src/config/write.ts";
+
+const scan = (text: string, dialect: Dialect = "c"): IniFile => scanIni(toBytes(text), "f", dialect);
+
+/** What was read, without positions: section names with their keys and values. */
+function content(ini: IniFile): [string, Record<string, string>][] {
+  return ini.sections.map(({ name, entries }) => [
+    name,
+    Object.fromEntries(entries.map(({ key, value }) => [key, value])),
+  ]);
+}
+
+/** Problems as "error 2:1 code". */
+function problems(ini: IniFile): string[] {
+  return ini.problems.map(({ severity, line, column, code }) => `${severity} ${line}:${column} ${code}`);
+}
+
+describe("dialect c", () => {
+  const accepted: [string, string, [string, Record<string, string>][], string[]][] = [
+    [
+      "a plain file",
+      "[a]\nk = v\n[b]\nl=w\n",
+      [
+        ["a", { k: "v" }],
+        ["b", { l: "w" }],
+      ],
+      [],
+    ],
+    ["no newline at the end", "[a]\nk = /bin/ls", [["a", { k: "/bin/ls" }]], []],
+    ["CRLF", "[a]\r\nk = v\r\n", [["a", { k: "v" }]], []],
+    ["indented keys and headers", "  [a]\n\tk\t=\tv \n", [["a", { k: "v" }]], []],
+    ["'#' at the start only is a comment", "[a]\nk = v # c\n#k = w\n", [["a", { k: "v # c" }]], []],
+    ["an indented '#'", "[a]\n  # see [b]\nk = v\n", [["a", { k: "v" }]], []],
+    ["'[' in a value", "[a]\nk = /usr/bin/[\nl = w\n", [["a", { k: "/usr/bin/[", l: "w" }]], []],
+    ["only the first '=' separates", "[a]\nk = A=b=c\n", [["a", { k: "A=b=c" }]], []],
+    ["':' does not separate", "[a]\nk: v = w\n", [["a", { "k: v": "w" }]], []],
+    ["case is kept", "[A]\nKey = v\n", [["A", { Key: "v" }]], []],
+    ["blanks in a header are part of the name", "[ DEFAULT ]\n", [[" DEFAULT ", {}]], []],
+    ["text after a header", "[a] # c\nk = v\n", [["a", { k: "v" }]], []],
+    ["other text after a header", "[a] c\nk=v\n", [["a", { k: "v" }]], ["warning 1:4 stray-text"]],
+    ["an empty value", "[a]\nk =\n", [["a", { k: "" }]], []],
+    ["no continuation lines", "[a]\nk = v,\n  w\n", [["a", { k: "v," }]], ["warning 3:3 stray-text"]],
+    ["the first key wins", "[a]\nk = v\nk = w\n", [["a", { k: "v" }]], ["warning 3:1 duplicate-key"]],
+    [
+      "keys do not match by prefix",
+      "[a]\ne = x\nexe\nexecutables = y\n",
+      [["a", { e: "x", executables: "y" }]],
+      ["warning 3:1 stray-text"],
+    ],
+    ["blanks inside a key", "[a]\nexec utables = x\n", [["a", { "exec utables": "x" }]], []],
+    [
+      "a newline does not join a key",
+      "[a]\nexe\ncutables = x\n",
+      [["a", { cutables: "x" }]],
+      ["warning 2:1 stray-text"],
+    ],
+    ["keys outside of a section", "k = v\n[a]\n", [["a", {}]], ["warning 1:1 no-section"]],
+    ["';' is no comment, and no key either", "[a]\n;k = v\n", [["a", {}]], ["warning 2:1 stray-text"]],
+    ["a byte order mark", "\xef\xbb\xbf[a]\nk=v\n", [["a", { k: "v" }]], ["warning 1:1 byte-order-mark"]],
+    ["bytes that are no UTF-8", "[\xff]\n\xfe = \x80\n", [["\xff", { "\xfe": "\x80" }]], []],
+    [
+      "names of JavaScript's own",
+      "[__proto__]\nconstructor = true\n__proto__ = null\n",
+      [
+        [
+          "__proto__",
+          Object.fromEntries([
+            ["constructor", "true"],
+            ["__proto__", "null"],
+          ]),
+        ],
+      ],
+      [],
+    ],
+  ];
+  test.each(accepted)("%s", (_, text, sections, warnings) => {
+    const ini = scan(text);
+    expect(content(ini)).toEqual(sections);
+    expect(problems(ini)).toEqual(warnings);
+  });
+
+  const refused: [string, string, string][] = [
+    ["an unfinished header", "[a\nk = v]\n", "error 1:1 bad-header"],
+    ["an empty header", "[]\n[a]\n", "error 1:1 bad-header"],
+    ["two headers on a line", "[a] [b]\n", "error 1:4 bad-header"],
+    ["'[' in a key", "[a]\nx [b] = v\n", "error 2:1 bad-header"],
+    ["a header behind ';', with keys", "[a]\n;[b]\nk = v\n", "error 2:1 doubtful-header"],
+    ["a header behind ' #', with keys", "[a]\n #[b]\nk = v\n", "error 2:2 doubtful-header"],
+    ["a header behind text, with keys", "[a]\nx [b]\nk = v\n", "error 2:3 doubtful-header"],
+    [
+      "a name that 2.23's buffer could not hold",
+      `[${"n".repeat(LIMITS.nameBytes + 1)}]\n`,
+      "error 1:1 too-long",
+    ],
+    ["a NUL byte", "[a]\nk = \0v\n", "error 2:5 nul-byte"],
+    ["more than fits into memory", "#".repeat(LIMITS.fileBytes + 1), "error 1:1 too-long"],
+  ];
+  test.each(refused)("refuses %s", (_, text, problem) => {
+    expect(problems(scan(text))).toContain(problem);
+  });
+
+  test("a header behind ';' without keys only warns", () => {
+    const ini = scan("[a]\nk = v\n;[b]\n;l = w\n[c]\nm = x\n");
+    expect(problems(ini).filter((problem) => problem.startsWith("error"))).toEqual([]);
+    expect(content(ini)).toEqual([
+      ["a", { k: "v" }],
+      ["c", { m: "x" }],
+    ]);
+  });
+
+  test("long values are whole", () => {
+    const items = Array.from({ length: 1000 }, (_, i) => `/usr/bin/${i}`).join(", ");
+    const ini = scan(`[a]\nexecutables = ${items}\numask =${" ".repeat(28)}027\n`);
+    expect(content(ini)).toEqual([["a", { executables: items, umask: "027" }]]);
+  });
+
+  test("positions count from 1, in bytes", () => {
+    const [section] = scan("# c\n [a]\n  key =  v\n").sections;
+    expect(section).toMatchObject({ line: 2, column: 2 });
+    expect(section?.entries[0]).toMatchObject({ line: 3, column: 3, valueColumn: 10 });
+  });
+});
+
+describe("selectSection", () => {
+  const ini = scan("[DEFAULT]\nk=d\n[group u]\nk=g\n[u]\nk=first\n[u]\nk=second\n[group  w]\n[Group x]\n");
+  const chosen = (user: string, group: string) => selectSection(ini, user, group)?.entries[0]?.value;
+  test.each([
+    ["u", "u", "first"],
+    ["v", "u", "g"],
+    ["v", "v", "d"],
+    ["v", "w", "d"],
+    ["v", "x", "d"],
+    ["U", "U", "d"],
+  ])("user %p of group %p gets %p", (user, group, value) => {
+    expect(chosen(user, group)).toBe(value);
+  });
+  test("none where nothing matches", () => {
+    expect(selectSection(scan("[ DEFAULT ]\n[default]\n"), "u", "u")).toBeUndefined();
+  });
+});
+
+describe("dialect py", () => {
+  const accepted: [string, string, [string, Record<string, string>][]][] = [
+    ["'=' and ':'", "[a]\nk: v=w\nl = x:y\n", [["a", { k: "v=w", l: "x:y" }]]],
+    ["keys in small letters, sections as they are", "[A]\nKeY = V\n", [["A", { key: "V" }]]],
+    ["comments, indented too", "[a]\n  # c\n;c\nk = v ; w # x\n", [["a", { k: "v ; w # x" }]]],
+    ["continuation lines", "[a]\nk = v,\n  w,\n\tx\nl = y\n", [["a", { k: "v,\nw,\nx", l: "y" }]]],
+    ["comments and empty lines inside a value", "[a]\nk = v\n # c\n\n  w\n\n", [["a", { k: "v\n\nw" }]]],
+    ["a header that is indented continues a value", "[a]\nk = v\n [b]\n", [["a", { k: "v\n[b]" }]]],
+    ["[DEFAULT] is inherited and not listed", "[DEFAULT]\ng=x\nk=d\n[a]\nk=v\n", [["a", { k: "v", g: "x" }]]],
+    ["[DEFAULT] at the end", "[a]\nk=v\n[DEFAULT]\ng=x\n", [["a", { k: "v", g: "x" }]]],
+    ["a lone % is itself", "[a]\ncomment = 100% x\n", [["a", { comment: "100% x" }]]],
+    ["%% and %(name)s as in Python", "[a]\nd = /x\nk = %(D)s/y 50%%\n", [["a", { d: "/x", k: "/x/y 50%" }]]],
+    ["an unknown name is itself", "[a]\nk = %(d)s %%\n", [["a", { k: "%(d)s %%" }]]],
+    ["a name that stands for itself", "[a]\nk = %(k)s\n", [["a", { k: "%(k)s" }]]],
+    ["']' in a name", "[a]b] c\nk=v\n", [["a]b", { k: "v" }]]],
+    ["all kinds of line ends", "[a]\r\nk = v\rl = w\n", [["a", { k: "v", l: "w" }]]],
+  ];
+  test.each(accepted)("%s", (_, text, sections) => {
+    const ini = scan(text, "py");
+    expect(content(ini)).toEqual(sections);
+    expect(problems(ini)).toEqual([]);
+  });
+
+  const refused: [string, string, string[]][] = [
+    ["a section twice", "[a]\n[b]\n[a]\n", ["error 3:1 duplicate-section"]],
+    ["a key twice", "[a]\nk=v\nK=w\n", ["error 3:1 duplicate-key"]],
+    ["a key twice over two [DEFAULT]", "[DEFAULT]\nk=v\n[DEFAULT]\nk=w\n", ["error 4:1 duplicate-key"]],
+    ["text before the first header", "k = v\n[a]\n", ["error 1:1 no-section"]],
+    ["a line without a delimiter", "[a]\nk\n", ["error 2:1 stray-text"]],
+    ["a value without a key", "[a]\n= v\n", ["error 2:1 stray-text"]],
+    [
+      "all of them at once",
+      "k\n[a]\nx\n[a]\n",
+      ["error 1:1 no-section", "error 3:1 stray-text", "error 4:1 duplicate-section"],
+    ],
+  ];
+  test.each(refused)("refuses %s", (_, text, expected) => {
+    expect(problems(scan(text, "py"))).toEqual(expected);
+  });
+
+  test("references to references do not fill the memory", () => {
+    const keys = Array.from({ length: 9 }, (_, i) => `k${i} = ${`%(k${i + 1})s`.repeat(200)}\n`).join("");
+    expect(problems(scan(`[a]\n${keys}k9 = ${"v".repeat(1000)}\n`, "py"))).toEqual(["error 1:1 too-long"]);
+  });
+
+  test("items of a list know their places", () => {
+    const entry = scan("[a]\npaths = x,\n   y, z\n", "py").sections[0]?.entries[0];
+    expect(entry === undefined ? [] : listItems(entry)).toEqual([
+      { value: "x", line: 2, column: 9 },
+      { value: "y", line: 3, column: 4 },
+      { value: "z", line: 3, column: 7 },
+    ]);
+  });
+
+  test("an empty list has no items", () => {
+    const entry = scan("[a]\npaths =\n", "py").sections[0]?.entries[0];
+    expect(entry === undefined ? undefined : listItems(entry)).toEqual([]);
+  });
+});
+
+const dialects: Dialect[] = ["c", "py"];
+// Bytes that mean something are frequent.
+const piece = fc.oneof(
+  fc.constantFrom(
+    "[",
+    "]",
+    "[a]",
+    "[DEFAULT]",
+    "=",
+    ":",
+    "\n",
+    "\r\n",
+    " ",
+    "\t",
+    "#",
+    ";",
+    "%(k)s",
+    "%",
+    "k",
+    ",",
+    "\0",
+  ),
+  fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)),
+);
+const anything = fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join(""));
+const name = fc.stringMatching(/^[a-z/][a-z0-9/._-]{0,11}$/);
+const value = fc.oneof(
+  fc.stringMatching(/^[!-Z\\^-~]([ -Z\\^-~]{0,20}[!-Z\\^-~])?$/),
+  fc.constantFrom("true", "0", "\xe9"),
+);
+
+describe.each(dialects)("any bytes in dialect %p", (dialect) => {
+  test("never throws, and every position is inside of the file", () => {
+    fc.assert(
+      fc.property(anything, (text) => {
+        const ini = scan(text, dialect);
+        const lines = text.split(dialect === "py" ? /\r\n|\r|\n/ : "\n");
+        const inside = ({ line, column }: { line: number; column: number }) =>
+          line >= 1 && line <= lines.length && column >= 1 && column <= (lines[line - 1]?.length ?? 0) + 1;
+        const sections = [...ini.sections, ...ini.defaults];
+        const places = [
+          ...ini.problems.filter((problem) => problem.code !== "byte-order-mark"),
+          ...sections,
+          ...sections.flatMap(({ entries }) => entries.flatMap((entry) => [entry, ...(entry.pieces ?? [])])),
+          ...sections.flatMap(({ entries }) => entries.flatMap(listItems)),
+        ];
+        expect(places.filter((place) => !inside(place))).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("values stand where their positions say, and survive `ini`", () => {
+    fc.assert(
+      fc.property(anything, (text) => {
+        const lines = text.split("\n");
+        for (const section of scan(text, dialect).sections) {
+          expect([...sectionValues(section)]).toEqual(
+            section.entries.filter(({ key }) => key !== "__proto__").map(({ key, value }) => [key, value]),
+          );
+          for (const { key, value, line, column, valueColumn } of dialect === "c" ? section.entries : []) {
+            expect(lines[line - 1]?.startsWith(key, column - 1)).toBe(true);
+            expect(lines[line - 1]?.startsWith(value, valueColumn - 1)).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("what is written reads back the same, or is not written", () => {
+    const sections = fc.uniqueArray(fc.tuple(name, fc.dictionary(name, value, { maxKeys: 4 })), {
+      selector: ([section]) => section,
+      maxLength: 4,
+    });
+    let written = 0;
+    fc.assert(
+      fc.property(sections, (wanted) => {
+        let text: string;
+        try {
+          text = encodeSections(
+            wanted.map(([section, values]) => ({ name: section, values })),
+            dialect,
+            "h",
+          );
+        } catch {
+          return;
+        }
+        written++;
+        expect(content(scan(text, dialect)).map(([section, values]) => [section, { ...values }])).toEqual(
+          wanted.map(([section, values]) => [section, { ...values }]),
+        );
+      }),
+      { numRuns: 200 },
+    );
+    expect(written).toBeGreaterThan(20);
+  });
+});
+
+test("hostile files take time in proportion to their size", () => {
+  const size = LIMITS.fileBytes / 4;
+  for (const text of [
+    "[a]\n".repeat(size / 4),
+    "k=v\n".repeat(size / 4),
+    `[a]\n${Array.from({ length: size / 8 }, (_, i) => `${i.toString(36)}=\n`).join("")}`,
+    `[a]\nk=${" ".repeat(size)}x`,
+    `${"[".repeat(size)}`,
+    `[a]\n${";[\n".repeat(size / 3)}`,
+    `[a]\nk=${"%(k)s".repeat(size / 5)}`,
+    Array.from({ length: size / 8 }, (_, i) => `[${i.toString(36)}]\n`).join(""),
+  ]) {
+    for (const dialect of dialects)
+      expect(scan(text.slice(0, size), dialect).problems.length).toBeLessThan(1002);
+  }
+});

@@ -1,0 +1,250 @@
+import { describe, expect, test } from "bun:test";
+import { generateLoginTables } from "../../build/generate-login-tables.ts";
+import { toBytes } from "../../ffi/bytes.ts";
+import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
+import { checkSchema } from "../../src/config/check-schema.ts";
+import { expandLibraryDirectory, initSchema } from "../../src/config/init-schema.ts";
+import { readChrootshSection, readLshSection, readUchrootSection } from "../../src/config/login-keys.ts";
+import { lshSchema } from "../../src/config/lsh-schema.ts";
+import type { IniSection, Problem } from "../../src/config/model.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { describe as descriptionsOf, readSection } from "../../src/config/schema.ts";
+import { readSocketLimits } from "../../src/config/socketd-schema.ts";
+import { updateSchema } from "../../src/config/update-schema.ts";
+
+function section(body: string, dialect: "c" | "py" = "c"): IniSection {
+  const [first] = scanIni(toBytes(`[s]\n${body}`), "f", dialect).sections;
+  if (first === undefined) throw new Error("no section");
+  return first;
+}
+
+const severities = (problems: Problem[]): string[] => problems.map(({ severity }) => severity);
+
+test("the tables of the login path are what the schemas say", async () => {
+  const path = new URL("../../src/config/login-tables.ts", import.meta.url);
+  expect(await Bun.file(path).text()).toBe(generateLoginTables());
+});
+
+test("every key of every file has a help text", () => {
+  for (const { name, schema } of CONFIG_KINDS) {
+    const all = descriptionsOf(schema);
+    expect([name, Object.keys(all)]).toEqual([name, Object.keys(schema.shape)]);
+    for (const { help } of Object.values(all)) expect(help).not.toBe("");
+  }
+});
+
+describe("jk_lsh.ini", () => {
+  test("all keys", () => {
+    const read = readLshSection(
+      section(
+        "executables = /bin/ls , ,/bin/cat,\npaths = /bin\nallow_word_expansion = 1\numask = 027\n" +
+          "environment = A=b, C=d=e, =f, g, H=, I = j\nenv = K\nno_new_privs = 1\nallow_spawn_options=1\n",
+      ),
+    );
+    expect(read).toMatchObject({
+      executables: ["/bin/ls", "/bin/cat"],
+      paths: ["/bin"],
+      allowWordExpansion: true,
+      allowSpawnOptions: true,
+      umask: 0o027,
+      environment: [
+        ["A", "b"],
+        ["I", "j"],
+      ],
+      env: ["K"],
+      noNewPrivs: true,
+    });
+    expect(severities(read.problems)).toEqual(["warning"]);
+  });
+
+  test("nothing: nothing is allowed, and the umask is left alone", () => {
+    expect(readLshSection(section("executables =\n"))).toEqual({
+      executables: undefined,
+      paths: [],
+      allowWordExpansion: false,
+      allowSpawnOptions: false,
+      umask: undefined,
+      environment: [],
+      env: [],
+      noNewPrivs: false,
+      problems: [],
+    });
+    expect(readLshSection(section("paths = /bin")).executables).toBeUndefined();
+    expect(readLshSection(section("executables = ,")).executables).toEqual([]);
+  });
+
+  test("a key that only starts like it does not count", () => {
+    const read = readLshSection(
+      section("e = /bin/sh\nexe = /bin/sh\nexecutablesX = /bin/sh\nExecutables=/bin/sh"),
+    );
+    expect(read.executables).toBeUndefined();
+  });
+
+  const umasks: [string, number | undefined, string[]][] = [
+    ["022", 0o022, []],
+    ["  7 ", 7, []],
+    ["27x", 0o027, ["warning"]],
+    ["089", 0, ["warning"]],
+    ["-1", undefined, []],
+    ["022 # c", 0o022, []],
+    ["1022", 0o022, ["warning"]],
+    ["abc", undefined, ["error"]],
+    ["-2", undefined, ["error"]],
+    ["9", undefined, ["error"]],
+    ["", undefined, []],
+  ];
+  test.each(umasks)("umask = %s", (text, value, problems) => {
+    const read = readLshSection(section(`umask = ${text}\n`));
+    expect(read.umask).toBe(value);
+    expect(severities(read.problems)).toEqual(problems);
+  });
+
+  const flags: [string, boolean, string[]][] = [
+    ["1", true, []],
+    ["0", false, []],
+    ["00", false, []],
+    ["-1", true, []],
+    ["+2", true, []],
+    ["1 # c", true, []],
+    ["0x1", false, ["warning"]],
+    ["99999999999999999999", true, []],
+    ["true", false, ["error"]],
+    ["yes", false, ["error"]],
+    ["", false, []],
+  ];
+  test.each(flags)("allow_word_expansion = %s", (text, value, problems) => {
+    const read = readLshSection(section(`allow_word_expansion = ${text}\n`));
+    expect(read.allowWordExpansion).toBe(value);
+    expect(severities(read.problems)).toEqual(problems);
+  });
+
+  test("the schema and the table of the login path read alike", () => {
+    const ini = section(
+      "executables = /a,/b\numask = abc\nallow_word_expansion = 2x\nenvironment = A=true, B=null\n",
+    );
+    const { values, problems } = readSection(ini, lshSchema);
+    const login = readLshSection(ini);
+    expect({ ...values }).toMatchObject({
+      executables: login.executables ?? [],
+      allow_word_expansion: login.allowWordExpansion,
+      environment: login.environment,
+      umask: login.umask,
+    });
+    expect(problems).toEqual(login.problems);
+  });
+});
+
+describe("jk_chrootsh.ini", () => {
+  test("all keys", () => {
+    const keys =
+      "env = A, B\nrelax_home_owner = 1\nrelax_home_group = 1\nrelax_home_group_permissions = 1\n" +
+      "relax_home_other_permissions = 1\ninjail_shell =   /bin/sh \r\nskip_injail_passwd_check = 1\n" +
+      "injail_login_shell = 1\nno_new_privs = 1\n";
+    expect(readChrootshSection(section(keys))).toEqual({
+      env: ["A", "B"],
+      relaxHomeOwner: true,
+      relaxHomeGroup: true,
+      relaxHomeGroupPermissions: true,
+      relaxHomeOtherPermissions: true,
+      injailShell: "/bin/sh",
+      skipInjailPasswdCheck: true,
+      injailLoginShell: true,
+      noNewPrivs: true,
+      problems: [],
+    });
+  });
+
+  test("relax_home_group is not relax_home_group_permissions", () => {
+    const read = readChrootshSection(section("relax_home_group = 1\n"));
+    expect([read.relaxHomeGroup, read.relaxHomeGroupPermissions]).toEqual([true, false]);
+  });
+
+  test("without a section nothing is relaxed", () => {
+    expect(readChrootshSection(undefined)).toMatchObject({
+      env: [],
+      relaxHomeOwner: false,
+      injailShell: undefined,
+    });
+  });
+
+  test.each(["relax_home_owner", "skip_injail_passwd_check", "no_new_privs"])(
+    "a bad %s is an error",
+    (key) => {
+      const { problems } = readChrootshSection(section(`${key} = on\n`));
+      expect(problems).toMatchObject([
+        { severity: "error", code: "bad-value", line: 2, column: key.length + 4 },
+      ]);
+    },
+  );
+});
+
+test("jk_uchroot.ini", () => {
+  expect(readUchrootSection(section("allowed_jails = /a, /b\nskip_injail_passwd_check=1\n"))).toEqual({
+    allowedJails: ["/a", "/b"],
+    skipInjailPasswdCheck: true,
+    env: [],
+    noNewPrivs: false,
+    problems: [],
+  });
+});
+
+describe("jk_socketd.ini", () => {
+  const rows: [string, [number, number, number], string[]][] = [
+    ["", [511, 2048, 5], []],
+    ["base = 1024\npeak = 10240\ninterval = 2.0\n", [1024, 10240, 2], []],
+    ["base = 1\npeak = 99\ninterval = 100\n", [511, 2048, 5], ["bad-value", "bad-value", "bad-value"]],
+    ["base = 5000\n", [5000, 5000, 5], ["peak-under-base"]],
+    ["base = 600\npeak = 500\n", [600, 2048, 5], ["peak-under-base"]],
+    ["interval = .5\nbase = x\n", [511, 2048, 0.5], ["bad-value"]],
+  ];
+  test.each(rows)("%p", (body, [base, peak, interval], codes) => {
+    const { limits, problems } = readSocketLimits(section(body));
+    expect(limits).toEqual({ base, peak, interval });
+    expect(problems.map(({ severity, code }) => [severity, code])).toEqual(
+      codes.map((code) => ["warning", code]),
+    );
+  });
+});
+
+describe("jk_init.ini", () => {
+  const yesno: [string, boolean, number][] = [
+    ["1", true, 0],
+    ["yes", true, 0],
+    ["On", true, 0],
+    ["0", false, 0],
+    ["no", false, 0],
+    ["False", false, 0],
+    ["", false, 0],
+    ["maybe", false, 1],
+  ];
+  test.each(yesno)("need_logsocket = %s", (text, value, problems) => {
+    const read = readSection(section(`need_logsocket = ${text}\n`, "py"), initSchema);
+    expect([read.values.need_logsocket, read.problems.length]).toEqual([value, problems]);
+  });
+
+  test("lists over several lines, with commas at their ends", () => {
+    const read = readSection(section("paths = a,\n  /b ,\n  c,\nUsers =\n", "py"), initSchema);
+    expect(read.values).toMatchObject({ paths: ["a", "/b", "c"], users: [], comment: undefined });
+  });
+
+  test("$LIBDIR/ stands for the library directories", () => {
+    const directories = ["/lib/x86_64-linux-gnu", "/lib/"];
+    expect(expandLibraryDirectory("$LIBDIR/libnss_*.so.2", directories)).toEqual([
+      "/lib/x86_64-linux-gnu/libnss_*.so.2",
+      "/lib/libnss_*.so.2",
+    ]);
+    expect(expandLibraryDirectory("/srv/$LIBDIR/x", directories)).toEqual(["/srv/$LIBDIR/x"]);
+    expect(expandLibraryDirectory("$LIBDIRX/x", directories)).toEqual(["$LIBDIRX/x"]);
+  });
+});
+
+test("an empty list of jk_check.ini ignores nothing", () => {
+  expect(
+    readSection(section("ignorepatheverywhere =\n", "py"), checkSchema).values.ignorepatheverywhere,
+  ).toEqual([]);
+});
+
+test("jk_update.ini takes hardlink and hardlinks", () => {
+  const { values } = readSection(section("hardlinks = 1\nhardlink = 0\nskips=\n", "py"), updateSchema);
+  expect(values).toMatchObject({ hardlinks: true, hardlink: false, skips: [] });
+});
