@@ -1,15 +1,12 @@
-import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
-import { runTool } from "../../src/cli/tool.ts";
 import { CONFIG_KINDS, kindOf } from "../../src/config/catalogue.ts";
 import { lint } from "../../src/config/lint.ts";
 import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { carriesCode, starterReason } from "../../src/config/starters.ts";
 import { editDistance, suggest } from "../../src/config/suggest.ts";
-import { tool } from "../../src/tools/jailkit-config.ts";
 
 const program = (canonical: string): SeenFile => ({ type: "file", executable: true, canonical });
 const directory: SeenFile = { type: "directory", executable: true, canonical: "/x" };
@@ -242,94 +239,4 @@ test("suggestions", () => {
   expect(suggest("Umask ", ["paths", "umask"])).toBe("umask");
   expect(suggest("colour", ["paths", "umask"])).toBeUndefined();
   expect(suggest("", ["paths"])).toBeUndefined();
-});
-
-describe("jailkit config check", () => {
-  const jail = mkdtempSync(`${tmpdir()}/config-lint-`);
-  afterAll(() => rmSync(jail, { recursive: true }));
-  const config = `${jail}/etc/jailkit`;
-  mkdirSync(`${config}/jk_lsh.d`, { recursive: true });
-  mkdirSync(`${jail}/usr/bin`, { recursive: true });
-  writeFileSync(`${jail}/etc/passwd`, "jailed:x:1:1::/:/bin/sh\n");
-  writeFileSync(`${jail}/etc/group`, "jailed:x:1:\n");
-  writeFileSync(`${jail}/usr/bin/bash`, "");
-  chmodSync(`${jail}/usr/bin/bash`, 0o755);
-  symlinkSync("/usr/bin/bash", `${jail}/usr/bin/shell`);
-  const ini = `${config}/jk_lsh.ini`;
-
-  async function run(...args: string[]): Promise<{ status: number; lines: string[]; errors: string[] }> {
-    const child = Bun.spawn(
-      [process.execPath, new URL("../../src/tools/jailkit-config.ts", import.meta.url).pathname, ...args],
-      { stdout: "pipe", stderr: "pipe" },
-    );
-    const [out, err, status] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    const lines = (text: string) => text.split("\n").slice(0, -1);
-    return { status, lines: lines(out), errors: lines(err) };
-  }
-
-  test("judges a file of a jail by the jail", async () => {
-    writeFileSync(
-      ini,
-      "[jailed]\nexecutables = /usr/bin/shell, /usr/bin/ls\n[root]\nexecutables = /usr/bin/shell\n",
-    );
-    writeFileSync(
-      `${config}/jk_lsh.d/x.ini`,
-      "[group jailed]\npahts = /usr/bin\nexecutables = /usr/bin/none\n",
-    );
-    const { status, lines } = await run("check", ini);
-    const owned = (line: string) => !line.includes("[unsafe-file]");
-    expect(lines.filter(owned)).toEqual([
-      `${ini}:2:15: warning: '/usr/bin/shell' ('/usr/bin/bash') is a shell: it can start other programs [starts-programs]`,
-      `${ini}:2:31: error: '/usr/bin/ls' does not exist [no-such-path]`,
-      `${ini}:3:1: error: there is no user 'root' [unknown-user]`,
-      `${ini}:4:15: warning: '/usr/bin/shell' ('/usr/bin/bash') is a shell: it can start other programs [starts-programs]`,
-      `${config}/jk_lsh.d/x.ini:2:1: error: there is no key 'pahts'; did you mean 'paths'? [unknown-key]`,
-      `${config}/jk_lsh.d/x.ini:3:15: error: '/usr/bin/none' does not exist [no-such-path]`,
-    ]);
-    expect(status).toBe(1);
-  });
-
-  test("says as JSON what it says in lines", async () => {
-    writeFileSync(ini, "[jailed]\nexecutables = /usr/bin/\xff\n", "latin1");
-    rmSync(`${config}/jk_lsh.d/x.ini`, { force: true });
-    const { status, lines } = await run("check", "--json", ini);
-    const { findings: found, ...rest } = JSON.parse(lines.join("\n"));
-    expect(rest).toEqual({ files: [ini], failures: [] });
-    expect(found.filter((one: { code: string }) => one.code !== "unsafe-file")).toEqual([
-      {
-        file: ini,
-        line: 2,
-        column: 15,
-        severity: "error",
-        code: "no-such-path",
-        message: "'/usr/bin/\\xff' does not exist",
-      },
-    ]);
-    expect(status).toBe(1);
-  });
-
-  test("is silent about the default files", async () => {
-    const names = CONFIG_KINDS.map(
-      ({ name }) => new URL(`../../config/${name}.ini`, import.meta.url).pathname,
-    );
-    expect(await runTool(tool, ["check", ...names])).toBe(0);
-  });
-
-  test("exit 2 for what cannot be read or understood", async () => {
-    const wrong = [
-      [],
-      ["chekc"],
-      ["check", `${jail}/jk_lsh.ini`],
-      ["check", "/etc/passwd"],
-      ["check", "--nope"],
-    ];
-    for (const { status, lines, errors } of await Promise.all(wrong.map((args) => run(...args)))) {
-      expect([status, lines]).toEqual([2, []]);
-      expect(errors.length).toBeGreaterThan(0);
-    }
-  });
 });
