@@ -3,6 +3,7 @@ import { close } from "../../ffi/files.ts";
 import { type Abi, sameAbi } from "./abi.ts";
 import { type ElfFile, isElf, isLoadable, readElfFile, readElfHeader } from "./elf-dynamic.ts";
 import { createElfReader } from "./elf-reader.ts";
+import type { ImportFilter } from "./elf-symbols.ts";
 import type { RootView } from "./root-view.ts";
 import { SCRIPT_LINE_LIMIT } from "./script.ts";
 
@@ -17,13 +18,10 @@ export type Candidate =
 export type OpenCandidate = (path: ByteString, abi: Abi | undefined) => Candidate;
 
 /**
- * Looks at files and remembers what they are. `wantedImports`: see readElfFile. What it returns throws
+ * Looks at files and remembers what they are. `importFilter`: see readElfFile. What it returns throws
  * JailkitError "bad-elf" for an ELF file that makes no sense.
  */
-export function createCandidates(
-  view: RootView,
-  wantedImports: ReadonlySet<string> | undefined,
-): OpenCandidate {
+export function createCandidates(view: RootView, importFilter: ImportFilter | undefined): OpenCandidate {
   const known = new Map<ByteString, { candidate: Candidate; abi: Abi | undefined }>();
 
   function read(path: ByteString, abi: Abi | undefined): { candidate: Candidate; abi: Abi | undefined } {
@@ -40,7 +38,7 @@ export function createCandidates(
       if (abi !== undefined && !sameAbi(abi, header.abi)) {
         return { candidate: { kind: "other-abi" }, abi: header.abi };
       }
-      const elf = readElfFile(reader, header, wantedImports);
+      const elf = readElfFile(reader, header, importFilter);
       return { candidate: { kind: "elf", path, elf }, abi: header.abi };
     } finally {
       close(fd);

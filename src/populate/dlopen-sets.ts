@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { createImportFilter, type ImportFilter } from "./elf-symbols.ts";
 import type { RootView } from "./root-view.ts";
 
 /** What a program may load at run time: looked up like a library where `name` has no slash. */
@@ -131,7 +132,7 @@ const sets: readonly DlopenSet[] = [
 ];
 
 /** The functions whose import tells that a set is needed. */
-export const dlopenFunctions: ReadonlySet<string> = new Set(sets.flatMap((set) => set.imports));
+export const dlopenFunctions: ImportFilter = createImportFilter(sets.flatMap((set) => set.imports));
 
 /** What a glibc program may load, from what it imports. */
 export type DlopenSets = (context: Omit<DlopenContext, "view">) => DlopenRequest[];

@@ -10,7 +10,7 @@ import {
 } from "./elf.ts";
 import { type DlopenNote, readDlopenNotes } from "./elf-notes.ts";
 import { badElf, type ElfReader } from "./elf-reader.ts";
-import { readImports } from "./elf-symbols.ts";
+import { type ImportFilter, readImports } from "./elf-symbols.ts";
 
 /** What the dynamic section of a program or a library tells its loader, as ld.so(8) reads it. */
 export interface ElfFile {
@@ -75,15 +75,11 @@ function readDynamic(image: ElfImage): [tag: number, value: number][] {
 }
 
 /**
- * Reads what a loader would of a program or shared object. `wantedImports` are the functions whose import is
+ * Reads what a loader would of a program or shared object. `importFilter` are the functions whose import is
  * to be told; without it neither symbols nor notes are read.
  * Throws JailkitError "bad-elf" naming the file and what is wrong with it.
  */
-export function readElfFile(
-  reader: ElfReader,
-  header: ElfHeader,
-  wantedImports?: ReadonlySet<string>,
-): ElfFile {
+export function readElfFile(reader: ElfReader, header: ElfHeader, importFilter?: ImportFilter): ElfFile {
   const image = readElfImage(reader, header);
   const interpreter = readInterpreter(image);
   const entries = readDynamic(image);
@@ -127,8 +123,8 @@ export function readElfFile(
       throw badElf(reader.path, `more than ${MOST_LIBRARIES} needed libraries`);
     }
   }
-  if (wantedImports !== undefined) {
-    file.imports = readImports(image, values, { offset: table.offset, end }, wantedImports);
+  if (importFilter !== undefined) {
+    file.imports = readImports(image, values, { offset: table.offset, end }, importFilter);
     file.dlopenNotes = readDlopenNotes(image);
   }
   return file;

@@ -11,6 +11,8 @@ const DT_GNU_HASH = 0x6ffffef5;
 const MOST_SYMBOLS = 1 << 17;
 const CHUNK = 512;
 const LONGEST_SYMBOL = 64;
+/** The string table is read in pieces of that size. */
+const WINDOW = 16384;
 
 /**
  * How many symbols at the start of .dynsym hold all imports. Section headers are not needed to load a program,
@@ -33,47 +35,74 @@ function countSymbols(image: ElfImage, dynamic: ReadonlyMap<number, number>): nu
   return image.number(image.reader.bytes(offset, 2 * size, "the hash table"), size, size);
 }
 
+/** The functions whose import is of interest. */
+export interface ImportFilter {
+  names: ReadonlySet<string>;
+  /** By the first byte of a name: 1 where a name of interest starts with it. */
+  firstBytes: Uint8Array;
+}
+
+/** A filter for these names, none longer than 63 bytes. */
+export function createImportFilter(names: Iterable<string>): ImportFilter {
+  const firstBytes = new Uint8Array(256);
+  const set = new Set(names);
+  for (const name of set) firstBytes[name.charCodeAt(0)] = 1;
+  return { names: set, firstBytes };
+}
+
+/** The offsets in the string table of the names of all undefined symbols, ascending. */
+function importNames(image: ElfImage, offset: number, count: number): Uint32Array {
+  const wide = image.header.abi.bits === 64;
+  const size = wide ? 24 : 16;
+  const section = wide ? 6 : 14;
+  const found = new Uint32Array(count);
+  let used = 0;
+  for (let start = 0; start < count; start += CHUNK) {
+    const length = Math.min(CHUNK, count - start) * size;
+    const bytes = image.reader.bytes(offset + start * size, length, "the symbol table");
+    for (let at = 0; at < length; at += size) {
+      if (image.number(bytes, at + section, 2) === 0) found[used++] = image.number(bytes, at, 4);
+    }
+  }
+  return found.subarray(0, used).sort();
+}
+
 /**
- * Which of the functions `wanted` the file imports (symbols of .dynsym that are not defined in it), `dynamic`
- * being its dynamic section by tag and `strings` its string table. Throws JailkitError "bad-elf".
+ * Which functions of `filter` the file imports (symbols of .dynsym that are not defined in it), `dynamic` being
+ * its dynamic section by tag and `strings` its string table. Throws JailkitError "bad-elf".
  */
 export function readImports(
   image: ElfImage,
   dynamic: ReadonlyMap<number, number>,
   strings: { offset: number; end: number },
-  wanted: ReadonlySet<string>,
+  filter: ImportFilter,
 ): Set<string> {
   const found = new Set<string>();
   const address = dynamic.get(DT_SYMTAB);
-  if (address === undefined || wanted.size === 0) return found;
+  if (address === undefined) return found;
   const { reader } = image;
-  const wide = image.header.abi.bits === 64;
-  const entrySize = wide ? 24 : 16;
+  const entrySize = image.header.abi.bits === 64 ? 24 : 16;
   if ((dynamic.get(DT_SYMENT) ?? entrySize) !== entrySize) {
     throw badElf(reader.path, `symbols of ${dynamic.get(DT_SYMENT)} bytes`);
   }
   const table = image.locate(address, "the symbol table");
   const count = Math.min(countSymbols(image, dynamic), MOST_SYMBOLS);
   if (table.offset + count * entrySize > table.end) throw badElf(reader.path, "the symbol table is cut off");
-  const firstLetters = new Set([...wanted].map((name) => name.charCodeAt(0)));
-  for (let start = 0; start < count; start += CHUNK) {
-    const chunk = Math.min(CHUNK, count - start);
-    // A copy, as names are read in between.
-    const bytes = Buffer.from(
-      reader.bytes(table.offset + start * entrySize, chunk * entrySize, "the symbol table"),
-    );
-    for (let at = 0; at < bytes.length; at += entrySize) {
-      if (image.number(bytes, at + (wide ? 6 : 14), 2) !== 0) continue;
-      const offset = strings.offset + image.number(bytes, at, 4);
-      // The length is not known, and the longest name of interest is short.
-      const length = Math.min(LONGEST_SYMBOL, strings.end - offset);
-      if (length <= 0) throw badElf(reader.path, "a symbol's name lies outside the string table");
-      const name = reader.bytes(offset, length, "a symbol's name");
-      if (!firstLetters.has(name[0] ?? 0)) continue;
-      const nul = name.indexOf(0);
-      const text = nul < 0 ? "" : fromBytes(name, 0, nul);
-      if (wanted.has(text)) found.add(text);
+  const size = strings.end - strings.offset;
+  let window: Uint8Array = new Uint8Array(0);
+  let windowAt = 0;
+  for (const name of importNames(image, table.offset, count)) {
+    if (name >= size) throw badElf(reader.path, "a symbol's name lies outside the string table");
+    if (name + LONGEST_SYMBOL > windowAt + window.length && windowAt + window.length < size) {
+      window = reader.bytes(strings.offset + name, Math.min(WINDOW, size - name), "the string table");
+      windowAt = name;
     }
+    const at = name - windowAt;
+    if (filter.firstBytes[window[at] ?? 0] === 0) continue;
+    const end = window.indexOf(0, at);
+    if (end < 0 || end - at >= LONGEST_SYMBOL) continue;
+    const text = fromBytes(window, at, end);
+    if (filter.names.has(text)) found.add(text);
   }
   return found;
 }

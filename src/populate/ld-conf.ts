@@ -59,11 +59,14 @@ function expandGlob(view: RootView, pattern: ByteString, limit: number): ByteStr
 export function readLinkerConf(view: RootView, file: ByteString = "/etc/ld.so.conf"): LinkerConf {
   const directories = new Set<ByteString>();
   const files = new Set<ByteString>();
+  const seen = new Set<ByteString>();
 
   function read(path: ByteString, depth: number): void {
-    if (depth > DEEPEST_INCLUDE || files.size >= MOST_FILES || files.has(path)) return;
+    const real = view.realPath(path);
+    if (real === undefined || depth > DEEPEST_INCLUDE || seen.size >= MOST_FILES || seen.has(real)) return;
     const bytes = view.readFile(path, LARGEST_FILE);
     if (bytes === undefined) return;
+    seen.add(real);
     files.add(path);
     for (const raw of fromBytes(bytes).split("\n")) {
       const line = raw.replace(/#.*/, "").trim();
