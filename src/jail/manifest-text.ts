@@ -1,4 +1,4 @@
-import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { type ByteString, utf8 } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 
 /** Where something came from that stands in a jail, and what it was when it was put there. */
@@ -86,8 +86,12 @@ function encode(value: unknown): unknown {
 }
 
 /** A record with the fields that are not known put back, as one line. */
-function line(record: { unknown?: Json | undefined }): string {
+function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }): string {
   const { unknown, ...known } = record;
+  // Bytes above 127 are rare, and only they need a conversion that costs more than all the rest.
+  const text =
+    unknown === undefined ? JSON.stringify({ ...known, mtime: known.mtime?.toString() }) : undefined;
+  if (text !== undefined && /^[\x00-\x7f]*$/.test(text)) return text;
   return JSON.stringify({ ...unknown, ...(encode(known) as Json) });
 }
 
@@ -97,7 +101,7 @@ export function formatManifest(content: ManifestContent): Uint8Array {
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
-  return toBytes(utf8(text));
+  return new TextEncoder().encode(text);
 }
 
 const isRecord = (value: unknown): value is Json =>
@@ -112,15 +116,22 @@ const bigintOf = (value: unknown): bigint | undefined =>
   typeof value === "string" && /^-?[0-9]{1,20}$/.test(value) ? BigInt(value) : undefined;
 
 /** What is left of a record when the known fields are taken; undefined where nothing is. */
-function rest(record: Json, known: readonly string[]): Json | undefined {
-  const left = Object.entries(record).filter(([key]) => !known.includes(key));
-  return left.length === 0 ? undefined : Object.fromEntries(left);
+function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
+  let left: Json | undefined;
+  for (const key in record) {
+    if (known.has(key)) continue;
+    left ??= {};
+    left[key] = record[key];
+  }
+  return left;
 }
 
 const TYPES = ["file", "directory", "link", "char", "block", "fifo"] as const;
-const ENTRY_FIELDS =
-  "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" ");
-const REQUEST_FIELDS = ["tool", "sections", "operands", "options", "time"];
+const ENTRY_FIELDS = new Set(
+  "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
+);
+const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
@@ -212,7 +223,7 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
     jail,
     requests: requests.map(requestOf).filter((request) => request !== undefined),
     entries: new Map(parsed.map((entry) => [entry.path, entry])),
-    unknown: rest(value, ["version", "jail", "requests", "entries"]) ?? {},
+    unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };
 }
 
