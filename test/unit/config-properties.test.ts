@@ -132,3 +132,16 @@ test("hostile files take time in proportion to their size", () => {
       expect(scan(text.slice(0, size), dialect).problems.length).toBeLessThan(1002);
   }
 });
+
+test("what `ini` would take for something else stays text", () => {
+  const text = '[a]\nk = true\nl = null\nm = x;y#z\nn[] = 1\no = "q"\np = a\\;b\n';
+  const [section] = scan(text, "c").sections;
+  expect(section === undefined ? [] : [...sectionValues(section)]).toEqual([
+    ["k", "true"],
+    ["l", "null"],
+    ["m", "x;y#z"],
+    ["n[]", "1"],
+    ["o", '"q"'],
+    ["p", "a\\;b"],
+  ]);
+});

@@ -147,6 +147,11 @@ describe("dialect py", () => {
   const accepted: [string, string, [string, Record<string, string>][]][] = [
     ["'=' and ':'", "[a]\nk: v=w\nl = x:y\n", [["a", { k: "v=w", l: "x:y" }]]],
     ["keys in small letters, sections as they are", "[A]\nKeY = V\n", [["A", { key: "V" }]]],
+    [
+      "keys that are indented alike",
+      "[a]\n  k = v\n  l = w\n    x\n m = y\n",
+      [["a", { k: "v", l: "w\nx", m: "y" }]],
+    ],
     ["comments, indented too", "[a]\n  # c\n;c\nk = v ; w # x\n", [["a", { k: "v ; w # x" }]]],
     ["continuation lines", "[a]\nk = v,\n  w,\n\tx\nl = y\n", [["a", { k: "v,\nw,\nx", l: "y" }]]],
     ["comments and empty lines inside a value", "[a]\nk = v\n # c\n\n  w\n\n", [["a", { k: "v\n\nw" }]]],
