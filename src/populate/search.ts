@@ -209,7 +209,9 @@ export function createLibrarySearch(
     // ld.so never reads ld.so.conf. ldconfig does, before the default directories: where there is no cache, or
     // one older than the library, that is what the next run of ldconfig will make of it.
     const hasCache = cache !== undefined;
-    const configured = linkerConf().directories;
+    const configured = linkerConf().directories.filter(
+      (path) => !noDefault || !rules.directories.includes(path),
+    );
     const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
     return tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
   }
