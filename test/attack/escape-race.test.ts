@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chownSync, lchownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { fromBytes } from "../../ffi/bytes.ts";
+import { readJailFile } from "../../src/jail/look.ts";
+import { USER } from "../unit/jail-helper.ts";
+import { makeScene, OPERATIONS, protectedState, type Scene } from "./escape-scene.ts";
+
+const ROUNDS = 150;
+
+let scene: Scene;
+let racer: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined;
+beforeEach(() => {
+  scene = makeScene();
+});
+afterEach(async () => {
+  racer?.kill();
+  await racer?.exited;
+  racer = undefined;
+  scene.close();
+});
+
+/** Starts the user's process and waits until it runs. */
+async function race(first: string, second: string): Promise<void> {
+  const program = `${import.meta.dir}/escape-racer.ts`;
+  racer = Bun.spawn([process.execPath, program, String(USER), "100000000", first, second], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  for await (const chunk of racer.stdout) {
+    expect(new TextDecoder().decode(chunk)).toBe("started\n");
+    break;
+  }
+}
+
+/** The user's real directory, with what the operations may meet there. */
+function fill(directory: string): void {
+  mkdirSync(`${directory}/d`, { recursive: true });
+  for (const name of ["f", "d/f"]) writeFileSync(`${directory}/${name}`, "the user's");
+  for (const name of ["", "/d", "/f", "/d/f"]) chownSync(directory + name, USER, USER);
+}
+
+const TARGETS: Readonly<Record<string, (scene: Scene) => string>> = {
+  "outside, absolute": ({ outside }) => outside,
+  "outside, relative": () => "../../../outside",
+  "root's in the jail": () => "../../etc/r",
+};
+
+describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (target) => {
+  test.each(Object.keys(OPERATIONS))("%s", async (name) => {
+    const home = `${scene.path}/home/u`;
+    fill(`${home}/real`);
+    symlinkSync(TARGETS[target]?.(scene) ?? "", `${home}/link`);
+    lchownSync(`${home}/link`, USER, USER);
+    const before = protectedState(scene);
+    await race(`${home}/real`, `${home}/link`);
+    let done = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const below of ["/f", "/d", `/new${round}`, "/d/f", "/d/new/x", ""]) {
+        try {
+          OPERATIONS[name]?.(scene.root, `/home/u/real${below}`, scene);
+          done++;
+        } catch {
+          // It met the link, or what another round left.
+        }
+        // Never root's file, whatever stands there.
+        try {
+          const bytes = readJailFile(scene.root, "/home/u/real/f", 100);
+          if (bytes !== undefined) expect(fromBytes(bytes)).not.toContain("outside");
+        } catch {
+          // The link.
+        }
+      }
+    }
+    expect(protectedState(scene)).toEqual(before);
+    // Some operations must have got through, or the race was none.
+    if (!["mknod", "chown"].includes(name)) expect(done).toBeGreaterThan(0);
+    expect(racer?.exitCode).toBe(null);
+  });
+});
+
+test("a user's directory that is exchanged for one of root's beside it is not given away", async () => {
+  const home = `${scene.path}/home/u`;
+  mkdirSync(`${home}/roots`);
+  writeFileSync(`${home}/roots/f`, "root's");
+  mkdirSync(`${home}/his`);
+  chownSync(`${home}/his`, USER, USER);
+  await race(`${home}/roots`, `${home}/his`);
+  for (let round = 0; round < ROUNDS * 4; round++) {
+    for (const path of ["/home/u/his", "/home/u/his/f"]) {
+      for (const name of ["chown", "chmod"]) {
+        try {
+          OPERATIONS[name]?.(scene.root, path, scene);
+        } catch {
+          // It is root's at the moment.
+        }
+      }
+    }
+  }
+  racer?.kill();
+  await racer?.exited;
+  const found = ["his", "roots"].map((name) => Bun.file(`${home}/${name}/f`));
+  for (const file of found) {
+    if (!(await file.exists())) continue;
+    const stat = await file.stat();
+    expect([stat.uid, stat.mode & 0o7777]).toEqual([0, 0o644]);
+  }
+  rmSync(home, { recursive: true });
+});
