@@ -13,7 +13,7 @@ export interface Interpreter {
   platform: ByteString;
 }
 
-const LARGEST_INTERPRETER = 1 << 24;
+const LARGEST_INTERPRETER = 1 << 22;
 
 /**
  * glibc's default directories are compiled into ld.so, as strings one after the other, each with a slash at its

@@ -90,7 +90,7 @@ export function addElfDependencies(
   const rules = context.rulesOf(interpreter, abi);
 
   // /proc/self/exe, from which ld.so takes $ORIGIN of a program, has no links in it.
-  const origin = directoryOf(elf.interpreter === undefined ? path : (view.realPath(path) ?? path));
+  const origin = () => directoryOf(elf.interpreter === undefined ? path : (view.realPath(path) ?? path));
   const program: LoadedObject = { path, elf, origin, loader: undefined };
   const queue = [program];
   const objects = new Map<ByteString, LoadedObject>([[path, program]]);
@@ -124,7 +124,7 @@ export function addElfDependencies(
       ...(reason !== undefined && { reason }),
     });
     const known = objects.get(hit.path);
-    const loaded = known ?? { ...hit, origin: directoryOf(hit.path), loader: object };
+    const loaded = known ?? { ...hit, origin: () => directoryOf(hit.path), loader: object };
     names.set(name, loaded);
     if (known !== undefined) return undefined;
     const { soname } = hit.elf;

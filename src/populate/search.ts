@@ -13,8 +13,8 @@ import type { RootView } from "./root-view.ts";
 export interface LoadedObject {
   path: ByteString;
   elf: ElfFile;
-  /** What $ORIGIN stands for in it. */
-  origin: ByteString;
+  /** What $ORIGIN stands for in it; few files ask. */
+  origin(): ByteString;
   /** The object that needed it; undefined for the program itself. */
   loader: LoadedObject | undefined;
 }
@@ -42,16 +42,16 @@ const MOST_ATTEMPTS = 200_000;
 /** Replaces $ORIGIN, $LIB and $PLATFORM as ld.so(8); undefined where musl would not take the text. */
 export function expandTokens(
   text: ByteString,
-  origin: ByteString,
+  origin: () => ByteString,
   rules: Interpreter,
 ): ByteString | undefined {
   if (!text.includes("$")) return text;
-  const values = { ORIGIN: origin, LIB: rules.lib, PLATFORM: rules.platform };
   const names = rules.kind === "musl" ? "ORIGIN" : "ORIGIN|LIB|PLATFORM";
   const token = new RegExp(`\\$(?:\\{(${names})\\}|(${names})(?![A-Za-z0-9_]))`, "g");
   const expanded = text.replace(token, (_, braced: string | undefined, bare: string | undefined) => {
     const name = braced ?? bare ?? "";
-    return name === "ORIGIN" || name === "LIB" || name === "PLATFORM" ? values[name] : "";
+    if (name === "ORIGIN") return origin();
+    return name === "LIB" ? rules.lib : rules.platform;
   });
   return rules.kind === "musl" && expanded.includes("$") ? undefined : expanded;
 }
