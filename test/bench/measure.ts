@@ -8,15 +8,16 @@ export function median(values: readonly number[]): number {
 
 /**
  * The medians of several measurements in milliseconds, each taken `rounds` times in turn, so that what else the
- * machine does befalls all of them alike. One round before that is not counted.
+ * machine does befalls all of them alike. One round before that is not counted, unless `warmUp` is false.
  */
 export function interleave<Name extends string>(
   rounds: number,
   measurements: Record<Name, () => number>,
+  warmUp = true,
 ): Record<Name, number> {
   const names = Object.keys(measurements) as Name[];
   const taken = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
-  for (let round = -1; round < rounds; round++)
+  for (let round = warmUp ? -1 : 0; round < rounds; round++)
     for (const name of names) {
       const value = measurements[name]();
       if (round >= 0) taken[name].push(value);
