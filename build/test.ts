@@ -2,7 +2,7 @@
  * npm test: the types, the linter, the rule of imports, the build, and every test against the executables that were
  * built; and the behaviour tests once more against jailkit 2.23. Ends with `N passed, N failed`.
  *
- * Arguments select parts: check, unit, attack, differential, debian, e2e.
+ * Arguments select parts: check, unit, machine, attack, differential, debian, e2e.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -79,7 +79,7 @@ if (wanted("check")) {
 if (wanted("unit")) await suite("unit");
 const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
 if (built) {
-  for (const folder of ["attack", "differential", "e2e"]) if (wanted(folder)) await suite(folder);
+  for (const folder of ["machine", "attack", "differential", "e2e"]) if (wanted(folder)) await suite(folder);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
 }
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
