@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
@@ -79,7 +77,8 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
   }
   const root = openAt(C.AT_FDCWD, `/proc/${pid}/root`, C.O_PATH | C.O_DIRECTORY);
   const files = machineFiles(root);
-  const scratch = mkdtempSync(join(tmpdir(), "jailkit-machine-"));
+  // in the machine, so that it goes with it
+  files.mkdir("/run/machine", { mode: 0o700 });
   let requests = 0;
   let open = true;
 
@@ -112,7 +111,7 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
     const { user = { uid: 0, gid: 0 }, path, argv0 } = options;
     const who = typeof user === "string" ? ids(user) : { ...user, groups: user.groups ?? [user.gid] };
     const words = argv0 === undefined ? argv : [argv0, ...argv.slice(1)];
-    const request = join(scratch, String(requests++));
+    const request = `/proc/${pid}/root/run/machine/${requests++}`;
     writeFileSync(request, encodeRequest(path ?? which(argv[0] ?? ""), words, who, options), { mode: 0o600 });
     return [program, "enter", String(pid), request];
   }
@@ -176,7 +175,6 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
       close(root);
       keeper.stdin.end();
       await keeper.exited;
-      rmSync(scratch, { recursive: true, force: true });
     },
   };
   if (options.under !== undefined) installTools(machine, options.under, options);
