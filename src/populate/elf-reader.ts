@@ -8,7 +8,10 @@ export function badElf(path: ByteString, what: string): JailkitError {
   return new JailkitError("bad-elf", 1, `${display(path)}: not a sound ELF file: ${what}`);
 }
 
-/** Bounded reads of one open file. Every read outside it is refused, naming the file and what was being read. */
+/**
+ * Bounded reads of one open file. Every read outside it is refused, naming the file and what was being read; how
+ * much is asked for at once is for the caller to bound.
+ */
 export interface ElfReader {
   path: ByteString;
   size: number;
@@ -19,8 +22,6 @@ export interface ElfReader {
 }
 
 const BLOCK = 8192;
-/** No table that a loader reads is larger: it keeps the memory for a hostile file within bounds. */
-const LARGEST_READ = 1 << 20;
 
 // Files are read one after the other, so all share these.
 const blocks = Array.from({ length: 16 }, () => Buffer.allocUnsafe(BLOCK));
@@ -49,7 +50,6 @@ export function createElfReader(fd: number, path: ByteString, size: number): Elf
     if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
       throw badElf(path, `${what} lies outside the file`);
     }
-    if (length > LARGEST_READ) throw badElf(path, `${what} is too large (${length} bytes)`);
     const first = Math.floor(offset / BLOCK);
     const at = offset - first * BLOCK;
     if (at + length <= BLOCK)

@@ -116,6 +116,7 @@ test("the directories that are built into ld.so", () => {
   const apart = blob.replace("/var/", "x\0/var/");
   const found = ["/lib/x-gnu", "/usr/lib/x-gnu", "/lib", "/usr/lib"];
   expect(builtInDirectories(Buffer.from(apart, "latin1"))).toEqual(found);
+  expect(builtInDirectories(Buffer.from(`${apart}x\0/usr/lib/other/\0`, "latin1"))).toEqual(found);
   expect(builtInDirectories(Buffer.from("\0/usr/lib64/\0\0", "latin1"))).toEqual(["/usr/lib64"]);
 });
 

@@ -142,6 +142,8 @@ describe("where a library is found", () => {
     expect(own(some.paths)).toEqual(["/opt/liba.so"]);
     expect(some.problems.map(({ file, library }) => [file, library])).toEqual([["/opt/liba.so", "libb.so"]]);
     expect(own(closure(files({ runpath: "/none", rpath: "/opt" }), "/bin/p").paths)).toEqual([]);
+    const beside = { ...files({ runpath: "/opt", rpath: "/srv" }), "opt/libb.so": "", "srv/libb.so": elf() };
+    expect(own(closure(beside, "/bin/p").paths)).toEqual(["/opt/liba.so"]);
     // A RUNPATH in the middle hides what would be inherited, for that library alone.
     expect(own(closure(files({ rpath: "/opt" }, { runpath: "/none" }), "/bin/p").paths)).toEqual([
       "/opt/liba.so",
@@ -297,6 +299,21 @@ describe("where a library is found", () => {
     ]);
   });
 
+  test("names that would mean something to a shell or a terminal are names", () => {
+    for (const name of ["x;touch PWN;#", "$(touch PWN)", "-n", "a\nb", " ", "\xff\xfe", "a:b", "`id`"]) {
+      const files = {
+        [`opt/${name}/p`]: program({ needed: ["liba.so", name], runpath: "$ORIGIN" }),
+        [`opt/${name}/liba.so`]: elf(),
+        [`opt/${name}/${name}`]: elf(),
+      };
+      // node:fs takes text, so a name beyond ASCII is looked for as the UTF-8 that it makes of it
+      const bytes = Buffer.from(name, "utf8").toString("latin1");
+      const { paths, problems } = closure(files, `/opt/${bytes}/p`);
+      expect(own(paths)[0]).toBe(`/opt/${bytes}/liba.so`);
+      expect(problems.map((problem) => problem.library)).toEqual(bytes === name ? [] : [name]);
+    }
+  });
+
   test("absolute links of the root lead into the root", () => {
     const { paths } = closure(
       {
@@ -422,6 +439,14 @@ describe("what is loaded at run time", () => {
           .paths,
       ),
     ).toEqual([]);
+  });
+
+  test("the groups of a user go by a line of their own, or by that of group", () => {
+    const group = { ...nss, "etc/nsswitch.conf": "group: sss\n" };
+    const found = ["/usr/lib/libnss_sss.so.2", "/usr/lib/libsss.so"];
+    expect(own(dlopened(group, { imports: ["getgrouplist"] }).paths)).toEqual(found);
+    const line = { ...nss, "etc/nsswitch.conf": "group: sss\ninitgroups: dns\n" };
+    expect(own(dlopened(line, { imports: ["initgroups"] }).paths)).toEqual(["/usr/lib/libnss_dns.so.2"]);
   });
 
   test("modules that are not there are no problem", () => {
