@@ -125,6 +125,36 @@ describe("a user", () => {
   });
 });
 
+describe("without -n", () => {
+  test("a jail is asked for", () => {
+    expect(m.run(["jk_jailuser", name], { stdin: "" }).status).toBe(1);
+    expect(line("/etc/passwd", name)?.[6]).toBe("/bin/sh");
+  });
+
+  test.each([
+    ["n\n", false],
+    ["y\n", true],
+    ["\n", true],
+  ])("the home is moved after the answer %j: %p", (stdin, moved) => {
+    expect(m.run(["jk_jailuser", "-j", J, name], { stdin }).status).toBe(0);
+    expect(m.exists(`${J}/home/${name}`)).toBe(moved);
+    expect(m.exists(`/home/${name}`)).toBe(!moved);
+    expect(line("/etc/passwd", name)?.[5]).toBe(`${J}/./home/${name}`);
+  });
+});
+
+test("is for root", () => {
+  const { status } = m.run(["jk_jailuser", "-n", "-j", J, name], { user: name });
+  expect(status).toBe(expectedOf({ debian: 2, ours: 5, difference: "jailuser-status" }));
+  expect(line("/etc/passwd", name)?.[6]).toBe("/bin/sh");
+});
+
+test("root is not jailed", () => {
+  const { status } = jailuser("-n", "-j", J, "root");
+  expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "jailuser-status" }));
+  expect(line("/etc/passwd", "root")?.[5]).toBe("/root");
+});
+
 describe("the jail's files", () => {
   test("a group without a newline at its end", () => {
     m.write(`${J}/etc/group`, "root:x:0:\nextra:x:4900:someone,else");
