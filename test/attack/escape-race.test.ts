@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, lchownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, lchownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { fromBytes } from "../../ffi/bytes.ts";
 import { readJailFile } from "../../src/jail/look.ts";
 import { USER } from "../unit/jail-helper.ts";
@@ -77,6 +77,33 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
     if (!["mknod", "chown"].includes(name)) expect(done).toBeGreaterThan(0);
     expect(racer?.exitCode).toBe(null);
   });
+});
+
+test("a tree that is removed while names in it are exchanged for links", async () => {
+  const home = `${scene.path}/home/u`;
+  mkdirSync(`${home}/tree`);
+  const before = protectedState(scene);
+  const plant = () => {
+    mkdirSync(`${home}/tree`, { recursive: true });
+    symlinkSync(scene.outside, `${home}/tree/y`);
+    // The newest name comes first, and is to be met while the link is still there.
+    for (let i = 0; i < 4; i++) mkdirSync(`${home}/tree/x/${i}`, { recursive: true });
+    for (const name of ["", "/x", "/y"]) lchownSync(`${home}/tree${name}`, USER, USER);
+  };
+  plant();
+  await race(`${home}/tree/x`, `${home}/tree/y`);
+  for (let round = 0; round < ROUNDS * 10; round++) {
+    for (let attempt = 0; existsSync(`${home}/tree`) && attempt < 10_000; attempt++) {
+      try {
+        OPERATIONS.rmtree?.(scene.root, "/home/u/tree", scene);
+      } catch {
+        // It met the link.
+      }
+    }
+    plant();
+  }
+  expect(racer?.exitCode).toBe(null);
+  expect(protectedState(scene)).toEqual(before);
 });
 
 test("a user's directory that is exchanged for one of root's beside it is not given away", async () => {

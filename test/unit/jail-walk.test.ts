@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { fromBytes } from "../../ffi/bytes.ts";
 import { lookUp, readJailFile } from "../../src/jail/look.ts";
 import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
@@ -83,6 +83,7 @@ describe("walk", () => {
       walked(`/usr/${i}`);
     }
     expect(jail.root.cache.size).toBeLessThan(300);
+    expect(readdirSync("/proc/self/fd").length).toBeLessThan(350);
     expect(walked("/usr/1")).toBe("/usr/1");
   });
 });
