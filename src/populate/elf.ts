@@ -150,7 +150,8 @@ const PATH_MAX = 4096;
 export function readInterpreter(image: ElfImage): ByteString | undefined {
   const { reader } = image;
   const segment = image.segments.find((candidate) => candidate.type === PT_INTERP);
-  if (segment === undefined) return undefined;
+  // Files that hold debugging information alone keep the header, without contents.
+  if (segment === undefined || segment.size === 0) return undefined;
   // The kernel's own rules (load_elf_binary): 2 bytes to PATH_MAX, and a NUL at the end.
   if (segment.size < 2 || segment.size > PATH_MAX) {
     throw badElf(reader.path, `an interpreter's name of ${segment.size} bytes`);

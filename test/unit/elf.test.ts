@@ -95,6 +95,12 @@ describe("what a loader reads", () => {
     expect(elf?.interpreter).toBeUndefined();
   });
 
+  test("a file of debugging information, whose segments are empty", () => {
+    const { bytes, at } = makeElf({ needed: ["liba.so"], interpreter: "/lib/ld.so" });
+    for (const segment of [0, 1, 2]) bytes.writeBigUInt64LE(0n, at.segments + segment * 56 + 32);
+    expect(read(bytes)).toEqual(expect.objectContaining({ interpreter: undefined, needed: [] }));
+  });
+
   test("names are bytes", () => {
     expect(read(makeElf({ needed: ["lib\xe9\xff.so", "a;b$(c)\n"] }).bytes)?.needed).toEqual([
       "lib\xe9\xff.so",
