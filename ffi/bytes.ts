@@ -20,7 +20,8 @@ export function toBytes(text: ByteString): Uint8Array {
 
 /** Bytes to a byte string; `end` is exclusive. */
 export function fromBytes(bytes: Uint8Array, start = 0, end = bytes.length): ByteString {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+  // Not through Buffer.from: its first call costs a tenth of a millisecond.
+  return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
 /** The byte string that stands before the first NUL in `bytes`. */

@@ -65,24 +65,24 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
 
 /*
  * The runtime obeys hundreds of variables and a few program names. It gets none of the caller's: one fixed argument,
- * and an environment without a variable. JavaScript reads what the caller gave from the state.
+ * and an environment of our own. JavaScript reads what the caller gave from the state.
  *
  * In a privileged program the runtime must have one thread, for a capability is a thread's own and cannot be given up
- * for another. So there it is told to start none: no warming up of memory (it would, after some 4000 objects), no
- * thread for collecting garbage or for compiling.
+ * for another. So there it is told to start none for collecting garbage or for compiling; and in no program one that
+ * warms up memory, which it would after some 4000 objects: to a program that lives for milliseconds it is a cost.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
+  static const char no_warm_up[] = "BUN_JSC_useWarmUpMarkedBlocks=0";
   static const char *const one_thread[] = {
-    "BUN_JSC_useWarmUpMarkedBlocks=0",
     "BUN_JSC_useConcurrentGC=0",
     "BUN_JSC_numberOfGCMarkers=1",
     "BUN_JSC_useConcurrentJIT=0",
   };
-  if (state->privileged) {
-    for (u64 i = 0; i < sizeof(one_thread) / sizeof(*one_thread); i++) {
-      state->runtime_environment[i] = (char *)one_thread[i];
-    }
+  u64 variables = 0;
+  state->runtime_environment[variables++] = (char *)no_warm_up;
+  for (u64 i = 0; state->privileged && i < sizeof(one_thread) / sizeof(*one_thread); i++) {
+    state->runtime_environment[variables++] = (char *)one_thread[i];
   }
   *(char ***)config.environ_variable = state->runtime_environment;
   for (u64 i = 0; i < state->envc; i++) env[i] = 0;

@@ -1,6 +1,12 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// Made when it is first needed: that costs a millisecond, which a login has not to spare.
+let decoder: TextDecoder | undefined;
+
+function decodeUtf8(text: ByteString): string {
+  decoder ??= new TextDecoder("utf-8", { fatal: true });
+  return decoder.decode(toBytes(text));
+}
 
 // C0, DEL, C1, the backslash (so that an escape cannot be forged), and what turns or hides text: bidirectional
 // controls, zero-width and line separators, and anything unassigned or private.
@@ -38,7 +44,7 @@ export function display(text: ByteString): ByteString {
 
 function printableUtf8(piece: ByteString): boolean {
   try {
-    return !unsafe.test(decoder.decode(toBytes(piece)));
+    return !unsafe.test(decodeUtf8(piece));
   } catch {
     return false;
   }
@@ -58,7 +64,7 @@ export function jsonText(text: ByteString): string {
   let out = "";
   for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? []) {
     try {
-      out += decoder.decode(toBytes(piece));
+      out += decodeUtf8(piece);
     } catch {
       for (let i = 0; i < piece.length; i++) {
         const code = piece.charCodeAt(i);

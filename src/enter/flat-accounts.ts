@@ -11,15 +11,6 @@ import {
 
 const LIMIT = 1 << 24;
 
-/** The first line that `pattern` finds and `parse` takes for an entry. */
-function firstEntry<T>(text: ByteString, pattern: RegExp, parse: (line: ByteString) => T | undefined) {
-  for (const [line] of text.matchAll(pattern)) {
-    const entry = parse(line);
-    if (entry !== undefined) return entry;
-  }
-  return undefined;
-}
-
 function read(path: ByteString): ByteString {
   const bytes = readFileIfPresent(path, LIMIT);
   return bytes === undefined ? "" : fromBytes(bytes);
@@ -38,14 +29,29 @@ export function userNamed(text: ByteString, name: ByteString): PasswdEntry | und
   return undefined;
 }
 
+/** The first line with the id `id` as its third field that `parse` takes for an entry. */
+function numbered<T>(text: ByteString, id: number, parse: (line: ByteString) => T | undefined) {
+  // Where the digits stand is found first, without taking every line apart: this is the path of a login.
+  const digits = `:${id}:`;
+  for (let at = text.indexOf(digits); at >= 0; at = text.indexOf(digits, at + 1)) {
+    const start = text.lastIndexOf("\n", at) + 1;
+    const colon = text.indexOf(":", start);
+    if (text.indexOf(":", colon + 1) !== at) continue;
+    const end = text.indexOf("\n", at);
+    const entry = parse(text.slice(start, end < 0 ? text.length : end));
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
 /** The first entry of a uid in the text of passwd(5). */
 export function userNumbered(text: ByteString, uid: number): PasswdEntry | undefined {
-  return firstEntry(text, new RegExp(`^[^:\\n]*:[^:\\n]*:0*${uid}:.*$`, "gm"), parsePasswdLine);
+  return numbered(text, uid, parsePasswdLine);
 }
 
 /** The first entry of a gid in the text of group(5). */
 export function groupNumbered(text: ByteString, gid: number): GroupEntry | undefined {
-  return firstEntry(text, new RegExp(`^[^:\\n]*:[^:\\n]*:0*${gid}(?::.*)?$`, "gm"), parseGroupLine);
+  return numbered(text, gid, parseGroupLine);
 }
 
 /**
