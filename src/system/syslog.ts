@@ -32,6 +32,8 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
   let fd = connectTo(socketPath, SOCK_DGRAM);
   const stream = fd < 0;
   if (stream) fd = connectTo(socketPath, SOCK_STREAM);
+  // Reads the host's time zone now: after a chroot it would be the jail's.
+  timestamp();
   return {
     write(severity, message) {
       if (fd < 0) return;
@@ -50,7 +52,7 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
 const brokenDown = new Int32Array(16);
 const seconds = new BigInt64Array(1);
 
-/** Local time by localtime_r(3), which reads /etc/localtime once: the first line is written before any chroot. */
+/** Local time by localtime_r(3), which reads /etc/localtime when it is first called. */
 function timestamp(): string {
   libc.time(seconds);
   libc.localtime_r(seconds, brokenDown);
