@@ -17,7 +17,7 @@ import {
 import { toBytes } from "../../ffi/bytes.ts";
 import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { openDirectory, release, walk } from "../../src/jail/walk.ts";
+import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import {
   makeDirectories,
   putDevice,
@@ -281,4 +281,14 @@ describe("removal", () => {
     expect(readdirSync(at("/usr"))).toEqual([]);
     expect(readdirSync(at("/etc"))).toEqual(["f"]);
   });
+});
+
+test("with sync the same is written", () => {
+  const root = openJailRoot(jail.path, { sync: true });
+  expect(makeDirectories(root, "/usr/a", () => ({ ...attributes, mode: 0o755 }))).toEqual(["/usr/a"]);
+  expect(putFile(root, "/usr/a/f", text("x"), attributes)).toBe("created");
+  expect(putSymlink(root, "/usr/a/l", "f")).toBe("created");
+  expect(putSymlink(root, "/usr/a/l", "g", { replace: true })).toBe("replaced");
+  expect(removeTree(root, "/usr/a")).toBe(true);
+  closeJailRoot(root);
 });
