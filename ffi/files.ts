@@ -275,7 +275,7 @@ let copyBuffer: Uint8Array | undefined;
 
 /**
  * Copies what is left of `from` to `to` and returns the number of bytes: by reflink where the file system can,
- * else inside the kernel (copy_file_range(2)), else by read and write.
+ * else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > 0 && libc.ioctl(to, FICLONE, from) === 0) return size;
@@ -284,6 +284,8 @@ export function copyContents(from: number, to: number, size: number): number {
     const count = libc.copy_file_range(from, null, to, null, 0x40000000, 0);
     if (count > 0) {
       total += count;
+      // The size is known: no second call only to be told that this was the end.
+      if (total === size) return total;
       continue;
     }
     // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) tells.
@@ -292,6 +294,13 @@ export function copyContents(from: number, to: number, size: number): number {
     if (number === 4) continue;
     if (number === 0 && total >= size && size > 0) return total;
     break;
+  }
+  // Between two file systems: sendfile(2) copies once, read and write twice.
+  for (;;) {
+    const count = libc.sendfile(to, from, null, 0x40000000);
+    if (count <= 0) break;
+    total += count;
+    if (total === size) return total;
   }
   copyBuffer ??= new Uint8Array(1 << 17);
   for (;;) {

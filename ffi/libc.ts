@@ -35,6 +35,7 @@ export const libc = dlopen("libc.so.6", {
   fchownat: { args: [i32, pointer, u32, u32, i32], returns: i32 },
   utimensat: { args: [i32, pointer, pointer, i32], returns: i32 },
   copy_file_range: { args: [i32, pointer, i32, pointer, u64, u32], returns: i32 },
+  sendfile: { args: [i32, i32, pointer, u64], returns: i32 },
   ioctl: { args: [i32, u64, u64], returns: i32 },
   fcntl: { args: [i32, i32, u64], returns: i32 },
   dup3: { args: [i32, i32, i32], returns: i32 },

@@ -39,7 +39,8 @@ export function setOwnerAndTimes(fd: number, attributes: Omit<Attributes, "mode"
   setTimesOf(fd, attributes.atime, attributes.mtime);
 }
 
-function setTimesOf(fd: number, atime: bigint | undefined, mtime: bigint | undefined): void {
+/** Gives `fd` its times where there are any; one that is missing is as the other. */
+export function setTimesOf(fd: number, atime: bigint | undefined, mtime: bigint | undefined): void {
   const either = mtime ?? atime;
   if (either !== undefined) setTimes(fd, "", atime ?? either, mtime ?? either);
 }

@@ -99,18 +99,19 @@ export function renameNew(
 /**
  * Puts something that is not a directory at `name` in `parent`: `make` makes it ready under a random name, and one
  * rename(2) lets it appear. Nothing that stands there is opened, followed or changed. `make` must create with
- * O_EXCL or its like. Throws JailkitError "directory-in-the-way", SystemError naming the path.
+ * O_EXCL or its like. `absent`: the caller has looked already, and nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
  */
 export function place(
   root: JailRoot,
   parent: Directory,
   name: ByteString,
-  replace: boolean,
+  options: { replace?: boolean; absent?: boolean },
   make: (stage: Directory, temporary: ByteString) => void,
 ): Placement {
+  const { replace = false, absent = false } = options;
   const path = joinPath(parent.path, name);
   try {
-    const existing = statIfPresent(parent.fd, name);
+    const existing = absent ? undefined : statIfPresent(parent.fd, name);
     if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(root, path);
     if (existing !== undefined && !replace) return "kept";
     const stage = stageFor(root, parent);
@@ -122,7 +123,11 @@ export function place(
       });
       if (temporary === undefined) return "kept";
       const placement = settle(stage, temporary, parent, name, existing !== undefined, replace);
-      if (placement === "kept") discard(stage, temporary);
+      if (placement === "kept") {
+        discard(stage, temporary);
+        const there = statIfPresent(parent.fd, name);
+        if (there !== undefined && isDirectory(there)) throw directoryInTheWay(root, path);
+      }
       if (existing !== undefined && isLink(existing)) forgetDirectories(root, parent);
       syncDirectory(root, parent);
       return placement;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import {
   chmodFd,
   close,
@@ -20,9 +20,9 @@ import {
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { type Attributes, chmodPath, setOwnerAndTimes, verifyNew } from "./attributes.ts";
+import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
 import { splitPath } from "./look.ts";
-import { type Placement, place } from "./place.ts";
+import { type Placement, place, syncDirectory } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
@@ -30,12 +30,17 @@ export { makeDirectories, makeDirectoryIn } from "./directories.ts";
 export type { Placement } from "./place.ts";
 export { removePath, removeTree } from "./remove.ts";
 
+const euid = libc.geteuid();
+const egid = libc.getegid();
+
 /** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
 export type Source = { fd: number; size: number } | Uint8Array;
 
 export interface PutOptions {
   /** Whether what stands there already is replaced ("kept" otherwise). */
   replace?: boolean;
+  /** The caller has seen that nothing stands there: one look less. What appears meanwhile is still respected. */
+  absent?: boolean;
   /** A file is to share the blocks of its source: EOPNOTSUPP where the file system cannot, and nothing is left. */
   reflinkOnly?: boolean;
 }
@@ -71,6 +76,12 @@ function fill(fd: number, source: Source, reflinkOnly: boolean): void {
   if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
 }
 
+/** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
+function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
+  // Where the directory is setgid, or the mount has `grpid`, the group is the directory's.
+  return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
+}
+
 /** As putFile, in an open directory. */
 export function putFileIn(
   root: JailRoot,
@@ -80,12 +91,13 @@ export function putFileIn(
   attributes: Attributes,
   options: PutOptions = {},
 ): Placement {
-  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary) => {
     const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
       fill(fd, source, options.reflinkOnly ?? false);
       // The owner first: a change of owner takes setuid and setgid away.
-      setOwnerAndTimes(fd, attributes);
+      if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
+      else setOwnerAndTimes(fd, attributes);
       chmodFd(fd, attributes.mode);
       if (root.sync) syncFd(fd);
     } finally {
@@ -125,7 +137,7 @@ export function putHardLinkIn(
   } catch (error) {
     throw namedError(error, path);
   }
-  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary) => {
     makeLink(sourceFd, "", stage.fd, temporary, C.AT_EMPTY_PATH);
   });
 }
@@ -151,9 +163,20 @@ export function putSymlinkIn(
   target: ByteString,
   options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
 ): Placement {
-  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+  const { attributes } = options;
+  // symlink(2) makes a whole link at once, and follows nothing: it needs no other name first.
+  if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
+    try {
+      makeSymlink(target, parent.fd, name);
+      syncDirectory(root, parent);
+      return "created";
+    } catch (error) {
+      // What is there decides: place looks at it.
+      if (!isErrno(error, "EEXIST")) throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+    }
+  }
+  return place(root, parent, name, options, (stage, temporary) => {
     makeSymlink(target, stage.fd, temporary);
-    const { attributes } = options;
     if (attributes === undefined) return;
     const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
     try {
@@ -194,7 +217,7 @@ export function putDeviceIn(
     throw new JailkitError("device-in-untrusted-directory", 1, message);
   }
   const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
-  return place(root, parent, name, options.replace ?? false, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary) => {
     const umask = libc.umask(0);
     try {
       makeNode(stage.fd, temporary, type | attributes.mode, node.major, node.minor);

@@ -74,10 +74,9 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(entry, stat)) {
         throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
       }
-      const replace = entry.action === "replace";
-      const only = entry.reflinkOnly ? { replace, reflinkOnly: true } : { replace };
       if (!entry.reflinkOnly) announce(entry, to);
-      return putFileIn(root, parent, lastOf(entry.path), { fd, size: stat.size }, entry, only);
+      const how = entry.reflinkOnly ? { ...howTo(entry), reflinkOnly: true } : howTo(entry);
+      return putFileIn(root, parent, lastOf(entry.path), { fd, size: stat.size }, entry, how);
     } finally {
       close(fd);
     }
@@ -95,9 +94,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         return undefined;
       }
       announce(entry, to, true);
-      const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, {
-        replace: entry.action === "replace",
-      });
+      const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, howTo(entry));
       linked = true;
       return placement;
     } catch (error) {
@@ -115,7 +112,6 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
 
   function put(parent: Directory, entry: Entry, to: ByteString): Placement {
     const name = lastOf(entry.path);
-    const replace = entry.action === "replace";
     switch (entry.type) {
       case "directory":
         announce(entry, to);
@@ -123,15 +119,26 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         return makeDirectoryIn(root, parent, name, { mode: entry.mode, uid: entry.uid, gid: entry.gid });
       case "symlink":
         announce(entry, to);
-        return putSymlinkIn(root, parent, name, entry.target ?? "", { replace });
+        return putSymlinkIn(root, parent, name, entry.target ?? "", howTo(entry));
       case "device":
         announce(entry, to);
-        return putDevice(root, parent, entry, replace);
+        return putDevice(root, parent, entry);
       case "file": {
         const placement = linking && !entry.reflinkOnly ? linkInto(parent, entry, to) : undefined;
         return placement ?? fileInto(parent, entry, to);
       }
     }
+  }
+
+  // Most entries stand beside the one before.
+  let lastPath: ByteString | undefined;
+  let last: Directory | undefined;
+  function openParent(path: ByteString): Directory {
+    // A negative descriptor: the root has closed it meanwhile.
+    if (path === lastPath && last?.cached && last.fd >= 0) return last;
+    lastPath = path;
+    last = walk(root, path);
+    return last;
   }
 
   function applyOne(entry: Entry): void {
@@ -141,7 +148,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       present.push(entry);
       return;
     }
-    const parent = walk(root, parentOf(entry.path));
+    const parent = openParent(parentOf(entry.path));
     try {
       const placement = put(parent, entry, to);
       present.push(entry);
@@ -182,18 +189,26 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   return { present, changed, problems };
 }
 
+const REPLACE = { replace: true } as const;
+const CREATE = { absent: true } as const;
+
+/** The plan has looked at what stands there, and says what to do with it. */
+function howTo({ action }: Entry) {
+  return action === "replace" ? REPLACE : CREATE;
+}
+
 /** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */
 function stillGrants(entry: Entry, stat: Stat): boolean {
   if ((entry.mode & 0o6000) === 0) return true;
   return (stat.mode & 0o7777) === entry.mode && stat.uid === entry.uid && stat.gid === entry.gid;
 }
 
-function putDevice(root: JailRoot, parent: Directory, entry: Entry, replace: boolean): Placement {
+function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {
   const { device } = entry;
   if (device === undefined)
     throw new JailkitError("no-such-device", 1, `${display(entry.path)}: not a device`);
   try {
-    return putDeviceIn(root, parent, lastOf(entry.path), device, entry, { replace });
+    return putDeviceIn(root, parent, lastOf(entry.path), device, entry, howTo(entry));
   } catch (error) {
     if (!isErrno(error, "EPERM")) throw error;
     const to = display(root.path + entry.path);
