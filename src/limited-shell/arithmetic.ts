@@ -49,10 +49,10 @@ function constant(text: ByteString): bigint {
 
 function binary(operator: string, a: bigint, b: bigint): bigint {
   switch (operator) {
+    // Where the left operand decides, this is not called.
     case "||":
-      return a !== 0n || b !== 0n ? 1n : 0n;
     case "&&":
-      return a !== 0n && b !== 0n ? 1n : 0n;
+      return b !== 0n ? 1n : 0n;
     case "|":
       return a | b;
     case "^":

@@ -67,7 +67,7 @@ export function decide(request: CommandRequest): Decision {
       allowed: false,
       exitStatus: error.exitStatus,
       code: error.code,
-      reason: `${shorten(error.message, LONGEST_LOGGED)}, in the command ${logged(commandLine)}`,
+      reason: `tried to run ${logged(commandLine)}, not allowed: ${shorten(error.message, LONGEST_LOGGED)}`,
       shown: shorten(error.message, LONGEST_SHOWN),
     };
   }
@@ -81,7 +81,7 @@ function refuseEmpty(commandLine: ByteString): Refused {
     allowed: false,
     exitStatus: WORDS_EXIT_STATUS,
     code: "empty-command",
-    reason: `there is no program name in the command ${logged(commandLine)}`,
+    reason: `tried to run ${logged(commandLine)}, not allowed: there is no program name`,
     shown: "the command is empty",
   };
 }

@@ -81,7 +81,7 @@ function evaluatePart(part: Part, evaluation: Evaluation): Segment[] {
     case "arithmetic": {
       const expression = plainText(evaluate(part.expression, evaluation));
       const value = evaluateArithmetic(expression, evaluation.variables, evaluation.budget);
-      return [{ text: String(value), quoted: part.quoted, split: !part.quoted }];
+      return [{ text: String(value), quoted: part.quoted, split: true }];
     }
     case "parameter":
       return evaluateParameter(part, evaluation);
@@ -96,7 +96,7 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
   const { name, operator, quoted } = part;
   const { variables, budget } = evaluation;
   const value = variables.get(name);
-  const expanded = (text: ByteString): Segment[] => [{ text, quoted, split: !quoted }];
+  const expanded = (text: ByteString): Segment[] => [{ text, quoted, split: true }];
   switch (chooseValue(operator, value)) {
     case "value":
       return expanded(value ?? "");
@@ -106,7 +106,7 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
       return evaluate(part.word, evaluation).map((segment) => ({
         text: segment.text,
         quoted: segment.quoted || quoted,
-        split: !segment.quoted && !quoted,
+        split: true,
       }));
     case "assign": {
       const text = plainText(evaluate(part.word, evaluation));

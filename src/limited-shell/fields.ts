@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { MarkedText, Segment } from "./marked.ts";
 
 /**
- * Field splitting as in sh(1), "Field Splitting": only bytes that unquoted expansions brought (`split`) separate
+ * Field splitting as in sh(1), "Field Splitting": only bytes that unquoted expansions brought (`split`, not `quoted`) separate
  * fields. Blanks and newlines of `ifs` separate in runs and vanish at the ends; each other byte of `ifs` ends a
  * field, an empty one too. A quoted empty text makes a field, an unquoted one does not.
  */
@@ -36,7 +36,7 @@ export function splitFields(segments: readonly Segment[], ifs: ByteString): Mark
 
   for (const { text, quoted, split } of segments) {
     if (quoted || !split) {
-      if (text !== "" || quoted) append(text, quoted);
+      append(text, quoted);
       continue;
     }
     let start = 0;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** A piece of an expanded word: `quoted` bytes are literal, `split` ones came from an unquoted expansion. */
+/** A piece of an expanded word: `quoted` bytes are literal; `split` ones came from an
+ * expansion, and are split where they are not quoted. */
 export interface Segment {
   text: ByteString;
   quoted: boolean;

@@ -58,7 +58,6 @@ function compileBracket(pattern: MarkedText, start: number): { table: Uint8Array
   const negated = special(at) === "!" || special(at) === "^";
   if (negated) at++;
   for (let first = true; ; first = false) {
-    if (at >= text.length) return undefined;
     if (special(at) === "]" && !first) break;
     const named = special(at) === "[" ? /^\[([:.=])(.*?)\1\]/.exec(text.slice(at, at + 40)) : null;
     if (named?.[1] === ":") {

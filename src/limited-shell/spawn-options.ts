@@ -132,7 +132,7 @@ export function spawnReason(path: ByteString, args: readonly ByteString[]): stri
     }
     const reason = word.startsWith("--") || rule.oneDash ? longReason(rule, word) : shortReason(rule, word);
     if (reason !== undefined) return reason;
-    if (!operandSeen && rule.mode !== undefined && hasLetter(rule, word, rule.mode.letters)) inMode = true;
+    if (!operandSeen && rule.mode !== undefined && hasLetter(word, rule.mode.letters)) inMode = true;
   }
   return inMode ? undefined : rule.mode?.reason;
 }
@@ -162,10 +162,7 @@ function shortReason(rule: SpawnRule, word: ByteString): string | undefined {
   return undefined;
 }
 
-function hasLetter(rule: SpawnRule, word: ByteString, letters: string): boolean {
-  for (const letter of word.slice(1)) {
-    if (letters.includes(letter)) return true;
-    if (rule.withValue.includes(letter)) return false;
-  }
-  return false;
+// The words that come here hold harmless letters alone, none of which takes a value.
+function hasLetter(word: ByteString, letters: string): boolean {
+  return [...letters].some((letter) => word.includes(letter));
 }

@@ -73,6 +73,8 @@ describe("expandWords", () => {
     ["${P%$D*}", ["/a.b"]],
     ["${X-a b} \"${X-a b}\" ${X-'a b'} ${X-a;b|c}", ["a", "b", "a b", "a b", "a;b|c"]],
     ["${X-*} \"${X-*}\" ${X-'*'}", ["-x", "B", "a", "b", "d", "f", "*", "*"]],
+    ["${X#${Y:=a}}$Y.", ["."]],
+    [`"\${X-"a b"}" "\${X-'a b'}" "\${X-a\\}b\\x}"`, ["a b", "'a b'", "a}b\\x"]],
     // arithmetic
     ["$((1+2*3)) $(( (1+2)*3 )) $((7/2)) $((-7/2)) $((-7%3))", ["7", "9", "3", "-3", "-1"]],
     [
@@ -92,6 +94,10 @@ describe("expandWords", () => {
       ["3", "3", "6", "6", "12", "-1", "0", "12"],
     ],
     ['"$((1+1))"x a$(("1"))', "arithmetic"],
+    ["$((M+1)) $((Q)) $((0?1/0:1)) $((0?1?1/0:2:3)) $((0&&(1?1/0:2)))", ["-11", "5", "1", "3", "0"]],
+    ["$(((1 2)))", "arithmetic"],
+    ["$((1?2))", "arithmetic"],
+    ["$((*1))", "arithmetic"],
     ["$((1/0))", "arithmetic"],
     ["$((1%0))", "arithmetic"],
     ["$((1+))", "arithmetic"],
@@ -132,6 +138,8 @@ describe("expandWords", () => {
       P: "/a.b.c",
       D: ".",
       N: "5",
+      M: "-12",
+      Q: " +5\t",
       S: " p  q ",
       G: "d/*",
     };
@@ -145,6 +153,7 @@ describe("expandWords", () => {
   test("IFS separates what expansions bring, and nothing else", () => {
     expect(words("$C", { IFS: ":", C: ":a::b c:" })).toEqual(["", "a", "", "b c"]);
     expect(words("x:y $C", { IFS: " :", C: "a : b" })).toEqual(["x:y", "a", "b"]);
+    expect(words("$C", { IFS: " :", C: " :a" })).toEqual(["", "a"]);
     expect(words("$C", { IFS: "", C: "a b" })).toEqual(["a b"]);
     expect(words("${IFS:=:}x $C", { C: "a:b c" })).toEqual(["", "x", "a", "b c"]);
   });
