@@ -148,6 +148,24 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   return { section: section.name, values };
 }
 
+/** What the limited shell allows somebody, whatever the command. */
+export type LimitedPolicy =
+  | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
+  | { usable: false; exitStatus: number; code: string; reason: ByteString; shown: ByteString };
+
+/** The policy for the caller, without a command: for explanations. */
+export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
+  const notes: LogLine[] = [];
+  try {
+    const user = userOf(request);
+    return { usable: true, ...policyOf(request, user, groupOf(request), notes), notes };
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    const { exitStatus, code, reason, shown } = error;
+    return { usable: false, exitStatus, code, reason, shown };
+  }
+}
+
 /**
  * Decides what the limited shell does, in the order of jailkit 2.23: who calls (2), with which group (3), for which
  * command (7), under which configuration (1, 3), and whether that command is allowed (4, 5, 6, 127). The numbers are

@@ -1,0 +1,98 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
+import { resourceLimit } from "../../ffi/process.ts";
+import { groupByGid, groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import { sshdSettings, sshdWarnings } from "../system/sshd.ts";
+import { hardLimits, NEEDED_BYTES, tooLow } from "./limits.ts";
+import type { ReportStep } from "./report.ts";
+
+const LIMIT_FILE = "/etc/security/limits.conf";
+const LIMIT_DIRECTORY = "/etc/security/limits.d";
+const LARGEST_FILE = 1 << 20;
+
+/** The files of pam_limits(8) in the order in which it reads them. */
+function limitFiles(): { file: ByteString; text: ByteString }[] {
+  const files = [LIMIT_FILE];
+  try {
+    const fd = openAt(AT_FDCWD, LIMIT_DIRECTORY, O_RDONLY | O_DIRECTORY);
+    try {
+      const names = readDirectory(fd).map(({ name }) => name);
+      // Code units are bytes, so this is the order of the C locale.
+      const wanted = names.filter((name) => name.endsWith(".conf")).sort((a, b) => (a < b ? -1 : 1));
+      files.push(...wanted.map((name) => `${LIMIT_DIRECTORY}/${name}`));
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+  return files.flatMap((file) => {
+    const bytes = readFileIfPresent(file, LARGEST_FILE);
+    return bytes === undefined ? [] : [{ file, text: fromBytes(bytes) }];
+  });
+}
+
+const mebibytes = (bytes: number) => `${Math.floor(bytes / 1048576)} MiB`;
+
+/** Whether the runtime of the programs has the address space that it needs. `own`: this process is the user's. */
+export function limitSteps(account: PasswdEntry, own: boolean): ReportStep[] {
+  const needed = mebibytes(NEEDED_BYTES);
+  const gids = groupIdsOf(account.name, account.gid);
+  const groups = gids.flatMap((gid) => groupByGid(gid)?.name ?? []);
+  const user = { name: account.name, uid: account.uid, groups, gids };
+  const steps = tooLow(hardLimits(limitFiles(), user)).map(({ item, bytes, file, line }): ReportStep => {
+    const what = `${file}:${line} limits '${item}' to ${mebibytes(bytes)}, and the programs need ${needed} of address space`;
+    const remedy = `raise the hard limit '${item}' of ${account.name} to ${NEEDED_BYTES / 1024} (KiB) or more`;
+    return { stage: "limits", name: item, outcome: "failed", message: what, remedy };
+  });
+  const resources = [
+    ["data", 2],
+    ["as", 9],
+  ] as const;
+  for (const [item, resource] of own ? resources : []) {
+    const hard = resourceLimit(resource).hard;
+    if (hard >= BigInt(NEEDED_BYTES)) continue;
+    const message = `this session has a hard limit '${item}' of ${mebibytes(Number(hard))}, ${needed} are needed`;
+    const remedy = "find what sets it: ulimit, systemd's LimitAS= or LimitDATA=, or pam_limits";
+    steps.push({ stage: "limits", name: item, outcome: "failed", message, remedy });
+  }
+  if (steps.length > 0) return steps;
+  const message = `no limit on address space below the ${needed} that the programs need`;
+  return [{ stage: "limits", name: "memory", outcome: "passed", message, remedy: "" }];
+}
+
+/** What sshd would do for the user before and instead of the login shell. Only root can ask it. */
+export function sshdSteps(user: ByteString, isRoot: boolean): { steps: ReportStep[]; forced?: ByteString } {
+  const step = (
+    name: string,
+    outcome: ReportStep["outcome"],
+    message: ByteString,
+    remedy = "",
+  ): ReportStep => ({
+    stage: "sshd",
+    name,
+    outcome,
+    message,
+    remedy,
+  });
+  if (!isRoot) return { steps: [step("settings", "unknown", "only root can ask sshd for its settings")] };
+  const answer = sshdSettings(user);
+  if ("unavailable" in answer) return { steps: [step("settings", "unknown", answer.unavailable)] };
+  const steps = sshdWarnings(answer.settings, user).map(({ code, message, remedy }) =>
+    step(code, "warned", message, remedy),
+  );
+  const value = (keyword: string) => answer.settings.get(keyword)?.[0] ?? "";
+  const set = (keyword: string) => !["", "none"].includes(value(keyword));
+  if (set("chrootdirectory")) {
+    const message = `sshd itself changes the root to ${value("chrootdirectory")} before it starts the login shell`;
+    steps.push(step("chroot-directory", "warned", message, "let one of the two make the jail, not both"));
+  }
+  const shown = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"].filter(set);
+  const sftp = (answer.settings.get("subsystem") ?? []).find((entry) => entry.startsWith("sftp "));
+  const settings = [...shown.map((keyword) => `${keyword} ${value(keyword)}`)];
+  if (sftp !== undefined) settings.push(`subsystem ${sftp}`);
+  steps.unshift(step("settings", "passed", settings.join(", ")));
+  return set("forcecommand") ? { steps, forced: value("forcecommand") } : { steps };
+}

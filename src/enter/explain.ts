@@ -1,0 +1,282 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { environment } from "../../ffi/guard.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { loadConfig } from "../config/load.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import { openTree } from "../jail/walk.ts";
+import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { CHECKS } from "./check-list.ts";
+import { type CheckResult, runChecks } from "./checks.ts";
+import { limitSteps, sshdSteps } from "./explain-host.ts";
+import { accountOf, baseName, splitOf } from "./facts.ts";
+import { filesBelow, statBelow } from "./files-below.ts";
+import { type GatheredFacts, gatherFacts } from "./gather.ts";
+import { installedPrivilege } from "./installed.ts";
+import { LIMITED_CONFIG_FILE, type LimitedRequest, limitedPolicy, planLimited } from "./limited.ts";
+import { MAY_EXECUTE, mayAccess } from "./permission.ts";
+import type { Report, ReportStep } from "./report.ts";
+import { LIMITED_SHELL } from "./shell.ts";
+import { loginEnvironment, shellArguments } from "./start-shell.ts";
+
+/** Whose login is asked about, with which command (none: an interactive session), and by whom. */
+export interface Question {
+  user: ByteString;
+  command: ByteString | undefined;
+  callerUid: number;
+}
+
+interface Session {
+  account: PasswdEntry;
+  groups: number[];
+  /** What is given to the login shell: nothing, or "-c" and the command. */
+  arguments: ByteString[];
+  /** Root asks on behalf of the user. */
+  onBehalf: boolean;
+}
+
+function emptyReport(user: ByteString): Report {
+  return {
+    user,
+    uid: undefined,
+    verdict: "unknown",
+    exitStatus: undefined,
+    loginShell: undefined,
+    jail: undefined,
+    home: undefined,
+    chrootshSection: undefined,
+    lshSection: undefined,
+    shell: undefined,
+    internalShell: false,
+    keptVariables: [],
+    command: undefined,
+    steps: [],
+  };
+}
+
+const JK_CHROOTSH = "jk_chrootsh";
+
+function checkStep(result: CheckResult): ReportStep {
+  const { name, outcome, exitStatus, message, remedy = "" } = result;
+  return { stage: JK_CHROOTSH, name, outcome, message, remedy, exitStatus };
+}
+
+const lshStep = (
+  name: string,
+  outcome: ReportStep["outcome"],
+  message: ByteString,
+  remedy = "",
+  exitStatus?: number,
+): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
+
+/** Where the limited shell would run, as seen from here. */
+interface LimitedPlace {
+  rootFd: number;
+  home: ByteString;
+  accounts: LimitedRequest["accounts"];
+  configFile: ByteString;
+}
+
+/** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
+function explainLimited(
+  report: Report,
+  session: Session,
+  place: LimitedPlace,
+  argv: readonly ByteString[],
+  given: readonly ByteString[],
+): void {
+  const { account } = session;
+  const request: LimitedRequest = {
+    argv,
+    environment: given,
+    uid: account.uid,
+    gid: account.gid,
+    accounts: place.accounts,
+    loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
+    files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
+  };
+  const add = (...steps: ReportStep[]) => report.steps.push(...steps);
+  const policy = limitedPolicy(request);
+  if (!policy.usable) {
+    add(lshStep("policy", "failed", policy.reason, `mend ${place.configFile}`, policy.exitStatus));
+    return;
+  }
+  report.lshSection = policy.section;
+  const { executables, paths } = policy.values;
+  add(lshStep("policy", "passed", `section [${policy.section}] of ${place.configFile}`));
+  for (const { message } of policy.notes)
+    add(lshStep("policy", "warned", message, `mend ${place.configFile}`));
+  if (executables === undefined) {
+    const remedy = `name programs in the key executables of ${place.configFile}`;
+    add(lshStep("executables", "failed", `the section has no key executables`, remedy, 5));
+    return;
+  }
+  add(lshStep("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
+  const plan = planLimited(request);
+  if (!plan.allowed) {
+    if (plan.code === "interactive" && session.arguments.length === 0) {
+      add(lshStep("command", "warned", "an interactive session is refused; single commands are not", "", 7));
+      return;
+    }
+    const remedy = `allow it in section [${policy.section}] of ${place.configFile}, if it should be`;
+    add(lshStep("command", "failed", plan.reason, remedy, plan.exitStatus));
+    return;
+  }
+  const { path, umask } = plan;
+  report.command = { path, argv: plan.argv, environment: plan.environment, umask };
+  const stat = statBelow(place.rootFd, path);
+  const who = { uid: account.uid, gid: account.gid, groups: session.groups };
+  if (stat === undefined || !mayAccess(stat, who, MAY_EXECUTE)) {
+    add(lshStep("command", "failed", `${path} cannot be executed by the user`, `chmod o+x ${path}`, 255));
+  } else add(lshStep("command", "passed", `${path} is allowed`));
+}
+
+function chrootshFacts(session: Session): GatheredFacts {
+  const { account, groups, onBehalf } = session;
+  return gatherFacts({
+    // sshd(8) and login(1) start an interactive login shell with a dash.
+    programName: session.arguments.length > 0 ? JK_CHROOTSH : `-${JK_CHROOTSH}`,
+    uid: account.uid,
+    gid: account.gid,
+    userVariable: account.name,
+    privilege: () => installedPrivilege(account.shell),
+    account: () => account,
+    groups: () => groups,
+    onBehalf,
+  });
+}
+
+/** Adds what jk_chrootsh, and the shell that it starts, would do. */
+function explainChrootsh(report: Report, session: Session): void {
+  const facts = chrootshFacts(session);
+  const results = [...runChecks(facts, CHECKS)];
+  report.steps.push(...results.map(checkStep));
+  const passed = (name: string) =>
+    results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
+  if (passed("config-file")) {
+    report.chrootshSection = facts.settings().section;
+    report.keptVariables = facts.settings().values.env;
+  }
+  if (passed("separator")) {
+    const { jail, home } = splitOf(facts);
+    report.jail = jail;
+    report.home = home;
+  }
+  if (!passed("shell") || !passed("jail-safety")) return;
+  const shell = facts.shell();
+  const { home } = splitOf(facts);
+  const { name } = accountOf(facts);
+  const { env, injailLoginShell } = facts.settings().values;
+  report.shell = shell.path;
+  report.internalShell = shell.kind === "internal";
+  const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], injailLoginShell);
+  // What the session would have of the kept variables is known only to whoever is in one.
+  const given = session.onBehalf ? [] : environment();
+  const envp = loginEnvironment(given, env, { home, name, shell: shell.path });
+  if (baseName(shell.path) !== LIMITED_SHELL) {
+    report.command = { path: shell.path, argv, environment: envp, umask: undefined };
+    return;
+  }
+  const root = facts.root();
+  const place: LimitedPlace = {
+    rootFd: root.fd,
+    home,
+    accounts: readJailAccounts(root),
+    configFile: `${root.path}${LIMITED_CONFIG_FILE}`,
+  };
+  explainLimited(report, session, place, argv, envp);
+}
+
+/** Adds what jk_lsh would do as a login shell outside any jail. */
+function explainLsh(report: Report, session: Session): void {
+  const { account } = session;
+  const { name, home, shell } = account;
+  const place: LimitedPlace = {
+    rootFd: openTree("/").fd,
+    home,
+    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid },
+    configFile: LIMITED_CONFIG_FILE,
+  };
+  const argv = [shell, ...session.arguments];
+  const given = session.onBehalf
+    ? [`HOME=${home}`, `USER=${name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
+    : environment();
+  report.shell = shell;
+  report.home = home;
+  explainLimited(report, session, place, argv, given);
+}
+
+/** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
+function judge(report: Report): void {
+  const failed = report.steps.find((step) => step.outcome === "failed");
+  if (failed !== undefined) {
+    report.verdict = "refused";
+    report.exitStatus = failed.exitStatus;
+    return;
+  }
+  // sshd's settings make no difference to whether the login works.
+  const open = report.steps.some((step) => step.outcome === "unknown" && step.stage !== "sshd");
+  report.verdict = open ? "unknown" : "works";
+}
+
+/**
+ * What a login of a user would do, found out without being that user. Root may ask about anyone; others about
+ * themselves, with their own rights only: what they cannot see is "unknown". Throws JailkitError (2) for others.
+ */
+export function explainLogin({ user, command, callerUid }: Question): Report {
+  const report = emptyReport(user);
+  const account = passwdByName(user);
+  const isRoot = callerUid === 0;
+  if (!isRoot && account?.uid !== callerUid) {
+    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
+  }
+  if (account === undefined) {
+    const message = "there is no such user on this machine";
+    report.steps.push({
+      stage: "account",
+      name: "account",
+      outcome: "failed",
+      message,
+      remedy: "check the name",
+    });
+    judge(report);
+    return report;
+  }
+  report.uid = account.uid;
+  report.loginShell = account.shell;
+  const kind = baseName(account.shell);
+  const jailed = kind === JK_CHROOTSH || kind === LIMITED_SHELL;
+  const message = jailed
+    ? `login shell ${account.shell}`
+    : `the login shell is ${account.shell === "" ? "/bin/sh" : account.shell}: jailkit has no part in this login`;
+  const remedy = jailed ? "" : `to jail the account: jk_jailuser -m -j JAIL ${user}`;
+  report.steps.push({
+    stage: "account",
+    name: "login-shell",
+    outcome: jailed ? "passed" : "unknown",
+    message,
+    remedy,
+  });
+  if (!jailed) {
+    judge(report);
+    return report;
+  }
+  const { steps, forced } = sshdSteps(user, isRoot);
+  report.steps.push(...steps, ...limitSteps(account, !isRoot));
+  const line = forced ?? command;
+  const session: Session = {
+    account,
+    groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
+    arguments: line === undefined ? [] : ["-c", line],
+    onBehalf: isRoot,
+  };
+  try {
+    if (kind === JK_CHROOTSH) explainChrootsh(report, session);
+    else explainLsh(report, session);
+  } catch (error) {
+    const what = describeError(error);
+    report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });
+  }
+  judge(report);
+  return report;
+}

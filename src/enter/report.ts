@@ -1,0 +1,149 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, jsonText } from "../cli/display.ts";
+import type { Outcome } from "./checks.ts";
+
+/** One thing that was looked at. */
+export interface ReportStep {
+  /** Which program or part of a login it belongs to. */
+  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh";
+  name: string;
+  outcome: Outcome;
+  message: ByteString;
+  /** Empty where there is nothing to mend. */
+  remedy: ByteString;
+  /** What the program of the stage would end with; undefined for the other stages. */
+  exitStatus?: number | undefined;
+}
+
+/** The program that the login ends in. */
+export interface ReportedCommand {
+  path: ByteString;
+  argv: ByteString[];
+  environment: ByteString[];
+  /** The umask that is set for it; undefined: as the session has it. */
+  umask: number | undefined;
+}
+
+/** What a login would do. */
+export interface Report {
+  user: ByteString;
+  uid: number | undefined;
+  /** "works": it would succeed. "refused": it would not. "unknown": it cannot be told. */
+  verdict: "works" | "refused" | "unknown";
+  /** What a refused login ends with. */
+  exitStatus: number | undefined;
+  loginShell: ByteString | undefined;
+  jail: ByteString | undefined;
+  home: ByteString | undefined;
+  /** The section of jk_chrootsh.ini, and of jk_lsh.ini, that apply. */
+  chrootshSection: ByteString | undefined;
+  lshSection: ByteString | undefined;
+  /** The shell in the jail; "internal" where it is the one inside jk_chrootsh. */
+  shell: ByteString | undefined;
+  internalShell: boolean;
+  /** Names of variables that are kept if the session has them. */
+  keptVariables: ByteString[];
+  command: ReportedCommand | undefined;
+  steps: ReportStep[];
+}
+
+/** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 cannot tell. */
+export function reportStatus({ verdict }: Report): number {
+  return { works: 0, refused: 1, unknown: 2 }[verdict];
+}
+
+const LABELS: Readonly<Record<Outcome, string>> = {
+  passed: "ok",
+  warned: "warning",
+  failed: "FAILED",
+  skipped: "skipped",
+  unknown: "unknown",
+};
+
+const octal = (mask: number) => mask.toString(8).padStart(3, "0");
+
+/** An argument vector so that where each argument ends can be seen. */
+function words(argv: readonly ByteString[]): ByteString {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${display(word)}'`)).join(" ");
+}
+
+function verdictLine(report: Report): ByteString {
+  const { verdict, exitStatus, user } = report;
+  const name = display(user);
+  if (verdict === "works") return `A login of ${name} would work.`;
+  if (verdict === "unknown") return `Whether a login of ${name} would work cannot be told.`;
+  const status = exitStatus === undefined ? "" : ` with exit status ${exitStatus}`;
+  return `A login of ${name} would be refused${status}.`;
+}
+
+/** A report for people: lines of printable text. */
+export function reportLines(report: Report): ByteString[] {
+  const lines: ByteString[] = [];
+  let stage: string | undefined;
+  for (const step of report.steps) {
+    if (step.stage !== stage) lines.push(`${step.stage}:`);
+    stage = step.stage;
+    const status =
+      step.outcome === "failed" && step.exitStatus !== undefined ? ` [exit ${step.exitStatus}]` : "";
+    lines.push(`  ${LABELS[step.outcome].padEnd(8)} ${step.name}: ${display(step.message)}${status}`);
+    if (step.remedy !== "" && step.outcome !== "passed")
+      lines.push(`           remedy: ${display(step.remedy)}`);
+  }
+  const facts: [string, ByteString | undefined][] = [
+    ["jail", report.jail],
+    ["home", report.home],
+    ["jk_chrootsh.ini", report.chrootshSection && `section [${report.chrootshSection}]`],
+    ["jk_lsh.ini", report.lshSection && `section [${report.lshSection}]`],
+    ["shell", report.shell && `${report.shell}${report.internalShell ? " (inside jk_chrootsh)" : ""}`],
+    ["kept variables", report.keptVariables.join(" ")],
+  ];
+  lines.push("login:");
+  for (const [name, value] of facts) {
+    if (value !== undefined && value !== "") lines.push(`  ${name}: ${display(value)}`);
+  }
+  const { command } = report;
+  if (command !== undefined) {
+    lines.push(`  executes: ${display(command.path)}`, `  arguments: ${words(command.argv)}`);
+    for (const entry of command.environment) lines.push(`  environment: ${display(entry)}`);
+    if (command.umask !== undefined) lines.push(`  umask: ${octal(command.umask)}`);
+  }
+  lines.push(verdictLine(report));
+  return lines;
+}
+
+/** A report for programs: the fields of Report, byte strings as text, absent values as null. */
+export function reportJson(report: Report): unknown {
+  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+  const { command } = report;
+  return {
+    user: text(report.user),
+    uid: report.uid ?? null,
+    verdict: report.verdict,
+    exitStatus: report.exitStatus ?? null,
+    loginShell: text(report.loginShell),
+    jail: text(report.jail),
+    home: text(report.home),
+    chrootshSection: text(report.chrootshSection),
+    lshSection: text(report.lshSection),
+    shell: text(report.shell),
+    internalShell: report.internalShell,
+    keptVariables: report.keptVariables.map(jsonText),
+    command:
+      command === undefined
+        ? null
+        : {
+            path: text(command.path),
+            argv: command.argv.map(jsonText),
+            environment: command.environment.map(jsonText),
+            umask: command.umask === undefined ? null : octal(command.umask),
+          },
+    steps: report.steps.map((step) => ({
+      stage: step.stage,
+      name: step.name,
+      outcome: step.outcome,
+      message: text(step.message),
+      remedy: step.remedy === "" ? null : text(step.remedy),
+      exitStatus: step.exitStatus ?? null,
+    })),
+  };
+}

@@ -1,0 +1,43 @@
+import { libc } from "../../ffi/libc.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { explainLogin } from "../enter/explain.ts";
+import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
+
+/** `jailkit explain`: what a login of a user would do, and why it fails. */
+export const tool = defineTool({
+  name: "jailkit explain",
+  summary: "tell what a login of a user would do, and why it fails",
+  synopsis: ["[--json] USER", "[--json] USER -- COMMAND [ARGUMENT...]"],
+  options: {
+    json: { description: "print one JSON object instead of lines" },
+  },
+  posix: true,
+  exitStatus: {
+    0: "the login would work",
+    1: "the login would be refused",
+    2: "it cannot be told: jailkit has no part in the login, the caller may not see enough, or wrong arguments",
+  },
+  badOptionStatus: 2,
+  notes: `Every check of a login is made without being the user, and each is printed with its outcome and, where it fails, what to do. Root may ask about anyone, others about themselves.
+
+COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command.
+
+With --json, one object: user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
+  run({ options, operands }) {
+    const [user, ...words] = operands;
+    if (words[0] === "--") words.shift();
+    if (user === undefined || user === "") {
+      printError("jailkit explain: no user; try 'jailkit explain --help'");
+      return 2;
+    }
+    const command = words.length === 0 ? undefined : words.join(" ");
+    const report = explainLogin({ user, command, callerUid: libc.getuid() });
+    if (options.json) printJson(reportJson(report));
+    else for (const line of reportLines(report)) printLine(line);
+    return reportStatus(report);
+  },
+});
+
+if (import.meta.main) await startTool(tool);
