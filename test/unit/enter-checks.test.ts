@@ -1,0 +1,259 @@
+import { describe, expect, test } from "bun:test";
+import type { Stat } from "../../ffi/files.ts";
+import { CHECKS } from "../../src/enter/check-list.ts";
+import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
+import type { ChrootshSettings, LoginFacts } from "../../src/enter/facts.ts";
+import type { PasswdEntry } from "../../src/system/accounts.ts";
+
+const uid = 1000;
+const gid = 1000;
+const account: PasswdEntry = {
+  name: "u",
+  password: "x",
+  uid,
+  gid,
+  gecos: "",
+  home: "/srv/j/./home/u",
+  shell: "/usr/sbin/jk_chrootsh",
+};
+const inside = { ...account, home: "/home/u", shell: "/bin/sh" };
+const group = { name: "g", password: "x", gid, members: [] };
+const values: ChrootshSettings = {
+  env: [],
+  relaxHomeOwner: false,
+  relaxHomeGroup: false,
+  relaxHomeGroupPermissions: false,
+  relaxHomeOtherPermissions: false,
+  injailShell: undefined,
+  skipInjailPasswdCheck: false,
+  injailLoginShell: false,
+  noNewPrivs: false,
+};
+const directory: Stat = {
+  mode: 0o040755,
+  uid,
+  gid,
+  nlink: 2,
+  size: 0,
+  ino: 1n,
+  devMajor: 0,
+  devMinor: 1,
+  rdevMajor: 0,
+  rdevMinor: 0,
+  atime: 0n,
+  mtime: 0n,
+  ctime: 0n,
+  mountId: 1n,
+};
+const unsafe = { path: "/p", message: "path /p is bad", remedy: "chmod /p" };
+
+const settings = (change: Partial<ChrootshSettings>): Partial<LoginFacts> => ({
+  settings: () => ({ values: { ...values, ...change }, section: "u", warnings: [] }),
+});
+const home = (change: Partial<Stat> | undefined): Partial<LoginFacts> => ({
+  home: () => (change === undefined ? undefined : { ...directory, ...change }),
+});
+
+/** The facts of a login that works, with some of them changed. */
+function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
+  const good: LoginFacts = {
+    programName: "-jk_chrootsh",
+    uid,
+    gid,
+    userVariable: "u",
+    configFile: "/etc/jailkit/jk_chrootsh.ini",
+    configDirectory: "/etc/jailkit",
+    privilege: () => ({ held: true, reason: "held", remedy: "" }),
+    account: () => account,
+    group: () => group,
+    groups: () => [gid],
+    configFindings: () => [],
+    settings: () => ({ values, section: undefined, warnings: [] }),
+    split: () => ({ jail: "/srv/j", home: "/home/u" }),
+    jail: () => ({ kind: "opened" }),
+    jailFindings: () => [],
+    home: () => directory,
+    homeObstacle: () => undefined,
+    inJail: () => ({ named: inside, numbered: inside, group }),
+    shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),
+  };
+  return Object.assign(good, ...changes);
+}
+
+const failures = (...changes: Partial<LoginFacts>[]): CheckResult[] =>
+  [...runChecks(facts(...changes), CHECKS)].filter((result) => result.outcome === "failed");
+
+/** What jk_chrootsh would end with: the first failure counts. */
+const exitStatus = (...changes: Partial<LoginFacts>[]): number => failures(...changes)[0]?.exitStatus ?? 0;
+
+describe("the order of checks", () => {
+  test("is that of jailkit 2.23", () => {
+    expect(CHECKS.map(({ exitStatus: status }) => status)).toEqual([
+      1, 11, 12, 13, 13, 13, 14, 14, 15, 16, 17, 19, 21, 53, 53, 53, 53, 53, 53, 35, 35, 37, 37, 39, 41, 111,
+    ]);
+    expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length);
+  });
+
+  test("a login without a fault passes every one", () => {
+    const results = [...runChecks(facts(), CHECKS)];
+    expect(results.map(({ outcome }) => outcome)).toEqual(CHECKS.map(() => "passed"));
+    expect(results.map(({ number }) => number)).toEqual(CHECKS.map((_, index) => index + 1));
+  });
+
+  test("what builds on a failed check is skipped, what does not is still looked at", () => {
+    const results = [...runChecks(facts({ split: () => undefined, userVariable: "other" }), CHECKS)];
+    const outcomes = new Map(results.map(({ name, outcome }) => [name, outcome]));
+    expect(outcomes.get("account")).toBe("failed");
+    expect(outcomes.get("primary-group")).toBe("skipped");
+    expect(outcomes.get("shell")).toBe("skipped");
+    expect(outcomes.get("groups")).toBe("passed");
+  });
+
+  test("a fact that cannot be gathered fails the check that asks for it", () => {
+    const broken = () => {
+      throw new Error("getgroups: broken");
+    };
+    expect(failures({ groups: broken })).toMatchObject([
+      { name: "groups", exitStatus: 13, message: "abort, getgroups: broken" },
+    ]);
+  });
+
+  test("no text for the user names the jail or another path outside", () => {
+    for (const { shown } of CHECKS) expect(shown).not.toContain("/");
+  });
+});
+
+describe("each check", () => {
+  const none = undefined;
+  const cases: [what: string, status: number, change: Partial<LoginFacts>][] = [
+    ["another program name", 1, { programName: "/usr/sbin/foo" }],
+    ["no program name at all", 1, { programName: "" }],
+    ["su", 0, { programName: "su" }],
+    ["-su", 0, { programName: "-su" }],
+    ["a path to it", 0, { programName: "/usr/sbin/jk_chrootsh" }],
+    ["a name that only ends so", 1, { programName: "xjk_chrootsh" }],
+    ["no privilege", 11, { privilege: () => ({ held: false, reason: "lost", remedy: "" }) }],
+    ["root", 12, { uid: 0 }],
+    ["USER unknown", 13, { account: () => none }],
+    ["USER of another uid", 13, { account: () => ({ ...account, uid: 5 }) }],
+    ["another account than USER says", 13, { account: () => ({ ...account, name: "v" }) }],
+    ["a uid without account", 13, { userVariable: "", account: () => none }],
+    ["an account without name", 13, { userVariable: none, account: () => ({ ...account, name: "" }) }],
+    ["no USER", 0, { userVariable: none }],
+    ["a gid without group", 13, { group: () => none }],
+    ["an unsafe config directory", 14, { configFindings: () => [{ ...unsafe, tolerated: false }] }],
+    ["a config directory of a group", 0, { configFindings: () => [{ ...unsafe, tolerated: true }] }],
+    [
+      "a config file that cannot be used",
+      14,
+      {
+        settings: () => {
+          throw new Error("bad");
+        },
+      },
+    ],
+    ["another group than the account's", 15, { account: () => ({ ...account, gid: 7 }) }],
+    ["no home", 16, { account: () => ({ ...account, home: "" }) }],
+    ["no separator", 17, { split: () => none }],
+    ["an unreachable jail", 19, { jail: () => ({ kind: "unreachable", reason: "gone" }) }],
+    ["a crooked jail", 21, { jail: () => ({ kind: "crooked", reason: "link" }) }],
+    ["an unsafe jail", 53, { jailFindings: () => [unsafe] }],
+    ["no home in the jail", 53, home(none)],
+    ["a link as home", 53, home({ mode: 0o120777 })],
+    ["a file as home", 41, { ...home({ mode: 0o100644 }), homeObstacle: () => "Not a directory" }],
+    ["a setgid home", 0, home({ mode: 0o042755 })],
+    ["somebody else's home", 53, home({ uid: 5 })],
+    ["somebody else's home, relaxed", 0, { ...home({ uid: 5 }), ...settings({ relaxHomeOwner: true }) }],
+    ["a home of another group", 53, home({ gid: 5 })],
+    ["a home of another group, relaxed", 0, { ...home({ gid: 5 }), ...settings({ relaxHomeGroup: true }) }],
+    ["a group-writable home", 53, home({ mode: 0o040775 })],
+    // In jailkit 2.23 relax_home_group switched this check off as well.
+    [
+      "a group-writable home, group relaxed",
+      53,
+      { ...home({ mode: 0o040775 }), ...settings({ relaxHomeGroup: true }) },
+    ],
+    [
+      "the same, relaxed",
+      0,
+      { ...home({ mode: 0o040775 }), ...settings({ relaxHomeGroupPermissions: true }) },
+    ],
+    ["an other-writable home", 53, home({ mode: 0o040757 })],
+    [
+      "the same, relaxed",
+      0,
+      { ...home({ mode: 0o040757 }), ...settings({ relaxHomeOtherPermissions: true }) },
+    ],
+    ["no user in the jail", 35, { inJail: () => ({ named: none, numbered: none, group }) }],
+    [
+      "another uid in the jail",
+      35,
+      { inJail: () => ({ named: { ...inside, uid: 5 }, numbered: none, group }) },
+    ],
+    ["no group in the jail", 35, { inJail: () => ({ named: inside, numbered: inside, group: none }) }],
+    [
+      "another user name in the jail",
+      37,
+      { userVariable: "", inJail: () => ({ named: none, numbered: { ...inside, name: "v" }, group }) },
+    ],
+    [
+      "another group name in the jail",
+      37,
+      { inJail: () => ({ named: inside, numbered: inside, group: { ...group, name: "h" } }) },
+    ],
+    [
+      "another home in the jail",
+      39,
+      { inJail: () => ({ named: { ...inside, home: "/x" }, numbered: { ...inside, home: "/x" }, group }) },
+    ],
+    [
+      "a slash more at the end of the home",
+      0,
+      { inJail: () => ({ named: inside, numbered: { ...inside, home: "/home/u/" }, group }) },
+    ],
+    [
+      "an empty jail and skip_injail_passwd_check",
+      0,
+      {
+        ...settings({ skipInjailPasswdCheck: true }),
+        inJail: () => ({ named: none, numbered: none, group: none }),
+      },
+    ],
+    ["a home that cannot be entered", 41, { homeObstacle: () => "Permission denied" }],
+    ["no shell", 111, { shell: () => ({ kind: "missing", path: "/bin/sh", reason: "gone" }) }],
+    ["a jk_lsh that is not there", 0, { shell: () => ({ kind: "internal", path: "/usr/sbin/jk_lsh" }) }],
+    [
+      "an unsafe shell",
+      111,
+      { shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [unsafe] }) },
+    ],
+  ];
+
+  test.each(cases)("%s: %p", (_, status, change) => {
+    expect(exitStatus(change)).toBe(status);
+  });
+
+  test("of several faults the first counts", () => {
+    const all = cases.map(([, , change]) => change);
+    expect(exitStatus(...all, { programName: "foo" })).toBe(1);
+    expect(
+      exitStatus(home({ uid: 5 }), { jailFindings: () => [unsafe], jail: () => ({ kind: "opened" }) }),
+    ).toBe(53);
+    expect(failures(home({ uid: 5, gid: 5 }))[0]?.name).toBe("home-owner");
+  });
+
+  test("a failure says what to do", () => {
+    for (const [what, status, change] of cases) {
+      if (status === 0 || what.includes("cannot be used") || what === "no privilege") continue;
+      expect([what, failures(change)[0]?.remedy === ""]).toEqual([what, false]);
+    }
+  });
+
+  test("what is tolerated is noted", () => {
+    const results = [...runChecks(facts({ configFindings: () => [{ ...unsafe, tolerated: true }] }), CHECKS)];
+    expect(results.find(({ name }) => name === "config-directory")).toMatchObject({
+      outcome: "warned",
+      notes: [{ severity: "warning", message: unsafe.message }],
+    });
+  });
+});

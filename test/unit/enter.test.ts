@@ -1,0 +1,278 @@
+import { describe, expect, test } from "bun:test";
+import { toBytes } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import { JailkitError } from "../../src/cli/error.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
+import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
+import { hardLimits, NEEDED_BYTES, tooLow } from "../../src/enter/limits.ts";
+import { mayAccess } from "../../src/enter/permission.ts";
+import { errorId } from "../../src/enter/refusal.ts";
+import { type Report, reportJson, reportLines, reportStatus } from "../../src/enter/report.ts";
+import { loginEnvironment, shellArguments } from "../../src/enter/start-shell.ts";
+
+describe("the environment of the shell", () => {
+  const who = { home: "/home/u", name: "u", shell: "/bin/sh" };
+  const own = ["HOME=/home/u", "USER=u", "USERNAME=u", "SHELL=/bin/sh"];
+
+  test("holds what jk_chrootsh sets and nothing else", () => {
+    expect(loginEnvironment(["LD_PRELOAD=/x", "PATH=/bin", "TERM=xterm", "HOME=/"], [], who)).toEqual(own);
+  });
+
+  test("keeps what env names, the first of several, and never what is set", () => {
+    const given = ["FOO=1", "FOO=2", "USER=root", "noassignment", "=x", "FOOT=3"];
+    expect(loginEnvironment(given, ["FOO", "USER", "noassignment", ""], who).sort()).toEqual(
+      ["FOO=1", ...own].sort(),
+    );
+  });
+});
+
+describe("the arguments of the shell", () => {
+  test("are those of jk_chrootsh, with the shell's path in front", () => {
+    expect(shellArguments("/bin/sh", ["-jk_chrootsh", "-c", "ls"], false)).toEqual(["/bin/sh", "-c", "ls"]);
+    expect(shellArguments("/bin/sh", [], false)).toEqual(["/bin/sh"]);
+  });
+
+  test("are --login alone with injail_login_shell", () => {
+    expect(shellArguments("/bin/sh", ["x", "-c", "ls"], true)).toEqual(["/bin/sh", "--login"]);
+  });
+});
+
+describe("flat account files", () => {
+  const passwd =
+    "root:x:0:0:root:/root:/bin/sh\nbad line\n#u:x:5:5::/:/\nu:x:1000:1000:a:1000:::/nowhere\nu:x:1001:7::/h:/s\nv:x:10:1000::/v:/s";
+
+  test("a name", () => {
+    expect(userNamed(passwd, "root")?.uid).toBe(0);
+    expect(userNamed(passwd, "u")?.uid).toBe(1001);
+    expect(userNamed(passwd, "v")?.home).toBe("/v");
+    for (const name of ["", "oot", "x", "u:x", "v:x:10", "../root", "#u", "root\nv", ".*"]) {
+      expect(userNamed(passwd, name)).toBeUndefined();
+    }
+  });
+
+  test("a uid", () => {
+    expect(userNumbered(passwd, 1001)?.name).toBe("u");
+    expect(userNumbered(passwd, 10)?.name).toBe("v");
+    for (const uid of [1, 5, 7, 100, 1000]) expect(userNumbered(passwd, uid)).toBeUndefined();
+  });
+
+  test("a gid", () => {
+    const text = "a:x:10:\nb:10:7:u\nc:x:100:u,v\nd:x:1";
+    expect(groupNumbered(text, 100)).toMatchObject({ name: "c", members: ["u", "v"] });
+    expect(groupNumbered(text, 10)?.name).toBe("a");
+    expect(groupNumbered(text, 0)).toBeUndefined();
+  });
+});
+
+describe("permission bits", () => {
+  const stat = { uid: 1, gid: 2 } as Stat;
+  test.each([
+    [0o700, { uid: 1, gid: 9, groups: [] }, true],
+    [0o077, { uid: 1, gid: 2, groups: [] }, false],
+    [0o010, { uid: 5, gid: 2, groups: [] }, true],
+    [0o010, { uid: 5, gid: 9, groups: [2] }, true],
+    [0o701, { uid: 5, gid: 2, groups: [] }, false],
+    [0o001, { uid: 5, gid: 9, groups: [3] }, true],
+    [0o010, { uid: 0, gid: 9, groups: [] }, false],
+  ])("%o for %j: %p", (mode, who, may) => {
+    expect(mayAccess({ ...stat, mode }, who, 1)).toBe(may);
+  });
+});
+
+describe("limits.conf", () => {
+  const user = { name: "u", uid: 1000, groups: ["g", "staff"], gids: [1000, 50] };
+  const of = (...texts: string[]) =>
+    hardLimits(
+      texts.map((text, i) => ({ file: `/f${i}`, text })),
+      user,
+    );
+
+  test.each([
+    ["u hard as 1000000", 1000000],
+    ["u - as 1000000", 1000000],
+    ["u soft as 1000000", undefined],
+    ["v hard as 1", undefined],
+    ["# u hard as 1", undefined],
+    ["u hard as unlimited", undefined],
+    ["@g hard as 7", 7],
+    ["@nobody hard as 7", undefined],
+    ["* hard data 7", 7],
+    ["500:1500 hard as 7", 7],
+    ["1001: hard as 7", undefined],
+    [":1000 hard as 7", 7],
+    ["@50:60 hard as 7", 7],
+    ["u hard nofile 7", undefined],
+    ["u hard as 9\n* hard as 1\n@g hard as 2", 9],
+    ["* hard as 1\nu hard as unlimited", undefined],
+    ["u hard as 1\nu hard as 2", 2],
+  ])("%j gives %p KiB", (text, kibibytes) => {
+    expect(of(text)[0]?.bytes).toBe(kibibytes === undefined ? undefined : kibibytes * 1024);
+  });
+
+  test("later files win, and tell where they stand", () => {
+    expect(of("u hard as 1", "\n\nu hard as 2 # comment")).toEqual([
+      { item: "as", bytes: 2048, file: "/f1", line: 3 },
+    ]);
+  });
+
+  test("what the runtime needs is the border", () => {
+    const enough = NEEDED_BYTES / 1024;
+    expect(tooLow(of(`u hard as ${enough}\nu hard data ${enough - 1}`)).map(({ item }) => item)).toEqual([
+      "data",
+    ]);
+  });
+});
+
+test("error ids are JK- and eight base-32 digits, and differ", () => {
+  const ids = Array.from({ length: 100 }, errorId);
+  for (const id of ids) expect(id).toMatch(/^JK-[A-Z2-7]{8}$/);
+  expect(new Set(ids).size).toBe(100);
+});
+
+describe("the plan of the limited shell", () => {
+  const u = { name: "u", password: "x", uid: 1000, gid: 7, gecos: "", home: "/home/u", shell: "/s" };
+  const twin = { ...u, name: "twin" };
+  const request = (
+    argv: string[],
+    ini: string | undefined,
+    change: Partial<LimitedRequest> = {},
+  ): LimitedRequest => ({
+    argv,
+    environment: ["USER=u", "PERL5OPT=-e", "LANG=C"],
+    uid: 1000,
+    gid: 7,
+    accounts: {
+      userByName: (name) => [u, twin, { ...u, name: "root", uid: 0 }].find((one) => one.name === name),
+      userByUid: (uid) => (uid === 1000 ? u : undefined),
+      groupByGid: (gid) => (gid === 7 ? { name: "g", password: "", gid, members: [] } : undefined),
+    },
+    loadConfig: () => (ini === undefined ? undefined : scanIni(toBytes(ini), "/etc/jailkit/jk_lsh.ini", "c")),
+    files: {
+      isRegularFile: (path) => path === "/bin/ls",
+      isDirectory: () => false,
+      exists: (path) => path === "/bin/ls",
+      readDirectory: () => undefined,
+      homeOf: () => undefined,
+    },
+    ...change,
+  });
+  const ini = "[u]\npaths=/bin\nexecutables=/bin/ls\n";
+  const ls = ["-jk_lsh", "-c", "ls -l"];
+  const status = (...args: Parameters<typeof request>) => {
+    const plan = planLimited(request(...args));
+    return plan.allowed ? 0 : plan.exitStatus;
+  };
+  const lost: Partial<LimitedRequest> = { uid: 5, environment: [] };
+
+  test.each([
+    ["allowed", 0, ls, ini, {}],
+    ["anything before -c", 0, ["x", "--login", "-c", "ls"], ini, {}],
+    ["USER unset", 0, ls, ini, { environment: [] }],
+    ["USER empty", 0, ls, ini, { environment: ["USER="] }],
+    ["USER unknown", 2, ls, ini, { environment: ["USER=nosuch"] }],
+    ["USER of another uid", 2, ls, ini, { environment: ["USER=root"] }],
+    ["the first USER counts", 2, ls, ini, { environment: ["USER=root", "USER=u"] }],
+    ["uid unknown", 2, ls, ini, lost],
+    ["group unknown", 3, ls, ini, { gid: 8 }],
+    ["no arguments", 7, ["jk_lsh"], ini, {}],
+    ["no argv", 7, [], ini, {}],
+    ["-c alone", 7, ["jk_lsh", "-c"], ini, {}],
+    ["-c not second-last", 7, ["jk_lsh", "-c", "ls", "extra"], ini, {}],
+    ["-c last", 7, ["jk_lsh", "ls", "-c"], ini, {}],
+    ["no file and no command", 7, ["jk_lsh"], undefined, {}],
+    ["no file", 1, ls, undefined, {}],
+    ["a file with an error", 1, ls, "[u]\nallow_word_expansion=yes\nexecutables=/bin/ls", {}],
+    ["no section", 3, ls, "[v]\nexecutables=/bin/ls", {}],
+    ["the group's section", 0, ls, "[DEFAULT]\n[group g]\npaths=/bin\nexecutables=/bin/ls", {}],
+    ["no executables", 5, ls, "[u]\npaths=/bin", {}],
+    ["not allowed", 4, ["jk_lsh", "-c", "id"], ini, {}],
+    ["a broken line", 6, ["jk_lsh", "-c", "ls 'x"], ini, {}],
+    ["nothing", 6, ["jk_lsh", "-c", ""], ini, {}],
+  ] as const)("%s: %d", (_, expected, argv, text, change) => {
+    expect(status([...argv], text, change)).toBe(expected);
+  });
+
+  test("an unreadable file is a refusal, whatever it may say", () => {
+    const loadConfig = () => {
+      throw new JailkitError("config-unreadable", 1, "cannot read it");
+    };
+    expect(status(ls, ini, { loadConfig })).toBe(1);
+  });
+
+  test("says what is executed, with which environment and umask", () => {
+    const text = "[u]\npaths=/bin\nexecutables=/bin/ls\numask=027\nenvironment=A=b\nno_new_privs=1";
+    expect(planLimited(request(ls, text))).toMatchObject({
+      allowed: true,
+      path: "/bin/ls",
+      argv: ["/bin/ls", "-l"],
+      environment: ["USER=u", "LANG=C", "A=b"],
+      umask: 0o027,
+      noNewPrivs: true,
+    });
+    const plain = planLimited(request(ls, ini));
+    expect(plain).toMatchObject({ umask: undefined, noNewPrivs: false });
+  });
+
+  test("the log has all of a refusal, the user no path", () => {
+    const plan = planLimited(request(["x", "-c", "/usr/bin/id secret"], ini));
+    expect(plan).toMatchObject({ allowed: false });
+    if (plan.allowed) return;
+    expect(plan.reason).toContain("user u (1000) tried to run '/usr/bin/id secret'");
+    expect(plan.reason).toContain("/etc/jailkit/jk_lsh.ini");
+    expect(plan.shown).not.toContain("jailkit");
+  });
+
+  test("the policy alone", () => {
+    expect(limitedPolicy(request([], ini))).toMatchObject({ usable: true, section: "u" });
+    expect(limitedPolicy(request([], undefined))).toMatchObject({ usable: false, exitStatus: 1 });
+    expect(limitedPolicy(request([], ini, lost))).toMatchObject({ usable: false, exitStatus: 2 });
+  });
+});
+
+describe("the report", () => {
+  const report: Report = {
+    user: "u\x1b[1m",
+    uid: 1,
+    verdict: "refused",
+    exitStatus: 53,
+    loginShell: "/s",
+    jail: "/srv/\xff",
+    home: "/h",
+    chrootshSection: undefined,
+    lshSection: undefined,
+    shell: undefined,
+    internalShell: false,
+    keptVariables: ["A"],
+    command: { path: "/bin/ls", argv: ["/bin/ls", "a b"], environment: ["A=1"], umask: 0o22 },
+    steps: [
+      {
+        stage: "jk_chrootsh",
+        name: "jail-safety",
+        outcome: "failed",
+        message: "bad",
+        remedy: "mend",
+        exitStatus: 53,
+      },
+    ],
+  };
+
+  test("is printable, and tells the remedy", () => {
+    const lines = reportLines(report);
+    expect(lines.join("\n")).toMatch(/^[\x20-\x7e\n]*$/);
+    expect(lines).toContain("  FAILED   jail-safety: bad [exit 53]");
+    expect(lines).toContain("           remedy: mend");
+    expect(lines).toContain("  arguments: /bin/ls 'a b'");
+    expect(lines.at(-1)).toBe("A login of u\\x1b[1m would be refused with exit status 53.");
+  });
+
+  test("has one exit status for each verdict", () => {
+    expect(
+      (["works", "refused", "unknown"] as const).map((verdict) => reportStatus({ ...report, verdict })),
+    ).toEqual([0, 1, 2]);
+  });
+
+  test("as JSON has null for what is not there", () => {
+    expect(reportJson(report)).toMatchObject({ jail: "/srv/\udcff", shell: null, command: { umask: "022" } });
+  });
+});
