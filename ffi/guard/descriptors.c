@@ -36,9 +36,9 @@ void close_inherited_descriptors(void) {
 
 static void save_descriptor(struct state *state, u32 number) {
   struct file_identity file;
-  i64 flags = sys2(SYS_fcntl, number, F_GETFD);
   i64 status = sys2(SYS_fcntl, number, F_GETFL);
-  if (flags < 0 || flags & FD_CLOEXEC || status < 0 || sys2(SYS_fstat, number, &file) != 0) return;
+  /* What the caller had marked FD_CLOEXEC is gone by now. */
+  if (status < 0 || sys2(SYS_fstat, number, &file) != 0) return;
   struct saved_descriptor *saved = &state->descriptors[state->descriptor_count++];
   saved->number = number;
   saved->status = (u32)status;

@@ -4,7 +4,7 @@
  * start. The unguarded twin shows each time that the attack is a real one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guardPrograms, type Programs, run } from "../fixtures/guard/build.ts";
 
@@ -40,7 +40,6 @@ describe("variables that are code", () => {
         worksUnguarded: true,
       },
       NODE_OPTIONS: { env: { NODE_OPTIONS: "--require ./attack.js" }, worksUnguarded: false },
-      BUN_INSPECT: { env: { BUN_INSPECT: "ws+unix:///nonexistent" }, worksUnguarded: false },
       "files of the working directory": { env: {}, worksUnguarded: false },
     };
   for (const [name, { env, words, worksUnguarded }] of Object.entries(attacks)) {
@@ -55,6 +54,12 @@ describe("variables that are code", () => {
       expect(report.environment).toEqual(Object.entries(env).map(([key, value]) => `${key}=${value}`));
     });
   }
+
+  test("BUN_INSPECT opens no debugger", () => {
+    const socket = join(hostile, "inspector");
+    expect(attack(programs.report, { BUN_INSPECT: `ws+unix://${socket}` }).status).toBe(0);
+    expect(existsSync(socket)).toBe(false);
+  });
 
   test("BUN_JSC_useJIT=0, which takes bun:ffi away, is not obeyed", () => {
     const env = {
