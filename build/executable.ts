@@ -1,13 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { ElfError } from "./elf-file.ts";
 import { injectGuard } from "./elf-inject.ts";
@@ -68,10 +59,6 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
     throw new ElfError(`${relative(options.root, options.entry)}: ${stderr.toString()}${stdout.toString()}`);
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-}
-
 /**
  * Compiles one TypeScript file to an executable with the guard in it, and renames it into place. Throws `ElfError`
  * with what the compilers said.
@@ -85,15 +72,11 @@ export function buildExecutable(options: ExecutableOptions): void {
   try {
     bunBuild(options, compiled);
     if (options.unguarded !== true) {
-      const executable = readFileSync(compiled);
-      const { bytes, tail } = injectGuard(executable, buildGuard(architecture), options);
-      const fd = openSync(compiled, "r+");
-      try {
-        writeAll(fd, bytes);
-        writeAll(fd, tail);
-      } finally {
-        closeSync(fd);
-      }
+      // Mapped, since of more than 100 MB only a few words change.
+      const mapped = Bun.mmap(compiled, { shared: true });
+      const executable = Buffer.from(mapped.buffer, mapped.byteOffset, mapped.byteLength);
+      const { tail } = injectGuard(executable, buildGuard(architecture), options);
+      appendFileSync(compiled, tail);
     }
     chmodSync(compiled, 0o755);
     renameSync(compiled, options.output);

@@ -2,10 +2,11 @@
 #include "guard.h"
 #include "syscalls.h"
 
-enum { F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
+enum { F_SETFD = 2, F_GETFL = 3, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
 enum { AT_FDCWD = -100, O_RDWR = 2 };
-enum { CLOSE_RANGE_CLOEXEC = 4, POLLNVAL = 0x20 };
+enum { POLLNVAL = 0x20 };
 enum { MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, EVERY_SEAL = 15 };
+enum { FILE_TYPE = 0170000, CHARACTER_DEVICE = 0020000, DIRECTORY = 0040000 };
 enum { DEV_NULL = 1 << 8 | 3 };
 #define LAST ~0U
 
@@ -66,7 +67,7 @@ static i64 open_nothing(void) {
   struct file_identity file;
   i64 fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (fd >= 0) {
-    if (sys2(SYS_fstat, fd, &file) == 0 && (file.mode & 0170000) == 0020000 && file.rdev == DEV_NULL) return fd;
+    if (sys2(SYS_fstat, fd, &file) == 0 && (file.mode & FILE_TYPE) == CHARACTER_DEVICE && file.rdev == DEV_NULL) return fd;
     sys1(SYS_close, fd); /* in a jail anything can have that name */
   }
   fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
@@ -75,10 +76,19 @@ static i64 open_nothing(void) {
   return fd;
 }
 
+/* A directory as standard input would be the way out of the jail: fchdir(0). */
+static int is_usable(i64 fd) {
+  struct file_identity file;
+  if (sys2(SYS_fstat, fd, &file) != 0) return 0;
+  if (!config.privileged || (file.mode & FILE_TYPE) != DIRECTORY) return 1;
+  sys1(SYS_close, fd);
+  return 0;
+}
+
 /* Otherwise the first files that are opened would be taken for standard input, output and error. */
 void fill_standard_descriptors(struct state *state) {
   for (i64 fd = 0; fd < 3; fd++) {
-    if (sys2(SYS_fcntl, fd, F_GETFD) >= 0) continue;
+    if (is_usable(fd)) continue;
     if (open_nothing() != fd) refuse(CANNOT_START, "standard input, output or error cannot be opened\n");
     state->filled_descriptors |= 1UL << fd;
   }

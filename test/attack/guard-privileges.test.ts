@@ -123,6 +123,13 @@ describe.each(both)("%s", (name, program) => {
     expect(text.match(/^fd \d+: flags 0 status \w+ mode 20666$/gm)).toHaveLength(3);
   });
 
+  test("a directory is not accepted as standard input, output or error", () => {
+    const file = join(programs.folder, "passed", `directory-${name.length}`);
+    const settings = ["open", "0", "/", "open", "1", "/", "open", "2", "/"];
+    expect(asUser(settings, program(), ["exec", programs.inherited, file]).status).toBe(42);
+    expect(readFileSync(file, "latin1").match(/^fd \d+: flags 0 status \w+ mode 20666$/gm)).toHaveLength(3);
+  });
+
   test("a removed working directory is left for good", () => {
     const file = join(programs.folder, "passed", `left-${name.length}`);
     expect(asUser(["deleted-directory"], program(), ["exec", programs.inherited, file]).status).toBe(42);
