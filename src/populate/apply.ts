@@ -1,3 +1,4 @@
+import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import {
   AT_FDCWD,
@@ -10,7 +11,7 @@ import {
   S_IFREG,
 } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, fstat, openAt, type Stat } from "../../ffi/files.ts";
+import { close, openAt } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
@@ -38,6 +39,8 @@ export interface ApplyOptions {
 export interface Applied {
   /** Entries that stand in the jail now, because they were put there or stood there before. */
   readonly present: readonly Entry[];
+  /** Those that became other names of the host's files. */
+  readonly links: ReadonlySet<Entry>;
   /** How many objects were made or replaced. */
   readonly changed: number;
   readonly problems: readonly Problem[];
@@ -58,7 +61,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   const total = plan.entries.length;
   let changed = 0;
   let linking = options.hardlink;
-  let linked = false;
+  const links = new Set<Entry>();
 
   function announce(entry: Entry, to: ByteString, asLink = false): void {
     const { text, detail } = actionMessage(entry, to, asLink);
@@ -70,7 +73,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     const { source = "" } = entry;
     const fd = openAt(AT_FDCWD, source, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
     try {
-      const stat = fstat(fd);
+      const stat = basicFstat(fd);
       if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(entry, stat)) {
         throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
       }
@@ -87,7 +90,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     const { source = "" } = entry;
     const fd = openAt(AT_FDCWD, source, O_PATH | O_NOFOLLOW);
     try {
-      const { mode, uid, gid } = fstat(fd);
+      const { mode, uid, gid } = basicFstat(fd);
       const same = mode === (S_IFREG | entry.mode) && uid === entry.uid && gid === entry.gid;
       if (!same) {
         reporter.tell(`${source} is copied, not linked: in the jail it gets another owner or mode`);
@@ -95,7 +98,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       }
       announce(entry, to, true);
       const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, howTo(entry));
-      linked = true;
+      links.add(entry);
       return placement;
     } catch (error) {
       if (!isErrno(error, ...NO_LINK)) throw error;
@@ -181,12 +184,12 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       reporter.warn(`ERROR: ${problem.message}`);
     }
   }
-  if (linked) {
+  if (links.size > 0) {
     reporter.warn(
       "WARNING: hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
     );
   }
-  return { present, changed, problems };
+  return { present, links, changed, problems };
 }
 
 const REPLACE = { replace: true } as const;
@@ -198,7 +201,7 @@ function howTo({ action }: Entry) {
 }
 
 /** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */
-function stillGrants(entry: Entry, stat: Stat): boolean {
+function stillGrants(entry: Entry, stat: BasicStat): boolean {
   if ((entry.mode & 0o6000) === 0) return true;
   return (stat.mode & 0o7777) === entry.mode && stat.uid === entry.uid && stat.gid === entry.gid;
 }

@@ -1,5 +1,5 @@
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import type { Attribution, Entry, Keeps, Plan, Problem } from "./entry.ts";
 import type { Given } from "./modes.ts";
@@ -39,6 +39,7 @@ export interface Kind {
   readonly target?: ByteString;
   readonly device?: NonNullable<Entry["device"]>;
   readonly reflinkOnly?: boolean;
+  readonly differs?: boolean;
 }
 
 /** Adds an entry at `path` of the jail, made from `source` of the host, whose attributes are `stat`. */
@@ -46,7 +47,7 @@ export function addEntry(
   draft: Draft,
   path: ByteString,
   source: ByteString | undefined,
-  stat: Stat | undefined,
+  stat: BasicStat | undefined,
   given: Given,
   kind: Kind,
 ): Entry {
@@ -57,14 +58,24 @@ export function addEntry(
     uid: given.uid,
     gid: given.gid,
     stripped: given.stripped,
-    size: kind.type === "file" ? (stat?.size ?? 0) : 0,
-    atime: stat?.atime ?? 0n,
-    mtime: stat?.mtime ?? 0n,
+    size: 0,
+    atime: undefined,
+    mtime: undefined,
     ...kind,
   };
+  // A directory changes when it is filled, and a link's times are of no use to anybody.
+  if (stat !== undefined && (kind.type === "file" || kind.type === "device")) {
+    entry.size = kind.type === "file" ? stat.size : 0;
+    entry.atime = nanoseconds(stat.atimeSeconds, stat.atimeNanoseconds);
+    entry.mtime = nanoseconds(stat.mtimeSeconds, stat.mtimeNanoseconds);
+  }
   draft.entries.push(entry);
   draft.planned.set(path, entry);
   return entry;
+}
+
+function nanoseconds(seconds: number, rest: number): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(rest);
 }
 
 /** Notes an error about `path` of the host; `message` begins with it unless told otherwise. */

@@ -61,13 +61,15 @@ export interface Entry {
   /** What wants said is to stay as on the host. */
   keeps: Keeps;
   /** Size in bytes, 0 for what is not a file. */
-  readonly size: number;
-  /** Times in nanoseconds since the epoch. */
-  readonly atime: bigint;
-  readonly mtime: bigint;
+  size: number;
+  /** Times in nanoseconds since the epoch, of files and devices. */
+  atime: bigint | undefined;
+  mtime: bigint | undefined;
   /** The text of a symbolic link. */
   readonly target?: ByteString;
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
+  /** Kept, and something else than what is asked for: a link with another text, a file in the place of a link. */
+  readonly differs?: boolean;
   /** Only where the file system can share the blocks, else not at all. */
   readonly reflinkOnly?: boolean;
   /** The sections that want it, each once. Shared between entries: replaced, never changed. */

@@ -1,5 +1,5 @@
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { type FileSystem, parentOf } from "./sources.ts";
 
 // Whole trees that no jail needs: they hold the secrets of the host and of its other users, or are no files at all.
@@ -20,14 +20,14 @@ const WHOLE = [
 ];
 const KERNEL = ["/proc", "/sys"];
 
-const inode = (stat: Stat) => `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
-const device = (stat: Stat) => `${stat.devMajor}:${stat.devMinor}`;
+const inode = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
+const device = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}`;
 
 /**
  * A test for directories that are never copied whole. It answers why not, in words, or undefined. Directories are
  * told by what they are (device and inode), not by how their path is written.
  */
-export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: Stat) => string | undefined {
+export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: BasicStat) => string | undefined {
   const reasons = new Map<string, string>();
   const devices = new Map<string, string>();
   const root = host.stat("/");

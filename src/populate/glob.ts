@@ -31,7 +31,7 @@ export function expandGlob(files: FileSystem, pattern: ByteString): ByteString[]
 
 function namesIn(files: FileSystem, directory: ByteString): ByteString[] {
   try {
-    return files.readdir(directory === "" ? "/" : directory);
+    return files.list(directory === "" ? "/" : directory).map(({ name }) => name);
   } catch {
     // Not a directory, or gone: a pattern has no match there.
     return [];

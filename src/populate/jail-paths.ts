@@ -1,6 +1,6 @@
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISVTX } from "../../ffi/constants.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { Entry, Keeps } from "./entry.ts";
@@ -9,7 +9,7 @@ import { type FileSystem, isDirectory, isSymlink, parentOf } from "./sources.ts"
 /** What stands at a path of the jail: planned already, or there from before. */
 export type Node =
   | { readonly planned: Entry }
-  | { readonly planned: undefined; readonly stat: Stat; readonly path: ByteString };
+  | { readonly planned: undefined; readonly stat: BasicStat; readonly path: ByteString };
 
 /** The jail as it will be while the plan grows. */
 export interface JailPaths {
@@ -32,7 +32,7 @@ export interface Cause {
 }
 
 /** Adds what is missing on the way: `path` is what the host has a directory, a link or nothing at. */
-export type Mirror = (path: ByteString, hostStat: Stat | undefined, cause: Cause) => Entry;
+export type Mirror = (path: ByteString, hostStat: BasicStat | undefined, cause: Cause) => Entry;
 
 // path_resolution(7)
 const MOST_LINKS = 40;

@@ -1,5 +1,6 @@
+import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { readLink } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { requireSafeJail } from "../jail/safety.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
@@ -58,9 +59,9 @@ function unmake(made: readonly ByteString[]): void {
 export function jailFileSystem(root: JailRoot): FileSystem {
   const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
   return {
-    lstat: (path) => statIfPresent(root.fd, below(path)),
-    stat: (path) => statIfPresent(root.fd, below(path)),
+    lstat: (path) => basicStat(root.fd, below(path)),
+    stat: (path) => basicStat(root.fd, below(path)),
     readlink: (path) => readLink(root.fd, below(path)),
-    readdir: () => [],
+    list: () => [],
   };
 }

@@ -1,6 +1,6 @@
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID, S_ISVTX } from "../../ffi/constants.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { KEEP_OWNER, KEEP_SETUID, type Keeps } from "./entry.ts";
 
 /** What an object in the jail gets of the host's mode and ids. */
@@ -21,7 +21,7 @@ const TOP_LEVEL = /^\/[^/]+$/;
  * A bit that gives the rights of an id is kept only where that id stays: setuid for one user must not become
  * setuid for root because the owner changes.
  */
-export function givenToFile(stat: Stat, keeps: Keeps): Given {
+export function givenToFile(stat: BasicStat, keeps: Keeps): Given {
   const mode = stat.mode & 0o7777;
   const keepOwner = (keeps & KEEP_OWNER) !== 0;
   const uid = keepOwner ? stat.uid : 0;
@@ -40,7 +40,7 @@ export function givenToFile(stat: Stat, keeps: Keeps): Given {
  */
 export function givenToDirectory(
   path: ByteString,
-  stat: Stat | undefined,
+  stat: BasicStat | undefined,
   parent: boolean,
   keeps: Keeps,
 ): Given {

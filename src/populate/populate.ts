@@ -4,7 +4,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { addAccounts, type WantedAccounts } from "./accounts.ts";
-import { applyPlan } from "./apply.ts";
+import { type Applied, applyPlan } from "./apply.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry, Plan, Problem, Want } from "./entry.ts";
 import { jailFileSystem, openSafeJail } from "./jail.ts";
@@ -141,7 +141,7 @@ async function carryOut(
     const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
     entries = applied.present;
     problems.push(...applied.problems, ...finish(request, root, entries, reporter));
-    problems.push(...(await remember(request, manner, root, entries, reporter)));
+    problems.push(...(await remember(request, manner, root, applied, reporter)));
   }
   const exitStatus = problems.length === 0 ? 0 : 1;
   reporter.flush();
@@ -154,12 +154,12 @@ async function remember(
   request: Request,
   manner: Manner,
   root: JailRoot,
-  entries: readonly Entry[],
+  applied: Applied,
   reporter: Reporter,
 ): Promise<Problem[]> {
   try {
     const { recordJail } = await import("./record.ts");
-    recordJail(root, request, manner, entries);
+    recordJail(root, request, manner, applied.present, applied.links);
     return [];
   } catch (error) {
     const message = `the manifest of the jail is not written: ${describeError(error)}`;

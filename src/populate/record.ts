@@ -16,6 +16,7 @@ export function recordJail(
   request: Request,
   manner: Manner,
   entries: readonly Entry[],
+  links: ReadonlySet<Entry>,
 ): void {
   const manifest = openManifest(root);
   const options: Record<string, boolean | ByteString> = { ...request.recordedOptions };
@@ -28,7 +29,15 @@ export function recordJail(
     options,
     time: Math.floor(Date.now() / 1000),
   });
-  updateEntries(manifest, entries.map(manifestEntry));
+  const records: ManifestEntry[] = [];
+  for (const entry of entries) {
+    // What the administrator put in the place of the host's file is not ours.
+    if (entry.differs) continue;
+    const kept = manifestEntry(entry);
+    if (links.has(entry)) kept.hardLink = true;
+    records.push(kept);
+  }
+  updateEntries(manifest, records);
   saveManifest(manifest);
 }
 

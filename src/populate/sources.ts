@@ -1,33 +1,43 @@
+import { type BasicStat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
 import { workingDirectory } from "../../ffi/process.ts";
+
+/** A name in a directory, and what stands there. */
+export interface Listed {
+  readonly name: ByteString;
+  readonly stat: BasicStat;
+}
 
 /** What planning may ask about a file system. Nothing here changes anything, so a plan can be made of pure data. */
 export interface FileSystem {
   /** lstat(2); undefined where nothing stands at `path`. */
-  lstat(path: ByteString): Stat | undefined;
+  lstat(path: ByteString): BasicStat | undefined;
   /** stat(2): links are followed. */
-  stat(path: ByteString): Stat | undefined;
+  stat(path: ByteString): BasicStat | undefined;
   /** The text of a symbolic link. */
   readlink(path: ByteString): ByteString;
-  /** The names in a directory, sorted by bytes. */
-  readdir(path: ByteString): ByteString[];
+  /** What is in a directory, sorted by the bytes of the names; links in it are not followed. */
+  list(path: ByteString): Listed[];
 }
 
 /** The file system as it is, below `dirfd`: the host's by default; paths then are absolute. */
 export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
   return {
-    lstat: (path) => statIfPresent(dirfd, path),
-    stat: (path) => statIfPresent(dirfd, path, true),
+    lstat: (path) => basicStat(dirfd, path),
+    stat: (path) => basicStat(dirfd, path, true),
     readlink: (path) => readLink(dirfd, path),
-    readdir(path) {
+    list(path) {
       const fd = openAt(dirfd, path, O_RDONLY | O_DIRECTORY);
       try {
-        return readDirectory(fd)
-          .map((entry) => entry.name)
-          .sort(compareBytes);
+        const names = readDirectory(fd).map((entry) => entry.name);
+        // Code units are bytes: the default order is theirs.
+        return names.sort().flatMap((name) => {
+          const stat = basicStat(fd, name);
+          return stat === undefined ? [] : [{ name, stat }];
+        });
       } finally {
         close(fd);
       }
@@ -40,13 +50,8 @@ export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
   readlink: () => "",
-  readdir: () => [],
+  list: () => [],
 };
-
-/** The order of byte strings: byte by byte, never by a locale. */
-export function compareBytes(a: ByteString, b: ByteString): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
 
 /** True where a mode is that of a directory. */
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;

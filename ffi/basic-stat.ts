@@ -1,0 +1,70 @@
+import type { ByteString } from "./bytes.ts";
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from "./constants.ts";
+import { SystemError } from "./error.ts";
+import { cArgument, errno, libc } from "./libc.ts";
+
+/** The part of `Stat` that is made of ordinary numbers alone: for looking at many files, where each counts. */
+export interface BasicStat {
+  /** Type and permission bits, as st_mode. */
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  devMajor: number;
+  devMinor: number;
+  /** The inode number, in two halves. */
+  inoLow: number;
+  inoHigh: number;
+  rdevMajor: number;
+  rdevMinor: number;
+  /** Seconds since the epoch, and nanoseconds in them. */
+  atimeSeconds: number;
+  atimeNanoseconds: number;
+  mtimeSeconds: number;
+  mtimeNanoseconds: number;
+}
+
+const STATX_BASIC_STATS = 0x7ff;
+const buffer = Buffer.alloc(256);
+// Words of struct statx, by their offsets divided by 4.
+const words = new Uint32Array(buffer.buffer, buffer.byteOffset, 64);
+const word = (index: number): number => words[index] ?? 0;
+const seconds = (low: number): number => word(low) + (word(low + 1) | 0) * 0x100000000;
+
+function decode(): BasicStat {
+  return {
+    mode: word(7) & 0xffff,
+    uid: word(5),
+    gid: word(6),
+    size: word(10) + word(11) * 0x100000000,
+    devMajor: word(34),
+    devMinor: word(35),
+    inoLow: word(8),
+    inoHigh: word(9),
+    rdevMajor: word(32),
+    rdevMinor: word(33),
+    atimeSeconds: seconds(16),
+    atimeNanoseconds: word(18),
+    mtimeSeconds: seconds(28),
+    mtimeNanoseconds: word(30),
+  };
+}
+
+/** statx(2) of a name below `dirfd`, undefined where nothing stands there (ENOENT, ENOTDIR). */
+export function basicStat(dirfd: number, path: ByteString, follow = false): BasicStat | undefined {
+  const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (libc.statx(dirfd, cArgument(path), flags, STATX_BASIC_STATS, buffer) < 0) {
+    const number = errno();
+    if (number === 2 || number === 20) return undefined;
+    throw new SystemError(number, "statx", path);
+  }
+  return decode();
+}
+
+/** statx(2) of an open descriptor. */
+export function basicFstat(fd: number): BasicStat {
+  if (libc.statx(fd, cArgument(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer) < 0) {
+    throw new SystemError(errno(), "statx", undefined);
+  }
+  return decode();
+}
