@@ -27,17 +27,17 @@ export interface Verdict {
   notes?: Note[];
 }
 
-/** One check: what it is called, and how a login that fails it ends. */
-export interface Check {
+/** One check over facts of type F: what it is called, and how whoever fails it ends. */
+export interface Check<F = LoginFacts> {
   /** A stable name for programs. */
   name: string;
-  /** The exit status of jk_chrootsh where it fails; that of jailkit 2.23. */
+  /** The exit status of the program where it fails; that of jailkit 2.23. */
   exitStatus: number;
   /** What a refused user is told: nothing that lies outside the jail. */
   shown: string;
   /** Checks without which the facts for this one do not exist. */
   needs: readonly string[];
-  judge: (facts: LoginFacts) => Verdict;
+  judge: (facts: F) => Verdict;
 }
 
 /** A check with its outcome. */
@@ -66,7 +66,7 @@ export function warned(message: ByteString, remedy: ByteString, notes: Note[]): 
 }
 
 /** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */
-export function* runChecks(facts: LoginFacts, checks: readonly Check[]): Generator<CheckResult, void> {
+export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
   for (const [index, check] of checks.entries()) {
     const { name, exitStatus, shown } = check;

@@ -1,40 +1,22 @@
 import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
-import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
 import { passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
-import { type Check, runChecks } from "./checks.ts";
-import { accountOf, type PrivilegeFact, splitOf } from "./facts.ts";
+import { accountOf, splitOf } from "./facts.ts";
 import { flatAccounts } from "./flat-accounts.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { HOST_CHECKS } from "./host-checks.ts";
 import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
 import { variable } from "./limited.ts";
 import { limitedRequest } from "./limited-request.ts";
+import { demand, ownPrivilege, unforeseen } from "./privileged.ts";
 import { Refusal, refuse } from "./refusal.ts";
 import { runLimitedShell } from "./run-limited.ts";
 import { enterHome, enterJail } from "./session.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
 const TOOL = "jk_chrootsh";
-
-/** The privilege of this process. The guard left it this one at most. */
-function ownPrivilege(): PrivilegeFact {
-  const callerIsRoot = callerIds().uid === 0;
-  // Root has it by nature; that root is no user of a jail is for the next check to say.
-  const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
-  if (held) return { held, reason: "CAP_SYS_CHROOT is effective", remedy: "" };
-  return {
-    held,
-    reason:
-      "the file has neither the capability nor the setuid bit (a copy loses both), its file system is mounted nosuid, " +
-      "or the caller has set no_new_privs",
-    remedy:
-      "install jailkit again, or: setcap cap_sys_chroot+ep on the file of jk_chrootsh; " +
-      "remount its file system without nosuid; start it without no_new_privs (systemd: NoNewPrivileges=no)",
-  };
-}
 
 function callerFacts(): GatheredFacts {
   const { uid, gid } = callerIds();
@@ -44,21 +26,11 @@ function callerFacts(): GatheredFacts {
     uid,
     gid,
     userVariable,
-    privilege: ownPrivilege,
+    privilege: () => ownPrivilege(TOOL),
     account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
     groups: supplementaryGroups,
     onBehalf: false,
   });
-}
-
-/** Runs checks and logs what they note; throws Refusal for the first that does not pass. */
-function demand(facts: GatheredFacts, checks: readonly Check[], log: Syslog): void {
-  for (const result of runChecks(facts, checks)) {
-    for (const { severity, message } of result.notes ?? []) log.write(severity, message);
-    if (result.outcome === "passed" || result.outcome === "warned") continue;
-    const { name, exitStatus, message, shown, remedy } = result;
-    throw new Refusal(name, exitStatus, message, shown, remedy);
-  }
 }
 
 function login(log: Syslog, limitedLog: Syslog): number {
@@ -100,11 +72,6 @@ function login(log: Syslog, limitedLog: Syslog): number {
     const hint = `check the permissions and libraries of ${jail}${shell.path}`;
     throw new Refusal("exec", 111, `${what}, ${hint}`, "the login shell cannot be run");
   }
-}
-
-function unforeseen(error: unknown): Refusal {
-  const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
-  return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
 }
 
 /**

@@ -57,10 +57,11 @@ export type ShellFact =
   | { kind: "missing"; path: ByteString; reason: ByteString };
 
 /**
- * All that the checks of a login ask for. Each function gathers its fact when it is first called and throws
- * SystemError or JailkitError where it cannot; those that presuppose an earlier check are called only after it.
+ * What the checks ask of whoever calls a program that any user may start. Each function gathers its fact when it is
+ * first called and throws SystemError or JailkitError where it cannot; those that presuppose an earlier check are
+ * called only after it.
  */
-export interface LoginFacts {
+export interface CallerFacts {
   /** argv[0]. */
   readonly programName: ByteString;
   readonly uid: number;
@@ -77,6 +78,10 @@ export interface LoginFacts {
   groups(): number[];
   /** What is unsafe about the directory of the config files; `tolerated` is worth a warning only. */
   configFindings(): (Unsafe & { tolerated: boolean })[];
+}
+
+/** All that the checks of a login ask for. */
+export interface LoginFacts extends CallerFacts {
   /** The settings, the name of the section that they come from (undefined: built in), and warnings about it. */
   settings(): { values: ChrootshSettings; section: ByteString | undefined; warnings: ByteString[] };
   /** The home's text at its last separator; undefined where it has none. */
@@ -97,7 +102,7 @@ export function baseName(path: ByteString): ByteString {
 }
 
 /** The account, of which an earlier check has shown that it exists. */
-export function accountOf(facts: LoginFacts): PasswdEntry {
+export function accountOf(facts: CallerFacts): PasswdEntry {
   const entry = facts.account();
   if (entry === undefined) throw new Error("the account is not known");
   return entry;

@@ -10,7 +10,7 @@ import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
-import type { InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
+import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
@@ -18,8 +18,8 @@ import { shellFact } from "./shell.ts";
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
 
-/** Whose login it is, and what cannot be found out in the same way for oneself and for somebody else. */
-export interface Login {
+/** Who calls a program that any user may start, and what cannot be found out in the same way for oneself and for somebody else. */
+export interface Caller {
   programName: ByteString;
   uid: number;
   gid: number;
@@ -27,6 +27,10 @@ export interface Login {
   privilege: () => PrivilegeFact;
   account: () => PasswdEntry | undefined;
   groups: () => number[];
+}
+
+/** Whose login it is. */
+export interface Login extends Caller {
   /**
    * The process is not the user's own (root asks for somebody): what the user may do is worked out from permission
    * bits instead of being tried.
@@ -41,7 +45,7 @@ export interface GatheredFacts extends LoginFacts {
 }
 
 /** Remembers what the first call gave, an error too: a fact is gathered once, before anything changes. */
-function once<T>(gather: () => T): () => T {
+export function once<T>(gather: () => T): () => T {
   let result: { value: T } | { error: unknown } | undefined;
   return () => {
     if (result === undefined) {
@@ -54,6 +58,30 @@ function once<T>(gather: () => T): () => T {
     if ("error" in result) throw result.error;
     return result.value;
   };
+}
+
+/** The facts of a caller, each gathered when it is asked for, once. */
+export function gatherCaller(caller: Caller, configFile: ByteString): CallerFacts {
+  const { programName, uid, gid, userVariable } = caller;
+  return {
+    programName,
+    uid,
+    gid,
+    userVariable,
+    configFile,
+    configDirectory: CONFIG_DIRECTORY,
+    privilege: once(caller.privilege),
+    account: once(caller.account),
+    group: once(() => groupByGid(gid)),
+    groups: once(caller.groups),
+    configFindings: once(() => configDirectoryFindings(CONFIG_DIRECTORY)),
+  };
+}
+
+/** A fact of which an earlier check has shown that it is there. */
+export function known<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`${what} is not known`);
+  return value;
 }
 
 interface OpenedJail {
@@ -113,13 +141,8 @@ function homeObstacle(root: JailRoot, home: ByteString, who: Credentials, onBeha
 /** The facts of a login, each gathered when it is asked for, once. */
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, onBehalf } = login;
-  const account = once(login.account);
-  const group = once(() => groupByGid(gid));
-  const groups = once(login.groups);
-  const known = <T>(value: T | undefined, what: string): T => {
-    if (value === undefined) throw new Error(`${what} is not known`);
-    return value;
-  };
+  const caller = gatherCaller(login, CONFIG_FILE);
+  const { account, group, groups } = caller;
   const settings = once((): Settings => {
     return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
   });
@@ -143,17 +166,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     };
   });
   return {
-    programName: login.programName,
-    uid,
-    gid,
-    userVariable,
-    configFile: CONFIG_FILE,
-    configDirectory: CONFIG_DIRECTORY,
-    privilege: once(login.privilege),
-    account,
-    group,
-    groups,
-    configFindings: once(() => configDirectoryFindings(CONFIG_DIRECTORY)),
+    ...caller,
     settings,
     split,
     jail: () => opened().fact,

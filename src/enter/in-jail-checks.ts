@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
+import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
 
 // Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
@@ -9,58 +10,13 @@ type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
 function unlessSkipped(judge: InJailJudge) {
   return (facts: LoginFacts): Verdict => {
     if (facts.settings().values.skipInjailPasswdCheck) {
-      return passed("not compared, as skip_injail_passwd_check says");
+      return passed(NOT_COMPARED);
     }
     return judge(facts, `${splitOf(facts).jail}/etc/passwd`);
   };
 }
 
 const addUser = (facts: LoginFacts) => `jk_jailuser -j ${splitOf(facts).jail} ${accountOf(facts).name}`;
-
-/** The entry in the jail: by name where the caller named the user, else by uid. */
-function entryOf(facts: LoginFacts) {
-  const { named, numbered } = facts.inJail();
-  return facts.userVariable === undefined || facts.userVariable === "" ? numbered : named;
-}
-
-function judgeUser(facts: LoginFacts, file: ByteString): Verdict {
-  const { uid } = facts;
-  const entry = entryOf(facts);
-  if (entry === undefined) {
-    const what = `failed to get user information in the jail for user ID ${uid}, check ${file}`;
-    return failed(`abort, ${what}`, addUser(facts));
-  }
-  if (entry.uid !== uid) {
-    const what = `got user information in the jail for user ID ${entry.uid} instead of user ID ${uid}, check ${file}`;
-    return failed(`abort, ${what}`, `set the user ID of ${entry.name} in ${file} to ${uid}`);
-  }
-  return passed(`${file} has ${entry.name} (${uid})`);
-}
-
-function judgeGroup(facts: LoginFacts): Verdict {
-  const file = `${splitOf(facts).jail}/etc/group`;
-  const group = facts.inJail().group;
-  if (group !== undefined) return passed(`${file} has ${group.name} (${group.gid})`);
-  const what = `failed to get group information in the jail for group ID ${facts.gid}, check ${file}`;
-  return failed(`abort, ${what}`, addUser(facts));
-}
-
-function judgeUserName(facts: LoginFacts, file: ByteString): Verdict {
-  const { name, uid } = accountOf(facts);
-  const inside = entryOf(facts)?.name ?? "";
-  if (inside === name) return passed(`user name ${name} on both sides`);
-  const what = `username ${name} differs from jail username ${inside} for user ID ${uid}, check /etc/passwd and ${file}`;
-  return failed(`abort, ${what}`, `name the user ${name} in ${file}`);
-}
-
-function judgeGroupName(facts: LoginFacts): Verdict {
-  const file = `${splitOf(facts).jail}/etc/group`;
-  const name = facts.group()?.name ?? "";
-  const inside = facts.inJail().group?.name ?? "";
-  if (inside === name) return passed(`group name ${name} on both sides`);
-  const what = `groupname ${name} differs from jail groupname ${inside} for group ID ${facts.gid}, check /etc/group and ${file}`;
-  return failed(`abort, ${what}`, `name the group ${name} in ${file}`);
-}
 
 /** True where both are the same text, or differ by one slash at the end. */
 function directoriesEqual(a: ByteString, b: ByteString): boolean {
@@ -121,34 +77,12 @@ const usual = { needs: ["jail-path", "config-file", "account", "group"] } as con
 
 /** The checks of a login on the side of the jail, in the order of jailkit 2.23. */
 export const IN_JAIL_CHECKS: readonly Check[] = [
-  {
-    name: "jail-user",
-    exitStatus: 35,
-    shown: "the account is not known in the jail",
-    ...usual,
-    judge: unlessSkipped(judgeUser),
-  },
-  {
-    name: "jail-group",
-    exitStatus: 35,
-    shown: "the group of the account is not known in the jail",
-    ...usual,
-    judge: unlessSkipped(judgeGroup),
-  },
-  {
-    name: "jail-user-name",
-    exitStatus: 37,
-    shown: "the account has another name in the jail",
-    needs: ["jail-user"],
-    judge: unlessSkipped(judgeUserName),
-  },
-  {
-    name: "jail-group-name",
-    exitStatus: 37,
-    shown: "the group of the account has another name in the jail",
-    needs: ["jail-group"],
-    judge: unlessSkipped(judgeGroupName),
-  },
+  ...jailAccountChecks<LoginFacts>({
+    jail: (facts) => splitOf(facts).jail,
+    skip: (facts) => facts.settings().values.skipInjailPasswdCheck,
+    statuses: { user: 35, group: 35, userName: 37, groupName: 37 },
+    needs: usual.needs,
+  }),
   {
     name: "jail-home",
     exitStatus: 39,

@@ -1,0 +1,125 @@
+import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
+import { baseName, type CallerFacts } from "./facts.ts";
+
+function judgeAccount(facts: CallerFacts): Verdict {
+  const name = facts.userVariable;
+  const entry = facts.account();
+  if (name !== undefined && name !== "") {
+    const remedy = "start it with USER set to the name of the account that the process runs as, or unset";
+    if (entry === undefined) {
+      return failed(`abort, failed to get user information for user ${name}, check /etc/passwd`, remedy);
+    }
+    if (entry.name !== name) {
+      return failed(`abort, asked for user ${name}, got user info for ${entry.name}`, remedy);
+    }
+    if (entry.uid !== facts.uid) {
+      const what = `started by user ID ${facts.uid}, got user info ${entry.name} with user ID ${entry.uid}`;
+      return failed(`abort, ${what}`, remedy);
+    }
+  } else if (entry === undefined) {
+    const what = `failed to get user information for user ID ${facts.uid}, check /etc/passwd`;
+    return failed(`abort, ${what}`, "add the account, or start the name service that knows it");
+  }
+  if (entry.name === "") {
+    const what = `got an empty username for user ID ${facts.uid}, check /etc/passwd`;
+    return failed(`abort, ${what}`, "give the account a name");
+  }
+  return passed(`user ${entry.name} (${entry.uid})`);
+}
+
+function judgeConfigDirectory(facts: CallerFacts): Verdict {
+  const findings = facts.configFindings();
+  const bad = findings.filter((finding) => !finding.tolerated);
+  const notes = findings.map(
+    (finding): Note => ({ severity: finding.tolerated ? "warning" : "err", message: finding.message }),
+  );
+  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  if (bad.length > 0) {
+    const what = `jailkit configuration directory ${facts.configDirectory} is not safe`;
+    const rule = "it should be owned 0:0 and not writable for others";
+    return failed(`abort, ${what}; ${rule}`, remedy, notes);
+  }
+  if (notes.length > 0) return warned(`${facts.configDirectory} is writable by its group`, remedy, notes);
+  return passed(`${facts.configDirectory} is owned by root and not writable by others`);
+}
+
+/** The check of argv[0]: the tool must have been called by one of `names`. Exit status 1. */
+export function programName(tool: string, names: readonly string[]): Check<CallerFacts> {
+  return {
+    name: "program-name",
+    exitStatus: 1,
+    shown: "the program was started under a name that it does not know",
+    needs: [],
+    judge: ({ programName: given }) =>
+      names.includes(baseName(given))
+        ? passed(`called as ${given}`)
+        : failed(`abort, ${tool} is called as ${given}`, `call it as ${names.join(", ")}`),
+  };
+}
+
+/**
+ * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
+ * 11), root (12), the account and its groups (13), and the directory of the configuration (14).
+ */
+export function callerChecks(tool: string, rootRemedy: string): Check<CallerFacts>[] {
+  return [
+    {
+      name: "privilege",
+      exitStatus: 11,
+      shown: "the program has lost the right to enter a jail",
+      needs: [],
+      judge(facts) {
+        const { held, reason, remedy } = facts.privilege();
+        if (held === "unknown") return { outcome: "unknown", message: reason, remedy };
+        if (held) return passed(reason);
+        return failed(`abort, CAP_SYS_CHROOT is missing: ${reason}`, remedy);
+      },
+    },
+    {
+      name: "not-root",
+      exitStatus: 12,
+      shown: "root cannot be jailed",
+      needs: [],
+      judge: ({ uid }) =>
+        uid !== 0
+          ? passed(`user ID ${uid}`)
+          : failed(
+              `abort, ${tool} is run by root, which does not make sense because user root can break out of a jail anyway`,
+              rootRemedy,
+            ),
+    },
+    {
+      name: "account",
+      exitStatus: 13,
+      shown: "the account is not known",
+      needs: [],
+      judge: judgeAccount,
+    },
+    {
+      name: "group",
+      exitStatus: 13,
+      shown: "the group of the account is not known",
+      needs: [],
+      judge(facts) {
+        const group = facts.group();
+        if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
+        const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
+        return failed(`abort, ${what}`, "add the group");
+      },
+    },
+    {
+      name: "groups",
+      exitStatus: 13,
+      shown: "the groups of the account cannot be read",
+      needs: [],
+      judge: (facts) => passed(`group IDs ${facts.groups().join(" ")}`),
+    },
+    {
+      name: "config-directory",
+      exitStatus: 14,
+      shown: "the configuration is not safe",
+      needs: [],
+      judge: judgeConfigDirectory,
+    },
+  ];
+}

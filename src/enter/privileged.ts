@@ -1,0 +1,40 @@
+import { callerIds } from "../../ffi/guard.ts";
+import { CAP_SYS_CHROOT, capabilities } from "../../ffi/process.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import type { Syslog } from "../system/syslog.ts";
+import { type Check, runChecks } from "./checks.ts";
+import type { PrivilegeFact } from "./facts.ts";
+import { Refusal } from "./refusal.ts";
+
+/** The privilege of this process, which runs `tool`. The guard left it this one at most. */
+export function ownPrivilege(tool: string): PrivilegeFact {
+  const callerIsRoot = callerIds().uid === 0;
+  // Root has it by nature; that root is no user of a jail is for the next check to say.
+  const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
+  if (held) return { held, reason: "CAP_SYS_CHROOT is effective", remedy: "" };
+  return {
+    held,
+    reason:
+      "the file has neither the capability nor the setuid bit (a copy loses both), its file system is mounted nosuid, " +
+      "or the caller has set no_new_privs",
+    remedy:
+      `install jailkit again, or: setcap cap_sys_chroot+ep on the file of ${tool}; ` +
+      "remount its file system without nosuid; start it without no_new_privs (systemd: NoNewPrivileges=no)",
+  };
+}
+
+/** Runs checks and logs what they note; throws Refusal for the first that does not pass. */
+export function demand<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
+  for (const result of runChecks(facts, checks)) {
+    for (const { severity, message } of result.notes ?? []) log.write(severity, message);
+    if (result.outcome === "passed" || result.outcome === "warned") continue;
+    const { name, exitStatus, message, shown, remedy } = result;
+    throw new Refusal(name, exitStatus, message, shown, remedy);
+  }
+}
+
+/** What becomes of an error that nobody foresaw: its exit status, the reason for the log, and no more for the user. */
+export function unforeseen(error: unknown): Refusal {
+  const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
+  return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
+}
