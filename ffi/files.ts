@@ -186,13 +186,16 @@ export interface DirectoryEntry {
 
 const entryBuffer = Buffer.alloc(65536);
 
-/** The names in an open directory (not O_PATH), without "." and "..", in the order of the file system. */
-export function readDirectory(fd: number): DirectoryEntry[] {
+/**
+ * The names in an open directory (not O_PATH), without "." and "..", in the order of the file system. Reading stops
+ * once there are more than `limit`.
+ */
+export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   check(Number(libc.lseek(fd, 0, 0)), "lseek");
   for (;;) {
     const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
-    if (count === 0) return entries;
+    if (count === 0 || entries.length > limit) return entries;
     for (let at = 0; at < count; ) {
       const length = entryBuffer.readUInt16LE(at + 16);
       const name = fromCString(entryBuffer.subarray(at + 19, at + length));

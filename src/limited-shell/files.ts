@@ -23,11 +23,11 @@ export function systemFiles(homeOf: FileView["homeOf"]): FileView {
     isRegularFile: (path) => type(path, true) === S_IFREG,
     isDirectory: (path) => type(path, true) === S_IFDIR,
     exists: (path) => type(path, false) !== undefined,
-    readDirectory: (path) =>
+    readDirectory: (path, limit) =>
       attempt(() => {
         const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
         try {
-          return readDirectory(fd).map(({ name }) => name);
+          return readDirectory(fd, limit).map(({ name }) => name);
         } finally {
           close(fd);
         }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -220,6 +220,24 @@ describe("words as bash makes them", () => {
       SEARCH,
     );
     expect(compared).toBeGreaterThan(60);
+  });
+
+  test("the real file system", () => {
+    symlinkSync("nowhere", join(directory, "dangling"));
+    symlinkSync("dir", join(directory, "link"));
+    symlinkSync("a", join(directory, "file-link"));
+    const files = systemFiles(() => undefined);
+    const look = (path: string) => [files.isRegularFile(path), files.isDirectory(path), files.exists(path)];
+    expect(look("a")).toEqual([true, false, true]);
+    expect(look("file-link")).toEqual([true, false, true]);
+    expect(look("link")).toEqual([false, true, true]);
+    expect(look("dangling")).toEqual([false, false, true]);
+    expect(look("a/b")).toEqual([false, false, false]);
+    expect(look("n".repeat(5000))).toEqual([false, false, false]);
+    expect(files.readDirectory("dir", 100)?.sort()).toEqual([".in", "x.txt", "y"]);
+    expect(files.readDirectory("a", 100)).toBeUndefined();
+    expect(files.readDirectory("nowhere", 100)).toBeUndefined();
+    for (const name of ["dangling", "link", "file-link"]) unlinkSync(join(directory, name));
   });
 
   test("quoted in every way, without and with expansion", () => {

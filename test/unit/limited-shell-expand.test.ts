@@ -97,6 +97,7 @@ describe("expandWords", () => {
     ["$((M+1)) $((Q)) $((0?1/0:1)) $((0?1?1/0:2:3)) $((0&&(1?1/0:2)))", ["-11", "5", "1", "3", "0"]],
     ["$(((1 2)))", "arithmetic"],
     ["$((1?2))", "arithmetic"],
+    ["$((1?2 3 4))", "arithmetic"],
     ["$((*1))", "arithmetic"],
     ["$((1/0))", "arithmetic"],
     ["$((1%0))", "arithmetic"],
@@ -372,6 +373,7 @@ describe("patterns", () => {
     ["\\*", ["*"], ["a", "\\*"]],
     ["a\\", ["a\\"], ["a"]],
     ["[a", ["[a"], ["a"]],
+    ["[a-\\", ["[a-\\"], ["a"]],
     ["[[:alpha:]", [], ["a"]],
   ])("%s", (pattern, yes, no) => {
     for (const text of yes) expect({ text, match: test1(pattern, text) }).toEqual({ text, match: true });
