@@ -33,7 +33,7 @@ function callerFacts(): GatheredFacts {
   });
 }
 
-function login(log: Syslog, limitedLog: Syslog): number {
+function login(log: Syslog): number {
   const facts = callerFacts();
   demand(facts, HOST_CHECKS, log);
   const { uid, gid } = facts;
@@ -60,7 +60,7 @@ function login(log: Syslog, limitedLog: Syslog): number {
   if (shell.kind === "internal") {
     return runLimitedShell(
       limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
-      limitedLog,
+      log.named("jk_lsh"),
       execve,
     );
   }
@@ -79,11 +79,10 @@ function login(log: Syslog, limitedLog: Syslog): number {
  * where the login was refused, with the exit status; the log then has the reason, and the user an error id.
  */
 export function chrootsh(): number {
-  // Both before the chroot, so that they lead to the log of the host.
+  // Before the chroot, so that it leads to the log of the host.
   const log = openSyslog(TOOL, "auth");
-  const limitedLog = openSyslog("jk_lsh", "auth");
   try {
-    return login(log, limitedLog);
+    return login(log);
   } catch (error) {
     return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
   }

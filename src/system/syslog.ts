@@ -22,6 +22,8 @@ const LONGEST = 8000;
 export interface Syslog {
   /** Writes one line; control bytes are escaped, overlong lines cut. Never throws: a missing daemon loses the line. */
   write(severity: Severity, message: ByteString): void;
+  /** The same connection under another name: for a program that plays two parts. */
+  named(ident: string): Syslog;
 }
 
 /**
@@ -34,18 +36,20 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
   if (stream) fd = connectTo(socketPath, SOCK_STREAM);
   // Reads the host's time zone now: after a chroot it would be the jail's.
   timestamp();
-  return {
+  const named = (name: string): Syslog => ({
+    named,
     write(severity, message) {
       if (fd < 0) return;
       const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
       // The parts of a message were made printable before: their backslashes are not escaped again.
       const text = message.split("\\").map(display).join("\\").slice(0, LONGEST);
       // Where the daemon's socket is a stream, a NUL ends each message.
-      const line = `<${priority}>${timestamp()} ${ident}[${libc.getpid()}]: ${text}${stream ? "\0" : ""}`;
+      const line = `<${priority}>${timestamp()} ${name}[${libc.getpid()}]: ${text}${stream ? "\0" : ""}`;
       const bytes = toBytes(line);
       libc.send(fd, bytes, bytes.length, MSG_NOSIGNAL);
     },
-  };
+  });
+  return named(ident);
 }
 
 // struct tm begins with seconds, minutes, hours, day of the month, month, as ints.

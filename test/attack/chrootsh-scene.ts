@@ -1,0 +1,75 @@
+import { join } from "node:path";
+import {
+  type LogLine,
+  type Machine,
+  openMachine,
+  type RunOptions,
+  type RunResult,
+  type Syslog,
+} from "../machine/machine.ts";
+
+/** A machine with jk_chrootsh and jk_lsh, a jail /srv/j, and the user u whose shell in it is a probe. */
+export interface Scene {
+  m: Machine;
+  log: Syslog;
+  uid: number;
+  gid: number;
+  /** Runs jk_chrootsh as u (or as `options` say). */
+  login(args?: readonly string[], options?: RunOptions): RunResult;
+  /** What the probe says under one of its words, for example `says(result, "fd")`. */
+  says(result: RunResult, word: string): string[];
+  /** Puts jail, accounts and configuration in order again. */
+  reset(): void;
+  /** The entry of u in the jail. */
+  jailPasswd(shell: string, home?: string): void;
+  lines(ident?: string): Promise<LogLine[]>;
+}
+
+export const J = "/srv/j";
+export const PROBE = "/bin/probe";
+
+/** Opens a scene; close it with `scene.m.close()`. */
+export async function openScene(privilege: "capability" | "setuid"): Promise<Scene> {
+  const m = await openMachine({ under: "ours", only: ["jk_chrootsh", "jk_lsh"], privilege });
+  const log = await m.startSyslog();
+  const { uid, gid } = m.addUser("u", { uid: 4001, groups: ["games"], shell: "/usr/sbin/jk_chrootsh" });
+  m.addUser("other", { uid: 4002, shell: "/usr/sbin/jk_chrootsh" });
+  m.write("/etc/only-outside", "secret\n");
+  const source = await Bun.file(join(import.meta.dir, "chrootsh-probe.c")).bytes();
+  m.write("/root/probe.c", source);
+  m.must(["gcc", "-static", "-O1", "-o", "/root/probe", "/root/probe.c"]);
+  const passwd = m.read("/etc/passwd").replace(/^u:.*$/m, "");
+  const probe = m.readBytes("/root/probe");
+
+  function jailPasswd(shell: string, home = "/home/u"): void {
+    m.write(`${J}/etc/passwd`, `u:x:${uid}:${gid}::${home}:${shell}\n`);
+  }
+  function reset(): void {
+    m.remove(J);
+    for (const name of ["dev", "etc/jailkit", "lib", "usr", "bin", "sbin", "home"]) m.mkdir(`${J}/${name}`);
+    m.mkdir(`${J}/home/u`, { owner: [uid, gid] });
+    m.write(`${J}${PROBE}`, probe, { mode: 0o755 });
+    m.write(`${J}/etc/group`, `u:x:${gid}:\n`);
+    jailPasswd(PROBE);
+    m.write("/etc/passwd", `${passwd.trimEnd()}\nu:x:${uid}:${gid}::${J}/./home/u:/usr/sbin/jk_chrootsh\n`);
+    m.remove("/etc/jailkit");
+    m.mkdir("/etc/jailkit");
+  }
+  reset();
+
+  return {
+    m,
+    log,
+    uid,
+    gid,
+    reset,
+    jailPasswd,
+    login: (args = [], options = {}) =>
+      m.run(["/usr/sbin/jk_chrootsh", ...args], { user: "u", env: { USER: "u" }, ...options }),
+    says: ({ stdout }, word) =>
+      stdout
+        .split("\n")
+        .flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : [])),
+    lines: async (ident) => (await log.lines()).filter((line) => ident === undefined || line.ident === ident),
+  };
+}
