@@ -110,6 +110,7 @@ function installConfiguration(at: Places): void {
     }
     record[name] = digest(wanted);
   }
+  fs.mkdirSync(dirname(dirname(at.record)), { recursive: true, mode: 0o755 });
   fs.mkdirSync(dirname(at.record), { recursive: true, mode: 0o700 });
   place(at.record, `${JSON.stringify({ version: 1, configuration: record }, null, 2)}\n`, 0o600);
 }
