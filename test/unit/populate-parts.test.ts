@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { wantedAccounts } from "../../src/populate/accounts.ts";
+import { componentMatcher, expandGlob } from "../../src/populate/glob.ts";
+import { dropInName, dropInText } from "../../src/populate/log-socket.ts";
+import { withProcLine } from "../../src/populate/proc.ts";
+import { absolutePath, tidy } from "../../src/populate/sources.ts";
+import { fakeFileSystem } from "./populate-fake.ts";
+
+describe("glob(7)", () => {
+  test.each([
+    ["*.so.2", "libnss_dns.so.2", true],
+    ["*.so.2", "libnss_dns.so.20", false],
+    ["*", ".hidden", false],
+    [".*", ".hidden", true],
+    ["[a-c]?", "b2", true],
+    ["[!a-c]?", "b2", false],
+    ["[^a-c]?", "d2", true],
+    ["[]]x", "]x", true],
+    ["[x", "[x", true],
+    ["a**b*c", "aXbYbZc", true],
+    ["?", "\xff", true],
+  ])("%s and %s", (pattern, name, expected) => {
+    expect(componentMatcher(pattern)(name)).toBe(expected);
+  });
+
+  test("in several components, in order", () => {
+    const files = fakeFileSystem({
+      "/lib/b/x.so": "",
+      "/lib/a/x.so": "",
+      "/lib/a/y": "",
+      "/lib/f": "",
+      "/link": "->lib",
+    });
+    expect(expandGlob(files, "/lib/*/x.so")).toEqual(["/lib/a/x.so", "/lib/b/x.so"]);
+    expect(expandGlob(files, "/l*/a/*")).toEqual(["/lib/a/x.so", "/lib/a/y", "/link/a/x.so", "/link/a/y"]);
+    expect(expandGlob(files, "/lib/f/*")).toEqual([]);
+    expect(expandGlob(files, "/nosuch/*")).toEqual([]);
+  });
+
+  test("many stars take no time", () => {
+    expect(componentMatcher(`${"*a".repeat(100)}b`)("a".repeat(5000))).toBe(false);
+  });
+});
+
+describe("paths", () => {
+  test.each([
+    ["/a//b/./c/", "/a/b/c"],
+    ["/", "/"],
+    ["/a/../b", "/a/../b"],
+    ["/.", "/"],
+    ["//", "/"],
+    ["/a/.b", "/a/.b"],
+  ])("tidy %s", (path, expected) => {
+    expect(tidy(path)).toBe(expected);
+  });
+
+  test("relative ones start at the working directory", () => {
+    expect(absolutePath("x/../y")).toBe(`${process.cwd()}/y`);
+    expect(absolutePath("/srv/../../j/")).toBe("/j");
+  });
+});
+
+describe("fstab", () => {
+  test("gets one line, with what fstab(5) wants escaped", () => {
+    const added = withProcLine("# none", "/srv/a b");
+    expect(added).toBe("# none\nproc /srv/a\\040b/proc proc nosuid,nodev,noexec 0 0\n");
+    expect(withProcLine(added ?? "", "/srv/a b")).toBeUndefined();
+    expect(withProcLine("proc\t/srv/j/proc   proc defaults 0 0\n", "/srv/j")).toBeUndefined();
+    expect(withProcLine("#proc /srv/j/proc proc defaults 0 0\n", "/srv/j")).toBeDefined();
+    expect(withProcLine("proc /srv/jproc proc defaults 0 0\n", "/srv/j")).toBeDefined();
+  });
+});
+
+describe("drop-ins for jk_socketd", () => {
+  test.each([
+    ["/home/sftproot", "home-sftproot.ini"],
+    ["/home/sftp-root", "home-sftp%2droot.ini"],
+    ["/.j", "%2ej.ini"],
+    ["/a b\xff", "a%20b%ff.ini"],
+  ])("%s", (jail, name) => {
+    expect(dropInName(jail)).toBe(name);
+  });
+
+  test("no two jails share one", () => {
+    const path = fc.array(fc.string({ minLength: 1, unit: fc.constantFrom("a", "-", ".", "%", "2", "d") }), {
+      minLength: 1,
+    });
+    fc.assert(
+      fc.property(path, path, (a, b) => {
+        fc.pre(a.join("/") !== b.join("/"));
+        return dropInName(`/${a.join("/")}`) !== dropInName(`/${b.join("/")}`);
+      }),
+    );
+  });
+
+  test("say what jk_init always said", () => {
+    expect(dropInText("/j").split("\n").slice(1)).toEqual([
+      "[/j/dev/log]",
+      "base = 512",
+      "peak = 2048",
+      "interval = 10",
+      "",
+    ]);
+  });
+});
+
+describe("accounts for a jail", () => {
+  const users = [
+    { name: "u", password: "$y$hash", uid: 1000, gid: 100, gecos: "U", home: "/home/u", shell: "/bin/sh" },
+    { name: "7", password: "x", uid: 1001, gid: 7, gecos: "", home: "/", shell: "" },
+  ];
+  const groups = [
+    { name: "users", password: "$y$hash", gid: 100, members: ["u", "v"] },
+    { name: "lp", password: "x", gid: 7, members: [] },
+  ];
+  const host = {
+    user: (key: string) => users.find((u) => u.name === key) ?? users.find((u) => String(u.uid) === key),
+    group: (key: string) => groups.find((g) => g.name === key) ?? groups.find((g) => String(g.gid) === key),
+  };
+
+  test("come with their primary groups, and without any hash", () => {
+    const wanted = wantedAccounts(["1000", "u"], ["7"], host);
+    expect(wanted.users).toEqual([{ ...users[0], password: "x" }] as never);
+    expect(wanted.groups.map(({ name, password }) => [name, password])).toEqual([
+      ["users", "x"],
+      ["lp", "x"],
+    ]);
+  });
+
+  test("that the host does not have are told", () => {
+    expect(wantedAccounts(["nobody2"], ["none"], host).missing).toEqual(["user 'nobody2'", "group 'none'"]);
+  });
+});

@@ -1,0 +1,132 @@
+import { describe, expect, test } from "bun:test";
+import { toBytes } from "../../ffi/bytes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { readProfile } from "../../src/profile/profile.ts";
+import { searchPath } from "../../src/profile/search.ts";
+import { listSections, selectSections } from "../../src/profile/sections.ts";
+import { fakeFileSystem, type Tree } from "./populate-fake.ts";
+
+const select = (text: string, ...names: string[]) =>
+  selectSections(scanIni(toBytes(text), "jk_init.ini", "py"), names);
+const program = { type: "file", mode: 0o755 } as const;
+
+function profile(text: string, host: Tree = {}, shell: "reflink" | "like-others" = "reflink") {
+  return readProfile(select(text, "a").sections, fakeFileSystem(host), ["/lib/x", "/usr/lib"], shell);
+}
+
+describe("sections", () => {
+  const text = "[a]\nincludesections = b, c\n[b]\nincludesections = c\n[c]\ncomment = C\n[d]\n";
+
+  test("come after what they include, each once", () => {
+    expect(select(text, "a", "c", "a").sections.map(({ name }) => name)).toEqual(["c", "b", "a"]);
+  });
+
+  test("that do not exist are told apart from includes that do not", () => {
+    const selection = select("[a]\nincludesections = nosuch\n", "a", "other");
+    expect(selection.unknown).toEqual(["other"]);
+    expect(selection.warnings).toEqual(["section 'a' includes 'nosuch', which does not exist"]);
+  });
+
+  test("in a circle are an error that names the way", () => {
+    const circle = "[x]\nincludesections = a\n[a]\nincludesections = b\n[b]\nincludesections = a\n";
+    expect(() => select(circle, "x")).toThrow("'a' -> 'b' -> 'a'");
+  });
+
+  test("a value that matters and cannot be understood is an error", () => {
+    expect(() => select("[a]\nneed_proc = perhaps\n", "a")).toThrow("jk_init.ini:2:");
+  });
+
+  test("in a list", () => {
+    const list = listSections(scanIni(toBytes(text), "jk_init.ini", "py"));
+    expect(list.map(({ name, comment }) => [name, comment])).toEqual([
+      ["a", undefined],
+      ["b", undefined],
+      ["c", "C"],
+      ["d", undefined],
+    ]);
+  });
+});
+
+describe("what a section wants", () => {
+  test("how each key is taken", () => {
+    const text = `[a]
+paths = /p/*, /p/x
+paths_w_owner = /o/*, name
+paths_w_setuid = /s/*
+emptydirs = /e
+devices = /dev/x
+`;
+    const wants = profile(text).wants.map(({ pattern, glob, keepOwner, keepSetuid, kind }) => [
+      pattern,
+      glob,
+      keepOwner,
+      keepSetuid,
+      kind,
+    ]);
+    expect(wants).toEqual([
+      ["/p/*", true, false, false, "any"],
+      ["/p/x", false, false, false, "any"],
+      ["/o/*", true, true, false, "any"],
+      ["/s/*", false, true, true, "any"],
+      ["/e", false, false, false, "empty-directory"],
+      ["/dev/x", false, false, false, "device"],
+    ]);
+  });
+
+  test("names are found in fixed directories, and what is not found is no error", () => {
+    const host = { "/usr/bin/ls": program, "/usr/local/bin/mine": program, "/root/bin/other": program };
+    const found = profile("[a]\npaths = ls, mine, other\n", host);
+    expect(found.wants.map(({ pattern, written }) => [written, pattern])).toEqual([
+      ["ls", "/usr/bin/ls"],
+      ["mine", "/usr/local/bin/mine"],
+    ]);
+    expect(found.notFound).toEqual(["section a: 'other' is not found"]);
+  });
+
+  test("$LIBDIR/ stands for each directory of libraries", () => {
+    const found = profile("[a]\npaths = $LIBDIR/libnss_*.so.2\n");
+    expect(found.wants.map(({ pattern }) => pattern)).toEqual([
+      "/lib/x/libnss_*.so.2",
+      "/usr/lib/libnss_*.so.2",
+    ]);
+  });
+
+  test.each([
+    ["1", true],
+    ["yes", true],
+    ["0", false],
+    ["no", false],
+    ["false", false],
+    ["off", false],
+    ["", false],
+  ])("need_proc = %s", (value, expected) => {
+    const found = profile(`[a]\nneed_proc = ${value}\nneed_logsocket = ${value}\n`);
+    expect([found.needProc, found.needLogsocket]).toEqual([expected, expected]);
+  });
+
+  test("users and groups of all sections, each once", () => {
+    const found = profile("[a]\nincludesections = b\nusers = root, u\ngroups = g\n[b]\nusers = root\n");
+    expect([found.users, found.groups]).toEqual([["root", "u"], ["g"]]);
+  });
+
+  test("the limited shell's file only as a reflink, and only of its own section", () => {
+    const text =
+      "[a]\nincludesections = jk_lsh\npaths = /usr/sbin/jk_lsh\n[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/x\n";
+    expect(profile(text).wants.map(({ reflinkOnly }) => reflinkOnly)).toEqual([true, false, false]);
+    expect(profile(text, {}, "like-others").wants.some(({ reflinkOnly }) => reflinkOnly)).toBe(false);
+  });
+});
+
+test("a directory that others may write is passed over in the search", () => {
+  const host = fakeFileSystem({
+    "/usr/local/sbin": { type: "directory", mode: 0o777 },
+    "/usr/local/sbin/x": program,
+    "/usr/local/bin": { type: "directory", uid: 5 },
+    "/usr/local/bin/x": program,
+    "/usr/sbin": { type: "directory", mode: 0o775, gid: 50 },
+    "/usr/sbin/x": program,
+    "/usr/bin": { type: "directory", mode: 0o775 },
+    "/usr/bin/x": program,
+  });
+  expect(searchPath(host, "x")).toBe("/usr/bin/x");
+});
