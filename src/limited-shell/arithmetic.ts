@@ -116,7 +116,9 @@ export function evaluateArithmetic(text: ByteString, variables: Variables, budge
     advance();
   };
   const numberIn = (name: ByteString): bigint => {
-    const value = (variables.get(name) ?? "").replace(/^[ \t\n]+|[ \t\n]+$/g, "");
+    const held = variables.get(name) ?? "";
+    budget.spend("steps", held.length);
+    const value = /^[ \t\n]*([^ \t\n]*)[ \t\n]*$/.exec(held)?.[1] ?? held;
     if (value === "") return 0n;
     if (/^[-+]/.test(value)) {
       const magnitude = constant(value.slice(1));

@@ -14,7 +14,7 @@ const LONGEST_PATH = 4096;
  */
 export function expandPath(field: MarkedText, files: FileView, budget: Budget): ByteString[] {
   if (!mayBeMagic(field)) return [field.text];
-  const pieces = splitPath(field);
+  const pieces = splitPath(field, budget);
   if (!pieces.some((piece) => isMagic(piece.tokens))) return [field.text];
 
   let paths: ByteString[] = [""];
@@ -50,13 +50,13 @@ function mayBeMagic({ text, marks }: MarkedText): boolean {
 }
 
 /** The components of a path, each with the slashes before it; a trailing slash gives a last, empty one. */
-function splitPath({ text, marks }: MarkedText): { slashes: ByteString; tokens: Token[] }[] {
+function splitPath({ text, marks }: MarkedText, budget: Budget): { slashes: ByteString; tokens: Token[] }[] {
   const pieces: { slashes: ByteString; tokens: Token[] }[] = [];
   for (const found of text.matchAll(/(\/*)([^/]*)/g)) {
     const [all, slashes = "", name = ""] = found;
     if (all === "") continue;
     const start = found.index + slashes.length;
-    const tokens = compilePattern({ text: name, marks: marks.slice(start, start + name.length) });
+    const tokens = compilePattern({ text: name, marks: marks.slice(start, start + name.length) }, budget);
     pieces.push({ slashes, tokens });
   }
   return pieces;

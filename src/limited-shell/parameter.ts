@@ -39,7 +39,7 @@ export function removeMatch(
   pattern: MarkedText,
   budget: Budget,
 ): ByteString {
-  const tokens = compilePattern(pattern);
+  const tokens = compilePattern(pattern, budget);
   const want = operator.length === 1 ? "shortest" : "longest";
   if (operator.startsWith("#")) return value.slice(Math.max(0, matchEnd(tokens, value, want, budget)));
   // From the end: the same question about both, reversed.

@@ -22,9 +22,10 @@ const CLASSES: Record<string, RegExp> = {
 
 /**
  * A pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes stand for themselves;
- * an unquoted backslash, which only an expansion can bring, quotes the next byte.
+ * an unquoted backslash, which only an expansion can bring, quotes the next byte. Brackets cost steps: one that is
+ * never closed is read to the end of the pattern, and there may be many.
  */
-export function compilePattern(pattern: MarkedText): Token[] {
+export function compilePattern(pattern: MarkedText, budget: Budget): Token[] {
   const { text, marks } = pattern;
   const tokens: Token[] = [];
   for (let at = 0; at < text.length; at++) {
@@ -33,7 +34,7 @@ export function compilePattern(pattern: MarkedText): Token[] {
       if (tokens.at(-1) !== "star") tokens.push("star");
     } else if (byte === "?") tokens.push("any");
     else if (byte === "[") {
-      const bracket = compileBracket(pattern, at + 1);
+      const bracket = compileBracket(pattern, at + 1, budget);
       tokens.push(bracket?.table ?? 0x5b);
       if (bracket !== undefined) at = bracket.end;
     } else {
@@ -50,7 +51,11 @@ export function isMagic(tokens: readonly Token[]): boolean {
 }
 
 /** The bracket expression that starts at `start`; `end` is the index of its `]`. Undefined where none closes it. */
-function compileBracket(pattern: MarkedText, start: number): { table: Uint8Array; end: number } | undefined {
+function compileBracket(
+  pattern: MarkedText,
+  start: number,
+  budget: Budget,
+): { table: Uint8Array; end: number } | undefined {
   const { text, marks } = pattern;
   const table = new Uint8Array(256);
   const special = (at: number) => (marks[at] === "u" ? text.charAt(at) : "");
@@ -58,10 +63,12 @@ function compileBracket(pattern: MarkedText, start: number): { table: Uint8Array
   const negated = special(at) === "!" || special(at) === "^";
   if (negated) at++;
   for (let first = true; ; first = false) {
+    budget.spend("steps", 1);
     if (special(at) === "]" && !first) break;
     const named = special(at) === "[" ? /^\[([:.=])(.*?)\1\]/.exec(text.slice(at, at + 40)) : null;
     if (named?.[1] === ":") {
       const members = CLASSES[named[2] ?? ""];
+      budget.spend("steps", 256);
       for (let code = 0; code < 256; code++) {
         if (members?.test(String.fromCharCode(code))) table[code] = 1;
       }
@@ -77,6 +84,7 @@ function compileBracket(pattern: MarkedText, start: number): { table: Uint8Array
       if (upper === undefined) return undefined;
       high = upper.code;
       at = upper.next;
+      budget.spend("steps", 256);
     }
     for (let code = low.code; code <= high; code++) table[code] = 1;
   }

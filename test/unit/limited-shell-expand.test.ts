@@ -106,6 +106,7 @@ describe("expandWords", () => {
     ["$((08))", "arithmetic"],
     ["$((1a))", "arithmetic"],
     ["$((V))", "arithmetic"],
+    ["$((S))", "arithmetic"],
     ["$((0x))", "arithmetic"],
     ["$((18446744073709551616))", "arithmetic"],
     ["$((1,2))", "arithmetic"],
@@ -295,6 +296,10 @@ describe("expandWords is bounded", () => {
     for (const line of ["${T##$S}", "${T%%$E}", "${T#$S}", "${T%$E}"]) {
       refused(line, { steps: 1_000_000 }, "steps", stars);
     }
+    refused("$((X))$((X))", { steps: 1000 }, "steps", { X: `1${" ".repeat(600)}` });
+    refused("[".repeat(4000), { steps: 1_000_000 }, "steps");
+    refused("[[:alpha:]".repeat(4000), { steps: 500_000 }, "steps");
+    refused(`[${"a-z".repeat(4000)}`, { steps: 500_000 }, "steps");
     refused(`${"*n".repeat(1000)}x`, { steps: 1000 }, "steps");
     refused(`$((${"1+".repeat(300)}1))`, { steps: 100 }, "steps");
   });
@@ -348,7 +353,11 @@ describe("expandWords is bounded", () => {
 
 describe("patterns", () => {
   const test1 = (pattern: string, text: string) =>
-    matches(compilePattern({ text: pattern, marks: "u".repeat(pattern.length) }), text, createBudget());
+    matches(
+      compilePattern({ text: pattern, marks: "u".repeat(pattern.length) }, createBudget()),
+      text,
+      createBudget(),
+    );
 
   test.each<[string, string[], string[]]>([
     ["", [""], ["a"]],
@@ -381,9 +390,17 @@ describe("patterns", () => {
   });
 
   test("quoted bytes mean themselves", () => {
-    expect(matches(compilePattern({ text: "*[a]?", marks: "qqqqq" }), "*[a]?", createBudget())).toBeTrue();
-    expect(matches(compilePattern({ text: "[a-c]", marks: "uuquu" }), "b", createBudget())).toBeFalse();
-    expect(matches(compilePattern({ text: "[a]b]", marks: "uuquu" }), "]", createBudget())).toBeTrue();
-    expect(matches(compilePattern({ text: "[!a]", marks: "uquu" }), "!", createBudget())).toBeTrue();
+    expect(
+      matches(compilePattern({ text: "*[a]?", marks: "qqqqq" }, createBudget()), "*[a]?", createBudget()),
+    ).toBeTrue();
+    expect(
+      matches(compilePattern({ text: "[a-c]", marks: "uuquu" }, createBudget()), "b", createBudget()),
+    ).toBeFalse();
+    expect(
+      matches(compilePattern({ text: "[a]b]", marks: "uuquu" }, createBudget()), "]", createBudget()),
+    ).toBeTrue();
+    expect(
+      matches(compilePattern({ text: "[!a]", marks: "uquu" }, createBudget()), "!", createBudget()),
+    ).toBeTrue();
   });
 });
