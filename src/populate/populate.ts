@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
-import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { addAccounts, type WantedAccounts } from "./accounts.ts";
 import { type Applied, applyPlan } from "./apply.ts";
 import type { Loader } from "./closure.ts";
@@ -16,7 +16,7 @@ import { makePlan } from "./plan.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
 import { explanationReport, populateReport } from "./report.ts";
 import { emptyFileSystem, type FileSystem } from "./sources.ts";
-import { explain, explanationLines } from "./why.ts";
+import { type Explanation, explain, explanationLines } from "./why.ts";
 
 /** What is to be in a jail. */
 export interface Request {
@@ -69,7 +69,12 @@ export async function populate(
   try {
     const plan = planFor(request, manner, host, loader, root);
     if (manner.why !== undefined)
-      return tellWhy(plan, manner.why, manner.json, request.tool === "jk_init" ? "section" : "operand");
+      return tellWhy(
+        explain(plan, manner.why),
+        manner.why,
+        manner.json,
+        request.tool === "jk_init" ? "section" : "operand",
+      );
     return await carryOut(request, manner, plan, root, reporter);
   } finally {
     reporter.flush();
@@ -115,12 +120,27 @@ function planFor(
   };
 }
 
-function tellWhy(plan: Plan, path: ByteString, json: boolean, label: string): number {
-  const explanations = explain(plan, path);
+function tellWhy(
+  explanations: Explanation[] | undefined,
+  path: ByteString,
+  json: boolean,
+  label: string,
+): number {
   if (json) printJson(explanationReport(path, explanations ?? []));
   else if (explanations) for (const line of explanationLines(path, explanations, label)) printLine(line);
   else printLine(`${display(path)}: nothing of what was asked for brings it in`);
   return explanations ? 0 : 1;
+}
+
+/** As `--why` with wants, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
+export async function tellRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
+  const { explainRecorded } = await import("./recorded-why.ts");
+  const root = openJailRoot(jail);
+  try {
+    return tellWhy(explainRecorded(root, path), path, json, "section");
+  } finally {
+    closeJailRoot(root);
+  }
 }
 
 async function carryOut(

@@ -7,10 +7,10 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
-import { type WantedAccounts, wantedAccounts } from "../populate/accounts.ts";
+import { wantedAccounts } from "../populate/accounts.ts";
 import { createLoader } from "../populate/closure.ts";
 import type { Want } from "../populate/entry.ts";
-import { populate } from "../populate/populate.ts";
+import { populate, tellRecordedWhy } from "../populate/populate.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
 import { readProfile } from "../profile/profile.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
@@ -64,7 +64,11 @@ export const tool = defineTool({
     },
     copyShell: { description: "copy the limited shell, jk_lsh, like any other file" },
     dryRun: { description: "show what would be done, and change nothing" },
-    why: { value: "PATH", description: "tell which section brings PATH into the jail, and by which way" },
+    why: {
+      value: "PATH",
+      description:
+        "tell which section brings PATH into the jail, and by which way (without SECTION: from the record)",
+    },
     sync: { description: "have everything on the disk before ending" },
     json: { description: "print one JSON object instead of lines" },
     verbose: { short: "v", description: "tell more of what is done" },
@@ -83,6 +87,9 @@ export const tool = defineTool({
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const jailPath = options.jail ?? operands[0];
     const names = options.jail === undefined ? operands.slice(1) : operands;
+    if (jailPath !== undefined && options.why !== undefined && names.length === 0) {
+      return tellRecordedWhy(absolutePath(jailPath), options.why, options.json);
+    }
     if (jailPath === undefined || names.length === 0) {
       throw new JailkitError("usage", 2, "need a jail and at least one section; see 'jk_init --help'");
     }
@@ -116,7 +123,7 @@ export const tool = defineTool({
         asked: names.filter((name) => !selection.unknown.includes(name)),
         recordedOptions,
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
-        accounts: accountsOf(profile.users, profile.groups),
+        accounts: wantedAccounts(profile.users, profile.groups),
         needProc: profile.needProc,
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => namesPaths(name, profile.wants)),
@@ -143,9 +150,6 @@ const logSocketDirectory: Want = {
   kind: "empty-directory",
   reflinkOnly: false,
 };
-
-const accountsOf = (users: readonly ByteString[], groups: readonly ByteString[]): WantedAccounts =>
-  wantedAccounts(users, groups);
 
 /** Of a section that only includes others, or adds accounts, nothing need be found. */
 function namesPaths(section: ByteString, wants: readonly Want[]): boolean {

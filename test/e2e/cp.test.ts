@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { openManifestFile } from "./manifest-file.ts";
+
+let m: Machine;
+let jails = 0;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_cp"] });
+  m.addUser("u", { uid: 4001 });
+});
+afterAll(async () => m.close());
+
+function fresh(): string {
+  const jail = `/srv/cp${++jails}`;
+  m.mkdir(jail);
+  return jail;
+}
+
+const cp = (...args: string[]) => m.run(["jk_cp", ...args]);
+
+describe("operands", () => {
+  test("with a slash start at the working directory", () => {
+    const jail = fresh();
+    m.write("/srv/files/d/f", "x");
+    m.write("/srv/files/true", "not the command");
+    const from = { cwd: "/srv/files" };
+    expect(m.run(["jk_cp", "-j", jail, "d/f", "./true", "true"], from).status).toBe(0);
+    expect(m.read(`${jail}/srv/files/d/f`)).toBe("x");
+    expect(m.read(`${jail}/srv/files/true`)).toBe("not the command");
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+  });
+
+  test("with hostile names are copied byte by byte, and nothing is run", () => {
+    const jail = fresh();
+    const names = [
+      "a b",
+      "x;touch PWN;#",
+      "$(touch PWN)",
+      "`touch PWN`",
+      "new\nline",
+      "\xff\xfe.so",
+      "-k",
+      "lib'\"\\",
+    ];
+    for (const name of names) m.write(`/usr/share/odd/${name}`, name, { mode: 0o755 });
+    const { status, stdout } = cp("-j", jail, "/usr/share/odd");
+    expect(status).toBe(0);
+    expect(m.snapshot(`${jail}/usr/share/odd`)).toEqual(m.snapshot("/usr/share/odd"));
+    expect(m.run(["find", "/", "-xdev", "-name", "PWN"]).stdout).toBe("");
+    expect(stdout).toContain("new\\nline");
+  });
+
+  test("that are dangerous are refused, and the rest is copied", () => {
+    const jail = fresh();
+    for (const path of ["/", "/etc", "/./etc//", "/proc", "/sys/kernel", "/dev", jail, "/srv"]) {
+      const { status, stderr } = cp("-j", jail, path, "/usr/bin/true");
+      expect([path, status]).toEqual([path, 1]);
+      expect(stderr).toContain("refused");
+    }
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+    expect(m.list(jail)).not.toContain("proc");
+    expect(cp("-j", jail, "/etc/hostname", "/dev/null").status).toBe(0);
+  });
+});
+
+describe("what stands in the jail", () => {
+  test("is never replaced in place: who has it open keeps it", () => {
+    const jail = fresh();
+    m.write("/usr/share/lib.so", "new");
+    m.write(`${jail}/usr/share/lib.so`, "old");
+    m.must(["ln", `${jail}/usr/share/lib.so`, "/root/same"]);
+    cp("-f", "-j", jail, "/usr/share/lib.so");
+    expect([m.read("/root/same"), m.read(`${jail}/usr/share/lib.so`)]).toEqual(["old", "new"]);
+  });
+
+  test("of a jailed user cannot lead a copy astray", () => {
+    const jail = fresh();
+    m.write("/home/u/bin/tool", "tool");
+    m.write("/root/victim/tool", "untouched");
+    m.mkdir(`${jail}/home/u`, { owner: [4001, 4001] });
+    m.symlink("/root/victim", `${jail}/home/u/bin`);
+    m.mkdir(`${jail}/root/victim`);
+    const before = m.snapshot("/root/victim");
+    const { status, stderr } = cp("-f", "-j", jail, "/home/u/bin/tool");
+    expect(status).toBe(1);
+    expect(stderr).toContain("symbolic link");
+    expect(m.snapshot("/root/victim")).toEqual(before);
+    expect(m.list(`${jail}/root/victim`)).toEqual([]);
+  });
+
+  test("no temporary names are left", () => {
+    const jail = fresh();
+    cp("-j", jail, "/usr/bin/ls", "/usr/bin/passwd");
+    cp("-f", "-j", jail, "/usr/bin/ls");
+    expect(m.run(["find", jail, "-name", ".jk-*"]).stdout).toBe("");
+  });
+});
+
+describe("hard links", () => {
+  test("to another file system become copies, with one notice", () => {
+    const jail = fresh();
+    m.must(["mount", "-t", "tmpfs", "none", jail]);
+    m.chmod(jail, 0o755);
+    const { status, stderr } = cp("-k", "-j", jail, "/usr/bin/ls", "/usr/bin/true");
+    expect(status).toBe(0);
+    expect(stderr.match(/will revert to copying/g)).toHaveLength(1);
+    expect(m.stat(`${jail}/usr/bin/true`)?.nlink).toBe(1);
+    m.must(["umount", jail]);
+  });
+
+  test("are told to be shared, and recorded", () => {
+    const jail = fresh();
+    m.write("/usr/share/linked", "x");
+    m.write("/usr/share/theirs", "x", { owner: [4001, 4001] });
+    const { status, stderr } = cp("-k", "-j", jail, "/usr/share/linked", "/usr/share/theirs");
+    expect(status).toBe(0);
+    expect(stderr).toContain("share owner, mode and content");
+    const entries = openManifestFile(m, jail).entries;
+    const of = (path: string) => entries.find((entry) => entry.path === path)?.hardLink;
+    expect([of("/usr/share/linked"), of("/usr/share/theirs")]).toEqual([true, undefined]);
+    // A link would have kept the owner.
+    expect(m.stat(`${jail}/usr/share/theirs`)).toMatchObject({ uid: 0, nlink: 1 });
+  });
+});
+
+describe("special bits and owners", () => {
+  test("setuid for one user never becomes setuid for root", () => {
+    const jail = fresh();
+    m.write("/usr/share/suid", "x", { mode: 0o6755, owner: [4001, 60] });
+    cp("-s", "-j", jail, "/usr/share/suid");
+    expect(m.stat(`${jail}/usr/share/suid`)).toMatchObject({ mode: 0o100755, uid: 0, gid: 0 });
+    cp("-s", "-o", "-f", "-j", jail, "/usr/share/suid");
+    expect(m.stat(`${jail}/usr/share/suid`)).toMatchObject({ mode: 0o106755, uid: 4001, gid: 60 });
+  });
+
+  test("a file capability stays behind", () => {
+    const jail = fresh();
+    m.write("/usr/share/capable", m.readBytes("/usr/bin/true"), { mode: 0o755 });
+    m.must(["setcap", "cap_net_raw+ep", "/usr/share/capable"]);
+    cp("-j", jail, "/usr/share/capable");
+    expect(m.must(["getcap", "/usr/share/capable", `${jail}/usr/share/capable`]).stdout).toBe(
+      "/usr/share/capable cap_net_raw=ep\n",
+    );
+  });
+});
+
+test("--why and --dry-run change nothing", () => {
+  const jail = fresh();
+  const why = cp("-j", jail, "--why", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/bin/ls");
+  expect(why.stdout).toContain("operand /bin/ls\n");
+  expect(cp("-j", jail, "--dry-run", "/bin/ls").stdout).toContain(`Copying /bin/ls to ${jail}/usr/bin/ls\n`);
+  expect(m.list(jail)).toEqual([]);
+});
+
+test("what was asked for is recorded by its full path", () => {
+  const jail = fresh();
+  m.run(["jk_cp", "-o", "-j", jail, "true"]);
+  expect(openManifestFile(m, jail).requests).toMatchObject([
+    { tool: "jk_cp", operands: ["/usr/bin/true"], options: { owner: true } },
+  ]);
+});

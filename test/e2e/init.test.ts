@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
+import { openManifestFile } from "./manifest-file.ts";
+
+let m: Machine;
+let jails = 0;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init"] });
+  m.addUser("u", { uid: 4001 });
+});
+afterAll(async () => m.close());
+
+const fresh = () => `/srv/jail${++jails}`;
+
+/** Runs jk_init with a config file of these lines. */
+function init(ini: string, args: readonly string[], options: RunOptions = {}) {
+  m.write("/root/test.ini", ini);
+  return m.run(["jk_init", "-c", "/root/test.ini", ...args], options);
+}
+
+describe("--dry-run and --json", () => {
+  const ini = "[a]\npaths = /usr/bin/true, /usr/bin/passwd\nusers = u\ndevices = /dev/null\n";
+
+  test("a dry run says what would be done, and does nothing", () => {
+    const jail = fresh();
+    const dry = init(ini, ["-j", jail, "--dry-run", "a"]);
+    expect(dry.status).toBe(0);
+    expect(m.exists(jail)).toBe(false);
+    const real = init(ini, ["-j", jail, "a"]);
+    expect(dry.stdout).toBe(`${real.stdout}(dry run: nothing was changed)\n`);
+    const again = init(ini, ["-j", jail, "--dry-run", "-f", "a"]);
+    expect(again.stdout).toBe(dry.stdout);
+  });
+
+  test("JSON says the same before and after", () => {
+    const jail = fresh();
+    const dry = JSON.parse(init(ini, ["-j", jail, "--dry-run", "--json", "a"]).stdout);
+    const real = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    expect(real.actions).toEqual(dry.actions);
+    expect(real).toMatchObject({
+      version: 1,
+      tool: "jk_init",
+      jail,
+      dryRun: false,
+      asked: ["a"],
+      exitStatus: 0,
+      problems: [],
+    });
+    expect(real.actions).toContainEqual(
+      expect.objectContaining({
+        action: "create",
+        type: "file",
+        path: "/usr/bin/true",
+        mode: "0755",
+        uid: 0,
+      }),
+    );
+    expect(real.users).toEqual(["u"]);
+    const second = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    expect(second.actions).toEqual([]);
+    expect(second.kept).toBeGreaterThan(3);
+  });
+
+  test("JSON tells problems, and is alone on stdout", () => {
+    const jail = fresh();
+    const { status, stdout } = init("[a]\ndevices = /dev/nosuch\n", ["-j", jail, "--json", "a"]);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      exitStatus: 1,
+      problems: [{ code: "no-such-device", path: "/dev/nosuch" }],
+    });
+  });
+
+  test("the list", () => {
+    const list = JSON.parse(init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
+    expect(list).toEqual([
+      { name: "a", comment: "A" },
+      { name: "b", comment: "" },
+    ]);
+  });
+});
+
+describe("--why", () => {
+  test("tells section and chain, from the sections or from the record", () => {
+    const jail = fresh();
+    const ini = "[a]\nincludesections = b\n[b]\npaths = ls\n";
+    const why = init(ini, ["-j", jail, "--why", "/usr/lib/x86_64-linux-gnu/libc.so.6", "a"]);
+    expect(why.status).toBe(0);
+    expect(why.stdout).toContain("section b\n");
+    expect(why.stdout).toContain("asked for as ls\n");
+    expect(m.exists(jail)).toBe(false);
+    expect(init(ini, ["-j", jail, "--why", "/nosuch", "a"]).status).toBe(1);
+    init(ini, ["-j", jail, "a"]);
+    const recorded = m.run(["jk_init", "-j", jail, "--why", "/usr/bin/ls"]);
+    expect(recorded.status).toBe(0);
+    expect(recorded.stdout).toContain("b");
+  });
+});
+
+describe("the record", () => {
+  test("says what was asked for, where each file is from, and who needs it", () => {
+    const jail = fresh();
+    init("[a]\npaths = ls\n[b]\npaths = /usr/bin/ls\n", ["-j", jail, "a"]);
+    init("[a]\npaths = ls\n[b]\npaths = /usr/bin/ls\n", ["-j", jail, "b"]);
+    const { requests, entries } = openManifestFile(m, jail);
+    expect(requests.map((each) => each.sections)).toEqual([["a"], ["b"]]);
+    const ls = entries.find(({ path }) => path === "/usr/bin/ls");
+    expect(ls).toMatchObject({ type: "file", source: "/usr/bin/ls", sections: ["a", "b"], mode: 0o755 });
+    const libc = entries.find(({ path }) => path.endsWith("/libc.so.6"));
+    expect(libc).toMatchObject({ reason: "needed", sections: ["a", "b"] });
+    expect(m.stat("/var/lib/jailkit/jails")).toMatchObject({ mode: 0o40700, uid: 0 });
+  });
+
+  test("what the administrator put in the place of a file is not in it", () => {
+    const jail = fresh();
+    m.mkdir(`${jail}/usr/bin`);
+    m.symlink("dash", `${jail}/usr/bin/ls`);
+    init("[a]\npaths = ls\n", ["-j", jail, "a"]);
+    expect(openManifestFile(m, jail).entries.map(({ path }) => path)).not.toContain("/usr/bin/ls");
+    expect(m.readlink(`${jail}/usr/bin/ls`)).toBe("dash");
+  });
+});
+
+describe("what else a jail needs", () => {
+  test("proc is mounted once, with one line in fstab", () => {
+    const jail = fresh();
+    m.write("/etc/fstab", "# mine");
+    for (let i = 0; i < 2; i++)
+      expect(init("[a]\nneed_proc = yes\n", ["-j", jail, "a"])).toMatchObject({ status: 0, stderr: "" });
+    expect(m.read("/etc/fstab")).toBe(`# mine\nproc ${jail}/proc proc nosuid,nodev,noexec 0 0\n`);
+    expect(
+      m
+        .must(["cat", "/proc/mounts"])
+        .stdout.split("\n")
+        .filter((line) => line.includes(`${jail}/proc `)),
+    ).toHaveLength(1);
+    m.must(["umount", `${jail}/proc`]);
+  });
+
+  test("a log socket is registered once, whoever did it", () => {
+    const jail = fresh();
+    const ini = "[a]\nneed_logsocket = 1\n";
+    for (let i = 0; i < 2; i++) expect(init(ini, ["-j", jail, "a"]).status).toBe(0);
+    const own = m
+      .list("/etc/jailkit/jk_socketd.d")
+      .filter((name) => m.read(`/etc/jailkit/jk_socketd.d/${name}`).includes(`[${jail}/dev/log]`));
+    expect(own).toHaveLength(1);
+    const other = fresh();
+    m.write("/etc/jailkit/jk_socketd.ini", `[${other}/dev/log]\nbase = 100\n`);
+    init(ini, ["-j", other, "a"]);
+    expect(m.list("/etc/jailkit/jk_socketd.d")).toEqual(own);
+    expect(m.stat(`${other}/dev`)?.mode).toBe(0o40755);
+  });
+
+  test("drop-ins that others may write are refused, the rest is installed", () => {
+    const jail = fresh();
+    m.chmod("/etc/jailkit/jk_socketd.d", 0o777);
+    const { status, stderr } = init("[a]\nneed_logsocket = 1\npaths = /usr/bin/true\n", ["-j", jail, "a"]);
+    m.chmod("/etc/jailkit/jk_socketd.d", 0o755);
+    expect(status).toBe(1);
+    expect(stderr).toContain("jk_socketd.d");
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+  });
+
+  test("no hash of a password", () => {
+    const jail = fresh();
+    const passwd = m.read("/etc/passwd");
+    m.write("/etc/passwd", `${passwd}old:$y$secret:4500:4001::/:/bin/sh\n`);
+    init("[a]\nusers = old\n", ["-j", jail, "a"]);
+    m.write("/etc/passwd", passwd);
+    expect(m.read(`${jail}/etc/passwd`)).toBe("old:x:4500:4001::/:/bin/sh\n");
+    expect(m.read(`${jail}/etc/group`)).toMatch(/^u:x:4001:/);
+  });
+});
+
+describe("exit statuses", () => {
+  test("an unknown section after the others", () => {
+    const jail = fresh();
+    const { status, stderr } = init("[a]\npaths = true\n", ["-j", jail, "nosuch", "a"]);
+    expect([status, m.exists(`${jail}/usr/bin/true`)]).toEqual([4, true]);
+    expect(stderr).toContain("'nosuch'");
+    expect(init("[a]\npaths = true\n", [jail, "nosuch", "a"]).status).toBe(0);
+  });
+
+  test("a section of which nothing is on this machine", () => {
+    const ini = "[a]\npaths = nosuch, /no/such/*\n[b]\nincludesections = a\npaths = true\n";
+    expect(init(ini, ["-j", fresh(), "a"]).status).toBe(1);
+    expect(init(ini, ["-j", fresh(), "b"])).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  test("a device that may not be made, with the remedy, after the rest", () => {
+    const jail = fresh();
+    m.write("/root/test.ini", "[a]\ndevices = /dev/null\npaths = true\n");
+    const command = ["setpriv", "--bounding-set=-mknod", "--inh-caps=-mknod", "jk_init"];
+    const { status, stderr } = m.run([...command, "-c", "/root/test.ini", "-j", jail, "a"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`'mknod ${jail}/dev/null c 1 3'`);
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+  });
+
+  test("a configuration that makes no sense", () => {
+    const { status, stderr } = init("[a]\n[a]\n", ["-j", fresh(), "a"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("/root/test.ini:2:");
+  });
+
+  test("an unsafe place leaves nothing behind", () => {
+    m.mkdir("/srv/theirs", { owner: [4001, 4001] });
+    expect(init("[a]\n", ["-j", "/srv/theirs/x/y", "a"]).status).toBe(3);
+    expect(m.list("/srv/theirs")).toEqual([]);
+  });
+});
+
+describe("the limited shell", () => {
+  const ini = "[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/jailkit/jk_lsh.ini\n";
+
+  test("is not copied unasked, nor linked", () => {
+    m.write("/usr/sbin/jk_lsh", m.readBytes("/usr/bin/true"), { mode: 0o755 });
+    const jail = fresh();
+    const { status, stdout } = init(ini, ["-j", jail, "jk_lsh"]);
+    expect([status, m.exists(`${jail}/usr/sbin/jk_lsh`)]).toEqual([0, false]);
+    expect(stdout.match(/\/usr\/sbin\/jk_lsh/g)).toHaveLength(1);
+    expect(m.exists(`${jail}/etc/jailkit/jk_lsh.ini`)).toBe(true);
+    expect(init(ini, ["-j", jail, "--copy-shell", "jk_lsh"]).status).toBe(0);
+    expect(m.stat(`${jail}/usr/sbin/jk_lsh`)?.nlink).toBe(1);
+    const linked = fresh();
+    init(ini, ["-j", linked, "-k", "jk_lsh"]);
+    expect(m.stat(`${linked}/usr/sbin/jk_lsh`)?.ino).toBe(m.stat("/usr/sbin/jk_lsh")?.ino ?? 0n);
+  });
+});
