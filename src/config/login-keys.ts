@@ -39,7 +39,8 @@ export interface UchrootSection {
   allowedJails: ByteString[];
   skipInjailPasswdCheck: boolean;
   env: ByteString[];
-  noNewPrivs: boolean;
+  /** Without it no program in the jail gains a privilege (no_new_privs). */
+  allowSetuid: boolean;
   /** With an error among them nobody may be let in. */
   problems: Problem[];
 }
@@ -85,7 +86,7 @@ export function readUchrootSection(section: IniSection): UchrootSection {
     allowedJails: values.allowed_jails,
     skipInjailPasswdCheck: values.skip_injail_passwd_check,
     env: values.env,
-    noNewPrivs: values.no_new_privs,
+    allowSetuid: values.allow_setuid,
     problems,
   };
 }

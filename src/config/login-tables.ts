@@ -30,5 +30,5 @@ export const uchrootKeys = {
   allowed_jails: { kind: "list", security: true },
   skip_injail_passwd_check: { kind: "flag", security: true },
   env: { kind: "list", security: false },
-  no_new_privs: { kind: "flag", security: true },
+  allow_setuid: { kind: "flag", security: true },
 } as const;

@@ -17,9 +17,9 @@ export const uchrootSchema = section({
     security: false,
     help: "names of environment variables that are kept besides the usual ones",
   },
-  no_new_privs: {
+  allow_setuid: {
     kind: "flag",
     security: true,
-    help: "1: setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
+    help: "1: setuid and setgid programs, and those with file capabilities, take effect in the jail; else they gain nothing",
   },
 });

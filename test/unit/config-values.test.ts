@@ -183,7 +183,7 @@ test("jk_uchroot.ini", () => {
     allowedJails: ["/a", "/b"],
     skipInjailPasswdCheck: true,
     env: [],
-    noNewPrivs: false,
+    allowSetuid: false,
     problems: [],
   });
 });
