@@ -1,0 +1,184 @@
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, openAt } from "../../ffi/files.ts";
+import { cArgument, check, errno, fail, libc } from "../../ffi/libc.ts";
+import { JailkitError } from "../cli/error.ts";
+import { isProc } from "../system/mounts.ts";
+
+/** A directory as the kernel tells directories apart. Equal fields: the same directory, by way of the same mount. */
+export interface RootIdentity {
+  devMajor: number;
+  devMinor: number;
+  ino: bigint;
+  /** Every mount of every mount namespace has its own; 0 before Linux 5.8. */
+  mountId: bigint;
+  /** It has been removed and has no name any more. */
+  removed: boolean;
+}
+
+/** A root directory and the processes that have it, in the order of /proc. */
+export interface RootGroup {
+  identity: RootIdentity;
+  pids: number[];
+}
+
+/** What a look at all processes found. */
+export interface Scan {
+  /** By root directory, without that of this process. */
+  groups: RootGroup[];
+  /** Processes that have the root of this one. */
+  unjailed: number;
+  /** Processes that ended meanwhile. */
+  ended: number;
+  /** Processes of other users that this one may not look at. */
+  unreadable: number;
+  /** Those whose root can be read but not examined, as on a file system that lets in its owner alone. */
+  unexamined: number[];
+}
+
+// struct statx in words of 32 bits: stx_mask, stx_nlink, stx_ino, stx_dev_major and stx_dev_minor, stx_mnt_id.
+const MASK = 0;
+const NLINK = 4;
+const INO = 8;
+const DEVICE = 34;
+const MOUNT = 36;
+
+const STATX_NLINK_INO_MOUNT = 0x4 | 0x100 | 0x1000;
+const STATX_MNT_ID = 0x1000;
+// What is cached is true enough, and a server that does not answer must not stop a list of processes.
+const AT_STATX_DONT_SYNC = 0x4000;
+
+const EPERM = 1;
+const ENOENT = 2;
+const ESRCH = 3;
+const EACCES = 13;
+
+const words = new Uint32Array(64);
+const statBuffer = new Uint8Array(words.buffer);
+
+const word = (index: number) => words[index] ?? 0;
+const wide = (index: number) => BigInt(word(index)) | (BigInt(word(index + 1)) << 32n);
+
+function decode(): RootIdentity {
+  return {
+    devMajor: word(DEVICE),
+    devMinor: word(DEVICE + 1),
+    ino: wide(INO),
+    mountId: (word(MASK) & STATX_MNT_ID) === 0 ? 0n : wide(MOUNT),
+    removed: word(NLINK) === 0,
+  };
+}
+
+/** What a path leads to, links followed; undefined where it leads nowhere or may not be gone. */
+export function identify(dirfd: number, path: string): RootIdentity | undefined {
+  const flags = AT_STATX_DONT_SYNC;
+  return libc.statx(dirfd, cArgument(path), flags, STATX_NLINK_INO_MOUNT, statBuffer) < 0
+    ? undefined
+    : decode();
+}
+
+/** Opens /proc. Throws JailkitError "no-proc" where proc(5) is not mounted there. */
+export function openProc(): number {
+  const missing = () =>
+    new JailkitError(
+      "no-proc",
+      1,
+      "/proc is not mounted, so processes cannot be seen: mount -t proc proc /proc",
+    );
+  let fd: number;
+  try {
+    fd = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) throw missing();
+    throw error;
+  }
+  if (isProc(fd)) return fd;
+  close(fd);
+  throw missing();
+}
+
+const ZERO = 48;
+const NINE = 57;
+const SUFFIX = Uint8Array.from([47, 114, 111, 111, 116, 0]); // "/root" and its NUL
+
+/**
+ * Looks at the root directory of every process. One system call for each of them: statx(2) of /proc/PID/root tells
+ * the directory and the mount that it belongs to, so of processes that share a root one alone is looked at further.
+ * `proc` is an open /proc, `own` the root of this process.
+ */
+export function scanRoots(proc: number, own: RootIdentity): Scan {
+  const scan: Scan = { groups: [], unjailed: 0, ended: 0, unreadable: 0, unexamined: [] };
+  const groups = new Map<string, RootGroup>();
+  const ownIno = [Number(own.ino & 0xffffffffn), Number(own.ino >> 32n)] as const;
+  const ownMount = [Number(own.mountId & 0xffffffffn), Number(own.mountId >> 32n)] as const;
+  const isOwn = () =>
+    words[INO] === ownIno[0] &&
+    words[INO + 1] === ownIno[1] &&
+    words[DEVICE] === own.devMajor &&
+    words[DEVICE + 1] === own.devMinor &&
+    (own.mountId === 0n || (words[MOUNT] === ownMount[0] && words[MOUNT + 1] === ownMount[1]));
+  const root = libc.geteuid() === 0;
+  // A directory entry has its name at byte 19, and its own length at 16 (getdents64(2)).
+  const entries = new Uint8Array(1 << 17);
+  const path = new Uint8Array(32);
+
+  const look = (pid: number) => {
+    if (libc.statx(proc, path, AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, statBuffer) === 0) {
+      if (isOwn()) {
+        scan.unjailed++;
+        return;
+      }
+      const key = `${word(MOUNT)}.${word(MOUNT + 1)}.${word(DEVICE)}.${word(DEVICE + 1)}.${word(INO)}.${word(INO + 1)}`;
+      let group = groups.get(key);
+      if (group === undefined) {
+        group = { identity: decode(), pids: [] };
+        groups.set(key, group);
+        scan.groups.push(group);
+      }
+      group.pids.push(pid);
+      return;
+    }
+    const number = errno();
+    if (number === ENOENT || number === ESRCH) scan.ended++;
+    else if (number !== EACCES && number !== EPERM) scan.unexamined.push(pid);
+    // Root may read every link: then it was the file system of the directory that said no.
+    else if (root) scan.unexamined.push(pid);
+    else scan.unreadable++;
+  };
+
+  for (;;) {
+    const count = libc.getdents64(proc, entries, entries.length);
+    if (count < 0) fail("getdents64", "/proc");
+    if (count === 0) return scan;
+    for (let at = 0; at < count; at += (entries[at + 16] ?? 0) | ((entries[at + 17] ?? 0) << 8)) {
+      let pid = 0;
+      let length = 0;
+      for (
+        let byte = entries[at + 19] ?? 0;
+        byte >= ZERO && byte <= NINE;
+        byte = entries[at + 19 + length] ?? 0
+      ) {
+        pid = pid * 10 + byte - ZERO;
+        path[length++] = byte;
+      }
+      if (length === 0) continue;
+      path.set(SUFFIX, length);
+      look(pid);
+    }
+  }
+}
+
+/** The root directory of this process. */
+export function ownRoot(): RootIdentity {
+  check(
+    libc.statx(AT_FDCWD, cArgument("/"), AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, statBuffer),
+    "statx",
+    "/",
+  );
+  return decode();
+}
+
+/** True where both are one directory, whatever mount leads there. */
+export function sameDirectory(a: RootIdentity, b: RootIdentity): boolean {
+  return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
+}

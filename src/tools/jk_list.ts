@@ -1,0 +1,96 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { listProcesses, type ProcessList } from "../inspect/list.ts";
+import { rowsOf, tableLines, treeOrder } from "../inspect/list-text.ts";
+import { userNames } from "../inspect/list-users.ts";
+
+const NAME = "jk_list";
+
+function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): unknown {
+  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+  return {
+    processes: list.processes.map(
+      ({ pid, parent, uid, root, exe, exeRemoved, arguments: words, argumentsCut }) => ({
+        pid,
+        parent,
+        uid,
+        user: text(nameOf(uid)),
+        kind: root.kind,
+        jail: root.kind === "jail" ? jsonText(root.name) : null,
+        jailRemoved: root.removed,
+        mountNamespace: text(root.mountNamespace),
+        root: jsonText(root.text),
+        exe: text(exe),
+        exeRemoved,
+        arguments: words.map(jsonText),
+        argumentsCut,
+      }),
+    ),
+    containers: list.containers,
+    ended: list.ended,
+    unreadable: list.unreadable,
+  };
+}
+
+function printTable(
+  list: ProcessList,
+  nameOf: (uid: number) => ByteString | undefined,
+  wide: boolean,
+  tree: boolean,
+) {
+  const userOf = (uid: number) => nameOf(uid) ?? String(uid);
+  if (list.processes.length === 0) printLine("No jailed processes found");
+  else if (tree) {
+    const ordered = treeOrder(list.processes);
+    const rows = rowsOf(
+      ordered.map(({ process }) => process),
+      userOf,
+    ).map((row, i) => ({ ...row, command: `${ordered[i]?.branch ?? ""}${row.command}` }));
+    print(`${tableLines(rows, wide).join("\n")}\n`);
+  } else print(`${tableLines(rowsOf(list.processes, userOf), wide).join("\n")}\n`);
+  const removed = new Set(list.processes.flatMap(({ root }) => (root.removed ? [root.name] : [])));
+  for (const name of removed) printError(`${NAME}: ${display(name)}: this directory was removed`);
+  if (list.unreadable > 0) {
+    const what = list.unreadable === 1 ? "1 process" : `${list.unreadable} processes`;
+    const remedy = libc.geteuid() === 0 ? "" : "; root sees all";
+    printError(`${NAME}: ${what} could not be looked at${remedy}`);
+  }
+}
+
+/** jk_list(8): lists the processes that run in a jail. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "list the processes that run in a chroot jail",
+  synopsis: ["[-w] [--tree] [-a] [-j JAIL]...", "--json [-a] [-j JAIL]..."],
+  options: {
+    jail: { short: "j", value: "JAIL", repeat: true, description: "only processes in this jail" },
+    wide: { short: "w", description: "show each command in full" },
+    tree: { description: "show below each process those that it started in the jail" },
+    all: {
+      short: "a",
+      description: "show processes of containers too, as mnt:[NUMBER] and the root in their mount namespace",
+    },
+    json: { description: "print one JSON object instead of a table" },
+  },
+  exitStatus: {
+    0: "the list is printed, be it empty",
+    1: "/proc is not mounted, or the options are wrong",
+  },
+  notes:
+    "A process is in a jail if its root is another directory than that of the system, be it in a mount namespace of its own. " +
+    "Other users' processes are seen by root alone.",
+  run({ options }) {
+    const { jail, all, tree, json, wide } = options;
+    const list = listProcesses({ jails: jail, containers: all, parents: tree || json });
+    const nameOf = userNames();
+    if (json) printJson(asJson(list, nameOf));
+    else printTable(list, nameOf, wide, tree);
+    return 0;
+  },
+});
+
+if (import.meta.main) await startTool(tool);
