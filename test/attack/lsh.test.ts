@@ -1,0 +1,192 @@
+/** What a user can do to jk_lsh, as a program of its own and inside jk_chrootsh. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { RunOptions } from "../machine/machine.ts";
+import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene("capability");
+});
+afterAll(() => scene?.m.close());
+
+const policy = `[DEFAULT]\npaths = /bin\nexecutables = ${PROBE}\n`;
+
+describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
+  const inside = where !== "alone";
+  const ini = inside ? `${J}/etc/jailkit/jk_lsh.ini` : "/etc/jailkit/jk_lsh.ini";
+
+  beforeEach(() => {
+    const { m } = scene;
+    scene.reset();
+    scene.jailPasswd("/usr/sbin/jk_lsh");
+    m.write(ini, policy);
+    if (!inside) m.write(PROBE, m.readBytes("/root/probe"), { mode: 0o755 });
+  });
+
+  const program = inside ? "/usr/sbin/jk_chrootsh" : "/usr/sbin/jk_lsh";
+  const run = (args: readonly string[], options: RunOptions = {}) =>
+    scene.m.run([program, ...args], { user: "u", env: { USER: "u" }, ...options });
+  const command = (line: string, options?: RunOptions) => run(["-c", line], options);
+
+  test("has no privilege, and neither has the command", async () => {
+    const result = command("probe a");
+    const { says, uid } = scene;
+    expect(result).toMatchObject({ status: 0, stderr: "" });
+    expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
+    expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
+    expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
+    expect(says(result, "arg")).toEqual([PROBE, "a"]);
+    expect(says(result, "dumpable")).toEqual(["1"]);
+    const lines = (await scene.lines("jk_lsh")).map(({ message }) => message);
+    expect(lines).toContain(`executing command '${PROBE} a' for user u (${uid})`);
+  });
+
+  test("variables that are code do not reach the command", () => {
+    const hostile = {
+      USER: "u",
+      LANG: "C.UTF-8",
+      LC_ALL: "../../evil",
+      LD_PRELOAD: "/tmp/evil.so",
+      LD_AUDIT: "/tmp/evil.so",
+      BUN_BE_BUN: "1",
+      BASH_ENV: "/tmp/x",
+      ENV: "/tmp/x",
+      IFS: "/",
+      PERL5OPT: "-Mevil",
+      PYTHONPATH: "/tmp",
+      RSYNC_RSH: "/tmp/x",
+      GIT_SSH_COMMAND: "/tmp/x",
+      SSH_ASKPASS: "/tmp/x",
+      TZ: "/etc/only-outside",
+    };
+    const names = scene.says(command("probe", { env: hostile }), "env").map((entry) => entry.split("=")[0]);
+    expect(names.sort()).toEqual(inside ? ["HOME", "SHELL", "USER"] : ["LANG", "USER"]);
+  });
+
+  test.each([
+    "sh -c id",
+    "/bin/sh",
+    "probe; id",
+    "probe | id",
+    "probe & id",
+    "/bin/../bin/probe",
+    "./probe",
+    "~/x",
+  ])("%j runs nothing but what is allowed", (line) => {
+    const result = command(line);
+    if (result.status === 0)
+      expect(scene.says(result, "arg").slice(1).join(" ")).toBe(line.replace("probe", "").trim());
+    else expect(result).toMatchObject({ status: 4, stdout: "" });
+  });
+
+  test.each(["probe `id`", "probe $(id)", "probe\nid", "probe <(id)"])("%j is bytes or a refusal", (line) => {
+    const result = command(line);
+    expect([0, 6]).toContain(result.status);
+    if (result.status === 0) expect(result.stdout).not.toContain("uid=");
+  });
+
+  test("there is no interactive session", () => {
+    for (const args of [[], ["-c"], ["--login"], ["-c", "probe", "extra"], ["-i", "-s"]]) {
+      expect(run(args)).toMatchObject({ status: 7, stdout: "" });
+    }
+  });
+
+  test("configuration that cannot be used is a refusal", () => {
+    const { m } = scene;
+    const bad: [text: string, mode: number][] = [
+      [policy, 0o600],
+      [policy, 0o646],
+      [`${policy}umask = yes\n`, 0o644],
+      [`${policy}[x`, 0o644],
+      [`${policy}\0`, 0o644],
+    ];
+    for (const [text, mode] of bad) {
+      m.write(ini, text, { mode });
+      expect([text, mode, command("probe").status]).toEqual([text, mode, 1]);
+    }
+    m.remove(ini);
+    expect(command("probe").status).toBe(1);
+    m.must(["mkfifo", ini]);
+    expect(command("probe").status).toBe(1);
+    m.remove(ini);
+    m.write(ini, policy, { mode: 0o644 });
+    m.write(ini.replace(".ini", ".d/x.ini"), "[u]\nexecutables = /bin/sh\n", {
+      owner: [scene.uid, scene.gid],
+    });
+    expect(command("probe").status).toBe(1);
+  });
+
+  test("a program of the user's is not run by its name alone, nor from the working directory", () => {
+    const { m } = scene;
+    const home = inside ? `${J}/home/u` : "/tmp";
+    m.write(`${home}/script`, m.readBytes("/root/probe"), { mode: 0o755 });
+    m.write(ini, "[DEFAULT]\npaths = .\nexecutables = script, ./script\n");
+    for (const line of ["script", "./script"]) {
+      expect(command(line, { cwd: "/tmp" })).toMatchObject({ status: 4, stdout: "" });
+    }
+  });
+
+  test("the umask is the caller's unless the key is there", () => {
+    const { m } = scene;
+    m.write(
+      "/root/umask.c",
+      '#include <stdio.h>\n#include <sys/stat.h>\nint main(void) { printf("%03o\\n", umask(0)); }\n',
+    );
+    m.must(["gcc", "-static", "-o", "/root/umask", "/root/umask.c"]);
+    m.write(`${inside ? J : ""}/bin/mask`, m.readBytes("/root/umask"), { mode: 0o755 });
+    const text = "[DEFAULT]\nexecutables = /bin/mask\n";
+    m.write(ini, text);
+    expect(command("/bin/mask", { umask: 0o077 }).stdout).toBe("077\n");
+    m.write(ini, `${text}umask = 027\n`);
+    expect(command("/bin/mask", { umask: 0o077 }).stdout).toBe("027\n");
+    m.write(ini, `${text}umask = -1\n`);
+    expect(command("/bin/mask", { umask: 0o031 }).stdout).toBe("031\n");
+  });
+
+  test("no arguments at all, 100,000, and a long line", () => {
+    const { m } = scene;
+    const none = m.run([], { path: program, user: "u", env: {} });
+    expect(none.status).toBe(inside ? 1 : 7);
+    const many = Array.from({ length: 100_000 }, (_, i) => String(i));
+    expect(run([...many, "-c", "probe"]).status).toBe(0);
+    expect(command(`probe ${"x ".repeat(60_000)}`).status).toBeOneOf([0, 6]);
+  });
+
+  test("no_new_privs holds for the command", () => {
+    scene.m.write(ini, `${policy}no_new_privs = 1\n`);
+    expect(scene.says(command("probe"), "no_new_privs")).toEqual(["1"]);
+  });
+
+  test("a program that cannot be started: one line, and the log has the reason", async () => {
+    const { m } = scene;
+    m.write(`${inside ? J : ""}/bin/broken`, "\x7fELF", { mode: 0o755 });
+    m.write(ini, "[DEFAULT]\nexecutables = /bin/broken\n");
+    const result = command("/bin/broken");
+    expect(result).toMatchObject({
+      status: 255,
+      stderr: "jk_lsh: the command cannot be started: Exec format error\n",
+    });
+    const lines = (await scene.lines("jk_lsh")).map(({ message }) => message);
+    expect(lines).toContain("WARNING: running /bin/broken failed for user u (4001): Exec format error");
+  });
+
+  test("what a user types does not forge a line of the log", async () => {
+    command("probe x\nJan  1 00:00:00 host jk_lsh[1]: forged");
+    command("nosuch \x1b[31m\x07");
+    for (const { message, raw } of await scene.lines("jk_lsh")) {
+      expect(message.startsWith("forged")).toBe(false);
+      expect(raw).not.toContain("\x1b");
+    }
+  });
+
+  if (!inside) {
+    test.each(["nosuch", "root", "../u", "u:x"])("USER=%j is refused", (name) => {
+      expect(command("probe", { env: { USER: name } })).toMatchObject({ status: 2, stdout: "" });
+    });
+
+    test("a gid without group is refused", () => {
+      const ids = { uid: scene.uid, gid: 4999 };
+      expect(command("probe", { user: ids })).toMatchObject({ status: 3, stdout: "" });
+    });
+  }
+});
