@@ -52,10 +52,14 @@ function inside(copy) {
   if (!existsSync(join(at("root"), root, "package.json")))
     mkdirSync(join(at("root"), root), { recursive: true });
   must("mount", ["--bind", root, join(at("root"), root)]);
-  const chroot = (...words) => must("chroot", [at("root"), ...words], { cwd: "/" });
-  chroot(process.execPath, join(root, "build/setup.mjs"), "quickstart");
-  chroot(bun, join(root, "build/compile.ts"));
-  chroot(bun, join(root, "build/quickstart.ts"));
+  // The root of the whole mount namespace, so that no step leads back: a chroot would leave the machine's own in reach.
+  mkdirSync(at("root/run/old"));
+  must("pivot_root", [".", "run/old"], { cwd: at("root") });
+  process.chdir("/");
+  must("umount", ["-l", "/run/old"]);
+  must(process.execPath, [join(root, "build/setup.mjs"), "quickstart"]);
+  must(bun, [join(root, "build/compile.ts")]);
+  must(bun, [join(root, "build/quickstart.ts")]);
 }
 
 const [stage, folder] = process.argv.slice(2);

@@ -20,8 +20,9 @@ function show(text: string, indent = "    "): void {
 
 /** Runs a command, shows it and what it says, and checks how it ended. */
 function step(words: string[], options: { stdin?: string; refused?: boolean; quiet?: boolean } = {}): void {
+  const shown = words.filter((word) => word !== "OPTIONS");
   console.log(
-    `\n$ ${display(words.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(" "))}`,
+    `\n$ ${display(shown.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(" "))}`,
   );
   const expanded = words.flatMap((word) => (word === "OPTIONS" ? clientOptions : [word]));
   const result = m.run(expanded, {
@@ -68,7 +69,8 @@ try {
   step(["scp", "OPTIONS", "-O", "test@127.0.0.1:letter", "by-scp"]);
   step(["cmp", "by-sftp", "letter"]);
   step(["cmp", "by-scp", "letter"]);
-  step(["rsync", "-av", "-e", sshd.command, "letter", "test@127.0.0.1:by-rsync"]);
+  m.write("/root/ssh", `#!/bin/sh\nexec ${sshd.command} "$@"\n`, { mode: 0o755 });
+  step(["rsync", "-av", "-e", "/root/ssh", "letter", "test@127.0.0.1:by-rsync"]);
 
   console.log("\nAnd nothing else");
   step(["ssh", "OPTIONS", "test@127.0.0.1", "id"], { refused: true });

@@ -284,8 +284,16 @@ static int enter(pid_t pid, const char *file)
 	parse(text, length, &request);
 	need(request.path != NULL, "path");
 
+	char path[40];
+	snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	need(pidfd >= 0 && setns(pidfd, SPACES) == 0, "the machine is gone");
+	int root = open(path, O_PATH | O_DIRECTORY);
+	need(pidfd >= 0 && root >= 0 && setns(pidfd, SPACES) == 0, "the machine is gone");
+	/*
+	 * setns leads to the root of the mount namespace, which is the host's where the machine was opened from within
+	 * a chroot: only the keeper's own root is the machine.
+	 */
+	need(fchdir(root) == 0 && chroot(".") == 0, "chroot");
 	/* none of the tests' descriptors but 0, 1, 2 goes in */
 	close_range(3, ~0U, 0);
 	struct sigaction action = { .sa_handler = forward };

@@ -40,7 +40,7 @@ export function ensureBuilt(names: readonly string[] = toolNames()): ByteString 
 
 function toolNames(): string[] {
   return readdirSync(join(checkout, "src/tools"))
-    .filter((name) => /^jk_\w+\.ts$/.test(name))
+    .filter((name) => /^(?:jk_\w+|jailkit)\.ts$/.test(name))
     .map((name) => name.slice(0, -3));
 }
 
