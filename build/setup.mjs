@@ -45,6 +45,7 @@ function run(program, words, options = {}) {
 }
 
 function installPackages(names) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's
   const query = run("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
   if (query.status === 127) {
     console.error(`setup: no dpkg here; the following must be there already: ${names.join(" ")}`);
