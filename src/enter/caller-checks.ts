@@ -59,7 +59,7 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
 
 /**
  * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
- * 11), root (12), the account and its groups (13), and the directory of the configuration (14).
+ * 11), root (12), the account and its groups (13).
  */
 export function callerChecks(tool: string, rootRemedy: string): Check<CallerFacts>[] {
   return [
@@ -114,12 +114,14 @@ export function callerChecks(tool: string, rootRemedy: string): Check<CallerFact
       needs: [],
       judge: (facts) => passed(`group IDs ${facts.groups().join(" ")}`),
     },
-    {
-      name: "config-directory",
-      exitStatus: 14,
-      shown: "the configuration is not safe",
-      needs: [],
-      judge: judgeConfigDirectory,
-    },
   ];
 }
+
+/** The check of the directory of the configuration, which comes after those of the caller. */
+export const CONFIG_DIRECTORY_CHECK: Check<CallerFacts> = {
+  name: "config-directory",
+  exitStatus: 14,
+  shown: "the configuration is not safe",
+  needs: [],
+  judge: judgeConfigDirectory,
+};

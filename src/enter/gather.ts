@@ -84,13 +84,14 @@ export function known<T>(value: T | undefined, what: string): T {
   return value;
 }
 
-interface OpenedJail {
+/** A jail that was opened, or not: `root` is undefined where it leads nowhere or over a link. */
+export interface OpenedJail {
   root: JailRoot | undefined;
   fact: JailFact;
 }
 
 /** Opens the jail without following links, and says how its text relates to where it leads. */
-function openJail(text: ByteString): OpenedJail {
+export function openPlainly(text: ByteString): OpenedJail {
   let root: JailRoot;
   try {
     root = openJailRoot(text);
@@ -110,26 +111,41 @@ function openJail(text: ByteString): OpenedJail {
 }
 
 /** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. */
-function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
+export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
   const way = [...root.ancestors, { path: root.path, stat: root.top.stat }];
   return way.find(({ stat }) => !mayAccess(stat, who, MAY_EXECUTE))?.path;
 }
 
-function homeObstacle(root: JailRoot, home: ByteString, who: Credentials, onBehalf: boolean) {
+/** The first of the directories on the way to `path` in the jail (canonical) that `who` may not pass. */
+function closedBelow(root: JailRoot, path: ByteString, who: Credentials): ByteString | undefined {
+  const parts = path.split("/").slice(1);
+  for (let i = 1; i <= parts.length; i++) {
+    const directory = `/${parts.slice(0, i).join("/")}`;
+    const stat = lookUp(root, directory)?.stat;
+    if (stat !== undefined && !mayAccess(stat, who, MAY_EXECUTE)) return directory;
+  }
+  return undefined;
+}
+
+/** The home as it stands in the jail. Throws EACCES where `who`, if given, could not look at it. */
+function homeStat(root: JailRoot, home: ByteString, who: Credentials | undefined): Stat | undefined {
+  const found = lookUp(root, home);
+  if (found === undefined || who === undefined) return found?.stat;
+  const { canonicalPath } = found;
+  const closed = closedBelow(root, canonicalPath.slice(0, canonicalPath.lastIndexOf("/")) || "/", who);
+  if (closed !== undefined) throw new SystemError(13, "statx", `${root.path}${closed}`);
+  return found.stat;
+}
+
+function homeObstacle(root: JailRoot, home: ByteString, who: Credentials | undefined) {
   const found = lookUp(root, home);
   if (found === undefined) return "No such file or directory";
   if ((found.stat.mode & S_IFMT) !== S_IFDIR) return "Not a directory";
   const directory = walk(root, home);
   try {
-    if (onBehalf) {
-      const parts = found.canonicalPath.split("/").slice(1);
-      for (let i = 1; i <= parts.length; i++) {
-        const path = `/${parts.slice(0, i).join("/")}`;
-        const stat = lookUp(root, path)?.stat;
-        if (stat !== undefined && !mayAccess(stat, who, MAY_EXECUTE)) return `Permission denied at ${path}`;
-      }
-    } else close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
-    return undefined;
+    if (who === undefined) close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
+    const closed = who === undefined ? undefined : closedBelow(root, found.canonicalPath, who);
+    return closed === undefined ? undefined : `Permission denied at ${closed}`;
   } catch (error) {
     if (error instanceof SystemError) return error.reason;
     throw error;
@@ -148,12 +164,14 @@ export function gatherFacts(login: Login): GatheredFacts {
   });
   const split = once(() => splitHome(known(account(), "the user").home));
   const opened = once((): OpenedJail => {
-    const result = openJail(known(split(), "the jail").jail);
+    const result = openPlainly(known(split(), "the jail").jail);
     if (!onBehalf || result.root === undefined) return result;
     const closed = closedDirectory(result.root, { uid, gid, groups: groups() });
     if (closed === undefined) return result;
     return { root: result.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
   });
+  // Whose rights are worked out from permission bits; for oneself they are tried.
+  const judged = (): Credentials | undefined => (onBehalf ? { uid, gid, groups: groups() } : undefined);
   const root = () => known(opened().root, "the jail");
   const home = () => known(split(), "the jail").home;
   const inJail = once((): InJailFacts => {
@@ -171,14 +189,14 @@ export function gatherFacts(login: Login): GatheredFacts {
     split,
     jail: () => opened().fact,
     jailFindings: once(() => jailFindings(root())),
-    home: once(() => lookUp(root(), home())?.stat),
-    homeObstacle: once(() => homeObstacle(root(), home(), { uid, gid, groups: groups() }, onBehalf)),
+    home: once(() => homeStat(root(), home(), judged())),
+    homeObstacle: once(() => homeObstacle(root(), home(), judged())),
     inJail,
     shell: once(() => {
       const { injailShell } = settings().values;
       const entry = injailShell === undefined ? inJail() : undefined;
       const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;
-      return shellFact(root(), name, onBehalf ? { uid, gid, groups: groups() } : undefined);
+      return shellFact(root(), name, judged());
     }),
     root,
   };

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { callerChecks, programName } from "./caller-checks.ts";
+import { describeError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
 
@@ -63,9 +65,21 @@ function judgeJailSafety(facts: LoginFacts): Verdict {
   return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
 }
 
+// What jk_chrootsh ends with where the home cannot be entered.
+const HOME_ENTRY_STATUS = 41;
+
 function judgeHome(facts: LoginFacts): Verdict {
   const { home: path } = accountOf(facts);
-  const home = facts.home();
+  let home: Stat | undefined;
+  try {
+    home = facts.home();
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
+    const what = `chdir(${path}) would fail: ${describeError(error)}`;
+    const remedy = "let the user pass every directory above the home (chmod o+x)";
+    return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
+  }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
@@ -98,6 +112,7 @@ function homeRule(
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
   ...callerChecks("jk_chrootsh", "give root another login shell"),
+  CONFIG_DIRECTORY_CHECK,
   {
     name: "config-file",
     exitStatus: 14,
