@@ -25,6 +25,8 @@ export interface Verdict {
   /** What to do about it; empty where nothing is wrong. */
   remedy?: ByteString;
   notes?: Note[];
+  /** Where it is not the one of the check. */
+  exitStatus?: number;
 }
 
 /** One check over facts of type F: what it is called, and how whoever fails it ends. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { close, openAt, type Stat } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
