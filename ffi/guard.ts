@@ -130,16 +130,19 @@ export function keptChroot(): boolean {
 let held: unknown[] = [];
 
 function cStrings(texts: readonly ByteString[]): BigUint64Array {
-  const bytes = Buffer.alloc(texts.reduce((sum, text) => sum + text.length + 1, 1));
+  let length = 1;
+  for (const text of texts) length += text.length + 1;
+  const bytes = Buffer.alloc(length);
   const start = addressOf(bytes);
   const pointers = new BigUint64Array(texts.length + 1);
   let at = 0;
-  texts.forEach((text, i) => {
+  let i = 0;
+  for (const text of texts) {
     if (text.includes("\0")) throw new SystemError(EINVAL, "execve with a NUL byte", text);
-    pointers[i] = BigInt(start + at);
+    pointers[i++] = BigInt(start + at);
     bytes.write(text, at, "latin1");
     at += text.length + 1;
-  });
+  }
   held.push(bytes, pointers);
   return pointers;
 }

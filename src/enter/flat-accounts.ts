@@ -1,6 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
-import { parseGroupLine, parsePasswdLine } from "../jail/account-lines.ts";
 import {
   type GroupEntry,
   groupByGid,
@@ -10,6 +9,33 @@ import {
 } from "../system/accounts.ts";
 
 const LIMIT = 1 << 24;
+
+// By hand, without a pattern: compiling the first three costs a login more than all the rest of this file.
+function decimal(field: ByteString | undefined): number | undefined {
+  const id = Number(field);
+  return field === String(id) && id >= 0 && id < 0xffffffff ? id : undefined;
+}
+
+// Comments, and lines of the NIS "compat" mode, are no entries to anyone but NIS.
+function isEntry(name: ByteString | undefined): name is ByteString {
+  return name !== undefined && name !== "" && name[0] !== "#" && name[0] !== "+" && name[0] !== "-";
+}
+
+function passwdEntry(line: ByteString): PasswdEntry | undefined {
+  const fields = line.split(":");
+  const [name, password = "", , , gecos = "", home = "", shell = ""] = fields;
+  const uid = decimal(fields[2]);
+  const gid = decimal(fields[3]);
+  if (!isEntry(name) || uid === undefined || gid === undefined || fields.length !== 7) return undefined;
+  return { name, password, uid, gid, gecos, home, shell };
+}
+
+function groupEntry(line: ByteString): GroupEntry | undefined {
+  const [name, password = "", number, members = "", more] = line.split(":");
+  const gid = decimal(number);
+  if (!isEntry(name) || gid === undefined || more !== undefined) return undefined;
+  return { name, password, gid, members: members === "" ? [] : members.split(",") };
+}
 
 function read(path: ByteString): ByteString {
   const bytes = readFileIfPresent(path, LIMIT);
@@ -23,7 +49,7 @@ export function userNamed(text: ByteString, name: ByteString): PasswdEntry | und
   const whole = `\n${text}`;
   for (let at = whole.indexOf(`\n${name}:`); at >= 0; at = whole.indexOf(`\n${name}:`, at + 1)) {
     const end = whole.indexOf("\n", at + 1);
-    const entry = parsePasswdLine(whole.slice(at + 1, end < 0 ? whole.length : end));
+    const entry = passwdEntry(whole.slice(at + 1, end < 0 ? whole.length : end));
     if (entry !== undefined) return entry;
   }
   return undefined;
@@ -46,12 +72,12 @@ function numbered<T>(text: ByteString, id: number, parse: (line: ByteString) => 
 
 /** The first entry of a uid in the text of passwd(5). */
 export function userNumbered(text: ByteString, uid: number): PasswdEntry | undefined {
-  return numbered(text, uid, parsePasswdLine);
+  return numbered(text, uid, passwdEntry);
 }
 
 /** The first entry of a gid in the text of group(5). */
 export function groupNumbered(text: ByteString, gid: number): GroupEntry | undefined {
-  return numbered(text, gid, parseGroupLine);
+  return numbered(text, gid, groupEntry);
 }
 
 /**
