@@ -184,7 +184,7 @@ export interface DirectoryEntry {
   type: number;
 }
 
-const entryBuffer = Buffer.alloc(65536);
+let entryBuffer: Buffer | undefined;
 
 /**
  * The names in an open directory (not O_PATH), without "." and "..", in the order of the file system. Reading stops
@@ -192,6 +192,7 @@ const entryBuffer = Buffer.alloc(65536);
  */
 export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
+  entryBuffer ??= Buffer.alloc(65536);
   check(Number(libc.lseek(fd, 0, 0)), "lseek");
   for (;;) {
     const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
@@ -205,10 +206,11 @@ export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): Dir
   }
 }
 
-const linkBuffer = Buffer.alloc(4097);
+let linkBuffer: Buffer | undefined;
 
 /** The text of a symbolic link; with `path` "" that of the link that `dirfd` (O_PATH | O_NOFOLLOW) is. */
 export function readLink(dirfd: number, path: ByteString): ByteString {
+  linkBuffer ??= Buffer.alloc(4097);
   const length = check(libc.readlinkat(dirfd, cArgument(path), linkBuffer, 4097), "readlink", path);
   return fromBytes(linkBuffer, 0, length);
 }
