@@ -14,12 +14,15 @@ const FLAGS = [
   "--minify",
   "--format=esm",
   "--splitting",
-  "--compile-jit-policy=1000",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
   "--no-compile-autoload-tsconfig",
   "--no-compile-autoload-package-json",
 ];
+
+// Most programs end before the JIT has paid for itself; those that copy thousands of files do not.
+const LATE_JIT = "--compile-jit-policy=1000";
+const BUSY: ReadonlySet<string> = new Set(["jk_init", "jk_cp"]);
 
 /** What to build. Paths are absolute. */
 export interface ExecutableOptions {
@@ -35,6 +38,7 @@ export interface ExecutableOptions {
 }
 
 function bunBuild(options: ExecutableOptions, temporary: string): void {
+  const jit = BUSY.has(basename(options.entry, ".ts")) ? [] : [LATE_JIT];
   const target = options.target === undefined ? [] : [`--target=bun-linux-${options.target}`];
   // Relative names: an absolute one would end up in the executable, and two folders would not build alike.
   const { exitCode, stdout, stderr } = Bun.spawnSync(
@@ -42,6 +46,7 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
       process.execPath,
       "build",
       ...FLAGS,
+      ...jit,
       ...target,
       `./${relative(options.root, options.entry)}`,
       "--outfile",

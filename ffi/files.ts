@@ -276,6 +276,7 @@ export function setTimes(fd: number, name: ByteString, atime: bigint, mtime: big
 }
 
 const FICLONE = 0x40049409;
+const SMALL = 1 << 16;
 let copyBuffer: Uint8Array | undefined;
 
 /**
@@ -283,8 +284,15 @@ let copyBuffer: Uint8Array | undefined;
  * else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
  */
 export function copyContents(from: number, to: number, size: number): number {
-  if (size > 0 && libc.ioctl(to, FICLONE, from) === 0) return size;
   let total = 0;
+  if (size > 0 && size <= SMALL) {
+    // Two calls, where asking for something better would take more than it saves.
+    copyBuffer ??= new Uint8Array(1 << 17);
+    const count = readInto(from, copyBuffer);
+    writeAll(to, copyBuffer.subarray(0, count));
+    if (count === size) return count;
+    total = count;
+  } else if (size > 0 && libc.ioctl(to, FICLONE, from) === 0) return size;
   for (;;) {
     const count = libc.copy_file_range(from, null, to, null, 0x40000000, 0);
     if (count > 0) {

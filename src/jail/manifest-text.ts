@@ -87,12 +87,15 @@ function encode(value: unknown): unknown {
 
 /** A record with the fields that are not known put back, as one line. */
 function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }): string {
-  const { unknown, ...known } = record;
-  // Bytes above 127 are rare, and only they need a conversion that costs more than all the rest.
-  const text =
-    unknown === undefined ? JSON.stringify({ ...known, mtime: known.mtime?.toString() }) : undefined;
-  if (text !== undefined && /^[\x00-\x7f]*$/.test(text)) return text;
-  return JSON.stringify({ ...unknown, ...(encode(known) as Json) });
+  const { unknown } = record;
+  if (unknown === undefined) {
+    // Bytes above 127 are rare, and only they need a conversion that costs more than all the rest.
+    const text = JSON.stringify(
+      record.mtime === undefined ? record : { ...record, mtime: record.mtime.toString() },
+    );
+    if (/^[\x00-\x7f]*$/.test(text)) return text;
+  }
+  return JSON.stringify({ ...unknown, ...(encode({ ...record, unknown: undefined }) as Json) });
 }
 
 /** The file, a request or an entry a line; read it with parseManifest. */

@@ -93,9 +93,15 @@ export function updateEntries(
   const list = [...entries];
   change(manifest, (content) => {
     for (const entry of list) {
-      const earlier = options.replaceSections ? undefined : content.entries.get(entry.path);
+      const there = content.entries.get(entry.path);
+      const earlier = options.replaceSections ? undefined : there;
+      // Most entries are new: they go in as they are.
+      if (there === undefined) {
+        content.entries.set(entry.path, entry);
+        continue;
+      }
       const sections = [...new Set([...(earlier?.sections ?? []), ...entry.sections])];
-      const unknown = entry.unknown ?? content.entries.get(entry.path)?.unknown;
+      const unknown = entry.unknown ?? there.unknown;
       content.entries.set(entry.path, { ...entry, sections, unknown });
     }
   });

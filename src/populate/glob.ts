@@ -8,41 +8,57 @@ export function hasMagic(path: ByteString): boolean {
   return MAGIC.test(path);
 }
 
+/** Expands patterns over one file system; see createGlob. */
+export type Glob = (pattern: ByteString) => ByteString[];
+
 /**
  * The paths that an absolute pattern matches, in the order of their bytes: glob(7), with `*`, `?`, `[a-z]` and `[!a-z]`
  * within one component; a leading dot must be matched by a dot. Links on the way are followed. No match: no path.
+ * A directory is read once for all patterns.
  */
-export function expandGlob(files: FileSystem, pattern: ByteString): ByteString[] {
-  let bases: ByteString[] = [""];
-  for (const part of tidy(pattern).split("/").slice(1)) {
-    if (!hasMagic(part)) {
-      bases = bases.map((base) => `${base}/${part}`);
-      continue;
-    }
-    const matches = componentMatcher(part);
-    bases = bases.flatMap((base) =>
-      namesIn(files, base)
-        .filter(matches)
-        .map((name) => `${base}/${name}`),
-    );
-  }
-  return bases.filter((path) => files.lstat(path) !== undefined);
-}
+export function createGlob(files: FileSystem): Glob {
+  const known = new Map<ByteString, ByteString[]>();
 
-function namesIn(files: FileSystem, directory: ByteString): ByteString[] {
-  try {
-    return files.list(directory === "" ? "/" : directory).map(({ name }) => name);
-  } catch {
-    // Not a directory, or gone: a pattern has no match there.
-    return [];
+  function namesIn(directory: ByteString): ByteString[] {
+    let names = known.get(directory);
+    if (names === undefined) {
+      try {
+        names = files.names(directory === "" ? "/" : directory);
+      } catch {
+        // Not a directory, or gone: a pattern has no match there.
+        names = [];
+      }
+      known.set(directory, names);
+    }
+    return names;
   }
+
+  return (pattern) => {
+    let bases: ByteString[] = [""];
+    for (const part of tidy(pattern).split("/").slice(1)) {
+      if (!hasMagic(part)) {
+        bases = bases.map((base) => `${base}/${part}`);
+        continue;
+      }
+      const matches = componentMatcher(part);
+      bases = bases.flatMap((base) =>
+        namesIn(base)
+          .filter(matches)
+          .sort()
+          .map((name) => `${base}/${name}`),
+      );
+    }
+    return bases.filter((path) => files.lstat(path) !== undefined);
+  };
 }
 
 /** A test for the names that one component of a pattern matches; its time is bounded by name length x pattern length. */
 export function componentMatcher(part: ByteString): (name: ByteString) => boolean {
   const tokens = tokenize(part);
+  // Most names are told by how the pattern begins.
+  const prefix = /^[^*?[]*/.exec(part)?.[0] ?? "";
   const dotted = part.startsWith(".");
-  return (name) => (dotted || !name.startsWith(".")) && matchTokens(tokens, name);
+  return (name) => name.startsWith(prefix) && (dotted || !name.startsWith(".")) && matchTokens(tokens, name);
 }
 
 type Token = "star" | ((code: number) => boolean);

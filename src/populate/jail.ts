@@ -62,6 +62,7 @@ export function jailFileSystem(root: JailRoot): FileSystem {
     lstat: (path) => basicStat(root.fd, below(path)),
     stat: (path) => basicStat(root.fd, below(path)),
     readlink: (path) => readLink(root.fd, below(path)),
+    names: () => [],
     list: () => [],
   };
 }

@@ -3,7 +3,7 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { addProblem } from "./draft.ts";
 import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Plan, type Reason, type Want } from "./entry.ts";
-import { expandGlob } from "./glob.ts";
+import { createGlob, type Glob } from "./glob.ts";
 import { createPlanner, type Manner, type Planner, type PlannerInput } from "./planner.ts";
 import { type FileSystem, isDirectory, tidy } from "./sources.ts";
 
@@ -15,9 +15,10 @@ export interface PlanInput extends PlannerInput {
 /** Plans what the wants bring into a jail: which objects, from where, with which attributes, and why. */
 export function makePlan(input: PlanInput): Plan {
   const planner = createPlanner(input);
+  const glob = createGlob(input.host);
   for (const want of input.wants) {
     try {
-      placeWant(planner, input.host, want);
+      placeWant(planner, input.host, glob, want);
     } catch (error) {
       const { pattern } = want;
       addProblem(planner.draft, "cannot-place", pattern, describeError(error), `${display(pattern)}: `);
@@ -26,7 +27,7 @@ export function makePlan(input: PlanInput): Plan {
   return planner.draft;
 }
 
-function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, want: Want): void {
+function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob: Glob, want: Want): void {
   const reason: Reason = { kind: "asked", pattern: want.written };
   const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
   const manner: Manner = { section: want.section, keeps, reflinkOnly: want.reflinkOnly, examine: true };
@@ -52,7 +53,7 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, want
     addProblem(draft, "no-such-device", path, what);
     return;
   }
-  const found = stat !== undefined ? [path] : want.glob ? expandGlob(host, path) : [];
+  const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
   if (found.length > 0) draft.satisfied.add(want.section);
   else draft.notes.push(`Source file ${display(path)} does not exist`);
   for (const each of found) place(each, manner, reason);

@@ -19,6 +19,8 @@ export interface FileSystem {
   stat(path: ByteString): BasicStat | undefined;
   /** The text of a symbolic link. */
   readlink(path: ByteString): ByteString;
+  /** The names in a directory, in any order. */
+  names(path: ByteString): ByteString[];
   /** What is in a directory, sorted by the bytes of the names; links in it are not followed. */
   list(path: ByteString): Listed[];
 }
@@ -29,27 +31,37 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     lstat: (path) => basicStat(dirfd, path),
     stat: (path) => basicStat(dirfd, path, true),
     readlink: (path) => readLink(dirfd, path),
-    list(path) {
-      const fd = openAt(dirfd, path, O_RDONLY | O_DIRECTORY);
-      try {
-        const names = readDirectory(fd).map((entry) => entry.name);
+    names: (path) => withDirectory(dirfd, path, namesOf),
+    list: (path) =>
+      withDirectory(dirfd, path, (fd) =>
         // Code units are bytes: the default order is theirs.
-        return names.sort().flatMap((name) => {
-          const stat = basicStat(fd, name);
-          return stat === undefined ? [] : [{ name, stat }];
-        });
-      } finally {
-        close(fd);
-      }
-    },
+        namesOf(fd)
+          .sort()
+          .flatMap((name) => {
+            const stat = basicStat(fd, name);
+            return stat === undefined ? [] : [{ name, stat }];
+          }),
+      ),
   };
 }
+
+function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => T): T {
+  const fd = openAt(dirfd, path, O_RDONLY | O_DIRECTORY);
+  try {
+    return use(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
 /** A file system in which there is nothing: a jail that does not exist yet. */
 export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
   readlink: () => "",
+  names: () => [],
   list: () => [],
 };
 

@@ -43,13 +43,14 @@ export function readProfile(
   libraryDirectories: readonly ByteString[],
   shell: ShellPolicy,
 ): Profile {
+  const directories = distinct(host, libraryDirectories);
   const wants: Want[] = [];
   const notFound: string[] = [];
   for (const { name: section, values } of sections) {
     const common = { section, keepOwner: false, keepSetuid: false, glob: false, reflinkOnly: false } as const;
     for (const { key, search, ...how } of LISTS) {
       for (const written of values[key]) {
-        for (const item of expandLibraryDirectory(written, libraryDirectories)) {
+        for (const item of expandLibraryDirectory(written, directories)) {
           const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
           if (pattern === undefined) {
             notFound.push(`section ${section}: ${quoted(item)} is not found`);
@@ -77,4 +78,16 @@ export function readProfile(
     needLogsocket: sections.some(({ values }) => values.need_logsocket),
     notFound,
   };
+}
+
+/** Directories without those that are an earlier one by another path, as /usr/lib is /lib where /usr is merged. */
+function distinct(host: FileSystem, directories: readonly ByteString[]): ByteString[] {
+  const seen = new Set<string>();
+  return directories.filter((directory) => {
+    const stat = host.stat(directory);
+    const inode = stat ? `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}` : directory;
+    const first = !seen.has(inode);
+    seen.add(inode);
+    return first;
+  });
 }

@@ -95,18 +95,22 @@ export function fakeFileSystem(tree: Tree): FileSystem {
       if (thing?.type !== "link") throw new Error(`${path}: not a link`);
       return thing.target;
     },
-    list(path) {
-      const real = resolve(path, true) ?? "none";
-      const names = [...things.keys()].flatMap((each) => {
-        const name = each.slice(real.length + 1);
-        return each !== "" && each.startsWith(`${real}/`) && !name.includes("/") ? [name] : [];
-      });
-      return names.sort().flatMap((name) => {
-        const stat = look(`${real}/${name}`, false);
+    names: namesIn,
+    list: (path) =>
+      namesIn(path).flatMap((name) => {
+        const stat = look(`${path}/${name}`, false);
         return stat ? [{ name, stat }] : [];
-      });
-    },
+      }),
   };
+
+  function namesIn(path: ByteString): ByteString[] {
+    const real = resolve(path, true) ?? "none";
+    const names = [...things.keys()].flatMap((each) => {
+      const name = each.slice(real.length + 1);
+      return each !== "" && each.startsWith(`${real}/`) && !name.includes("/") ? [name] : [];
+    });
+    return names.sort();
+  }
 }
 
 /** A want for a path, as a section "s" has it, with changes. */

@@ -83,12 +83,14 @@ devices = /dev/x
     expect(found.notFound).toEqual(["section a: 'other' is not found"]);
   });
 
-  test("$LIBDIR/ stands for each directory of libraries", () => {
-    const found = profile("[a]\npaths = $LIBDIR/libnss_*.so.2\n");
-    expect(found.wants.map(({ pattern }) => pattern)).toEqual([
+  test("$LIBDIR/ stands for each directory of libraries, once", () => {
+    const text = "[a]\npaths = $LIBDIR/libnss_*.so.2\n";
+    const patterns = (host: Tree) => profile(text, host).wants.map(({ pattern }) => pattern);
+    expect(patterns({ "/lib/x/y": "", "/usr/lib/y": "" })).toEqual([
       "/lib/x/libnss_*.so.2",
       "/usr/lib/libnss_*.so.2",
     ]);
+    expect(patterns({ "/lib/x": "->/usr/lib", "/usr/lib/y": "" })).toEqual(["/lib/x/libnss_*.so.2"]);
   });
 
   test.each([
