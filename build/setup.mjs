@@ -30,6 +30,7 @@ const needs = {
     "e2fsprogs",
     "iproute2",
     "procps",
+    "procmail",
   ],
 };
 

@@ -1,0 +1,167 @@
+/**
+ * Mail through jk_procmailwrapper and the real procmail: a jailed account's stays in the jail, any other's outside, and
+ * each recipe runs where its account is. The message arrives as it was, byte for byte.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  type Ids,
+  type LogLine,
+  type Machine,
+  openMachine,
+  type RunOptions,
+  type Syslog,
+} from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const jail = "/srv/mail";
+const procmail = "/usr/bin/procmail";
+const message = "From sender@example.org Thu Jan  1 00:00:00 1970\nSubject: a letter\n\ncaf\xc3\xa9 \xff\n";
+const rules = "DEFAULT=$HOME/Maildir/\n";
+
+describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
+  let m: Machine;
+  let log: Syslog;
+  let jailed: Ids;
+  let free: Ids;
+
+  beforeAll(async () => {
+    m = await openMachine({ under: "ours", privilege });
+    log = await m.startSyslog();
+    m.mkdir(jail);
+    m.must(["jk_cp", "-j", jail, procmail, "/dev/null", "/usr/bin/id", "/bin/sh"]);
+    m.addUser("jailed", { groups: ["games"] });
+    m.must(["usermod", "-d", `${jail}/./home/jailed`, "-s", "/usr/sbin/jk_chrootsh", "jailed"]);
+    m.addUser("john", { home: "/home/john.doe", createHome: true, groups: ["games"] });
+    jailed = m.ids("jailed");
+    m.write(`${jail}/etc/passwd`, `jailed:x:${jailed.uid}:${jailed.gid}::/home/jailed:/bin/sh\n`);
+    m.write(`${jail}/etc/group`, `jailed:x:${jailed.gid}:\n`);
+    free = m.ids("john");
+  });
+  afterAll(async () => m.close());
+
+  beforeEach(async () => {
+    await log.clear();
+    const owner = (ids: Ids) => [ids.uid, ids.gid] as const;
+    for (const name of ["tmp", "var/mail"]) m.mkdir(`${jail}/${name}`, { mode: 0o1777 });
+    m.remove(`${jail}/home/jailed`);
+    m.mkdir(`${jail}/home/jailed`, { owner: owner(jailed) });
+    m.write(`${jail}/home/jailed/.procmailrc`, rules, { owner: owner(jailed) });
+    for (const name of m.list("/home/john.doe")) m.remove(`/home/john.doe/${name}`);
+    m.write("/home/john.doe/.procmailrc", rules, { owner: owner(free) });
+  });
+
+  const deliver = (user: string, options: RunOptions = {}, ...words: string[]) =>
+    m.run(["jk_procmailwrapper", ...words], {
+      user,
+      stdin: message,
+      env: {
+        PATH: "/usr/bin:/bin",
+        HOME: "/nonexistent",
+        LOGNAME: "postmaster",
+        SENDER: "sender@example.org",
+      },
+      ...options,
+    });
+  const letters = (home: string) =>
+    m.exists(`${home}/Maildir/new`)
+      ? m.list(`${home}/Maildir/new`).map((name) => `${home}/Maildir/new/${name}`)
+      : [];
+  /** The message without procmail's own changes: none but the line that marks it in a mailbox. */
+  const content = (path: string | undefined) => m.read(path ?? "nothing was delivered");
+  const body = message.slice(message.indexOf("\n") + 1);
+  const ours = async (): Promise<LogLine[]> =>
+    (await log.lines()).filter(({ ident }) => ident === "jk_procmailwrapper");
+
+  test("a jailed account's mail is in its maildir inside the jail", async () => {
+    expect(deliver("jailed")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    const [letter, ...others] = letters(`${jail}/home/jailed`);
+    expect(others).toEqual([]);
+    expect(content(letter)).toEndWith(body);
+    expect(m.stat(letter ?? "")).toMatchObject({ uid: jailed.uid, gid: jailed.gid });
+    expect(m.exists("/var/mail/jailed")).toBe(false);
+    const [line, ...more] = await ours();
+    expect(more).toEqual([]);
+    expect(line?.message).toBe(`now entering jail ${jail} for user jailed (${jailed.uid}) with arguments `);
+    expect(line).toMatchObject({ facility: 4, severity: 6 });
+  });
+
+  test("mail of an account with a dot in its home is delivered outside, by the host's procmail", async () => {
+    expect(deliver("john")).toMatchObject({ status: 0, stderr: "" });
+    const [letter, ...others] = letters("/home/john.doe");
+    expect(others).toEqual([]);
+    expect(content(letter)).toEndWith(body);
+    expect(m.stat(letter ?? "")).toMatchObject({ uid: free.uid });
+    expect(await ours()).toEqual([]);
+  });
+
+  const recipe = (command: string) => `${rules}SHELL=/bin/sh\nEXTENSION=$1\n:0 c\n| ${command}\n`;
+  const run = (
+    user: string,
+    home: string,
+    ids: Ids,
+    command: string,
+    options?: RunOptions,
+    ...words: string[]
+  ) => {
+    m.write(`${home}/.procmailrc`, recipe(`(${command}) > $HOME/found 2>&1`), {
+      owner: [ids.uid, ids.gid ?? 0],
+    });
+    expect(deliver(user, options, ...words)).toMatchObject({ status: 0 });
+    return m.read(`${home}/found`);
+  };
+
+  test("a recipe of a jailed account runs in the jail, with nothing of the mail server's environment", () => {
+    const found = run("jailed", `${jail}/home/jailed`, jailed, "echo /*; pwd; echo $HOME [$SENDER]");
+    expect(found).toBe("/bin /dev /etc /home /lib /lib64 /tmp /usr /var\n/home/jailed\n/home/jailed []\n");
+  });
+
+  test("a recipe of any other account runs outside", () => {
+    const found = run(
+      "john",
+      "/home/john.doe",
+      free,
+      "echo /etc/debian_version; echo $HOME; cat /etc/hostname > /dev/null; pwd",
+    );
+    expect(found).toBe("/etc/debian_version\n/home/john.doe\n/home/john.doe\n");
+  });
+
+  test("the supplementary groups of a delivery into a jail are those of whoever delivers", () => {
+    const gid = jailed.gid ?? 0;
+    const user = { uid: jailed.uid, gid, groups: [1234, gid] };
+    const found = run("jailed", `${jail}/home/jailed`, jailed, "id -G", { user });
+    expect(found.trim().split(" ").map(Number).sort()).toEqual([1234, gid].sort());
+  });
+
+  test("procmail gets all arguments, with and without a jail", () => {
+    const words = ["-a", "exten sion", "-f", "-"];
+    expect(run("jailed", `${jail}/home/jailed`, jailed, 'echo "$EXTENSION"', {}, ...words)).toBe(
+      "exten sion\n",
+    );
+    expect(run("john", "/home/john.doe", free, 'echo "$EXTENSION"', {}, ...words)).toBe("exten sion\n");
+  });
+
+  test("a message of many megabytes arrives whole", () => {
+    const large = `${message}${"x".repeat(76)}\n`.padEnd(12_000_000, "line of text\n");
+    expect(deliver("jailed", { stdin: large })).toMatchObject({ status: 0 });
+    const letter = content(letters(`${jail}/home/jailed`)[0]);
+    expect(letter.length).toBeGreaterThanOrEqual(large.length - 200);
+    expect(letter).toContain(`${"x".repeat(76)}\nline of text\n`);
+  });
+
+  test("called as a login shell is", () => {
+    expect(deliver("jailed", { argv0: "-jk_procmailwrapper" })).toMatchObject({ status: 0 });
+    expect(letters(`${jail}/home/jailed`)).toHaveLength(1);
+  });
+
+  test("--help and --version, and no mail is read for them", () => {
+    const help = deliver("john", {}, "--help");
+    expect(help.status).toBe(0);
+    expect(help.stdout).toStartWith("Usage: jk_procmailwrapper ");
+    expect(m.run(["jk_procmailwrapper", "--version"])).toMatchObject({
+      status: 0,
+      stdout: "jk_procmailwrapper (jailkit) 3.0.0\n",
+    });
+    expect(letters("/home/john.doe")).toEqual([]);
+  });
+});
