@@ -1,0 +1,104 @@
+/** install-tools: what it puts where, what it keeps, and that --uninstall leaves nothing. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ensureBuilt, type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const checkout = join(import.meta.dir, "../..");
+let m: Machine;
+
+beforeAll(async () => {
+  ensureBuilt(["jailkit", "jk_chrootsh", "jk_uchroot"]);
+  m = await openMachine();
+});
+
+afterAll(() => m?.close());
+
+const install = (...words: string[]) =>
+  m.run([process.execPath, join(checkout, "build/install.ts"), ...words], { cwd: checkout });
+const defaults = readdirSync(join(checkout, "config")).filter((name) => name.endsWith(".ini"));
+
+test("everything is in its place, with owners, modes and the capability", () => {
+  m.mkdir("/dest/etc");
+  m.write("/dest/etc/shells", "/bin/sh\n");
+  expect(install("--destdir", "/dest")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  const shared = m.stat("/dest/usr/sbin/jailkit");
+  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+  for (const name of ["jk_init", "jk_cp", "jk_jailuser", "jk_addjailuser", "jk_lsh"]) {
+    expect(m.stat(`/dest/usr/sbin/${name}`)?.ino).toBe(shared?.ino as bigint);
+  }
+  for (const path of ["/dest/usr/sbin/jk_chrootsh", "/dest/usr/bin/jk_uchroot"]) {
+    expect(m.stat(path)).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+    expect(m.stat(path)?.ino).not.toBe(shared?.ino as bigint);
+    expect(m.must(["getcap", path]).stdout).toBe(`${path} cap_sys_chroot=ep\n`);
+  }
+  for (const name of defaults) expect(m.stat(`/dest/etc/jailkit/${name}`)).toMatchObject({ mode: 0o100644 });
+  expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n/usr/sbin/jk_chrootsh\n");
+  expect(m.must(["/dest/usr/sbin/jk_init", "--version"]).stdout).toStartWith("jk_init (jailkit) 3.");
+});
+
+test("a second run changes nothing, and an edited file stays", () => {
+  m.write("/dest/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /bin/true\n");
+  const result = install("--destdir", "/dest");
+  expect(result.status).toBe(0);
+  expect(result.stdout).toContain("jk_lsh.ini: kept as it is");
+  expect(m.read("/dest/etc/jailkit/jk_lsh.ini")).toBe("[DEFAULT]\nexecutables = /bin/true\n");
+  expect(m.exists("/dest/etc/jailkit/jk_lsh.ini.dist")).toBe(true);
+  expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n/usr/sbin/jk_chrootsh\n");
+  expect(m.list("/dest/usr/sbin").filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+test("a default of an earlier version that nobody edited is replaced", () => {
+  const record = JSON.parse(m.read("/dest/var/lib/jailkit/installed.json"));
+  const old = "# an old default\n";
+  record.configuration["jk_update.ini"] = new Bun.CryptoHasher("sha256").update(old).digest("hex");
+  m.write("/dest/var/lib/jailkit/installed.json", JSON.stringify(record));
+  m.write("/dest/etc/jailkit/jk_update.ini", old);
+  expect(install("--destdir", "/dest").status).toBe(0);
+  expect(m.read("/dest/etc/jailkit/jk_update.ini")).not.toBe(old);
+});
+
+test("--uninstall takes away what was installed, and no edited file", () => {
+  expect(install("--destdir", "/dest", "--uninstall").status).toBe(0);
+  expect(m.list("/dest/usr/sbin")).toEqual([]);
+  expect(m.list("/dest/usr/bin")).toEqual([]);
+  expect(m.list("/dest/etc/jailkit")).toEqual(["jk_lsh.ini"]);
+  expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n");
+  expect(m.exists("/dest/var/lib/jailkit")).toBe(false);
+});
+
+test("where the file system takes no capabilities it is setuid root, and says so", () => {
+  m.mkdir("/plain");
+  m.must(["mount", "-t", "ramfs", "-o", "mode=0755", "ramfs", "/plain"]);
+  const result = install("--destdir", "/plain");
+  expect(result.stderr).toBe("");
+  expect(result.status).toBe(0);
+  expect(result.stdout).toContain("setuid root instead");
+  expect(m.stat("/plain/usr/sbin/jk_chrootsh")).toMatchObject({ uid: 0, mode: 0o104755 });
+  m.must(["umount", "/plain"]);
+});
+
+test("--prefix and --sysconfdir put things elsewhere", () => {
+  const words = ["--destdir", "/d2", "--prefix", "/opt/jk", "--sysconfdir", "/opt/jk/etc"];
+  expect(install(...words).status).toBe(0);
+  expect(m.exists("/d2/opt/jk/sbin/jk_chrootsh")).toBe(true);
+  expect(m.read("/d2/opt/jk/etc/shells")).toBe("/opt/jk/sbin/jk_chrootsh\n");
+  expect(m.exists("/d2/opt/jk/etc/jailkit/jk_init.ini")).toBe(true);
+});
+
+test.each([[["--prefix", "usr"]], [["--bogus"]], [["operand"]]])("%j is refused", (words) => {
+  expect(install(...words).status).toBe(1);
+});
+
+test("only root may", () => {
+  m.addUser("ordinary");
+  const script = join(checkout, "build/install.ts");
+  m.must(["mkdir", "-p", "/tmp/out"]);
+  const result = m.run([process.execPath, script, "--destdir", "/tmp/out"], {
+    user: "ordinary",
+    cwd: "/tmp",
+  });
+  expect(result.status).not.toBe(0);
+});
