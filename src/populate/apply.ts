@@ -48,7 +48,7 @@ export interface Applied {
 
 // link(2): another file system, too many links, not allowed; ENOENT: a descriptor may not be linked without
 // CAP_DAC_READ_SEARCH.
-const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "ENOTSUP"];
+const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "EOPNOTSUPP"];
 
 /**
  * Carries a plan out in a jail. What fails is reported and becomes a problem, and the rest is still done. Everything
@@ -173,7 +173,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     try {
       applyOne(entry);
     } catch (error) {
-      if (entry.reflinkOnly && isErrno(error, "ENOTSUP")) {
+      if (entry.reflinkOnly && isErrno(error, "EOPNOTSUPP")) {
         reporter.say(
           `${entry.source} is not copied: jk_chrootsh runs the limited shell itself (--copy-shell copies it)`,
         );
