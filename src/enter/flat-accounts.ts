@@ -8,7 +8,8 @@ import {
   passwdByUid,
 } from "../system/accounts.ts";
 
-const LIMIT = 1 << 24;
+/** The largest account file that is read, in bytes. */
+export const ACCOUNT_FILE_LIMIT = 1 << 24;
 
 // By hand, without a pattern: compiling the first three costs a login more than all the rest of this file.
 function decimal(field: ByteString | undefined): number | undefined {
@@ -38,7 +39,7 @@ function groupEntry(line: ByteString): GroupEntry | undefined {
 }
 
 function read(path: ByteString): ByteString {
-  const bytes = readFileIfPresent(path, LIMIT);
+  const bytes = readFileIfPresent(path, ACCOUNT_FILE_LIMIT);
   return bytes === undefined ? "" : fromBytes(bytes);
 }
 

@@ -1,16 +1,16 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, type Stat } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { readJailAccounts } from "../jail/accounts.ts";
-import { lookUp } from "../jail/look.ts";
+import { lookUp, readJailFile } from "../jail/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
+import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
@@ -154,6 +154,12 @@ function homeObstacle(root: JailRoot, home: ByteString, who: Credentials | undef
   }
 }
 
+/** The text of an account file of the jail; empty where it is missing. Throws SystemError (EFBIG, EINVAL). */
+function accountFile(root: JailRoot, path: ByteString): ByteString {
+  const bytes = readJailFile(root, path, ACCOUNT_FILE_LIMIT);
+  return bytes === undefined ? "" : fromBytes(bytes);
+}
+
 /** The facts of a login, each gathered when it is asked for, once. */
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, onBehalf } = login;
@@ -175,12 +181,11 @@ export function gatherFacts(login: Login): GatheredFacts {
   const root = () => known(opened().root, "the jail");
   const home = () => known(split(), "the jail").home;
   const inJail = once((): InJailFacts => {
-    const accounts = readJailAccounts(root());
-    const name = known(account(), "the user").name;
+    const passwd = accountFile(root(), "/etc/passwd");
     return {
-      named: accounts.userByName(name),
-      numbered: accounts.userByUid(uid),
-      group: accounts.groupByGid(gid),
+      named: userNamed(passwd, known(account(), "the user").name),
+      numbered: userNumbered(passwd, uid),
+      group: groupNumbered(accountFile(root(), "/etc/group"), gid),
     };
   });
   return {

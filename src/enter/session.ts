@@ -3,7 +3,6 @@ import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, type Stat, sameFile, statAt } from "../../ffi/files.ts";
 import {
-  ambientCapabilities,
   capabilities,
   chdir,
   chroot,
@@ -78,7 +77,8 @@ function dropPrivilege(taskDirectory: number | undefined): void {
   }
   step("capabilities", 102, "dropping all capabilities failed", dropAllCapabilities);
   const { effective, permitted, inheritable } = capabilities();
-  if ((effective | permitted | inheritable | ambientCapabilities()) !== 0n) {
+  // The ambient set is never more than the permitted one.
+  if ((effective | permitted | inheritable) !== 0n) {
     throw stop("capabilities", 103, "capabilities are left after dropping them all");
   }
   try {
