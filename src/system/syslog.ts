@@ -40,16 +40,29 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
     named,
     write(severity, message) {
       if (fd < 0) return;
-      const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
-      // The parts of a message were made printable before: their backslashes are not escaped again.
-      const text = message.split("\\").map(display).join("\\").slice(0, LONGEST);
+      const line = syslogLine(name, facility, severity, message);
       // Where the daemon's socket is a stream, a NUL ends each message.
-      const line = `<${priority}>${timestamp()} ${name}[${libc.getpid()}]: ${text}${stream ? "\0" : ""}`;
-      const bytes = toBytes(line);
+      const bytes = toBytes(stream ? `${line}\0` : line);
       libc.send(fd, bytes, bytes.length, MSG_NOSIGNAL);
     },
   });
   return named(ident);
+}
+
+/**
+ * A line as openSyslog sends it: control bytes are escaped, an overlong message is cut. The first one is to be made
+ * before a chroot, since the time zone is read then.
+ */
+export function syslogLine(
+  ident: string,
+  facility: Facility,
+  severity: Severity,
+  message: ByteString,
+): ByteString {
+  const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
+  // The parts of a message were made printable before: their backslashes are not escaped again.
+  const text = message.split("\\").map(display).join("\\").slice(0, LONGEST);
+  return `<${priority}>${timestamp()} ${ident}[${libc.getpid()}]: ${text}`;
 }
 
 // struct tm begins with seconds, minutes, hours, day of the month, month, as ints.

@@ -1,0 +1,129 @@
+import { dlopen, FFIType } from "bun:ffi";
+import { addressOf, errno } from "./libc.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "./sockets.ts";
+
+const { i32, u32, ptr: pointer } = FFIType;
+
+const libc = dlopen("libc.so.6", {
+  recvmmsg: { args: [i32, pointer, u32, i32, pointer], returns: i32 },
+  sendmmsg: { args: [i32, pointer, u32, i32], returns: i32 },
+}).symbols;
+
+// struct mmsghdr on 64-bit Linux, in words of 32 bits: msg_iov, msg_iovlen, msg_control, msg_controllen, msg_flags,
+// msg_len. The machine is little endian, so the low word of a pointer comes first.
+const HEADER_WORDS = 16;
+const IOV = 4;
+const IOVLEN = 6;
+const CONTROL = 8;
+const CONTROLLEN = 10;
+const FLAGS = 12;
+const LENGTH = 14;
+// A cmsghdr of 16 bytes and a ucred of 12, rounded up: room for the sender's credentials, and for nothing else, so
+// that descriptors which somebody passes along are never installed here.
+const CREDENTIAL_WORDS = 8;
+const SCM_CREDENTIALS = 2;
+
+const EAGAIN = 11;
+
+interface Headers {
+  words: Uint32Array;
+  address: Uint8Array;
+  iovecs: Uint32Array;
+}
+
+function putAddress(words: Uint32Array, at: number, address: number): void {
+  words[at] = address >>> 0;
+  words[at + 1] = Math.floor(address / 0x100000000);
+}
+
+// The kernel reads these by their addresses, of which the collector of garbage knows nothing: they are kept for good.
+const kept: Uint32Array[] = [];
+
+function makeHeaders(count: number): Headers {
+  const words = new Uint32Array(new ArrayBuffer(count * HEADER_WORDS * 4));
+  const iovecs = new Uint32Array(new ArrayBuffer(count * 16));
+  const address = addressOf(iovecs);
+  kept.push(words, iovecs);
+  for (let i = 0; i < count; i++) {
+    putAddress(words, i * HEADER_WORDS + IOV, address + 16 * i);
+    words[i * HEADER_WORDS + IOVLEN] = 1;
+  }
+  return { words, iovecs, address: new Uint8Array(words.buffer) };
+}
+
+/** Room for several messages that are received at once, each with the credentials of its sender. */
+export interface Receiver {
+  /** recvmmsg(2) of at most `most`, without waiting: the number of messages; 0 where there is none, or -errno. */
+  receive(fd: number, most: number): number;
+  readonly count: number;
+  /** Message `i` begins at `i * size` of this. */
+  readonly bytes: Buffer;
+  readonly size: number;
+  length(i: number): number;
+  /** Whether it was longer than `size`. */
+  isCut(i: number): boolean;
+  /** Who sent it, as the kernel knows; 0 for a process that this one cannot see. */
+  pid(i: number): number;
+  uid(i: number): number;
+}
+
+/** Makes room for `count` messages of at most `size` bytes. */
+export function createReceiver(count: number, size: number): Receiver {
+  const { words, iovecs, address } = makeHeaders(count);
+  const bytes = Buffer.from(new ArrayBuffer(count * size));
+  const credentials = new Uint32Array(new ArrayBuffer(count * CREDENTIAL_WORDS * 4));
+  const start = addressOf(bytes);
+  const credentialStart = addressOf(credentials);
+  for (let i = 0; i < count; i++) {
+    putAddress(iovecs, i * 4, start + i * size);
+    iovecs[i * 4 + 2] = size;
+    putAddress(words, i * HEADER_WORDS + CONTROL, credentialStart + i * CREDENTIAL_WORDS * 4);
+  }
+  const known = (i: number) => {
+    const at = i * CREDENTIAL_WORDS;
+    return (words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= 28 && credentials[at + 3] === SCM_CREDENTIALS;
+  };
+  return {
+    bytes,
+    size,
+    count,
+    receive(fd, most) {
+      for (let i = 0; i < most; i++) words[i * HEADER_WORDS + CONTROLLEN] = CREDENTIAL_WORDS * 4;
+      const got = libc.recvmmsg(fd, address, most, MSG_DONTWAIT, null);
+      if (got >= 0) return got;
+      const number = errno();
+      return number === EAGAIN || number === 4 ? 0 : -number;
+    },
+    length: (i) => words[i * HEADER_WORDS + LENGTH] ?? 0,
+    isCut: (i) => ((words[i * HEADER_WORDS + FLAGS] ?? 0) & MSG_TRUNC) !== 0,
+    pid: (i) => (known(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0),
+    // Nobody's, where the kernel told nothing: never root's.
+    uid: (i) => (known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff),
+  };
+}
+
+/** Sends several messages at once out of one piece of memory. */
+export interface Sender {
+  /** The next message is `length` bytes from `offset` on. */
+  put(i: number, offset: number, length: number): void;
+  /** sendmmsg(2) of the first `count`, without waiting: how many went, or -errno where not even the first did. */
+  send(fd: number, count: number): number;
+  readonly most: number;
+}
+
+/** Makes a sender of up to `most` messages out of `memory`, which must not be exchanged. */
+export function createSender(memory: Uint8Array, most: number): Sender {
+  const { iovecs, address } = makeHeaders(most);
+  const start = addressOf(memory);
+  return {
+    most,
+    put(i, offset, length) {
+      putAddress(iovecs, i * 4, start + offset);
+      iovecs[i * 4 + 2] = length;
+    },
+    send(fd, count) {
+      const sent = libc.sendmmsg(fd, address, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+      return sent >= 0 ? sent : -errno();
+    },
+  };
+}

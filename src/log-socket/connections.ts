@@ -1,0 +1,105 @@
+import type { Receiver } from "../../ffi/datagrams.ts";
+import { close } from "../../ffi/files.ts";
+import { accept, passCredentials } from "../../ffi/sockets.ts";
+import { type Inlet, type InletContext, isHolding, relayMessage } from "./inlet.ts";
+
+/** A connection to a stream socket, and what has come of a message. */
+export interface Connection {
+  readonly fd: number;
+  readonly inlet: Inlet;
+  buffer: Buffer;
+  used: number;
+  pid: number;
+  uid: number;
+  /** The other end is closed. */
+  over: boolean;
+}
+
+/** Connections of one socket at once; more wait until one is closed. */
+export const MOST_CONNECTIONS = 128;
+
+const LONGEST_MESSAGE = 1 << 16;
+const NEWLINE = 0x0a;
+
+/** Accepts a connection to a stream socket; undefined where there is none, or one is not to be had now. */
+export function acceptConnection(inlet: Inlet): Connection | undefined {
+  const fd = accept(inlet.fd);
+  if (fd === undefined) return undefined;
+  passCredentials(fd);
+  inlet.counters.connections++;
+  return { fd, inlet, buffer: Buffer.alloc(0), used: 0, pid: 0, uid: 0xffffffff, over: false };
+}
+
+/** Closes a connection; what is left in it is lost. */
+export function closeConnection(connection: Connection): void {
+  close(connection.fd);
+  connection.inlet.counters.connections--;
+}
+
+function append(connection: Connection, bytes: Uint8Array): void {
+  const needed = connection.used + bytes.length;
+  if (needed > connection.buffer.length) {
+    const larger = Buffer.alloc(Math.max(1024, 2 ** Math.ceil(Math.log2(needed))));
+    larger.set(connection.buffer.subarray(0, connection.used));
+    connection.buffer = larger;
+  }
+  connection.buffer.set(bytes, connection.used);
+  connection.used = needed;
+}
+
+/** Where the first message ends: at a NUL, a newline, or the longest that a message may be; undefined: not yet. */
+function messageEnd({ buffer, used, over }: Connection, start: number): number | undefined {
+  for (let i = start; i < used; i++) {
+    if (buffer[i] === 0 || buffer[i] === NEWLINE || i - start === LONGEST_MESSAGE) return i;
+  }
+  return over && used > start ? used : undefined;
+}
+
+/**
+ * Relays the messages that are complete, until a limit or the log daemon stops it. True where nothing is left that
+ * could be relayed now.
+ */
+export function relayBuffered(context: InletContext, connection: Connection, now: number): boolean {
+  const { inlet, pid, uid, buffer } = connection;
+  let start = 0;
+  let stopped = false;
+  for (;;) {
+    const end = messageEnd(connection, start);
+    if (end === undefined) break;
+    stopped = isHolding(inlet) || !relayMessage(context, inlet, buffer, start, end, pid, uid, now);
+    if (stopped) break;
+    start = end < connection.used && end - start < LONGEST_MESSAGE ? end + 1 : end;
+  }
+  buffer.copyWithin(0, start, connection.used);
+  connection.used -= start;
+  // An idle connection is not to hold the room that one long message took.
+  if (connection.used === 0 && buffer.length > 4096) connection.buffer = Buffer.alloc(0);
+  return !stopped;
+}
+
+/** Reads what came, once, and relays what is complete. False where the connection is to be closed. */
+export function readConnection(
+  context: InletContext,
+  connection: Connection,
+  receiver: Receiver,
+  now: number,
+): boolean {
+  const count = receiver.receive(connection.fd, 1);
+  if (count === 0) return true;
+  const length = count < 0 ? 0 : receiver.length(0);
+  if (length === 0) {
+    connection.over = true;
+    return !relayBuffered(context, connection, now);
+  }
+  const [pid, uid] = [receiver.pid(0), receiver.uid(0)];
+  if (connection.used > 0 && uid !== connection.uid) {
+    // Two users write to one connection: what the first began is a message of its own.
+    append(connection, Buffer.from([NEWLINE]));
+    relayBuffered(context, connection, now);
+  }
+  connection.pid = pid;
+  connection.uid = uid;
+  append(connection, receiver.bytes.subarray(0, length));
+  relayBuffered(context, connection, now);
+  return true;
+}

@@ -1,0 +1,155 @@
+import { createSender } from "../../ffi/datagrams.ts";
+import { close } from "../../ffi/files.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, unreceived } from "../../ffi/sockets.ts";
+import { createQueue, type Queue } from "./queue.ts";
+
+/** The way to the host's log daemon: a queue, and a connection or none. */
+export interface Outlet {
+  readonly queue: Queue;
+  /** The connection, or -1. */
+  fd(): number;
+  isStream(): boolean;
+  /** Whether the daemon takes nothing just now. */
+  isBlocked(): boolean;
+  /** Takes a new connection; what the old daemon may have left unread is sent again. */
+  connect(fd: number, stream: boolean): void;
+  /** The daemon was found to be gone. */
+  lose(): void;
+  /** Sends what waits, as far as the daemon takes it. */
+  flush(now: number): void;
+  /** The log daemon is known to be the one that took the messages: those it has read are forgotten. */
+  confirmed(): void;
+  /** When `settle` is to be called (microseconds), or Infinity. */
+  settleAt(): number;
+  /** Looks whether the daemon has read everything; true where it seems so, and is to be asked whether it lives. */
+  settle(now: number): boolean;
+}
+
+/** What happened to a message or to the connection. */
+export interface OutletEvents {
+  lost(): void;
+  /** The daemon refuses this message, being too long for it. */
+  refused(owner: number, length: number): void;
+}
+
+/** Bytes that are kept while the log daemon is away, and how many messages. */
+export const QUEUE_BYTES = 4 << 20;
+const QUEUE_MESSAGES = 1 << 14;
+
+const BATCH = 64;
+const FIRST_SETTLE = 20_000;
+const LAST_SETTLE = 5_000_000;
+
+const EINTR = 4;
+const EAGAIN = 11;
+const ENOMEM = 12;
+const EMSGSIZE = 90;
+const ENOBUFS = 105;
+
+/** Makes an outlet without a connection. */
+export function createOutlet(events: OutletEvents): Outlet {
+  const queue = createQueue(QUEUE_BYTES, QUEUE_MESSAGES);
+  const sender = createSender(queue.bytes, BATCH);
+  let fd = -1;
+  let stream = false;
+  let blocked = false;
+  // Of the first message that waits, how much went into a stream.
+  let begun = 0;
+  let settleAt = Number.POSITIVE_INFINITY;
+  let settlePause = FIRST_SETTLE;
+
+  function disconnect(): void {
+    if (fd >= 0) close(fd);
+    fd = -1;
+    begun = 0;
+    blocked = false;
+    settleAt = Number.POSITIVE_INFINITY;
+    queue.rewind();
+  }
+
+  function drop(): void {
+    events.refused(queue.owner(0), queue.length(0));
+    queue.sent(1);
+  }
+
+  /** What to do after a failed call: true to go on. */
+  function failed(number: number): boolean {
+    if (number === EINTR) return true;
+    if (number === EAGAIN || number === ENOBUFS || number === ENOMEM) {
+      blocked = true;
+      return false;
+    }
+    if (number === EMSGSIZE) {
+      drop();
+      return true;
+    }
+    lose();
+    return false;
+  }
+
+  function lose(): void {
+    disconnect();
+    events.lost();
+  }
+
+  function sendDatagrams(): boolean {
+    const count = Math.min(queue.waiting(), BATCH);
+    for (let i = 0; i < count; i++) sender.put(i, queue.offset(i), queue.length(i));
+    const sent = sender.send(fd, count);
+    if (sent < 0) return failed(-sent);
+    queue.sent(sent);
+    return true;
+  }
+
+  /** In a stream a NUL ends each message. */
+  function sendStream(): boolean {
+    const whole = queue.length(0) + 1;
+    const start = queue.offset(0) + begun;
+    const bytes = queue.bytes.subarray(start, start + whole - begun);
+    const sent = libc.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) return failed(errno());
+    begun += sent;
+    if (begun === whole) {
+      queue.sent(1);
+      begun = 0;
+    }
+    return true;
+  }
+
+  return {
+    queue,
+    fd: () => fd,
+    isStream: () => stream,
+    isBlocked: () => blocked,
+    connect(connection, isStream) {
+      disconnect();
+      fd = connection;
+      stream = isStream;
+    },
+    lose,
+    flush(now) {
+      blocked = false;
+      if (fd < 0 || queue.waiting() === 0) return;
+      const before = queue.waiting();
+      while (queue.waiting() > 0 && (stream ? sendStream() : sendDatagrams()));
+      if (fd < 0 || queue.waiting() === before) return;
+      // The daemon was there a moment ago: what it does not hold, it has read.
+      queue.confirm(unreceived(fd));
+      settlePause = FIRST_SETTLE;
+      settleAt = queue.unconfirmed() === 0 ? Number.POSITIVE_INFINITY : now + settlePause;
+    },
+    confirmed() {
+      if (fd >= 0) queue.confirm(unreceived(fd));
+    },
+    settleAt: () => settleAt,
+    settle(now) {
+      settleAt = Number.POSITIVE_INFINITY;
+      if (fd < 0 || queue.unconfirmed() === 0) return false;
+      if (unreceived(fd) === 0) return true;
+      settlePause = Math.min(settlePause * 4, LAST_SETTLE);
+      settleAt = now + settlePause;
+      return false;
+    },
+  };
+}
