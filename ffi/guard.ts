@@ -23,11 +23,16 @@ const STATE = {
   keptChroot: 88,
   exec: 96,
   stackTop: 104,
+  writePid: 112,
+  daemon: 120,
+  entry: 128,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
+const EXEC_STANDARD_ONLY = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
 const EINVAL = 22;
+const ENOSYS = 38;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
@@ -115,9 +120,19 @@ export function callerIds(): { uid: number; euid: number; gid: number; egid: num
   };
 }
 
-/** Whether this executable was built as one that any user may start and that may hold CAP_SYS_CHROOT. */
+/** Whether this is a program that any user may start and that may hold CAP_SYS_CHROOT: built so, or by its entry. */
 export function isPrivilegedBuild(): boolean {
   return state !== 0 && pointerAt(state, STATE.privileged) === 1;
+}
+
+/**
+ * The program whose native entry (ffi/guard/entry/) started this executable: the guard found the entry's capability,
+ * or that the entry has lost it. Undefined where it was started in any other way, under whatever name.
+ */
+export function entryName(): ByteString | undefined {
+  if (state === 0) return undefined;
+  const name = pointerAt(state, STATE.entry);
+  return name === 0 ? undefined : stringAt(name);
 }
 
 /** Whether CAP_SYS_CHROOT was in the effective set when the runtime started. From source: whether this is root. */
@@ -147,28 +162,61 @@ function cStrings(texts: readonly ByteString[]): BigUint64Array {
   return pointers;
 }
 
+/** A program to execute, as addresses for native code. They are good until the next call of prepareExec. */
+export interface PreparedExec {
+  path: number;
+  argv: number;
+  envp: number;
+  flags: number;
+}
+
+/** Lays out the strings of an exec in memory. `standardOnly`: no descriptor but 0, 1 and 2 goes to the program. */
+export function prepareExec(
+  path: ByteString,
+  argv: readonly ByteString[],
+  envp: readonly ByteString[],
+  standardOnly: boolean,
+): PreparedExec {
+  held = [];
+  const [pathStrings, argvStrings, envpStrings] = [cStrings([path]), cStrings(argv), cStrings(envp)] as const;
+  const directory = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
+  return {
+    path: Number(pathStrings[0]),
+    argv: addressOf(argvStrings),
+    envp: addressOf(envpStrings),
+    flags: directory | (standardOnly ? EXEC_STANDARD_ONLY : 0),
+  };
+}
+
+/** The address of a function of the guard; SystemError (ENOSYS) when run from source, where there is none. */
+export function guardFunction(name: "exec" | "writePid" | "daemon"): Pointer {
+  if (state === 0)
+    throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
+  return pointerAt(state, STATE[name]) as Pointer;
+}
+
 /**
  * execve(2). The new program gets what the caller of this one had set up: signal dispositions and mask, resource
  * limits, working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a
  * privileged build, the descriptors that were open all along. Everything else above 2 is closed.
+ * `standardOnly`: everything above 2 is, and 0, 1 and 2 are open.
  * Throws `SystemError` where it did not come to that; this process can go on then.
  */
-export function execve(path: ByteString, argv: readonly ByteString[], envp: readonly ByteString[]): never {
-  held = [];
-  const strings = [cStrings([path]), cStrings(argv), cStrings(envp)] as const;
-  const pathAddress = Number(strings[0][0]);
-  const flags = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
+export function execve(
+  path: ByteString,
+  argv: readonly ByteString[],
+  envp: readonly ByteString[],
+  standardOnly = false,
+): never {
+  const prepared = prepareExec(path, argv, envp, standardOnly);
+  const { u64, i32 } = FFIType;
   if (state === 0) {
     check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");
-    libc.execve(cString(path), new Uint8Array(strings[1].buffer), new Uint8Array(strings[2].buffer));
+    const [from, vector, block] = [prepared.path, prepared.argv, prepared.envp] as Pointer[];
+    libc.execve(from ?? null, vector ?? null, block ?? null);
     throw new SystemError(errno(), "execve", path);
   }
-  const { u64, i32 } = FFIType;
-  const exec = CFunction({
-    ptr: pointerAt(state, STATE.exec) as Pointer,
-    args: [u64, u64, u64, u64],
-    returns: i32,
-  });
-  const result: number = exec(pathAddress, addressOf(strings[1]), addressOf(strings[2]), flags);
+  const exec = CFunction({ ptr: guardFunction("exec"), args: [u64, u64, u64, u64], returns: i32 });
+  const result: number = exec(prepared.path, prepared.argv, prepared.envp, prepared.flags);
   throw new SystemError(-result, "execve", path);
 }

@@ -38,6 +38,7 @@ export const libc = dlopen("libc.so.6", {
   sendfile: { args: [i32, i32, pointer, u64], returns: i32 },
   ioctl: { args: [i32, u64, u64], returns: i32 },
   fcntl: { args: [i32, i32, u64], returns: i32 },
+  pipe2: { args: [pointer, i32], returns: i32 },
   dup3: { args: [i32, i32, i32], returns: i32 },
   flistxattr: { args: [i32, pointer, u64], returns: i32 },
   fgetxattr: { args: [i32, pointer, pointer, u64], returns: i32 },

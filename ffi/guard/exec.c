@@ -5,6 +5,7 @@
 
 enum { CLOSE_RANGE_CLOEXEC = 4, SIG_SETMASK = 2 };
 enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
+enum { EXEC_STANDARD_ONLY = 2 };     /* nothing but 0, 1 and 2, which stay filled, goes to the program */
 #define FIRST_INHERITABLE 3
 #define LAST ~0U
 #define ALL_SIGNALS ~0UL
@@ -41,7 +42,7 @@ i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags)
   u64 all = ALL_SIGNALS;
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &runtime.signal_mask, 8);
   read_limits(runtime.limits);
-  restore_descriptors(state);
+  if (!(flags & EXEC_STANDARD_ONLY)) restore_descriptors(state);
   if (state->directory && !(flags & EXEC_DIRECTORY_CHANGED)) sys1(SYS_fchdir, state->directory - 1);
   set_limits(state->limits, state->limits_known);
   restore_signals(state, &runtime);

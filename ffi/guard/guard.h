@@ -70,6 +70,8 @@ struct state {
   u64 kept_chroot;    /* 88: CAP_SYS_CHROOT is in the effective set */
   void *exec;         /* 96: guard_exec */
   u64 stack_top;      /* 104: the end of the stack, where the strings of argv and env are */
+  void *write_pid;    /* 112: guard_write_pid */
+  void *daemon;       /* 120: guard_daemon */
 
   /* Used by the guard alone. */
   u64 secure;
@@ -106,6 +108,19 @@ void override_stack_lookup(struct state *state);
 
 /* exec.c, called from JavaScript */
 i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags);
+
+/* launch.c, called from JavaScript. As ffi/launch.ts lays it out: eight words. */
+struct daemon_request {
+  i64 null;                    /* becomes standard input, output and error */
+  i64 pid_pipe;                /* where the pid is told and a failure, or -1 */
+  i64 report_out, report_in;   /* a pipe: its end for reading and that for writing, which exec closes */
+  const char *path;
+  char *const *argv, *const *env;
+  u64 flags;
+};
+struct pid_request;
+i64 guard_write_pid(const struct pid_request *request);
+i64 guard_daemon(const struct daemon_request *request);
 
 /* The other way round, for exec.c: what the runtime changed is put back. */
 void restore_descriptors(const struct state *state);

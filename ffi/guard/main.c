@@ -130,5 +130,7 @@ __attribute__((used)) void guard_main(u64 *stack) {
   override_stack_lookup(state);
   hide_caller(state, stack, env);
   state->exec = (void *)guard_exec;
+  state->write_pid = (void *)guard_write_pid;
+  state->daemon = (void *)guard_daemon;
   lock_state(state);
 }
