@@ -49,22 +49,14 @@ function readStart(proc: number, path: ByteString): { text: ByteString; cut: boo
   }
 }
 
-/**
- * The effective uid. It is the owner of /proc/PID, but where the process may not be traced, root owns that: then
- * /proc/PID/status tells.
- */
+/** The effective uid, which is the owner of /proc/PID; undefined where the process ended. */
 function uidOf(proc: number, pid: number): number | undefined {
-  let owner: number;
   try {
-    owner = statAt(proc, `${pid}`).uid;
+    return statAt(proc, `${pid}`).uid;
   } catch (error) {
     if (error instanceof SystemError) return undefined;
     throw error;
   }
-  if (owner !== 0) return owner;
-  const status = readProcFile(proc, `${pid}/status`, 1 << 16);
-  const ids = status === undefined ? null : /^Uid:\t\d+\t(\d+)/m.exec(status);
-  return ids === null ? undefined : Number(ids[1]);
 }
 
 /** The parent's pid from the text of proc_pid_stat(5), whose second field, in parentheses, may hold anything. */
@@ -79,7 +71,8 @@ function exeOf(proc: number, pid: number, root: Root): { exe: ByteString | undef
   const exeRemoved = link !== withoutDeleted(link) && identify(proc, `${pid}/exe`)?.removed !== false;
   const path = exeRemoved ? withoutDeleted(link) : link;
   const text = root.removed ? withoutDeleted(root.text) : root.text;
-  if (root.name === text) return { exe: path, exeRemoved };
+  // In a container it is a path of the container's.
+  if (root.name === text || root.kind === "container") return { exe: path, exeRemoved };
   const rest = text === "/" ? path : path.startsWith(`${text}/`) ? path.slice(text.length) : undefined;
   if (rest === undefined) return { exe: path, exeRemoved };
   return { exe: `${root.name.replace(/\/$/, "")}${rest}`, exeRemoved };
