@@ -149,6 +149,16 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
 }
 
 /**
+ * What lets others exchange a directory or the names in it: the part of jailFindings that looks at it and at the
+ * directories above, and not at what is in it.
+ */
+export function directoryFindings(root: JailRoot): Finding[] {
+  const findings = root.ancestors.flatMap(({ path, stat }) => parentFindings(path, stat));
+  findings.push(...strictFindings(root.path, root.top.stat));
+  return findings;
+}
+
+/**
  * What makes a jail unsafe; empty where it is safe. The rule, the same for all tools: the directories above the jail
  * belong to root, writable by others only with the sticky bit and by a group only if that is gid 0. The jail, and in
  * it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody else. Other directories in
@@ -157,8 +167,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
  * too, even where the jail cannot be listed. Throws SystemError.
  */
 export function jailFindings(root: JailRoot): Finding[] {
-  const findings = root.ancestors.flatMap(({ path, stat }) => parentFindings(path, stat));
-  findings.push(...strictFindings(root.path, root.top.stat));
+  const findings = directoryFindings(root);
   for (const name of topLevel(root)) {
     const stat = statIfPresent(root.fd, name);
     if (stat === undefined) continue;
