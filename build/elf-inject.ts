@@ -44,6 +44,9 @@ const SHF_EXECINSTR = 4n;
 
 const GUARD_MAGIC = 0x31647261754b4a01n;
 
+/** Whether a program may hold CAP_SYS_CHROOT: always, never, or where a native entry started it (PRIVILEGED_*). */
+export type Privileged = boolean | "by entry";
+
 /** What an executable becomes: its own bytes, edited, then `tail`. */
 export interface Injected {
   bytes: Buffer;
@@ -206,7 +209,7 @@ function sectionTable(
 export function injectGuard(
   executable: Buffer,
   guardFile: Buffer,
-  options: { privileged: boolean },
+  options: { privileged: Privileged },
 ): Injected {
   const elf = readElf(executable);
   const guard = readElf(guardFile);
@@ -221,7 +224,7 @@ export function injectGuard(
   const payload = findPayload(elf);
   const code = configured(guard, {
     runtimeEntry: elf.entry,
-    privileged: options.privileged ? 1 : 0,
+    privileged: options.privileged === "by entry" ? 2 : Number(options.privileged),
     payloadPointer: payload.pointer,
     payload: payload.address,
     payloadSize: payload.size,

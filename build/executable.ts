@@ -1,8 +1,9 @@
 import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { ElfError } from "./elf-file.ts";
-import { injectGuard } from "./elf-inject.ts";
+import { injectGuard, type Privileged } from "./elf-inject.ts";
 import { type Architecture, buildGuard } from "./guard.ts";
+import { runtimeFor } from "./runtime.ts";
 
 /** What any user may start and what may hold CAP_SYS_CHROOT: the guard gives up everything else for them. */
 export const PRIVILEGED: ReadonlySet<string> = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
@@ -30,16 +31,20 @@ export interface ExecutableOptions {
   root: string;
   entry: string;
   output: string;
-  privileged: boolean;
+  privileged: Privileged;
   /** Tests compare with an executable that has no guard. */
   unguarded?: boolean;
-  /** Another machine than this one; needs its runtime, which Bun fetches where it is not at hand. */
+  /** Another machine than this one; its runtime is fetched where it is not at hand. */
   target?: Architecture;
 }
 
 function bunBuild(options: ExecutableOptions, temporary: string): void {
   const jit = BUSY.has(basename(options.entry, ".ts")) ? [] : [LATE_JIT];
-  const target = options.target === undefined ? [] : [`--target=bun-linux-${options.target}`];
+  const { target } = options;
+  const other =
+    target === undefined
+      ? []
+      : [`--target=bun-linux-${target}`, `--compile-executable-path=${runtimeFor(target)}`];
   // Relative names: an absolute one would end up in the executable, and two folders would not build alike.
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [
@@ -47,7 +52,7 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
       "build",
       ...FLAGS,
       ...jit,
-      ...target,
+      ...other,
       `./${relative(options.root, options.entry)}`,
       "--outfile",
       temporary,

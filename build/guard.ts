@@ -10,8 +10,8 @@ const COMPILERS: Readonly<Record<Architecture, { names: string[]; debianPackage:
   arm64: { names: ["aarch64-linux-gnu-gcc", "gcc", "cc"], debianPackage: "gcc-aarch64-linux-gnu" },
 };
 
-// Freestanding, at a fixed address, without anything that the compiler would add for a hosted program.
-const FLAGS = [
+/** Flags for code without a C library, and without anything that the compiler would add for a hosted program. */
+export const FREESTANDING: readonly string[] = [
   "-Os",
   "-std=gnu11",
   "-Wall",
@@ -19,10 +19,6 @@ const FLAGS = [
   "-Werror",
   "-ffreestanding",
   "-nostdlib",
-  "-static",
-  "-fno-pic",
-  "-fno-pie",
-  "-no-pie",
   "-fno-stack-protector",
   "-fno-asynchronous-unwind-tables",
   // It would turn loops into calls of memset and memcpy, which nobody provides.
@@ -30,6 +26,9 @@ const FLAGS = [
   "-Wl,--build-id=none",
   "-Wl,-z,noexecstack",
 ];
+
+// At a fixed address.
+const FLAGS = [...FREESTANDING, "-static", "-fno-pic", "-fno-pie", "-no-pie", "-Wl,-T,guard.ld"];
 
 const sources = join(import.meta.dir, "../ffi/guard");
 const built = new Map<Architecture, Buffer>();
@@ -45,6 +44,16 @@ function compilerFor(architecture: Architecture): string {
   throw new ElfError(`no C compiler for ${architecture}: apt-get install ${debianPackage}`);
 }
 
+/** Runs the C compiler of an architecture in a folder below ffi/guard/. Throws `ElfError` with what it said. */
+export function runCompiler(architecture: Architecture, folder: string, words: readonly string[]): void {
+  const { exitCode, stderr } = Bun.spawnSync([compilerFor(architecture), ...words], {
+    cwd: join(sources, folder),
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  if (exitCode !== 0) throw new ElfError(`ffi/guard/${folder} does not compile:\n${stderr.toString()}`);
+}
+
 /** The guard as an ELF file, compiled from ffi/guard/ once in this process. Throws `ElfError`. */
 export function buildGuard(architecture: Architecture): Buffer {
   const present = built.get(architecture);
@@ -55,11 +64,7 @@ export function buildGuard(architecture: Architecture): Buffer {
     const files = readdirSync(sources)
       .filter((name) => name.endsWith(".c"))
       .sort();
-    const { exitCode, stderr } = Bun.spawnSync(
-      [compilerFor(architecture), ...FLAGS, "-Wl,-T,guard.ld", "-o", output, ...files],
-      { cwd: sources, stdout: "ignore", stderr: "pipe" },
-    );
-    if (exitCode !== 0) throw new ElfError(`the guard does not compile:\n${stderr.toString()}`);
+    runCompiler(architecture, ".", [...FLAGS, "-o", output, ...files]);
     const guard = readFileSync(output);
     built.set(architecture, guard);
     return guard;

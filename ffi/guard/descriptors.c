@@ -1,32 +1,18 @@
 /* Inherited file descriptors. */
 #include "guard.h"
+#include "stat.h"
 #include "syscalls.h"
 
 enum { F_SETFD = 2, F_GETFL = 3, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
 enum { AT_FDCWD = -100, O_RDWR = 2 };
 enum { POLLNVAL = 0x20 };
 enum { MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, EVERY_SEAL = 15 };
-enum { FILE_TYPE = 0170000, CHARACTER_DEVICE = 0020000, DIRECTORY = 0040000 };
 enum { DEV_NULL = 1 << 8 | 3 };
 #define LAST ~0U
 
 struct poll_entry {
   i32 fd;
   u16 events, revents;
-};
-
-/* struct stat differs between the architectures; these are the members in use. */
-struct file_identity {
-  u64 device, inode;
-#if defined(__x86_64__)
-  u64 links;
-  u32 mode, uid, gid, padding;
-  u64 rdev;
-#else
-  u32 mode, links, uid, gid;
-  u64 rdev;
-#endif
-  u64 rest[16];
 };
 
 /* Before anything else is opened. The soft RLIMIT_NOFILE is no bound: descriptors above it stay open. */
@@ -77,10 +63,10 @@ static i64 open_nothing(void) {
 }
 
 /* A directory as standard input would be the way out of the jail: fchdir(0). */
-static int is_usable(i64 fd) {
+static int is_usable(const struct state *state, i64 fd) {
   struct file_identity file;
   if (sys2(SYS_fstat, fd, &file) != 0) return 0;
-  if (!config.privileged || (file.mode & FILE_TYPE) != DIRECTORY) return 1;
+  if (!state->privileged || (file.mode & FILE_TYPE) != DIRECTORY) return 1;
   sys1(SYS_close, fd);
   return 0;
 }
@@ -88,7 +74,7 @@ static int is_usable(i64 fd) {
 /* Otherwise the first files that are opened would be taken for standard input, output and error. */
 void fill_standard_descriptors(struct state *state) {
   for (i64 fd = 0; fd < 3; fd++) {
-    if (is_usable(fd)) continue;
+    if (is_usable(state, fd)) continue;
     if (open_nothing() != fd) refuse(CANNOT_START, "standard input, output or error cannot be opened\n");
     state->filled_descriptors |= 1UL << fd;
   }
@@ -110,7 +96,7 @@ void restore_descriptors(const struct state *state) {
     if (same_open_file(saved)) sys3(SYS_fcntl, saved->number, F_SETFD, 0);
   }
   /* A privileged program leaves them filled, as jailkit 2.23 did: its child may trust the numbers, too. */
-  if (config.privileged) return;
+  if (state->privileged) return;
   for (u64 fd = 0; fd < 3; fd++)
     if (state->filled_descriptors >> fd & 1) sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
 }

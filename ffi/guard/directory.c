@@ -8,7 +8,7 @@ void leave_unnamed_directory(struct state *state) {
   char name[PATH_MAX];
   if (sys2(SYS_getcwd, name, PATH_MAX) > 0 && name[0] == '/') return;
   /* A privileged program never comes back: a descriptor on a directory would be a way out of the jail. */
-  if (!config.privileged) {
+  if (!state->privileged) {
     i64 fd = sys4(SYS_openat, AT_FDCWD, ".", O_PATH_CLOEXEC, 0);
     if (fd >= 0) state->directory = fd + 1;
   }

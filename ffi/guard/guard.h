@@ -18,7 +18,8 @@ typedef unsigned short u16;
 /* Exit statuses of a refusal. */
 #define CANNOT_START 127
 #define NOT_PERMITTED 126
-#define CALLER_IS_ROOT 12 /* what jailkit 2.23 ends with in that case */
+#define CALLER_IS_ROOT 12 /* what jailkit 2.23 ends with in that case, ... */
+#define NO_PRIVILEGE 11   /* ... and in this one */
 
 #define CAP_SYS_CHROOT_BIT (1UL << 18)
 
@@ -30,7 +31,7 @@ struct config {
   u64 magic;
   u64 size;                      /* sizeof(struct config), so that injector and guard cannot disagree */
   u64 runtime_entry;             /* where the runtime starts */
-  u64 privileged;                /* 1: a program that any user may start and that may hold CAP_SYS_CHROOT */
+  u64 privileged;                /* PRIVILEGED_*: see below */
   u64 payload_pointer;           /* the runtime's variable that points to the program... */
   u64 payload;                   /* ...and what it must hold */
   u64 payload_size;              /* which is also the first word of the program */
@@ -43,6 +44,12 @@ struct config {
 };
 
 extern const volatile struct config config;
+
+enum {
+  PRIVILEGED_NEVER = 0,
+  PRIVILEGED_ALWAYS = 1,   /* a program that any user may start and that may hold CAP_SYS_CHROOT */
+  PRIVILEGED_BY_ENTRY = 2, /* all programs in one file: such a program where a native entry has started it */
+};
 
 struct limit {
   u64 soft, hard;
@@ -66,14 +73,17 @@ struct state {
   char *execfn;       /* 40 */
   u64 uid, euid;      /* 48, 56: of the caller, as at exec */
   u64 gid, egid;      /* 64, 72 */
-  u64 privileged;     /* 80 */
+  u64 privileged;     /* 80: this process may hold CAP_SYS_CHROOT */
   u64 kept_chroot;    /* 88: CAP_SYS_CHROOT is in the effective set */
   void *exec;         /* 96: guard_exec */
   u64 stack_top;      /* 104: the end of the stack, where the strings of argv and env are */
   void *write_pid;    /* 112: guard_write_pid */
   void *daemon;       /* 120: guard_daemon */
+  const char *entry;  /* 128: the name of the native entry that started it, or null */
 
   /* Used by the guard alone. */
+  u64 bytes;          /* of the state, with the pointers behind it */
+  u64 root_called;    /* root started the entry: see handover.h */
   u64 secure;
   u64 page_size;
   u64 real_pthread_getattr_np;
@@ -100,6 +110,10 @@ void save_privileges(struct state *state);
 void close_inherited_descriptors(void);
 void give_up_privileges(struct state *state);
 void refuse_unexpected_privileges(const struct state *state);
+void check_handed_privileges(const struct state *state);
+void take_handover(struct state *state);
+void keep_for_program(void);
+void keep_from_programs(void);
 void adjust_limits(struct state *state);
 void save_descriptors(struct state *state);
 void fill_standard_descriptors(struct state *state);

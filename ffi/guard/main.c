@@ -34,12 +34,13 @@ static struct state *make_state(u64 argc, u64 envc) {
   u64 bytes = sizeof(struct state) + (argc + 1 + envc + 1) * sizeof(char *);
   i64 address = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory\n");
-  return (struct state *)address;
+  struct state *state = (struct state *)address;
+  state->bytes = bytes;
+  return state;
 }
 
 static void lock_state(struct state *state) {
-  u64 bytes = sizeof(struct state) + (state->argc + 1 + state->envc + 1) * sizeof(char *);
-  if (sys3(SYS_mprotect, state, bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed\n");
+  if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed\n");
 }
 
 static void save_strings(struct state *state, char **argv, char **env) {
@@ -85,7 +86,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
     state->runtime_environment[variables++] = (char *)one_thread[i];
   }
   *(char ***)config.environ_variable = state->runtime_environment;
-  for (u64 i = 0; i < state->envc; i++) env[i] = 0;
+  while (*env) *env++ = 0;
   char **argv = (char **)(stack + 1);
   for (u64 i = 0; i < state->argc; i++) argv[i] = 0;
   if (state->argc > 0) {
@@ -111,20 +112,22 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->magic = GUARD_MAGIC;
   state->argc = argc;
   state->envc = envc;
-  state->privileged = config.privileged;
+  state->privileged = config.privileged == PRIVILEGED_ALWAYS;
   save_strings(state, argv, env);
   save_auxiliary_vector(state, auxv);
   save_signals(state);
   save_privileges(state);
-  if (config.privileged) {
+  if (!state->privileged) refuse_unexpected_privileges(state);
+  take_handover(state);
+  if (state->privileged) {
     close_inherited_descriptors();
     give_up_privileges(state);
   } else {
-    refuse_unexpected_privileges(state);
+    keep_from_programs();
   }
   /* From here on with the caller's rights. */
   adjust_limits(state);
-  if (!config.privileged) save_descriptors(state);
+  if (!state->privileged) save_descriptors(state);
   fill_standard_descriptors(state);
   leave_unnamed_directory(state);
   override_stack_lookup(state);

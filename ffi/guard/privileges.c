@@ -3,7 +3,8 @@
 #include "syscalls.h"
 
 enum { PR_SET_DUMPABLE = 4, PR_GET_DUMPABLE = 3, PR_SET_KEEPCAPS = 8, PR_CAP_AMBIENT = 47 };
-enum { PR_CAP_AMBIENT_CLEAR_ALL = 4 };
+enum { PR_CAP_AMBIENT_IS_SET = 1, PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_LOWER = 3, PR_CAP_AMBIENT_CLEAR_ALL = 4 };
+enum { CAP_SYS_CHROOT = 18 };
 enum { NOBODY = 65534 };
 #define CAPABILITY_VERSION_3 0x20080522
 
@@ -112,6 +113,35 @@ void give_up_privileges(struct state *state) {
   if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 0) refuse(CANNOT_START, "PR_SET_DUMPABLE failed\n");
   read_capabilities(&now);
   state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
+  /* nobody is what the entry became, so that no runtime starts as root. */
+  if (state->root_called) state->uid = state->euid = state->gid = state->egid = 0;
+}
+
+/* In a native entry, once all else is given up: the capability outlasts its one exec. */
+void keep_for_program(void) {
+  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 data[6] = {CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, 0, 0, 0};
+  if (sys2(SYS_capset, header, data) != 0 ||
+      sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0) != 0)
+    refuse(CANNOT_START, "PR_CAP_AMBIENT_RAISE failed\n");
+}
+
+static int chroot_is_ambient(void) {
+  return sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_SYS_CHROOT, 0, 0) == 1;
+}
+
+/* What comes from an entry is CAP_SYS_CHROOT alone, or nothing where the entry had nothing; and never root. */
+void check_handed_privileges(const struct state *state) {
+  struct capabilities now;
+  read_capabilities(&now);
+  u64 handed = chroot_is_ambient() ? CAP_SYS_CHROOT_BIT : 0;
+  if (state->uid == 0 || now.permitted != handed || now.effective != handed)
+    refuse(NO_PRIVILEGE, "this program is started by its own entry alone\n");
+}
+
+/* The other programs have no use for it, and those they start in a jail would leave it. */
+void keep_from_programs(void) {
+  if (chroot_is_ambient()) sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_SYS_CHROOT, 0, 0);
 }
 
 /* All the other programs run with their caller's rights, whatever bits somebody put on the file. */

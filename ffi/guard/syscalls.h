@@ -42,6 +42,7 @@ enum {
   SYS_dup3 = 292,
   SYS_prlimit64 = 302,
   SYS_memfd_create = 319,
+  SYS_execveat = 322,
 };
 
 static inline i64 system_call(i64 number, i64 a, i64 b, i64 c, i64 d, i64 e, i64 f) {
@@ -93,6 +94,7 @@ enum {
   SYS_wait4 = 260,
   SYS_prlimit64 = 261,
   SYS_memfd_create = 279,
+  SYS_execveat = 281,
 };
 
 static inline i64 system_call(i64 number, i64 a, i64 b, i64 c, i64 d, i64 e, i64 f) {

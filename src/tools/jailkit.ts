@@ -1,24 +1,25 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { args, execfn } from "../../ffi/guard.ts";
-import { libc } from "../../ffi/libc.ts";
-import { ambientCapabilities, CAP_SYS_CHROOT } from "../../ffi/process.ts";
+import { args, entryName, execfn } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { print, printError, printLine } from "../cli/output.ts";
-import { startProgram, startTool } from "../cli/start.ts";
 import type { Tool } from "../cli/tool.ts";
 import { VERSION } from "../cli/version.ts";
 
-// Each part is loaded only when it is the one that was asked for.
+// Each part is loaded only when it is the one that was asked for, and what knows options and help (src/cli/start.ts)
+// only for those that have some: this file is on the path of a login.
 const TOOLS: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   jk_addjailuser: () => import("./jk_addjailuser.ts"),
   jk_cp: () => import("./jk_cp.ts"),
   jk_init: () => import("./jk_init.ts"),
   jk_jailuser: () => import("./jk_jailuser.ts"),
+  jk_list: () => import("./jk_list.ts"),
 };
 
 const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
   jk_chrootsh: () => import("./jk_chrootsh.ts"),
   jk_lsh: () => import("./jk_lsh.ts"),
+  jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
+  jk_uchroot: () => import("./jk_uchroot.ts"),
 };
 
 const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{ tool: Tool }> }>> = {
@@ -49,32 +50,36 @@ Tools (also by their own names, where this file is linked to them):
 `;
 }
 
-/**
- * The privileged names are the caller's to choose (argv[0], AT_EXECFN), so a name alone never selects those
- * programs: a native entry has proved itself by CAP_SYS_CHROOT in the ambient set of an ordinary user's process.
- */
-function mayBePrivileged(): boolean {
-  return libc.getuid() !== 0 && ambientCapabilities() === 1n << BigInt(CAP_SYS_CHROOT);
+/** The tool as which this file was executed: the base name of AT_EXECFN, else that of argv[0]. */
+function ownName(): ByteString | undefined {
+  const names = [baseName(execfn()), baseName(args()[0] ?? "jailkit").replace(/^-/, "")];
+  return names.find((name) => Object.hasOwn(PROGRAMS, name) || Object.hasOwn(TOOLS, name));
 }
 
-/** Runs the tool of that name and returns its exit status; undefined where there is none. */
+async function start(tool: Tool, rest: readonly ByteString[]): Promise<never> {
+  const { startTool } = await import("../cli/start.ts");
+  return startTool(tool, rest);
+}
+
+/**
+ * Runs the tool of that name and returns its exit status; undefined where there is none. The privileged names are the
+ * caller's to choose, so a name never selects those programs: their native entries do.
+ */
 async function dispatch(name: ByteString, rest: readonly ByteString[]): Promise<number | undefined> {
-  if (PRIVILEGED.has(name) && !mayBePrivileged()) {
+  if (PRIVILEGED.has(name)) {
     printError(`jailkit: ${name} is not started under this name: install it as an executable of its own`);
     return 11;
   }
   const program = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
   if (program !== undefined) return (await program()).main();
   const tool = Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
-  return tool === undefined ? undefined : startTool((await tool()).tool, rest);
+  return tool === undefined ? undefined : start((await tool()).tool, rest);
 }
 
-async function main(): Promise<number> {
-  const [argv0 = "jailkit", command, ...rest] = args();
-  for (const name of [baseName(execfn()), baseName(argv0).replace(/^-/, "")]) {
-    const status = name === "jailkit" ? undefined : await dispatch(name, args().slice(1));
-    if (status !== undefined) return status;
-  }
+async function runCommand(): Promise<number> {
+  const [, command, ...rest] = args();
+  const name = ownName();
+  if (name !== undefined) return (await dispatch(name, args().slice(1))) ?? 2;
   if (command === undefined || command === "-h" || command === "--help" || command === "help") {
     print(help());
     return command === undefined ? 2 : 0;
@@ -84,11 +89,20 @@ async function main(): Promise<number> {
     return 0;
   }
   const known = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-  if (known !== undefined) return startTool((await known.load()).tool, rest);
+  if (known !== undefined) return start((await known.load()).tool, rest);
   const status = await dispatch(command, rest);
   if (status !== undefined) return status;
   printError(`jailkit: there is no command ${quoted(command)}; 'jailkit --help' lists them`);
   return 2;
 }
 
-if (import.meta.main) await startProgram("jailkit", main);
+async function main(): Promise<never> {
+  const entry = entryName();
+  const name = entry ?? ownName() ?? "jailkit";
+  const program = entry === undefined && PRIVILEGED.has(name) ? undefined : PROGRAMS[name];
+  if (program !== undefined) return (await program()).main();
+  const { startProgram } = await import("../cli/start.ts");
+  return startProgram("jailkit", runCommand);
+}
+
+if (import.meta.main) await main();

@@ -16,7 +16,14 @@ function implementation(name: string | undefined): Implementation {
   throw new Error(`JK_UNDER_TEST is '${name}', neither 'ours' nor 'debian'`);
 }
 
+/** Each program a file of its own, or what packages install: one file under many names, and native entries. */
+export type Layout = "standalone" | "package";
+
+/** The layout of the machines that are not told one: JK_LAYOUT, "standalone" where it is unset. */
+export const defaultLayout: Layout = Bun.env.JK_LAYOUT === "package" ? "package" : "standalone";
+
 export interface InstallOptions {
+  layout?: Layout;
   /** How the programs that may chroot get there; a file capability where it is not given. */
   privilege?: "capability" | "setuid";
   /** Only these programs of ours; all where it is not given. */
@@ -25,10 +32,14 @@ export interface InstallOptions {
 
 const privileged = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
 const bin = join(checkout, "dist/bin");
+const entries = join(checkout, "dist/entry");
+
+const isBuilt = (name: string) =>
+  existsSync(join(bin, name)) && (!privileged.includes(name) || existsSync(join(entries, name)));
 
 /** The folder of the built programs; what is missing of `names` (all, if none are named) is built first. */
 export function ensureBuilt(names: readonly string[] = toolNames()): ByteString {
-  const missing = names.filter((name) => !existsSync(join(bin, name)));
+  const missing = names.filter((name) => !isBuilt(name));
   if (missing.length > 0) {
     const script = join(checkout, "build/compile.ts");
     const built = Bun.spawnSync([process.execPath, script, ...missing], { cwd: checkout, stdin: "ignore" });
@@ -57,11 +68,19 @@ export function installTools(machine: Machine, which: Implementation, options: I
     return;
   }
   const names = options.only ?? toolNames();
-  ensureBuilt(names);
+  const layout = options.layout ?? defaultLayout;
+  ensureBuilt(layout === "package" ? ["jailkit", ...names] : names);
   for (const folder of ["/usr/sbin", "/usr/bin"])
     for (const name of machine.list(folder)) if (name.startsWith("jk_")) machine.remove(`${folder}/${name}`);
   machine.remove("/usr/share/jailkit");
-  for (const name of names) installProgram(machine, name, options.privilege ?? "capability");
+  if (layout === "package") installFile(machine, join(bin, "jailkit"), "/usr/sbin/jailkit");
+  for (const name of names) {
+    const target = `${name === "jk_uchroot" ? "/usr/bin" : "/usr/sbin"}/${name}`;
+    if (layout === "standalone") installFile(machine, join(bin, name), target);
+    else if (privileged.includes(name)) installFile(machine, join(entries, name), target);
+    else machine.must(["ln", "/usr/sbin/jailkit", target]);
+    if (privileged.includes(name)) grant(machine, target, options.privilege ?? "capability");
+  }
   machine.remove("/etc/jailkit");
   machine.mkdir("/etc/jailkit");
   const config = join(checkout, "config");
@@ -69,14 +88,15 @@ export function installTools(machine: Machine, which: Implementation, options: I
     if (name.endsWith(".ini")) machine.write(`/etc/jailkit/${name}`, readFileSync(join(config, name)));
 }
 
-function installProgram(machine: Machine, name: string, privilege: "capability" | "setuid"): void {
-  const source = join(bin, name);
-  const target = `${name === "jk_uchroot" ? "/usr/bin" : "/usr/sbin"}/${name}`;
+function installFile(machine: Machine, source: string, target: ByteString): void {
   // A link costs nothing: the overlay copies the inode alone. Where the checkout is mounted apart it is not seen.
   if (machine.exists(source)) machine.must(["ln", source, target]);
   else machine.write(target, readFileSync(source));
   machine.must(["chown", "root:root", target]);
-  const setuid = privileged.includes(name) && privilege === "setuid";
-  machine.must(["chmod", setuid ? "4755" : "0755", target]);
-  if (privileged.includes(name) && !setuid) machine.must(["setcap", "cap_sys_chroot+ep", target]);
+  machine.must(["chmod", "0755", target]);
+}
+
+function grant(machine: Machine, target: ByteString, privilege: "capability" | "setuid"): void {
+  if (privilege === "setuid") machine.must(["chmod", "4755", target]);
+  else machine.must(["setcap", "cap_sys_chroot+ep", target]);
 }

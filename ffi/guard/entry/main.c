@@ -1,0 +1,110 @@
+/*
+ * A native entry: the privileged file of a program that any user may start, where the program itself is a part of an
+ * executable without a privilege. It gives up everything but CAP_SYS_CHROOT and executes the one file that is compiled
+ * in; nothing that the caller gives has a say in that. ENTRY_NAME and ENTRY_TARGET come from build/entries.ts.
+ */
+#include "../guard.h"
+#include "../handover.h"
+#include "../stat.h"
+#include "../syscalls.h"
+
+#if defined(__x86_64__)
+enum { O_NOFOLLOW = 0400000 };
+#else
+enum { O_NOFOLLOW = 0100000 };
+#endif
+enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_PATH_CLOEXEC = 0x280000 };
+enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
+enum { E2BIG = 7, GROUP_OR_OTHERS_WRITE = 022, SETUID_OR_SETGID = 06000 };
+
+/* The same order of registers as in a call: the stack is all that the kernel gives. */
+#if defined(__x86_64__)
+asm(".globl _start\n"
+    ".section .text.start,\"ax\"\n"
+    "_start:\n"
+    "  xor %ebp, %ebp\n"
+    "  mov %rsp, %rdi\n"
+    "  call entry_main\n"
+    "  hlt\n"
+    ".previous\n");
+#else
+asm(".globl _start\n"
+    ".section .text.start,\"ax\"\n"
+    "_start:\n"
+    "  mov x29, xzr\n"
+    "  mov x30, xzr\n"
+    "  mov x0, sp\n"
+    "  bl entry_main\n"
+    "  brk #0\n"
+    ".previous\n");
+#endif
+
+static void complain(const char *text) {
+  u64 length = 0;
+  while (text[length]) length++;
+  sys3(SYS_write, 2, text, length);
+}
+
+void refuse(int status, const char *reason) {
+  complain(ENTRY_NAME ": ");
+  complain(reason);
+  for (;;) sys1(SYS_exit_group, status);
+}
+
+/*
+ * Whatever stands at that path is looked at through the descriptor that is executed. Its directories are root's, as
+ * those of every program that root runs.
+ */
+static i64 open_target(void) {
+  struct file_identity file;
+  i64 fd = sys4(SYS_openat, AT_FDCWD, ENTRY_TARGET, O_PATH_CLOEXEC | O_NOFOLLOW, 0);
+  if (fd < 0) refuse(CANNOT_START, ENTRY_TARGET " cannot be opened: install jailkit again\n");
+  if (sys2(SYS_fstat, fd, &file) != 0 || (file.mode & FILE_TYPE) != REGULAR || file.uid != 0 ||
+      file.mode & (GROUP_OR_OTHERS_WRITE | SETUID_OR_SETGID))
+    refuse(CANNOT_START, ENTRY_TARGET " is not a plain file that root alone can write: install jailkit again\n");
+  return fd;
+}
+
+static char *append(char *to, const char *text) {
+  while (*text) *to++ = *text++;
+  return to;
+}
+
+/* See handover.h. */
+static char **make_environment(char *const *env, u64 root_called) {
+  static const char name[] = HANDOVER_PREFIX ENTRY_NAME, root[] = HANDOVER_ROOT;
+  u64 count = 0, bytes = sizeof(name) + sizeof(root);
+  for (; env[count]; count++) {
+    for (const char *at = env[count]; *at; at++) bytes++;
+    bytes += sizeof(HANDOVER_PREFIX);
+  }
+  u64 pointers = (count + 2) * sizeof(char *);
+  i64 block = sys6(SYS_mmap, 0, pointers + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block < 0 && block > -4096) refuse(CANNOT_START, "out of memory\n");
+  /* The mapping is all zeros: what is appended ends with one, and so do the pointers. */
+  char **made = (char **)block;
+  char *at = (char *)block + pointers;
+  made[0] = at;
+  at = append(at, name);
+  if (root_called) at = append(at, root);
+  for (u64 i = 0; i < count; i++) {
+    made[i + 1] = ++at;
+    at = append(append(at, HANDOVER_PREFIX), env[i]);
+  }
+  return made;
+}
+
+__attribute__((used, noreturn)) void entry_main(u64 *stack) {
+  char **argv = (char **)(stack + 1);
+  char **env = argv + stack[0] + 1;
+  struct state state;
+  close_inherited_descriptors();
+  state.root_called = 0;
+  save_privileges(&state);
+  give_up_privileges(&state);
+  if (state.kept_chroot) keep_for_program();
+  char **made = make_environment(env, state.uid == 0);
+  i64 error = sys5(SYS_execveat, open_target(), "", argv, made, AT_EMPTY_PATH);
+  refuse(CANNOT_START, error == -E2BIG ? "the environment, or one of its variables, is too large\n"
+                                       : ENTRY_TARGET " cannot be executed: install jailkit again\n");
+}

@@ -1,0 +1,22 @@
+/* struct stat differs between the architectures; these are the members in use. */
+#ifndef STAT_H
+#define STAT_H
+
+#include "guard.h"
+
+enum { FILE_TYPE = 0170000, REGULAR = 0100000, DIRECTORY = 0040000, CHARACTER_DEVICE = 0020000 };
+
+struct file_identity {
+  u64 device, inode;
+#if defined(__x86_64__)
+  u64 links;
+  u32 mode, uid, gid, padding;
+  u64 rdev;
+#else
+  u32 mode, links, uid, gid;
+  u64 rdev;
+#endif
+  u64 rest[16];
+};
+
+#endif
