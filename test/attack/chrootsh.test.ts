@@ -135,7 +135,10 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   test.each(["", "sh", "./probe", "../bin/probe", "bin/probe", "/bin", "/bin/nosuch", "/dev/null/x"])(
     "the shell %j is refused",
     (shell) => {
-      scene.m.write(`${J}/home/u/sh`, scene.m.readBytes(`${J}${PROBE}`), { mode: 0o755 });
+      // What the name means at the jail's root is safe; in the home, where it would be started, it is not.
+      for (const path of ["/sh", "/bin/probe", "/home/u/sh", "/home/u/bin/probe", "/home/u/probe"]) {
+        if (path !== PROBE) scene.m.write(`${J}${path}`, scene.m.readBytes(`${J}${PROBE}`), { mode: 0o755 });
+      }
       scene.jailPasswd(shell);
       expect(scene.login()).toMatchObject({ status: 111, stdout: "" });
     },

@@ -1,0 +1,45 @@
+/** What the process of jk_chrootsh is between its chroot and the shell; the limited shell runs there. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildExecutable } from "../../build/executable.ts";
+import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+
+const program = "/usr/sbin/entered";
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene("capability");
+  const folder = mkdtempSync(join(tmpdir(), "jailkit-entered-"));
+  const output = join(folder, "entered");
+  const root = join(import.meta.dir, "../..");
+  buildExecutable({ root, entry: join(import.meta.dir, "chrootsh-entered.ts"), output, privileged: true });
+  scene.m.write(program, readFileSync(output), { mode: 0o755 });
+  scene.m.must(["setcap", "cap_sys_chroot+ep", program]);
+  rmSync(folder, { recursive: true });
+}, 60_000);
+afterAll(() => scene?.m.close());
+
+const run = (...args: string[]) => scene.m.run([program, J, ...args], { user: "u", env: {} });
+
+test("the capability is there before, and gone from every set after", () => {
+  const { status, stdout } = run();
+  expect(stdout.split("\n").slice(0, 3)).toEqual([
+    "before 40000 40000 0 0",
+    "after 0 0 0 0",
+    "dumpable false",
+  ]);
+  expect(stdout.match(/chroot .*Operation not permitted/g)?.length).toBe(3);
+  expect(status).toBe(0);
+});
+
+test.each([
+  ["gid", 34],
+  ["groups", 35],
+  ["uid", 36],
+  ["threads", 101],
+] as const)("%s that are not what they must be: %d", (wrong, status) => {
+  const result = run(wrong);
+  expect(result.stdout).toContain("refused ");
+  expect(result.status).toBe(status);
+});
