@@ -16,9 +16,10 @@ import { defineTool } from "../src/cli/tool.ts";
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "dist/bin");
-const TAKES_PRIVILEGE = ["jk_chrootsh"];
+// Programs that any user may start, and their folders below the prefix.
+const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = { jk_chrootsh: "sbin", jk_uchroot: "bin" };
 // Under these names the one shared executable is linked, beside its own.
-const LINKS = ["jk_addjailuser", "jk_cp", "jk_init", "jk_jailuser", "jk_lsh"];
+const LINKS = ["jk_addjailuser", "jk_chrootlaunch", "jk_cp", "jk_init", "jk_jailuser", "jk_lsh"];
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {
@@ -30,6 +31,7 @@ function capabilityXattr(): Uint8Array {
 }
 
 interface Places {
+  prefix: string;
   sbin: string;
   etc: string;
   shells: string;
@@ -42,6 +44,7 @@ function places(destdir: string, prefix: string, sysconfdir: string): Places {
       throw new JailkitError("bad-option", 1, `--${option}: ${path} is not absolute`);
   }
   return {
+    prefix: join(destdir, prefix),
     sbin: join(destdir, prefix, "sbin"),
     etc: join(destdir, sysconfdir, "jailkit"),
     shells: join(destdir, sysconfdir, "shells"),
@@ -125,7 +128,9 @@ function editShells(at: Places, line: string, wanted: boolean): void {
 }
 
 function install(at: Places, shellName: string): void {
-  const missing = ["jailkit", ...TAKES_PRIVILEGE].filter((name) => !fs.existsSync(join(bin, name)));
+  const missing = ["jailkit", ...Object.keys(TAKES_PRIVILEGE)].filter(
+    (name) => !fs.existsSync(join(bin, name)),
+  );
   if (missing.length > 0) {
     throw new JailkitError("not-built", 1, `dist/bin/${missing[0]} is missing: run 'npm run build' first`);
   }
@@ -138,8 +143,9 @@ function install(at: Places, shellName: string): void {
     // rename(2) of two links to one inode does nothing and leaves both.
     fs.rmSync(temporary, { force: true });
   }
-  for (const name of TAKES_PRIVILEGE) {
-    place(join(at.sbin, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
+  for (const [name, folder] of Object.entries(TAKES_PRIVILEGE)) {
+    fs.mkdirSync(join(at.prefix, folder), { recursive: true, mode: 0o755 });
+    place(join(at.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
   }
   installConfiguration(at);
   editShells(at, shellName, true);
@@ -147,8 +153,10 @@ function install(at: Places, shellName: string): void {
 
 function uninstall(at: Places, shellName: string): void {
   editShells(at, shellName, false);
-  for (const name of ["jailkit", ...LINKS, ...TAKES_PRIVILEGE])
-    fs.rmSync(join(at.sbin, name), { force: true });
+  for (const name of ["jailkit", ...LINKS]) fs.rmSync(join(at.sbin, name), { force: true });
+  for (const [name, folder] of Object.entries(TAKES_PRIVILEGE)) {
+    fs.rmSync(join(at.prefix, folder, name), { force: true });
+  }
   for (const [name, recorded] of Object.entries(readRecord(at.record))) {
     const target = join(at.etc, name);
     fs.rmSync(`${target}.dist`, { force: true });
@@ -172,7 +180,10 @@ const tool = defineTool({
   synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--uninstall]"],
   options: {
     destdir: { value: "D", description: "put everything below D, as a package builder does" },
-    prefix: { value: "DIR", description: "the tools go into DIR/sbin (default /usr)" },
+    prefix: {
+      value: "DIR",
+      description: "the tools go into DIR/sbin, jk_uchroot into DIR/bin (default /usr)",
+    },
     sysconfdir: { value: "DIR", description: "the configuration goes into DIR/jailkit (default /etc)" },
     uninstall: { description: "remove what was installed; edited configuration files stay" },
   },

@@ -36,14 +36,16 @@ export interface UnwrittenPidfile {
 export interface PidWriter {
   /** To be told a pid of eight bytes; a further byte means that the program was not executed. */
   readonly pipe: number;
-  /** Waits until the pidfile is written or given up. Every end of `pipe` for writing must be closed by then. */
+  /** Closes the pipe of this process, if that was not done yet. */
+  release(): void;
+  /** Waits until the pidfile is written or given up. Every process must have closed the pipe by then. */
   wait(): void;
 }
 
 const { u64, i32, i64_fast } = FFIType;
 
 // Held here so that no garbage collection can take what the native side is about to read.
-let held: unknown[] = [];
+const held: unknown[] = [];
 
 /**
  * Starts a process that renames the pidfile into place, with the pid in it, once the program is executed, and removes
@@ -63,7 +65,7 @@ export function startPidWriter(pidfile: UnwrittenPidfile): PidWriter {
     BigInt(addressOf(temporary)),
     BigInt(addressOf(name)),
   );
-  held = [temporary, name, request];
+  held.push(temporary, name, request);
   const result: number = start(addressOf(request));
   close(told.out);
   // The writer holds the other one, and never writes: it ends with the process.
@@ -73,8 +75,13 @@ export function startPidWriter(pidfile: UnwrittenPidfile): PidWriter {
     close(done.out);
     throw new SystemError(-result, "fork", undefined);
   }
+  let open = true;
   return {
     pipe: told.in,
+    release() {
+      if (open) close(told.in);
+      open = false;
+    },
     wait() {
       readInto(done.out, new Uint8Array(1));
       close(done.out);
@@ -87,10 +94,9 @@ export function announcePid(writer: PidWriter): void {
   writeAll(writer.pipe, new Uint8Array(BigUint64Array.of(BigInt(libc.getpid())).buffer));
 }
 
-/** Tells the writer that it came to nothing. */
+/** Tells the writer that the process, which was announced, does not execute the program. */
 export function withdrawPid(writer: PidWriter): void {
   writeAll(writer.pipe, new Uint8Array(1));
-  close(writer.pipe);
 }
 
 /** A program that is to run in the background. */
@@ -123,10 +129,10 @@ export function executeDaemon(daemon: Daemon): void {
     BigInt(flags),
   );
   const words = new Uint8Array(request.buffer);
-  held = [words];
+  held.push(words);
   // The native side closes report.in.
   const result = Number(start(addressOf(words)));
   close(report.out);
-  if (writer !== undefined) close(writer.pipe);
+  writer?.release();
   if (result < 0) throw new SystemError(-result, "execve", daemon.path);
 }

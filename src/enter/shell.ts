@@ -10,10 +10,10 @@ import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
 export const LIMITED_SHELL = "jk_lsh";
 
 /**
- * What speaks against running the file at `canonicalPath` as a login shell: whoever can change it, or a directory
- * above it, decides what the user may do, and a set-id bit would hand out a privilege right at the entrance.
+ * What speaks against running the file at `canonicalPath` of the jail: whoever can change it, or a directory
+ * above it, decides what is run, and a set-id bit would hand out a privilege right at the entrance.
  */
-function findings(root: JailRoot, canonicalPath: ByteString): Unsafe[] {
+export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsafe[] {
   const found: Unsafe[] = [];
   const parts = canonicalPath.split("/").slice(1);
   for (let i = 0; i <= parts.length; i++) {
@@ -58,7 +58,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, who?: Cr
       : missing("No such file or directory");
   }
   if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing("it is not a regular file");
-  const unsafe = findings(root, found.canonicalPath);
+  const unsafe = programFindings(root, found.canonicalPath);
   const executable = who === undefined || mayAccess(found.stat, who, MAY_EXECUTE);
   if (unsafe.length === 0 && !executable) return missing("Permission denied");
   return { kind: "file", path, canonicalPath: found.canonicalPath, unsafe };

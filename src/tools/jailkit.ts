@@ -9,6 +9,7 @@ import { VERSION } from "../cli/version.ts";
 // only for those that have some: this file is on the path of a login.
 const TOOLS: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   jk_addjailuser: () => import("./jk_addjailuser.ts"),
+  jk_chrootlaunch: () => import("./jk_chrootlaunch.ts"),
   jk_cp: () => import("./jk_cp.ts"),
   jk_init: () => import("./jk_init.ts"),
   jk_jailuser: () => import("./jk_jailuser.ts"),

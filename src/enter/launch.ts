@@ -1,0 +1,190 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_RDWR } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { fstat, openAt, sameFile, statAt } from "../../ffi/files.ts";
+import { environment, execve } from "../../ffi/guard.ts";
+import { announcePid, executeDaemon, type PidWriter, startPidWriter, withdrawPid } from "../../ffi/launch.ts";
+import { chdir, chroot, fchdir } from "../../ffi/process.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { printError } from "../cli/output.ts";
+import { requireSafeJail } from "../jail/safety.ts";
+import { type JailRoot, openJailRoot } from "../jail/walk.ts";
+import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
+import { type CapabilitySet, escapes, parseCapabilities } from "./launch-capabilities.ts";
+import { type LaunchIds, resolveIds, takeIds } from "./launch-ids.ts";
+import { bindNotifySocket, notifyWay } from "./launch-notify.ts";
+import { openPidfile } from "./launch-pidfile.ts";
+import { pathInJail, requireSafeProgram } from "./launch-program.ts";
+import { variable } from "./limited.ts";
+
+const TOOL = "jk_chrootlaunch";
+
+/** What jk_chrootlaunch is asked to do; what was not given is undefined. */
+export interface LaunchRequest {
+  jail: ByteString | undefined;
+  program: ByteString | undefined;
+  user: ByteString | undefined;
+  group: ByteString | undefined;
+  pidfile: ByteString | undefined;
+  keepCaps: ByteString | undefined;
+  daemon: boolean;
+  notify: boolean;
+  programArguments: readonly ByteString[];
+}
+
+/** A launch of which all has been checked. */
+interface Launch {
+  root: JailRoot;
+  /** As the jail sees it. */
+  program: ByteString;
+  ids: LaunchIds;
+  kept: CapabilitySet | undefined;
+}
+
+function openSafeJail(path: ByteString): JailRoot {
+  try {
+    const root = openJailRoot(path);
+    requireSafeJail(root, 25);
+    return root;
+  } catch (error) {
+    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+    const code = error instanceof JailkitError ? error.code : "unsafe-jail";
+    throw new JailkitError(code, 25, describeError(error));
+  }
+}
+
+/** The checks, in the order of jailkit 2.23. */
+function check(request: LaunchRequest): Launch {
+  const ids = resolveIds(request.user, request.group);
+  const kept = request.keepCaps === undefined ? undefined : parseCapabilities(request.keepCaps);
+  if (request.daemon && request.notify) {
+    throw new JailkitError(
+      "usage",
+      1,
+      "--daemon and --notify exclude each other: a service manager wants the same pid",
+    );
+  }
+  const { jail, program } = request;
+  if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
+  if (program === undefined) throw new JailkitError("no-program", 23, "no program: give it with -x");
+  if (!jail.startsWith("/")) {
+    throw new JailkitError("relative-path", 27, `${display(jail)}: not an absolute path; write it from / on`);
+  }
+  const root = openSafeJail(jail);
+  const path = pathInJail(jail, program);
+  requireSafeProgram(root, path);
+  return { root, program: path, ids, kept };
+}
+
+type Tell = (severity: Severity, message: ByteString) => void;
+
+function warn(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {
+  if (ids.uid === 0) {
+    const what = `${display(program)} runs as root in jail ${display(root.path)}, and root can leave a jail`;
+    tell("warning", `${what}; name another user with -u, unless the program changes to one itself`);
+  }
+  const dangerous = escapes(kept ?? 0n);
+  if (dangerous.length > 0) tell("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
+  if (request.notify && notifyWay(variable(environment(), "NOTIFY_SOCKET")) === "none") {
+    tell("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
+  }
+}
+
+/** The process that will write the pidfile. Without one the program is started all the same, as jailkit 2.23 does. */
+function preparePidfile(path: ByteString, tell: Tell): PidWriter | undefined {
+  try {
+    const pidfile = openPidfile(path);
+    if (!pidfile.trusted) {
+      tell("notice", `pidfile ${display(path)}: others than root can replace it in its directory`);
+    }
+    return startPidWriter(pidfile);
+  } catch (error) {
+    if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
+    tell("notice", `no pidfile ${display(path)}: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+function step(code: string, exitStatus: number, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new JailkitError(code, exitStatus, `${describeError(error)}; jk_chrootlaunch must be run by root`);
+  }
+}
+
+function changeRoot({ fd, path }: JailRoot): void {
+  const jail = fstat(fd);
+  step("chdir", 33, () => fchdir(fd, path));
+  step("chroot", 35, () => {
+    chroot(".");
+    chdir("/");
+  });
+  const arrived = sameFile(statAt(AT_FDCWD, "/"), jail) && sameFile(statAt(AT_FDCWD, "."), jail);
+  if (!arrived) throw new JailkitError("chroot", 35, `chroot(${display(path)}) did not lead into the jail`);
+}
+
+function enterAndExecute(
+  request: LaunchRequest,
+  launch: Launch,
+  writer: PidWriter | undefined,
+  log: Syslog,
+): number {
+  const nothing = request.daemon ? openAt(AT_FDCWD, "/dev/null", O_RDWR) : -1;
+  const socket = request.notify ? variable(environment(), "NOTIFY_SOCKET") : undefined;
+  let { root } = launch;
+  if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
+  changeRoot(root);
+  takeIds(launch.ids, launch.kept);
+  const { program } = launch;
+  log.write("notice", `executing ${program} in jail ${root.path}`);
+  const argv = [program, ...request.programArguments];
+  try {
+    if (request.daemon) {
+      executeDaemon({ path: program, argv, envp: environment(), nothing, writer });
+      writer?.wait();
+      return 0;
+    }
+    if (writer === undefined) return execve(program, argv, environment(), true);
+    announcePid(writer);
+    try {
+      return execve(program, argv, environment(), true);
+    } catch (error) {
+      withdrawPid(writer);
+      throw error;
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint = `check the permissions and libraries of ${display(program)} in ${display(root.path)}`;
+    throw new JailkitError("exec", 31, `${display(program)} cannot be executed: ${error.reason}; ${hint}`);
+  }
+}
+
+/**
+ * jk_chrootlaunch: checks everything, goes into the jail, takes on the ids and becomes the program. Returns (0) only with
+ * `daemon`, when the program was executed. Throws JailkitError with the exit statuses of jailkit 2.23; what it says is
+ * in the log by then.
+ */
+export function launch(request: LaunchRequest): number {
+  // Before the chroot, so that it leads to the log of the host.
+  const log = openSyslog(TOOL, "daemon");
+  const tell: Tell = (severity, message) => {
+    log.write(severity, message);
+    printError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
+  };
+  let writer: PidWriter | undefined;
+  try {
+    const checked = check(request);
+    warn(request, checked, tell);
+    if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, tell);
+    return enterAndExecute(request, checked, writer, log);
+  } catch (error) {
+    log.write("err", describeError(error));
+    // So that nothing is left of the pidfile when this program ends.
+    writer?.release();
+    writer?.wait();
+    throw error;
+  }
+}
