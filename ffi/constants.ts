@@ -21,6 +21,11 @@ export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
+
+// lseek(2)
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
 
 // openat2(2)
 export const RESOLVE_NO_XDEV = 0x01;

@@ -116,6 +116,11 @@ export function readInto(fd: number, buffer: Uint8Array): number {
   }
 }
 
+/** lseek(2); the new offset. `whence` is SEEK_SET or SEEK_CUR, and `offset` not negative. */
+export function seek(fd: number, offset: number, whence: number): number {
+  return check(Number(libc.lseek(fd, offset, whence)), "lseek");
+}
+
 /** pread(2) at a byte offset; the number of bytes, 0 at the end. */
 export function readAt(fd: number, buffer: Uint8Array, offset: number): number {
   return check(libc.pread(fd, buffer, buffer.length, offset), "pread");

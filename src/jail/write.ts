@@ -13,6 +13,7 @@ import {
   readLink,
   reflink,
   sameFile,
+  seek,
   statIfPresent,
   syncFd,
   writeAll,
@@ -63,23 +64,76 @@ function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, 
   }
 }
 
-function fill(fd: number, source: Source, reflinkOnly: boolean): void {
+function fill(fd: number, source: Source, reflinkOnly: boolean): number {
   if (source instanceof Uint8Array) {
     writeAll(fd, source);
-    return;
+    return source.length;
   }
   if (reflinkOnly) {
     if (!reflink(source.fd, fd)) throw new SystemError(95, "reflink", undefined);
-    return;
+    return 0;
   }
   const copied = copyContents(source.fd, fd, source.size);
   if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
+  return copied;
 }
 
 /** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
 function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
   // Where the directory is setgid, or the mount has `grpid`, the group is the directory's.
   return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
+}
+
+/** Gives a new file that has its content its attributes. */
+function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
+  // The owner first: a change of owner takes setuid and setgid away.
+  if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
+  else setOwnerAndTimes(fd, attributes);
+  chmodFd(fd, attributes.mode);
+  if (root.sync) syncFd(fd);
+}
+
+let namelessFiles = true;
+
+/**
+ * Makes a file without a name, and gives it its name when it is finished: O_TMPFILE of open(2). One change of the
+ * directory less than a temporary name, and nothing is left of a run that was cut short. undefined where the name is
+ * taken or the file system has no such files.
+ */
+function putNameless(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  source: Source,
+  attributes: Attributes,
+  options: PutOptions,
+): Placement | undefined {
+  let fd: number;
+  try {
+    fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) namelessFiles = false;
+    return undefined;
+  }
+  let taken = 0;
+  try {
+    taken = fill(fd, source, options.reflinkOnly ?? false);
+    finish(root, parent, fd, attributes);
+    makeLink(fd, "", parent.fd, name, C.AT_EMPTY_PATH);
+    syncDirectory(root, parent);
+    return "created";
+  } catch (error) {
+    // ENOENT: before Linux 6.10 this takes CAP_DAC_READ_SEARCH.
+    if (!isErrno(error, "EEXIST", "ENOENT", "EPERM", "EXDEV")) {
+      throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+    }
+    if (error.code !== "EEXIST") namelessFiles = false;
+    // The other way begins anew.
+    if (!(source instanceof Uint8Array)) seek(source.fd, seek(source.fd, 0, C.SEEK_CUR) - taken, C.SEEK_SET);
+    return undefined;
+  } finally {
+    close(fd);
+  }
 }
 
 /** As putFile, in an open directory. */
@@ -91,15 +145,15 @@ export function putFileIn(
   attributes: Attributes,
   options: PutOptions = {},
 ): Placement {
+  if (options.absent && namelessFiles) {
+    const placement = putNameless(root, parent, name, source, attributes, options);
+    if (placement !== undefined) return placement;
+  }
   return place(root, parent, name, options, (stage, temporary) => {
     const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
       fill(fd, source, options.reflinkOnly ?? false);
-      // The owner first: a change of owner takes setuid and setgid away.
-      if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
-      else setOwnerAndTimes(fd, attributes);
-      chmodFd(fd, attributes.mode);
-      if (root.sync) syncFd(fd);
+      finish(root, stage, fd, attributes);
     } finally {
       close(fd);
     }

@@ -13,8 +13,8 @@ export type Node =
 
 /** The jail as it will be while the plan grows. */
 export interface JailPaths {
-  /** What is or will be at `path`, whose parent is `directory(...)` of something. */
-  at(path: ByteString): Node | undefined;
+  /** What is or will be at `path`, whose parent is `directory(...)` of something; `fresh`: that is only going to be made. */
+  at(path: ByteString, fresh?: boolean): Node | undefined;
   /**
    * The directory that `path` leads to as the jail sees it: links of the jail are followed inside the jail, and what
    * is missing is planned after the host's example, so that `/bin -> usr/bin` comes out the same. Returns a path
@@ -49,11 +49,11 @@ export function jailPaths(
 ): JailPaths {
   const resolved = new Map<ByteString, ByteString>();
 
-  function at(path: ByteString): Node | undefined {
+  function at(path: ByteString, fresh?: boolean): Node | undefined {
     const entry = planned.get(path);
     if (entry !== undefined) return { planned: entry };
     // Below a directory that is only going to be made there is nothing yet: most of the questions end here.
-    if (planned.get(parentOf(path))?.action === "create") return undefined;
+    if (fresh || planned.get(parentOf(path))?.action === "create") return undefined;
     const stat = jail.lstat(path);
     return stat === undefined ? undefined : { planned: undefined, stat, path };
   }

@@ -75,7 +75,13 @@ export function createPlanner(input: PlannerInput): Planner {
     return addEntry(draft, path, real && path, real, given, { ...common, type: "directory" });
   });
 
-  function place(path: ByteString, manner: Manner, reason: Reason, found?: BasicStat): Entry | undefined {
+  function place(
+    path: ByteString,
+    manner: Manner,
+    reason: Reason,
+    found?: BasicStat,
+    parent?: Entry,
+  ): Entry | undefined {
     if (seen.has(path)) {
       const known = seen.get(path);
       return known && revisit(known, manner, reason);
@@ -89,16 +95,23 @@ export function createPlanner(input: PlannerInput): Planner {
     try {
       return isDirectory(stat.mode)
         ? placeTree(path, stat, manner, reason)
-        : placeLeaf(path, stat, manner, reason);
+        : placeLeaf(path, stat, manner, reason, parent);
     } catch (error) {
       return addProblem(draft, "cannot-place", path, describeError(error), `${display(path)}: `);
     }
   }
 
-  function placeLeaf(path: ByteString, stat: BasicStat, manner: Manner, reason: Reason): Entry | undefined {
-    const directory = paths.directory(parentOf(path), { ...manner, of: path });
+  /** `parent`: the entry of the directory that it stands in, where that is known. */
+  function placeLeaf(
+    path: ByteString,
+    stat: BasicStat,
+    manner: Manner,
+    reason: Reason,
+    parent: Entry | undefined,
+  ): Entry | undefined {
+    const directory = parent ? parent.path : paths.directory(parentOf(path), { ...manner, of: path });
     const inJail = `${directory}/${lastOf(path)}`;
-    const node = paths.at(inJail);
+    const node = paths.at(inJail, parent?.action === "create");
     if (node?.planned !== undefined) {
       seen.set(path, node.planned);
       return revisit(node.planned, manner, reason);
@@ -227,7 +240,7 @@ export function createPlanner(input: PlannerInput): Planner {
 
   function addTree(entry: Entry, path: ByteString, manner: Manner): void {
     const reason = { kind: "tree", from: entry } as const;
-    for (const { name, stat } of host.list(path)) place(`${path}/${name}`, manner, reason, stat);
+    for (const { name, stat } of host.list(path)) place(`${path}/${name}`, manner, reason, stat, entry);
   }
 
   function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner): void {
