@@ -15,7 +15,7 @@ import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest, limitedPolicy, planLimited } from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
-import type { Report, ReportStep } from "./report.ts";
+import { emptyReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
@@ -24,6 +24,8 @@ export interface Question {
   user: ByteString;
   command: ByteString | undefined;
   callerUid: number;
+  /** What a program needs and the root directory does not have, each as a printable line. */
+  missingFiles: (root: ByteString, program: ByteString) => string[];
 }
 
 interface Session {
@@ -33,25 +35,6 @@ interface Session {
   arguments: ByteString[];
   /** Root asks on behalf of the user. */
   onBehalf: boolean;
-}
-
-function emptyReport(user: ByteString): Report {
-  return {
-    user,
-    uid: undefined,
-    verdict: "unknown",
-    exitStatus: undefined,
-    loginShell: undefined,
-    jail: undefined,
-    home: undefined,
-    chrootshSection: undefined,
-    lshSection: undefined,
-    shell: undefined,
-    internalShell: false,
-    keptVariables: [],
-    command: undefined,
-    steps: [],
-  };
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
@@ -206,6 +189,26 @@ function explainLsh(report: Report, session: Session): void {
   explainLimited(report, session, place, argv, given);
 }
 
+/** Adds what the programs that would be executed need and do not have: ld.so(8) would end them with 127. */
+function explainLibraries(report: Report, { missingFiles }: Question): void {
+  const { command, shell, jail, internalShell } = report;
+  const root = jail ?? "/";
+  const programs = new Set([internalShell ? undefined : shell, command?.path]);
+  for (const program of programs) {
+    // What did not get this far was told already.
+    if (program === undefined || command === undefined) continue;
+    const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
+    const missing = missingFiles(root, program);
+    const remedy = jail === undefined ? "install what is missing" : `jk_cp -j ${jail} ${program}`;
+    for (const message of missing) {
+      report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus: 127 });
+    }
+    if (missing.length > 0) continue;
+    const message = `all that ${program} needs to start is there`;
+    report.steps.push({ stage, name: "libraries", outcome: "passed", message, remedy: "" });
+  }
+}
+
 /** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
 function judge(report: Report): void {
   const failed = report.steps.find((step) => step.outcome === "failed");
@@ -223,7 +226,8 @@ function judge(report: Report): void {
  * What a login of a user would do, found out without being that user. Root may ask about anyone; others about
  * themselves, with their own rights only: what they cannot see is "unknown". Throws JailkitError (2) for others.
  */
-export function explainLogin({ user, command, callerUid }: Question): Report {
+export function explainLogin(question: Question): Report {
+  const { user, command, callerUid } = question;
   const report = emptyReport(user);
   const account = passwdByName(user);
   const isRoot = callerUid === 0;
@@ -273,6 +277,7 @@ export function explainLogin({ user, command, callerUid }: Question): Report {
   try {
     if (kind === JK_CHROOTSH) explainChrootsh(report, session);
     else explainLsh(report, session);
+    explainLibraries(report, question);
   } catch (error) {
     const what = describeError(error);
     report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });

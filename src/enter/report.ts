@@ -47,6 +47,26 @@ export interface Report {
   steps: ReportStep[];
 }
 
+/** A report in which nothing is known yet. */
+export function emptyReport(user: ByteString): Report {
+  return {
+    user,
+    uid: undefined,
+    verdict: "unknown",
+    exitStatus: undefined,
+    loginShell: undefined,
+    jail: undefined,
+    home: undefined,
+    chrootshSection: undefined,
+    lshSection: undefined,
+    shell: undefined,
+    internalShell: false,
+    keptVariables: [],
+    command: undefined,
+    steps: [],
+  };
+}
+
 /** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 cannot tell. */
 export function reportStatus({ verdict }: Report): number {
   return { works: 0, refused: 1, unknown: 2 }[verdict];

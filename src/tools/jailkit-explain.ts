@@ -1,9 +1,27 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { describeError } from "../cli/error.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { explainLogin } from "../enter/explain.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
+import { createLoader } from "../populate/closure.ts";
+
+/** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
+function missingFiles(root: ByteString, program: ByteString): string[] {
+  try {
+    const loader = createLoader({ root });
+    try {
+      loader.dependencies(program);
+      return loader.problems().map(({ message }) => message);
+    } finally {
+      loader.close();
+    }
+  } catch (error) {
+    return [describeError(error)];
+  }
+}
 
 /** `jailkit explain`: what a login of a user would do, and why it fails. */
 export const tool = defineTool({
@@ -33,7 +51,7 @@ With --json, one object: user, uid, verdict ("works", "refused", "unknown"), exi
       return 2;
     }
     const command = words.length === 0 ? undefined : words.join(" ");
-    const report = explainLogin({ user, command, callerUid: libc.getuid() });
+    const report = explainLogin({ user, command, callerUid: libc.getuid(), missingFiles });
     if (options.json) printJson(reportJson(report));
     else for (const line of reportLines(report)) printLine(line);
     return reportStatus(report);

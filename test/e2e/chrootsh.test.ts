@@ -167,6 +167,22 @@ describe("jailkit explain", () => {
     }
   });
 
+  test("a program whose libraries are not in the jail", () => {
+    const { m, login, jailPasswd } = scene;
+    m.write(`${J}/bin/dynamic`, m.readBytes("/usr/bin/true"), { mode: 0o755 });
+    jailPasswd("/bin/dynamic");
+    expect(login().status).toBe(111);
+    const found = explain(["u"]);
+    expect(found).toMatchObject({ status: 1, verdict: "refused" });
+    const steps = found.steps.filter(({ name, outcome }) => name === "libraries" && outcome === "failed");
+    expect(steps.some(({ message }) => message.includes("libc.so.6"))).toBe(true);
+    for (const path of m.must(["ldd", "/usr/bin/true"]).stdout.match(/\/\S+/g) ?? []) {
+      m.write(`${J}${path}`, m.readBytes(path), { mode: 0o755 });
+    }
+    expect(login().status).toBe(0);
+    expect(explain(["u"])).toMatchObject({ status: 0, verdict: "works" });
+  });
+
   test("the limited shell: allowed, not allowed, and no command", () => {
     scene.jailPasswd("/usr/sbin/jk_lsh");
     scene.m.write(
