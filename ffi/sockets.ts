@@ -31,6 +31,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const SO_PASSCRED = 16;
+const SO_SNDTIMEO = 21;
 const SO_DOMAIN = 39;
 const SCM_RIGHTS = 1;
 const SIOCOUTQ = 0x5411;
@@ -118,6 +119,13 @@ export function accept(fd: number): number | undefined {
 export function passCredentials(fd: number): void {
   const on = Buffer.from([1, 0, 0, 0]);
   check(libc.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, 4), "setsockopt");
+}
+
+/** SO_SNDTIMEO: how many seconds a call that sends waits for room; then it is as with MSG_DONTWAIT. */
+export function setSendTimeout(fd: number, seconds: number): void {
+  const time = Buffer.alloc(16);
+  time.writeBigInt64LE(BigInt(seconds), 0);
+  check(libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, time, 16), "setsockopt");
 }
 
 function socketOption(fd: number, option: number): number {

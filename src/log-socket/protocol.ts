@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { MSG_DONTWAIT, receivePacket, sendPacket } from "../../ffi/sockets.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { MSG_DONTWAIT, type Packet, receivePacket, sendPacket } from "../../ffi/sockets.ts";
 import type { Severity } from "../system/syslog.ts";
 
 /** Whether a sender's words about itself are passed on as they are. */
@@ -79,7 +80,14 @@ const buffer = new Uint8Array(LONGEST);
 
 /** Receives a packet; with `wait` it is waited for. What comes is from the other half of this program. */
 export function hear<T extends Command | Report>(fd: number, wait: boolean): Received<T> {
-  const packet = receivePacket(fd, buffer, wait ? 0 : MSG_DONTWAIT);
+  let packet: Packet | undefined;
+  try {
+    packet = receivePacket(fd, buffer, wait ? 0 : MSG_DONTWAIT);
+  } catch (error) {
+    // It ended with something unread.
+    if (isErrno(error, "ECONNRESET")) return "over";
+    throw error;
+  }
   if (packet === undefined) return undefined;
   if (packet.length === 0) return "over";
   const message = JSON.parse(fromBytes(buffer, 0, packet.length)) as T;

@@ -26,6 +26,7 @@ import {
 import { perSecond, resume } from "./limits.ts";
 import { createOutlet } from "./outlet.ts";
 import { CONTROL, type Command, hear, type Report, tell } from "./protocol.ts";
+import { takeName } from "./roles.ts";
 
 const BATCH = 16;
 // Datagrams of 64 KiB pass whole.
@@ -41,6 +42,7 @@ const clock = () => Bun.nanoseconds() / 1000;
 
 /** Waits for the first command, gives up all privileges, and relays until the monitor says otherwise. */
 export function runRelay(): number {
+  takeName();
   const first = hear<Command>(CONTROL, true);
   if (first === undefined || first === "over" || first.message.is !== "start") return 1;
   const { uid, gid, mirror } = first.message;

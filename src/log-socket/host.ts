@@ -1,0 +1,104 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { connectTo, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/sockets.ts";
+import { type Severity, syslogLine } from "../system/syslog.ts";
+
+/** The socket of the host's log daemon. */
+export const HOST_SOCKET: ByteString = "/dev/log";
+
+/** A connection to the log daemon, and which socket it leads to. */
+export interface HostConnection {
+  readonly fd: number;
+  readonly stream: boolean;
+  readonly socket: Stat | undefined;
+}
+
+const socketNow = () => statIfPresent(C.AT_FDCWD, HOST_SOCKET, true);
+
+/** Connects as syslog(3) does: by datagrams, else by a stream. Throws SystemError. */
+export function connectHost(): HostConnection {
+  const socket = socketNow();
+  try {
+    return { fd: connectTo(HOST_SOCKET, SOCK_DGRAM, true), stream: false, socket };
+  } catch (error) {
+    if (!isErrno(error, "EPROTOTYPE")) throw error;
+    return { fd: connectTo(HOST_SOCKET, SOCK_STREAM, true), stream: true, socket };
+  }
+}
+
+/** Whether the daemon that this connection leads to is the one that listens now, and lives. */
+export function isCurrent(connection: HostConnection): boolean {
+  const now = socketNow();
+  if (now === undefined || connection.socket === undefined || !sameFile(now, connection.socket)) return false;
+  try {
+    close(connectTo(HOST_SOCKET, connection.stream ? SOCK_STREAM : SOCK_DGRAM, true));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The directories in which a new daemon's socket can appear: those of /dev/log and of what it is a link to. */
+export function hostDirectories(): ByteString[] {
+  const directories: ByteString[] = [];
+  let path = HOST_SOCKET;
+  for (let links = 0; links < 8; links++) {
+    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+    directories.push(directory);
+    try {
+      const target = readLink(C.AT_FDCWD, path);
+      path = target.startsWith("/") ? target : `${directory}/${target}`;
+    } catch {
+      // No link, or nothing: this is where the socket is or will be.
+      break;
+    }
+  }
+  return directories;
+}
+
+/** The lines that jk_socketd itself logs. */
+export interface OwnLog {
+  /** Never throws; while the daemon is away lines are kept, up to a limit. */
+  write(severity: Severity, text: ByteString): void;
+  /** A daemon may be there again. */
+  retry(): void;
+}
+
+const MOST_LINES = 100;
+
+/** Opens the log for the lines of this process. */
+export function openOwnLog(): OwnLog {
+  let connection: HostConnection | undefined;
+  const lines: ByteString[] = [];
+
+  function send(line: ByteString): boolean {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        connection ??= connectHost();
+      } catch {
+        return false;
+      }
+      const bytes = toBytes(connection.stream ? `${line}\0` : line);
+      if (libc.send(connection.fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+      close(connection.fd);
+      connection = undefined;
+    }
+    return false;
+  }
+
+  function retry(): void {
+    while (lines.length > 0 && send(lines[0] ?? "")) lines.shift();
+  }
+
+  return {
+    retry,
+    write(severity, text) {
+      retry();
+      const line = syslogLine("jk_socketd", "daemon", severity, text);
+      if ((lines.length > 0 || !send(line)) && lines.length < MOST_LINES) lines.push(line);
+    },
+  };
+}

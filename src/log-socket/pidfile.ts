@@ -1,0 +1,23 @@
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { readJailFile } from "../jail/look.ts";
+import { withTree } from "../jail/registry.ts";
+import { putFile, removePath } from "../jail/write.ts";
+
+/** Writes the pid of this process, in decimal and without a newline: no link is followed where users can write. */
+export function writePidfile(path: ByteString): void {
+  const bytes = toBytes(String(libc.getpid()));
+  withTree((tree) => putFile(tree, path, bytes, { mode: 0o644, uid: 0, gid: 0 }, { replace: true }));
+}
+
+/** Removes the pidfile, if it is still that of this process. Never throws. */
+export function removePidfile(path: ByteString): void {
+  try {
+    withTree((tree) => {
+      const bytes = readJailFile(tree, path, 64);
+      if (bytes !== undefined && fromBytes(bytes) === String(libc.getpid())) removePath(tree, path);
+    });
+  } catch {
+    // It is gone, or not ours any more.
+  }
+}
