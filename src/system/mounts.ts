@@ -7,11 +7,16 @@ const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 
-/** True where the directory that `fd` is belongs to a mounted proc(5). */
-export function isProc(fd: number): boolean {
+/** The type of the file system that `fd` is on: f_type of statfs(2), its low 32 bits. */
+export function fileSystemType(fd: number): number {
   const buffer = Buffer.alloc(256);
   check(libc.fstatfs(fd, buffer), "fstatfs");
-  return buffer.readUInt32LE(0) === PROC_SUPER_MAGIC;
+  return buffer.readUInt32LE(0);
+}
+
+/** True where the directory that `fd` is belongs to a mounted proc(5). */
+export function isProc(fd: number): boolean {
+  return fileSystemType(fd) === PROC_SUPER_MAGIC;
 }
 
 /** Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs. */

@@ -1,0 +1,173 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { updateJailAccounts } from "../jail/accounts.ts";
+import { lookUp, withJailFile } from "../jail/look.ts";
+import type { ManifestContent } from "../jail/manifest.ts";
+import { jailFindings } from "../jail/safety.ts";
+import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
+import { putFile, removePath, setAttributes } from "../jail/write.ts";
+import { renewLibraryCache } from "../populate/library-cache.ts";
+import type { JailReport } from "./check-jail.ts";
+import { restoreEntries } from "./check-restore.ts";
+import type { CheckFinding, Repair } from "./check-rules.ts";
+
+/** What --fix did, or why it did not; one printable line. */
+export interface FixOutcome {
+  readonly done: boolean;
+  readonly path: ByteString;
+  readonly message: string;
+}
+
+type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
+
+const SPECIAL = 0o6000;
+
+/**
+ * Repairs what is safe to repair, as the findings say, and tells of each. Modes and owners first: what is put into a
+ * jail that others can change is not put there safely. Whether it helped is for another check to tell.
+ */
+export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
+  const wanted = report.findings.filter(({ repair }) => repair !== undefined);
+  if (wanted.length === 0) return [];
+  if (libc.geteuid() !== 0) {
+    return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
+  }
+  const outcomes: FixOutcome[] = [];
+  const { content } = report.record;
+  const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
+  withRoot(path, (root) => {
+    for (const finding of unique(wanted.filter(isAttributes))) outcomes.push(attempt(root, content, finding));
+  });
+  const others = unique(wanted.filter((finding) => !isAttributes(finding)));
+  if (others.length === 0) return outcomes;
+  withRoot(path, (root) => {
+    const unsafe = jailFindings(root)[0];
+    if (unsafe !== undefined) {
+      const message = `${display(path)}: nothing more is repaired, for the jail is not safe: ${unsafe.message}`;
+      outcomes.push({ done: false, path, message });
+      return;
+    }
+    for (const finding of others) outcomes.push(attempt(root, content, finding));
+    if (others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
+      outcomes.push(...renewCache(root));
+  });
+  return outcomes;
+}
+
+/** A jail as it is now: what an open one remembers is from before. */
+function withRoot(path: ByteString, use: (root: JailRoot) => void): void {
+  const root = openJailRoot(path);
+  try {
+    use(root);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** Several findings may ask for the same. */
+function unique(findings: readonly CheckFinding[]): CheckFinding[] {
+  const seen = new Set<string>();
+  return findings.filter(({ jailPath, repair }) => {
+    const key = JSON.stringify([jailPath, repair]);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function attempt(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): FixOutcome {
+  const { repair, path } = finding;
+  const jailPath = finding.jailPath ?? "/";
+  try {
+    const message = repair === undefined ? "" : carryOut(root, content, jailPath, repair);
+    return { done: true, path, message: `${display(path)}: ${message}` };
+  } catch (error) {
+    const text = describeError(error);
+    const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
+    return { done: false, path, message };
+  }
+}
+
+/** Does it, and says what. */
+function carryOut(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  path: ByteString,
+  repair: Repair,
+): string {
+  switch (repair.kind) {
+    case "attributes":
+      return changeAttributes(root, path, repair);
+    case "restore":
+      return restoreEntries(root, content, path);
+    case "own-copy":
+      return makeOwnCopy(root, content, path);
+    case "remove":
+      return removeSpecial(root, path);
+    case "password":
+      updateJailAccounts(root, (accounts) => accounts.changeUser(repair.user, { password: "x" }));
+      return `the password of ${display(repair.user)} is x, which is none`;
+  }
+}
+
+function changeAttributes(root: JailRoot, path: ByteString, repair: AttributeRepair): string {
+  const { clear = 0, uid, gid } = repair;
+  const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
+  if (stat === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  const mode = (repair.mode ?? stat.mode & 0o7777) & ~clear;
+  const owner = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  };
+  if (path === "/") {
+    // The jail's root is a name in the directory above it.
+    const tree = openTree("/");
+    try {
+      setAttributes(tree, root.path, { ...owner, mode });
+    } finally {
+      closeJailRoot(tree);
+    }
+  } else setAttributes(root, path, { ...owner, mode });
+  const parts = [`mode 0${mode.toString(8)}`];
+  if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
+  return `now has ${parts.join(" and ")}`;
+}
+
+/** A new file in the place of the old one, with its content, mode, owner and times, and nothing else of it. */
+function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path: ByteString): string {
+  const allowed = (content?.entries.get(path)?.mode ?? 0) & SPECIAL;
+  const placed = withJailFile(
+    root,
+    path,
+    (fd, { stat }) => {
+      const { uid, gid, atime, mtime, size } = stat;
+      const mode = stat.mode & 0o7777 & ~(SPECIAL & ~allowed);
+      return putFile(root, path, { fd, size }, { uid, gid, mode, atime, mtime }, { replace: true });
+    },
+    { follow: false },
+  );
+  if (placed === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  return "is a file of its own now";
+}
+
+/** Devices hold nothing that could be lost. */
+function removeSpecial(root: JailRoot, path: ByteString): string {
+  const stat = lookUp(root, path)?.stat;
+  const device = stat !== undefined && [0o020000, 0o060000].includes(stat.mode & 0o170000);
+  if (!device || isDirectory(stat))
+    throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is no device any more`);
+  removePath(root, path);
+  return "is removed";
+}
+
+function renewCache(root: JailRoot): FixOutcome[] {
+  const path = hostPath(root, "/etc/ld.so.cache");
+  try {
+    renewLibraryCache(root);
+    return [{ done: true, path, message: `${display(path)}: is renewed` }];
+  } catch (error) {
+    return [{ done: false, path, message: describeError(error) }];
+  }
+}

@@ -1,0 +1,118 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import {
+  close,
+  openAt,
+  readDirectory,
+  readFileIfPresent,
+  type Stat,
+  statIfPresent,
+} from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { CONFIG_DIRECTORY, unsafeBecause } from "../config/load.ts";
+import { configDirectoryFindings } from "../jail/safety.ts";
+import { splitHome } from "../jail/separator.ts";
+import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";
+import type { CheckFinding } from "./check-rules.ts";
+import { plainPath } from "./check-settings.ts";
+
+/** An account of the host whose home has the separator. */
+export interface JailedUser {
+  readonly name: ByteString;
+  readonly home: ByteString;
+  readonly shell: ByteString;
+  /** Undefined where the home names no jail. */
+  readonly jail: ByteString | undefined;
+}
+
+const PASSWD_LIMIT = 1 << 26;
+const SHELL = "/usr/sbin/jk_chrootsh";
+
+/** The accounts of the host's /etc/passwd that live in a jail, in the order of the file. */
+export function jailedUsers(file: ByteString = "/etc/passwd"): JailedUser[] {
+  const bytes = readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0);
+  return fromBytes(bytes)
+    .split("\n")
+    .flatMap((line): JailedUser[] => {
+      const [name = "", , , , , home = "", shell = ""] = line.split(":");
+      if (!home.includes("/./")) return [];
+      const split = splitHome(home);
+      const jail = split === undefined ? undefined : plainPath(split.jail);
+      return [{ name, home, shell: shell.trim(), jail }];
+    });
+}
+
+/** What is wrong with an account as the host has it. */
+export function userFindings(user: JailedUser): CheckFinding[] {
+  const name = display(user.name);
+  const path = "/etc/passwd";
+  const findings: CheckFinding[] = [];
+  if (user.jail === undefined) {
+    const message = `user ${name} has a /./ in the home ${display(user.home)}, and no jail before it`;
+    findings.push({ rule: "bad-separator", path, message });
+  }
+  if (!isJailShell(user.shell)) {
+    const message = `user ${name} has a /./ but does not have the ${SHELL} shell`;
+    findings.push({ rule: "wrong-shell", path, message, remedy: `usermod -s ${SHELL} ${name}` });
+  }
+  return findings;
+}
+
+/** The shell in its usual place, or where it was installed instead. */
+function isJailShell(shell: ByteString): boolean {
+  if (shell === SHELL) return true;
+  if (!/^\/.*\/jk_chrootsh$/.test(shell)) return false;
+  const stat = statIfPresent(AT_FDCWD, shell, true);
+  return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
+}
+
+/** A jailed user whom the jail's passwd does not know. */
+export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
+  const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
+  const remedy = `jk_jailuser -j ${display(jail)} ${display(user.name)}`;
+  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
+}
+
+/** Who can change the configuration: the directory, the files in it, and their drop-ins. */
+export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckFinding[] {
+  const findings = configDirectoryFindings(directory).map(
+    ({ path, message, remedy, tolerated }): CheckFinding => ({
+      rule: tolerated ? "config-file" : "config-directory",
+      path,
+      message,
+      remedy,
+    }),
+  );
+  const look = (path: ByteString, stat: Stat) => {
+    const because = unsafeBecause(stat, 0);
+    if (because === undefined) return;
+    findings.push({ rule: "config-file", path, message: `${display(path)} ${because}` });
+  };
+  for (const { path, stat } of filesIn(directory, /\.(?:ini|d)$/)) {
+    look(path, stat);
+    if (isDirectory(stat)) for (const each of filesIn(path, /\.ini$/)) look(each.path, each.stat);
+  }
+  return findings;
+}
+
+function filesIn(directory: ByteString, names: RegExp): { path: ByteString; stat: Stat }[] {
+  let fd: number;
+  try {
+    fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return [];
+    throw error;
+  }
+  try {
+    return readDirectory(fd)
+      .filter(({ name }) => names.test(name))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap(({ name }) => {
+        const stat = statIfPresent(fd, name, true);
+        return stat === undefined ? [] : [{ path: `${directory}/${name}`, stat }];
+      });
+  } finally {
+    close(fd);
+  }
+}

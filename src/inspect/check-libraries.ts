@@ -1,0 +1,111 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
+import { createLoader, type DependencyProblem, type Loader } from "../populate/closure.ts";
+import type { CheckFinding } from "./check-rules.ts";
+
+/** A program or library of a jail, and the file of the host that it is a copy of. */
+export interface Program {
+  /** As the jail sees it. */
+  readonly path: ByteString;
+  readonly source: ByteString;
+}
+
+const LIBRARY = /\.so(?:\.|$)/;
+
+/** True for what the dynamic linker or the kernel looks into when it starts or loads it. */
+export function isProgram(path: ByteString, mode: number): boolean {
+  return (mode & 0o111) !== 0 || LIBRARY.test(path.slice(path.lastIndexOf("/") + 1));
+}
+
+/** Works out anew what programs need, as the jail sees it. What is missing on the host too is no fault of the jail. */
+export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
+  const inside = createLoader({ root: root.path });
+  let host: Loader | undefined;
+  try {
+    const findings: CheckFinding[] = [];
+    const faults: { file: ByteString; problem: DependencyProblem }[] = [];
+    const onHost = (): Loader => {
+      host ??= createLoader();
+      return host;
+    };
+    let told = 0;
+    for (const { path, source } of programs) {
+      const bad = examine(inside, path);
+      if (bad !== undefined && examine(onHost(), source) === undefined) {
+        const shown = hostPath(root, path);
+        const message = `${display(shown)} is not a program that can be started: ${bad}`;
+        findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
+      }
+      const problems = inside.problems();
+      for (const problem of problems.slice(told)) faults.push({ file: source, problem });
+      told = problems.length;
+    }
+    for (const { file, problem } of faults) {
+      if (!lacksToo(onHost(), file, problem)) findings.push(problemFinding(root, problem));
+    }
+    findings.push(...directoryFindings(root, inside));
+    return findings;
+  } finally {
+    inside.close();
+    host?.close();
+  }
+}
+
+/** Why a file cannot be a program, printable; undefined where it can, or is no program at all. */
+function examine(loader: Loader, path: ByteString): string | undefined {
+  try {
+    loader.dependencies(path);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof JailkitError)) throw error;
+    return describeError(error);
+  }
+}
+
+/** True where the host's file lacks the same. */
+function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem): boolean {
+  if (examine(host, source) !== undefined) return true;
+  const name = lastOf(problem.file);
+  return host.problems().some((other) => other.library === problem.library && lastOf(other.file) === name);
+}
+
+const lastOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf("/") + 1);
+
+function problemFinding(root: JailRoot, { file, library, message }: DependencyProblem): CheckFinding {
+  const path = hostPath(root, file);
+  const text = display(file);
+  const rest = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
+  const shared = LIBRARY.test(lastOf(library)) && !/\/ld-[^/]*$/.test(library);
+  return {
+    rule: shared ? "missing-library" : "missing-interpreter",
+    path,
+    jailPath: file,
+    message: `${display(path)}${rest}`,
+    remedy: `jk_cp -f -j ${display(root.path)} ${text}`,
+  };
+}
+
+/** Whoever can put a library where the linker looks has every program of the jail. */
+function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
+  return loader.libraryDirectories().flatMap((directory): CheckFinding[] => {
+    const path = hostPath(root, directory);
+    const unsafe = (why: string): CheckFinding[] => [
+      {
+        rule: "library-directory",
+        path,
+        jailPath: directory,
+        message: `${display(path)} is where programs look for libraries, and ${why}`,
+      },
+    ];
+    try {
+      const opened = walk(root, directory);
+      const { trusted } = opened;
+      release(opened);
+      return trusted ? [] : unsafe("it or a directory above it can be written by others than root");
+    } catch (error) {
+      return unsafe(`it cannot be reached safely: ${describeError(error)}`);
+    }
+  });
+}

@@ -1,0 +1,117 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import { lookUp } from "../jail/look.ts";
+import type { ManifestContent } from "../jail/manifest.ts";
+import { temporaryName } from "../jail/place.ts";
+import { requireSafeJail } from "../jail/safety.ts";
+import { isRegular, type JailRoot } from "../jail/walk.ts";
+import { makeDirectoryIn, putFile, removeTree, setAttributes } from "../jail/write.ts";
+import { passwdByName } from "../system/accounts.ts";
+import { findProgram } from "../system/run.ts";
+import { livesIn } from "./check-accounts.ts";
+import { recordedSections } from "./check-record.ts";
+import type { CheckFinding, CheckProblem } from "./check-rules.ts";
+import { type Account, runStep } from "./check-smoke-step.ts";
+import { SMOKE_TESTS, type SmokeTest } from "./check-smoke-table.ts";
+
+/** What became of a test. */
+export interface SmokeResult {
+  readonly sections: readonly ByteString[];
+  readonly shows: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  /** Why it failed or was skipped, printable. */
+  readonly reason?: string;
+}
+
+/** Runs the tests of the sections that are in a jail, as an ordinary user. Throws nothing. */
+export async function runSmokeTests(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  verbose: (line: ByteString) => void,
+): Promise<{ results: SmokeResult[]; findings: CheckFinding[]; problems: CheckProblem[] }> {
+  const none = { results: [], findings: [] };
+  const launcher = findProgram("chroot");
+  try {
+    if (libc.geteuid() !== 0)
+      throw new JailkitError("not-root", 2, "tests in a jail must be started by root");
+    if (launcher === undefined)
+      throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
+    requireSafeJail(root, 2);
+  } catch (error) {
+    const message = `no test was run in ${display(root.path)}: ${describeError(error)}`;
+    return { ...none, problems: [{ code: "not-run", path: root.path, message }] };
+  }
+  const account = testAccount(root);
+  const results: SmokeResult[] = [];
+  const sections = content === undefined ? undefined : new Set(recordedSections(content));
+  for (const test of SMOKE_TESTS) {
+    const concerns = sections === undefined || test.sections.some((section) => sections.has(section));
+    if (!concerns) continue;
+    const result = await runTest(root, test, account, launcher ?? "");
+    if (result === undefined) continue;
+    verbose(`${result.outcome}: ${test.shows}${result.reason === undefined ? "" : ` (${result.reason})`}`);
+    results.push(result);
+  }
+  const findings = results
+    .filter(({ outcome }) => outcome === "failed")
+    .map(({ shows, reason = "" }): CheckFinding => {
+      const message = `the test that ${shows} failed in ${display(root.path)}: ${reason}`;
+      return { rule: "smoke-test", path: root.path, message };
+    });
+  return { results, findings, problems: [] };
+}
+
+/** An account that lives in the jail, else another ordinary one of its passwd, else nobody. */
+function testAccount(root: JailRoot): Account {
+  const ordinary = readJailAccounts(root).users.filter(({ uid, gid }) => uid !== 0 && gid !== 0);
+  const jailed = ordinary.find(({ name, uid }) => {
+    const real = passwdByName(name);
+    return real?.uid === uid && livesIn(root.path, real.home);
+  });
+  const entry = jailed ?? ordinary[0];
+  if (entry !== undefined) return { ...entry, inJail: true };
+  return { name: "nobody", uid: 65534, gid: 65534, inJail: false };
+}
+
+/** undefined: the jail has none of its programs, for the host had none. */
+async function runTest(
+  root: JailRoot,
+  test: SmokeTest,
+  account: Account,
+  launcher: ByteString,
+): Promise<SmokeResult | undefined> {
+  const { sections, shows } = test;
+  const program = test.programs.find((path) => {
+    const stat = lookUp(root, path, { follow: true })?.stat;
+    return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
+  });
+  if (program === undefined) return undefined;
+  if (test.needsAccount && !account.inJail)
+    return { sections, shows, outcome: "skipped", reason: "the jail's passwd has no ordinary account" };
+  const directory = `/${temporaryName().replace(/^\.jk-/, ".jk-check-")}`;
+  const failed = (reason: string): SmokeResult => ({ sections, shows, outcome: "failed", reason });
+  try {
+    prepare(root, directory, account);
+    for (const step of test.steps) {
+      const reason = await runStep(root, launcher, program, step, directory, account);
+      if (reason !== undefined) return failed(reason);
+    }
+    if (test.leaves !== undefined && lookUp(root, `${directory}/${test.leaves}`) === undefined)
+      return failed(`${display(program)} ended well, and left nothing behind`);
+    return { sections, shows, outcome: "passed" };
+  } catch (error) {
+    return failed(describeError(error));
+  } finally {
+    removeTree(root, directory);
+  }
+}
+
+function prepare(root: JailRoot, directory: ByteString, { uid, gid }: Account): void {
+  makeDirectoryIn(root, root.top, directory.slice(1), { mode: 0o700, uid: 0, gid: 0 });
+  // While the directory still is root's own.
+  putFile(root, `${directory}/seed`, toBytes("hello\n"), { mode: 0o644, uid, gid });
+  setAttributes(root, directory, { uid, gid, mode: 0o700 });
+}

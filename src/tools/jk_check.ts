@@ -1,0 +1,72 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { JailkitError } from "../cli/error.ts";
+import { print, printError, printJson } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { check } from "../inspect/check.ts";
+import { checkReport } from "../inspect/check-json.ts";
+import { sarifLog } from "../inspect/check-sarif.ts";
+import { hostLines, jailLines, type Lines, verboseLine } from "../inspect/check-text.ts";
+import { serveComparisons } from "../inspect/check-worker.ts";
+import { absolutePath } from "../populate/sources.ts";
+
+function show({ out, err }: Lines): void {
+  if (out.length > 0) print(out.map((line) => `${line}\n`).join(""));
+  for (const line of err) printError(line);
+}
+
+/** jk_check(8): tells what is wrong with jails, and mends what can be mended safely. */
+export const tool = defineTool({
+  name: "jk_check",
+  summary: "check the integrity and the safety of jails",
+  synopsis: ["[OPTION...] [JAIL...]"],
+  options: {
+    jail: {
+      short: "j",
+      value: "JAIL",
+      repeat: true,
+      description: "check this jail only, as if it were an operand; may be repeated",
+    },
+    configfile: {
+      short: "c",
+      value: "FILE",
+      description: "what is left out, instead of /etc/jailkit/jk_check.ini",
+    },
+    full: { description: "read every file, whatever an earlier check found" },
+    fix: { description: "repair what is safe to repair, and tell what was done" },
+    run: { description: "run a test of each section that is in the jail, as an ordinary user" },
+    json: { description: "print one JSON object instead of lines" },
+    sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
+    verbose: { short: "v", description: "show what is being tested" },
+  },
+  exitStatus: {
+    0: "nothing was found",
+    1: "something was found, and is told on standard output",
+    2: "something could not be checked, told on standard error, or the options are wrong",
+  },
+  badOptionStatus: 2,
+  notes:
+    "Without an operand all jails are checked that jk_check.ini names, that users of /etc/passwd live in, and that jailkit has made.",
+  async run({ options, operands }) {
+    if (options.json && options.sarif) throw new JailkitError("usage", 2, "give --json or --sarif, not both");
+    const lines = !options.json && !options.sarif;
+    const result = await check({
+      configFile: options.configfile ?? `${CONFIG_DIRECTORY}/jk_check.ini`,
+      jails: [...options.jail, ...operands].map((jail: ByteString) => absolutePath(jail)),
+      full: options.full,
+      fix: options.fix,
+      run: options.run,
+      verbose: options.verbose && lines ? (line) => print(`${verboseLine(line)}\n`) : () => undefined,
+      begun: (host) => lines && show(hostLines(host)),
+      done: (jail) => lines && show(jailLines(jail)),
+    });
+    if (options.json) printJson(checkReport(result));
+    if (options.sarif) printJson(sarifLog(result));
+    return result.exitStatus;
+  },
+});
+
+// A thread that compares files is the same executable once more.
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveComparisons();
