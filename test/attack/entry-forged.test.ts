@@ -1,0 +1,189 @@
+/**
+ * The way from a native entry to the program is an exec like any other: the environment must be nothing to ld.so and
+ * the runtime on the way, and nobody else may pretend to be an entry.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, copyFileSync, linkSync } from "node:fs";
+import { join } from "node:path";
+import { readElfFile } from "../../build/elf-file.ts";
+import { buildEntry } from "../../build/entries.ts";
+import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+
+setDefaultTimeout(120_000);
+
+let programs: Programs;
+let entry: string;
+
+beforeAll(() => {
+  programs = guardPrograms();
+  entry = join(programs.folder, "entry");
+  const architecture = process.arch === "arm64" ? "arm64" : "x64";
+  buildEntry({ name: "jk_uchroot", output: entry, architecture, target: programs.shared });
+  expect(run(["/usr/sbin/setcap", "cap_sys_chroot+ep", entry]).stderr).toBe("");
+});
+afterAll(() => programs.remove());
+
+const CODE = ["-e", 'console.log("ATTACKED")'];
+
+function asUser(settings: string[], program: string, words: string[] = [], env: Record<string, string> = {}) {
+  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], { env });
+}
+
+/** Settings of the launcher: an environment that is the mark of an entry, and no more. */
+const mark = (text: string) => ["no-environment", "raw-environment", `:${text}`];
+
+function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
+
+describe("variables that ld.so, libc or the runtime would obey", () => {
+  const preload = () => ({ LD_PRELOAD: programs.preload });
+  const attacks: [string, () => Record<string, string>, string[], RegExp | undefined][] = [
+    ["LD_PRELOAD", preload, [], /^PRELOADED\n/],
+    ["LD_AUDIT", () => ({ LD_AUDIT: programs.preload }), [], /^PRELOADED\n/],
+    ["LD_SHOW_AUXV", () => ({ LD_SHOW_AUXV: "1" }), [], /^AT_/],
+    ["LD_TRACE_LOADED_OBJECTS", () => ({ LD_TRACE_LOADED_OBJECTS: "1" }), [], /libc\.so\.6 => /],
+    ["LD_LIBRARY_PATH and LD_DEBUG", () => ({ LD_LIBRARY_PATH: "/tmp", LD_DEBUG: "libs" }), [], undefined],
+    ["GLIBC_TUNABLES", () => ({ GLIBC_TUNABLES: "glibc.rtld.optional_static_tls=9999999" }), [], undefined],
+    ["BUN_BE_BUN", () => ({ BUN_BE_BUN: "1" }), CODE, undefined],
+    ["BUN_OPTIONS", () => ({ BUN_OPTIONS: "--preload=/tmp/attack.js" }), [], undefined],
+    [
+      "MALLOC_ and TZ",
+      () => ({ MALLOC_PERTURB_: "170", MALLOC_ARENA_MAX: "1", TZ: ":/etc/passwd" }),
+      [],
+      undefined,
+    ],
+  ];
+  for (const [name, env, words, worksWithout] of attacks) {
+    test(name, () => {
+      // Without the entry ld.so obeys: the attack is a real one.
+      if (worksWithout !== undefined)
+        expect(asUser([], programs.shared, words, env()).stdout).toMatch(worksWithout);
+      const report = reportOf(asUser([], entry, words, env()));
+      expect(report).toMatchObject({ entry: "jk_uchroot", keptChroot: true });
+      expect(report.runtimeEnvironment).toEqual({
+        BUN_JSC_numberOfGCMarkers: "1",
+        BUN_JSC_useConcurrentGC: "0",
+        BUN_JSC_useConcurrentJIT: "0",
+        BUN_JSC_useWarmUpMarkedBlocks: "0",
+      });
+      expect(report.environment).toEqual(Object.entries(env()).map(([key, value]) => `${key}=${value}`));
+    });
+  }
+
+  test("not one of the names is left when ld.so starts", () => {
+    const env = { ...preload(), BUN_BE_BUN: "1", GLIBC_TUNABLES: "x", "": "", ":": "", PATH: "/tmp" };
+    const address = `0x${readElfFile(programs.unguarded).entry.toString(16)}`;
+    const { status, stdout } = run([programs.tracer, String(USER), address, entry], { env });
+    expect(status).toBe(0);
+    // The second stop is the one right after the exec of the shared executable.
+    const stop = stdout.split(/^stop: /m)[2] ?? "";
+    expect(stop).toStartWith("exec\n");
+    expect(stop).toMatch(/^CapAmb:\t0000000000040000$/m);
+    const [first, ...rest] = [...stop.matchAll(/^variable: (.*)$/gm)].map(([, text]) => text ?? "");
+    expect(first).toBe(":jk_uchroot");
+    const given = Object.entries(env).map(([key, value]) => `:${key}=${value}`);
+    expect(rest.toSorted()).toEqual(given.toSorted());
+  });
+});
+
+describe("without an entry", () => {
+  const SHARED = { privileged: false, entry: null, effective: "0", permitted: "0", ambient: "0" };
+
+  test("the name of a privileged program makes none", () => {
+    for (const name of ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]) {
+      const linked = join(programs.folder, name);
+      linkSync(programs.shared, linked);
+      expect(reportOf(asUser([], linked))).toMatchObject(SHARED);
+      expect(reportOf(asUser(["name", `-${name}`], programs.shared))).toMatchObject(SHARED);
+    }
+  });
+
+  test("its mark gives no privilege", () => {
+    expect(reportOf(asUser(mark("jk_chrootsh"), programs.shared))).toMatchObject({
+      entry: "jk_chrootsh",
+      privileged: true,
+      keptChroot: false,
+      environment: [],
+      effective: "0",
+      permitted: "0",
+      dumpable: false,
+    });
+  });
+
+  test("something like its mark is nothing", () => {
+    const marks = [
+      "jk_chrootsh",
+      ":jk_cp",
+      ":jk_chrootshx",
+      ":jk_chrootsh=",
+      "::jk_chrootsh",
+      ":jk_chrootsh  root",
+      ":",
+      "",
+    ];
+    for (const text of marks) {
+      const report = reportOf(asUser(["no-environment", "raw-environment", text], programs.shared));
+      expect(report).toMatchObject({ ...SHARED, environment: [text] });
+    }
+    const mixed = [...mark("jk_chrootsh"), "raw-environment", ":A=1", "raw-environment", "LD_X=1"];
+    expect(reportOf(asUser(mixed, programs.shared))).toMatchObject(SHARED);
+  });
+
+  test("who claims to be root's entry is told that root has no use for it, and is not root", () => {
+    const report = reportOf(asUser(mark("jk_chrootsh root"), programs.shared));
+    expect(report).toMatchObject({ caller: { uid: 0 }, userIds: [USER, USER, USER], keptChroot: false });
+  });
+
+  test("root, and a user with more or other capabilities, are refused under its mark", () => {
+    const refused = {
+      status: 11,
+      stdout: "",
+      stderr: "jailkit: this program is started by its own entry alone\n",
+    };
+    const marked = [...mark("jk_chrootsh"), "--", programs.shared];
+    expect(run([programs.launcher, ...marked])).toEqual(refused);
+    // CAP_DAC_OVERRIDE, with and without CAP_SYS_CHROOT
+    for (const mask of ["2", "40002"])
+      expect(run([programs.launcher, "capable-user", String(USER), mask, ...marked])).toEqual(refused);
+  });
+
+  test("a setuid copy of the shared executable is refused under its mark", () => {
+    const copy = join(programs.folder, "shared-setuid");
+    copyFileSync(programs.shared, copy);
+    chmodSync(copy, 0o4755);
+    expect(asUser(mark("jk_chrootsh"), copy)).toEqual({
+      status: 126,
+      stdout: "",
+      stderr: "jailkit: this program must not be setuid or setgid\n",
+    });
+  });
+});
+
+describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
+  const capable = ["capable-user", String(USER), "40000"];
+
+  test("does not get through a tool to the programs that it starts", () => {
+    for (const program of [programs.shared, programs.report]) {
+      expect(reportOf(run([programs.launcher, ...capable, "--", program]))).toMatchObject({
+        privileged: false,
+        permitted: "40000",
+        ambient: "0",
+      });
+      const status = run([
+        programs.launcher,
+        ...capable,
+        "--",
+        program,
+        "exec",
+        "/bin/cat",
+        "/proc/self/status",
+      ]);
+      expect(status.stdout).toMatch(/^CapPrm:\t0{16}\nCapEff:\t0{16}$/m);
+    }
+    // As without a tool in between: this is what is taken away.
+    const status = run([programs.launcher, ...capable, "--", "/bin/cat", "/proc/self/status"]);
+    expect(status.stdout).toMatch(/^CapEff:\t0000000000040000$/m);
+  });
+});
