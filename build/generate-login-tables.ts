@@ -1,4 +1,5 @@
 import { chrootshSchema } from "../src/config/chrootsh-schema.ts";
+import { initSchema } from "../src/config/init-schema.ts";
 import { lshSchema } from "../src/config/lsh-schema.ts";
 import { describe } from "../src/config/schema.ts";
 import { uchrootSchema } from "../src/config/uchroot-schema.ts";
@@ -14,14 +15,15 @@ function table(name: string, file: string, schema: Parameters<typeof describe>[0
 
 /**
  * The source text of src/config/login-tables.ts: what the schemas say of the keys that are read on the path of a
- * login, as plain objects, so that neither zod nor ini is loaded there.
+ * login and by jk_init, as plain objects, so that neither zod nor ini is loaded there.
  */
 export function generateLoginTables(): string {
   return (
     "// Written by build/generate-login-tables.ts from the schemas: change those, and run it again.\n" +
     table("chrootshKeys", "jk_chrootsh.ini", chrootshSchema) +
     table("lshKeys", "jk_lsh.ini", lshSchema) +
-    table("uchrootKeys", "jk_uchroot.ini", uchrootSchema)
+    table("uchrootKeys", "jk_uchroot.ini", uchrootSchema) +
+    table("initKeys", "jk_init.ini", initSchema)
   );
 }
 

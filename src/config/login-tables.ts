@@ -32,3 +32,22 @@ export const uchrootKeys = {
   env: { kind: "list", security: false },
   allow_setuid: { kind: "flag", security: true },
 } as const;
+
+/** The keys of jk_init.ini. */
+export const initKeys = {
+  comment: { kind: "text", security: false },
+  paths: { kind: "list", security: false },
+  libraries: { kind: "list", security: false },
+  executables: { kind: "list", security: false },
+  regularfiles: { kind: "list", security: false },
+  directories: { kind: "list", security: false },
+  paths_w_owner: { kind: "list", security: false },
+  paths_w_setuid: { kind: "list", security: false },
+  emptydirs: { kind: "list", security: false },
+  devices: { kind: "list", security: false },
+  users: { kind: "list", security: false },
+  groups: { kind: "list", security: false },
+  includesections: { kind: "list", security: false },
+  need_proc: { kind: "yesno", security: true },
+  need_logsocket: { kind: "yesno", security: false },
+} as const;

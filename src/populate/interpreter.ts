@@ -21,9 +21,16 @@ const LARGEST_INTERPRETER = 1 << 22;
  * they are read there: the longest such run in which each has a component that starts with "lib".
  */
 export function builtInDirectories(interpreter: Uint8Array): ByteString[] {
+  const text = fromBytes(interpreter);
+  const run = /(?:\/(?:[\w.+-]{1,64}\/){1,16}\0){1,16}/y;
   let best: ByteString[] = [];
-  for (const [run] of fromBytes(interpreter).matchAll(/(?:\/(?:[\w.+-]{1,64}\/){1,16}\0){1,16}/g)) {
-    const directories = run.split("\0").slice(0, -1);
+  // From one "/lib" to the next: to try the expression at each of the file's bytes takes milliseconds.
+  for (let at = text.indexOf("/lib"); at >= 0; at = text.indexOf("/lib", at + 1)) {
+    run.lastIndex = text.lastIndexOf("\0", at) + 1;
+    const match = run.exec(text)?.[0];
+    if (match === undefined) continue;
+    at = Math.max(at, run.lastIndex - 1);
+    const directories = match.split("\0").slice(0, -1);
     if (directories.length > best.length && directories.every((name) => /\/lib[^/]*\//.test(name)))
       best = directories;
   }

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { expandLibraryDirectory } from "../config/init-schema.ts";
+import { expandLibraryDirectory } from "../config/library-directory.ts";
 import type { Want } from "../populate/entry.ts";
 import { hasMagic } from "../populate/glob.ts";
 import type { FileSystem } from "../populate/sources.ts";

@@ -1,13 +1,12 @@
-import type * as z from "zod/mini";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { initSchema } from "../config/init-schema.ts";
+import { type KeyValues, readKeys } from "../config/keys.ts";
+import { initKeys } from "../config/login-tables.ts";
 import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
-import { readSection } from "../config/schema.ts";
 
 /** The values of a section of jk_init.ini, by key. */
-export type SectionValues = z.infer<typeof initSchema>;
+export type SectionValues = KeyValues<typeof initKeys>["values"];
 
 /** A section and what it says. */
 export interface Section {
@@ -61,14 +60,14 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
 }
 
 function valuesOf(section: IniSection, warnings: string[]): SectionValues {
-  const { values, problems } = readSection(section, initSchema);
+  const { values, problems } = readKeys(section, initKeys);
   const error = problems.find((problem) => problem.severity === "error");
   if (error) throw new JailkitError("bad-config", 1, shown(error));
   warnings.push(...problems.map(shown));
   return values;
 }
 
-const shown = (problem: Problem): string => problemLine(problem, problem.file);
+const shown = (problem: Problem): string => problemLine(problem, display(problem.file));
 
 /** The sections of a file as `jk_init --list` shows them: name and comment, sorted by name. */
 export function listSections(ini: IniFile): { name: ByteString; comment: ByteString | undefined }[] {
