@@ -4,61 +4,28 @@ import { SystemError } from "./error.ts";
 
 const { i32, u32, u64, i64_fast, ptr: pointer } = FFIType;
 
-/**
- * The C library, opened once. Variadic functions (open, fcntl, ioctl, syscall) are called with integer and
- * pointer arguments only, which x86-64 and aarch64 pass like any others. Counts of bytes are at most 2^31 in one
- * call, so they come back as 32-bit numbers.
- */
-export const libc = dlopen("libc.so.6", {
+const LIBC = "libc.so.6";
+
+// What a login calls. Each name costs it some microseconds, so the others are looked up when one is first used.
+const login = dlopen(LIBC, {
   __errno_location: { args: [], returns: pointer },
   syscall: { args: [u64, u64, u64, u64, u64, u64, u64], returns: i32 },
   // files
   openat: { args: [i32, pointer, i32, u32], returns: i32 },
   close: { args: [i32], returns: i32 },
   read: { args: [i32, pointer, u64], returns: i32 },
-  pread: { args: [i32, pointer, u64, u64], returns: i32 },
   write: { args: [i32, pointer, u64], returns: i32 },
   lseek: { args: [i32, u64, i32], returns: i64_fast },
-  ftruncate: { args: [i32, u64], returns: i32 },
-  fsync: { args: [i32], returns: i32 },
   statx: { args: [i32, pointer, i32, u32, pointer], returns: i32 },
-  fstatfs: { args: [i32, pointer], returns: i32 },
   getdents64: { args: [i32, pointer, u64], returns: i32 },
-  readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
-  mkdirat: { args: [i32, pointer, u32], returns: i32 },
-  mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
-  symlinkat: { args: [pointer, i32, pointer], returns: i32 },
-  linkat: { args: [i32, pointer, i32, pointer, i32], returns: i32 },
-  unlinkat: { args: [i32, pointer, i32], returns: i32 },
-  renameat2: { args: [i32, pointer, i32, pointer, u32], returns: i32 },
-  fchmod: { args: [i32, u32], returns: i32 },
-  fchownat: { args: [i32, pointer, u32, u32, i32], returns: i32 },
-  utimensat: { args: [i32, pointer, pointer, i32], returns: i32 },
-  copy_file_range: { args: [i32, pointer, i32, pointer, u64, u32], returns: i32 },
-  sendfile: { args: [i32, i32, pointer, u64], returns: i32 },
-  ioctl: { args: [i32, u64, u64], returns: i32 },
-  fcntl: { args: [i32, i32, u64], returns: i32 },
-  pipe2: { args: [pointer, i32], returns: i32 },
-  dup3: { args: [i32, i32, i32], returns: i32 },
-  flistxattr: { args: [i32, pointer, u64], returns: i32 },
-  fgetxattr: { args: [i32, pointer, pointer, u64], returns: i32 },
-  fsetxattr: { args: [i32, pointer, pointer, u64, i32], returns: i32 },
-  fremovexattr: { args: [i32, pointer], returns: i32 },
-  flock: { args: [i32, i32], returns: i32 },
-  mount: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
-  umount2: { args: [pointer, i32], returns: i32 },
   // the process
   getpid: { args: [], returns: i32 },
   getuid: { args: [], returns: u32 },
-  geteuid: { args: [], returns: u32 },
-  getgid: { args: [], returns: u32 },
-  getegid: { args: [], returns: u32 },
   getresuid: { args: [pointer, pointer, pointer], returns: i32 },
   getresgid: { args: [pointer, pointer, pointer], returns: i32 },
   setresuid: { args: [u32, u32, u32], returns: i32 },
   setresgid: { args: [u32, u32, u32], returns: i32 },
   getgroups: { args: [i32, pointer], returns: i32 },
-  setgroups: { args: [u64, pointer], returns: i32 },
   umask: { args: [u32], returns: u32 },
   chroot: { args: [pointer], returns: i32 },
   chdir: { args: [pointer], returns: i32 },
@@ -66,15 +33,8 @@ export const libc = dlopen("libc.so.6", {
   getcwd: { args: [pointer, u64], returns: pointer },
   prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
   unshare: { args: [i32], returns: i32 },
-  close_range: { args: [u32, u32, i32], returns: i32 },
-  getrlimit: { args: [i32, pointer], returns: i32 },
-  setrlimit: { args: [i32, pointer], returns: i32 },
-  kill: { args: [i32, i32], returns: i32 },
-  isatty: { args: [i32], returns: i32 },
-  execve: { args: [pointer, pointer, pointer], returns: i32 },
   _exit: { args: [i32], returns: FFIType.void },
   mincore: { args: [u64, u64, pointer], returns: i32 },
-  clock_gettime: { args: [i32, pointer], returns: i32 },
   time: { args: [pointer], returns: i64_fast },
   localtime_r: { args: [pointer, pointer], returns: pointer },
   // sockets
@@ -84,10 +44,77 @@ export const libc = dlopen("libc.so.6", {
   // users and groups, through NSS
   getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
   getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
-  getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
   getgrgid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
-  getgrouplist: { args: [pointer, u32, pointer, pointer], returns: i32 },
 }).symbols;
+
+function openRest() {
+  return dlopen(LIBC, {
+    // files
+    pread: { args: [i32, pointer, u64, u64], returns: i32 },
+    ftruncate: { args: [i32, u64], returns: i32 },
+    fsync: { args: [i32], returns: i32 },
+    fstatfs: { args: [i32, pointer], returns: i32 },
+    readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
+    mkdirat: { args: [i32, pointer, u32], returns: i32 },
+    mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
+    symlinkat: { args: [pointer, i32, pointer], returns: i32 },
+    linkat: { args: [i32, pointer, i32, pointer, i32], returns: i32 },
+    unlinkat: { args: [i32, pointer, i32], returns: i32 },
+    renameat2: { args: [i32, pointer, i32, pointer, u32], returns: i32 },
+    fchmod: { args: [i32, u32], returns: i32 },
+    fchownat: { args: [i32, pointer, u32, u32, i32], returns: i32 },
+    utimensat: { args: [i32, pointer, pointer, i32], returns: i32 },
+    copy_file_range: { args: [i32, pointer, i32, pointer, u64, u32], returns: i32 },
+    sendfile: { args: [i32, i32, pointer, u64], returns: i32 },
+    ioctl: { args: [i32, u64, u64], returns: i32 },
+    fcntl: { args: [i32, i32, u64], returns: i32 },
+    pipe2: { args: [pointer, i32], returns: i32 },
+    dup3: { args: [i32, i32, i32], returns: i32 },
+    flistxattr: { args: [i32, pointer, u64], returns: i32 },
+    fgetxattr: { args: [i32, pointer, pointer, u64], returns: i32 },
+    fsetxattr: { args: [i32, pointer, pointer, u64, i32], returns: i32 },
+    fremovexattr: { args: [i32, pointer], returns: i32 },
+    flock: { args: [i32, i32], returns: i32 },
+    mount: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+    umount2: { args: [pointer, i32], returns: i32 },
+    // the process
+    geteuid: { args: [], returns: u32 },
+    getgid: { args: [], returns: u32 },
+    getegid: { args: [], returns: u32 },
+    setgroups: { args: [u64, pointer], returns: i32 },
+    close_range: { args: [u32, u32, i32], returns: i32 },
+    getrlimit: { args: [i32, pointer], returns: i32 },
+    setrlimit: { args: [i32, pointer], returns: i32 },
+    kill: { args: [i32, i32], returns: i32 },
+    isatty: { args: [i32], returns: i32 },
+    execve: { args: [pointer, pointer, pointer], returns: i32 },
+    clock_gettime: { args: [i32, pointer], returns: i32 },
+    // users and groups, through NSS
+    getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+    getgrouplist: { args: [pointer, u32, pointer, pointer], returns: i32 },
+  }).symbols;
+}
+
+type Libc = typeof login & ReturnType<typeof openRest>;
+
+// Asked only for names that `login` does not have: the first such adds all the rest to `libc` itself.
+const onDemand = new Proxy(
+  {},
+  {
+    get(_, name): unknown {
+      const rest = openRest();
+      Object.assign(libc, rest);
+      return Reflect.get(rest, name);
+    },
+  },
+);
+
+/**
+ * The C library. Variadic functions (open, fcntl, ioctl, syscall) are called with integer and pointer arguments only,
+ * which x86-64 and aarch64 pass like any others. Counts of bytes are at most 2^31 in one call, so they come back as
+ * 32-bit numbers.
+ */
+export const libc: Libc = Object.assign(Object.create(onDemand), login);
 
 // The address of errno of this thread; JavaScript runs on this thread alone, so it is read once.
 const errnoAddress = libc.__errno_location();
