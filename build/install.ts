@@ -19,7 +19,7 @@ const bin = join(root, "dist/bin");
 // Programs that any user may start, and their folders below the prefix.
 const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = { jk_chrootsh: "sbin", jk_uchroot: "bin" };
 // Under these names the one shared executable is linked, beside its own.
-const LINKS = ["jk_addjailuser", "jk_chrootlaunch", "jk_cp", "jk_init", "jk_jailuser", "jk_lsh"];
+const LINKS = ["jk_addjailuser", "jk_check", "jk_chrootlaunch", "jk_cp", "jk_init", "jk_jailuser", "jk_lsh"];
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {

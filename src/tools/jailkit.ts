@@ -9,6 +9,7 @@ import { VERSION } from "../cli/version.ts";
 // only for those that have some: this file is on the path of a login.
 const TOOLS: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   jk_addjailuser: () => import("./jk_addjailuser.ts"),
+  jk_check: () => import("./jk_check.ts"),
   jk_chrootlaunch: () => import("./jk_chrootlaunch.ts"),
   jk_cp: () => import("./jk_cp.ts"),
   jk_init: () => import("./jk_init.ts"),
@@ -106,4 +107,6 @@ async function main(): Promise<never> {
   return startProgram("jailkit", runCommand);
 }
 
-if (import.meta.main) await main();
+// The threads of jk_check are this file once more.
+if (!Bun.isMainThread) (await import("../inspect/check-worker.ts")).serveComparisons();
+else if (import.meta.main) await main();
