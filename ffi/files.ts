@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes, fromCString } from "./bytes.ts";
+import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc } from "./libc.ts";
@@ -204,7 +204,9 @@ export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): Dir
     if (count === 0 || entries.length > limit) return entries;
     for (let at = 0; at < count; ) {
       const length = entryBuffer.readUInt16LE(at + 16);
-      const name = fromCString(entryBuffer.subarray(at + 19, at + length));
+      let end = at + 19;
+      while (entryBuffer[end] !== 0) end++;
+      const name = entryBuffer.toString("latin1", at + 19, end);
       if (name !== "." && name !== "..") entries.push({ name, type: entryBuffer[at + 18] ?? 0 });
       at += length;
     }
@@ -268,14 +270,19 @@ export function chownFd(fd: number, uid: number, gid: number): void {
 
 const timesBuffer = new BigInt64Array(4);
 
+function putTime(index: number, time: bigint): void {
+  const second = 1_000_000_000n;
+  let nanoseconds = time % second;
+  // Before the epoch the seconds count down and the nanoseconds up.
+  if (nanoseconds < 0n) nanoseconds += second;
+  timesBuffer[index] = (time - nanoseconds) / second;
+  timesBuffer[index + 1] = nanoseconds;
+}
+
 /** utimensat(2), times in nanoseconds; `name` "" means `fd` itself (needs Linux 5.8), links are not followed. */
 export function setTimes(fd: number, name: ByteString, atime: bigint, mtime: bigint): void {
-  const second = 1_000_000_000n;
-  for (const [index, time] of [atime, mtime].entries()) {
-    const nanoseconds = ((time % second) + second) % second;
-    timesBuffer[index * 2] = (time - nanoseconds) / second;
-    timesBuffer[index * 2 + 1] = nanoseconds;
-  }
+  putTime(0, atime);
+  putTime(2, mtime);
   const flags = name === "" ? C.AT_EMPTY_PATH : C.AT_SYMLINK_NOFOLLOW;
   check(libc.utimensat(fd, cArgument(name), timesBuffer, flags), "utimensat", name);
 }
