@@ -193,6 +193,14 @@ table("owner and mode of the home", [
     is: in_,
   })),
   {
+    name: "a file that only root can read",
+    before: () => {
+      section("relax_home_group = 0")();
+      m.chmod(ini, 0o600);
+    },
+    is: { debian: in_, ours: ends(14), difference: "chrootsh-readable-config" },
+  },
+  {
     name: "relax_home_group does not relax the mode",
     before: () => {
       section("relax_home_group = 1")();
