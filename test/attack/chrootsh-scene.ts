@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import {
+  type Layout,
   type LogLine,
   type Machine,
   openMachine,
@@ -29,8 +30,14 @@ export const J = "/srv/j";
 export const PROBE = "/bin/probe";
 
 /** Opens a scene; close it with `scene.m.close()`. */
-export async function openScene(privilege: "capability" | "setuid"): Promise<Scene> {
-  const m = await openMachine({ under: "ours", only: ["jk_chrootsh", "jk_lsh"], privilege });
+export async function openScene(privilege: "capability" | "setuid", layout?: Layout): Promise<Scene> {
+  const only = ["jk_chrootsh", "jk_lsh"];
+  const m = await openMachine({
+    under: "ours",
+    only,
+    privilege,
+    ...(layout === undefined ? {} : { layout }),
+  });
   const log = await m.startSyslog();
   const { uid, gid } = m.addUser("u", { uid: 4001, groups: ["games"], shell: "/usr/sbin/jk_chrootsh" });
   m.addUser("other", { uid: 4002, shell: "/usr/sbin/jk_chrootsh" });

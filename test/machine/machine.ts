@@ -15,7 +15,7 @@ export type { MachineProcess } from "./process.ts";
 export type { Ids, RunOptions, RunResult } from "./request.ts";
 export type { Sshd } from "./sshd.ts";
 export type { LogLine, Syslog } from "./syslog.ts";
-export { ensureBuilt, type Implementation, installTools, underTest } from "./tools.ts";
+export { ensureBuilt, type Implementation, installTools, type Layout, underTest } from "./tools.ts";
 
 /** What useradd(8) is told; a home directory is not made unless `createHome`. */
 export interface UserOptions {
