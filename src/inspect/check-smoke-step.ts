@@ -46,37 +46,66 @@ export async function runStep(
   };
   const stdout = memoryFile();
   const stderr = memoryFile();
+  const common = { env, cwd: "/", stderr, detached: true, timeout: TIMEOUT_MS, killSignal: SIGKILL };
   try {
+    if (step.answers) {
+      const child = Bun.spawn(command, { ...common, stdin: "pipe", stdout: "pipe" });
+      child.stdin.write(toBytes(step.stdin ?? ""));
+      child.stdin.flush();
+      const answer = answerOf(child.stdout, step.stdout ?? /^/);
+      await Promise.race([answer.seen, child.exited]);
+      child.stdin.end();
+      return complaint(program, words, step, await ended(child, () => answer.text(), stderr));
+    }
     const child = Bun.spawn(command, {
-      env,
-      cwd: "/",
+      ...common,
       stdin: step.stdin === undefined ? "ignore" : toBytes(step.stdin),
       // Files, not pipes: a process that it leaves behind would keep a pipe open.
       stdout,
-      stderr,
-      detached: true,
-      timeout: TIMEOUT_MS,
-      killSignal: SIGKILL,
     });
-    const status = await child.exited;
-    // What it left behind in its session goes with it.
-    libc.kill(-child.pid, SIGKILL);
-    return complaint(program, words, step, {
-      status: child.signalCode === null ? String(status) : String(child.signalCode),
-      stdout: contentsOf(stdout),
-      stderr: contentsOf(stderr),
-    });
+    return complaint(program, words, step, await ended(child, () => contentsOf(stdout), stderr));
   } finally {
     close(stdout);
     close(stderr);
   }
 }
 
+interface Ended {
+  status: string;
+  stdout: ByteString;
+  stderr: ByteString;
+}
+
+type Child = Pick<Bun.Subprocess, "exited" | "pid" | "signalCode">;
+
+async function ended(child: Child, stdout: () => ByteString, stderr: number): Promise<Ended> {
+  const status = await child.exited;
+  // What it left behind in its session goes with it.
+  libc.kill(-child.pid, SIGKILL);
+  return {
+    status: child.signalCode === null ? String(status) : String(child.signalCode),
+    stdout: stdout(),
+    stderr: contentsOf(stderr),
+  };
+}
+
+/** Reads until what was read is as expected. */
+function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
+  let text: ByteString = "";
+  async function read(): Promise<void> {
+    for await (const chunk of stream) {
+      text += fromBytes(chunk);
+      if (expected.test(text) || text.length > OUTPUT_LIMIT) return;
+    }
+  }
+  return { seen: read(), text: () => text };
+}
+
 function complaint(
   program: ByteString,
   words: readonly ByteString[],
   { status = 0, stdout }: SmokeStep,
-  ended: { status: string; stdout: ByteString; stderr: ByteString },
+  ended: Ended,
 ): string | undefined {
   const good = ended.status === String(status) && (stdout?.test(ended.stdout) ?? true);
   if (good) return undefined;

@@ -5,6 +5,8 @@ export interface SmokeStep {
   /** The words after the program. */
   readonly words: readonly ByteString[];
   readonly stdin?: ByteString;
+  /** Its standard input stays open until it has printed what it should: at the end of it the answer would be lost. */
+  readonly answers?: boolean;
   /** 0 unless said otherwise. */
   readonly status?: number;
   readonly stdout?: RegExp;
@@ -103,7 +105,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
     shows: "the sftp subsystem answers",
     programs: SFTP_SERVERS,
     needsAccount: true,
-    steps: [{ words: [], stdin: SFTP_INIT, stdout: SFTP_VERSION }],
+    steps: [{ words: [], stdin: SFTP_INIT, answers: true, stdout: SFTP_VERSION }],
   },
   {
     sections: ["scp", "netutils"],

@@ -28,11 +28,19 @@ export function startComparisons(
   const threads = Math.min(wanted, MOST_THREADS, navigator.hardwareConcurrency);
   if (threads < 2) return { finished: async () => here(rootFd, jobs, wantDigest) };
   const shares = share(sizes, threads);
-  const workers = shares.map((share) => startWorker(rootFd, jobs, share, wantDigest));
+  const workers = shares.map(async (indexes) => {
+    const part = indexes.flatMap((index) => jobs[index] ?? []);
+    try {
+      return await startWorker({ rootFd, jobs: part, wantDigest });
+    } catch {
+      // No thread to be had: then here, which takes longer and finds the same.
+      return { outcomes: here(rootFd, part, wantDigest).map((outcome, index) => [index, outcome] as const) };
+    }
+  });
   return {
     async finished() {
       const outcomes: Outcome[] = jobs.map(() => ({ verdict: "same" }));
-      const answers = await Promise.all(workers);
+      const answers: readonly WorkAnswer[] = await Promise.all(workers);
       answers.forEach((answer, thread) => {
         const indexes = shares[thread] ?? [];
         for (const [number, outcome] of answer.outcomes) {
@@ -62,13 +70,7 @@ export function share(sizes: readonly number[], threads: number): number[][] {
   return parts.map(({ indexes }) => indexes);
 }
 
-function startWorker(
-  rootFd: number,
-  all: readonly Job[],
-  indexes: readonly number[],
-  wantDigest: boolean,
-): Promise<WorkAnswer> {
-  const jobs = indexes.flatMap((index) => all[index] ?? []);
+function startWorker(order: WorkOrder): Promise<WorkAnswer> {
   return new Promise((resolve, reject) => {
     // The entry of an executable knows that it is a worker; see check-worker.ts.
     const worker = new Worker(compiled ? Bun.main : new URL("./check-worker.ts", import.meta.url).href);
@@ -78,8 +80,8 @@ function startWorker(
     };
     worker.onerror = (event) => {
       worker.terminate();
-      reject(new Error(`a thread that compares files failed: ${event.message}`));
+      reject(new Error(event.message));
     };
-    worker.postMessage({ rootFd, jobs, wantDigest } satisfies WorkOrder);
+    worker.postMessage(order);
   });
 }

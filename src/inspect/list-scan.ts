@@ -119,7 +119,7 @@ export function scanRoots(proc: number, own: RootIdentity): Scan {
     (own.mountId === 0n || (words[MOUNT] === ownMount[0] && words[MOUNT + 1] === ownMount[1]));
   const root = libc.geteuid() === 0;
   // A directory entry has its name at byte 19, and its own length at 16 (getdents64(2)).
-  const entries = new Uint8Array(1 << 17);
+  const entries = new Uint8Array(1 << 15);
   const path = new Uint8Array(32);
 
   const look = (pid: number) => {

@@ -16,7 +16,9 @@ const TITLES: Row = { pid: "Pid", user: "User", jail: "Jail", command: "Command"
 
 /** How many characters printable UTF-8 has: the bytes that begin one. */
 function widthOf(text: ByteString): number {
-  return text.replace(/[\x80-\xbf]/g, "").length;
+  let continued = 0;
+  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xc0) === 0x80) continued++;
+  return text.length - continued;
 }
 
 function padded(text: ByteString, width: number): ByteString {
@@ -25,13 +27,12 @@ function padded(text: ByteString, width: number): ByteString {
 
 /** The first `width` characters. */
 function cut(text: ByteString, width: number): ByteString {
-  if (text.length <= width) return text;
-  return (
-    text
-      .match(/[^\x80-\xbf][\x80-\xbf]*/g)
-      ?.slice(0, width)
-      .join("") ?? ""
-  );
+  let end = 0;
+  for (let left = width; left > 0 && end < text.length; left--) {
+    end++;
+    while ((text.charCodeAt(end) & 0xc0) === 0x80) end++;
+  }
+  return text.slice(0, end);
 }
 
 /** The program and its arguments as jailkit 2.23 joins them: with a blank behind, which stands for the last NUL. */

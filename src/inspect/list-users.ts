@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { passwdByUid } from "../system/accounts.ts";
+import { flatFirstAccounts } from "../enter/flat-accounts.ts";
 
 /** Names of users by uid, each asked for once; undefined for a uid that no account has, or that nobody can tell. */
 export function userNames(): (uid: number) => ByteString | undefined {
@@ -9,7 +9,7 @@ export function userNames(): (uid: number) => ByteString | undefined {
     if (known.has(uid)) return known.get(uid);
     let name: ByteString | undefined;
     try {
-      name = passwdByUid(uid)?.name;
+      name = flatFirstAccounts.userByUid(uid)?.name;
     } catch (error) {
       // A name service that does not answer costs the name, not the list.
       if (!(error instanceof SystemError)) throw error;

@@ -65,7 +65,8 @@ export function listProcesses({ jails, containers, parents }: ListRequest): Proc
     const add = (pids: readonly number[], identity: RootIdentity | undefined) => {
       let root: Root | undefined;
       for (const pid of pids) {
-        // Any of them can tell of their root, unless it ends just then.
+        // Any of them can tell of their root, unless it ends just then; a thread of the kernel's has nothing to tell.
+        if (root === undefined && isKernelThread(proc, pid)) continue;
         root ??= judge.judge(pid, identity);
         if (root === undefined) {
           if (identity === undefined) list.unreadable++;
@@ -75,11 +76,10 @@ export function listProcesses({ jails, containers, parents }: ListRequest): Proc
         if (root.kind === "host") return;
         // A container's root that is named is asked for.
         if (root.kind === "container" && !containers && !(jails.length > 0 && wanted(root))) {
-          if (!pids.every((one) => isKernelThread(proc, one))) list.containers += pids.length;
+          list.containers += pids.length;
           return;
         }
         if (!wanted(root)) return;
-        if (isKernelThread(proc, pid)) continue;
         const found = describeProcess(proc, pid, root, parents);
         if (found === undefined) list.ended++;
         else list.processes.push(found);

@@ -1,14 +1,15 @@
 /**
- * npm run bench [-- init|lsh|login ...]
+ * npm run bench [-- init|lsh|login|check ...]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here.
  */
+import { benchCheck } from "./check.ts";
 import { benchInit } from "./init.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 
-const benches = { init: benchInit, lsh: benchLsh, login: benchLogin };
+const benches = { init: benchInit, lsh: benchLsh, login: benchLogin, check: benchCheck };
 const asked = process.argv.slice(2);
 
 for (const [name, bench] of Object.entries(benches)) {
