@@ -95,7 +95,7 @@ struct state {
   u64 directory;                     /* 1 + a descriptor on the working directory the runtime cannot name, or 0 */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
-  char *runtime_environment[5]; /* none in most programs: see hide_caller */
+  char *runtime_environment[6]; /* none in most programs: see hide_caller */
   char *runtime_argv[2];   /* the only argument that the runtime sees */
 };
 

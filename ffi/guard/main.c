@@ -70,11 +70,13 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
  *
  * In a privileged program the runtime must have one thread, for a capability is a thread's own and cannot be given up
  * for another. So there it is told to start none for collecting garbage or for compiling; and in no program one that
- * warms up memory, which it would after some 4000 objects: to a program that lives for milliseconds it is a cost.
+ * warms up memory, which it would after some 4000 objects: to a program that lives for milliseconds it is a cost. Nor
+ * one that looks every 30 seconds for memory to give back, which a daemon that waits would wake up for.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
   static const char no_warm_up[] = "BUN_JSC_useWarmUpMarkedBlocks=0";
+  static const char no_scavenger[] = "MIMALLOC_PURGE_DELAY=-1";
   static const char *const one_thread[] = {
     "BUN_JSC_useConcurrentGC=0",
     "BUN_JSC_numberOfGCMarkers=1",
@@ -82,6 +84,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   };
   u64 variables = 0;
   state->runtime_environment[variables++] = (char *)no_warm_up;
+  state->runtime_environment[variables++] = (char *)no_scavenger;
   for (u64 i = 0; state->privileged && i < sizeof(one_thread) / sizeof(*one_thread); i++) {
     state->runtime_environment[variables++] = (char *)one_thread[i];
   }

@@ -67,6 +67,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
         BUN_JSC_useConcurrentGC: "0",
         BUN_JSC_useConcurrentJIT: "0",
         BUN_JSC_useWarmUpMarkedBlocks: "0",
+        MIMALLOC_PURGE_DELAY: "-1",
       });
       expect(report.environment).toEqual(Object.entries(env()).map(([key, value]) => `${key}=${value}`));
     });

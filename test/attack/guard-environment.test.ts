@@ -48,7 +48,10 @@ describe("variables that are code", () => {
       const { status, stdout, stderr } = attack(programs.report, env, words);
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const report = JSON.parse(stdout);
-      expect(report.runtimeEnvironment).toEqual({ BUN_JSC_useWarmUpMarkedBlocks: "0" });
+      expect(report.runtimeEnvironment).toEqual({
+        BUN_JSC_useWarmUpMarkedBlocks: "0",
+        MIMALLOC_PURGE_DELAY: "-1",
+      });
       expect(report.runtimeArguments).toEqual([]);
       expect(report.args).toEqual([programs.report, ...(words ?? [])]);
       expect(report.environment).toEqual(Object.entries(env).map(([key, value]) => `${key}=${value}`));
