@@ -22,6 +22,8 @@ const needs = {
     "vim",
     "perl",
     "wget",
+    "nginx",
+    "lighttpd",
     "libcap2-bin",
     "binutils",
     "strace",
@@ -31,6 +33,12 @@ const needs = {
     "iproute2",
     "procps",
     "procmail",
+    // manual pages, and completions in the shells that they are for
+    "mandoc",
+    "groff-base",
+    "man-db",
+    "zsh",
+    "fish",
   ],
 };
 

@@ -7,7 +7,7 @@ const paths = { kind: "list", security: false } as const;
 /** Sections of jk_init.ini: what a jail may be given under this name. */
 export const initSchema = section({
   comment: { kind: "text", security: false, help: "one line for jk_init --list" },
-  paths: { ...paths, help: "files and directories; names without / are looked for in $PATH" },
+  paths: { ...paths, help: "files and directories; a name without a slash is that of a program" },
   libraries: { ...paths, help: "as paths" },
   executables: { ...paths, help: "as paths" },
   regularfiles: { ...paths, help: "as paths" },

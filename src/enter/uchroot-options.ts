@@ -19,7 +19,8 @@ const OPTIONS = {
   version: { description: "show the version and exit" },
 } as const satisfies OptionTable;
 
-const HELP: HelpSource = {
+/** The help of jk_uchroot. */
+export const UCHROOT_HELP: HelpSource = {
   name: "jk_uchroot",
   summary: "run a program in a jail that /etc/jailkit/jk_uchroot.ini allows",
   synopsis: ["-j JAIL -x PROGRAM [--] [ARGUMENT...]"],
@@ -63,7 +64,7 @@ export function readUchrootArguments(given: readonly ByteString[]): UchrootReque
   }
   const { options, operands } = read;
   const value = (key: string) => options.findLast((option) => option.key === key)?.value;
-  if (options.some(({ key }) => key === "help")) return { kind: "help", text: renderHelp(HELP) };
+  if (options.some(({ key }) => key === "help")) return { kind: "help", text: renderHelp(UCHROOT_HELP) };
   if (options.some(({ key }) => key === "version")) return { kind: "version" };
   const jail = value("jail");
   const program = value("executable");

@@ -1,0 +1,68 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type HelpSource, optionRows } from "../src/cli/help.ts";
+import type { OptionTable } from "../src/cli/options.ts";
+import type { Tool } from "../src/cli/tool.ts";
+import { CHROOTSH_HELP } from "../src/enter/chrootsh-help.ts";
+import { LSH_HELP } from "../src/enter/lsh-help.ts";
+import { PROCMAIL_HELP } from "../src/enter/procmail-help.ts";
+import { UCHROOT_HELP } from "../src/enter/uchroot-options.ts";
+
+/** A program, or a command of jailkit, as its manual page and the completions know it. */
+export interface Documented {
+  /** The name of its manual page: jk_init, or jailkit-explain for `jailkit explain`. */
+  readonly page: string;
+  readonly help: HelpSource;
+  /** Options end at the first operand. */
+  readonly posix: boolean;
+}
+
+const folder = join(import.meta.dir, "../src/tools");
+
+// Any user may start these, and they have no time for a table on their way.
+const PROGRAMS: Readonly<Record<string, HelpSource>> = {
+  jk_chrootsh: CHROOTSH_HELP,
+  jk_lsh: LSH_HELP,
+  jk_procmailwrapper: PROCMAIL_HELP,
+  jk_uchroot: UCHROOT_HELP,
+};
+
+const JAILKIT: HelpSource = {
+  name: "jailkit",
+  summary: "all of jailkit in one executable",
+  synopsis: ["COMMAND [ARGUMENT...]", "TOOL [ARGUMENT...]"],
+  options: {
+    help: { short: "h", description: "show the commands and exit" },
+    version: { description: "show the version and exit" },
+  },
+  exitStatus: {
+    0: "--help or --version; otherwise the exit status is that of the command or tool",
+    2: "there is no such command, or none was given",
+    11: "a program that takes a privilege was asked for, which is not started in this way",
+  },
+};
+
+/** Every program of src/tools and every command of jailkit, by name. Throws for one that has no table of options. */
+export async function documentedTools(): Promise<Documented[]> {
+  const found: Documented[] = [{ page: "jailkit", help: JAILKIT, posix: true }];
+  const files = readdirSync(folder).filter((file) => /^(?:jk_\w+|jailkit-[\w-]+)\.ts$/.test(file));
+  for (const file of files) {
+    const page = file.slice(0, -3);
+    const module: { tool?: Tool } = await import(join(folder, file));
+    const help = module.tool ?? PROGRAMS[page];
+    if (help === undefined)
+      throw new Error(`src/tools/${file} exports no tool, and documented.ts has no help`);
+    found.push({ page, help, posix: module.tool?.posix ?? false });
+  }
+  return found.sort((a, b) => (a.page < b.page ? -1 : 1));
+}
+
+/** The options that are shown, with their short and long names as they are typed. */
+export function shownOptions(
+  options: OptionTable,
+): { names: string[]; value?: string; description: string }[] {
+  return optionRows(options).map(([left, description]) => {
+    const [names = "", value] = left.trim().split("=");
+    return { names: names.split(", "), description, ...(value === undefined ? {} : { value }) };
+  });
+}

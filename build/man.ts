@@ -1,0 +1,165 @@
+/**
+ * npm run man: dist/share/man/, the manual pages, from docs/man/. Prose is written there by hand; what --help knows
+ * (summary, synopsis, options, notes, exit statuses) and the keys of the config files come from the same tables as
+ * in the programs, in the place of words like @OPTIONS@.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { VERSION } from "../src/cli/version.ts";
+import { CONFIG_KINDS } from "../src/config/catalogue.ts";
+import { describe } from "../src/config/schema.ts";
+import { type Documented, documentedTools } from "./documented.ts";
+import * as mdoc from "./mdoc.ts";
+
+const root = join(import.meta.dir, "..");
+const sources = join(root, "docs/man");
+
+/** When the pages were last gone through; in their footers. */
+const DATE = "November 24, 2026";
+
+/** A manual page as it is installed. */
+export interface ManualPage {
+  readonly name: string;
+  readonly section: "5" | "7" | "8";
+  /** What it is about, in a few words. */
+  readonly summary: string;
+  /** The page in the language of mdoc(7). */
+  readonly text: string;
+}
+
+interface Source {
+  name: string;
+  section: ManualPage["section"];
+  text: string;
+}
+
+function readSources(): Source[] {
+  return readdirSync(sources)
+    .sort()
+    .map((file) => {
+      const match = /^([\w.-]+)\.([578])\.in$/.exec(file);
+      if (match?.[1] === undefined) throw new Error(`docs/man/${file}: not NAME.SECTION.in`);
+      const text = readFileSync(join(sources, file), "utf8");
+      return { name: match[1], section: match[2] as Source["section"], text };
+    });
+}
+
+/** What stands for the placeholders of a page. A value must be used exactly once; "" stands nowhere. */
+type Values = Readonly<Record<string, string>>;
+
+function fill(source: Source, values: Values): string {
+  const used = new Set<string>();
+  const file = `docs/man/${source.name}.${source.section}.in`;
+  const text = source.text.replace(/@([A-Z]+)@/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined || value === "") throw new Error(`${file}: there is nothing for @${name}@`);
+    if (used.has(name)) throw new Error(`${file}: @${name}@ stands there twice`);
+    used.add(name);
+    return value;
+  });
+  const missing = Object.keys(values).find((name) => values[name] !== "" && !used.has(name));
+  if (missing !== undefined) throw new Error(`${file}: @${missing}@ is missing`);
+  return text;
+}
+
+const header = ({ name, section }: Source) =>
+  `.Dd ${DATE}\n.Dt ${name.toUpperCase()} ${section}\n.Os jailkit ${VERSION}`;
+
+function toolValues(source: Source, { help }: Documented) {
+  const options = Object.keys(help.options).length > 0;
+  return {
+    HEADER: header(source),
+    SUMMARY: mdoc.summaryLine(help.summary),
+    SYNOPSIS: mdoc.synopsis(help),
+    OPTIONS: options ? mdoc.optionList(help) : "",
+    NOTES: help.notes === undefined ? "" : mdoc.notes(help),
+    EXIT: mdoc.exitStatusList(help),
+  };
+}
+
+/** The summary of a page that no table describes. */
+function ownSummary({ name, section, text }: Source): string {
+  const summary = /^\.Nd (.+)$/m.exec(text)?.[1];
+  if (summary === undefined) throw new Error(`docs/man/${name}.${section}.in: no .Nd`);
+  return summary;
+}
+
+function configPage(source: Source): ManualPage {
+  const kind = CONFIG_KINDS.find(({ name }) => `${name}.ini` === source.name);
+  if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
+  const values = { HEADER: header(source), KEYS: mdoc.keyList(describe(kind.schema)) };
+  return { ...source, summary: ownSummary(source), text: fill(source, values) };
+}
+
+/** The page of a program for which nobody has written one yet: what its table says. */
+function plainSource({ page, help }: Documented): Source {
+  const options = Object.keys(help.options).length > 0 ? ".Sh OPTIONS\n@OPTIONS@\n" : "";
+  const text = `@HEADER@
+.Sh NAME
+.Nm ${page}
+.Nd @SUMMARY@
+.Sh SYNOPSIS
+@SYNOPSIS@
+.Sh DESCRIPTION
+${help.notes === undefined ? mdoc.prose(mdoc.sentence(help.summary)).join("\n") : "@NOTES@"}
+${options}.Sh EXIT STATUS
+@EXIT@
+.Sh SEE ALSO
+.Xr jailkit 7
+`;
+  return { name: page, section: "8", text };
+}
+
+function toolPages(all: readonly Source[], tools: readonly Documented[]): ManualPage[] {
+  const commands = tools.filter(({ page }) => page.startsWith("jailkit-"));
+  return tools.map((tool) => {
+    const source =
+      all.find(({ name, section }) => name === tool.page && section === "8") ?? plainSource(tool);
+    const values = toolValues(source, tool);
+    const list: Values = tool.page === "jailkit" ? { COMMANDS: mdoc.pageList(commands.map(asEntry)) } : {};
+    return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...list }) };
+  });
+}
+
+const asEntry = ({ page, help }: Documented) => ({ name: page, section: "8", summary: help.summary });
+
+/** All pages, by name. A source whose program does not exist yields none. */
+export async function manualPages(): Promise<ManualPage[]> {
+  const tools = await documentedTools();
+  const all = readSources();
+  const files = all.filter(({ section }) => section === "5").map(configPage);
+  const programs = toolPages(all, tools);
+  const overviews = all
+    .filter(({ section }) => section === "7")
+    .map((source) => {
+      const lists = {
+        PROGRAMS: mdoc.pageList(programs.filter(({ name }) => name !== "jailkit")),
+        FILES: mdoc.pageList(files),
+      };
+      return {
+        ...source,
+        summary: ownSummary(source),
+        text: fill(source, { HEADER: header(source), ...lists }),
+      };
+    });
+  return [...programs, ...files, ...overviews].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Writes the pages below a directory, which stands for share/man; what was there goes. */
+export async function writeManualPages(directory: string): Promise<string[]> {
+  rmSync(directory, { recursive: true, force: true });
+  const written: string[] = [];
+  for (const { name, section, text } of await manualPages()) {
+    const folder = join(directory, `man${section}`);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${name}.${section}`);
+    writeFileSync(file, text);
+    written.push(file);
+  }
+  return written;
+}
+
+if (import.meta.main) {
+  const files = await writeManualPages(join(root, "dist/share/man"));
+  console.log(`${files.length} manual pages in ${relative(process.cwd(), join(root, "dist/share/man"))}`);
+}

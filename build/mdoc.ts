@@ -1,0 +1,174 @@
+import type { HelpSource } from "../src/cli/help.ts";
+import type { KeyDescription } from "../src/config/schema.ts";
+import { shownOptions } from "./documented.ts";
+
+// Pieces of manual pages in the language of mdoc(7), made from the tables that --help is made from.
+
+/** Text as roff shows it: backslashes and the dashes of options as they are, and no line that is a request. */
+export function escapeText(text: string): string {
+  const escaped = text
+    .replaceAll("\\", "\\e")
+    .replace(/(^|[\s([='"/,])(-[\w-]*)/g, (_, before: string, word: string) => {
+      return before + word.replaceAll("-", "\\-");
+    });
+  return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
+}
+
+/** A word of a macro's line: one that is a macro, or punctuation, would otherwise be taken for it. */
+function argument(word: string): string {
+  const text = word.replaceAll("\\", "\\e").replaceAll("-", "\\-");
+  return /^(?:[A-Z][a-z]|[.,:;()[\]?!|])$/.test(text) ? `\\&${text}` : text;
+}
+
+/** Sentences, each on a line of its own as mdoc(7) wants them, and references to manual pages as links. */
+export function prose(text: string): string[] {
+  const lines: string[] = [];
+  for (const sentence of text.split(/(?<=[.!?]) (?=["'A-Z])/)) {
+    let rest = sentence;
+    for (;;) {
+      const found = /(^|[\s(])([a-z_][\w.+-]*)\((\d)\)([.,;:)]*)(?=\s|$)/.exec(rest);
+      if (found === null) break;
+      const [whole, before = "", name = "", section = "", after = ""] = found;
+      const end = found.index + whole.length;
+      const text = rest.slice(0, found.index).trimEnd();
+      if (text !== "") lines.push(escapeText(text));
+      // The macro puts brackets and points that are words of their own next to the name.
+      const points = [...after].map((point) => ` ${point}`).join("");
+      lines.push(`.Xr ${before === "(" ? "( " : ""}${name} ${section}${points}`);
+      rest = rest.slice(end).trimStart();
+    }
+    if (rest !== "") lines.push(escapeText(rest));
+  }
+  return lines;
+}
+
+/** A phrase of a table as a sentence. */
+export function sentence(phrase: string): string {
+  // Names of programs and files stay as they are, and so do values that are explained.
+  const start = /^[a-z]+(?= |;|$)/.test(phrase) ? phrase.charAt(0).toUpperCase() + phrase.slice(1) : phrase;
+  return /[.!?]$/.test(start) ? start : `${start}.`;
+}
+
+/** A summary as the one line behind the name: without a capital and a point, and no more than one sentence. */
+export function summaryLine(summary: string): string {
+  const [first = ""] = summary.split(/(?<=\.) (?=[A-Z])/);
+  const phrase = first.replace(/\.$/, "");
+  return /^[A-Z][a-z]/.test(phrase) ? phrase.charAt(0).toLowerCase() + phrase.slice(1) : phrase;
+}
+
+/** The lines of a synopsis, as they stand in the table. */
+export function synopsis(help: HelpSource): string {
+  const [program = "", ...command] = help.name.split(" ");
+  const lines = help.synopsis.flatMap((line) => [
+    `.Nm ${program}`,
+    ...command.map((word) => `.Cm ${word}`),
+    ...group(tokens(line)).map((macro) => `.${macro}`),
+  ]);
+  return lines.join("\n");
+}
+
+type Part = string | Part[];
+
+/** Words and brackets of a synopsis; "..." after a bracket is a word of its own. */
+function tokens(line: string): Part[] {
+  const stack: Part[][] = [[]];
+  for (const [word] of line.matchAll(/\[|\]|\.\.\.|[^\s[\].]+/g)) {
+    const top = stack.at(-1);
+    if (word === "[") stack.push([]);
+    else if (word === "]") {
+      const inner = stack.pop() ?? [];
+      stack.at(-1)?.push(inner);
+    } else top?.push(word);
+  }
+  const [all] = stack;
+  if (stack.length !== 1 || all === undefined) throw new Error(`brackets do not match in '${line}'`);
+  return all;
+}
+
+/** Macros for the parts: an option with its value, an operand, or what stands in brackets, is one line each. */
+function group(parts: Part[]): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.length - 1;
+    if (typeof part !== "string") {
+      lines.push(`Op ${group(part).join(" ")}`);
+    } else if (part === "...") lines[last] = `${lines[last]} ...`;
+    else if (part === "--") lines.push("Fl -");
+    else if (part.startsWith("--")) lines.push(`Fl ${argument(part.slice(1))}`);
+    else if (part.startsWith("-")) lines.push(`Fl ${argument(part.slice(1))}`);
+    else if (!/^[A-Z]/.test(part)) lines.push(`Cm ${part}`);
+    else if (/^Fl \S+$/.test(lines[last] ?? "")) lines[last] = `${lines[last]} Ar ${argument(part)}`;
+    else lines.push(`Ar ${argument(part)}`);
+  }
+  return lines;
+}
+
+const list = (items: readonly string[]) => [".Bl -tag -width Ds", ...items, ".El"].join("\n");
+
+/** The options with their descriptions. */
+export function optionList(help: HelpSource): string {
+  const items = shownOptions(help.options).flatMap(({ names, value, description }) => {
+    const flags = names.map((name) => `Fl ${argument(name.slice(1))}`).join(" , ");
+    const tail = value === undefined ? "" : ` Ns = Ns Ar ${argument(value)}`;
+    return [`.It ${flags}${tail}`, ...prose(sentence(description))];
+  });
+  return list(items);
+}
+
+/** The exit statuses with what they mean. */
+export function exitStatusList(help: HelpSource): string {
+  return list(
+    Object.entries(help.exitStatus).flatMap(([status, text]) => [`.It ${status}`, ...prose(sentence(text))]),
+  );
+}
+
+/** The notes of the help, a paragraph for each; one that is a single line with colons in it stands apart. */
+export function notes(help: HelpSource): string {
+  const paragraphs = (help.notes ?? "").split(/\n\n/);
+  return paragraphs
+    .map((text) =>
+      /^\S+:\S+:\S+: /.test(text) ? `.Bd -literal -offset indent\n${text}\n.Ed` : prose(text).join("\n"),
+    )
+    .join("\n.Pp\n")
+    .replaceAll(".Pp\n.Bd", ".Bd");
+}
+
+const KINDS: Readonly<Record<KeyDescription["kind"], string>> = {
+  list: "list",
+  pairs: "list of NAME=VALUE",
+  text: "text",
+  flag: "0 or 1",
+  yesno: "yes or no",
+  octal: "octal number",
+  integer: "number",
+  decimal: "number, fractions too,",
+};
+
+function kindOf(key: KeyDescription): string {
+  const { minimum, maximum, initial } = key;
+  const bounds = minimum === undefined || maximum === undefined ? "" : ` from ${minimum} to ${maximum}`;
+  const otherwise = initial === undefined ? "" : `; ${initial} where it is not given`;
+  return `${KINDS[key.kind]}${bounds}${otherwise}`;
+}
+
+/** The keys of a config file: what kind of value each has, and what it is for. */
+export function keyList(keys: Readonly<Record<string, KeyDescription>>): string {
+  return list(
+    Object.entries(keys).flatMap(([name, key]) => [
+      `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
+      ...prose(sentence(key.help)),
+    ]),
+  );
+}
+
+/** A list of pages with what each is about. */
+export function pageList(
+  pages: readonly { name: string; section: number | string; summary: string }[],
+): string {
+  return list(
+    pages.flatMap(({ name, section, summary }) => [
+      `.It Xr ${name} ${section}`,
+      ...prose(sentence(summaryLine(summary))),
+    ]),
+  );
+}

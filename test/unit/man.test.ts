@@ -1,0 +1,176 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { documentedTools, shownOptions } from "../../build/documented.ts";
+import { type ManualPage, manualPages } from "../../build/man.ts";
+import { escapeText, optionList, prose, sentence, summaryLine, synopsis } from "../../build/mdoc.ts";
+import type { HelpSource } from "../../src/cli/help.ts";
+import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
+import { describe as describeKeys } from "../../src/config/schema.ts";
+import { CHECKS } from "../../src/enter/check-list.ts";
+import { CHROOTSH_HELP } from "../../src/enter/chrootsh-help.ts";
+import {
+  UCHROOT_CALLER_CHECKS,
+  UCHROOT_HOST_CHECKS,
+  UCHROOT_IN_JAIL_CHECKS,
+} from "../../src/enter/uchroot-checks.ts";
+import { UCHROOT_HELP } from "../../src/enter/uchroot-options.ts";
+
+const checkout = join(import.meta.dir, "../..");
+const pages = await manualPages();
+const tools = await documentedTools();
+
+function page(name: string): ManualPage {
+  const found = pages.find((one) => `${one.name}.${one.section}` === name);
+  if (found === undefined) throw new Error(`no page ${name}`);
+  return found;
+}
+
+function section(text: string, name: string): string {
+  return text.split(/^\.Sh /m).find((part) => part.startsWith(`${name}\n`)) ?? "";
+}
+
+const help = (given: Partial<HelpSource>): HelpSource => ({
+  name: "tool",
+  summary: "do it",
+  synopsis: [],
+  options: {},
+  exitStatus: {},
+  ...given,
+});
+
+describe("pieces of mdoc", () => {
+  test("text is what it says", () => {
+    expect(escapeText("use -j or --dry-run, a\\b")).toBe("use \\-j or \\-\\-dry\\-run, a\\eb");
+    expect(escapeText(".so /etc/passwd")).toBe("\\&.so /etc/passwd");
+    expect(escapeText("'x'")).toBe("\\&'x'");
+    expect(escapeText("well-known")).toBe("well-known");
+  });
+
+  test("references are links, sentences lines", () => {
+    expect(prose("Through useradd(8), as root. See (prctl(2), X). End.")).toEqual([
+      "Through",
+      ".Xr useradd 8 ,",
+      "as root.",
+      "See",
+      ".Xr ( prctl 2 ,",
+      "X).",
+      "End.",
+    ]);
+  });
+
+  test("phrases become sentences", () => {
+    expect(sentence("the jail")).toBe("The jail.");
+    expect(sentence("jk_lsh is built in")).toBe("jk_lsh is built in.");
+    expect(sentence("kernel: what it says")).toBe("kernel: what it says.");
+    expect(summaryLine("Make a jail. And more.")).toBe("make a jail");
+  });
+
+  test("a synopsis keeps its brackets", () => {
+    const lines = synopsis(
+      help({ name: "tool run", synopsis: ["[-mnv] [-s SHELL]... -j JAIL [--] [--x=Y] USER..."] }),
+    );
+    expect(lines.split("\n")).toEqual([
+      ".Nm tool",
+      ".Cm run",
+      ".Op Fl mnv",
+      ".Op Fl s Ar SHELL ...",
+      ".Fl j Ar JAIL",
+      ".Op Fl -",
+      ".Op Fl \\-x=Y",
+      ".Ar USER ...",
+    ]);
+  });
+
+  test("hidden options are left out", () => {
+    const options = { a: { description: "shown" }, b: { description: "not shown", hidden: true } };
+    expect(optionList(help({ options }))).toContain("Shown.");
+    expect(optionList(help({ options }))).not.toContain("ot shown");
+  });
+});
+
+describe("pages", () => {
+  test("there is one for every program, command and config file, and the overview", () => {
+    const names = pages.map((one) => `${one.name}.${one.section}`);
+    expect(new Set(names).size).toBe(names.length);
+    for (const tool of tools) expect(names).toContain(`${tool.page}.8`);
+    for (const { name } of CONFIG_KINDS) expect(names).toContain(`${name}.ini.5`);
+    expect(names).toContain("jailkit.7");
+    const programs = readdirSync(join(checkout, "src/tools")).filter((file) => file.startsWith("jk_"));
+    for (const file of programs) expect(names).toContain(`${file.slice(0, -3)}.8`);
+  });
+
+  test.each(tools.map((tool) => [tool.page, tool] as const))("%s.8 has the whole table", (name, tool) => {
+    const { text } = page(`${name}.8`);
+    const options = section(text, "OPTIONS");
+    for (const { names, value } of shownOptions(tool.help.options)) {
+      const flags = names.map((flag) => `Fl ${flag.slice(1).replaceAll("-", "\\-")}`).join(" , ");
+      expect(options).toContain(`.It ${flags}${value === undefined ? "\n" : ` Ns = Ns Ar ${value}\n`}`);
+    }
+    const items = options.split("\n").filter((line) => line.startsWith(".It "));
+    expect(items.length).toBe(shownOptions(tool.help.options).length);
+    const statuses = [...section(text, "EXIT STATUS").matchAll(/^\.It (\S+)$/gm)].map(([, status]) => status);
+    expect(statuses).toEqual(Object.keys(tool.help.exitStatus));
+  });
+
+  test.each(CONFIG_KINDS.map((kind) => [kind.name, kind] as const))("%s.ini.5 has all keys", (name, kind) => {
+    const items = [...page(`${name}.ini.5`).text.matchAll(/^\.It Ic (\S+) Pq/gm)].map(([, key]) => key);
+    expect(items).toEqual(Object.keys(describeKeys(kind.schema)));
+  });
+
+  test("references to pages of jailkit lead somewhere, or to a program that is still to come", () => {
+    const known = new Set(pages.map((one) => `${one.name} ${one.section}`));
+    const sources = readdirSync(join(checkout, "docs/man")).map((file) => file.replace(/\.(\d)\.in$/, " $1"));
+    for (const source of sources) known.add(source);
+    for (const { name, text } of pages) {
+      for (const [, target = "", number = ""] of text.matchAll(/Xr (jk_[\w.]+|jailkit[\w.-]*) (\d)/g)) {
+        expect({ name, target, known: known.has(`${target} ${number}`) }).toEqual({
+          name,
+          target,
+          known: true,
+        });
+      }
+    }
+  });
+
+  test("no placeholder is left, and pages are plain ASCII", () => {
+    for (const { text } of pages) {
+      expect(text).not.toMatch(/@[A-Z]+@/);
+      expect(text).toMatch(/^[\n\x20-\x7e]+$/);
+      expect(
+        text
+          .split("\n")
+          .slice(0, 4)
+          .map((line) => line.slice(0, 3)),
+      ).toEqual([".Dd", ".Dt", ".Os", ".Sh"]);
+    }
+  });
+
+  test("the worked example is that of README.md", () => {
+    const readme = readFileSync(join(checkout, "README.md"), "utf8");
+    const part = /^## A jailed sftp[\s\S]*?(?=^## The tools)/m.exec(readme)?.[0] ?? "";
+    const commands = part
+      .split("\n")
+      .filter((line) => line.startsWith("    ") && !line.includes("JK-"))
+      .map((line) => line.trim());
+    expect(commands.length).toBeGreaterThan(15);
+    const overview = page("jailkit.7")
+      .text.split("\n")
+      .map((line) => line.trim());
+    for (const line of commands) expect(overview).toContain(line);
+  });
+});
+
+describe("exit statuses", () => {
+  test("those of the checks stand in the tables", () => {
+    for (const { exitStatus } of CHECKS)
+      expect(Object.keys(CHROOTSH_HELP.exitStatus)).toContain(`${exitStatus}`);
+    for (const { exitStatus } of [
+      ...UCHROOT_CALLER_CHECKS,
+      ...UCHROOT_HOST_CHECKS,
+      ...UCHROOT_IN_JAIL_CHECKS,
+    ]) {
+      expect(Object.keys(UCHROOT_HELP.exitStatus)).toContain(`${exitStatus}`);
+    }
+  });
+});
