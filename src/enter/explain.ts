@@ -110,7 +110,7 @@ function explainLimited(
   const stat = statBelow(place.rootFd, path);
   const who = { uid: account.uid, gid: account.gid, groups: session.groups };
   if (stat === undefined || !mayAccess(stat, who, MAY_EXECUTE)) {
-    add(lshStep("command", "failed", `${path} cannot be executed by the user`, `chmod o+x ${path}`, 255));
+    add(lshStep("command", "failed", `${path} cannot be executed by the user`, `chmod o+x ${path}`, 126));
   } else add(lshStep("command", "passed", `${path} is allowed`));
 }
 

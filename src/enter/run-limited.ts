@@ -10,8 +10,9 @@ import { type LimitedRequest, planLimited } from "./limited.ts";
 /** execve(2), as ffi/guard.ts has it. */
 export type Execute = (path: ByteString, argv: readonly ByteString[], envp: readonly ByteString[]) => never;
 
-/** What jailkit 2.23 ends with where execve(2) fails. */
-const EXEC_FAILED = 255;
+// As a shell ends: the program, or the interpreter that it names, is not there; or it is, and cannot be executed.
+const NOT_FOUND = 127;
+const NOT_EXECUTABLE = 126;
 
 /**
  * The limited shell, from its first log line to the command that takes its place. Returns only where the command
@@ -39,6 +40,6 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
     printError(`jk_lsh: the command cannot be started: ${error.reason}`);
-    return EXEC_FAILED;
+    return error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE;
   }
 }

@@ -163,7 +163,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     m.write(ini, "[DEFAULT]\nexecutables = /bin/broken\n");
     const result = command("/bin/broken");
     expect(result).toMatchObject({
-      status: 255,
+      status: 126,
       stderr: "jk_lsh: the command cannot be started: Exec format error\n",
     });
     const lines = (await scene.lines("jk_lsh")).map(({ message }) => message);

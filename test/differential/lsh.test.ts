@@ -103,8 +103,26 @@ table("which program", [
   {
     args: ["-c", "/usr/share/not-executable"],
     config: "[DEFAULT]\nexecutables = /usr/share/not-executable\n",
-    is: ends(255),
+    is: { debian: ends(255), ours: ends(126), difference: "lsh-exec-status" },
     name: "not executable",
+  },
+  {
+    args: ["-c", "/usr/bin/nosuch"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/nosuch\n",
+    is: { debian: ends(255), ours: ends(127), difference: "lsh-exec-status" },
+    name: "not there",
+  },
+  {
+    args: ["-c", "/usr/bin/rsync --version"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\n",
+    is: { debian: { status: 0 }, ours: ends(4), difference: "lsh-spawn-options" },
+    name: "rsync as a client",
+  },
+  {
+    args: ["-c", "/usr/bin/rsync --version"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
+    is: { status: 0 },
+    name: "rsync as a client, where options that start programs are allowed",
   },
   {
     args: ["-c", "internal-sftp"],
