@@ -24,6 +24,7 @@ const needs = {
     "wget",
     "nginx",
     "lighttpd",
+    "systemd",
     "libcap2-bin",
     "binutils",
     "strace",
