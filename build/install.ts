@@ -13,13 +13,27 @@ import { close, openAt, setXattr } from "../ffi/files.ts";
 import { JailkitError } from "../src/cli/error.ts";
 import { printError, printLine } from "../src/cli/output.ts";
 import { defineTool } from "../src/cli/tool.ts";
+import { PROCMAIL, PROCMAIL_WRAPPER } from "../src/enter/procmail-checks.ts";
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "dist/bin");
 // Programs that any user may start, and their folders below the prefix.
-const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = { jk_chrootsh: "sbin", jk_uchroot: "bin" };
+const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = {
+  jk_chrootsh: "sbin",
+  jk_procmailwrapper: "sbin",
+  jk_uchroot: "bin",
+};
 // Under these names the one shared executable is linked, beside its own.
-const LINKS = ["jk_addjailuser", "jk_check", "jk_chrootlaunch", "jk_cp", "jk_init", "jk_jailuser", "jk_lsh"];
+const LINKS = [
+  "jk_addjailuser",
+  "jk_check",
+  "jk_chrootlaunch",
+  "jk_cp",
+  "jk_init",
+  "jk_jailuser",
+  "jk_list",
+  "jk_lsh",
+];
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {
@@ -127,8 +141,17 @@ function editShells(at: Places, line: string, wanted: boolean): void {
   place(at.shells, edited.map((entry) => `${entry}\n`).join(""), 0o644);
 }
 
-function install(at: Places, shellName: string): void {
-  const missing = ["jailkit", ...Object.keys(TAKES_PRIVILEGE)].filter(
+/** A program with a privilege that nobody has a use for is not installed. One that is there is brought up to date. */
+function isWanted(name: string, folder: string, at: Places, withProcmail: boolean): boolean {
+  if (name !== PROCMAIL_WRAPPER || withProcmail) return true;
+  return fs.existsSync(PROCMAIL) || fs.existsSync(join(at.prefix, folder, name));
+}
+
+function install(at: Places, shellName: string, withProcmail: boolean): void {
+  const privileged = Object.entries(TAKES_PRIVILEGE).filter(([name, folder]) =>
+    isWanted(name, folder, at, withProcmail),
+  );
+  const missing = ["jailkit", ...privileged.map(([name]) => name)].filter(
     (name) => !fs.existsSync(join(bin, name)),
   );
   if (missing.length > 0) {
@@ -143,7 +166,7 @@ function install(at: Places, shellName: string): void {
     // rename(2) of two links to one inode does nothing and leaves both.
     fs.rmSync(temporary, { force: true });
   }
-  for (const [name, folder] of Object.entries(TAKES_PRIVILEGE)) {
+  for (const [name, folder] of privileged) {
     fs.mkdirSync(join(at.prefix, folder), { recursive: true, mode: 0o755 });
     place(join(at.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
   }
@@ -177,7 +200,7 @@ function uninstall(at: Places, shellName: string): void {
 const tool = defineTool({
   name: "install-tools",
   summary: "Install jailkit from dist/bin and config/, or take it away again.",
-  synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--uninstall]"],
+  synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--with-procmail] [--uninstall]"],
   options: {
     destdir: { value: "D", description: "put everything below D, as a package builder does" },
     prefix: {
@@ -185,6 +208,9 @@ const tool = defineTool({
       description: "the tools go into DIR/sbin, jk_uchroot into DIR/bin (default /usr)",
     },
     sysconfdir: { value: "DIR", description: "the configuration goes into DIR/jailkit (default /etc)" },
+    withProcmail: {
+      description: `install ${PROCMAIL_WRAPPER} where there is no ${PROCMAIL}, too`,
+    },
     uninstall: { description: "remove what was installed; edited configuration files stay" },
   },
   exitStatus: { 0: "done", 1: "not done; the message says why" },
@@ -197,7 +223,7 @@ const tool = defineTool({
     const at = places(text(options.destdir, "/"), prefix, text(options.sysconfdir, "/etc"));
     const shellName = join(prefix, "sbin/jk_chrootsh");
     if (options.uninstall) uninstall(at, shellName);
-    else install(at, shellName);
+    else install(at, shellName, options.withProcmail);
     return 0;
   },
 });

@@ -43,7 +43,8 @@ const INO = 8;
 const DEVICE = 34;
 const MOUNT = 36;
 
-const STATX_NLINK_INO_MOUNT = 0x4 | 0x100 | 0x1000;
+// STATX_NLINK, STATX_INO, STATX_MNT_ID
+const STATX_NLINK_INO_MOUNT = 0x1104;
 const STATX_MNT_ID = 0x1000;
 // What is cached is true enough, and a server that does not answer must not stop a list of processes.
 const AT_STATX_DONT_SYNC = 0x4000;
@@ -97,8 +98,7 @@ export function openProc(): number {
   throw missing();
 }
 
-const ZERO = 48;
-const NINE = 57;
+const LOW = 0xffffffffn;
 const SUFFIX = Uint8Array.from([47, 114, 111, 111, 116, 0]); // "/root" and its NUL
 
 /**
@@ -109,63 +109,70 @@ const SUFFIX = Uint8Array.from([47, 114, 111, 111, 116, 0]); // "/root" and its 
 export function scanRoots(proc: number, own: RootIdentity): Scan {
   const scan: Scan = { groups: [], unjailed: 0, ended: 0, unreadable: 0, unexamined: [] };
   const groups = new Map<string, RootGroup>();
-  const ownIno = [Number(own.ino & 0xffffffffn), Number(own.ino >> 32n)] as const;
-  const ownMount = [Number(own.mountId & 0xffffffffn), Number(own.mountId >> 32n)] as const;
-  const isOwn = () =>
-    words[INO] === ownIno[0] &&
-    words[INO + 1] === ownIno[1] &&
-    words[DEVICE] === own.devMajor &&
-    words[DEVICE + 1] === own.devMinor &&
-    (own.mountId === 0n || (words[MOUNT] === ownMount[0] && words[MOUNT + 1] === ownMount[1]));
   const root = libc.geteuid() === 0;
-  // A directory entry has its name at byte 19, and its own length at 16 (getdents64(2)).
-  const entries = new Uint8Array(1 << 15);
-  const path = new Uint8Array(32);
 
-  const look = (pid: number) => {
-    if (libc.statx(proc, path, AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, statBuffer) === 0) {
-      if (isOwn()) {
-        scan.unjailed++;
-        return;
-      }
-      const key = `${word(MOUNT)}.${word(MOUNT + 1)}.${word(DEVICE)}.${word(DEVICE + 1)}.${word(INO)}.${word(INO + 1)}`;
-      let group = groups.get(key);
-      if (group === undefined) {
-        group = { identity: decode(), pids: [] };
-        groups.set(key, group);
-        scan.groups.push(group);
-      }
-      group.pids.push(pid);
-      return;
-    }
-    const number = errno();
+  const failed = (pid: number, number: number) => {
     if (number === ENOENT || number === ESRCH) scan.ended++;
     else if (number !== EACCES && number !== EPERM) scan.unexamined.push(pid);
     // Root may read every link: then it was the file system of the directory that said no.
     else if (root) scan.unexamined.push(pid);
     else scan.unreadable++;
   };
+  const found = (pid: number) => {
+    const key = [MOUNT, MOUNT + 1, DEVICE, DEVICE + 1, INO, INO + 1].map(word).join(".");
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = { identity: decode(), pids: [] };
+      groups.set(key, group);
+      scan.groups.push(group);
+    }
+    group.pids.push(pid);
+  };
 
+  // What follows is done for every process of the machine by an interpreter: no call and no name from outside the
+  // function that can be avoided.
+  const { statx, getdents64 } = libc;
+  const stat = statBuffer;
+  const fields = words;
+  const ino = Number(own.ino & LOW);
+  const inoHigh = Number(own.ino >> 32n);
+  const mount = Number(own.mountId & LOW);
+  const { devMajor, devMinor } = own;
+  // A directory entry has its name at byte 19, and its own length at 16 (getdents64(2)).
+  const entries = new Uint8Array(1 << 15);
+  const path = new Uint8Array(32);
+  const suffix = SUFFIX;
+  let unjailed = 0;
   for (;;) {
-    const count = libc.getdents64(proc, entries, entries.length);
+    const count = getdents64(proc, entries, entries.length);
     if (count < 0) fail("getdents64", "/proc");
-    if (count === 0) return scan;
+    if (count === 0) break;
     for (let at = 0; at < count; at += (entries[at + 16] ?? 0) | ((entries[at + 17] ?? 0) << 8)) {
       let pid = 0;
       let length = 0;
-      for (
-        let byte = entries[at + 19] ?? 0;
-        byte >= ZERO && byte <= NINE;
-        byte = entries[at + 19 + length] ?? 0
-      ) {
-        pid = pid * 10 + byte - ZERO;
+      let byte = entries[at + 19] ?? 0;
+      // 48 to 57 are the digits.
+      while (byte >= 48 && byte <= 57) {
+        pid = pid * 10 + byte - 48;
         path[length++] = byte;
+        byte = entries[at + 19 + length] ?? 0;
       }
       if (length === 0) continue;
-      path.set(SUFFIX, length);
-      look(pid);
+      path.set(suffix, length);
+      if (statx(proc, path, AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, stat) !== 0) failed(pid, errno());
+      else if (
+        fields[INO] === ino &&
+        fields[MOUNT] === mount &&
+        fields[DEVICE] === devMajor &&
+        fields[DEVICE + 1] === devMinor &&
+        fields[INO + 1] === inoHigh
+      )
+        unjailed++;
+      else found(pid);
     }
   }
+  scan.unjailed = unjailed;
+  return scan;
 }
 
 /** The root directory of this process. */

@@ -10,7 +10,7 @@ const checkout = join(import.meta.dir, "../..");
 let m: Machine;
 
 beforeAll(async () => {
-  ensureBuilt(["jailkit", "jk_chrootsh", "jk_uchroot"]);
+  ensureBuilt(["jailkit", "jk_chrootsh", "jk_procmailwrapper", "jk_uchroot"]);
   m = await openMachine();
 });
 

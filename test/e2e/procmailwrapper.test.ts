@@ -3,7 +3,10 @@
  * each recipe runs where its account is. The message arrives as it was, byte for byte.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { checkout } from "../machine/helper.ts";
 import {
+  ensureBuilt,
   type Ids,
   type LogLine,
   type Machine,
@@ -163,5 +166,39 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
       stdout: "jk_procmailwrapper (jailkit) 3.0.0\n",
     });
     expect(letters("/home/john.doe")).toEqual([]);
+  });
+});
+
+describe("install-tools", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    ensureBuilt(["jailkit", "jk_chrootsh", "jk_procmailwrapper", "jk_uchroot"]);
+    m = await openMachine();
+  });
+  afterAll(async () => m.close());
+
+  const wrapper = "/dest/usr/sbin/jk_procmailwrapper";
+  const install = (...words: string[]) =>
+    m.must([process.execPath, join(checkout, "build/install.ts"), "--destdir", "/dest", ...words], {
+      cwd: checkout,
+    });
+
+  test("puts it where procmail is, with the capability, and takes it away", () => {
+    install();
+    expect(m.stat(wrapper)).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+    expect(m.must(["getcap", wrapper]).stdout).toBe(`${wrapper} cap_sys_chroot=ep\n`);
+    install("--uninstall");
+    expect(m.exists(wrapper)).toBe(false);
+  });
+
+  test("where procmail is not, only if told so", () => {
+    m.remove(procmail);
+    install();
+    expect(m.exists(wrapper)).toBe(false);
+    install("--with-procmail");
+    expect(m.exists(wrapper)).toBe(true);
+    const before = m.stat(wrapper)?.ino;
+    install();
+    expect(m.stat(wrapper)?.ino).not.toBe(before ?? 0n);
   });
 });
