@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../src/system/accounts.ts";
+import { processesOf } from "../../src/system/processes.ts";
+import { findProgram, runProgram } from "../../src/system/run.ts";
+import { parseSshdSettings, sshdWarnings } from "../../src/system/sshd.ts";
+import { openSyslog } from "../../src/system/syslog.ts";
+
+describe("a line of the log", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "syslog-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("is RFC 3164's, with control bytes escaped, over a stream with a NUL at its end", async () => {
+    const path = join(folder, "stream");
+    const received = Promise.withResolvers<string>();
+    const server = Bun.listen({
+      unix: path,
+      socket: { data: (_socket, data) => received.resolve(data.toString("latin1")) },
+    });
+    openSyslog("jk_test", "auth", path).write("err", "user x\n<0>forged\x1b[2J \xff");
+    const line = await received.promise;
+    server.stop(true);
+    expect(line).toMatch(
+      /^<35>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d jk_test\[\d+\]: user x\\n<0>forged\\x1b\[2J \\xff\0$/,
+    );
+  });
+
+  test("is lost without a sound where no daemon listens, or its path is too long", () => {
+    openSyslog("jk_test", "daemon", join(folder, "missing")).write("info", "nobody");
+    openSyslog("jk_test", "daemon", `/${"x".repeat(200)}`).write("info", "nobody");
+  });
+});
+
+describe("accounts", () => {
+  test("are found by name and by number, in each way the same", () => {
+    const root = passwdByName("root");
+    expect(root).toMatchObject({ uid: 0, gid: 0, home: "/root" });
+    expect(passwdByUid(0)).toEqual(root);
+    expect(groupByName("root")).toEqual(groupByGid(0));
+    expect(groupIdsOf("root", 0)).toContain(0);
+  });
+
+  test.each(["", "nosuch", "ro\xffot", "../root", `${"x".repeat(5000)}`])("%j is nobody", (name) => {
+    expect(passwdByName(name)).toBeUndefined();
+    expect(groupByName(name)).toBeUndefined();
+  });
+
+  test("a name with a NUL is refused, not cut", () => {
+    expect(() => passwdByName("root\0x")).toThrow("NUL");
+  });
+});
+
+describe("programs", () => {
+  test("get their arguments as they are and only the environment that was spelled out", () => {
+    const env = findProgram("env");
+    expect(env).toBeDefined();
+    const { status, stdout } = runProgram(env ?? "", ["A=$(id); `id`"], { B: "1" });
+    expect(status).toBe(0);
+    expect(stdout.split("\n").sort()).toEqual(
+      ["", "A=$(id); `id`", "B=1", "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"].sort(),
+    );
+  });
+
+  test("that are not there, or cannot be given an argument, are an error that names them", () => {
+    expect(findProgram("no-such-program")).toBeUndefined();
+    expect(() => runProgram("/no/such", [])).toThrow("/no/such: cannot be started");
+    expect(() => runProgram("/bin/true", ["\xff"])).toThrow("not valid UTF-8");
+  });
+});
+
+test("the processes of a user are found by their ids", () => {
+  expect(processesOf(process.getuid?.() ?? 0)).toContain(process.pid);
+  expect(processesOf(4_000_000_000)).toEqual([]);
+});
+
+describe("sshd's settings", () => {
+  const codes = (text: string) => sshdWarnings(parseSshdSettings(text), "u").map(({ code }) => code);
+  test.each<[string, string[]]>([
+    ["subsystem sftp internal-sftp\nchrootdirectory none\n", ["internal-sftp"]],
+    ["subsystem sftp internal-sftp -l INFO\n", ["internal-sftp"]],
+    ["subsystem sftp internal-sftp\nchrootdirectory /srv\n", []],
+    ["subsystem sftp /usr/lib/openssh/sftp-server\nforcecommand internal-sftp\n", ["internal-sftp"]],
+    ["subsystem sftp /usr/lib/openssh/internal-sftp-like\n", []],
+    [
+      "allowtcpforwarding yes\nallowstreamlocalforwarding local\npermittunnel yes\n",
+      ["tcp-forwarding", "stream-forwarding", "tunnel"],
+    ],
+    ["allowtcpforwarding yes\ndisableforwarding yes\n", []],
+    ["permituserenvironment yes\n", ["permit-user-environment"]],
+    ["permituserenvironment LANG,LC_*\n", ["permit-user-environment"]],
+    ["", []],
+  ])("%j", (text, expected) => {
+    expect(codes(text)).toEqual(expected);
+  });
+});
