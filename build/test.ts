@@ -1,8 +1,9 @@
 /**
  * npm test: the types, the linter, the rule of imports, the build, and every test against the executables that were
- * built; and the behaviour tests once more against jailkit 2.23. Ends with `N passed, N failed`.
+ * built; the behaviour tests once more against jailkit 2.23; and those of the path of a login once more with the files
+ * as packages install them. Ends with `N passed, N failed`.
  *
- * Arguments select parts: check, unit, machine, attack, differential, debian, e2e.
+ * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, package.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -41,18 +42,23 @@ function tally(output: string, status: number, name: string): void {
   }
 }
 
-async function suite(folder: string, env: Record<string, string> = {}): Promise<void> {
+async function suite(folder: string, env: Record<string, string> = {}, only = /./): Promise<void> {
   const path = join(root, "test", folder);
-  if (!existsSync(path) || !readdirSync(path).some((file) => file.endsWith(".test.ts"))) return;
+  if (!existsSync(path)) return;
+  const files = readdirSync(path).filter((file) => file.endsWith(".test.ts") && only.test(file));
+  if (files.length === 0) return;
   const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
   const started = performance.now();
-  const child = Bun.spawn([bun, "test", "--timeout", "120000", `test/${folder}/`], {
-    cwd: root,
-    env: { ...process.env, ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  const child = Bun.spawn(
+    [bun, "test", "--timeout", "120000", ...files.map((file) => `./test/${folder}/${file}`)],
+    {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
   const [out, err] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -81,6 +87,10 @@ const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
 if (built) {
   for (const folder of ["machine", "attack", "differential", "e2e"]) if (wanted(folder)) await suite(folder);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
+  if (wanted("package")) {
+    for (const folder of ["attack", "differential", "e2e"])
+      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|lsh|procmailwrapper|uchroot)\b/);
+  }
 }
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed === 0 ? 0 : 1);

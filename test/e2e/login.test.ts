@@ -8,6 +8,8 @@ import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } fro
 interface Layout {
   name: string;
   privilege: "capability" | "setuid";
+  /** jk_chrootsh as a file of its own, or as a native entry of the shared executable. */
+  files: "standalone" | "package";
   /** jk_lsh as a file in the jail, or run inside jk_chrootsh. */
   shell: "file" | "in-process";
   /** The jail on a file system of its own. */
@@ -20,19 +22,51 @@ const layouts: Layout[] = [
   {
     name: "capability, in-process shell",
     privilege: "capability",
+    files: "standalone",
     shell: "in-process",
     mounted: false,
     megabytes: 200,
   },
-  { name: "setuid, shell in the jail", privilege: "setuid", shell: "file", mounted: true, megabytes: 8 },
+  {
+    name: "setuid, shell in the jail",
+    privilege: "setuid",
+    files: "standalone",
+    shell: "file",
+    mounted: true,
+    megabytes: 8,
+  },
   {
     name: "capability, shell in the jail",
     privilege: "capability",
+    files: "standalone",
     shell: "file",
     mounted: false,
     megabytes: 8,
   },
-  { name: "setuid, in-process shell", privilege: "setuid", shell: "in-process", mounted: true, megabytes: 8 },
+  {
+    name: "setuid, in-process shell",
+    privilege: "setuid",
+    files: "standalone",
+    shell: "in-process",
+    mounted: true,
+    megabytes: 8,
+  },
+  {
+    name: "entry with the capability, in-process shell",
+    privilege: "capability",
+    files: "package",
+    shell: "in-process",
+    mounted: false,
+    megabytes: 8,
+  },
+  {
+    name: "entry that is setuid, shell in the jail",
+    privilege: "setuid",
+    files: "package",
+    shell: "file",
+    mounted: true,
+    megabytes: 8,
+  },
 ];
 
 setDefaultTimeout(120_000);
@@ -47,7 +81,7 @@ paths = /usr/bin, /usr/lib/openssh
 executables = /usr/bin/scp, /usr/bin/rsync, /usr/bin/git-upload-pack, /usr/bin/git-receive-pack, /usr/lib/openssh/sftp-server
 `;
 
-describe.each(layouts)("$name", ({ privilege, shell, mounted, megabytes }) => {
+describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }) => {
   let m: Machine;
   let sshd: Sshd;
   let log: Syslog;
@@ -68,7 +102,7 @@ describe.each(layouts)("$name", ({ privilege, shell, mounted, megabytes }) => {
   const success = { status: 0 };
 
   beforeAll(async () => {
-    m = await openMachine({ under: "ours", privilege });
+    m = await openMachine({ under: "ours", privilege, layout: files });
     log = await m.startSyslog();
     sshd = await m.startSshd();
     m.mkdir(jail);

@@ -78,7 +78,7 @@ export function installTools(machine: Machine, which: Implementation, options: I
     const target = `${name === "jk_uchroot" ? "/usr/bin" : "/usr/sbin"}/${name}`;
     if (layout === "standalone") installFile(machine, join(bin, name), target);
     else if (privileged.includes(name)) installFile(machine, join(entries, name), target);
-    else machine.must(["ln", "/usr/sbin/jailkit", target]);
+    else if (name !== "jailkit") machine.must(["ln", "/usr/sbin/jailkit", target]);
     if (privileged.includes(name)) grant(machine, target, options.privilege ?? "capability");
   }
   machine.remove("/etc/jailkit");
