@@ -83,6 +83,8 @@ export interface Problem {
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
+  /** What the tool ends with where nothing worse happens; 1 if not given. */
+  readonly exitStatus?: number;
 }
 
 /** What a jail is going to hold: entries in the order in which they are made, parents first. */

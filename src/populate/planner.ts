@@ -14,6 +14,7 @@ import {
 } from "./entry.ts";
 import { forbiddenTrees } from "./forbidden.ts";
 import { jailPaths, type Node } from "./jail-paths.ts";
+import { deviceOf, isDirectoryNode, sameDevice, sameFile } from "./likeness.ts";
 import { givenToDirectory, givenToFile } from "./modes.ts";
 import { type FileSystem, isDirectory, isSymlink, lastOf, parentOf, tidy } from "./sources.ts";
 
@@ -297,32 +298,4 @@ function strengthen(entry: Entry, stat: BasicStat): void {
     ? givenToDirectory(entry.path, stat, parent, entry.keeps)
     : givenToFile(stat, entry.keeps);
   Object.assign(entry, given);
-}
-
-function isDirectoryNode(node: Node): boolean {
-  return node.planned === undefined ? isDirectory(node.stat.mode) : node.planned.type === "directory";
-}
-
-function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
-  return (
-    a?.inoLow === b.inoLow &&
-    a.inoHigh === b.inoHigh &&
-    a.devMajor === b.devMajor &&
-    a.devMinor === b.devMinor
-  );
-}
-
-function sameDevice(node: Node | undefined, stat: BasicStat): boolean {
-  if (node === undefined || node.planned !== undefined) return false;
-  const there = node.stat;
-  return (
-    (there.mode & S_IFMT) === (stat.mode & S_IFMT) &&
-    there.rdevMajor === stat.rdevMajor &&
-    there.rdevMinor === stat.rdevMinor
-  );
-}
-
-function deviceOf(stat: BasicStat): NonNullable<Entry["device"]> {
-  const type = (stat.mode & S_IFMT) === S_IFCHR ? "char" : "block";
-  return { type, major: stat.rdevMajor, minor: stat.rdevMinor };
 }

@@ -56,7 +56,7 @@ export interface Manner {
   readonly unsafeStatus: number;
 }
 
-/** Plans what a request asks for and carries it out, or only tells. Returns the exit status: 0, or 1 with problems. */
+/** Plans what a request asks for and carries it out, or only tells. Returns the exit status. */
 export async function populate(
   request: Request,
   manner: Manner,
@@ -163,10 +163,16 @@ async function carryOut(
     problems.push(...applied.problems, ...finish(request, root, entries, reporter));
     problems.push(...(await remember(request, manner, root, applied, reporter)));
   }
-  const exitStatus = problems.length === 0 ? 0 : 1;
+  const exitStatus = statusOf(problems);
   reporter.flush();
   if (manner.json) printJson(populateReport(request, manner.dryRun, plan, entries, problems, exitStatus));
   return exitStatus;
+}
+
+/** 0 without problems; 1, unless all of them ask for another status. */
+function statusOf(problems: readonly Problem[]): number {
+  const statuses = new Set(problems.map(({ exitStatus = 1 }) => exitStatus));
+  return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);
 }
 
 /** Into the manifest, so that later runs know what is in the jail and why. */
@@ -201,7 +207,7 @@ function showPlan(request: Request, plan: Plan, hardlink: boolean, reporter: Rep
   for (const { name } of groups) reporter.tell(`writing group ${name} to ${request.jail}/etc/group`);
   if (request.needProc) reporter.say(`Mounting proc on ${request.jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${request.jail}/dev/log`);
-  reporter.say("(dry run: nothing was changed)");
+  if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
 }
 
 /** What a jail needs besides files. Each step is tried, and what fails becomes a problem. */

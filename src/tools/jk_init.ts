@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -110,9 +110,11 @@ export const tool = defineTool({
       code: "no-such-section",
       path: name,
       message: `section ${quoted(name)} does not exist in ${display(file)}`,
+      exitStatus: UNKNOWN_SECTION,
     }));
-    if (!options.json) for (const { message } of unknown) printError(`WARNING: ${message}`);
-    if (selection.sections.length === 0) return options.jail === undefined ? 0 : UNKNOWN_SECTION;
+    // As in jailkit 2, where the jail is named without -j: scripts that are so old expect no more.
+    const tolerant = options.jail === undefined;
+    const nothing = selection.sections.length === 0;
     const recordedOptions: Record<string, boolean | ByteString> = {};
     if (options.configfile !== undefined) recordedOptions.configfile = absolutePath(options.configfile);
     if (options.copyShell) recordedOptions["copy-shell"] = true;
@@ -123,20 +125,20 @@ export const tool = defineTool({
         asked: names.filter((name) => !selection.unknown.includes(name)),
         recordedOptions,
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
-        accounts: wantedAccounts(profile.users, profile.groups),
+        ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         needProc: profile.needProc,
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => namesPaths(name, profile.wants)),
-        problems: [],
-        warnings: selection.warnings,
+        problems: tolerant ? [] : unknown,
+        warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: 3 },
+      { ...options, create: true, unsafeStatus: 3, dryRun: options.dryRun || nothing },
       host,
       loader,
     );
     loader.close();
-    return status === 0 && unknown.length > 0 && options.jail !== undefined ? UNKNOWN_SECTION : status;
+    return status;
   },
 });
 

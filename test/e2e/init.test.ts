@@ -180,6 +180,17 @@ describe("exit statuses", () => {
     expect([status, m.exists(`${jail}/usr/bin/true`)]).toEqual([4, true]);
     expect(stderr).toContain("'nosuch'");
     expect(init("[a]\npaths = true\n", [jail, "nosuch", "a"]).status).toBe(0);
+    const none = fresh();
+    expect(init("[a]\n", ["-j", none, "nosuch"])).toMatchObject({ status: 4, stdout: "" });
+    const json = JSON.parse(init("[a]\n", ["-j", none, "--json", "nosuch"]).stdout);
+    expect(json).toMatchObject({
+      exitStatus: 4,
+      actions: [],
+      problems: [{ code: "no-such-section", path: "nosuch" }],
+    });
+    expect(m.exists(none)).toBe(false);
+    const both = init("[a]\ndevices = /dev/nosuch\n", ["-j", none, "--json", "nosuch", "a"]);
+    expect([both.status, JSON.parse(both.stdout).exitStatus]).toEqual([1, 1]);
   });
 
   test("a section of which nothing is on this machine", () => {
