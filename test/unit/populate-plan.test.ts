@@ -194,6 +194,21 @@ describe("attributes", () => {
     expect(lines(plan)).toEqual(["create directory /d 0750", "create file /d/x 4755"]);
   });
 
+  test("a directory that led somewhere is filled, and gets its own mode, once it is asked for", () => {
+    const host = {
+      "/d": { type: "directory", mode: 0o775 },
+      "/d/e/x": "",
+      "/d/e/y": "",
+      "/d/z": "",
+    } as const;
+    expect(lines(planOf({ host, wants: ["/d/e/x", "/d/e"] }))).toEqual([
+      "create directory /d 0755",
+      "create directory /d/e 0755",
+      "create file /d/e/x 0644",
+      "create file /d/e/y 0644",
+    ]);
+  });
+
   test("times are the host's to the nanosecond", () => {
     const file = planOf({ host: { "/f": "" }, wants: ["/f"] }).entries[0];
     expect(file).toMatchObject({ atime: 1_000_000_002n, mtime: 3_000_000_004n });
