@@ -141,8 +141,11 @@ export function collect(context: CollectContext): Collected {
       settings.everywhere(hostPath(root, path)) ||
       settings.compare(hostPath(root, path)) ||
       barriers.some((barrier) => path.startsWith(`${barrier}/`));
+    const exchanged = result.findings.flatMap(({ rule, jailPath = "" }) =>
+      rule === "different-type" ? jailPath : [],
+    );
     result.findings.push(
-      ...missingFindings(content.entries.values(), isLookedAt, (path) => hostPath(root, path)),
+      ...missingFindings(content.entries.values(), exchanged, isLookedAt, (path) => hostPath(root, path)),
     );
   }
   return result;

@@ -224,14 +224,18 @@ export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckF
   };
 }
 
-/** What the record knows and the walk did not see; of a tree that is gone, its top alone. */
+/**
+ * What the record knows and the walk did not see; of a tree that is gone, its top alone. `exchanged`: paths at which
+ * something else stands, which is told already.
+ */
 export function missingFindings(
   entries: Iterable<ManifestEntry>,
+  exchanged: Iterable<ByteString>,
   wasSeen: (path: ByteString) => boolean,
   hostPathOf: (path: ByteString) => ByteString,
 ): CheckFinding[] {
   const gone = [...entries].filter(({ path }) => !wasSeen(path));
-  const paths = new Set(gone.map(({ path }) => path));
+  const paths = new Set([...gone.map(({ path }) => path), ...exchanged]);
   const below = (path: ByteString) => {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1))
       if (paths.has(path.slice(0, slash))) return true;

@@ -37,9 +37,10 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   const outcomes: FixOutcome[] = [];
   const { content } = report.record;
   const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
-  withRoot(path, (root) => {
-    for (const finding of unique(wanted.filter(isAttributes))) outcomes.push(attempt(root, content, finding));
-  });
+  const attributes = unique(wanted.filter(isAttributes));
+  // From the top down, each from a fresh look: what is above decides what can be done safely below.
+  attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
+  for (const finding of attributes) withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
   if (others.length === 0) return outcomes;
   withRoot(path, (root) => {
@@ -57,7 +58,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
 }
 
 /** A jail as it is now: what an open one remembers is from before. */
-function withRoot(path: ByteString, use: (root: JailRoot) => void): void {
+function withRoot(path: ByteString, use: (root: JailRoot) => unknown): void {
   const root = openJailRoot(path);
   try {
     use(root);

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { lookUp } from "../jail/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { createLoader, type DependencyProblem, type Loader } from "../populate/closure.ts";
 import type { CheckFinding } from "./check-rules.ts";
@@ -42,8 +43,14 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
       for (const problem of problems.slice(told)) faults.push({ file: source, problem });
       told = problems.length;
     }
+    const seen = new Set<string>();
     for (const { file, problem } of faults) {
-      if (!lacksToo(onHost(), file, problem)) findings.push(problemFinding(root, problem));
+      if (lacksToo(onHost(), file, problem)) continue;
+      const finding = problemFinding(root, problem);
+      // A library may be found under several paths.
+      const key = `${finding.path}\0${problem.library}`;
+      if (!seen.has(key)) findings.push(finding);
+      seen.add(key);
     }
     findings.push(...directoryFindings(root, inside));
     return findings;
@@ -74,17 +81,29 @@ function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem):
 const lastOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf("/") + 1);
 
 function problemFinding(root: JailRoot, { file, library, message }: DependencyProblem): CheckFinding {
-  const path = hostPath(root, file);
+  const jailPath = withoutLinks(root, file);
+  const path = hostPath(root, jailPath);
   const text = display(file);
-  const rest = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
+  const whole = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
+  // What there is to do is another thing in a jail than on a machine.
+  const rest = whole.replace(/: install .*$/, " in the jail");
   const shared = LIBRARY.test(lastOf(library)) && !/\/ld-[^/]*$/.test(library);
   return {
     rule: shared ? "missing-library" : "missing-interpreter",
     path,
-    jailPath: file,
+    jailPath,
     message: `${display(path)}${rest}`,
     remedy: `jk_cp -f -j ${display(root.path)} ${text}`,
   };
+}
+
+function withoutLinks(root: JailRoot, path: ByteString): ByteString {
+  try {
+    return lookUp(root, path, { follow: true })?.canonicalPath ?? path;
+  } catch (error) {
+    if (error instanceof JailkitError) return path;
+    throw error;
+  }
 }
 
 /** Whoever can put a library where the linker looks has every program of the jail. */

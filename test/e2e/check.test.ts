@@ -1,0 +1,435 @@
+/**
+ * jk_check of real jails: 100 planted faults and more are each found, and nothing is where nothing was planted; what
+ * it repairs, what it remembers, and the tests that it runs in a jail.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { CONSEQUENCES, FAULTS, JAIL, makeJail } from "./check-faults.ts";
+import { check, type Found, fresh, summary } from "./check-helper.ts";
+
+setDefaultTimeout(120_000);
+
+async function machine(): Promise<Machine> {
+  const m = await openMachine({
+    under: "ours",
+    only: ["jk_init", "jk_cp", "jk_check", "jk_jailuser", "jk_chrootsh"],
+  });
+  // Jails that the host knows of are no business of the tests.
+  m.remove("/var/lib/jailkit");
+  return m;
+}
+
+describe("planted faults", () => {
+  let m: Machine;
+  let clean: ReturnType<typeof check>;
+  let faulty: ReturnType<typeof check>;
+  beforeAll(async () => {
+    m = await machine();
+    makeJail(m);
+    clean = check(m);
+    for (const { plant } of FAULTS) plant(m);
+    faulty = check(m);
+  });
+  afterAll(async () => m.close());
+
+  test("nothing is found before but two programs that are dangerous, though they were asked for", () => {
+    const programs = ["mount", "su"].map((name) => `dangerous-program ${JAIL}/usr/bin/${name}`);
+    expect(summary(clean.found)).toEqual(programs);
+    expect(clean.status).toBe(1);
+  });
+
+  const named = (path: string) =>
+    path.startsWith("//") ? path.slice(1) : `${JAIL}${path.replace(/(.)\/$/, "$1")}`;
+
+  test.each(FAULTS.map((fault) => [fault.rule, named(fault.path)] as const))("%s: %s", (rule, path) => {
+    expect(faulty.found.filter((found) => found.path === path).map((found) => found.rule)).toContain(rule);
+  });
+
+  test("there are at least 100 faults of 40 kinds", () => {
+    expect(FAULTS.length).toBeGreaterThanOrEqual(100);
+    expect(new Set(FAULTS.map(({ rule }) => rule)).size).toBeGreaterThanOrEqual(40);
+  });
+
+  test("nothing is found that was not planted", () => {
+    const planted = new Set(FAULTS.map(({ rule, path }) => `${rule} ${named(path)}`));
+    const others = summary(faulty.found).filter((found) => !planted.has(found));
+    expect(others.filter((found) => !CONSEQUENCES.some((pattern) => pattern.test(found)))).toEqual([]);
+    expect(faulty.jails[0]?.problems).toEqual([]);
+    expect(faulty.status).toBe(1);
+  });
+
+  test("the same in text and as a SARIF log", () => {
+    const { stdout, status } = m.run(["jk_check"]);
+    expect(status).toBe(1);
+    for (const { message, level } of faulty.found)
+      expect(stdout).toContain(`${level === "error" ? "ERROR" : "WARNING"}: ${message}\n`);
+    const log = JSON.parse(m.run(["jk_check", "--sarif"]).stdout);
+    expect(log).toMatchObject({ version: "2.1.0", runs: [{ tool: { driver: { name: "jk_check" } } }] });
+    const [run] = log.runs;
+    expect(run.results.length).toBe(faulty.found.length);
+    for (const { ruleId, ruleIndex, level, message, locations } of run.results) {
+      expect(run.tool.driver.rules[ruleIndex].id).toBe(ruleId);
+      expect(["error", "warning"]).toContain(level);
+      expect(message.text).toBeString();
+      expect(locations[0].physicalLocation.artifactLocation.uri).toStartWith("file:///");
+    }
+    expect(run.invocations[0]).toMatchObject({ executionSuccessful: true, exitCode: 1 });
+  });
+});
+
+describe("clean jails", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    m = await machine();
+  });
+  afterAll(async () => m.close());
+
+  const sections = [
+    ...readFileSync(join(import.meta.dir, "../../config/jk_init.ini"), "utf8").matchAll(/^\[(\w+)\]/gm),
+  ].map((match) => match[1] ?? "");
+
+  test.each(sections)("section %s", (section) => {
+    const jail = fresh();
+    // What is not on this machine makes it end with 1, and the rest is in the jail.
+    m.run(["jk_init", "-j", jail, section]);
+    if (!m.exists(jail)) return;
+    expect(check(m, "-j", jail)).toMatchObject({
+      found: [],
+      status: 0,
+      jails: [{ path: jail, problems: [] }],
+    });
+  });
+
+  test("all sections, and users, in one jail", () => {
+    const jail = fresh();
+    m.run(["jk_init", "-j", jail, ...sections]);
+    m.addUser("u", { createHome: true, home: "/home/u" });
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", "u"]);
+    m.must(["sh", "-ec", "cd $0/home/u; echo x > own; ln -s own link; mkfifo fifo; mkdir -m 700 d", jail], {
+      user: "u",
+    });
+    const { found, status, jails } = check(m, "-j", jail);
+    expect(summary(found)).toEqual([]);
+    expect(status).toBe(0);
+    expect(jails[0]?.sections).toEqual(expect.arrayContaining(["basicshell", "sftp", "perl"]));
+    expect(jails[0]?.counts?.compared).toBeGreaterThan(1000);
+  });
+
+  test("hard links that were asked for", () => {
+    const jail = fresh();
+    m.must(["cp", "-a", "/usr/bin/true", "/opt/linked"]);
+    m.mkdir(jail);
+    m.must(["jk_cp", "-k", "-j", jail, "/opt/linked"]);
+    expect(m.stat(`${jail}/opt/linked`)?.nlink).toBe(2);
+    expect(summary(check(m, jail).found)).toEqual([]);
+  });
+
+  test("setuid that was asked for", () => {
+    const jail = fresh();
+    m.must(["sh", "-ec", "cp /usr/bin/true /opt/setuid; chmod 4755 /opt/setuid"]);
+    m.mkdir(jail);
+    m.must(["jk_cp", "-s", "-j", jail, "/opt/setuid"]);
+    expect(m.stat(`${jail}/opt/setuid`)?.mode).toBe(0o104755);
+    expect(summary(check(m, jail).found)).toEqual([]);
+  });
+
+  test("a log socket that jk_socketd serves", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "logbasics"]);
+    m.must([
+      "perl",
+      "-MIO::Socket::UNIX",
+      "-e",
+      "IO::Socket::UNIX->new(Local => $ARGV[0]) or die",
+      `${jail}/dev/log`,
+    ]);
+    expect(summary(check(m, jail).found)).toEqual([]);
+  });
+
+  test("names of any bytes", () => {
+    const jail = fresh();
+    const names = ["a b", "'q'", "new\nline", "\xff\xfe", "$(touch pwned)", "-rf"];
+    for (const name of names) m.write(`/opt/names/${name}`, name);
+    m.mkdir(jail);
+    m.must(["jk_cp", "-j", jail, "/opt/names"]);
+    expect(summary(check(m, jail).found)).toEqual([]);
+    for (const name of names) m.write(`${jail}/opt/names/${name}`, `${name}!`);
+    const { found, stdout } = check(m, jail);
+    expect(found.map(({ rule }) => rule)).toEqual(names.map(() => "different-size"));
+    expect(found.map(({ path }) => path)).toContain(`${jail}/opt/names/\udcff\udcfe`);
+    expect(stdout).not.toContain("\xff");
+    expect(m.run(["jk_check", jail]).stdout).toContain(`${jail}/opt/names/new\\nline`);
+  });
+});
+
+describe("exit status and arguments", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    m = await machine();
+  });
+  afterAll(async () => m.close());
+
+  test("2 where a jail is not there, and what was found elsewhere is told all the same", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "netbasics"]);
+    m.chmod(`${jail}/etc`, 0o777);
+    const { status, stdout, stderr } = m.run(["jk_check", jail, "/srv/nosuchjail"]);
+    expect(status).toBe(2);
+    expect(stdout).toContain(`WARNING: ${jail}/etc/ is writable for others!`);
+    expect(stderr).toBe("cannot check files in /srv/nosuchjail/, it does not exist\n");
+  });
+
+  test("2 where the record is damaged or not root's own is 1, for it was found", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "netbasics"]);
+    m.chmod("/var/lib/jailkit/jails", 0o777);
+    expect(summary(check(m, jail).found)).toContain("registry-unsafe /var/lib/jailkit/jails");
+    m.chmod("/var/lib/jailkit/jails", 0o700);
+    expect(check(m, jail).status).toBe(0);
+  });
+
+  test("2 where a file cannot be read", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "netbasics"]);
+    m.addUser("reader");
+    m.chmod(`${jail}/etc/hosts`, 0o600);
+    const { status, stderr } = m.run(["jk_check", jail], { user: "reader" });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^the record of the jail cannot be used: .*\n.*etc\/hosts.*\n$/);
+  });
+
+  test("2 for --json with --sarif, a bad option, and a config file that makes no sense", () => {
+    expect(m.run(["jk_check", "--json", "--sarif"]).status).toBe(2);
+    expect(m.run(["jk_check", "--bogus"]).status).toBe(2);
+    m.write("/root/bad.ini", "[/srv/x]\nnonsense\n");
+    expect(m.run(["jk_check", "-c", "/root/bad.ini"])).toMatchObject({ status: 2, stdout: "" });
+  });
+
+  test("relative names of jails, and -j several times", () => {
+    const [one, two] = [fresh(), fresh()];
+    for (const jail of [one, two]) m.must(["jk_init", "-j", jail, "netbasics"]);
+    const { stdout } = m.run(["jk_check", "--json", "-j", "../srv/jail", "-j", two, one.slice(5)], {
+      cwd: "/srv",
+    });
+    const { jails } = JSON.parse(stdout) as { jails: { path: string }[] };
+    expect(jails.map(({ path }) => path)).toEqual(["/srv/jail", two, one]);
+  });
+});
+
+describe("a jail without a record", () => {
+  let m: Machine;
+  const jail = "/srv/old";
+  beforeAll(async () => {
+    m = await machine();
+    m.must(["jk_init", "-j", jail, "basicshell", "rsync"]);
+    m.remove("/var/lib/jailkit");
+  });
+  afterAll(async () => m.close());
+
+  test("is compared with the host, path by path", () => {
+    expect(summary(check(m, jail).found)).toEqual([]);
+    m.write(`${jail}/usr/bin/evil`, "x", { mode: 0o755 });
+    m.write(`${jail}/etc/nsswitch.conf`, "x");
+    m.must([
+      "sh",
+      "-ec",
+      `mknod ${jail}/dev/disk b 8 0; ln -f /usr/bin/ls ${jail}/usr/bin/ls; ln -f /usr/bin/id ${jail}/usr/bin/id`,
+    ]);
+    expect(summary(check(m, jail).found)).toEqual([
+      `hard-link ${jail}`,
+      `device-unexpected ${jail}/dev/disk`,
+      `different-size ${jail}/etc/nsswitch.conf`,
+      `no-counterpart ${jail}/usr/bin/evil`,
+    ]);
+  });
+});
+
+describe("what was found before", () => {
+  let m: Machine;
+  const jail = "/srv/jail";
+  const counts = (...args: string[]) => check(m, jail, ...args).jails[0]?.counts;
+  beforeAll(async () => {
+    m = await machine();
+    m.must(["jk_init", "-j", jail, "basicshell"]);
+  });
+  afterAll(async () => m.close());
+
+  /** Runs until what was made just now is old enough to be remembered: its time may not tell of the next change. */
+  function settled(): { compared: number; known: number } {
+    for (let round = 0; round < 1000; round++) {
+      const now = counts();
+      if (now !== undefined && now?.compared === 0) return now;
+    }
+    throw new Error("never known");
+  }
+
+  test("is not read again, unless --full or it was changed", () => {
+    const { known } = settled();
+    expect(known).toBeGreaterThan(50);
+    expect(counts("--full")).toMatchObject({ compared: known, known: 0 });
+    expect(settled()).toMatchObject({ compared: 0, known });
+    m.must([
+      "sh",
+      "-ec",
+      `cp -p ${jail}/usr/bin/ls /root/ls; printf x | dd of=${jail}/usr/bin/ls bs=1 seek=5000 conv=notrunc status=none; touch -r /root/ls ${jail}/usr/bin/ls`,
+    ]);
+    const { found, jails } = check(m, jail);
+    expect(summary(found)).toEqual([`different-content ${jail}/usr/bin/ls`]);
+    expect(jails[0]?.counts).toMatchObject({ compared: 1, known: known - 1 });
+    expect(summary(check(m, jail).found)).toEqual([`different-content ${jail}/usr/bin/ls`]);
+  });
+
+  test("is root's own, and believed only if it makes sense", () => {
+    const id = check(m, jail).jails[0]?.record ?? "";
+    const file = `/var/lib/jailkit/jails/${id}/verified.json`;
+    expect(m.stat(file)).toMatchObject({ mode: 0o100600, uid: 0 });
+    for (const text of ["", "{", '{"version":1,"files":[[1]]}', '{"version":2,"files":[]}', "null"]) {
+      m.write(file, text);
+      expect(counts()?.known).toBe(0);
+    }
+  });
+});
+
+const schema = JSON.parse(
+  readFileSync(join(import.meta.dir, "../../docs/schemas/jk_check.schema.json"), "utf8"),
+);
+
+describe("--fix and --run", () => {
+  let m: Machine;
+  let jail: string;
+  beforeAll(async () => {
+    m = await machine();
+    jail = "/srv/mended";
+    m.must(["jk_init", "-j", jail, "basicshell", "sftp", "scp", "rsync", "gitserver", "perl", "editors"]);
+    m.addUser("u", { createHome: true, home: "/home/u" });
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", "u"]);
+  });
+  afterAll(async () => m.close());
+
+  const before = () => m.snapshot(jail);
+
+  test("a clean jail is left as it is", () => {
+    const snapshot = before();
+    expect(m.run(["jk_check", "--fix", jail])).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(before()).toEqual(snapshot);
+  });
+
+  test("what is safe to repair is as it was", () => {
+    const snapshot = before();
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${jail}
+      chmod 0777 usr/share . ; chmod 4755 usr/bin/ls; chmod 0600 usr/bin/cat; chgrp 60 usr/bin/mv
+      setcap cap_setuid+ep usr/bin/cp; ln usr/bin/rm /srv/rm; printf x >> usr/bin/rsync; rm -r usr/bin/mkdir dev/null
+      rm usr/bin/sh; ln -s bash usr/bin/sh; rm dev/urandom; mknod dev/urandom c 1 1; mknod dev/disk b 8 0
+      rm usr/lib/*-linux-*/libc.so.6; rm -r usr/share/vim; sed -i 's/^root:x:/root:$6$a$b:/' etc/passwd`,
+    ]);
+    const { status, stdout, stderr } = m.run(["jk_check", "--fix", jail]);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("Fixed: ");
+    expect(stdout).not.toContain("Not fixed: ");
+    expect(status).toBe(0);
+    expect(before()).toEqual(snapshot);
+    expect(m.must(["getcap", `${jail}/usr/bin/cp`]).stdout).toBe("");
+    expect(m.stat(`${jail}/usr/bin/rm`)?.nlink).toBe(1);
+    expect(check(m, jail)).toMatchObject({ status: 0, found: [] });
+  });
+
+  test("what is not is told, and left alone", () => {
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${jail}; echo edited >> etc/nsswitch.conf; echo mine > usr/bin/own; chmod 0666 home/u/.bashrc
+      cp usr/bin/true home/u/rootly; chmod 4755 home/u/rootly; mkfifo usr/share/fifo`,
+    ]);
+    const snapshot = before();
+    const { status, found } = check(m, "--fix", jail);
+    expect(status).toBe(1);
+    expect(before()).toEqual(snapshot);
+    const left = found.filter(({ fixed }) => !fixed).map(({ rule }) => rule);
+    expect(new Set(left)).toEqual(
+      new Set([
+        "different-size",
+        "unrecorded",
+        "file-writable-for-others",
+        "fifo",
+        "setuid-for-others",
+        "setuid-for-group",
+        "setuid-for-user",
+      ]),
+    );
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${jail}; cp -p /etc/nsswitch.conf etc; rm usr/bin/own home/u/rootly usr/share/fifo; chmod 0644 home/u/.bashrc`,
+    ]);
+  });
+
+  test("nothing is put back from where others than root choose the file", () => {
+    m.must([
+      "sh",
+      "-ec",
+      "mkdir -p /opt/theirs; echo x > /opt/theirs/file; cp /usr/bin/true /opt/theirs/prog",
+    ]);
+    m.must(["jk_cp", "-j", jail, "/opt/theirs"]);
+    m.must([
+      "sh",
+      "-ec",
+      `rm ${jail}/opt/theirs/file; chown u /opt/theirs; rm /opt/theirs/file; ln -s /etc/shadow /opt/theirs/file`,
+    ]);
+    const { stdout, status } = m.run(["jk_check", "--fix", jail]);
+    expect(status).toBe(1);
+    expect(stdout).toContain("Not fixed: ");
+    expect(m.exists(`${jail}/opt/theirs/file`)).toBe(false);
+    m.must(["sh", "-ec", "chown root /opt/theirs; rm /opt/theirs/file"]);
+    m.remove(`${jail}/opt/theirs`);
+  });
+
+  test("every test of every section passes as the jailed user, and leaves nothing", () => {
+    const snapshot = before();
+    const { jails } = check(m, "--run", jail);
+    const tests = jails[0]?.tests ?? [];
+    expect(tests.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+    for (const section of ["basicshell", "sftp", "scp", "rsync", "gitserver", "perl", "editors"])
+      expect(tests.some(({ sections }) => sections.includes(section))).toBe(true);
+    expect(before()).toEqual(snapshot);
+  });
+
+  test("a program that does not work is found", () => {
+    const working = m.readBytes("/usr/bin/rsync");
+    // As the host's are broken as well, nothing but running them tells.
+    for (const root of ["", jail])
+      m.write(`${root}/usr/bin/rsync`, "#!/bin/sh\necho broken >&2\nexit 3\n", { mode: 0o755 });
+    for (const root of ["", jail])
+      m.write(`${root}/usr/lib/openssh/sftp-server`, "#!/bin/sh\nexit 0\n", { mode: 0o755 });
+    const { found, status } = check(m, "--run", jail);
+    expect(status).toBe(1);
+    const messages = found.filter(({ rule }) => rule === "smoke-test").map(({ message }) => message);
+    expect(messages).toEqual([
+      expect.stringContaining("sftp"),
+      expect.stringMatching(/rsync copies failed in .*: \/usr\/bin\/rsync --version ended with 3: broken$/),
+    ]);
+    m.write("/usr/bin/rsync", working, { mode: 0o755 });
+  });
+
+  test("the user who runs them is not root, and has no group of root's", () => {
+    const probe = "#!/bin/sh\nid -u >&2\nid -G >&2\nexit 9\n";
+    for (const root of ["", jail]) m.write(`${root}/usr/bin/rsync`, probe, { mode: 0o755 });
+    const { found } = check(m, "--run", jail);
+    const message = found.find(
+      ({ rule, message: text }: Found) => rule === "smoke-test" && /rsync/.test(text),
+    )?.message;
+    expect(message).toEndWith(`: ${m.ids("u").gid}`);
+  });
+
+  test("JSON is as docs/schemas says", async () => {
+    const { fromJSONSchema } = await import("zod");
+    const { stdout } = m.run(["jk_check", "--json", "--run", "--fix", jail, "/srv/nosuchjail"]);
+    expect(() => fromJSONSchema(schema).parse(JSON.parse(stdout))).not.toThrow();
+    const wrong = { ...JSON.parse(stdout), exitStatus: "no" };
+    expect(() => fromJSONSchema(schema).parse(wrong)).toThrow();
+  });
+});
