@@ -96,14 +96,17 @@ export function treeOrder(processes: readonly JailedProcess[]): { process: Jaile
     else siblings.push(process);
   }
   const ordered: { process: JailedProcess; branch: string }[] = [];
-  const todo = tops.reverse().map((process) => ({ process, depth: 0 }));
-  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-    const { process, depth } = next;
-    ordered.push({ process, branch: depth === 0 ? "" : `${"  ".repeat(depth - 1)}\\_ ` });
-    const below = children.get(key(process.root.name, process.pid)) ?? [];
-    for (let i = below.length - 1; i >= 0; i--) {
-      const child = below[i];
-      if (child !== undefined) todo.push({ process: child, depth: depth + 1 });
+  const done = new Set<JailedProcess>();
+  // The tops first. What is left then has parents that go round in a circle, since a number was used again meanwhile.
+  for (const top of [...tops, ...processes]) {
+    const todo = [{ process: top, depth: 0 }];
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      const { process, depth } = next;
+      if (done.has(process)) continue;
+      done.add(process);
+      ordered.push({ process, branch: depth === 0 ? "" : `${"  ".repeat(depth - 1)}\\_ ` });
+      const below = children.get(key(process.root.name, process.pid)) ?? [];
+      todo.push(...below.map((child) => ({ process: child, depth: depth + 1 })).reverse());
     }
   }
   return ordered;
