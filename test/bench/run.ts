@@ -5,11 +5,12 @@
  * at. A line that misses its aim begins with `!`. Nothing fails here.
  */
 import { benchCheck } from "./check.ts";
+import { benchEntry } from "./entry.ts";
 import { benchInit } from "./init.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 
-const benches = { init: benchInit, lsh: benchLsh, login: benchLogin, check: benchCheck };
+const benches = { init: benchInit, lsh: benchLsh, login: benchLogin, entry: benchEntry, check: benchCheck };
 const asked = process.argv.slice(2);
 
 for (const [name, bench] of Object.entries(benches)) {
