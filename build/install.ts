@@ -18,13 +18,13 @@ import { PROCMAIL, PROCMAIL_WRAPPER } from "../src/enter/procmail-checks.ts";
 const root = join(import.meta.dir, "..");
 const bin = join(root, "dist/bin");
 // Programs that any user may start, and their folders below the prefix.
-const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = {
+export const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = {
   jk_chrootsh: "sbin",
   jk_procmailwrapper: "sbin",
   jk_uchroot: "bin",
 };
 // Under these names the one shared executable is linked, beside its own.
-const LINKS = [
+export const LINKS = [
   "jk_addjailuser",
   "jk_check",
   "jk_chrootlaunch",

@@ -1,0 +1,81 @@
+/**
+ * npm run package -- [deb|rpm|tar|sbom]... [--arch x64|arm64] [--output DIR] [--fast]
+ *
+ * Makes packages from what `npm run build` made, all formats where none is named, into dist/packages. Two runs of one
+ * commit give the same bytes.
+ */
+import * as fs from "node:fs";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { buildDeb } from "./package/deb.ts";
+import { buildPlain } from "./package/plain.ts";
+import { buildRpm } from "./package/rpm.ts";
+import { run } from "./package/run.ts";
+import { billOfMaterials } from "./package/sbom.ts";
+import type { StageOptions } from "./package/stage.ts";
+
+const root = join(import.meta.dir, "..");
+const FORMATS = ["deb", "rpm", "tar", "sbom"] as const;
+const MACHINES = {
+  x64: { debian: "amd64", rpm: "x86_64" },
+  arm64: { debian: "arm64", rpm: "aarch64" },
+} as const;
+
+/** The date of the last commit, or SOURCE_DATE_EPOCH. */
+function sourceDate(): number {
+  const given = Number(process.env.SOURCE_DATE_EPOCH);
+  if (given > 0) return given;
+  return Number(run(["git", "-C", root, "-c", `safe.directory=${root}`, "log", "-1", "--format=%ct"]).trim());
+}
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    args: process.argv.slice(2),
+    allowPositionals: true,
+    options: {
+      arch: { type: "string", default: process.arch },
+      output: { type: "string", default: join(root, "dist/packages") },
+      fast: { type: "boolean", default: false },
+    },
+  });
+  const machine = values.arch === "x64" || values.arch === "arm64" ? MACHINES[values.arch] : undefined;
+  if (machine === undefined) throw new Error(`--arch ${values.arch}: x64 or arm64`);
+  const formats = FORMATS.filter((format) => positionals.length === 0 || positionals.includes(format));
+  const unknown = positionals.find((word) => !FORMATS.some((format) => format === word));
+  if (unknown !== undefined) throw new Error(`${unknown}: one of ${FORMATS.join(", ")}`);
+  const dist = values.arch === process.arch ? join(root, "dist") : join(root, "dist", values.arch);
+  if (!fs.existsSync(join(dist, "bin/jailkit")))
+    throw new Error("dist/bin/jailkit is missing: npm run build");
+  const options: StageOptions & { output: string; fast: boolean } = {
+    root,
+    dist,
+    epoch: sourceDate(),
+    output: values.output,
+    fast: values.fast,
+  };
+  fs.mkdirSync(values.output, { recursive: true });
+  const made: string[] = [];
+  for (const name of ["jailkit", "jailkit-procmail"] as const) {
+    if (formats.includes("deb")) made.push(buildDeb(name, machine.debian, options));
+    if (formats.includes("rpm")) made.push(buildRpm(name, machine.rpm, options));
+  }
+  if (formats.includes("tar")) made.push(buildPlain(machine.rpm, options));
+  if (formats.includes("sbom")) {
+    const file = join(values.output, "jailkit.cdx.json");
+    fs.writeFileSync(file, billOfMaterials(root, options.epoch));
+    made.push(file);
+  }
+  for (const file of made) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
+  const sums = made.map((file) => {
+    const digest = new Bun.CryptoHasher("sha256").update(fs.readFileSync(file)).digest("hex");
+    return `${digest}  ${relative(values.output, file)}\n`;
+  });
+  fs.writeFileSync(join(values.output, "SHA256SUMS"), sums.join(""));
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(`package: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}

@@ -1,0 +1,161 @@
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { LINKS, TAKES_PRIVILEGE } from "../install.ts";
+
+/** The two packages: all but the wrapper of procmail, and that one. */
+export type PackageName = "jailkit" | "jailkit-procmail";
+
+/** A file of a package: where it goes, and where it comes from. */
+export interface PackageFile {
+  /** Absolute, as on the machine where it is installed. */
+  path: string;
+  /** 0o4755 for a native entry, which is setuid root until its capability is set. */
+  mode: number;
+  /** Its content: bytes, a file of the project, or another name (a hard link) of a file that stands before it. */
+  content: Uint8Array | { file: string } | { linkTo: string };
+  /** A file that the administrator may edit, which an upgrade does not overwrite. */
+  configuration?: boolean;
+}
+
+export interface StageOptions {
+  root: string;
+  /** The folder with bin/ and entry/ of the machine that the package is for. */
+  dist: string;
+  /** Seconds since the epoch: what every file is dated with, so that two builds are the same. */
+  epoch: number;
+}
+
+const SHARED = "/usr/sbin/jailkit";
+const PROCMAIL = "jk_procmailwrapper";
+
+function entryPath(name: string): string {
+  return `/usr/${TAKES_PRIVILEGE[name] ?? "sbin"}/${name}`;
+}
+
+function filesIn(folder: string): string[] {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** gzip without a name or a date in it. */
+const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
+
+/** The manual pages that go with a package: those of the wrapper go with the wrapper. */
+function manualPages(options: StageOptions, name: PackageName): PackageFile[] {
+  return filesIn(join(options.root, "dist/share/man"))
+    .filter((file) => /\.[1-8]$/.test(file))
+    .filter((file) => basename(file).startsWith(`${PROCMAIL}.`) === (name === "jailkit-procmail"))
+    .map((file) => ({
+      path: `/usr/share/man/man${file.at(-1)}/${basename(file)}.gz`,
+      mode: 0o644,
+      content: compressed(file),
+    }));
+}
+
+function documentation(options: StageOptions, name: PackageName, files: readonly string[]): PackageFile[] {
+  return files
+    .filter((file) => fs.existsSync(join(options.root, file)))
+    .map((file) => ({
+      path: `/usr/share/doc/${name}/${basename(file)}`,
+      mode: 0o644,
+      content: { file: join(options.root, file) },
+    }));
+}
+
+/** What is in a package, in the order in which it is made; nothing of it depends on the format of the package. */
+export function packageFiles(name: PackageName, options: StageOptions): PackageFile[] {
+  const { root, dist } = options;
+  const entry = (tool: string): PackageFile => ({
+    path: entryPath(tool),
+    mode: 0o4755,
+    content: { file: join(dist, "entry", tool) },
+  });
+  if (name === "jailkit-procmail") {
+    return [entry(PROCMAIL), ...manualPages(options, name), ...documentation(options, name, ["README.md"])];
+  }
+  const units = filesIn(join(root, "docs/units")).filter((file) => /\.(service|socket|timer)$/.test(file));
+  return [
+    { path: SHARED, mode: 0o755, content: { file: join(dist, "bin/jailkit") } },
+    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: 0o755, content: { linkTo: SHARED } })),
+    ...Object.keys(TAKES_PRIVILEGE)
+      .filter((tool) => tool !== PROCMAIL)
+      .map(entry),
+    ...filesIn(join(root, "config"))
+      .filter((file) => file.endsWith(".ini"))
+      .map((file) => ({
+        path: `/etc/jailkit/${basename(file)}`,
+        mode: 0o644,
+        content: { file },
+        configuration: true,
+      })),
+    ...units
+      .filter((file) => /^(jk_socketd|jailkit-update)\./.test(basename(file)))
+      .map((file) => ({
+        path: `/usr/lib/systemd/system/${basename(file)}`,
+        mode: 0o644,
+        content: { file },
+      })),
+    ...completions(root),
+    ...manualPages(options, name),
+    ...documentation(options, name, [
+      "README.md",
+      "CHANGELOG.md",
+      "docs/security.md",
+      "docs/advisories.md",
+      "docs/differences.md",
+      "docs/panels.md",
+    ]),
+    ...units
+      .filter((file) => !/^(jk_socketd|jailkit-update)\./.test(basename(file)))
+      .map((file) => ({
+        path: `/usr/share/doc/jailkit/examples/${basename(file)}`,
+        mode: 0o644,
+        content: { file },
+      })),
+  ];
+}
+
+/** Completions, where each shell of the distribution looks for them. */
+function completions(root: string): PackageFile[] {
+  const folder = join(root, "dist/share");
+  return filesIn(folder)
+    .filter((file) => /\/(bash-completion|zsh|fish)\//.test(file))
+    .map((file) => ({ path: `/usr/share${file.slice(folder.length)}`, mode: 0o644, content: { file } }));
+}
+
+/** Writes the files of a package below `target` (which must not exist), owned by root, all with one date. */
+export function stage(files: readonly PackageFile[], target: string, epoch: number): void {
+  fs.mkdirSync(target, { recursive: true, mode: 0o755 });
+  for (const { path, mode, content } of files) {
+    const place = join(target, path);
+    fs.mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
+    if (content instanceof Uint8Array) fs.writeFileSync(place, content);
+    else if ("linkTo" in content) {
+      fs.linkSync(join(target, content.linkTo), place);
+      continue;
+    } else fs.copyFileSync(content.file, place, fs.constants.COPYFILE_FICLONE);
+    fs.chownSync(place, 0, 0);
+    fs.chmodSync(place, mode);
+    fs.utimesSync(place, epoch, epoch);
+  }
+  for (const folder of foldersIn(target)) {
+    fs.chmodSync(folder, 0o755);
+    fs.utimesSync(folder, epoch, epoch);
+  }
+}
+
+/** The folders below one, itself last, so that a date that is set stays. */
+export function foldersIn(target: string): string[] {
+  return fs
+    .readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .reverse()
+    .concat(target);
+}
