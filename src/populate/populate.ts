@@ -226,7 +226,12 @@ function finish(request: Request, root: JailRoot, entries: readonly Entry[], rep
   const { accounts } = request;
   if (accounts) {
     attempt("accounts", () => {
-      for (const each of accounts.missing) reporter.warn(`WARNING: this machine has no ${each}`);
+      // Names differ between distributions, so one of several may be missing; where all are, something is wrong.
+      const none = accounts.users.length + accounts.groups.length === 0;
+      for (const each of accounts.missing) {
+        if (none) reporter.warn(`WARNING: this machine has no ${each}`);
+        else reporter.tell(`this machine has no ${each}`);
+      }
       addAccounts(root, accounts, reporter);
     });
   }

@@ -162,6 +162,13 @@ describe("what else a jail needs", () => {
     expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
   });
 
+  test("users that another distribution has are no cause for a warning", () => {
+    const { stderr } = init("[a]\nusers = u, nosuchuser\n", ["-j", fresh(), "a"]);
+    expect(stderr).toBe("");
+    const none = init("[a]\nusers = nosuchuser\n", ["-j", fresh(), "a"]);
+    expect(none).toMatchObject({ status: 0, stderr: "WARNING: this machine has no user 'nosuchuser'\n" });
+  });
+
   test("no hash of a password", () => {
     const jail = fresh();
     const passwd = m.read("/etc/passwd");
