@@ -1,10 +1,8 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { O_RDONLY } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readInto, statAt } from "../../ffi/files.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { type Root, readProcFile, readProcLink, withoutDeleted } from "./list-roots.ts";
-import { identify } from "./list-scan.ts";
+import { identify, ownerOf } from "./list-scan.ts";
 
 /** A process with another root directory than this one. */
 export interface JailedProcess {
@@ -29,34 +27,14 @@ export const ARGUMENTS_LIMIT = 4096;
 const ENOENT = 2;
 const buffer = new Uint8Array(ARGUMENTS_LIMIT + 1);
 
-/** The first bytes of a file of /proc; undefined where it cannot be read. */
+/** The first bytes of a file of /proc; undefined where it cannot be read. No exceptions: there may be thousands. */
 function readStart(proc: number, path: ByteString): { text: ByteString; cut: boolean } | undefined {
-  let fd: number;
-  try {
-    fd = openAt(proc, path, O_RDONLY);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-  try {
-    const count = readInto(fd, buffer);
-    return { text: fromBytes(buffer, 0, Math.min(count, ARGUMENTS_LIMIT)), cut: count > ARGUMENTS_LIMIT };
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  } finally {
-    close(fd);
-  }
-}
-
-/** The effective uid, which is the owner of /proc/PID; undefined where the process ended. */
-function uidOf(proc: number, pid: number): number | undefined {
-  try {
-    return statAt(proc, `${pid}`).uid;
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  const fd = libc.openat(proc, cArgument(path), O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const count = libc.read(fd, buffer, buffer.length);
+  libc.close(fd);
+  if (count < 0) return undefined;
+  return { text: fromBytes(buffer, 0, Math.min(count, ARGUMENTS_LIMIT)), cut: count > ARGUMENTS_LIMIT };
 }
 
 /** The parent's pid from the text of proc_pid_stat(5), whose second field, in parentheses, may hold anything. */
@@ -93,7 +71,7 @@ export function describeProcess(
   root: Root,
   withParent: boolean,
 ): JailedProcess | undefined {
-  const uid = uidOf(proc, pid);
+  const uid = ownerOf(proc, pid);
   if (uid === undefined) return undefined;
   const program = exeOf(proc, pid, root);
   const start = readStart(proc, `${pid}/cmdline`);

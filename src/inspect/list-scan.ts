@@ -36,15 +36,17 @@ export interface Scan {
   unexamined: number[];
 }
 
-// struct statx in words of 32 bits: stx_mask, stx_nlink, stx_ino, stx_dev_major and stx_dev_minor, stx_mnt_id.
+// struct statx in words of 32 bits: stx_mask, stx_nlink, stx_uid, stx_ino, stx_dev_major and stx_dev_minor, stx_mnt_id.
 const MASK = 0;
 const NLINK = 4;
+const UID = 5;
 const INO = 8;
 const DEVICE = 34;
 const MOUNT = 36;
 
 // STATX_NLINK, STATX_INO, STATX_MNT_ID
 const STATX_NLINK_INO_MOUNT = 0x1104;
+const STATX_UID = 0x8;
 const STATX_MNT_ID = 0x1000;
 // What is cached is true enough, and a server that does not answer must not stop a list of processes.
 const AT_STATX_DONT_SYNC = 0x4000;
@@ -76,6 +78,12 @@ export function identify(dirfd: number, path: string): RootIdentity | undefined 
   return libc.statx(dirfd, cArgument(path), flags, STATX_NLINK_INO_MOUNT, statBuffer) < 0
     ? undefined
     : decode();
+}
+
+/** The owner of a directory of /proc, which is the effective uid of its process; undefined where that has ended. */
+export function ownerOf(proc: number, pid: number): number | undefined {
+  const failed = libc.statx(proc, cArgument(`${pid}`), AT_STATX_DONT_SYNC, STATX_UID, statBuffer) < 0;
+  return failed ? undefined : word(UID);
 }
 
 /** Opens /proc. Throws JailkitError "no-proc" where proc(5) is not mounted there. */

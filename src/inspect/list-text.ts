@@ -14,11 +14,11 @@ const TERMINAL_WIDTH = 80;
 const PID_WIDTH = 6;
 const TITLES: Row = { pid: "Pid", user: "User", jail: "Jail", command: "Command" };
 
+const ASCII = /^[\x00-\x7f]*$/;
+
 /** How many characters printable UTF-8 has: the bytes that begin one. */
 function widthOf(text: ByteString): number {
-  let continued = 0;
-  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xc0) === 0x80) continued++;
-  return text.length - continued;
+  return ASCII.test(text) ? text.length : text.replace(/[\x80-\xbf]/g, "").length;
 }
 
 function padded(text: ByteString, width: number): ByteString {
@@ -27,6 +27,7 @@ function padded(text: ByteString, width: number): ByteString {
 
 /** The first `width` characters. */
 function cut(text: ByteString, width: number): ByteString {
+  if (text.length <= width || ASCII.test(text)) return text.slice(0, width);
   let end = 0;
   for (let left = width; left > 0 && end < text.length; left--) {
     end++;

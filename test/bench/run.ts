@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|lsh|login|check ...]
+ * npm run bench [-- init|lsh|login|check|list ...]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here.
@@ -7,10 +7,18 @@
 import { benchCheck } from "./check.ts";
 import { benchEntry } from "./entry.ts";
 import { benchInit } from "./init.ts";
+import { benchList } from "./list.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 
-const benches = { init: benchInit, lsh: benchLsh, login: benchLogin, entry: benchEntry, check: benchCheck };
+const benches = {
+  init: benchInit,
+  lsh: benchLsh,
+  login: benchLogin,
+  entry: benchEntry,
+  check: benchCheck,
+  list: benchList,
+};
 const asked = process.argv.slice(2);
 
 for (const [name, bench] of Object.entries(benches)) {
