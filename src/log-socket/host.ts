@@ -1,10 +1,12 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { IN_ATTRIB } from "../../ffi/events.ts";
 import { close, readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { connectTo, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/sockets.ts";
 import { type Severity, syslogLine } from "../system/syslog.ts";
+import { NAMES, type Watches } from "./watches.ts";
 
 /** The socket of the host's log daemon. */
 export const HOST_SOCKET: ByteString = "/dev/log";
@@ -30,7 +32,7 @@ export function connectHost(): HostConnection {
 }
 
 /** Whether the daemon that this connection leads to is the one that listens now, and lives. */
-export function isCurrent(connection: HostConnection): boolean {
+function isCurrent(connection: HostConnection): boolean {
   const now = socketNow();
   if (now === undefined || connection.socket === undefined || !sameFile(now, connection.socket)) return false;
   try {
@@ -42,7 +44,7 @@ export function isCurrent(connection: HostConnection): boolean {
 }
 
 /** The directories in which a new daemon's socket can appear: those of /dev/log and of what it is a link to. */
-export function hostDirectories(): ByteString[] {
+function hostDirectories(): ByteString[] {
   const directories: ByteString[] = [];
   let path = HOST_SOCKET;
   for (let links = 0; links < 8; links++) {
@@ -57,6 +59,63 @@ export function hostDirectories(): ByteString[] {
     }
   }
   return directories;
+}
+
+/** The connection that the relay has, kept up to date. Times are milliseconds. */
+export interface HostLink {
+  /** Connects anew, or tries again later. */
+  connect(): void;
+  /** Whether the connection leads to the daemon that is there; else it is made anew. */
+  check(): boolean;
+  /** When `connect` is to be called again, or Infinity. */
+  retryAt(): number;
+}
+
+const FIRST_RETRY = 100;
+const LAST_RETRY = 5000;
+// Other attributes than the socket's own change all the time in /dev.
+const HOST_NAMES = NAMES & ~IN_ATTRIB;
+
+/** Keeps a connection to the log daemon; `connected` gets each new one. */
+export function createHostLink(watches: Watches, connected: (connection: HostConnection) => void): HostLink {
+  let connection: HostConnection | undefined;
+  let retryAt = Number.POSITIVE_INFINITY;
+  let pause = FIRST_RETRY;
+
+  function connect(): void {
+    try {
+      const fresh = connectHost();
+      if (connection !== undefined) close(connection.fd);
+      connection = fresh;
+      connected(fresh);
+      retryAt = Number.POSITIVE_INFINITY;
+      pause = FIRST_RETRY;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      retryAt = Bun.nanoseconds() / 1e6 + pause;
+      pause = Math.min(pause * 2, LAST_RETRY);
+    }
+    watch();
+  }
+
+  const check = (): boolean => {
+    if (connection !== undefined && isCurrent(connection)) return true;
+    pause = FIRST_RETRY;
+    connect();
+    return false;
+  };
+  const changed = () => {
+    check();
+  };
+
+  function watch(): void {
+    watches.forget(changed);
+    for (const path of hostDirectories()) {
+      watches.add({ path, mask: HOST_NAMES, name: undefined, changed });
+    }
+  }
+
+  return { connect, check, retryAt: () => retryAt };
 }
 
 /** The lines that jk_socketd itself logs. */

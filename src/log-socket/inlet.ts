@@ -32,6 +32,8 @@ export interface Inlet {
 export interface InletContext {
   readonly outlet: Outlet;
   readonly hostName: Uint8Array;
+  /** Those with messages that were dropped since that was last told. */
+  readonly untold: Set<Inlet>;
   /** An inlet went over a limit: `pausedUntil` is set. */
   paused(inlet: Inlet, reason: "peak" | "base-after-peak", now: number): void;
 }
@@ -66,12 +68,13 @@ export function createInlet(id: number, fd: number, settings: SocketSettings, no
 }
 
 /** Counts a message that will not reach the log. */
-export function countDropped(inlet: Inlet, bytes: number, now: number): void {
+export function countDropped(context: InletContext, inlet: Inlet, bytes: number, now: number): void {
   inlet.counters.dropped++;
   inlet.counters.droppedBytes += bytes;
   inlet.untold ??= { messages: 0, bytes: 0, at: now + inlet.settings.interval };
   inlet.untold.messages++;
   inlet.untold.bytes += bytes;
+  context.untold.add(inlet);
 }
 
 function markFor(inlet: Inlet, uid: number): Uint8Array {
@@ -137,7 +140,7 @@ export function relayMessage(
   const { counters } = inlet;
   counters.messages++;
   counters.bytes += length;
-  if (written < 0) countDropped(inlet, length, now);
+  if (written < 0) countDropped(context, inlet, length, now);
   else if (away) inlet.stored += written;
   const verdict = countMessage(inlet.limits, inlet.settings, length, now);
   if (verdict !== undefined) {

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { createEventSet, EPOLLIN, openSignals, readSignals } from "../../ffi/events.ts";
-import { close } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { Severity } from "../system/syslog.ts";
-import { connectHost, type HostConnection, hostDirectories, isCurrent, type OwnLog } from "./host.ts";
+import { createHostLink, type OwnLog } from "./host.ts";
 import { type ActivatedSocket, notify } from "./notify.ts";
 import { removeSocket } from "./place.ts";
 import type { SocketSettings } from "./protocol.ts";
@@ -46,11 +45,8 @@ const clock = () => Bun.nanoseconds() / 1e6;
 const NEVER = Number.POSITIVE_INFINITY;
 // Editors and package managers change several files, or one several times.
 const RELOAD_DELAY = 100;
-const FIRST_RETRY = 100;
-const LAST_RETRY = 5000;
 // A relay that ends at once each time is not started for ever in quick succession.
 const RELAY_RETRY = 1000;
-const HOST_NAMES = NAMES & ~0x4;
 
 /** Makes the sockets that are wanted. */
 export function createMonitor(options: MonitorOptions): Monitor {
@@ -59,17 +55,19 @@ export function createMonitor(options: MonitorOptions): Monitor {
   const watches = openWatches();
   const signals = openSignals(MONITOR_SIGNALS);
   const served = new Map<ByteString, Served>();
-  let host: HostConnection | undefined;
   let relay: RelayLink | undefined;
   let status: StatusService | undefined;
   let nextId = 1;
   let reloadAt = NEVER;
-  let retryAt = NEVER;
-  let retryPause = FIRST_RETRY;
   let relayAt = NEVER;
   let placesAt = NEVER;
   let lastRelay = 0;
   let stopping = false;
+
+  const host = createHostLink(watches, (connection) => {
+    relay?.command({ is: "host", stream: connection.stream }, connection.fd);
+    log.retry();
+  });
 
   function tell(severity: Severity, text: ByteString): void {
     log.write(severity, text);
@@ -177,48 +175,17 @@ export function createMonitor(options: MonitorOptions): Monitor {
     watches.add({ path: above, mask: NAMES, name, changed });
   }
 
-  /** Connects the relay to the log daemon, or tries again later. */
-  function connect(): void {
-    try {
-      const connection = connectHost();
-      if (host !== undefined) close(host.fd);
-      host = connection;
-      relay?.command({ is: "host", stream: connection.stream }, connection.fd);
-      retryAt = NEVER;
-      retryPause = FIRST_RETRY;
-      log.retry();
-    } catch {
-      retryAt = clock() + retryPause;
-      retryPause = Math.min(retryPause * 2, LAST_RETRY);
-    }
-    watchHost();
-  }
-
-  const hostChanged = () => {
-    if (host !== undefined && isCurrent(host)) return;
-    retryPause = FIRST_RETRY;
-    connect();
-  };
-
-  function watchHost(): void {
-    watches.forget(hostChanged);
-    for (const path of hostDirectories()) {
-      watches.add({ path, mask: HOST_NAMES, name: undefined, changed: hostChanged });
-    }
-  }
-
   function startRelay(): void {
     lastRelay = clock();
     relay = openRelay(options, {
-      gone: () => connect(),
+      gone: host.connect,
       askedAlive() {
-        if (host !== undefined && isCurrent(host)) relay?.command({ is: "alive" });
-        else connect();
+        if (host.check()) relay?.command({ is: "alive" });
       },
       line: (_, text) => options.show(text),
     });
     set.add(relay.control, EPOLLIN);
-    connect();
+    host.connect();
     for (const one of served.values()) handOver(one);
   }
 
@@ -261,20 +228,20 @@ export function createMonitor(options: MonitorOptions): Monitor {
       }
       reload();
       for (const one of served.values()) ensure(one);
-      hostChanged();
+      host.check();
     }
   }
 
   function doWhatIsDue(): number {
     const now = clock();
     if (reloadAt <= now) reload();
-    if (retryAt <= now) connect();
+    if (host.retryAt() <= now) host.connect();
     if (relayAt <= now) restartRelay();
     if (placesAt <= now) {
       placesAt = NEVER;
       for (const one of served.values()) ensure(one);
     }
-    const next = Math.min(reloadAt, retryAt, relayAt, placesAt);
+    const next = Math.min(reloadAt, host.retryAt(), relayAt, placesAt);
     return next === NEVER ? -1 : Math.max(0, Math.ceil(next - clock()));
   }
 

@@ -1,31 +1,16 @@
 import { toBytes } from "../../ffi/bytes.ts";
 import { createReceiver } from "../../ffi/datagrams.ts";
 import { createEventSet, EPOLLIN, EPOLLOUT, EPOLLRDHUP, pollTwo } from "../../ffi/events.ts";
-import { close } from "../../ffi/files.ts";
 import { hostName } from "../../ffi/sockets.ts";
+import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { type Severity, syslogLine } from "../system/syslog.ts";
 import { confine } from "./confine.ts";
-import {
-  acceptConnection,
-  type Connection,
-  closeConnection,
-  MOST_CONNECTIONS,
-  readConnection,
-  relayBuffered,
-} from "./connections.ts";
-import {
-  countDropped,
-  createInlet,
-  type Inlet,
-  type InletContext,
-  isHolding,
-  readDatagrams,
-  relayHeld,
-} from "./inlet.ts";
-import { perSecond, resume } from "./limits.ts";
+import { countDropped, type InletContext } from "./inlet.ts";
+import { createInlets } from "./inlets.ts";
+import { perSecond } from "./limits.ts";
 import { createOutlet } from "./outlet.ts";
-import { CONTROL, type Command, hear, type Report, tell } from "./protocol.ts";
+import { CONTROL, type Command, hear, type Report, type SocketSettings, tell } from "./protocol.ts";
 import { takeName } from "./roles.ts";
 
 const BATCH = 16;
@@ -37,6 +22,8 @@ const MOST_REPORTS = 64;
 const RETRY = 100_000;
 const FINISH_TIME = 1_000_000;
 const FINISH_ROUNDS = 64;
+// How often one socket, while it is the only one with messages, is read without a look at the others.
+const MOST_IN_A_ROW = 16;
 
 const clock = () => Bun.nanoseconds() / 1000;
 
@@ -55,40 +42,35 @@ export function runRelay(): number {
     tell(CONTROL, { is: "failed", message: describeError(error) }, true);
     return 1;
   }
+  // The executables are built for short lives; this one relays for months, and its code is worth compiling.
+  Bun.unsafe.setJITPolicy(1);
   tell(CONTROL, { is: "ready" }, true);
   serve(name, mirror);
   return 0;
 }
 
 function serve(name: Uint8Array, mirror: boolean): void {
-  const inlets = new Map<number, Inlet>();
-  const byFd = new Map<number, Inlet>();
-  const connections = new Map<number, Connection>();
-  const watched = new Set<number>();
-  const paused = new Set<Inlet>();
-  const stalled = new Set<Inlet>();
-  const untold = new Set<Inlet>();
   const set = createEventSet();
-  const receiver = createReceiver(BATCH, LONGEST);
   let reports: Report[] = [];
   let now = clock();
 
   const outlet = createOutlet({
     lost() {
-      for (const inlet of inlets.values()) inlet.stored = 0;
+      for (const inlet of inlets.all()) inlet.stored = 0;
       report({ is: "gone" });
     },
     refused(owner, length) {
       const inlet = inlets.get(owner);
-      if (inlet !== undefined) countDropped(inlet, length, now);
+      if (inlet !== undefined) countDropped(context, inlet, length, now);
     },
   });
+  const context: InletContext = { outlet, hostName: name, untold: new Set(), paused: tellPause };
+  const inlets = createInlets(context, set, createReceiver(BATCH, LONGEST));
 
   function report(message: Report): void {
-    if (reports.length > 0 || !tell(CONTROL, message, false)) {
-      // Lines for a terminal may get lost; what the monitor has to act on may not.
-      if (message.is !== "line" || reports.length < MOST_REPORTS) reports.push(message);
-    }
+    if (reports.length === 0 && tell(CONTROL, message, false)) return;
+    // Lines for a terminal may get lost; what the monitor has to act on may not.
+    if (message.is !== "line" || reports.length < MOST_REPORTS) reports.push(message);
   }
 
   function log(severity: Severity, text: string): void {
@@ -101,82 +83,32 @@ function serve(name: Uint8Array, mirror: boolean): void {
     if (mirror) report({ is: "line", severity, text });
   }
 
-  const context: InletContext = {
-    outlet,
-    hostName: name,
-    paused(inlet, reason) {
-      const { path, base, peak } = inlet.settings;
-      const limit = reason === "peak" ? peak : base;
-      const which = reason === "peak" ? "peak" : "normal";
-      const after = reason === "peak" ? "" : ", directly after a peak";
-      const rate = perSecond(limit, inlet.settings);
-      log("warning", `device ${path} is over the ${which} limit (${rate} bytes/s)${after}`);
-    },
-  };
-
-  function watch(fd: number): void {
-    if (watched.has(fd)) return;
-    set.add(fd, EPOLLIN);
-    watched.add(fd);
+  /** In the words of jailkit 2.23. */
+  function tellPause({ settings }: { settings: SocketSettings }, reason: "peak" | "base-after-peak"): void {
+    const [limit, which, after] =
+      reason === "peak" ? [settings.peak, "peak", ""] : [settings.base, "normal", ", directly after a peak"];
+    const rate = perSecond(limit, settings);
+    log("warning", `device ${display(settings.path)} is over the ${which} limit (${rate} bytes/s)${after}`);
   }
 
-  function unwatch(fd: number): void {
-    if (watched.delete(fd)) set.remove(fd);
-  }
-
-  const connectionsOf = (inlet: Inlet) => [...connections.values()].filter((one) => one.inlet === inlet);
-
-  /** Reads from an inlet exactly while it may. */
-  function arrange(inlet: Inlet): void {
-    if (inlet.counters.dropped > 0 && inlet.untold !== undefined) untold.add(inlet);
-    const holding = isHolding(inlet);
-    if (inlet.pausedUntil !== undefined) paused.add(inlet);
-    else if (holding) stalled.add(inlet);
-    const stream = inlet.settings.type === "stream";
-    if (holding || (stream && inlet.counters.connections >= MOST_CONNECTIONS)) unwatch(inlet.fd);
-    else watch(inlet.fd);
-    if (!stream) return;
-    for (const connection of connectionsOf(inlet)) {
-      if (holding || connection.over) unwatch(connection.fd);
-      else watch(connection.fd);
+  function tellDropped(): void {
+    if (outlet.fd() < 0) return;
+    for (const inlet of context.untold) {
+      const { untold, settings } = inlet;
+      if (untold === undefined || untold.at > now) continue;
+      inlet.untold = undefined;
+      context.untold.delete(inlet);
+      const what = `${untold.messages} messages (${untold.bytes} bytes) were dropped`;
+      log("warning", `device ${display(settings.path)}: ${what}`);
     }
-  }
-
-  function endConnection(connection: Connection): void {
-    unwatch(connection.fd);
-    connections.delete(connection.fd);
-    closeConnection(connection);
-  }
-
-  /** Goes on with an inlet whose pause is over, or for which there is room again. */
-  function release(inlet: Inlet): void {
-    paused.delete(inlet);
-    stalled.delete(inlet);
-    if (relayHeld(context, inlet, now) && inlet.settings.type === "stream") {
-      for (const connection of connectionsOf(inlet)) {
-        if (isHolding(inlet)) break;
-        if (relayBuffered(context, connection, now) && connection.over) endConnection(connection);
-      }
-    }
-    arrange(inlet);
-  }
-
-  function closeInlet(inlet: Inlet): void {
-    for (const connection of connectionsOf(inlet)) endConnection(connection);
-    unwatch(inlet.fd);
-    close(inlet.fd);
-    inlets.delete(inlet.id);
-    byFd.delete(inlet.fd);
-    for (const each of [paused, stalled, untold]) each.delete(inlet);
   }
 
   function status(): void {
-    for (const inlet of inlets.values()) {
+    for (const inlet of inlets.all()) {
       const counters = { ...inlet.counters, paused: inlet.pausedUntil !== undefined };
       tell(CONTROL, { is: "counters", id: inlet.id, counters }, true);
     }
-    const waiting = outlet.queue.waiting();
-    tell(CONTROL, { is: "end", connected: outlet.fd() >= 0, waiting }, true);
+    tell(CONTROL, { is: "end", connected: outlet.fd() >= 0, waiting: outlet.queue.waiting() }, true);
   }
 
   /** Does what the monitor says; false where this is the end. */
@@ -191,25 +123,15 @@ function serve(name: Uint8Array, mirror: boolean): void {
       case "alive":
         outlet.confirmed();
         return true;
-      case "open": {
-        if (descriptor === undefined) return true;
-        const inlet = createInlet(command.id, descriptor, command.settings, now);
-        inlets.set(inlet.id, inlet);
-        byFd.set(inlet.fd, inlet);
-        arrange(inlet);
+      case "open":
+        if (descriptor !== undefined) inlets.open(command.id, descriptor, command.settings, now);
         return true;
-      }
-      case "change": {
-        const inlet = inlets.get(command.id);
-        if (inlet !== undefined) inlet.settings = command.settings;
-        inlet?.marks.clear();
+      case "change":
+        inlets.change(command.id, command.settings);
         return true;
-      }
-      case "close": {
-        const inlet = inlets.get(command.id);
-        if (inlet !== undefined) closeInlet(inlet);
+      case "close":
+        inlets.close(command.id);
         return true;
-      }
       case "status":
         status();
         return true;
@@ -226,88 +148,63 @@ function serve(name: Uint8Array, mirror: boolean): void {
     }
   }
 
-  function read(fd: number): void {
-    const inlet = byFd.get(fd);
-    if (inlet === undefined) {
-      const connection = connections.get(fd);
-      if (connection === undefined) {
-        // The log daemon closed its stream.
-        if (fd === outlet.fd()) outlet.lose();
-        return;
-      }
-      if (isHolding(connection.inlet)) return;
-      if (!readConnection(context, connection, receiver, now)) endConnection(connection);
-      arrange(connection.inlet);
-    } else if (inlet.settings.type === "dgram") {
-      readDatagrams(context, inlet, receiver, now);
-      if (isHolding(inlet) || inlet.untold !== undefined) arrange(inlet);
-    } else {
-      const connection = acceptConnection(inlet);
-      if (connection === undefined) return;
-      connections.set(connection.fd, connection);
-      watch(connection.fd);
-      arrange(inlet);
-    }
+  function read(fd: number): number {
+    const count = inlets.read(fd, now);
+    // The log daemon closed its stream.
+    if (count === undefined && fd === outlet.fd()) outlet.lose();
+    return count ?? 0;
   }
 
-  function tellDropped(): void {
-    if (outlet.fd() < 0) return;
-    for (const inlet of untold) {
-      const { untold: lost, settings } = inlet;
-      if (lost !== undefined && lost.at > now) continue;
-      untold.delete(inlet);
-      inlet.untold = undefined;
-      if (lost === undefined) continue;
-      log("warning", `device ${settings.path}: ${lost.messages} messages (${lost.bytes} bytes) were dropped`);
-    }
-  }
+  /** Whether senders have to wait for the log daemon. */
+  const isBusy = () => outlet.isBlocked() || (outlet.fd() >= 0 && outlet.queue.waiting() >= MOST_WAITING);
 
   function doWhatIsDue(): void {
-    for (const inlet of paused) {
-      if (inlet.pausedUntil === undefined || inlet.pausedUntil > now) continue;
-      inlet.pausedUntil = undefined;
-      resume(inlet.limits, now);
-      release(inlet);
-    }
-    if (untold.size > 0) tellDropped();
+    inlets.releaseDue(now);
+    tellDropped();
     while (reports.length > 0 && reports[0] !== undefined && tell(CONTROL, reports[0], false)) {
       reports = reports.slice(1);
     }
     if (outlet.settleAt() <= now && outlet.settle(now)) report({ is: "alive?" });
     outlet.flush(now);
-    if (stalled.size > 0 && outlet.queue.waiting() < MOST_WAITING)
-      for (const inlet of stalled) release(inlet);
+    if (inlets.hasStalled() && !isBusy()) inlets.releaseStalled(now);
   }
 
   /** Milliseconds until something is due; -1: nothing is. */
   function timeout(): number {
-    let next = outlet.settleAt();
-    for (const inlet of paused) next = Math.min(next, inlet.pausedUntil ?? now);
-    if (outlet.fd() >= 0) for (const inlet of untold) next = Math.min(next, inlet.untold?.at ?? now);
-    if (reports.length > 0 || (stalled.size > 0 && !outlet.isBlocked())) next = Math.min(next, now + RETRY);
+    let next = Math.min(outlet.settleAt(), inlets.nextRelease());
+    if (outlet.fd() >= 0) {
+      for (const { untold } of context.untold) next = Math.min(next, untold?.at ?? now);
+      if (outlet.queue.waiting() > 0 && !outlet.isBlocked()) next = now;
+    }
+    if (reports.length > 0) next = Math.min(next, now + RETRY);
     return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil((next - now) / 1000));
+  }
+
+  /** Reads on while one socket alone has messages: that saves asking which one it is. */
+  function readAlone(fd: number): void {
+    for (let i = 0; i < MOST_IN_A_ROW && read(fd) > 0; i++) {
+      outlet.flush(now);
+      if (isBusy()) return;
+      now = clock();
+    }
   }
 
   /** What came before the end is not to be lost: everything that waits in the sockets, limits or not. */
   function finish(): void {
     const deadline = clock() + FINISH_TIME;
-    for (const inlet of inlets.values()) {
+    for (const inlet of inlets.all()) {
       for (let round = 0; round < FINISH_ROUNDS && clock() < deadline; round++) {
         now = clock();
-        inlet.pausedUntil = undefined;
-        relayHeld(context, inlet, now);
-        for (const connection of connectionsOf(inlet)) readConnection(context, connection, receiver, now);
-        const came = inlet.settings.type === "dgram" ? readDatagrams(context, inlet, receiver, now) : 0;
+        const done = inlets.drain(inlet, now);
         outlet.flush(now);
-        if (came <= 0 && inlet.held.length === 0) break;
+        if (done) break;
       }
     }
     while (outlet.fd() >= 0 && outlet.queue.waiting() > 0 && clock() < deadline) {
       outlet.flush(clock());
-      if (outlet.isBlocked()) {
-        const host = { fd: outlet.fd(), events: EPOLLOUT };
-        pollTwo({ fd: -1, events: 0 }, host, Math.ceil((deadline - clock()) / 1000));
-      }
+      if (!outlet.isBlocked()) continue;
+      const host = { fd: outlet.fd(), events: EPOLLOUT };
+      pollTwo({ fd: -1, events: 0 }, host, Math.ceil((deadline - clock()) / 1000));
     }
   }
 
@@ -315,8 +212,7 @@ function serve(name: Uint8Array, mirror: boolean): void {
   for (;;) {
     now = clock();
     doWhatIsDue();
-    const busy = outlet.isBlocked() || (outlet.fd() >= 0 && outlet.queue.waiting() >= MOST_WAITING);
-    if (busy) {
+    if (isBusy()) {
       const host = { fd: outlet.fd(), events: EPOLLOUT };
       const [control] = pollTwo({ fd: CONTROL, events: EPOLLIN }, host, timeout());
       if (control !== 0 && !obeyAll()) break;
@@ -324,7 +220,9 @@ function serve(name: Uint8Array, mirror: boolean): void {
     }
     const events = set.wait(timeout());
     now = clock();
-    for (const { fd } of events) if (fd !== CONTROL) read(fd);
+    const [first] = events;
+    if (first !== undefined && events.length === 1 && first.fd !== CONTROL) readAlone(first.fd);
+    else for (const { fd } of events) if (fd !== CONTROL) read(fd);
     if (events.some(({ fd }) => fd === CONTROL) && !obeyAll()) break;
   }
   finish();
