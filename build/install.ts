@@ -33,6 +33,7 @@ export const LINKS = [
   "jk_jailuser",
   "jk_list",
   "jk_lsh",
+  "jk_socketd",
 ];
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
@@ -188,7 +189,7 @@ function uninstall(at: Places, shellName: string): void {
     else printLine(`${target}: kept, since it was edited`);
   }
   fs.rmSync(at.record, { force: true });
-  for (const directory of [at.etc, dirname(at.record)]) {
+  for (const directory of [at.etc, join(dirname(at.record), "empty"), dirname(at.record)]) {
     try {
       fs.rmdirSync(directory);
     } catch {

@@ -15,6 +15,7 @@ const TOOLS: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   jk_init: () => import("./jk_init.ts"),
   jk_jailuser: () => import("./jk_jailuser.ts"),
   jk_list: () => import("./jk_list.ts"),
+  jk_socketd: () => import("./jk_socketd.ts"),
 };
 
 const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
@@ -29,6 +30,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{
   explain: {
     summary: "tell what a login of a user would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
+  },
+  "log-sockets": {
+    summary: "show the log sockets in jails, with their counters",
+    load: () => import("./jailkit-log-sockets.ts"),
   },
 };
 

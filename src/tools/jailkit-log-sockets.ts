@@ -1,0 +1,82 @@
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { askStatus, type SocketStatus } from "../log-socket/status.ts";
+
+const SECOND = 1_000_000;
+
+function asJson({ settings, counters, ...rest }: SocketStatus): object {
+  return {
+    ...rest,
+    path: jsonText(settings.path),
+    jail: jsonText(settings.jail),
+    type: settings.type === "dgram" ? "datagram" : "stream",
+    trust: settings.trust,
+    base: settings.base,
+    peak: settings.peak,
+    interval: settings.interval / SECOND,
+    counters: counters ?? null,
+  };
+}
+
+function row({ settings, counters, listening, connected }: SocketStatus): string[] {
+  const limits = `${settings.base}:${settings.peak}/${settings.interval / SECOND}`;
+  let state = "listening";
+  if (!listening) state = "missing";
+  else if (counters === undefined) state = "no answer";
+  else if (!connected) state = "no log daemon";
+  else if (counters.paused) state = "over its limit";
+  const numbers = [counters?.messages, counters?.bytes, counters?.pauses, counters?.dropped];
+  return [display(settings.path), limits, state, ...numbers.map((one) => String(one ?? "-"))];
+}
+
+function table(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((one) => (one[column] ?? "").length)),
+  );
+  return rows.map((one) =>
+    one
+      .map((text, column) =>
+        column < 3 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
+      )
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** `jailkit log-sockets`: what jk_socketd serves, and what came through. */
+export const tool = defineTool({
+  name: "jailkit log-sockets",
+  summary: "show the log sockets that jk_socketd serves, with their counters",
+  synopsis: ["[--json]"],
+  options: {
+    json: { description: "print one JSON object instead of a table" },
+  },
+  exitStatus: {
+    0: "shown",
+    1: "jk_socketd does not run, or this is not root",
+    2: "the options are wrong",
+  },
+  badOptionStatus: 2,
+  notes:
+    "LIMITS are base:peak/interval, in bytes and seconds; PAUSES tells how often a socket went over them, DROPPED how many messages did not reach the log.",
+  run({ options, operands }) {
+    if (operands.length > 0) throw new JailkitError("usage", 2, "takes no arguments");
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be started by root");
+    const sockets = askStatus();
+    if (options.json) printJson({ running: sockets !== undefined, sockets: (sockets ?? []).map(asJson) });
+    if (sockets === undefined) {
+      printError("jailkit log-sockets: jk_socketd does not run");
+      return 1;
+    }
+    if (options.json) return 0;
+    const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
+    for (const line of table([heading, ...sockets.map(row)])) printLine(line);
+    return 0;
+  },
+});
+
+if (import.meta.main) await startTool(tool);
