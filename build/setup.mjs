@@ -18,6 +18,9 @@ const needs = {
     "rsyslog",
     // the implementation that the differential tests and the benchmarks compare with
     "jailkit",
+    // for the executables of the other architecture
+    "gcc-aarch64-linux-gnu",
+    "qemu-user",
     // what the tests put into jails and start
     "vim",
     "perl",

@@ -14,9 +14,9 @@ static const char *after(const char *text, const char *start) {
   return text;
 }
 
-/* The entry that the first variable names, and whether root called it. */
+/* The entry that a variable names, and whether root called it. */
 static const char *entry_of(const char *variable, u64 *root_called) {
-  const char *name = after(variable, HANDOVER_PREFIX);
+  const char *name = after(variable, HANDOVER_NAME);
   for (u64 i = 0; name && i < sizeof(entries) / sizeof(*entries); i++) {
     const char *rest = after(name, entries[i]);
     const char *end = rest ? after(rest, HANDOVER_ROOT) : 0;
@@ -33,17 +33,20 @@ static const char *entry_of(const char *variable, u64 *root_called) {
  * the ambient set, which the entry alone puts there; without it the program runs only to say that it has no privilege.
  */
 void take_handover(struct state *state) {
-  if (config.privileged != PRIVILEGED_BY_ENTRY || state->envc == 0) return;
-  u64 root_called = 0;
-  const char *entry = entry_of(state->env[0], &root_called);
+  if (config.privileged != PRIVILEGED_BY_ENTRY) return;
+  u64 root_called = 0, at = state->envc;
+  for (u64 i = 0; i < state->envc; i++) {
+    if (after(state->env[i], HANDOVER_PREFIX)) continue;
+    if (at < state->envc) return;
+    at = i;
+  }
+  const char *entry = at < state->envc ? entry_of(state->env[at], &root_called) : 0;
   if (!entry) return;
-  for (u64 i = 1; i < state->envc; i++)
-    if (!after(state->env[i], HANDOVER_PREFIX)) return;
   check_handed_privileges(state);
   sys2(SYS_prctl, PR_SET_NAME, entry);
   state->entry = entry;
   state->root_called = root_called;
   state->privileged = 1;
   state->envc--;
-  for (u64 i = 0; i < state->envc; i++) state->env[i] = state->env[i + 1] + sizeof(HANDOVER_PREFIX) - 1;
+  for (u64 i = 0; i < state->envc; i++) state->env[i] = state->env[i + (i >= at)] + sizeof(HANDOVER_PREFIX) - 1;
 }

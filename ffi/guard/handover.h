@@ -1,14 +1,14 @@
 /*
  * From a native entry (entry/main.c) to the guard of the executable that it starts (handover.c).
  *
- * The first variable of the environment is the prefix and the entry's name, with a mark behind it where root has
- * called. The others are the caller's, each behind the prefix: neither ld.so nor the runtime knows such names, and
- * what they mean by their own is nothing to them.
+ * Each variable of the caller's stands behind a prefix, so that it is none that ld.so or the runtime knows. One has no
+ * prefix, so that it cannot be the caller's: it names the entry, and tells whether root has called.
  */
 #ifndef HANDOVER_H
 #define HANDOVER_H
 
 #define HANDOVER_PREFIX ":"
+#define HANDOVER_NAME "JAILKIT_ENTRY="
 #define HANDOVER_ROOT " root"
 
 #endif

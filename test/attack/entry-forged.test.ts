@@ -30,7 +30,7 @@ function asUser(settings: string[], program: string, words: string[] = [], env: 
 }
 
 /** Settings of the launcher: an environment that is the mark of an entry, and no more. */
-const mark = (text: string) => ["no-environment", "raw-environment", `:${text}`];
+const mark = (text: string) => ["no-environment", "raw-environment", `JAILKIT_ENTRY=${text}`];
 
 function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -83,7 +83,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
     expect(stop).toStartWith("exec\n");
     expect(stop).toMatch(/^CapAmb:\t0000000000040000$/m);
     const [first, ...rest] = [...stop.matchAll(/^variable: (.*)$/gm)].map(([, text]) => text ?? "");
-    expect(first).toBe(":jk_uchroot");
+    expect(first).toBe("JAILKIT_ENTRY=jk_uchroot");
     const given = Object.entries(env).map(([key, value]) => `:${key}=${value}`);
     expect(rest.toSorted()).toEqual(given.toSorted());
   });
@@ -115,21 +115,24 @@ describe("without an entry", () => {
 
   test("something like its mark is nothing", () => {
     const marks = [
+      "JAILKIT_ENTRY=",
+      "JAILKIT_ENTRY",
+      "JAILKIT_ENTRY=jk_cp",
+      "JAILKIT_ENTRY=jk_chrootshx",
+      "JAILKIT_ENTRY=jk_chrootsh  root",
+      ":JAILKIT_ENTRY=jk_chrootsh",
       "jk_chrootsh",
-      ":jk_cp",
-      ":jk_chrootshx",
-      ":jk_chrootsh=",
-      "::jk_chrootsh",
-      ":jk_chrootsh  root",
-      ":",
       "",
     ];
     for (const text of marks) {
       const report = reportOf(asUser(["no-environment", "raw-environment", text], programs.shared));
       expect(report).toMatchObject({ ...SHARED, environment: [text] });
     }
-    const mixed = [...mark("jk_chrootsh"), "raw-environment", ":A=1", "raw-environment", "LD_X=1"];
-    expect(reportOf(asUser(mixed, programs.shared))).toMatchObject(SHARED);
+    const mixed = [...mark("jk_chrootsh"), "raw-environment", ":A=1", "raw-environment"];
+    for (const other of ["A=1", "", "JAILKIT_ENTRY=jk_chrootsh"])
+      expect(reportOf(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
+    const report = reportOf(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
+    expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
   });
 
   test("who claims to be root's entry is told that root has no use for it, and is not root", () => {

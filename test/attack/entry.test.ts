@@ -108,8 +108,14 @@ describe.each(both)("%s", (_name, entry) => {
   });
 
   test("arguments and environment come as they were", () => {
-    const words = ["", "-e", "--", "jk_lsh", ":jk_uchroot"];
-    const env = { LD_PRELOAD: programs.preload, BUN_BE_BUN: "1", ":jk_uchroot": "", "": "", a: "b=c" };
+    const words = ["", "-e", "--", "jk_lsh", "JAILKIT_ENTRY=jk_uchroot"];
+    const env = {
+      LD_PRELOAD: programs.preload,
+      BUN_BE_BUN: "1",
+      JAILKIT_ENTRY: "jk_uchroot",
+      "": "",
+      a: "b=c",
+    };
     const report = reportOf(asUser([], entry(), words, env));
     expect(report.args).toEqual([entry(), ...words]);
     const entries = Object.entries(env).map(([name, value]) => `${name}=${value}`);

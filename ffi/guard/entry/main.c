@@ -72,7 +72,7 @@ static char *append(char *to, const char *text) {
 
 /* See handover.h. */
 static char **make_environment(char *const *env, u64 root_called) {
-  static const char name[] = HANDOVER_PREFIX ENTRY_NAME, root[] = HANDOVER_ROOT;
+  static const char name[] = HANDOVER_NAME ENTRY_NAME, root[] = HANDOVER_ROOT;
   u64 count = 0, bytes = sizeof(name) + sizeof(root);
   for (; env[count]; count++) {
     for (const char *at = env[count]; *at; at++) bytes++;
