@@ -32,13 +32,12 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m = await openMachine({ under: "ours", privilege });
     log = await m.startSyslog();
     m.mkdir(jail);
-    m.must(["jk_cp", "-j", jail, procmail, "/dev/null", "/usr/bin/id", "/bin/sh"]);
-    m.addUser("jailed", { groups: ["games"] });
-    m.must(["usermod", "-d", `${jail}/./home/jailed`, "-s", "/usr/sbin/jk_chrootsh", "jailed"]);
+    m.must(["jk_init", "-j", jail, "procmail"]);
+    m.must(["jk_cp", "-j", jail, "/usr/bin/id"]);
+    m.must(["jk_addjailuser", "-j", jail, "jailed"]);
+    m.must(["usermod", "-aG", "games", "jailed"]);
     m.addUser("john", { home: "/home/john.doe", createHome: true, groups: ["games"] });
     jailed = m.ids("jailed");
-    m.write(`${jail}/etc/passwd`, `jailed:x:${jailed.uid}:${jailed.gid}::/home/jailed:/bin/sh\n`);
-    m.write(`${jail}/etc/group`, `jailed:x:${jailed.gid}:\n`);
     free = m.ids("john");
   });
   afterAll(async () => m.close());
