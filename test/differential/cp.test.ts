@@ -58,6 +58,30 @@ describe("options", () => {
   });
 });
 
+describe("what is copied", () => {
+  test("a name with a slash starts at the working directory", () => {
+    const jail = fresh();
+    const { status } = m.run(["jk_cp", "-j", jail, "./data"], { cwd: "/usr/share" });
+    expect(status).toBe(expectedOf({ debian: 2, ours: 0, difference: "relative-operands" }));
+    expect(m.exists(`${jail}/usr/share/data`)).toBe(underTest === "ours");
+  });
+
+  test("what would lay the whole machine open", () => {
+    const jail = fresh();
+    const { status } = cp("-j", jail, "/media");
+    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "dangerous-sources" }));
+    expect(m.exists(`${jail}/media`)).toBe(underTest === "debian");
+  });
+
+  test("setuid with -s, of a program that is not root's", () => {
+    const jail = fresh();
+    m.write("/usr/share/games-program", "x", { mode: 0o4755, owner: [4001, 0] });
+    expect(cp("-s", "-j", jail, "/usr/share/games-program").status).toBe(0);
+    const mode = expectedOf({ debian: 0o104755, ours: 0o100755, difference: "setuid-with-owner" });
+    expect(m.stat(`${jail}/usr/share/games-program`)).toMatchObject({ mode, uid: 0 });
+  });
+});
+
 describe("a program", () => {
   test("comes with its libraries, and runs", () => {
     const jail = fresh();

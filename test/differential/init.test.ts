@@ -157,6 +157,41 @@ describe("sections", () => {
     expect(lines("/etc/group")).toEqual(host("/etc/group", /^(u|daemon|games):.*$/gm) ?? []);
   });
 
+  test("a password stays on the host", () => {
+    const jail = fresh();
+    m.write("/etc/passwd", m.read("/etc/passwd").replace(/^u:x:/m, "u:$6$salt$hash:"));
+    expect(init("[a]\nusers = u\n", ["-j", jail, "a"]).status).toBe(0);
+    m.write("/etc/passwd", m.read("/etc/passwd").replace(/^u:[^:]*:/m, "u:x:"));
+    const password = expectedOf({ debian: "$6$salt$hash", ours: "x", difference: "no-password-hash" });
+    expect(m.read(`${jail}/etc/passwd`)).toContain(`u:${password}:4001:`);
+  });
+
+  test("a section of which nothing is on the machine", () => {
+    const { status } = init("[a]\npaths = /no/such, no-such-program\n", ["-j", fresh(), "a"]);
+    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "init-status" }));
+  });
+
+  test("proc is mounted once, and where it belongs", () => {
+    const jail = fresh();
+    const ini = "[a]\nneed_proc = 1\n";
+    m.write("/etc/fstab", "");
+    for (let run = 0; run < 2; run++) init(ini, ["-j", jail, "a"]);
+    const lines = m
+      .read("/etc/fstab")
+      .trim()
+      .replaceAll(/[\t ]+/g, " ");
+    const old = `proc ${jail}proc proc defaults 0 0`;
+    expect(lines).toBe(
+      expectedOf({
+        debian: `${old}\n${old}`,
+        ours: `proc ${jail}/proc proc nosuid,nodev,noexec 0 0`,
+        difference: "proc-mount",
+      }),
+    );
+    expect(m.exists(`${jail}/proc/self`)).toBe(underTest === "ours");
+    m.run(["umount", `${jail}/proc`]);
+  });
+
   test("a passwd without a newline at its end", () => {
     const jail = fresh();
     m.write(`${jail}/etc/passwd`, "x:x:9999:9999::/:/bin/sh");
