@@ -1,6 +1,7 @@
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/schema.ts";
 import { shownOptions } from "./documented.ts";
+import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
 
 // Pieces of manual pages in the language of mdoc(7), made from the tables that --help is made from.
 
@@ -62,37 +63,21 @@ export function synopsis(help: HelpSource): string {
   const lines = help.synopsis.flatMap((line) => [
     `.Nm ${program}`,
     ...command.map((word) => `.Cm ${word}`),
-    ...group(tokens(line)).map((macro) => `.${macro}`),
+    ...group(readSynopsis(line)).map((macro) => `.${macro}`),
   ]);
   return lines.join("\n");
 }
 
-type Part = string | Part[];
-
-/** Words and brackets of a synopsis; "..." after a bracket is a word of its own. */
-function tokens(line: string): Part[] {
-  const stack: Part[][] = [[]];
-  for (const [word] of line.matchAll(/\[|\]|\.\.\.|[^\s[\].]+/g)) {
-    const top = stack.at(-1);
-    if (word === "[") stack.push([]);
-    else if (word === "]") {
-      const inner = stack.pop() ?? [];
-      stack.at(-1)?.push(inner);
-    } else top?.push(word);
-  }
-  const [all] = stack;
-  if (stack.length !== 1 || all === undefined) throw new Error(`brackets do not match in '${line}'`);
-  return all;
-}
-
 /** Macros for the parts: an option with its value, an operand, or what stands in brackets, is one line each. */
-function group(parts: Part[]): string[] {
+function group(parts: readonly SynopsisPart[]): string[] {
   const lines: string[] = [];
   for (const part of parts) {
     const last = lines.length - 1;
     if (typeof part !== "string") {
       lines.push(`Op ${group(part).join(" ")}`);
-    } else if (part === "...") lines[last] = `${lines[last]} ...`;
+    } else if (part === "..." || part === "|") lines[last] = `${lines[last]} ${part}`;
+    else if (part === "(") lines.push("Po");
+    else if (part === ")") lines.push("Pc");
     else if (part === "--") lines.push("Fl -");
     else if (part.startsWith("--")) lines.push(`Fl ${argument(part.slice(1))}`);
     else if (part.startsWith("-")) lines.push(`Fl ${argument(part.slice(1))}`);

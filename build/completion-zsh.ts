@@ -1,0 +1,75 @@
+import type { Completed, CompletedOption, Kind, Operand } from "./completion-model.ts";
+
+/** A word of the shell, in single quotes. */
+const word = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Text within a specification of _arguments(1) or _describe(1): brackets and colons are theirs. */
+const plain = (text: string) => text.replace(/[\\[\]:]/g, "\\$&");
+
+const FUNCTIONS: Readonly<Record<string, string>> = {
+  jail: "jails",
+  section: "sections",
+  user: "users",
+  group: "groups",
+  file: "files",
+  directory: "directories",
+  none: "none",
+};
+
+function action(kind: Kind): string {
+  // With a blank in front, the words are taken as they are.
+  return typeof kind === "string" ? ` _jailkit_${FUNCTIONS[kind]}` : `(${kind.join(" ")})`;
+}
+
+function optionSpecs({ short, long, description, value, repeat }: CompletedOption): string[] {
+  const exclusive = repeat ? "*" : `(${short === undefined ? long : `${short} ${long}`})`;
+  const tail = `[${plain(description)}]${value === undefined ? "" : `:${value.name}:${action(value.kind)}`}`;
+  const specs = [`${exclusive}${long}${value === undefined ? "" : "="}${tail}`];
+  if (short !== undefined) specs.unshift(`${exclusive}${short}${value === undefined ? "" : "+"}${tail}`);
+  return specs.map(word);
+}
+
+/** The operand at a place; a repeated one stands at all that follow. */
+function operandAt(operands: readonly Operand[], index: number): Operand | undefined {
+  const last = operands.at(-1);
+  return operands[index] ?? (last?.repeat ? last : undefined);
+}
+
+function operandSpecs({ operands, operandsWithJail }: Completed): string[] {
+  const count = Math.max(operands.length, operandsWithJail.length);
+  return Array.from({ length: count }, (_, index) => {
+    const without = operandAt(operands, index);
+    const withJail = operandAt(operandsWithJail, index);
+    const repeat = (operands[index]?.repeat ?? true) && (operandsWithJail[index]?.repeat ?? true);
+    const kinds = [withJail?.kind ?? "none", without?.kind ?? "none"] as const;
+    const [first, second] = kinds.map(action);
+    const either = ` _jailkit_either ${kinds.map((kind) => (typeof kind === "string" ? FUNCTIONS[kind] : "none")).join(" ")}`;
+    const name = (without ?? withJail)?.name ?? "";
+    return word(
+      `${repeat && index === count - 1 ? "*" : index + 1}:${name}:${first === second ? first : either}`,
+    );
+  });
+}
+
+function arm(tool: Completed): string {
+  const specs = [...tool.options.flatMap(optionSpecs), ...operandSpecs(tool)];
+  // In a program that starts another one, what follows belongs to that.
+  const flags = tool.posix ? "-s -S -A '-*'" : "-s -S";
+  const lines = [`_arguments ${flags} :`, ...specs].join(" \\\n        ");
+  return `${word(tool.words.join(" "))})\n      ${lines}\n      ;;`;
+}
+
+/** Fills the template of the completions for zsh(1). */
+export function zshCompletions(template: string, tools: readonly Completed[]): string {
+  const programs = tools.filter(({ words }) => words.length === 1);
+  const commands = tools.filter(({ words }) => words.length > 1);
+  const described = [...commands, ...programs].map(({ words, summary }) =>
+    word(`${words.at(-1)}:${plain(summary)}`),
+  );
+  const filled: Record<string, string> = {
+    PROGRAMS: ["jailkit", ...programs.map(({ words }) => words[0])].join(" "),
+    COMMANDS: described.join("\n        "),
+    TOOLS: tools.map(arm).join("\n    "),
+  };
+  return template.replace(/@([A-Z]+)@/g, (whole, name: string) => filled[name] ?? whole);
+}

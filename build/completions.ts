@@ -1,0 +1,54 @@
+/**
+ * npm run completions: dist/share/, the completions of bash(1), zsh(1) and fish(1), each in the place below the prefix
+ * where the shell looks for it. They are static files, made from the tables of options and synopses that --help is
+ * made from, and from the templates in build/completions/.
+ */
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { bashCompletions } from "./completion-bash.ts";
+import { fishCompletions } from "./completion-fish.ts";
+import { type Completed, completedTools } from "./completion-model.ts";
+import { zshCompletions } from "./completion-zsh.ts";
+
+const root = join(import.meta.dir, "..");
+const template = (name: string) => readFileSync(join(import.meta.dir, "completions", name), "utf8");
+
+/** Directories below share/ that hold completions and nothing else of jailkit's. */
+const PLACES = ["bash-completion", "zsh", "fish"];
+
+/** A file of completions, or a link to one, by its path below share/. */
+export type CompletionFile = { path: string } & ({ text: string } | { linkTo: string });
+
+/** All files of completions. bash and fish look for a file by the name of the program, zsh by what the file says. */
+export function completionFiles(tools: readonly Completed[]): CompletionFile[] {
+  const programs = tools.flatMap(({ words }) => (words.length === 1 ? [words[0]] : []));
+  return [
+    {
+      path: "bash-completion/completions/jailkit",
+      text: bashCompletions(template("jailkit.bash"), tools),
+    },
+    ...programs.map((name) => ({ path: `bash-completion/completions/${name}`, linkTo: "jailkit" })),
+    { path: "zsh/site-functions/_jailkit", text: zshCompletions(template("jailkit.zsh"), tools) },
+    ...[...programs, "jailkit"].map((name) => ({
+      path: `fish/vendor_completions.d/${name}.fish`,
+      text: fishCompletions(template("jailkit.fish"), tools, name),
+    })),
+  ];
+}
+
+/** Writes the files below a directory that stands for share/. Returns their paths. */
+export async function writeCompletions(directory: string): Promise<string[]> {
+  for (const place of PLACES) rmSync(join(directory, place), { recursive: true, force: true });
+  return completionFiles(await completedTools()).map((file) => {
+    const path = join(directory, file.path);
+    mkdirSync(dirname(path), { recursive: true });
+    if ("text" in file) writeFileSync(path, file.text);
+    else symlinkSync(file.linkTo, path);
+    return path;
+  });
+}
+
+if (import.meta.main) {
+  const files = await writeCompletions(join(root, "dist/share"));
+  console.log(`${files.length} files of completions in ${relative(process.cwd(), join(root, "dist/share"))}`);
+}

@@ -1,0 +1,99 @@
+#compdef @PROGRAMS@
+# Completions of jailkit for zsh(1), made from the tables of its programs.
+#
+# What stands in files (names of users, jails and sections) goes to compadd as the elements of an array, which quotes
+# what it inserts; nothing of it is evaluated.
+
+# Adds the elements of names that can be shown; $1 says what they are, the rest goes to compadd.
+_jailkit_add() {
+  local what=$1
+  local -a expl
+  shift
+  names=(${names:#*[[:cntrl:]]*})
+  _description ${what// /-} expl $what
+  compadd "$expl[@]" "$@" -a names
+}
+
+# Sections of the ini file of the program, or of the one that -c names.
+_jailkit_sections() {
+  local file line config=${opt_args[-c]:-${opt_args[--configfile]}}
+  local -a names
+  config=${(Q)config}
+  [[ $config == \~/* ]] && config=$HOME/${config#\~/}
+  : ${config:=/etc/jailkit/$tool.ini}
+  for file in $config ${config%.ini}.d/*.ini(N); do
+    [[ -f $file && -r $file ]] || continue
+    while IFS= read -r line || [[ -n $line ]]; do
+      [[ $line == \[?*\]* ]] || continue
+      line=${line#\[}
+      line=${line%%\]*}
+      [[ $line == DEFAULT ]] || names+=("$line")
+    done <$file
+  done
+  _jailkit_add section
+}
+
+# The jails that users live in (what stands in their homes before the last /./), and directories.
+_jailkit_jails() {
+  local home
+  local -a names
+  while IFS=: read -r _ _ _ _ _ home _; do
+    [[ $home == /?*/./* ]] && names+=("${home%/./*}")
+  done </etc/passwd
+  names=(${(u)names})
+  _jailkit_add jail -f
+  _path_files -/
+}
+
+# The names of an account file.
+_jailkit_names() {
+  local name
+  local -a names
+  while IFS=: read -r name _; do
+    names+=("$name")
+  done <$2
+  _jailkit_add $1
+}
+
+_jailkit_users() { _jailkit_names user /etc/passwd }
+_jailkit_groups() { _jailkit_names group /etc/group }
+_jailkit_files() { _path_files }
+_jailkit_directories() { _path_files -/ }
+_jailkit_none() { return 1 }
+
+# The first kind where -j was given, else the second.
+_jailkit_either() {
+  if (( ${+opt_args[-j]} || ${+opt_args[--jail]} )); then
+    _jailkit_$1
+  else
+    _jailkit_$2
+  fi
+}
+
+_jailkit() {
+  local curcontext=$curcontext tool=${service:t} state line
+  local -A opt_args
+  local -a commands
+  if [[ $tool == jailkit ]]; then
+    if (( CURRENT == 2 )) && [[ $PREFIX == -* ]]; then
+      commands=('--help:show the commands and exit' '--version:show the version and exit')
+      _describe -o option commands
+      return
+    elif (( CURRENT == 2 )); then
+      commands=(
+        @COMMANDS@
+      )
+      _describe command commands
+      return
+    fi
+    tool=$words[2]
+    [[ $tool == jk_* ]] || tool="jailkit $tool"
+    shift words
+    (( CURRENT-- ))
+  fi
+  case $tool in
+    @TOOLS@
+  esac
+}
+
+_jailkit "$@"

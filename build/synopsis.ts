@@ -1,0 +1,17 @@
+/** A word of a synopsis, or what stands in square brackets. "...", "(", ")" and "|" are words of their own. */
+export type SynopsisPart = string | readonly SynopsisPart[];
+
+/** The words and brackets of a line of a synopsis. Throws where brackets do not match. */
+export function readSynopsis(line: string): readonly SynopsisPart[] {
+  const stack: SynopsisPart[][] = [[]];
+  for (const [word] of line.matchAll(/[[\]()|]|\.\.\.|[^\s[\]().|]+/g)) {
+    if (word === "[") stack.push([]);
+    else if (word === "]") {
+      const inner = stack.pop() ?? [];
+      stack.at(-1)?.push(inner);
+    } else stack.at(-1)?.push(word);
+  }
+  const [all] = stack;
+  if (stack.length !== 1 || all === undefined) throw new Error(`brackets do not match in '${line}'`);
+  return all;
+}
