@@ -68,9 +68,10 @@ describe("what is copied", () => {
 
   test("what would lay the whole machine open", () => {
     const jail = fresh();
+    m.write("/media/file", "x");
     const { status } = cp("-j", jail, "/media");
     expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "dangerous-sources" }));
-    expect(m.exists(`${jail}/media`)).toBe(underTest === "debian");
+    expect(m.exists(`${jail}/media/file`)).toBe(underTest === "debian");
   });
 
   test("setuid with -s, of a program that is not root's", () => {
