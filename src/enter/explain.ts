@@ -15,7 +15,7 @@ import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest, limitedPolicy, planLimited } from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
-import { emptyReport, type Report, type ReportStep } from "./report.ts";
+import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
@@ -209,19 +209,6 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
   }
 }
 
-/** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
-function judge(report: Report): void {
-  const failed = report.steps.find((step) => step.outcome === "failed");
-  if (failed !== undefined) {
-    report.verdict = "refused";
-    report.exitStatus = failed.exitStatus;
-    return;
-  }
-  // sshd's settings make no difference to whether the login works.
-  const open = report.steps.some((step) => step.outcome === "unknown" && step.stage !== "sshd");
-  report.verdict = open ? "unknown" : "works";
-}
-
 /**
  * What a login of a user would do, found out without being that user. Root may ask about anyone; others about
  * themselves, with their own rights only: what they cannot see is "unknown". Throws JailkitError (2) for others.
@@ -243,7 +230,7 @@ export function explainLogin(question: Question): Report {
       message,
       remedy: "check the name",
     });
-    judge(report);
+    judgeReport(report);
     return report;
   }
   report.uid = account.uid;
@@ -262,7 +249,7 @@ export function explainLogin(question: Question): Report {
     remedy,
   });
   if (!jailed) {
-    judge(report);
+    judgeReport(report);
     return report;
   }
   const { steps, forced } = sshdSteps(user, isRoot);
@@ -282,6 +269,6 @@ export function explainLogin(question: Question): Report {
     const what = describeError(error);
     report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });
   }
-  judge(report);
+  judgeReport(report);
   return report;
 }

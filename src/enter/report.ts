@@ -5,7 +5,7 @@ import type { Outcome } from "./checks.ts";
 /** One thing that was looked at. */
 export interface ReportStep {
   /** Which program or part of a login it belongs to. */
-  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh";
+  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh" | "jk_uchroot";
   name: string;
   outcome: Outcome;
   message: ByteString;
@@ -24,8 +24,9 @@ export interface ReportedCommand {
   umask: number | undefined;
 }
 
-/** What a login would do. */
+/** What a login, or a call of jk_uchroot, would do. */
 export interface Report {
+  about: "login" | "jk_uchroot";
   user: ByteString;
   uid: number | undefined;
   /** "works": it would succeed. "refused": it would not. "unknown": it cannot be told. */
@@ -35,9 +36,10 @@ export interface Report {
   loginShell: ByteString | undefined;
   jail: ByteString | undefined;
   home: ByteString | undefined;
-  /** The section of jk_chrootsh.ini, and of jk_lsh.ini, that apply. */
+  /** The section of jk_chrootsh.ini, of jk_lsh.ini and of jk_uchroot.ini that apply. */
   chrootshSection: ByteString | undefined;
   lshSection: ByteString | undefined;
+  uchrootSection: ByteString | undefined;
   /** The shell in the jail; "internal" where it is the one inside jk_chrootsh. */
   shell: ByteString | undefined;
   internalShell: boolean;
@@ -48,8 +50,9 @@ export interface Report {
 }
 
 /** A report in which nothing is known yet. */
-export function emptyReport(user: ByteString): Report {
+export function emptyReport(user: ByteString, about: Report["about"] = "login"): Report {
   return {
+    about,
     user,
     uid: undefined,
     verdict: "unknown",
@@ -59,6 +62,7 @@ export function emptyReport(user: ByteString): Report {
     home: undefined,
     chrootshSection: undefined,
     lshSection: undefined,
+    uchrootSection: undefined,
     shell: undefined,
     internalShell: false,
     keptVariables: [],
@@ -87,13 +91,27 @@ function words(argv: readonly ByteString[]): ByteString {
   return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${display(word)}'`)).join(" ");
 }
 
-function verdictLine(report: Report): ByteString {
-  const { verdict, exitStatus, user } = report;
+/** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
+export function judgeReport(report: Report): void {
+  const failed = report.steps.find((step) => step.outcome === "failed");
+  if (failed !== undefined) {
+    report.verdict = "refused";
+    report.exitStatus = failed.exitStatus;
+    return;
+  }
+  // sshd's settings make no difference to whether the login works.
+  const open = report.steps.some((step) => step.outcome === "unknown" && step.stage !== "sshd");
+  report.verdict = open ? "unknown" : "works";
+}
+
+function verdictLine({ about, verdict, exitStatus, user }: Report): ByteString {
   const name = display(user);
-  if (verdict === "works") return `A login of ${name} would work.`;
-  if (verdict === "unknown") return `Whether a login of ${name} would work cannot be told.`;
+  const [subject, small] =
+    about === "login" ? ["A login of", "a login of"] : ["jk_uchroot for", "jk_uchroot for"];
+  if (verdict === "works") return `${subject} ${name} would work.`;
+  if (verdict === "unknown") return `Whether ${small} ${name} would work cannot be told.`;
   const status = exitStatus === undefined ? "" : ` with exit status ${exitStatus}`;
-  return `A login of ${name} would be refused${status}.`;
+  return `${subject} ${name} would be refused${status}.`;
 }
 
 /** A report for people: lines of printable text. */
@@ -114,10 +132,11 @@ export function reportLines(report: Report): ByteString[] {
     ["home", report.home],
     ["jk_chrootsh.ini", report.chrootshSection && `section [${report.chrootshSection}]`],
     ["jk_lsh.ini", report.lshSection && `section [${report.lshSection}]`],
+    ["jk_uchroot.ini", report.uchrootSection && `section [${report.uchrootSection}]`],
     ["shell", report.shell && `${report.shell}${report.internalShell ? " (inside jk_chrootsh)" : ""}`],
     ["kept variables", report.keptVariables.join(" ")],
   ];
-  lines.push("login:");
+  lines.push(report.about === "login" ? "login:" : "call:");
   for (const [name, value] of facts) {
     if (value !== undefined && value !== "") lines.push(`  ${name}: ${display(value)}`);
   }
@@ -136,6 +155,7 @@ export function reportJson(report: Report): unknown {
   const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
   const { command } = report;
   return {
+    about: report.about,
     user: text(report.user),
     uid: report.uid ?? null,
     verdict: report.verdict,
@@ -145,6 +165,7 @@ export function reportJson(report: Report): unknown {
     home: text(report.home),
     chrootshSection: text(report.chrootshSection),
     lshSection: text(report.lshSection),
+    uchrootSection: text(report.uchrootSection),
     shell: text(report.shell),
     internalShell: report.internalShell,
     keptVariables: report.keptVariables.map(jsonText),

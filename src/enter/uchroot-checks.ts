@@ -102,7 +102,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
     name: "config-file",
     exitStatus: 1,
     shown: "there is no configuration for this account, or it cannot be used",
-    needs: [],
+    needs: ["account", "group"],
     judge: judgeSettings,
   },
   {
@@ -142,7 +142,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
   },
 ];
 
-const needs = ["jail-path"];
+const needs = ["jail-path", "account", "group"];
 
 /** The checks of jk_uchroot on the side of the jail, in the order of jailkit 2.23. */
 export const UCHROOT_IN_JAIL_CHECKS: readonly Check<UchrootFacts>[] = [

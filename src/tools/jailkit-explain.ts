@@ -5,6 +5,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { explainLogin } from "../enter/explain.ts";
+import { explainUchroot } from "../enter/explain-uchroot.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
 import { createLoader } from "../populate/closure.ts";
 
@@ -27,14 +28,23 @@ function missingFiles(root: ByteString, program: ByteString): string[] {
 export const tool = defineTool({
   name: "jailkit explain",
   summary: "tell what a login of a user would do, and why it fails",
-  synopsis: ["[--json] USER", "[--json] USER -- COMMAND [ARGUMENT...]"],
+  synopsis: [
+    "[--json] USER",
+    "[--json] USER -- COMMAND [ARGUMENT...]",
+    "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
+  ],
   options: {
+    jail: {
+      short: "j",
+      value: "JAIL",
+      description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
+    },
     json: { description: "print one JSON object instead of lines" },
   },
   posix: true,
   exitStatus: {
-    0: "the login would work",
-    1: "the login would be refused",
+    0: "the login, or the call of jk_uchroot, would work",
+    1: "it would be refused",
     2: "it cannot be told: jailkit has no part in the login, the caller may not see enough, or wrong arguments",
   },
   badOptionStatus: 2,
@@ -42,7 +52,7 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command.
 
-With --json, one object: user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
+With --json, one object: about ("login" or "jk_uchroot"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
   run({ options, operands }) {
     const [user, ...words] = operands;
     if (words[0] === "--") words.shift();
@@ -50,8 +60,22 @@ With --json, one object: user, uid, verdict ("works", "refused", "unknown"), exi
       printError("jailkit explain: no user; try 'jailkit explain --help'");
       return 2;
     }
-    const command = words.length === 0 ? undefined : words.join(" ");
-    const report = explainLogin({ user, command, callerUid: libc.getuid(), missingFiles });
+    const callerUid = libc.getuid();
+    const { jail } = options;
+    const [program, ...programArguments] = words;
+    if (jail !== undefined && program === undefined) {
+      printError("jailkit explain: no program for jk_uchroot; try 'jailkit explain --help'");
+      return 2;
+    }
+    const report =
+      jail !== undefined && program !== undefined
+        ? explainUchroot({ user, jail, program, programArguments, callerUid, missingFiles })
+        : explainLogin({
+            user,
+            command: words.length === 0 ? undefined : words.join(" "),
+            callerUid,
+            missingFiles,
+          });
     if (options.json) printJson(reportJson(report));
     else for (const line of reportLines(report)) printLine(line);
     return reportStatus(report);

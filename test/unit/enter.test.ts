@@ -232,6 +232,7 @@ describe("the plan of the limited shell", () => {
 
 describe("the report", () => {
   const report: Report = {
+    about: "login",
     user: "u\x1b[1m",
     uid: 1,
     verdict: "refused",
@@ -241,6 +242,7 @@ describe("the report", () => {
     home: "/h",
     chrootshSection: undefined,
     lshSection: undefined,
+    uchrootSection: undefined,
     shell: undefined,
     internalShell: false,
     keptVariables: ["A"],

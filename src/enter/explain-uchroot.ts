@@ -1,0 +1,128 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { environment } from "../../ffi/guard.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { findProgram } from "../system/run.ts";
+import { type CheckResult, runChecks } from "./checks.ts";
+import { limitSteps } from "./explain-host.ts";
+import { installedPrivilege } from "./installed.ts";
+import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
+import { uchrootEnvironment } from "./uchroot.ts";
+import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./uchroot-checks.ts";
+import { uchrootSettingsOf } from "./uchroot-facts.ts";
+import { type GatheredUchrootFacts, gatherUchroot } from "./uchroot-gather.ts";
+
+const TOOL = "jk_uchroot";
+const USUAL_PLACE = "/usr/bin/jk_uchroot";
+const EXEC_FAILED = 111;
+
+/** A call of jk_uchroot that is asked about, and by whom. */
+export interface UchrootQuestion {
+  user: ByteString;
+  jail: ByteString;
+  program: ByteString;
+  programArguments: readonly ByteString[];
+  callerUid: number;
+  /** What a program needs and the root directory does not have, each as a printable line. */
+  missingFiles: (root: ByteString, program: ByteString) => string[];
+}
+
+const step = (result: Omit<ReportStep, "stage">): ReportStep => ({ stage: TOOL, ...result });
+
+function checkStep({ name, outcome, exitStatus, message, remedy = "" }: CheckResult): ReportStep {
+  return step({ name, outcome, message, remedy, exitStatus });
+}
+
+function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boolean): GatheredUchrootFacts {
+  return gatherUchroot({
+    programName: TOOL,
+    uid: account.uid,
+    gid: account.gid,
+    userVariable: account.name,
+    privilege: () => installedPrivilege(findProgram(TOOL) ?? USUAL_PLACE),
+    account: () => account,
+    groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
+    onBehalf: isRoot,
+    jail: question.jail,
+    program: question.program,
+  });
+}
+
+/** Adds whether the program can be executed, and with what. */
+function explainProgram(report: Report, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
+  const { program, programArguments, callerUid, missingFiles } = question;
+  const jail = facts.jailPath();
+  const fact = facts.program();
+  const add = (name: string, message: ByteString, remedy: ByteString, outcome: "passed" | "failed") =>
+    report.steps.push(step({ name, outcome, message, remedy, exitStatus: EXEC_FAILED }));
+  if (fact.kind === "file" && !fact.executable) {
+    add("exec", `${program} cannot be executed by the user`, `chmod o+x ${jail}/${program}`, "failed");
+    return;
+  }
+  const absolute = program.startsWith("/") ? program : `/${program}`;
+  const missing = missingFiles(jail, absolute);
+  for (const message of missing) add("libraries", message, `jk_cp -j ${jail} ${absolute}`, "failed");
+  if (missing.length > 0) return;
+  add("libraries", `all that ${program} needs to start is there`, "", "passed");
+  // What the caller would have in the environment is known only to the caller.
+  const given = callerUid === 0 ? [] : environment();
+  const { env } = uchrootSettingsOf(facts);
+  const argv = [program, ...programArguments];
+  report.command = { path: program, argv, environment: uchrootEnvironment(given, env), umask: undefined };
+}
+
+function explainChecks(report: Report, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
+  const checks = [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAIL_CHECKS];
+  const results: CheckResult[] = [];
+  for (const result of runChecks(facts, checks)) {
+    results.push(result);
+    report.steps.push(checkStep(result));
+  }
+  const passed = (name: string) =>
+    results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
+  const settings = passed("config-file") ? facts.settings() : undefined;
+  if (settings?.kind === "found") {
+    report.uchrootSection = settings.section;
+    report.keptVariables = settings.values.env;
+  }
+  if (!passed("jail-path")) return;
+  report.jail = facts.jailPath();
+  if (passed("program")) explainProgram(report, question, facts);
+}
+
+/**
+ * What jk_uchroot would do for a user, found out without being that user. Root may ask about anyone; others about
+ * themselves, with their own rights only. Throws JailkitError (2) for others.
+ */
+export function explainUchroot(question: UchrootQuestion): Report {
+  const { user, callerUid } = question;
+  const report = emptyReport(user, TOOL);
+  const account = passwdByName(user);
+  const isRoot = callerUid === 0;
+  if (!isRoot && account?.uid !== callerUid) {
+    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
+  }
+  if (account === undefined) {
+    const message = "there is no such user on this machine";
+    report.steps.push({
+      stage: "account",
+      name: "account",
+      outcome: "failed",
+      message,
+      remedy: "check the name",
+    });
+    judgeReport(report);
+    return report;
+  }
+  report.uid = account.uid;
+  report.loginShell = account.shell;
+  report.steps.push(...limitSteps(account, !isRoot));
+  try {
+    explainChecks(report, question, factsFor(question, account, isRoot));
+  } catch (error) {
+    report.steps.push(step({ name: "error", outcome: "unknown", message: describeError(error), remedy: "" }));
+  }
+  judgeReport(report);
+  return report;
+}
