@@ -26,6 +26,7 @@ const architecture = process.arch === "arm64" ? "arm64" : "x64";
 let programs: Programs;
 let withCapability: string;
 let setuid: string;
+let withBoth: string;
 let without: string;
 
 function setCapability(path: string, text = "cap_sys_chroot+ep"): void {
@@ -42,6 +43,10 @@ beforeAll(() => {
   setuid = join(programs.folder, "entry-setuid");
   copyFileSync(without, setuid);
   chmodSync(setuid, 0o4755);
+  withBoth = join(programs.folder, "entry-both");
+  copyFileSync(without, withBoth);
+  chmodSync(withBoth, 0o4755);
+  setCapability(withBoth);
 });
 afterAll(() => programs.remove());
 
@@ -79,12 +84,14 @@ const unprivilegedReport = {
   permitted: "0",
 };
 
-const both: [string, () => string][] = [
+const entries: [string, () => string][] = [
   ["with the file capability", () => withCapability],
   ["setuid root", () => setuid],
+  // For a moment in an installation that replaces the one by the other.
+  ["with both", () => withBoth],
 ];
 
-describe.each(both)("%s", (_name, entry) => {
+describe.each(entries)("%s", (_name, entry) => {
   test("the program has the user's ids, CAP_SYS_CHROOT and nothing else", () => {
     expect(reportOf(asUser([], entry()))).toMatchObject(privilegedReport);
   });
