@@ -3,6 +3,9 @@
  *
  * Each variable of the caller's stands behind a prefix, so that it is none that ld.so or the runtime knows. One has no
  * prefix, so that it cannot be the caller's: it names the entry, and tells whether root has called.
+ *
+ * From that exec until the guard runs the process is dumpable, since the executed file has no privilege. The caller can
+ * trace or read it all the same as little: ptrace(2) wants all the capabilities of the tracee in the tracer.
  */
 #ifndef HANDOVER_H
 #define HANDOVER_H
