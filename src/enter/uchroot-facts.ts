@@ -31,8 +31,8 @@ export type AllowedJailFact =
 
 /** The program that was asked for, as the jail sees it. */
 export type ProgramFact =
-  | { kind: "file"; setuid: boolean; executable: boolean }
-  | { kind: "missing"; reason: ByteString };
+  /** `executable`: the permission bits let the user execute it; execve(2) has the last word. */
+  { kind: "file"; setuid: boolean; executable: boolean } | { kind: "missing"; reason: ByteString };
 
 /** A group by its id, and its entry where the host has one. */
 export interface HostGroup {

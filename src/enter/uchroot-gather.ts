@@ -158,9 +158,7 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     allowedJail: () => chosen().fact,
     jailPath: () => root().path,
     jailFindings: once(() => jailFindings(root())),
-    program: once(() =>
-      findProgram(root(), login.program, (stat) => !onBehalf || mayAccess(stat, who(), MAY_EXECUTE)),
-    ),
+    program: once(() => findProgram(root(), login.program, (stat) => mayAccess(stat, who(), MAY_EXECUTE))),
     inJail: once((): InJailFacts => {
       const name = known(account(), "the user").name;
       return {
