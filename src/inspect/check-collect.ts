@@ -6,9 +6,10 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
-import { type Counterpart, driftOf, missingFindings } from "./check-drift.ts";
+import { type Counterpart, driftOf, type Gone, missingFindings } from "./check-drift.ts";
 import { isProgram, type Program } from "./check-libraries.ts";
 import { countHardLinks, type HardLinks, linkFindings } from "./check-links.ts";
+import { createFindingList, type FindingList } from "./check-list.ts";
 import { type Judged, permissionFindings } from "./check-permissions.ts";
 import { namedFileFindings, programFindings } from "./check-programs.ts";
 import { asksForHardLinks } from "./check-record.ts";
@@ -42,9 +43,10 @@ export interface Pending {
 
 /** What a walk has found, and what is still to be looked into. */
 export interface Collected {
-  readonly findings: CheckFinding[];
+  readonly findings: FindingList;
   readonly problems: CheckProblem[];
   readonly pending: Pending[];
+  readonly gone: { readonly judged: Judged; readonly gone: Gone }[];
   readonly programs: Program[];
   /** Files of system directories that are on the host too, and not in the record. */
   readonly strangers: Map<ByteString, Judged>;
@@ -56,9 +58,10 @@ export interface Collected {
 export function collect(context: CollectContext): Collected {
   const { root, settings, content, verbose } = context;
   const result: Collected = {
-    findings: [],
+    findings: createFindingList(),
     problems: [],
     pending: [],
+    gone: [],
     programs: [],
     strangers: new Map(),
     objects: 0,
@@ -66,31 +69,32 @@ export function collect(context: CollectContext): Collected {
   const links = countHardLinks();
   const seenPaths = new Set<ByteString>();
   const barriers: ByteString[] = [];
+  const exchanged: ByteString[] = [];
 
   function see(seen: Seen): void {
     result.objects++;
-    seenPaths.add(seen.path);
     const entry = content?.entries.get(seen.path);
+    if (entry !== undefined) seenPaths.add(seen.path);
     const path = hostPath(root, seen.path);
     const { primaryGroup, knownUid } = context;
     const judged: Judged = { seen, path, entry, settings, primaryGroup, knownUid };
     narrate(judged, verbose);
     const { findings } = result;
-    findings.push(...permissionFindings(judged));
-    findings.push(
+    findings.add(...permissionFindings(judged));
+    findings.add(
       ...specialFindings(judged, { ...context, ...hostDevice(seen), recordKept: content !== undefined }),
     );
     if (seen.target === undefined && !isDirectory(seen.stat)) {
-      findings.push(...programFindings(seen.path, path));
+      findings.add(...programFindings(seen.path, path));
       // What is recorded was put there by somebody who wanted it.
-      if (entry === undefined) findings.push(...namedFileFindings(seen.path, path));
+      if (entry === undefined) findings.add(...namedFileFindings(seen.path, path));
     }
     if (seen.space === "user" && seen.target === undefined) {
       if (isRegular(seen.stat)) links.add(seen.path, seen.stat);
       return;
     }
     const counterpart = counterpartOf(judged);
-    if (seen.target !== undefined) findings.push(...judgeLink(context, judged, seen.target, counterpart));
+    if (seen.target !== undefined) findings.add(...judgeLink(context, judged, seen.target, counterpart));
     compare(judged, counterpart);
     if (!isRegular(seen.stat)) return;
     links.add(seen.path, seen.stat);
@@ -101,8 +105,10 @@ export function collect(context: CollectContext): Collected {
 
   function compare(judged: Judged, counterpart: Counterpart): void {
     const drift = driftOf(judged, counterpart, content !== undefined);
-    result.findings.push(...drift.findings);
+    if (drift.findings.some(({ rule }) => rule === "different-type")) exchanged.push(judged.seen.path);
+    result.findings.add(...drift.findings);
     if (drift.compare !== undefined) result.pending.push({ judged, counterpart, finding: drift.compare });
+    if (drift.gone !== undefined) result.gone.push({ judged, gone: drift.gone });
     const { seen, entry, path } = judged;
     if (content === undefined || entry !== undefined || seen.space !== "system") return;
     const both = isRegular(seen.stat) && counterpart.stat !== undefined;
@@ -123,7 +129,7 @@ export function collect(context: CollectContext): Collected {
     barrier(path, barrier) {
       barriers.push(path);
       seenPaths.add(path);
-      result.findings.push(...barrierFindings(path, hostPath(root, path), barrier));
+      result.findings.add(...barrierFindings(path, hostPath(root, path), barrier));
     },
     failed(path, error) {
       // A user may remove what is about to be looked at; what the record has is missed below.
@@ -134,17 +140,14 @@ export function collect(context: CollectContext): Collected {
       }
     },
   });
-  result.findings.push(...hardLinkFindings(context, links));
+  result.findings.add(...hardLinkFindings(context, links));
   if (content !== undefined) {
     const isLookedAt = (path: ByteString) =>
       seenPaths.has(path) ||
       settings.everywhere(hostPath(root, path)) ||
       settings.compare(hostPath(root, path)) ||
       barriers.some((barrier) => path.startsWith(`${barrier}/`));
-    const exchanged = result.findings.flatMap(({ rule, jailPath = "" }) =>
-      rule === "different-type" ? jailPath : [],
-    );
-    result.findings.push(
+    result.findings.add(
       ...missingFindings(content.entries.values(), exchanged, isLookedAt, (path) => hostPath(root, path)),
     );
   }

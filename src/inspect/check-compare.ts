@@ -73,7 +73,7 @@ export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) 
       fd = openAt2(rootFd, path.slice(1), FLAGS, RESOLVE);
       const stat = fstat(fd);
       if (!isRegular(stat) || stampOf(stat) !== stamp) return { verdict: "changed" };
-      if (source === undefined) return contents(fd, undefined, stat.size, wantDigest);
+      if (source === undefined) return contents(fd, undefined, stat.size, true);
       sourceFd = openAt(C.AT_FDCWD, source.path, FLAGS);
       const sourceStat = fstat(sourceFd);
       if (!isRegular(sourceStat) || stampOf(sourceStat) !== source.stamp) return { verdict: "changed" };

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import type { JailRoot } from "../jail/walk.ts";
-import type { Pending } from "./check-collect.ts";
+import type { Collected } from "./check-collect.ts";
 import { type Job, type Outcome, stampOf } from "./check-compare.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { startComparisons } from "./check-threads.ts";
-import { isKnownSame, isSettled, type VerifiedFiles } from "./check-verified.ts";
+import { isKnownSame, isSettled, type Verified, type VerifiedFiles } from "./check-verified.ts";
 
 /** What came of the comparisons of a jail. */
 export interface Compared {
@@ -18,62 +18,100 @@ export interface Compared {
   readonly bytes: number;
 }
 
+/** A job, and what its outcome means. */
+interface Open {
+  readonly job: Job;
+  readonly size: number;
+  readonly settle: (outcome: Outcome) => void;
+}
+
 /**
  * Compares what is pending, but for files that are known to be the same from an earlier check; with `full` all of
- * them, and their digests are remembered.
+ * them, and their digests are remembered: where the host's file is gone, they tell whether the jail's was changed.
  */
 export function compareContents(
   root: JailRoot,
-  pending: readonly Pending[],
+  { pending, gone }: Pick<Collected, "pending" | "gone">,
   before: VerifiedFiles,
   full: boolean,
 ): { finished(): Promise<Compared> } {
   const now = BigInt(Date.now()) * 1_000_000n;
   const verified: VerifiedFiles = new Map();
-  const open: { pending: Pending; job: Job }[] = [];
+  const findings: CheckFinding[] = [];
+  const problems: CheckProblem[] = [];
+  const open: Open[] = [];
   let known = 0;
   for (const one of pending) {
-    const { judged, counterpart } = one;
+    const { judged, counterpart, finding } = one;
     const { path, stat } = judged.seen;
     if (counterpart.stat === undefined) continue;
     const stamp = stampOf(stat);
-    const sourceStamp = stampOf(counterpart.stat);
+    const source = { path: counterpart.path, stamp: stampOf(counterpart.stat) };
     const earlier = before.get(path);
-    if (!full && earlier !== undefined && isKnownSame(earlier, stamp, counterpart.path, sourceStamp)) {
+    if (!full && earlier !== undefined && isKnownSame(earlier, stamp, source.path, source.stamp)) {
       verified.set(path, earlier);
       known++;
       continue;
     }
-    open.push({ pending: one, job: { path, stamp, source: { path: counterpart.path, stamp: sourceStamp } } });
+    const settled = isSettled(stat, now) && isSettled(counterpart.stat, now);
+    open.push({
+      job: { path, stamp, source },
+      size: stat.size,
+      settle(outcome) {
+        if (outcome.verdict === "different") findings.push(finding);
+        else if (outcome.verdict !== "same") problems.push(problemOf(judged.path, source.path, outcome));
+        else if (settled) verified.set(path, remembered(stamp, source, outcome.digest));
+      },
+    });
   }
-  const sizes = open.map(({ pending: { judged } }) => judged.seen.stat.size);
+  for (const { judged, gone: what } of gone) {
+    const { path, stat } = judged.seen;
+    const stamp = stampOf(stat);
+    const earlier = before.get(path);
+    if (earlier?.stamp === stamp) {
+      verified.set(path, earlier);
+      findings.push(what.unchanged);
+    } else if (earlier?.digest === undefined) findings.push(what.otherwise);
+    else {
+      const source = { path: earlier.source, stamp: earlier.sourceStamp };
+      open.push({
+        job: { path, stamp, source: undefined },
+        size: stat.size,
+        settle(outcome) {
+          const same = outcome.digest === earlier.digest;
+          if (outcome.verdict !== "same") problems.push(problemOf(judged.path, earlier.source, outcome));
+          else findings.push(same ? what.unchanged : what.changed);
+          verified.set(
+            path,
+            same && isSettled(stat, now) ? remembered(stamp, source, outcome.digest) : earlier,
+          );
+        },
+      });
+    }
+  }
+  const sizes = open.map(({ size }) => size);
   const jobs = open.map(({ job }) => job);
   const running = startComparisons(root.fd, jobs, sizes, full);
-
-  function remember({ judged, counterpart }: Pending, { stamp, source }: Job, outcome: Outcome): void {
-    const { stat } = judged.seen;
-    if (source === undefined || counterpart.stat === undefined) return;
-    if (!isSettled(stat, now) || !isSettled(counterpart.stat, now)) return;
-    const { digest } = outcome;
-    const kept = { stamp, source: source.path, sourceStamp: source.stamp };
-    verified.set(judged.seen.path, digest === undefined ? kept : { ...kept, digest });
-  }
 
   return {
     async finished() {
       const outcomes = await running.finished();
-      const findings: CheckFinding[] = [];
-      const problems: CheckProblem[] = [];
-      open.forEach(({ pending: one, job }, index) => {
-        const outcome = outcomes[index] ?? { verdict: "unreadable" };
-        if (outcome.verdict === "same") remember(one, job, outcome);
-        else if (outcome.verdict === "different") findings.push(one.finding);
-        else problems.push(problemOf(one.judged.path, one.counterpart.path, outcome));
+      open.forEach(({ settle }, index) => {
+        settle(outcomes[index] ?? { verdict: "unreadable" });
       });
       const bytes = sizes.reduce((sum, size) => sum + size, 0);
       return { findings, problems, verified, compared: jobs.length, known, bytes };
     },
   };
+}
+
+function remembered(
+  stamp: string,
+  source: { readonly path: ByteString; readonly stamp: string },
+  digest: string | undefined,
+): Verified {
+  const kept = { stamp, source: source.path, sourceStamp: source.stamp };
+  return digest === undefined ? kept : { ...kept, digest };
 }
 
 function problemOf(path: ByteString, source: ByteString, { verdict, reason }: Outcome): CheckProblem {

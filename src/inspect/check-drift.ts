@@ -21,6 +21,15 @@ export interface Drift {
   readonly findings: readonly CheckFinding[];
   /** The contents decide; what to say if they differ. */
   readonly compare?: CheckFinding;
+  readonly gone?: Gone;
+}
+
+/** The host's file is gone: what is known from before decides whether the jail's still is what it was. */
+export interface Gone {
+  readonly unchanged: CheckFinding;
+  readonly changed: CheckFinding;
+  /** What to say where nothing is known from before. */
+  readonly otherwise: CheckFinding;
 }
 
 const SPECIAL = C.S_ISUID | C.S_ISGID;
@@ -76,14 +85,13 @@ export function driftOf(judged: Judged, counterpart: Counterpart, recordKept: bo
   if (type !== entry.type) return { findings: [typeFinding(judged, counterpart, type, entry.type)] };
   const attributes = attributeFindings(judged, entry);
   if (isGenerated(seen.path)) return { findings: attributes };
-  const { findings, compare } =
+  const drift =
     type === "link"
       ? { findings: linkDrift(judged, entry, counterpart) }
       : type === "file"
         ? fileDrift(judged, counterpart, entry)
         : NOTHING;
-  const all = [...attributes, ...findings];
-  return compare === undefined ? { findings: all } : { findings: all, compare };
+  return { ...drift, findings: [...attributes, ...drift.findings] };
 }
 
 function typeFinding(judged: Judged, counterpart: Counterpart, is: string, was: string): CheckFinding {
@@ -152,9 +160,10 @@ function fileDrift(judged: Judged, counterpart: Counterpart, entry: ManifestEntr
   const here = judged.seen.stat;
   const asPut = entry.size === here.size && (entry.mtime === undefined || entry.mtime === here.mtime);
   if (stat === undefined) {
-    if (asPut) return { findings: [goneFinding(judged, counterpart.path)] };
-    const message = `${display(judged.path)} is not what was put there (its size or time), and ${display(counterpart.path)} is gone`;
-    return { findings: [findingOf(judged, "changed-file", message)] };
+    const unchanged = goneFinding(judged, counterpart.path);
+    const message = `${display(judged.path)} is not what was put there, and ${display(counterpart.path)} is gone`;
+    const changed = findingOf(judged, "changed-file", message);
+    return { findings: [], gone: { unchanged, changed, otherwise: asPut ? unchanged : changed } };
   }
   const sourceChanged = !isRegular(stat) || stat.size !== entry.size || stat.mtime !== entry.mtime;
   if (asPut && sourceChanged && !isRegular(stat))

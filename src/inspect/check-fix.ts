@@ -117,6 +117,11 @@ function changeAttributes(root: JailRoot, path: ByteString, repair: AttributeRep
   const { clear = 0, uid, gid } = repair;
   const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
   if (stat === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  if (!isDirectory(stat) && stat.nlink > 1) {
+    // With a hard link the host's file would be changed too, and there it may be right.
+    const message = `${display(hostPath(root, path))}: has other names, whose mode and owner would change with it`;
+    throw new JailkitError("hard-link", 1, message);
+  }
   const mode = (repair.mode ?? stat.mode & 0o7777) & ~clear;
   const owner = {
     ...(uid === undefined ? {} : { uid }),

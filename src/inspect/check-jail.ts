@@ -15,7 +15,7 @@ import { unrecordedFinding } from "./check-drift.ts";
 import { type JailedUser, notInJailFinding } from "./check-host.ts";
 import { libraryFindings } from "./check-libraries.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
-import { type CheckFinding, type CheckProblem, RULES } from "./check-rules.ts";
+import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
 import { createSpaces } from "./check-spaces.ts";
 
@@ -59,7 +59,6 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const passwd = accountLines(root, "/etc/passwd");
   const group = accountLines(root, "/etc/group");
   const problems: CheckProblem[] = [...record.problems, ...passwd.problems, ...group.problems];
-  const findings: CheckFinding[] = [...record.findings, ...safetyFindings(root)];
   const accounts = entriesOf(passwd.lines);
   const homes = accounts
     .filter(({ uid }) => uid !== 0)
@@ -76,13 +75,14 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     knownUid: rememberedUids(groups),
     hostDirectory: hostDirectories(root),
   });
-  const comparison = compareContents(root, collected.pending, record.verified, check.full);
+  const comparison = compareContents(root, collected, record.verified, check.full);
   // While other threads compare.
-  findings.push(...librariesOf(root, collected, problems));
+  const libraries = librariesOf(root, collected, problems);
   const compared = await comparison.finished();
-  const hostUser = (name: ByteString) => passwdByName(name);
-  findings.push(
-    ...collected.findings,
+  collected.findings.add(
+    ...record.findings,
+    ...safetyFindings(root),
+    ...libraries,
     ...compared.findings,
     ...strangerFindings(root, collected),
     ...users
@@ -92,7 +92,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
       jail: root.path,
       passwd: passwd.lines,
       group: group.lines,
-      hostUser,
+      hostUser: (name) => passwdByName(name),
       hostGroup: (name) => groupByName(name),
       inJail: (path) => lookInJail(root, path, false),
       programInJail(path) {
@@ -106,7 +106,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   return {
     path: root.path,
     record,
-    findings: inOrder(findings),
+    findings: collected.findings.inOrder(root.path),
     problems,
     counts: {
       objects: collected.objects,
@@ -201,30 +201,4 @@ function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | u
     if (error instanceof JailkitError) return undefined;
     throw error;
   }
-}
-
-const SUBJECTS = ["host", "jail", "files", "accounts", "run"];
-const MOST_OF_A_RULE = 1000;
-
-/** Findings by subject and path, and of one rule not more than anybody reads. */
-export function inOrder(findings: readonly CheckFinding[]): CheckFinding[] {
-  const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
-  const counts = new Map<string, number>();
-  const kept = findings.filter(({ rule }) => {
-    const count = (counts.get(rule) ?? 0) + 1;
-    counts.set(rule, count);
-    return count <= MOST_OF_A_RULE;
-  });
-  // The order of those that are alike is kept: the accounts are in that of the file.
-  kept.sort(
-    (a, b) =>
-      rank(a) - rank(b) ||
-      (RULES[a.rule].subject === "accounts" ? 0 : a.path < b.path ? -1 : +(a.path > b.path)),
-  );
-  for (const [rule, count] of counts) {
-    if (count <= MOST_OF_A_RULE) continue;
-    const message = `${count - MOST_OF_A_RULE} more findings of the kind ${rule} are not shown`;
-    kept.push({ rule: "too-many", path: findings[0]?.path ?? "/", message });
-  }
-  return kept;
 }

@@ -40,6 +40,11 @@ export async function runSmokeTests(
     if (launcher === undefined)
       throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
     requireSafeJail(root, 2);
+    // A word of a command line goes through UTF-8 on its way.
+    if (
+      Buffer.from(Buffer.from(root.path, "latin1").toString("utf8"), "utf8").toString("latin1") !== root.path
+    )
+      throw new JailkitError("not-utf8", 2, "the path of the jail is not valid UTF-8");
   } catch (error) {
     const message = `no test was run in ${display(root.path)}: ${describeError(error)}`;
     return { ...none, problems: [{ code: "not-run", path: root.path, message }] };

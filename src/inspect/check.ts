@@ -6,8 +6,9 @@ import type { IniFile } from "../config/model.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { type FixOutcome, fixFindings } from "./check-fix.ts";
 import { configFindings, jailedUsers, notInJailFinding, userFindings } from "./check-host.ts";
-import { checkJail, inOrder, type JailReport } from "./check-jail.ts";
+import { checkJail, type JailReport } from "./check-jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./check-jails.ts";
+import { ordered } from "./check-list.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { runSmokeTests, type SmokeResult } from "./check-smoke.ts";
 
@@ -65,7 +66,7 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
   const servedSocket = servedSockets(problems);
   const host: HostReport = {
-    findings: inOrder([...configFindings(), ...concerned.flatMap(userFindings)]),
+    findings: ordered([...configFindings(), ...concerned.flatMap(userFindings)], "/etc/passwd"),
     problems,
     warnings,
   };

@@ -185,6 +185,8 @@ export function locked<T>(tree: JailRoot, registry: ByteString, id: ByteString, 
 export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boolean {
   return withTree((tree) => {
     const removed = removePath(tree, manifestPath(registry, id));
+    // What jk_check remembers of the jail.
+    removePath(tree, `${registry}/${id}/verified.json`);
     try {
       removePath(tree, joinPath(registry, id));
     } catch (error) {

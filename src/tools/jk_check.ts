@@ -50,10 +50,12 @@ export const tool = defineTool({
     "Without an operand all jails are checked that jk_check.ini names, that users of /etc/passwd live in, and that jailkit has made.",
   async run({ options, operands }) {
     if (options.json && options.sarif) throw new JailkitError("usage", 2, "give --json or --sarif, not both");
+    const jails = [...options.jail, ...operands];
+    if (jails.includes("")) throw new JailkitError("usage", 2, "the empty name is no jail");
     const lines = !options.json && !options.sarif;
     const result = await check({
       configFile: options.configfile ?? `${CONFIG_DIRECTORY}/jk_check.ini`,
-      jails: [...options.jail, ...operands].map((jail: ByteString) => absolutePath(jail)),
+      jails: jails.map((jail: ByteString) => absolutePath(jail)),
       full: options.full,
       fix: options.fix,
       run: options.run,

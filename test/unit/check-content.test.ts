@@ -1,0 +1,207 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import fc from "fast-check";
+import { sameBytes } from "../../ffi/compare.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statAt } from "../../ffi/files.ts";
+import { createComparer, type Job, stampOf } from "../../src/inspect/check-compare.ts";
+import { fileUri } from "../../src/inspect/check-sarif.ts";
+import { SMOKE_TESTS } from "../../src/inspect/check-smoke-table.ts";
+import { share, startComparisons } from "../../src/inspect/check-threads.ts";
+import { formatVerified, parseVerified, type Verified } from "../../src/inspect/check-verified.ts";
+import { makeJail, type TestJail } from "./jail-helper.ts";
+
+let jail: TestJail;
+beforeEach(() => {
+  jail = makeJail();
+});
+afterEach(() => jail.close());
+
+/** Two files with these contents, as a job. */
+function job(name: string, inJail: Uint8Array | string, onHost: Uint8Array | string = inJail): Job {
+  const source = `${jail.base}/${name}`;
+  fs.writeFileSync(`${jail.path}/usr/${name}`, inJail);
+  fs.writeFileSync(source, onHost);
+  const stamp = (path: string) => stampOf(statAt(AT_FDCWD, path));
+  return {
+    path: `/usr/${name}`,
+    stamp: stamp(`${jail.path}/usr/${name}`),
+    source: { path: source, stamp: stamp(source) },
+  };
+}
+
+const bytes = (size: number, at = -1) => {
+  const buffer = new Uint8Array(size).map((_, i) => i * 7);
+  if (at >= 0) buffer[at] = (buffer[at] ?? 0) ^ 1;
+  return buffer;
+};
+
+describe("comparing", () => {
+  const SIZES = [1, 2, 4095, 262143, 262144, 262145, 524288, 1000000];
+
+  test("any one bit that differs is found, in files of any size", () => {
+    const compare = createComparer(jail.root.fd);
+    for (const size of SIZES) {
+      expect(compare(job("same", bytes(size)), false)).toEqual({ verdict: "same" });
+      for (const at of [0, size >> 1, size - 1])
+        expect(compare(job("other", bytes(size, at), bytes(size)), false).verdict).toBe("different");
+    }
+  });
+
+  test("the digest is that of the whole file", () => {
+    const compare = createComparer(jail.root.fd);
+    for (const size of SIZES) {
+      const wanted = new Bun.CryptoHasher("sha256").update(bytes(size)).digest("hex");
+      expect(compare(job("same", bytes(size)), true)).toEqual({ verdict: "same", digest: wanted });
+      const alone = { ...job("same", bytes(size)), source: undefined };
+      expect(compare(alone, false)).toEqual({ verdict: "same", digest: wanted });
+    }
+  });
+
+  test("what was exchanged since it was seen is not taken for it", () => {
+    const compare = createComparer(jail.root.fd);
+    const written = job("written", "abc");
+    fs.writeFileSync(`${jail.path}/usr/written`, "abc");
+    expect(compare(written, false).verdict).toBe("changed");
+    const linked = job("linked", "abc");
+    fs.rmSync(`${jail.path}/usr/linked`);
+    fs.symlinkSync(`${jail.base}/linked`, `${jail.path}/usr/linked`);
+    expect(compare(linked, false)).toMatchObject({ verdict: "unreadable" });
+    const piped = job("piped", "abc");
+    fs.rmSync(`${jail.path}/usr/piped`);
+    expect(Bun.spawnSync(["mkfifo", `${jail.path}/usr/piped`]).success).toBe(true);
+    expect(compare(piped, false).verdict).toBe("changed");
+    const moved = job("moved", "abc");
+    fs.renameSync(`${jail.path}/usr`, `${jail.path}/usr2`);
+    fs.symlinkSync("usr2", `${jail.path}/usr`);
+    expect(compare(moved, false)).toMatchObject({ verdict: "unreadable" });
+  });
+
+  test("what is gone cannot be read", () => {
+    const compare = createComparer(jail.root.fd);
+    const lost = job("lost", "abc");
+    fs.rmSync(lost.source?.path ?? "");
+    expect(compare(lost, false)).toMatchObject({
+      verdict: "unreadable",
+      reason: expect.stringContaining("lost"),
+    });
+  });
+
+  test("in several threads: the same outcomes, in the order of the jobs", async () => {
+    // Sparse, so that they take no space: more than one thread's worth.
+    const jobs = Array.from({ length: 9 }, (_, i) => {
+      const one = job(`f${i}`, "");
+      for (const path of [`${jail.path}${one.path}`, one.source?.path ?? ""]) fs.truncateSync(path, 20 << 20);
+      if (i % 3 === 1) {
+        const fd = fs.openSync(`${jail.path}${one.path}`, "r+");
+        fs.writeSync(fd, "x", (20 << 20) - 1 - i);
+        fs.closeSync(fd);
+      }
+      const stamp = (path: string) => stampOf(statAt(AT_FDCWD, path));
+      const source = one.source?.path ?? "";
+      return {
+        path: one.path,
+        stamp: stamp(jail.path + one.path),
+        source: { path: source, stamp: stamp(source) },
+      };
+    });
+    const sizes = jobs.map(() => 20 << 20);
+    const outcomes = await startComparisons(jail.root.fd, jobs, sizes, false).finished();
+    expect(outcomes.map(({ verdict }) => verdict)).toEqual(
+      jobs.map((_, i) => (i % 3 === 1 ? "different" : "same")),
+    );
+    const digests = await startComparisons(
+      jail.root.fd,
+      jobs.slice(0, 8),
+      sizes.slice(0, 8),
+      true,
+    ).finished();
+    expect(new Set(digests.flatMap(({ digest }) => digest ?? [])).size).toBe(1);
+  });
+});
+
+test("sameBytes", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.nat(63), fc.nat(63), (a, at, length) => {
+      const b = a.slice();
+      b[at % a.length] = (b[at % a.length] ?? 0) ^ 0x80;
+      const count = Math.min(length, a.length);
+      expect(sameBytes(a, a.slice(), count)).toBe(true);
+      expect(sameBytes(a, b, count)).toBe(at % a.length >= count);
+    }),
+  );
+});
+
+test("share: every job once, and no thread has much more than another", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(1 << 22), { minLength: 8 }),
+      fc.integer({ min: 2, max: 8 }),
+      (sizes, threads) => {
+        const parts = share(sizes, threads);
+        expect(parts.flat().sort((a, b) => a - b)).toEqual(sizes.map((_, i) => i));
+        const totals = parts.map((part) => part.reduce((sum, i) => sum + (sizes[i] ?? 0) + 32768, 0));
+        expect(Math.max(...totals) - Math.min(...totals)).toBeLessThanOrEqual(Math.max(...sizes) + 32768);
+      },
+    ),
+  );
+});
+
+describe("what is kept for the next check", () => {
+  const text = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });
+
+  test("comes back as it was, whatever bytes are in the names", () => {
+    const verified = fc.record({
+      stamp: text,
+      source: text,
+      sourceStamp: text,
+      digest: fc.option(text, { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(text, verified)), (list) => {
+        const files = new Map<string, Verified>(
+          list.map(([path, { digest, ...rest }]) => [path, digest ? { ...rest, digest } : rest]),
+        );
+        const back = parseVerified(formatVerified(files));
+        expect(
+          [...back].map(([path, { digest, ...rest }]) => [path, digest ? { ...rest, digest } : rest]),
+        ).toEqual([...files]);
+      }),
+    );
+  });
+
+  test("is nothing where it makes no sense", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map((json) => Buffer.from(json)),
+        ),
+        (content) => {
+          expect(parseVerified(content).size).toBe(0);
+        },
+      ),
+    );
+  });
+});
+
+test("fileUri", () => {
+  expect(fileUri("/srv/a b/%/\xc3\xa4\n")).toBe("file:///srv/a%20b/%25/%C3%A4%0A");
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.integer({ min: 1, max: 127 }).map((code) => String.fromCharCode(code)) }),
+      (name) => {
+        expect(decodeURIComponent(fileUri(`/${name}`))).toBe(`file:///${name}`);
+      },
+    ),
+  );
+});
+
+test("every section of jk_init.ini that brings programs has a smoke test", () => {
+  const text = fs.readFileSync(`${import.meta.dir}/../../config/jk_init.ini`, "latin1");
+  const sections = [...text.matchAll(/^\[(\w+)\]/gm)].map((match) => match[1] ?? "");
+  const tested = new Set(SMOKE_TESTS.flatMap((one) => one.sections));
+  // Data alone; the limited shell, which jk_chrootsh runs itself; aliases, which bring sections that have tests.
+  const without = ["uidbasics", "netbasics", "logbasics", "jk_lsh", "limitedshell", "terminfo", "xclients"];
+  expect(sections.filter((name) => !tested.has(name)).sort()).toEqual(without.sort());
+});

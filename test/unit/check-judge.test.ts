@@ -1,0 +1,407 @@
+import { describe, expect, test } from "bun:test";
+import type { Stat } from "../../ffi/files.ts";
+import { type Counterpart, driftOf, isGenerated, missingFindings } from "../../src/inspect/check-drift.ts";
+import { climbsOut, countHardLinks } from "../../src/inspect/check-links.ts";
+import { createFindingList } from "../../src/inspect/check-list.ts";
+import { type Judged, permissionFindings } from "../../src/inspect/check-permissions.ts";
+import { programFindings } from "../../src/inspect/check-programs.ts";
+import { jailSettings, pathTest } from "../../src/inspect/check-settings.ts";
+import { createSpaces, type Space } from "../../src/inspect/check-spaces.ts";
+import type { ManifestEntry } from "../../src/jail/manifest.ts";
+
+const FILE = 0o100000;
+const DIRECTORY = 0o040000;
+const LINK = 0o120000;
+
+function stat(mode: number, changes: Partial<Stat> = {}): Stat {
+  return {
+    ...{ mode, uid: 0, gid: 0, nlink: 1, size: 10, ino: 1n, devMajor: 8, devMinor: 1 },
+    ...{ rdevMajor: 0, rdevMinor: 0, atime: 0n, mtime: 5n, ctime: 0n, mountId: 1n },
+    ...changes,
+  };
+}
+
+interface Thing {
+  path?: string;
+  space?: Space;
+  target?: string;
+  capability?: boolean;
+  entry?: ManifestEntry;
+  settings?: readonly string[];
+}
+
+function judged(of: Stat, thing: Thing = {}): Judged {
+  const { path = "/usr/bin/x", space = "system", target, capability = false, entry, settings = [] } = thing;
+  const entries = settings.map((key) => ({
+    key,
+    value: `/j${path}`,
+    file: "",
+    line: 1,
+    column: 1,
+    valueColumn: 1,
+    pieces: undefined,
+    inherited: false,
+  }));
+  return {
+    seen: { path, stat: of, parent: stat(DIRECTORY | 0o755), space, target, capability },
+    path: `/j${path}`,
+    entry,
+    settings: jailSettings({ name: "/j", file: "", line: 1, column: 1, entries }).settings,
+    primaryGroup: (uid) => (uid === 1000 ? 1000 : undefined),
+    knownUid: (uid) => uid === 0 || uid === 1000,
+  };
+}
+
+const entry = (changes: Partial<ManifestEntry> = {}): ManifestEntry => ({
+  ...{ path: "/usr/bin/x", type: "file", source: "/usr/bin/x", sections: ["a"] },
+  ...{ mode: 0o755, uid: 0, gid: 0, size: 10, mtime: 5n },
+  ...changes,
+});
+
+describe("permissionFindings", () => {
+  const cases: readonly (readonly [what: string, of: Stat, thing: Thing, rules: readonly string[]])[] = [
+    ["a program", stat(FILE | 0o755), {}, []],
+    [
+      "a file that all may write",
+      stat(FILE | 0o666),
+      {},
+      ["file-writable-for-others", "file-writable-for-group"],
+    ],
+    [
+      "a directory that all may write",
+      stat(DIRECTORY | 0o777),
+      {},
+      ["writable-for-others", "writable-for-group"],
+    ],
+    ["/tmp", stat(DIRECTORY | 0o1777), { path: "/tmp", space: "user" }, []],
+    [
+      "a sticky directory of the system",
+      stat(DIRECTORY | 0o1777),
+      { path: "/usr" },
+      ["writable-for-others", "writable-for-group"],
+    ],
+    [
+      "a sticky directory of a user",
+      stat(DIRECTORY | 0o1777, { uid: 1000, gid: 1000 }),
+      { space: "user" },
+      ["writable-for-others", "writable-for-group"],
+    ],
+    ["the host's mode, for root's group", stat(FILE | 0o664), { entry: entry({ mode: 0o664 }) }, []],
+    [
+      "the host's mode, for another group",
+      stat(FILE | 0o664, { gid: 60 }),
+      { entry: entry({ mode: 0o664 }) },
+      ["file-writable-for-group"],
+    ],
+    [
+      "a user's file for the user's group",
+      stat(FILE | 0o664, { uid: 1000, gid: 1000 }),
+      { space: "user" },
+      [],
+    ],
+    [
+      "a user's file for another group",
+      stat(FILE | 0o664, { uid: 1000, gid: 60 }),
+      { space: "user" },
+      ["file-writable-for-group"],
+    ],
+    ["setuid root for the group", stat(FILE | 0o4710), {}, ["setuid-for-group", "setuid-for-user"]],
+    ["setuid that nobody may execute", stat(FILE | 0o4644), {}, ["setuid-dormant"]],
+    ["setgid of a directory", stat(DIRECTORY | 0o2755), {}, []],
+    ["setuid as recorded", stat(FILE | 0o4755), { entry: entry({ mode: 0o4755 }) }, []],
+    [
+      "setgid beside a recorded setuid",
+      stat(FILE | 0o6755),
+      { entry: entry({ mode: 0o4755 }) },
+      ["setuid-for-others", "setuid-for-group", "setuid-for-user"],
+    ],
+    [
+      "setuid as recorded of another owner",
+      stat(FILE | 0o4755, { uid: 1000 }),
+      { entry: entry({ mode: 0o4755 }) },
+      ["setuid-for-others", "setuid-for-group", "setuid-for-user", "foreign-owner"],
+    ],
+    ["capabilities", stat(FILE | 0o755), { capability: true }, ["file-capability"]],
+    ["a user's file in a system directory", stat(FILE | 0o644, { uid: 1000 }), {}, ["foreign-owner"]],
+    ["recorded as the user's", stat(FILE | 0o644, { uid: 1000 }), { entry: entry({ uid: 1000 }) }, []],
+    ["a user's file at home", stat(FILE | 0o644, { uid: 1000 }), { space: "user" }, []],
+    ["nobody's file at home", stat(FILE | 0o644, { uid: 77777 }), { space: "user" }, ["unknown-owner"]],
+    ["a link, whose mode means nothing", stat(LINK | 0o777), { target: "y" }, []],
+    [
+      "a user's link in a system directory",
+      stat(LINK | 0o777, { uid: 1000 }),
+      { target: "y" },
+      ["foreign-owner"],
+    ],
+    [
+      "a directory that is left out",
+      stat(DIRECTORY | 0o777),
+      { settings: ["ignorewritableforothers"] },
+      ["writable-for-group"],
+    ],
+    [
+      "a setuid file that is left out",
+      stat(FILE | 0o4711),
+      { settings: ["ignoresetuidexecuteforothers", "ignoresetuidexecuteforuser"] },
+      ["setuid-for-group"],
+    ],
+  ];
+  test.each(cases)("%s", (_, of, thing, rules) => {
+    const told: string[] = permissionFindings(judged(of, thing)).map(({ rule }) => rule);
+    expect(told).toEqual([...rules]);
+  });
+
+  test("repairs in the system take away bits alone, at home none", () => {
+    const [writable] = permissionFindings(judged(stat(FILE | 0o757)));
+    expect(writable?.repair).toEqual({ kind: "attributes", clear: 0o002 });
+    const [own] = permissionFindings(judged(stat(FILE | 0o757, { uid: 1000 }), { space: "user" }));
+    expect(own?.repair).toBeUndefined();
+  });
+});
+
+describe("driftOf", () => {
+  const there = (of: Stat | undefined, target?: string): Counterpart => ({
+    path: "/usr/bin/x",
+    stat: of,
+    target,
+  });
+  const other = { ino: 2n };
+  const same = there(stat(FILE | 0o755, other));
+  const cases: readonly (readonly [
+    what: string,
+    is: Judged,
+    host: Counterpart,
+    rules: readonly string[],
+    compare?: string,
+  ])[] = [
+    ["as recorded", judged(stat(FILE | 0o755), { entry: entry() }), same, [], "different-content"],
+    ["one inode", judged(stat(FILE | 0o755), { entry: entry() }), there(stat(FILE | 0o755)), []],
+    [
+      "empty files",
+      judged(stat(FILE | 0o755, { size: 0 }), { entry: entry({ size: 0 }) }),
+      there(stat(FILE | 0o755, { ...other, size: 0 })),
+      [],
+    ],
+    ["longer", judged(stat(FILE | 0o755, { size: 11 }), { entry: entry() }), same, ["different-size"]],
+    [
+      "the host's is longer",
+      judged(stat(FILE | 0o755), { entry: entry() }),
+      there(stat(FILE | 0o755, { ...other, size: 11 })),
+      ["outdated"],
+    ],
+    [
+      "the host's is newer",
+      judged(stat(FILE | 0o755), { entry: entry() }),
+      there(stat(FILE | 0o755, { ...other, mtime: 6n })),
+      [],
+      "outdated",
+    ],
+    [
+      "both are newer",
+      judged(stat(FILE | 0o755, { mtime: 6n }), { entry: entry() }),
+      there(stat(FILE | 0o755, { ...other, mtime: 6n })),
+      [],
+      "different-content",
+    ],
+    ["mode", judged(stat(FILE | 0o700), { entry: entry() }), same, ["changed-mode"], "different-content"],
+    [
+      "more mode",
+      judged(stat(FILE | 0o744), { entry: entry({ mode: 0o644 }) }),
+      same,
+      ["changed-mode"],
+      "different-content",
+    ],
+    [
+      "only bits that are told elsewhere",
+      judged(stat(FILE | 0o4777), { entry: entry() }),
+      same,
+      [],
+      "different-content",
+    ],
+    [
+      "group",
+      judged(stat(FILE | 0o755, { gid: 60 }), { entry: entry() }),
+      same,
+      ["changed-owner"],
+      "different-content",
+    ],
+    [
+      "given to a user, taken away",
+      judged(stat(FILE | 0o755), { entry: entry({ uid: 1000 }) }),
+      same,
+      ["changed-owner"],
+      "different-content",
+    ],
+    ["a link instead", judged(stat(LINK | 0o777), { entry: entry(), target: "y" }), same, ["different-type"]],
+    [
+      "another link",
+      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "z" }), target: "y" }),
+      there(stat(LINK), "z"),
+      ["different-link"],
+    ],
+    [
+      "the host's link is another",
+      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
+      there(stat(LINK), "z"),
+      ["outdated"],
+    ],
+    [
+      "the host's link is gone",
+      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
+      there(undefined),
+      ["source-gone"],
+    ],
+    [
+      "left out",
+      judged(stat(FILE | 0o700, { size: 11 }), { entry: entry(), settings: ["ignorepathoncompare"] }),
+      same,
+      [],
+    ],
+    ["not recorded, as the host's", judged(stat(FILE | 0o755)), same, [], "different-content"],
+    ["not recorded, not on the host", judged(stat(FILE | 0o755)), there(undefined), ["unrecorded"]],
+    ["not recorded, at home", judged(stat(FILE | 0o755), { space: "user" }), there(undefined), []],
+    ["not recorded, in /var", judged(stat(FILE | 0o755), { space: "other" }), there(undefined), []],
+    ["made for the jail", judged(stat(FILE | 0o644, { size: 11 }), { path: "/etc/passwd" }), same, []],
+    [
+      "the jail's own configuration, changed in mode",
+      judged(stat(FILE | 0o600), { path: "/etc/jailkit/jk_lsh.ini", entry: entry({ mode: 0o644 }) }),
+      there(stat(FILE | 0o644, { size: 99 })),
+      ["changed-mode"],
+    ],
+  ];
+  const rows = cases.map(([what, is, host, rules, compare]) => ({ what, is, host, rules, compare }));
+  test.each(rows)("$what", ({ is, host, rules, compare }) => {
+    const drift = driftOf(is, host, true);
+    const told: string[] = drift.findings.map(({ rule }) => rule);
+    expect(told).toEqual([...rules]);
+    expect(String(drift.compare?.rule)).toBe(String(compare));
+  });
+
+  test("a file whose source is gone: size and time decide where nothing else does", () => {
+    const gone = (of: Stat) =>
+      driftOf(judged(of, { entry: entry() }), there(undefined), true).gone?.otherwise.rule;
+    expect(gone(stat(FILE | 0o755))).toBe("source-gone");
+    expect(gone(stat(FILE | 0o755, { size: 11 }))).toBe("changed-file");
+    expect(gone(stat(FILE | 0o755, { mtime: 6n }))).toBe("changed-file");
+  });
+
+  test("without a record what the host does not have is told as jailkit 2 did", () => {
+    const { findings } = driftOf(judged(stat(FILE | 0o755)), there(undefined), false);
+    expect(findings.map(({ rule, message }) => [rule, message])).toEqual([
+      ["no-counterpart", "cannot read /j/usr/bin/x or /usr/bin/x !"],
+    ]);
+  });
+
+  test("content is put back in the system, and not in /etc, where it may have been edited", () => {
+    const repair = (path: string) =>
+      driftOf(judged(stat(FILE | 0o755, { size: 11 }), { path, entry: entry({ path }) }), same, true)
+        .findings[0]?.repair;
+    expect(repair("/usr/bin/x")).toEqual({ kind: "restore" });
+    expect(repair("/etc/x")).toBeUndefined();
+  });
+});
+
+test("of a tree that is gone its top is told", () => {
+  const gone = ["/usr/a", "/usr/a/b", "/usr/a/b/c", "/usr/ab", "/opt/x/y"].map((path) => entry({ path }));
+  const told = missingFindings(
+    gone,
+    ["/opt/x"],
+    (path) => path === "/usr/ab",
+    (path) => `/j${path}`,
+  );
+  expect(told.map(({ path }) => path)).toEqual(["/j/usr/a"]);
+});
+
+test("isGenerated", () => {
+  const own = ["/etc/passwd", "/etc/group-", "/etc/ld.so.cache", "/etc/jailkit/jk_lsh.ini", "/etc/jailkit"];
+  for (const path of own) expect(isGenerated(path)).toBe(true);
+  for (const path of ["/etc/passwd.bak", "/etc/jailkit2/x", "/usr/etc/passwd", "/etc"])
+    expect(isGenerated(path)).toBe(false);
+});
+
+describe("climbsOut", () => {
+  test.each([
+    ["/a", "..", true],
+    ["/a", "../..", true],
+    ["/a", "b", false],
+    ["/a/b", "..", false],
+    ["/a/b", "../..", true],
+    ["/a/b", "../../x", true],
+    ["/a/b", "c/../../x", false],
+    ["/a/b/c", "../../x/../..", true],
+    ["/a/b", "././/../x", false],
+    ["/a", "/../../x", false],
+  ])("%s -> %s", (path, target, climbs) => {
+    expect(climbsOut(path, target)).toBe(climbs);
+  });
+});
+
+test("hard links are those whose names were not all seen", () => {
+  const links = countHardLinks();
+  links.add("/a", stat(FILE, { ino: 1n, nlink: 2 }));
+  links.add("/b", stat(FILE, { ino: 1n, nlink: 2 }));
+  links.add("/c", stat(FILE, { ino: 2n, nlink: 3 }));
+  links.add("/d", stat(FILE, { ino: 2n, nlink: 3 }));
+  links.add("/e", stat(FILE, { ino: 2n, nlink: 3, devMinor: 2 }));
+  links.add("/f", stat(FILE, { ino: 3n, nlink: 1 }));
+  expect(links.outside().map(({ paths }) => paths)).toEqual([["/c", "/d"], ["/e"]]);
+});
+
+test("paths of jk_check.ini go by component", () => {
+  const within = pathTest(["/j/home/", "//j//etc/./x"]);
+  for (const path of ["/j/home", "/j/home/u", "/j/etc/x"]) expect(within(path)).toBe(true);
+  for (const path of ["/j/homework", "/j", "/j/etc", "/j/etc/xy"]) expect(within(path)).toBe(false);
+  expect(pathTest([])("/j")).toBe(false);
+  expect(pathTest(["/"])("/j")).toBe(true);
+});
+
+describe("createSpaces", () => {
+  const homes = [
+    { path: "/home/u", confirmed: false },
+    { path: "/usr/evil", confirmed: false },
+    { path: "/opt/app/home", confirmed: true },
+    { path: "/opt", confirmed: true },
+    { path: "/", confirmed: true },
+  ];
+  const spaces = createSpaces(homes);
+  const roots = stat(DIRECTORY | 0o755);
+  test.each([
+    ["other", "/usr", roots, "system"],
+    ["other", "/libx32", roots, "system"],
+    ["system", "/usr/evil", roots, "system"],
+    ["system", "/usr/share", stat(DIRECTORY | 0o777), "system"],
+    ["other", "/opt", roots, "system"],
+    ["system", "/opt/app/home", roots, "user"],
+    ["other", "/home", roots, "other"],
+    ["other", "/home/u", roots, "user"],
+    ["user", "/home/u/usr", roots, "user"],
+    ["other", "/var", roots, "other"],
+    ["other", "/var/usr", roots, "other"],
+    ["other", "/srv", stat(DIRECTORY | 0o755, { uid: 1000 }), "user"],
+    ["other", "/tmp", stat(DIRECTORY | 0o1777), "user"],
+  ] as const)("in %s: %s", (above, path, of, space) => {
+    expect(spaces.inside(above, path, of)).toBe(space);
+  });
+});
+
+test("programs are told by their name, where programs are", () => {
+  for (const path of ["/usr/bin/su", "/bin/mount", "/usr/local/sbin/nsenter", "/sbin/insmod"])
+    expect(programFindings(path, `/j${path}`)).toHaveLength(1);
+  for (const path of ["/home/u/su", "/usr/bin/bash", "/usr/share/su/su", "/usr/bin/sudoku"])
+    expect(programFindings(path, `/j${path}`)).toEqual([]);
+});
+
+test("of a kind that there is too much of, a part is kept and the rest counted", () => {
+  const list = createFindingList();
+  for (let i = 0; i < 2500; i++)
+    list.add({ rule: "fifo", path: `/j/${String(i).padStart(4, "0")}`, message: "x" });
+  list.add({ rule: "above-jail", path: "/zzz", message: "y" });
+  const all = list.inOrder("/j");
+  expect(all).toHaveLength(1002);
+  expect(all[0]).toMatchObject({ rule: "above-jail" });
+  expect(all.at(-1)).toMatchObject({
+    rule: "too-many",
+    path: "/j",
+    message: "1500 more findings of the kind fifo are not shown",
+  });
+});
