@@ -36,7 +36,7 @@ function below(path: ByteString, directory: ByteString): ByteString | undefined 
 
 /**
  * The paths by which `mounts` may lead to what `mount` (of another mount namespace) mounts: those of the same file
- * system whose directory is the same or above. The latest mount first, since it may cover others.
+ * system whose directory is the same or above. The shortest first: it is the one without detours through bind mounts.
  */
 export function nameOfMount(mount: Mount, mounts: readonly Mount[]): ByteString[] {
   const names: ByteString[] = [];
@@ -46,5 +46,5 @@ export function nameOfMount(mount: Mount, mounts: readonly Mount[]): ByteString[
     if (rest === undefined) continue;
     names.push(mountPoint === "/" ? rest || "/" : `${mountPoint}${rest}`);
   }
-  return names.reverse();
+  return names.sort((a, b) => a.length - b.length);
 }

@@ -14,7 +14,7 @@ export function userNames(): (uid: number) => ByteString | undefined {
       // A name service that does not answer costs the name, not the list.
       if (!(error instanceof SystemError)) throw error;
     }
-    known.set(uid, name === "" ? undefined : name);
-    return known.get(uid);
+    known.set(uid, name);
+    return name;
   };
 }

@@ -116,6 +116,15 @@ table("the list", [
     ),
   },
   {
+    name: "the root directory itself, bound to another place",
+    start: () => {
+      m.mkdir("/srv/all");
+      m.must(["mount", "--bind", "/", "/srv/all"]);
+      return [waitIn(m, "/srv/all")];
+    },
+    is: list([["root", "/srv/all", `/srv/all${wait} `]]),
+  },
+  {
     name: "4096 bytes of the arguments",
     start: () => [waitIn(m, A, ["x".repeat(5000)])],
     args: ["-w"],

@@ -225,6 +225,15 @@ describe("mount namespaces", () => {
     expect(table(["-a"]).stdout).toContain(`${listed?.mountNamespace}/ `);
   });
 
+  test("a container whose root is a directory here is listed where that is named", async () => {
+    // First the PID namespace, so that nothing outside it shares the root.
+    const apart = ["--pid", "--fork", "unshare", "--mount"];
+    await run(waitApart(m, apart, `mount --bind ${B} ${B}; ${pivotTo(B)}`));
+    expect(json()).toMatchObject({ processes: [], containers: 1 });
+    expect(json(["-j", B]).processes).toMatchObject([{ kind: "container", jail: null, root: "/" }]);
+    expect(json(["-j", A])).toMatchObject({ processes: [], containers: 1 });
+  });
+
   test("a chroot inside a container is not the jail of that name on the host", async () => {
     const script = `${container}; mkdir -p /mnt${A}; cp -a ${A}/. /mnt${A}/; cd /mnt; /usr/sbin/pivot_root . .`;
     m.must(["cp", "/usr/sbin/chroot", `${A}/usr/bin/`]);

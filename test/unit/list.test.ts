@@ -70,8 +70,8 @@ describe("mountinfo", () => {
     ]);
   });
 
-  test("a directory is named by every mount of its file system that shows it, the latest first", () => {
-    expect(nameOfMount(mount("8:1", "/var/lib/j"), mounts)).toEqual(["/mnt/with blank\\/j", "/var/lib/j"]);
+  test("a directory is named by every mount of its file system that shows it, the shortest first", () => {
+    expect(nameOfMount(mount("8:1", "/var/lib/j"), mounts)).toEqual(["/var/lib/j", "/mnt/with blank\\/j"]);
     expect(nameOfMount(mount("8:1", "/var/library"), mounts)).toEqual(["/var/library"]);
     expect(nameOfMount(mount("8:2", "/data"), mounts)).toEqual(["/srv"]);
     expect(nameOfMount(mount("8:2", "/data/j"), mounts)).toEqual(["/srv/j"]);
