@@ -1,5 +1,5 @@
 // Brings what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for the task
-// named as the argument (build, quickstart or test). Plain JavaScript, since Bun is one of the things it brings.
+// named as the argument (build, site, quickstart or test). Plain JavaScript, since Bun is one of the things it brings.
 // JK_SETUP=check only tells what is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -11,6 +11,7 @@ const compiler = ["gcc", "libc6-dev"];
 const login = ["openssh-server", "openssh-client", "rsync", "git"];
 const needs = {
   build: compiler,
+  site: ["mandoc"],
   quickstart: [...compiler, ...login, "rsyslog"],
   test: [
     ...compiler,
@@ -43,6 +44,8 @@ const needs = {
     "man-db",
     "zsh",
     "fish",
+    // a browser for the manual as HTML
+    "chromium-headless-shell",
   ],
 };
 
