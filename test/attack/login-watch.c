@@ -128,11 +128,25 @@ static pid_t start(int uid, char **words) {
   return pid;
 }
 
-static void detach_and_try(int uid, pid_t pid, int kind) {
+static void read_name(pid_t pid, char *name, int size) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+  FILE *file = fopen(path, "r");
+  if (file == NULL || fgets(name, size, file) == NULL) check(-1, path);
+  fclose(file);
+}
+
+static void detach_and_try(int uid, pid_t pid, int execs, int wanted) {
   int status;
+  char before[32], after[32];
+  read_name(pid, before, sizeof(before));
   check(ptrace(PTRACE_DETACH, pid, 0, SIGSTOP), "PTRACE_DETACH");
   check(waitpid(pid, &status, WUNTRACED), "waitpid");
   if (!WIFSTOPPED(status)) return;
+  int kind = kind_of(pid, execs, wanted);
+  read_name(pid, after, sizeof(after));
+  /* A stop before a system call lets it happen, and it may have been the last exec. */
+  if (kind == DROPPED && strcmp(before, after)) kind = OWN;
   /* The tries leave one after the other, since a traced process cannot be traced again. */
   for (int what = SEIZE; what < TRIES; what++) try_all(uid, pid, kind, what, what + 1);
 }
@@ -161,7 +175,7 @@ static int run(int uid, int wanted, char **words, int last, int last_exec) {
       stops[kind]++;
     }
     int here = stop == last || (before_end && execs == last_exec);
-    if (here) detach_and_try(uid, pid, kind);
+    if (here) detach_and_try(uid, pid, execs, wanted);
     stop++;
     if (!here && (kind != OWN || executed)) continue;
     kill(pid, SIGKILL);

@@ -1,6 +1,5 @@
 /** jk_uchroot in a jail that jk_init made, and what `jailkit explain` says of a call beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -13,8 +12,8 @@ let log: Syslog;
 let passwd: string;
 
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_uchroot", "jk_init", "jk_cp", "jk_jailuser"] });
-  m.must(["ln", `${checkout}/dist/bin/jailkit`, "/usr/sbin/jailkit"]);
+  const only = ["jailkit", "jk_uchroot", "jk_init", "jk_cp", "jk_jailuser"];
+  m = await openMachine({ under: "ours", only });
   log = await m.startSyslog();
   m.addUser("u", { uid: 4001, home: "/home/u", createHome: true, groups: ["games"] });
   m.addUser("v", { uid: 4002 });
