@@ -148,6 +148,17 @@ describe("clean jails", () => {
     expect(summary(check(m, jail).found)).toEqual([]);
   });
 
+  test("a mounted /proc and a /tmp of its own", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "netbasics"]);
+    m.must(["sh", "-ec", `cd ${jail}; mkdir proc tmp; mount -t proc proc proc; mount -t tmpfs tmpfs tmp`]);
+    expect(summary(check(m, jail).found)).toEqual([]);
+    m.must(["cp", "/usr/bin/true", `${jail}/tmp/true`]);
+    m.chmod(`${jail}/tmp/true`, 0o4755);
+    expect(summary(check(m, jail).found)).toContain(`setuid-for-others ${jail}/tmp/true`);
+    m.must(["umount", `${jail}/proc`, `${jail}/tmp`]);
+  });
+
   test("names of any bytes", () => {
     const jail = fresh();
     const names = ["a b", "'q'", "new\nline", "\xff\xfe", "$(touch pwned)", "-rf"];
@@ -258,7 +269,7 @@ describe("what was found before", () => {
 
   /** Runs until what was made just now is old enough to be remembered: its time may not tell of the next change. */
   function settled(): { compared: number; known: number } {
-    for (let round = 0; round < 1000; round++) {
+    for (let round = 0; round < 300; round++) {
       const now = counts();
       if (now !== undefined && now?.compared === 0) return now;
     }
@@ -279,6 +290,23 @@ describe("what was found before", () => {
     expect(summary(found)).toEqual([`different-content ${jail}/usr/bin/ls`]);
     expect(jails[0]?.counts).toMatchObject({ compared: 1, known: known - 1 });
     expect(summary(check(m, jail).found)).toEqual([`different-content ${jail}/usr/bin/ls`]);
+    m.must(["cp", "-p", "/usr/bin/ls", `${jail}/usr/bin/ls`]);
+  });
+
+  test("tells a file whose source is gone from one that was changed", () => {
+    m.must(["sh", "-ec", "mkdir /opt/gone; for f in kept touched changed; do echo $f > /opt/gone/$f; done"]);
+    m.must(["jk_cp", "-j", jail, "/opt/gone"]);
+    settled();
+    check(m, jail, "--full");
+    m.remove("/opt/gone");
+    m.must(["sh", "-ec", `cd ${jail}/opt/gone; touch -d '2001-01-01' touched; echo CHANGED > changed`]);
+    const rules = new Map(
+      check(m, jail).found.map(({ rule, path }) => [path.slice(path.lastIndexOf("/") + 1), rule]),
+    );
+    expect(rules.get("kept")).toBe("source-gone");
+    expect(rules.get("touched")).toBe("source-gone");
+    expect(rules.get("changed")).toBe("changed-file");
+    m.remove(`${jail}/opt/gone`);
   });
 
   test("is root's own, and believed only if it makes sense", () => {
@@ -386,6 +414,42 @@ describe("--fix and --run", () => {
     expect(m.exists(`${jail}/opt/theirs/file`)).toBe(false);
     m.must(["sh", "-ec", "chown root /opt/theirs; rm /opt/theirs/file"]);
     m.remove(`${jail}/opt/theirs`);
+  });
+
+  test("the mode of the host's file is not changed through a hard link", () => {
+    m.must(["sh", "-ec", "cp /usr/bin/true /opt/linked; chmod 0755 /opt/linked"]);
+    m.must(["jk_cp", "-k", "-j", jail, "/opt/linked"]);
+    m.chmod("/opt/linked", 0o700);
+    const { stdout, status } = m.run(["jk_check", "--fix", jail]);
+    expect(status).toBe(1);
+    expect(stdout).toContain(`Not fixed: ${jail}/opt/linked: has other names`);
+    expect(m.stat("/opt/linked")?.mode).toBe(0o100700);
+    m.must(["rm", "/opt/linked", `${jail}/opt/linked`]);
+  });
+
+  test("a user who exchanges a directory and a link meanwhile gets nothing of the host's changed", async () => {
+    m.write("/srv/outside/file", "x", { mode: 0o6777 });
+    m.mkdir("/srv/outside", { mode: 0o777 });
+    const outside = m.snapshot("/srv/outside");
+    m.must(
+      [
+        "sh",
+        "-ec",
+        `cd ${jail}/home/u; mkdir a; cp /usr/bin/true a/file; chmod 6777 a a/file; ln -s /srv/outside b`,
+      ],
+      {
+        user: "u",
+      },
+    );
+    const flip =
+      'chdir $ARGV[0]; $| = 1; print "go"; while (1) { rename "a", "c"; rename "b", "a"; rename "a", "b"; rename "c", "a" }';
+    const racer = m.start(["perl", "-e", flip, `${jail}/home/u`], { user: "u" });
+    await racer.until((started) => (started.stdout.includes("go") ? true : undefined));
+    for (let round = 0; round < 8; round++) m.run(["jk_check", "--fix", jail]);
+    racer.kill();
+    await racer.ended;
+    expect(m.snapshot("/srv/outside")).toEqual(outside);
+    m.must(["sh", "-c", `rm -rf ${jail}/home/u/[abc]`]);
   });
 
   test("every test of every section passes as the jailed user, and leaves nothing", () => {
