@@ -46,7 +46,7 @@ export function prose(text: string): string[] {
 /** A phrase of a table as a sentence. */
 export function sentence(phrase: string): string {
   // Names of programs and files stay as they are, and so do values that are explained.
-  const start = /^[a-z]+(?= |;|$)/.test(phrase) ? phrase.charAt(0).toUpperCase() + phrase.slice(1) : phrase;
+  const start = /^[a-z]+(?=[ ,;]|$)/.test(phrase) ? phrase.charAt(0).toUpperCase() + phrase.slice(1) : phrase;
   return /[.!?]$/.test(start) ? start : `${start}.`;
 }
 
@@ -141,7 +141,8 @@ export function keyList(keys: Readonly<Record<string, KeyDescription>>): string 
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
       `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
-      ...prose(sentence(key.help)),
+      // What a text may be, is named first.
+      ...prose(key.kind === "text" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),
   );
 }

@@ -22,7 +22,7 @@ export function dropInName(jail: ByteString): ByteString {
 
 /** What the drop-in says: the limits that jk_init has always given to a jail. */
 export function dropInText(jail: ByteString): ByteString {
-  return `; The log socket of the jail, as need_logsocket of jk_init.ini asks for it.
+  return `# The log socket of the jail, as need_logsocket of jk_init.ini asks for it.
 [${jail}/dev/log]
 base = 512
 peak = 2048
