@@ -11,11 +11,9 @@ import { check, type Found, fresh, summary } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
 
-async function machine(): Promise<Machine> {
-  const m = await openMachine({
-    under: "ours",
-    only: ["jk_init", "jk_cp", "jk_check", "jk_jailuser", "jk_chrootsh"],
-  });
+async function machine(...more: string[]): Promise<Machine> {
+  const only = ["jk_init", "jk_cp", "jk_check", "jk_jailuser", "jk_chrootsh", ...more];
+  const m = await openMachine({ under: "ours", only });
   // Jails that the host knows of are no business of the tests.
   m.remove("/var/lib/jailkit");
   return m;
@@ -227,6 +225,29 @@ describe("exit status and arguments", () => {
     const { jails } = JSON.parse(stdout) as { jails: { path: string }[] };
     expect(jails.map(({ path }) => path)).toEqual(["/srv/jail", two, one]);
   });
+});
+
+test("large files, compared in several threads, by either executable", async () => {
+  const m = await machine("jailkit");
+  try {
+    const jail = fresh();
+    m.mkdir("/opt/large");
+    for (const name of ["a", "b", "c", "d"]) m.must(["truncate", "-s", "50M", `/opt/large/${name}`]);
+    m.mkdir(jail);
+    m.must(["jk_cp", "-j", jail, "/opt/large"]);
+    m.must([
+      "sh",
+      "-ec",
+      `for f in b d; do printf x | dd of=${jail}/opt/large/$f bs=1 seek=52428799 conv=notrunc status=none; done`,
+    ]);
+    const lines = ["b", "d"].map(
+      (name) => `ERROR: ${jail}/opt/large/${name} and /opt/large/${name} are not the same!\n`,
+    );
+    for (const command of [["jk_check"], ["jailkit", "jk_check"]])
+      expect(m.run([...command, jail])).toMatchObject({ status: 1, stdout: lines.join(""), stderr: "" });
+  } finally {
+    await m.close();
+  }
 });
 
 describe("a jail without a record", () => {
