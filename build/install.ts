@@ -34,6 +34,7 @@ export const LINKS = [
   "jk_list",
   "jk_lsh",
   "jk_socketd",
+  "jk_update",
 ];
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */

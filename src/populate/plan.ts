@@ -1,8 +1,8 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
-import { addProblem } from "./draft.ts";
-import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Plan, type Reason, type Want } from "./entry.ts";
+import { addProblem, type Draft } from "./draft.ts";
+import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "./entry.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { createPlanner, type Manner, type Planner, type PlannerInput } from "./planner.ts";
 import { type FileSystem, isDirectory, tidy } from "./sources.ts";
@@ -13,7 +13,7 @@ export interface PlanInput extends PlannerInput {
 }
 
 /** Plans what the wants bring into a jail: which objects, from where, with which attributes, and why. */
-export function makePlan(input: PlanInput): Plan {
+export function makePlan(input: PlanInput): Draft {
   const planner = createPlanner(input);
   const glob = createGlob(input.host);
   for (const want of input.wants) {

@@ -15,6 +15,7 @@ const TOOLS: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   jk_init: () => import("./jk_init.ts"),
   jk_jailuser: () => import("./jk_jailuser.ts"),
   jk_list: () => import("./jk_list.ts"),
+  jk_update: () => import("./jk_update.ts"),
   jk_socketd: () => import("./jk_socketd.ts"),
 };
 

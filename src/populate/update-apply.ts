@@ -1,0 +1,175 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { type JailRoot, release, walk } from "../jail/walk.ts";
+import { removePath } from "../jail/write.ts";
+import type { Entry, Problem } from "./entry.ts";
+import { lastOf, parentOf } from "./sources.ts";
+import type { Change } from "./update-compare.ts";
+import type { Order } from "./update-order.ts";
+import type { Removal } from "./update-removals.ts";
+import { commit, discard, type Staged, stage } from "./update-stage.ts";
+
+/** What is told meanwhile. */
+export interface ApplyEvents {
+  changing(change: Change): void;
+  removing(removal: Removal): void;
+  failed(problem: Problem): void;
+  at(done: number, total: number): void;
+  /** What programs need is in its place, and the programs are not: the time for the cache of libraries. */
+  librariesAreThere(done: readonly Entry[]): void;
+}
+
+/** What became of changes. */
+export interface Applied {
+  readonly done: readonly { entry: Entry; hardlink: boolean }[];
+  /** Something failed. */
+  readonly incomplete: boolean;
+}
+
+// No space, no quota, read-only, a broken disk: what comes next would fail likewise.
+const HOPELESS = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOMEM", "EMFILE", "ENFILE"];
+
+/**
+ * Carries out what changes: first all is made ready beside its place, and if that cannot be, the jail stays as it is.
+ * Then all appears, each by a rename(2), what programs need before the programs. What depends on something that
+ * failed is left out.
+ */
+export function applyChanges(
+  root: JailRoot,
+  changes: readonly Change[],
+  order: Order,
+  events: ApplyEvents,
+): Applied {
+  const failed = new Set<Entry>();
+  const done: { entry: Entry; hardlink: boolean }[] = [];
+  let hopeless = false;
+
+  function fail({ entry }: Change, error: unknown): void {
+    failed.add(entry);
+    hopeless ||= isErrno(error, ...HOPELESS);
+    events.failed(problemOf(root, entry.path, error, "cannot-write"));
+  }
+
+  function finish(one: Staged): void {
+    const { change } = one;
+    const lacking = [...order.needs(change.entry)].find((entry) => failed.has(entry));
+    if (lacking !== undefined && !hopeless) {
+      const why = `stays as it is, since it needs ${display(lacking.path)}`;
+      fail(change, new JailkitError("needs-failed", 1, why));
+    }
+    if (lacking !== undefined || hopeless) {
+      discard(root, one.temporary);
+      return;
+    }
+    try {
+      events.changing(change);
+      if (commit(root, one) === "done") done.push({ entry: change.entry, hardlink: one.linked });
+      else fail(change, new JailkitError("in-the-way", 1, "something was made there meanwhile"));
+    } catch (error) {
+      fail(change, error);
+      discard(root, one.temporary);
+    }
+  }
+
+  const { ready, inside } = makeReady(root, changes, fail, () => hopeless);
+  let told = hopeless;
+  const tell = () => {
+    if (!told) events.librariesAreThere(done.map(({ entry }) => entry));
+    told = true;
+  };
+  order.sorted(ready).forEach((one, index) => {
+    if (order.isProgram(one.change.entry)) tell();
+    events.at(index, ready.length);
+    finish(one);
+  });
+  tell();
+  // What was made ready inside a directory has appeared with it.
+  for (const { change, linked } of inside) {
+    if (!hopeless && !failed.has(change.entry)) done.push({ entry: change.entry, hardlink: linked });
+  }
+  return { done, incomplete: failed.size > 0 || hopeless };
+}
+
+/**
+ * Makes changes ready until something hopeless happens. `ready`: what is to be committed; `inside`: what is made in
+ * directories that take the place of something else, and appears with them.
+ */
+function makeReady(
+  root: JailRoot,
+  changes: readonly Change[],
+  fail: (change: Change, error: unknown) => void,
+  hopeless: () => boolean,
+): { ready: Staged[]; inside: Staged[] } {
+  const ready: Staged[] = [];
+  const inside: Staged[] = [];
+  const places = new Map<ByteString, ByteString>();
+  const missing = new Set<ByteString>();
+  for (const change of changes) {
+    if (hopeless()) break;
+    const { entry, action } = change;
+    const above = parentOf(entry.path);
+    const place = places.get(above);
+    const at = place === undefined ? undefined : `${place}/${lastOf(entry.path)}`;
+    try {
+      if (missing.has(above)) throw new JailkitError("no-directory", 1, "its directory could not be made");
+      const one = stage(root, change, at);
+      (at === undefined ? ready : inside).push(one);
+      if (entry.type !== "directory") continue;
+      if (at !== undefined) places.set(entry.path, at);
+      else if (action === "exchange" && one.temporary !== undefined) places.set(entry.path, one.temporary);
+    } catch (error) {
+      // Where blocks cannot be shared, it does not enter.
+      if (entry.reflinkOnly && isErrno(error, "EOPNOTSUPP")) continue;
+      if (entry.type === "directory") missing.add(entry.path);
+      fail(change, error);
+    }
+  }
+  return { ready, inside };
+}
+
+/** Removes what goes, never through a link; a directory in which something is left stays. */
+export function applyRemovals(
+  root: JailRoot,
+  removals: readonly Removal[],
+  events: Pick<ApplyEvents, "removing" | "failed">,
+): { removed: ByteString[]; incomplete: boolean } {
+  const removed: ByteString[] = [];
+  let incomplete = false;
+  for (const removal of removals) {
+    const { path } = removal;
+    try {
+      if (!standsWhereItSays(root, path)) continue;
+      events.removing(removal);
+      removePath(root, path);
+      removed.push(path);
+    } catch (error) {
+      if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
+      incomplete = true;
+      events.failed(problemOf(root, path, error, "cannot-remove"));
+    }
+  }
+  return { removed, incomplete };
+}
+
+/** False where a link leads to the directory of a path by now: what stands there is something else. */
+function standsWhereItSays(root: JailRoot, path: ByteString): boolean {
+  const above = parentOf(path) || "/";
+  try {
+    const directory = walk(root, above);
+    const same = directory.path === above;
+    release(directory);
+    return same;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
+}
+
+function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): Problem {
+  const path = root.path + jailPath;
+  const text = describeError(error);
+  const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
+  return { code: error instanceof JailkitError ? error.code : code, path, message };
+}

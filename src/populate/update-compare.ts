@@ -1,0 +1,188 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { sameBytes } from "../../ffi/compare.ts";
+import * as C from "../../ffi/constants.ts";
+import { close, fstat, openAt, readInto, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { withJailFile } from "../jail/look.ts";
+import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
+import type { Entry } from "./entry.ts";
+import { givenToDirectory } from "./modes.ts";
+import { type FileSystem, isSymlink } from "./sources.ts";
+import type { JailState, Standing } from "./update-state.ts";
+
+/** Something to be put into a jail, or to be changed there. */
+export interface Change {
+  /** "exchange": a directory in the place of a link or file, or the other way round. */
+  readonly action: "create" | "replace" | "attributes" | "exchange";
+  readonly entry: Entry;
+  /** As another name of the host's file, where that is possible. */
+  readonly hardlink: boolean;
+  /** What stands there before. */
+  readonly standing: Standing | undefined;
+}
+
+/** Something that stays as it is though the recipe has something else there; the reason is printable. */
+export interface Kept {
+  readonly path: ByteString;
+  readonly reason: string;
+}
+
+/** What is to become of one entry of a plan. */
+export type Judgement =
+  | { readonly kind: "change"; readonly change: Change }
+  /** It stands there as it is to be; `hardlink`: as another name of its source. */
+  | { readonly kind: "present"; readonly hardlink: boolean }
+  | { readonly kind: "kept"; readonly reason: string }
+  /** It does not enter this jail. */
+  | { readonly kind: "none" };
+
+/** What entries are compared with. */
+export interface CompareContext {
+  readonly state: JailState;
+  readonly host: FileSystem;
+  /** Whether an entry is to be a hard link. */
+  readonly hardlink: (entry: Entry) => boolean;
+}
+
+const NONE: Judgement = { kind: "none" };
+const PRESENT: Judgement = { kind: "present", hardlink: false };
+
+/** Compares an entry of a plan that was made against planningView with what stands in the jail. */
+export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
+  const { state } = context;
+  const standing = state.at(entry.path);
+  const change = (action: Change["action"]): Judgement => ({
+    kind: "change",
+    change: { action, entry, hardlink: entry.type === "file" && context.hardlink(entry), standing },
+  });
+  if (standing === undefined) {
+    // It entered where blocks could be shared; where they cannot, no request brings it.
+    return entry.reflinkOnly && state.recordsOf(entry.path).length === 0 ? NONE : change("create");
+  }
+  if (entry.type === "directory") {
+    if (!isDirectory(standing.stat)) return change("exchange");
+    return directoryAttributes(context, entry, standing) ? change("attributes") : PRESENT;
+  }
+  if (isDirectory(standing.stat)) return change("exchange");
+  if (entry.action === "keep") return judgeKept(context, entry, standing);
+  if (!isSameThing(context, entry, standing)) return change("replace");
+  if (entry.type === "symlink") return PRESENT;
+  const { stat } = standing;
+  const shared = entry.source !== undefined && isSource(entry.source, stat);
+  if (shared) return { kind: "present", hardlink: true };
+  const wasLink = state.recordsOf(entry.path).some(({ hardLink }) => hardLink === true);
+  // The host's file is another one now, with the same content.
+  if (wasLink) return change("replace");
+  if (!needsAttributes(state, entry, standing)) return PRESENT;
+  // A change of what has more than one name would be seen under the others.
+  return change(stat.nlink > 1 ? "replace" : "attributes");
+}
+
+/** What stands in the way and is not jailkit's. */
+function judgeKept(context: CompareContext, entry: Entry, standing: Standing): Judgement {
+  if (isSameThing(context, entry, standing)) return PRESENT;
+  const reasons = {
+    "as-put": "is something else than the host has there",
+    changed: "was changed in the jail",
+    unrecorded: "was not put there by jailkit",
+    "made-here": "was made in the jail",
+    user: `belongs to uid ${standing.stat.uid}`,
+  };
+  return { kind: "kept", reason: reasons[standing.whose] };
+}
+
+const givenAs = (a: { mode: number; uid: number; gid: number }, b: Stat): boolean =>
+  a.mode === (b.mode & 0o7777) && a.uid === b.uid && a.gid === b.gid;
+
+/** True where mode, owner or time are not the recipe's, and nobody has changed them in the jail. */
+function needsAttributes(state: JailState, entry: Entry, { stat, whose }: Standing): boolean {
+  if (whose !== "as-put") return false;
+  const records = state.recordsOf(entry.path);
+  if (!givenAs(entry, stat)) return records.some((record) => givenAs(record, stat));
+  // What was compiled for a file, such as .pyc, goes by its time.
+  return entry.type === "file" && entry.mtime !== undefined && entry.mtime !== stat.mtime;
+}
+
+/** Gives an entry of a directory that stays what a new one would get; true where that is to be changed. */
+function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: Standing): boolean {
+  const records = state.recordsOf(entry.path);
+  if (!records.some((record) => record.type === "directory" && givenAs(record, stat))) return false;
+  const source = entry.source === undefined ? undefined : host.lstat(entry.source);
+  const real = source !== undefined && !isSymlink(source.mode) ? source : undefined;
+  const parent = entry.because.every(({ reason }) => reason.kind === "parent");
+  const given = givenToDirectory(entry.path, real, parent, entry.keeps);
+  if (givenAs(given, stat)) return false;
+  Object.assign(entry, { mode: given.mode, uid: given.uid, gid: given.gid });
+  return true;
+}
+
+function isSource(source: ByteString, stat: Stat): boolean {
+  const there = statIfPresent(C.AT_FDCWD, source);
+  return there !== undefined && sameFile(there, stat);
+}
+
+/** Whether what stands there has the type and the content, text or numbers that a new one would have. */
+function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, target }: Standing): boolean {
+  switch (entry.type) {
+    case "directory":
+      return isDirectory(stat);
+    case "symlink":
+      return isLink(stat) && target === entry.target;
+    case "device": {
+      const type = entry.device?.type === "block" ? C.S_IFBLK : C.S_IFCHR;
+      if ((stat.mode & C.S_IFMT) !== type) return false;
+      return stat.rdevMajor === entry.device?.major && stat.rdevMinor === entry.device.minor;
+    }
+    case "file": {
+      if (!isRegular(stat) || entry.source === undefined) return false;
+      // An entry that stays has the size of what stands there.
+      const size = entry.action === "keep" ? host.lstat(entry.source)?.size : entry.size;
+      if (size !== stat.size) return false;
+      return size === 0 || sameContent(state.root, entry.path, entry.source, stat);
+    }
+  }
+}
+
+const SIZE = 1 << 18;
+const buffers = { one: new Uint8Array(0), other: new Uint8Array(0) };
+
+function fill(fd: number, buffer: Uint8Array): number {
+  let used = 0;
+  for (let count = -1; count !== 0 && used < buffer.length; used += count)
+    count = readInto(fd, buffer.subarray(used));
+  return used;
+}
+
+/** Compares a regular file of the jail with one of the host, byte by byte. False where either is another by now. */
+export function sameContent(root: JailRoot, path: ByteString, source: ByteString, stat: Stat): boolean {
+  if (buffers.one.length === 0) {
+    buffers.one = new Uint8Array(SIZE);
+    buffers.other = new Uint8Array(SIZE);
+  }
+  const { one, other } = buffers;
+  const compare = (fd: number): boolean => {
+    const sourceFd = openAt(C.AT_FDCWD, source, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+    try {
+      const there = fstat(sourceFd);
+      if (sameFile(there, stat)) return true;
+      if (!isRegular(there) || there.size !== stat.size) return false;
+      for (;;) {
+        const count = fill(fd, one);
+        if (fill(sourceFd, other) !== count) return false;
+        if (count === 0) return true;
+        if (!sameBytes(one, other, count)) return false;
+      }
+    } finally {
+      close(sourceFd);
+    }
+  };
+  return (
+    withJailFile(root, path, (fd, found) => sameFile(found.stat, stat) && compare(fd), { follow: false }) ??
+    false
+  );
+}
+
+/** A line about something that stays. */
+export function keptMessage(root: JailRoot, { path, reason }: Kept): string {
+  return `${display(root.path + path)} ${reason}: it stays as it is`;
+}

@@ -1,0 +1,268 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
+import type { ManifestEntry } from "../jail/manifest.ts";
+import { splitHome } from "../jail/separator.ts";
+import type { JailRoot } from "../jail/walk.ts";
+import type { Loader } from "./closure.ts";
+import type { Draft } from "./draft.ts";
+import type { Entry, Problem } from "./entry.ts";
+import { makePlan } from "./plan.ts";
+import type { Recipe } from "./recipe.ts";
+import { type FileSystem, lastOf, parentOf } from "./sources.ts";
+import { type Change, judgeEntry, type Kept } from "./update-compare.ts";
+import { type Candidate, decideRemovals, type Removal } from "./update-removals.ts";
+import { FOUND_SECTION, namesAt, type Scan, scanJail } from "./update-scan.ts";
+import { type PathSet, pathSet } from "./update-scope.ts";
+import {
+  changedDirectories,
+  type JailState,
+  jailState,
+  mayReplace,
+  planningView,
+  type Standing,
+} from "./update-state.ts";
+
+/** What is known of a jail when it is to be brought up to date. */
+export interface UpdateInput {
+  readonly root: JailRoot;
+  readonly host: FileSystem;
+  readonly loader: Loader;
+  /** undefined for a jail of which nothing is recorded. */
+  readonly recipe: Recipe | undefined;
+  readonly records: ReadonlyMap<ByteString, ManifestEntry>;
+  /** What an earlier run meant to put there before it was cut short. */
+  readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
+  /** The directories that are looked at; none: all that was asked for, or the usual ones without a record. */
+  readonly directories: readonly ByteString[];
+  readonly skips: readonly ByteString[];
+  readonly hardlink: boolean;
+  readonly prune: boolean;
+  readonly tell: (line: ByteString) => void;
+}
+
+/** What is to be done to a jail so that it is as one that is made today. */
+export interface UpdatePlan {
+  readonly changes: readonly Change[];
+  /** Entries that stand there as they are to be, and whether as hard links. */
+  readonly present: readonly { entry: Entry; hardlink: boolean; standing: Standing | undefined }[];
+  readonly removals: readonly Removal[];
+  readonly kept: readonly Kept[];
+  readonly skipped: readonly ByteString[];
+  /** Entries of the record of which nothing is left. */
+  readonly forgotten: readonly ByteString[];
+  /** The entry that a path of the host leads to. */
+  readonly entryOf: (source: ByteString) => Entry | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** Where a jail without a record is looked at, unless told otherwise. */
+export const USUAL_DIRECTORIES: readonly ByteString[] = [
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib32",
+  "/lib64",
+  "/libx32",
+  "/usr",
+  "/opt",
+];
+
+// Problems of a plan that say nothing about what else was found.
+const HARMLESS = new Set([
+  "not-copyable",
+  "refused-source",
+  "no-such-device",
+  "relative-path",
+  "directory-in-the-way",
+  "no-such-section",
+]);
+
+/** Looks at everything and changes nothing. */
+export function planUpdate(input: UpdateInput): UpdatePlan {
+  const { root, host, recipe, records, prune } = input;
+  const state = jailState(root, records, input.intended);
+  const skips = pathSet(root, input.skips);
+  const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
+  const scan = scanJail({
+    state,
+    host,
+    directories: scope?.paths ?? USUAL_DIRECTORIES,
+    skipped: skips.has,
+    homes: pathSet(root, homesIn(root)),
+    prune,
+    replaceMade: recipe === undefined,
+    tell: input.tell,
+  });
+  const plan = planRecipe(input, state, scan);
+  const linked = (entry: Entry) => isLinked(input, entry);
+  const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
+  const changes: Change[] = [];
+  const present: UpdatePlan["present"][number][] = [];
+  const kept: Kept[] = [];
+  const skipped = skips.paths.filter((path) => state.at(path) !== undefined);
+  for (const entry of plan.entries) {
+    if (skips.has(entry.path)) continue;
+    if (wanted !== undefined && !wanted.has(entry)) continue;
+    const judged = judgeEntry({ state, host, hardlink: linked }, entry);
+    if (judged.kind === "change") changes.push(judged.change);
+    else if (judged.kind === "present") {
+      present.push({ entry, hardlink: judged.hardlink, standing: state.at(entry.path) });
+    } else if (judged.kind === "kept") kept.push({ path: entry.path, reason: judged.reason });
+  }
+  const problems = [...(recipe?.problems ?? []), ...scan.problems, ...plan.problems];
+  const exchanged = changes
+    .filter(({ action }) => action === "exchange")
+    .map(({ entry }) => `${entry.path}/`);
+  // What was in a directory that is exchanged goes with it.
+  const [inside, candidates] = split(
+    candidatesFor(input, plan, scan, problems).filter(
+      ({ path }) => !skips.has(path) && (scope === undefined || scope.has(path)),
+    ),
+    ({ path }) => exchanged.some((each) => path.startsWith(each)),
+  );
+  const removals = decideRemovals(
+    state,
+    candidates,
+    (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
+    prune,
+  );
+  return {
+    changes,
+    present,
+    removals: removals.removals,
+    kept: [...kept, ...removals.kept],
+    skipped,
+    forgotten: [...removals.forgotten, ...inside.map(({ path }) => path)],
+    entryOf: (source) => plan.seen.get(source),
+    problems,
+    ...messages(input, plan),
+  };
+}
+
+function split<T>(list: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [list.filter(test), list.filter((item) => !test(item))];
+}
+
+function planRecipe(input: UpdateInput, state: JailState, scan: Scan): Draft {
+  const { host, recipe, records, prune, loader } = input;
+  const found = new Set(scan.outdated.map(({ pattern }) => pattern));
+  const replaceable = (path: ByteString, standing: Standing): boolean => {
+    if (found.has(path) || mayReplace(path, standing, prune)) return true;
+    // Without a record, what an updated program needs is as good as what was found.
+    return recipe === undefined && standing.stat.uid === 0 && isCopy(host, path, standing);
+  };
+  const hidden = changedDirectories(state, records.values(), host, (path) => namesAt(state.root, path));
+  return makePlan({
+    host,
+    jail: planningView(state, replaceable, hidden),
+    jailPath: state.root.path,
+    wants: [...(recipe?.wants ?? []), ...scan.outdated],
+    force: false,
+    dependencies: loader.dependencies,
+    configurationFiles: loader.configurationFiles,
+  });
+}
+
+/** The host has something of the same type there. */
+function isCopy(host: FileSystem, path: ByteString, { stat, target }: Standing): boolean {
+  const there = host.lstat(path);
+  if (there === undefined || path.startsWith("/etc/")) return false;
+  const same = there.mode >> 12 === stat.mode >> 12;
+  return same && (target === undefined || (stat.mode & 0o7777) === (there.mode & 0o7777));
+}
+
+function isLinked(input: UpdateInput, { path, because }: Entry): boolean {
+  const record = input.records.get(path);
+  if (input.hardlink || record?.hardLink === true) return true;
+  if (record !== undefined || input.recipe === undefined) return false;
+  const { linked } = input.recipe;
+  return because.some(({ section }) => linked.has(section));
+}
+
+/** What stands in the directories, and what that needs: libraries, what links lead to, the directories above. */
+function entriesInScope(plan: Draft, scope: PathSet): ReadonlySet<Entry> {
+  const wanted = new Set(plan.entries.filter(({ path }) => scope.has(path)));
+  for (let before = -1; before !== wanted.size; ) {
+    before = wanted.size;
+    for (const entry of plan.entries) {
+      if (wanted.has(entry)) continue;
+      const needed = entry.because.some(({ reason }) => {
+        if (reason.kind === "asked") return false;
+        if (reason.kind !== "parent") return wanted.has(reason.from);
+        const of = plan.seen.get(reason.of);
+        return of !== undefined && wanted.has(of);
+      });
+      if (needed) wanted.add(entry);
+    }
+  }
+  for (const { path } of [...wanted]) {
+    for (let above = parentOf(path); above !== ""; above = parentOf(above)) {
+      const entry = plan.planned.get(above);
+      if (entry !== undefined) wanted.add(entry);
+    }
+  }
+  return wanted;
+}
+
+/** What no request wants any more, and what the host does not have; nothing where that cannot be told. */
+function candidatesFor(
+  input: UpdateInput,
+  plan: Draft,
+  scan: Scan,
+  problems: readonly Problem[],
+): Candidate[] {
+  const { recipe, records, prune, loader } = input;
+  const gone = scan.gone
+    .filter(({ path }) => !plan.planned.has(path))
+    .map(({ path }): Candidate => ({ path, record: undefined }));
+  if (recipe === undefined) return gone;
+  const unsure =
+    problems.some(({ code }) => !HARMLESS.has(code)) || (plan.entries.length === 0 && records.size > 0);
+  const lacking = new Set(loader.problems().map(({ library }) => lastOf(library)));
+  const failed = recipe.problems.length > 0;
+  const known = new Map([...input.intended, ...records]);
+  const unwanted = [...known.values()].filter(({ path, sections }) => {
+    if (unsure || plan.planned.has(path)) return false;
+    // A program of the host that misses its library is not made worse in the jail.
+    if (lacking.has(lastOf(path))) return false;
+    return !failed || sections.every((section) => recipe.resolved.has(section) || section.startsWith("/"));
+  });
+  return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];
+}
+
+/** Homes of the jail's own accounts. */
+function homesIn(root: JailRoot): ByteString[] {
+  try {
+    return readJailAccounts(root)
+      .users.filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
+      .map(({ home }) => splitHome(home)?.home ?? home);
+  } catch {
+    return [];
+  }
+}
+
+function messages(input: UpdateInput, plan: Draft): { warnings: string[]; notes: string[] } {
+  const asked = new Set<ByteString | undefined>();
+  for (const { source, because } of plan.entries) {
+    if (because.some(({ reason }) => reason.kind === "asked")) asked.add(source);
+  }
+  const lacking = input.loader.problems();
+  const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
+  const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
+  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...told];
+  const vanished = (input.recipe?.wants ?? []).filter(
+    ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
+  );
+  for (const { pattern } of vanished) {
+    warnings.push(`${display(pattern)}, which was put there by jk_cp, is gone from this machine`);
+  }
+  return { warnings, notes: [...plan.notes, ...untold] };
+}
+
+/** True for an entry that nobody asked for: it was found in the jail. */
+export function isFound({ because }: Entry): boolean {
+  return because.every(({ section }) => section === FOUND_SECTION);
+}

@@ -1,0 +1,168 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, fstat, openAt } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { moveInPlace } from "../jail/move.ts";
+import { temporaryName } from "../jail/place.ts";
+import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
+import {
+  type Attributes,
+  makeDirectories,
+  putDevice,
+  putFile,
+  putHardLink,
+  putSymlink,
+  removeTree,
+  setAttributes,
+} from "../jail/write.ts";
+import type { Entry } from "./entry.ts";
+import { parentOf } from "./sources.ts";
+import type { Change } from "./update-compare.ts";
+
+/** A change that is made ready, so that all that is left to do is a rename(2). */
+export interface Staged {
+  readonly change: Change;
+  /** Where it lies meanwhile; undefined where it is done in its place. */
+  readonly temporary: ByteString | undefined;
+  /** It is another name of the host's file. */
+  readonly linked: boolean;
+}
+
+// link(2): another file system, too many links, not allowed, no CAP_DAC_READ_SEARCH
+const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "EOPNOTSUPP"];
+
+const attributesOf = ({ mode, uid, gid, atime, mtime }: Entry): Attributes => ({
+  mode,
+  uid,
+  gid,
+  atime,
+  mtime,
+});
+
+/** True where nobody but root can change the names in the directory of a path. */
+function isTrustedPlace(root: JailRoot, path: ByteString): boolean {
+  const directory = walk(root, parentOf(path) || "/");
+  const { trusted } = directory;
+  release(directory);
+  return trusted;
+}
+
+/**
+ * Makes a change ready beside its place, where it can fail without anybody seeing anything of it. `at` is where it is
+ * made where that is not beside its place, as in a directory that itself is made ready. Directories that are only
+ * added are made at once. Throws for what cannot be made.
+ */
+export function stage(root: JailRoot, change: Change, at: ByteString | undefined): Staged {
+  const { entry, action } = change;
+  const inPlace: Staged = { change, temporary: undefined, linked: false };
+  if (action === "attributes") return inPlace;
+  if (entry.type === "directory" && action === "create") {
+    makeDirectories(root, at ?? entry.path, () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid }));
+    return inPlace;
+  }
+  if (at !== undefined) return { change, temporary: undefined, linked: putEntry(root, change, at) };
+  // Where users can write, what lies there could be exchanged before it is moved.
+  if (!isTrustedPlace(root, entry.path)) return inPlace;
+  const temporary = `${parentOf(entry.path)}/${temporaryName()}`;
+  return { change, temporary, linked: putEntry(root, change, temporary) };
+}
+
+/** Puts what an entry says at a path where nothing stands. True where it became another name of its source. */
+function putEntry(root: JailRoot, change: Change, path: ByteString, replace = false): boolean {
+  const { entry } = change;
+  const how = replace ? { replace } : { absent: true };
+  switch (entry.type) {
+    case "directory":
+      makeDirectories(root, path, () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid }));
+      return false;
+    case "symlink":
+      putSymlink(root, path, entry.target ?? "", how);
+      return false;
+    case "device": {
+      const { type, major, minor } = entry.device ?? { type: "char", major: 0, minor: 0 };
+      putDevice(root, path, { type, major, minor }, attributesOf(entry), how);
+      return false;
+    }
+    case "file":
+      if (change.hardlink && linkFile(root, entry, path, how)) return true;
+      copyFile(root, entry, path, how);
+      return false;
+  }
+}
+
+const READ = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
+
+function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): void {
+  const source = entry.source ?? "";
+  const fd = openAt(C.AT_FDCWD, source, READ);
+  try {
+    const stat = fstat(fd);
+    // Its libraries were looked up in the file that it was.
+    const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
+    const grants = (entry.mode & 0o6000) === 0 || (stat.mode & 0o7777) === entry.mode;
+    if (!same || !grants) {
+      throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
+    }
+    const options = entry.reflinkOnly ? { ...how, reflinkOnly: true } : how;
+    putFile(root, path, { fd, size: stat.size }, attributesOf(entry), options);
+  } finally {
+    close(fd);
+  }
+}
+
+/** False where a link is not possible, or would not be what the entry says. */
+function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): boolean {
+  const fd = openAt(C.AT_FDCWD, entry.source ?? "", C.O_PATH | C.O_NOFOLLOW);
+  try {
+    const { mode, uid, gid } = fstat(fd);
+    if (mode !== (C.S_IFREG | entry.mode) || uid !== entry.uid || gid !== entry.gid) return false;
+    putHardLink(root, path, fd, how);
+    return true;
+  } catch (error) {
+    if (isErrno(error, ...NO_LINK)) return false;
+    throw error;
+  } finally {
+    close(fd);
+  }
+}
+
+/** What became of a change: done, or something had come there meanwhile that is not jailkit's. */
+export type Committed = "done" | "in-the-way";
+
+/** Lets a change that was made ready appear. */
+export function commit(root: JailRoot, { change, temporary }: Staged): Committed {
+  const { entry, action, standing } = change;
+  if (action === "attributes") {
+    const { mode, uid, gid } = entry;
+    const times = entry.type === "file" ? { atime: entry.atime, mtime: entry.mtime } : {};
+    const owner = standing?.stat.uid === uid && standing.stat.gid === gid ? {} : { uid, gid };
+    setAttributes(root, entry.path, { ...owner, mode, ...times });
+    return "done";
+  }
+  if (temporary === undefined) {
+    const copied = { ...change, hardlink: false };
+    if (entry.type !== "directory") putEntry(root, copied, entry.path, action !== "create");
+    return "done";
+  }
+  if (action === "exchange") {
+    moveInPlace(root, temporary, entry.path, "exchange");
+    removeTree(root, temporary);
+    return "done";
+  }
+  if (moveInPlace(root, temporary, entry.path, action === "create" ? "new" : "replace") !== "kept")
+    return "done";
+  discard(root, temporary);
+  return "in-the-way";
+}
+
+/** Takes what was made ready away again; what cannot be is left to the next run, which tidies up. */
+export function discard(root: JailRoot, temporary: ByteString | undefined): void {
+  if (temporary === undefined) return;
+  try {
+    removeTree(root, temporary);
+  } catch {
+    // The error that led here says more.
+  }
+}

@@ -1,0 +1,259 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { type Manifest, type ManifestEntry, openManifest, removeEntries, saveManifest, updateEntries } from "../jail/manifest.ts";
+import { requireSafeJail } from "../jail/safety.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
+import type { Loader } from "./closure.ts";
+import type { Entry, Problem } from "./entry.ts";
+import { concernsLibraries, renewLibraryCache } from "./library-cache.ts";
+import { actionMessage } from "./messages.ts";
+import type { Reporter } from "./output.ts";
+import { asksForFiles, type RecipeReader } from "./recipe.ts";
+import { manifestEntry } from "./record.ts";
+import { type FileSystem, lastOf } from "./sources.ts";
+import { type ApplyEvents, applyChanges, applyRemovals } from "./update-apply.ts";
+import { type Change, keptMessage } from "./update-compare.ts";
+import { addExtras, missingExtras } from "./update-extras.ts";
+import {
+  alone,
+  type Journal,
+  readJournal,
+  removeJournal,
+  sweep,
+  sweepRegistry,
+  writeJournal,
+} from "./update-journal.ts";
+import { createOrder } from "./update-order.ts";
+import { planUpdate, type UpdatePlan } from "./update-plan.ts";
+import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
+
+/** How a jail is brought up to date; the options of jk_update and the keys of jk_update.ini. */
+export interface UpdateOptions {
+  /** Absolute, normalised. */
+  readonly jail: ByteString;
+  /** The only directories that are looked at, as they were written; none: all that was asked for. */
+  readonly directories: readonly ByteString[];
+  readonly skips: readonly ByteString[];
+  readonly hardlink: boolean;
+  /** What was made in the jail or belongs to users goes too. */
+  readonly prune: boolean;
+  readonly dryRun: boolean;
+  readonly sync: boolean;
+}
+
+/** What is looked at and asked. */
+export interface UpdateMeans {
+  readonly host: FileSystem;
+  readonly loader: Loader;
+  readonly readRecipe: RecipeReader;
+  readonly reporter: Reporter;
+}
+
+/**
+ * Brings one jail up to date: with a record as a new jail would be, what users made aside; without one as far as what
+ * is in it has changed or gone on the host. Throws JailkitError where the jail is missing or not safe; what fails
+ * later is in `problems`.
+ */
+export async function updateJail(options: UpdateOptions, means: UpdateMeans): Promise<UpdateOutcome> {
+  const root = openJailRoot(options.jail, { sync: options.sync });
+  try {
+    requireSafeJail(root, 1);
+    if (options.dryRun) return look(root, openManifest(root), options, means).outcome;
+    // The id is where the lock is; the record is read once it is held.
+    const { id } = openManifest(root);
+    return await alone(id, async () => carryOut(root, openManifest(root), options, means));
+  } finally {
+    means.reporter.flush();
+    closeJailRoot(root);
+  }
+}
+
+interface Looked {
+  readonly manifest: Manifest;
+  readonly recorded: boolean;
+  readonly journal: Journal | undefined;
+  readonly plan: UpdatePlan;
+  readonly outcome: UpdateOutcome;
+}
+
+/** Looks at everything, tells what is to be done where that is all, and changes nothing. */
+function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means: UpdateMeans): Looked {
+  const { host, loader, reporter } = means;
+  const { requests, entries } = manifest.content;
+  const recorded = requests.some(asksForFiles);
+  const journal = readJournal(manifest.id);
+  const recipe = recorded ? means.readRecipe(requests.filter(asksForFiles), host, loader) : undefined;
+  const plan = planUpdate({
+    root,
+    host,
+    loader,
+    recipe,
+    records: recorded ? entries : new Map(),
+    intended: recorded && journal !== undefined ? journal.intended : new Map(),
+    directories: options.directories,
+    skips: options.skips,
+    hardlink: options.hardlink,
+    prune: options.prune,
+    tell: (line) => reporter.tell(line),
+  });
+  const whole = options.directories.length === 0;
+  const outcome: UpdateOutcome = {
+    jail: root.path,
+    record: recorded ? manifest.id : undefined,
+    resumed: journal !== undefined,
+    changes: plan.changes,
+    removals: plan.removals,
+    extras: recipe !== undefined && whole ? missingExtras(root, recipe) : [],
+    done: new Set(),
+    kept: plan.kept,
+    skipped: plan.skipped,
+    warnings: plan.warnings,
+    problems: plan.problems,
+  };
+  for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
+  for (const warning of plan.warnings) reporter.warn(`WARNING: ${warning}`);
+  for (const { message } of plan.problems) reporter.warn(`ERROR: ${message}`);
+  for (const note of plan.notes) reporter.tell(note);
+  for (const each of plan.kept) reporter.tell(keptMessage(root, each));
+  if (options.dryRun) tellPlan(root, outcome, reporter);
+  return { manifest, recorded, journal, plan, outcome };
+}
+
+function tellPlan(root: JailRoot, { changes, removals, extras }: UpdateOutcome, reporter: Reporter): void {
+  for (const change of changes) {
+    const line = changeLine(root.path, change, true);
+    if (isDetail(change)) reporter.tell(line);
+    else reporter.say(line);
+  }
+  for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
+  for (const { what } of extras) reporter.say(`will ${what} in ${root.path}`);
+}
+
+/** Directories and links on the way to what was asked for come with it, and a time is not worth a line. */
+function isDetail({ action, entry }: Change): boolean {
+  return (
+    action === "attributes" ||
+    (action === "create" && actionMessage({ ...entry, action: "create" }, "", false).detail)
+  );
+}
+
+async function carryOut(
+  root: JailRoot,
+  manifest: Manifest,
+  options: UpdateOptions,
+  means: UpdateMeans,
+): Promise<UpdateOutcome> {
+  const looked = look(root, manifest, options, means);
+  const { outcome, plan, journal, recorded } = looked;
+  if (journal !== undefined) {
+    sweep(root, journal);
+    sweepRegistry(manifest.id);
+  }
+  const settled = settle(manifest, plan, recorded);
+  if (!hasWork(outcome)) {
+    if (settled) saveManifest(manifest);
+    return outcome;
+  }
+  const problems: Problem[] = [...outcome.problems];
+  const failed = (problem: Problem) => {
+    problems.push(problem);
+    means.reporter.warn(`ERROR: ${problem.message}`);
+  };
+  const attempt = (code: string, act: () => void) => {
+    try {
+      act();
+    } catch (error) {
+      failed({ code, path: root.path, message: `${display(root.path)}: ${describeError(error)}` });
+    }
+  };
+  try {
+    writeJournal(root, manifest.id, [...(journal?.intended.values() ?? []), ...intendedEntries(plan)]);
+  } catch (error) {
+    failed({ code: "journal", path: root.path, message: `nothing was changed: ${describeError(error)}` });
+    return { ...outcome, problems };
+  }
+  const events = eventsFor(root, means.reporter, failed, attempt);
+  const order = createOrder(plan.entryOf, means.loader);
+  const { done, incomplete } = applyChanges(root, plan.changes, order, events);
+  if (!incomplete) {
+    for (const problem of addExtras(root, outcome.extras, means.reporter)) failed(problem);
+  }
+  const removal = incomplete ? { removed: [], incomplete } : applyRemovals(root, plan.removals, events);
+  const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path)));
+  if (libraries || (journal !== undefined && !incomplete))
+    attempt("library-cache", () => renewLibraryCache(root));
+  if (recorded) {
+    updateEntries(
+      manifest,
+      done.map(({ entry, hardlink }) => recordOf(entry, hardlink)),
+      { replaceSections: true },
+    );
+    removeEntries(manifest, removal.removed);
+    attempt("manifest", () => saveManifest(manifest));
+  }
+  // What is left half-made is for the next run.
+  if (!incomplete && !removal.incomplete && manifest.pending.length === 0)
+    attempt("journal", () => removeJournal(manifest.id));
+  const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
+  return { ...outcome, done: new Set(paths), problems };
+}
+
+function eventsFor(
+  root: JailRoot,
+  reporter: Reporter,
+  failed: (problem: Problem) => void,
+  attempt: (code: string, act: () => void) => void,
+): ApplyEvents {
+  return {
+    changing(change) {
+      const { action, entry } = change;
+      const to = root.path + entry.path;
+      if (action === "attributes") reporter.tell(changeLine(root.path, change, false));
+      else if (action !== "create") reporter.say(changeLine(root.path, change, false));
+      if (action === "attributes") return;
+      const { text, detail } = actionMessage({ ...entry, action: "create" }, to, change.hardlink);
+      if (detail) reporter.tell(text);
+      else reporter.say(text);
+    },
+    removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
+    failed,
+    at: reporter.at,
+    librariesAreThere(done) {
+      if (concernsLibraries(done)) attempt("library-cache", () => renewLibraryCache(root));
+    },
+  };
+}
+
+function recordOf(entry: Entry, hardlink: boolean) {
+  const record = manifestEntry(entry);
+  return hardlink ? { ...record, hardLink: true } : record;
+}
+
+const intendedEntries = (plan: UpdatePlan) => plan.changes.map(({ entry }) => manifestEntry(entry));
+
+/** What stands there as it is to be is recorded anew where the record is another. True where anything was. */
+function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {
+  if (!recorded) return false;
+  const { entries } = manifest.content;
+  const changed: ManifestEntry[] = [];
+  for (const { entry, hardlink, standing } of plan.present) {
+    const before = entries.get(entry.path);
+    const record = recordOf(entry, hardlink && before?.hardLink === true);
+    // As it stands there, but for what was changed in the jail: that stays a change.
+    if (standing !== undefined) {
+      const { mode, uid, gid } = before ?? { ...standing.stat, mode: standing.stat.mode & 0o7777 };
+      Object.assign(record, { mode, uid, gid });
+      if (record.type === "file") record.mtime = standing.stat.mtime;
+    }
+    const { unknown: _, ...known } = before ?? { unknown: undefined };
+    if (!Bun.deepEquals(strip(record), strip(known))) changed.push(record);
+  }
+  if (changed.length > 0) updateEntries(manifest, changed, { replaceSections: true });
+  if (plan.forgotten.length > 0) removeEntries(manifest, plan.forgotten);
+  return changed.length + plan.forgotten.length > 0;
+}
+
+function strip(record: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}

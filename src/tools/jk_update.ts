@@ -1,0 +1,176 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { printError, printJson } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { problemLine } from "../config/model.ts";
+import { readSection } from "../config/schema.ts";
+import { updateSchema } from "../config/update-schema.ts";
+import { knownJails } from "../jail/manifest.ts";
+import { isDirectory } from "../jail/walk.ts";
+import { createLoader } from "../populate/closure.ts";
+import type { Problem } from "../populate/entry.ts";
+import { makeReporter, type Reporter } from "../populate/output.ts";
+import { absolutePath, fileSystemAt } from "../populate/sources.ts";
+import { type UpdateMeans, type UpdateOptions, updateJail } from "../populate/update.ts";
+import { hasWork, type UpdateOutcome, updateReport } from "../populate/update-report.ts";
+import { readRecipe } from "../profile/recipe.ts";
+
+const NAME = "jk_update";
+const CONFIG = `${CONFIG_DIRECTORY}/jk_update.ini`;
+
+/** What jk_update.ini says of jails, by their path. */
+interface Settings {
+  readonly directories: readonly ByteString[];
+  readonly skips: readonly ByteString[];
+  readonly hardlink: boolean;
+}
+
+function readSettings(reporter: Reporter): Map<ByteString, Settings> {
+  const found = new Map<ByteString, Settings>();
+  for (const section of loadConfig(CONFIG, { dialect: "py" })?.sections ?? []) {
+    const { values, problems } = readSection(section, updateSchema);
+    for (const problem of problems) {
+      const line = problemLine(problem, display(problem.file));
+      if (problem.severity === "error") throw new JailkitError("config-invalid", 1, line);
+      reporter.warn(`WARNING: ${line}`);
+    }
+    found.set(section.name, {
+      directories: values.directories,
+      skips: values.skips,
+      hardlink: values.hardlinks || values.hardlink,
+    });
+  }
+  return found;
+}
+
+/** The jails that are known: of the registry, and of jk_update.ini. Those that are gone become warnings. */
+function allJails(settings: ReadonlyMap<ByteString, Settings>, warnings: string[]): ByteString[] {
+  const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
+  const paths = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
+  return [...paths].sort().filter((path) => {
+    const stat = statIfPresent(AT_FDCWD, path);
+    if (stat !== undefined && isDirectory(stat)) return true;
+    warnings.push(`${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`);
+    return false;
+  });
+}
+
+/** jk_update(8): brings jails up to date with the host. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "bring a jail up to date with the files of the host",
+  synopsis: [
+    "[OPTION...] -j JAIL [DIRECTORY...]",
+    "[OPTION...] -c SECTION [DIRECTORY...]",
+    "[OPTION...] --all",
+  ],
+  options: {
+    jail: { short: "j", value: "JAIL", description: "the jail to bring up to date" },
+    configsection: {
+      short: "c",
+      value: "SECTION",
+      description: "the jail of that name, as jk_update.ini says",
+    },
+    all: { description: "every jail that is known, each as jk_update.ini says" },
+    dryRun: { short: "d", description: "show what would be done, and change nothing" },
+    check: { description: "show nothing; exit status 10 if there is something to do" },
+    skip: {
+      short: "s",
+      value: "PATH",
+      repeat: true,
+      description: "leave PATH, and what is below it, as it is; may be repeated",
+    },
+    hardlink: {
+      short: "k",
+      description: "use hard links where possible: owner and mode are shared with the host",
+    },
+    prune: {
+      description: "also remove what was made in the jail or belongs to users, and the host does not have",
+    },
+    sync: { description: "have everything on the disk before ending" },
+    json: { description: "print one JSON object instead of lines" },
+    verbose: { short: "v", description: "tell more of what is done" },
+  },
+  exitStatus: {
+    0: "there was nothing to do, or all was done",
+    1: "something failed, or the options are wrong",
+    5: "not started by root",
+    10: "there is something to do (with --check)",
+    21: "both a jail and a section were named",
+  },
+  notes: `With a record of the jail, which jk_init and jk_cp keep, all that was ever asked for is asked for anew: what is new on the host comes in, and what no request wants any longer goes, if it is as it was put there. 'jailkit adopt' makes a record of a jail that has none.
+
+Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the host's of the same name: one that differs is replaced, with what it needs; one that was copied and is gone from the host is removed.
+
+What was made in the jail, and what belongs to users, is left alone; so is what was changed in the jail below /etc.`,
+  async run({ options, operands }) {
+    if (options.jail !== undefined && options.configsection !== undefined) {
+      throw new JailkitError("usage", 21, "cannot specify both a jail and a configsection");
+    }
+    if (options.jail === undefined && options.configsection === undefined && !options.all) {
+      throw new JailkitError("usage", 1, `need a jail, a section or --all; see '${NAME} --help'`);
+    }
+    if (options.all && (options.jail ?? options.configsection) !== undefined) {
+      throw new JailkitError("usage", 1, "give --all, a jail or a section, not two of them");
+    }
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const silent = options.json || options.check;
+    const reporter = makeReporter(NAME, options.verbose, silent);
+    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined } : reporter;
+    const settings = options.jail === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
+    const section = options.configsection;
+    if (section !== undefined && !settings.has(section)) {
+      throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
+    }
+    const warnings: string[] = [];
+    const problems: Problem[] = [];
+    const jails = options.all ? allJails(settings, warnings) : [absolutePath(options.jail ?? section ?? "")];
+    if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
+    const loader = createLoader({ dlopen: true });
+    const means: UpdateMeans = { host: fileSystemAt(), loader, readRecipe, reporter: quiet };
+    const outcomes: UpdateOutcome[] = [];
+    for (const jail of jails) {
+      const own = settingsFor(settings, jail);
+      const request: UpdateOptions = {
+        jail,
+        directories: [...operands, ...own.directories],
+        skips: [...options.skip, ...own.skips],
+        hardlink: options.hardlink || own.hardlink,
+        prune: options.prune,
+        dryRun: options.dryRun || options.check,
+        sync: options.sync,
+      };
+      try {
+        outcomes.push(await updateJail(request, means));
+      } catch (error) {
+        const text = describeError(error);
+        const message = text.includes(display(jail)) ? text : `${display(jail)}: ${text}`;
+        const code = error instanceof JailkitError ? error.code : "failed";
+        problems.push({ code, path: jail, message });
+        if (!options.json) printError(`${NAME}: ${message}`);
+      }
+    }
+    loader.close();
+    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
+    const pending = options.check && outcomes.some(hasWork);
+    const exitStatus = failed ? 1 : pending ? 10 : 0;
+    const dryRun = options.dryRun || options.check;
+    if (options.json) printJson(updateReport(outcomes, { problems, warnings }, dryRun, exitStatus));
+    return exitStatus;
+  },
+});
+
+const NO_SETTINGS: Settings = { directories: [], skips: [], hardlink: false };
+
+function settingsFor(settings: ReadonlyMap<ByteString, Settings>, jail: ByteString): Settings {
+  for (const [name, own] of settings) if (name.startsWith("/") && absolutePath(name) === jail) return own;
+  return settings.get(jail) ?? NO_SETTINGS;
+}
+
+if (import.meta.main) await startTool(tool);
