@@ -44,12 +44,21 @@ test("ids, groups, signals and privileges are a login's", () => {
 });
 
 test("descriptors are those that were asked for", () => {
+  // ls itself, and no shell around it: one would have descriptors of its own in passing
   const list = (options: object) =>
-    m.run(["/bin/sh", "-c", "ls -l /proc/$$/fd | sed -n 's/.*[0-9] \\([0-9]* -> .*\\)/\\1/p'"], options)
-      .stdout;
-  expect(list({}).split("\n").length).toBe(4);
+    m
+      .run(["/bin/ls", "-l", "/proc/self/fd"], options)
+      .stdout.split("\n")
+      .flatMap((line) => / (\d+ -> .*)$/.exec(line)?.[1] ?? [])
+      // the directory that it reads
+      .filter((line) => !/ -> \/proc\/\d+\/fd$/.test(line));
+  expect(list({})).toHaveLength(3);
   const open = [{ fd: 200, path: "/etc", flags: C.O_PATH }];
-  expect(list({ open, close: [0] })).toMatch(/^1 -> .*\n2 -> .*\n200 -> \/etc\n$/m);
+  expect(list({ open, close: [0] }).map((line) => line.replace(/ -> [^/].*/, ""))).toEqual([
+    "1",
+    "2",
+    "200 -> /etc",
+  ]);
 });
 
 test("files are written, read and removed inside, following links as the machine sees them", () => {
@@ -79,7 +88,8 @@ test("the machine has its own devices, processes, network, and an account that i
 });
 
 test("a large program gets another name and a capability without being copied", () => {
-  m.must(["ln", process.execPath, "/usr/sbin/large"]);
+  // whatever it is: where the checkout is on another file system, Bun's executable is not in the machine
+  m.must(["ln", "/usr/bin/perl", "/usr/sbin/large"]);
   m.must(["setcap", "cap_sys_chroot+ep", "/usr/sbin/large"]);
   expect(m.run(["getcap", "/usr/sbin/large"]).stdout).toContain("cap_sys_chroot=ep");
   expect(m.run(["/usr/sbin/large", "--version"], { user: "alice" }).status).toBe(0);

@@ -79,7 +79,7 @@ test("the processes of a user are found by their ids", () => {
 });
 
 describe("sshd's settings", () => {
-  const codes = (text: string) => sshdWarnings(parseSshdSettings(text), "u").map(({ code }) => code);
+  const codes = (text: string) => sshdWarnings(parseSshdSettings(text), "u").map(({ code }): string => code);
   test.each<[string, string[]]>([
     ["subsystem sftp internal-sftp\nchrootdirectory none\n", ["internal-sftp"]],
     ["subsystem sftp internal-sftp -l INFO\n", ["internal-sftp"]],
