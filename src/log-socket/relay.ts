@@ -57,6 +57,11 @@ function serve(name: Uint8Array, mirror: boolean): void {
   const outlet = createOutlet({
     lost() {
       for (const inlet of inlets.all()) inlet.stored = 0;
+      const { queue } = outlet;
+      for (let i = 0; i < queue.waiting(); i++) {
+        const inlet = inlets.get(queue.owner(i));
+        if (inlet !== undefined) inlet.stored += queue.length(i);
+      }
       report({ is: "gone" });
     },
     refused(owner, length) {

@@ -1,0 +1,364 @@
+/**
+ * jk_socketd with real senders, real users and a real rsyslogd: who a message is from, what comes through, and what
+ * neither a jailed user nor the end of a daemon can do to it.
+ */
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { type LogLine, type Machine, openMachine, type Syslog } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const jail = "/srv/j";
+const socket = `${jail}/dev/log`;
+// No limit that a test would meet.
+const wide = "base = 1000000\npeak = 10000000\ninterval = 0.1\n";
+
+/** Sends what its arguments say to a socket: a type, a path, and messages as Python writes bytes. */
+const sender = `
+import socket, sys
+kind = socket.SOCK_STREAM if sys.argv[1] == "stream" else socket.SOCK_DGRAM
+s = socket.socket(socket.AF_UNIX, kind)
+s.connect(sys.argv[2])
+for text in sys.argv[3:]: s.sendall(eval(text))
+`;
+
+/** Sends numbered messages until its standard input ends, then tells how many. */
+const load = `
+import select, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(sys.argv[1])
+n = 0
+while not select.select([0], [], [], 0)[0]:
+    s.send(b"<13>load: number %d end" % n)
+    n += 1
+    if n == 100: print("running", flush=True)
+print("sent", n, flush=True)
+`;
+
+/** Listens where jk_socketd connects to, as service managers do, and tells what comes in its environment's name. */
+const manager = `
+import os, socket, sys
+n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+n.bind("\\0manager")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+if os.fork() == 0:
+    os.dup2(s.fileno(), 3)
+    os.set_inheritable(3, True)
+    env = dict(os.environ, NOTIFY_SOCKET="@manager", LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+    os.execve("/usr/sbin/jk_socketd", ["jk_socketd", "-n"], env)
+while True: print(n.recv(4096).decode(), flush=True)
+`;
+
+let m: Machine;
+let log: Syslog;
+
+beforeAll(async () => {
+  const only = ["jk_socketd", "jailkit", "jk_init", "jk_lsh", "jk_chrootsh", "jk_addjailuser"];
+  m = await openMachine({ under: "ours", only });
+  log = await m.startSyslog();
+  m.addUser("u", { uid: 4001 });
+  m.addUser("v", { uid: 4002 });
+  m.write("/usr/local/bin/sender.py", sender);
+  m.write("/usr/local/bin/load.py", load);
+  m.write("/usr/local/bin/manager.py", manager);
+});
+afterAll(() => m?.close());
+
+beforeEach(async () => {
+  m.remove(jail);
+  m.mkdir(`${jail}/dev`);
+  m.remove("/etc/jailkit/jk_socketd.d");
+  await log.clear();
+});
+afterEach(() => stop());
+
+const pidfile = "/run/jk_socketd.pid";
+const monitor = () => m.read(pidfile);
+const relay = () => m.must(["pgrep", "-P", monitor()]).stdout.trim();
+
+/** Starts it in the background: it serves when this returns. */
+function start(ini: string, ...options: string[]): void {
+  m.write("/etc/jailkit/jk_socketd.ini", ini);
+  m.must(["jk_socketd", "-p", pidfile, ...options]);
+}
+
+/** Ends it, and returns when it has ended. */
+function stop(signal = "TERM"): void {
+  if (!m.exists(pidfile)) return;
+  const pid = monitor();
+  m.must(["sh", "-c", `kill -s ${signal} ${pid}; while kill -0 ${pid} 2>/dev/null; do :; done`]);
+}
+
+function send(messages: string[], { user = "u", path = socket, type = "dgram" } = {}) {
+  return m.must(["python3", "/usr/local/bin/sender.py", type, path, ...messages], { user });
+}
+
+const own = (line: LogLine) => line.ident === "jk_socketd";
+const fromJail = async (): Promise<LogLine[]> => (await log.lines()).filter((line) => !own(line));
+/** Waits for a line of jk_socketd's own. */
+const told = (text: string) => log.waitForLog((line) => own(line) && line.message.includes(text));
+/** Waits for the message that was sent last, and returns all of those before it. */
+async function arrived(last: string): Promise<LogLine[]> {
+  await log.waitForLog((line) => line.message.includes(last));
+  return fromJail();
+}
+
+describe("the relay", () => {
+  test("is nobody, in an empty root, for good", () => {
+    start(`[${socket}]\n${wide}`);
+    const at = `/proc/${relay()}`;
+    const { uid, gid } = m.ids("nobody");
+    // Threads that compile or collect garbage are started after that, and have no more than the first.
+    const statuses = m.list(`${at}/task`).map((thread) => m.read(`${at}/task/${thread}/status`));
+    for (const [key, value] of [
+      ["Uid", `${uid}\t${uid}\t${uid}\t${uid}`],
+      ["Gid", `${gid}\t${gid}\t${gid}\t${gid}`],
+      ["Groups", " "],
+      ["NoNewPrivs", "1"],
+      ...["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((set) => [set, "0000000000000000"]),
+    ]) {
+      for (const status of statuses) expect(status).toContain(`${key}:\t${value}\n`);
+    }
+    expect(m.readlink(`${at}/root`)).toBe("/var/lib/jailkit/empty");
+    expect(m.readlink(`${at}/cwd`)).toBe("/var/lib/jailkit/empty");
+    expect(m.stat("/var/lib/jailkit/empty")).toMatchObject({ uid: 0, gid: 0, mode: 0o40755 });
+    expect(m.list("/var/lib/jailkit/empty")).toEqual([]);
+    // Not dumpable: what is in /proc belongs to root, and another process of nobody's may not look.
+    expect(m.stat(`${at}/environ`)?.uid).toBe(0);
+    expect(m.run(["cat", `${at}/maps`], { user: "nobody" }).status).not.toBe(0);
+    const open = m.list(`${at}/fd`).map((fd) => m.readlink(`${at}/fd/${fd}`));
+    expect(open.filter((target) => target.startsWith("/"))).toEqual(["/dev/null", "/dev/null", "/dev/null"]);
+  });
+
+  test("runs as the user that --user names", () => {
+    start(`[${socket}]\n${wide}`, "--user=v");
+    expect(m.read(`/proc/${relay()}/status`)).toContain("Uid:\t4002\t4002\t4002\t4002\n");
+    stop();
+    expect(m.run(["jk_socketd", "-n", "--user=root"])).toMatchObject({ status: 1 });
+  });
+
+  test("is started again when it ends, and what was sent meanwhile is not lost", async () => {
+    start(`[${socket}]\n${wide}`);
+    send(["b'<13>t: before'"]);
+    await arrived("before");
+    m.must(["kill", "-KILL", relay()]);
+    send(["b'<13>t: after'"]);
+    await told("the relay ended");
+    expect((await arrived("after")).map(({ message }) => message.split(" ")[0])).toEqual(["before", "after"]);
+  });
+
+  test("keeps no descriptor that somebody sends along", async () => {
+    start(`[${socket}]\n${wide}`);
+    send(["b'<13>t: first'"]);
+    await arrived("first");
+    const before = m.list(`/proc/${relay()}/fd`);
+    const script = `import socket, array
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("${socket}")
+for i in range(100): s.sendmsg([b"<13>t: with %d" % i], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])`;
+    m.must(["python3", "-c", script], { user: "u" });
+    expect(await arrived("with 99")).toHaveLength(101);
+    expect(m.list(`/proc/${relay()}/fd`)).toEqual(before);
+  });
+});
+
+describe("who a message is from", () => {
+  test("is what the kernel says", async () => {
+    start(`[${socket}]\n${wide}`);
+    send(["b'<86>Nov  1 10:00:00 sshd[1]: Accepted password for root'", "b'<0>kernel: Oops'"]);
+    send(["b'<13>t[4]: x (jail=/other uid=0)'"], { user: "v" });
+    send(["b'<13>t[4]: from root'"], { user: "root" });
+    const lines = await arrived("from root");
+    expect(lines.map(({ message }) => message)).toEqual([
+      `Accepted password for root (jail=${jail} uid=4001)`,
+      `Oops (jail=${jail} uid=4001)`,
+      `x (jail=/other uid=0) (jail=${jail} uid=4002)`,
+      `from root (jail=${jail} uid=0)`,
+    ]);
+    expect(lines.map(({ facility, severity }) => [facility, severity])).toEqual([
+      [10, 6],
+      [1, 0],
+      [1, 5],
+      [1, 5],
+    ]);
+    // A pid of this machine, and not the one that the sender wrote.
+    expect(lines[0]?.pid).toBeGreaterThan(4);
+    expect(lines[1]?.pid).toBeUndefined();
+    expect(new Set([lines[0]?.pid, lines[2]?.pid, lines[3]?.pid]).size).toBe(3);
+  });
+
+  test("cannot be given as somebody else's", async () => {
+    start(`[${socket}]\n${wide}`);
+    const script = `import socket, struct
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("${socket}")
+try: s.sendmsg([b"<13>t: forged"], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack("iII", 1, 0, 0))])
+except PermissionError: print("refused")`;
+    expect(m.must(["python3", "-c", script], { user: "u" }).stdout).toBe("refused\n");
+    send(["b'<13>t: last'"]);
+    expect(await arrived("last")).toHaveLength(1);
+  });
+
+  test("is what the sender says, where it is trusted", async () => {
+    start(`[${socket}]\n${wide}trust = sender\n`);
+    send(["b'<29>Nov  1 10:00:00 sshd[1]: x'"]);
+    expect(await arrived("x")).toMatchObject([
+      { raw: "<29>Nov  1 10:00:00 sshd[1]: x", facility: 3, pid: 1, message: "x" },
+    ]);
+  });
+});
+
+describe("messages", () => {
+  test("of up to 64 KiB pass whole", async () => {
+    start(`[${socket}]\n${wide}`);
+    // rsyslogd cuts at 8 KiB; a plain socket in its place does not.
+    const script = `import os, socket
+os.rename("/dev/log", "/dev/log.away")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("/dev/log"); os.chmod("/dev/log", 0o666)
+print("ready", flush=True)
+for i in range(4):
+    d = s.recv(1 << 20)
+    print(len(d), d[:8].decode(), d[-30:].decode(), flush=True)
+os.rename("/dev/log.away", "/dev/log")
+s.close()`;
+    const sink = m.start(["python3", "-c", script]);
+    await sink.until(({ stdout }) => stdout.includes("ready\n") || undefined);
+    m.must(["kill", "-HUP", monitor()]);
+    const mark = ` (jail=${jail} uid=4001)`;
+    const text = (n: number) => `b'<13>tag: ' + b'x' * ${n - 9}`;
+    // The third is longer than 64 KiB; the host's name in a message tells that it is the one that was cut.
+    send([text(512), text(65536), text(65537)]);
+    send(["b'<13>tag: end'"]);
+    const { stdout } = await sink.ended;
+    const tail = `x${mark}`.slice(-30);
+    const lengths = stdout
+      .split("\n")
+      .slice(1, 5)
+      .map((line) => Number(line.split(" ")[0]));
+    expect(lengths).toEqual([
+      512 + mark.length,
+      65536 + 2 * mark.length,
+      65536 + 2 * mark.length,
+      12 + mark.length,
+    ]);
+    expect(stdout.split("\n")[2]).toEndWith(tail);
+    expect(JSON.parse(m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets[0].counters.cut).toBe(1);
+  });
+
+  test("of a stream socket end at a NUL, a newline, or the end", async () => {
+    start(`[${socket}]\n${wide}type = stream\n`);
+    send(["b'<13>t: one\\0<14>t[1]: two\\n<13>t: th'", "b'ree\\0\\0\\n'", "b'<13>t: four'"], {
+      type: "stream",
+    });
+    const lines = await arrived("four");
+    expect(lines.map(({ message }) => message)).toEqual(
+      ["one", "two", "three", "four"].map((text) => `${text} (jail=${jail} uid=4001)`),
+    );
+    expect(m.run(["python3", "/usr/local/bin/sender.py", "dgram", socket, "b'x'"]).stderr).toContain(
+      "Errno 91",
+    );
+  });
+
+  test("go through a path that is too long for an address", async () => {
+    const deep = `${jail}/${"d".repeat(100)}/${"e".repeat(100)}`;
+    m.mkdir(deep);
+    start(`[${deep}/log]\n${wide}`);
+    expect(m.stat(`${deep}/log`)?.mode).toBe(0o140666);
+    m.must(["python3", "/usr/local/bin/sender.py", "dgram", "log", "b'<13>t: deep'"], {
+      user: "u",
+      cwd: deep,
+    });
+    expect(await arrived("deep")).toMatchObject([{ message: `deep (jail=${deep} uid=4001)` }]);
+  });
+});
+
+const counters = () => JSON.parse(m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets[0].counters;
+
+/** Restarts the real log daemon: it ends, and only then another begins. */
+const rsyslog = {
+  stop: () => {
+    const pid = m.read("/run/rsyslogd.pid").trim();
+    m.must(["sh", "-c", `kill ${pid}; while kill -0 ${pid} 2>/dev/null; do :; done`]);
+  },
+  start: () => {
+    m.start(["/usr/sbin/rsyslogd", "-n", "-f", "/run/rsyslog.conf", "-i", "/run/rsyslogd.pid"]);
+  },
+};
+
+const numbers = (lines: LogLine[]) =>
+  lines.flatMap(({ message }) => /number (\d+) end/.exec(message)?.[1] ?? []).map(Number);
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe("the log daemon", () => {
+  test("may be restarted under load, and nothing is lost", async () => {
+    start(`[${socket}]\n${wide}`);
+    const sending = m.start(["python3", "/usr/local/bin/load.py", socket], { user: "u" });
+    await sending.until(({ stdout }) => stdout.includes("running") || undefined);
+    for (let i = 0; i < 3; i++) {
+      rsyslog.stop();
+      rsyslog.start();
+      // A message of another's, from the new daemon, in between.
+      m.must(["sh", "-c", `until test -S /dev/log && logger -t between ${i}; do :; done`]);
+      await log.waitForLog((line) => line.ident === "between" && line.message === String(i));
+    }
+    sending.end();
+    const { stdout } = await sending.ended;
+    const count = Number(/sent (\d+)/.exec(stdout)?.[1]);
+    const lines = await arrived(`number ${count - 1} end`);
+    // One that the old daemon had read a moment before its end may come twice.
+    expect([...new Set(numbers(lines))]).toEqual(upTo(count));
+  });
+
+  test("may be away for a while: what came meanwhile is kept", async () => {
+    start(`[${socket}]\n${wide}`);
+    rsyslog.stop();
+    send(upTo(300).map((i) => `b'<13>t: number ${i} end'`));
+    rsyslog.start();
+    const lines = await arrived("number 299 end");
+    expect(numbers(lines)).toEqual(upTo(300));
+  });
+
+  test("may be away for long: what is more than a bound is dropped, counted and told", async () => {
+    start(`[${socket}]\n${wide}[${jail}/other]\n${wide}`);
+    rsyslog.stop();
+    // 30 messages of 60 KB: a jail has no more than one megabyte, and others have their own.
+    send(upTo(30).map((i) => `b'<13>t: number ${i} end' + b'x' * 60000`));
+    send(["b'<13>o: other'"], { path: `${jail}/other` });
+    const before = JSON.parse(m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets;
+    const { messages, dropped, droppedBytes } = before[0].counters;
+    expect(messages).toBe(30);
+    expect(dropped).toBeGreaterThan(0);
+    expect(before[0].connected).toBe(false);
+    rsyslog.start();
+    await told(`device ${socket}: ${dropped} messages (${droppedBytes} bytes) were dropped`);
+    const lines = await arrived("other");
+    expect(numbers(lines)).toEqual(upTo(30 - dropped));
+  });
+
+  test("may stop reading: senders wait, and nothing is lost", async () => {
+    start(`[${socket}]\n${wide}`);
+    const pid = m.read("/run/rsyslogd.pid").trim();
+    m.must(["kill", "-STOP", pid]);
+    // More than there is room for on the way.
+    const messages = upTo(2000).map((i) => `b'<13>t: number ${i} end'`);
+    const sending = m.start(["python3", "/usr/local/bin/sender.py", "dgram", socket, ...messages], {
+      user: "u",
+    });
+    while (counters().messages <= 11);
+    const { messages: read } = counters();
+    expect(read).toBeLessThan(2000);
+    m.must(["kill", "-CONT", pid]);
+    await sending.ended;
+    const lines = await arrived("number 1999 end");
+    expect(numbers(lines)).toEqual(upTo(2000));
+    expect(counters().dropped).toBe(0);
+  });
+});
