@@ -18,7 +18,7 @@ export interface Outlet {
   lose(): void;
   /** Sends what waits, as far as the daemon takes it. */
   flush(now: number): void;
-  /** The log daemon is known to be the one that took the messages: those it has read are forgotten. */
+  /** The log daemon has proved to live after the last `settle`: what it had read by then is forgotten. */
   confirmed(): void;
   /** When `settle` is to be called (microseconds), or Infinity. */
   settleAt(): number;
@@ -58,11 +58,13 @@ export function createOutlet(events: OutletEvents): Outlet {
   let begun = 0;
   let settleAt = Number.POSITIVE_INFINITY;
   let settlePause = FIRST_SETTLE;
+  let settledMark = 0;
 
   function disconnect(): void {
     if (fd >= 0) close(fd);
     fd = -1;
     begun = 0;
+    settledMark = 0;
     blocked = false;
     settleAt = Number.POSITIVE_INFINITY;
     queue.rewind();
@@ -132,20 +134,24 @@ export function createOutlet(events: OutletEvents): Outlet {
       blocked = false;
       if (fd < 0 || queue.waiting() === 0) return;
       const before = queue.waiting();
+      const mark = queue.mark();
+      const unread = unreceived(fd);
       while (queue.waiting() > 0 && (stream ? sendStream() : sendDatagrams()));
       if (fd < 0 || queue.waiting() === before) return;
-      // The daemon was there a moment ago: what it does not hold, it has read.
-      queue.confirm(unreceived(fd));
+      // A daemon that takes a message now was there all the time: what it did not hold a moment ago, it has read. Of
+      // one that is gone that cannot be said, for what it held is gone with it.
+      queue.confirm(mark, unread);
       settlePause = FIRST_SETTLE;
-      settleAt = queue.unconfirmed() === 0 ? Number.POSITIVE_INFINITY : now + settlePause;
+      settleAt = now + settlePause;
     },
     confirmed() {
-      if (fd >= 0) queue.confirm(unreceived(fd));
+      if (fd >= 0) queue.confirm(settledMark, 0);
     },
     settleAt: () => settleAt,
     settle(now) {
       settleAt = Number.POSITIVE_INFINITY;
       if (fd < 0 || queue.unconfirmed() === 0) return false;
+      settledMark = queue.mark();
       if (unreceived(fd) === 0) return true;
       settlePause = Math.min(settlePause * 4, LAST_SETTLE);
       settleAt = now + settlePause;

@@ -20,8 +20,10 @@ export interface Queue {
   owner(i: number): number;
   /** The first `count` of those that wait were sent. */
   sent(count: number): void;
-  /** Those that were sent are confirmed but for the last ones, which together take `unread` bytes of the kernel. */
-  confirm(unread: number): void;
+  /** How many were sent, since ever: for `confirm`. */
+  mark(): number;
+  /** Those sent up to a mark are confirmed, but for the last of them, which together take `unread` bytes of the kernel. */
+  confirm(mark: number, unread: number): void;
   /** Those that were sent and not confirmed are to be sent again. */
   rewind(): void;
 }
@@ -80,14 +82,16 @@ export function createQueue(size: number, most: number): Queue {
     sent(count) {
       sent += count;
     },
-    confirm(unread) {
+    mark: () => sent,
+    confirm(mark, unread) {
       let rest = unread;
-      let first = sent;
+      // They may have been taken back meanwhile.
+      let first = Math.min(mark, sent);
       while (first > confirmed && rest > 0) {
         first--;
         rest -= Math.max(SMALLEST_IN_KERNEL, lengths[first & mask] ?? 0);
       }
-      confirmed = first;
+      confirmed = Math.max(confirmed, first);
     },
     rewind() {
       sent = confirmed;

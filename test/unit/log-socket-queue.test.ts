@@ -34,17 +34,32 @@ describe("messages on their way", () => {
     for (const text of ["a", "b", "c"]) put(queue, text);
     queue.sent(3);
     // 768 bytes of the kernel are one small message
-    queue.confirm(768);
+    queue.confirm(queue.mark(), 768);
     queue.rewind();
     expect(waiting(queue)).toEqual(["c"]);
     queue.sent(1);
-    queue.confirm(769);
+    queue.confirm(queue.mark(), 769);
     queue.rewind();
     expect(waiting(queue)).toEqual(["c"]);
     queue.sent(1);
-    queue.confirm(0);
+    queue.confirm(queue.mark(), 0);
     queue.rewind();
     expect(waiting(queue)).toEqual([]);
+  });
+
+  test("that were sent after a look at the daemon are not confirmed by it", () => {
+    const queue = createQueue(64, 8);
+    for (const text of ["a", "b", "c"]) put(queue, text);
+    queue.sent(1);
+    const mark = queue.mark();
+    queue.sent(2);
+    queue.confirm(mark, 0);
+    queue.rewind();
+    expect(waiting(queue)).toEqual(["b", "c"]);
+    // An old mark takes nothing back, and one beyond what is sent confirms no more than that.
+    queue.confirm(mark + 5, 0);
+    queue.confirm(0, 0);
+    expect(waiting(queue)).toEqual(["b", "c"]);
   });
 
   test("do not fit where the memory or the list is full", () => {
@@ -54,7 +69,7 @@ describe("messages on their way", () => {
     expect([put(queue, "a"), put(queue, "b"), put(queue, "c")]).toEqual([true, true, false]);
     queue.sent(1);
     expect(put(queue, "c")).toBe(false);
-    queue.confirm(0);
+    queue.confirm(queue.mark(), 0);
     expect(put(queue, "c")).toBe(true);
   });
 
@@ -79,7 +94,7 @@ describe("messages on their way", () => {
             queue.sent(1);
           } else if (one.is === "confirm") {
             unconfirmed = [];
-            queue.confirm(0);
+            queue.confirm(queue.mark(), 0);
           } else if (one.is === "rewind") {
             unsent = [...unconfirmed, ...unsent];
             unconfirmed = [];
