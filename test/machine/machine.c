@@ -1,7 +1,7 @@
 /*
  * The two halves of the disposable machine.
  *
- *   machine keep         makes the namespaces and the file system, writes "PID\n" when they stand, and keeps them
+ *   machine keep CHECKOUT makes the namespaces and the file system, writes "PID\n" when they stand, and keeps them
  *                        until its standard input ends. It is process 1 in there, so the kernel kills whatever
  *                        runs in the machine when it goes, however it goes.
  *   machine enter PID F  runs what file F asks for inside, and ends as that program ended.
@@ -67,8 +67,32 @@ static void loopback(void)
 	close(fd);
 }
 
-static void file_system(void)
+/* The checkout is to be in the machine under its own path, even where the overlay of / does not show it. */
+static void show_checkout(const char *path, int fd)
 {
+	char target[4096], source[40];
+	struct stat there;
+	need(snprintf(target, sizeof target, ".%s", path) < (int)sizeof target, "the checkout's path is too long");
+	char *end = target + strlen(target);
+	strcat(target, "/package.json");
+	if (stat(target, &there) == 0)
+		return;
+	*end = 0;
+	for (char *slash = target + 2; (slash = strchr(slash, '/')) != NULL; slash++) {
+		*slash = 0;
+		mkdir(target, 0755);
+		*slash = '/';
+	}
+	mkdir(target, 0755);
+	snprintf(source, sizeof source, "/proc/self/fd/%d", fd);
+	need(mount(source, target, NULL, MS_BIND, NULL) == 0, target);
+}
+
+static void file_system(const char *checkout)
+{
+	/* before /tmp is something else: it may be there */
+	int fd = open(checkout, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	need(fd >= 0, checkout);
 	need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "/");
 	/* any directory will do: in this namespace nobody else looks at it */
 	need(mount("machine", "/tmp", "tmpfs", 0, "mode=755") == 0, "tmpfs");
@@ -82,6 +106,8 @@ static void file_system(void)
 	put("sys", "sysfs", MS_NOSUID, NULL);
 	put("tmp", "tmpfs", 0, "mode=1777");
 	put("run", "tmpfs", MS_NOSUID, "mode=755");
+	show_checkout(checkout, fd);
+	close(fd);
 	put("dev", "tmpfs", MS_NOSUID, "mode=755");
 	node("dev/null", 1, 3);
 	node("dev/zero", 1, 5);
@@ -100,7 +126,7 @@ static void file_system(void)
 	need(chdir("/") == 0, "/");
 }
 
-static int keep(void)
+static int keep(const char *checkout)
 {
 	int ready[2];
 	char byte;
@@ -114,7 +140,7 @@ static int keep(void)
 		setsid();
 		loopback();
 		need(sethostname("machine", 7) == 0, "sethostname");
-		file_system();
+		file_system(checkout);
 		/* orphans of the machine become children of this process: reaped unseen */
 		signal(SIGCHLD, SIG_IGN);
 		need(write(ready[1], "", 1) == 1, "pipe");
@@ -359,12 +385,12 @@ static _Noreturn void record(const char *name)
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && !strcmp(argv[1], "keep"))
-		return keep();
+	if (argc == 3 && !strcmp(argv[1], "keep"))
+		return keep(argv[2]);
 	if (argc == 4 && !strcmp(argv[1], "enter"))
 		return enter(atoi(argv[2]), argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "record"))
 		record(argv[2]);
-	fputs("machine keep | enter PID FILE | record SOCKET\n", stderr);
+	fputs("machine keep CHECKOUT | enter PID FILE | record SOCKET\n", stderr);
 	return 199;
 }

@@ -3,7 +3,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { type MachineFiles, machineFiles } from "./files.ts";
-import { helperProgram } from "./helper.ts";
+import { checkout, helperProgram } from "./helper.ts";
 import { type MachineProcess, resultOf, startProcess } from "./process.ts";
 import { defaultPath, encodeRequest, type Ids, type RunOptions, type RunResult } from "./request.ts";
 import { type Sshd, type SshdOptions, startSshd } from "./sshd.ts";
@@ -69,7 +69,12 @@ export interface MachineOptions extends InstallOptions {
  */
 export async function openMachine(options: MachineOptions = {}): Promise<Machine> {
   const program = helperProgram();
-  const keeper = Bun.spawn([program, "keep"], { stdin: "pipe", stdout: "pipe", stderr: "pipe", env: {} });
+  const keeper = Bun.spawn([program, "keep", checkout], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: {},
+  });
   const pid = Number(await firstLine(keeper.stdout));
   if (!(pid > 0)) {
     await keeper.exited;

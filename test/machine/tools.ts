@@ -89,9 +89,8 @@ export function installTools(machine: Machine, which: Implementation, options: I
 }
 
 function installFile(machine: Machine, source: string, target: ByteString): void {
-  // A link costs nothing: the overlay copies the inode alone. Where the checkout is mounted apart it is not seen.
-  if (machine.exists(source)) machine.must(["ln", source, target]);
-  else machine.write(target, readFileSync(source));
+  // A link costs nothing: the overlay copies the inode alone. Where the checkout is on a mount of its own it fails.
+  if (machine.run(["ln", source, target]).status !== 0) machine.must(["cp", source, target]);
   machine.must(["chown", "root:root", target]);
   machine.must(["chmod", "0755", target]);
 }
