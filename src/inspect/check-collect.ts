@@ -6,7 +6,7 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
-import { type Counterpart, driftOf, type Gone, missingFindings } from "./check-drift.ts";
+import { type Counterpart, driftOf, type Gone, isGenerated, missingFindings } from "./check-drift.ts";
 import { isProgram, type Program } from "./check-libraries.ts";
 import { countHardLinks, type HardLinks, linkFindings } from "./check-links.ts";
 import { createFindingList, type FindingList } from "./check-list.ts";
@@ -89,7 +89,8 @@ export function collect(context: CollectContext): Collected {
       // What is recorded was put there by somebody who wanted it.
       if (entry === undefined) findings.add(...namedFileFindings(seen.path, path));
     }
-    if (seen.space === "user" && seen.target === undefined) {
+    // What was given to root stays root's, whoever may write the directory.
+    if (seen.space === "user" && seen.target === undefined && entry?.uid !== 0) {
       if (isRegular(seen.stat)) links.add(seen.path, seen.stat);
       return;
     }
@@ -112,7 +113,7 @@ export function collect(context: CollectContext): Collected {
     const { seen, entry, path } = judged;
     if (content === undefined || entry !== undefined || seen.space !== "system") return;
     const both = isRegular(seen.stat) && counterpart.stat !== undefined;
-    if (both && drift.findings.length === 0 && !settings.compare(path) && !isOwn(seen.path))
+    if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
       result.strangers.set(seen.path, judged);
   }
 
@@ -153,9 +154,6 @@ export function collect(context: CollectContext): Collected {
   }
   return result;
 }
-
-const OWN = /^\/etc\/(?:passwd|group|ld\.so\.cache|jailkit(?:\/|$)|\.)/;
-const isOwn = (path: ByteString): boolean => OWN.test(path);
 
 function problemOf(root: JailRoot, path: ByteString, error: unknown): CheckProblem {
   const shown = hostPath(root, path);

@@ -60,7 +60,8 @@ export function makeJail(m: Machine): void {
     "terminfo",
   ]);
   m.must(["jk_cp", "-j", JAIL, "/opt/data"]);
-  m.must(["jk_cp", "-j", JAIL, "/usr/bin/su", "/usr/bin/mount"]);
+  m.write("/srv/open/file", "x");
+  m.must(["jk_cp", "-j", JAIL, "/usr/bin/su", "/usr/bin/mount", "/srv/open/file"]);
   for (const name of ["u", "v", "w", "x"])
     m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, "-s", "/bin/bash", name]);
   m.must([
@@ -153,6 +154,9 @@ export const FAULTS: readonly Fault[] = [
   fault("different-content", "/usr/bin/rsync", flip("usr/bin/rsync", `$((${size("usr/bin/rsync")} - 1))`)),
   fault("different-content", "/usr/bin/du", flip("usr/bin/du", "30000")),
   fault("different-content", "/opt/data/3", flip("opt/data/3", "0")),
+  fault("different-size", "/srv/open/file", "chmod 0777 srv/open; echo more >> srv/open/file"),
+  fault("writable-for-others", "/srv/open", "true"),
+  fault("writable-for-group", "/srv/open", "true"),
   fault("different-link", "/opt/data/link", "ln -sf 2 opt/data/link"),
   fault("different-link", "/usr/bin/sh", "ln -sf bash usr/bin/sh"),
   fault("different-type", "/usr/bin/false", "ln -sf true usr/bin/false"),
