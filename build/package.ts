@@ -1,18 +1,18 @@
 /**
- * npm run package -- [deb|rpm|tar|sbom]... [--arch x64|arm64] [--output DIR] [--fast]
+ * npm run package -- [deb|rpm|tar|sbom]... [--arch x64|arm64] [--dist DIR] [--output DIR] [--fast]
  *
  * Makes packages from what `npm run build` made, all formats where none is named, into dist/packages. Two runs of one
- * commit give the same bytes.
+ * commit give the same bytes. `--dist` says where the built programs are, `--fast` compresses little.
  */
 import * as fs from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildDeb } from "./package/deb.ts";
 import { buildPlain } from "./package/plain.ts";
 import { buildRpm } from "./package/rpm.ts";
 import { run } from "./package/run.ts";
 import { billOfMaterials } from "./package/sbom.ts";
-import type { StageOptions } from "./package/stage.ts";
+import type { PackageOptions } from "./package/stage.ts";
 
 const root = join(import.meta.dir, "..");
 const FORMATS = ["deb", "rpm", "tar", "sbom"] as const;
@@ -34,6 +34,7 @@ function main(): void {
     allowPositionals: true,
     options: {
       arch: { type: "string", default: process.arch },
+      dist: { type: "string" },
       output: { type: "string", default: join(root, "dist/packages") },
       fast: { type: "boolean", default: false },
     },
@@ -43,17 +44,18 @@ function main(): void {
   const formats = FORMATS.filter((format) => positionals.length === 0 || positionals.includes(format));
   const unknown = positionals.find((word) => !FORMATS.some((format) => format === word));
   if (unknown !== undefined) throw new Error(`${unknown}: one of ${FORMATS.join(", ")}`);
-  const dist = values.arch === process.arch ? join(root, "dist") : join(root, "dist", values.arch);
-  if (!fs.existsSync(join(dist, "bin/jailkit")))
-    throw new Error("dist/bin/jailkit is missing: npm run build");
-  const options: StageOptions & { output: string; fast: boolean } = {
+  const built = values.arch === process.arch ? "dist" : `dist/${values.arch}`;
+  const dist = resolve(values.dist ?? join(root, built));
+  const program = join(dist, "bin/jailkit");
+  if (!fs.existsSync(program)) throw new Error(`${program} is missing: npm run build`);
+  const options: PackageOptions = {
     root,
     dist,
     epoch: sourceDate(),
-    output: values.output,
+    output: resolve(values.output),
     fast: values.fast,
   };
-  fs.mkdirSync(values.output, { recursive: true });
+  fs.mkdirSync(options.output, { recursive: true });
   const made: string[] = [];
   for (const name of ["jailkit", "jailkit-procmail"] as const) {
     if (formats.includes("deb")) made.push(buildDeb(name, machine.debian, options));
@@ -61,16 +63,16 @@ function main(): void {
   }
   if (formats.includes("tar")) made.push(buildPlain(machine.rpm, options));
   if (formats.includes("sbom")) {
-    const file = join(values.output, "jailkit.cdx.json");
+    const file = join(options.output, "jailkit.cdx.json");
     fs.writeFileSync(file, billOfMaterials(root, options.epoch));
     made.push(file);
   }
   for (const file of made) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
   const sums = made.map((file) => {
     const digest = new Bun.CryptoHasher("sha256").update(fs.readFileSync(file)).digest("hex");
-    return `${digest}  ${relative(values.output, file)}\n`;
+    return `${digest}  ${relative(options.output, file)}\n`;
   });
-  fs.writeFileSync(join(values.output, "SHA256SUMS"), sums.join(""));
+  fs.writeFileSync(join(options.output, "SHA256SUMS"), sums.join(""));
 }
 
 try {

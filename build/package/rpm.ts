@@ -1,8 +1,17 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../../src/cli/version.ts";
+import { maintainer } from "./maintainer.ts";
 import { require, run } from "./run.ts";
-import { type PackageFile, type PackageName, packageFiles, type StageOptions, stage } from "./stage.ts";
+import { rpmScripts } from "./scripts.ts";
+import {
+  type PackageFile,
+  type PackageName,
+  type PackageOptions,
+  packageFiles,
+  stage,
+  unitsIn,
+} from "./stage.ts";
 
 /** rpm's name of a machine. */
 export type RpmArchitecture = "x86_64" | "aarch64";
@@ -34,19 +43,14 @@ function fileLine(file: PackageFile): string {
   return `${path.startsWith("/usr/share/doc/") ? "%doc " : ""}%attr(${octal},root,root) ${path}`;
 }
 
-const SCRIPTS = `%post
-grep -qx /usr/sbin/jk_chrootsh /etc/shells 2>/dev/null || echo /usr/sbin/jk_chrootsh >> /etc/shells
-if [ -d /var/lib/jailkit/jails ]; then
-    jk_update --all || echo "jailkit: some jails could not be updated, see jk_update(8)" >&2
-fi
+/** The date of a changelog's line in a spec file. */
+function changelogDate(epoch: number): string {
+  const [, day, date, month, year] =
+    /^(\w+), (\d+) (\w+) (\d+)/.exec(new Date(epoch * 1000).toUTCString()) ?? [];
+  return `${day} ${month} ${date} ${year}`;
+}
 
-%postun
-if [ "$1" = 0 ] && [ -f /etc/shells ]; then
-    sed -i -e '\\,^/usr/sbin/jk_chrootsh$,d' /etc/shells
-fi
-`;
-
-function specFile(name: PackageName, files: readonly PackageFile[], staged: string): string {
+function specFile(name: PackageName, files: readonly PackageFile[], staged: string, epoch: number): string {
   const { summary, description, requires } = SUMMARIES[name];
   // rpm would strip the executables, and with that cut the program out of them; and look for what they need.
   return `%global debug_package %{nil}
@@ -59,6 +63,7 @@ Release: 1
 Summary: ${summary}
 License: BSD-3-Clause
 Group: System Environment/Base
+Packager: ${maintainer()}
 AutoReqProv: no
 Requires: ${requires}
 
@@ -68,18 +73,18 @@ ${description}
 %install
 cp -a "${staged}/." "%{buildroot}/"
 
-${name === "jailkit" ? SCRIPTS : ""}
+${name === "jailkit" ? rpmScripts(unitsIn(files)) : ""}
 %files
 ${name === "jailkit" ? "%dir %attr(0755,root,root) /etc/jailkit\n" : ""}${files.map(fileLine).join("\n")}
+
+%changelog
+* ${changelogDate(epoch)} ${maintainer()} - ${VERSION}-1
+- See CHANGELOG.md
 `;
 }
 
 /** Makes an .rpm in `output` with rpmbuild and returns its path. */
-export function buildRpm(
-  name: PackageName,
-  architecture: RpmArchitecture,
-  options: StageOptions & { output: string; fast: boolean },
-): string {
+export function buildRpm(name: PackageName, architecture: RpmArchitecture, options: PackageOptions): string {
   const { output, epoch } = options;
   require("rpmbuild", "rpm");
   const files = packageFiles(name, options);
@@ -89,7 +94,7 @@ export function buildRpm(
     fs.mkdirSync(work, { recursive: true });
     const staged = join(work, "staged");
     const spec = join(work, `${name}.spec`);
-    fs.writeFileSync(spec, specFile(name, files, staged));
+    fs.writeFileSync(spec, specFile(name, files, staged, epoch));
 
     stage(files, staged, epoch);
     const payload = options.fast ? "w1.gzdio" : "w19.zstdio";

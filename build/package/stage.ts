@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { LINKS, TAKES_PRIVILEGE } from "../install.ts";
+import type { Units } from "./scripts.ts";
 
 /** The two packages: all but the wrapper of procmail, and that one. */
 export type PackageName = "jailkit" | "jailkit-procmail";
@@ -18,12 +19,22 @@ export interface PackageFile {
   configuration?: boolean;
 }
 
-export interface StageOptions {
+/** Paths are absolute. */
+export interface PackageOptions {
   root: string;
   /** The folder with bin/ and entry/ of the machine that the package is for. */
   dist: string;
   /** Seconds since the epoch: what every file is dated with, so that two builds are the same. */
   epoch: number;
+  /** Where packages go; what is needed on the way lies there too. */
+  output: string;
+  /** Compresses little, for tests. */
+  fast: boolean;
+}
+
+/** What a hard link is linked to; undefined for a file of its own. */
+export function linkTarget({ content }: PackageFile): string | undefined {
+  return content instanceof Uint8Array || !("linkTo" in content) ? undefined : content.linkTo;
 }
 
 const SHARED = "/usr/sbin/jailkit";
@@ -46,7 +57,7 @@ function filesIn(folder: string): string[] {
 const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
 
 /** The manual pages that go with a package: those of the wrapper go with the wrapper. */
-function manualPages(options: StageOptions, name: PackageName): PackageFile[] {
+function manualPages(options: PackageOptions, name: PackageName): PackageFile[] {
   return filesIn(join(options.root, "dist/share/man"))
     .filter((file) => /\.[1-8]$/.test(file))
     .filter((file) => basename(file).startsWith(`${PROCMAIL}.`) === (name === "jailkit-procmail"))
@@ -57,7 +68,7 @@ function manualPages(options: StageOptions, name: PackageName): PackageFile[] {
     }));
 }
 
-function documentation(options: StageOptions, name: PackageName, files: readonly string[]): PackageFile[] {
+function documentation(options: PackageOptions, name: PackageName, files: readonly string[]): PackageFile[] {
   return files
     .filter((file) => fs.existsSync(join(options.root, file)))
     .map((file) => ({
@@ -67,8 +78,21 @@ function documentation(options: StageOptions, name: PackageName, files: readonly
     }));
 }
 
-/** What is in a package, in the order in which it is made; nothing of it depends on the format of the package. */
-export function packageFiles(name: PackageName, options: StageOptions): PackageFile[] {
+const UNIT = /^(?:jk_socketd|jailkit-update)\.(?:service|socket|timer)$/;
+
+/** The systemd units of a package, by the paths of its files. */
+export function unitsIn(files: readonly PackageFile[]): Units {
+  const all = files
+    .filter(({ path }) => path.startsWith("/usr/lib/systemd/system/"))
+    .map(({ path }) => basename(path));
+  return { all, services: all.filter((unit) => unit === "jk_socketd.service") };
+}
+
+/**
+ * What is in a package, in the order in which it shall appear on the machine: what the entries start comes before them.
+ * Nothing of it depends on the format of the package.
+ */
+export function packageFiles(name: PackageName, options: PackageOptions): PackageFile[] {
   const { root, dist } = options;
   const entry = (tool: string): PackageFile => ({
     path: entryPath(tool),
@@ -78,13 +102,13 @@ export function packageFiles(name: PackageName, options: StageOptions): PackageF
   if (name === "jailkit-procmail") {
     return [entry(PROCMAIL), ...manualPages(options, name), ...documentation(options, name, ["README.md"])];
   }
-  const units = filesIn(join(root, "docs/units")).filter((file) => /\.(service|socket|timer)$/.test(file));
+  const units = filesIn(join(root, "docs/units"));
   return [
     { path: SHARED, mode: 0o755, content: { file: join(dist, "bin/jailkit") } },
-    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: 0o755, content: { linkTo: SHARED } })),
     ...Object.keys(TAKES_PRIVILEGE)
       .filter((tool) => tool !== PROCMAIL)
       .map(entry),
+    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: 0o755, content: { linkTo: SHARED } })),
     ...filesIn(join(root, "config"))
       .filter((file) => file.endsWith(".ini"))
       .map((file) => ({
@@ -94,7 +118,7 @@ export function packageFiles(name: PackageName, options: StageOptions): PackageF
         configuration: true,
       })),
     ...units
-      .filter((file) => /^(jk_socketd|jailkit-update)\./.test(basename(file)))
+      .filter((file) => UNIT.test(basename(file)))
       .map((file) => ({
         path: `/usr/lib/systemd/system/${basename(file)}`,
         mode: 0o644,
@@ -111,7 +135,7 @@ export function packageFiles(name: PackageName, options: StageOptions): PackageF
       "docs/panels.md",
     ]),
     ...units
-      .filter((file) => !/^(jk_socketd|jailkit-update)\./.test(basename(file)))
+      .filter((file) => !UNIT.test(basename(file)))
       .map((file) => ({
         path: `/usr/share/doc/jailkit/examples/${basename(file)}`,
         mode: 0o644,

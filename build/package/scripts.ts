@@ -1,0 +1,133 @@
+/** What runs on the machine when a package comes and goes: deb-postinst(5) and its kin, and the scriptlets of an rpm. */
+import { LINKS } from "../install.ts";
+import type { PackageName } from "./stage.ts";
+
+/** Which systemd units are in a package. */
+export interface Units {
+  services: readonly string[];
+  all: readonly string[];
+}
+
+const UPDATE = `jk_update --all || echo "jailkit: some jails could not be updated, see jk_update(8)" >&2`;
+const updates = LINKS.includes("jk_update");
+
+// An entry is shipped setuid root, so that there is no moment of an upgrade in which a login fails. A capability is
+// enough, and less: where the file system takes it, it takes the place of the bit. What the administrator said with
+// dpkg-statoverride stays.
+const privilegeOf = (paths: readonly string[]) => `privilege() {
+    if dpkg-statoverride --list "$1" > /dev/null; then
+        return 0
+    fi
+    if command -v setcap > /dev/null && setcap -q cap_sys_chroot+ep "$1" 2> /dev/null; then
+        chmod u-s "$1"
+    fi
+}
+
+if [ "$1" = configure ]; then
+${paths.map((path) => `    privilege ${path}\n`).join("")}fi
+`;
+
+// Nothing is enabled and nothing started by the package: which jails get a log socket, and whether they follow the
+// machine by themselves, is for the administrator to say. What runs is told that there is a new program.
+const unitsConfigured = ({ services, all }: Units) =>
+  all.length === 0
+    ? ""
+    : `    if [ -d /run/systemd/system ]; then
+        systemctl --system daemon-reload > /dev/null || true
+${services.map((unit) => `        deb-systemd-invoke restart ${unit} > /dev/null || true\n`).join("")}    fi
+    if command -v deb-systemd-helper > /dev/null; then
+        deb-systemd-helper update-state ${all.join(" ")} > /dev/null || true
+    fi
+`;
+
+/** The maintainer script postinst. `entries` are the paths of the native entries in the package. */
+export function postinst(name: PackageName, entries: readonly string[], units: Units): string {
+  const update = `    # Known jails get the new files; one that fails must not stop the rest.
+    if [ -d /var/lib/jailkit/jails ]; then
+        ${UPDATE}
+    fi
+`;
+  const more =
+    name === "jailkit"
+      ? `
+if [ "$1" = configure ]; then
+    add-shell /usr/sbin/jk_chrootsh
+${updates ? update : ""}${unitsConfigured(units)}fi
+`
+      : "";
+  return `#!/bin/sh\nset -e\n\n${privilegeOf(entries)}${more}\nexit 0\n`;
+}
+
+/** The maintainer script prerm of the package jailkit. */
+export function prerm(units: Units): string {
+  const stop = `
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    deb-systemd-invoke stop ${units.all.join(" ")} > /dev/null || true
+fi
+`;
+  return `#!/bin/sh
+set -e
+
+if [ "$1" = upgrade ] && dpkg --compare-versions "$2" lt 3 && [ -d /var/lib/jailkit/jails ]; then
+    echo "jailkit: jails that version 3 made have no jk_lsh of their own, and version $2 needs it there:" >&2
+    echo "jailkit: after the downgrade, 'jk_init -j JAIL jk_lsh' puts it into each of them." >&2
+fi
+${units.all.length === 0 ? "" : stop}
+exit 0
+`;
+}
+
+/** The maintainer script postrm of the package jailkit. */
+export function postrm(units: Units): string {
+  const forget = `    if command -v deb-systemd-helper > /dev/null; then
+        deb-systemd-helper purge ${units.all.join(" ")} > /dev/null || true
+    fi
+`;
+  const reload = `if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    systemctl --system daemon-reload > /dev/null || true
+fi
+`;
+  return `#!/bin/sh
+set -e
+
+if [ "$1" = remove ] && command -v remove-shell > /dev/null; then
+    remove-shell /usr/sbin/jk_chrootsh
+fi
+if [ "$1" = purge ]; then
+    # The records of jails, and the settings that jailkit made for them; not the jails.
+    rm -rf /var/lib/jailkit /etc/jailkit/*.d
+    if [ -d /etc/jailkit ]; then
+        rmdir --ignore-fail-on-non-empty /etc/jailkit
+    fi
+${units.all.length === 0 ? "" : forget}fi
+${units.all.length === 0 ? "" : reload}
+exit 0
+`;
+}
+
+/** The scriptlets of the rpm jailkit: sections of a spec file. */
+export function rpmScripts(units: Units): string {
+  const restart = units.services.map((unit) => `    systemctl try-restart ${unit} || :\n`).join("");
+  const update = `if [ -d /var/lib/jailkit/jails ]; then
+    ${UPDATE}
+fi
+`;
+  const reload = `if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || :
+${restart}fi
+`;
+  const stop = `%preun
+if [ "$1" = 0 ] && [ -d /run/systemd/system ]; then
+    systemctl --no-reload disable --now ${units.all.join(" ")} || :
+fi
+
+`;
+  return `%post
+grep -qsx /usr/sbin/jk_chrootsh /etc/shells || echo /usr/sbin/jk_chrootsh >> /etc/shells
+${updates ? update : ""}${units.all.length === 0 ? "" : reload}
+${units.all.length === 0 ? "" : stop}%postun
+if [ "$1" = 0 ] && [ -f /etc/shells ]; then
+    sed -i -e '\\,^/usr/sbin/jk_chrootsh$,d' /etc/shells
+fi
+`;
+}
