@@ -1,14 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { keepOverSetuid, limitBoundingSet, raiseAmbient, setCapabilities } from "../../ffi/capabilities.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { SystemError } from "../../ffi/error.ts";
 import {
   becomeGroup,
   becomeUser,
   capabilities,
   dropAllCapabilities,
   groupIds,
-  resourceLimit,
-  setResourceLimit,
   setSupplementaryGroups,
   userIds,
 } from "../../ffi/process.ts";
@@ -24,10 +22,6 @@ export interface LaunchIds {
   /** The supplementary groups. */
   groups: readonly number[];
 }
-
-// getrlimit(2)
-const RLIMIT_NPROC = 6;
-const RLIM_INFINITY = 0xffffffffffffffffn;
 
 // The last one means "leave it alone" to setresuid(2).
 const LARGEST_ID = 0xfffffffe;
@@ -86,22 +80,6 @@ function requirePermitted(kept: CapabilitySet): void {
 }
 
 /**
- * Runs a change of the user with no limit on the user's processes. The threads of the runtime count, too, and where
- * there are more than the limit allows, setuid(2) marks the process, and the exec fails. They end with the exec.
- */
-function withoutProcessLimit(change: () => void): void {
-  const limit = resourceLimit(RLIMIT_NPROC);
-  try {
-    setResourceLimit(RLIMIT_NPROC, { soft: RLIM_INFINITY, hard: RLIM_INFINITY });
-  } catch (error) {
-    // Without CAP_SYS_RESOURCE the limit stays, and does what it does.
-    if (!isErrno(error, "EPERM")) throw error;
-  }
-  change();
-  setResourceLimit(RLIMIT_NPROC, limit);
-}
-
-/**
  * Takes on the ids for good, and gives up all capabilities but `kept`, in every set, the bounding set too; with
  * `kept` undefined the bounding set stays, and of the others root keeps all and any other user none. Throws
  * JailkitError: 37 for groups, 39 for the user and the capabilities.
@@ -116,7 +94,7 @@ export function takeIds({ uid, gid, groups }: LaunchIds, kept: CapabilitySet | u
     step(39, "reducing the bounding set failed", () => limitBoundingSet(kept));
     step(39, "keeping capabilities failed", () => keepOverSetuid(uid !== 0));
   }
-  step(39, `setuid(${uid}) failed`, () => withoutProcessLimit(() => becomeUser(uid)));
+  step(39, `setuid(${uid}) failed`, () => becomeUser(uid));
   if (kept === undefined) {
     if (uid !== 0) step(39, "dropping the capabilities failed", dropAllCapabilities);
     return;
