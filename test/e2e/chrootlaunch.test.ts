@@ -207,15 +207,30 @@ describe("--daemon", () => {
     expect(pid).toBeGreaterThan(1);
     expect(root(pid)).toBe(J);
     expect(line(pid, "Uid")).toEqual(["33", "33", "33", "33"]);
-    const [, , , parent, group, session, terminal] = m.read(`/proc/${pid}/stat`).split(" ");
-    expect([parent, terminal]).toEqual(["1", "0"]);
-    expect(group).toBe(session ?? "");
-    expect(session).not.toBe(String(pid));
+    expect(m.read(`/proc/${pid}/stat`).split(" ")[3]).toBe("1");
     await tail.until(({ stdout }) => stdout.includes("server started") || undefined);
     expect(get(8082)).toBe("from the jail\n");
     m.must(["kill", String(pid)]);
     tail.kill();
     await tail.ended;
+  });
+
+  test("is in a session of its own that no terminal belongs to, and does not lead it", () => {
+    const words = `jk_chrootlaunch -j ${J} --daemon -p ${pidfile} -x /usr/bin/bash -- -c 'kill -STOP \\$\\$'`;
+    // Of the shell, which has a terminal, and of the daemon: process, group, session, terminal.
+    const show = `"cut -d ' ' -f 1,5,6,7 /proc/\\$\\$/stat; ${words}; cut -d ' ' -f 1,5,6,7 /proc/\\$(cat ${pidfile})/stat"`;
+    const { stdout } = m.must(["sh", "-c", `script -qec ${show} /dev/null`]);
+    const [shell = [], daemon = []] = stdout
+      .split("\r\n")
+      .filter((line) => /^[-\d ]+$/.test(line))
+      .map((line) => line.split(" "));
+    const [pid, group, session, terminal] = daemon;
+    expect(Number(shell[3])).toBeGreaterThan(0);
+    expect(terminal).toBe("0");
+    expect(session).not.toBe(shell[2] ?? "");
+    expect(group).toBe(session ?? "");
+    expect(session).not.toBe(pid ?? "");
+    m.must(["kill", "-KILL", pid ?? ""]);
   });
 
   test("its standard input, output and error are the host's /dev/null, and nothing else is open", () => {
