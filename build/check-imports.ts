@@ -18,7 +18,12 @@ const ORDER = [
   "system",
   "cli",
 ];
-const LOGIN = ["src/tools/jk_chrootsh.ts", "src/tools/jk_lsh.ts", "src/tools/jk_procmailwrapper.ts"];
+const LOGIN = [
+  "src/tools/jk_chrootsh.ts",
+  "src/tools/jk_lsh.ts",
+  "src/tools/jk_procmailwrapper.ts",
+  "src/tools/jk_uchroot.ts",
+];
 const TOO_SLOW_FOR_A_LOGIN = /^(node:|fs$|path$|citty|zod|ini$)/;
 
 const root = join(import.meta.dir, "..");

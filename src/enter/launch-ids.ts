@@ -7,6 +7,8 @@ import {
   capabilities,
   dropAllCapabilities,
   groupIds,
+  isOnlyGroup,
+  isOnlyUser,
   setSupplementaryGroups,
   userIds,
 } from "../../ffi/process.ts";
@@ -96,8 +98,10 @@ export function takeIds({ uid, gid, groups }: LaunchIds, kept: CapabilitySet | u
   }
   step(39, `setuid(${uid}) failed`, () => becomeUser(uid));
   if (kept === undefined) {
-    if (uid !== 0) step(39, "dropping the capabilities failed", dropAllCapabilities);
-    return;
+    if (uid === 0) return;
+    step(39, "dropping the capabilities failed", dropAllCapabilities);
+    if (isOnlyUser(uid) && isOnlyGroup(gid)) return;
+    throw new JailkitError("ids", 39, "the ids of root came back after they were given up");
   }
   step(39, "dropping the other capabilities failed", () => {
     // The inheritable ones first: an ambient one that is not inheritable goes with it.
