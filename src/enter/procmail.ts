@@ -1,11 +1,10 @@
 import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
 import { dropAllCapabilities, supplementaryGroups } from "../../ffi/process.ts";
-import { readChrootshSection } from "../config/login-keys.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
 import { accountOf, splitOf } from "./facts.ts";
-import { type GatheredFacts, gatherFacts, once } from "./gather.ts";
+import type { GatheredFacts } from "./gather.ts";
 import { demand, ownPrivilege, unforeseen } from "./privileged.ts";
 import {
   isJailedHome,
@@ -15,13 +14,13 @@ import {
   PROCMAIL_IN_JAIL_CHECKS,
   PROCMAIL_WRAPPER,
 } from "./procmail-checks.ts";
+import { gatherProcmail } from "./procmail-facts.ts";
 import { Refusal, refuse } from "./refusal.ts";
 import { enterHome, enterJail } from "./session.ts";
-import { shellFact } from "./shell.ts";
 
 function callerFacts(): GatheredFacts {
   const { uid, gid } = callerIds();
-  const facts = gatherFacts({
+  return gatherProcmail({
     programName: args()[0] ?? "",
     uid,
     gid,
@@ -32,12 +31,6 @@ function callerFacts(): GatheredFacts {
     groups: supplementaryGroups,
     onBehalf: false,
   });
-  return {
-    ...facts,
-    // There is no configuration. Who else may write to the home does not matter to a delivery: procmail looks itself.
-    settings: once(() => ({ values: readChrootshSection(undefined), section: undefined, warnings: [] })),
-    shell: once(() => shellFact(facts.root(), PROCMAIL)),
-  };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Outcome } from "./checks.ts";
 /** One thing that was looked at. */
 export interface ReportStep {
   /** Which program or part of a login it belongs to. */
-  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh" | "jk_uchroot";
+  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh" | "jk_procmailwrapper" | "jk_uchroot";
   name: string;
   outcome: Outcome;
   message: ByteString;
@@ -26,7 +26,7 @@ export interface ReportedCommand {
 
 /** What a login, or a call of jk_uchroot, would do. */
 export interface Report {
-  about: "login" | "jk_uchroot";
+  about: "login" | "jk_uchroot" | "jk_procmailwrapper";
   user: ByteString;
   uid: number | undefined;
   /** "works": it would succeed. "refused": it would not. "unknown": it cannot be told. */
@@ -106,8 +106,11 @@ export function judgeReport(report: Report): void {
 
 function verdictLine({ about, verdict, exitStatus, user }: Report): ByteString {
   const name = display(user);
-  const [subject, small] =
-    about === "login" ? ["A login of", "a login of"] : ["jk_uchroot for", "jk_uchroot for"];
+  const [subject, small] = {
+    login: ["A login of", "a login of"],
+    jk_uchroot: ["jk_uchroot for", "jk_uchroot for"],
+    jk_procmailwrapper: ["Mail for", "mail for"],
+  }[about];
   if (verdict === "works") return `${subject} ${name} would work.`;
   if (verdict === "unknown") return `Whether ${small} ${name} would work cannot be told.`;
   const status = exitStatus === undefined ? "" : ` with exit status ${exitStatus}`;

@@ -5,6 +5,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { explainLogin } from "../enter/explain.ts";
+import { explainMail } from "../enter/explain-mail.ts";
 import { explainUchroot } from "../enter/explain-uchroot.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
 import { createLoader } from "../populate/closure.ts";
@@ -32,6 +33,7 @@ export const tool = defineTool({
     "[--json] USER",
     "[--json] USER -- COMMAND [ARGUMENT...]",
     "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
+    "[--json] --mail USER",
   ],
   options: {
     jail: {
@@ -39,11 +41,12 @@ export const tool = defineTool({
       value: "JAIL",
       description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
     },
+    mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
     json: { description: "print one JSON object instead of lines" },
   },
   posix: true,
   exitStatus: {
-    0: "the login, or the call of jk_uchroot, would work",
+    0: "the login, the call of jk_uchroot, or the delivery would work",
     1: "it would be refused",
     2: "it cannot be told: jailkit has no part in the login, the caller may not see enough, or wrong arguments",
   },
@@ -52,7 +55,7 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command.
 
-With --json, one object: about ("login" or "jk_uchroot"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
+With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
   run({ options, operands }) {
     const [user, ...words] = operands;
     if (words[0] === "--") words.shift();
@@ -67,8 +70,13 @@ With --json, one object: about ("login" or "jk_uchroot"), user, uid, verdict ("w
       printError("jailkit explain: no program for jk_uchroot; try 'jailkit explain --help'");
       return 2;
     }
-    const report =
-      jail !== undefined && program !== undefined
+    if (options.mail && (jail !== undefined || words.length > 0)) {
+      printError("jailkit explain: --mail goes with a user alone; try 'jailkit explain --help'");
+      return 2;
+    }
+    const report = options.mail
+      ? explainMail({ user, callerUid, missingFiles })
+      : jail !== undefined && program !== undefined
         ? explainUchroot({ user, jail, program, programArguments, callerUid, missingFiles })
         : explainLogin({
             user,

@@ -53,6 +53,31 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m.write("/home/john.doe/.procmailrc", rules, { owner: owner(free) });
   });
 
+  test("jailkit explain says what would become of mail", () => {
+    const explain = (...words: string[]) => m.run(["jailkit", "explain", "--mail", ...words]);
+    const inside = explain("jailed");
+    expect(inside).toMatchObject({ status: 0, stderr: "" });
+    expect(inside.stdout).toContain("Mail for jailed would work.");
+    expect(inside.stdout).toContain(`executes: ${procmail}`);
+    const outside = explain("--json", "john");
+    expect(JSON.parse(outside.stdout)).toMatchObject({
+      about: "jk_procmailwrapper",
+      verdict: "works",
+      jail: null,
+    });
+    m.chmod(`${jail}/etc`, 0o775);
+    const refused = explain("jailed");
+    m.chmod(`${jail}/etc`, 0o755);
+    expect(refused.status).toBe(1);
+    expect(refused.stdout).toContain(`chmod g-w ${jail}/etc`);
+    m.rename(`${jail}${procmail}`, `${jail}${procmail}.away`);
+    const missing = explain("jailed");
+    m.rename(`${jail}${procmail}.away`, `${jail}${procmail}`);
+    expect(missing.stdout).toContain(`jk_cp -j ${jail} ${procmail}`);
+    expect(m.run(["jailkit", "explain", "--mail", "john"], { user: "jailed" }).status).toBe(2);
+    expect(explain("john", "--", "x").status).toBe(2);
+  });
+
   const deliver = (user: string, options: RunOptions = {}, ...words: string[]) =>
     m.run(["jk_procmailwrapper", ...words], {
       user,

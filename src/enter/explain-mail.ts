@@ -1,0 +1,117 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { findProgram } from "../system/run.ts";
+import { type CheckResult, runChecks } from "./checks.ts";
+import { installedPrivilege } from "./installed.ts";
+import {
+  isJailedHome,
+  PROCMAIL,
+  PROCMAIL_CALLER_CHECKS,
+  PROCMAIL_HOST_CHECKS,
+  PROCMAIL_IN_JAIL_CHECKS,
+  PROCMAIL_WRAPPER,
+} from "./procmail-checks.ts";
+import { gatherProcmail } from "./procmail-facts.ts";
+import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
+
+/** A delivery that is asked about, and by whom. */
+export interface MailQuestion {
+  user: ByteString;
+  callerUid: number;
+  /** What a program needs and the root directory does not have, each as a printable line. */
+  missingFiles: (root: ByteString, program: ByteString) => string[];
+}
+
+const step = (result: Omit<ReportStep, "stage">): ReportStep => ({ stage: "jk_procmailwrapper", ...result });
+
+function checkStep({ name, outcome, exitStatus, message, remedy = "" }: CheckResult): ReportStep {
+  return step({ name, outcome, message, remedy, exitStatus });
+}
+
+/** Adds whether procmail can start below `root`, and what is executed if so. */
+function explainProgram(
+  report: Report,
+  root: ByteString,
+  remedy: string,
+  environment: ByteString[],
+  missingFiles: MailQuestion["missingFiles"],
+) {
+  const missing = missingFiles(root, PROCMAIL);
+  for (const message of missing) {
+    report.steps.push(step({ name: "libraries", outcome: "failed", message, remedy, exitStatus: 111 }));
+  }
+  if (missing.length > 0) return;
+  const message = `all that ${PROCMAIL} needs to start is there`;
+  report.steps.push(step({ name: "libraries", outcome: "passed", message, remedy: "", exitStatus: 0 }));
+  report.command = { path: PROCMAIL, argv: [PROCMAIL], environment, umask: undefined };
+}
+
+function explainDelivery(report: Report, question: MailQuestion, account: PasswdEntry): void {
+  const isRoot = question.callerUid === 0;
+  const facts = gatherProcmail({
+    programName: PROCMAIL_WRAPPER,
+    uid: account.uid,
+    gid: account.gid,
+    userVariable: undefined,
+    privilege: () => installedPrivilege(findProgram(PROCMAIL_WRAPPER) ?? `/usr/sbin/${PROCMAIL_WRAPPER}`),
+    account: () => account,
+    groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
+    onBehalf: isRoot,
+  });
+  const jailed = isJailedHome(account.home);
+  const checks = jailed ? [...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS] : [];
+  let failed = false;
+  for (const result of runChecks(facts, [...PROCMAIL_CALLER_CHECKS, ...checks])) {
+    report.steps.push(checkStep(result));
+    failed ||= result.outcome !== "passed" && result.outcome !== "warned";
+  }
+  if (!jailed) {
+    const message = `the home ${account.home} is in no jail: the mail is delivered by the host's ${PROCMAIL}`;
+    report.steps.push(step({ name: "jail", outcome: "passed", message, remedy: "", exitStatus: 0 }));
+    if (!failed) explainProgram(report, "/", "install procmail", [], question.missingFiles);
+    return;
+  }
+  const split = facts.split();
+  if (split === undefined) return;
+  report.jail = split.jail;
+  report.home = split.home;
+  const remedy = `jk_cp -j ${split.jail} ${PROCMAIL}`;
+  const environment = [`HOME=${split.home}`, `USER=${account.name}`];
+  if (!failed) explainProgram(report, split.jail, remedy, environment, question.missingFiles);
+}
+
+/**
+ * What jk_procmailwrapper would do with mail for a user, found out without being that user. Root may ask about anyone;
+ * others about themselves, with their own rights only. Throws JailkitError (2) for others.
+ */
+export function explainMail(question: MailQuestion): Report {
+  const { user, callerUid } = question;
+  const report = emptyReport(user, PROCMAIL_WRAPPER);
+  const account = passwdByName(user);
+  if (callerUid !== 0 && account?.uid !== callerUid) {
+    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
+  }
+  if (account === undefined) {
+    const message = "there is no such user on this machine";
+    report.steps.push({
+      stage: "account",
+      name: "account",
+      outcome: "failed",
+      message,
+      remedy: "check the name",
+    });
+    judgeReport(report);
+    return report;
+  }
+  report.uid = account.uid;
+  report.loginShell = account.shell;
+  try {
+    explainDelivery(report, question, account);
+  } catch (error) {
+    report.steps.push(step({ name: "error", outcome: "unknown", message: describeError(error), remedy: "" }));
+  }
+  judgeReport(report);
+  return report;
+}
