@@ -8,7 +8,14 @@ import { createComparer, type Job, stampOf } from "../../src/inspect/check-compa
 import { fileUri } from "../../src/inspect/check-sarif.ts";
 import { SMOKE_TESTS } from "../../src/inspect/check-smoke-table.ts";
 import { share, startComparisons } from "../../src/inspect/check-threads.ts";
-import { formatVerified, parseVerified, type Verified } from "../../src/inspect/check-verified.ts";
+import {
+  formatVerified,
+  isSettled,
+  parseVerified,
+  saveVerified,
+  type Verified,
+} from "../../src/inspect/check-verified.ts";
+import { forgetJail } from "../../src/jail/manifest.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -168,6 +175,22 @@ describe("what is kept for the next check", () => {
         ).toEqual([...files]);
       }),
     );
+  });
+
+  test("is only what cannot change unseen: a file that was written just now can", () => {
+    const second = 1_000_000_000n;
+    const stat = statAt(AT_FDCWD, `${jail.path}/usr`);
+    expect(isSettled({ ...stat, ctime: 100n * second }, 103n * second)).toBe(true);
+    expect(isSettled({ ...stat, ctime: 100n * second }, 101n * second)).toBe(false);
+    expect(isSettled({ ...stat, ctime: 100n * second }, 90n * second)).toBe(false);
+  });
+
+  test("goes when the jail is forgotten", () => {
+    const registry = `${jail.base}/jails`;
+    saveVerified(registry, "id", new Map([["/a", { stamp: "1", source: "/a", sourceStamp: "2" }]]));
+    expect(fs.readdirSync(`${registry}/id`)).toEqual(["verified.json"]);
+    forgetJail("id", registry);
+    expect(fs.existsSync(`${registry}/id`)).toBe(false);
   });
 
   test("is nothing where it makes no sense", () => {

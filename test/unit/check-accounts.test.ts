@@ -1,0 +1,99 @@
+import { describe, expect, test } from "bun:test";
+import { accountFindings, livesIn } from "../../src/inspect/check-accounts.ts";
+import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
+
+const user = (name: string, uid: number, gid: number, home: string): PasswdEntry => ({
+  ...{ name, uid, gid, home, password: "x", gecos: "", shell: "/usr/sbin/jk_chrootsh" },
+});
+const USERS = [
+  user("root", 0, 0, "/root"),
+  user("daemon", 1, 1, "/usr/sbin"),
+  user("nobody", 65534, 65534, "/nonexistent"),
+  user("u", 1000, 1000, "/j/./home/u"),
+  user("slash", 1001, 1001, "/j//./home/slash/"),
+  user("other", 1002, 1002, "/k/./home/other"),
+  user("free", 1003, 1003, "/home/free"),
+];
+const GROUPS: GroupEntry[] = [
+  { name: "root", password: "x", gid: 0, members: [] },
+  { name: "u", password: "x", gid: 1000, members: [] },
+];
+
+function rules(passwd: string, group = ""): string[] {
+  const told: string[] = [];
+  const findings = accountFindings({
+    jail: "/j",
+    passwd: passwd.split("\n"),
+    group: group.split("\n"),
+    hostUser: (name) => USERS.find((one) => one.name === name),
+    hostGroup: (name) => GROUPS.find((one) => one.name === name),
+    inJail: (path) =>
+      path === "/home/gone"
+        ? undefined
+        : {
+            ...{
+              mode: 0o40755,
+              uid: path === "/home/u" || path === "/home/slash" ? 1000 + +(path !== "/home/u") : 0,
+            },
+            ...{ gid: 0, nlink: 1, size: 0, ino: 1n, devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 },
+            ...{ atime: 0n, mtime: 0n, ctime: 0n, mountId: 0n },
+          },
+    programInJail: (path) => path === "/bin/sh",
+    verbose: (line) => told.push(line),
+  });
+  return findings.map(({ rule }) => rule);
+}
+
+describe("accounts of a jail", () => {
+  const cases: readonly (readonly [what: string, passwd: string, rules: readonly string[]])[] = [
+    ["as on the host", "root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/home/u:/bin/sh\n", []],
+    ["a limited shell that is not in the jail", "u:x:1000:1000::/home/u:/usr/sbin/jk_lsh\n", []],
+    ["another shell that is not", "u:x:1000:1000::/home/u:/bin/zsh\n", ["shell-missing"]],
+    ["another uid", "u:x:1009:1000::/home/u:/bin/sh\n", ["user-changed", "home-owner"]],
+    ["another gid", "u:x:1000:1009::/home/u:/bin/sh\n", ["user-changed"]],
+    ["root with another uid", "root:x:5:0::/root:/bin/sh\n", ["user-changed"]],
+    ["another home", "u:x:1000:1000::/home/v:/bin/sh\n", ["home-differs", "home-owner"]],
+    ["homes that are written in another way", "slash:x:1001:1001::/home/slash:/bin/sh\n", []],
+    ["a home that is gone", "u:x:1000:1000::/home/gone:/bin/sh\n", ["home-differs", "home-missing"]],
+    ["of another jail", "other:x:1002:1002::/home/other:/bin/sh\n", ["home-differs"]],
+    ["of no jail", "free:x:1003:1003::/home/free:/bin/sh\n", ["home-differs"]],
+    ["of the system", "daemon:x:1:1::/usr/sbin:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/sh\n", []],
+    ["of the system, with another home", "daemon:x:1:1::/tmp:/bin/sh\n", ["home-differs"]],
+    ["unknown", "ghost:x:1004:1004::/:/bin/sh\n", ["user-unknown"]],
+    ["a second root", "toor:x:0:0::/root:/bin/sh\n", ["extra-root", "user-unknown"]],
+    [
+      "twice the same name",
+      "u:x:1000:1000::/home/u:/bin/sh\nu:x:1000:1000::/home/u:/bin/sh\n",
+      ["duplicate-user"],
+    ],
+    [
+      "two names of one uid",
+      "u:x:1000:1000::/home/u:/bin/sh\nv:x:1000:1000::/home/u:/bin/sh\n",
+      ["duplicate-user", "user-unknown"],
+    ],
+    ["a hash", "root:$6$a$b:0:0::/root:/bin/sh\n", ["password-hash"]],
+    ["an old hash", "root:abcdefghijklm:0:0::/root:/bin/sh\n", ["password-hash"]],
+    ["a locked one", "root:!:0:0::/root:/bin/sh\n", []],
+    ["no entry", "nonsense\n# comment\n\n", ["account-line"]],
+    ["one with a field too many", "u:x:1000:1000::/home/u:/bin/sh:more\n", ["account-line"]],
+  ];
+  test.each(cases)("%s", (_, passwd, expected) => {
+    expect(rules(passwd)).toEqual([...expected]);
+  });
+
+  test.each([
+    ["root:x:0:\nu:x:1000:u\n", []],
+    ["u:x:1001:\n", ["group-changed"]],
+    ["phantoms:x:1:\n", ["group-unknown"]],
+    ["root:$6$a$b:0:\n", ["password-hash"]],
+    ["nonsense\n", ["account-line"]],
+  ])("group %j", (group, expected) => {
+    expect(rules("", group)).toEqual(expected);
+  });
+});
+
+test("livesIn", () => {
+  for (const home of ["/j/./home", "/j//./home", "/j/././home"]) expect(livesIn("/j", home)).toBe(true);
+  for (const home of ["/jj/./home", "/j/home", "/j/k/./home", "/./j"])
+    expect(livesIn("/j", home)).toBe(false);
+});
