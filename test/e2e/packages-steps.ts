@@ -1,0 +1,42 @@
+import type { Machine, RunResult } from "../machine/machine.ts";
+
+// What makes, changes or takes away a name or its privilege.
+const calls = ["rename", "fchmodat", "fsetxattr"];
+
+/**
+ * Runs a program of the machine under strace(1), which stops it and what it starts after each system call that puts a
+ * file into its place or changes a privilege. While it is stopped `look` is called with strace's line of that call, such
+ * as `rename("/a.dpkg-new", "/a") = 0`; then it goes on.
+ */
+export async function stepwise(
+  m: Machine,
+  argv: readonly string[],
+  env: Record<string, string>,
+  look: (call: string) => void,
+): Promise<RunResult> {
+  const set = calls.join(",");
+  const options = ["-f", "-y", "-e", `trace=${set}`, "-e", `inject=${set}:signal=SIGSTOP`];
+  const traced = m.start(["strace", ...options, ...argv], { env });
+  // By the process, "" where strace sees only one: its last call.
+  const last = new Map<string, string>();
+  let read = 0;
+  for (;;) {
+    // Where it has ended, it stops no more.
+    const stopped = await traced.until(nextStop, 60_000).catch(() => traced.ended);
+    if (typeof stopped !== "string") return stopped;
+    look(last.get(stopped) ?? "");
+    const pid = stopped || m.must(["pgrep", "-xo", argv[0] ?? ""]).stdout.trim();
+    m.must(["kill", "-CONT", pid]);
+  }
+
+  /** Reads on until a process stops, and returns its number. */
+  function nextStop({ stderr }: { stderr: string }): string | undefined {
+    for (let end = stderr.indexOf("\n", read); end >= 0; end = stderr.indexOf("\n", read)) {
+      const [, pid = "", text = ""] = /^(?:\[pid +(\d+)\] )?(.*)$/.exec(stderr.slice(read, end)) ?? [];
+      read = end + 1;
+      if (text === "--- stopped by SIGSTOP ---") return pid;
+      if (!text.startsWith("---")) last.set(pid, text);
+    }
+    return undefined;
+  }
+}

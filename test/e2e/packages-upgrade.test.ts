@@ -1,0 +1,192 @@
+/**
+ * The upgrade from Debian's jailkit 2.23, and back: an existing jail, its users and the edited files work before, at
+ * every step of it, and after.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkout } from "../machine/helper.ts";
+import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { bring, oldPackage, packages, privilegeOf, repository, stateOf } from "./packages-scene.ts";
+import { stepwise } from "./packages-steps.ts";
+
+setDefaultTimeout(120_000);
+
+const jail = "/home/jail";
+const newer = "/home/newer";
+const chrootsh = "/usr/sbin/jk_chrootsh";
+const uchroot = "/usr/bin/jk_uchroot";
+const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
+const keep = ["--force-confdef", "--force-confold"];
+const edits: Record<string, string> = {
+  "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
+  "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,
+};
+
+let m: Machine;
+let sshd: Sshd;
+let old: string;
+let deb: string;
+
+const whatOf = ({ status, stdout, stderr }: RunResult) => `${status} ${stderr}${stdout}`;
+const sftp = (user: string) =>
+  whatOf(m.run(["sftp", ...sshd.clientOptions, "-b", "-", `${user}@127.0.0.1`], { stdin: "pwd\n" }));
+
+/** What comes of a login with a shell, of one that may do sftp alone, and of jk_uchroot. */
+function logins(): string[] {
+  const shell = sshd.ssh("shelluser", ["echo $USER in $PWD; echo /etc/jail*"]);
+  const inside = m.run(["jk_uchroot", "-j", jail, "-x", "/bin/bash", "--", "-c", "echo in /*/jailkit"], {
+    user: "visitor",
+  });
+  return [whatOf(shell), sftp("sftpuser"), whatOf(inside)];
+}
+const fine = [
+  "0 shelluser in /home/shelluser\n/etc/jailkit\n",
+  "0 sftp> pwd\nRemote working directory: /home/sftpuser\n",
+  "0 in /etc/jailkit\n",
+];
+/** The system calls after which dpkg, or a script of the package, was stopped and all could log in. */
+const seen: string[] = [];
+function lookAtLogins(call: string): void {
+  if (!/["<]\/usr\/s?bin\/j(?:ailkit|k_\w+)[">]/.test(call)) return;
+  expect([call, ...logins()]).toEqual([call, ...fine]);
+  seen.push(call);
+}
+
+/** Each file that was edited is as it was left, and with the default of no version. */
+function expectEdits(): void {
+  for (const [name, text] of Object.entries(edits)) expect(m.read(`/etc/jailkit/${name}`)).toEndWith(text);
+}
+
+beforeAll(async () => {
+  m = await openMachine();
+  old = oldPackage(m);
+  [deb = ""] = bring(m, "/root", packages().deb);
+  m.write("/etc/shells", `${m.read("/etc/shells")}${chrootsh}\n`);
+  m.mkdir(jail);
+  // All by 2.23.
+  m.must(["jk_init", "-j", jail, "basicshell", "jk_lsh", "sftp"]);
+  for (const [name, shell] of [
+    ["shelluser", "/bin/bash"],
+    ["sftpuser", "/usr/sbin/jk_lsh"],
+  ] as const) {
+    m.addUser(name, { home: `/home/${name}`, createHome: true });
+    m.must(["jk_jailuser", "-m", "-j", jail, "-s", shell, name]);
+  }
+  const { uid, gid } = m.addUser("visitor");
+  m.write(
+    `${jail}/etc/passwd`,
+    `${m.read(`${jail}/etc/passwd`)}visitor:x:${uid}:${gid}::/home/visitor:/bin/bash\n`,
+  );
+  m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}visitor:x:${gid}:\n`);
+  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, "[sftpuser]\nexecutables = /usr/lib/openssh/sftp-server\n");
+  for (const [name, text] of Object.entries(edits))
+    m.write(`/etc/jailkit/${name}`, m.read(`/etc/jailkit/${name}`) + text);
+  sshd = await m.startSshd();
+});
+afterAll(() => m?.close());
+
+test("with 2.23 all get in", () => {
+  expect(stateOf(m, "jailkit")).toStartWith("ii  2.23-");
+  expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
+  expect(logins()).toEqual(fine);
+});
+
+test("while the new files come all get in, at every step", async () => {
+  const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
+  expect(result).toMatchObject({ status: 0 });
+  expect(stateOf(m, "jailkit")).toMatch(/^iU +3\./);
+  const renamed = seen.flatMap((call) => /^rename\(.*, "(.*)"\) = 0$/.exec(call)?.[1] ?? []);
+  // An entry comes after what it starts.
+  expect(renamed.slice(0, 3)).toEqual(["/usr/sbin/jailkit", chrootsh, uchroot]);
+  expect(renamed).toContain("/usr/sbin/jk_lsh");
+  expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
+  expect(privilegeOf(m, uchroot)).toBe("root:root 4755");
+});
+
+test("while it is configured too; then the entries have a capability and no setuid bit", async () => {
+  seen.length = 0;
+  const result = await stepwise(m, ["dpkg", ...keep, "--configure", "jailkit"], env, lookAtLogins);
+  expect(result).toMatchObject({ status: 0 });
+  expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
+  expect(seen.map((call) => /^\w+/.exec(call)?.[0])).toEqual([
+    "fsetxattr",
+    "fchmodat",
+    "fsetxattr",
+    "fchmodat",
+  ]);
+  for (const path of [chrootsh, uchroot])
+    expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
+  expect(logins()).toEqual(fine);
+});
+
+test("edited files are kept, and the others are those of the new version", () => {
+  expectEdits();
+  expect(m.list("/etc/jailkit").filter((name) => name.endsWith(".dpkg-dist"))).toEqual([
+    "jk_chrootsh.ini.dpkg-dist",
+    // by jk_init of 2.23
+    "jk_socketd.ini.dpkg-dist",
+    "jk_uchroot.ini.dpkg-dist",
+  ]);
+  expect(m.read("/etc/jailkit/jk_socketd.ini")).toContain(`[${jail}/dev/log]`);
+  const defaults = readFileSync(join(checkout, "config/jk_init.ini"), "latin1");
+  expect(m.read("/etc/jailkit/jk_init.ini")).toBe(defaults);
+  expect(m.exists("/usr/share/jailkit")).toBe(false);
+  expect(m.read("/etc/shells").match(/jk_chrootsh/g)).toHaveLength(1);
+});
+
+test("the jail can be worked on with the new tools", () => {
+  m.must(["jk_init", "-j", jail, "scp"]);
+  expect(m.exists(`${jail}/usr/bin/scp`)).toBe(true);
+  m.addUser("third", { home: "/home/third", createHome: true });
+  m.must(["jk_jailuser", "-m", "-j", jail, "-s", "/bin/bash", "third"]);
+  expect(sshd.ssh("third", ["echo $PWD"]).stdout).toBe("/home/third\n");
+});
+
+test("a new jail has no shell of its own", () => {
+  m.mkdir(newer);
+  for (const section of ["jk_lsh", "sftp"]) m.must(["jk_init", "-j", newer, section]);
+  m.must(["jk_addjailuser", "-j", newer, "fourth"]);
+  m.must(["usermod", "-p", "*", "fourth"]);
+  m.write(`${newer}/etc/jailkit/jk_lsh.ini`, "[fourth]\nexecutables = /usr/lib/openssh/sftp-server\n");
+  expect(m.exists(`${newer}/usr/sbin/jk_lsh`)).toBe(false);
+  expect(sftp("fourth")).toBe("0 sftp> pwd\nRemote working directory: /home/fourth\n");
+});
+
+test("the same version once more, from a capability to a capability, at every step", async () => {
+  seen.length = 0;
+  const result = await stepwise(m, ["dpkg", ...keep, "-i", deb], env, lookAtLogins);
+  expect(result).toMatchObject({ status: 0 });
+  expect(seen.length).toBeGreaterThan(10);
+  expect(privilegeOf(m, chrootsh)).toBe("root:root 755 cap_sys_chroot=ep");
+  expect(logins()).toEqual(fine);
+});
+
+test("apt-get --allow-downgrades brings 2.23 back, and tells what newer jails need then", () => {
+  const version = m.must(["dpkg-deb", "-f", old, "Version"]).stdout.trim();
+  const apt = repository(m, "/root/repository", old, deb);
+  const result = m.run(apt("install", "--allow-downgrades", `jailkit=${version}`), { env });
+  expect(result).toMatchObject({ status: 0 });
+  expect(result.stderr + result.stdout).toContain("jk_init -j JAIL jk_lsh");
+  expect(stateOf(m, "jailkit")).toBe(`ii  ${version}`);
+  expect(m.exists("/usr/sbin/jailkit")).toBe(false);
+  expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
+  expect(m.must(["file", "-b", "/usr/sbin/jk_init"]).stdout).toContain("Python script");
+  expectEdits();
+  expect(logins()).toEqual(fine);
+  expect(sshd.ssh("third", ["echo $PWD"]).stdout).toBe("/home/third\n");
+});
+
+test("what it told to do for newer jails is right", () => {
+  expect(sftp("fourth")).not.toStartWith("0 ");
+  m.must(["jk_init", "-j", newer, "jk_lsh"]);
+  expect(sftp("fourth")).toBe("0 sftp> pwd\nRemote working directory: /home/fourth\n");
+});
+
+test("apt-get upgrades in one go", () => {
+  const apt = repository(m, "/root/repository", old, deb);
+  expect(m.run(apt("install", "jailkit"), { env })).toMatchObject({ status: 0 });
+  expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
+  expectEdits();
+  expect(logins()).toEqual(fine);
+});
