@@ -160,13 +160,14 @@ export function setNonblocking(fd: number, nonblocking: boolean): void {
   check(base.fcntl(fd, F_SETFL, wanted), "fcntl");
 }
 
-const outqBuffer = Buffer.alloc(4);
-const outqAddress = addressOf(outqBuffer);
+// Memory of its own: that of a small array moves when it is first looked at as a Buffer, and its address with it.
+const outq = new Int32Array(new ArrayBuffer(4));
+const outqAddress = addressOf(new Uint8Array(outq.buffer));
 
 /** SIOCOUTQ: how much memory of the kernel holds what was sent and not yet received; 0 where it cannot be told. */
 export function unreceived(fd: number): number {
   if (base.ioctl(fd, SIOCOUTQ, outqAddress) < 0) return 0;
-  return outqBuffer.readInt32LE(0);
+  return outq[0] ?? 0;
 }
 
 /** gethostname(2). */

@@ -41,6 +41,8 @@ export interface InletContext {
 // One jail is not to fill all of the memory while the log daemon is away.
 const LARGEST_SHARE = 1 << 20;
 const MOST_MARKS = 256;
+/** How long senders wait for a log daemon that is away, once there is no room; after that messages are dropped. */
+export const PATIENCE = 5_000_000;
 
 /** Makes an inlet for a socket that just came. */
 export function createInlet(id: number, fd: number, settings: SocketSettings, now: number): Inlet {
@@ -118,8 +120,8 @@ function enqueue(
 }
 
 /**
- * Relays one message and counts it. False where there is no room while the log daemon is there: the message is to be
- * held back. (While it is away the message is dropped then.)
+ * Relays one message and counts it. False where there is no room: the message is to be held back. Where the log
+ * daemon is away for longer than a restart takes, it is dropped then.
  */
 export function relayMessage(
   context: InletContext,
@@ -133,10 +135,11 @@ export function relayMessage(
 ): boolean {
   const length = end - start;
   if (length === 0) return true;
-  const away = context.outlet.fd() < 0;
+  const since = context.outlet.awaySince();
+  const away = since !== undefined;
   const written =
     away && inlet.stored > LARGEST_SHARE ? -1 : enqueue(context, inlet, from, start, end, pid, uid);
-  if (written < 0 && !away) return false;
+  if (written < 0 && (!away || now - since < PATIENCE)) return false;
   const { counters } = inlet;
   counters.messages++;
   counters.bytes += length;

@@ -140,7 +140,7 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
       return count;
     },
     releaseDue(now) {
-      for (const inlet of paused) {
+      for (const inlet of [...paused]) {
         if (inlet.pausedUntil === undefined || inlet.pausedUntil > now) continue;
         inlet.pausedUntil = undefined;
         resume(inlet.limits, now);
@@ -148,7 +148,8 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
       }
     },
     releaseStalled(now) {
-      for (const inlet of stalled) release(inlet, now);
+      // A copy: who has to wait again is added again.
+      for (const inlet of [...stalled]) release(inlet, now);
     },
     hasStalled: () => stalled.size > 0,
     nextRelease() {

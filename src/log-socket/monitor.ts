@@ -179,8 +179,8 @@ export function createMonitor(options: MonitorOptions): Monitor {
     lastRelay = clock();
     relay = openRelay(options, {
       gone: host.connect,
-      askedAlive() {
-        if (host.check()) relay?.command({ is: "alive" });
+      askedAlive(question) {
+        if (host.check()) relay?.command({ is: "alive", question });
       },
       line: (_, text) => options.show(text),
     });

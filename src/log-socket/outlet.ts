@@ -10,6 +10,8 @@ export interface Outlet {
   /** The connection, or -1. */
   fd(): number;
   isStream(): boolean;
+  /** Since when there is no connection (microseconds); undefined while there is one. */
+  awaySince(): number | undefined;
   /** Whether the daemon takes nothing just now. */
   isBlocked(): boolean;
   /** Takes a new connection; what the old daemon may have left unread is sent again. */
@@ -18,12 +20,12 @@ export interface Outlet {
   lose(): void;
   /** Sends what waits, as far as the daemon takes it. */
   flush(now: number): void;
-  /** The log daemon has proved to live after the last `settle`: what it had read by then is forgotten. */
-  confirmed(): void;
+  /** The daemon proved to live after the `settle` that gave this number: what it had read by then is forgotten. */
+  confirmed(question: number): void;
   /** When `settle` is to be called (microseconds), or Infinity. */
   settleAt(): number;
-  /** Looks whether the daemon has read everything; true where it seems so, and is to be asked whether it lives. */
-  settle(now: number): boolean;
+  /** Looks whether the daemon has read everything; where it seems so, a number to ask with whether it lives. */
+  settle(now: number): number | undefined;
 }
 
 /** What happened to a message or to the connection. */
@@ -35,7 +37,7 @@ export interface OutletEvents {
 
 /** Bytes that are kept while the log daemon is away, and how many messages. */
 export const QUEUE_BYTES = 4 << 20;
-const QUEUE_MESSAGES = 1 << 14;
+const QUEUE_MESSAGES = 1 << 16;
 
 const BATCH = 64;
 const FIRST_SETTLE = 20_000;
@@ -47,11 +49,12 @@ const ENOMEM = 12;
 const EMSGSIZE = 90;
 const ENOBUFS = 105;
 
-/** Makes an outlet without a connection. */
-export function createOutlet(events: OutletEvents): Outlet {
+/** Makes an outlet without a connection. `clock` tells microseconds. */
+export function createOutlet(events: OutletEvents, clock: () => number): Outlet {
   const queue = createQueue(QUEUE_BYTES, QUEUE_MESSAGES);
   const sender = createSender(queue.bytes, BATCH);
   let fd = -1;
+  let awaySince: number | undefined = clock();
   let stream = false;
   let blocked = false;
   // Of the first message that waits, how much went into a stream.
@@ -59,6 +62,8 @@ export function createOutlet(events: OutletEvents): Outlet {
   let settleAt = Number.POSITIVE_INFINITY;
   let settlePause = FIRST_SETTLE;
   let settledMark = 0;
+  // Of those that the last flush took away, how many went nowhere.
+  let tooLong = 0;
 
   function disconnect(): void {
     if (fd >= 0) close(fd);
@@ -73,6 +78,7 @@ export function createOutlet(events: OutletEvents): Outlet {
   function drop(): void {
     events.refused(queue.owner(0), queue.length(0));
     queue.sent(1);
+    tooLong++;
   }
 
   /** What to do after a failed call: true to go on. */
@@ -92,6 +98,7 @@ export function createOutlet(events: OutletEvents): Outlet {
 
   function lose(): void {
     disconnect();
+    awaySince ??= clock();
     events.lost();
   }
 
@@ -112,50 +119,56 @@ export function createOutlet(events: OutletEvents): Outlet {
     const sent = libc.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) return failed(errno());
     begun += sent;
-    if (begun === whole) {
-      queue.sent(1);
-      begun = 0;
-    }
+    if (begun < whole) return true;
+    queue.sent(1);
+    begun = 0;
     return true;
+  }
+
+  /** Sends some of what waits; false where the daemon takes no more, or is gone. */
+  function send(now: number): boolean {
+    const mark = queue.mark();
+    const unread = unreceived(fd);
+    tooLong = 0;
+    const more = stream ? sendStream() : sendDatagrams();
+    if (fd < 0 || queue.mark() === mark + tooLong) return more;
+    // A daemon that takes a message now was there all the time: what it did not hold a moment ago, it has read. Of
+    // one that is gone that cannot be said, for what it held is gone with it.
+    queue.confirm(mark, unread);
+    settlePause = FIRST_SETTLE;
+    settleAt = now + settlePause;
+    return more;
   }
 
   return {
     queue,
     fd: () => fd,
     isStream: () => stream,
+    awaySince: () => awaySince,
     isBlocked: () => blocked,
     connect(connection, isStream) {
       disconnect();
       fd = connection;
+      awaySince = undefined;
       stream = isStream;
     },
     lose,
     flush(now) {
       blocked = false;
-      if (fd < 0 || queue.waiting() === 0) return;
-      const before = queue.waiting();
-      const mark = queue.mark();
-      const unread = unreceived(fd);
-      while (queue.waiting() > 0 && (stream ? sendStream() : sendDatagrams()));
-      if (fd < 0 || queue.waiting() === before) return;
-      // A daemon that takes a message now was there all the time: what it did not hold a moment ago, it has read. Of
-      // one that is gone that cannot be said, for what it held is gone with it.
-      queue.confirm(mark, unread);
-      settlePause = FIRST_SETTLE;
-      settleAt = now + settlePause;
+      while (fd >= 0 && queue.waiting() > 0 && send(now));
     },
-    confirmed() {
-      if (fd >= 0) queue.confirm(settledMark, 0);
+    confirmed(question) {
+      if (fd >= 0 && question === settledMark) queue.confirm(settledMark, 0);
     },
     settleAt: () => settleAt,
     settle(now) {
       settleAt = Number.POSITIVE_INFINITY;
-      if (fd < 0 || queue.unconfirmed() === 0) return false;
+      if (fd < 0 || queue.unconfirmed() === 0) return undefined;
       settledMark = queue.mark();
-      if (unreceived(fd) === 0) return true;
+      if (unreceived(fd) === 0) return settledMark;
       settlePause = Math.min(settlePause * 4, LAST_SETTLE);
       settleAt = now + settlePause;
-      return false;
+      return undefined;
     },
   };
 }

@@ -38,7 +38,7 @@ export interface Counters {
 export type Command =
   | { is: "start"; uid: number; gid: number; mirror: boolean }
   | { is: "host"; stream: boolean }
-  | { is: "alive" }
+  | { is: "alive"; question: number }
   | { is: "open"; id: number; settings: SocketSettings }
   | { is: "change"; id: number; settings: SocketSettings }
   | { is: "close"; id: number }
@@ -53,7 +53,7 @@ export type Report =
   /** The log daemon is gone: a new connection is needed. */
   | { is: "gone" }
   /** Is the log daemon that it is connected to still there? */
-  | { is: "alive?" }
+  | { is: "alive?"; question: number }
   /** What it wrote to the log, where the monitor is to show it too. */
   | { is: "line"; severity: Severity; text: ByteString }
   /** The answer to `status`: one for each socket, then the end. */

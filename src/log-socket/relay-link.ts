@@ -20,7 +20,7 @@ export interface RelayOptions {
 /** What the relay wants. */
 export interface RelayEvents {
   gone(): void;
-  askedAlive(): void;
+  askedAlive(question: number): void;
   line(severity: Severity, text: ByteString): void;
 }
 
@@ -76,7 +76,7 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
 
   function take(report: Report): void {
     if (report.is === "gone") events.gone();
-    else if (report.is === "alive?") events.askedAlive();
+    else if (report.is === "alive?") events.askedAlive(report.question);
     else if (report.is === "line") events.line(report.severity, report.text);
   }
 

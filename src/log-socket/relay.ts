@@ -6,10 +6,10 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { type Severity, syslogLine } from "../system/syslog.ts";
 import { confine } from "./confine.ts";
-import { countDropped, type InletContext } from "./inlet.ts";
+import { countDropped, type InletContext, PATIENCE } from "./inlet.ts";
 import { createInlets } from "./inlets.ts";
 import { perSecond } from "./limits.ts";
-import { createOutlet } from "./outlet.ts";
+import { createOutlet, type OutletEvents } from "./outlet.ts";
 import { CONTROL, type Command, hear, type Report, type SocketSettings, tell } from "./protocol.ts";
 import { takeName } from "./roles.ts";
 
@@ -54,7 +54,7 @@ function serve(name: Uint8Array, mirror: boolean): void {
   let reports: Report[] = [];
   let now = clock();
 
-  const outlet = createOutlet({
+  const events: OutletEvents = {
     lost() {
       for (const inlet of inlets.all()) inlet.stored = 0;
       const { queue } = outlet;
@@ -68,7 +68,8 @@ function serve(name: Uint8Array, mirror: boolean): void {
       const inlet = inlets.get(owner);
       if (inlet !== undefined) countDropped(context, inlet, length, now);
     },
-  });
+  };
+  const outlet = createOutlet(events, clock);
   const context: InletContext = { outlet, hostName: name, untold: new Set(), paused: tellPause };
   const inlets = createInlets(context, set, createReceiver(BATCH, LONGEST));
 
@@ -126,7 +127,7 @@ function serve(name: Uint8Array, mirror: boolean): void {
         if (command.stream) set.add(descriptor, EPOLLRDHUP);
         return true;
       case "alive":
-        outlet.confirmed();
+        outlet.confirmed(command.question);
         return true;
       case "open":
         if (descriptor !== undefined) inlets.open(command.id, descriptor, command.settings, now);
@@ -169,7 +170,8 @@ function serve(name: Uint8Array, mirror: boolean): void {
     while (reports.length > 0 && reports[0] !== undefined && tell(CONTROL, reports[0], false)) {
       reports = reports.slice(1);
     }
-    if (outlet.settleAt() <= now && outlet.settle(now)) report({ is: "alive?" });
+    const question = outlet.settleAt() <= now ? outlet.settle(now) : undefined;
+    if (question !== undefined) report({ is: "alive?", question });
     outlet.flush(now);
     if (inlets.hasStalled() && !isBusy()) inlets.releaseStalled(now);
   }
@@ -182,6 +184,9 @@ function serve(name: Uint8Array, mirror: boolean): void {
       if (outlet.queue.waiting() > 0 && !outlet.isBlocked()) next = now;
     }
     if (reports.length > 0) next = Math.min(next, now + RETRY);
+    // For as long as that they wait for the log daemon; then what they hold is dropped.
+    const since = outlet.awaySince();
+    if (since !== undefined && inlets.hasStalled()) next = Math.min(next, since + PATIENCE);
     return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil((next - now) / 1000));
   }
 
