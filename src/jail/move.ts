@@ -50,9 +50,11 @@ function moveIn(
   // Where users can write, what was made ready may be another thing by now.
   if (!parent.trusted) throw new SystemError(1, "rename", undefined);
   const there = statIfPresent(parent.fd, name);
+  if (how === "new" && there !== undefined) return "kept";
   if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
+  const made = statIfPresent(parent.fd, from);
   try {
-    if (how === "new") renameNew(parent, from, parent, name);
+    if (how === "new") renameNew(parent, from, parent, name, made !== undefined && isDirectory(made));
     else renameAt(parent.fd, from, parent.fd, name, how === "exchange" ? C.RENAME_EXCHANGE : 0);
   } catch (error) {
     if (how === "new" && isErrno(error, "EEXIST")) return "kept";

@@ -52,11 +52,17 @@ export function applyChanges(
     events.failed(problemOf(root, entry.path, error, "cannot-write"));
   }
 
+  /** What has failed, or cannot be read, and what is to be replaced needs. What is new can do no harm. */
+  function lackingFor({ entry, action }: Change): ByteString | undefined {
+    const unread = action === "create" || action === "attributes" ? undefined : order.lacks(entry);
+    return unread ?? [...order.needs(entry)].find((each) => failed.has(each))?.path;
+  }
+
   function finish(one: Staged): void {
     const { change } = one;
-    const lacking = [...order.needs(change.entry)].find((entry) => failed.has(entry));
+    const lacking = lackingFor(change);
     if (lacking !== undefined && !hopeless) {
-      const why = `stays as it is, since it needs ${display(lacking.path)}`;
+      const why = `stays as it is, since it needs ${display(lacking)}, which failed`;
       fail(change, new JailkitError("needs-failed", 1, why));
     }
     if (lacking !== undefined || hopeless) {

@@ -1,13 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry } from "./entry.ts";
-import { lastOf, parentOf } from "./sources.ts";
+import { lastOf, parentOf, tidy } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
 /** What entries of a plan need of each other. */
 export interface Order {
   /** All that an entry needs to run, and where its link leads. */
   needs(entry: Entry): ReadonlySet<Entry>;
+  /** What an entry needs and nothing is known of, because it could not be read; undefined where there is no such. */
+  lacks(entry: Entry): ByteString | undefined;
   /** A file that is started, or a link to one. */
   isProgram(entry: Entry): boolean;
   /** Directories, then what is no program, then programs; in each part what is needed before what needs it. */
@@ -17,13 +19,19 @@ export interface Order {
 const LIBRARY = /\.so(?:\.|$)/;
 const MOST_LINKS = 40;
 
-/** `entryOf`: the entry that a path of the host leads to. */
-export function createOrder(entryOf: (source: ByteString) => Entry | undefined, loader: Loader): Order {
+/** `entryOf`: the entry that a path of the host leads to. `unread`: paths of the host that could not be planned. */
+export function createOrder(
+  entryOf: (source: ByteString) => Entry | undefined,
+  unread: ReadonlySet<ByteString>,
+  loader: Loader,
+): Order {
   const known = new Map<Entry, ReadonlySet<Entry>>();
+  const lacking = new Map<Entry, ByteString>();
 
-  function leadsTo({ type, target = "", source }: Entry): Entry | undefined {
-    if (type !== "symlink" || source === undefined) return undefined;
-    return entryOf(plain(target.startsWith("/") ? target : `${parentOf(source)}/${target}`));
+  function leadsTo({ type, target = "", path }: Entry): Entry | undefined {
+    if (type !== "symlink") return undefined;
+    const to = targetOf(path, target);
+    return entryOf(to) ?? entryOf(plain(to));
   }
 
   function chain(entry: Entry): Entry[] {
@@ -40,16 +48,21 @@ export function createOrder(entryOf: (source: ByteString) => Entry | undefined, 
   function find(entry: Entry): ReadonlySet<Entry> {
     const found = new Set<Entry>(chain(entry));
     const file = [...found].at(-1) ?? entry;
+    if (file.type === "symlink") {
+      const to = targetOf(file.path, file.target ?? "");
+      if (unread.has(to)) lacking.set(entry, to);
+    }
     if (file.type !== "file" || file.source === undefined) return found;
     if ((file.mode & 0o111) === 0 && !LIBRARY.test(lastOf(file.path))) return found;
     try {
       for (const { path } of loader.dependencies(file.source)) {
         const need = entryOf(path);
-        if (need === undefined) continue;
-        for (const each of [need, ...chain(need)]) found.add(each);
+        if (need === undefined) lacking.set(entry, path);
+        else for (const each of [need, ...chain(need)]) found.add(each);
       }
     } catch {
       // The plan has told of it.
+      lacking.set(entry, file.source);
     }
     found.delete(entry);
     return found;
@@ -70,6 +83,10 @@ export function createOrder(entryOf: (source: ByteString) => Entry | undefined, 
 
   return {
     needs,
+    lacks(entry) {
+      needs(entry);
+      return lacking.get(entry);
+    },
     isProgram,
     sorted(list) {
       // If one thing needs another, it needs all that the other does, and the other: so it needs more.
@@ -83,6 +100,11 @@ export function createOrder(entryOf: (source: ByteString) => Entry | undefined, 
         .map(({ one }) => one);
     },
   };
+}
+
+/** Where a link leads as planning follows it: from where it stands in the jail. */
+function targetOf(path: ByteString, target: ByteString): ByteString {
+  return tidy(target.startsWith("/") ? target : `${parentOf(path)}/${target}`);
 }
 
 function plain(path: ByteString): ByteString {

@@ -51,8 +51,12 @@ export interface UpdatePlan {
   readonly skipped: readonly ByteString[];
   /** Entries of the record of which nothing is left. */
   readonly forgotten: readonly ByteString[];
+  /** Entries of the record in directories that are exchanged: they go with these. */
+  readonly inside: readonly ByteString[];
   /** The entry that a path of the host leads to. */
   readonly entryOf: (source: ByteString) => Entry | undefined;
+  /** Paths of the host that could not be planned. */
+  readonly unread: ReadonlySet<ByteString>;
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
   readonly notes: readonly string[];
@@ -135,8 +139,10 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     removals: removals.removals,
     kept: [...kept, ...removals.kept],
     skipped,
-    forgotten: [...removals.forgotten, ...inside.map(({ path }) => path)],
+    forgotten: removals.forgotten,
+    inside: inside.map(({ path }) => path),
     entryOf: (source) => plan.seen.get(source),
+    unread: new Set(plan.problems.map(({ path }) => path)),
     problems,
     ...messages(input, plan),
   };
@@ -219,8 +225,7 @@ function candidatesFor(
     .filter(({ path }) => !plan.planned.has(path))
     .map(({ path }): Candidate => ({ path, record: undefined }));
   if (recipe === undefined) return gone;
-  const unsure =
-    problems.some(({ code }) => !HARMLESS.has(code)) || (plan.entries.length === 0 && records.size > 0);
+  const unsure = problems.some(({ code }) => !HARMLESS.has(code)) || isEmpty(input, plan);
   const lacking = new Set(loader.problems().map(({ library }) => lastOf(library)));
   const failed = recipe.problems.length > 0;
   const known = new Map([...input.intended, ...records]);
@@ -231,6 +236,11 @@ function candidatesFor(
     return !failed || sections.every((section) => recipe.resolved.has(section) || section.startsWith("/"));
   });
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];
+}
+
+/** Rather than that all was uninstalled, something is not mounted. */
+function isEmpty({ recipe, records }: UpdateInput, plan: Draft): boolean {
+  return recipe !== undefined && plan.entries.length === 0 && records.size > 0;
 }
 
 /** Homes of the jail's own accounts. */
@@ -256,6 +266,9 @@ function messages(input: UpdateInput, plan: Draft): { warnings: string[]; notes:
   const vanished = (input.recipe?.wants ?? []).filter(
     ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
   );
+  if (isEmpty(input, plan)) {
+    warnings.push("of what was asked for there is nothing on this machine: nothing is removed");
+  }
   for (const { pattern } of vanished) {
     warnings.push(`${display(pattern)}, which was put there by jk_cp, is gone from this machine`);
   }

@@ -59,7 +59,7 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
   const inPlace: Staged = { change, temporary: undefined, linked: false };
   if (action === "attributes") return inPlace;
   if (entry.type === "directory" && action === "create") {
-    makeDirectories(root, at ?? entry.path, () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid }));
+    makeNewDirectory(root, entry, at ?? entry.path);
     return inPlace;
   }
   if (at !== undefined) return { change, temporary: undefined, linked: putEntry(root, change, at) };
@@ -67,6 +67,23 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
   if (!isTrustedPlace(root, entry.path)) return inPlace;
   const temporary = `${parentOf(entry.path)}/${temporaryName()}`;
   return { change, temporary, linked: putEntry(root, change, temporary) };
+}
+
+/** A directory appears with its mode and owner, so that one that is there is one that is finished. */
+function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): void {
+  const attributes = () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid });
+  if (!isTrustedPlace(root, path)) {
+    makeDirectories(root, path, attributes);
+    return;
+  }
+  const temporary = `${parentOf(path)}/${temporaryName()}`;
+  makeDirectories(root, temporary, attributes);
+  try {
+    if (moveInPlace(root, temporary, path, "new") === "kept") discard(root, temporary);
+  } catch (error) {
+    discard(root, temporary);
+    throw error;
+  }
 }
 
 /** Puts what an entry says at a path where nothing stands. True where it became another name of its source. */

@@ -83,7 +83,8 @@ export function jailState(
 
   function judge(path: ByteString): Standing | undefined {
     const found = look(root, path);
-    if (found === undefined) return undefined;
+    // Where a link leads is another place, with records of its own.
+    if (found === undefined || found.canonicalPath !== path) return undefined;
     const { stat, target } = found;
     const told = recordsOf(path);
     const whose = (): Whose => {
@@ -113,11 +114,12 @@ export function jailState(
 export function look(
   root: JailRoot,
   path: ByteString,
-): { stat: Stat; target: ByteString | undefined } | undefined {
+): { stat: Stat; target: ByteString | undefined; canonicalPath: ByteString } | undefined {
   try {
-    const stat = lookUp(root, path)?.stat;
-    if (stat === undefined) return undefined;
-    return { stat, target: isLink(stat) ? readJailLink(root, path) : undefined };
+    const found = lookUp(root, path);
+    if (found === undefined) return undefined;
+    const target = isLink(found.stat) ? readJailLink(root, path) : undefined;
+    return { ...found, target };
   } catch (error) {
     if (error instanceof JailkitError && error.code === "link-in-untrusted-directory") return undefined;
     throw error;

@@ -1,7 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
-import { type Manifest, type ManifestEntry, openManifest, removeEntries, saveManifest, updateEntries } from "../jail/manifest.ts";
+import {
+  type Manifest,
+  type ManifestEntry,
+  openManifest,
+  removeEntries,
+  saveManifest,
+  updateEntries,
+} from "../jail/manifest.ts";
 import { requireSafeJail } from "../jail/safety.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import type { Loader } from "./closure.ts";
@@ -160,10 +167,12 @@ async function carryOut(
     problems.push(problem);
     means.reporter.warn(`ERROR: ${problem.message}`);
   };
+  let finished = true;
   const attempt = (code: string, act: () => void) => {
     try {
       act();
     } catch (error) {
+      finished = false;
       failed({ code, path: root.path, message: `${display(root.path)}: ${describeError(error)}` });
     }
   };
@@ -174,7 +183,7 @@ async function carryOut(
     return { ...outcome, problems };
   }
   const events = eventsFor(root, means.reporter, failed, attempt);
-  const order = createOrder(plan.entryOf, means.loader);
+  const order = createOrder(plan.entryOf, plan.unread, means.loader);
   const { done, incomplete } = applyChanges(root, plan.changes, order, events);
   if (!incomplete) {
     for (const problem of addExtras(root, outcome.extras, means.reporter)) failed(problem);
@@ -189,12 +198,12 @@ async function carryOut(
       done.map(({ entry, hardlink }) => recordOf(entry, hardlink)),
       { replaceSections: true },
     );
-    removeEntries(manifest, removal.removed);
+    const gone = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
+    removeEntries(manifest, [...removal.removed, ...gone]);
     attempt("manifest", () => saveManifest(manifest));
   }
-  // What is left half-made is for the next run.
-  if (!incomplete && !removal.incomplete && manifest.pending.length === 0)
-    attempt("journal", () => removeJournal(manifest.id));
+  // What is left half-done is for the next run.
+  if (finished && !incomplete && !removal.incomplete) attempt("journal", () => removeJournal(manifest.id));
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };
 }
