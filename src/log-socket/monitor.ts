@@ -13,14 +13,14 @@ import type { SocketSettings } from "./protocol.ts";
 import { openRelay, type RelayLink, type RelayOptions } from "./relay-link.ts";
 import { MONITOR_SIGNALS, SIGNALS } from "./roles.ts";
 import { adopt, descriptorOf, ensurePlace, type Served, watchPlace } from "./served.ts";
-import { requireSafeConfiguration, showLimits, socketsOfConfiguration, type Wanted } from "./settings.ts";
+import { requireSafeConfiguration, showLimits, type Wanted } from "./settings.ts";
 import { openStatus, type SocketStatus, type StatusService } from "./status.ts";
 import { CONTENTS, NAMES, openWatches } from "./watches.ts";
 
 /** What the monitor is started with. */
 export interface MonitorOptions extends RelayOptions {
-  /** The sockets at the start. */
-  wanted: Wanted;
+  /** Reads which sockets there are to be. Throws JailkitError. */
+  read(): Wanted;
   /** They come from the configuration, which is to be watched. */
   configured: boolean;
   activated: readonly ActivatedSocket[];
@@ -150,12 +150,13 @@ export function createMonitor(options: MonitorOptions): Monitor {
     if (!options.configured) return;
     notify(`RELOADING=1\nMONOTONIC_USEC=${monotonic()}`);
     try {
+      // First, so that nothing that changes meanwhile is overlooked.
+      watchConfiguration();
       requireSafeConfiguration();
-      apply(socketsOfConfiguration());
+      apply(options.read());
     } catch (error) {
       tell("err", `version ${VERSION}, the configuration is not read again: ${describeError(error)}`);
     }
-    watchConfiguration();
     notify("READY=1");
   }
 
@@ -166,9 +167,8 @@ export function createMonitor(options: MonitorOptions): Monitor {
   function watchConfiguration(): void {
     watches.forget(configurationChanged);
     const changed = configurationChanged;
-    for (const name of ["jk_socketd.ini", "jk_socketd.d"]) {
-      watches.add({ path: CONFIG_DIRECTORY, mask: CONTENTS, name, changed });
-    }
+    watches.add({ path: CONFIG_DIRECTORY, mask: CONTENTS, name: "jk_socketd.ini", changed });
+    watches.add({ path: CONFIG_DIRECTORY, mask: NAMES, name: "jk_socketd.d", changed });
     watches.add({ path: `${CONFIG_DIRECTORY}/jk_socketd.d`, mask: CONTENTS, name: undefined, changed });
     const slash = CONFIG_DIRECTORY.lastIndexOf("/");
     const [above, name] = [CONFIG_DIRECTORY.slice(0, slash), CONFIG_DIRECTORY.slice(slash + 1)];
@@ -246,7 +246,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   }
 
   if (options.configured) watchConfiguration();
-  apply(options.wanted);
+  apply(options.read());
 
   return {
     get count() {

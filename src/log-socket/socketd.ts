@@ -23,7 +23,6 @@ import {
   type SocketOptions,
   socketOfOptions,
   socketsOfConfiguration,
-  type Wanted,
 } from "./settings.ts";
 
 /** What jk_socketd is told to do. */
@@ -80,27 +79,26 @@ export function runSocketd(options: SocketdOptions): number {
   }
   show(`opened ${HOST_SOCKET}`);
 
-  let wanted: Wanted;
-  try {
-    wanted = options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket);
-  } catch (error) {
-    if (!(error instanceof JailkitError)) throw error;
-    return stop(error.exitStatus, error.message);
-  }
   const account = passwdByName(options.user);
   if (account === undefined) {
     return stop(1, `cannot get UID and GID for user ${display(options.user)}`);
   }
-  const monitor = createMonitor({
-    uid: account.uid,
-    gid: account.gid,
-    mirror: options.foreground,
-    wanted,
-    configured: options.socket === undefined,
-    activated: activatedSockets(),
-    log,
-    show,
-  });
+  let monitor: Monitor;
+  try {
+    monitor = createMonitor({
+      uid: account.uid,
+      gid: account.gid,
+      mirror: options.foreground,
+      read: () => (options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket)),
+      configured: options.socket === undefined,
+      activated: activatedSockets(),
+      log,
+      show,
+    });
+  } catch (error) {
+    if (!(error instanceof JailkitError)) throw error;
+    return stop(error.exitStatus, error.message);
+  }
   try {
     if (monitor.count === 0) {
       return stop(
