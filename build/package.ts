@@ -7,6 +7,7 @@
 import * as fs from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { VERSION } from "../src/cli/version.ts";
 import { buildDeb } from "./package/deb.ts";
 import { buildPlain } from "./package/plain.ts";
 import { buildRpm } from "./package/rpm.ts";
@@ -63,8 +64,8 @@ function main(): void {
   }
   if (formats.includes("tar")) made.push(buildPlain(machine.rpm, options));
   if (formats.includes("sbom")) {
-    const file = join(options.output, "jailkit.cdx.json");
-    fs.writeFileSync(file, billOfMaterials(root, options.epoch));
+    const file = join(options.output, `jailkit-${VERSION}-linux-${machine.rpm}.cdx.json`);
+    fs.writeFileSync(file, billOfMaterials(options));
     made.push(file);
   }
   for (const file of made) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);

@@ -5,7 +5,7 @@ import { VERSION } from "../../src/cli/version.ts";
 import { arArchive, compress, put, tarInOrder } from "./archive.ts";
 import { lintianOverrides } from "./lintian.ts";
 import { maintainer } from "./maintainer.ts";
-import { postinst, postrm, prerm } from "./scripts.ts";
+import { PREINST, postinst, postrm, prerm } from "./scripts.ts";
 import {
   linkTarget,
   type PackageFile,
@@ -127,9 +127,10 @@ function writeControlFiles(
   if (name !== "jailkit") return ["control", "md5sums", "postinst"];
   const conffiles = files.filter(({ configuration }) => configuration).map(({ path }) => `${path}\n`);
   put(folder, "conffiles", conffiles.join(""));
+  put(folder, "preinst", PREINST, 0o755);
   put(folder, "prerm", prerm(unitsIn(files)), 0o755);
   put(folder, "postrm", postrm(unitsIn(files)), 0o755);
-  return ["conffiles", "control", "md5sums", "postinst", "postrm", "prerm"];
+  return ["conffiles", "control", "md5sums", "postinst", "postrm", "preinst", "prerm"];
 }
 
 const entriesOf = (files: readonly PackageFile[]) =>

@@ -1,19 +1,42 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import type { PackageOptions } from "./stage.ts";
 
 interface Component {
-  type: "application" | "library" | "framework";
+  type: "application" | "library" | "framework" | "file";
   "bom-ref": string;
   name: string;
-  version: string;
-  description: string;
-  licenses: { license: { id: string } }[];
-  purl: string;
+  version?: string;
+  description?: string;
+  licenses?: { license: { id: string } }[];
+  hashes?: { alg: "SHA-256"; content: string }[];
+  purl?: string;
 }
 
+// What the runtime is made of, under the names of process.versions; its other names are interfaces that it imitates.
+const RUNTIME_PARTS = [
+  "ares",
+  "boringssl",
+  "icu",
+  "libarchive",
+  "libdeflate",
+  "llhttp",
+  "lolhtml",
+  "lshpack",
+  "mimalloc",
+  "picohttpparser",
+  "sqlite",
+  "tinycc",
+  "uwebsockets",
+  "webkit",
+  "zlib",
+  "zstd",
+];
+
 /** A package of npm that is a part of the executables. */
-function component(root: string, name: string, type: Component["type"]): Component {
+function npmComponent(root: string, name: string, type: Component["type"]): Component {
   const manifest = JSON.parse(fs.readFileSync(join(root, "node_modules", name, "package.json"), "utf8"));
   const purl = `pkg:npm/${name}@${manifest.version}`;
   return {
@@ -27,39 +50,70 @@ function component(root: string, name: string, type: Component["type"]): Compone
   };
 }
 
+function runtimePart(name: string): Component {
+  const version = process.versions[name];
+  if (version === undefined) throw new Error(`the runtime does not tell its version of ${name}`);
+  const purl = `pkg:generic/${name}@${version}`;
+  return { type: "library", "bom-ref": purl, name, version, purl };
+}
+
+function builtFile(file: string, name: string): Component {
+  const content = createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+  return { type: "file", "bom-ref": `file:${name}`, name, hashes: [{ alg: "SHA-256", content }] };
+}
+
+/** A UUID that is the same for the same text: version 8 of RFC 9562, from its SHA-256. */
+function uuidOf(text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 /**
- * The bill of materials (CycloneDX 1.6, JSON) of the executables: the runtime and the libraries that are compiled in.
- * `epoch` dates it.
+ * The bill of materials (CycloneDX 1.6, JSON) of the executables: each of them with its digest, the runtime with its
+ * parts, and the libraries that are compiled in.
  */
-export function billOfMaterials(root: string, epoch: number): string {
-  const parts = [
-    component(root, "bun", "framework"),
-    ...Object.keys(packageJson.dependencies).map((name) => component(root, name, "library")),
+export function billOfMaterials({ root, dist, epoch }: PackageOptions): string {
+  const entries = fs.readdirSync(join(dist, "entry")).sort();
+  const files = [
+    builtFile(join(dist, "bin/jailkit"), "jailkit"),
+    ...entries.map((name) => builtFile(join(dist, "entry", name), name)),
   ];
+  const runtime = npmComponent(root, "bun", "framework");
+  const libraries = Object.keys(packageJson.dependencies).map((name) => npmComponent(root, name, "library"));
+  const parts = RUNTIME_PARTS.map(runtimePart);
   const self = `pkg:generic/jailkit@${packageJson.version}`;
-  return `${JSON.stringify(
-    {
-      bomFormat: "CycloneDX",
-      specVersion: "1.6",
-      version: 1,
-      metadata: {
-        timestamp: new Date(epoch * 1000).toISOString(),
-        component: {
-          type: "application",
-          "bom-ref": self,
-          name: "jailkit",
-          version: packageJson.version,
-          licenses: [{ license: { id: packageJson.license } }],
-          purl: self,
-        },
+  const refs = (components: readonly Component[]) => components.map((one) => one["bom-ref"]);
+  const contents = {
+    metadata: {
+      timestamp: new Date(epoch * 1000).toISOString(),
+      component: {
+        type: "application",
+        "bom-ref": self,
+        name: "jailkit",
+        version: packageJson.version,
+        licenses: [{ license: { id: packageJson.license } }],
+        purl: self,
       },
-      components: parts,
-      dependencies: [
-        { ref: self, dependsOn: parts.map(({ purl }) => purl) },
-        ...parts.map(({ purl }) => ({ ref: purl })),
-      ],
     },
-    null,
-    2,
-  )}\n`;
+    components: [...files, runtime, ...libraries, ...parts],
+    dependencies: [
+      { ref: self, dependsOn: refs(files) },
+      // The entries contain nothing but what is compiled for them.
+      { ref: "file:jailkit", dependsOn: refs([runtime, ...libraries]) },
+      ...entries.map((name) => ({ ref: `file:${name}`, dependsOn: ["file:jailkit"] })),
+      { ref: runtime["bom-ref"], dependsOn: refs(parts) },
+      ...refs([...libraries, ...parts]).map((ref) => ({ ref })),
+    ],
+  };
+  const bom = {
+    $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+    bomFormat: "CycloneDX",
+    specVersion: "1.6",
+    serialNumber: `urn:uuid:${uuidOf(JSON.stringify(contents))}`,
+    version: 1,
+    ...contents,
+  };
+  return `${JSON.stringify(bom, null, 2)}\n`;
 }

@@ -40,6 +40,23 @@ ${services.map((unit) => `        deb-systemd-invoke restart ${unit} > /dev/null
     fi
 `;
 
+/** The maintainer script preinst of the package jailkit. */
+export const PREINST = `#!/bin/sh
+set -e
+
+if [ "$1" = upgrade ] && dpkg --compare-versions "$2" lt 3; then
+    # Up to 2.23 root read these; now whoever logs in does.
+    for place in /etc/jailkit /etc/jailkit/jk_chrootsh.ini /etc/jailkit/jk_uchroot.ini; do
+        if [ -n "$(find "$place" -maxdepth 0 ! -perm -o=r 2> /dev/null)" ]; then
+            chmod o+rX "$place"
+            echo "jailkit: $place was made readable for everyone, or nobody could log in" >&2
+        fi
+    done
+fi
+
+exit 0
+`;
+
 /** The maintainer script postinst. `entries` are the paths of the native entries in the package. */
 export function postinst(name: PackageName, entries: readonly string[], units: Units): string {
   const update = `    # Known jails get the new files; one that fails must not stop the rest.
@@ -52,6 +69,9 @@ export function postinst(name: PackageName, entries: readonly string[], units: U
       ? `
 if [ "$1" = configure ]; then
     add-shell /usr/sbin/jk_chrootsh
+    if [ -n "$2" ] && dpkg --compare-versions "$2" lt 3; then
+        jailkit config check >&2 || echo "jailkit: see jailkit-config(8)" >&2
+    fi
 ${updates ? update : ""}${unitsConfigured(units)}fi
 `
       : "";

@@ -38,7 +38,7 @@ export function buildPackages(dist: string, output: string): string {
   const built = Bun.spawnSync([process.execPath, script, "--fast", "--dist", dist, "--output", output], {
     cwd: checkout,
     // The date of every file in them.
-    env: { PATH: process.env.PATH ?? "", SOURCE_DATE_EPOCH: "1800000000" },
+    env: { PATH: process.env.PATH ?? "", SOURCE_DATE_EPOCH: "1750000000" },
     stdin: "ignore",
   });
   if (!built.success) throw new Error(`build/package.ts: ${built.stderr}${built.stdout}`);

@@ -82,6 +82,8 @@ beforeAll(async () => {
   m.write(`${jail}/etc/jailkit/jk_lsh.ini`, "[sftpuser]\nexecutables = /usr/lib/openssh/sftp-server\n");
   for (const [name, text] of Object.entries(edits))
     m.write(`/etc/jailkit/${name}`, m.read(`/etc/jailkit/${name}`) + text);
+  // Only root could read them, and 2.23 was root.
+  for (const name of Object.keys(edits)) m.chmod(`/etc/jailkit/${name}`, 0o600);
   sshd = await m.startSshd();
 });
 afterAll(() => m?.close());
@@ -95,6 +97,10 @@ test("with 2.23 all get in", () => {
 test("while the new files come all get in, at every step", async () => {
   const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
+  for (const name of Object.keys(edits)) {
+    expect(result.stderr).toContain(`${name} was made readable for everyone`);
+    expect(m.stat(`/etc/jailkit/${name}`)?.mode).toBe(0o100604);
+  }
   expect(stateOf(m, "jailkit")).toMatch(/^iU +3\./);
   const renamed = seen.flatMap((call) => /^rename\(.*, "(.*)"\) = 0$/.exec(call)?.[1] ?? []);
   // An entry comes after what it starts.

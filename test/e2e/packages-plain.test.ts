@@ -1,0 +1,93 @@
+/** The archive of plain files: its digests, and what its install.sh does. */
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { VERSION } from "../../src/cli/version.ts";
+import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
+import { bring, packages, privilegeOf } from "./packages-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const entries = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot"];
+let m: Machine;
+let folder: string;
+
+beforeEach(async () => {
+  m = await openMachine();
+  m.must(["dpkg", "--purge", "jailkit"]);
+  m.must(["rm", "-f", "/usr/bin/procmail"]);
+  const [tar = ""] = bring(m, "/root", packages().tar);
+  m.must(["tar", "-C", "/root", "-xf", tar]);
+  folder = tar.replace(/\.tar\.zst$/, "");
+});
+afterEach(() => m?.close());
+
+const install = (words: string[], options: RunOptions = {}) =>
+  m.run(["sh", `${folder}/install.sh`, ...words], options);
+
+test("into a directory: owners, modes, privileges, one inode of all names", () => {
+  expect(install(["/dest"])).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  const shared = m.stat("/dest/usr/sbin/jailkit");
+  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+  for (const name of ["jk_init", "jk_cp", "jk_lsh", "jk_check"])
+    expect(m.stat(`/dest/usr/sbin/${name}`)?.ino).toBe(shared?.ino ?? 0n);
+  for (const path of entries) expect(privilegeOf(m, `/dest${path}`)).toBe("root:root 755 cap_sys_chroot=ep");
+  expect(m.exists("/dest/usr/sbin/jk_procmailwrapper")).toBe(false);
+  expect(m.read("/dest/etc/shells")).toBe("/usr/sbin/jk_chrootsh\n");
+  expect(m.must(["find", "/dest", "-name", "*.new"]).stdout).toBe("");
+  expect(m.must(["/dest/usr/sbin/jk_cp", "--version"]).stdout).toBe(`jk_cp (jailkit) ${VERSION}\n`);
+});
+
+test("onto the machine: an account logs in; a second run changes nothing; an edited file stays", async () => {
+  expect(install(["--with-procmail"])).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  expect(privilegeOf(m, "/usr/sbin/jk_procmailwrapper")).toBe("root:root 755 cap_sys_chroot=ep");
+  m.mkdir("/home/jail");
+  m.must(["jk_init", "-j", "/home/jail", "basicshell"]);
+  m.must(["jk_addjailuser", "-j", "/home/jail", "-s", "/bin/bash", "u"]);
+  m.must(["usermod", "-p", "*", "u"]);
+  const sshd = await m.startSshd();
+  expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
+
+  const shells = m.read("/etc/shells");
+  m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\n");
+  const again = install([]);
+  expect(again).toMatchObject({ status: 0, stdout: "" });
+  expect(again.stderr).toBe(
+    "install.sh: /etc/jailkit/jk_lsh.ini is kept; the new default is /etc/jailkit/jk_lsh.ini.dist\n",
+  );
+  expect(m.read("/etc/jailkit/jk_lsh.ini")).toBe("[DEFAULT]\n");
+  expect(m.exists("/etc/jailkit/jk_lsh.ini.dist")).toBe(true);
+  expect(m.read("/etc/shells")).toBe(shells);
+  expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
+
+  expect(install(["--uninstall"]).status).toBe(0);
+  for (const place of ["/usr/sbin", "/usr/bin"])
+    expect(m.list(place).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);
+  expect(m.list("/etc/jailkit")).toEqual(
+    ["jk_lsh.ini", "jk_socketd.d"].filter((name) => m.exists(`/etc/jailkit/${name}`)),
+  );
+  expect(m.read("/etc/shells")).not.toContain("jk_chrootsh");
+});
+
+test("without setcap the entries are setuid root", () => {
+  m.must(["rm", "/usr/sbin/setcap"]);
+  expect(install(["/dest"]).status).toBe(0);
+  for (const path of entries) expect(privilegeOf(m, `/dest${path}`)).toBe("root:root 4755");
+});
+
+test("a file that was changed on the way is not installed", () => {
+  m.write(`${folder}/files/usr/sbin/jk_chrootsh`, "#!/bin/sh\n");
+  const result = install(["/dest"]);
+  expect(result.status).not.toBe(0);
+  expect(result.stdout + result.stderr).toContain("files/usr/sbin/jk_chrootsh");
+  expect(m.exists("/dest")).toBe(false);
+});
+
+test("only root may, and only known words are taken", () => {
+  m.addUser("ordinary");
+  m.must(["chmod", "o+x", "/root"]);
+  expect(install([], { user: "ordinary" })).toMatchObject({
+    status: 1,
+    stderr: "install.sh: must be run as root\n",
+  });
+  expect(install(["--bogus"]).status).toBe(1);
+  expect(install(["relative"]).status).toBe(1);
+});

@@ -1,0 +1,96 @@
+/** The rpm packages: into a root directory of their own, and on a machine with their scripts. */
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { VERSION } from "../../src/cli/version.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { bring, packages, privilegeOf } from "./packages-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const scratch = "/srv/scratch";
+const jail = "/home/jail";
+const entries = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot", "/usr/sbin/jk_procmailwrapper"];
+
+let m: Machine;
+let rpms: string[];
+
+beforeEach(async () => {
+  m = await openMachine();
+  m.must(["dpkg", "--purge", "jailkit"]);
+  m.remove("/var/lib/rpm");
+  const { rpm, procmailRpm } = packages();
+  rpms = bring(m, "/root", rpm, procmailRpm);
+});
+afterEach(() => m?.close());
+
+// What they need is Debian's here.
+const rpm = (...words: string[]) => m.must(["rpm", "--nodeps", ...words]);
+
+test("what is installed into an empty root directory works in there", () => {
+  m.mkdir(scratch);
+  rpm("--root", scratch, "--noscripts", "-i", ...rpms);
+  for (const path of entries) expect(privilegeOf(m, scratch + path)).toBe("root:root 755 cap_sys_chroot=ep");
+  const shared = m.stat(`${scratch}/usr/sbin/jailkit`);
+  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+  expect(m.stat(`${scratch}/usr/sbin/jk_cp`)?.ino).toBe(shared?.ino ?? 0n);
+  expect(m.must(["rpm", "--root", scratch, "-V", "--nodeps", "jailkit", "jailkit-procmail"]).stdout).toBe("");
+
+  // A C library, a shell and accounts are all that it takes.
+  const known = m.must(["/sbin/ldconfig", "-p"]).stdout;
+  const needed = m
+    .must(["readelf", "-d", `${scratch}/usr/sbin/jailkit`])
+    .stdout.matchAll(/\(NEEDED\).*\[(.+)\]/g);
+  const libraries = [...needed].map(([, name]) => {
+    const line = known.split("\n").find((one) => one.trim().startsWith(`${name} (`));
+    return line?.split(" => ")[1] ?? "";
+  });
+  expect(libraries.length).toBeGreaterThan(2);
+  m.must([`${scratch}/usr/sbin/jk_cp`, "-j", scratch, "/bin/sh", ...libraries]);
+  m.write(
+    `${scratch}/etc/passwd`,
+    "root:x:0:0::/root:/bin/sh\nu:x:4001:4001::/jail/./home/u:/usr/sbin/jk_chrootsh\n",
+  );
+  m.write(`${scratch}/etc/group`, "root:x:0:\nu:x:4001:\n");
+  const inside = (ids: string, ...words: string[]) =>
+    m.run(["chroot", `--userspec=${ids}`, scratch, ...words]);
+  expect(inside("0:0", "/usr/sbin/jk_cp", "--version").stdout).toBe(`jk_cp (jailkit) ${VERSION}\n`);
+  m.mkdir(`${scratch}/jail`);
+  expect(inside("0:0", "/usr/sbin/jk_cp", "-j", "/jail", "/bin/sh")).toMatchObject({ status: 0, stderr: "" });
+  m.mkdir(`${scratch}/jail/home/u`, { owner: [4001, 4001] });
+  m.mkdir(`${scratch}/jail/etc`);
+  m.write(`${scratch}/jail/etc/passwd`, "root:x:0:0::/root:/bin/sh\nu:x:4001:4001::/home/u:/bin/sh\n");
+  m.write(`${scratch}/jail/etc/group`, "root:x:0:\nu:x:4001:\n");
+  expect(inside("4001:4001", "/usr/sbin/jk_chrootsh", "-c", "echo in $PWD; echo /*")).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining("in /home/u\n"),
+  });
+});
+
+test("with its scripts: install, login, a kept file, the next version, and away", async () => {
+  const shells = m.read("/etc/shells");
+  rpm("-i", ...rpms);
+  expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);
+  for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
+
+  m.mkdir(jail);
+  m.must(["jk_init", "-j", jail, "basicshell"]);
+  m.must(["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "u"]);
+  m.must(["usermod", "-p", "*", "u"]);
+  const sshd = await m.startSshd();
+  expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
+
+  const edited = "[DEFAULT]\nenv = TERM\n";
+  m.write("/etc/jailkit/jk_chrootsh.ini", edited);
+  rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
+  expect(m.read("/etc/jailkit/jk_chrootsh.ini")).toBe(edited);
+  expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);
+  for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
+  expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
+
+  const inside = m.snapshot(jail);
+  rpm("-e", "jailkit-procmail", "jailkit");
+  expect(m.read("/etc/shells")).toBe(shells);
+  for (const folder of ["/usr/sbin", "/usr/bin"])
+    expect(m.list(folder).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);
+  expect(m.list("/etc/jailkit")).toContain("jk_chrootsh.ini.rpmsave");
+  expect(m.snapshot(jail)).toEqual(inside);
+});
