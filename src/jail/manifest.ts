@@ -61,6 +61,11 @@ function change(manifest: Manifest, apply: Change): void {
   manifest.pending.push(apply);
 }
 
+/** Changes a manifest in a way of the caller's; `apply` may be called again when it is saved. */
+export function changeManifest(manifest: Manifest, apply: (content: ManifestContent) => void): void {
+  change(manifest, apply);
+}
+
 const sameRequest = (a: ManifestRequest, b: ManifestRequest) =>
   JSON.stringify([a.tool, a.sections, a.operands, Object.entries(a.options).sort()]) ===
   JSON.stringify([b.tool, b.sections, b.operands, Object.entries(b.options).sort()]);

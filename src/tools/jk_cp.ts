@@ -2,12 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { createLoader } from "../populate/closure.ts";
-import type { Want } from "../populate/entry.ts";
+import { makeReporter } from "../populate/output.ts";
 import { populate } from "../populate/populate.ts";
 import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/sources.ts";
+import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
 const NAME = "jk_cp";
@@ -20,11 +22,37 @@ function pathOf(host: FileSystem, operand: ByteString): ByteString | undefined {
   return operand.includes("/") ? absolutePath(operand) : searchPath(host, operand);
 }
 
+/** What was copied once goes again: the files may be gone from the host meanwhile. */
+async function remove(
+  host: FileSystem,
+  jail: ByteString,
+  names: readonly ByteString[],
+  how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
+): Promise<number> {
+  const { removeReport, removeRequested } = await import("../populate/remove.ts");
+  const paths = names.map((name) => pathOf(host, name) ?? name);
+  const statuses = { unsafe: 6, missing: 3, unknown: 4 };
+  const request = { tool: NAME, jail, names: paths, statuses, dryRun: how.dryRun, sync: how.sync } as const;
+  const reporter = makeReporter(NAME, how.verbose, how.json);
+  const loader = createLoader({ dlopen: true });
+  try {
+    const outcome = await removeRequested(request, { host, loader, readRecipe, reporter });
+    if (how.json) printJson(removeReport(request, outcome));
+    return outcome.exitStatus;
+  } finally {
+    loader.close();
+  }
+}
+
 /** jk_cp(8): copies files and what they need into a jail that exists. */
 export const tool = defineTool({
   name: NAME,
   summary: "copy files, with the libraries that they need, into a jail",
-  synopsis: ["[OPTION...] -j JAIL FILE...", "[OPTION...] JAIL FILE..."],
+  synopsis: [
+    "[OPTION...] -j JAIL FILE...",
+    "[OPTION...] JAIL FILE...",
+    "[OPTION...] --remove -j JAIL FILE...",
+  ],
   options: {
     jail: { short: "j", value: "JAIL", description: "the jail to copy into" },
     force: { short: "f", description: "overwrite files that are in the jail already" },
@@ -38,6 +66,9 @@ export const tool = defineTool({
       description: "keep setuid and setgid, where the ids that they grant stay the same",
     },
     dryRun: { description: "show what would be done, and change nothing" },
+    remove: {
+      description: "take FILE out again, with what nothing else that was asked for needs",
+    },
     why: { value: "PATH", description: "tell what brings PATH into the jail, and by which way" },
     sync: { description: "have everything on the disk before ending" },
     json: { description: "print one JSON object instead of lines" },
@@ -57,6 +88,9 @@ export const tool = defineTool({
     const jailPath = options.jail ?? operands[0];
     const names = options.jail === undefined ? operands.slice(1) : operands;
     const host = fileSystemAt();
+    if (options.remove && jailPath !== undefined && names.length > 0) {
+      return remove(host, absolutePath(jailPath), names, options);
+    }
     const found = names.map((name) => ({ name, path: pathOf(host, name) }));
     if (jailPath === undefined || found.every(({ path }) => path === undefined)) {
       const lost = names.length > 0 ? `no such command: ${names.map(quoted).join(", ")}; ` : "";
@@ -67,20 +101,11 @@ export const tool = defineTool({
     if (stat === undefined || !isDirectory(stat.mode)) {
       throw new JailkitError("no-such-jail", 3, `${display(jail)} is not a directory`);
     }
-    const wants = found.map(({ name, path }): Want => {
+    const wants = found.map(({ name, path }) => {
       if (path === undefined || host.stat(path) === undefined) {
         throw new JailkitError("no-such-file", 4, `${display(path ?? name)} does not exist`);
       }
-      return {
-        pattern: path,
-        written: name,
-        section: name,
-        keepOwner: options.owner,
-        keepSetuid: options.setuid,
-        glob: false,
-        kind: "any",
-        reflinkOnly: false,
-      };
+      return copyWant(path, options);
     });
     const recordedOptions: Record<string, boolean> = {};
     if (options.owner) recordedOptions.owner = true;

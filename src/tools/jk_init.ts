@@ -10,9 +10,11 @@ import type { IniFile } from "../config/model.ts";
 import { wantedAccounts } from "../populate/accounts.ts";
 import { createLoader } from "../populate/closure.ts";
 import type { Want } from "../populate/entry.ts";
+import { makeReporter } from "../populate/output.ts";
 import { populate, tellRecordedWhy } from "../populate/populate.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
 import { readProfile } from "../profile/profile.ts";
+import { logSocketDirectory, readRecipe } from "../profile/recipe.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
@@ -44,11 +46,37 @@ function list(file: ByteString, json: boolean): number {
   return 0;
 }
 
+/** What sections brought goes again, but for what others need. */
+async function remove(
+  jail: ByteString,
+  names: readonly ByteString[],
+  how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
+): Promise<number> {
+  const { removeReport, removeRequested } = await import("../populate/remove.ts");
+  const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
+  const request = { tool: NAME, jail, names, statuses, dryRun: how.dryRun, sync: how.sync } as const;
+  const reporter = makeReporter(NAME, how.verbose, how.json);
+  const loader = createLoader({ dlopen: true });
+  try {
+    const means = { host: fileSystemAt(), loader, readRecipe, reporter };
+    const outcome = await removeRequested(request, means);
+    if (how.json) printJson(removeReport(request, outcome));
+    return outcome.exitStatus;
+  } finally {
+    loader.close();
+  }
+}
+
 /** jk_init(8): makes or fills a jail as sections of jk_init.ini describe it. */
 export const tool = defineTool({
   name: NAME,
   summary: "make a jail, or add to one, from sections of jk_init.ini",
-  synopsis: ["[OPTION...] -j JAIL SECTION...", "[OPTION...] JAIL SECTION...", "--list"],
+  synopsis: [
+    "[OPTION...] -j JAIL SECTION...",
+    "[OPTION...] JAIL SECTION...",
+    "[OPTION...] --remove -j JAIL SECTION...",
+    "--list",
+  ],
   options: {
     jail: { short: "j", value: "JAIL", description: "the jail; it is made where it does not exist" },
     configfile: {
@@ -64,6 +92,9 @@ export const tool = defineTool({
     },
     copyShell: { description: "copy the limited shell, jk_lsh, like any other file" },
     dryRun: { description: "show what would be done, and change nothing" },
+    remove: {
+      description: "take the sections out again, with what nothing else that was asked for needs",
+    },
     why: {
       value: "PATH",
       description:
@@ -93,6 +124,7 @@ export const tool = defineTool({
     if (jailPath === undefined || names.length === 0) {
       throw new JailkitError("usage", 2, "need a jail and at least one section; see 'jk_init --help'");
     }
+    if (options.remove) return remove(absolutePath(jailPath), names, options);
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", 3, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
@@ -141,17 +173,6 @@ export const tool = defineTool({
     return status;
   },
 });
-
-const logSocketDirectory: Want = {
-  pattern: "/dev",
-  written: "need_logsocket",
-  section: "need_logsocket",
-  keepOwner: false,
-  keepSetuid: false,
-  glob: false,
-  kind: "empty-directory",
-  reflinkOnly: false,
-};
 
 /** Of a section that only includes others, or adds accounts, nothing need be found. */
 function namesPaths(section: ByteString, wants: readonly Want[]): boolean {

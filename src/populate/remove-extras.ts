@@ -1,0 +1,92 @@
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { close, lockFile, openAt } from "../../ffi/files.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { lookUp, readJailFile } from "../jail/look.ts";
+import { jailMounts, unmountInJail } from "../jail/unmount.ts";
+import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/walk.ts";
+import { putFile, removePath } from "../jail/write.ts";
+import { fstabField } from "../system/mounts.ts";
+import { dropInName } from "./log-socket.ts";
+
+const LARGEST_FSTAB = 1 << 20;
+
+/** The text of fstab(5) without the line for the proc of a jail, which jk_init makes; undefined where there is none. */
+export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
+  const target = fstabField(`${jail}/proc`);
+  const lines = fstab.split("\n");
+  const kept = lines.filter((line) => {
+    const [, where, type] = line.trim().split(/[ \t]+/);
+    return line.trim().startsWith("#") || where !== target || type !== "proc";
+  });
+  return kept.length === lines.length ? undefined : kept.join("\n");
+}
+
+/** Mount points of fstab(5) in a jail. */
+export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
+  const field = fstabField(jail);
+  return fstab.split("\n").flatMap((line) => {
+    const [, where] = line.trim().split(/[ \t]+/);
+    if (where === undefined || line.trim().startsWith("#")) return [];
+    return where === field || where.startsWith(`${field}/`) ? [where] : [];
+  });
+}
+
+/**
+ * Takes the line for a jail's proc out of `etc`/fstab, as addProcLine puts it in. `removed`: it was there; `left`:
+ * other mount points in the jail, which somebody else wrote.
+ */
+export function removeProcLine(
+  jail: ByteString,
+  etc: ByteString = "/etc",
+): { removed: boolean; left: ByteString[] } {
+  const root = openTree(etc);
+  const lock = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
+  try {
+    lockFile(lock, LOCK_EX);
+    const stat = lookUp(root, "/fstab")?.stat;
+    if (stat === undefined || !isRegular(stat)) return { removed: false, left: [] };
+    const text = fromBytes(readJailFile(root, "/fstab", LARGEST_FSTAB) ?? new Uint8Array(0));
+    const without = withoutProcLine(text, jail);
+    const left = fstabMounts(without ?? text, jail);
+    if (without === undefined) return { removed: false, left };
+    const { mode, uid, gid } = stat;
+    putFile(root, "/fstab", toBytes(without), { mode: mode & 0o7777, uid, gid }, { replace: true });
+    return { removed: true, left };
+  } finally {
+    close(lock);
+    closeJailRoot(root);
+  }
+}
+
+/** Unmounts proc(5) from the jail's /proc, where it is mounted. True where it was. */
+export function unmountJailProc(root: JailRoot): boolean {
+  const mounted = jailMounts(root.path).some(({ path, type }) => path === "/proc" && type === "proc");
+  if (mounted) unmountInJail(root, "/proc");
+  return mounted;
+}
+
+/**
+ * Has jk_socketd no longer serve JAIL/dev/log: the drop-in goes that jk_init made. `removed`: its path; `left`: the
+ * administrator's own file that names the socket, which is never changed.
+ */
+export function unregisterLogSocket(
+  jail: ByteString,
+  directory: ByteString = CONFIG_DIRECTORY,
+): { removed: ByteString | undefined; left: ByteString | undefined } {
+  const path = `/jk_socketd.d/${dropInName(jail)}`;
+  const socket = `${jail}/dev/log`;
+  const file = `${directory}/jk_socketd.ini`;
+  const section = () => loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
+  const named = section();
+  // A drop-in of that name in which something else was written is not ours.
+  if (named !== undefined && named.file !== directory + path) return { removed: undefined, left: named.file };
+  if (named === undefined) return { removed: undefined, left: undefined };
+  const root = openTree(directory);
+  try {
+    const removed = removePath(root, path);
+    return { removed: removed ? directory + path : undefined, left: undefined };
+  } finally {
+    closeJailRoot(root);
+  }
+}
