@@ -85,15 +85,14 @@ export function createMonitor(options: MonitorOptions): Monitor {
 
   /** Has a socket in its place, and the relay know of it. */
   function ensure(one: Served): void {
+    // First, so that nothing that changes meanwhile is overlooked.
+    watchPlace(one, watches);
     const outcome = ensurePlace(one, clock(), (text) => tell("crit", text));
     if (outcome === "later") placesAt = Math.min(placesAt, one.notBefore);
-    if (outcome === "kept") return;
-    if (outcome === "made") {
-      relay?.command({ is: "close", id: one.id });
-      handOver(one);
-      tell("notice", listening(one.settings));
-    }
-    watchPlace(one, watches);
+    if (outcome !== "made") return;
+    relay?.command({ is: "close", id: one.id });
+    handOver(one);
+    tell("notice", listening(one.settings));
   }
 
   function open(settings: SocketSettings): void {
@@ -103,8 +102,9 @@ export function createMonitor(options: MonitorOptions): Monitor {
       settings: activated === undefined ? settings : { ...settings, type: activated.type },
       placed: undefined,
       activated,
+      madeAt: 0,
       notBefore: 0,
-      pause: 0,
+      times: 0,
       complaint: undefined,
       changed: () => ensure(one),
     };
@@ -267,13 +267,14 @@ export function createMonitor(options: MonitorOptions): Monitor {
       }
     },
     run() {
-      while (!stopping) {
-        for (const { fd } of set.wait(doWhatIsDue())) {
-          if (fd === signals) takeSignals();
-          else if (fd === watches.fd) watches.dispatch();
-          else if (fd === status?.fd) status.serve();
-          else if (fd === relay?.control && !relay.handle()) relayEnded();
-        }
+      for (;;) {
+        const fds = set.wait(doWhatIsDue()).map(({ fd }) => fd);
+        // First: at the end nothing is made anew.
+        if (fds.includes(signals)) takeSignals();
+        if (stopping) return;
+        if (fds.includes(watches.fd)) watches.dispatch();
+        if (status !== undefined && fds.includes(status.fd)) status.serve();
+        if (relay !== undefined && fds.includes(relay.control) && !relay.handle()) relayEnded();
       }
     },
     close() {

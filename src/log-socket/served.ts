@@ -16,9 +16,10 @@ export interface Served {
   placed: PlacedSocket | undefined;
   /** The service manager made it, and keeps it. */
   readonly activated: ActivatedSocket | undefined;
-  /** When it may be made again (milliseconds), and how long to wait after that. */
+  /** When it was made last and may be made again (milliseconds), and how often it was made in quick succession. */
+  madeAt: number;
   notBefore: number;
-  pause: number;
+  times: number;
   /** What was told last about why it cannot be made. */
   complaint: ByteString | undefined;
   readonly changed: () => void;
@@ -27,6 +28,7 @@ export interface Served {
 /** What became of an attempt to have a socket in its place. */
 export type Outcome = "kept" | "made" | "missing" | "later";
 
+const TIMES_AT_ONCE = 5;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 const LEVELS = 3;
@@ -61,22 +63,31 @@ export function watchPlace(served: Served, watches: Watches): void {
 }
 
 /**
- * Makes the socket where it is not in its place, not more often than once a second at first: somebody may take it
- * away again and again. Returns what was done; `tell` gets why it could not be, once for each reason.
+ * Settles when a socket that was just made may be made again. Somebody may take it away again and again, such as
+ * another program that makes one of the same name.
+ */
+export function noteMade(served: Pick<Served, "madeAt" | "notBefore" | "times">, now: number): void {
+  served.times = now - served.madeAt > 2 * LONGEST_PAUSE ? 1 : served.times + 1;
+  served.madeAt = now;
+  const excess = served.times - TIMES_AT_ONCE;
+  const pause = excess <= 0 ? 0 : Math.min(FIRST_PAUSE * 2 ** (excess - 1), LONGEST_PAUSE);
+  served.notBefore = now + pause;
+}
+
+/**
+ * Makes the socket where it is not in its place. Returns what was done, "later" where it was made too often; `tell` gets why it could not be, once for each reason.
  */
 export function ensurePlace(served: Served, now: number, tell: (text: ByteString) => void): Outcome {
   const { settings, placed } = served;
   if (served.activated !== undefined) return "kept";
   if (placed !== undefined && isInPlace(placed, settings.path)) return "kept";
   if (now < served.notBefore) return "later";
-  if (now > served.notBefore + LONGEST_PAUSE) served.pause = FIRST_PAUSE;
   try {
     const fresh = placeSocket(settings.path, settings.type);
     if (placed !== undefined) removeSocket(placed, true);
     served.placed = fresh;
     served.complaint = undefined;
-    served.notBefore = now + served.pause;
-    served.pause = Math.min(served.pause * 2, LONGEST_PAUSE);
+    noteMade(served, now);
     return "made";
   } catch (error) {
     const reason = error instanceof SystemError ? error.reason : describeError(error);

@@ -485,6 +485,7 @@ describe("the configuration", () => {
     expect(await arrived("from a new jail")).toMatchObject([
       { message: "from a new jail (jail=/home/made uid=4001)" },
     ]);
+    stop();
     m.remove("/home/made");
   });
 
@@ -520,6 +521,7 @@ describe("a socket", () => {
     await again();
     send(["b'<13>t: back'"]);
     await arrived("back");
+    stop();
     m.remove("/srv/away");
   });
 
@@ -530,6 +532,7 @@ describe("a socket", () => {
     await told("listening on socket /srv/later/dev/log");
     send(["b'<13>t: later'"], { path: "/srv/later/dev/log" });
     await arrived("later");
+    stop();
     m.remove("/srv/later");
   });
 
@@ -587,9 +590,12 @@ describe("a socket", () => {
 describe("from start to end", () => {
   test("the end takes away what it made, and nothing of others", () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n`);
-    m.remove(`${jail}/other`);
-    m.write(`${jail}/other`, "somebody else's");
-    stop("INT");
+    m.must(["kill", "-STOP", monitor()]);
+    m.write("/srv/new", "somebody else's");
+    m.rename("/srv/new", `${jail}/other`);
+    m.must(["kill", "-INT", monitor()]);
+    stop("CONT");
+    expect(m.read(`${jail}/other`)).toBe("somebody else's");
     expect([m.exists(socket), m.exists(pidfile)]).toEqual([false, false]);
     expect(m.run(["pgrep", "jk_socketd"]).stdout).toBe("");
     expect(m.list("/run/jailkit/log-sockets")).toEqual([]);

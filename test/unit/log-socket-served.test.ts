@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import { noteMade } from "../../src/log-socket/served.ts";
+import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/settings.ts";
+
+test("a socket that is taken away is made again at once, but not for ever", () => {
+  const served = { madeAt: 0, notBefore: 0, times: 0 };
+  const waits = Array.from({ length: 14 }, () => {
+    const now = served.notBefore;
+    noteMade(served, now);
+    return served.notBefore - now;
+  });
+  const doubled = [1000, 2000, 4000, 8000, 16_000, 32_000];
+  expect(waits).toEqual([0, 0, 0, 0, 0, ...doubled, 60_000, 60_000, 60_000]);
+  noteMade(served, served.madeAt + 120_001);
+  expect(served.notBefore).toBe(served.madeAt);
+});
+
+test("the jail of a socket is what holds dev/log, or its directory", () => {
+  expect(jailOf("/srv/j/dev/log")).toBe("/srv/j");
+  expect(jailOf("/srv/j/run/log")).toBe("/srv/j/run");
+  expect(jailOf("/srv/j/xdev/log")).toBe("/srv/j/xdev");
+});
+
+const none = { base: undefined, peak: undefined, interval: undefined, type: undefined, trust: undefined };
+
+test.each([
+  [{}, "[511:2048]/10.000000"],
+  [{ base: "1", interval: "100" }, "[511:2048]/5.000000"],
+  [{ base: "10", peak: "100", interval: "0.01" }, "[10:100]/0.010000"],
+  [{ base: "9", peak: "99", interval: "0.009" }, "[511:2048]/5.000000"],
+  [{ base: "1000000", peak: "10000000", interval: "60" }, "[1000000:10000000]/60.000000"],
+  [{ base: "1000001", peak: "10000001" }, "[511:2048]/10.000000"],
+  [{ base: "5000" }, "[5000:5000]/10.000000"],
+  [{ base: "600", peak: "500" }, "[600:2048]/10.000000"],
+  [{ base: "x", peak: "", interval: "-" }, "[511:2048]/5.000000"],
+  [{ base: "20 bytes" }, "[20:2048]/10.000000"],
+])("limits from options: %j", (given, expected) => {
+  const { sockets } = socketOfOptions({ ...none, path: "/srv/j/dev/log", ...given });
+  expect(sockets.map(showLimits)).toEqual([expected]);
+});
+
+test.each(["rel", "/", "/dev/log", "//dev/./log", "/srv/../dev/log", "/srv/j/", ""])(
+  "%p is no path of a socket",
+  (path) => {
+    const { sockets, notes } = socketOfOptions({ ...none, path });
+    expect(sockets).toEqual([]);
+    expect(notes.map(({ severity }) => severity)).toEqual(["crit"]);
+  },
+);
