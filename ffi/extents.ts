@@ -17,7 +17,10 @@ const STATX_BTIME = 0x800;
 
 /** statx(2) of a name below `dirfd`, never through a link at its end; undefined where nothing stands there. */
 export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
-  const mask = STATX_BLOCKS | STATX_BTIME;
+  return statxAt(dirfd, path, STATX_BLOCKS | STATX_BTIME);
+}
+
+function statxAt(dirfd: number, path: ByteString, mask: number): Birth | undefined {
   if (libc.statx(dirfd, cArgument(path), AT_SYMLINK_NOFOLLOW, mask, buffer) < 0) {
     const number = errno();
     if (number === 2 || number === 20) return undefined;
@@ -26,6 +29,37 @@ export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
   const told = (buffer.readUInt32LE(0) & STATX_BTIME) !== 0;
   const birth = buffer.readBigInt64LE(80) * 1_000_000_000n + BigInt(buffer.readUInt32LE(88));
   return { birth: told ? birth : undefined, allocated: Number(buffer.readBigUInt64LE(48)) * 512 };
+}
+
+/** What an inode takes, and how it is told from others. */
+export interface Usage extends Birth {
+  readonly mode: number;
+  readonly uid: number;
+  readonly nlink: number;
+  readonly size: number;
+  readonly ino: bigint;
+  readonly devMajor: number;
+  readonly devMinor: number;
+  readonly mountId: bigint;
+}
+
+const STATX_ALL = 0x7ff | STATX_BTIME | 0x1000;
+
+/** As birthAt, with what counts inodes. */
+export function usageAt(dirfd: number, path: ByteString): Usage | undefined {
+  const birth = statxAt(dirfd, path, STATX_ALL);
+  if (birth === undefined) return undefined;
+  return {
+    ...birth,
+    nlink: buffer.readUInt32LE(16),
+    uid: buffer.readUInt32LE(20),
+    mode: buffer.readUInt16LE(28),
+    ino: buffer.readBigUInt64LE(32),
+    size: Number(buffer.readBigUInt64LE(40)),
+    devMajor: buffer.readUInt32LE(136),
+    devMinor: buffer.readUInt32LE(140),
+    mountId: buffer.readBigUInt64LE(144),
+  };
 }
 
 /** A piece of a file on its device, in bytes. */

@@ -28,10 +28,13 @@ const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<neve
 
 const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{ tool: Tool }> }>> = {
   config: { summary: "check the configuration files", load: () => import("./jailkit-config.ts") },
+  delete: { summary: "delete a jail", load: () => import("./jailkit-delete.ts") },
+  disk: { summary: "tell what jails cost on the disk", load: () => import("./jailkit-disk.ts") },
   explain: {
     summary: "tell what a login of a user would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
   },
+  list: { summary: "list the jails that are known", load: () => import("./jailkit-list.ts") },
   "log-sockets": {
     summary: "show the log sockets in jails, with their counters",
     load: () => import("./jailkit-log-sockets.ts"),

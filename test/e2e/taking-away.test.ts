@@ -134,3 +134,144 @@ describe("jk_cp --remove", () => {
     expect(m.exists(`${jail}/usr/local`)).toBe(false);
   });
 });
+
+const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
+
+describe("jailkit delete", () => {
+  test("takes all of a jail away: mounts, log socket, record", () => {
+    const jail = fresh("other", "with-proc");
+    m.write(`${jail}/home/x/y`, "z", { owner: [4321, 4321] });
+    m.mkdir("/srv/elsewhere");
+    m.write("/srv/elsewhere/file", "not of the jail");
+    m.mkdir(`${jail}/mnt`);
+    m.must(["mount", "--bind", "/srv/elsewhere", `${jail}/mnt`]);
+    const dropIns = m.list("/etc/jailkit/jk_socketd.d").length;
+    const records = m.list("/var/lib/jailkit/jails").length;
+    const { status, stdout, stderr } = jailkit("delete", "--yes", "--json", jail);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      exitStatus: 0,
+      present: true,
+      mounts: [{}, {}],
+      problems: [],
+    });
+    expect(m.exists(jail)).toBe(false);
+    expect(m.read("/srv/elsewhere/file")).toBe("not of the jail");
+    expect(m.list("/etc/jailkit/jk_socketd.d").length).toBe(dropIns - 1);
+    expect(m.list("/var/lib/jailkit/jails").length).toBe(records - 1);
+    expect(m.read("/etc/fstab")).not.toContain(jail);
+    expect(jailkit("delete", "--yes", jail).status).toBe(1);
+  });
+
+  test("asks, and Enter is no", () => {
+    const jail = fresh("one");
+    for (const stdin of ["\n", "n\n", ""]) {
+      const { status, stdout } = m.run(["jailkit", "delete", jail], { stdin });
+      expect([status, stdout]).toEqual([2, expect.stringContaining(`Delete ${jail}? [y/N]`)]);
+    }
+    expect(m.exists(`${jail}/usr/bin/cat`)).toBe(true);
+    expect(m.run(["jailkit", "delete", jail], { stdin: "y\n" }).status).toBe(0);
+    expect(m.exists(jail)).toBe(false);
+  });
+
+  test("refuses while users live in it, or takes them out with their homes", () => {
+    const jail = fresh("one");
+    m.addUser("jailed", { uid: 4100, home: "/home/jailed", createHome: true });
+    m.write("/home/jailed/mine", "mine", { owner: [4100, 4100] });
+    m.must(["jk_jailuser", "-m", "-j", jail, "jailed"]);
+    expect(m.exists("/home/jailed")).toBe(false);
+    const refused = jailkit("delete", "--yes", jail);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("jailed")]);
+    expect(m.exists(`${jail}/home/jailed/mine`)).toBe(true);
+    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect(m.read("/home/jailed/mine")).toBe("mine");
+    expect(m.read("/etc/passwd")).toContain(":/home/jailed:/bin/sh");
+    expect(m.exists(jail)).toBe(false);
+  });
+
+  test("refuses what is no jail, the host's directories, and what holds another jail", () => {
+    m.mkdir("/srv/no-jail");
+    m.write("/etc/jailkit/jk_update.ini", "[/home]\n[/srv]\n");
+    for (const path of ["/srv/no-jail", "/", "/home", "/usr", "/srv"]) {
+      expect([path, jailkit("delete", "--yes", path).status]).toEqual([path, 1]);
+    }
+    m.write("/etc/jailkit/jk_update.ini", "");
+    const jail = fresh("one");
+    m.must(["jk_init", "-j", `${jail}/srv/inner`, "one"]);
+    expect(jailkit("delete", "--yes", jail)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("inner"),
+    });
+    expect(m.exists(`${jail}/srv/inner/usr/bin/cat`)).toBe(true);
+  });
+
+  test("refuses while something runs in it", async () => {
+    const jail = fresh("one");
+    m.must(["jk_cp", "-j", jail, "sleep"]);
+    const running = m.start(["chroot", jail, "/usr/bin/cat"]);
+    running.write("ready\n");
+    await running.until(({ stdout }) => (stdout === "ready\n" ? true : undefined));
+    expect(jailkit("delete", "--yes", jail)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("run in it"),
+    });
+    running.end();
+    await running.ended;
+    expect(jailkit("delete", "--yes", jail).status).toBe(0);
+  });
+
+  test("forgets a jail that is gone already", () => {
+    const jail = fresh("one");
+    m.remove(jail);
+    expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].state).toBe("missing");
+    expect(jailkit("delete", "--yes", jail)).toMatchObject({ status: 0 });
+    expect(jailkit("list", "--json").stdout).not.toContain(`"${jail}"`);
+  });
+});
+
+describe("jailkit list and disk", () => {
+  test("tell of every jail", () => {
+    const [ready, unsafe, empty] = [fresh("one"), fresh("other"), "/srv/by-hand"];
+    m.must(["jk_cp", "-j", ready, "/usr/share/other"]);
+    m.chmod(`${unsafe}/etc`, 0o777);
+    m.mkdir(`${empty}/home/someone`);
+    m.addUser("someone", { uid: 4101, home: `${empty}/./home/someone`, shell: "/usr/sbin/jk_chrootsh" });
+    const { status, stdout } = jailkit("list", "--json");
+    expect(status).toBe(1);
+    const jailsByPath = Object.fromEntries(
+      JSON.parse(stdout).jails.map((jail: { path: string }) => [jail.path, jail]),
+    );
+    expect(jailsByPath[ready]).toMatchObject({
+      state: "ready",
+      sections: ["one"],
+      files: ["/usr/share/other"],
+    });
+    expect(jailsByPath[unsafe]).toMatchObject({ state: "unsafe", reason: expect.stringContaining("/etc") });
+    expect(jailsByPath[empty]).toMatchObject({ state: "unrecorded", users: [{ name: "someone" }] });
+    expect(jailkit("list", ready).stdout).toBe(
+      `JAIL${" ".repeat(ready.length - 4)}  STATE  USERS  SECTIONS AND FILES\n${ready}  ready  -      one,/usr/share/other\n`,
+    );
+  });
+
+  test("count what is shared once", () => {
+    m.write("/usr/share/large", new Uint8Array(1 << 20).fill(1));
+    const [linked, copied] = [fresh("one"), fresh("one")];
+    m.must(["jk_cp", "-k", "-j", linked, "/usr/share/large"]);
+    m.must(["jk_cp", "-j", copied, "/usr/share/large"]);
+    m.write(`${copied}/home/u/data`, new Uint8Array(1 << 16).fill(2), { owner: [4321, 4321] });
+    m.must(["ln", `${copied}/usr/share/large`, `${copied}/usr/share/again`]);
+    const { status, stdout } = jailkit("disk", "--json", linked, copied);
+    expect(status).toBe(0);
+    const { jails: found, total } = JSON.parse(stdout);
+    expect(found[0].linked).toBe(1 << 20);
+    expect(found[1].linked).toBe(0);
+    expect(found[1].allocated - found[0].allocated).toBeGreaterThanOrEqual(1 << 16);
+    expect(found[1].allocated - found[0].allocated).toBeLessThan(1 << 18);
+    expect(found[1].users).toBeGreaterThanOrEqual(1 << 16);
+    expect(found[1].own).toBeGreaterThan(found[0].own + (1 << 19));
+    expect(total.allocated).toBe(found[0].allocated + found[1].allocated);
+    const twice = JSON.parse(jailkit("disk", "--json", linked, linked).stdout);
+    expect(twice.total.allocated).toBe(found[0].allocated);
+    expect(jailkit("disk", "/no/jail").status).toBe(1);
+  });
+});

@@ -1,0 +1,131 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { ask } from "../cli/input.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { type DeleteOutcome, type DeletePlan, deleteJail, planDelete } from "../inspect/delete.ts";
+import { absolutePath } from "../populate/sources.ts";
+
+const NAME = "jailkit delete";
+
+/** What is about to happen, for somebody who is asked whether it is to. */
+function summary({ jail, present, users, mounts, files, bytes, userBytes }: DeletePlan): string[] {
+  const shown = display(jail);
+  if (!present) return [`${shown} is gone: what is known of it is forgotten.`];
+  const mib = (number: number) => `${(number / (1 << 20)).toFixed(1)} MiB`;
+  const lines = [`${shown}: ${files} files, ${mib(bytes)}`];
+  if (userBytes > 0) lines.push(`${mib(userBytes)} of that belong to users.`);
+  for (const { name } of users) lines.push(`The user ${display(name)} is taken out, with the home.`);
+  for (const { path, type } of mounts)
+    lines.push(`${display(type)} is unmounted from ${shown}${display(path)}.`);
+  return lines;
+}
+
+/** Deleting is not what Enter says. */
+function agreed(plan: DeletePlan): boolean {
+  for (const line of summary(plan)) printLine(line);
+  const answer = ask(`Delete ${display(plan.jail)}? [y/N] `);
+  return answer !== undefined && /^(?:y|yes)$/i.test(answer.trim());
+}
+
+function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitStatus: number) {
+  return {
+    version: 1,
+    tool: NAME,
+    jail: jsonText(plan.jail),
+    dryRun,
+    present: plan.present,
+    files: plan.files,
+    bytes: plan.bytes,
+    userBytes: plan.userBytes,
+    users: plan.users.map(({ name }) => jsonText(name)),
+    mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
+    steps: outcome.steps.map(jsonText),
+    warnings: outcome.warnings.map(jsonText),
+    problems: outcome.problems.map(({ code, path, message }) => ({
+      code,
+      path: jsonText(path),
+      message: jsonText(message),
+    })),
+    exitStatus,
+  };
+}
+
+function failure(jail: ByteString, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
+  const code = error instanceof JailkitError ? error.code : "failed";
+  const problems = [{ code, path: jail, message: describeError(error) }];
+  const plan = { jail, present: true, records: [], users: [], mounts: [], files: 0, bytes: 0, userBytes: 0 };
+  return { plan, outcome: { steps: [], warnings: [], problems } };
+}
+
+/** `jailkit delete`: takes a whole jail away. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "delete a jail, with its log socket, its mounts and its record",
+  synopsis: ["[OPTION...] JAIL"],
+  options: {
+    yes: { short: "y", description: "do not ask" },
+    unjail: {
+      description: "take users who live in it out first, with their homes; else they are a reason to refuse",
+    },
+    dryRun: { description: "show what would be deleted, and delete nothing" },
+    json: { description: "print one JSON object instead of lines; needs --yes or --dry-run" },
+    verbose: { short: "v", description: "tell what is done" },
+  },
+  exitStatus: {
+    0: "the jail is gone",
+    1: "it is not, or not all of it; the message says why",
+    2: "no jail was named, or the answer was no",
+    5: "not started by root",
+  },
+  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it. File systems that are mounted in it are unmounted, never emptied.
+
+Homes of users who are taken out go to where they were before, or to the same path on the host. Files of others in the jail are deleted with it.
+
+What was begun and failed can be done again.`,
+  run({ options, operands }) {
+    const [operand, more] = operands;
+    if (operand === undefined || more !== undefined) {
+      throw new JailkitError("usage", 2, `name one jail; see '${NAME} --help'`);
+    }
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    if (options.json && !options.yes && !options.dryRun) {
+      throw new JailkitError("usage", 2, "--json does not ask: give --yes or --dry-run too");
+    }
+    const jail = absolutePath(operand);
+    let plan: DeletePlan;
+    try {
+      plan = planDelete(jail, options.unjail);
+    } catch (error) {
+      if (!options.json) throw error;
+      const failed = failure(jail, error);
+      printJson(report(failed.plan, failed.outcome, options.dryRun, 1));
+      return 1;
+    }
+    const nothing: DeleteOutcome = { steps: [], warnings: [], problems: [] };
+    if (options.dryRun) {
+      if (options.json) printJson(report(plan, nothing, true, 0));
+      else for (const line of summary(plan)) printLine(line);
+      return 0;
+    }
+    if (!options.yes && !agreed(plan)) {
+      printError(`${NAME}: nothing was deleted`);
+      return 2;
+    }
+    const outcome = deleteJail(plan, (line) => {
+      if (options.verbose && !options.json) printLine(line);
+    });
+    const exitStatus = outcome.problems.length === 0 ? 0 : 1;
+    if (options.json) printJson(report(plan, outcome, false, exitStatus));
+    else {
+      for (const warning of outcome.warnings) printError(`${NAME}: warning: ${warning}`);
+      for (const { message } of outcome.problems) printError(`${NAME}: ${message}`);
+    }
+    return exitStatus;
+  },
+});
+
+if (import.meta.main) await startTool(tool);

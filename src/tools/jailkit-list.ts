@@ -1,0 +1,41 @@
+import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { jailLines, jailsReport, listJails } from "../inspect/jails.ts";
+import { absolutePath } from "../populate/sources.ts";
+
+/** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
+export const tool = defineTool({
+  name: "jailkit list",
+  summary: "list the jails that are known, their users, and what was asked for in them",
+  synopsis: ["[--json] [JAIL...]"],
+  options: {
+    json: { description: "print one JSON object instead of a table" },
+  },
+  exitStatus: {
+    0: "the list is printed, and every jail in it is ready, or has no record yet",
+    1: "a jail is gone, unsafe, half-updated or cannot be looked at; or the options are wrong",
+    5: "not started by root",
+  },
+  notes:
+    'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
+  run({ options, operands }) {
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jails = listJails(operands.map(absolutePath));
+    if (options.json) printJson(jailsReport(jails));
+    else if (jails.length === 0) printLine("No jail is known");
+    else {
+      for (const line of jailLines(jails)) printLine(line);
+      for (const { path, reason } of jails) {
+        if (reason !== undefined) printError(`jailkit list: ${display(path)}: ${reason}`);
+      }
+    }
+    const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
+    return good ? 0 : 1;
+  },
+});
+
+if (import.meta.main) await startTool(tool);
