@@ -131,6 +131,54 @@ describe("bytes in an interval", () => {
   });
 });
 
+/**
+ * What jailkit 2.23 did with base = 200, peak = 500, interval = 0.5: when a message was sent and how long it was, when
+ * it was relayed (milliseconds), and the limit in the warning that followed it.
+ */
+const recorded: [sent: number, bytes: number, relayed: number, warning: "" | "peak" | "normal"][] = [
+  [0.032, 20, 0.248, ""],
+  [50.128, 150, 50.282, ""],
+  [100.109, 100, 100.263, ""],
+  [150.122, 260, 150.307, "peak"],
+  [160.115, 50, 500.409, ""],
+  [700.108, 160, 700.335, "normal"],
+  [710.115, 30, 1000.544, ""],
+  [1600.133, 20, 1600.339, ""],
+  [1650.107, 400, 1650.259, ""],
+  [2200.136, 50, 2200.317, ""],
+  [2250.135, 210, 2251.354, "normal"],
+  [2260.169, 505, 2700.576, "peak"],
+  [3300.115, 20, 3300.285, ""],
+  [3310.114, 480, 3310.231, "normal"],
+  [3900.128, 20, 3900.284, ""],
+  [3910.12, 201, 3910.248, "normal"],
+  [3920.121, 299, 4202.352, "normal"],
+  [3930.1, 20, 4702.493, ""],
+];
+
+test("a recorded trace of jailkit 2.23 comes out the same, to the message and to the interval", () => {
+  const given = { base: 200, peak: 500, interval: 500_000 };
+  // The first interval was over long before.
+  const state = startLimits(-800_000);
+  const reasons = { peak: "peak", "base-after-peak": "normal" } as const;
+  let until: number | undefined;
+  let waited = 0;
+  for (const [sent, bytes, relayed, warning] of recorded) {
+    if (until !== undefined) {
+      // A timer is a little late, and never early; a message that came meanwhile waited for it.
+      const late = relayed - Math.max(sent, until / 1000);
+      expect(late).toBeGreaterThanOrEqual(0);
+      expect(late).toBeLessThan(3);
+      if (sent * 1000 < until) waited++;
+      resume(state, Math.min(relayed * 1000, until + 300));
+    }
+    const verdict = countMessage(state, given, bytes, relayed * 1000);
+    expect(verdict === undefined ? "" : reasons[verdict.reason]).toBe(warning);
+    until = verdict?.until;
+  }
+  expect(waited).toBe(5);
+});
+
 test("limits by the second, also where 32 bits would not hold them", () => {
   expect(perSecond(2048, { base: 0, peak: 0, interval: 10_000_000 })).toBe(204);
   expect(perSecond(1_000_000, { base: 0, peak: 0, interval: 10_000 })).toBe(100_000_000);
