@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { CONSEQUENCES, FAULTS, JAIL, makeJail } from "./check-faults.ts";
 import { check, type Found, fresh, summary } from "./check-helper.ts";
@@ -517,6 +518,17 @@ describe("--fix and --run", () => {
       ({ rule, message: text }: Found) => rule === "smoke-test" && /rsync/.test(text),
     )?.message;
     expect(message).toEndWith(`: ${m.ids("u").gid}`);
+  });
+
+  test("no name service of the jail is loaded by root", () => {
+    const trap = compiledC(join(import.meta.dir, "check-trap.c"), ["-shared", "-fPIC"]);
+    m.write(`${jail}/usr/lib/libnss_trap.so.2`, readFileSync(trap), { mode: 0o755 });
+    m.write(`${jail}/etc/nsswitch.conf`, "passwd: trap files\ngroup: trap files\n");
+    m.mkdir(`${jail}/tmp`, { mode: 0o1777 });
+    check(m, "--run", jail);
+    // The account that the tests are run by loads it, so it is one that works.
+    expect(m.exists(`${jail}/tmp/loaded`)).toBe(true);
+    expect(m.exists(`${jail}/loaded-by-root`)).toBe(false);
   });
 
   test("JSON is as docs/schemas says", async () => {
