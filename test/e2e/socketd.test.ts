@@ -12,6 +12,8 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type LogLine, type Machine, openMachine, type Syslog } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -679,4 +681,24 @@ ${socket}  600:2048/5  listening         1     12       0        0
       ).stderr,
     ).toContain("PermissionError");
   });
+});
+
+test("it works with the capabilities that the example unit leaves it", async () => {
+  const unit = readFileSync(join(import.meta.dir, "../../docs/units/jk_socketd.service"), "utf8");
+  const kept = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+  const set = `-all${kept.map((name) => `,+${name.slice("CAP_".length).toLowerCase()}`).join("")}`;
+  m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+  const bounded = ["setpriv", "--no-new-privs", `--bounding-set=${set}`, `--inh-caps=${set}`];
+  m.must([...bounded, "jk_socketd", "-p", pidfile]);
+  expect(m.read(`/proc/${monitor()}/status`)).toMatch(/^CapEff:\t00000000000401e0$/m);
+  send(["b'<13>t: with few capabilities'"]);
+  await arrived("with few capabilities");
+  m.write("/etc/jailkit/jk_socketd.d/more.ini", `[${jail}/more]\n`);
+  await told(`listening on socket ${jail}/more`);
+  m.must(["kill", "-KILL", relay()]);
+  await told("the relay ended");
+  send(["b'<13>t: the second relay'"]);
+  await arrived("the second relay");
+  stop();
+  expect(m.exists(socket)).toBe(false);
 });
