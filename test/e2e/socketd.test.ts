@@ -683,6 +683,45 @@ ${socket}  600:2048/5  listening         1     12       0        0
   });
 });
 
+describe("a login", () => {
+  const home = "/home/logged";
+
+  beforeAll(() => {
+    m.mkdir(home);
+    m.must(["jk_init", "--copy-shell", "-j", home, "jk_lsh"]);
+    m.must(["jk_addjailuser", "-j", home, "w"]);
+    m.write(`${home}/etc/jailkit/jk_lsh.ini`, "[w]\npaths = /usr/bin\nexecutables = /usr/bin/none\n");
+  });
+  afterAll(() => m.remove(home));
+
+  const login = (text: string) =>
+    m.run(["jk_chrootsh", "-c", text], { user: "w", env: { PATH: "/usr/bin:/bin", USER: "w" } });
+
+  test("leaves the lines of jk_chrootsh and of jk_lsh in the host's log, whatever the limits", async () => {
+    // jk_lsh logs through the socket of the jail, jk_chrootsh was outside when it opened its own.
+    start(`[${home}/dev/log]\n${wide}`);
+    const { uid } = m.ids("w");
+    expect(login("forbidden").status).not.toBe(0);
+    const marked = (line: LogLine, text: string) =>
+      line.ident === "jk_lsh" &&
+      line.message.includes(text) &&
+      line.message.endsWith(` (jail=${home} uid=${uid})`);
+    const entered = (line: LogLine) => line.ident === "jk_chrootsh" && line.message.includes(home);
+    const line = await log.waitForLog((one) => marked(one, "forbidden"));
+    await log.waitForLog(entered);
+    expect(line).toMatchObject({ facility: 4, severity: 3, pid: expect.any(Number) });
+    stop();
+
+    await log.clear();
+    start(`[${home}/dev/log]\nbase = 10\npeak = 100\ninterval = 0.2\n`);
+    for (const text of ["first", "second", "third"]) expect(login(text).status).not.toBe(0);
+    for (const text of ["first", "second", "third"]) await log.waitForLog((one) => marked(one, text));
+    await told(`device ${home}/dev/log is over the peak limit (500 bytes/s)`);
+    expect((await log.lines()).filter(entered).length).toBeGreaterThanOrEqual(3);
+    expect(counters()).toMatchObject({ dropped: 0 });
+  });
+});
+
 test("it works with the capabilities that the example unit leaves it", async () => {
   const unit = readFileSync(join(import.meta.dir, "../../docs/units/jk_socketd.service"), "utf8");
   const kept = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
