@@ -1,6 +1,6 @@
 // Brings what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for the task
-// named as the argument (build, site, quickstart or test). Plain JavaScript, since Bun is one of the things it brings.
-// JK_SETUP=check only tells what is missing.
+// named as the argument (build, package, site, quickstart or test). Plain JavaScript, since Bun is one of the things it
+// brings. JK_SETUP=check only tells what is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,8 +9,10 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const compiler = ["gcc", "libc6-dev"];
 const login = ["openssh-server", "openssh-client", "rsync", "git"];
+const packagers = ["rpm", "xz-utils", "zstd"];
 const needs = {
   build: compiler,
+  package: [...compiler, ...packagers],
   site: ["mandoc"],
   quickstart: [...compiler, ...login, "rsyslog"],
   test: [
@@ -44,6 +46,10 @@ const needs = {
     "man-db",
     "zsh",
     "fish",
+    // packages, and what judges them
+    ...packagers,
+    "lintian",
+    "rpmlint",
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],

@@ -163,7 +163,11 @@ export function buildDeb(
 ): string {
   const { root, epoch, output, fast } = options;
   const doc = `/usr/share/doc/${name}`;
-  const files = packageFiles(name, options);
+  // Debian's zsh looks for completions elsewhere than that of other distributions.
+  const files = packageFiles(name, options).map((file) => ({
+    ...file,
+    path: file.path.replace("/zsh/site-functions/", "/zsh/vendor-completions/"),
+  }));
   const text = (content: string) => new TextEncoder().encode(content);
   const overrides = lintianOverrides(name, entriesOf(files), process.env.DEBEMAIL !== undefined);
   files.push(

@@ -24,6 +24,8 @@ export interface PackageOptions {
   root: string;
   /** The folder with bin/ and entry/ of the machine that the package is for. */
   dist: string;
+  /** The folder with manual pages and completions, which stands for /usr/share. */
+  share: string;
   /** Seconds since the epoch: what every file is dated with, so that two builds are the same. */
   epoch: number;
   /** Where packages go; what is needed on the way lies there too. */
@@ -44,21 +46,28 @@ function entryPath(name: string): string {
   return `/usr/${TAKES_PRIVILEGE[name] ?? "sbin"}/${name}`;
 }
 
-function filesIn(folder: string): string[] {
+/** Regular files and symbolic links below a folder, sorted. */
+function entriesIn(folder: string): { path: string; link?: string }[] {
   if (!fs.existsSync(folder)) return [];
   return fs
     .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return entry.isFile() ? { path } : { path, link: fs.readlinkSync(path) };
+    })
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
+
+const filesIn = (folder: string) =>
+  entriesIn(folder).flatMap(({ path, link }) => (link === undefined ? [path] : []));
 
 /** gzip without a name or a date in it. */
 const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
 
 /** The manual pages that go with a package: those of the wrapper go with the wrapper. */
 function manualPages(options: PackageOptions, name: PackageName): PackageFile[] {
-  return filesIn(join(options.root, "dist/share/man"))
+  return filesIn(join(options.share, "man"))
     .filter((file) => /\.[1-8]$/.test(file))
     .filter((file) => basename(file).startsWith(`${PROCMAIL}.`) === (name === "jailkit-procmail"))
     .map((file) => ({
@@ -124,7 +133,7 @@ export function packageFiles(name: PackageName, options: PackageOptions): Packag
         mode: 0o644,
         content: { file },
       })),
-    ...completions(root),
+    ...completions(options.share),
     ...manualPages(options, name),
     ...documentation(options, name, [
       "README.md",
@@ -144,12 +153,15 @@ export function packageFiles(name: PackageName, options: PackageOptions): Packag
   ];
 }
 
-/** Completions, where each shell of the distribution looks for them. */
-function completions(root: string): PackageFile[] {
-  const folder = join(root, "dist/share");
-  return filesIn(folder)
-    .filter((file) => /\/(bash-completion|zsh|fish)\//.test(file))
-    .map((file) => ({ path: `/usr/share${file.slice(folder.length)}`, mode: 0o644, content: { file } }));
+/** Completions, where each shell looks for them. What is a link there becomes another name of the file. */
+function completions(share: string): PackageFile[] {
+  return entriesIn(share)
+    .filter(({ path }) => /\/(?:bash-completion|zsh|fish)\//.test(path))
+    .map(({ path, link }) => {
+      const place = `/usr/share${path.slice(share.length)}`;
+      const content = link === undefined ? { file: path } : { linkTo: join(dirname(place), link) };
+      return { path: place, mode: 0o644, content };
+    });
 }
 
 /** Writes the files of a package below `target` (which must not exist), owned by root, all with one date. */

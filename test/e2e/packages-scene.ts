@@ -19,7 +19,7 @@ export interface Packages {
 }
 
 function inputs(): string[] {
-  const folders = ["build", "config", "docs", "dist/share", "dist/entry"].map((name) => join(checkout, name));
+  const folders = ["build", "config", "docs", "dist/entry"].map((name) => join(checkout, name));
   const below = folders.flatMap((folder) =>
     fs.existsSync(folder)
       ? fs
@@ -32,17 +32,17 @@ function inputs(): string[] {
   return [...below, ...single.map((name) => join(checkout, name)).filter((file) => fs.existsSync(file))];
 }
 
-/** The words after `bun build/package.ts` that make all formats from `dist` into `output`, quickly. */
-export function buildPackages(dist: string, output: string): string {
+/** Makes packages from `dist` into `output`, quickly: all formats, of this machine's kind, where no words say otherwise. */
+export function buildPackages(dist: string, output: string, ...words: string[]): void {
   const script = join(checkout, "build/package.ts");
-  const built = Bun.spawnSync([process.execPath, script, "--fast", "--dist", dist, "--output", output], {
+  const all = [process.execPath, script, "--fast", "--dist", dist, "--output", output, ...words];
+  const built = Bun.spawnSync(all, {
     cwd: checkout,
     // The date of every file in them.
     env: { PATH: process.env.PATH ?? "", SOURCE_DATE_EPOCH: "1750000000" },
     stdin: "ignore",
   });
   if (!built.success) throw new Error(`build/package.ts: ${built.stderr}${built.stdout}`);
-  return built.stdout.toString();
 }
 
 /** The packages of what is built now, made once for all test files and kept until something of it changes. */
