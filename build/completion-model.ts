@@ -46,6 +46,7 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   DATE: "none",
   DAYS: "none",
   DIR: "directory",
+  DIRECTORY: "directory",
   FILE: "file",
   GROUP: "group",
   GROUPS: "group",
