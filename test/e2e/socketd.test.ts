@@ -478,10 +478,10 @@ describe("the configuration", () => {
   });
 
   test("of jk_init's need_logsocket is served", async () => {
-    m.write("/etc/jailkit/jk_init.ini", "[logs]\npaths = /bin/true\nneed_logsocket = 1\n");
+    m.write("/srv/own.ini", "[logs]\npaths = /bin/true\nneed_logsocket = 1\n");
     start(`[${jail}/first]\n`);
     m.mkdir("/home/made");
-    m.must(["jk_init", "-j", "/home/made", "logs"]);
+    m.must(["jk_init", "-c", "/srv/own.ini", "-j", "/home/made", "logs"]);
     await listening("/home/made/dev/log", "[512:2048]/10.000000");
     send(["b'<13>t: from a new jail'"], { path: "/home/made/dev/log" });
     expect(await arrived("from a new jail")).toMatchObject([
