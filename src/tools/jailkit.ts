@@ -27,6 +27,10 @@ const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<neve
 };
 
 const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{ tool: Tool }> }>> = {
+  adopt: {
+    summary: "make a record of a jail that has none",
+    load: () => import("./jailkit-adopt.ts"),
+  },
   config: { summary: "check the configuration files", load: () => import("./jailkit-config.ts") },
   delete: { summary: "delete a jail", load: () => import("./jailkit-delete.ts") },
   disk: { summary: "tell what jails cost on the disk", load: () => import("./jailkit-disk.ts") },

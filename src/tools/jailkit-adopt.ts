@@ -1,0 +1,117 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { startTool } from "../cli/start.ts";
+import { defineTool } from "../cli/tool.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { type Adoption, adoptJail, examineJail } from "../inspect/adopt.ts";
+import { requireSafeJail } from "../jail/safety.ts";
+import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
+import { createLoader } from "../populate/closure.ts";
+import { absolutePath, fileSystemAt } from "../populate/sources.ts";
+
+const NAME = "jailkit adopt";
+
+function lines(jail: ByteString, adoption: Adoption): string[] {
+  const { sections, files, entries, unexplained, hardlink } = adoption;
+  const shown = display(jail);
+  const out = [`${shown}: ${entries.length} objects are explained${hardlink ? ", as hard links" : ""}`];
+  for (const { name, lacking } of sections) {
+    const missing = lacking.length === 0 ? "" : ` (lacks ${lacking.map(display).join(", ")})`;
+    out.push(`  section ${display(name)}${missing}`);
+  }
+  for (const { path, owner, setuid } of files) {
+    out.push(
+      `  file ${display(path)}${owner ? ", with its owner" : ""}${setuid ? ", with setuid and setgid" : ""}`,
+    );
+  }
+  if (unexplained.length > 0) out.push(`${unexplained.length} are not explained, and will be left alone:`);
+  for (const { path, reason } of unexplained) out.push(`  ${shown}${display(path)} ${reason}`);
+  return out;
+}
+
+function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatus: number) {
+  return {
+    version: 1,
+    tool: NAME,
+    jail: jsonText(jail),
+    dryRun,
+    sections: adoption.sections.map(({ name, lacking }) => ({
+      name: jsonText(name),
+      lacking: lacking.map(jsonText),
+    })),
+    files: adoption.files.map(({ path, owner, setuid }) => ({ path: jsonText(path), owner, setuid })),
+    hardlink: adoption.hardlink,
+    entries: adoption.entries.length,
+    unexplained: adoption.unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    problems: adoption.problems.map(({ code, path, message }) => ({
+      code,
+      path: jsonText(path),
+      message: jsonText(message),
+    })),
+    exitStatus,
+  };
+}
+
+/** `jailkit adopt`: makes a record of a jail that has none. */
+export const tool = defineTool({
+  name: NAME,
+  summary: "make a record of a jail that has none, from what is in it",
+  synopsis: ["[OPTION...] JAIL"],
+  options: {
+    configfile: {
+      short: "c",
+      value: "FILE",
+      description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
+    },
+    force: { short: "f", description: "start anew where there is a record already" },
+    dryRun: { description: "tell what was found out, and record nothing" },
+    json: { description: "print one JSON object instead of lines" },
+  },
+  exitStatus: {
+    0: "the jail is recorded; what could not be explained was told",
+    1: "it is not, or something could not be read; the message says why",
+    2: "no jail was named",
+    5: "not started by root",
+  },
+  notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
+
+What the host does not have, and what was written in the jail, is told and not recorded, so that nothing of jailkit touches it. Nothing in the jail is changed.`,
+  run({ options, operands }) {
+    const [operand, more] = operands;
+    if (operand === undefined || more !== undefined) {
+      throw new JailkitError("usage", 2, `name one jail; see '${NAME} --help'`);
+    }
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
+    const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
+    const ini = loadConfig(file, { dialect: "py" });
+    if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
+    const root = openJailRoot(absolutePath(operand));
+    const loader = createLoader({ dlopen: true });
+    try {
+      requireSafeJail(root, 1);
+      const means = { host: fileSystemAt(), loader, ini, configfile: given };
+      const adoption = examineJail(root, means, options.force);
+      if (adoption.entries.length === 0) {
+        throw new JailkitError("nothing-found", 1, `${display(root.path)}: nothing in it is the host's`);
+      }
+      const exitStatus = adoption.problems.length === 0 ? 0 : 1;
+      if (!options.dryRun) adoptJail(root, adoption);
+      if (options.json) printJson(report(root.path, options.dryRun, adoption, exitStatus));
+      else {
+        print(`${lines(root.path, adoption).join("\n")}\n`);
+        for (const { message } of adoption.problems) printError(`${NAME}: ${message}`);
+        if (options.dryRun) printLine("(dry run: nothing was recorded)");
+      }
+      return exitStatus;
+    } finally {
+      loader.close();
+      closeJailRoot(root);
+    }
+  },
+});
+
+if (import.meta.main) await startTool(tool);

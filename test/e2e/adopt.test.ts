@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { installTools } from "../machine/tools.ts";
+import { openManifestFile } from "./manifest-file.ts";
+
+setDefaultTimeout(120_000);
+
+const tools = ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"];
+const REGISTRY = "/var/lib/jailkit";
+
+interface Report {
+  sections: { name: string; lacking: string[] }[];
+  files: { path: string; owner: boolean; setuid: boolean }[];
+  hardlink: boolean;
+  entries: number;
+  unexplained: { path: string; reason: string }[];
+}
+
+function adopt(m: Machine, ...args: string[]): Report {
+  return JSON.parse(m.must(["jailkit", "adopt", "--json", ...args]).stdout);
+}
+
+describe("a jail whose record was lost", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    m = await openMachine({ under: "ours", only: tools });
+  });
+  afterAll(async () => m.close());
+
+  test("is known again: sections, files with their options, and nothing is to be done", () => {
+    m.write("/opt/tool/data", "data");
+    m.write("/opt/tool/more/data", "data");
+    m.write("/usr/local/bin/special", "#!/bin/sh\n", { mode: 0o755 });
+    m.must(["chmod", "4755", "/usr/local/bin/special"]);
+    m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp"]);
+    m.must(["jk_cp", "-j", "/srv/j", "strace", "/opt/tool"]);
+    m.must(["jk_cp", "-s", "-j", "/srv/j", "special"]);
+    const before = openManifestFile(m, "/srv/j");
+    m.remove(REGISTRY);
+    expect(m.run(["jailkit", "list", "/srv/j"]).stdout).toContain("unrecorded");
+    const seen = m.snapshot("/srv/j");
+    const dry = adopt(m, "--dry-run", "/srv/j");
+    expect(m.exists(REGISTRY)).toBe(false);
+    const found = adopt(m, "/srv/j");
+    expect(found).toEqual({ ...dry, dryRun: false } as Report);
+    expect(found.sections.map(({ name }) => name).sort()).toEqual(["basicshell", "sftp"]);
+    expect(found.files).toEqual([
+      { path: "/usr/bin/strace", owner: false, setuid: false },
+      { path: "/usr/local/bin/special", owner: false, setuid: true },
+      { path: "/opt/tool", owner: false, setuid: false },
+    ]);
+    expect(found.unexplained).toEqual([]);
+    const after = openManifestFile(m, "/srv/j");
+    const paths = (manifest: typeof after) => manifest.entries.map(({ path }) => path).sort();
+    expect(paths(after)).toEqual(paths(before));
+    expect(m.snapshot("/srv/j")).toEqual(seen);
+    expect(m.run(["jk_update", "--check", "-j", "/srv/j"])).toMatchObject({ status: 0, stderr: "" });
+    expect(m.run(["jailkit", "adopt", "/srv/j"]).status).toBe(1);
+    expect(m.run(["jailkit", "adopt", "--force", "/srv/j"]).status).toBe(0);
+  });
+
+  test("what was made in it, and users', is told and left alone", () => {
+    m.write("/usr/share/known/a", "of the host");
+    m.must(["jk_init", "-j", "/srv/k", "uidbasics"]);
+    m.must(["jk_cp", "-j", "/srv/k", "/usr/share/known"]);
+    m.remove(REGISTRY);
+    m.write("/srv/k/usr/share/known/a", "written here");
+    m.write("/srv/k/usr/bin/own", "written here", { mode: 0o755 });
+    m.write("/srv/k/opt/theirs", "theirs", { owner: [4001, 4001] });
+    m.write("/srv/k/home/u/file", "theirs", { owner: [4001, 4001] });
+    m.chown("/srv/k/home/u", 4001, 4001);
+    const { unexplained } = adopt(m, "/srv/k");
+    expect(unexplained.map(({ path }) => path).sort()).toEqual([
+      "/opt/theirs",
+      "/usr/bin/own",
+      "/usr/share/known/a",
+    ]);
+    m.write("/usr/share/known/a", "of the host, newer");
+    expect(m.run(["jk_update", "-j", "/srv/k"]).status).toBe(0);
+    expect(m.read("/srv/k/usr/share/known/a")).toBe("written here");
+    expect(m.exists("/srv/k/usr/bin/own")).toBe(true);
+  });
+
+  test("of hard links", () => {
+    m.must(["jk_init", "-k", "-j", "/srv/l", "uidbasics"]);
+    m.remove(REGISTRY);
+    expect(adopt(m, "/srv/l").hardlink).toBe(true);
+    expect(openManifestFile(m, "/srv/l").entries.some(({ hardLink }) => hardLink === true)).toBe(true);
+    expect(m.run(["jk_update", "--check", "-j", "/srv/l"]).status).toBe(0);
+  });
+
+  test("that is none, or not safe", () => {
+    m.mkdir("/srv/empty");
+    expect(m.run(["jailkit", "adopt", "/srv/empty"]).status).toBe(1);
+    expect(m.run(["jailkit", "adopt", "/no/jail"]).status).toBe(1);
+    expect(m.run(["jailkit", "adopt"]).status).toBe(2);
+    m.mkdir("/srv/open", { mode: 0o777 });
+    expect(m.run(["jailkit", "adopt", "/srv/open"]).status).toBe(1);
+  });
+});
+
+describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 2.23", () => {
+  test("is explained by the sections that it was made of, and follows the host from then on", async () => {
+    const m = await openMachine({ under: "debian" });
+    try {
+      m.write("/usr/share/thing/a", "first");
+      m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp", "rsync"]);
+      m.must(["jk_cp", "-j", "/srv/j", "/usr/bin/strace", "/usr/share/thing"]);
+      installTools(m, "ours", { only: tools });
+      m.write("/srv/j/usr/bin/own", "made here");
+      const { sections, files, unexplained } = adopt(m, "/srv/j");
+      expect(sections.map(({ name }) => name).sort()).toEqual(["basicshell", "rsync", "sftp"]);
+      const paths = files.map(({ path }) => path);
+      expect(paths).toContain("/usr/bin/strace");
+      expect(paths.some((path) => path.startsWith("/usr/share/thing"))).toBe(true);
+      expect(unexplained.map(({ path }) => path)).toEqual(["/usr/bin/own"]);
+      m.write("/usr/share/thing/a", "second");
+      expect(m.run(["jk_update", "-j", "/srv/j"])).toMatchObject({ status: 0, stderr: "" });
+      expect(m.read("/srv/j/usr/share/thing/a")).toBe("second");
+      expect(m.run(["chroot", "/srv/j", "/usr/bin/bash", "-c", "echo works"]).stdout).toBe("works\n");
+      expect(m.run(["jk_update", "--check", "-j", "/srv/j"]).status).toBe(0);
+    } finally {
+      await m.close();
+    }
+  });
+});
