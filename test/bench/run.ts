@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|lsh|login|check|list ...]
+ * npm run bench [-- init|lsh|login|check|list|socketd ...]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here.
@@ -10,6 +10,7 @@ import { benchInit } from "./init.ts";
 import { benchList } from "./list.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
+import { benchSocketd } from "./socketd.ts";
 
 const benches = {
   init: benchInit,
@@ -18,6 +19,7 @@ const benches = {
   entry: benchEntry,
   check: benchCheck,
   list: benchList,
+  socketd: benchSocketd,
 };
 const asked = process.argv.slice(2);
 
