@@ -241,11 +241,17 @@ export interface Packet {
 }
 
 /**
- * recvmsg(2) into `buffer`. Undefined where `flags` hold MSG_DONTWAIT and nothing is there. Throws SystemError.
+ * recvmsg(2) into `buffer`. Undefined where `flags` hold MSG_DONTWAIT and nothing is there. Without `descriptors` the
+ * kernel lets go of those that come along. Throws SystemError.
  */
-export function receivePacket(fd: number, buffer: Uint8Array, flags = 0): Packet | undefined {
+export function receivePacket(
+  fd: number,
+  buffer: Uint8Array,
+  flags = 0,
+  descriptors = true,
+): Packet | undefined {
   for (;;) {
-    prepare(buffer, CONTROL_BYTES);
+    prepare(buffer, descriptors ? CONTROL_BYTES : 0);
     const length = libc.recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
     if (length < 0) {
       const number = errno();
@@ -253,12 +259,16 @@ export function receivePacket(fd: number, buffer: Uint8Array, flags = 0): Packet
       if (number === 4) continue;
       throw new SystemError(number, "recvmsg", undefined);
     }
-    const descriptors: number[] = [];
+    const received: number[] = [];
     const control = Number(message.readBigUInt64LE(40));
     if (control >= 16 && message.readInt32LE(CONTROL + 12) === SCM_RIGHTS) {
       const end = Math.min(control, Number(message.readBigUInt64LE(CONTROL)));
-      for (let at = 16; at + 4 <= end; at += 4) descriptors.push(message.readInt32LE(CONTROL + at));
+      for (let at = 16; at + 4 <= end; at += 4) received.push(message.readInt32LE(CONTROL + at));
     }
-    return { length, truncated: (message.readUInt32LE(48) & (MSG_TRUNC | MSG_CTRUNC)) !== 0, descriptors };
+    return {
+      length,
+      truncated: (message.readUInt32LE(48) & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
+      descriptors: received,
+    };
   }
 }

@@ -19,7 +19,9 @@ import {
   singleThreaded,
   supplementaryGroups,
 } from "../../ffi/process.ts";
+import { AF_UNIX, SOCK_DGRAM } from "../../ffi/sockets.ts";
 import { JailkitError } from "../cli/error.ts";
+import { forbidCalls } from "./filter.ts";
 
 const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
@@ -55,8 +57,8 @@ function dropBoundingSet(): void {
 
 /**
  * Makes this process nobody, in an empty directory, for good, and proves it: root, ids, groups, capabilities (the
- * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. `root` is closed. Throws
- * JailkitError "not-confined" or SystemError.
+ * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. Last, calls that the relay
+ * has no use for are forbidden. `root` is closed. Throws JailkitError "not-confined" or SystemError.
  */
 export function confine(root: number, uid: number, gid: number): void {
   must(uid !== 0 && gid !== 0, "uid and gid must not be 0");
@@ -85,11 +87,23 @@ export function confine(root: number, uid: number, gid: number): void {
   must(hasNoNewPrivileges() && !isDumpable(), "no_new_privs, dumpable");
   must(singleThreaded(tasks), "there is more than one thread");
   close(tasks);
+  must(!canChroot(), "chroot(2) still works");
+  if (forbidCalls()) must(!canMakeSockets(), "the filter of system calls");
+}
+
+function canChroot(): boolean {
   try {
     chroot("/");
+    return true;
   } catch (error) {
-    if (isErrno(error, "EPERM")) return;
+    if (isErrno(error, "EPERM")) return false;
     throw error;
   }
-  refuse("chroot(2) still works");
+}
+
+function canMakeSockets(): boolean {
+  const fd = libc.socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
 }

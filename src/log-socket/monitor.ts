@@ -182,7 +182,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
       askedAlive(question) {
         if (host.check()) relay?.command({ is: "alive", question });
       },
-      line: (_, text) => options.show(text),
+      line: options.show,
     });
     set.add(relay.control, EPOLLIN);
     host.connect();

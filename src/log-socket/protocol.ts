@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { MSG_DONTWAIT, type Packet, receivePacket, sendPacket } from "../../ffi/sockets.ts";
-import type { Severity } from "../system/syslog.ts";
+import { display } from "../cli/display.ts";
 
 /** Whether a sender's words about itself are passed on as they are. */
 export type Trust = "kernel" | "sender";
@@ -55,7 +55,7 @@ export type Report =
   /** Is the log daemon that it is connected to still there? */
   | { is: "alive?"; question: number }
   /** What it wrote to the log, where the monitor is to show it too. */
-  | { is: "line"; severity: Severity; text: ByteString }
+  | { is: "line"; text: ByteString }
   /** The answer to `status`: one for each socket, then the end. */
   | { is: "counters"; id: number; counters: Counters }
   | { is: "end"; connected: boolean; waiting: number };
@@ -73,16 +73,20 @@ export function tell(fd: number, message: Command | Report, wait: boolean, descr
   return sendPacket(fd, bytes, descriptor === undefined ? [] : [descriptor], wait ? 0 : MSG_DONTWAIT);
 }
 
-/** A packet that came. `over`: the other end is gone. Undefined: there is none now. */
-export type Received<T> = { message: T; descriptor: number | undefined } | "over" | undefined;
+/** A packet that came. "over": the other end is gone. Undefined: there is none now. */
+export type Received<T> = T | "over" | undefined;
 
 const buffer = new Uint8Array(LONGEST);
 
-/** Receives a packet; with `wait` it is waited for. What comes is from the other half of this program. */
-export function hear<T extends Command | Report>(fd: number, wait: boolean): Received<T> {
+/** The text of a packet, and the descriptor that came with it; with `wait` it is waited for. */
+function receive(
+  fd: number,
+  wait: boolean,
+  descriptors: boolean,
+): Received<[ByteString, number | undefined]> {
   let packet: Packet | undefined;
   try {
-    packet = receivePacket(fd, buffer, wait ? 0 : MSG_DONTWAIT);
+    packet = receivePacket(fd, buffer, wait ? 0 : MSG_DONTWAIT, descriptors);
   } catch (error) {
     // It ended with something unread.
     if (isErrno(error, "ECONNRESET")) return "over";
@@ -90,6 +94,61 @@ export function hear<T extends Command | Report>(fd: number, wait: boolean): Rec
   }
   if (packet === undefined) return undefined;
   if (packet.length === 0) return "over";
-  const message = JSON.parse(fromBytes(buffer, 0, packet.length)) as T;
-  return { message, descriptor: packet.descriptors[0] };
+  return [fromBytes(buffer, 0, packet.length), packet.descriptors[0]];
+}
+
+/** For the relay: what the monitor tells it, which is root and is believed. */
+export function hearCommand(
+  fd: number,
+  wait: boolean,
+): Received<{ command: Command; descriptor: number | undefined }> {
+  const received = receive(fd, wait, true);
+  if (received === undefined || received === "over") return received;
+  return { command: JSON.parse(received[0]) as Command, descriptor: received[1] };
+}
+
+/**
+ * For the monitor: what the relay tells it. Were the relay taken over by somebody in a jail, this is where they would
+ * go on, so no descriptor is taken, and what is not exactly a report is "over": the relay is to be ended.
+ */
+export function hearReport(fd: number): Received<Report> {
+  const received = receive(fd, false, false);
+  if (received === undefined || received === "over") return received;
+  try {
+    return readReport(JSON.parse(received[0])) ?? "over";
+  } catch {
+    return "over";
+  }
+}
+
+const COUNTERS = ["messages", "bytes", "pauses", "dropped", "droppedBytes", "cut", "connections"] as const;
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function readCounters(value: unknown): Counters | undefined {
+  if (!isRecord(value) || typeof value.paused !== "boolean") return undefined;
+  const counts = COUNTERS.map((key) => value[key]);
+  if (!counts.every(isCount)) return undefined;
+  const [messages = 0, bytes = 0, pauses = 0, dropped = 0, droppedBytes = 0, cut = 0, connections = 0] =
+    counts;
+  return { messages, bytes, pauses, dropped, droppedBytes, cut, connections, paused: value.paused };
+}
+
+/** A report in its proper form; undefined for everything else. */
+export function readReport(value: unknown): Report | undefined {
+  if (!isRecord(value)) return undefined;
+  const { is, message, question, text, id, connected, waiting } = value;
+  if (is === "ready" || is === "gone") return { is };
+  if (is === "failed" && typeof message === "string") return { is, message: display(message) };
+  if (is === "alive?" && isCount(question)) return { is, question };
+  // Its parts were made printable before: their backslashes are not escaped again.
+  if (is === "line" && typeof text === "string")
+    return { is, text: text.split("\\").map(display).join("\\") };
+  if (is === "end" && typeof connected === "boolean" && isCount(waiting)) return { is, connected, waiting };
+  const counters = readCounters(value.counters);
+  return is === "counters" && isCount(id) && counters !== undefined ? { is, id, counters } : undefined;
 }

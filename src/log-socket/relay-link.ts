@@ -2,11 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { EPOLLIN, pollTwo } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { setSendTimeout } from "../../ffi/sockets.ts";
 import { waitFor } from "../../ffi/spawn.ts";
 import { JailkitError } from "../cli/error.ts";
-import type { Severity } from "../system/syslog.ts";
 import { openEmptyDirectory } from "./empty.ts";
-import { type Command, type Counters, hear, type Report, tell } from "./protocol.ts";
+import { type Command, type Counters, hearReport, type Report, tell } from "./protocol.ts";
 import { type Half, startRelay } from "./roles.ts";
 
 /** What the relay is started with. */
@@ -21,7 +21,7 @@ export interface RelayOptions {
 export interface RelayEvents {
   gone(): void;
   askedAlive(question: number): void;
-  line(severity: Severity, text: ByteString): void;
+  line(text: ByteString): void;
 }
 
 /** What the relay tells of its sockets, by id, and of itself. */
@@ -48,25 +48,32 @@ export interface RelayLink {
   reap(): number;
 }
 
-const EVENTS = { fd: -1, events: 0 } as const;
+const NOBODY = { fd: -1, events: 0 } as const;
+const READY_TIME = 10_000;
 const ANSWER_TIME = 2000;
 const FINISH_TIME = 3000;
+const SEND_SECONDS = 5;
 const SIGKILL = 9;
+
+const clock = () => Bun.nanoseconds() / 1e6;
 
 /**
  * Starts the relay and returns when it has proved that it has no privilege. Throws JailkitError where it could not,
  * SystemError.
  */
 export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink {
+  const { uid, gid, mirror } = options;
   const root = openEmptyDirectory();
   let half: Half;
   try {
     half = startRelay();
-    tell(half.control, { is: "start", ...options }, true, root);
-  } finally {
+  } catch (error) {
     close(root);
+    throw error;
   }
   const { pid, control } = half;
+  // A relay that hears nothing must not stop the monitor.
+  setSendTimeout(control, SEND_SECONDS);
   let over = false;
 
   const reap = () => {
@@ -74,54 +81,68 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
     return waitFor(pid) ?? 0;
   };
 
+  function end(): void {
+    over = true;
+    libc.kill(pid, SIGKILL);
+  }
+
+  /** The next report, if it comes before the deadline. */
+  function before(deadline: number): Report | undefined {
+    const rest = Math.ceil(deadline - clock());
+    if (over || rest <= 0) return undefined;
+    const [came] = pollTwo({ fd: control, events: EPOLLIN }, NOBODY, rest);
+    if (came === 0) return undefined;
+    const report = hearReport(control);
+    if (report === "over") end();
+    return report === "over" ? undefined : report;
+  }
+
   function take(report: Report): void {
     if (report.is === "gone") events.gone();
     else if (report.is === "alive?") events.askedAlive(report.question);
-    else if (report.is === "line") events.line(report.severity, report.text);
+    else if (report.is === "line") events.line(report.text);
   }
 
-  const first = hear<Report>(control, true);
-  if (first === undefined || first === "over" || first.message.is !== "ready") {
-    libc.kill(pid, SIGKILL);
+  function command(message: Command, descriptor?: number): void {
+    if (over) return;
+    try {
+      if (!tell(control, message, true, descriptor)) end();
+    } catch {
+      // It has ended; the monitor finds out by the end of what it reads.
+    }
+  }
+
+  command({ is: "start", uid, gid, mirror }, root);
+  close(root);
+  const first = before(clock() + READY_TIME);
+  if (first?.is !== "ready") {
+    end();
     reap();
-    const failed =
-      typeof first === "object" && first.message.is === "failed" ? first.message.message : undefined;
-    throw new JailkitError("no-relay", 1, failed ?? "the relay ended before it was ready");
-  }
-
-  /** The next report, if it comes within so many milliseconds. */
-  function within(milliseconds: number): Report | undefined {
-    const [came] = pollTwo({ fd: control, events: EPOLLIN }, EVENTS, milliseconds);
-    if (came === 0) return undefined;
-    const received = hear<Report>(control, false);
-    if (received === "over") over = true;
-    return typeof received === "object" ? received.message : undefined;
+    const reason = first?.is === "failed" ? first.message : "the relay ended before it was ready";
+    throw new JailkitError("no-relay", 1, reason);
   }
 
   return {
     control,
     pid,
     reap,
-    command(command, descriptor) {
-      if (over) return;
-      try {
-        tell(control, command, true, descriptor);
-      } catch {
-        // It has ended; the monitor finds out by the end of what it reads.
-      }
-    },
+    command,
     handle() {
       for (;;) {
-        const received = hear<Report>(control, false);
-        if (received === undefined) return true;
-        if (received === "over") return false;
-        take(received.message);
+        const report = hearReport(control);
+        if (report === undefined) return !over;
+        if (report === "over") {
+          end();
+          return false;
+        }
+        take(report);
       }
     },
     status() {
-      this.command({ is: "status" });
+      command({ is: "status" });
+      const deadline = clock() + ANSWER_TIME;
       const counters = new Map<number, Counters>();
-      for (let report = within(ANSWER_TIME); report !== undefined; report = within(ANSWER_TIME)) {
+      for (let report = before(deadline); report !== undefined; report = before(deadline)) {
         if (report.is === "counters") counters.set(report.id, report.counters);
         else if (report.is === "end") {
           return { counters, connected: report.connected, waiting: report.waiting };
@@ -130,9 +151,11 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
       return undefined;
     },
     finish() {
-      this.command({ is: "finish" });
-      while (!over && within(FINISH_TIME) !== undefined);
-      if (!over) libc.kill(pid, SIGKILL);
+      command({ is: "finish" });
+      const deadline = clock() + FINISH_TIME;
+      while (before(deadline) !== undefined);
+      // It is over, or had its time.
+      end();
       reap();
     },
   };

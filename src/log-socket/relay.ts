@@ -10,7 +10,7 @@ import { countDropped, type InletContext, PATIENCE } from "./inlet.ts";
 import { createInlets } from "./inlets.ts";
 import { perSecond } from "./limits.ts";
 import { createOutlet, type OutletEvents } from "./outlet.ts";
-import { CONTROL, type Command, hear, type Report, type SocketSettings, tell } from "./protocol.ts";
+import { CONTROL, type Command, hearCommand, type Report, type SocketSettings, tell } from "./protocol.ts";
 import { takeName } from "./roles.ts";
 
 const BATCH = 16;
@@ -30,9 +30,9 @@ const clock = () => Bun.nanoseconds() / 1000;
 /** Waits for the first command, gives up all privileges, and relays until the monitor says otherwise. */
 export function runRelay(): number {
   takeName();
-  const first = hear<Command>(CONTROL, true);
-  if (first === undefined || first === "over" || first.message.is !== "start") return 1;
-  const { uid, gid, mirror } = first.message;
+  const first = hearCommand(CONTROL, true);
+  if (first === undefined || first === "over" || first.command.is !== "start") return 1;
+  const { uid, gid, mirror } = first.command;
   const name = toBytes(hostName());
   // Reads the time zone, which is out of reach later.
   syslogLine("jk_socketd", "daemon", "info", "");
@@ -86,7 +86,7 @@ function serve(name: Uint8Array, mirror: boolean): void {
       outlet.queue.bytes.set(line, offset);
       outlet.queue.commit(line.length, -1);
     }
-    if (mirror) report({ is: "line", severity, text });
+    if (mirror) report({ is: "line", text });
   }
 
   /** In the words of jailkit 2.23. */
@@ -148,9 +148,9 @@ function serve(name: Uint8Array, mirror: boolean): void {
 
   function obeyAll(): boolean {
     for (;;) {
-      const received = hear<Command>(CONTROL, false);
+      const received = hearCommand(CONTROL, false);
       if (received === undefined) return true;
-      if (received === "over" || !obey(received.message, received.descriptor)) return false;
+      if (received === "over" || !obey(received.command, received.descriptor)) return false;
     }
   }
 

@@ -127,6 +127,8 @@ describe("the relay", () => {
       ["Gid", `${gid}\t${gid}\t${gid}\t${gid}`],
       ["Groups", " "],
       ["NoNewPrivs", "1"],
+      // A filter of system calls: seccomp(2).
+      ["Seccomp", "2"],
       ...["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((set) => [set, "0000000000000000"]),
     ]) {
       for (const status of statuses) expect(status).toContain(`${key}:\t${value}\n`);

@@ -1,0 +1,113 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { toBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
+import { close, openAt } from "../../ffi/files.ts";
+import { openPair, SOCK_SEQPACKET, sendPacket } from "../../ffi/sockets.ts";
+import {
+  type Command,
+  hearCommand,
+  hearReport,
+  type Report,
+  readReport,
+  tell,
+} from "../../src/log-socket/protocol.ts";
+
+let monitor: number;
+let relay: number;
+beforeEach(() => {
+  [monitor, relay] = openPair(SOCK_SEQPACKET);
+});
+afterEach(() => {
+  close(monitor);
+  close(relay);
+});
+
+const counters = {
+  messages: 1,
+  bytes: 2,
+  pauses: 3,
+  dropped: 4,
+  droppedBytes: 5,
+  cut: 6,
+  connections: 7,
+  paused: false,
+};
+const settings = {
+  path: "/srv/\xff/dev/log",
+  jail: "/srv/x",
+  type: "dgram",
+  trust: "kernel",
+  base: 1,
+  peak: 2,
+  interval: 3,
+} as const;
+
+test("commands arrive as they were, with a descriptor", () => {
+  const command: Command = { is: "open", id: 5, settings };
+  const fd = openAt(AT_FDCWD, "/dev/null", O_RDONLY);
+  expect(tell(monitor, command, true, fd)).toBe(true);
+  close(fd);
+  const received = hearCommand(relay, true);
+  expect(received).toEqual({ command, descriptor: expect.any(Number) });
+  if (typeof received === "object" && received.descriptor !== undefined) close(received.descriptor);
+  expect(hearCommand(relay, false)).toBeUndefined();
+});
+
+const reports: Report[] = [
+  { is: "ready" },
+  { is: "gone" },
+  { is: "failed", message: "no" },
+  { is: "alive?", question: 7 },
+  { is: "line", text: "a\\nb \\\\ c" },
+  { is: "counters", id: 3, counters },
+  { is: "end", connected: true, waiting: 0 },
+];
+test.each(reports)("a report arrives as it was: %j", (report) => {
+  tell(relay, report, true);
+  expect(hearReport(monitor)).toEqual(report);
+});
+
+test.each(
+  [
+    null,
+    1,
+    "ready",
+    [],
+    {},
+    { is: "host" },
+    { is: "alive?", question: -1 },
+    { is: "alive?", question: "1" },
+    { is: "line" },
+    { is: "end", connected: 1, waiting: 0 },
+    { is: "counters", id: 1.5, counters },
+    { is: "counters", id: 1, counters: { ...counters, bytes: null } },
+    { is: "counters", id: 1, counters: { ...counters, paused: "no" } },
+    { is: "counters", id: 1, counters: [] },
+  ].map((value) => ({ value })),
+)("$value is no report", ({ value }) => {
+  expect(readReport(value)).toBeUndefined();
+});
+
+test("nothing but what belongs to a report is taken, and nothing unprintable", () => {
+  expect(readReport({ is: "ready", extra: 1 })).toEqual({ is: "ready" });
+  expect(readReport({ is: "line", text: "a\x1b[31m\n" })).toEqual({ is: "line", text: "a\\x1b[31m\\n" });
+  expect(readReport({ is: "counters", id: 1, counters: { ...counters, more: "x" } })).toEqual({
+    is: "counters",
+    id: 1,
+    counters,
+  });
+});
+
+test("a relay that talks nonsense, sends descriptors, or is gone", () => {
+  sendPacket(relay, toBytes("{"));
+  expect(hearReport(monitor)).toBe("over");
+  const before = readdirSync("/proc/self/fd").length;
+  sendPacket(relay, toBytes('{"is":"gone"}'), [0, 1, 2]);
+  expect(hearReport(monitor)).toEqual({ is: "gone" });
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  expect(hearReport(monitor)).toBeUndefined();
+  close(relay);
+  expect(hearReport(monitor)).toBe("over");
+  [, relay] = openPair(SOCK_SEQPACKET);
+});
