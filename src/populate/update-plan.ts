@@ -74,15 +74,16 @@ export const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/opt",
 ];
 
-// Problems of a plan that say nothing about what else was found.
-const HARMLESS = new Set([
+// What cannot be had today could not be had when it was asked for: no update failed for it.
+const USUAL = new Set([
   "not-copyable",
   "refused-source",
   "no-such-device",
   "relative-path",
   "directory-in-the-way",
-  "no-such-section",
 ]);
+// Problems that say nothing about what else was found.
+const HARMLESS = new Set(["no-such-section"]);
 
 /** Looks at everything and changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
@@ -116,7 +117,8 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
       present.push({ entry, hardlink: judged.hardlink, standing: state.at(entry.path) });
     } else if (judged.kind === "kept") kept.push({ path: entry.path, reason: judged.reason });
   }
-  const problems = [...(recipe?.problems ?? []), ...scan.problems, ...plan.problems];
+  const lasting = plan.problems.filter(({ code }) => !USUAL.has(code));
+  const problems = [...(recipe?.problems ?? []), ...scan.problems, ...lasting];
   const exchanged = changes
     .filter(({ action }) => action === "exchange")
     .map(({ entry }) => `${entry.path}/`);
@@ -262,7 +264,8 @@ function messages(input: UpdateInput, plan: Draft): { warnings: string[]; notes:
   const lacking = input.loader.problems();
   const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
   const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
-  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...told];
+  const usual = plan.problems.filter(({ code }) => USUAL.has(code)).map(({ message }) => message);
+  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...usual, ...told];
   const vanished = (input.recipe?.wants ?? []).filter(
     ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
   );
