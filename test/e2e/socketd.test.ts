@@ -2,118 +2,30 @@
  * jk_socketd with real senders, real users and a real rsyslogd: who a message is from, what comes through, and what
  * neither a jailed user nor the end of a daemon can do to it.
  */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { LogLine } from "../machine/machine.ts";
 import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  setDefaultTimeout,
-  test,
-} from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { type LogLine, type Machine, openMachine, type Syslog } from "../machine/machine.ts";
+  arrived,
+  counters,
+  jail,
+  log,
+  m,
+  monitor,
+  numbers,
+  relay,
+  rsyslog,
+  send,
+  setScene,
+  socket,
+  sockets,
+  start,
+  stop,
+  told,
+  upTo,
+  wide,
+} from "./socketd-scene.ts";
 
-setDefaultTimeout(120_000);
-
-const jail = "/srv/j";
-const socket = `${jail}/dev/log`;
-// No limit that a test would meet.
-const wide = "base = 1000000\npeak = 10000000\ninterval = 0.1\n";
-
-/** Sends what its arguments say to a socket: a type, a path, and messages as Python writes bytes. */
-const sender = `
-import socket, sys
-kind = socket.SOCK_STREAM if sys.argv[1] == "stream" else socket.SOCK_DGRAM
-s = socket.socket(socket.AF_UNIX, kind)
-s.connect(sys.argv[2])
-for text in sys.argv[3:]: s.sendall(eval(text))
-`;
-
-/** Sends numbered messages until its standard input ends, then tells how many. */
-const load = `
-import select, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.connect(sys.argv[1])
-n = 0
-while not select.select([0], [], [], 0)[0]:
-    s.send(b"<13>load: number %d end" % n)
-    n += 1
-    if n == 100: print("running", flush=True)
-print("sent", n, flush=True)
-`;
-
-/** Listens where jk_socketd connects to, as service managers do, and tells what comes in its environment's name. */
-const manager = `
-import os, socket, sys
-n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-n.bind("\\0manager")
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-os.chmod(sys.argv[1], 0o666)
-if os.fork() == 0:
-    os.dup2(s.fileno(), 3)
-    os.set_inheritable(3, True)
-    env = dict(os.environ, NOTIFY_SOCKET="@manager", LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-    os.execve("/usr/sbin/jk_socketd", ["jk_socketd", "-n"], env)
-while True: print(n.recv(4096).decode(), flush=True)
-`;
-
-let m: Machine;
-let log: Syslog;
-
-beforeAll(async () => {
-  const only = ["jk_socketd", "jailkit", "jk_init", "jk_lsh", "jk_chrootsh", "jk_addjailuser"];
-  m = await openMachine({ under: "ours", only });
-  log = await m.startSyslog();
-  m.addUser("u", { uid: 4001 });
-  m.addUser("v", { uid: 4002 });
-  m.write("/usr/local/bin/sender.py", sender);
-  m.write("/usr/local/bin/load.py", load);
-  m.write("/usr/local/bin/manager.py", manager);
-});
-afterAll(() => m?.close());
-
-beforeEach(async () => {
-  m.remove(jail);
-  m.mkdir(`${jail}/dev`);
-  m.remove("/etc/jailkit/jk_socketd.d");
-  await log.clear();
-});
-afterEach(() => stop());
-
-const pidfile = "/run/jk_socketd.pid";
-const monitor = () => m.read(pidfile);
-const relay = () => m.must(["pgrep", "-P", monitor()]).stdout.trim();
-
-/** Starts it in the background: it serves when this returns. */
-function start(ini: string, ...options: string[]): void {
-  m.write("/etc/jailkit/jk_socketd.ini", ini);
-  m.must(["jk_socketd", "-p", pidfile, ...options]);
-}
-
-/** Ends it, and returns when it has ended. */
-function stop(signal = "TERM"): void {
-  if (!m.exists(pidfile)) return;
-  const pid = monitor();
-  m.must(["sh", "-c", `kill -s ${signal} ${pid}; while kill -0 ${pid} 2>/dev/null; do :; done`]);
-}
-
-function send(messages: string[], { user = "u", path = socket, type = "dgram" } = {}) {
-  return m.must(["python3", "/usr/local/bin/sender.py", type, path, ...messages], { user });
-}
-
-const own = (line: LogLine) => line.ident === "jk_socketd";
-const fromJail = async (): Promise<LogLine[]> => (await log.lines()).filter((line) => !own(line));
-/** Waits for a line of jk_socketd's own. */
-const told = (text: string) => log.waitForLog((line) => own(line) && line.message.includes(text));
-/** Waits for the message that was sent last, and returns all of those before it. */
-async function arrived(last: string): Promise<LogLine[]> {
-  await log.waitForLog((line) => line.message.includes(last));
-  return fromJail();
-}
+setScene();
 
 describe("the relay", () => {
   test("is nobody, in an empty root, for good", () => {
@@ -283,25 +195,6 @@ s.close()`;
     expect(await arrived("deep")).toMatchObject([{ message: `deep (jail=${deep} uid=4001)` }]);
   });
 });
-
-const sockets = () => JSON.parse(m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets;
-const counters = () => sockets()[0].counters;
-
-/** Restarts the real log daemon: it ends, and only then another begins. */
-const rsyslog = {
-  stop: () => {
-    const pid = m.read("/run/rsyslogd.pid").trim();
-    m.must(["sh", "-c", `kill ${pid}; while kill -0 ${pid} 2>/dev/null; do :; done`]);
-  },
-  start: () => {
-    m.start(["/usr/sbin/rsyslogd", "-n", "-f", "/run/rsyslog.conf", "-i", "/run/rsyslogd.pid"]);
-  },
-};
-
-const numbers = (lines: LogLine[]) =>
-  lines.flatMap(({ message }) => /number (\d+) end/.exec(message)?.[1] ?? []).map(Number);
-const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
-
 describe("the log daemon", () => {
   test("may be restarted under load, and nothing is lost", async () => {
     start(`[${socket}]\n${wide}`);
@@ -427,264 +320,6 @@ describe("limits", () => {
   });
 });
 
-describe("the configuration", () => {
-  const listening = (path: string, rates: string) => told(`listening on socket ${path} with rates ${rates}`);
-
-  test("is read again when the file changes, or a drop-in comes or goes", async () => {
-    start(`[${socket}]\n${wide}`);
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\nbase = 100\npeak = 200\ninterval = 1\n`);
-    await listening(socket, "[100:200]/1.000000");
-    m.write("/etc/jailkit/jk_socketd.d/more.ini", `[${jail}/more]\n`);
-    await listening(`${jail}/more`, "[511:2048]/5.000000");
-    expect(m.stat(`${jail}/more`)?.mode).toBe(0o140666);
-    m.write("/etc/jailkit/jk_socketd.d/third.ini", `[${jail}/third]\n`);
-    await listening(`${jail}/third`, "[511:2048]/5.000000");
-    m.remove("/etc/jailkit/jk_socketd.d/more.ini");
-    await told(`socket ${jail}/more is closed`);
-    expect([m.exists(`${jail}/more`), m.exists(`${jail}/third`)]).toEqual([false, true]);
-    expect(sockets().map(({ path }: { path: string }) => path)).toEqual([socket, `${jail}/third`]);
-  });
-
-  test("keeps what a socket has counted when its limits change, and makes it anew when its type does", async () => {
-    start(`[${socket}]\n${wide}`);
-    send(["b'<13>t: one'"]);
-    await arrived("one");
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\nbase = 100\npeak = 200\n`);
-    await listening(socket, "[100:200]/5.000000");
-    expect(counters().messages).toBe(1);
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\nbase = 100\npeak = 200\ntype = stream\n`);
-    await log.waitForLog(
-      (line) => line.message.includes("is closed") || line.message.includes("[100:200]/5"),
-    );
-    while (sockets()[0]?.type !== "stream");
-    send(["b'<13>t: two'"], { type: "stream" });
-    await arrived("two");
-    expect(counters().messages).toBe(1);
-  });
-
-  test("stays as it was where the new one cannot be used", async () => {
-    start(`[${socket}]\n${wide}`);
-    m.write("/etc/jailkit/jk_socketd.ini", "[\0");
-    await told("the configuration is not read again");
-    await log.clear();
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}[${jail}/b]\n`, { mode: 0o666 });
-    await told("can be written by everybody");
-    await log.clear();
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
-    m.chown("/etc/jailkit", 4001, 0);
-    m.must(["kill", "-HUP", monitor()]);
-    await told("belongs to uid 4001");
-    m.chown("/etc/jailkit", 0, 0);
-    send(["b'<13>t: still here'"]);
-    await arrived("still here");
-  });
-
-  test("of jk_init's need_logsocket is served", async () => {
-    m.write("/srv/own.ini", "[logs]\npaths = /bin/true\nneed_logsocket = 1\n");
-    start(`[${jail}/first]\n`);
-    m.mkdir("/home/made");
-    m.must(["jk_init", "-c", "/srv/own.ini", "-j", "/home/made", "logs"]);
-    await listening("/home/made/dev/log", "[512:2048]/10.000000");
-    send(["b'<13>t: from a new jail'"], { path: "/home/made/dev/log" });
-    expect(await arrived("from a new jail")).toMatchObject([
-      { message: "from a new jail (jail=/home/made uid=4001)" },
-    ]);
-    stop();
-    m.remove("/home/made");
-  });
-
-  test("SIGHUP is enough, too", async () => {
-    start(`[${socket}]\n${wide}`);
-    m.must(["kill", "-HUP", monitor()]);
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\nbase = 77\n`);
-    m.must(["kill", "-HUP", monitor()]);
-    await listening(socket, "[77:2048]/5.000000");
-  });
-});
-
-describe("a socket", () => {
-  const again = () => told("listening on socket");
-
-  test("that is taken away is made again", async () => {
-    start(`[${socket}]\n${wide}`);
-    await again();
-    await log.clear();
-    m.remove(socket);
-    await again();
-    expect(m.stat(socket)?.mode).toBe(0o140666);
-    send(["b'<13>t: again'"]);
-    await arrived("again");
-  });
-
-  test("comes back with its jail", async () => {
-    start(`[${socket}]\n${wide}`);
-    await again();
-    m.rename(jail, "/srv/away");
-    await log.clear();
-    m.mkdir(`${jail}/dev`);
-    await again();
-    send(["b'<13>t: back'"]);
-    await arrived("back");
-    stop();
-    m.remove("/srv/away");
-  });
-
-  test("waits for a jail that is still to be made", async () => {
-    start(`[${socket}]\n${wide}[/srv/later/dev/log]\n${wide}`);
-    await told("while opening /srv/later/dev/log");
-    m.mkdir("/srv/later/dev");
-    await told("listening on socket /srv/later/dev/log");
-    send(["b'<13>t: later'"], { path: "/srv/later/dev/log" });
-    await arrived("later");
-    stop();
-    m.remove("/srv/later");
-  });
-
-  const refused: [where: string, arrange: () => void, reason: string][] = [
-    ["its directory belongs to a user", () => m.chown(`${jail}/dev`, 4001, 4001), "belongs to uid 4001"],
-    [
-      "its directory can be written by a group",
-      () => m.chmod(`${jail}/dev`, 0o775),
-      "is writable by its group",
-    ],
-    ["the jail belongs to a user", () => m.chown(jail, 4001, 4001), "belongs to uid 4001"],
-    [
-      "its directory is a link that a user may have made",
-      () => {
-        m.remove(`${jail}/dev`);
-        m.symlink("/etc", `${jail}/dev`);
-        m.chown(jail, 4001, 4001);
-      },
-      "is a symbolic link in a directory that users can write",
-    ],
-    ["a directory is in the way", () => m.mkdir(socket), "a directory is in the way"],
-  ];
-  test.each(refused)("is not made where %s", async (_, arrange, reason) => {
-    arrange();
-    const before = m.snapshot(jail);
-    start(`[${socket}]\n${wide}[/srv/fine]\n${wide}`);
-    await log.waitForLog(
-      (line) => own(line) && line.message.includes(socket) && line.message.includes(reason),
-    );
-    stop();
-    expect(m.snapshot(jail)).toEqual(before);
-    expect(m.exists("/etc/log")).toBe(false);
-    m.chown(jail, 0, 0);
-  });
-
-  test("takes the place of what is there, never that of what a link leads to", async () => {
-    m.write("/srv/precious", "data");
-    m.symlink("/srv/precious", socket);
-    m.write(`${jail}/other`, "a file");
-    start(`[${socket}]\n${wide}[${jail}/other]\n`);
-    await again();
-    expect([m.stat(socket)?.mode, m.stat(`${jail}/other`)?.mode]).toEqual([0o140666, 0o140666]);
-    expect(m.read("/srv/precious")).toBe("data");
-    expect(m.list(`${jail}/dev`)).toEqual(["log"]);
-  });
-
-  test("of this machine's own log daemon is never taken", async () => {
-    start(`[/dev/log]\n[/dev/./log]\n[${socket}]\n`);
-    await told("is the socket of this machine's own log daemon");
-    m.must(["logger", "-t", "host", "still mine"]);
-    await log.waitForLog((line) => line.ident === "host");
-  });
-});
-
-describe("from start to end", () => {
-  test("the end takes away what it made, and nothing of others", () => {
-    start(`[${socket}]\n${wide}[${jail}/other]\n`);
-    m.must(["kill", "-STOP", monitor()]);
-    m.write("/srv/new", "somebody else's");
-    m.rename("/srv/new", `${jail}/other`);
-    m.must(["kill", "-INT", monitor()]);
-    stop("CONT");
-    expect(m.read(`${jail}/other`)).toBe("somebody else's");
-    expect([m.exists(socket), m.exists(pidfile)]).toEqual([false, false]);
-    expect(m.run(["pgrep", "jk_socketd"]).stdout).toBe("");
-    expect(m.list("/run/jailkit/log-sockets")).toEqual([]);
-  });
-
-  test("in the background it keeps nobody waiting, and what it could not do is its exit status", () => {
-    m.remove("/etc/jailkit/jk_socketd.ini");
-    expect(m.run(["jk_socketd"])).toMatchObject({ status: 11 });
-    start(`[${socket}]\n${wide}`);
-    const at = `/proc/${monitor()}`;
-    expect([0, 1, 2].map((fd) => m.readlink(`${at}/fd/${fd}`))).toEqual([
-      "/dev/null",
-      "/dev/null",
-      "/dev/null",
-    ]);
-    expect(m.readlink(`${at}/cwd`)).toBe("/");
-    // A session of its own: proc(5), the fifth and sixth word behind the name.
-    expect(m.read(`${at}/stat`).split(") ")[1]?.split(" ").slice(2, 4)).toEqual([monitor(), monitor()]);
-  });
-
-  test("a pidfile does not follow a user's link", () => {
-    m.mkdir("/srv/users", { mode: 0o777, owner: [4001, 4001] });
-    m.write("/srv/precious", "data");
-    m.symlink("/srv/precious", "/srv/users/pid");
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
-    m.must(["jk_socketd", "-p", "/srv/users/pid"]);
-    expect(m.read("/srv/precious")).toBe("data");
-    m.must(["sh", "-c", "pkill -o jk_socketd; while pgrep jk_socketd; do :; done"]);
-  });
-
-  test("a service manager gets its messages and hands over sockets", async () => {
-    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
-    const service = m.start(["python3", "/usr/local/bin/manager.py", socket]);
-    await service.until(({ stdout }) => stdout.includes("READY=1\n") || undefined);
-    const inode = m.stat(socket)?.ino;
-    send(["b'<13>t: activated'"]);
-    expect(await arrived("activated")).toMatchObject([{ message: `activated (jail=${jail} uid=4001)` }]);
-    expect(sockets()[0]).toMatchObject({ path: socket, activated: true });
-    const pid = m.must(["pgrep", "-o", "-x", "jk_socketd"]).stdout.trim();
-    m.must(["kill", "-HUP", pid]);
-    await service.until(
-      ({ stdout }) => /RELOADING=1\nMONOTONIC_USEC=\d+\nREADY=1\n/.test(stdout) || undefined,
-    );
-    m.must(["kill", pid]);
-    await service.until(({ stdout }) => stdout.includes("STOPPING=1\n") || undefined);
-    // The socket is the service manager's.
-    expect(m.stat(socket)?.ino).toBe(inode);
-    service.kill();
-  });
-
-  test("jailkit log-sockets shows it", async () => {
-    expect(m.run(["jailkit", "log-sockets"])).toMatchObject({ status: 1, stdout: "" });
-    start(`[${socket}]\nbase = 600\n`);
-    send(["b'<13>t: shown'"]);
-    await arrived("shown");
-    expect(m.must(["jailkit", "log-sockets"]).stdout).toBe(
-      `${"SOCKET".padEnd(socket.length)}  LIMITS      STATE      MESSAGES  BYTES  PAUSES  DROPPED
-${socket}  600:2048/5  listening         1     12       0        0
-`,
-    );
-    expect(sockets()).toMatchObject([
-      {
-        path: socket,
-        jail,
-        pid: Number(monitor()),
-        type: "datagram",
-        trust: "kernel",
-        base: 600,
-        interval: 5,
-      },
-    ]);
-    expect(m.run(["jailkit", "log-sockets"], { user: "u" })).toMatchObject({ status: 1, stdout: "" });
-    expect(
-      m.run(
-        [
-          "python3",
-          "-c",
-          `import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("/run/jailkit/log-sockets/${monitor()}")`,
-        ],
-        { user: "u" },
-      ).stderr,
-    ).toContain("PermissionError");
-  });
-});
-
 describe("a login", () => {
   const home = "/home/logged";
 
@@ -722,24 +357,4 @@ describe("a login", () => {
     expect((await log.lines()).filter(entered).length).toBeGreaterThanOrEqual(3);
     expect(counters()).toMatchObject({ dropped: 0 });
   });
-});
-
-test("it works with the capabilities that the example unit leaves it", async () => {
-  const unit = readFileSync(join(import.meta.dir, "../../docs/units/jk_socketd.service"), "utf8");
-  const kept = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
-  const set = `-all${kept.map((name) => `,+${name.slice("CAP_".length).toLowerCase()}`).join("")}`;
-  m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
-  const bounded = ["setpriv", "--no-new-privs", `--bounding-set=${set}`, `--inh-caps=${set}`];
-  m.must([...bounded, "jk_socketd", "-p", pidfile]);
-  expect(m.read(`/proc/${monitor()}/status`)).toMatch(/^CapEff:\t00000000000401e0$/m);
-  send(["b'<13>t: with few capabilities'"]);
-  await arrived("with few capabilities");
-  m.write("/etc/jailkit/jk_socketd.d/more.ini", `[${jail}/more]\n`);
-  await told(`listening on socket ${jail}/more`);
-  m.must(["kill", "-KILL", relay()]);
-  await told("the relay ended");
-  send(["b'<13>t: the second relay'"]);
-  await arrived("the second relay");
-  stop();
-  expect(m.exists(socket)).toBe(false);
 });

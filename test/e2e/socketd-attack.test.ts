@@ -1,0 +1,99 @@
+/** What users in jails, and other processes of nobody's, do to jk_socketd. */
+import { expect, test } from "bun:test";
+import {
+  arrived,
+  jail,
+  log,
+  m,
+  monitor,
+  relay,
+  send,
+  setScene,
+  socket,
+  sockets,
+  start,
+  told,
+  wide,
+} from "./socketd-scene.ts";
+
+setScene();
+
+test("more connections than there may be wait for their turn, and keep no other jail waiting", async () => {
+  start(`[${socket}]\n${wide}type = stream\n[${jail}/other]\n${wide}`);
+  const script = `import socket, sys
+all = []
+for i in range(180):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
+    s.send(b"<13>t: connection %d end\\n" % i); all.append(s)
+print("connected", flush=True)
+sys.stdin.read()`;
+  const many = m.start(["python3", "-c", script], { user: "u" });
+  await many.until(({ stdout }) => stdout.includes("connected") || undefined);
+  await log.waitForLog(({ message }) => message.includes("connection 127 end"));
+  send(["b'<13>o: other jail'"], { path: `${jail}/other` });
+  const before = await arrived("other jail");
+  expect(before.filter(({ message }) => message.startsWith("connection"))).toHaveLength(128);
+  expect(sockets()[0].counters.connections).toBe(128);
+  many.end();
+  await many.ended;
+  const after = await arrived("connection 179 end");
+  expect(after.filter(({ message }) => message.startsWith("connection"))).toHaveLength(180);
+  while (sockets()[0].counters.connections > 0);
+});
+
+test("a relay that another process of nobody's stops does not stop the monitor", async () => {
+  start(`[${socket}]\n${wide}`);
+  m.must(["kill", "-STOP", relay()], { user: "nobody" });
+  expect(sockets()[0]).toMatchObject({ path: socket, counters: null });
+  m.write("/etc/jailkit/jk_socketd.d/more.ini", `[${jail}/more]\n`);
+  await told(`listening on socket ${jail}/more`);
+  m.must(["kill", "-CONT", relay()], { user: "nobody" });
+  send(["b'<13>t: goes on'"], { path: `${jail}/more` });
+  await arrived("goes on");
+});
+
+test("the relay ends with the monitor, however that ends", () => {
+  start(`[${socket}]\n${wide}`);
+  const pids = [monitor(), relay()];
+  m.must(["kill", "-KILL", monitor()]);
+  m.must(["sh", "-c", pids.map((pid) => `while kill -0 ${pid} 2>/dev/null; do :; done`).join("; ")]);
+  // A new one takes its place, and what it left.
+  start(`[${socket}]\n${wide}`);
+  expect(m.list("/run/jailkit/log-sockets").filter((name) => name === monitor())).toEqual([monitor()]);
+  expect(sockets()).toHaveLength(1);
+  expect(m.list("/run/jailkit/log-sockets")).toEqual([monitor()]);
+});
+
+test("bytes of any kind make no line of their own, and hide no mark", async () => {
+  start(`[${socket}]\n${wide}`);
+  const forged = "<38>Nov  1 10:00:00 sshd[1]: Accepted publickey for root";
+  send([
+    `b'<13>a: x\\n${forged}'`,
+    `b'<13>b: x\\0${forged}\\0\\0'`,
+    `b'${forged}' + b' ' * 9000`,
+    `b'<13>d: \\x1b[2J\\xff\\r\\x08'`,
+    `b'<13>1 - host sshd 1 - - Accepted: root'`,
+    `b'${forged.replace("Nov", "nov").replace("10:00:00", "2024 10:00:00")}'`,
+    "b'<13>t: last'",
+  ]);
+  const lines = (await arrived("last")).map(({ raw }) => raw);
+  const mark = ` (jail=${jail} uid=4001)`;
+  expect(lines).toHaveLength(7);
+  expect(lines[0]).toBe(`<13>a: x#012${forged}${mark}`);
+  expect(lines[1]).toBe(`<13>b: x#000${forged}${mark}`);
+  // rsyslogd cuts the third: the mark behind the tag is left.
+  expect(lines[2]).toMatch(
+    new RegExp(`^<38>Nov  1 10:00:00 sshd\\[[0-9]+\\]:${mark.replace(/[()]/g, "\\$&")} Accepted`),
+  );
+  expect(lines[3]).toBe(`<13>d: #033[2J\xff#015#010${mark}`);
+  for (const line of lines.slice(4)) expect(line).toEndWith(mark);
+  for (const line of lines.slice(2)) expect(line).not.toMatch(/sshd\[1\]|sshd 1 /);
+});
+
+test("it is started through the one executable, too", async () => {
+  m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+  m.must(["jailkit", "jk_socketd", "-p", "/run/jk_socketd.pid"]);
+  send(["b'<13>t: through the one'"]);
+  await arrived("through the one");
+  expect(m.readlink(`/proc/${relay()}/exe`)).toEndWith("/jailkit");
+});
