@@ -32,10 +32,13 @@ function inputs(): string[] {
   return [...below, ...single.map((name) => join(checkout, name)).filter((file) => fs.existsSync(file))];
 }
 
-/** Makes packages from `dist` into `output`, quickly: all formats, of this machine's kind, where no words say otherwise. */
-export function buildPackages(dist: string, output: string, ...words: string[]): void {
+/**
+ * Makes packages from `dist` into `output`: all formats, of this machine's kind and little compressed, where no words
+ * say otherwise.
+ */
+export function buildPackages(dist: string, output: string, words: readonly string[] = ["--fast"]): void {
   const script = join(checkout, "build/package.ts");
-  const all = [process.execPath, script, "--fast", "--dist", dist, "--output", output, ...words];
+  const all = [process.execPath, script, "--dist", dist, "--output", output, ...words];
   const built = Bun.spawnSync(all, {
     cwd: checkout,
     // The date of every file in them.
@@ -162,4 +165,15 @@ export function repository(m: Machine, folder: string, ...debs: string[]): (...w
   ].flatMap((option) => ["-o", option]);
   m.must(["apt-get", ...options, "update"]);
   return (...words) => ["apt-get", ...options, "-y", ...words];
+}
+
+/** What README.md states of a package in its table of sizes, in units of 1000. */
+export function statedSizes(name: string): { download: number; installed: number } {
+  const readme = fs.readFileSync(join(checkout, "README.md"), "utf8");
+  const row = readme.split("\n").find((line) => line.startsWith(`| ${name} | `)) ?? "";
+  const units: Record<string, number> = { KB: 1000, MB: 1_000_000 };
+  const [download = 0, installed = 0] = [...row.matchAll(/(\d+) (KB|MB) \|/g)].map(
+    ([, number, unit = ""]) => Number(number) * (units[unit] ?? 0),
+  );
+  return { download, installed };
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { checkout } from "../machine/helper.ts";
-import { buildPackages, type Packages, packages } from "./packages-scene.ts";
+import { buildPackages, type Packages, packages, statedSizes } from "./packages-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -43,9 +43,16 @@ test("two builds of the same programs are the same to the byte", () => {
   expect(must(["sh", "-c", `cd ${folder} && sha256sum --check --quiet SHA256SUMS`])).toBe("");
 });
 
+test("the changes of this version are told", () => {
+  const [newest] = /^## .*$/m.exec(fs.readFileSync(join(checkout, "CHANGELOG.md"), "utf8")) ?? [];
+  expect(newest).toBe(`## ${packageJson.version}`);
+});
+
 describe("deb", () => {
   test("sizes are within the budget", () => {
-    expect(Number(field(made.deb, "Installed-Size")) * 1024).toBeLessThan(115 * MB);
+    const installed = Number(field(made.deb, "Installed-Size")) * 1024;
+    expect(installed).toBeLessThan(115 * MB);
+    expect(Math.abs(installed - statedSizes("jailkit, deb").installed)).toBeLessThan(MB);
     expect(fs.statSync(made.procmailDeb).size).toBeLessThan(50_000);
     expect(Number(field(made.procmailDeb, "Installed-Size"))).toBeLessThan(50);
   });
