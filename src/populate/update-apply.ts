@@ -24,7 +24,7 @@ export interface ApplyEvents {
 /** What became of changes. */
 export interface Applied {
   readonly done: readonly { entry: Entry; hardlink: boolean }[];
-  /** Something failed. */
+  /** Something failed, but for what is in directories that users can write: they must not hold up the rest. */
   readonly incomplete: boolean;
 }
 
@@ -45,10 +45,12 @@ export function applyChanges(
   const failed = new Set<Entry>();
   const done: { entry: Entry; hardlink: boolean }[] = [];
   let hopeless = false;
+  let incomplete = false;
 
-  function fail({ entry }: Change, error: unknown): void {
+  function fail({ entry }: Change, error: unknown, ours = true): void {
     failed.add(entry);
-    hopeless ||= isErrno(error, ...HOPELESS);
+    incomplete ||= ours;
+    hopeless ||= ours && isErrno(error, ...HOPELESS);
     events.failed(problemOf(root, entry.path, error, "cannot-write"));
   }
 
@@ -74,7 +76,7 @@ export function applyChanges(
       if (commit(root, one) === "done") done.push({ entry: change.entry, hardlink: one.linked });
       else fail(change, new JailkitError("in-the-way", 1, "something was made there meanwhile"));
     } catch (error) {
-      fail(change, error);
+      fail(change, error, one.temporary !== undefined || change.action === "attributes");
       discard(root, one.temporary);
     }
   }
@@ -95,7 +97,7 @@ export function applyChanges(
   for (const { change, linked } of inside) {
     if (!hopeless && !failed.has(change.entry)) done.push({ entry: change.entry, hardlink: linked });
   }
-  return { done, incomplete: failed.size > 0 || hopeless };
+  return { done, incomplete: incomplete || hopeless };
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   mayReplace,
   planningView,
   type Standing,
+  usersObstacles,
 } from "./update-state.ts";
 
 /** What is known of a jail when it is to be brought up to date. */
@@ -102,6 +103,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     tell: input.tell,
   });
   const plan = planRecipe(input, state, scan);
+  const obstacle = usersObstacles(root);
   const linked = (entry: Entry) => isLinked(input, entry);
   const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
   const changes: Change[] = [];
@@ -112,12 +114,14 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     if (skips.has(entry.path)) continue;
     if (wanted !== undefined && !wanted.has(entry)) continue;
     const judged = judgeEntry({ state, host, hardlink: linked }, entry);
-    if (judged.kind === "change") changes.push(judged.change);
+    if (judged.kind === "change" && obstacle(entry.path)) {
+      kept.push({ path: entry.path, reason: "is where a user has put something in the way" });
+    } else if (judged.kind === "change") changes.push(judged.change);
     else if (judged.kind === "present") {
       present.push({ entry, hardlink: judged.hardlink, standing: state.at(entry.path) });
     } else if (judged.kind === "kept") kept.push({ path: entry.path, reason: judged.reason });
   }
-  const lasting = plan.problems.filter(({ code }) => !USUAL.has(code));
+  const lasting = plan.problems.filter((problem) => !isUsual(problem, obstacle));
   const problems = [...(recipe?.problems ?? []), ...scan.problems, ...lasting];
   const exchanged = changes
     .filter(({ action }) => action === "exchange")
@@ -146,7 +150,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     entryOf: (source) => plan.seen.get(source),
     unread: new Set(plan.problems.map(({ path }) => path)),
     problems,
-    ...messages(input, plan),
+    ...messages(input, plan, obstacle),
   };
 }
 
@@ -240,6 +244,11 @@ function candidatesFor(
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];
 }
 
+/** What was so before, or is so because a user has put something in the way: no user is to hold up the rest. */
+function isUsual({ code, path }: Problem, obstacle: (path: ByteString) => boolean): boolean {
+  return USUAL.has(code) || (code === "cannot-place" && obstacle(`${path}/`));
+}
+
 /** Rather than that all was uninstalled, something is not mounted. */
 function isEmpty({ recipe, records }: UpdateInput, plan: Draft): boolean {
   return recipe !== undefined && plan.entries.length === 0 && records.size > 0;
@@ -256,7 +265,11 @@ function homesIn(root: JailRoot): ByteString[] {
   }
 }
 
-function messages(input: UpdateInput, plan: Draft): { warnings: string[]; notes: string[] } {
+function messages(
+  input: UpdateInput,
+  plan: Draft,
+  obstacle: (path: ByteString) => boolean,
+): { warnings: string[]; notes: string[] } {
   const asked = new Set<ByteString | undefined>();
   for (const { source, because } of plan.entries) {
     if (because.some(({ reason }) => reason.kind === "asked")) asked.add(source);
@@ -264,7 +277,7 @@ function messages(input: UpdateInput, plan: Draft): { warnings: string[]; notes:
   const lacking = input.loader.problems();
   const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
   const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
-  const usual = plan.problems.filter(({ code }) => USUAL.has(code)).map(({ message }) => message);
+  const usual = plan.problems.filter((problem) => isUsual(problem, obstacle)).map(({ message }) => message);
   const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...usual, ...told];
   const vanished = (input.recipe?.wants ?? []).filter(
     ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),

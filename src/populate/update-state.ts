@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { birthAt } from "../../ffi/extents.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/look.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
-import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
+import { isDirectory, isLink, isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import { jailFileSystem } from "./jail.ts";
-import type { FileSystem } from "./sources.ts";
+import { type FileSystem, parentOf } from "./sources.ts";
 
 /**
  * Whose something in a jail is. "as-put": as jailkit put it there. "changed": put there, and other than it was.
@@ -175,4 +176,44 @@ export function changedDirectories(
     if (other && isOurs(path)) found.add(path);
   }
   return found;
+}
+
+/**
+ * A test for paths that a user has made unreachable, with a link or a file in the place of a directory that users can
+ * write.
+ */
+export function usersObstacles(root: JailRoot): (path: ByteString) => boolean {
+  const known = new Map<ByteString, boolean>();
+
+  function find(directory: ByteString): boolean {
+    try {
+      release(walk(root, directory || "/"));
+      return false;
+    } catch (error) {
+      if (error instanceof JailkitError && error.code === "link-in-untrusted-directory") return true;
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
+      if (isBlocked(directory)) return true;
+      return isErrno(error, "ENOTDIR") && !isTrusted(parentOf(directory));
+    }
+  }
+
+  function isTrusted(directory: ByteString): boolean {
+    try {
+      const found = walk(root, directory || "/");
+      release(found);
+      return found.trusted;
+    } catch {
+      return true;
+    }
+  }
+
+  function isBlocked(path: ByteString): boolean {
+    const directory = parentOf(path);
+    if (directory === "") return false;
+    const blocked = known.get(directory) ?? find(directory);
+    known.set(directory, blocked);
+    return blocked;
+  }
+
+  return isBlocked;
 }
