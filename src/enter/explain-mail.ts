@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { describeError } from "../cli/error.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
+import { beginReport } from "./explain-account.ts";
 import { installedPrivilege } from "./installed.ts";
 import {
   isJailedHome,
@@ -14,7 +15,7 @@ import {
   PROCMAIL_WRAPPER,
 } from "./procmail-checks.ts";
 import { gatherProcmail } from "./procmail-facts.ts";
-import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
+import { judgeReport, type Report, type ReportStep } from "./report.ts";
 
 /** A delivery that is asked about, and by whom. */
 export interface MailQuestion {
@@ -88,25 +89,8 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
  */
 export function explainMail(question: MailQuestion): Report {
   const { user, callerUid } = question;
-  const report = emptyReport(user, PROCMAIL_WRAPPER);
-  const account = passwdByName(user);
-  if (callerUid !== 0 && account?.uid !== callerUid) {
-    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
-  }
-  if (account === undefined) {
-    const message = "there is no such user on this machine";
-    report.steps.push({
-      stage: "account",
-      name: "account",
-      outcome: "failed",
-      message,
-      remedy: "check the name",
-    });
-    judgeReport(report);
-    return report;
-  }
-  report.uid = account.uid;
-  report.loginShell = account.shell;
+  const { report, account } = beginReport(user, callerUid, PROCMAIL_WRAPPER);
+  if (account === undefined) return report;
   try {
     explainDelivery(report, question, account);
   } catch (error) {

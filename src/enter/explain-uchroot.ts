@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { describeError } from "../cli/error.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
+import { beginReport } from "./explain-account.ts";
 import { limitSteps } from "./explain-host.ts";
 import { installedPrivilege } from "./installed.ts";
-import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
+import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { uchrootEnvironment } from "./uchroot.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./uchroot-checks.ts";
 import { uchrootSettingsOf } from "./uchroot-facts.ts";
@@ -97,26 +98,9 @@ function explainChecks(report: Report, question: UchrootQuestion, facts: Gathere
  */
 export function explainUchroot(question: UchrootQuestion): Report {
   const { user, callerUid } = question;
-  const report = emptyReport(user, TOOL);
-  const account = passwdByName(user);
+  const { report, account } = beginReport(user, callerUid, TOOL);
   const isRoot = callerUid === 0;
-  if (!isRoot && account?.uid !== callerUid) {
-    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
-  }
-  if (account === undefined) {
-    const message = "there is no such user on this machine";
-    report.steps.push({
-      stage: "account",
-      name: "account",
-      outcome: "failed",
-      message,
-      remedy: "check the name",
-    });
-    judgeReport(report);
-    return report;
-  }
-  report.uid = account.uid;
-  report.loginShell = account.shell;
+  if (account === undefined) return report;
   report.steps.push(...limitSteps(account, !isRoot));
   try {
     explainChecks(report, question, factsFor(question, account, isRoot));

@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
+import { beginReport } from "./explain-account.ts";
 import { limitSteps, sshdSteps } from "./explain-host.ts";
 import { accountOf, baseName, splitOf } from "./facts.ts";
 import { filesBelow, statBelow } from "./files-below.ts";
@@ -15,7 +16,7 @@ import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest, limitedPolicy, planLimited } from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
-import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
+import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
@@ -215,26 +216,9 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
  */
 export function explainLogin(question: Question): Report {
   const { user, command, callerUid } = question;
-  const report = emptyReport(user);
-  const account = passwdByName(user);
+  const { report, account } = beginReport(user, callerUid, "login");
   const isRoot = callerUid === 0;
-  if (!isRoot && account?.uid !== callerUid) {
-    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
-  }
-  if (account === undefined) {
-    const message = "there is no such user on this machine";
-    report.steps.push({
-      stage: "account",
-      name: "account",
-      outcome: "failed",
-      message,
-      remedy: "check the name",
-    });
-    judgeReport(report);
-    return report;
-  }
-  report.uid = account.uid;
-  report.loginShell = account.shell;
+  if (account === undefined) return report;
   const kind = baseName(account.shell);
   const jailed = kind === JK_CHROOTSH || kind === LIMITED_SHELL;
   const message = jailed

@@ -1,0 +1,35 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { JailkitError } from "../cli/error.ts";
+import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { emptyReport, judgeReport, type Report } from "./report.ts";
+
+/**
+ * Begins a report about a user: who that is, and whether the caller may ask. Without an account the report is finished.
+ * Throws JailkitError (2) for others than root who ask about others.
+ */
+export function beginReport(
+  user: ByteString,
+  callerUid: number,
+  about: Report["about"],
+): { report: Report; account: PasswdEntry | undefined } {
+  const report = emptyReport(user, about);
+  const account = passwdByName(user);
+  if (callerUid !== 0 && account?.uid !== callerUid) {
+    throw new JailkitError("not-yourself", 2, "only root may ask about other users");
+  }
+  if (account === undefined) {
+    const message = "there is no such user on this machine";
+    report.steps.push({
+      stage: "account",
+      name: "account",
+      outcome: "failed",
+      message,
+      remedy: "check the name",
+    });
+    judgeReport(report);
+  } else {
+    report.uid = account.uid;
+    report.loginShell = account.shell;
+  }
+  return { report, account };
+}
