@@ -278,7 +278,7 @@ function messages(
   const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
   const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
   const usual = plan.problems.filter((problem) => isUsual(problem, obstacle)).map(({ message }) => message);
-  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...usual, ...told];
+  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...told];
   const vanished = (input.recipe?.wants ?? []).filter(
     ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
   );
@@ -288,7 +288,7 @@ function messages(
   for (const { pattern } of vanished) {
     warnings.push(`${display(pattern)}, which was put there by jk_cp, is gone from this machine`);
   }
-  return { warnings, notes: [...plan.notes, ...untold] };
+  return { warnings, notes: [...plan.notes, ...usual, ...untold] };
 }
 
 /** True for an entry that nobody asked for: it was found in the jail. */

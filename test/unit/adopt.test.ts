@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import { toBytes } from "../../ffi/bytes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import type { Loader } from "../../src/populate/closure.ts";
+import { guessSections } from "../../src/profile/guess.ts";
+import { fakeFileSystem, type Tree } from "./populate-fake.ts";
+
+const loader: Loader = {
+  dependencies: () => [],
+  problems: () => [],
+  libraryDirectories: () => ["/usr/lib"],
+  configurationFiles: () => [],
+  close: () => undefined,
+};
+
+const programs = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const host: Tree = {
+  ...Object.fromEntries([...programs, "x", "y"].map((name) => [`/usr/bin/${name}`, ""])),
+  ...Object.fromEntries(["one", "two", "three", "four"].map((name) => [`/etc/${name}`, ""])),
+  "/usr/share/data/f": "",
+};
+
+const INI = `[base]
+paths = /etc/one, /etc/two, /etc/three, /etc/four
+[shell]
+paths = ${programs.join(", ")}
+includesections = base
+[small]
+paths = a
+includesections = base
+[tool]
+paths = x, /usr/share/data
+[both]
+includesections = shell, tool
+[nothing]
+paths = not-on-this-machine
+includesections = shell
+[devices]
+devices = /dev/null
+`;
+
+function guess(inJail: readonly string[]) {
+  const there = new Set(inJail.map((name) => (name.startsWith("/") ? name : `/usr/bin/${name}`)));
+  const ini = scanIni(toBytes(INI), "/etc/jk_init.ini", "py");
+  return guessSections(ini, fakeFileSystem(host), loader, (path) => there.has(path));
+}
+const names = (inJail: readonly string[]) => guess(inJail).map(({ name }) => name);
+const etc = ["/etc/one", "/etc/two", "/etc/three", "/etc/four"];
+
+describe("sections that explain a jail", () => {
+  test("are those of which all programs are there", () => {
+    expect(names([...programs, ...etc])).toEqual(["shell"]);
+    expect(names([...programs, ...etc, "x", "/usr/share/data"])).toEqual(["both"]);
+    expect(names(["x", "/usr/share/data"])).toEqual(["tool"]);
+    expect(names(["a", ...etc])).toEqual(["small"]);
+    expect(names([])).toEqual([]);
+  });
+
+  test("or most of them, where they are many; what lacks is told", () => {
+    const [found] = guess([...programs.slice(1), ...etc]);
+    expect(found).toEqual({ name: "shell", lacking: ["/usr/bin/a"] });
+    expect(names([...programs.slice(3), ...etc])).toEqual(["base"]);
+  });
+
+  test("of other files half will do", () => {
+    expect(guess([...programs, "/etc/one", "/etc/two"])).toEqual([
+      { name: "shell", lacking: ["/etc/three", "/etc/four"] },
+    ]);
+    expect(names([...programs, "/etc/one"])).toEqual([]);
+  });
+
+  test("data alone is explained by a section of data", () => {
+    expect(names(etc)).toEqual(["base"]);
+  });
+});

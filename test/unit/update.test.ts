@@ -1,0 +1,276 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { lookUp } from "../../src/jail/look.ts";
+import type { ManifestEntry } from "../../src/jail/manifest.ts";
+import { moveInPlace } from "../../src/jail/move.ts";
+import type { Loader } from "../../src/populate/closure.ts";
+import type { Dependency, Entry } from "../../src/populate/entry.ts";
+import { createOrder } from "../../src/populate/update-order.ts";
+import { decideRemovals } from "../../src/populate/update-removals.ts";
+import { inJail, pathSet } from "../../src/populate/update-scope.ts";
+import { isAsRecorded, jailState, mayReplace, usersObstacles } from "../../src/populate/update-state.ts";
+import { codeOf, makeJail, type TestJail, USER } from "./jail-helper.ts";
+
+let jail: TestJail;
+beforeEach(() => {
+  jail = makeJail();
+});
+afterEach(() => jail.close());
+
+/** Puts a file there as a copy is: with a time from before it was made. */
+function copy(path: string, content = "content"): void {
+  writeFileSync(jail.path + path, content);
+  utimesSync(jail.path + path, 1000, 1000);
+}
+
+/** What the record says of something that is there. */
+function recordOf(path: string): ManifestEntry {
+  const stat = lookUp(jail.root, path)?.stat;
+  if (stat === undefined) throw new Error(`${path}: not there`);
+  const link = lstatSync(jail.path + path).isSymbolicLink();
+  const directory = lstatSync(jail.path + path).isDirectory();
+  return {
+    path,
+    type: link ? "link" : directory ? "directory" : "file",
+    sections: ["s"],
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    ...(link ? { target: readlinkSync(jail.path + path) } : { size: stat.size, mtime: stat.mtime }),
+  };
+}
+
+const records = (...paths: string[]) => new Map(paths.map((path) => [path, recordOf(path)]));
+const none = new Map<string, ManifestEntry>();
+const whose = (path: string, known = none) => jailState(jail.root, known, none).at(path)?.whose;
+
+describe("whose something is", () => {
+  test("is told by the record, the owner and the times", () => {
+    copy("/usr/copied");
+    writeFileSync(`${jail.path}/usr/made`, "x");
+    copy("/usr/theirs");
+    chownSync(`${jail.path}/usr/theirs`, USER, USER);
+    const known = records("/usr/copied");
+    expect(whose("/usr/copied", known)).toBe("as-put");
+    expect(whose("/usr/copied")).toBe("unrecorded");
+    expect(whose("/usr/made")).toBe("made-here");
+    expect(whose("/usr/theirs")).toBe("user");
+    expect(whose("/usr/nothing")).toBeUndefined();
+    writeFileSync(`${jail.path}/usr/copied`, "changed");
+    expect(whose("/usr/copied", known)).toBe("changed");
+  });
+
+  test("a link is its text; what is behind a link is another place", () => {
+    symlinkSync("/usr", `${jail.path}/link`);
+    copy("/usr/f");
+    expect(whose("/link", records("/link"))).toBe("as-put");
+    expect(whose("/link/f", records("/usr/f"))).toBeUndefined();
+    const other = { ...recordOf("/link"), target: "/etc" };
+    expect(whose("/link", new Map([["/link", other]]))).toBe("changed");
+  });
+
+  test("a configuration file that was there before jailkit is the administrator's", () => {
+    writeFileSync(`${jail.path}/etc/motd`, "mine");
+    expect(whose("/etc/motd", records("/etc/motd"))).toBe("made-here");
+    copy("/etc/copied");
+    expect(whose("/etc/copied", records("/etc/copied"))).toBe("as-put");
+  });
+
+  test("what may be replaced", () => {
+    copy("/usr/f");
+    const standing = jailState(jail.root, none, none).at("/usr/f");
+    if (standing === undefined) throw new Error("not there");
+    const may = (path: string, kind: typeof standing.whose, prune = false) =>
+      mayReplace(path, { ...standing, whose: kind }, prune);
+    expect([may("/usr/f", "as-put"), may("/usr/f", "changed"), may("/usr/f", "unrecorded")]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([may("/usr/f", "made-here"), may("/usr/f", "user"), may("/etc/f", "changed")]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(may("/etc/f", "user", true)).toBe(true);
+  });
+
+  test("what was meant to be put there counts too", () => {
+    copy("/usr/f");
+    const meant = records("/usr/f");
+    expect(jailState(jail.root, none, meant).at("/usr/f")?.whose).toBe("as-put");
+    const entry = recordOf("/usr/f");
+    const stat = lookUp(jail.root, "/usr/f")?.stat;
+    if (stat === undefined) throw new Error("not there");
+    expect(isAsRecorded({ ...entry, uid: USER }, stat, undefined)).toBe(false);
+    expect(isAsRecorded({ ...entry, size: 1 }, stat, undefined)).toBe(false);
+    expect(isAsRecorded({ ...entry, type: "directory" }, stat, undefined)).toBe(false);
+  });
+});
+
+describe("what goes", () => {
+  const decide = (known: Map<string, ManifestEntry>, candidates: readonly string[], prune = false) => {
+    const state = jailState(jail.root, known, none);
+    const list = candidates.map((path) => ({ path, record: known.get(path) }));
+    return decideRemovals(state, list, () => false, prune);
+  };
+
+  test("links first, libraries last, directories from the bottom up", () => {
+    mkdirSync(`${jail.path}/usr/d/e`, { recursive: true });
+    for (const path of ["/usr/d/e/lib.so.1", "/usr/d/e/tool"]) copy(path);
+    symlinkSync("tool", `${jail.path}/usr/d/e/alias`);
+    const paths = ["/usr/d/e/lib.so.1", "/usr/d/e/tool", "/usr/d/e/alias", "/usr/d", "/usr/d/e"];
+    const { removals } = decide(records(...paths), paths);
+    expect(removals.map(({ path }) => path)).toEqual([
+      "/usr/d/e/alias",
+      "/usr/d/e/tool",
+      "/usr/d/e/lib.so.1",
+      "/usr/d/e",
+      "/usr/d",
+    ]);
+  });
+
+  test("not what was changed, and not a directory in which something stays", () => {
+    mkdirSync(`${jail.path}/usr/d`);
+    for (const path of ["/usr/d/one", "/usr/d/other"]) copy(path);
+    const paths = ["/usr/d/one", "/usr/d/other", "/usr/d"];
+    const known = records(...paths);
+    writeFileSync(`${jail.path}/usr/d/one`, "changed");
+    const { removals, kept } = decide(known, paths);
+    expect(removals.map(({ path }) => path)).toEqual(["/usr/d/other"]);
+    expect(kept).toEqual([{ path: "/usr/d/one", reason: "was changed in the jail" }]);
+    expect(decide(known, paths, true).removals.length).toBe(3);
+    expect(decide(known, ["/usr/d/gone"]).forgotten).toEqual([]);
+  });
+
+  test("of a jail without a record what was copied, and links that lead nowhere then", () => {
+    copy("/usr/lib.so.1.1");
+    symlinkSync("lib.so.1.1", `${jail.path}/usr/lib.so.1`);
+    symlinkSync("/etc", `${jail.path}/usr/own`);
+    writeFileSync(`${jail.path}/usr/made`, "x");
+    const { removals, kept } = decide(none, ["/usr/lib.so.1.1", "/usr/lib.so.1", "/usr/own", "/usr/made"]);
+    expect(removals.map(({ path }) => path)).toEqual(["/usr/lib.so.1", "/usr/lib.so.1.1"]);
+    expect(kept.map(({ path }) => path)).toEqual(["/usr/made", "/usr/own"]);
+  });
+});
+
+describe("paths", () => {
+  test("are those of the jail, however they are written", () => {
+    expect(inJail("/srv/j", "/srv/j/usr/bin/")).toBe("/usr/bin");
+    expect(inJail("/srv/j", "/usr//./bin/../lib")).toBe("/usr/lib");
+    expect(inJail("/srv/j", "/srv/j")).toBe("/");
+    expect(inJail("/srv/j", "/srv/j2/x")).toBe("/srv/j2/x");
+  });
+
+  test("are known by their other names, and by component", () => {
+    mkdirSync(`${jail.path}/usr/bin`);
+    symlinkSync("usr/bin", `${jail.path}/bin`);
+    const set = pathSet(jail.root, ["/bin/x", "/home/"]);
+    expect(["/usr/bin/x", "/usr/bin/x/y", "/home", "/home/u"].every(set.has)).toBe(true);
+    expect(["/usr/bin/xy", "/usr/bin", "/homework"].some(set.has)).toBe(false);
+    expect(pathSet(jail.root, ["/"]).has("/anything")).toBe(true);
+    expect(pathSet(jail.root, ["/bin"]).has("/usr/bin/x")).toBe(true);
+  });
+
+  test("that a user has made unreachable", () => {
+    symlinkSync("/etc", `${jail.path}/home/u/link`);
+    writeFileSync(`${jail.path}/home/u/file`, "x");
+    writeFileSync(`${jail.path}/usr/file`, "x");
+    const obstacle = usersObstacles(jail.root);
+    const blocked = ["/home/u/link/x", "/home/u/file/x", "/home/u/file/d/e"];
+    expect(blocked.map(obstacle)).toEqual([true, true, true]);
+    expect(["/usr/x", "/usr/file/x", "/home/u/x", "/home/u/new/x"].map(obstacle)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe("order", () => {
+  const entry = (path: string, more: Partial<Entry> = {}): Entry => ({
+    ...{ type: "file", path, source: path, action: "create", mode: 0o755, uid: 0, gid: 0, stripped: false },
+    ...{ keeps: 0, size: 1, atime: undefined, mtime: undefined, because: [], ...more },
+  });
+
+  test("what is needed comes before what needs it, and its link after it", () => {
+    const list = [
+      entry("/bin/tool"),
+      entry("/bin/alias", { type: "symlink", target: "tool" }),
+      entry("/lib/liba.so", { type: "symlink", target: "liba.so.1" }),
+      entry("/lib/liba.so.1"),
+      entry("/lib/libb.so"),
+      entry("/etc/conf", { mode: 0o644 }),
+      entry("/etc", { type: "directory" }),
+    ];
+    const needs: Record<string, string[]> = {
+      "/bin/tool": ["/lib/liba.so", "/lib/libb.so"],
+      "/lib/liba.so.1": ["/lib/libb.so"],
+    };
+    const byPath = new Map(list.map((each) => [each.path, each]));
+    const loader: Loader = {
+      dependencies: (path): Dependency[] =>
+        (needs[path] ?? []).map((name) => ({ path: name, neededBy: path, kind: "needed", name })),
+      problems: () => [],
+      libraryDirectories: () => [],
+      configurationFiles: () => [],
+      close: () => undefined,
+    };
+    const order = createOrder((path) => byPath.get(path), new Set(), loader);
+    const changes = list.map((each) => ({
+      change: { action: "create", entry: each, hardlink: false, standing: undefined } as const,
+    }));
+    const sorted = order.sorted(changes).map(({ change }) => change.entry.path);
+    const at = (path: string) => sorted.indexOf(path);
+    expect(at("/etc")).toBe(0);
+    expect(at("/lib/libb.so")).toBeLessThan(at("/lib/liba.so.1"));
+    expect(at("/lib/liba.so.1")).toBeLessThan(at("/lib/liba.so"));
+    expect(at("/lib/liba.so")).toBeLessThan(at("/bin/tool"));
+    expect(at("/bin/tool")).toBeLessThan(at("/bin/alias"));
+    expect(at("/etc/conf")).toBeLessThan(at("/bin/tool"));
+    const [tool] = list;
+    expect(tool && order.needs(tool).size).toBe(3);
+  });
+});
+
+describe("what was made ready", () => {
+  test("takes its place, for good or in exchange", () => {
+    writeFileSync(`${jail.path}/usr/old`, "old");
+    writeFileSync(`${jail.path}/usr/.new`, "new");
+    expect(moveInPlace(jail.root, "/usr/.new", "/usr/old", "replace")).toBe("replaced");
+    expect(readFileSync(`${jail.path}/usr/old`, "utf8")).toBe("new");
+    mkdirSync(`${jail.path}/usr/d/e`, { recursive: true });
+    symlinkSync("old", `${jail.path}/usr/.link`);
+    moveInPlace(jail.root, "/usr/.link", "/usr/d", "exchange");
+    expect(readlinkSync(`${jail.path}/usr/d`)).toBe("old");
+    expect(readdirSync(`${jail.path}/usr/.link`)).toEqual(["e"]);
+  });
+
+  test("does not take the place of what came there meanwhile", () => {
+    writeFileSync(`${jail.path}/usr/.new`, "new");
+    writeFileSync(`${jail.path}/usr/there`, "there");
+    expect(moveInPlace(jail.root, "/usr/.new", "/usr/there", "new")).toBe("kept");
+    mkdirSync(`${jail.path}/usr/.directory`);
+    expect(moveInPlace(jail.root, "/usr/.directory", "/usr/there", "new")).toBe("kept");
+    expect(readFileSync(`${jail.path}/usr/there`, "utf8")).toBe("there");
+    expect(moveInPlace(jail.root, "/usr/.new", "/usr/fresh", "new")).toBe("created");
+    expect(existsSync(`${jail.path}/usr/.new`)).toBe(false);
+  });
+
+  test("is not moved where a user could have exchanged it", () => {
+    writeFileSync(`${jail.path}/home/u/.new`, "new");
+    expect(codeOf(() => moveInPlace(jail.root, "/home/u/.new", "/home/u/f", "replace"))).toBe("EPERM");
+  });
+});
