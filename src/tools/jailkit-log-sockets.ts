@@ -67,7 +67,10 @@ export const tool = defineTool({
     if (operands.length > 0) throw new JailkitError("usage", 2, "takes no arguments");
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be started by root");
     const sockets = askStatus();
-    if (options.json) printJson({ running: sockets !== undefined, sockets: (sockets ?? []).map(asJson) });
+    if (options.json) {
+      const running = sockets !== undefined;
+      printJson({ version: 1, tool: "jailkit log-sockets", running, sockets: (sockets ?? []).map(asJson) });
+    }
     if (sockets === undefined) {
       printError("jailkit log-sockets: jk_socketd does not run");
       return 1;
