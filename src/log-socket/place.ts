@@ -60,7 +60,10 @@ function temporaryName(): ByteString {
   return `.jk${Buffer.from(random).toString("hex")}`;
 }
 
-/** Binds under a name of its own and makes sure of the mode before anybody knows the name. */
+/**
+ * Binds under a name of its own and makes sure of the mode before anybody knows the name. This is the one thing in a
+ * jail that src/jail/write.ts does not make, since only bind(2) makes a socket.
+ */
 function bindNew(fd: number, directory: number): ByteString {
   const temporary = temporaryName();
   const umask = libc.umask(0o777 & ~MODE);

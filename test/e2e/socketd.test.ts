@@ -224,6 +224,21 @@ describe("the log daemon", () => {
     expect(numbers(lines)).toEqual(upTo(300));
   });
 
+  test("may be away for a while: who sends more than there is room for waits", async () => {
+    start(`[${socket}]\n${wide}`);
+    rsyslog.stop();
+    const messages = upTo(60).map((i) => `b'<13>t: number ${i} end' + b'x' * 60000`);
+    const sending = m.start(["python3", "/usr/local/bin/sender.py", "dgram", socket, ...messages], {
+      user: "u",
+    });
+    // A megabyte is full.
+    while (counters().messages < 17);
+    rsyslog.start();
+    expect(await sending.ended).toMatchObject({ status: 0 });
+    expect(numbers(await arrived("number 59 end"))).toEqual(upTo(60));
+    expect(counters().dropped).toBe(0);
+  });
+
   test("may be away for long: what is more than a bound is dropped, counted and told", async () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n${wide}`);
     rsyslog.stop();
