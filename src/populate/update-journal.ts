@@ -14,7 +14,6 @@ import {
 import { identityOf, registryExists, withTree } from "../jail/registry.ts";
 import { isDirectory, type JailRoot, openDirectory, release } from "../jail/walk.ts";
 import { makeDirectories, putFile, removePath, removeTree } from "../jail/write.ts";
-import { parentOf } from "./sources.ts";
 import { namesIn } from "./update-scan.ts";
 
 /**
@@ -58,14 +57,20 @@ export function readJournal(id: ByteString): Journal | undefined {
   };
 }
 
-/** Writes down what is about to be put into a jail. */
-export function writeJournal(root: JailRoot, id: ByteString, entries: readonly ManifestEntry[]): void {
-  const directories = [...new Set(entries.map(({ path }) => parentOf(path) || "/"))];
+/** Writes down what is about to be put into a jail, and in which directories things are made ready for it. */
+export function writeJournal(
+  root: JailRoot,
+  id: ByteString,
+  entries: readonly ManifestEntry[],
+  directories: readonly ByteString[],
+): void {
   const content: ManifestContent = {
     jail: identityOf(root),
     requests: [],
     entries: new Map(entries.map((entry) => [entry.path, entry])),
-    unknown: { directories: directories.map((path) => Buffer.from(path, "latin1").toString("base64")) },
+    unknown: {
+      directories: [...new Set(directories)].map((path) => Buffer.from(path, "latin1").toString("base64")),
+    },
   };
   const owner = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
   withTree((tree) => putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true }));

@@ -13,11 +13,12 @@ import { type FileSystem, lastOf, parentOf } from "./sources.ts";
 import { type Change, judgeEntry, type Kept } from "./update-compare.ts";
 import { type Candidate, decideRemovals, type Removal } from "./update-removals.ts";
 import { FOUND_SECTION, namesAt, type Scan, scanJail } from "./update-scan.ts";
-import { type PathSet, pathSet } from "./update-scope.ts";
+import { inJail, type PathSet, pathSet } from "./update-scope.ts";
 import {
   changedDirectories,
   type JailState,
   jailState,
+  look,
   mayReplace,
   planningView,
   type Standing,
@@ -282,6 +283,11 @@ function messages(
   const vanished = (input.recipe?.wants ?? []).filter(
     ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
   );
+  for (const written of input.directories) {
+    const path = inJail(input.root.path, written);
+    if (look(input.root, path) === undefined && path !== "/")
+      warnings.push(`${display(input.root.path + path)} does not exist`);
+  }
   if (isEmpty(input, plan)) {
     warnings.push("of what was asked for there is nothing on this machine: nothing is removed");
   }

@@ -18,7 +18,7 @@ import { actionMessage } from "./messages.ts";
 import type { Reporter } from "./output.ts";
 import { asksForFiles, type RecipeReader } from "./recipe.ts";
 import { manifestEntry } from "./record.ts";
-import { type FileSystem, lastOf } from "./sources.ts";
+import { type FileSystem, lastOf, parentOf } from "./sources.ts";
 import { type ApplyEvents, applyChanges, applyRemovals } from "./update-apply.ts";
 import { type Change, keptMessage } from "./update-compare.ts";
 import { addExtras, missingExtras } from "./update-extras.ts";
@@ -32,8 +32,9 @@ import {
   writeJournal,
 } from "./update-journal.ts";
 import { createOrder } from "./update-order.ts";
-import { planUpdate, type UpdatePlan } from "./update-plan.ts";
+import { isFound, planUpdate, type UpdatePlan } from "./update-plan.ts";
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
+import { FOUND_SECTION } from "./update-scan.ts";
 
 /** How a jail is brought up to date; the options of jk_update and the keys of jk_update.ini. */
 export interface UpdateOptions {
@@ -177,7 +178,9 @@ async function carryOut(
     }
   };
   try {
-    writeJournal(root, manifest.id, [...(journal?.intended.values() ?? []), ...intendedEntries(plan)]);
+    const intended = [...(journal?.intended.values() ?? []), ...intendedEntries(plan)];
+    const directories = plan.changes.map(({ entry }) => parentOf(entry.path) || "/");
+    writeJournal(root, manifest.id, intended, [...(journal?.directories ?? []), ...directories]);
   } catch (error) {
     failed({ code: "journal", path: root.path, message: `nothing was changed: ${describeError(error)}` });
     return { ...outcome, problems };
@@ -188,14 +191,16 @@ async function carryOut(
   if (!incomplete) {
     for (const problem of addExtras(root, outcome.extras, means.reporter)) failed(problem);
   }
-  const removal = incomplete ? { removed: [], incomplete } : applyRemovals(root, plan.removals, events);
+  // Somebody may have asked for more meanwhile, and for something that is about to go.
+  const certain = !incomplete && sameRequests(openManifest(root), manifest);
+  const removal = certain ? applyRemovals(root, plan.removals, events) : { removed: [], incomplete: true };
   const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path)));
   if (libraries || (journal !== undefined && !incomplete))
     attempt("library-cache", () => renewLibraryCache(root));
   if (recorded) {
     updateEntries(
       manifest,
-      done.map(({ entry, hardlink }) => recordOf(entry, hardlink)),
+      done.filter(({ entry }) => !isFound(entry)).map(({ entry, hardlink }) => recordOf(entry, hardlink)),
       { replaceSections: true },
     );
     const gone = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
@@ -206,6 +211,10 @@ async function carryOut(
   if (finished && !incomplete && !removal.incomplete) attempt("journal", () => removeJournal(manifest.id));
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };
+}
+
+function sameRequests(one: Manifest, other: Manifest): boolean {
+  return JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);
 }
 
 function eventsFor(
@@ -236,10 +245,12 @@ function eventsFor(
 
 function recordOf(entry: Entry, hardlink: boolean) {
   const record = manifestEntry(entry);
+  record.sections = record.sections.filter((section) => section !== FOUND_SECTION);
   return hardlink ? { ...record, hardLink: true } : record;
 }
 
-const intendedEntries = (plan: UpdatePlan) => plan.changes.map(({ entry }) => manifestEntry(entry));
+const intendedEntries = (plan: UpdatePlan) =>
+  plan.changes.filter(({ entry }) => !isFound(entry)).map(({ entry }) => manifestEntry(entry));
 
 /** What stands there as it is to be is recorded anew where the record is another. True where anything was. */
 function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {
@@ -247,6 +258,8 @@ function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolea
   const { entries } = manifest.content;
   const changed: ManifestEntry[] = [];
   for (const { entry, hardlink, standing } of plan.present) {
+    // What nobody asked for is not recorded, or the next run would take it for unwanted.
+    if (isFound(entry)) continue;
     const before = entries.get(entry.path);
     const record = recordOf(entry, hardlink && before?.hardLink === true);
     // As it stands there, but for what was changed in the jail: that stays a change.

@@ -171,6 +171,22 @@ describe("what stays", () => {
     expect(m.run(["chroot", jail, "/usr/bin/tinyloop"], { stdin: "\n" }).stdout).toContain("second version");
   });
 
+  test("what somebody copied into a jail that is recorded: it follows the host, and is never unwanted", () => {
+    install(m, 1);
+    const jail = fresh("uidbasics");
+    m.mkdir(`${jail}/usr/bin`);
+    m.must(["cp", "-a", "/usr/bin/tiny", `${jail}/usr/bin/tiny`]);
+    m.must(["cp", "-a", `${LIBDIR}/libtiny.so.1`, `${LIBDIR}/libtiny.so.1.1`, `${jail}${LIBDIR}/`]);
+    expect(runs(jail)).toBe("version 1\n");
+    install(m, 2);
+    for (const status of [10, 0]) {
+      expect(update("--check", "-j", jail).status).toBe(status);
+      expect(update("-j", jail)).toMatchObject({ status: 0, stderr: "" });
+      expect(runs(jail)).toBe("version 2\n");
+    }
+    expect(openManifestFile(m, jail).entries.some(({ path }) => path.includes("tiny"))).toBe(false);
+  });
+
   test("what is not in the directories that were named, but for what they need", () => {
     const jail = upgraded(() => undefined);
     expect(update("-j", jail, "/usr/bin").status).toBe(0);
