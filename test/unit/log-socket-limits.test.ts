@@ -84,6 +84,15 @@ describe("bytes in an interval", () => {
       ["", ""],
     ],
     [
+      "at its end it is the same interval over base, too",
+      [
+        [0, 50],
+        [1000, 60],
+        [1000, 191],
+      ],
+      ["", "", "peak 1000"],
+    ],
+    [
       "just after it, it is",
       [
         [0, 100],
