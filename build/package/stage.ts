@@ -87,7 +87,8 @@ function documentation(options: PackageOptions, name: PackageName, files: readon
     }));
 }
 
-const UNIT = /^(?:jk_socketd|jailkit-update)\.(?:service|socket|timer)$/;
+// jk_socketd.socket names the jail of an example.
+const UNIT = /^(?:jk_socketd\.service|jailkit-update\.(?:service|timer))$/;
 
 /** The systemd units of a package, by the paths of its files. */
 export function unitsIn(files: readonly PackageFile[]): Units {
@@ -143,6 +144,11 @@ export function packageFiles(name: PackageName, options: PackageOptions): Packag
       "docs/differences.md",
       "docs/panels.md",
     ]),
+    ...filesIn(join(root, "docs/schemas")).map((file) => ({
+      path: `/usr/share/doc/jailkit/schemas/${basename(file)}`,
+      mode: 0o644,
+      content: { file },
+    })),
     ...units
       .filter((file) => !UNIT.test(basename(file)))
       .map((file) => ({

@@ -104,6 +104,24 @@ describe("a fresh install", () => {
     expect(stripped.stdout).toBe("");
   });
 
+  test("has units that systemd understands; what is enabled is for the administrator to say", () => {
+    install();
+    const system = "/usr/lib/systemd/system";
+    const units = m.list(system).filter((name) => /^j(?:k_|ailkit)/.test(name));
+    expect(units).toEqual(["jailkit-update.service", "jailkit-update.timer", "jk_socketd.service"]);
+    const paths = units.map((name) => `${system}/${name}`);
+    const verified = m.run(["systemd-analyze", "verify", ...paths]);
+    expect(verified.stderr.split("\n").filter((line) => /jk_|jailkit/.test(line))).toEqual([]);
+    expect(verified.status).toBe(0);
+    const states = () => units.map((unit) => m.run(["systemctl", "is-enabled", unit]).stdout.trim());
+    expect(states()).toEqual(["static", "disabled", "disabled"]);
+    m.must(["systemctl", "enable", "jailkit-update.timer"]);
+    install();
+    expect(states()).toEqual(["static", "enabled", "disabled"]);
+    m.must(["dpkg", "--purge", "jailkit-procmail", "jailkit"], { env });
+    expect(m.must(["find", "/etc/systemd", "/var/lib/systemd", "-name", "j*k*"]).stdout).toBe("");
+  });
+
   test("without setcap the entries stay setuid root, and work", async () => {
     m.must(["rm", "/usr/sbin/setcap"]);
     install();
