@@ -7,6 +7,7 @@ import { lintianOverrides } from "./lintian.ts";
 import { maintainer } from "./maintainer.ts";
 import { PREINST, postinst, postrm, prerm } from "./scripts.ts";
 import {
+  compressed,
   linkTarget,
   type PackageFile,
   type PackageName,
@@ -148,6 +149,18 @@ function changelog(epoch: number): Uint8Array {
   return gzipSync(text, { level: 9 });
 }
 
+/** Debian's zsh looks for completions elsewhere than others, and its policy has a name for the changes of a program. */
+function asInDebian(file: PackageFile): PackageFile {
+  const path = file.path.replace("/zsh/site-functions/", "/zsh/vendor-completions/");
+  if (!path.endsWith("/CHANGELOG.md") || file.content instanceof Uint8Array || !("file" in file.content))
+    return { ...file, path };
+  return {
+    ...file,
+    path: path.replace("CHANGELOG.md", "changelog.gz"),
+    content: compressed(file.content.file),
+  };
+}
+
 /**
  * Makes a .deb in `output` and returns its path. `fast` compresses little, for tests. The executables go in as they
  * were built: strip(1) would cut the program out of them.
@@ -163,11 +176,7 @@ export function buildDeb(
 ): string {
   const { root, epoch, output, fast } = options;
   const doc = `/usr/share/doc/${name}`;
-  // Debian's zsh looks for completions elsewhere than that of other distributions.
-  const files = packageFiles(name, options).map((file) => ({
-    ...file,
-    path: file.path.replace("/zsh/site-functions/", "/zsh/vendor-completions/"),
-  }));
+  const files = packageFiles(name, options).map(asInDebian);
   const text = (content: string) => new TextEncoder().encode(content);
   const overrides = lintianOverrides(name, entriesOf(files), process.env.DEBEMAIL !== undefined);
   files.push(

@@ -62,8 +62,8 @@ function entriesIn(folder: string): { path: string; link?: string }[] {
 const filesIn = (folder: string) =>
   entriesIn(folder).flatMap(({ path, link }) => (link === undefined ? [path] : []));
 
-/** gzip without a name or a date in it. */
-const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
+/** A file's content, packed by gzip without a name or a date in it. */
+export const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
 
 /** The manual pages that go with a package: those of the wrapper go with the wrapper. */
 function manualPages(options: PackageOptions, name: PackageName): PackageFile[] {

@@ -136,7 +136,12 @@ describe("rpm", () => {
     const deb = must(["sh", "-c", `dpkg-deb --fsys-tarfile ${made.deb} | tar -t`])
       .split("\n")
       .filter((path) => path !== "" && !path.endsWith("/"))
-      .map((path) => path.slice(1).replace("/zsh/vendor-completions/", "/zsh/site-functions/"))
+      .map((path) =>
+        path
+          .slice(1)
+          .replace("/zsh/vendor-completions/", "/zsh/site-functions/")
+          .replace("/changelog.gz", "/CHANGELOG.md"),
+      )
       .filter((path) => !/\/(?:copyright|changelog\.Debian\.gz)$|^\/usr\/share\/lintian\//.test(path));
     const rpm = query(made.rpm, "[%{FILENAMES}\n]").trim().split("\n");
     expect(rpm.filter((path) => path !== "/etc/jailkit").sort()).toEqual(deb.sort());
