@@ -49,7 +49,6 @@ function changeRoot(root: JailRoot): void {
   const jail = fstat(fd);
   step("chroot", 33, `chroot(${path}) failed`, () => {
     chrootToFd(fd, path);
-    chdir("/");
   });
   const arrived =
     sameFile(statAt(AT_FDCWD, "/"), jail) &&

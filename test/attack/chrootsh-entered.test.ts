@@ -24,18 +24,26 @@ const run = (...args: string[]) => scene.m.run([program, J, ...args], { user: "u
 
 test("the capability is there before, and gone from every set after", () => {
   const { status, stdout } = run();
-  expect(stdout.split("\n").slice(0, 3)).toEqual([
+  expect(stdout.split("\n").slice(0, 5)).toEqual([
     "before 40000 40000 0 0",
     "after 0 0 0 0",
     "dumpable false",
+    "directory /",
+    "no_new_privs false",
   ]);
   expect(stdout.match(/chroot .*Operation not permitted/g)?.length).toBe(3);
   expect(status).toBe(0);
 });
 
+test("no_new_privs is set where it is asked for", () => {
+  expect(run("nnp").stdout).toContain("no_new_privs true\n");
+});
+
 test.each([
   ["gid", 34],
-  ["groups", 35],
+  ["a group less", 35],
+  ["a group more", 35],
+  ["another group", 35],
   ["uid", 36],
   ["threads", 101],
 ] as const)("%s that are not what they must be: %d", (wrong, status) => {

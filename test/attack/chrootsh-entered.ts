@@ -5,8 +5,10 @@ import {
   ambientCapabilities,
   capabilities,
   chroot,
+  hasNoNewPrivileges,
   isDumpable,
   supplementaryGroups,
+  workingDirectory,
 } from "../../ffi/process.ts";
 import { describeError } from "../../src/cli/error.ts";
 import { printLine } from "../../src/cli/output.ts";
@@ -24,7 +26,9 @@ function state(): string {
 const wrong = args()[2];
 if (wrong === "uid") ids.uid++;
 if (wrong === "gid") ids.gid++;
-if (wrong === "groups") ids.groups = [...ids.groups, 4242];
+if (wrong === "a group less") ids.groups = ids.groups.slice(1);
+if (wrong === "a group more") ids.groups = [...ids.groups, 4242];
+if (wrong === "another group") ids.groups = [...ids.groups.slice(1), 4242];
 if (wrong === "threads") {
   const busy = new Worker(URL.createObjectURL(new Blob(["setInterval(() => {}, 1000)"])));
   await new Promise((resolve) => busy.addEventListener("open", resolve));
@@ -38,6 +42,8 @@ try {
   libc._exit((error as { exitStatus?: number }).exitStatus ?? 1);
 }
 printLine(`dumpable ${isDumpable()}`);
+printLine(`directory ${workingDirectory()}`);
+printLine(`no_new_privs ${hasNoNewPrivileges()}`);
 for (const path of ["/", ".", "/home"]) {
   try {
     chroot(path);

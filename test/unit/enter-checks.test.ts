@@ -160,9 +160,11 @@ describe("each check", () => {
     ["an unsafe jail", 53, { jailFindings: () => [unsafe] }],
     ["no home in the jail", 53, home(none)],
     ["a link as home", 53, home({ mode: 0o120777 })],
+    ["a FIFO as home", 53, home({ mode: 0o010755 })],
     ["a file as home", 41, { ...home({ mode: 0o100644 }), homeObstacle: () => "Not a directory" }],
     ["a setgid home", 0, home({ mode: 0o042755 })],
     ["somebody else's home", 53, home({ uid: 5 })],
+    ["a home of a higher uid", 53, home({ uid: uid + 1 })],
     ["somebody else's home, relaxed", 0, { ...home({ uid: 5 }), ...settings({ relaxHomeOwner: true }) }],
     ["a home of another group", 53, home({ gid: 5 })],
     ["a home of another group, relaxed", 0, { ...home({ gid: 5 }), ...settings({ relaxHomeGroup: true }) }],
@@ -190,6 +192,11 @@ describe("each check", () => {
       35,
       { inJail: () => ({ named: { ...inside, uid: 5 }, numbered: none, group }) },
     ],
+    [
+      "a higher uid in the jail",
+      35,
+      { inJail: () => ({ named: { ...inside, uid: uid + 1 }, numbered: none, group }) },
+    ],
     ["no group in the jail", 35, { inJail: () => ({ named: inside, numbered: inside, group: none }) }],
     [
       "another user name in the jail",
@@ -205,6 +212,13 @@ describe("each check", () => {
       "another home in the jail",
       39,
       { inJail: () => ({ named: { ...inside, home: "/x" }, numbered: { ...inside, home: "/x" }, group }) },
+    ],
+    [
+      "a home in the jail whose name begins with the other",
+      39,
+      {
+        inJail: () => ({ named: { ...inside, home: "/" }, numbered: { ...inside, home: "/home/u2" }, group }),
+      },
     ],
     [
       "a slash more at the end of the home",

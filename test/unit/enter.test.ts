@@ -1,15 +1,20 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
+import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
 import { hardLimits, NEEDED_BYTES, tooLow } from "../../src/enter/limits.ts";
-import { mayAccess } from "../../src/enter/permission.ts";
+import { MAY_EXECUTE, MAY_READ, mayAccess } from "../../src/enter/permission.ts";
 import { errorId } from "../../src/enter/refusal.ts";
 import { type Report, reportJson, reportLines, reportStatus } from "../../src/enter/report.ts";
+import { shellFact } from "../../src/enter/shell.ts";
 import { loginEnvironment, shellArguments } from "../../src/enter/start-shell.ts";
+import { closeJailRoot } from "../../src/jail/walk.ts";
+import { makeJail, type TestJail } from "./jail-helper.ts";
 
 describe("the environment of the shell", () => {
   const who = { home: "/home/u", name: "u", shell: "/bin/sh" };
@@ -78,6 +83,44 @@ describe("permission bits", () => {
   ])("%o for %j: %p", (mode, who, may) => {
     expect(mayAccess({ ...stat, mode }, who, 1)).toBe(may);
   });
+  test("all that is asked for must be there", () => {
+    expect(mayAccess({ ...stat, mode: 0o400 }, { uid: 1, gid: 9, groups: [] }, MAY_READ | MAY_EXECUTE)).toBe(
+      false,
+    );
+  });
+});
+
+describe("a jail and its shell", () => {
+  let jail: TestJail;
+  beforeEach(() => {
+    jail = makeJail();
+  });
+  afterEach(() => jail.close());
+
+  test("a path with a detour is told, wherever it leads", () => {
+    const open = (text: string) => {
+      const { root, fact } = openPlainly(text);
+      if (root !== undefined) closeJailRoot(root);
+      return fact.kind;
+    };
+    const { path } = jail;
+    for (const text of [path, `${path}/`]) expect(open(text)).toBe("opened");
+    for (const text of [`${path}//`, `${path}/.`, `${path}/etc/..`, "/", "x"])
+      expect(open(text)).toBe("crooked");
+    for (const text of [`${path}-none`, `${path}/none`]) expect(open(text)).toBe("unreachable");
+  });
+
+  test("what is no regular file is no shell", () => {
+    mkdirSync(`${jail.path}/bin`);
+    mkdirSync(`${jail.path}/bin/d`);
+    writeFileSync(`${jail.path}/bin/sh`, "", { mode: 0o755 });
+    symlinkSync("/dev/null", `${jail.path}/bin/null`);
+    const kind = (path: string) => shellFact(jail.root, path).kind;
+    expect(kind("/bin/sh")).toBe("file");
+    for (const path of ["/bin/d", "/bin/null", "/bin/none", "bin/sh", ""]) expect(kind(path)).toBe("missing");
+    expect(kind("/usr/sbin/jk_lsh")).toBe("internal");
+    expect(kind("usr/sbin/jk_lsh")).toBe("missing");
+  });
 });
 
 describe("limits.conf", () => {
@@ -145,7 +188,8 @@ describe("the plan of the limited shell", () => {
     accounts: {
       userByName: (name) => [u, twin, { ...u, name: "root", uid: 0 }].find((one) => one.name === name),
       userByUid: (uid) => (uid === 1000 ? u : undefined),
-      groupByGid: (gid) => (gid === 7 ? { name: "g", password: "", gid, members: [] } : undefined),
+      groupByGid: (gid) =>
+        gid === 7 || gid === 9 ? { name: gid === 7 ? "g" : "", password: "", gid, members: [] } : undefined,
     },
     loadConfig: () => (ini === undefined ? undefined : scanIni(toBytes(ini), "/etc/jailkit/jk_lsh.ini", "c")),
     files: {
@@ -175,6 +219,7 @@ describe("the plan of the limited shell", () => {
     ["the first USER counts", 2, ls, ini, { environment: ["USER=root", "USER=u"] }],
     ["uid unknown", 2, ls, ini, lost],
     ["group unknown", 3, ls, ini, { gid: 8 }],
+    ["a group without name", 3, ls, "[DEFAULT]\npaths=/bin\nexecutables=/bin/ls", { gid: 9 }],
     ["no arguments", 7, ["jk_lsh"], ini, {}],
     ["no argv", 7, [], ini, {}],
     ["-c alone", 7, ["jk_lsh", "-c"], ini, {}],

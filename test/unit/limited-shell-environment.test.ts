@@ -79,6 +79,8 @@ describe("filterEnvironment", () => {
     "LC_=x",
     "XDG=x",
     "lang=x",
+    "LANGX=x",
+    "XTERM=x",
     "LANG =x",
     // not a variable
     "",
@@ -185,6 +187,7 @@ describe("commandEnvironment", () => {
       [],
       [
         ["LD_PRELOAD", "/x"],
+        ["LD_AUDIT", "/x"],
         ["a b", "1"],
         ["", "1"],
         ["A-B", "1"],
@@ -193,7 +196,7 @@ describe("commandEnvironment", () => {
       ],
     );
     expect([...result.variables]).toEqual([["_OK1", "1"]]);
-    expect(result.findings).toHaveLength(5);
+    expect(result.findings).toHaveLength(6);
     expect(result.findings[0]).toBe("environment: 'LD_PRELOAD' is ignored: ld.so acts on it");
   });
 });

@@ -76,6 +76,13 @@ describe("decide: what jailkit 2.23 does", () => {
     ["another path of the same file", "/bin/ls", basic, "4 not-allowed"],
     ["a path that only resolves to it", "/usr/bin/../bin/ls", basic, "4 not-allowed"],
     ["not listed", "sh -c id", basic, "4 not-allowed"],
+    ["a path that begins with one that is listed", "/usr/bin/lsblk", basic, "4 not-allowed"],
+    [
+      "a name that is the beginning of one that is listed",
+      "ls",
+      { ...basic, executables: ["/usr/bin/lsblk"] },
+      "4 not-allowed",
+    ],
     ["not there", "nonexist", basic, "4 not-allowed"],
     ["the first hit in paths decides", "ls", { ...basic, paths: ["/bin", "/usr/bin"] }, "4 not-allowed"],
     [
@@ -185,7 +192,8 @@ describe("decide: what jailkit 2.23 got wrong", () => {
     expect(outcome("internal-sftp", { ...basic, executables: ["/usr/bin/not-sftp-server"] })).toBe(
       "4 not-allowed",
     );
-    expect(outcome("external-sftp", transfer)).toBe("4 not-allowed");
+    for (const word of ["external-sftp", "internal-sftp2"])
+      expect(outcome(word, transfer)).toBe("4 not-allowed");
   });
 
   test("assignments before a command are not performed", () => {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { libc } from "../../ffi/libc.ts";
+import { groupIds, isOnlyGroup, isOnlyUser, userIds } from "../../ffi/process.ts";
 import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../src/system/accounts.ts";
 import { processesOf } from "../../src/system/processes.ts";
 import { findProgram, runProgram } from "../../src/system/run.ts";
@@ -33,6 +35,24 @@ describe("a line of the log", () => {
   test("is lost without a sound where no daemon listens, or its path is too long", () => {
     openSyslog("jk_test", "daemon", join(folder, "missing")).write("info", "nobody");
     openSyslog("jk_test", "daemon", `/${"x".repeat(200)}`).write("info", "nobody");
+  });
+});
+
+describe("the ids of a process", () => {
+  const SAME = 0xffffffff;
+
+  test("are its user's alone where the real, the effective and the saved one are", () => {
+    expect(isOnlyUser(0) && isOnlyGroup(0)).toBe(true);
+    try {
+      libc.setresuid(SAME, SAME, 4711);
+      libc.setresgid(SAME, SAME, 4711);
+      expect(userIds()).toEqual([0, 0, 4711]);
+      expect(groupIds()).toEqual([0, 0, 4711]);
+      expect(isOnlyUser(0) || isOnlyGroup(0)).toBe(false);
+    } finally {
+      libc.setresgid(0, 0, 0);
+      libc.setresuid(0, 0, 0);
+    }
   });
 });
 

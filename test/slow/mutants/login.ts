@@ -1,0 +1,193 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
+/** The way of a login into a jail: who may, where to, and what is left of the privilege. */
+import type { Mutant } from "../mutants.ts";
+
+const session = (from: string, to: string, title?: string): Mutant => ({
+  file: "src/enter/session.ts",
+  from,
+  to,
+  test: "attack/chrootsh-entered.test.ts",
+  ...(title === undefined ? {} : { title }),
+});
+const host = (from: string, to: string): Mutant => ({
+  file: "src/enter/host-checks.ts",
+  from,
+  to,
+  test: "unit/enter-checks.test.ts",
+});
+const within = (file: string, from: string, to: string): Mutant => ({
+  file: `src/enter/${file}`,
+  from,
+  to,
+  test: "unit/enter-checks.test.ts",
+});
+const ids = (from: string, to: string, test = "attack/chrootsh-entered.test.ts"): Mutant => ({
+  file: "ffi/process.ts",
+  from,
+  to,
+  test,
+});
+
+export const LOGIN: readonly Mutant[] = [
+  session("  proveIds(ids);\n", ""),
+  session("if (!isOnlyGroup(gid))", "if (false)"),
+  session("if (!isOnlyUser(uid))", "if (false)"),
+  session("const same = now.length === groups.length && groups.every", "const same = groups.every"),
+  session("groups.every((id) => now.includes(id))", "true"),
+  session("  dropPrivilege(taskDirectory);\n", ""),
+  session("if (!singleThreaded(taskDirectory)) {", "if (false) {"),
+  session("dropAllCapabilities);", "() => undefined);"),
+  session("    chrootToFd(fd, path);\n", "    void fd;\n"),
+  session(
+    'if (noNewPrivs) step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);',
+    "void noNewPrivs;",
+  ),
+  {
+    file: "src/enter/session.ts",
+    from: 'if (sameFile(statAt(AT_FDCWD, "."), checked)) return;',
+    to: "return;",
+    test: "attack/chrootsh-race.test.ts",
+  },
+  ids("if (userIds().some((id) => id !== uid)) return false;\n  return uid === 0", "return uid === 0"),
+  ids("if (groupIds().some((id) => id !== gid)) return false;\n  return gid === 0", "return gid === 0"),
+  ids(
+    "return [real[0] ?? SAME, effective[0] ?? SAME, saved[0] ?? SAME];",
+    "return [real[0] ?? SAME, effective[0] ?? SAME, real[0] ?? SAME];",
+    "unit/system.test.ts",
+  ),
+  host("gid === facts.gid) return passed(`group ID", "gid >= 0) return passed(`group ID"),
+  host("if (fact.kind !== kind)", 'if (fact.kind !== kind || kind === "crooked")'),
+  host("if (findings.length === 0) return passed(`${jail} is safe`);", "return passed(`${jail} is safe`);"),
+  host("type !== S_IFDIR && type !== S_IFREG", "type === 0"),
+  host("(home, facts) => home.uid !== facts.uid,", "(home, facts) => home.uid < facts.uid,"),
+  host("(home, facts) => home.uid !== facts.uid,", "() => false,"),
+  host("(home, facts) => home.gid !== facts.gid,", "() => false,"),
+  host("(home) => (home.mode & 0o020) !== 0,", "(home) => (home.mode & 0o200) === 0,"),
+  host("(home) => (home.mode & 0o002) !== 0,", "() => false,"),
+  host("(facts) => facts.settings().values.relaxHomeOwner,", "() => true,"),
+  host(
+    "(facts) => facts.settings().values.relaxHomeGroup,",
+    "(facts) => facts.settings().values.relaxHomeGroupPermissions,",
+  ),
+  host(
+    "(facts) => facts.settings().values.relaxHomeOtherPermissions,",
+    "(facts) => facts.settings().values.relaxHomeGroupPermissions,",
+  ),
+  within("caller-checks.ts", "uid !== 0\n          ? passed", "true\n          ? passed"),
+  within("caller-checks.ts", "if (entry.uid !== facts.uid) {", "if (false) {"),
+  within("caller-checks.ts", "if (entry.name !== name) {", "if (false) {"),
+  within("caller-checks.ts", "if (bad.length > 0) {", "if (bad.length > 1) {"),
+  within("caller-checks.ts", "names.includes(baseName(given))", "true"),
+  within("caller-checks.ts", "if (held) return passed(reason);", "return passed(reason);"),
+  within("jail-account-checks.ts", "if (entry.uid !== uid) {", "if (entry.uid < uid) {"),
+  within("jail-account-checks.ts", "? numbered : named;", "? named : numbered;"),
+  within(
+    "jail-account-checks.ts",
+    "if (inside === name) return passed(`user name",
+    "if (true) return passed(`user name",
+  ),
+  within(
+    "jail-account-checks.ts",
+    "if (inside === name) return passed(`group name",
+    "if (true) return passed(`group name",
+  ),
+  within(
+    "in-jail-checks.ts",
+    "if (shell.unsafe.length === 0) return",
+    "if (shell.unsafe.length <= 1) return",
+  ),
+  within("in-jail-checks.ts", "if (obstacle === undefined) return passed", "if (true) return passed"),
+  within("in-jail-checks.ts", "return a === b || a === `${b}/` || b === `${a}/`;", "return a.startsWith(b);"),
+  within(
+    "checks.ts",
+    'if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);',
+    "",
+  ),
+  within("checks.ts", 'verdict = failed(`abort, ${describeError(error)}`, "");', 'verdict = passed("");'),
+  {
+    file: "src/enter/privileged.ts",
+    from: 'if (result.outcome === "passed" || result.outcome === "warned") continue;',
+    to: 'if (result.outcome !== "failed") continue;',
+    test: "attack/chrootsh.test.ts",
+    equivalent:
+      "of a login's own process every fact can be told, and a check is skipped only behind one that failed",
+  },
+  {
+    file: "src/enter/privileged.ts",
+    from: "throw new Refusal(name, exitStatus, message, shown, remedy);",
+    to: "continue;",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/permission.ts",
+    from: "stat.uid === who.uid ? 6 : inGroup ? 3 : 0",
+    to: "inGroup ? 3 : stat.uid === who.uid ? 6 : 0",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/permission.ts",
+    from: "& wanted) === wanted",
+    to: "& wanted) !== 0",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: 'if (stat.uid !== 0) add("is not owned by user 0", "chown 0");',
+    to: "",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: "if ((stat.mode & 0o020) !== 0) add",
+    to: "if ((stat.mode & 0o040) === 0) add",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: 'if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");',
+    to: "",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: "if ((stat.mode & S_ISUID) !== 0)",
+    to: "if ((stat.mode & S_ISUID & S_ISGID) !== 0)",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: "if ((stat.mode & S_ISGID) !== 0)",
+    to: "if ((stat.mode & S_ISUID & S_ISGID) !== 0)",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: 'if (!path.startsWith("/")) return missing("it is not an absolute path");',
+    to: "",
+    test: "attack/chrootsh.test.ts",
+  },
+  {
+    file: "src/enter/shell.ts",
+    from: "if ((found.stat.mode & S_IFMT) !== S_IFREG) return",
+    to: "if (found.stat.mode === 0) return",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/gather.ts",
+    from: "if (text === root.path || text === `${root.path}/`) return",
+    to: "if (text.startsWith(root.path)) return",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/start-shell.ts",
+    from: 'key !== "" && kept.includes(key) && !variables.has(key)',
+    to: 'key !== "" && kept.includes(key)',
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/start-shell.ts",
+    from: "kept.includes(key) && ",
+    to: "",
+    test: "unit/enter.test.ts",
+  },
+];

@@ -1,0 +1,73 @@
+/** The limited shell: what is split, what is compared, and what a program gets. */
+import type { Mutant } from "../mutants.ts";
+
+const decide = (from: string, to: string): Mutant => ({
+  file: "src/limited-shell/decide.ts",
+  from,
+  to,
+  test: "unit/limited-shell.test.ts",
+});
+const split = (from: string, to: string): Mutant => ({
+  file: "src/limited-shell/split.ts",
+  from,
+  to,
+  test: "unit/limited-shell-split.test.ts",
+});
+const environment = (from: string, to: string): Mutant => ({
+  file: "src/limited-shell/environment.ts",
+  from,
+  to,
+  test: "unit/limited-shell-environment.test.ts",
+});
+const limited = (from: string, to: string): Mutant => ({
+  file: "src/enter/limited.ts",
+  from,
+  to,
+  test: "unit/enter.test.ts",
+});
+
+export const SHELL: readonly Mutant[] = [
+  decide("if (!executables.includes(path)) {", "if (!executables.some((one) => path.startsWith(one))) {"),
+  decide("if (!executables.includes(path)) {", "if (!executables.some((one) => one.startsWith(path))) {"),
+  decide("if (!executables.includes(path)) {", "if (false) {"),
+  decide("if (executables.length === 0) {", "if (false) {"),
+  decide('if (!path.startsWith("/")) {', "if (false) {"),
+  decide("if (!files.isRegularFile(path)) {", "if (false) {"),
+  decide(
+    "return { allowed: true, path, argv: [path, ...args] };",
+    "return { allowed: true, path, argv: [typed, ...args] };",
+  ),
+  decide('if (typed === undefined || typed === "") return', "if (typed === undefined) return"),
+  decide("policy.allowWordExpansion\n", "true\n"),
+  decide(
+    'if (word !== "internal-sftp") return undefined;',
+    'if (!word.startsWith("internal-sftp")) return undefined;',
+  ),
+  decide('path.endsWith("/sftp-server") && files', "files"),
+  split("refuseControlBytes(line);", ""),
+  split('byte === " " || byte === "\\t"', 'byte === " "'),
+  split(
+    'if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");',
+    "if (end < 0) return words;",
+  ),
+  split('next !== "" && \'$`"\\\\\'.includes(next)', 'next !== ""'),
+  environment('if (name.startsWith("LD_")) return "ld.so acts on it";', ""),
+  environment("rule === undefined || SSH_LOADS.test(name)", "rule === undefined"),
+  environment('? "it is there twice"', "? undefined"),
+  environment('if (/[\\x00-\\x1f\\x7f]/.test(value)) return "its value holds a control character";', ""),
+  environment("if (value.length > LONGEST_VALUE) return", "if (value.length > 1e9) return"),
+  environment("return rule[1](value) ? undefined :", "return true ? undefined :"),
+  environment('if (path.split("/").includes("..")) return false;', ""),
+  environment('return !path.startsWith("/") || path.startsWith("/usr/share/zoneinfo/");', "return true;"),
+  environment('value.split(":").every(isPath)', 'value.split(":").some(isPath)'),
+  environment("LANG|LC_[A-Z]+|TERM)$/", "LANG|LC_[A-Z]+|TERM)/"),
+  environment("/^(?:LANG|", "/(?:LANG|"),
+  environment('if (name.startsWith("LD_")) findings.push', 'if (name.startsWith("LD_P")) findings.push'),
+  limited("if (entry.uid === request.uid) return entry;", "return entry;"),
+  limited("if (error !== undefined) throw stop(", "if (error !== undefined && false) throw stop("),
+  limited('argv.length >= 3 && argv[argv.length - 2] === "-c" &&', "argv.length >= 2 &&"),
+  limited(
+    'if (group !== undefined && group.name !== "") return group;',
+    "if (group !== undefined) return group;",
+  ),
+];
