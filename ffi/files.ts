@@ -336,13 +336,6 @@ export function copyContents(from: number, to: number, size: number): number {
   }
 }
 
-/** ioctl(FICLONE): true where `to` now shares the blocks of `from`, false where the file system cannot. */
-export function reflink(from: number, to: number): boolean {
-  if (libc.ioctl(to, FICLONE, from) === 0) return true;
-  if (![18, 22, 25, 38, 95, 1, 26].includes(errno())) fail("ioctl FICLONE");
-  return false;
-}
-
 /** The names of the extended attributes of `fd`; none where the file system has none. */
 export function listXattrs(fd: number): ByteString[] {
   const size = libc.flistxattr(fd, null, 0);

@@ -6,7 +6,8 @@ import { userIds, workingDirectoryWasChanged } from "./process.ts";
 
 // ffi/guard/guard.ld and guard.h: where the guard is, and the members of its two structures.
 const GUARD = 0x50000000;
-const MAGIC = 0x31647261754b4a01n;
+/** The first word of a guard, in memory and in the file of each executable: GUARD_MAGIC of guard.h. */
+export const GUARD_MAGIC = 0x31647261754b4a01n;
 const CONFIG = { magic: 0, stateSlot: 64 } as const;
 const STATE = {
   magic: 0,
@@ -40,10 +41,10 @@ const compiled = import.meta.path.startsWith("/$bunfs/");
 function findState(): number {
   // mincore(2) fails for what is not mapped, which a read would not survive.
   if (libc.mincore(GUARD, 4096, new Uint8Array(1)) !== 0) return 0;
-  if (read.u64(GUARD as Pointer, CONFIG.magic) !== MAGIC) return 0;
+  if (read.u64(GUARD as Pointer, CONFIG.magic) !== GUARD_MAGIC) return 0;
   const slot = pointerAt(GUARD, CONFIG.stateSlot);
   const state = slot === 0 ? 0 : pointerAt(slot);
-  return state !== 0 && read.u64(state as Pointer, STATE.magic) === MAGIC ? state : 0;
+  return state !== 0 && read.u64(state as Pointer, STATE.magic) === GUARD_MAGIC ? state : 0;
 }
 
 // From source there is no guard, and the heap may be where it would be.

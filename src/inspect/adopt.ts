@@ -21,6 +21,7 @@ import { makePlan } from "../populate/plan.ts";
 import { asksForFiles } from "../populate/recipe.ts";
 import { manifestEntry } from "../populate/record.ts";
 import { type FileSystem, parentOf } from "../populate/sources.ts";
+import { namesShell } from "../populate/update-shell.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { matchJail, type Thing } from "./adopt-match.ts";
@@ -172,8 +173,10 @@ function leftOver(
   host: FileSystem,
 ): Adoption["files"] {
   const files: { path: ByteString; owner: boolean; setuid: boolean }[] = [];
+  // A limited shell is there because jailkit 2 needed it: that is no wish for ours.
   const matching = things.filter(
-    ({ stat, likeness }) => !isDirectory(stat) && (likeness === "same" || likeness === "older"),
+    ({ path, stat, likeness }) =>
+      !isDirectory(stat) && !namesShell(path) && (likeness === "same" || likeness === "older"),
   );
   let plan = planned(base);
   const add = (chosen: readonly ByteString[]) => {

@@ -8,9 +8,12 @@ import {
   readDirectory,
   renameAt,
   type Stat,
+  sameFile,
   statIfPresent,
   unlinkAt,
 } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { splitPath } from "./look.ts";
 import { syncDirectory, temporaryName } from "./place.ts";
 import {
@@ -50,13 +53,18 @@ function inParentIfThere<T>(
 
 /**
  * Removes one name from the jail: a file, a link (never what it leads to), a device or an empty directory. False
- * where nothing stands there. Throws SystemError ENOTEMPTY for a directory that holds something.
+ * where nothing stands there. `expected`: what was checked, and anything else stays. Throws SystemError ENOTEMPTY for a
+ * directory that holds something, JailkitError "exchanged".
  */
-export function removePath(root: JailRoot, path: ByteString): boolean {
+export function removePath(root: JailRoot, path: ByteString, expected?: Stat): boolean {
   return (
     inParentIfThere(root, path, (parent, name) => {
       const stat = statIfPresent(parent.fd, name);
       if (stat === undefined) return false;
+      if (expected !== undefined && !sameFile(stat, expected)) {
+        const message = `${display(hostPath(root, path))}: is another than was looked at, and stays`;
+        throw new JailkitError("exchanged", 1, message);
+      }
       // What is remembered may lead through it.
       if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
       unlinkAt(parent.fd, name, isDirectory(stat) ? C.AT_REMOVEDIR : 0);

@@ -11,7 +11,6 @@ import {
   makeSymlink,
   openAt,
   readLink,
-  reflink,
   sameFile,
   seek,
   statIfPresent,
@@ -42,8 +41,6 @@ export interface PutOptions {
   replace?: boolean;
   /** The caller has seen that nothing stands there: one look less. What appears meanwhile is still respected. */
   absent?: boolean;
-  /** A file is to share the blocks of its source: EOPNOTSUPP where the file system cannot, and nothing is left. */
-  reflinkOnly?: boolean;
 }
 
 /** A device file, a FIFO or the name of a socket (with nobody behind it). */
@@ -64,14 +61,10 @@ function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, 
   }
 }
 
-function fill(fd: number, source: Source, reflinkOnly: boolean): number {
+function fill(fd: number, source: Source): number {
   if (source instanceof Uint8Array) {
     writeAll(fd, source);
     return source.length;
-  }
-  if (reflinkOnly) {
-    if (!reflink(source.fd, fd)) throw new SystemError(95, "reflink", undefined);
-    return 0;
   }
   const copied = copyContents(source.fd, fd, source.size);
   if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
@@ -106,7 +99,6 @@ function putNameless(
   name: ByteString,
   source: Source,
   attributes: Attributes,
-  options: PutOptions,
 ): Placement | undefined {
   let fd: number;
   try {
@@ -117,7 +109,7 @@ function putNameless(
   }
   let taken = 0;
   try {
-    taken = fill(fd, source, options.reflinkOnly ?? false);
+    taken = fill(fd, source);
     finish(root, parent, fd, attributes);
     makeLink(fd, "", parent.fd, name, C.AT_EMPTY_PATH);
     syncDirectory(root, parent);
@@ -146,13 +138,13 @@ export function putFileIn(
   options: PutOptions = {},
 ): Placement {
   if (options.absent && namelessFiles) {
-    const placement = putNameless(root, parent, name, source, attributes, options);
+    const placement = putNameless(root, parent, name, source, attributes);
     if (placement !== undefined) return placement;
   }
   return place(root, parent, name, options, (stage, temporary) => {
     const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
-      fill(fd, source, options.reflinkOnly ?? false);
+      fill(fd, source);
       finish(root, stage, fd, attributes);
     } finally {
       close(fd);

@@ -74,9 +74,8 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     const special = (entry.mode & 0o6000) !== 0;
     try {
       const size = entry.size > 0 && entry.size <= TRUSTED_SIZE && !special ? entry.size : sizeOf(entry, fd);
-      if (!entry.reflinkOnly) announce(entry, to);
-      const how = entry.reflinkOnly ? { ...howTo(entry), reflinkOnly: true } : howTo(entry);
-      return putFileIn(root, parent, lastOf(entry.path), { fd, size }, entry, how);
+      announce(entry, to);
+      return putFileIn(root, parent, lastOf(entry.path), { fd, size }, entry, howTo(entry));
     } finally {
       close(fd);
     }
@@ -124,7 +123,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         announce(entry, to);
         return putDevice(root, parent, entry);
       case "file": {
-        const placement = linking && !entry.reflinkOnly ? linkInto(parent, entry, to) : undefined;
+        const placement = linking ? linkInto(parent, entry, to) : undefined;
         return placement ?? fileInto(parent, entry, to);
       }
     }
@@ -157,7 +156,6 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         return;
       }
       changed++;
-      if (entry.reflinkOnly) announce(entry, to);
       if (entry.stripped) reporter.say(strippedMessage(to));
     } finally {
       release(parent);
@@ -170,12 +168,6 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     try {
       applyOne(entry);
     } catch (error) {
-      if (entry.reflinkOnly && isErrno(error, "EOPNOTSUPP")) {
-        reporter.say(
-          `${entry.source} is not copied: jk_chrootsh runs the limited shell itself (--copy-shell copies it)`,
-        );
-        continue;
-      }
       const problem = problemOf(root, entry, error);
       problems.push(problem);
       reporter.warn(`ERROR: ${problem.message}`);

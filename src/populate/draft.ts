@@ -38,7 +38,6 @@ export interface Kind {
   readonly keeps: Keeps;
   readonly target?: ByteString;
   readonly device?: NonNullable<Entry["device"]>;
-  readonly reflinkOnly?: boolean;
   readonly differs?: boolean;
 }
 

@@ -16,8 +16,6 @@ export interface Want {
   readonly glob: boolean;
   /** What to ask for: anything, a device (or a link to one), an empty directory. */
   readonly kind: "any" | "device" | "empty-directory";
-  /** A file that enters only where the file system shares its blocks, else not at all. */
-  readonly reflinkOnly: boolean;
 }
 
 /** KEEP_OWNER, KEEP_SETUID, both or none. */
@@ -70,8 +68,6 @@ export interface Entry {
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
   /** Kept, and something else than what is asked for: a link with another text, a file in the place of a link. */
   readonly differs?: boolean;
-  /** Only where the file system can share the blocks, else not at all. */
-  readonly reflinkOnly?: boolean;
   /** The sections that want it, each once. Shared between entries: replaced, never changed. */
   because: readonly Attribution[];
 }

@@ -30,7 +30,7 @@ export function makePlan(input: PlanInput): Draft {
 function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob: Glob, want: Want): void {
   const reason: Reason = { kind: "asked", pattern: want.written };
   const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
-  const manner: Manner = { section: want.section, keeps, reflinkOnly: want.reflinkOnly, examine: true };
+  const manner: Manner = { section: want.section, keeps, examine: true };
   const path = tidy(want.pattern);
   if (!path.startsWith("/")) {
     addProblem(draft, "relative-path", path, "is not an absolute path");

@@ -37,7 +37,6 @@ export interface PlannerInput {
 export interface Manner {
   readonly section: ByteString;
   readonly keeps: Keeps;
-  readonly reflinkOnly: boolean;
   /** Look for the libraries of programs: not for libraries that were found that way. */
   readonly examine: boolean;
 }
@@ -141,9 +140,7 @@ export function createPlanner(input: PlannerInput): Planner {
     };
     const type = stat.mode & S_IFMT;
     if (type === S_IFREG) {
-      const entry = enter(
-        manner.reflinkOnly ? { type: "file", action, reflinkOnly: true } : { type: "file", action },
-      );
+      const entry = enter({ type: "file", action });
       addNeeds(entry, source, stat.mode, manner);
       return entry;
     }
@@ -253,7 +250,7 @@ export function createPlanner(input: PlannerInput): Planner {
       addProblem(draft, "bad-program", source, describeError(error), "");
       return;
     }
-    const how: Manner = { section: manner.section, keeps: 0, reflinkOnly: false, examine: false };
+    const how: Manner = { section: manner.section, keeps: 0, examine: false };
     for (const need of needs) {
       const from = need.neededBy === source ? entry : (seen.get(need.neededBy) ?? entry);
       const placed = place(need.path, how, { kind: need.kind, from, name: need.name });

@@ -128,8 +128,6 @@ function makeReady(
       if (at !== undefined) places.set(entry.path, at);
       else if (action === "exchange" && one.temporary !== undefined) places.set(entry.path, one.temporary);
     } catch (error) {
-      // Where blocks cannot be shared, it does not enter.
-      if (entry.reflinkOnly && isErrno(error, "EOPNOTSUPP")) continue;
       if (entry.type === "directory") missing.add(entry.path);
       fail(change, error);
     }
@@ -150,7 +148,7 @@ export function applyRemovals(
     try {
       if (!standsWhereItSays(root, path)) continue;
       events.removing(removal);
-      removePath(root, path);
+      removePath(root, path, removal.expected);
       removed.push(path);
     } catch (error) {
       if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;

@@ -25,6 +25,8 @@ export interface Change {
 export interface Kept {
   readonly path: ByteString;
   readonly reason: string;
+  /** Told also where no more output is asked for. */
+  readonly notable?: boolean;
 }
 
 /** What is to become of one entry of a plan. */
@@ -32,9 +34,7 @@ export type Judgement =
   | { readonly kind: "change"; readonly change: Change }
   /** It stands there as it is to be; `hardlink`: as another name of its source. */
   | { readonly kind: "present"; readonly hardlink: boolean }
-  | { readonly kind: "kept"; readonly reason: string }
-  /** It does not enter this jail. */
-  | { readonly kind: "none" };
+  | { readonly kind: "kept"; readonly reason: string };
 
 /** What entries are compared with. */
 export interface CompareContext {
@@ -44,7 +44,6 @@ export interface CompareContext {
   readonly hardlink: (entry: Entry) => boolean;
 }
 
-const NONE: Judgement = { kind: "none" };
 const PRESENT: Judgement = { kind: "present", hardlink: false };
 
 /** Compares an entry of a plan that was made against planningView with what stands in the jail. */
@@ -55,10 +54,7 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
     kind: "change",
     change: { action, entry, hardlink: entry.type === "file" && context.hardlink(entry), standing },
   });
-  if (standing === undefined) {
-    // It entered where blocks could be shared; where they cannot, no request brings it.
-    return entry.reflinkOnly && state.recordsOf(entry.path).length === 0 ? NONE : change("create");
-  }
+  if (standing === undefined) return change("create");
   if (entry.type === "directory") {
     if (!isDirectory(standing.stat)) return change("exchange");
     return directoryAttributes(context, entry, standing) ? change("attributes") : PRESENT;

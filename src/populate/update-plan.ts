@@ -1,5 +1,4 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display } from "../cli/display.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { splitHome } from "../jail/separator.ts";
@@ -11,14 +10,16 @@ import { makePlan } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
 import { type FileSystem, lastOf, parentOf } from "./sources.ts";
 import { type Change, judgeEntry, type Kept } from "./update-compare.ts";
+import type { JailLogins } from "./update-logins.ts";
+import { isEmpty, isUsual, messages } from "./update-notes.ts";
 import { type Candidate, decideRemovals, type Removal } from "./update-removals.ts";
 import { FOUND_SECTION, namesAt, type Scan, scanJail } from "./update-scan.ts";
-import { inJail, type PathSet, pathSet } from "./update-scope.ts";
+import { type PathSet, pathSet } from "./update-scope.ts";
+import { judgeShells, namesShell, pathsOf, shellPlaces } from "./update-shell.ts";
 import {
   changedDirectories,
   type JailState,
   jailState,
-  look,
   mayReplace,
   planningView,
   type Standing,
@@ -40,6 +41,7 @@ export interface UpdateInput {
   readonly skips: readonly ByteString[];
   readonly hardlink: boolean;
   readonly prune: boolean;
+  readonly logins: JailLogins;
   readonly tell: (line: ByteString) => void;
 }
 
@@ -76,16 +78,10 @@ export const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/opt",
 ];
 
-// What cannot be had today could not be had when it was asked for: no update failed for it.
-const USUAL = new Set([
-  "not-copyable",
-  "refused-source",
-  "no-such-device",
-  "relative-path",
-  "directory-in-the-way",
-]);
 // Problems that say nothing about what else was found.
 const HARMLESS = new Set(["no-such-section"]);
+
+const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
 
 /** Looks at everything and changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
@@ -93,11 +89,13 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
+  const places = shellPlaces(root, [...records.keys()].filter(namesShell));
+  const shells = pathsOf(places);
   const scan = scanJail({
     state,
     host,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
-    skipped: skips.has,
+    skipped: (path) => skips.has(path) || shells.has(path),
     homes: pathSet(root, homesIn(root)),
     prune,
     replaceMade: recipe === undefined,
@@ -109,7 +107,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
   const changes: Change[] = [];
   const present: UpdatePlan["present"][number][] = [];
-  const kept: Kept[] = [];
+  const kept: Kept[] = scan.unasked.map((path) => ({ path, reason: UNASKED }));
   const skipped = skips.paths.filter((path) => state.at(path) !== undefined);
   for (const entry of plan.entries) {
     if (skips.has(entry.path)) continue;
@@ -128,10 +126,9 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     .filter(({ action }) => action === "exchange")
     .map(({ entry }) => `${entry.path}/`);
   // What was in a directory that is exchanged goes with it.
+  const inScope = (path: ByteString) => !skips.has(path) && (scope === undefined || scope.has(path));
   const [inside, candidates] = split(
-    candidatesFor(input, plan, scan, problems).filter(
-      ({ path }) => !skips.has(path) && (scope === undefined || scope.has(path)),
-    ),
+    candidatesFor(input, plan, scan, problems).filter(({ path }) => inScope(path) && !shells.has(path)),
     ({ path }) => exchanged.some((each) => path.startsWith(each)),
   );
   const removals = decideRemovals(
@@ -140,11 +137,14 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
     prune,
   );
+  const judged = new Map([...places].filter(([path]) => inScope(path)));
+  const verdict = judgeShells(root, judged, (path) => plan.planned.has(path), input.logins);
+  const changing = new Set(changes.map(({ entry }) => entry.path));
   return {
     changes,
     present,
-    removals: removals.removals,
-    kept: [...kept, ...removals.kept],
+    removals: [...removals.removals, ...verdict.removals],
+    kept: [...kept, ...removals.kept, ...verdict.kept.filter(({ path }) => !changing.has(path))],
     skipped,
     forgotten: removals.forgotten,
     inside: inside.map(({ path }) => path),
@@ -245,16 +245,6 @@ function candidatesFor(
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];
 }
 
-/** What was so before, or is so because a user has put something in the way: no user is to hold up the rest. */
-function isUsual({ code, path }: Problem, obstacle: (path: ByteString) => boolean): boolean {
-  return USUAL.has(code) || (code === "cannot-place" && obstacle(`${path}/`));
-}
-
-/** Rather than that all was uninstalled, something is not mounted. */
-function isEmpty({ recipe, records }: UpdateInput, plan: Draft): boolean {
-  return recipe !== undefined && plan.entries.length === 0 && records.size > 0;
-}
-
 /** Homes of the jail's own accounts. */
 function homesIn(root: JailRoot): ByteString[] {
   try {
@@ -266,35 +256,18 @@ function homesIn(root: JailRoot): ByteString[] {
   }
 }
 
-function messages(
-  input: UpdateInput,
-  plan: Draft,
-  obstacle: (path: ByteString) => boolean,
-): { warnings: string[]; notes: string[] } {
-  const asked = new Set<ByteString | undefined>();
-  for (const { source, because } of plan.entries) {
-    if (because.some(({ reason }) => reason.kind === "asked")) asked.add(source);
-  }
-  const lacking = input.loader.problems();
-  const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
-  const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
-  const usual = plan.problems.filter((problem) => isUsual(problem, obstacle)).map(({ message }) => message);
-  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...told];
-  const vanished = (input.recipe?.wants ?? []).filter(
-    ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
-  );
-  for (const written of input.directories) {
-    const path = inJail(input.root.path, written);
-    if (look(input.root, path) === undefined && path !== "/")
-      warnings.push(`${display(input.root.path + path)} does not exist`);
-  }
-  if (isEmpty(input, plan)) {
-    warnings.push("of what was asked for there is nothing on this machine: nothing is removed");
-  }
-  for (const { pattern } of vanished) {
-    warnings.push(`${display(pattern)}, which was put there by jk_cp, is gone from this machine`);
-  }
-  return { warnings, notes: [...plan.notes, ...usual, ...untold] };
+/** What is to be done about the limited shells of a jail, and nothing else: its files are not compared. */
+export function planShells(root: JailRoot, logins: JailLogins): UpdatePlan {
+  const verdict = judgeShells(root, shellPlaces(root, []), () => false, logins);
+  const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [], problems: [] };
+  return {
+    ...nothing,
+    ...verdict,
+    entryOf: () => undefined,
+    unread: new Set(),
+    warnings: [],
+    notes: [],
+  };
 }
 
 /** True for an entry that nobody asked for: it was found in the jail. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { isDirectory, isLink, type JailRoot } from "../jail/walk.ts";
 import { lastOf, parentOf } from "./sources.ts";
@@ -10,6 +11,10 @@ import { type JailState, look, type Standing } from "./update-state.ts";
 export interface Removal {
   readonly path: ByteString;
   readonly type: ManifestEntry["type"] | "socket";
+  /** What stood there when that was decided: anything else stays. */
+  readonly expected?: Stat;
+  /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */
+  readonly reason?: string;
 }
 
 /** What goes, and what of the record is not there any more. */

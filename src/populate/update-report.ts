@@ -55,6 +55,7 @@ interface ChangeReport {
   /** Whether it was done; false in a dry run and where it failed. */
   done: boolean;
   why?: string[];
+  reason?: string;
 }
 
 /** What --json prints; docs/schemas/jk_update.schema.json describes it. */
@@ -103,11 +104,12 @@ export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailR
     changes: [
       ...changes.map((change) => changeReport(change, done.has(change.entry.path))),
       ...removals.map(
-        ({ path, type }): ChangeReport => ({
+        ({ path, type, reason }): ChangeReport => ({
           action: "remove",
           type,
           path: jsonText(path),
           done: done.has(path),
+          ...(reason === undefined ? {} : { reason }),
         }),
       ),
     ],
@@ -151,7 +153,8 @@ export function changeLine(jail: ByteString, { action, entry }: Change, dryRun: 
 }
 
 /** What is told before something goes. */
-export function removalLine(jail: ByteString, { path, type }: Removal, dryRun: boolean): ByteString {
+export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
+  if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
   const what = type === "directory" ? "directory" : "file";
   return `${dryRun ? "will remove" : "removing"} deprecated ${what} ${jail}${path}`;
 }

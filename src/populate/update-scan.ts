@@ -18,6 +18,7 @@ import type { Problem, Want } from "./entry.ts";
 import { type FileSystem, isSymlink } from "./sources.ts";
 import { sameContent } from "./update-compare.ts";
 import type { PathSet } from "./update-scope.ts";
+import { isOurRuntime } from "./update-shell.ts";
 import type { JailState, Standing } from "./update-state.ts";
 
 /** The section of what is brought up to date without having been asked for. */
@@ -29,6 +30,8 @@ export interface Scan {
   readonly outdated: readonly Want[];
   /** What the host does not have any more; what is in a directory before it. */
   readonly gone: readonly { path: ByteString; standing: Standing }[];
+  /** What the host has otherwise by now, and is our own runtime there. */
+  readonly unasked: readonly ByteString[];
   readonly problems: readonly Problem[];
 }
 
@@ -62,6 +65,7 @@ export function scanJail(options: ScanOptions): Scan {
   const { root } = state;
   const outdated: Want[] = [];
   const gone: { path: ByteString; standing: Standing }[] = [];
+  const unasked: ByteString[] = [];
   const problems: Problem[] = [];
   const seen = new Set<ByteString>();
 
@@ -99,7 +103,9 @@ export function scanJail(options: ScanOptions): Scan {
     }
     if (state.recordsOf(path).length > 0) return;
     if (there === undefined) gone.push({ path, standing });
-    else if (isOutdated(path, standing, there.mode)) outdated.push(wantOf(path, standing));
+    else if (!isOutdated(path, standing, there.mode)) return;
+    else if (isOurRuntime(path)) unasked.push(path);
+    else outdated.push(wantOf(path, standing));
   }
 
   function isOutdated(path: ByteString, { stat, target, whose }: Standing, mode: number): boolean {
@@ -124,7 +130,6 @@ export function scanJail(options: ScanOptions): Scan {
       keepSetuid: (stat.mode & S_SPECIAL) !== 0,
       glob: false,
       kind: "any",
-      reflinkOnly: false,
     };
   }
 
@@ -143,7 +148,7 @@ export function scanJail(options: ScanOptions): Scan {
       release(directory);
     }
   }
-  return { outdated, gone, problems };
+  return { outdated, gone, unasked, problems };
 }
 
 /** The names in an open directory, in the order of their bytes. */

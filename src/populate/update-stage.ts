@@ -122,8 +122,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
     if (!same || !grants) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
-    const options = entry.reflinkOnly ? { ...how, reflinkOnly: true } : how;
-    putFile(root, path, { fd, size: stat.size }, attributesOf(entry), options);
+    putFile(root, path, { fd, size: stat.size }, attributesOf(entry), how);
   } finally {
     close(fd);
   }

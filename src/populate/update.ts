@@ -31,8 +31,9 @@ import {
   sweepRegistry,
   writeJournal,
 } from "./update-journal.ts";
+import type { JailLogins } from "./update-logins.ts";
 import { createOrder } from "./update-order.ts";
-import { isFound, planUpdate, type UpdatePlan } from "./update-plan.ts";
+import { isFound, planShells, planUpdate, type UpdatePlan } from "./update-plan.ts";
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
 import { FOUND_SECTION } from "./update-scan.ts";
 
@@ -48,6 +49,8 @@ export interface UpdateOptions {
   readonly prune: boolean;
   readonly dryRun: boolean;
   readonly sync: boolean;
+  /** Nothing is looked at but the limited shells that the jail has of its own. */
+  readonly shellsOnly: boolean;
 }
 
 /** What is looked at and asked. */
@@ -56,6 +59,7 @@ export interface UpdateMeans {
   readonly loader: Loader;
   readonly readRecipe: RecipeReader;
   readonly reporter: Reporter;
+  readonly loginsOf: (jail: ByteString) => JailLogins;
 }
 
 /**
@@ -91,20 +95,27 @@ function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means:
   const { requests, entries } = manifest.content;
   const recorded = requests.some(asksForFiles);
   const journal = readJournal(manifest.id);
-  const recipe = recorded ? means.readRecipe(requests.filter(asksForFiles), host, loader) : undefined;
-  const plan = planUpdate({
-    root,
-    host,
-    loader,
-    recipe,
-    records: recorded ? entries : new Map(),
-    intended: recorded && journal !== undefined ? journal.intended : new Map(),
-    directories: options.directories,
-    skips: options.skips,
-    hardlink: options.hardlink,
-    prune: options.prune,
-    tell: (line) => reporter.tell(line),
-  });
+  const recipe =
+    recorded && !options.shellsOnly
+      ? means.readRecipe(requests.filter(asksForFiles), host, loader)
+      : undefined;
+  const logins = means.loginsOf(root.path);
+  const plan = options.shellsOnly
+    ? planShells(root, logins)
+    : planUpdate({
+        root,
+        logins,
+        host,
+        loader,
+        recipe,
+        records: recorded ? entries : new Map(),
+        intended: recorded && journal !== undefined ? journal.intended : new Map(),
+        directories: options.directories,
+        skips: options.skips,
+        hardlink: options.hardlink,
+        prune: options.prune,
+        tell: (line) => reporter.tell(line),
+      });
   const whole = options.directories.length === 0;
   const outcome: UpdateOutcome = {
     jail: root.path,
@@ -123,7 +134,10 @@ function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means:
   for (const warning of plan.warnings) reporter.warn(`WARNING: ${warning}`);
   for (const { message } of plan.problems) reporter.warn(`ERROR: ${message}`);
   for (const note of plan.notes) reporter.tell(note);
-  for (const each of plan.kept) reporter.tell(keptMessage(root, each));
+  for (const each of plan.kept) {
+    if (each.notable) reporter.say(keptMessage(root, each));
+    else reporter.tell(keptMessage(root, each));
+  }
   if (options.dryRun) tellPlan(root, outcome, reporter);
   return { manifest, recorded, journal, plan, outcome };
 }

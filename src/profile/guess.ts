@@ -42,7 +42,7 @@ export function guessSections(
   function askedBy(section: Section): Asked {
     const known = asked.get(section.name);
     if (known !== undefined) return known;
-    const profile = readProfile([section], host, loader.libraryDirectories(), "reflink");
+    const profile = readProfile([section], host, loader.libraryDirectories(), "built-in");
     const { wants, notFound } = profile;
     const paths = wants.flatMap((want) => pathsOf(want));
     const isProgram = (path: ByteString) => PROGRAM_DIRECTORY.test(parentOf(path));
@@ -56,9 +56,9 @@ export function guessSections(
     return own;
   }
 
-  function pathsOf({ pattern, glob: magic, kind, reflinkOnly }: Want): ByteString[] {
-    // Neither tells one section from another.
-    if (kind === "device" || reflinkOnly) return [];
+  function pathsOf({ pattern, glob: magic, kind }: Want): ByteString[] {
+    // It tells no section from another.
+    if (kind === "device") return [];
     if (host.lstat(pattern) !== undefined) return [pattern];
     return magic ? glob(pattern) : [];
   }

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { expandLibraryDirectory } from "../config/library-directory.ts";
+import { LIMITED_SHELL } from "../enter/shell.ts";
 import type { Want } from "../populate/entry.ts";
 import { hasMagic } from "../populate/glob.ts";
-import type { FileSystem } from "../populate/sources.ts";
+import { type FileSystem, lastOf } from "../populate/sources.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
@@ -15,12 +16,17 @@ export interface Profile {
   readonly groups: readonly ByteString[];
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
-  /** Names that no directory of the search path has: no error, as several may stand for one thing. */
+  /** What does not come: names that no directory of the search path has, for several may stand for one thing. */
   readonly notFound: readonly string[];
 }
 
-/** How the file of the limited shell gets into a jail; see `Want.reflinkOnly`. */
-export type ShellPolicy = "reflink" | "like-others";
+/**
+ * What becomes of the file of the limited shell, jk_lsh, which sections of jailkit 2 ask for. "built-in": it does not
+ * enter the jail, for jk_chrootsh has it; "like-others": it does.
+ */
+export type ShellPolicy = "built-in" | "like-others";
+
+const BUILT_IN = "jk_chrootsh has it built in (--copy-shell copies it)";
 
 /** Paths as sections give them, and how they are taken. In sections w_owner and w_setuid names are not searched. */
 const LISTS = [
@@ -47,7 +53,7 @@ export function readProfile(
   const wants: Want[] = [];
   const notFound: string[] = [];
   for (const { name: section, values } of sections) {
-    const common = { section, keepOwner: false, keepSetuid: false, glob: false, reflinkOnly: false } as const;
+    const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
     for (const { key, search, ...how } of LISTS) {
       for (const written of values[key]) {
         for (const item of expandLibraryDirectory(written, directories)) {
@@ -56,9 +62,12 @@ export function readProfile(
             notFound.push(`section ${section}: ${quoted(item)} is not found`);
             continue;
           }
-          const reflinkOnly = shell === "reflink" && section === "jk_lsh" && /\/jk_lsh$/.test(pattern);
+          if (shell === "built-in" && lastOf(pattern) === LIMITED_SHELL) {
+            notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
+            continue;
+          }
           const glob = how.glob && hasMagic(pattern);
-          wants.push({ ...common, ...how, pattern, written, glob, reflinkOnly, kind: "any" });
+          wants.push({ ...common, ...how, pattern, written, glob, kind: "any" });
         }
       }
     }

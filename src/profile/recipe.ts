@@ -24,7 +24,6 @@ export const logSocketDirectory: Want = {
   keepSetuid: false,
   glob: false,
   kind: "empty-directory",
-  reflinkOnly: false,
 };
 
 /** What jk_cp asks for with an operand. */
@@ -37,7 +36,6 @@ export function copyWant(path: ByteString, options: { owner: boolean; setuid: bo
     keepSetuid: options.setuid,
     glob: false,
     kind: "any",
-    reflinkOnly: false,
   };
 }
 
@@ -75,7 +73,7 @@ export function readRecipe(requests: readonly ManifestRequest[], host: FileSyste
       problems.push({ code: "no-such-section", path: name, message });
     }
     const like = options.hardlink === true || options["copy-shell"] === true;
-    const policy = like ? "like-others" : "reflink";
+    const policy = like ? "like-others" : "built-in";
     const profile = readProfile(selection.sections, host, loader.libraryDirectories(), policy);
     wants.push(...profile.wants);
     if (profile.needLogsocket) wants.push(logSocketDirectory);
@@ -111,12 +109,10 @@ export function readRecipe(requests: readonly ManifestRequest[], host: FileSyste
   return { wants: distinct(wants), accounts, needProc, needLogsocket, resolved, linked, problems, warnings };
 }
 
-/** Each want once; a file that may be copied is not only wanted where its blocks can be shared. */
+/** Each want once. */
 function distinct(wants: readonly Want[]): Want[] {
-  const copied = new Set(wants.filter(({ reflinkOnly }) => !reflinkOnly).map(({ pattern }) => pattern));
   const seen = new Set<string>();
   return wants.filter((want) => {
-    if (want.reflinkOnly && copied.has(want.pattern)) return false;
     const key = JSON.stringify(want);
     const first = !seen.has(key);
     seen.add(key);

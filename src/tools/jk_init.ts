@@ -90,7 +90,7 @@ export const tool = defineTool({
       short: "k",
       description: "use hard links where possible: owner and mode are shared with the host",
     },
-    copyShell: { description: "copy the limited shell, jk_lsh, like any other file" },
+    copyShell: { description: "copy the limited shell, jk_lsh, too, of 110 MB" },
     dryRun: { description: "show what would be done, and change nothing" },
     remove: {
       description: "take the sections out again, with what nothing else that was asked for needs",
@@ -135,7 +135,7 @@ export const tool = defineTool({
       selection.sections,
       host,
       loader.libraryDirectories(),
-      like ? "like-others" : "reflink",
+      like ? "like-others" : "built-in",
     );
     const jail = absolutePath(jailPath);
     const unknown = selection.unknown.map((name) => ({

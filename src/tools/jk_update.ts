@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -11,6 +11,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { readSection } from "../config/schema.ts";
 import { updateSchema } from "../config/update-schema.ts";
+import { type JailedUser, jailedUsers } from "../inspect/check-host.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { isDirectory } from "../jail/walk.ts";
 import { createLoader } from "../populate/closure.ts";
@@ -49,15 +50,42 @@ function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   return found;
 }
 
-/** The jails that are known: of the registry, and of jk_update.ini. Those that are gone become warnings. */
-function allJails(settings: ReadonlyMap<ByteString, Settings>, warnings: string[]): ByteString[] {
+/** A jail that is to be brought up to date; `shellsOnly`: it was never given to jk_update. */
+interface Known {
+  readonly path: ByteString;
+  readonly shellsOnly: boolean;
+}
+
+/**
+ * The jails that are known: of the registry, of jk_update.ini, and of the homes of accounts. Those that are gone become
+ * warnings.
+ */
+function allJails(
+  settings: ReadonlyMap<ByteString, Settings>,
+  users: readonly JailedUser[],
+  warnings: string[],
+): Known[] {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
-  const paths = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
-  return [...paths].sort().filter((path) => {
+  const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
+  const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
+  return [...new Set([...given, ...lived])].sort().flatMap((path) => {
     const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) return true;
-    warnings.push(`${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`);
-    return false;
+    if (stat !== undefined && isDirectory(stat)) return [{ path, shellsOnly: !given.has(path) }];
+    if (given.has(path))
+      warnings.push(
+        `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`,
+      );
+    return [];
+  });
+}
+
+/** The jk_chrootsh beside the running program, and the login shells of the accounts that live in a jail. */
+function loginsOf(users: readonly JailedUser[]): UpdateMeans["loginsOf"] {
+  const program = readLink(AT_FDCWD, "/proc/self/exe");
+  const chrootsh = `${program.slice(0, program.lastIndexOf("/"))}/jk_chrootsh`;
+  return (jail) => ({
+    chrootsh,
+    shells: users.filter((user) => user.jail === jail).map(({ shell }) => shell),
   });
 }
 
@@ -106,6 +134,8 @@ export const tool = defineTool({
   },
   notes: `With a record of the jail, which jk_init and jk_cp keep, all that was ever asked for is asked for anew: what is new on the host comes in, and what no request wants any longer goes, if it is as it was put there. 'jailkit adopt' makes a record of a jail that has none.
 
+The file of the limited shell, jk_lsh, goes from a jail where it is that of jailkit 2 or a copy of ours that nobody asked for by name (with jk_cp, or jk_init --copy-shell or -k): jk_chrootsh has it built in. It is known by its content; any other program of that name stays and is told, and so does one that a login may still need. With --all this is done also in jails that only the homes of accounts tell of; nothing else is, there.
+
 Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the host's of the same name: one that differs is replaced, with what it needs; one that was copied and is gone from the host is removed.
 
 What was made in the jail, and what belongs to users, is left alone; so is what was changed in the jail below /etc.`,
@@ -130,12 +160,16 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     }
     const warnings: string[] = [];
     const problems: Problem[] = [];
-    const jails = options.all ? allJails(settings, warnings) : [absolutePath(options.jail ?? section ?? "")];
+    const users = jailedUsers();
+    const jails = options.all
+      ? allJails(settings, users, warnings)
+      : [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }];
     if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
     const loader = createLoader({ dlopen: true });
-    const means: UpdateMeans = { host: fileSystemAt(), loader, readRecipe, reporter: quiet };
+    const host = fileSystemAt();
+    const means: UpdateMeans = { host, loader, readRecipe, reporter: quiet, loginsOf: loginsOf(users) };
     const outcomes: UpdateOutcome[] = [];
-    for (const jail of jails) {
+    for (const { path: jail, shellsOnly } of jails) {
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
@@ -145,9 +179,12 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         prune: options.prune,
         dryRun: options.dryRun || options.check,
         sync: options.sync,
+        shellsOnly,
       };
       try {
-        outcomes.push(await updateJail(request, means));
+        const outcome = await updateJail(request, means);
+        // Of such a jail it is not known whether it is up to date.
+        if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) outcomes.push(outcome);
       } catch (error) {
         const text = describeError(error);
         const message = text.includes(display(jail)) ? text : `${display(jail)}: ${text}`;

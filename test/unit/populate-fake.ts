@@ -123,7 +123,6 @@ export function want(pattern: ByteString, changes: Partial<Want> = {}): Want {
     keepSetuid: false,
     glob: false,
     kind: "any",
-    reflinkOnly: false,
     ...changes,
   };
 }

@@ -48,13 +48,7 @@ describe("a file where nothing was seen", () => {
     expect(readdirSync(`${jail.path}/usr`).filter((name) => name.startsWith(".jk-"))).toEqual([]);
   });
 
-  test("bytes, and a reflink that is not possible", () => {
+  test("bytes", () => {
     expect(putFile(jail.root, "/usr/bytes", toBytes("b"), attributes, { absent: true })).toBe("created");
-    const fd = openAt(AT_FDCWD, "/proc/self/exe", O_RDONLY);
-    const only = { absent: true, reflinkOnly: true };
-    const code = codeOf(() => putFile(jail.root, "/usr/exe", { fd, size: 10 }, attributes, only));
-    close(fd);
-    expect(code).toBe("EOPNOTSUPP");
-    expect(readdirSync(`${jail.path}/usr`)).not.toContain("exe");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { readProfile } from "../../src/profile/profile.ts";
+import { readProfile, type ShellPolicy } from "../../src/profile/profile.ts";
 import { searchPath } from "../../src/profile/search.ts";
 import { listSections, selectSections } from "../../src/profile/sections.ts";
 import { fakeFileSystem, type Tree } from "./populate-fake.ts";
@@ -10,7 +10,7 @@ const select = (text: string, ...names: string[]) =>
   selectSections(scanIni(toBytes(text), "jk_init.ini", "py"), names);
 const program = { type: "file", mode: 0o755 } as const;
 
-function profile(text: string, host: Tree = {}, shell: "reflink" | "like-others" = "reflink") {
+function profile(text: string, host: Tree = {}, shell: ShellPolicy = "built-in") {
   return readProfile(select(text, "a").sections, fakeFileSystem(host), ["/lib/x", "/usr/lib"], shell);
 }
 
@@ -111,11 +111,13 @@ devices = /dev/x
     expect([found.users, found.groups]).toEqual([["root", "u"], ["g"]]);
   });
 
-  test("the limited shell's file only as a reflink, and only of its own section", () => {
+  test("the limited shell's file only where it is asked for, whichever section names it", () => {
     const text =
       "[a]\nincludesections = jk_lsh\npaths = /usr/sbin/jk_lsh\n[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/x\n";
-    expect(profile(text).wants.map(({ reflinkOnly }) => reflinkOnly)).toEqual([true, false, false]);
-    expect(profile(text, {}, "like-others").wants.some(({ reflinkOnly }) => reflinkOnly)).toBe(false);
+    expect(profile(text).wants.map(({ pattern }) => pattern)).toEqual(["/etc/x"]);
+    expect(profile(text).notFound.join()).toContain("jk_chrootsh has it built in");
+    const like = profile(text, {}, "like-others").wants.map(({ pattern }) => pattern);
+    expect(like.sort()).toEqual(["/etc/x", "/usr/sbin/jk_lsh", "/usr/sbin/jk_lsh"]);
   });
 });
 

@@ -1,0 +1,77 @@
+import { fromBytes } from "../../ffi/bytes.ts";
+import { readAt } from "../../ffi/files.ts";
+import { GUARD_MAGIC } from "../../ffi/guard.ts";
+
+/**
+ * Which jailkit a program is of. "jailkit-2": the jk_lsh of 2.23 or of an earlier version; "jailkit-3": the runtime with
+ * its guard, under whatever name and of whatever build; "entry": a native entry of jailkit 3.
+ */
+export type Make = "jailkit-2" | "jailkit-3" | "entry";
+
+const HEADER = 64;
+const PROGRAM_HEADER = 56;
+const MOST_SEGMENTS = 64;
+const PT_LOAD = 1;
+const EXECUTABLE_TYPES = [2, 3];
+
+// 2.23's has 23 KB, and less than a MB where it is static; a native entry is never larger than build/entries.ts allows.
+const LARGEST_OLD = 4 << 20;
+const LARGEST_ENTRY = 10_240;
+
+// What every version of it has said, whatever compiler, machine and configuration directory it was made for.
+const OLD_MARKS = [
+  /jk_lsh,? version [0-2]\.[\w.+~-]{1,16}, started\0/,
+  /which is never allowed by jk_lsh\0/,
+  /does not have a key executables\0/,
+];
+// HANDOVER_NAME of ffi/guard/handover.h, with the name of the program.
+const ENTRY_MARK = /JAILKIT_ENTRY=jk_chrootsh\0/;
+
+/** `length` bytes at `offset` of a file; undefined where it does not have so many. */
+function bytesAt(fd: number, offset: number, length: number): Buffer | undefined {
+  const buffer = Buffer.alloc(length);
+  return readAt(fd, buffer, offset) === length ? buffer : undefined;
+}
+
+/** The header of a 64-bit ELF file that can be executed (elf(5)); undefined for anything else. */
+function executableHeader(fd: number): Buffer | undefined {
+  const header = bytesAt(fd, 0, HEADER);
+  if (header === undefined || header.readUInt32BE(0) !== 0x7f454c46) return undefined;
+  return EXECUTABLE_TYPES.includes(header[5] === 2 ? header.readUInt16BE(16) : header.readUInt16LE(16))
+    ? header
+    : undefined;
+}
+
+/** True where a segment of the file begins with the guard's first word: its headers are read, and that word. */
+function hasGuard(fd: number, size: number, header: Buffer): boolean {
+  if (header[4] !== 2 || header[5] !== 1) return false;
+  const count = header.readUInt16LE(56);
+  const at = Number(header.readBigUInt64LE(32));
+  if (header.readUInt16LE(54) !== PROGRAM_HEADER || count > MOST_SEGMENTS || at > size) return false;
+  const table = bytesAt(fd, at, count * PROGRAM_HEADER);
+  for (let i = 0; table !== undefined && i < count; i++) {
+    const segment = table.subarray(i * PROGRAM_HEADER);
+    const offset = Number(segment.readBigUInt64LE(8));
+    if (segment.readUInt32LE(0) !== PT_LOAD || offset > size) continue;
+    if (bytesAt(fd, offset, 8)?.readBigUInt64LE(0) === GUARD_MAGIC) return true;
+  }
+  return false;
+}
+
+/** True for a file that is one of our executables, with the runtime in it. Some hundred bytes are read. */
+export function isRuntime(fd: number, size: number): boolean {
+  const header = executableHeader(fd);
+  return header !== undefined && hasGuard(fd, size, header);
+}
+
+/** Tells by the content of an open regular file of `size` bytes which jailkit it is of; undefined: of none. */
+export function makeOf(fd: number, size: number): Make | undefined {
+  const header = executableHeader(fd);
+  if (header === undefined) return undefined;
+  if (hasGuard(fd, size, header)) return "jailkit-3";
+  const text = size > LARGEST_OLD ? undefined : bytesAt(fd, 0, size);
+  if (text === undefined) return undefined;
+  const content = fromBytes(text);
+  if (OLD_MARKS.every((mark) => mark.test(content))) return "jailkit-2";
+  return size <= LARGEST_ENTRY && ENTRY_MARK.test(content) ? "entry" : undefined;
+}
