@@ -14,6 +14,7 @@ import { demand, ownPrivilege, unforeseen } from "./privileged.ts";
 import { Refusal, refuse } from "./refusal.ts";
 import { runLimitedShell } from "./run-limited.ts";
 import { enterHome, enterJail } from "./session.ts";
+import { LIMITED_SHELL, shellFact } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
 const TOOL = "jk_chrootsh";
@@ -57,17 +58,19 @@ function login(log: Syslog): number {
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);
   const envp = loginEnvironment(environment(), values.env, { home, name, shell: shell.path });
-  if (shell.kind === "internal") {
-    return runLimitedShell(
+  const limited = () =>
+    runLimitedShell(
       limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
-      log.named("jk_lsh"),
+      log.named(LIMITED_SHELL),
       execve,
     );
-  }
+  if (shell.kind === "internal") return limited();
   try {
     return execve(shell.path, argv, envp);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    // jk_update has taken it away since it was looked at.
+    if (error.code === "ENOENT" && shellFact(root, shell.path).kind === "internal") return limited();
     const what = `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${error.reason}`;
     const hint = `check the permissions and libraries of ${jail}${shell.path}`;
     throw new Refusal("exec", 111, `${what}, ${hint}`, "the login shell cannot be run");

@@ -10,6 +10,7 @@ import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
 import { limitSteps, sshdSteps } from "./explain-host.ts";
+import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
 import { accountOf, baseName, splitOf } from "./facts.ts";
 import { filesBelow, statBelow } from "./files-below.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
@@ -157,11 +158,17 @@ function explainChrootsh(report: Report, session: Session): void {
   // What the session would have of the kept variables is known only to whoever is in one.
   const given = session.onBehalf ? [] : environment();
   const envp = loginEnvironment(given, env, { home, name, shell: shell.path });
-  if (baseName(shell.path) !== LIMITED_SHELL) {
+  const root = facts.root();
+  const isLimited = baseName(shell.path) === LIMITED_SHELL;
+  const foreign =
+    isLimited && shell.kind === "file"
+      ? ownShellStep(root, shell.canonicalPath, session.account.shell)
+      : undefined;
+  if (foreign !== undefined) report.steps.push(foreign);
+  if (!isLimited || foreign !== undefined) {
     report.command = { path: shell.path, argv, environment: envp, umask: undefined };
     return;
   }
-  const root = facts.root();
   const place: LimitedPlace = {
     rootFd: root.fd,
     home,
@@ -194,6 +201,8 @@ function explainLsh(report: Report, session: Session): void {
 function explainLibraries(report: Report, { missingFiles }: Question): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
+  // What an own shell lacks is no reason to bring what it needs: it is to go.
+  if (report.steps.some(({ name }) => name === OWN_SHELL)) return;
   const programs = new Set([internalShell ? undefined : shell, command?.path]);
   for (const program of programs) {
     // What did not get this far was told already.

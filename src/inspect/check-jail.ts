@@ -17,6 +17,7 @@ import { libraryFindings } from "./check-libraries.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
+import { ownShells } from "./check-shells.ts";
 import { createSpaces } from "./check-spaces.ts";
 
 /** How a jail is to be checked. */
@@ -67,8 +68,13 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
       return { path: plainPath(home), confirmed: real !== undefined && livesIn(root.path, real.home) };
     });
   const groups = new Map(accounts.map(({ uid, gid }) => [uid, gid]));
+  const shells = ownShells(root, record.content, check.settings);
+  problems.push(...shells.problems);
+  const told = new Set(shells.findings.map(({ path }) => path));
   const collected = collect({
     ...check,
+    // That these are not as on the host, or lack a library, says nothing more.
+    settings: { ...check.settings, compare: (path) => told.has(path) || check.settings.compare(path) },
     spaces: createSpaces(homes),
     content: record.content,
     primaryGroup: (uid) => groups.get(uid),
@@ -81,8 +87,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const compared = await comparison.finished();
   collected.findings.add(
     ...record.findings,
+    ...shells.findings,
     ...safetyFindings(root),
-    ...libraries,
+    ...libraries.filter(({ path }) => !told.has(path)),
     ...compared.findings,
     ...strangerFindings(root, collected),
     ...users

@@ -63,6 +63,7 @@ export const RULES = {
   "changed-mode": error("files", "permissions are not those that were given"),
   "changed-owner": error("files", "the owner is not the one that was given"),
   "dangerous-program": warning("files", "a program that helps to leave a jail or to gain rights"),
+  "own-shell": error("files", "the limited shell of jailkit 2, or a copy of jailkit, runs in the jail"),
   preload: error("files", "the dynamic linker loads something into every program"),
   shadow: error("files", "a file with password hashes is in the jail"),
   "library-directory": error("files", "libraries are looked for where others than root can put them"),

@@ -3,6 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
+import { sameContent } from "../jail/compare.ts";
 import {
   type Directory,
   isDirectory,
@@ -16,7 +17,6 @@ import {
 } from "../jail/walk.ts";
 import type { Problem, Want } from "./entry.ts";
 import { type FileSystem, isSymlink } from "./sources.ts";
-import { sameContent } from "./update-compare.ts";
 import type { PathSet } from "./update-scope.ts";
 import { isOurRuntime } from "./update-shell.ts";
 import type { JailState, Standing } from "./update-state.ts";

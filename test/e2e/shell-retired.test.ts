@@ -160,6 +160,28 @@ describe("the shell of jailkit 2.23", () => {
   });
 });
 
+test("a login that has seen it there, and finds it gone, goes on with the one that is built in", async () => {
+  const jail = oldJail();
+  const user = userOf(jail);
+  const calls = "fchdir,chdir";
+  const traced = m.start([
+    ...["strace", "-u", user, "-e", `trace=${calls}`, "-e", `inject=${calls}:signal=SIGSTOP`],
+    ...["/usr/sbin/jk_chrootsh", "-c", "/bin/echo in"],
+  ]);
+  const stops = ({ stderr }: { stderr: string }) => stderr.split("stopped by SIGSTOP").length - 1;
+  for (let seen = 1; ; seen++) {
+    const stopped = await traced.until((output) => stops(output) >= seen || undefined).catch(() => false);
+    if (!stopped) break;
+    const pid = m.must(["pgrep", "-xo", "jk_chrootsh"]).stdout.trim();
+    // The shell was checked before the session went to its home, which is the last that happens before it starts.
+    const inHome = m.must(["readlink", `/proc/${pid}/cwd`]).stdout.trim() === `${jail}/home/${user}`;
+    if (inHome && m.exists(jail + SHELL)) update("-j", jail);
+    m.must(["kill", "-CONT", pid]);
+  }
+  expect(m.exists(jail + SHELL)).toBe(false);
+  expect(await traced.ended).toMatchObject({ status: 0, stdout: "in\n" });
+});
+
 describe("a copy of our own runtime", () => {
   test("goes, whichever build it is of", () => {
     const jail = oldJail();
@@ -212,17 +234,6 @@ describe("a copy of our own runtime", () => {
     expect(changes.map(({ path }) => path)).toEqual([SHELL]);
     expect(kept.map(({ path }) => path)).toContain("/usr/sbin/jk_list");
     expect(m.read(`${jail}/usr/sbin/jk_list`)).toBe("#!/usr/bin/python3\n");
-  });
-
-  test("is not put back by jk_check --fix", () => {
-    const jail = oldJail();
-    m.remove(jail + SHELL);
-    m.must(["jk_init", "--copy-shell", "-j", jail, "jk_lsh"]);
-    m.must(["jk_init", "-j", jail, "jk_lsh"]);
-    m.must(["jk_init", "--remove", "-j", jail, "jk_lsh"]);
-    expect(m.exists(jail + SHELL)).toBe(false);
-    m.run(["jk_check", "--fix", "-j", jail]);
-    expect(m.exists(jail + SHELL)).toBe(false);
   });
 });
 
@@ -319,5 +330,86 @@ describe("stays, and is told:", () => {
     const jail = oldJail();
     expect(report(jail, "-s", SHELL)).toMatchObject({ changes: [], skipped: [SHELL] });
     expect(m.exists(jail + SHELL)).toBe(true);
+  });
+});
+
+describe("jailkit explain", () => {
+  const explain = (user: string, ...command: string[]) =>
+    m.run(["jailkit", "explain", user, "--", ...command]);
+  const spawning = ["/usr/bin/rsync", "-e", "/bin/sh", "x:", "."];
+
+  /** The remedies that it names for the shell in the jail. */
+  function remedies(stdout: string): string[] {
+    return [...stdout.matchAll(/own-shell: .*\n +remedy: (.*)/g)].map(([, remedy = ""]) => remedy);
+  }
+
+  test("does not describe the built-in shell where that of 2.23 runs; its remedy heals it", () => {
+    const jail = oldJail();
+    const user = userOf(jail, "executables = /usr/bin/rsync\n");
+    const before = explain(user, ...spawning);
+    expect(before.status).toBe(2);
+    expect(before.stdout).toContain(`${jail}${SHELL} is the jk_lsh of jailkit 2, and runs`);
+    expect(before.stdout).toContain("rsync -e PROGRAM starts a program that is not listed");
+    expect(before.stdout).not.toContain(`section [${user}]`);
+    expect(before.stdout).toContain(`executes: ${SHELL}\n`);
+    const [remedy = "", ...others] = remedies(before.stdout);
+    expect([remedy, others]).toEqual([`jk_update -j ${jail}`, []]);
+    m.must(remedy.split(" "));
+    const after = explain(user, ...spawning);
+    expect(after.status).toBe(1);
+    expect(after.stdout).toContain("(inside jk_chrootsh)");
+    expect(after.stdout).toContain(`section [${user}]`);
+    expect(after.stdout).toContain("FAILED   command: ");
+    expect(remedies(after.stdout)).toEqual([]);
+    expect(explain(user, "/usr/bin/rsync", "--server", "-e.LsfxC", ".", "x").status).toBe(0);
+  });
+
+  test("describes a copy of ours as long as it is the same, and another one not", () => {
+    const jail = oldJail();
+    const user = userOf(jail);
+    m.remove(jail + SHELL);
+    m.must(["jk_cp", "-j", jail, SHELL]);
+    const same = explain(user, "/bin/echo");
+    expect([same.status, same.stdout.includes(`section [${user}]`)]).toEqual([0, true]);
+    m.must(["truncate", "-s", "+1", jail + SHELL]);
+    const other = explain(user, "/bin/echo");
+    expect([other.status, other.stdout.includes(`section [${user}]`)]).toEqual([2, false]);
+    expect(other.stdout).toContain("is a copy of jailkit of another version");
+    for (const remedy of remedies(other.stdout)) m.must(remedy.split(" "));
+    expect(explain(user, "/bin/echo").status).toBe(0);
+  });
+
+  test("says that it cannot tell what another program does", () => {
+    const jail = oldJail();
+    const user = userOf(jail);
+    m.write(jail + SHELL, "#!/bin/sh\nexec /bin/sh\n", { mode: 0o755 });
+    const { status, stdout } = explain(user, "/bin/echo");
+    expect(status).toBe(2);
+    expect(stdout).toContain(`${jail}${SHELL} is not jailkit's, and runs`);
+    expect(remedies(stdout)).toEqual([`if it is not to be there: rm ${jail}${SHELL}`]);
+  });
+});
+
+describe("jk_check", () => {
+  const findings = (jail: string): { rule: string; path: string; remedy?: string }[] =>
+    JSON.parse(m.run(["jk_check", "--json", jail]).stdout).jails[0].findings;
+
+  test.each([
+    ["the shell of 2.23", () => undefined],
+    ["a copy of ours", (jail: string) => m.must(["cp", SHELL, jail + SHELL])],
+  ] as const)("tells of %s, once, and its remedy mends it", (_, change) => {
+    const jail = oldJail();
+    change(jail);
+    const told = findings(jail).filter(({ path }) => path === jail + SHELL);
+    expect(told).toMatchObject([{ rule: "own-shell", remedy: `jk_update -j ${jail}` }]);
+    m.must((told[0]?.remedy ?? "").split(" "));
+    expect(findings(jail).filter(({ path }) => path === jail + SHELL)).toEqual([]);
+  });
+
+  test("does not tell of one that was asked for", () => {
+    const jail = oldJail();
+    m.remove(jail + SHELL);
+    m.must(["jk_cp", "-j", jail, SHELL]);
+    expect(findings(jail).filter(({ path }) => path === jail + SHELL)).toEqual([]);
   });
 });
