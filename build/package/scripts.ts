@@ -59,10 +59,9 @@ exit 0
 
 /** The maintainer script postinst. `entries` are the paths of the native entries in the package. */
 export function postinst(name: PackageName, entries: readonly string[], units: Units): string {
-  const update = `    # Known jails get the new files; one that fails must not stop the rest.
-    if [ -d /var/lib/jailkit/jails ]; then
-        ${UPDATE}
-    fi
+  const update = `    # Known jails get the new files, and the jk_lsh of 2.23 leaves those that accounts live in: logins have it built in
+    # by now. A jail that fails must not stop the rest.
+    ${UPDATE}
 `;
   const more =
     name === "jailkit"
@@ -88,8 +87,8 @@ fi
   return `#!/bin/sh
 set -e
 
-if [ "$1" = upgrade ] && dpkg --compare-versions "$2" lt 3 && [ -d /var/lib/jailkit/jails ]; then
-    echo "jailkit: jails that version 3 made have no jk_lsh of their own, and version $2 needs it there:" >&2
+if [ "$1" = upgrade ] && dpkg --compare-versions "$2" lt 3; then
+    echo "jailkit: version 3 has taken jk_lsh out of the jails, and version $2 needs it there:" >&2
     echo "jailkit: after the downgrade, 'jk_init -j JAIL jk_lsh' puts it into each of them." >&2
 fi
 ${units.all.length === 0 ? "" : stop}
@@ -128,10 +127,6 @@ exit 0
 /** The scriptlets of the rpm jailkit: sections of a spec file. */
 export function rpmScripts(units: Units): string {
   const restart = units.services.map((unit) => `    systemctl try-restart ${unit} || :\n`).join("");
-  const update = `if [ -d /var/lib/jailkit/jails ]; then
-    ${UPDATE}
-fi
-`;
   const reload = `if [ -d /run/systemd/system ]; then
     systemctl daemon-reload || :
 ${restart}fi
@@ -144,7 +139,7 @@ fi
 `;
   return `%post
 grep -qsx /usr/sbin/jk_chrootsh /etc/shells || echo /usr/sbin/jk_chrootsh >> /etc/shells
-${updates ? update : ""}${units.all.length === 0 ? "" : reload}
+${updates ? `${UPDATE}\n` : ""}${units.all.length === 0 ? "" : reload}
 ${units.all.length === 0 ? "" : stop}%postun
 if [ "$1" = 0 ] && [ -f /etc/shells ]; then
     sed -i -e '\\,^/usr/sbin/jk_chrootsh$,d' /etc/shells

@@ -79,9 +79,18 @@ function allJails(
   });
 }
 
+/** Where the running program is installed; the usual place where proc(5) is not mounted. */
+function ownPath(): ByteString {
+  try {
+    return readLink(AT_FDCWD, "/proc/self/exe");
+  } catch {
+    return `/usr/sbin/${NAME}`;
+  }
+}
+
 /** The jk_chrootsh beside the running program, and the login shells of the accounts that live in a jail. */
 function loginsOf(users: readonly JailedUser[]): UpdateMeans["loginsOf"] {
-  const program = readLink(AT_FDCWD, "/proc/self/exe");
+  const program = ownPath();
   const chrootsh = `${program.slice(0, program.lastIndexOf("/"))}/jk_chrootsh`;
   return (jail) => ({
     chrootsh,

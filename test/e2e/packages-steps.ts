@@ -5,7 +5,7 @@ const calls = ["rename", "fchmodat", "fsetxattr"];
 
 /**
  * Runs a program of the machine under strace(1), which stops it and what it starts after each system call that puts a
- * file into its place or changes a privilege. While it is stopped `look` is called with strace's line of that call, such
+ * file into its place or changes a privilege, and after `more`. While it is stopped `look` is called with strace's line of that call, such
  * as `rename("/a.dpkg-new", "/a") = 0`; then it goes on.
  */
 export async function stepwise(
@@ -13,8 +13,9 @@ export async function stepwise(
   argv: readonly string[],
   env: Record<string, string>,
   look: (call: string) => void,
+  more: readonly string[] = [],
 ): Promise<RunResult> {
-  const set = calls.join(",");
+  const set = [...calls, ...more].join(",");
   const options = ["-f", "-y", "-e", `trace=${set}`, "-e", `inject=${set}:signal=SIGSTOP`];
   const traced = m.start(["strace", ...options, ...argv], { env });
   // By the process, "" where strace sees only one: its last call.

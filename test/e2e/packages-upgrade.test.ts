@@ -27,28 +27,63 @@ let m: Machine;
 let sshd: Sshd;
 let old: string;
 let deb: string;
+let before: { names: string[]; bytes: number };
 
+const shell = `${jail}/usr/sbin/jk_lsh`;
 const whatOf = ({ status, stdout, stderr }: RunResult) => `${status} ${stderr}${stdout}`;
 const sftp = (user: string) =>
   whatOf(m.run(["sftp", ...sshd.clientOptions, "-b", "-", `${user}@127.0.0.1`], { stdin: "pwd\n" }));
 
-/** What comes of a login with a shell, of one that may do sftp alone, and of jk_uchroot. */
+const client = (name: string, ...words: string[]) => whatOf(m.run([name, ...sshd.clientOptions, ...words]));
+const rsync = (user: string) =>
+  whatOf(m.run(["rsync", "-e", sshd.command, "/etc/hostname", `${user}@127.0.0.1:by-rsync`]));
+
+/** What comes of sftp, scp and rsync of an account that may do nothing else. */
+const transfers = (user: string) => [
+  sftp(user),
+  client("scp", "-O", "/etc/hostname", `${user}@127.0.0.1:by-scp`),
+  rsync(user),
+];
+const transferred = (user: string) => [`0 sftp> pwd\nRemote working directory: /home/${user}\n`, "0 ", "0 "];
+
+/** True where rsync, which is listed, starts a program that the user has uploaded, which is not. */
+function escapes(): boolean {
+  const proof = `${jail}/home/sftpuser/proof`;
+  m.remove(proof);
+  sshd.ssh("sftpuser", ["rsync -e /home/sftpuser/upload x:y ."]);
+  return m.exists(proof);
+}
+
+/** All names in the jail but for those in homes, and the bytes that these take on the disk. */
+function extent(): { names: string[]; bytes: number } {
+  const prune = ["-path", `${jail}/home`, "-prune", "-o"];
+  const lines = m
+    .must(["find", jail, ...prune, "-printf", "%b %p\\n"])
+    .stdout.trim()
+    .split("\n")
+    .sort();
+  const bytes = lines.reduce((sum, line) => sum + 512 * Number.parseInt(line, 10), 0);
+  return { names: lines.map((line) => line.slice(line.indexOf(" ") + 1)).sort(), bytes };
+}
+
+/** What comes of a login with a shell, of one that may do sftp, scp and rsync alone, and of jk_uchroot. */
 function logins(): string[] {
-  const shell = sshd.ssh("shelluser", ["echo $USER in $PWD; echo /etc/jail*"]);
+  const login = sshd.ssh("shelluser", ["echo $USER in $PWD; echo /etc/jail*"]);
   const inside = m.run(["jk_uchroot", "-j", jail, "-x", "/bin/bash", "--", "-c", "echo in /*/jailkit"], {
     user: "visitor",
   });
-  return [whatOf(shell), sftp("sftpuser"), whatOf(inside)];
+  return [whatOf(login), whatOf(inside), ...transfers("sftpuser")];
 }
 const fine = [
   "0 shelluser in /home/shelluser\n/etc/jailkit\n",
-  "0 sftp> pwd\nRemote working directory: /home/sftpuser\n",
   "0 in /etc/jailkit\n",
+  ...transferred("sftpuser"),
 ];
 /** The system calls after which dpkg, or a script of the package, was stopped and all could log in. */
 const seen: string[] = [];
 function lookAtLogins(call: string): void {
-  if (!/["<]\/usr\/s?bin\/j(?:ailkit|k_\w+)[">]/.test(call)) return;
+  const ours = /["<]\/usr\/s?bin\/j(?:ailkit|k_\w+)[">]/.test(call);
+  if (!ours && !/^unlinkat\(.*<\/home\/jail\/usr\/sbin>, "jk_lsh", 0\) = 0/.test(call)) return;
   expect([call, ...logins()]).toEqual([call, ...fine]);
   seen.push(call);
 }
@@ -65,7 +100,7 @@ beforeAll(async () => {
   m.write("/etc/shells", `${m.read("/etc/shells")}${chrootsh}\n`);
   m.mkdir(jail);
   // All by 2.23.
-  m.must(["jk_init", "-j", jail, "basicshell", "jk_lsh", "sftp"]);
+  m.must(["jk_init", "-j", jail, "basicshell", "jk_lsh", "sftp", "scp", "rsync"]);
   for (const [name, shell] of [
     ["shelluser", "/bin/bash"],
     ["sftpuser", "/usr/sbin/jk_lsh"],
@@ -79,7 +114,15 @@ beforeAll(async () => {
     `${m.read(`${jail}/etc/passwd`)}visitor:x:${uid}:${gid}::/home/visitor:/bin/bash\n`,
   );
   m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}visitor:x:${gid}:\n`);
-  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, "[sftpuser]\nexecutables = /usr/lib/openssh/sftp-server\n");
+  m.write(
+    `${jail}/etc/jailkit/jk_lsh.ini`,
+    "[sftpuser]\npaths = /usr/bin\nexecutables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync\n",
+  );
+  const sftpuser = m.ids("sftpuser");
+  m.write(`${jail}/home/sftpuser/upload`, "#!/bin/sh\n: > /home/sftpuser/proof\n", {
+    mode: 0o755,
+    owner: [sftpuser.uid, sftpuser.gid],
+  });
   for (const [name, text] of Object.entries(edits))
     m.write(`/etc/jailkit/${name}`, m.read(`/etc/jailkit/${name}`) + text);
   // Only root could read them, and 2.23 was root.
@@ -92,6 +135,8 @@ test("with 2.23 all get in", () => {
   expect(stateOf(m, "jailkit")).toStartWith("ii  2.23-");
   expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
   expect(logins()).toEqual(fine);
+  expect(escapes()).toBe(true);
+  before = extent();
 });
 
 test("while the new files come all get in, at every step", async () => {
@@ -112,18 +157,30 @@ test("while the new files come all get in, at every step", async () => {
 
 test("while it is configured too; then the entries have a capability and no setuid bit", async () => {
   seen.length = 0;
-  const result = await stepwise(m, ["dpkg", ...keep, "--configure", "jailkit"], env, lookAtLogins);
+  const configure = ["dpkg", ...keep, "--configure", "jailkit"];
+  const result = await stepwise(m, configure, env, lookAtLogins, ["unlinkat"]);
   expect(result).toMatchObject({ status: 0 });
+  expect(result.stdout).toContain(`removing ${shell}, the jk_lsh of jailkit 2`);
   expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
   expect(seen.map((call) => /^\w+/.exec(call)?.[0])).toEqual([
     "fsetxattr",
     "fchmodat",
     "fsetxattr",
     "fchmodat",
+    "unlinkat",
   ]);
   for (const path of [chrootsh, uchroot])
     expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
   expect(logins()).toEqual(fine);
+});
+
+test("the jail has lost the jk_lsh of 2.23 and nothing else, and the way that it left open is closed", () => {
+  const after = extent();
+  expect(after.names).toEqual(before.names.filter((name) => name !== shell));
+  expect(after.bytes).toBeLessThanOrEqual(before.bytes);
+  expect(escapes()).toBe(false);
+  expect(m.must(["jk_update", "-j", jail, "--json"]).stdout).toContain('"state": "up-to-date"');
+  expect(extent()).toEqual(after);
 });
 
 test("edited files are kept, and the others are those of the new version", () => {
@@ -168,7 +225,7 @@ test("the same version once more, from a capability to a capability, at every st
   expect(logins()).toEqual(fine);
 });
 
-test("apt-get --allow-downgrades brings 2.23 back, and tells what newer jails need then", () => {
+test("apt-get --allow-downgrades brings 2.23 back, and tells what the jails need then", () => {
   const version = m.must(["dpkg-deb", "-f", old, "Version"]).stdout.trim();
   const apt = repository(m, "/root/repository", old, deb);
   const result = m.run(apt("install", "--allow-downgrades", `jailkit=${version}`), { env });
@@ -179,11 +236,14 @@ test("apt-get --allow-downgrades brings 2.23 back, and tells what newer jails ne
   expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
   expect(m.must(["file", "-b", "/usr/sbin/jk_init"]).stdout).toContain("Python script");
   expectEdits();
-  expect(logins()).toEqual(fine);
+  expect(logins().slice(0, 2)).toEqual(fine.slice(0, 2));
   expect(sshd.ssh("third", ["echo $PWD"]).stdout).toBe("/home/third\n");
 });
 
-test("what it told to do for newer jails is right", () => {
+test("what it told to do for all jails is right", () => {
+  expect(sftp("sftpuser")).not.toStartWith("0 ");
+  m.must(["jk_init", "-j", jail, "jk_lsh"]);
+  expect(logins()).toEqual(fine);
   expect(sftp("fourth")).not.toStartWith("0 ");
   m.must(["jk_init", "-j", newer, "jk_lsh"]);
   expect(sftp("fourth")).toBe("0 sftp> pwd\nRemote working directory: /home/fourth\n");
@@ -194,5 +254,6 @@ test("apt-get upgrades in one go", () => {
   expect(m.run(apt("install", "jailkit"), { env })).toMatchObject({ status: 0 });
   expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
   expectEdits();
+  expect([m.exists(shell), m.exists(`${newer}/usr/sbin/jk_lsh`), escapes()]).toEqual([false, false, false]);
   expect(logins()).toEqual(fine);
 });
