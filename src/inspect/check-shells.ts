@@ -39,5 +39,5 @@ function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | 
 }
 
 function asksForShell({ operands, options }: ManifestContent["requests"][number], path: ByteString): boolean {
-  return operands.includes(path) || options["copy-shell"] === true || options.hardlink === true;
+  return operands.includes(path) || options["copy-shell"] === true;
 }

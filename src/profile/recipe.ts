@@ -72,8 +72,7 @@ export function readRecipe(requests: readonly ManifestRequest[], host: FileSyste
       const message = `section ${quoted(name)}, of which there is something in the jail, does not exist in ${display(file)}`;
       problems.push({ code: "no-such-section", path: name, message });
     }
-    const like = options.hardlink === true || options["copy-shell"] === true;
-    const policy = like ? "like-others" : "built-in";
+    const policy = options["copy-shell"] === true ? "like-others" : "built-in";
     const profile = readProfile(selection.sections, host, loader.libraryDirectories(), policy);
     wants.push(...profile.wants);
     if (profile.needLogsocket) wants.push(logSocketDirectory);

@@ -90,7 +90,7 @@ export const tool = defineTool({
       short: "k",
       description: "use hard links where possible: owner and mode are shared with the host",
     },
-    copyShell: { description: "copy the limited shell, jk_lsh, too, of 110 MB" },
+    copyShell: { description: "also the file of the limited shell, jk_lsh, of 110 MB" },
     dryRun: { description: "show what would be done, and change nothing" },
     remove: {
       description: "take the sections out again, with what nothing else that was asked for needs",
@@ -130,12 +130,11 @@ export const tool = defineTool({
     const selection = selectSections(ini, names);
     const host = fileSystemAt();
     const loader = createLoader({ dlopen: true });
-    const like = options.hardlink || options.copyShell;
     const profile = readProfile(
       selection.sections,
       host,
       loader.libraryDirectories(),
-      like ? "like-others" : "built-in",
+      options.copyShell ? "like-others" : "built-in",
     );
     const jail = absolutePath(jailPath);
     const unknown = selection.unknown.map((name) => ({

@@ -10,6 +10,7 @@ setDefaultTimeout(120_000);
 const SHELL = "/usr/sbin/jk_lsh";
 const OLD = "/root/jk_lsh-2.23";
 const template = "/srv/template";
+const linkedTemplate = "/srv/template-k";
 interface Report {
   state: string;
   changes: { action: string; path: string; done: boolean; reason?: string }[];
@@ -25,6 +26,8 @@ beforeAll(async () => {
   m.mkdir(template);
   for (const section of ["jk_lsh", "sftp", "basicshell", "rsync"])
     m.must(["jk_init", "-j", template, section]);
+  m.mkdir(linkedTemplate);
+  m.must(["jk_init", "-k", "-j", linkedTemplate, "jk_lsh", "basicshell"]);
   m.must(["cp", "-a", SHELL, OLD]);
   m.must(["cp", "-a", "/usr/sbin/jk_chrootsh", "/usr/local/sbin/jk_chrootsh"]);
   installTools(m, "ours");
@@ -127,6 +130,14 @@ describe("the shell of jailkit 2.23", () => {
     expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
     expect(m.exists(jail + SHELL)).toBe(false);
     expect(update("--check", "-j", jail).status).toBe(0);
+  });
+
+  test("goes after 'jailkit adopt' of a jail of hard links", () => {
+    const adopted = JSON.parse(m.must(["jailkit", "adopt", "--json", linkedTemplate]).stdout);
+    expect(adopted.hardlink).toBe(true);
+    const ofShell = report(linkedTemplate).changes.filter(({ path }) => path === SHELL);
+    expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
+    expect(update("--check", "-j", linkedTemplate).status).toBe(0);
   });
 
   test("goes as a hard link, and the host's file stays", () => {

@@ -11,12 +11,14 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { lookUp } from "../../src/jail/look.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import {
   makeDirectories,
@@ -267,6 +269,16 @@ describe("removal", () => {
     expect(readdirSync(at("/etc"))).toEqual(["f"]);
     expect(codeOf(() => removePath(jail.root, "/etc"))).toBe("ENOTEMPTY");
     expect(removePath(jail.root, "/usr")).toBe(true);
+  });
+
+  test("leaves what is another than was looked at", () => {
+    writeFileSync(at("/etc/f"), "checked");
+    const checked = lookUp(jail.root, "/etc/f")?.stat;
+    renameSync(at("/etc/f"), at("/etc/checked"));
+    writeFileSync(at("/etc/f"), "other");
+    expect(codeOf(() => removePath(jail.root, "/etc/f", checked))).toBe("exchanged");
+    expect(readFileSync(at("/etc/f"), "latin1")).toBe("other");
+    expect(removePath(jail.root, "/etc/checked", checked)).toBe(true);
   });
   test("removes a tree however deep, and not what its links lead to", () => {
     writeFileSync(at("/etc/f"), "");
