@@ -5,7 +5,7 @@ import { makeOf } from "../enter/make.ts";
 import { withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
-import { shellPlaces } from "../populate/update-shell.ts";
+import { isOwnMount, shellPlaces } from "../populate/update-shell.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import type { JailSettings } from "./check-settings.ts";
 
@@ -16,9 +16,11 @@ export function ownShells(
   settings: JailSettings,
 ): { findings: CheckFinding[]; problems: CheckProblem[] } {
   try {
-    const places = [...shellPlaces(root, []).values()].filter(({ isLink, path }) => {
-      const place = hostPath(root, path);
-      return !isLink && !settings.everywhere(place) && !settings.compare(place);
+    const places = [...shellPlaces(root, []).values()].filter((place) => {
+      const path = hostPath(root, place.path);
+      return (
+        !place.isLink && isOwnMount(root, place) && !settings.everywhere(path) && !settings.compare(path)
+      );
     });
     return { findings: places.flatMap(({ path }) => findingOf(root, path, content)), problems: [] };
   } catch (error) {

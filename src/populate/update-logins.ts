@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt } from "../../ffi/files.ts";
+import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
@@ -51,7 +51,9 @@ function findObstacle(
   const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: passwdByName(entry.name) }));
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
-    const reason = baseName(shell) === JK_CHROOTSH ? chrootshObstacle(shell) : undefined;
+    // Nobody gets in with one that is not there; ours must be.
+    const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || isThere(shell));
+    const reason = counts ? chrootshObstacle(shell) : undefined;
     if (reason !== undefined) return `logins may need it: ${reason}`;
   }
   for (const { entry, host } of accounts) {
@@ -66,6 +68,8 @@ function findObstacle(
     .filter((shell) => baseName(shell) !== LIMITED_SHELL && leadsToOne(root, shell, paths))
     .map((shell) => `${display(shell)}, an injail_shell in ${CONFIG_FILE}, leads to it`)[0];
 }
+
+const isThere = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true) !== undefined;
 
 /** Why logins with this jk_chrootsh do not end in the limited shell of ours that is in it. */
 function chrootshObstacle(path: ByteString): string | undefined {

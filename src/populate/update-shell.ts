@@ -99,13 +99,14 @@ export function judgeShells(
   const kept: Kept[] = [];
   const keep = (path: ByteString, reason: string) => kept.push({ path, reason, notable: true });
   let obstacle: { reason: string | undefined } | undefined;
-  for (const { path, stat, isLink } of places.values()) {
+  for (const place of places.values()) {
+    const { path, stat, isLink } = place;
     if (isLink) continue;
     if (wanted(path)) {
       keep(path, "was asked for by name, and runs in the place of the shell in jk_chrootsh");
       continue;
     }
-    const what = recognise(root, path, stat);
+    const what = recognise(root, place);
     if ("foreign" in what) {
       keep(path, what.foreign);
       continue;
@@ -117,8 +118,9 @@ export function judgeShells(
     } else keep(path, `is ${what.what}, and ${obstacle.reason}`);
   }
   const going = new Set(removals.map(({ path }) => path));
-  for (const { path, stat, isLink, leadsTo } of places.values()) {
-    if (!isLink || leadsTo === undefined) continue;
+  for (const place of places.values()) {
+    const { path, stat, isLink, leadsTo } = place;
+    if (!isLink || leadsTo === undefined || !isOwnMount(root, place)) continue;
     if (going.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
       removals.push({ path, type: "link", expected: stat, reason: `a link to ${display(leadsTo)}` });
     } else if (!namesShell(leadsTo) && !wanted(path)) {
@@ -128,8 +130,16 @@ export function judgeShells(
   return { removals, kept };
 }
 
+/** True where something lies on the mount of the jail's root: what is mounted in the jail may be the host's own. */
+export function isOwnMount(root: JailRoot, { stat }: ShellPlace): boolean {
+  // Not by the device: overlayfs gives a file another than its directory, and a bind mount the same. Linux 5.8 tells.
+  return stat.mountId !== 0n && stat.mountId === root.top.stat.mountId;
+}
+
 /** What a file of that name is, or why it is not for us to remove. */
-function recognise(root: JailRoot, path: ByteString, stat: Stat): { what: string } | { foreign: string } {
+function recognise(root: JailRoot, place: ShellPlace): { what: string } | { foreign: string } {
+  const { path, stat } = place;
+  if (!isOwnMount(root, place)) return { foreign: "is on a file system that is mounted in the jail" };
   const unsafe = programFindings(root, path)[0];
   if (unsafe !== undefined) return { foreign: `is not to be relied on: ${unsafe.message}` };
   const make = withJailFile(

@@ -337,6 +337,25 @@ describe("stays, and is told:", () => {
     expectKept(jail, `login shell of ${user}`);
   });
 
+  test("what is the host's own, in a directory that is mounted in the jail", () => {
+    const jail = oldJail();
+    m.must(["mount", "--bind", "/usr/sbin", `${jail}/usr/sbin`]);
+    try {
+      expectKept(jail, "is on a file system that is mounted in the jail");
+      const told = m.run(["jk_check", "--json", jail]).stdout;
+      expect(told).not.toContain("own-shell");
+    } finally {
+      m.must(["umount", `${jail}/usr/sbin`]);
+    }
+    expect(m.exists(SHELL)).toBe(true);
+  });
+
+  test("nothing on account of a jk_chrootsh that is not there", () => {
+    const jail = oldJail();
+    m.must(["usermod", "-s", "/opt/gone/jk_chrootsh", userOf(jail)]);
+    expect(report(jail).changes).toMatchObject([{ path: SHELL, done: true }]);
+  });
+
   test("what is to be skipped", () => {
     const jail = oldJail();
     expect(report(jail, "-s", SHELL)).toMatchObject({ changes: [], skipped: [SHELL] });
