@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
+import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { type JailRoot, release, walk } from "../jail/walk.ts";
+import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { removePath } from "../jail/write.ts";
 import type { Entry, Problem } from "./entry.ts";
 import { lastOf, parentOf } from "./sources.ts";
@@ -159,14 +161,21 @@ export function applyRemovals(
   return { removed, incomplete };
 }
 
-/** False where a link leads to the directory of a path by now: what stands there is something else. */
+/**
+ * False where a link leads to the directory of a path by now: what stands there is something else. Throws JailkitError
+ * where it is the host's own directory, which is mounted in the jail.
+ */
 function standsWhereItSays(root: JailRoot, path: ByteString): boolean {
   const above = parentOf(path) || "/";
   try {
     const directory = walk(root, above);
     const same = directory.path === above;
+    const hosts = statIfPresent(AT_FDCWD, above, true);
+    const isHosts = hosts !== undefined && sameFile(hosts, directory.stat);
     release(directory);
-    return same;
+    if (!isHosts) return same;
+    const message = `${display(hostPath(root, above))} is the host's own ${display(above)}: unmount it first`;
+    throw new JailkitError("host-directory", 1, message);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
     throw error;

@@ -64,6 +64,24 @@ describe("jk_init --remove", () => {
     expect(m.exists(`${jail}/usr/bin/cat`)).toBe(false);
   });
 
+  test("removes nothing of the host's, where a directory of the host's is mounted in the jail", () => {
+    const jail = fresh("one");
+    const before = m.snapshot("/usr/share/one");
+    m.must(["mount", "--bind", "/usr/share/one", `${jail}/usr/share/one`]);
+    try {
+      const result = m.run(["jk_init", "--remove", "-j", jail, "one"]);
+      expect(m.snapshot("/usr/share/one")).toEqual(before);
+      expect(result.status).toBe(1);
+      expect(result.stderr).toContain(
+        `${jail}/usr/share/one is the host's own /usr/share/one: unmount it first`,
+      );
+    } finally {
+      m.must(["umount", `${jail}/usr/share/one`]);
+    }
+    expect(m.run(["jk_init", "--remove", "-j", jail, "one"])).toMatchObject({ status: 0, stderr: "" });
+    expect(m.exists(`${jail}/usr/share/one`)).toBe(false);
+  });
+
   test("of a section that was not asked for, or no jail", () => {
     const jail = fresh("one");
     const before = m.snapshot(jail);
