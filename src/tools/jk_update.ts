@@ -143,7 +143,7 @@ export const tool = defineTool({
   },
   notes: `With a record of the jail, which jk_init and jk_cp keep, all that was ever asked for is asked for anew: what is new on the host comes in, and what no request wants any longer goes, if it is as it was put there. 'jailkit adopt' makes a record of a jail that has none.
 
-The file of the limited shell, jk_lsh, goes from a jail where it is that of jailkit 2 or a copy of ours that nobody asked for by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is known by its content; any other program of that name stays and is told, and so does one that a login may still need. With --all this is done also in jails that only the homes of accounts tell of; nothing else is, there.
+The file of the limited shell, jk_lsh, goes from a jail where it is that of jailkit 2 or a copy of ours that nobody asked for by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is known by its content; any other program of that name stays and is told, and so does one that a login may still need, and one that is to be skipped. With --all this is done also in jails that only the homes of accounts tell of; nothing else is, there.
 
 Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the host's of the same name: one that differs is replaced, with what it needs; one that was copied and is gone from the host is removed.
 

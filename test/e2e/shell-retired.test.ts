@@ -330,6 +330,22 @@ describe("stays, and is told:", () => {
     expectKept(jail, `/usr/sbin/limited, the shell of ${user}`);
   });
 
+  test("what an injail_shell leads to by another name; one of its own name does not matter", () => {
+    const jail = oldJail();
+    const user = userOf(jail);
+    const ini = "/etc/jailkit/jk_chrootsh.d/own.ini";
+    m.symlink("jk_lsh", `${jail}/usr/sbin/limited`);
+    try {
+      m.write(ini, `[${user}]\ninjail_shell = /usr/sbin/limited\n`);
+      expectKept(jail, "/usr/sbin/limited, an injail_shell in /etc/jailkit/jk_chrootsh.ini");
+      m.write(ini, `[${user}]\ninjail_shell = ${SHELL}\n`);
+      expect(report(jail).changes).toMatchObject([{ path: SHELL, done: true }]);
+      expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
+    } finally {
+      m.remove(ini);
+    }
+  });
+
   test("what is an account's login shell on the host too, where sshd may change the root itself", () => {
     const jail = oldJail();
     const user = userOf(jail);
@@ -359,7 +375,10 @@ describe("stays, and is told:", () => {
   test("what is to be skipped", () => {
     const jail = oldJail();
     expect(report(jail, "-s", SHELL)).toMatchObject({ changes: [], skipped: [SHELL] });
+    m.write("/etc/jailkit/jk_update.d/own.ini", `[${jail}]\nskips = ${SHELL}\n`);
+    m.must(["jk_update", "--all"]);
     expect(m.exists(jail + SHELL)).toBe(true);
+    m.remove("/etc/jailkit/jk_update.d/own.ini");
   });
 });
 
