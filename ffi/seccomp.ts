@@ -1,0 +1,64 @@
+import { addressOf, check, errno, libc } from "./libc.ts";
+
+/** Filters of system calls: seccomp(2), and the instructions of classic BPF that they are made of. */
+
+const PR_SET_SECCOMP = 22;
+const SECCOMP_MODE_FILTER = 2;
+const EINVAL = 22;
+
+/** One instruction; jumps go over so many of those that follow. */
+export type Instruction = readonly [code: number, yes: number, no: number, value: number];
+
+/** bpf(4): load a word, jump where it is equal, is at least, has one of these bits; return. */
+export const LOAD = 0x20;
+export const EQUAL = 0x15;
+export const AT_LEAST = 0x35;
+export const HAS = 0x45;
+const RETURN = 0x06;
+
+/** Where struct seccomp_data has the call's number and its architecture. */
+export const NUMBER = 0;
+export const ARCH = 4;
+
+/** Where struct seccomp_data has the low 32 bits of an argument (0 is the first). */
+export const argumentAt = (index: number): number => 16 + 8 * index;
+
+/** The architecture of this program, as AUDIT_ARCH_* names it. */
+export const ARCHITECTURE = process.arch === "arm64" ? 0xc00000b7 : 0xc000003e;
+
+/** What the numbers of the x32 calls have on top; they come with x86-64's architecture. */
+export const X32 = 0x40000000;
+
+const FAIL = 0x00050000;
+
+/** The ends of a filter: the call is made, the process is killed, the call fails with this errno. */
+export const ALLOW: Instruction = [RETURN, 0, 0, 0x7fff0000];
+export const KILL: Instruction = [RETURN, 0, 0, 0x80000000];
+export const failWith = (errno: number): Instruction => [RETURN, 0, 0, FAIL | errno];
+
+/** The filter as struct sock_filter has it. */
+function encode(filter: readonly Instruction[]): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(8 * filter.length));
+  filter.forEach(([code, yes, no, value], i) => {
+    bytes.writeUInt16LE(code, 8 * i);
+    bytes.writeUInt8(yes, 8 * i + 2);
+    bytes.writeUInt8(no, 8 * i + 3);
+    bytes.writeUInt32LE(value, 8 * i + 4);
+  });
+  return bytes;
+}
+
+/**
+ * seccomp(2): from here on this filter judges each system call of this thread, and of all that it starts. False where
+ * the kernel has no such filters. no_new_privs must be set, or CAP_SYS_ADMIN be held. Throws SystemError.
+ */
+export function installFilter(filter: readonly Instruction[]): boolean {
+  const bytes = encode(filter);
+  const program = Buffer.from(new ArrayBuffer(16));
+  program.writeUInt16LE(filter.length, 0);
+  program.writeBigUInt64LE(BigInt(addressOf(bytes)), 8);
+  const result = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, addressOf(program), 0, 0);
+  if (result < 0 && errno() === EINVAL) return false;
+  check(result, "prctl(PR_SET_SECCOMP)");
+  return true;
+}
