@@ -12,6 +12,7 @@ const ORDER = [
   "populate",
   "enter",
   "log-socket",
+  "confine",
   "jail",
   "limited-shell",
   "config",

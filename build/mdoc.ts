@@ -127,6 +127,7 @@ const KINDS: Readonly<Record<KeyDescription["kind"], string>> = {
   octal: "octal number",
   integer: "number",
   decimal: "number, fractions too,",
+  execute: "any, or list that has system in it",
 };
 
 function kindOf(key: KeyDescription): string {

@@ -9,8 +9,9 @@ const EINVAL = 22;
 /** One instruction; jumps go over so many of those that follow. */
 export type Instruction = readonly [code: number, yes: number, no: number, value: number];
 
-/** bpf(4): load a word, jump where it is equal, is at least, has one of these bits; return. */
+/** bpf(4): load a word, keep some of its bits, jump where it is equal, is at least, has one of these bits; return. */
 export const LOAD = 0x20;
+export const AND = 0x54;
 export const EQUAL = 0x15;
 export const AT_LEAST = 0x35;
 export const HAS = 0x45;

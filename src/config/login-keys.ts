@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { readKeys } from "./keys.ts";
 import { chrootshKeys, lshKeys, uchrootKeys } from "./login-tables.ts";
 import { findEntry, type IniSection, type Problem } from "./model.ts";
+import type { ExecuteRule } from "./values.ts";
 
 /** A section of jk_chrootsh.ini; each name is that of its key. */
 export interface ChrootshSection {
@@ -25,6 +26,8 @@ export interface LshSection {
   paths: ByteString[];
   allowWordExpansion: boolean;
   allowSpawnOptions: boolean;
+  /** The directories besides those of the system. */
+  execute: ExecuteRule;
   /** Undefined: leave it alone (no such key, or -1). */
   umask: number | undefined;
   environment: [name: ByteString, value: ByteString][];
@@ -71,6 +74,7 @@ export function readLshSection(section: IniSection): LshSection {
     paths: values.paths,
     allowWordExpansion: values.allow_word_expansion,
     allowSpawnOptions: values.allow_spawn_options,
+    execute: values.execute,
     umask: values.umask,
     environment: values.environment,
     env: values.env,

@@ -19,6 +19,7 @@ export const lshKeys = {
   paths: { kind: "list", security: false },
   allow_word_expansion: { kind: "flag", security: true },
   allow_spawn_options: { kind: "flag", security: true },
+  execute: { kind: "execute", security: true },
   umask: { kind: "octal", security: true },
   environment: { kind: "pairs", security: false },
   env: { kind: "list", security: false },

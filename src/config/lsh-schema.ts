@@ -22,6 +22,11 @@ export const lshSchema = section({
     security: true,
     help: "1: options with which rsync, scp, git, cvs or unison start another program are not refused",
   },
+  execute: {
+    kind: "execute",
+    security: true,
+    help: "what the programs may execute themselves: system (or no such key), system and further directories, or any",
+  },
   umask: {
     kind: "octal",
     security: true,

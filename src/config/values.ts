@@ -12,8 +12,21 @@ import { lowerCase, trim } from "./text.ts";
  * "yesno": yes, no, true, false, on, off, 1, 0.
  * "octal": a file mode mask (its leading octal digits), or -1 for "leave it alone".
  * "integer", "decimal": a number (its leading digits) within bounds.
+ * "execute": `any`, or `system` and absolute paths.
  */
-export type KeyKind = "list" | "pairs" | "text" | "flag" | "yesno" | "octal" | "integer" | "decimal";
+export type KeyKind =
+  | "list"
+  | "pairs"
+  | "text"
+  | "flag"
+  | "yesno"
+  | "octal"
+  | "integer"
+  | "decimal"
+  | "execute";
+
+/** From where programs may be executed: from anywhere, or from the system's directories and these. */
+export type ExecuteRule = "any" | readonly ByteString[];
 
 /** What a reader of values has to know of a key. */
 export interface KeyFacts {
@@ -37,7 +50,9 @@ export type ValueOf<F extends { readonly kind: KeyKind }> = F["kind"] extends "l
         ? boolean
         : F["kind"] extends "octal"
           ? number | undefined
-          : number;
+          : F["kind"] extends "execute"
+            ? ExecuteRule
+            : number;
 
 /** The items of a list: split at commas, trimmed, empty ones dropped. There is no quoting. */
 export function splitList(value: ByteString): ByteString[] {
@@ -158,6 +173,17 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
   },
   integer: (value, facts) => bounded(value, leadingInteger(value), facts),
   decimal: (value, facts) => bounded(value, leadingDecimal(value), facts),
+  execute: (value) => {
+    const items = splitList(value);
+    if (items.length === 1 && items[0] === "any") return { value: "any" };
+    const named = items.filter((item) => item !== "system");
+    const wrong = named.find((item) => !item.startsWith("/"));
+    if (wrong !== undefined) {
+      return { reason: `${quoted(wrong)} is not 'system', 'any' on its own, or an absolute path` };
+    }
+    if (named.length < items.length) return { value: named };
+    return { reason: "'system' is not among the items, without which no program can start" };
+  },
 };
 
 function trailing({ rest }: LeadingNumber): { doubt?: ByteString } {
@@ -183,6 +209,7 @@ export function missingValue(facts: KeyFacts): unknown {
   switch (facts.kind) {
     case "list":
     case "pairs":
+    case "execute":
       return [];
     case "flag":
     case "yesno":

@@ -28,7 +28,7 @@ export const CHROOTSH_HELP: HelpSource = {
     39: "the user has another home in the jail",
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
-    101: "a privilege cannot be given up (102 to 104 too), or no_new_privs cannot be set (105)",
+    101: "a privilege cannot be given up (102 to 104 too), or no_new_privs or the filter on the terminal cannot be set (105)",
     111: "the shell is missing in the jail, not safe, or cannot be executed",
     127: "the runtime cannot start: a limit of the session is too low",
   },

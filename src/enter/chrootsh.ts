@@ -45,7 +45,7 @@ function login(log: Syslog): number {
   const checkedHome = facts.home();
   const given = args();
 
-  enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs);
+  enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
   demand(facts, IN_JAIL_CHECKS, log);
   const shell = facts.shell();

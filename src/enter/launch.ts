@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_RDWR } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, sameFile, statAt } from "../../ffi/files.ts";
 import { environment, execve } from "../../ffi/guard.ts";
 import { announcePid, executeDaemon, type PidWriter, startPidWriter, withdrawPid } from "../../ffi/launch.ts";
-import { chdir, chroot, fchdir } from "../../ffi/process.ts";
+import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
+import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
 import { requireSafeJail } from "../jail/safety.ts";
 import { type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
@@ -126,17 +127,37 @@ function changeRoot({ fd, path }: JailRoot): void {
   if (!arrived) throw new JailkitError("chroot", 35, `chroot(${display(path)}) did not lead into the jail`);
 }
 
+/**
+ * The program may have the terminal of whoever started this: it must not type there. While this is root; root without
+ * CAP_SYS_ADMIN, as in a container, needs no_new_privs for it, which takes the effect of setuid programs away.
+ */
+function guardTerminal(tell: Tell): void {
+  const refuse = () => {
+    if (!refuseTerminalInput()) tell("notice", NO_FILTERS);
+  };
+  try {
+    refuse();
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    setNoNewPrivileges();
+    refuse();
+    tell("notice", "without CAP_SYS_ADMIN: setuid programs and file capabilities have no effect in the jail");
+  }
+}
+
 function enterAndExecute(
   request: LaunchRequest,
   launch: Launch,
   writer: PidWriter | undefined,
   log: Syslog,
+  tell: Tell,
 ): number {
   const nothing = request.daemon ? openAt(AT_FDCWD, "/dev/null", O_RDWR) : -1;
   const socket = request.notify ? variable(environment(), "NOTIFY_SOCKET") : undefined;
   let { root } = launch;
   if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
   changeRoot(root);
+  step("terminal", 39, () => guardTerminal(tell));
   takeIds(launch.ids, launch.kept);
   const { program } = launch;
   log.write("notice", `executing ${program} in jail ${root.path}`);
@@ -179,7 +200,7 @@ export function launch(request: LaunchRequest): number {
     const checked = check(request);
     warn(request, checked, tell);
     if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, tell);
-    return enterAndExecute(request, checked, writer, log);
+    return enterAndExecute(request, checked, writer, log, tell);
   } catch (error) {
     log.write("err", describeError(error));
     // So that nothing is left of the pidfile when this program ends.

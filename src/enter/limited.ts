@@ -4,6 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import { type LshSection, readLshSection } from "../config/login-keys.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
+import type { ExecuteLimits } from "../confine/execute.ts";
 import { decide } from "../limited-shell/decide.ts";
 import { commandEnvironment } from "../limited-shell/environment.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
@@ -50,6 +51,7 @@ export type LimitedPlan =
       /** Undefined: as it is. */
       umask: number | undefined;
       noNewPrivs: boolean;
+      execute: ExecuteLimits | "any";
       notes: LogLine[];
     }
   | {
@@ -148,6 +150,14 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   return { section: section.name, values };
 }
 
+/** What a section lets the programs execute themselves. */
+export function executeLimits(
+  { execute, executables = [] }: Pick<LshSection, "execute" | "executables">,
+  home: ByteString,
+): ExecuteLimits | "any" {
+  return execute === "any" ? "any" : { named: execute, executables, home };
+}
+
 /** What the limited shell allows somebody, whatever the command. */
 export type LimitedPolicy =
   | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
@@ -193,7 +203,8 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     const { path, argv } = decision;
     const environment = [...variables].map(([name, value]) => `${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, notes };
+    const execute = executeLimits(values, home);
+    return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, notes };
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
     const { exitStatus, code, reason, shown } = error;

@@ -14,7 +14,7 @@ export const LSH_HELP: HelpSource = {
     5: "the section has no key executables",
     6: "the command cannot be split into words, or has none",
     7: "no command was given: there is no interactive session",
-    126: "the program is there, but cannot be executed",
+    126: "the program is there, but cannot be executed, or what it may execute cannot be limited",
     127: "the program is allowed, but not there; or the runtime cannot start, because a limit of the session is too low",
   },
 };

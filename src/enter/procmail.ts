@@ -58,7 +58,7 @@ function deliver(log: Syslog): never {
   const { jail, home } = splitOf(facts);
   const checkedHome = facts.home();
 
-  enterJail(facts.root(), { uid, gid, groups: facts.groups() }, false);
+  enterJail(facts.root(), { uid, gid, groups: facts.groups() }, false, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
   demand(facts, PROCMAIL_IN_JAIL_CHECKS, log);
   if (checkedHome === undefined) throw new Error("a check was left out");

@@ -2,10 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
+import { describeError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { VERSION } from "../cli/version.ts";
+import { limitExecution, NO_LANDLOCK } from "../confine/execute.ts";
+import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
 import type { Syslog } from "../system/syslog.ts";
-import { type LimitedRequest, planLimited } from "./limited.ts";
+import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** execve(2), as ffi/guard.ts has it. */
 export type Execute = (path: ByteString, argv: readonly ByteString[], envp: readonly ByteString[]) => never;
@@ -13,6 +16,23 @@ export type Execute = (path: ByteString, argv: readonly ByteString[], envp: read
 // As a shell ends: the program, or the interpreter that it names, is not there; or it is, and cannot be executed.
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
+
+type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
+
+/** Gives up, for good, what the section does not leave to the command. Throws SystemError where that fails. */
+function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void {
+  if (!noNewPrivs && execute === "any") return;
+  setNoNewPrivileges();
+  if (!refuseTerminalInput()) log.write("notice", NO_FILTERS);
+  if (execute === "any") return;
+  const leftOut = limitExecution(execute);
+  if (leftOut === undefined) {
+    log.write("notice", `what ${path} executes is not limited: ${NO_LANDLOCK}`);
+  } else if (leftOut.length > 0) {
+    const list = leftOut.map((one) => `${one.path} (${one.why})`).join(", ");
+    log.write("notice", `${path} may execute nothing in ${list}`);
+  }
+}
 
 /**
  * The limited shell, from its first log line to the command that takes its place. Returns only where the command
@@ -28,12 +48,20 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
     printError(`jk_lsh: refused: ${plan.shown}`);
     return plan.exitStatus;
   }
-  const { user, path, argv, environment, umask, noNewPrivs } = plan;
+  const { user, path, argv, environment, umask, section } = plan;
   const who = `user ${user.name} (${user.uid})`;
   log.write("info", `executing command '${argv.join(" ")}' for ${who}`);
   try {
+    confine(plan, log);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const remedy = `execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} does without`;
+    log.write("err", `abort, the session of ${who} cannot be confined: ${describeError(error)}; ${remedy}`);
+    printError("jk_lsh: refused: the session cannot be confined");
+    return NOT_EXECUTABLE;
+  }
+  try {
     if (umask !== undefined) libc.umask(umask);
-    if (noNewPrivs) setNoNewPrivileges();
     return execute(path, argv, environment);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

@@ -18,7 +18,9 @@ import {
   workingDirectory,
 } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
+import { hasTerminalOfOthers, NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
 import type { JailRoot } from "../jail/walk.ts";
+import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The ids that a session has from its start to its end. */
@@ -27,6 +29,9 @@ export interface SessionIds {
   gid: number;
   groups: readonly number[];
 }
+
+const TERMINAL_OF_OTHERS =
+  "the terminal is not the user's own: in this session setuid programs and file capabilities have no effect";
 
 const SHOWN = "the jail cannot be entered";
 
@@ -98,17 +103,27 @@ function openTaskDirectory(): number | undefined {
   }
 }
 
+/** no_new_privs, without which an ordinary user gets no filter of system calls, and that on the terminal. */
+function giveUpMore(log: Syslog): void {
+  step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
+  const refused = step("terminal", 105, "the filter on the terminal cannot be set", refuseTerminalInput);
+  if (!refused) log.write("notice", NO_FILTERS);
+}
+
 /**
- * Goes into the jail for good: chroot(2), proof of the ids, no privilege left. Throws Refusal with exit status 33
- * (chroot), 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs).
+ * Goes into the jail for good: chroot(2), proof of the ids, no privilege left. A session on somebody else's terminal
+ * (su(1) from a shell of root's) could type there: it gets no_new_privs in any case. Throws Refusal with exit status 33
+ * (chroot), 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs, the filter).
  */
-export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean): void {
+export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, log: Syslog): void {
+  const terminalOfOthers = !noNewPrivs && hasTerminalOfOthers(ids.uid);
   const taskDirectory = openTaskDirectory();
   changeRoot(root);
   proveIds(ids);
   dropPrivilege(taskDirectory);
   if (taskDirectory !== undefined) close(taskDirectory);
-  if (noNewPrivs) step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
+  if (noNewPrivs || terminalOfOthers) giveUpMore(log);
+  if (terminalOfOthers) log.write("notice", TERMINAL_OF_OTHERS);
 }
 
 /** Makes the home the working directory; it must be the one that the checks have seen. Throws Refusal (41). */

@@ -55,7 +55,7 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
   const who = `user ${name} (${uid})`;
   log.write("info", `now entering jail ${root.path} for ${who} with executable ${program}`);
 
-  enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid);
+  enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
   demand(facts, UCHROOT_IN_JAIL_CHECKS, log);
   try {

@@ -45,7 +45,7 @@ export const tool = defineTool({
     33: "the jail cannot be entered",
     35: "chroot(2) failed: not started by root",
     37: "the groups cannot be set",
-    39: "the user cannot be set, or the capabilities cannot be given up",
+    39: "the user or the filter on the terminal cannot be set, or the capabilities cannot be given up",
   },
   notes:
     "Without -u the program runs as root, which a jail does not hold; a warning says so. Environment, umask and limits " +

@@ -14,6 +14,7 @@ import { describeError } from "../../src/cli/error.ts";
 import { printLine } from "../../src/cli/output.ts";
 import { enterJail } from "../../src/enter/session.ts";
 import { openJailRoot } from "../../src/jail/walk.ts";
+import { openSyslog } from "../../src/system/syslog.ts";
 
 const ids = { uid: libc.getuid(), gid: libc.getgid(), groups: supplementaryGroups() };
 const hex = (set: bigint) => set.toString(16);
@@ -35,7 +36,7 @@ if (wrong === "threads") {
 }
 printLine(`before ${state()}`);
 try {
-  enterJail(openJailRoot(args()[1] ?? ""), ids, wrong === "nnp");
+  enterJail(openJailRoot(args()[1] ?? ""), ids, wrong === "nnp", openSyslog("probe", "auth"));
   printLine(`after ${state()}`);
 } catch (error) {
   printLine(`refused ${describeError(error)}`);

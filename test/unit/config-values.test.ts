@@ -63,6 +63,7 @@ describe("jk_lsh.ini", () => {
       paths: [],
       allowWordExpansion: false,
       allowSpawnOptions: false,
+      execute: [],
       umask: undefined,
       environment: [],
       env: [],

@@ -1,0 +1,106 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
+import {
+  allowBeneath,
+  createRuleset,
+  EXECUTE,
+  landlockVersion,
+  MAKE_BLOCK,
+  REFER,
+  restrictSelf,
+} from "../../ffi/landlock.ts";
+import { addressOf, cArgument, errno, libc } from "../../ffi/libc.ts";
+import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
+
+// Version 1 (Linux 5.13 to 5.18) knows no REFER, and denies what it stands for to all that have any rule: moving a
+// file to another directory, which uploads need.
+const FIRST_WITH_REFER = 2;
+
+/** What to say where canLimitExecution says no. */
+export const NO_LANDLOCK = "the kernel has no Landlock (Linux 5.19 and later have it, unless built or booted without)";
+
+/** Whether this kernel can limit what a session executes. Throws SystemError where it does not say. */
+export function canLimitExecution(): boolean {
+  return landlockVersion() >= FIRST_WITH_REFER;
+}
+
+const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
+const PROBE = ".jailkit-probe";
+const EPERM = 1;
+
+/**
+ * Proof that the rules hold. They do not let anybody make a block device, which an ordinary user cannot anyway: but
+ * Landlock says so (EACCES) before the kernel asks for the capability (EPERM). Where the user cannot write into the
+ * working directory, the answer is EACCES in any case. Throws SystemError.
+ */
+function proveLimited(): void {
+  const result = libc.syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK, 0, 0, 0);
+  if (result < 0 && errno() !== EPERM) return;
+  if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
+  throw new SystemError(EPERM, "landlock_restrict_self", undefined);
+}
+
+/** What may be executed, besides what lies in directories of the system. */
+export interface ExecuteLimits extends ExecuteScope {
+  /** Programs, by absolute path; links are followed, and what is missing does not count. */
+  executables: readonly ByteString[];
+}
+
+/** Allows a program, unless it lies in one of `directories` itself and is no link. */
+function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySet<ByteString>): void {
+  if (!path.startsWith("/")) return;
+  if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
+    const stat = statIfPresent(C.AT_FDCWD, path);
+    if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
+  }
+  let fd: number;
+  try {
+    fd = openAt(C.AT_FDCWD, path, C.O_PATH);
+  } catch (error) {
+    // execve(2) will say the same.
+    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG")) return;
+    throw error;
+  }
+  try {
+    if ((fstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, EXECUTE, fd);
+  } finally {
+    close(fd);
+  }
+}
+
+function limit(root: number, limits: ExecuteLimits): LeftOut[] {
+  const ruleset = createRuleset(EXECUTE | REFER | MAKE_BLOCK);
+  try {
+    allowBeneath(ruleset, REFER, root);
+    const directories = new Set<ByteString>();
+    const leftOut = eachTrustedDirectory(root, limits, (path, fd) => {
+      allowBeneath(ruleset, EXECUTE, fd);
+      directories.add(path);
+    });
+    for (const path of limits.executables) allowProgram(ruleset, path, directories);
+    restrictSelf(ruleset);
+    return leftOut;
+  } finally {
+    close(ruleset);
+  }
+}
+
+/**
+ * From here on this process, and all that it starts, executes nothing but what lies in directories that root alone can
+ * write, and the programs of `limits`: Landlock, landlock(7). The dynamic linker and interpreters are executed too.
+ * Checked. no_new_privs must be set. Returns the directories that were left out; undefined, and nothing is limited,
+ * where the kernel has no Landlock, or version 1 of it. Throws SystemError.
+ */
+export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
+  if (!canLimitExecution()) return undefined;
+  const root = openAt(C.AT_FDCWD, "/", C.O_PATH | C.O_DIRECTORY);
+  try {
+    const leftOut = limit(root, limits);
+    proveLimited();
+    return leftOut;
+  } finally {
+    close(root);
+  }
+}
