@@ -19,7 +19,8 @@ import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directo
 const FIRST_WITH_REFER = 2;
 
 /** What to say where canLimitExecution says no. */
-export const NO_LANDLOCK = "the kernel has no Landlock (Linux 5.19 and later have it, unless built or booted without)";
+export const NO_LANDLOCK =
+  "the kernel has no Landlock (Linux 5.19 and later have it, unless built or booted without)";
 
 /** Whether this kernel can limit what a session executes. Throws SystemError where it does not say. */
 export function canLimitExecution(): boolean {
