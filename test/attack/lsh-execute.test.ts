@@ -1,0 +1,278 @@
+/**
+ * What a user uploads is not executed, whichever allowed program is made to start it: the key `execute` of jk_lsh.ini,
+ * kept by the kernel. With OpenSSH, rsync and git, in a jail; and what it must not break.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
+import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const jail = "/srv/jail";
+const home = `${jail}/home/test`;
+const ini = `${jail}/etc/jailkit/jk_lsh.ini`;
+const work = "/root/client";
+const denied = "Permission denied";
+const programs =
+  "/usr/bin/env, /usr/bin/tool, /opt/tool/run, /usr/bin/scp, /usr/bin/rsync, /usr/bin/git-upload-pack, ";
+const policy = (more = "") =>
+  `[DEFAULT]\npaths = /usr/bin\nexecutables = ${programs}/usr/bin/git-receive-pack, /usr/lib/openssh/sftp-server\n${more}`;
+
+let m: Machine;
+let log: Syslog;
+let sshd: Sshd;
+const here = { cwd: work };
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  log = await m.startSyslog();
+  sshd = await m.startSshd();
+  m.mkdir(jail);
+  for (const section of ["jk_lsh", "sftp", "scp", "rsync", "git"]) m.must(["jk_init", "-j", jail, section]);
+  m.must(["jk_cp", "-j", jail, "/usr/bin/env", "/usr/bin/sh", "/usr/bin/touch", "/usr/bin/true"]);
+  m.must(["jk_addjailuser", "-j", jail, "test"]);
+  m.must(["usermod", "-p", "*", "test"]);
+  m.write(ini, policy());
+  m.mkdir(work);
+  m.mkdir(`${jail}/tmp`, { mode: 0o1777 });
+  m.write(`${work}/static.c`, 'int puts(const char *);\nint main(void) { return puts("ESCAPED") < 0; }\n');
+  m.must(["gcc", "-static", "-o", `${work}/static`, `${work}/static.c`]);
+  m.must(["gcc", "-o", `${work}/dynamic`, `${work}/static.c`]);
+  m.write(`${work}/script`, "#!/bin/sh\necho ESCAPED\n", { mode: 0o755 });
+  m.write(`${work}/large`, "x".repeat(300_000));
+  for (const name of ["static", "dynamic", "script"])
+    expect(m.run(["scp", "-p", ...sshd.clientOptions, name, "test@127.0.0.1:"], here).status).toBe(0);
+  // Programs of the administrator's, outside of the system's directories: a link in /usr/bin leads to one.
+  m.write(`${jail}/opt/tool/run`, '#!/bin/sh\necho tool "$@"\n', { mode: 0o755 });
+  m.symlink("/opt/tool/run", `${jail}/usr/bin/tool`);
+  m.write(`${jail}/srv/tools/helper`, "#!/bin/sh\necho helper\n", { mode: 0o755 });
+  m.write(
+    "/usr/bin/refuse-call",
+    await Bun.file(compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"])).bytes(),
+    {
+      mode: 0o755,
+    },
+  );
+});
+afterAll(() => m?.close());
+
+beforeEach(() => m.write(ini, policy()));
+
+const ssh = (...words: string[]) => sshd.ssh("test", words);
+const sftp = (commands: string): RunResult =>
+  m.run(["sftp", ...sshd.clientOptions, "-b", "-", "test@127.0.0.1"], { ...here, stdin: commands });
+const success = { status: 0 };
+const notes = async (text: string) =>
+  (await log.waitForLog(({ ident, message }) => ident === "jk_lsh" && message.includes(text))).message;
+
+const uploads: [what: string, command: string][] = [
+  ["a static program", "env ./static"],
+  ["a dynamic one", "env ./dynamic"],
+  ["a script", "env ./script"],
+  ["by its whole path", "env /home/test/static"],
+  ["through the parent", "env /usr/bin/../../home/test/static"],
+  ["found in PATH", "env PATH=/home/test static"],
+  ["by a shell", "env sh -c ./static"],
+  ["below /tmp", "env sh -c 'while read -r l; do :; done < static; exec /tmp/static'"],
+  ["through a link", "env ./link"],
+  ["through a hard link", "env ./hard"],
+];
+
+describe("what was uploaded", () => {
+  beforeAll(() => {
+    const { uid, gid } = m.ids("test");
+    m.must(["cp", "-p", `${home}/static`, `${jail}/tmp/static`]);
+    m.symlink("static", `${home}/link`);
+    m.must(["ln", `${home}/static`, `${home}/hard`]);
+    m.must(["chown", "-h", `${uid}:${gid}`, `${home}/link`]);
+  });
+
+  test.each(uploads)("%s is not executed", (_what, command) => {
+    const result = ssh(command);
+    expect(result.stdout).toBe("");
+    expect(result.stderr).toContain(denied);
+    expect(result.status).toBe(126);
+  });
+
+  test.each(uploads)("%s is, with execute = any, as 2.23 does", (_what, command) => {
+    m.write(ini, policy("execute = any\n"));
+    expect(ssh(command)).toMatchObject({ status: 0, stdout: "ESCAPED\n" });
+  });
+
+  test("a hook of git is not executed, and the push works", () => {
+    const bare = `${home}/r.git`;
+    const git = (...words: string[]) =>
+      m.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", ...words], {
+        ...here,
+        env: { PATH: "/usr/bin:/bin", HOME: "/root", GIT_SSH_COMMAND: sshd.command },
+      });
+    m.must(["git", "init", "-q", "--bare", "-b", "main", bare]);
+    m.write(`${bare}/hooks/post-receive`, "#!/bin/sh\n/usr/bin/touch /home/test/pwned\n", { mode: 0o755 });
+    m.must(["chown", "-R", "test:", bare]);
+    const push = () => {
+      expect(git("-C", "clone", "commit", "--allow-empty", "-qm", "one")).toMatchObject(success);
+      // By way of env, so that nothing but the kernel keeps the hook from running.
+      const words = ["push", "-q", "--receive-pack=env git-receive-pack", "origin", "HEAD:main"];
+      expect(git("-C", "clone", ...words)).toMatchObject(success);
+    };
+    expect(git("clone", "-q", "ssh://test@127.0.0.1/home/test/r.git", "clone")).toMatchObject(success);
+    push();
+    expect(git("-C", "clone", "fetch", "-q", "origin", "main")).toMatchObject(success);
+    expect(m.exists(`${home}/pwned`)).toBe(false);
+    m.write(ini, policy("execute = any\n"));
+    push();
+    expect(m.exists(`${home}/pwned`)).toBe(true);
+  });
+
+  test("ld.so still maps it, which a file system mounted noexec keeps it from", () => {
+    const line = "env /lib64/ld-linux-x86-64.so.2 ./dynamic";
+    if (process.arch !== "x64") return;
+    expect(ssh(line)).toMatchObject({ status: 0, stdout: "ESCAPED\n" });
+    m.must(["mount", "--bind", home, home]);
+    m.must(["mount", "-o", "remount,bind,noexec", home]);
+    const result = ssh(line);
+    m.must(["umount", home]);
+    expect(result.status).not.toBe(0);
+    expect(result.stdout).toBe("");
+  });
+});
+
+describe("what goes on to work", () => {
+  test("programs of the system, with what they start", () => {
+    expect(ssh("env sh -c 'env true && echo fine'")).toMatchObject({ status: 0, stdout: "fine\n" });
+  });
+
+  test("listed programs elsewhere, also those that a link leads to", () => {
+    expect(ssh("/opt/tool/run a")).toMatchObject({ status: 0, stdout: "tool a\n" });
+    expect(ssh("tool b")).toMatchObject({ status: 0, stdout: "tool b\n" });
+    expect(ssh("env /opt/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
+  });
+
+  test("sftp renames and links between directories", () => {
+    const commands =
+      "mkdir a\nmkdir b\nput large a/one\nrename a/one b/two\nln b/two a/three\nrename a b/a\nls b/a\n";
+    expect(sftp(commands)).toMatchObject(success);
+    expect(m.stat(`${home}/b/a/three`)?.size).toBe(300_000);
+    m.remove(`${home}/b`);
+  });
+
+  test("rsync, with a directory for unfinished files; scp", () => {
+    m.mkdir(`${home}/unfinished`, { owner: [m.ids("test").uid, m.ids("test").gid] });
+    const rsync = ["rsync", "-e", sshd.command, "-a", "--temp-dir=/home/test/unfinished", "--delay-updates"];
+    expect(m.run([...rsync, "large", "test@127.0.0.1:d/"], here)).toMatchObject(success);
+    expect(m.stat(`${home}/d/large`)?.size).toBe(300_000);
+    for (const protocol of ["-s", "-O"]) {
+      const scp = ["scp", protocol, ...sshd.clientOptions, "large", "test@127.0.0.1:d/again"];
+      expect(m.run(scp, here)).toMatchObject(success);
+    }
+  });
+});
+
+describe("directories of the administrator's", () => {
+  const helper = () => ssh("env /srv/tools/helper");
+  const named = policy("execute = system, /srv/tools\n");
+
+  test("count where they are named", () => {
+    expect(helper()).toMatchObject({ status: 126, stdout: "" });
+    m.write(ini, named);
+    expect(helper()).toMatchObject({ status: 0, stdout: "helper\n" });
+  });
+
+  const tools = `${jail}/srv/tools`;
+  const unsafe: [what: string, note: string, spoil: () => void, mend: () => void][] = [
+    ["a group may write", "chmod go-w", () => m.chmod(tools, 0o775), () => m.chmod(tools, 0o755)],
+    [
+      "an ACL lets somebody write",
+      "chmod go-w",
+      () => m.must(["setfacl", "-m", "u:test:rwx", tools]),
+      () => m.must(["setfacl", "-b", tools]),
+    ],
+    ["somebody owns", "not to root", () => m.chown(tools, 1, 0), () => m.chown(tools, 0, 0)],
+    [
+      "somebody can exchange",
+      "chmod go-w",
+      () => m.chmod(`${jail}/srv`, 0o1777),
+      () => m.chmod(`${jail}/srv`, 0o755),
+    ],
+    [
+      "links lead to",
+      "link",
+      () => {
+        m.rename(tools, `${jail}/srv/real`);
+        m.symlink("real", tools);
+      },
+      () => {
+        m.remove(tools);
+        m.rename(`${jail}/srv/real`, tools);
+      },
+    ],
+  ];
+  test.each(unsafe)("are left out, and noted, where %s", async (_what, note, spoil, mend) => {
+    m.write(ini, named);
+    await log.clear();
+    spoil();
+    const result = helper();
+    mend();
+    expect(result).toMatchObject({ status: 126, stdout: "" });
+    expect(await notes("nothing in /srv/tools (")).toContain(note);
+    expect(helper()).toMatchObject({ status: 0, stdout: "helper\n" });
+  });
+
+  test("are left out where the home lies in them", async () => {
+    m.write(ini, policy("execute = system, /home\n"));
+    await log.clear();
+    expect(ssh("env ./static")).toMatchObject({ status: 126, stdout: "" });
+    expect(await notes("/home (the home /home/test lies in it)")).toContain("may execute nothing in");
+  });
+
+  test.each(["sytem", "/srv/tools", "any, /srv/tools", "system, tools"])(
+    "execute = %s is refused",
+    (value) => {
+      m.write(ini, policy(`execute = ${value}\n`));
+      expect(ssh("env true")).toMatchObject({ status: 1, stdout: "" });
+    },
+  );
+});
+
+describe("outside a jail", () => {
+  const run = (line: string, wrapper: string[] = []) =>
+    m.run([...wrapper, "/usr/sbin/jk_lsh", "-c", line], { user: "test", env: { USER: "test" }, cwd: home });
+  const refusing = (errno: number, ...calls: number[]) =>
+    ["/usr/bin/refuse-call", `${errno}`, ...calls.map(String), "--"] as string[];
+  const [EPERM, ENOSYS, EOPNOTSUPP] = [1, 38, 95];
+  const [create, restrict] = [444, 446];
+
+  beforeAll(() => m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n"));
+
+  test("it is the same", () => {
+    expect(run("/usr/bin/env true")).toMatchObject({ status: 0, stderr: "" });
+    const result = run("/usr/bin/env ./static");
+    expect(result).toMatchObject({ status: 126, stdout: "" });
+    expect(result.stderr).toContain(denied);
+  });
+
+  test.each([
+    ["without Landlock", ENOSYS],
+    ["booted without", EOPNOTSUPP],
+  ])("a kernel %s: the command runs, and the log says so", async (_what, errno) => {
+    await log.clear();
+    expect(run("/usr/bin/env ./static", refusing(errno, create))).toMatchObject({
+      status: 0,
+      stdout: "ESCAPED\n",
+    });
+    expect(await notes("no Landlock")).toContain("is not limited");
+  });
+
+  test.each([
+    ["a kernel that refuses to say", EPERM, create],
+    ["a kernel that refuses to limit it", EPERM, restrict],
+    ["what says that it did, and did not", 0, restrict],
+  ])("%s: nothing runs", async (_what, errno, call) => {
+    await log.clear();
+    const result = run("/usr/bin/env true", refusing(errno, call));
+    expect(result).toMatchObject({ status: 126, stdout: "" });
+    expect(result.stderr).toBe("jk_lsh: refused: the session cannot be confined\n");
+    expect(await notes("cannot be confined")).toContain("execute = any");
+  });
+});
