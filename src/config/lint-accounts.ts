@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
+import { lintExecute } from "./lint-execute.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { carriesCode, starterReason } from "./starters.ts";
 import { leadingInteger, listItems, splitList } from "./values.ts";
@@ -32,6 +33,7 @@ export function lintLsh(section: IniSection, context: LintContext): void {
       "with allow_spawn_options a user can start any program with rsync, scp, git, cvs or unison";
     report(free, "warning", "starts-programs", message);
   }
+  lintExecute(section, context);
   const environment = findEntry(section, "environment");
   for (const item of environment === undefined ? [] : listItems(environment)) {
     const name = item.value.split("=", 1)[0]?.trim() ?? "";

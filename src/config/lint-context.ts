@@ -25,6 +25,18 @@ export interface LintWorld {
   lookUp(path: ByteString): SeenFile | undefined;
   /** jk_lsh lets a program of this path run only with arguments with which it starts no other. */
   isRestricted(path: ByteString): boolean;
+  /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
+  execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
+  /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */
+  grantedBy(path: ByteString): string | undefined;
+}
+
+/** What the key `execute` in a section of jk_lsh.ini comes to. */
+export interface SeenExecution {
+  /** Directories that do not count, and why: a clause. */
+  leftOut: readonly { path: ByteString; why: ByteString }[];
+  /** An interpreter that a program needs, and that may not be executed. */
+  blocked(path: ByteString): ByteString | undefined;
 }
 
 /** Where findings go. */

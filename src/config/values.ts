@@ -176,10 +176,10 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
   execute: (value) => {
     const items = splitList(value);
     if (items.length === 1 && items[0] === "any") return { value: "any" };
-    const named = items.filter((item) => item !== "system");
+    const named = items.filter((item) => item !== "system").map((item) => item.replace(/\/+$/, ""));
     const wrong = named.find((item) => !item.startsWith("/"));
     if (wrong !== undefined) {
-      return { reason: `${quoted(wrong)} is not 'system', 'any' on its own, or an absolute path` };
+      return { reason: `${quoted(wrong || "/")} is not 'system', 'any' on its own, or a directory below /` };
     }
     if (named.length < items.length) return { value: named };
     return { reason: "'system' is not among the items, without which no program can start" };

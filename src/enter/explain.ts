@@ -9,13 +9,20 @@ import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } f
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
+import { explainExecute } from "./explain-execute.ts";
 import { limitSteps, sshdSteps } from "./explain-host.ts";
 import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
 import { accountOf, baseName, splitOf } from "./facts.ts";
 import { filesBelow, statBelow } from "./files-below.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
-import { LIMITED_CONFIG_FILE, type LimitedRequest, limitedPolicy, planLimited } from "./limited.ts";
+import {
+  executeLimits,
+  LIMITED_CONFIG_FILE,
+  type LimitedRequest,
+  limitedPolicy,
+  planLimited,
+} from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
@@ -28,6 +35,8 @@ export interface Question {
   callerUid: number;
   /** What a program needs and the root directory does not have, each as a printable line. */
   missingFiles: (root: ByteString, program: ByteString) => string[];
+  /** What the kernel executes for a program besides it, below the root directory: interpreters, the dynamic linker. */
+  executedFiles: (root: ByteString, program: ByteString) => ByteString[];
 }
 
 interface Session {
@@ -37,6 +46,7 @@ interface Session {
   arguments: ByteString[];
   /** Root asks on behalf of the user. */
   onBehalf: boolean;
+  executedFiles: Question["executedFiles"];
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
@@ -98,6 +108,16 @@ function explainLimited(
   }
   add(lshStep("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
   const plan = planLimited(request);
+  const { rootFd, configFile } = place;
+  add(
+    ...explainExecute({
+      rootFd,
+      configFile,
+      limits: executeLimits(policy.values, place.home),
+      command: plan.allowed ? plan.path : undefined,
+      executedFiles: (program) => session.executedFiles(report.jail ?? "/", program),
+    }),
+  );
   if (!plan.allowed) {
     if (plan.code === "interactive" && session.arguments.length === 0) {
       add(lshStep("command", "warned", "an interactive session is refused; single commands are not", "", 7));
@@ -253,6 +273,7 @@ export function explainLogin(question: Question): Report {
     groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
     arguments: line === undefined ? [] : ["-c", line],
     onBehalf: isRoot,
+    executedFiles: question.executedFiles,
   };
   try {
     if (kind === JK_CHROOTSH) explainChrootsh(report, session);

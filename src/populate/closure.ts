@@ -48,6 +48,23 @@ export interface Loader {
   close(): void;
 }
 
+/**
+ * What the kernel executes besides the program at `path` below `root`: the interpreters of scripts, and the dynamic
+ * linker. What cannot be read has none.
+ */
+export function executedFiles(root: ByteString, path: ByteString): ByteString[] {
+  const loader = createLoader({ root });
+  try {
+    const found = loader.dependencies(path);
+    return found.flatMap((one) => (one.kind === "interpreter" || one.kind === "script" ? [one.path] : []));
+  } catch (error) {
+    if (error instanceof JailkitError) return [];
+    throw error;
+  } finally {
+    loader.close();
+  }
+}
+
 /** Linux follows five interpreters of interpreters, then gives up with ELOOP. */
 const DEEPEST_SCRIPT = 5;
 

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, readLink } from "../../ffi/files.ts";
+import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -13,9 +13,12 @@ import type { LintWorld, SeenFile } from "../config/lint-context.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeBecause } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
+import { canLimitExecution } from "../confine/execute.ts";
+import { grantedBy, pathBelow, viewExecution } from "../confine/execute-view.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { SPAWN_RULES } from "../limited-shell/spawn-options.ts";
+import { executedFiles } from "../populate/closure.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 
 const RESTRICTED = new Set(SPAWN_RULES.flatMap((rule) => rule.programs));
@@ -35,21 +38,22 @@ function lookUp(root: number, path: ByteString): SeenFile | undefined {
     const { mode } = fstat(fd);
     const format = mode & C.S_IFMT;
     const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
-    return { type, executable: (mode & 0o111) !== 0, canonical: canonicalPath(root, fd) ?? path };
+    return { type, executable: (mode & 0o111) !== 0, canonical: pathBelow(root, fd) ?? path };
   } finally {
     close(fd);
   }
 }
 
-function canonicalPath(root: number, fd: number): ByteString | undefined {
-  try {
-    const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
-    const path = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
-    return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined;
-  } catch {
-    // Without /proc a link to a shell is not seen through.
-    return undefined;
-  }
+/** What the sections of jk_lsh.ini let programs execute in the root directory `path`, which is open as `root`. */
+function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution" | "grantedBy"> {
+  return {
+    grantedBy: (program) => grantedBy(root, program),
+    execution(named, executables) {
+      if (!canLimitExecution()) return undefined;
+      const { leftOut, mayExecute } = viewExecution(root, { named, executables, home: "/" });
+      return { leftOut, blocked: (program) => executedFiles(path, program).find((one) => !mayExecute(one)) };
+    },
+  };
 }
 
 /** The machine, or the jail in which the file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini. */
@@ -59,6 +63,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const files = {
     lookUp: (path: ByteString) => lookUp(root, path),
     isRestricted: (path: ByteString) => RESTRICTED.has(path.slice(path.lastIndexOf("/") + 1)),
+    ...executionIn(root, jail ?? "/"),
   };
   if (jail === undefined) {
     const userExists = (name: ByteString) => passwdByName(name) !== undefined;

@@ -8,7 +8,7 @@ import { explainLogin } from "../enter/explain.ts";
 import { explainMail } from "../enter/explain-mail.ts";
 import { explainUchroot } from "../enter/explain-uchroot.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
-import { createLoader } from "../populate/closure.ts";
+import { createLoader, executedFiles } from "../populate/closure.ts";
 
 /** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
 function missingFiles(root: ByteString, program: ByteString): string[] {
@@ -83,6 +83,7 @@ With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), 
             command: words.length === 0 ? undefined : words.join(" "),
             callerUid,
             missingFiles,
+            executedFiles,
           });
     if (options.json) printJson(reportJson(report));
     else for (const line of reportLines(report)) printLine(line);

@@ -101,6 +101,11 @@ table("which program", [
     name: "an executable of the user's own in the current directory",
   },
   {
+    args: ["-c", "env ./script"],
+    is: { debian: prints("mine"), ours: ends(126), difference: "lsh-execute" },
+    name: "a script of the user's own, started by an allowed program",
+  },
+  {
     args: ["-c", "/usr/share/not-executable"],
     config: "[DEFAULT]\nexecutables = /usr/share/not-executable\n",
     is: { debian: ends(255), ours: ends(126), difference: "lsh-exec-status" },

@@ -29,6 +29,11 @@ const world: LintWorld = {
   groupExists: (name) => ["root", "staff"].includes(name),
   lookUp: (path) => files[path],
   isRestricted: (path) => path === "/usr/bin/rsync",
+  execution: (named) => ({
+    leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
+    blocked: (path) => (path === "/bin/cat" ? "/opt/lib/ld.so" : undefined),
+  }),
+  grantedBy: (path) => (path === "/bin/cat" ? "is setuid" : undefined),
 };
 
 /** Findings in `text` as "3:7 code". */
@@ -101,6 +106,22 @@ describe("jk_lsh.ini", () => {
       ["2:28 duplicate-item", "3:1 duplicate-key", "4:1 duplicate-section"],
     ],
     ["a section that allows nothing", "[u]\n", ["1:1 no-executables"]],
+    [
+      "what execute takes from programs",
+      "[u]\nexecutables = /usr/bin/ls, /bin/cat\n",
+      ["2:28 no-effect", "2:28 not-executed"],
+    ],
+    [
+      "anything may be executed",
+      "[u]\nexecutables = /usr/bin/ls, /bin/cat\nexecute = any\n",
+      ["3:11 execute-any"],
+    ],
+    [
+      "directories of execute",
+      "[u]\nexecutables = /usr/bin/ls\nexecute = system, /srv/jail/, /srv/../x, /srv/jail/dev\n",
+      ["3:19 not-executed", "3:31 bad-path"],
+    ],
+    ["an unknown word", "[u]\nexecutables = /usr/bin/ls\nexecute = none\n", ["3:11 bad-value"]],
   ];
   test.each(rows)("%s", (_, text, expected) => {
     expect(findings("jk_lsh.ini", text)).toEqual(expected);
@@ -116,10 +137,33 @@ describe("jk_lsh.ini", () => {
     ["[staff]\nexecutables=/usr/bin/ls\n", "[group staff]"],
     ["[u]\nexecutables=/usr/bin/vi\n", "'/usr/bin/vi' has the command !"],
     ["[u]\nexecutables=/usr/bin/harmless\n", "('/usr/bin/dash') is a shell"],
+    ["[u]\nexecutables=/bin/cat\n", "'/bin/cat' is setuid, which has no effect unless execute = any"],
+    [
+      "[u]\nexecutables=/bin/cat\n",
+      "'/bin/cat' needs '/opt/lib/ld.so', which may not be executed; to let it: execute = system, /opt/lib",
+    ],
+    [
+      "[u]\nexecutables=/usr/bin/ls\nexecute = system, /srv/jail\n",
+      "nothing in '/srv/jail' may be executed: /srv/jail belongs to uid 1",
+    ],
+    ["[u]\nexecutables=/usr/bin/ls\nexecute = any\n", "can execute what a user has uploaded"],
   ];
   test.each(hints)("%p says %p", (text, hint) => {
     expect(message("jk_lsh.ini", text).join("\n")).toContain(hint);
   });
+});
+
+test("a kernel that cannot limit what is executed is told once, where it would matter", () => {
+  const kind = kindOf("jk_lsh.ini");
+  if (kind === undefined) throw new Error("no kind");
+  const found = (text: string) =>
+    lint(scanIni(toBytes(text), "jk_lsh.ini", kind.dialect), kind, { ...world, execution: () => undefined });
+  const any = "executables = /usr/bin/ls\nexecute = any\n";
+  const system = "executables = /usr/bin/ls\n";
+  const findings = found(`[u]\n${any}[root]\n${system}[group staff]\n${system}`);
+  expect(findings.map(({ line, code }) => `${line} ${code}`)).toEqual(["3 execute-any", "4 no-landlock"]);
+  expect(findings[1]?.message).toContain("this kernel has no Landlock");
+  expect(found(`[u]\n${any}`).map(({ code }) => code)).toEqual(["execute-any"]);
 });
 
 describe("the other files", () => {

@@ -74,6 +74,26 @@ describe("jk_lsh.ini", () => {
     expect(readLshSection(section("executables = ,")).executables).toEqual([]);
   });
 
+  test.each([
+    ["", []],
+    ["system", []],
+    ["any", "any"],
+    ["system, /srv/tools/", ["/srv/tools"]],
+    ["/srv/a,system ,/srv/b", ["/srv/a", "/srv/b"]],
+  ] as const)("execute = %s", (text, expected) => {
+    const { execute, problems } = readLshSection(section(`execute = ${text}\n`));
+    expect(problems).toEqual([]);
+    expect(execute).toEqual(expected);
+  });
+
+  test.each(["none", "ANY", "any, system", "/srv/tools", "system, tools", "system, /", "1"])(
+    "execute = %s: nobody is let in",
+    (text) => {
+      const { problems } = readLshSection(section(`execute = ${text}\n`));
+      expect(severities(problems)).toEqual(["error"]);
+    },
+  );
+
   test("a key that only starts like it does not count", () => {
     const read = readLshSection(
       section("e = /bin/sh\nexe = /bin/sh\nexecutablesX = /bin/sh\nExecutables=/bin/sh"),

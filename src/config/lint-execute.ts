@@ -1,0 +1,62 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { badPath, itemPlace, type LintContext, valuePlace } from "./lint-context.ts";
+import { readLshSection } from "./login-keys.ts";
+import { findEntry, type IniEntry, type IniSection } from "./model.ts";
+import { listItems } from "./values.ts";
+
+/** The key `execute` of jk_lsh.ini: what it does not do here, and what it takes from programs. */
+export function lintExecute(section: IniSection, context: LintContext): void {
+  const { ini, world, report } = context;
+  const entry = findEntry(section, "execute");
+  const { execute, executables = [] } = readLshSection(section);
+  if (execute === "any") {
+    const message = "with execute = any the programs can execute what a user has uploaded";
+    report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message);
+    return;
+  }
+  const view = world.execution(execute, executables);
+  // The same for all sections, so it is told once.
+  const first = ini.sections.find((one) => readLshSection(one).execute !== "any");
+  if (view === undefined && section === first) {
+    const message =
+      "this kernel has no Landlock: execute = system, which holds here, does not limit anything";
+    report(section, "warning", "no-landlock", message);
+  }
+  if (entry !== undefined) lintNamed(entry, view?.leftOut ?? [], context);
+  const list = findEntry(section, "executables");
+  for (const item of list === undefined ? [] : listItems(list)) {
+    if (list === undefined) return;
+    const path = item.value;
+    const place = itemPlace(list, item);
+    const granted = world.grantedBy(path);
+    if (granted !== undefined) {
+      const message = `${quoted(path)} ${granted}, which has no effect unless execute = any`;
+      report(place, "warning", "no-effect", message);
+    }
+    const blocked = view?.blocked(path);
+    if (blocked === undefined) continue;
+    const directory = blocked.slice(0, blocked.lastIndexOf("/"));
+    const message = `${quoted(path)} needs ${quoted(blocked)}, which may not be executed; to let it: execute = system, ${directory}`;
+    report(place, "error", "not-executed", message);
+  }
+}
+
+/** The directories that the section names itself. */
+function lintNamed(
+  entry: IniEntry,
+  leftOut: readonly { path: ByteString; why: ByteString }[],
+  { report }: LintContext,
+): void {
+  for (const item of listItems(entry)) {
+    if (!item.value.startsWith("/")) continue;
+    const bad = badPath(item.value);
+    const why = leftOut.find(({ path }) => path === item.value.replace(/\/+$/, ""))?.why;
+    if (bad !== undefined)
+      report(itemPlace(entry, item), "error", "bad-path", `${quoted(item.value)} ${bad}`);
+    else if (why !== undefined) {
+      const message = `nothing in ${quoted(item.value)} may be executed: ${why}`;
+      report(itemPlace(entry, item), "error", "not-executed", message);
+    }
+  }
+}

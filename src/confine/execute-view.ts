@@ -1,0 +1,70 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, getXattr, openAt2, readLink } from "../../ffi/files.ts";
+import { eachTrustedDirectory, type LeftOut } from "./directories.ts";
+import type { ExecuteLimits } from "./execute.ts";
+
+/** What limitExecution would do in a root directory: for explanations. */
+export interface ExecuteView {
+  directories: ByteString[];
+  leftOut: LeftOut[];
+  /** Whether a file may be executed, by its path below the root; links are followed. */
+  mayExecute(path: ByteString): boolean;
+}
+
+/** Opens a path below a root directory as a process would that has it as its own; undefined where it cannot. */
+function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
+  let fd: number;
+  try {
+    fd = openAt2(root, path, flags, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+  try {
+    return use(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** The path below the open directory `root` of what `fd` is open on; undefined without /proc, or outside of it. */
+export function pathBelow(root: number, fd: number): ByteString | undefined {
+  try {
+    const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
+    const path = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
+    return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined;
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** Looks at the directories and programs of `limits` below an open root directory. Throws SystemError. */
+export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView {
+  const directories: ByteString[] = [];
+  const leftOut = eachTrustedDirectory(root, limits, (path) => directories.push(path));
+  const canonical = (path: ByteString) => withFile(root, path, C.O_PATH, (fd) => pathBelow(root, fd)) ?? path;
+  const programs = new Set(limits.executables.map(canonical));
+  return {
+    directories,
+    leftOut,
+    mayExecute(path) {
+      const real = canonical(path);
+      return programs.has(real) || directories.some((directory) => real.startsWith(`${directory}/`));
+    },
+  };
+}
+
+/** What a program gives whoever executes it, unless no_new_privs is set: a phrase; undefined where nothing. */
+export function grantedBy(root: number, path: ByteString): string | undefined {
+  const mode = withFile(root, path, C.O_PATH, (fd) => fstat(fd).mode) ?? 0;
+  if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;
+  if ((mode & C.S_ISUID) !== 0) return "is setuid";
+  if ((mode & C.S_ISGID) !== 0) return "is setgid";
+  // What cannot be read does not tell.
+  const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
+  const capable = withFile(root, path, flags, (fd) => getXattr(fd, "security.capability") !== undefined);
+  return capable === true ? "has file capabilities" : undefined;
+}

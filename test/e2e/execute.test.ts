@@ -1,0 +1,144 @@
+/**
+ * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
+ * happens; and that the remedies that they name are remedies.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
+import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const ini = "/etc/jailkit/jk_lsh.ini";
+const policy = (more = "") =>
+  `[DEFAULT]\nexecutables = /usr/bin/env, /usr/bin/whoiam, /usr/bin/capable, /opt/sh/script\n${more}`;
+
+interface Step {
+  stage: string;
+  name: string;
+  outcome: string;
+  message: string;
+  remedy: string;
+}
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_lsh", "jailkit"] });
+  m.addUser("u", { createHome: true, shell: "/usr/sbin/jk_lsh" });
+  m.must(["cp", "/usr/bin/id", "/usr/bin/whoiam"]);
+  m.chmod("/usr/bin/whoiam", 0o4755);
+  m.must(["cp", "/usr/bin/true", "/usr/bin/capable"]);
+  m.must(["setcap", "cap_chown+ep", "/usr/bin/capable"]);
+  m.mkdir("/opt/sh");
+  m.must(["cp", "/usr/bin/dash", "/opt/sh/dash"]);
+  m.write("/opt/sh/script", "#!/opt/sh/dash\necho ran\n", { mode: 0o755 });
+  const without = compiledC(join(import.meta.dir, "../attack/refuse-call.c"), ["-static"]);
+  m.write("/usr/bin/refuse-call", await Bun.file(without).bytes(), { mode: 0o755 });
+});
+afterAll(() => m?.close());
+beforeEach(() => m.write(ini, policy()));
+
+const run = (line: string): RunResult =>
+  m.run(["/usr/sbin/jk_lsh", "-c", line], { user: "u", env: { USER: "u" }, cwd: "/home/u" });
+const old = ["/usr/bin/refuse-call", "38", "444", "--"];
+
+/** The steps about the key, and how it ends. */
+function explain(command: string, wrapper: string[] = []): { status: number; steps: Step[] } {
+  const words = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "u", "--", command];
+  const { status, stdout } = m.run(words);
+  const { steps } = JSON.parse(stdout) as { steps: Step[] };
+  return { status, steps: steps.filter(({ name }) => name === "execute") };
+}
+
+/** What is wrong with the file, as "code: message". */
+function check(wrapper: string[] = []): string[] {
+  const { stdout } = m.run([...wrapper, "/usr/sbin/jailkit", "config", "check", "--json", ini]);
+  const { findings } = JSON.parse(stdout) as { findings: { code: string; message: string }[] };
+  return findings.map(({ code, message }) => `${code}: ${message}`);
+}
+
+test("the directories are named", () => {
+  const { status, steps } = explain("/usr/bin/env");
+  expect(status).toBe(0);
+  expect(steps[0]).toMatchObject({ outcome: "passed" });
+  expect(steps[0]?.message).toMatch(
+    /the allowed programs, and what lies in .*\/usr\/bin, \/usr\/sbin, \/usr\/lib\b/,
+  );
+});
+
+describe("programs that are setuid, or have file capabilities", () => {
+  const remedy = `if the program needs it: execute = any in ${ini}`;
+
+  test("have no effect, which is said", () => {
+    const { steps } = explain("/usr/bin/env");
+    expect(steps.slice(1)).toMatchObject([
+      { outcome: "warned", message: "/usr/bin/whoiam is setuid, which has no effect here", remedy },
+      {
+        outcome: "warned",
+        message: "/usr/bin/capable has file capabilities, which has no effect here",
+        remedy,
+      },
+    ]);
+    expect(check()).toContain(
+      "no-effect: '/usr/bin/whoiam' is setuid, which has no effect unless execute = any",
+    );
+    const { uid } = m.ids("u");
+    expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: `${uid}\n` });
+  });
+
+  test("have it with execute = any, and that is said as well", () => {
+    m.write(ini, policy("execute = any\n"));
+    expect(explain("/usr/bin/env").steps).toMatchObject([
+      { outcome: "warned", message: "execute = any: uploaded programs can be executed" },
+    ]);
+    expect(check().filter((line) => /^(no-effect|not-executed|execute-any)/.test(line))).toEqual([
+      "execute-any: with execute = any the programs can execute what a user has uploaded",
+    ]);
+    expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: "0\n" });
+  });
+});
+
+test("an interpreter elsewhere is missed beforehand, and the remedy works", () => {
+  const { status, steps } = explain("/opt/sh/script");
+  expect(status).toBe(1);
+  const remedy = "execute = system, /opt/sh";
+  const message = "/opt/sh/script needs /opt/sh/dash, which may not be executed";
+  expect(steps.at(-1)).toMatchObject({ outcome: "failed", message, remedy: `${remedy} in ${ini}` });
+  expect(check().join("\n")).toContain(
+    `needs '/opt/sh/dash', which may not be executed; to let it: ${remedy}`,
+  );
+  expect(run("/opt/sh/script")).toMatchObject({ status: 126, stdout: "" });
+
+  m.write(ini, policy(`${remedy}\n`));
+  expect(explain("/opt/sh/script").status).toBe(0);
+  expect(check().join("\n")).not.toContain("not-executed");
+  expect(run("/opt/sh/script")).toMatchObject({ status: 0, stdout: "ran\n" });
+});
+
+test("a directory that others can write is told with its remedy", () => {
+  m.write(ini, policy("execute = system, /opt/sh\n"));
+  m.chmod("/opt/sh", 0o777);
+  const why = "/opt/sh can be written by its group or by others; chmod go-w it";
+  const { steps } = explain("/usr/bin/env");
+  const found = check();
+  m.chmod("/opt/sh", 0o755);
+  expect(steps).toContainEqual(
+    expect.objectContaining({ outcome: "warned", message: `nothing in /opt/sh may be executed: ${why}` }),
+  );
+  expect(found).toContain(`not-executed: nothing in '/opt/sh' may be executed: ${why}`);
+});
+
+test("a kernel without Landlock", () => {
+  const { status, steps } = explain("/usr/bin/env", old);
+  expect(status).toBe(0);
+  expect(steps[0]?.outcome).toBe("warned");
+  expect(steps[0]?.message).toStartWith(
+    "what the programs execute is not limited: the kernel has no Landlock",
+  );
+  expect(
+    check(old).filter((line) => line.startsWith("no-landlock: this kernel has no Landlock")),
+  ).toHaveLength(1);
+  expect(check().join("\n")).not.toContain("Landlock");
+  m.write(ini, policy("execute = any\n"));
+  expect(check(old).join("\n")).not.toContain("Landlock");
+});
