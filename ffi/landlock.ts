@@ -27,22 +27,21 @@ export function landlockVersion(): number {
 
 /** landlock_create_ruleset(2): a descriptor for rules, by which `handled` is denied where no rule allows it. */
 export function createRuleset(handled: number): number {
-  const attributes = BigUint64Array.of(BigInt(handled));
-  const address = addressOf(attributes);
-  return check(
-    libc.syscall(SYS_landlock_create_ruleset, address, attributes.byteLength, 0, 0, 0, 0),
-    "landlock_create_ruleset",
-  );
+  // Eight bytes; no right has a number above 31.
+  const attributes = new Uint32Array(2);
+  attributes[0] = handled;
+  const fd = libc.syscall(SYS_landlock_create_ruleset, addressOf(attributes), 8, 0, 0, 0, 0);
+  return check(fd, "landlock_create_ruleset");
 }
 
 // struct landlock_path_beneath_attr is packed: eight bytes of rights, four of a descriptor.
-const pathBeneath = Buffer.from(new ArrayBuffer(12));
+const pathBeneath = new Uint32Array(3);
 const pathBeneathAddress = addressOf(pathBeneath);
 
 /** landlock_add_rule(2): `allowed` on the file at an open descriptor and, of a directory, on all that is beneath it. */
 export function allowBeneath(ruleset: number, allowed: number, fd: number): void {
-  pathBeneath.writeBigUInt64LE(BigInt(allowed), 0);
-  pathBeneath.writeInt32LE(fd, 8);
+  pathBeneath[0] = allowed;
+  pathBeneath[2] = fd;
   check(
     libc.syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, pathBeneathAddress, 0, 0, 0),
     "landlock_add_rule",

@@ -37,16 +37,15 @@ export const ALLOW: Instruction = [RETURN, 0, 0, 0x7fff0000];
 export const KILL: Instruction = [RETURN, 0, 0, 0x80000000];
 export const failWith = (errno: number): Instruction => [RETURN, 0, 0, FAIL | errno];
 
-/** The filter as struct sock_filter has it. */
-function encode(filter: readonly Instruction[]): Buffer {
-  const bytes = Buffer.from(new ArrayBuffer(8 * filter.length));
-  filter.forEach(([code, yes, no, value], i) => {
-    bytes.writeUInt16LE(code, 8 * i);
-    bytes.writeUInt8(yes, 8 * i + 2);
-    bytes.writeUInt8(no, 8 * i + 3);
-    bytes.writeUInt32LE(value, 8 * i + 4);
-  });
-  return bytes;
+/** The filter as struct sock_filter has it: two words each, as little-endian machines lay them out. */
+function encode(filter: readonly Instruction[]): Uint32Array {
+  const words = new Uint32Array(2 * filter.length);
+  let at = 0;
+  for (const one of filter) {
+    words[at++] = one[0] | (one[1] << 16) | (one[2] << 24);
+    words[at++] = one[3];
+  }
+  return words;
 }
 
 /**
@@ -54,10 +53,13 @@ function encode(filter: readonly Instruction[]): Buffer {
  * the kernel has no such filters. no_new_privs must be set, or CAP_SYS_ADMIN be held. Throws SystemError.
  */
 export function installFilter(filter: readonly Instruction[]): boolean {
-  const bytes = encode(filter);
-  const program = Buffer.from(new ArrayBuffer(16));
-  program.writeUInt16LE(filter.length, 0);
-  program.writeBigUInt64LE(BigInt(addressOf(bytes)), 8);
+  const words = encode(filter);
+  // struct sock_fprog: how many, and where.
+  const address = addressOf(words);
+  const program = new Uint32Array(4);
+  program[0] = filter.length;
+  program[2] = address % 2 ** 32;
+  program[3] = address / 2 ** 32;
   const result = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, addressOf(program), 0, 0);
   if (result < 0 && errno() === EINVAL) return false;
   check(result, "prctl(PR_SET_SECCOMP)");

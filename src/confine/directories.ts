@@ -1,27 +1,26 @@
+import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../ffi/files.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt } from "../../ffi/files.ts";
+import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { unsafeBecause } from "../config/load.ts";
+
+/** Directories that stand in one, which is given by the names that lead to it. */
+type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
 
 /**
  * Where systems keep programs and what these start: interpreters, the dynamic linker, helpers. /usr/share too, where
- * many names in /usr/bin lead. Neither /opt nor /etc: nothing that is started for others lies there by rule, and /opt
- * has homes of applications.
+ * many names in /usr/bin lead, and /opt, where programs keep helpers beside them. Not /etc, whose scripts are run by
+ * root, nor /usr/games, from which no server starts anything.
  */
-export const SYSTEM_DIRECTORIES: readonly ByteString[] = [
-  ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"],
-  ...[
-    "/usr/bin",
-    "/usr/sbin",
-    "/usr/lib",
-    "/usr/lib32",
-    "/usr/lib64",
-    "/usr/libx32",
-    "/usr/libexec",
-    "/usr/share",
+const SYSTEM_GROUPS: readonly Group[] = [
+  [[], ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt"]],
+  [["usr"], ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec", "share"]],
+  [
+    ["usr", "local"],
+    ["bin", "sbin", "lib", "libexec", "share"],
   ],
-  ...["bin", "sbin", "lib", "libexec", "share"].map((name) => `/usr/local/${name}`),
 ];
 
 /** A directory from which nothing may be executed, and why: a clause. */
@@ -30,70 +29,84 @@ export interface LeftOut {
   why: ByteString;
 }
 
-interface Reason {
-  why: ByteString;
-  /** Nothing is wrong: on many systems some of the names are missing, or links to others of them. */
-  usual: boolean;
-}
-
-const RESOLVE = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS;
-
-/** Opens a directory, without following a link, and hands it on if root alone can write into it. */
-function inspect(
-  root: number,
-  path: ByteString,
-  use?: (fd: number, stat: Stat) => Reason | undefined,
-): Reason | undefined {
-  let fd: number;
-  try {
-    fd = openAt2(root, path, C.O_PATH | C.O_DIRECTORY, RESOLVE | C.RESOLVE_NO_SYMLINKS);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return { why: "there is no such directory", usual: true };
-    if (isErrno(error, "ELOOP")) return { why: "it is a link, or lies behind one", usual: true };
-    if (isErrno(error, "EACCES")) return { why: "the user cannot look into it", usual: false };
-    throw error;
-  }
-  try {
-    const stat = fstat(fd);
-    const unsafe = unsafeBecause(stat, 0);
-    return unsafe === undefined ? use?.(fd, stat) : { why: `${path} ${unsafe}`, usual: false };
-  } finally {
-    close(fd);
-  }
-}
-
-/** The home and the directories above it, the nearest first; nothing where root alone can write into the home. */
-function homeAndAbove(root: number, home: ByteString): Stat[] {
-  const found: Stat[] = [];
-  let fd: number;
-  try {
-    fd = openAt2(root, home, C.O_PATH | C.O_DIRECTORY, RESOLVE);
-  } catch (error) {
-    if (error instanceof SystemError) return found;
-    throw error;
-  }
-  let stat = fstat(fd);
-  const own = unsafeBecause(stat, 0) !== undefined;
-  // Above the root there is only the root.
-  for (let last: Stat | undefined; own && (last === undefined || !sameFile(last, stat)); ) {
-    found.push(stat);
-    last = stat;
-    const above = openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
-    close(fd);
-    fd = above;
-    stat = fstat(fd);
-  }
-  close(fd);
-  return found;
-}
-
 /** Whose directories are asked for. */
 export interface ExecuteScope {
-  /** Directories besides those of the system. */
+  /** Directories besides those of the system: absolute, without a slash at the end. */
   named: readonly ByteString[];
   /** The user's home directory. */
   home: ByteString;
 }
+
+// On many systems some of the names are missing, or links to others of them: nothing is wrong then.
+const MISSING = "there is no such directory, or it is a link";
+
+const [ENOENT, EACCES, ENOTDIR, ELOOP] = [2, 13, 20, 40];
+
+/** Opens a directory in an open one that root alone can write; a link, or what is none, is MISSING. Throws SystemError. */
+function openIn(above: number, name: ByteString): number | ByteString {
+  const flags = C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_CLOEXEC;
+  const fd = libc.openat(above, cArgument(name), flags, 0);
+  if (fd >= 0) return fd;
+  // No exception where nothing is wrong: a login has no time to make one.
+  const number = errno();
+  if (number === ENOENT || number === ENOTDIR || number === ELOOP) return MISSING;
+  if (number === EACCES) return "the user cannot look into it";
+  throw new SystemError(number, "open", name);
+}
+
+/** As unsafeBecause finds: the words take time. */
+const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o022) === 0;
+
+/** Why others than root can write into an open directory; undefined where they cannot. */
+function unsafe(fd: number, path: ByteString, stat: BasicStat): ByteString | undefined {
+  return isSafe(stat) ? undefined : `${path || "/"} ${unsafeBecause(fstat(fd), 0)}`;
+}
+
+/** Goes down to a directory, through directories into which root alone can write; or tells why not. */
+function descend(root: number, names: readonly ByteString[]): number | ByteString {
+  let fd = openAt(root, ".", C.O_PATH | C.O_DIRECTORY);
+  let here = "";
+  let why = unsafe(fd, here, basicFstat(fd));
+  for (const name of names) {
+    if (why !== undefined) break;
+    const next = openIn(fd, name);
+    if (typeof next === "string") {
+      why = next;
+      break;
+    }
+    close(fd);
+    fd = next;
+    here += `/${name}`;
+    why = unsafe(fd, here, basicFstat(fd));
+  }
+  if (why === undefined) return fd;
+  close(fd);
+  return why;
+}
+
+/** The home and the directories above it, the nearest first; nothing where root alone can write into the home. */
+function homeAndAbove(root: number, home: ByteString): BasicStat[] {
+  const found: BasicStat[] = [];
+  // What the user cannot reach is nobody's home.
+  let fd = libc.openat(root, cArgument(home.slice(1)), C.O_PATH | C.O_DIRECTORY | C.O_CLOEXEC, 0);
+  let last: BasicStat | undefined;
+  while (fd >= 0) {
+    const stat = basicFstat(fd);
+    // Above the root there is only the root.
+    const above =
+      (last === undefined && isSafe(stat)) || (last !== undefined && same(last, stat))
+        ? -1
+        : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
+    if (above >= 0) found.push(stat);
+    close(fd);
+    fd = above;
+    last = stat;
+  }
+  return found;
+}
+
+const same = (a: BasicStat, b: BasicStat): boolean =>
+  a.inoLow === b.inoLow && a.inoHigh === b.inoHigh && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 
 /**
  * Hands on, one by one and opened (O_PATH), the directories below `root` into which root alone can write: those of the
@@ -107,26 +120,32 @@ export function eachTrustedDirectory(
   use: (path: ByteString, fd: number) => void,
 ): LeftOut[] {
   const homes = homeAndAbove(root, home);
-  const judged = new Map<ByteString, Reason | undefined>();
-  const judge = (path: ByteString): Reason | undefined => {
-    if (!judged.has(path)) judged.set(path, judgeAbove(path) ?? inspect(root, path));
-    return judged.get(path);
-  };
-  const judgeAbove = (path: ByteString): Reason | undefined =>
-    path === "/" ? undefined : judge(path.slice(0, path.lastIndexOf("/")) || "/");
-
   const leftOut: LeftOut[] = [];
-  for (const path of [...SYSTEM_DIRECTORIES, ...named]) {
-    const reason =
-      judgeAbove(path) ??
-      inspect(root, path, (fd, stat) => {
-        if (homes.some((one) => sameFile(one, stat)))
-          return { why: `the home ${home} lies in it`, usual: false };
-        use(path, fd);
-        return undefined;
-      });
-    if (reason !== undefined && (!reason.usual || named.includes(path)))
-      leftOut.push({ path, why: reason.why });
+  const offer = (fd: number, path: ByteString): ByteString | undefined => {
+    const stat = basicFstat(fd);
+    const why = unsafe(fd, path, stat);
+    if (why !== undefined) return why;
+    for (const one of homes) if (same(one, stat)) return `the home ${home} lies in it`;
+    use(path, fd);
+    return undefined;
+  };
+  const offerGroup = (above: readonly ByteString[], names: readonly ByteString[], all: boolean): void => {
+    const directory = descend(root, above);
+    const prefix = above.length === 0 ? "/" : `/${above.join("/")}/`;
+    for (const name of names) {
+      const path = prefix + name;
+      const fd = typeof directory === "string" ? directory : openIn(directory, name);
+      const why = typeof fd === "string" ? fd : offer(fd, path);
+      if (typeof fd !== "string") close(fd);
+      if (why !== undefined && (all || why !== MISSING)) leftOut.push({ path, why });
+    }
+    if (typeof directory !== "string") close(directory);
+  };
+  for (const group of SYSTEM_GROUPS) offerGroup(group[0], group[1], false);
+  for (const path of named) {
+    const names = path.split("/").slice(1);
+    if (names.some((name) => /^\.{0,2}$/.test(name))) leftOut.push({ path, why: "its path is not plain" });
+    else offerGroup(names.slice(0, -1), names.slice(-1), true);
   }
   return leftOut;
 }

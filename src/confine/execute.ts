@@ -1,7 +1,8 @@
+import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
+import { close, openAt } from "../../ffi/files.ts";
 import {
   allowBeneath,
   createRuleset,
@@ -53,7 +54,7 @@ export interface ExecuteLimits extends ExecuteScope {
 function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySet<ByteString>): void {
   if (!path.startsWith("/")) return;
   if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
-    const stat = statIfPresent(C.AT_FDCWD, path);
+    const stat = basicStat(C.AT_FDCWD, path);
     if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
   }
   let fd: number;
@@ -65,7 +66,7 @@ function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySe
     throw error;
   }
   try {
-    if ((fstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, EXECUTE, fd);
+    if ((basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, EXECUTE, fd);
   } finally {
     close(fd);
   }

@@ -15,7 +15,7 @@ const ini = `${jail}/etc/jailkit/jk_lsh.ini`;
 const work = "/root/client";
 const denied = "Permission denied";
 const programs =
-  "/usr/bin/env, /usr/bin/tool, /opt/tool/run, /usr/bin/scp, /usr/bin/rsync, /usr/bin/git-upload-pack, ";
+  "/usr/bin/env, /usr/bin/tool, /srv/tool/run, /usr/bin/scp, /usr/bin/rsync, /usr/bin/git-upload-pack, ";
 const policy = (more = "") =>
   `[DEFAULT]\npaths = /usr/bin\nexecutables = ${programs}/usr/bin/git-receive-pack, /usr/lib/openssh/sftp-server\n${more}`;
 
@@ -44,8 +44,8 @@ beforeAll(async () => {
   for (const name of ["static", "dynamic", "script"])
     expect(m.run(["scp", "-p", ...sshd.clientOptions, name, "test@127.0.0.1:"], here).status).toBe(0);
   // Programs of the administrator's, outside of the system's directories: a link in /usr/bin leads to one.
-  m.write(`${jail}/opt/tool/run`, '#!/bin/sh\necho tool "$@"\n', { mode: 0o755 });
-  m.symlink("/opt/tool/run", `${jail}/usr/bin/tool`);
+  m.write(`${jail}/srv/tool/run`, '#!/bin/sh\necho tool "$@"\n', { mode: 0o755 });
+  m.symlink("/srv/tool/run", `${jail}/usr/bin/tool`);
   m.write(`${jail}/srv/tools/helper`, "#!/bin/sh\necho helper\n", { mode: 0o755 });
   m.write(
     "/usr/bin/refuse-call",
@@ -144,9 +144,9 @@ describe("what goes on to work", () => {
   });
 
   test("listed programs elsewhere, also those that a link leads to", () => {
-    expect(ssh("/opt/tool/run a")).toMatchObject({ status: 0, stdout: "tool a\n" });
+    expect(ssh("/srv/tool/run a")).toMatchObject({ status: 0, stdout: "tool a\n" });
     expect(ssh("tool b")).toMatchObject({ status: 0, stdout: "tool b\n" });
-    expect(ssh("env /opt/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
+    expect(ssh("env /srv/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
   });
 
   test("sftp renames and links between directories", () => {
@@ -224,6 +224,16 @@ describe("directories of the administrator's", () => {
     await log.clear();
     expect(ssh("env ./static")).toMatchObject({ status: 126, stdout: "" });
     expect(await notes("/home (the home /home/test lies in it)")).toContain("may execute nothing in");
+  });
+
+  test("of the system, too: an account that lives in /opt executes nothing there", () => {
+    const { uid, gid } = m.addUser("app", { home: "/opt/app", shell: "/usr/sbin/jk_lsh" });
+    m.mkdir("/opt/app", { owner: [uid, gid ?? 0] });
+    m.write("/opt/app/static", m.readBytes(`${work}/static`), { mode: 0o755 });
+    m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n");
+    expect(sshd.ssh("app", ["/usr/bin/env ./static"])).toMatchObject({ status: 126, stdout: "" });
+    m.chown("/opt/app", 0, 0);
+    expect(sshd.ssh("app", ["/usr/bin/env ./static"])).toMatchObject({ status: 0, stdout: "ESCAPED\n" });
   });
 
   test.each(["sytem", "/srv/tools", "any, /srv/tools", "system, tools"])(

@@ -11,7 +11,7 @@ setDefaultTimeout(120_000);
 
 const ini = "/etc/jailkit/jk_lsh.ini";
 const policy = (more = "") =>
-  `[DEFAULT]\nexecutables = /usr/bin/env, /usr/bin/whoiam, /usr/bin/capable, /opt/sh/script\n${more}`;
+  `[DEFAULT]\nexecutables = /usr/bin/env, /usr/bin/whoiam, /usr/bin/capable, /srv/sh/script\n${more}`;
 
 interface Step {
   stage: string;
@@ -29,9 +29,9 @@ beforeAll(async () => {
   m.chmod("/usr/bin/whoiam", 0o4755);
   m.must(["cp", "/usr/bin/true", "/usr/bin/capable"]);
   m.must(["setcap", "cap_chown+ep", "/usr/bin/capable"]);
-  m.mkdir("/opt/sh");
-  m.must(["cp", "/usr/bin/dash", "/opt/sh/dash"]);
-  m.write("/opt/sh/script", "#!/opt/sh/dash\necho ran\n", { mode: 0o755 });
+  m.mkdir("/srv/sh");
+  m.must(["cp", "/usr/bin/dash", "/srv/sh/dash"]);
+  m.write("/srv/sh/script", "#!/srv/sh/dash\necho ran\n", { mode: 0o755 });
   const without = compiledC(join(import.meta.dir, "../attack/refuse-call.c"), ["-static"]);
   m.write("/usr/bin/refuse-call", await Bun.file(without).bytes(), { mode: 0o755 });
 });
@@ -99,33 +99,33 @@ describe("programs that are setuid, or have file capabilities", () => {
 });
 
 test("an interpreter elsewhere is missed beforehand, and the remedy works", () => {
-  const { status, steps } = explain("/opt/sh/script");
+  const { status, steps } = explain("/srv/sh/script");
   expect(status).toBe(1);
-  const remedy = "execute = system, /opt/sh";
-  const message = "/opt/sh/script needs /opt/sh/dash, which may not be executed";
+  const remedy = "execute = system, /srv/sh";
+  const message = "/srv/sh/script needs /srv/sh/dash, which may not be executed";
   expect(steps.at(-1)).toMatchObject({ outcome: "failed", message, remedy: `${remedy} in ${ini}` });
   expect(check().join("\n")).toContain(
-    `needs '/opt/sh/dash', which may not be executed; to let it: ${remedy}`,
+    `needs '/srv/sh/dash', which may not be executed; to let it: ${remedy}`,
   );
-  expect(run("/opt/sh/script")).toMatchObject({ status: 126, stdout: "" });
+  expect(run("/srv/sh/script")).toMatchObject({ status: 126, stdout: "" });
 
   m.write(ini, policy(`${remedy}\n`));
-  expect(explain("/opt/sh/script").status).toBe(0);
+  expect(explain("/srv/sh/script").status).toBe(0);
   expect(check().join("\n")).not.toContain("not-executed");
-  expect(run("/opt/sh/script")).toMatchObject({ status: 0, stdout: "ran\n" });
+  expect(run("/srv/sh/script")).toMatchObject({ status: 0, stdout: "ran\n" });
 });
 
 test("a directory that others can write is told with its remedy", () => {
-  m.write(ini, policy("execute = system, /opt/sh\n"));
-  m.chmod("/opt/sh", 0o777);
-  const why = "/opt/sh can be written by its group or by others; chmod go-w it";
+  m.write(ini, policy("execute = system, /srv/sh\n"));
+  m.chmod("/srv/sh", 0o777);
+  const why = "/srv/sh can be written by its group or by others; chmod go-w it";
   const { steps } = explain("/usr/bin/env");
   const found = check();
-  m.chmod("/opt/sh", 0o755);
+  m.chmod("/srv/sh", 0o755);
   expect(steps).toContainEqual(
-    expect.objectContaining({ outcome: "warned", message: `nothing in /opt/sh may be executed: ${why}` }),
+    expect.objectContaining({ outcome: "warned", message: `nothing in /srv/sh may be executed: ${why}` }),
   );
-  expect(found).toContain(`not-executed: nothing in '/opt/sh' may be executed: ${why}`);
+  expect(found).toContain(`not-executed: nothing in '/srv/sh' may be executed: ${why}`);
 });
 
 test("a kernel without Landlock", () => {

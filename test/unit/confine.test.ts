@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { ARCHITECTURE, type Instruction } from "../../ffi/seccomp.ts";
-import { SYSTEM_DIRECTORIES } from "../../src/confine/directories.ts";
 import { TERMINAL_FILTER } from "../../src/confine/terminal.ts";
 
 /** Runs a filter over a system call, as bpf(4) does: what it returns. */
@@ -70,10 +69,4 @@ describe("the filter on the terminal", () => {
   test("what comes from another architecture ends the process", () => {
     expect(judge(TERMINAL_FILTER, 0xc0000016, 16, 0n)).toBe(KILL_PROCESS);
   });
-});
-
-test("the directories of the system hold no home, no spool and no temporary files", () => {
-  expect(new Set(SYSTEM_DIRECTORIES).size).toBe(SYSTEM_DIRECTORIES.length);
-  for (const path of SYSTEM_DIRECTORIES)
-    expect(path).toMatch(/^(\/usr|\/usr\/local)?\/(s?bin|lib(exec|x?32|64)?|share)$/);
 });
