@@ -7,14 +7,14 @@ import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { unsafeBecause } from "../config/load.ts";
 
 /** Directories that stand in one, which is given by the names that lead to it. */
-type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
+export type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
 
 /**
  * Where systems keep programs and what these start: interpreters, the dynamic linker, helpers. /usr/share too, where
  * many names in /usr/bin lead, and /opt, where programs keep helpers beside them. Not /etc, whose scripts are run by
  * root, nor /usr/games, from which no server starts anything.
  */
-const SYSTEM_GROUPS: readonly Group[] = [
+export const SYSTEM_GROUPS: readonly Group[] = [
   [[], ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt"]],
   [["usr"], ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec", "share"]],
   [

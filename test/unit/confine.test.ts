@@ -1,6 +1,18 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { ARCHITECTURE, type Instruction } from "../../ffi/seccomp.ts";
+import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
 import { TERMINAL_FILTER } from "../../src/confine/terminal.ts";
+
+test("jk_lsh.ini(5) names the directories of the system", () => {
+  const page = readFileSync(join(import.meta.dir, "../../docs/man/jk_lsh.ini.5.in"), "utf8");
+  const listed = /\.Bd -literal -offset indent\n(\/bin [\s\S]*?)\.Ed/.exec(page)?.[1] ?? "";
+  const known = SYSTEM_GROUPS.flatMap(([above, names]) =>
+    names.map((name) => `/${[...above, name].join("/")}`),
+  );
+  expect(listed.trim().split(/\s+/)).toEqual(known);
+});
 
 /** Runs a filter over a system call, as bpf(4) does: what it returns. */
 function judge(filter: readonly Instruction[], arch: number, number: number, request: bigint): number {
