@@ -29,7 +29,8 @@ let sshd: Sshd;
 let uid: number;
 
 beforeAll(async () => {
-  m = await openMachine({ under: "ours" });
+  const only = ["jk_chrootlaunch", "jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"];
+  m = await openMachine({ under: "ours", only });
   log = await m.startSyslog();
   sshd = await m.startSshd();
   const put = (name: string, path: string) =>

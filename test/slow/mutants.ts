@@ -2,6 +2,7 @@
  * Mutants of the security kernel, as data: each is a rule of the code, changed, and the test that must fail then.
  * mutants.test.ts runs them.
  */
+import { CONFINE } from "./mutants/confine.ts";
 import { LOGIN } from "./mutants/login.ts";
 import { SHELL } from "./mutants/shell.ts";
 
@@ -19,4 +20,4 @@ export interface Mutant {
   equivalent?: string;
 }
 
-export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN];
+export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE];

@@ -38,10 +38,7 @@ export const LOGIN: readonly Mutant[] = [
   session("if (!singleThreaded(taskDirectory)) {", "if (false) {"),
   session("dropAllCapabilities);", "() => undefined);"),
   session("    chrootToFd(fd, path);\n", "    void fd;\n"),
-  session(
-    'if (noNewPrivs) step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);',
-    "void noNewPrivs;",
-  ),
+  session("if (noNewPrivs || terminalOfOthers) giveUpMore(log);", "void giveUpMore;"),
   {
     file: "src/enter/session.ts",
     from: 'if (sameFile(statAt(AT_FDCWD, "."), checked)) return;',

@@ -1,0 +1,83 @@
+/** What a session may do: which programs it executes, and what it types into a terminal. */
+import type { Mutant } from "../mutants.ts";
+
+const filter = (from: string, to: string): Mutant => ({
+  file: "src/confine/terminal.ts",
+  from,
+  to,
+  test: "unit/confine.test.ts",
+});
+const terminal = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/terminal.test.ts",
+  title,
+});
+const execute = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/lsh-execute.test.ts",
+  title,
+});
+const DIRECTORIES = "src/confine/directories.ts";
+const EXECUTE = "src/confine/execute.ts";
+
+export const CONFINE: readonly Mutant[] = [
+  filter("[LOAD, 0, 0, argumentAt(1)],", "[LOAD, 0, 0, argumentAt(1) + 4],"),
+  filter("[AND, 0, 0, ~X32 >>> 0],", "[AND, 0, 0, 0xffffffff],"),
+  filter("[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  KILL,", "[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  ALLOW,"),
+  filter("[EQUAL, 1, 0, COMPAT_IOCTL],", "[EQUAL, 1, 0, SYS_ioctl],"),
+  filter("[EQUAL, 5, 4, X32_IOCTL],", "[EQUAL, 4, 4, X32_IOCTL],"),
+  filter("[EQUAL, 1, 0, TIOCLINUX],", "[EQUAL, 0, 0, TIOCLINUX],"),
+  terminal(
+    "src/confine/terminal.ts",
+    "if (same && stat.uid === uid) return false;",
+    "if (same) return false;",
+    "through su",
+  ),
+  terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
+  terminal(
+    "src/enter/session.ts",
+    '  const refused = step("terminal", ',
+    "  const refused = true || step('x', ",
+    "caller's",
+  ),
+  terminal("src/enter/launch.ts", '  step("terminal", 39, () => guardTerminal(tell));\n', "", "as a user"),
+  terminal("src/enter/run-limited.ts", "if (!refuseTerminalInput()) log", "if (false) log", "outside a jail"),
+  execute(DIRECTORIES, "(stat.mode & 0o022) === 0;", "(stat.mode & 0o002) === 0;", "are left out"),
+  execute(DIRECTORIES, "stat.uid === 0 && (stat.mode", "(stat.mode", "are left out"),
+  execute(DIRECTORIES, "C.O_DIRECTORY | C.O_NOFOLLOW |", "C.O_DIRECTORY |", "are left out"),
+  execute(
+    DIRECTORIES,
+    "    here += `/${name}`;\n    why = unsafe(fd, here, basicFstat(fd));\n",
+    "",
+    "are left out",
+  ),
+  execute(DIRECTORIES, "if (same(one, stat)) return `the home", "if (false) return `the home", "home lies"),
+  execute(
+    EXECUTE,
+    "createRuleset(EXECUTE | REFER | MAKE_BLOCK)",
+    "createRuleset(EXECUTE | MAKE_BLOCK)",
+    "goes on",
+  ),
+  execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "goes on"),
+  execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "goes on"),
+  execute(EXECUTE, "    proveLimited();\n", "", "and did not"),
+  execute(
+    EXECUTE,
+    "for (const path of limits.executables) allowProgram",
+    "for (const path of []) allowProgram",
+    "goes on",
+  ),
+  execute(EXECUTE, "(stat.mode & C.S_IFMT) !== C.S_IFLNK) return;", "stat.mode > 0) return;", "goes on"),
+  execute(
+    "ffi/landlock.ts",
+    'if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;',
+    "return 0;",
+    "refuses to say",
+  ),
+  execute("src/enter/run-limited.ts", "    confine(plan, log);\n", "", "a static program is not"),
+  execute("src/enter/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
+];
