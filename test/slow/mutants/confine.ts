@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What a session may do: which programs it executes, and what it types into a terminal. */
 import type { Mutant } from "../mutants.ts";
 
