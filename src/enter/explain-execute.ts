@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { describeError } from "../cli/error.ts";
 import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import type { ReportStep } from "./report.ts";
@@ -36,8 +38,15 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
     const remedy = `if the program needs it: execute = any in ${configFile}`;
     steps.push(step("warned", `${path} ${granted}, which has no effect here`, remedy));
   }
-  if (!canLimitExecution()) {
-    return [step("warned", `what the programs execute is not limited: ${NO_LANDLOCK}`), ...steps];
+  try {
+    if (!canLimitExecution()) {
+      return [step("warned", `what the programs execute is not limited: ${NO_LANDLOCK}`), ...steps];
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const message = `what the programs execute cannot be limited: ${describeError(error)}`;
+    const remedy = `allow the calls of landlock(7) here, or execute = any in ${configFile}`;
+    return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
   }
   const view = viewExecution(rootFd, limits);
   const places = view.directories.join(", ");

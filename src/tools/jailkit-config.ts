@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -128,6 +128,9 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   }
   try {
     result.findings.push(...lint(merged, kind, view.world));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    result.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
   } finally {
     view.leave();
   }

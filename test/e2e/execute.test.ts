@@ -128,6 +128,19 @@ test("a directory that others can write is told with its remedy", () => {
   expect(found).toContain(`not-executed: nothing in '/srv/sh' may be executed: ${why}`);
 });
 
+test("calls that are refused", () => {
+  const refused = ["/usr/bin/refuse-call", "1", "444", "--"];
+  const { status, steps } = explain("/usr/bin/env", refused);
+  expect(status).toBe(1);
+  expect(steps[0]).toMatchObject({
+    outcome: "failed",
+    message: "what the programs execute cannot be limited: landlock_create_ruleset: Operation not permitted",
+  });
+  const checked = m.run([...refused, "/usr/sbin/jailkit", "config", "check", ini]);
+  expect(checked.status).toBe(2);
+  expect(checked.stderr).toContain("cannot be checked: landlock_create_ruleset");
+});
+
 test("a kernel without Landlock", () => {
   const { status, steps } = explain("/usr/bin/env", old);
   expect(status).toBe(0);
