@@ -48,7 +48,8 @@ beforeAll(async () => {
     expect(m.run(["scp", "-p", ...sshd.clientOptions, name, "test@127.0.0.1:"], here).status).toBe(0);
   // Programs of the administrator's, outside of the system's directories: a link in /usr/bin leads to one.
   m.write(`${jail}/srv/tool/run`, '#!/bin/sh\necho tool "$@"\n', { mode: 0o755 });
-  m.symlink("/srv/tool/run", `${jail}/usr/bin/tool`);
+  m.write(`${jail}/srv/tool/linked`, '#!/bin/sh\necho linked "$@"\n', { mode: 0o755 });
+  m.symlink("/srv/tool/linked", `${jail}/usr/bin/tool`);
   m.write(`${jail}/srv/tools/helper`, "#!/bin/sh\necho helper\n", { mode: 0o755 });
   m.write(
     "/usr/bin/refuse-call",
@@ -148,7 +149,7 @@ describe("what goes on to work", () => {
 
   test("listed programs elsewhere, also those that a link leads to", () => {
     expect(ssh("/srv/tool/run a")).toMatchObject({ status: 0, stdout: "tool a\n" });
-    expect(ssh("tool b")).toMatchObject({ status: 0, stdout: "tool b\n" });
+    expect(ssh("tool b")).toMatchObject({ status: 0, stdout: "linked b\n" });
     expect(ssh("env /srv/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
   });
 
