@@ -1,12 +1,13 @@
 import type { Receiver } from "../../ffi/datagrams.ts";
 import { close } from "../../ffi/files.ts";
 import { accept, passCredentials } from "../../ffi/sockets.ts";
-import { type Inlet, type InletContext, isHolding, relayMessage } from "./inlet.ts";
+import { type Inlet, type InletContext, isHolding, relayOrHold } from "./inlet.ts";
 
 /** A connection to a stream socket, and what has come of a message. */
 export interface Connection {
   readonly fd: number;
   readonly inlet: Inlet;
+  /** What came and is not relayed: `used` bytes, all of them from one sender. */
   buffer: Buffer;
   used: number;
   pid: number;
@@ -66,8 +67,9 @@ export function relayBuffered(context: InletContext, connection: Connection, now
   for (;;) {
     const end = messageEnd(connection, start);
     if (end === undefined) break;
-    stopped = isHolding(inlet) || !relayMessage(context, inlet, buffer, start, end, pid, uid, now);
+    stopped = isHolding(inlet);
     if (stopped) break;
+    relayOrHold(context, inlet, buffer, start, end, pid, uid, now);
     start = end < connection.used && end - start < LONGEST_MESSAGE ? end + 1 : end;
   }
   buffer.copyWithin(0, start, connection.used);
@@ -77,7 +79,18 @@ export function relayBuffered(context: InletContext, connection: Connection, now
   return !stopped;
 }
 
-/** Reads what came, once, and relays what is complete. False where the connection is to be closed. */
+/** What one sender began and another goes on with is a message of its own: nobody speaks in the name of another. */
+function endUnfinished(context: InletContext, connection: Connection, now: number): void {
+  const { inlet, buffer, used, pid, uid } = connection;
+  if (used === 0) return;
+  relayOrHold(context, inlet, buffer, 0, used, pid, uid, now);
+  connection.used = 0;
+}
+
+/**
+ * Reads what came, once, and relays what is complete. False where the connection is to be closed. To be called only
+ * where everything that is complete was relayed: what is left is of one message.
+ */
 export function readConnection(
   context: InletContext,
   connection: Connection,
@@ -92,11 +105,7 @@ export function readConnection(
     return !relayBuffered(context, connection, now);
   }
   const [pid, uid] = [receiver.pid(0), receiver.uid(0)];
-  if (connection.used > 0 && uid !== connection.uid) {
-    // Two users write to one connection: what the first began is a message of its own.
-    append(connection, Buffer.from([NEWLINE]));
-    relayBuffered(context, connection, now);
-  }
+  if (uid !== connection.uid || pid !== connection.pid) endUnfinished(context, connection, now);
   connection.pid = pid;
   connection.uid = uid;
   append(connection, receiver.bytes.subarray(0, length));

@@ -160,9 +160,19 @@ export function isHolding(inlet: Inlet): boolean {
   return inlet.pausedUntil !== undefined || inlet.held.length > 0;
 }
 
-/** Keeps a copy of a message that cannot be relayed yet. */
-export function hold(inlet: Inlet, bytes: Uint8Array, pid: number, uid: number): void {
-  inlet.held.push({ bytes: Uint8Array.from(bytes), pid, uid });
+/** Relays one message; where it cannot be yet, a copy is kept, with who sent it, until it can. */
+export function relayOrHold(
+  context: InletContext,
+  inlet: Inlet,
+  from: Uint8Array,
+  start: number,
+  end: number,
+  pid: number,
+  uid: number,
+  now: number,
+): void {
+  if (!isHolding(inlet) && relayMessage(context, inlet, from, start, end, pid, uid, now)) return;
+  inlet.held.push({ bytes: Uint8Array.from(from.subarray(start, end)), pid, uid });
 }
 
 /** Relays what was held back, until a limit or the log daemon stops it; true where nothing is left of it. */
@@ -188,9 +198,7 @@ export function readDatagrams(context: InletContext, inlet: Inlet, receiver: Rec
     const pid = receiver.pid(i);
     const uid = receiver.uid(i);
     if (receiver.isCut(i)) inlet.counters.cut++;
-    if (isHolding(inlet) || !relayMessage(context, inlet, receiver.bytes, start, end, pid, uid, now)) {
-      hold(inlet, receiver.bytes.subarray(start, end), pid, uid);
-    }
+    relayOrHold(context, inlet, receiver.bytes, start, end, pid, uid, now);
   }
   return count;
 }

@@ -94,6 +94,13 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     return 1;
   }
 
+  /** Relays what is complete, limits or not, as long as there is room. */
+  function relayUnlimited(connection: Connection, now: number): void {
+    const { inlet } = connection;
+    do inlet.pausedUntil = undefined;
+    while (!isHolding(inlet) && !relayBuffered(context, connection, now));
+  }
+
   function accept(inlet: Inlet): number {
     const connection = acceptConnection(inlet);
     if (connection === undefined) return 0;
@@ -158,16 +165,19 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
       return next;
     },
     drain(inlet, now) {
+      const before = inlet.counters.messages;
       inlet.pausedUntil = undefined;
       let came = 0;
       if (relayHeld(context, inlet, now) && inlet.settings.type === "dgram") {
         came = readDatagrams(context, inlet, receiver, now);
       }
       for (const connection of connectionsOf(inlet)) {
-        inlet.pausedUntil = undefined;
+        relayUnlimited(connection, now);
+        if (isHolding(inlet)) break;
         readConnection(context, connection, receiver, now);
+        relayUnlimited(connection, now);
       }
-      return came <= 0 && inlet.held.length === 0;
+      return came <= 0 && inlet.held.length === 0 && inlet.counters.messages === before;
     },
   };
 }

@@ -2,17 +2,20 @@
 import { expect, test } from "bun:test";
 import {
   arrived,
+  counters,
   jail,
   log,
   m,
   monitor,
   relay,
+  rsyslog,
   send,
   setScene,
   socket,
   sockets,
   start,
   told,
+  upTo,
   wide,
 } from "./socketd-scene.ts";
 
@@ -62,6 +65,35 @@ test("the relay ends with the monitor, however that ends", () => {
   expect(m.list("/run/jailkit/log-sockets").filter((name) => name === monitor())).toEqual([monitor()]);
   expect(sockets()).toHaveLength(1);
   expect(m.list("/run/jailkit/log-sockets")).toEqual([monitor()]);
+});
+
+test("bytes of a connection stay those of the user who wrote them while there is no room for more", async () => {
+  start(`[${socket}]\n${wide}type = stream\n`);
+  rsyslog.stop();
+  // A megabyte is all that a jail has while the log daemon is away; after that its senders wait.
+  const texts = upTo(40).map((i) => `b'<13>t: number ${i} end' + b'x' * 60000 + bytes(1)`);
+  const words = ["python3", "/usr/local/bin/sender.py", "stream", socket, ...texts];
+  const filling = m.start(words, { user: "u" });
+  while (counters().messages < 18);
+  // One connection, two users: what the first begins is not root's.
+  const script = `import os, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
+for uid, text in [(4002, b"<13>v: of v"), (0, b"<13>r: of root\\n<13>r: more"), (4002, b"<13>v: and v\\n"), (0, b"<13>r: last\\n")]:
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(uid, uid, uid); s.sendall(text); os._exit(0)
+    os.waitpid(pid, 0)`;
+  m.must(["python3", "-c", script]);
+  rsyslog.start();
+  expect(await filling.ended).toMatchObject({ status: 0 });
+  const lines = (await arrived("last")).map(({ message }) => message);
+  expect(lines.filter((text) => !text.includes("xxxx"))).toEqual([
+    `of v (jail=${jail} uid=4002)`,
+    `of root (jail=${jail} uid=0)`,
+    `more (jail=${jail} uid=0)`,
+    `and v (jail=${jail} uid=4002)`,
+    `last (jail=${jail} uid=0)`,
+  ]);
 });
 
 test("bytes of any kind make no line of their own, and hide no mark", async () => {

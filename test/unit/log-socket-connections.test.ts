@@ -1,0 +1,162 @@
+/** Whose words the bytes of a connection are, whatever happens between them. */
+import { expect, test } from "bun:test";
+import { fromBytes, toBytes } from "../../ffi/bytes.ts";
+import type { Receiver } from "../../ffi/datagrams.ts";
+import { type Connection, readConnection, relayBuffered } from "../../src/log-socket/connections.ts";
+import {
+  createInlet,
+  type Inlet,
+  type InletContext,
+  isHolding,
+  relayHeld,
+} from "../../src/log-socket/inlet.ts";
+import { createOutlet } from "../../src/log-socket/outlet.ts";
+
+const settings = {
+  path: "/j/dev/log",
+  jail: "/j",
+  type: "stream",
+  trust: "kernel",
+  base: 1_000_000,
+  peak: 10_000_000,
+  interval: 1_000_000,
+} as const;
+
+/** A connection through which one after another of `chunks` comes; `full` stands for a queue without room. */
+function scene(chunks: { pid?: number; uid: number; text: string }[], limits = {}) {
+  let full = false;
+  const outlet = createOutlet({ lost: () => {}, refused: () => {} }, () => 0);
+  const { queue } = outlet;
+  const context: InletContext = {
+    outlet: {
+      ...outlet,
+      // There is a log daemon: what finds no room is to wait, and not to be dropped.
+      awaySince: () => undefined,
+      queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
+    },
+    hostName: toBytes("h"),
+    untold: new Set(),
+    paused: () => {},
+  };
+  const inlet: Inlet = createInlet(1, -1, { ...settings, ...limits }, 0);
+  const connection: Connection = {
+    fd: -1,
+    inlet,
+    buffer: Buffer.alloc(0),
+    used: 0,
+    pid: 0,
+    uid: 0xffffffff,
+    over: false,
+  };
+  let at = -1;
+  const bytes = Buffer.alloc(1 << 16);
+  const receiver: Receiver = {
+    bytes,
+    size: bytes.length,
+    count: 1,
+    receive() {
+      const text = chunks[++at]?.text;
+      if (text !== undefined) bytes.set(toBytes(text));
+      return 1;
+    },
+    length: () => chunks[at]?.text.length ?? 0,
+    isCut: () => false,
+    pid: () => chunks[at]?.pid ?? 1,
+    uid: () => chunks[at]?.uid ?? 0,
+  };
+  return {
+    inlet,
+    connection,
+    setFull: (now: boolean) => {
+      full = now;
+    },
+    read: () => readConnection(context, connection, receiver, 0),
+    /** As the relay does when there is room, or the pause is over. */
+    release() {
+      inlet.pausedUntil = undefined;
+      return relayHeld(context, inlet, 0) && relayBuffered(context, connection, 0);
+    },
+    relayed: () =>
+      Array.from({ length: queue.waiting() }, (_, i) =>
+        fromBytes(queue.bytes, queue.offset(i), queue.offset(i) + queue.length(i)),
+      ),
+  };
+}
+
+const line = (text: string, uid: number) => `<13>t: ${text} (jail=/j uid=${uid})`;
+
+test("what one user began is not another's who goes on, with room or without", () => {
+  for (const full of [false, true]) {
+    const one = scene([
+      { uid: 4001, text: "<13>t: of 4001" },
+      { uid: 0, text: "<13>t: of root\n<13>t: more" },
+      { uid: 4001, text: " of 4001\n" },
+    ]);
+    one.read();
+    one.setFull(full);
+    one.read();
+    one.setFull(false);
+    one.release();
+    one.read();
+    const expected = [
+      line("of 4001", 4001),
+      line("of root", 0),
+      line("more", 0),
+      "<13> of 4001 (jail=/j uid=4001)",
+    ];
+    expect(one.relayed()).toEqual(expected);
+  }
+});
+
+test("nor another process's", () => {
+  const one = scene([
+    { pid: 5, uid: 4001, text: "<13>a[1]: x" },
+    { pid: 6, uid: 4001, text: "<13>b[1]: y\n" },
+  ]);
+  one.read();
+  one.read();
+  expect(one.relayed()).toEqual(["<13>a[5]: x (jail=/j uid=4001)", "<13>b[6]: y (jail=/j uid=4001)"]);
+});
+
+test("without room nothing more is read, and all of it comes in its order afterwards", () => {
+  const one = scene([
+    { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: 3\n<13>t: 4" },
+    { uid: 2, text: "<13>t: 5\n" },
+  ]);
+  one.setFull(true);
+  one.read();
+  expect(isHolding(one.inlet)).toBe(true);
+  expect(one.relayed()).toEqual([]);
+  one.setFull(false);
+  expect(one.release()).toBe(true);
+  one.read();
+  expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("3", 1), line("4", 1), line("5", 2)]);
+});
+
+test("over a limit what is complete waits, and stays its sender's", () => {
+  const one = scene(
+    [
+      { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: half" },
+      { uid: 2, text: "<13>t: 3\n" },
+    ],
+    { base: 5, peak: 5 },
+  );
+  one.read();
+  expect(isHolding(one.inlet)).toBe(true);
+  expect(one.relayed()).toEqual([line("1", 1)]);
+  while (!one.release());
+  one.inlet.pausedUntil = undefined;
+  one.read();
+  while (!one.release());
+  expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("half", 1), line("3", 2)]);
+});
+
+test("the end of a connection ends what was begun, and it stays its sender's without room", () => {
+  const one = scene([{ uid: 7, text: "<13>t: last" }]);
+  one.read();
+  one.setFull(true);
+  expect(one.read()).toBe(false);
+  one.setFull(false);
+  one.release();
+  expect(one.relayed()).toEqual([line("last", 7)]);
+});
