@@ -109,10 +109,10 @@ function enqueue(
   const offset = queue.reserve(most);
   if (offset < 0) return -1;
   let stop: number;
-  const oneLine = context.outlet.isStream();
-  if (mark === undefined) stop = copyMessage(from, start, end, queue.bytes, offset, oneLine);
-  else {
-    const sender = { pid, mark, hostName: context.hostName, oneLine };
+  if (mark === undefined) {
+    stop = copyMessage(from, start, end, queue.bytes, offset, context.outlet.isStream());
+  } else {
+    const sender = { pid, mark, hostName: context.hostName };
     stop = rewriteMessage(from, start, end, queue.bytes, offset, sender);
   }
   if (stop > offset) queue.commit(stop - offset, inlet.id);

@@ -1,4 +1,5 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { putEscaped, putText } from "./escape.ts";
 
 /** Who really sent a message. */
 export interface Sender {
@@ -7,8 +8,6 @@ export interface Sender {
   mark: Uint8Array;
   /** What stands for the host in a message of RFC 5424. */
   hostName: Uint8Array;
-  /** The host's daemon reads a stream, in which a newline may end a message. */
-  oneLine: boolean;
 }
 
 /** How many bytes a rewritten message is longer than what came, at most, beside the mark and the host's name. */
@@ -22,11 +21,10 @@ const GREATER = 0x3e;
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
 const SPACE = 0x20;
-const TAB = 0x09;
+const DASH = 0x2d;
 const NEWLINE = 0x0a;
 const ZERO = 0x30;
 const NINE = 0x39;
-const HASH = 0x23;
 const ONE = 0x31;
 
 // RFC 5424, table 1: user, mail, daemon, auth, authpriv, local0 to local7. What claims to come from the kernel, from
@@ -50,9 +48,10 @@ function readPriority(from: Uint8Array, start: number, end: number): [priority: 
   return [(ALLOWED.has(facility) ? facility : USER) * 8 + (priority & 7), at + 1];
 }
 
+/** Other bytes that part words are escaped, so that daemons see no end of a word in them either. */
 function wordEnd(from: Uint8Array, at: number, end: number): number {
   let next = at;
-  while (next < end && from[next] !== SPACE && from[next] !== TAB && from[next] !== NEWLINE) next++;
+  while (next < end && from[next] !== SPACE) next++;
   return next;
 }
 
@@ -76,7 +75,7 @@ function isMonth(from: Uint8Array, at: number, end: number): boolean {
 
 function skipBlanks(from: Uint8Array, at: number, end: number): number {
   let next = at;
-  while (next < end && (from[next] === SPACE || from[next] === TAB)) next++;
+  while (next < end && from[next] === SPACE) next++;
   return next;
 }
 
@@ -111,33 +110,6 @@ function putBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
   return at + bytes.length;
 }
 
-/** As rsyslog writes it: `#` and three octal digits. */
-function putEscaped(to: Uint8Array, at: number, byte: number): number {
-  to[at] = HASH;
-  to[at + 1] = ZERO;
-  to[at + 2] = ZERO + (byte >> 3);
-  to[at + 3] = ZERO + (byte & 7);
-  return at + 4;
-}
-
-/** As it came, but a NUL, where daemons stop reading, is escaped, and a newline where there is to be one line. */
-function putText(
-  to: Uint8Array,
-  at: number,
-  from: Uint8Array,
-  start: number,
-  end: number,
-  oneLine: boolean,
-): number {
-  let next = at;
-  for (let i = start; i < end; i++) {
-    const byte = from[i] ?? 0;
-    if (byte === 0 || (byte === NEWLINE && oneLine)) next = putEscaped(to, next, byte);
-    else to[next++] = byte;
-  }
-  return next;
-}
-
 /**
  * Copies a message as it is, for a sender that is trusted; only what would end it in a stream is escaped there. There
  * must be room for four times the message.
@@ -150,9 +122,25 @@ export function copyMessage(
   at: number,
   oneLine: boolean,
 ): number {
-  if (oneLine) return putText(to, at, from, start, end, true);
-  to.set(from.subarray(start, end), at);
-  return at + end - start;
+  if (!oneLine) {
+    to.set(from.subarray(start, end), at);
+    return at + end - start;
+  }
+  let next = at;
+  for (let i = start; i < end; i++) {
+    const byte = from[i] ?? 0;
+    if (byte === 0 || byte === NEWLINE) next = putEscaped(to, next, byte);
+    else to[next++] = byte;
+  }
+  return next;
+}
+
+/** Where digits in brackets end that begin at `at`, which is a pid for daemons; undefined where there are none. */
+function pidEnd(from: Uint8Array, at: number, end: number): number | undefined {
+  if (from[at] !== OPEN) return undefined;
+  let close = at + 1;
+  while (close < end && isDigit(from[close])) close++;
+  return close > at + 1 && close < end && from[close] === CLOSE ? close + 1 : undefined;
 }
 
 /** The first word, which daemons take for the tag; each `[...]` in it gets the pid that the kernel gave. */
@@ -162,24 +150,20 @@ function putTag(
   from: Uint8Array,
   start: number,
   end: number,
-  { pid, oneLine }: Sender,
+  pid: number,
 ): number {
   let next = at;
+  let done = start;
   for (let i = start; i < end; i++) {
-    if (from[i] !== OPEN) {
-      next = putText(to, next, from, i, i + 1, oneLine);
-      continue;
-    }
-    let close = i + 1;
-    while (close < end && isDigit(from[close])) close++;
-    to[next++] = OPEN;
-    if (close > i + 1 && close < end && from[close] === CLOSE) {
-      next = putNumber(to, next, pid);
-      to[next++] = CLOSE;
-      i = close;
-    }
+    const after = pidEnd(from, i, end);
+    if (after === undefined) continue;
+    next = putText(to, next, from, done, i + 1);
+    next = putNumber(to, next, pid);
+    to[next++] = CLOSE;
+    done = after;
+    i = after - 1;
   }
-  return next;
+  return putText(to, next, from, done, end);
 }
 
 /**
@@ -195,7 +179,6 @@ function putStructured(
   sender: Sender,
 ): [next: number, read: number] | undefined {
   if (from[start] !== ONE || from[start + 1] !== SPACE) return undefined;
-  const { oneLine } = sender;
   const words: number[] = [];
   let read = start + 2;
   for (let i = 0; i < 5; i++) {
@@ -207,19 +190,19 @@ function putStructured(
   const [time = 0, timeEnd = 0, , , app = 0, appEnd = 0, , , id = 0, idEnd = 0] = words;
   // "-" stands for no time.
   if (!isTimeWord(from, time, timeEnd)) return undefined;
-  let next = putText(to, at, from, start, timeEnd + 1, oneLine);
+  let next = putText(to, at, from, start, timeEnd + 1);
   next = putBytes(to, next, sender.hostName);
   to[next++] = SPACE;
-  next = putText(to, next, from, app, appEnd + 1, oneLine);
+  next = putText(to, next, from, app, appEnd + 1);
   next = putNumber(to, next, sender.pid);
   to[next++] = SPACE;
-  return [putText(to, next, from, id, idEnd + 1, oneLine), read];
+  return [putText(to, next, from, id, idEnd + 1), read];
 }
 
 /**
  * Writes the message `from[start]` to `from[end]` to `to[at]`, so that it tells who it is from: a facility that users
- * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also behind the tag,
- * for daemons cut it). There must be room for four times the message, twice the mark, the host's name, and
+ * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also in front of
+ * its text, for daemons cut it). Control bytes in it are escaped. There must be room for four times the message, twice the mark, the host's name, and
  * LONGEST_ADDITION. Returns where it ends; `at` for a message without content.
  */
 export function rewriteMessage(
@@ -243,13 +226,20 @@ export function rewriteMessage(
   if (structured !== undefined) [next, read] = structured;
   else {
     const tag = findTag(from, text, stop);
-    next = putText(to, next, from, text, tag, sender.oneLine);
+    next = putText(to, next, from, text, tag);
     read = wordEnd(from, tag, stop);
-    next = putTag(to, next, from, tag, read, sender);
-    if (stop - start + sender.mark.length > MAY_BE_CUT) next = putBytes(to, next, sender.mark);
+    next = putTag(to, next, from, tag, read, sender.pid);
   }
-  next = putText(to, next, from, read, stop, sender.oneLine);
-  return putBytes(to, next, sender.mark);
+  const { mark } = sender;
+  const last = putText(to, next, from, read, stop);
+  if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
+  if (structured === undefined)
+    return putBytes(to, putText(to, putBytes(to, next, mark), from, read, stop), mark);
+  // There is no place for the mark before the structured data, which may be long: they become text behind it.
+  to[next++] = DASH;
+  next = putBytes(to, next, mark);
+  to[next++] = SPACE;
+  return putBytes(to, putText(to, next, from, read, stop), mark);
 }
 
 /** The mark of a jail's user. `jail` is printable. */

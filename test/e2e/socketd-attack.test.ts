@@ -122,6 +122,39 @@ test("bytes of any kind make no line of their own, and hide no mark", async () =
   for (const line of lines.slice(2)) expect(line).not.toMatch(/sshd\[1\]|sshd 1 /);
 });
 
+test.each(["DGRAM", "STREAM"])(
+  "a log daemon that escapes nothing, %s, gets one line for each message",
+  async (type) => {
+    start(`[${socket}]\n${wide}[${jail}/trusted]\n${wide}trust = sender\n`);
+    // In the place of rsyslogd; it shows what comes as it is.
+    const script = `import os, socket
+os.rename("/dev/log", "/dev/log.away")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_${type}); s.bind("/dev/log"); os.chmod("/dev/log", 0o666)
+if "${type}" == "STREAM": s.listen()
+print("ready", flush=True)
+while True:
+    c = s.accept()[0] if "${type}" == "STREAM" else s
+    while d := c.recv(1 << 16): print(repr(d), flush=True)`;
+    const sink = m.start(["python3", "-c", script]);
+    await sink.until(({ stdout }) => stdout.includes("ready\n") || undefined);
+    m.must(["kill", "-HUP", monitor()]);
+    send(["b'<13>a: ' + bytes(range(1, 32)) + bytes([127]) + b'\\xc2\\x9b<0>kernel: x\\0y\\n'"]);
+    send(["b'<13>b: \\x1b[2J\\n'"], { path: `${jail}/trusted` });
+    await sink.until(({ stdout }) => stdout.includes("<13>b: ") || undefined);
+    sink.kill("SIGTERM");
+    await sink.ended;
+    m.must(["mv", "/dev/log.away", "/dev/log"]);
+    const { stdout } = await sink.ended;
+    const escaped = [...Array.from({ length: 31 }, (_, i) => i + 1), 127]
+      .map((byte) => `#${byte.toString(8).padStart(3, "0")}`)
+      .join("");
+    const end = type === "STREAM" ? "\\x00" : "";
+    const trusted = type === "STREAM" ? "\\x1b[2J#012\\x00" : "\\x1b[2J\\n";
+    expect(stdout).toContain(`<13>a: ${escaped}#302#233<0>kernel: x#000y (jail=${jail} uid=4001)${end}`);
+    expect(stdout).toContain(`<13>b: ${trusted}`);
+  },
+);
+
 test("it is started through the one executable, too", async () => {
   m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
   m.must(["jailkit", "jk_socketd", "-p", "/run/jk_socketd.pid"]);

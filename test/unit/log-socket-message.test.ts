@@ -5,10 +5,10 @@ import { copyMessage, LONGEST_ADDITION, markOf, rewriteMessage } from "../../src
 
 const mark = " (jail=/j uid=7)";
 
-function rewrite(text: string, oneLine = false): string {
+function rewrite(text: string): string {
   const from = toBytes(`before${text}behind`);
   const to = new Uint8Array(4 * text.length + 2 * mark.length + 3 + LONGEST_ADDITION + 2).fill(0xee);
-  const sender = { pid: 4711, mark: toBytes(mark), hostName: toBytes("hst"), oneLine };
+  const sender = { pid: 4711, mark: toBytes(mark), hostName: toBytes("hst") };
   const end = rewriteMessage(from, 6, 6 + text.length, to, 1, sender);
   // Nothing is written around it.
   expect([to[0], to[to.length - 1]]).toEqual([0xee, 0xee]);
@@ -34,7 +34,10 @@ describe("who sent it", () => {
     ["", ""],
     ["\0\n\0", ""],
     [`<13>${time}tag[1]: text\n\0`, `<13>${time}tag[4711]: text${mark}`],
-    [`<13>${time}tag: a\nb`, `<13>${time}tag: a\nb${mark}`],
+    // a byte that would end a word, if it were not escaped
+    [`<13>${time}x\nsshd[1]: t`, `<13>${time}x#012sshd[4711]: t${mark}`],
+    [`<13>${time}x\tsshd[1]: t`, `<13>${time}x#011sshd[4711]: t${mark}`],
+    ["<13>\tsshd[1]: t", `<13>#011sshd[4711]: t${mark}`],
     [`<13>${time}tag: a\0<0>kernel: b`, `<13>${time}tag: a#000<0>kernel: b${mark}`],
     [`<13>${time}tag: \xff\xfe`, `<13>${time}tag: \xff\xfe${mark}`],
   ];
@@ -48,8 +51,53 @@ describe("who sent it", () => {
     expect(rewrite(`<13>tag[1]: ${long.slice(100)}`)).not.toContain(`:${mark}`);
   });
 
-  test("in one line, where the host's daemon reads a stream", () => {
-    expect(rewrite("<13>tag: a\nb", true)).toBe(`<13>tag: a#012b${mark}`);
+  test("one that is long once it is escaped, too", () => {
+    const result = rewrite(`<13>tag[1]: ${"\n".repeat(2500)}x`);
+    expect(result).toStartWith(`<13>tag[4711]:${mark} #012`);
+    expect(result).toEndWith(`x${mark}`);
+  });
+});
+
+describe("control bytes", () => {
+  const octal = (byte: number) => `#${byte.toString(8).padStart(3, "0")}`;
+  const controls = Array.from({ length: 256 }, (_, byte) => byte).filter(
+    (byte) => byte < 0x20 || (byte >= 0x7f && byte < 0xa0),
+  );
+  test.each(controls)("%p is escaped in the text, in the tag, and in a header of RFC 5424", (byte) => {
+    const raw = String.fromCharCode(byte);
+    expect(rewrite(`<13>tag: a${raw}b`)).toBe(`<13>tag: a${octal(byte)}b${mark}`);
+    expect(rewrite(`<13>t${raw}g: b`)).toBe(`<13>t${octal(byte)}g: b${mark}`);
+    expect(rewrite(`<13>1 - h a${raw}p 1 i${raw}d - x`)).toBe(
+      `<13>1 - hst a${octal(byte)}p 4711 i${octal(byte)}d - x${mark}`,
+    );
+  });
+
+  // Bytes, as latin1 has them.
+  const utf8 = (text: string) => Buffer.from(text).toString("latin1");
+  test("characters of UTF-8 stay, and so do other bytes that are none", () => {
+    for (const text of [utf8("\u00a0\u00e9\u011b\u4e2d\u2026\u{1f600}"), "\xff\xfe\xa0\xc3", "\xe2\xa8"]) {
+      expect(rewrite(`<13>t: ${text}`)).toBe(`<13>t: ${text}${mark}`);
+    }
+  });
+
+  test.each([
+    ["\u009b", "#302#233"],
+    ["\u0085", "#302#205"],
+    ["\u2028", "#342#200#250"],
+    ["\u2029", "#342#200#251"],
+  ])("%j of UTF-8 is escaped", (text, expected) => {
+    expect(rewrite(`<13>t: a${utf8(text)}b`)).toBe(`<13>t: a${expected}b${mark}`);
+  });
+
+  test.each([
+    ["\xe0\x82\x9b", "\xe0#202#233"],
+    ["\xc1\x9b", "\xc1#233"],
+    ["\xed\xa0\x9b", "\xed\xa0#233"],
+    ["\xf4\x90\x80\x9b", "\xf4#220#200#233"],
+    ["\xe4\xb8", "\xe4\xb8"],
+    ["\xc2", "\xc2"],
+  ])("%j is no character", (text, expected) => {
+    expect(rewrite(`<13>t: a${text}`)).toBe(`<13>t: a${expected}${mark}`);
   });
 });
 
@@ -102,7 +150,12 @@ describe("RFC 5424", () => {
   });
 });
 
-test("whatever the bytes, there is room, one priority that users may have, no NUL, and the mark at the end", () => {
+test("a long message of RFC 5424 tells it in front of its structured data", () => {
+  const data = `[a b="${"x".repeat(8000)}"]`;
+  expect(rewrite(`<13>1 - h app 1 id ${data} t`)).toBe(`<13>1 - hst app 4711 id -${mark} ${data} t${mark}`);
+});
+
+test("whatever the bytes, there is room, one priority that users may have, no control byte, no other pid, and the mark at the end", () => {
   const word = fc.constantFrom(
     "<",
     ">",
@@ -114,6 +167,10 @@ test("whatever the bytes, there is room, one priority that users may have, no NU
     ":",
     "\n",
     "\0",
+    "\t",
+    "\x1b",
+    "\x9b",
+    "\x7f",
     "Nov",
     "-",
     "x",
@@ -127,7 +184,13 @@ test("whatever the bytes, there is room, one priority that users may have, no NU
       if (result === "") return;
       const match = /^<(\d+)>/.exec(result);
       expect([1, 2, 3, 4, 10]).toContain(Number(match?.[1]) >> 3);
-      expect(result).not.toContain("\0");
+      expect(result).not.toMatch(/[\0-\x1f\x7f-\x9f]/);
+      // Where the tag can be, there is no pid but the kernel's.
+      const tag = result
+        .replace(/^<\d+>/, "")
+        .split(" ")
+        .find((word) => !/^(?:[+,\-./0-9:TZ]*|Nov)$/.test(word));
+      for (const [, pid] of (tag ?? "").matchAll(/\[(\d+)\]/g)) expect(pid).toBe("4711");
       expect(result.endsWith(mark)).toBe(true);
     }),
     { numRuns: 2000 },
