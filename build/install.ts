@@ -14,6 +14,11 @@ import { JailkitError } from "../src/cli/error.ts";
 import { printError, printLine } from "../src/cli/output.ts";
 import { defineTool } from "../src/cli/tool.ts";
 import { PROCMAIL, PROCMAIL_WRAPPER } from "../src/enter/procmail-checks.ts";
+import { MAKE_ACCOUNT, RELAY_ACCOUNT } from "../src/log-socket/account.ts";
+import { passwdByName } from "../src/system/accounts.ts";
+
+// Where distributions have the programs that make accounts.
+const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "dist/bin");
@@ -52,6 +57,8 @@ interface Places {
   etc: string;
   shells: string;
   record: string;
+  /** What makes the account of jk_socketd's relay. */
+  sysusers: string;
 }
 
 function places(destdir: string, prefix: string, sysconfdir: string): Places {
@@ -65,6 +72,7 @@ function places(destdir: string, prefix: string, sysconfdir: string): Places {
     etc: join(destdir, sysconfdir, "jailkit"),
     shells: join(destdir, sysconfdir, "shells"),
     record: join(destdir, "/var/lib/jailkit/installed.json"),
+    sysusers: join(destdir, prefix, "lib/sysusers.d/jailkit.conf"),
   };
 }
 
@@ -149,6 +157,21 @@ function isWanted(name: string, folder: string, at: Places, withProcmail: boolea
   return fs.existsSync(PROCMAIL) || fs.existsSync(join(at.prefix, folder, name));
 }
 
+/** The account of jk_socketd's relay, by systemd-sysusers(8), else by useradd(8). */
+function makeAccount({ sysusers }: Places): void {
+  const isThere = () => passwdByName(RELAY_ACCOUNT) !== undefined;
+  for (const words of [["systemd-sysusers", sysusers], [...MAKE_ACCOUNT]]) {
+    const [program = ""] = words;
+    if (isThere() || Bun.which(program, { PATH: SYSTEM_PATH }) === null) continue;
+    Bun.spawnSync(words, { env: { PATH: SYSTEM_PATH }, stdio: ["ignore", "ignore", "inherit"] });
+  }
+  if (!isThere()) {
+    printLine(
+      `there is no account ${RELAY_ACCOUNT}, and jk_socketd will say so; make it with: ${MAKE_ACCOUNT.join(" ")}`,
+    );
+  }
+}
+
 function install(at: Places, shellName: string, withProcmail: boolean): void {
   const privileged = Object.entries(TAKES_PRIVILEGE).filter(([name, folder]) =>
     isWanted(name, folder, at, withProcmail),
@@ -174,10 +197,13 @@ function install(at: Places, shellName: string, withProcmail: boolean): void {
   }
   installConfiguration(at);
   editShells(at, shellName, true);
+  fs.mkdirSync(dirname(at.sysusers), { recursive: true, mode: 0o755 });
+  place(at.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
 }
 
 function uninstall(at: Places, shellName: string): void {
   editShells(at, shellName, false);
+  fs.rmSync(at.sysusers, { force: true });
   for (const name of ["jailkit", ...LINKS]) fs.rmSync(join(at.sbin, name), { force: true });
   for (const [name, folder] of Object.entries(TAKES_PRIVILEGE)) {
     fs.rmSync(join(at.prefix, folder, name), { force: true });
@@ -225,7 +251,11 @@ const tool = defineTool({
     const at = places(text(options.destdir, "/"), prefix, text(options.sysconfdir, "/etc"));
     const shellName = join(prefix, "sbin/jk_chrootsh");
     if (options.uninstall) uninstall(at, shellName);
-    else install(at, shellName, options.withProcmail);
+    else {
+      install(at, shellName, options.withProcmail);
+      // Of another root directory the account is made when that is started, from the same file.
+      if (text(options.destdir, "/") === "/") makeAccount(at);
+    }
     return 0;
   },
 });

@@ -17,12 +17,16 @@ const libc = dlopen("libc.so.6", {
   posix_spawnattr_setsigmask: { args: [pointer, pointer], returns: i32 },
   posix_spawnattr_destroy: { args: [pointer], returns: i32 },
   waitpid: { args: [i32, pointer, i32], returns: i32 },
+  waitid: { args: [i32, u32, pointer, i32], returns: i32 },
 }).symbols;
 
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 const WNOHANG = 1;
+const WSTOPPED = 2;
+const WNOWAIT = 0x01000000;
+const P_PID = 1;
 const EINTR = 4;
 
 // posix_spawn_file_actions_t has 80 bytes in glibc, posix_spawnattr_t 336, sigset_t 128.
@@ -112,4 +116,12 @@ export function waitFor(pid: number, poll = false): number | undefined {
   const word = status.readInt32LE(0);
   const signal = word & 0x7f;
   return signal === 0 ? (word >> 8) & 0xff : 128 + signal;
+}
+
+/** waitid(2): whether a child is stopped by a signal. Nothing of it is consumed. */
+export function isStopped(pid: number): boolean {
+  // siginfo_t; its first word stays 0 where there is nothing to tell.
+  const information = Buffer.alloc(128);
+  check(libc.waitid(P_PID, pid, information, WSTOPPED | WNOHANG | WNOWAIT), "waitid");
+  return information.readInt32LE(0) !== 0;
 }

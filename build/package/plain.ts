@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../../src/cli/version.ts";
 import { require, run } from "./run.ts";
+import { ACCOUNT } from "./scripts.ts";
 import { linkTarget, type PackageOptions, packageFiles, stage } from "./stage.ts";
 
 const SCRIPT = `#!/bin/sh
@@ -99,7 +100,9 @@ while read -r file linked; do
 done < LINKS
 mkdir -p -- "$destdir/etc"
 grep -qsx "$shell" "$shells" || echo "$shell" >> "$shells"
-`;
+# Below DESTDIR the account is made when that is started, from the same file.
+[ -z "$destdir" ] || exit 0
+${ACCOUNT}`;
 
 /**
  * Makes a .tar.zst of plain files in `output`: files/ as they are installed, install.sh, SHA256SUMS. The same commit

@@ -1,4 +1,5 @@
 /** What runs on the machine when a package comes and goes: deb-postinst(5) and its kin, and the scriptlets of an rpm. */
+import { MAKE_ACCOUNT, RELAY_ACCOUNT } from "../../src/log-socket/account.ts";
 import { LINKS } from "../install.ts";
 import type { PackageName } from "./stage.ts";
 
@@ -7,6 +8,20 @@ export interface Units {
   services: readonly string[];
   all: readonly string[];
 }
+
+/**
+ * Makes the account of jk_socketd's relay; a machine that can make none is told so, and again by jk_socketd. It stays
+ * when the package goes, as accounts of the system do: nobody else is to get its number.
+ */
+export const ACCOUNT = `relay_account() {
+    getent passwd ${RELAY_ACCOUNT} > /dev/null
+}
+relay_account || systemd-sysusers jailkit.conf 2> /dev/null || true
+relay_account || ${MAKE_ACCOUNT.join(" ")} ||
+    echo "jailkit: the account ${RELAY_ACCOUNT} could not be made, see jk_socketd(8)" >&2
+`;
+
+const indented = (script: string) => `${script.replaceAll(/^/gm, "    ").trimEnd()}\n`;
 
 const UPDATE = `jk_update --all || echo "jailkit: some jails could not be updated, see jk_update(8)" >&2`;
 const updates = LINKS.includes("jk_update");
@@ -68,7 +83,7 @@ export function postinst(name: PackageName, entries: readonly string[], units: U
       ? `
 if [ "$1" = configure ]; then
     add-shell /usr/sbin/jk_chrootsh
-    if [ -n "$2" ] && dpkg --compare-versions "$2" lt 3; then
+${indented(ACCOUNT)}    if [ -n "$2" ] && dpkg --compare-versions "$2" lt 3; then
         jailkit config check >&2 || echo "jailkit: see jailkit-config(8)" >&2
     fi
 ${updates ? update : ""}${unitsConfigured(units)}fi
@@ -138,7 +153,7 @@ fi
 
 `;
   return `%post
-grep -qsx /usr/sbin/jk_chrootsh /etc/shells || echo /usr/sbin/jk_chrootsh >> /etc/shells
+${ACCOUNT}grep -qsx /usr/sbin/jk_chrootsh /etc/shells || echo /usr/sbin/jk_chrootsh >> /etc/shells
 ${updates ? `${UPDATE}\n` : ""}${units.all.length === 0 ? "" : reload}
 ${units.all.length === 0 ? "" : stop}%postun
 if [ "$1" = 0 ] && [ -f /etc/shells ]; then

@@ -127,6 +127,11 @@ export function packageFiles(name: PackageName, options: PackageOptions): Packag
         content: { file },
         configuration: true,
       })),
+    {
+      path: "/usr/lib/sysusers.d/jailkit.conf",
+      mode: 0o644,
+      content: { file: join(root, "config/sysusers.conf") },
+    },
     ...units
       .filter((file) => UNIT.test(basename(file)))
       .map((file) => ({

@@ -11,7 +11,7 @@ import { NAMES, type Watches } from "./watches.ts";
 /** The socket of the host's log daemon. */
 export const HOST_SOCKET: ByteString = "/dev/log";
 
-/** A connection to the log daemon, and which socket it leads to. */
+/** A connection to the log daemon, and to which socket it leads. */
 export interface HostConnection {
   readonly fd: number;
   readonly stream: boolean;
@@ -76,7 +76,10 @@ const LAST_RETRY = 5000;
 // Other attributes than the socket's own change all the time in /dev.
 const HOST_NAMES = NAMES & ~IN_ATTRIB;
 
-/** Keeps a connection to the log daemon; `connected` gets each new one. */
+/**
+ * Keeps a connection to the log daemon; `connected` gets each new one, and passes its descriptor on, which is closed
+ * here afterwards: else the end of a stream would be told in the relay on and on, for a descriptor it has closed.
+ */
 export function createHostLink(watches: Watches, connected: (connection: HostConnection) => void): HostLink {
   let connection: HostConnection | undefined;
   let retryAt = Number.POSITIVE_INFINITY;
@@ -85,9 +88,12 @@ export function createHostLink(watches: Watches, connected: (connection: HostCon
   function connect(): void {
     try {
       const fresh = connectHost();
-      if (connection !== undefined) close(connection.fd);
       connection = fresh;
-      connected(fresh);
+      try {
+        connected(fresh);
+      } finally {
+        close(fresh.fd);
+      }
       retryAt = Number.POSITIVE_INFINITY;
       pause = FIRST_RETRY;
     } catch (error) {

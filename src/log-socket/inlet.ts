@@ -36,6 +36,8 @@ export interface InletContext {
   readonly untold: Set<Inlet>;
   /** An inlet went over a limit: `pausedUntil` is set. */
   paused(inlet: Inlet, reason: "peak" | "base-after-peak", now: number): void;
+  /** There is a connection, after there was none. */
+  connected(): void;
 }
 
 // One jail is not to fill all of the memory while the log daemon is away.

@@ -27,6 +27,8 @@ export interface Inlets {
   /** Goes on with those for which there was no room. */
   releaseStalled(now: number): void;
   hasStalled(): boolean;
+  /** How many connections are open. */
+  connectionCount(): number;
   /** When the next pause is over, or Infinity. */
   nextRelease(): number;
   /** What came is relayed, limits or not; true where there is nothing more of it. */
@@ -105,6 +107,7 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     const connection = acceptConnection(inlet);
     if (connection === undefined) return 0;
     connections.set(connection.fd, connection);
+    if (connections.size === 1) context.connected();
     watch(connection.fd);
     arrange(inlet);
     return 0;
@@ -159,6 +162,7 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
       for (const inlet of [...stalled]) release(inlet, now);
     },
     hasStalled: () => stalled.size > 0,
+    connectionCount: () => connections.size,
     nextRelease() {
       let next = Number.POSITIVE_INFINITY;
       for (const { pausedUntil } of paused) next = Math.min(next, pausedUntil ?? 0);

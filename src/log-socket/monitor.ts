@@ -7,10 +7,11 @@ import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { Severity } from "../system/syslog.ts";
 import { createHostLink, type OwnLog } from "./host.ts";
+import { createKeeper } from "./keeper.ts";
 import { type ActivatedSocket, notify } from "./notify.ts";
 import { removeSocket } from "./place.ts";
 import type { SocketSettings } from "./protocol.ts";
-import { openRelay, type RelayLink, type RelayOptions } from "./relay-link.ts";
+import type { RelayOptions } from "./relay-link.ts";
 import { MONITOR_SIGNALS, SIGNALS } from "./roles.ts";
 import { adopt, descriptorOf, ensurePlace, type Served, watchPlace } from "./served.ts";
 import { requireSafeConfiguration, showLimits, type Wanted } from "./settings.ts";
@@ -45,8 +46,6 @@ const clock = () => Bun.nanoseconds() / 1e6;
 const NEVER = Number.POSITIVE_INFINITY;
 // Editors and package managers change several files, or one several times.
 const RELOAD_DELAY = 100;
-// A relay that ends at once each time is not started for ever in quick succession.
-const RELAY_RETRY = 1000;
 
 /** Makes the sockets that are wanted. */
 export function createMonitor(options: MonitorOptions): Monitor {
@@ -55,18 +54,38 @@ export function createMonitor(options: MonitorOptions): Monitor {
   const watches = openWatches();
   const signals = openSignals(MONITOR_SIGNALS);
   const served = new Map<ByteString, Served>();
-  let relay: RelayLink | undefined;
   let status: StatusService | undefined;
   let nextId = 1;
   let reloadAt = NEVER;
-  let relayAt = NEVER;
   let placesAt = NEVER;
-  let lastRelay = 0;
   let stopping = false;
 
   const host = createHostLink(watches, (connection) => {
-    relay?.command({ is: "host", stream: connection.stream }, connection.fd);
+    relay.command({ is: "host", stream: connection.stream }, connection.fd);
     log.retry();
+  });
+
+  const relay = createKeeper({
+    ...options,
+    set,
+    *sockets() {
+      for (const one of served.values()) {
+        const descriptor = descriptorOf(one);
+        if (descriptor !== undefined) yield descriptor;
+      }
+    },
+    events: {
+      gone: host.connect,
+      askedAlive(question) {
+        if (host.check()) relay.command({ is: "alive", question });
+      },
+      line: options.show,
+    },
+    started() {
+      host.connect();
+      for (const one of served.values()) handOver(one);
+    },
+    tell: (text) => tell("err", `version ${VERSION}, ${text}`),
   });
 
   function tell(severity: Severity, text: ByteString): void {
@@ -80,7 +99,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   function handOver(one: Served): void {
     const descriptor = descriptorOf(one);
     if (descriptor === undefined) return;
-    relay?.command({ is: "open", id: one.id, settings: one.settings }, descriptor);
+    relay.command({ is: "open", id: one.id, settings: one.settings }, descriptor);
   }
 
   /** Has a socket in its place, and the relay know of it. */
@@ -90,8 +109,9 @@ export function createMonitor(options: MonitorOptions): Monitor {
     const outcome = ensurePlace(one, clock(), (text) => tell("crit", text));
     if (outcome === "later") placesAt = Math.min(placesAt, one.notBefore);
     if (outcome !== "made") return;
-    relay?.command({ is: "close", id: one.id });
+    relay.command({ is: "close", id: one.id });
     handOver(one);
+    relay.socketsChanged();
     tell("notice", listening(one.settings));
   }
 
@@ -112,12 +132,13 @@ export function createMonitor(options: MonitorOptions): Monitor {
     if (activated !== undefined) {
       adopt(activated);
       handOver(one);
+      relay.socketsChanged();
       tell("notice", listening(settings));
     } else ensure(one);
   }
 
   function drop(one: Served): void {
-    relay?.command({ is: "close", id: one.id });
+    relay.command({ is: "close", id: one.id });
     watches.forget(one.changed);
     served.delete(one.settings.path);
     if (one.placed !== undefined) removeSocket(one.placed);
@@ -139,7 +160,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
         open(settings);
       } else if (JSON.stringify(one.settings) !== JSON.stringify({ ...settings, type: one.settings.type })) {
         one.settings = { ...settings, type: one.settings.type };
-        relay?.command({ is: "change", id: one.id, settings: one.settings });
+        relay.command({ is: "change", id: one.id, settings: one.settings });
         tell("notice", listening(settings));
       }
     }
@@ -175,41 +196,8 @@ export function createMonitor(options: MonitorOptions): Monitor {
     watches.add({ path: above, mask: NAMES, name, changed });
   }
 
-  function startRelay(): void {
-    lastRelay = clock();
-    relay = openRelay(options, {
-      gone: host.connect,
-      askedAlive(question) {
-        if (host.check()) relay?.command({ is: "alive", question });
-      },
-      line: options.show,
-    });
-    set.add(relay.control, EPOLLIN);
-    host.connect();
-    for (const one of served.values()) handOver(one);
-  }
-
-  function relayEnded(): void {
-    if (relay === undefined) return;
-    set.remove(relay.control);
-    const exitStatus = relay.reap();
-    relay = undefined;
-    tell("err", `version ${VERSION}, the relay ended with status ${exitStatus}, and is started again`);
-    relayAt = Math.max(clock(), lastRelay + RELAY_RETRY);
-  }
-
-  function restartRelay(): void {
-    relayAt = NEVER;
-    try {
-      startRelay();
-    } catch (error) {
-      tell("err", `version ${VERSION}, ${describeError(error)}`);
-      relayAt = clock() + RELAY_RETRY;
-    }
-  }
-
   function describe(): SocketStatus[] {
-    const answer = relay?.status();
+    const answer = relay.status();
     return [...served.values()].map((one) => ({
       settings: one.settings,
       pid: libc.getpid(),
@@ -217,11 +205,17 @@ export function createMonitor(options: MonitorOptions): Monitor {
       activated: one.activated !== undefined,
       counters: answer?.counters.get(one.id),
       connected: answer?.connected ?? false,
+      user: options.account.name,
+      warning: options.account.warning,
     }));
   }
 
   function takeSignals(): void {
     for (const signal of readSignals(signals)) {
+      if (signal === SIGNALS.child) {
+        relay.childChanged();
+        continue;
+      }
       if (signal !== SIGNALS.hangUp) {
         stopping = true;
         return;
@@ -236,7 +230,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
     const now = clock();
     if (reloadAt <= now) reload();
     if (host.retryAt() <= now) host.connect();
-    if (relayAt <= now) restartRelay();
+    const relayAt = relay.doWhatIsDue(now);
     if (placesAt <= now) {
       placesAt = NEVER;
       for (const one of served.values()) ensure(one);
@@ -255,7 +249,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
     start() {
       set.add(signals, EPOLLIN);
       set.add(watches.fd, EPOLLIN);
-      startRelay();
+      relay.start();
       try {
         status = openStatus(describe);
         set.add(status.fd, EPOLLIN);
@@ -274,7 +268,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
         if (stopping) return;
         if (fds.includes(watches.fd)) watches.dispatch();
         if (status !== undefined && fds.includes(status.fd)) status.serve();
-        if (relay !== undefined && fds.includes(relay.control) && !relay.handle()) relayEnded();
+        relay.handle(fds);
       }
     },
     close() {
@@ -282,7 +276,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
         watches.forget(one.changed);
         if (one.placed !== undefined) removeSocket(one.placed);
       }
-      relay?.finish();
+      relay.finish();
       status?.close();
       served.clear();
     },

@@ -42,6 +42,8 @@ export type Command =
   | { is: "open"; id: number; settings: SocketSettings }
   | { is: "change"; id: number; settings: SocketSettings }
   | { is: "close"; id: number }
+  /** Is it still at work? It answers between two messages. */
+  | { is: "there?"; question: number }
   | { is: "status" }
   | { is: "finish" };
 
@@ -54,6 +56,10 @@ export type Report =
   | { is: "gone" }
   /** Is the log daemon that it is connected to still there? */
   | { is: "alive?"; question: number }
+  /** The first connection is open: what comes through connections the monitor does not see. */
+  | { is: "connected" }
+  /** It is at work, and so many connections are open. */
+  | { is: "there"; question: number; connections: number }
   /** What it wrote to the log, where the monitor is to show it too. */
   | { is: "line"; text: ByteString }
   /** The answer to `status`: one for each socket, then the end. */
@@ -141,10 +147,11 @@ function readCounters(value: unknown): Counters | undefined {
 /** A report in its proper form; undefined for everything else. */
 export function readReport(value: unknown): Report | undefined {
   if (!isRecord(value)) return undefined;
-  const { is, message, question, text, id, connected, waiting } = value;
-  if (is === "ready" || is === "gone") return { is };
+  const { is, message, question, text, id, connected, connections, waiting } = value;
+  if (is === "ready" || is === "gone" || is === "connected") return { is };
   if (is === "failed" && typeof message === "string") return { is, message: display(message) };
   if (is === "alive?" && isCount(question)) return { is, question };
+  if (is === "there" && isCount(question) && isCount(connections)) return { is, question, connections };
   // Its parts were made printable before: their backslashes are not escaped again.
   if (is === "line" && typeof text === "string")
     return { is, text: text.split("\\").map(display).join("\\") };

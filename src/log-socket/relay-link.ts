@@ -3,16 +3,16 @@ import { EPOLLIN, pollTwo } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { setSendTimeout } from "../../ffi/sockets.ts";
-import { waitFor } from "../../ffi/spawn.ts";
+import { isStopped, waitFor } from "../../ffi/spawn.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { RelayAccount } from "./account.ts";
 import { openEmptyDirectory } from "./empty.ts";
 import { type Command, type Counters, hearReport, type Report, tell } from "./protocol.ts";
 import { type Half, startRelay } from "./roles.ts";
 
 /** What the relay is started with. */
 export interface RelayOptions {
-  uid: number;
-  gid: number;
+  account: RelayAccount;
   /** Lines that it logs are to be shown too. */
   mirror: boolean;
 }
@@ -21,6 +21,10 @@ export interface RelayOptions {
 export interface RelayEvents {
   gone(): void;
   askedAlive(question: number): void;
+  /** There is a connection. */
+  connected(): void;
+  /** It is at work. */
+  there(question: number, connections: number): void;
   line(text: ByteString): void;
 }
 
@@ -42,10 +46,14 @@ export interface RelayLink {
   handle(): boolean;
   /** Asks for counters; undefined where it does not answer. */
   status(): RelayStatus | undefined;
+  /** Whether somebody has stopped it by a signal. */
+  isStopped(): boolean;
+  /** Ends it at once; that it has ended is told as always. */
+  kill(): void;
   /** Lets it relay what waits, and end. Afterwards it is gone. */
   finish(): void;
-  /** After it has ended: how. */
-  reap(): number;
+  /** After it has ended: how; undefined where a debugger keeps that for itself. */
+  reap(): number | undefined;
 }
 
 const NOBODY = { fd: -1, events: 0 } as const;
@@ -53,7 +61,11 @@ const READY_TIME = 10_000;
 const ANSWER_TIME = 2000;
 const FINISH_TIME = 3000;
 const SEND_SECONDS = 5;
+// It has closed its descriptors, and the kernel is about to say that it has ended.
+const REAP_TIME = 200;
 const SIGKILL = 9;
+// Waiting for a new relay, how often to look whether it was stopped.
+const LOOK = 200;
 
 const clock = () => Bun.nanoseconds() / 1e6;
 
@@ -62,7 +74,8 @@ const clock = () => Bun.nanoseconds() / 1e6;
  * SystemError.
  */
 export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink {
-  const { uid, gid, mirror } = options;
+  const { mirror } = options;
+  const { uid, gid } = options.account;
   const root = openEmptyDirectory();
   let half: Half;
   try {
@@ -76,22 +89,30 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
   setSendTimeout(control, SEND_SECONDS);
   let over = false;
 
-  const reap = () => {
+  function reap(): number | undefined {
     close(control);
-    return waitFor(pid) ?? 0;
-  };
+    const deadline = clock() + REAP_TIME;
+    for (;;) {
+      const status = waitFor(pid, true);
+      if (status !== undefined || clock() > deadline) return status;
+      pollTwo(NOBODY, NOBODY, 1);
+    }
+  }
 
   function end(): void {
     over = true;
     libc.kill(pid, SIGKILL);
   }
 
-  /** The next report, if it comes before the deadline. */
-  function before(deadline: number): Report | undefined {
-    const rest = Math.ceil(deadline - clock());
-    if (over || rest <= 0) return undefined;
-    const [came] = pollTwo({ fd: control, events: EPOLLIN }, NOBODY, rest);
-    if (came === 0) return undefined;
+  /** The next report, if it comes before the deadline, and before it is `stopped`. */
+  function before(deadline: number, stopped = () => false): Report | undefined {
+    let came = 0;
+    while (came === 0) {
+      const rest = Math.ceil(deadline - clock());
+      if (over || rest <= 0) return undefined;
+      [came] = pollTwo({ fd: control, events: EPOLLIN }, NOBODY, Math.min(rest, LOOK));
+      if (came === 0 && stopped()) end();
+    }
     const report = hearReport(control);
     if (report === "over") end();
     return report === "over" ? undefined : report;
@@ -100,6 +121,8 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
   function take(report: Report): void {
     if (report.is === "gone") events.gone();
     else if (report.is === "alive?") events.askedAlive(report.question);
+    else if (report.is === "connected") events.connected();
+    else if (report.is === "there") events.there(report.question, report.connections);
     else if (report.is === "line") events.line(report.text);
   }
 
@@ -114,7 +137,7 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
 
   command({ is: "start", uid, gid, mirror }, root);
   close(root);
-  const first = before(clock() + READY_TIME);
+  const first = before(clock() + READY_TIME, () => isStopped(pid));
   if (first?.is !== "ready") {
     end();
     reap();
@@ -127,15 +150,18 @@ export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink
     pid,
     reap,
     command,
+    isStopped: () => !over && isStopped(pid),
+    kill: end,
     handle() {
       for (;;) {
         const report = hearReport(control);
-        if (report === undefined) return !over;
+        if (report === undefined) return true;
         if (report === "over") {
           end();
           return false;
         }
-        take(report);
+        // What one that is killed has still said does not count.
+        if (!over) take(report);
       }
     },
     status() {

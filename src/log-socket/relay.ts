@@ -70,7 +70,13 @@ function serve(name: Uint8Array, mirror: boolean): void {
     },
   };
   const outlet = createOutlet(events, clock);
-  const context: InletContext = { outlet, hostName: name, untold: new Set(), paused: tellPause };
+  const context: InletContext = {
+    outlet,
+    hostName: name,
+    untold: new Set(),
+    paused: tellPause,
+    connected: () => report({ is: "connected" }),
+  };
   const inlets = createInlets(context, set, createReceiver(BATCH, LONGEST));
 
   function report(message: Report): void {
@@ -137,6 +143,9 @@ function serve(name: Uint8Array, mirror: boolean): void {
         return true;
       case "close":
         inlets.close(command.id);
+        return true;
+      case "there?":
+        report({ is: "there", question: command.question, connections: inlets.connectionCount() });
         return true;
       case "status":
         status();

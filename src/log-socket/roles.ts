@@ -21,10 +21,11 @@ const SIGINT = 2;
 const SIGQUIT = 3;
 const SIGUSR1 = 10;
 const SIGTERM = 15;
+const SIGCHLD = 17;
 
 /** What the monitor waits for; the relay does without signals: it ends when the monitor does. */
-export const SIGNALS = { hangUp: SIGHUP, interrupt: SIGINT, terminate: SIGTERM } as const;
-export const MONITOR_SIGNALS = signalSet([SIGHUP, SIGINT, SIGTERM]);
+export const SIGNALS = { hangUp: SIGHUP, interrupt: SIGINT, terminate: SIGTERM, child: SIGCHLD } as const;
+export const MONITOR_SIGNALS = signalSet([SIGHUP, SIGINT, SIGTERM, SIGCHLD]);
 const RELAY_SIGNALS = signalSet([SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM]);
 
 /** A process that was started, and the socket that it is talked to through. */

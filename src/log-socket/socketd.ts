@@ -9,9 +9,9 @@ import { receivePacket, sendPacket } from "../../ffi/sockets.ts";
 import { waitFor } from "../../ffi/spawn.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { printLine } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
 import { VERSION } from "../cli/version.ts";
-import { passwdByName } from "../system/accounts.ts";
+import { relayAccount } from "./account.ts";
 import { connectHost, HOST_SOCKET, openOwnLog } from "./host.ts";
 import { createMonitor, type Monitor } from "./monitor.ts";
 import { activatedSockets, notify } from "./notify.ts";
@@ -35,8 +35,8 @@ export interface SocketdOptions {
   pidfile: ByteString | undefined;
   /** One socket, instead of those of the configuration. */
   socket: SocketOptions | undefined;
-  /** Who the relay runs as. */
-  user: ByteString;
+  /** Who the relay is to run as; undefined: its own account. */
+  user: ByteString | undefined;
 }
 
 /**
@@ -79,15 +79,18 @@ export function runSocketd(options: SocketdOptions): number {
   }
   show(`opened ${HOST_SOCKET}`);
 
-  const account = passwdByName(options.user);
+  const account = relayAccount(options.user);
   if (account === undefined) {
-    return stop(1, `cannot get UID and GID for user ${display(options.user)}`);
+    return stop(1, `cannot get UID and GID for user ${display(options.user ?? "nobody")}`);
+  }
+  if (account.warning !== undefined) {
+    log.write("warning", `version ${VERSION}, ${account.warning}`);
+    printError(`jk_socketd: ${account.warning}`);
   }
   let monitor: Monitor;
   try {
     monitor = createMonitor({
-      uid: account.uid,
-      gid: account.gid,
+      account,
       mirror: options.foreground,
       read: () => (options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket)),
       configured: options.socket === undefined,

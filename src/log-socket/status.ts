@@ -35,6 +35,9 @@ export interface SocketStatus {
   counters: Counters | undefined;
   /** Whether the host's log daemon is there. */
   connected: boolean;
+  /** The account of the relay, and what is wrong with it. */
+  user: ByteString;
+  warning: ByteString | undefined;
 }
 
 /** The answering side. */

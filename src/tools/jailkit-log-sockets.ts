@@ -8,9 +8,11 @@ import { askStatus, type SocketStatus } from "../log-socket/status.ts";
 
 const SECOND = 1_000_000;
 
-function asJson({ settings, counters, ...rest }: SocketStatus): object {
+function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): object {
   return {
     ...rest,
+    user: jsonText(user),
+    warning: warning === undefined ? null : jsonText(warning),
     path: jsonText(settings.path),
     jail: jsonText(settings.jail),
     type: settings.type === "dgram" ? "datagram" : "stream",
@@ -78,6 +80,8 @@ export const tool = defineTool({
     if (options.json) return 0;
     const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
     for (const line of table([heading, ...sockets.map(row)])) printLine(line);
+    const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
+    for (const warning of warnings) printError(`jailkit log-sockets: ${warning}`);
     return 0;
   },
 });

@@ -50,7 +50,7 @@ const definition = defineTool({
       value: "WHOM",
       description: "with --socket: kernel or sender, for whose word counts on who sent a message (kernel)",
     },
-    user: { value: "USER", description: "the account that the relay runs as (nobody)" },
+    user: { value: "USER", description: "the account that the relay runs as (_jk-socketd)" },
   },
   exitStatus: {
     0: "ended by SIGTERM or SIGINT, or running in the background",
@@ -82,7 +82,7 @@ const definition = defineTool({
       detached,
       pidfile: options.pidfile === undefined ? undefined : absolute(options.pidfile),
       socket: socket === undefined ? undefined : { path: socket, base, peak, interval, type, trust },
-      user: options.user ?? "nobody",
+      user: options.user,
     });
   },
 });

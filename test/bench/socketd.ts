@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { compiledC } from "../machine/helper.ts";
+import { makeAccount } from "../machine/log-relay.ts";
 import { type Implementation, type Machine, openMachine } from "../machine/machine.ts";
 import { interleave, report } from "./measure.ts";
 
@@ -71,6 +72,7 @@ export async function benchSocketd(): Promise<void> {
 
 async function startRelay(under: Implementation): Promise<Relay> {
   const m = await openMachine(under === "ours" ? { under, only: ["jk_socketd"] } : { under });
+  if (under === "ours") makeAccount(m);
   const program = compiledC(join(import.meta.dir, "log-load.c"), ["-static"]);
   m.write("/usr/bin/log-load", readFileSync(program), { mode: 0o755 });
   m.must(["mkfifo", "/run/done"]);
@@ -115,6 +117,6 @@ function memory(m: Machine, pid: string): string {
   const status = m.read(`/proc/${pid}/status`);
   const megabytes = (key: string) =>
     (Number(new RegExp(`${key}:\\s*(\\d+)`).exec(status)?.[1]) / 1024).toFixed(1);
-  const user = /^Uid:\t0\t/m.test(status) ? "root" : "nobody";
+  const user = /^Uid:\t0\t/m.test(status) ? "root" : "relay";
   return `${megabytes("RssAnon")} MB of its own and ${megabytes("RssFile")} MB of files (${user})`;
 }

@@ -8,6 +8,7 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
+import { account, makeAccount } from "../machine/log-relay.ts";
 import {
   type LogLine,
   type Machine,
@@ -43,6 +44,7 @@ beforeAll(async () => {
     underTest === "ours" ? { under: "ours", only: ["jk_socketd"] } : { under: underTest },
   );
   m.addUser("u", { uid: 4001 });
+  if (underTest === "ours") makeAccount(m);
 });
 afterAll(() => m?.close());
 
@@ -335,11 +337,16 @@ describe("messages", () => {
 });
 
 describe("the process", () => {
-  test("that handles what comes from jails is nobody, in a root of its own", () => {
+  test("that handles what comes from jails is an account without rights, in a root of its own", () => {
     start(`[${socket}]\n`);
     const child = m.run(["pgrep", "-P", pidOf()]).stdout.trim();
     const pid = child === "" ? pidOf() : child;
-    const { uid } = m.ids("nobody");
+    const who = expectedOf<{ is: string }>({
+      debian: { is: "nobody" },
+      ours: { is: account },
+      difference: "socketd-account",
+    });
+    const { uid } = m.ids(who.is);
     expect(m.read(`/proc/${pid}/status`)).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
     const expected: Expected<{ root: string; groups: string }> = {
       debian: { root: "/etc/jailkit", groups: "0 " },

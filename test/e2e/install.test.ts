@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { account } from "../machine/log-relay.ts";
 import { ensureBuilt, type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -80,12 +81,37 @@ test("where the file system takes no capabilities it is setuid root, and says so
   m.must(["umount", "/plain"]);
 });
 
+test("onto the machine: the account of the relay is made, by systemd-sysusers or without", () => {
+  // Below --destdir that is for the machine which is started from there.
+  expect(m.exists("/d1/usr")).toBe(false);
+  expect(install("--destdir", "/d1").stdout).toBe("");
+  expect(m.exists("/d1/usr/lib/sysusers.d/jailkit.conf")).toBe(true);
+  expect(m.read("/etc/passwd")).not.toContain(account);
+  for (const missing of [undefined, "/usr/bin/systemd-sysusers"]) {
+    if (missing !== undefined) m.remove(missing);
+    m.run(["userdel", account]);
+    expect(install()).toMatchObject({ status: 0, stderr: "" });
+    const { uid } = m.ids(account);
+    expect(install().status).toBe(0);
+    expect(m.ids(account).uid).toBe(uid);
+  }
+  m.must(["userdel", account]);
+  m.remove("/usr/sbin/useradd");
+  expect(install()).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining(`there is no account ${account}`),
+  });
+  expect(install("--uninstall").status).toBe(0);
+  expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
+});
+
 test("--prefix and --sysconfdir put things elsewhere", () => {
   const words = ["--destdir", "/d2", "--prefix", "/opt/jk", "--sysconfdir", "/opt/jk/etc"];
   expect(install(...words).status).toBe(0);
   expect(m.exists("/d2/opt/jk/sbin/jk_chrootsh")).toBe(true);
   expect(m.read("/d2/opt/jk/etc/shells")).toBe("/opt/jk/sbin/jk_chrootsh\n");
   expect(m.exists("/d2/opt/jk/etc/jailkit/jk_init.ini")).toBe(true);
+  expect(m.exists("/d2/opt/jk/lib/sysusers.d/jailkit.conf")).toBe(true);
 });
 
 test.each([[["--prefix", "usr"]], [["--bogus"]], [["operand"]]])("%j is refused", (words) => {

@@ -1,6 +1,7 @@
 /** The deb packages where jailkit was not before: what is put where, with which privilege, and that all of it goes. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
+import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { bring, packages, privilegeOf, stateOf } from "./packages-scene.ts";
 
@@ -56,6 +57,8 @@ function names(): string[] {
   const words = ["find", "/", "-xdev", "(", ...prune, ")", "-prune", "-o", "-print"];
   return m.must(words).stdout.split("\n").sort();
 }
+
+const accountLine = /^_jk-socketd:[^:]*:(\d+):\d+:[^:]*:\/nonexistent:\/usr\/sbin\/nologin$/m;
 
 describe("a fresh install", () => {
   test("puts everything in its place, and the entries have the capability alone", async () => {
@@ -120,6 +123,28 @@ describe("a fresh install", () => {
     expect(states()).toEqual(["static", "enabled", "disabled"]);
     m.must(["dpkg", "--purge", "jailkit-procmail", "jailkit"], { env });
     expect(m.must(["find", "/etc/systemd", "/var/lib/systemd", "-name", "j*k*"]).stdout).toBe("");
+  });
+
+  test("makes the account of the relay once, by systemd-sysusers or without, and leaves it", () => {
+    for (const missing of [[], ["/usr/bin/systemd-sysusers"]]) {
+      for (const path of missing) m.remove(path);
+      m.run(["userdel", account]);
+      expect(install().stderr).not.toContain(account);
+      const [line, uid] = accountLine.exec(m.read("/etc/passwd")) ?? [];
+      expect(Number(uid)).toBeGreaterThan(0);
+      expect(Number(uid)).toBeLessThan(1000);
+      install();
+      m.must(["dpkg", "--purge", "jailkit-procmail", "jailkit"], { env });
+      expect(accountLine.exec(m.read("/etc/passwd"))?.[0]).toBe(line ?? "none");
+      expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
+    }
+    // Where nothing makes accounts the rest works, and it is told.
+    m.must(["userdel", account]);
+    m.write("/usr/sbin/useradd", "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    expect(install().stderr).toContain(
+      `jailkit: the account ${account} could not be made, see jk_socketd(8)`,
+    );
+    expect(stateOf(m, "jailkit")).toBe(`ii  ${VERSION}-1`);
   });
 
   test("without setcap the entries stay setuid root, and work", async () => {

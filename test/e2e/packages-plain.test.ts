@@ -1,6 +1,7 @@
 /** The archive of plain files: its digests, and what its install.sh does. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
+import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
@@ -32,6 +33,8 @@ test("into a directory: owners, modes, privileges, one inode of all names", () =
   for (const path of entries) expect(privilegeOf(m, `/dest${path}`)).toBe("root:root 755 cap_sys_chroot=ep");
   expect(m.exists("/dest/usr/sbin/jk_procmailwrapper")).toBe(false);
   expect(m.read("/dest/etc/shells")).toBe("/usr/sbin/jk_chrootsh\n");
+  expect(m.exists("/dest/usr/lib/sysusers.d/jailkit.conf")).toBe(true);
+  expect(m.read("/etc/passwd")).not.toContain(account);
   expect(m.must(["find", "/dest", "-name", "*.new"]).stdout).toBe("");
   expect(m.must(["/dest/usr/sbin/jk_cp", "--version"]).stdout).toBe(`jk_cp (jailkit) ${VERSION}\n`);
 });
@@ -39,6 +42,7 @@ test("into a directory: owners, modes, privileges, one inode of all names", () =
 test("onto the machine: an account logs in; a second run changes nothing; an edited file stays", async () => {
   expect(install(["--with-procmail"])).toMatchObject({ status: 0, stdout: "", stderr: "" });
   expect(privilegeOf(m, "/usr/sbin/jk_procmailwrapper")).toBe("root:root 755 cap_sys_chroot=ep");
+  const { uid } = m.ids(account);
   m.mkdir("/home/jail");
   m.must(["jk_init", "-j", "/home/jail", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/home/jail", "-s", "/bin/bash", "u"]);
@@ -50,6 +54,7 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
   m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\n");
   const again = install([]);
   expect(again).toMatchObject({ status: 0, stdout: "" });
+  expect(m.ids(account).uid).toBe(uid);
   expect(again.stderr).toBe(
     "install.sh: /etc/jailkit/jk_lsh.ini is kept; the new default is /etc/jailkit/jk_lsh.ini.dist\n",
   );

@@ -1,6 +1,7 @@
 /** The rpm packages: into a root directory of their own, and on a machine with their scripts. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
+import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
@@ -71,6 +72,9 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);
   for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
 
+  const { uid } = m.ids(account);
+  expect(uid).toBeLessThan(1000);
+
   m.mkdir(jail);
   m.must(["jk_init", "-j", jail, "basicshell"]);
   m.must(["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "u"]);
@@ -86,6 +90,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");
   expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
 
+  expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
   rpm("-e", "jailkit-procmail", "jailkit");
   expect(m.read("/etc/shells")).toBe(shells);

@@ -1,4 +1,4 @@
-/** What users in jails, and other processes of nobody's, do to jk_socketd. */
+/** What users in jails, and daemons that run as nobody, do to jk_socketd; and a relay that does not answer. */
 import { expect, test } from "bun:test";
 import {
   arrived,
@@ -7,6 +7,7 @@ import {
   log,
   m,
   monitor,
+  numbers,
   relay,
   rsyslog,
   send,
@@ -44,15 +45,95 @@ sys.stdin.read()`;
   while (sockets()[0].counters.connections > 0);
 });
 
-test("a relay that another process of nobody's stops does not stop the monitor", async () => {
+/** Who may not stop the relay. */
+const others = ["nobody", "u", "daemon"];
+const isGone = (pid: string) => m.must(["sh", "-c", `while kill -0 ${pid} 2>/dev/null; do :; done`]);
+
+test("no other user can stop the relay, nor end it", async () => {
   start(`[${socket}]\n${wide}`);
-  m.must(["kill", "-STOP", relay()], { user: "nobody" });
-  expect(sockets()[0]).toMatchObject({ path: socket, counters: null });
-  m.write("/etc/jailkit/jk_socketd.d/more.ini", `[${jail}/more]\n`);
-  await told(`listening on socket ${jail}/more`);
-  m.must(["kill", "-CONT", relay()], { user: "nobody" });
-  send(["b'<13>t: goes on'"], { path: `${jail}/more` });
+  const pid = relay();
+  for (const user of others) {
+    for (const signal of ["STOP", "KILL", "CONT", "SEGV", "0"]) {
+      const { status, stderr } = m.run(["kill", `-${signal}`, pid], { user });
+      expect([status, stderr]).toEqual([1, expect.stringContaining("Operation not permitted")]);
+    }
+  }
+  send(["b'<13>t: goes on'"]);
   await arrived("goes on");
+  expect(relay()).toBe(pid);
+});
+
+test("a relay that runs as nobody can be stopped by others of that name, and is replaced", async () => {
+  start(`[${socket}]\n${wide}`, "--user=nobody");
+  const pid = relay();
+  m.must(["kill", "-STOP", pid], { user: "nobody" });
+  await told("the relay was stopped by a signal, and is started again");
+  isGone(pid);
+  send(["b'<13>t: later'"]);
+  await arrived("later");
+});
+
+test("a relay that is stopped is replaced, and what waits in the sockets is not lost", async () => {
+  start(`[${socket}]\n${wide}[${jail}/stream]\n${wide}type = stream\n`);
+  const before = [m.stat(socket)?.ino, m.stat(`${jail}/stream`)?.ino];
+  for (const round of upTo(3)) {
+    const pid = relay();
+    // Stopped, and the first of what it is to read is there: in one step, so that it does not come too late.
+    m.must([
+      "sh",
+      "-c",
+      `kill -STOP ${pid}; exec python3 /usr/local/bin/sender.py dgram ${socket} "b'<13>t: number ${round} end'"`,
+    ]);
+    send([`b'<13>s: stream ${round} end'`], { path: `${jail}/stream`, type: "stream" });
+    await log.waitForLog(({ message }) => message.includes(`number ${round} end`));
+    await log.waitForLog(({ message }) => message.includes(`stream ${round} end`));
+    isGone(pid);
+  }
+  const lines = (await log.lines()).filter(({ message }) => message.includes("was stopped by a signal"));
+  expect(lines).toMatchObject(upTo(3).map(() => ({ ident: "jk_socketd", severity: 3 })));
+  // Whoever is connected to them is connected still.
+  expect([m.stat(socket)?.ino, m.stat(`${jail}/stream`)?.ino]).toEqual(before);
+});
+
+/** Keeps a process from going on, as a debugger does: its parent is not told, and it takes no signal but SIGKILL. */
+const hold = `
+import ctypes, sys
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long] * 4
+pid = int(sys.argv[1])
+SEIZE, INTERRUPT = 0x4206, 0x4207
+if ptrace(SEIZE, pid, 0, 0) != 0 or ptrace(INTERRUPT, pid, 0, 0) != 0: sys.exit("not held")
+print("held", flush=True)
+sys.stdin.read()
+`;
+
+test("a relay that does not go on is replaced when there is work for it", async () => {
+  start(`[${socket}]\n${wide}`);
+  const pid = relay();
+  const holding = m.start(["python3", "-c", hold, pid]);
+  await holding.until(({ stdout }) => stdout.includes("held") || undefined);
+  send(upTo(5).map((i) => `b'<13>t: number ${i} end'`));
+  await told("the relay did not answer for 5 seconds, and is started again");
+  expect(numbers(await arrived("number 4 end"))).toEqual(upTo(5));
+  // Whoever holds it keeps what is left of it, and no more than that.
+  holding.end();
+  await holding.ended;
+  isGone(pid);
+});
+
+test("a relay that is kept from going on is found by the connections that it has, too", async () => {
+  start(`[${socket}]\n${wide}type = stream\n`);
+  const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
+s.send(b"<13>t: before\\n")
+sys.stdin.read()`;
+  const connected = m.start(["python3", "-c", script], { user: "u" });
+  await arrived("before");
+  const holding = m.start(["python3", "-c", hold, relay()]);
+  await holding.until(({ stdout }) => stdout.includes("held") || undefined);
+  await told("the relay did not answer for 5 seconds, and is started again", 30_000);
+  connected.end();
+  holding.end();
 });
 
 test("the relay ends with the monitor, however that ends", () => {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, setDefaultTimeout } from "bun:test";
+import { makeAccount } from "../machine/log-relay.ts";
 import { type LogLine, type Machine, openMachine, type Syslog } from "../machine/machine.ts";
 
 export const jail = "/srv/j";
@@ -56,6 +57,7 @@ export function setScene(): void {
     log = await m.startSyslog();
     m.addUser("u", { uid: 4001 });
     m.addUser("v", { uid: 4002 });
+    makeAccount(m);
     m.write("/usr/local/bin/sender.py", sender);
     m.write("/usr/local/bin/load.py", load);
     m.write("/usr/local/bin/manager.py", manager);
@@ -95,7 +97,8 @@ export function send(messages: string[], { user = "u", path = socket, type = "dg
 export const own = (line: LogLine) => line.ident === "jk_socketd";
 export const fromJail = async (): Promise<LogLine[]> => (await log.lines()).filter((line) => !own(line));
 /** Waits for a line of jk_socketd's own. */
-export const told = (text: string) => log.waitForLog((line) => own(line) && line.message.includes(text));
+export const told = (text: string, deadline?: number) =>
+  log.waitForLog((line) => own(line) && line.message.includes(text), deadline);
 /** Waits for the message that was sent last, and returns all of those before it. */
 export async function arrived(last: string): Promise<LogLine[]> {
   await log.waitForLog((line) => line.message.includes(last));

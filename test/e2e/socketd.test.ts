@@ -3,6 +3,7 @@
  * neither a jailed user nor the end of a daemon can do to it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { account } from "../machine/log-relay.ts";
 import type { LogLine } from "../machine/machine.ts";
 import {
   arrived,
@@ -28,10 +29,12 @@ import {
 setScene();
 
 describe("the relay", () => {
-  test("is nobody, in an empty root, for good", () => {
+  test("is an account of its own, in an empty root, for good", () => {
     start(`[${socket}]\n${wide}`);
     const at = `/proc/${relay()}`;
-    const { uid, gid } = m.ids("nobody");
+    const { uid, gid } = m.ids(account);
+    expect(uid).toBeLessThan(1000);
+    expect(m.read("/etc/passwd")).toMatch(new RegExp(`^${account}:.*:/nonexistent:/usr/sbin/nologin$`, "m"));
     // Threads that compile or collect garbage are started after that, and have no more than the first.
     const statuses = m.list(`${at}/task`).map((thread) => m.read(`${at}/task/${thread}/status`));
     for (const [key, value] of [
@@ -49,9 +52,11 @@ describe("the relay", () => {
     expect(m.readlink(`${at}/cwd`)).toBe("/var/lib/jailkit/empty");
     expect(m.stat("/var/lib/jailkit/empty")).toMatchObject({ uid: 0, gid: 0, mode: 0o40755 });
     expect(m.list("/var/lib/jailkit/empty")).toEqual([]);
-    // Not dumpable: what is in /proc belongs to root, and another process of nobody's may not look.
+    // Not dumpable: what is in /proc belongs to root, and another process of the same user may not look.
     expect(m.stat(`${at}/environ`)?.uid).toBe(0);
-    expect(m.run(["cat", `${at}/maps`], { user: "nobody" }).status).not.toBe(0);
+    for (const user of ["nobody", account]) {
+      expect(m.run(["cat", `${at}/maps`], { user }).status).not.toBe(0);
+    }
     const open = m.list(`${at}/fd`).map((fd) => m.readlink(`${at}/fd/${fd}`));
     expect(open.filter((target) => target.startsWith("/"))).toEqual(["/dev/null", "/dev/null", "/dev/null"]);
   });
@@ -61,6 +66,40 @@ describe("the relay", () => {
     expect(m.read(`/proc/${relay()}/status`)).toContain("Uid:\t4002\t4002\t4002\t4002\n");
     stop();
     expect(m.run(["jk_socketd", "-n", "--user=root"])).toMatchObject({ status: 1 });
+  });
+
+  test("runs as nobody only where it has no account, and tells so", async () => {
+    const record = m.read("/etc/passwd");
+    const warning = `there is no account ${account}: the relay runs as nobody`;
+    try {
+      m.must(["userdel", account]);
+      m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+      const started = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);
+      expect(started.stderr).toStartWith(`jk_socketd: ${warning}`);
+      await told(warning);
+      const { uid } = m.ids("nobody");
+      expect(m.read(`/proc/${relay()}/status`)).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
+      const shown = m.must(["jailkit", "log-sockets"]);
+      expect(shown.stderr).toStartWith(`jailkit log-sockets: ${warning}`);
+      expect(sockets()[0]).toMatchObject({ user: "nobody", warning: expect.stringContaining(warning) });
+      stop();
+      // What it says is the remedy.
+      const [, command = ""] = /'(useradd [^']+)'/.exec(started.stderr) ?? [];
+      m.must(command.split(" "));
+      const again = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);
+      expect(again.stderr).toBe("");
+      expect(sockets()[0]).toMatchObject({ user: account, warning: null });
+      expect(m.must(["jailkit", "log-sockets"]).stderr).toBe("");
+    } finally {
+      stop();
+      m.write("/etc/passwd", record);
+    }
+  });
+
+  test("may be told to be nobody, which is told, too", () => {
+    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+    const { stderr } = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid", "--user=nobody"]);
+    expect(stderr).toStartWith("jk_socketd: the relay runs as nobody, as other programs do");
   });
 
   test("is started again when it ends, and what was sent meanwhile is not lost", async () => {

@@ -37,6 +37,7 @@ function scene(chunks: { pid?: number; uid: number; text: string }[], limits = {
     hostName: toBytes("h"),
     untold: new Set(),
     paused: () => {},
+    connected: () => {},
   };
   const inlet: Inlet = createInlet(1, -1, { ...settings, ...limits }, 0);
   const connection: Connection = {

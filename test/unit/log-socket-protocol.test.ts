@@ -57,6 +57,8 @@ test("commands arrive as they were, with a descriptor", () => {
 const reports: Report[] = [
   { is: "ready" },
   { is: "gone" },
+  { is: "connected" },
+  { is: "there", question: 2, connections: 3 },
   { is: "failed", message: "no" },
   { is: "alive?", question: 7 },
   { is: "line", text: "a\\nb \\\\ c" },
@@ -79,6 +81,9 @@ test.each(
     { is: "alive?", question: -1 },
     { is: "alive?", question: "1" },
     { is: "line" },
+    { is: "there", question: 1 },
+    { is: "there", question: 1, connections: -1 },
+    { is: "there", connections: 1 },
     { is: "end", connected: 1, waiting: 0 },
     { is: "counters", id: 1.5, counters },
     { is: "counters", id: 1, counters: { ...counters, bytes: null } },
