@@ -24,8 +24,11 @@ export const ARCH = 4;
 /** Where struct seccomp_data has the low 32 bits of an argument (0 is the first). */
 export const argumentAt = (index: number): number => 16 + 8 * index;
 
-/** The architecture of this program, as AUDIT_ARCH_* names it. */
-export const ARCHITECTURE = process.arch === "arm64" ? 0xc00000b7 : 0xc000003e;
+/** What AUDIT_ARCH_* names the architectures that there are executables for. */
+export const ARCHITECTURES = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
+
+/** The architecture of this program. */
+export const ARCHITECTURE = process.arch === "arm64" ? ARCHITECTURES.arm64 : ARCHITECTURES.x64;
 
 /** What the numbers of the x32 calls have on top; they come with x86-64's architecture. */
 export const X32 = 0x40000000;

@@ -45,6 +45,7 @@ export interface Keeper {
 }
 
 const RETRY = 1000;
+const SIGSYS = 31;
 const clock = () => Bun.nanoseconds() / 1e6;
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -95,6 +96,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     const status = relay.reap();
     if (status === undefined) left.add(relay.pid);
     relay = undefined;
+    if (status === 128 + SIGSYS) reason ??= "made a system call that only an intruder makes, which ended it";
     tell(`the relay ${reason ?? `ended with status ${status ?? "unknown"}`}, and is started again`);
     startAt = noteEnd(restarts, clock());
   }

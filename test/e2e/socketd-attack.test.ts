@@ -95,6 +95,17 @@ test("a relay that is stopped is replaced, and what waits in the sockets is not 
   expect([m.stat(socket)?.ino, m.stat(`${jail}/stream`)?.ino]).toEqual(before);
 });
 
+test("a relay that its filter of system calls ends is told as such", async () => {
+  start(`[${socket}]\n${wide}`);
+  // As the kernel does where the filter says so.
+  m.must(["kill", "-SYS", relay()]);
+  await told(
+    "the relay made a system call that only an intruder makes, which ended it, and is started again",
+  );
+  send(["b'<13>t: later'"]);
+  await arrived("later");
+});
+
 /** Keeps a process from going on, as a debugger does: its parent is not told, and it takes no signal but SIGKILL. */
 const hold = `
 import ctypes, sys
