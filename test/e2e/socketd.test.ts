@@ -322,6 +322,34 @@ print(round, sorted(set(range(2000)) - got), flush=True)`;
     await arrived("last");
   });
 
+  test("may be one with a stream that ends: the relay waits for the next one, and for nothing else", async () => {
+    start(`[${socket}]\n${wide}`);
+    rsyslog.stop();
+    const script = `import os, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.bind("/dev/log"); os.chmod("/dev/log", 0o666); s.listen()
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    d = c.recv(1 << 16)
+    if b"stream" in d: break
+os.unlink("/dev/log")`;
+    const daemon = m.start(["python3", "-c", script]);
+    await daemon.until(({ stdout }) => stdout.includes("ready\n") || undefined);
+    send(["b'<13>t: into the stream'"]);
+    expect(await daemon.ended).toMatchObject({ status: 0 });
+    while (sockets()[0].connected);
+    // An end of file that stays in the set of what it waits for would wake it up for ever.
+    const at = `/proc/${relay()}`;
+    const open = m.list(`${at}/fd`);
+    const sets = open.filter((fd) => m.readlink(`${at}/fd/${fd}`) === "anon_inode:[eventpoll]");
+    const watched = sets.flatMap((set) => [...m.read(`${at}/fdinfo/${set}`).matchAll(/^tfd:\s*(\d+)/gm)]);
+    expect(watched.length).toBeGreaterThan(1);
+    for (const [, fd = ""] of watched) expect(open).toContain(fd);
+    rsyslog.start();
+    send(["b'<13>t: last'"]);
+    await arrived("last");
+  });
+
   test("may stop reading: senders wait, and nothing is lost", async () => {
     start(`[${socket}]\n${wide}`);
     const pid = m.read("/run/rsyslogd.pid").trim();
