@@ -21,7 +21,7 @@ export type Machine = "x64" | "arm64";
 /** A system call's numbers; undefined where a machine has no such call. */
 export type Numbers = readonly [x64: number | undefined, arm64: number | undefined];
 
-/** What the relay and the runtime below it need, whatever the arguments. Those of every message come first. */
+/** What the relay and the runtime below it need, whatever the arguments. */
 export const ALLOWED: Readonly<Record<string, Numbers>> = {
   recvmmsg: [299, 243],
   sendmmsg: [307, 269],
@@ -88,11 +88,11 @@ export const DEADLY: Readonly<Record<string, Numbers>> = {
   io_uring_setup: [425, 425],
 };
 
-/** What is allowed with some arguments alone. */
+/** What is allowed with some arguments alone; that of every message comes first. */
 export const LIMITED = {
+  ioctl: [16, 29],
   clone: [56, 220],
   clone3: [435, 435],
-  ioctl: [16, 29],
   prctl: [157, 167],
   prlimit64: [302, 261],
   sendto: [44, 206],
@@ -153,8 +153,9 @@ export function makeFilter(machine: Machine, pid: number): Instruction[] {
     [LOAD, 0, 0, NUMBER],
     // Other numbers for the same calls.
     ...(machine === "arm64" ? [] : ([[AT_LEAST, 0, 1, X32], KILL] as const)),
-    ...Object.values(ALLOWED).flatMap((numbers) => rule(numbers, [ALLOW])),
+    // The kernel remembers what is allowed whatever the arguments, so the others come first.
     ...names.flatMap((name) => rule(LIMITED[name], limited[name])),
+    ...Object.values(ALLOWED).flatMap((numbers) => rule(numbers, [ALLOW])),
     ...Object.values(DEADLY).flatMap((numbers) => rule(numbers, [KILL])),
     DENY,
   ];

@@ -384,6 +384,23 @@ describe("limits", () => {
     expect((await arrived("held")).map(({ ident }) => ident)).toEqual(["t", "o", "t"]);
   });
 
+  test("lose nothing of a stream socket at the end", async () => {
+    start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 60\ntype = stream\n`);
+    // More than what is read at once, and one that has no end.
+    const messages = upTo(300).map((i) => `b'<13>t: number ${i} end' + b'x' * 400 + bytes(1)`);
+    const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
+for text in sys.argv[1:]: s.sendall(eval(text))
+print("sent", flush=True)
+sys.stdin.read()`;
+    const sending = m.start(["python3", "-c", script, ...messages], { user: "u" });
+    await sending.until(({ stdout }) => stdout.includes("sent") || undefined);
+    await told(`device ${socket} is over the peak limit (5 bytes/s)`);
+    stop();
+    expect(numbers(await arrived("number 299 end"))).toEqual(upTo(300));
+    sending.end();
+  });
+
   test("go on after the interval", async () => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 0.1\n`);
     send(upTo(5).map((i) => `b'<13>t: number ${i} end' + b'x' * 300`));
