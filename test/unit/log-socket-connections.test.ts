@@ -8,6 +8,7 @@ import {
   type Inlet,
   type InletContext,
   isHolding,
+  readDatagrams,
   relayHeld,
 } from "../../src/log-socket/inlet.ts";
 import { createOutlet } from "../../src/log-socket/outlet.ts";
@@ -66,6 +67,7 @@ function scene(chunks: { pid?: number; uid: number; text: string }[], limits = {
     uid: () => chunks[at]?.uid ?? 0,
   };
   return {
+    context,
     inlet,
     connection,
     setFull: (now: boolean) => {
@@ -127,6 +129,8 @@ test("without room nothing more is read, and all of it comes in its order afterw
   one.setFull(true);
   one.read();
   expect(isHolding(one.inlet)).toBe(true);
+  // One is set aside, and the others stay where they are.
+  expect(one.inlet.held).toHaveLength(1);
   expect(one.relayed()).toEqual([]);
   one.setFull(false);
   expect(one.release()).toBe(true);
@@ -161,3 +165,37 @@ test("the end of a connection ends what was begun, and it stays its sender's wit
   one.release();
   expect(one.relayed()).toEqual([line("last", 7)]);
 });
+
+test.each([
+  ["over a limit", { base: 5, peak: 5 }, false, 1],
+  ["without room", {}, true, 0],
+])(
+  "datagrams that were read at once, %s: each waits, in its order, as its sender's",
+  (_, limits, full, atOnce) => {
+    const one = scene([], limits);
+    const texts = ["<13>t: 0", "<13>t: 1", "<13>t: 2"];
+    const bytes = Buffer.alloc(3 * 64);
+    texts.forEach((text, i) => {
+      bytes.write(text, 64 * i);
+    });
+    const receiver: Receiver = {
+      bytes,
+      size: 64,
+      count: 3,
+      receive: () => 3,
+      length: (i) => texts[i]?.length ?? 0,
+      isCut: () => false,
+      pid: (i) => i,
+      uid: (i) => 100 + i,
+    };
+    one.setFull(full);
+    expect(readDatagrams(one.context, one.inlet, receiver, 0)).toBe(3);
+    expect(one.relayed()).toHaveLength(atOnce);
+    expect(one.inlet.held).toHaveLength(3 - atOnce);
+    // What is read next goes into the same memory.
+    bytes.fill(0x78);
+    one.setFull(false);
+    while (!one.release());
+    expect(one.relayed()).toEqual([line("0", 100), line("1", 101), line("2", 102)]);
+  },
+);
