@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 import { CONFINE } from "./mutants/confine.ts";
+import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
 import { SHELL } from "./mutants/shell.ts";
 
@@ -20,4 +21,4 @@ export interface Mutant {
   equivalent?: string;
 }
 
-export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE];
+export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE, ...LOG_SOCKET];
