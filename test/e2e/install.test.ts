@@ -96,11 +96,12 @@ test("onto the machine: the account of the relay is made, by systemd-sysusers or
     expect(m.ids(account).uid).toBe(uid);
   }
   m.must(["userdel", account]);
-  m.remove("/usr/sbin/useradd");
+  m.must(["mv", "/usr/sbin/useradd", "/usr/sbin/useradd.away"]);
   expect(install()).toMatchObject({
     status: 0,
     stdout: expect.stringContaining(`there is no account ${account}`),
   });
+  m.must(["mv", "/usr/sbin/useradd.away", "/usr/sbin/useradd"]);
   expect(install("--uninstall").status).toBe(0);
   expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
 });

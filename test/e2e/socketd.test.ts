@@ -151,6 +151,27 @@ describe("who a message is from", () => {
     expect(new Set([lines[0]?.pid, lines[2]?.pid, lines[3]?.pid]).size).toBe(3);
   });
 
+  test("is told of each of several messages that are read at once", async () => {
+    start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 0.5\n`);
+    // Over its limit the socket is not read; what comes then waits in it.
+    send(["b'<13>t: first' + b'x' * 300"]);
+    const users = ["u", "v", "root", "u", "root", "v"];
+    const script = `import os, socket
+for i, uid in enumerate([${users.map((user) => m.ids(user).uid)}]):
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(uid, uid, uid)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("${socket}")
+        s.send(b"<13>t[1]: m%d" % i); os._exit(0)
+    os.waitpid(pid, 0); print(pid)`;
+    const pids = m.must(["python3", "-c", script]).stdout.trim().split("\n").map(Number);
+    const lines = (await arrived("m5")).slice(1);
+    expect(lines.map(({ message }) => message)).toEqual(
+      users.map((user, i) => `m${i} (jail=${jail} uid=${m.ids(user).uid})`),
+    );
+    expect(lines.map(({ pid }) => pid)).toEqual(pids);
+  });
+
   test("cannot be given as somebody else's", async () => {
     start(`[${socket}]\n${wide}`);
     const script = `import socket, struct
