@@ -28,6 +28,7 @@ const WSTOPPED = 2;
 const WNOWAIT = 0x01000000;
 const P_PID = 1;
 const EINTR = 4;
+const ECHILD = 10;
 
 // posix_spawn_file_actions_t has 80 bytes in glibc, posix_spawnattr_t 336, sigset_t 128.
 const STRUCTURE = 512;
@@ -118,10 +119,13 @@ export function waitFor(pid: number, poll = false): number | undefined {
   return signal === 0 ? (word >> 8) & 0xff : 128 + signal;
 }
 
-/** waitid(2): whether a child is stopped by a signal. Nothing of it is consumed. */
+/** waitid(2): whether a child is stopped by a signal; one that has ended is not. Nothing of it is consumed. */
 export function isStopped(pid: number): boolean {
   // siginfo_t; its first word stays 0 where there is nothing to tell.
   const information = Buffer.alloc(128);
-  check(libc.waitid(P_PID, pid, information, WSTOPPED | WNOHANG | WNOWAIT), "waitid");
+  const result = libc.waitid(P_PID, pid, information, WSTOPPED | WNOHANG | WNOWAIT);
+  // One that has ended cannot stop any more, which the kernel says by not knowing it.
+  if (result < 0 && errno() === ECHILD) return false;
+  check(result, "waitid");
   return information.readInt32LE(0) !== 0;
 }

@@ -411,7 +411,7 @@ describe("limits", () => {
     const messages = upTo(300).map((i) => `b'<13>t: number ${i} end' + b'x' * 400 + bytes(1)`);
     const script = `import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
-for text in sys.argv[1:]: s.sendall(eval(text))
+s.sendall(b"".join(eval(text) for text in sys.argv[1:]))
 print("sent", flush=True)
 sys.stdin.read()`;
     const sending = m.start(["python3", "-c", script, ...messages], { user: "u" });
