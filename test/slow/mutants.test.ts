@@ -4,7 +4,16 @@
  * file or text TEXT occurs.
  */
 import { afterAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { MUTANTS as ALL, type Mutant } from "./mutants.ts";
@@ -26,6 +35,8 @@ afterAll(() => {
 function makeCopy(): string {
   const copy = mkdtempSync(join(tmpdir(), "jailkit-mutants-"));
   copies.push(copy);
+  // Some tests start programs of theirs as other users.
+  chmodSync(copy, 0o755);
   const there = new Set(new Bun.Glob("*").scanSync({ cwd: root, onlyFiles: false }));
   for (const part of PARTS.filter((name) => there.has(name)))
     cpSync(join(root, part), join(copy, part), { recursive: true });
@@ -53,10 +64,14 @@ function run(copy: string, mutant: Mutant): Promise<Run> {
 async function runTests(copy: string, { test: file, title }: Mutant): Promise<Run> {
   // Executables that the tests start are built anew.
   rmSync(join(copy, "dist"), { recursive: true, force: true });
+  // What a test that fails leaves behind goes with it.
+  const temporary = join(copy, "tmp");
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
   const words = ["test", "--timeout", "120000", `./test/${file}`, ...(title ? ["-t", title] : [])];
   const child = Bun.spawn([process.execPath, ...words], {
     cwd: copy,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", TMPDIR: temporary },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -68,6 +83,7 @@ async function runTests(copy: string, { test: file, title }: Mutant): Promise<Ru
   ]);
   await child.exited;
   if (child.signalCode !== null) throw new Error(`${file} was still running after ${LONGEST_RUN} ms`);
+  rmSync(temporary, { recursive: true, force: true });
   const output = `${out}\n${err}`;
   const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
   return { passed: count("pass"), failed: count("fail"), output };
