@@ -3,6 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts.ts";
+import { hostDirectory } from "../jail/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { jailFindings } from "../jail/safety.ts";
@@ -34,6 +35,11 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   if (libc.geteuid() !== 0) {
     return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
   }
+  const host = withRoot(path, (root) => hostDirectory(root.top.stat));
+  if (host !== undefined) {
+    const message = `${display(path)}: nothing is repaired: is the host's ${host}, which cannot be a jail`;
+    return [{ done: false, path, message }];
+  }
   const outcomes: FixOutcome[] = [];
   const { content } = report.record;
   const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
@@ -58,10 +64,10 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
 }
 
 /** A jail as it is now: what an open one remembers is from before. */
-function withRoot(path: ByteString, use: (root: JailRoot) => unknown): void {
+function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
   const root = openJailRoot(path);
   try {
-    use(root);
+    return use(root);
   } finally {
     closeJailRoot(root);
   }
@@ -164,7 +170,7 @@ function removeSpecial(root: JailRoot, path: ByteString): string {
   const device = stat !== undefined && [0o020000, 0o060000].includes(stat.mode & 0o170000);
   if (!device || isDirectory(stat))
     throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is no device any more`);
-  removePath(root, path);
+  removePath(root, path, stat);
   return "is removed";
 }
 

@@ -17,13 +17,15 @@ import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";
 import type { CheckFinding } from "./check-rules.ts";
 import { plainPath } from "./check-settings.ts";
 
-/** An account of the host whose home has the separator. */
+/** An account whose home has the separator. */
 export interface JailedUser {
   readonly name: ByteString;
   readonly home: ByteString;
   readonly shell: ByteString;
   /** Undefined where the home names no jail. */
   readonly jail: ByteString | undefined;
+  /** It is not in /etc/passwd: a name service has it. */
+  readonly fromService?: boolean;
 }
 
 const PASSWD_LIMIT = 1 << 26;
@@ -46,7 +48,7 @@ export function jailedUsers(file: ByteString = "/etc/passwd"): JailedUser[] {
 /** What is wrong with an account as the host has it. */
 export function userFindings(user: JailedUser): CheckFinding[] {
   const name = display(user.name);
-  const path = "/etc/passwd";
+  const path = user.fromService ? "/etc/nsswitch.conf" : "/etc/passwd";
   const findings: CheckFinding[] = [];
   if (user.jail === undefined) {
     const message = `user ${name} has a /./ in the home ${display(user.home)}, and no jail before it`;
@@ -54,7 +56,9 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   }
   if (!isJailShell(user.shell)) {
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell`;
-    findings.push({ rule: "wrong-shell", path, message, remedy: `usermod -s ${SHELL} ${name}` });
+    // The account of a name service is changed where that keeps it.
+    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${name}` };
+    findings.push({ rule: "wrong-shell", path, message, ...remedy });
   }
   return findings;
 }

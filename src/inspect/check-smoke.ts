@@ -1,12 +1,13 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { requireJailToFill } from "../jail/host-directories.ts";
 import { lookUp } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { temporaryName } from "../jail/place.ts";
-import { requireSafeJail } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
 import { makeDirectoryIn, putFile, removeTree, setAttributes } from "../jail/write.ts";
 import { passwdByName } from "../system/accounts.ts";
@@ -39,7 +40,7 @@ export async function runSmokeTests(
       throw new JailkitError("not-root", 2, "tests in a jail must be started by root");
     if (launcher === undefined)
       throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
-    requireSafeJail(root, 2);
+    requireJailToFill(root, 2);
     // A word of a command line goes through UTF-8 on its way.
     if (
       Buffer.from(Buffer.from(root.path, "latin1").toString("utf8"), "utf8").toString("latin1") !== root.path
@@ -98,7 +99,9 @@ async function runTest(
     return { sections, shows, outcome: "skipped", reason: "the jail's passwd has no ordinary account" };
   const directory = `/${temporaryName().replace(/^\.jk-/, ".jk-check-")}`;
   const failed = (reason: string): SmokeResult => ({ sections, shows, outcome: "failed", reason });
+  let made: Stat | undefined;
   try {
+    made = makePlace(root, directory);
     prepare(root, directory, account);
     for (const step of test.steps) {
       const reason = await runStep(root, launcher, program, step, directory, account);
@@ -110,12 +113,18 @@ async function runTest(
   } catch (error) {
     return failed(describeError(error));
   } finally {
-    removeTree(root, directory);
+    if (made !== undefined) removeTree(root, directory, made);
   }
 }
 
+function makePlace(root: JailRoot, directory: ByteString): Stat {
+  const name = directory.slice(1);
+  if (makeDirectoryIn(root, root.top, name, { mode: 0o700, uid: 0, gid: 0 }) === "created")
+    return statAt(root.fd, name);
+  throw new JailkitError("in-the-way", 1, `${display(root.path + directory)}: is there already`);
+}
+
 function prepare(root: JailRoot, directory: ByteString, { uid, gid }: Account): void {
-  makeDirectoryIn(root, root.top, directory.slice(1), { mode: 0o700, uid: 0, gid: 0 });
   // While the directory still is root's own.
   putFile(root, `${directory}/seed`, toBytes("hello\n"), { mode: 0o644, uid, gid });
   setAttributes(root, directory, { uid, gid, mode: 0o700 });

@@ -5,12 +5,19 @@ import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { type FixOutcome, fixFindings } from "./check-fix.ts";
-import { configFindings, jailedUsers, notInJailFinding, userFindings } from "./check-host.ts";
+import {
+  configFindings,
+  type JailedUser,
+  jailedUsers,
+  notInJailFinding,
+  userFindings,
+} from "./check-host.ts";
 import { checkJail, type JailReport } from "./check-jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./check-jails.ts";
 import { ordered } from "./check-list.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { runSmokeTests, type SmokeResult } from "./check-smoke.ts";
+import { serviceUsersIfTold } from "./service-users.ts";
 
 /** What jk_check is asked to do. */
 export interface CheckRequest {
@@ -56,12 +63,28 @@ export interface CheckResult {
   readonly exitStatus: 0 | 1 | 2;
 }
 
+function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
+  let root: JailRoot;
+  try {
+    root = openJailRoot(path);
+  } catch {
+    // Told when it is that jail's turn.
+    return [];
+  }
+  try {
+    return serviceUsersIfTold(root, known);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
 /** jk_check(8). Throws JailkitError with exit status 2 for a configuration that cannot be used. */
 export async function check(request: CheckRequest): Promise<CheckResult> {
   const warnings: string[] = [];
   const ini = readIni(request.configFile, warnings);
-  const users = jailedUsers();
-  const { jails, problems } = jailsToCheck(ini, users, request.jails);
+  const local = jailedUsers();
+  const { jails, problems } = jailsToCheck(ini, local, request.jails);
+  const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, local))];
   const asked = new Set(jails.map(({ path }) => path));
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
   const servedSocket = servedSockets(problems);

@@ -50,8 +50,14 @@ export const newLedger = (): Ledger => ({ inodes: new Map(), pieces: new Set() }
 const isType = ({ mode }: Usage, type: number) => (mode & C.S_IFMT) === type;
 const keyOf = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:${ino}`;
 
-/** All inodes of a jail, by descriptors and never through a link; other file systems are not entered. */
-export function collectInodes(root: JailRoot): {
+/**
+ * All inodes of a jail, by descriptors and never through a link; other file systems are not entered. `each` is told
+ * every name below the jail's root, by its path as the jail sees it.
+ */
+export function collectInodes(
+  root: JailRoot,
+  each: (path: ByteString, usage: Usage) => void = () => undefined,
+): {
   inodes: Map<string, Inode>;
   mounts: ByteString[];
   unread: number;
@@ -90,6 +96,7 @@ export function collectInodes(root: JailRoot): {
       return;
     }
     add(fd, name, usage);
+    each(path, usage);
     if (isType(usage, C.S_IFDIR)) enter(fd, name, path);
   }
 

@@ -12,6 +12,7 @@ import { asksForFiles } from "../populate/recipe.ts";
 import { isInterrupted } from "../populate/update-journal.ts";
 import { type JailedUser, jailedUsers } from "./check-host.ts";
 import { plainPath } from "./check-settings.ts";
+import { serviceUsersIfTold } from "./service-users.ts";
 
 /**
  * "ready"; "unsafe": others than root can change what they must not; "incomplete": an update was cut short;
@@ -66,7 +67,12 @@ export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): Ja
     try {
       const { id, content } = openManifest(root);
       const recorded = content.requests.length + content.entries.size > 0;
-      const facts = { ...nothing, ...recordedFacts(content), id: recorded ? id : undefined };
+      const facts = {
+        ...nothing,
+        users: [...users, ...serviceUsersIfTold(root, allUsers)],
+        ...recordedFacts(content),
+        id: recorded ? id : undefined,
+      };
       const unsafe = jailFindings(root)[0];
       if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
       if (isInterrupted(id)) {

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { chmodFd, close, fstat, makeDirectory, openAt, readDirectory } from "../../ffi/files.ts";
+import { chmodFd, close, fstat, makeDirectory, openAt, readDirectory, statAt } from "../../ffi/files.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
@@ -41,11 +41,12 @@ export function makeDirectoryIn(
       finish(parent, name, attributes);
     } else {
       const temporary = withTemporaryName((candidate) => makeDirectory(stage.fd, candidate, 0o700));
+      const made = statAt(stage.fd, temporary);
       try {
         finish(stage, temporary, attributes);
         renameNew(stage, temporary, parent, name, true);
       } catch (error) {
-        discard(stage, temporary, C.AT_REMOVEDIR);
+        discard(stage, temporary, made, C.AT_REMOVEDIR);
         throw error;
       }
     }

@@ -18,9 +18,9 @@ import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { withJailFile } from "./look.ts";
-import { renameNew, temporaryName } from "./place.ts";
+import { renameNew, stageFor, temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { hostPath, type JailRoot, joinPath, openDirectory, release, walk } from "./walk.ts";
+import { type Directory, hostPath, type JailRoot, joinPath, openDirectory, release, walk } from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 
 /** A home that is to move: its directory, opened, and all that was found in it. */
@@ -68,34 +68,45 @@ export function isUnchanged(home: HomeSource): boolean {
 
 /**
  * Copies a home to `to` in the jail (a path as the jail sees it, where nothing may stand). The copy is made in a
- * directory that is root's alone and appears by one rename, complete: owners, modes, times, extended attributes,
+ * directory that is root's alone, on the same mount, and appears by one rename, complete: owners, modes, times, extended attributes,
  * hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability dropped.
- * Directories above `to` that are missing are made like the host's of the same path (`modeOf`). The source stays
- * as it is. Throws JailkitError where something stands at `to` or the source changes meanwhile.
+ * Directories above `to` that are missing are made, root's and 0755. The source stays as it is. Returns a descriptor
+ * of the copy (O_PATH; close it), by which it is known again. Throws JailkitError where something stands at `to`, no
+ * directory there is root's alone, or the source changes meanwhile.
  */
 export function copyHome(
   home: HomeSource,
   root: JailRoot,
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
-): void {
+): number {
   const above = to.slice(0, to.lastIndexOf("/")) || "/";
   const name = to.slice(to.lastIndexOf("/") + 1);
   const attributes = { mode: 0o755, uid: 0, gid: 0 };
   makeDirectories(root, above, () => attributes);
   const parent = openDirectory(root, above);
-  const temporary = temporaryName();
-  const copy = joinPath(parent.path, temporary);
+  let made: number | undefined;
+  let copy = "";
   try {
-    makeDirectoryIn(root, parent, temporary, { mode: 0o700, uid: 0, gid: 0 });
+    const stage = stageFor(root, parent);
+    const temporary = temporaryName();
+    copy = joinPath(stage.path, temporary);
+    made = makeCopy(root, stage, temporary);
     fillCopy(home, root, copy, step);
     if (!isUnchanged(home)) {
       const message = `${quoted(home.path)} was changed while it was copied; nothing was moved, try again`;
       throw new JailkitError("home-changed", 1, message);
     }
-    renameNew(parent, temporary, parent, name, true);
+    renameNew(stage, temporary, parent, name, true);
+    return made;
   } catch (error) {
-    removeTree(root, copy);
+    if (made !== undefined) {
+      try {
+        removeTree(root, copy, fstat(made));
+      } finally {
+        close(made);
+      }
+    }
     if (isErrno(error, "EEXIST", "ENOTEMPTY")) {
       const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
       throw new JailkitError("home-exists", 1, message);
@@ -104,6 +115,18 @@ export function copyHome(
   } finally {
     release(parent);
   }
+}
+
+/** Makes the directory of a copy, and opens it while nobody else can exchange it. */
+function makeCopy(root: JailRoot, stage: Directory, name: ByteString): number {
+  if (!stage.trusted) {
+    const where = quoted(hostPath(root, stage.path));
+    const message = `${where} can be written by others, and no directory above it on its mount is root's alone: a home cannot be copied there`;
+    throw new JailkitError("no-safe-place", 1, message);
+  }
+  const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
+  if (placement !== "created") throw new SystemError(17, "mkdir", hostPath(root, joinPath(stage.path, name)));
+  return openAt(stage.fd, name, C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW);
 }
 
 function fillCopy(

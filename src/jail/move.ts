@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { renameAt, statIfPresent } from "../../ffi/files.ts";
+import { renameAt, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { splitPath } from "./look.ts";
 import { type Placement, renameNew, syncDirectory } from "./place.ts";
 import {
@@ -17,22 +17,30 @@ import {
   walk,
 } from "./walk.ts";
 
+/** What a move is about, as it was looked at: what was made ready, and what stands in its place (undefined: nothing). */
+export interface MoveSeen {
+  readonly made: Stat;
+  readonly standing: Stat | undefined;
+}
+
 /**
  * Moves something that was made ready in the jail to its place beside it, by one rename(2): what has the old one open
  * keeps it. "exchange": both change places, also a directory and a link, and the old one then stands at `from`;
- * "new": nothing stands there, and "kept" is the answer where something does after all. The directory must be one
- * that nobody but root can change (EPERM).
+ * "new": nothing stands there. "kept" is the answer where something else
+ * than was seen stands there by now. The directory must be one that nobody but root can
+ * change (EPERM). Throws SystemError ESTALE where something else than `made` stands at `from`.
  */
 export function moveInPlace(
   root: JailRoot,
   from: ByteString,
   to: ByteString,
   how: "replace" | "exchange" | "new",
+  seen: MoveSeen,
 ): Placement {
   const { above, name } = splitPath(root, to);
   const parent = walk(root, above);
   try {
-    return moveIn(root, parent, splitPath(root, from).name, name, how);
+    return moveIn(root, parent, splitPath(root, from).name, name, how, seen);
   } catch (error) {
     throw namedError(error, hostPath(root, joinPath(parent.path, name)));
   } finally {
@@ -46,15 +54,16 @@ function moveIn(
   from: ByteString,
   name: ByteString,
   how: "replace" | "exchange" | "new",
+  { made, standing }: MoveSeen,
 ): Placement {
   // Where users can write, what was made ready may be another thing by now.
   if (!parent.trusted) throw new SystemError(1, "rename", undefined);
   const there = statIfPresent(parent.fd, name);
-  if (how === "new" && there !== undefined) return "kept";
+  if (!isSame(there, standing)) return "kept";
+  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(116, "rename", undefined);
   if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
-  const made = statIfPresent(parent.fd, from);
   try {
-    if (how === "new") renameNew(parent, from, parent, name, made !== undefined && isDirectory(made));
+    if (how === "new") renameNew(parent, from, parent, name, isDirectory(made));
     else renameAt(parent.fd, from, parent.fd, name, how === "exchange" ? C.RENAME_EXCHANGE : 0);
   } catch (error) {
     if (how === "new" && isErrno(error, "EEXIST")) return "kept";
@@ -62,4 +71,8 @@ function moveIn(
   }
   syncDirectory(root, parent);
   return how === "new" ? "created" : "replaced";
+}
+
+function isSame(there: Stat | undefined, seen: Stat | undefined): boolean {
+  return there === undefined || seen === undefined ? there === seen : sameFile(there, seen);
 }

@@ -1,7 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, makeLink, openAt, renameAt, statIfPresent, syncFd, unlinkAt } from "../../ffi/files.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import {
+  close,
+  makeLink,
+  openAt,
+  renameAt,
+  type Stat,
+  sameFile,
+  statIfPresent,
+  syncFd,
+  unlinkAt,
+} from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import {
@@ -57,9 +67,14 @@ export function withTemporaryName(make: (name: ByteString) => void): ByteString 
   }
 }
 
-/** Removes a name where it exists; for cleaning up, where the first error is the one to tell. */
-export function discard(directory: Directory, name: ByteString, flags = 0): void {
+/**
+ * Removes a name where it still is what was `made`, which is nothing where making it failed; for cleaning up, where
+ * the first error is the one to tell.
+ */
+export function discard(directory: Directory, name: ByteString, made: Stat | undefined, flags = 0): void {
   try {
+    const there = made === undefined ? undefined : statIfPresent(directory.fd, name);
+    if (made === undefined || there === undefined || !sameFile(there, made)) return;
     unlinkAt(directory.fd, name, flags);
   } catch {
     // The user may have taken it away, or the disk failed: the error that led here says more.
@@ -99,14 +114,14 @@ export function renameNew(
 /**
  * Puts something that is not a directory at `name` in `parent`: `make` makes it ready under a random name, and one
  * rename(2) lets it appear. Nothing that stands there is opened, followed or changed. `make` must create with
- * O_EXCL or its like. `absent`: the caller has looked already, and nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
+ * O_EXCL or its like, and answers what it made as soon as that is there. `absent`: the caller has looked already, and nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
  */
 export function place(
   root: JailRoot,
   parent: Directory,
   name: ByteString,
   options: { replace?: boolean; absent?: boolean },
-  make: (stage: Directory, temporary: ByteString) => void,
+  make: (stage: Directory, temporary: ByteString, made: (stat: Stat) => void) => void,
 ): Placement {
   const { replace = false, absent = false } = options;
   const path = joinPath(parent.path, name);
@@ -116,15 +131,20 @@ export function place(
     if (existing !== undefined && !replace) return "kept";
     const stage = stageFor(root, parent);
     let temporary: ByteString | undefined;
+    let made: Stat | undefined;
     try {
       withTemporaryName((candidate) => {
         temporary = candidate;
-        make(stage, candidate);
+        make(stage, candidate, (stat) => {
+          made = stat;
+        });
       });
-      if (temporary === undefined) return "kept";
+      if (temporary === undefined || made === undefined) return "kept";
       const placement = settle(stage, temporary, parent, name, existing !== undefined, replace);
+      // Without a directory of root's to make it in, it may have been exchanged between two steps.
+      if (placement !== "kept" && !stage.trusted) requireSame(parent, name, made);
       if (placement === "kept") {
-        discard(stage, temporary);
+        discard(stage, temporary, made);
         const there = statIfPresent(parent.fd, name);
         if (there !== undefined && isDirectory(there)) throw directoryInTheWay(root, path);
       }
@@ -132,13 +152,18 @@ export function place(
       syncDirectory(root, parent);
       return placement;
     } catch (error) {
-      if (temporary !== undefined && !isErrno(error, "EEXIST")) discard(stage, temporary);
+      if (temporary !== undefined) discard(stage, temporary, made);
       throw error;
     }
   } catch (error) {
     if (isErrno(error, "EISDIR")) throw directoryInTheWay(root, path);
     throw namedError(error, hostPath(root, path));
   }
+}
+
+function requireSame(parent: Directory, name: ByteString, made: Stat): void {
+  const there = statIfPresent(parent.fd, name);
+  if (there === undefined || !sameFile(there, made)) throw new SystemError(11, "exchanged", undefined);
 }
 
 function settle(

@@ -181,14 +181,20 @@ export function locked<T>(tree: JailRoot, registry: ByteString, id: ByteString, 
   }
 }
 
+/** Removes a file, or an empty directory, of the registry, in which root alone gives names. */
+export function removeOwn(tree: JailRoot, path: ByteString): boolean {
+  const found = lookUp(tree, path);
+  return found !== undefined && removePath(tree, path, found.stat);
+}
+
 /** Removes a jail from the registry: its manifest, not the jail. False where it is not there. */
 export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boolean {
   return withTree((tree) => {
-    const removed = removePath(tree, manifestPath(registry, id));
+    const removed = removeOwn(tree, manifestPath(registry, id));
     // What jk_check remembers of the jail.
-    removePath(tree, `${registry}/${id}/verified.json`);
+    removeOwn(tree, `${registry}/${id}/verified.json`);
     try {
-      removePath(tree, joinPath(registry, id));
+      removeOwn(tree, joinPath(registry, id));
     } catch (error) {
       if (!isErrno(error, "ENOTEMPTY")) throw error;
     }

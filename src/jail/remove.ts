@@ -9,13 +9,14 @@ import {
   renameAt,
   type Stat,
   sameFile,
+  statAt,
   statIfPresent,
   unlinkAt,
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { splitPath } from "./look.ts";
-import { syncDirectory, temporaryName } from "./place.ts";
+import { renameNew, stageFor, syncDirectory, temporaryName, withTemporaryName } from "./place.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -52,63 +53,109 @@ function inParentIfThere<T>(
 }
 
 /**
- * Removes one name from the jail: a file, a link (never what it leads to), a device or an empty directory. False
- * where nothing stands there. `expected`: what was checked, and anything else stays. Throws SystemError ENOTEMPTY for a
- * directory that holds something, JailkitError "exchanged".
+ * Removes one name from the jail: a file, a link (never what it leads to), a device or an empty directory, if it is
+ * what it was when it was looked at: `seen`. False where nothing stands there. Throws JailkitError "exchanged",
+ * SystemError ENOTEMPTY for a directory that holds something.
  */
-export function removePath(root: JailRoot, path: ByteString, expected?: Stat): boolean {
+export function removePath(root: JailRoot, path: ByteString, seen: Stat): boolean {
+  return removeSeen(root, path, seen, undefined);
+}
+
+/**
+ * Removes a directory and all that is in it, or one name, if it is what it was when it was looked at (`seen`; whoever
+ * keeps a descriptor of it makes sure that no other gets its inode); by descriptor and never through a link. With
+ * `among`, only what that knows: what came later ends it with JailkitError "appeared", and stays. Other file systems
+ * are not entered: EBUSY names the mount point. False where nothing stands there. Throws JailkitError "exchanged".
+ */
+export function removeTree(
+  root: JailRoot,
+  path: ByteString,
+  seen: Stat,
+  among: (stat: Stat) => boolean = () => true,
+): boolean {
+  return removeSeen(root, path, seen, among);
+}
+
+function removeSeen(
+  root: JailRoot,
+  path: ByteString,
+  seen: Stat,
+  among: ((stat: Stat) => boolean) | undefined,
+): boolean {
   return (
     inParentIfThere(root, path, (parent, name) => {
       const stat = statIfPresent(parent.fd, name);
       if (stat === undefined) return false;
-      if (expected !== undefined && !sameFile(stat, expected)) {
-        const message = `${display(hostPath(root, path))}: is another than was looked at, and stays`;
-        throw new JailkitError("exchanged", 1, message);
-      }
+      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));
       // What is remembered may lead through it.
       if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
-      unlinkAt(parent.fd, name, isDirectory(stat) ? C.AT_REMOVEDIR : 0);
+      if (!isDirectory(stat)) removeFile(root, parent, name, seen);
+      else {
+        if (among !== undefined) emptyDirectory(root, parent, name, seen, among);
+        // Whatever has the name by now: rmdir(2) takes nothing but an empty directory.
+        unlinkAt(parent.fd, name, C.AT_REMOVEDIR);
+      }
       syncDirectory(root, parent);
       return true;
     }) ?? false
   );
 }
 
+function exchanged(path: ByteString): JailkitError {
+  const message = `${display(path)}: is not what it was when it was looked at, and is left alone`;
+  return new JailkitError("exchanged", 1, message);
+}
+
 /**
- * Removes a directory and all that is in it, or one name; by descriptor and never through a link. Other file
- * systems are not entered: EBUSY names the mount point. False where nothing stands there.
+ * Where users can write, another file may get the name after any look at it. So it is moved where they cannot, and
+ * looked at again there; where no such place is on the mount, whoever could exchange it could remove it as well.
  */
-export function removeTree(root: JailRoot, path: ByteString): boolean {
-  return (
-    inParentIfThere(root, path, (parent, name) => {
-      const stat = statIfPresent(parent.fd, name);
-      if (stat === undefined) return false;
-      if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
-      if (isDirectory(stat)) emptyDirectory(root, parent, name, joinPath(parent.path, name));
-      unlinkAt(parent.fd, name, isDirectory(stat) ? C.AT_REMOVEDIR : 0);
-      syncDirectory(root, parent);
-      return true;
-    }) ?? false
-  );
+function removeFile(root: JailRoot, parent: Directory, name: ByteString, seen: Stat): void {
+  const stage = stageFor(root, parent);
+  if (stage === parent) {
+    unlinkAt(parent.fd, name);
+    return;
+  }
+  const aside = withTemporaryName((candidate) => renameNew(parent, name, stage, candidate));
+  const moved = statAt(stage.fd, aside);
+  if (sameFile(moved, seen)) {
+    unlinkAt(stage.fd, aside);
+    return;
+  }
+  const back = (to: ByteString) => renameNew(stage, aside, parent, to, isDirectory(moved));
+  try {
+    back(name);
+  } catch {
+    // Its name is taken by now.
+    withTemporaryName(back);
+  }
+  throw exchanged(hostPath(root, joinPath(parent.path, name)));
 }
 
 // Each level holds a descriptor; what lies deeper is moved up first, for a user may nest as deep as he likes.
 const DEPTH_LIMIT = 64;
 
-function openLevel(parentFd: number, name: ByteString, mount: Stat | undefined, path: ByteString): number {
+/** Opens a directory if it is the one that was seen, and nothing is mounted on it. */
+function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, path: ByteString): number {
   const fd = openAt(parentFd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   const stat = fstat(fd);
-  const same =
-    mount === undefined ||
-    (stat.mountId === mount.mountId && stat.devMajor === mount.devMajor && stat.devMinor === mount.devMinor);
-  if (same) return fd;
+  const sameMount =
+    stat.mountId === mount.mountId && stat.devMajor === mount.devMajor && stat.devMinor === mount.devMinor;
+  if (sameMount && sameFile(stat, seen)) return fd;
   close(fd);
+  if (sameMount) throw exchanged(path);
   throw new SystemError(16, "a file system is mounted here; unmount it first", path);
 }
 
-function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, path: ByteString): void {
-  const top = openLevel(parent.fd, name, parent.stat, hostPath(root, path));
-  const mount = fstat(top);
+function emptyDirectory(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  seen: Stat,
+  among: (stat: Stat) => boolean,
+): void {
+  const path = joinPath(parent.path, name);
+  const top = openLevel(parent.fd, name, seen, parent.stat, hostPath(root, path));
   const descend = (fd: number, at: ByteString, depth: number): void => {
     for (const entry of readDirectory(fd)) {
       const here = joinPath(at, entry.name);
@@ -122,15 +169,19 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, pat
   const removeEntry = (fd: number, entry: ByteString, at: ByteString, depth: number): void => {
     const stat = statIfPresent(fd, entry);
     if (stat === undefined) return;
+    if (!among(stat)) {
+      const message = `${display(hostPath(root, at))}: appeared after the rest was looked at, and stays`;
+      throw new JailkitError("appeared", 1, message);
+    }
     if (!isDirectory(stat)) {
       unlinkAt(fd, entry);
       return;
     }
     if (depth >= DEPTH_LIMIT) {
-      renameAt(fd, entry, top, temporaryName(), C.RENAME_NOREPLACE);
+      moveUp(fd, entry, top, stat, hostPath(root, at));
       return;
     }
-    const child = openLevel(fd, entry, mount, hostPath(root, at));
+    const child = openLevel(fd, entry, stat, parent.stat, hostPath(root, at));
     try {
       descend(child, at, depth + 1);
     } finally {
@@ -148,4 +199,13 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, pat
   } finally {
     close(top);
   }
+}
+
+/** Moves a directory that lies too deep to the top of what is emptied; another one that got its name goes back. */
+function moveUp(fd: number, entry: ByteString, top: number, seen: Stat, path: ByteString): void {
+  const name = temporaryName();
+  renameAt(fd, entry, top, name, C.RENAME_NOREPLACE);
+  if (sameFile(statAt(top, name), seen)) return;
+  renameAt(top, name, fd, entry, C.RENAME_NOREPLACE);
+  throw exchanged(path);
 }

@@ -4,7 +4,17 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { hostPath, isDirectory, isLink, type JailRoot, joinPath, release, walk } from "./walk.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  type JailRoot,
+  joinPath,
+  pathComponents,
+  release,
+  walk,
+} from "./walk.ts";
 
 /** A rule of safety that something breaks. */
 export type SafetyRule =
@@ -155,6 +165,34 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
 export function directoryFindings(root: JailRoot): Finding[] {
   const findings = root.ancestors.flatMap(({ path, stat }) => parentFindings(path, stat));
   findings.push(...strictFindings(root.path, root.top.stat));
+  return findings;
+}
+
+/**
+ * Why others than root could exchange a name in the directory at `path` of a tree, or one above it: it belongs to
+ * somebody else, or others can write it and it is not sticky. Where it is missing, the nearest one above counts.
+ */
+export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
+  const found = (at: ByteString, stat: Stat) =>
+    stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);
+  const findings = root.ancestors.flatMap((above) => found(above.path, above.stat));
+  let at = path;
+  let directory: Directory | undefined;
+  while (directory === undefined) {
+    try {
+      directory = walk(root, at);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      at = at.slice(0, at.lastIndexOf("/")) || "/";
+    }
+  }
+  const parts = pathComponents(directory.path);
+  release(directory);
+  for (let count = 0; count <= parts.length; count++) {
+    const one = walk(root, parts.slice(0, count).join("/"));
+    findings.push(...found(hostPath(root, one.path), one.stat));
+    release(one);
+  }
   return findings;
 }
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { close, fstat, type Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { setHomeAndShell } from "../system/account-tools.ts";
@@ -7,6 +8,7 @@ import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
 import { removeTree } from "./remove.ts";
+import { exchangeFindings } from "./safety.ts";
 import type { GroupChange, JailingPlan } from "./user-plan.ts";
 import { hostPath, type JailRoot } from "./walk.ts";
 
@@ -28,6 +30,21 @@ export interface HomeMove {
   toPath: ByteString;
 }
 
+/**
+ * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
+ * or of the new one while root works on it.
+ */
+export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void {
+  const above = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
+  const [finding] = [...exchangeFindings(from, above(fromPath)), ...exchangeFindings(to, above(toPath))];
+  if (finding === undefined) return;
+  const home = quoted(hostPath(from, fromPath));
+  const message =
+    `${home} is not moved to ${quoted(hostPath(to, toPath))}, for others could exchange one of them meanwhile: ` +
+    `${finding.message}; mend it with: ${finding.remedy}`;
+  throw new JailkitError("unsafe-parent", 1, message);
+}
+
 function requireNoProcesses(user: PasswdEntry): void {
   const processes = processesOf(user.uid);
   if (processes.length === 0) return;
@@ -38,7 +55,8 @@ function requireNoProcesses(user: PasswdEntry): void {
 /**
  * Gives an account a new home in four steps: the home is copied, `accounts` changes what has to know, the host's
  * account is changed, and only then the old home goes. Where a step fails, those before it are taken back
- * (`undoAccounts`), so that the account is as it was and the old home whole.
+ * (`undoAccounts`), so that the account is as it was and the old home whole. Throws JailkitError, also where the move
+ * would not be safe (requireSafeMove).
  */
 export function changeAccount(
   user: PasswdEntry,
@@ -49,10 +67,12 @@ export function changeAccount(
   undoAccounts: () => void,
   report: Reporter,
 ): void {
+  if (move !== undefined) requireSafeMove(move);
   const source = move === undefined ? undefined : openHome(move.from, move.fromPath, user.uid);
+  let copy: number | undefined;
   try {
     if (move !== undefined && source !== undefined) {
-      copyHome(source, move.to, move.toPath, (done, total) => report.progress(done, total));
+      copy = copyHome(source, move.to, move.toPath, (done, total) => report.progress(done, total));
       report.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
     }
     try {
@@ -70,11 +90,12 @@ export function changeAccount(
         throw error;
       }
     } catch (error) {
-      if (move !== undefined) removeTree(move.to, move.toPath);
+      if (move !== undefined && copy !== undefined) removeTree(move.to, move.toPath, fstat(copy));
       throw error;
     }
     if (move !== undefined && source !== undefined) removeOldHome(source, move, user, report);
   } finally {
+    if (copy !== undefined) close(copy);
     if (source !== undefined) closeHome(source);
   }
 }
@@ -87,7 +108,9 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, re
       report.warn(`${where} was changed after it was copied: it stays; compare the two and remove it`);
       return;
     }
-    removeTree(move.from, move.fromPath);
+    const inode = ({ ino, devMajor, devMinor }: Stat) => `${devMajor}:${devMinor}:${ino}`;
+    const copied = new Set(source.entries.map(({ stat }) => inode(stat)));
+    removeTree(move.from, move.fromPath, fstat(source.fd), (stat) => copied.has(inode(stat)));
     report.done(`removed ${where}`);
   } catch (error) {
     report.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);

@@ -3,8 +3,8 @@ import { S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { requireJailToFill } from "./host-directories.ts";
 import { lookUp } from "./look.ts";
-import { requireSafeJail } from "./safety.ts";
 import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
 
 /** The exit status where the jail that was named will not do, as in jailkit 2. */
@@ -30,7 +30,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
     throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
   }
   try {
-    requireSafeJail(root, BAD_JAIL);
+    requireJailToFill(root, BAD_JAIL);
     const passwd = lookUp(root, "/etc/passwd", { follow: true });
     if (passwd === undefined) {
       const message = `${quoted(hostPath(root, "/etc/passwd"))} does not exist: make the jail with jk_init first`;

@@ -9,7 +9,7 @@ import { processesOf } from "../system/processes.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
 import { joinHome, splitHome } from "./separator.ts";
-import { applyJailing, changeAccount, type Reporter } from "./user-apply.ts";
+import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { absolute } from "./user-jail.ts";
 import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
 import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
@@ -73,6 +73,8 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   const { host, root } = request;
   outcome.home = plan.home;
   outcome.shell = plan.shell;
+  if (plan.moveFrom !== undefined && root !== undefined)
+    requireSafeMove({ from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome });
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
     const nothing = plan.entry === undefined && plan.groups.length === 0 && !plan.changeAccount;
@@ -158,7 +160,7 @@ function jailOf(
 /**
  * Decides how an account gets out of its jail: its entry in the jail goes, and it gets the shell that was asked for,
  * the one that it had, or /bin/sh. With `move` its home goes to where it was, or to the same path on the host; else
- * it stays where it is. Calling what is returned does it.
+ * it stays where it is. Calling what is returned does it. Throws JailkitError, also where the move would not be safe.
  */
 export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
   const { jail, jailHome } = jailOf(user, request.jail);
@@ -168,13 +170,19 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
     throw new JailkitError("has-processes", 1, message);
   }
   const root = openJailRoot(jail);
-  const before = recall(root, user.name);
-  closeJailRoot(root);
+  let before: ReturnType<typeof recall>;
+  let home: ByteString;
+  try {
+    before = recall(root, user.name);
+    home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
+    if (request.move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: home });
+  } finally {
+    closeJailRoot(root);
+  }
   const shell = request.shell ?? before.shell ?? "/bin/sh";
   if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
     throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
   }
-  const home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
   outcome.home = home;
   outcome.shell = shell;
   return (report: Reporter): void => {

@@ -13,6 +13,7 @@ import {
   readLink,
   sameFile,
   seek,
+  statAt,
   statIfPresent,
   syncFd,
   writeAll,
@@ -141,9 +142,10 @@ export function putFileIn(
     const placement = putNameless(root, parent, name, source, attributes);
     if (placement !== undefined) return placement;
   }
-  return place(root, parent, name, options, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary, made) => {
     const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
+      made(fstat(fd));
       fill(fd, source);
       finish(root, stage, fd, attributes);
     } finally {
@@ -183,8 +185,9 @@ export function putHardLinkIn(
   } catch (error) {
     throw namedError(error, path);
   }
-  return place(root, parent, name, options, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary, made) => {
     makeLink(sourceFd, "", stage.fd, temporary, C.AT_EMPTY_PATH);
+    made(fstat(sourceFd));
   });
 }
 
@@ -221,8 +224,9 @@ export function putSymlinkIn(
       if (!isErrno(error, "EEXIST")) throw namedError(error, hostPath(root, joinPath(parent.path, name)));
     }
   }
-  return place(root, parent, name, options, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary, made) => {
     makeSymlink(target, stage.fd, temporary);
+    made(statAt(stage.fd, temporary));
     if (attributes === undefined) return;
     const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
     try {
@@ -263,7 +267,7 @@ export function putDeviceIn(
     throw new JailkitError("device-in-untrusted-directory", 1, message);
   }
   const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
-  return place(root, parent, name, options, (stage, temporary) => {
+  return place(root, parent, name, options, (stage, temporary, made) => {
     const umask = libc.umask(0);
     try {
       makeNode(stage.fd, temporary, type | attributes.mode, node.major, node.minor);
@@ -272,8 +276,9 @@ export function putDeviceIn(
     }
     const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
     try {
-      const made = fstat(fd);
-      verifyNew(stage, made, type);
+      const stat = fstat(fd);
+      verifyNew(stage, stat, type);
+      made(stat);
       setOwnerAndTimes(fd, attributes);
       // A default ACL of the directory takes bits away even where the umask does not.
       if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);

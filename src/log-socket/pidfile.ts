@@ -1,6 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { readJailFile } from "../jail/look.ts";
+import { withJailFile } from "../jail/look.ts";
 import { withTree } from "../jail/registry.ts";
 import { putFile, removePath } from "../jail/write.ts";
 
@@ -14,8 +15,15 @@ export function writePidfile(path: ByteString): void {
 export function removePidfile(path: ByteString): void {
   try {
     withTree((tree) => {
-      const bytes = readJailFile(tree, path, 64);
-      if (bytes !== undefined && fromBytes(bytes) === String(libc.getpid())) removePath(tree, path);
+      const found = withJailFile(
+        tree,
+        path,
+        (fd, { stat }) => ({ text: fromBytes(readAllFd(fd, 64)), stat }),
+        {
+          follow: false,
+        },
+      );
+      if (found?.text === String(libc.getpid())) removePath(tree, path, found.stat);
     });
   } catch {
     // It is gone, or not ours any more.

@@ -2,7 +2,8 @@ import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
-import { requireSafeJail } from "../jail/safety.ts";
+import { requireJailToFill } from "../jail/host-directories.ts";
+import { lookUp } from "../jail/look.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { makeDirectories, removePath } from "../jail/write.ts";
 import type { FileSystem } from "./sources.ts";
@@ -24,7 +25,7 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
   let root: JailRoot | undefined;
   try {
     root = openJailRoot(path, { sync });
-    requireSafeJail(root, unsafeStatus);
+    requireJailToFill(root, unsafeStatus);
     return root;
   } catch (error) {
     if (root) closeJailRoot(root);
@@ -49,7 +50,10 @@ function unmake(made: readonly ByteString[]): void {
   if (made.length === 0) return;
   const top = openTree("/");
   try {
-    for (const path of [...made].reverse()) removePath(top, path);
+    for (const path of [...made].reverse()) {
+      const found = lookUp(top, path);
+      if (found?.stat.uid === 0) removePath(top, path, found.stat);
+    }
   } finally {
     closeJailRoot(top);
   }

@@ -84,7 +84,8 @@ export function unregisterLogSocket(
   if (named === undefined) return { removed: undefined, left: undefined };
   const root = openTree(directory);
   try {
-    const removed = removePath(root, path);
+    const found = lookUp(root, path);
+    const removed = found !== undefined && removePath(root, path, found.stat);
     return { removed: removed ? directory + path : undefined, left: undefined };
   } finally {
     closeJailRoot(root);

@@ -128,7 +128,8 @@ function makeReady(
       (at === undefined ? ready : inside).push(one);
       if (entry.type !== "directory") continue;
       if (at !== undefined) places.set(entry.path, at);
-      else if (action === "exchange" && one.temporary !== undefined) places.set(entry.path, one.temporary);
+      else if (action === "exchange" && one.temporary !== undefined)
+        places.set(entry.path, one.temporary.path);
     } catch (error) {
       if (entry.type === "directory") missing.add(entry.path);
       fail(change, error);
@@ -150,7 +151,7 @@ export function applyRemovals(
     try {
       if (!standsWhereItSays(root, path)) continue;
       events.removing(removal);
-      removePath(root, path, removal.expected);
+      removePath(root, path, removal.seen);
       removed.push(path);
     } catch (error) {
       if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, lockFile, openAt, readAllFd } from "../../ffi/files.ts";
+import { close, lockFile, openAt, readAllFd, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { withJailFile } from "../jail/look.ts";
 import { REGISTRY } from "../jail/manifest.ts";
@@ -11,9 +11,9 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../jail/manifest-text.ts";
-import { identityOf, registryExists, withTree } from "../jail/registry.ts";
+import { identityOf, registryExists, removeOwn, withTree } from "../jail/registry.ts";
 import { isDirectory, type JailRoot, openDirectory, release } from "../jail/walk.ts";
-import { makeDirectories, putFile, removePath, removeTree } from "../jail/write.ts";
+import { makeDirectories, putFile, removeTree } from "../jail/write.ts";
 import { namesIn } from "./update-scan.ts";
 
 /**
@@ -78,7 +78,7 @@ export function writeJournal(
 
 /** The run is complete. */
 export function removeJournal(id: ByteString): void {
-  withTree((tree) => removePath(tree, journalPath(id)));
+  withTree((tree) => removeOwn(tree, journalPath(id)));
 }
 
 /** Calls `use` while no other run changes that jail; waits for one that does. */
@@ -129,7 +129,8 @@ function sweepDirectory(root: JailRoot, path: ByteString): void {
   try {
     if (!directory.trusted || !isDirectory(directory.stat)) return;
     for (const name of namesIn(directory)) {
-      if (TEMPORARY.test(name)) removeTree(root, `${directory.path}/${name}`);
+      const seen = TEMPORARY.test(name) ? statIfPresent(directory.fd, name) : undefined;
+      if (seen !== undefined) removeTree(root, `${directory.path}/${name}`, seen);
     }
   } finally {
     release(directory);

@@ -12,7 +12,7 @@ export interface Removal {
   readonly path: ByteString;
   readonly type: ManifestEntry["type"] | "socket";
   /** What stood there when that was decided: anything else stays. */
-  readonly expected?: Stat;
+  readonly seen: Stat;
   /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */
   readonly reason?: string;
 }
@@ -56,7 +56,7 @@ export function decideRemovals(
   const forgotten: ByteString[] = [];
   const going = new Map<ByteString, Removal>();
   const directories: { path: ByteString; record: ManifestEntry | undefined; standing: Standing }[] = [];
-  const links: ByteString[] = [];
+  const links: { path: ByteString; seen: Stat }[] = [];
 
   for (const { path, record } of candidates) {
     const standing = state.at(path);
@@ -70,13 +70,14 @@ export function decideRemovals(
       standing.whose === "as-put" ||
       (record === undefined && standing.whose === "unrecorded")
     )
-      going.set(path, { path, type: typeOf(standing) });
-    else if (record === undefined && isLink(standing.stat) && standing.stat.uid === 0) links.push(path);
+      going.set(path, { path, type: typeOf(standing), seen: standing.stat });
+    else if (record === undefined && isLink(standing.stat) && standing.stat.uid === 0)
+      links.push({ path, seen: standing.stat });
     else kept.push({ path, reason: reasonOf(standing) });
   }
-  for (const path of links) {
+  for (const { path, seen } of links) {
     // Nothing tells who made a link; one that leads nowhere is of no use to anybody.
-    if (leadsNowhere(root, path, going)) going.set(path, { path, type: "link" });
+    if (leadsNowhere(root, path, going)) going.set(path, { path, type: "link", seen });
     else kept.push({ path, reason: "was made in the jail" });
   }
   directories.sort((a, b) => b.path.length - a.path.length);
@@ -88,7 +89,8 @@ export function decideRemovals(
       record !== undefined
         ? whose === "as-put"
         : whose === "unrecorded" || (names.length > 0 && whose === "made-here");
-    if (emptied && !stays(path) && (may || prune)) going.set(path, { path, type: "directory" });
+    if (emptied && !stays(path) && (may || prune))
+      going.set(path, { path, type: "directory", seen: standing.stat });
     else if (record === undefined && emptied) kept.push({ path, reason: reasonOf(standing) });
   }
   const removals = [...going.values()].sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));

@@ -114,7 +114,7 @@ export function judgeShells(
     obstacle ??= { reason: loginObstacle(root, new Set(places.keys()), logins) };
     if (obstacle.reason === undefined) {
       const reason = `${what.what}: jk_chrootsh has its own built in`;
-      removals.push({ path, type: "file", expected: stat, reason });
+      removals.push({ path, type: "file", seen: stat, reason });
     } else keep(path, `is ${what.what}, and ${obstacle.reason}`);
   }
   const going = new Set(removals.map(({ path }) => path));
@@ -122,7 +122,7 @@ export function judgeShells(
     const { path, stat, isLink, leadsTo } = place;
     if (!isLink || leadsTo === undefined || !isOwnMount(root, place)) continue;
     if (going.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
-      removals.push({ path, type: "link", expected: stat, reason: `a link to ${display(leadsTo)}` });
+      removals.push({ path, type: "link", seen: stat, reason: `a link to ${display(leadsTo)}` });
     } else if (!namesShell(leadsTo) && !wanted(path)) {
       keep(path, `leads to ${display(leadsTo)}, and runs in the place of the shell in jk_chrootsh`);
     }

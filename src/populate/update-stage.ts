@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, fstat, openAt } from "../../ffi/files.ts";
+import { close, fstat, openAt, type Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { lookUp } from "../jail/look.ts";
 import { moveInPlace } from "../jail/move.ts";
 import { temporaryName } from "../jail/place.ts";
 import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
@@ -21,11 +22,17 @@ import type { Entry } from "./entry.ts";
 import { parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
+/** Something that was made ready under a name that nobody could guess, in a directory that root alone can change. */
+export interface Temporary {
+  readonly path: ByteString;
+  readonly made: Stat;
+}
+
 /** A change that is made ready, so that all that is left to do is a rename(2). */
 export interface Staged {
   readonly change: Change;
-  /** Where it lies meanwhile; undefined where it is done in its place. */
-  readonly temporary: ByteString | undefined;
+  /** Where it lies meanwhile, and what it is; undefined where it is done in its place. */
+  readonly temporary: Temporary | undefined;
   /** It is another name of the host's file. */
   readonly linked: boolean;
 }
@@ -65,8 +72,15 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
   if (at !== undefined) return { change, temporary: undefined, linked: putEntry(root, change, at) };
   // Where users can write, what lies there could be exchanged before it is moved.
   if (!isTrustedPlace(root, entry.path)) return inPlace;
-  const temporary = `${parentOf(entry.path)}/${temporaryName()}`;
-  return { change, temporary, linked: putEntry(root, change, temporary) };
+  const path = `${parentOf(entry.path)}/${temporaryName()}`;
+  const linked = putEntry(root, change, path);
+  return { change, temporary: whatIsAt(root, path), linked };
+}
+
+function whatIsAt(root: JailRoot, path: ByteString): Temporary {
+  const made = lookUp(root, path)?.stat;
+  if (made === undefined) throw new JailkitError("gone", 1, `${display(root.path + path)}: is gone`);
+  return { path, made };
 }
 
 /** A directory appears with its mode and owner, so that one that is there is one that is finished. */
@@ -78,10 +92,12 @@ function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): void 
   }
   const temporary = `${parentOf(path)}/${temporaryName()}`;
   makeDirectories(root, temporary, attributes);
+  const { made } = whatIsAt(root, temporary);
   try {
-    if (moveInPlace(root, temporary, path, "new") === "kept") discard(root, temporary);
+    const placement = moveInPlace(root, temporary, path, "new", { made, standing: undefined });
+    if (placement === "kept") discard(root, { path: temporary, made });
   } catch (error) {
-    discard(root, temporary);
+    discard(root, { path: temporary, made });
     throw error;
   }
 }
@@ -162,22 +178,21 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
     if (entry.type !== "directory") putEntry(root, copied, entry.path, action !== "create");
     return "done";
   }
-  if (action === "exchange") {
-    moveInPlace(root, temporary, entry.path, "exchange");
-    removeTree(root, temporary);
-    return "done";
+  const how = action === "create" ? "new" : action;
+  const seen = { made: temporary.made, standing: standing?.stat };
+  if (moveInPlace(root, temporary.path, entry.path, how, seen) === "kept") {
+    discard(root, temporary);
+    return "in-the-way";
   }
-  if (moveInPlace(root, temporary, entry.path, action === "create" ? "new" : "replace") !== "kept")
-    return "done";
-  discard(root, temporary);
-  return "in-the-way";
+  if (action === "exchange" && standing !== undefined) removeTree(root, temporary.path, standing.stat);
+  return "done";
 }
 
 /** Takes what was made ready away again; what cannot be is left to the next run, which tidies up. */
-export function discard(root: JailRoot, temporary: ByteString | undefined): void {
+export function discard(root: JailRoot, temporary: Temporary | undefined): void {
   if (temporary === undefined) return;
   try {
-    removeTree(root, temporary);
+    removeTree(root, temporary.path, temporary.made);
   } catch {
     // The error that led here says more.
   }

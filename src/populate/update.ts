@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { requireJailToFill } from "../jail/host-directories.ts";
 import {
   type Manifest,
   type ManifestEntry,
@@ -9,7 +10,6 @@ import {
   saveManifest,
   updateEntries,
 } from "../jail/manifest.ts";
-import { requireSafeJail } from "../jail/safety.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry, Problem } from "./entry.ts";
@@ -70,7 +70,7 @@ export interface UpdateMeans {
 export async function updateJail(options: UpdateOptions, means: UpdateMeans): Promise<UpdateOutcome> {
   const root = openJailRoot(options.jail, { sync: options.sync });
   try {
-    requireSafeJail(root, 1);
+    requireJailToFill(root, 1);
     if (options.dryRun) return look(root, openManifest(root), options, means).outcome;
     // The id is where the lock is; the record is read once it is held.
     const { id } = openManifest(root);

@@ -7,7 +7,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type Adoption, adoptJail, examineJail } from "../inspect/adopt.ts";
-import { requireSafeJail } from "../jail/safety.ts";
+import { requireJailToFill } from "../jail/host-directories.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { createLoader } from "../populate/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
@@ -92,7 +92,7 @@ What the host does not have, and what was written in the jail, is told and not r
     const root = openJailRoot(absolutePath(operand));
     const loader = createLoader({ dlopen: true });
     try {
-      requireSafeJail(root, 1);
+      requireJailToFill(root, 1);
       const means = { host: fileSystemAt(), loader, ini, configfile: given };
       const adoption = examineJail(root, means, options.force);
       if (adoption.entries.length === 0) {

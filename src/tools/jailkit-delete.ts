@@ -1,4 +1,5 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -6,19 +7,28 @@ import { ask } from "../cli/input.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { type DeleteOutcome, type DeletePlan, deleteJail, planDelete } from "../inspect/delete.ts";
+import { type DeleteOutcome, deleteJail } from "../inspect/delete.ts";
+import { type DeletePlan, type DeleteRequest, planDelete } from "../inspect/delete-plan.ts";
+import { ownerJson, ownerName } from "../inspect/owners.ts";
 import { absolutePath } from "../populate/sources.ts";
 
 const NAME = "jailkit delete";
 
 /** What is about to happen, for somebody who is asked whether it is to. */
-function summary({ jail, present, users, mounts, files, bytes, userBytes }: DeletePlan): string[] {
+function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }: DeletePlan): string[] {
   const shown = display(jail);
-  if (!present) return [`${shown} is gone: what is known of it is forgotten.`];
+  if (seen === undefined) return [`${shown} is gone: what is known of it is forgotten.`];
   const mib = (number: number) => `${(number / (1 << 20)).toFixed(1)} MiB`;
   const lines = [`${shown}: ${files} files, ${mib(bytes)}`];
   if (userBytes > 0) lines.push(`${mib(userBytes)} of that belong to users.`);
-  for (const { name } of users) lines.push(`The user ${display(name)} is taken out, with the home.`);
+  for (const { name, fromService } of users)
+    lines.push(
+      fromService
+        ? `The user ${display(name)}, whose account is not in /etc/passwd, lives in it.`
+        : `The user ${display(name)} is taken out, with the home.`,
+    );
+  for (const owner of owners)
+    lines.push(`${owner.objects} files and directories of ${ownerName(owner)} are deleted.`);
   for (const { path, type } of mounts)
     lines.push(`${display(type)} is unmounted from ${shown}${display(path)}.`);
   return lines;
@@ -37,11 +47,12 @@ function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitS
     tool: NAME,
     jail: jsonText(plan.jail),
     dryRun,
-    present: plan.present,
+    present: plan.seen !== undefined,
     files: plan.files,
     bytes: plan.bytes,
     userBytes: plan.userBytes,
     users: plan.users.map(({ name }) => jsonText(name)),
+    owners: plan.owners.map(ownerJson),
     mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
@@ -54,10 +65,12 @@ function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitS
   };
 }
 
-function failure(jail: ByteString, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
+function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
+  const { jail } = request;
   const code = error instanceof JailkitError ? error.code : "failed";
   const problems = [{ code, path: jail, message: describeError(error) }];
-  const plan = { jail, present: true, records: [], users: [], mounts: [], files: 0, bytes: 0, userBytes: 0 };
+  const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
+  const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
   return { plan, outcome: { steps: [], warnings: [], problems } };
 }
 
@@ -71,6 +84,10 @@ export const tool = defineTool({
     unjail: {
       description: "take users who live in it out first, with their homes; else they are a reason to refuse",
     },
+    userFiles: {
+      description:
+        "delete files of users with the rest, also those of accounts that are not in /etc/passwd; else they are a reason to refuse",
+    },
     dryRun: { description: "show what would be deleted, and delete nothing" },
     json: { description: "print one JSON object instead of lines; needs --yes or --dry-run" },
     verbose: { short: "v", description: "tell what is done" },
@@ -81,9 +98,9 @@ export const tool = defineTool({
     2: "no jail was named, or the answer was no",
     5: "not started by root",
   },
-  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it. File systems that are mounted in it are unmounted, never emptied.
+  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it was put there so, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
 
-Homes of users who are taken out go to where they were before, or to the same path on the host. Files of others in the jail are deleted with it.
+Homes of users who are taken out go to where they were before, or to the same path on the host; what else belongs to these users is deleted with the jail. Accounts that are not in /etc/passwd, as those of LDAP, cannot be taken out here.
 
 What was begun and failed can be done again.`,
   run({ options, operands }) {
@@ -95,13 +112,14 @@ What was begun and failed can be done again.`,
     if (options.json && !options.yes && !options.dryRun) {
       throw new JailkitError("usage", 2, "--json does not ask: give --yes or --dry-run too");
     }
-    const jail = absolutePath(operand);
+    const { unjail, userFiles } = options;
+    const request: DeleteRequest = { jail: absolutePath(operand), unjail, userFiles };
     let plan: DeletePlan;
     try {
-      plan = planDelete(jail, options.unjail);
+      plan = planDelete(request);
     } catch (error) {
       if (!options.json) throw error;
-      const failed = failure(jail, error);
+      const failed = failure(request, error);
       printJson(report(failed.plan, failed.outcome, options.dryRun, 1));
       return 1;
     }

@@ -8,6 +8,7 @@ import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../inspect/check-host.ts";
 import { addUp, collectInodes, type DiskUse, newLedger } from "../inspect/disk.ts";
 import { knownJailPaths } from "../inspect/jails.ts";
+import { type Owner, ownerCounter, ownerJson, ownerName } from "../inspect/owners.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { absolutePath } from "../populate/sources.ts";
 
@@ -16,6 +17,7 @@ const NAME = "jailkit disk";
 interface Measured {
   readonly path: ByteString;
   readonly use: DiskUse;
+  readonly owners: readonly Owner[];
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -42,6 +44,13 @@ function table(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** What each user has in the jails, by name as the name services of the host know it. */
+function ownerRows(measured: readonly Measured[]): string[][] {
+  return measured.flatMap(({ path, owners }) =>
+    owners.map((owner) => [display(path), ownerName(owner), String(owner.objects), inUnits(owner.bytes)]),
+  );
+}
+
 function useJson({ mounts, ...use }: DiskUse) {
   return { ...use, mounts: mounts.map(jsonText) };
 }
@@ -50,8 +59,9 @@ function useJson({ mounts, ...use }: DiskUse) {
 export const tool = defineTool({
   name: NAME,
   summary: "tell what jails cost on the disk, what is shared counted once",
-  synopsis: ["[--json] [JAIL...]"],
+  synopsis: ["[-u] [--json] [JAIL...]"],
   options: {
+    users: { short: "u", description: "show what each user has in them, too" },
     json: { description: "print one JSON object, with all numbers in bytes" },
   },
   exitStatus: {
@@ -83,8 +93,10 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
       try {
         const root = openJailRoot(path);
         try {
-          const { inodes, mounts, unread } = collectInodes(root);
-          measured.push({ path, use: { ...addUp(inodes, newLedger()), mounts, unread } });
+          const counter = ownerCounter();
+          const { inodes, mounts, unread } = collectInodes(root, counter.add);
+          const use = { ...addUp(inodes, newLedger()), mounts, unread };
+          measured.push({ path, use, owners: counter.owners() });
           const share = addUp(inodes, ledger);
           for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += share[key];
           sharingKnown &&= share.sharingKnown;
@@ -102,7 +114,11 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
       printJson({
         version: 1,
         tool: NAME,
-        jails: measured.map(({ path, use }) => ({ path: jsonText(path), ...useJson(use) })),
+        jails: measured.map(({ path, use, owners }) => ({
+          path: jsonText(path),
+          ...useJson(use),
+          owners: owners.map(ownerJson),
+        })),
         total: { ...sum, sharingKnown },
         problems: problems.map(({ code, path, message }) => ({
           code,
@@ -118,6 +134,9 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
     const total = measured.length > 1 ? [rowOf("all", { ...sum, sharingKnown })] : [];
     if (rows.length > 0) for (const line of table([heading, ...rows, ...total])) printLine(line);
     else if (problems.length === 0) printLine("No jail is known");
+    const users = options.users ? ownerRows(measured) : [];
+    if (users.length > 0)
+      for (const line of table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...users])) printLine(line);
     for (const { path, use } of measured) {
       if (!use.sharingKnown)
         printError(`${NAME}: ${display(path)}: its file system does not tell which pieces are shared`);

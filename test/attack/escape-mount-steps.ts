@@ -1,9 +1,9 @@
-import { lstatSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { cArgument, check, libc } from "../../ffi/libc.ts";
 import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import { makeDirectories, putDevice, putFile, putSymlink, removeTree } from "../../src/jail/write.ts";
-import { codeOf, makeJail, messageOf, USER } from "../unit/jail-helper.ts";
+import { codeOf, makeJail, messageOf, seen, USER } from "../unit/jail-helper.ts";
 
 /** Runs in a mount namespace of its own, see escape-mount.test.ts; prints what it found as JSON. */
 const jail = makeJail();
@@ -28,11 +28,30 @@ const found = {
     const { mode, uid, gid } = lstatSync(`${home}/${name}`);
     return [(mode & 0o7777).toString(8), uid, gid].join(" ");
   }),
-  removed: codeOf(() => removeTree(root, "/home")),
-  where: messageOf(() => removeTree(root, "/home")).startsWith(`${home}: `),
-  removedInside: removeTree(root, "/home/u/a"),
+  removed: codeOf(() => removeTree(root, "/home", seen(root, "/home"))),
+  where: messageOf(() => removeTree(root, "/home", seen(root, "/home"))).startsWith(`${home}: `),
+  removedInside: removeTree(root, "/home/u/a", seen(root, "/home/u/a")),
 };
 closeJailRoot(root);
 check(libc.umount2(cArgument(home), 0), "umount");
-process.stdout.write(JSON.stringify(found));
+
+// A directory of the host's on the same file system: device and inode numbers alone tell nothing of the mount.
+const host = `${jail.base}/host`;
+mkdirSync(`${host}/d`, { recursive: true });
+for (const name of ["f", "d/f"]) writeFileSync(`${host}/${name}`, "the host's");
+mkdirSync(`${jail.path}/usr/a/bound`, { recursive: true });
+const BIND = 4096;
+const bound = `${jail.path}/usr/a/bound`;
+check(libc.mount(cArgument(host), cArgument(bound), cArgument("none"), BIND, null), "mount");
+const again = openJailRoot(jail.path);
+const bind = {
+  sameDevice: lstatSync(bound).dev === lstatSync(jail.path).dev,
+  codes: ["/usr", "/usr/a", "/usr/a/bound"].map((path) =>
+    codeOf(() => removeTree(again, path, seen(again, path))),
+  ),
+  left: ["f", "d/f"].filter((name) => existsSync(`${host}/${name}`)),
+};
+closeJailRoot(again);
+check(libc.umount2(cArgument(bound), 0), "umount");
+process.stdout.write(JSON.stringify({ ...found, bind }));
 jail.close();

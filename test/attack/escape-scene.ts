@@ -23,7 +23,7 @@ import {
   removeTree,
   setAttributes,
 } from "../../src/jail/write.ts";
-import { makeJail, type TestJail, USER } from "../unit/jail-helper.ts";
+import { makeJail, seen, type TestJail, USER } from "../unit/jail-helper.ts";
 
 /** A jail whose user has a home, and things outside the jail and of root that no operation may change. */
 export interface Scene extends TestJail {
@@ -104,8 +104,8 @@ export const OPERATIONS: Readonly<Record<string, (root: JailRoot, path: string, 
   mknod: (root, path) => putDevice(root, path, { type: "char", major: 1, minor: 3 }, attributes, always),
   mkfifo: (root, path) => putDevice(root, path, { type: "fifo", major: 0, minor: 0 }, attributes, always),
   mkdir: (root, path) => makeDirectories(root, path, () => attributes),
-  unlink: (root, path) => removePath(root, path),
-  rmtree: (root, path) => removeTree(root, path),
+  unlink: (root, path) => removePath(root, path, seen(root, path)),
+  rmtree: (root, path) => removeTree(root, path, seen(root, path)),
 };
 
 /** Restores what operations take away from the user's own tree. */

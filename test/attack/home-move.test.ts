@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
-import { makeNode } from "../../ffi/files.ts";
+import { close, makeNode } from "../../ffi/files.ts";
 import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/home-move.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/walk.ts";
 
@@ -40,7 +40,7 @@ function move(to = "/home/u"): boolean {
   try {
     const home = openHome(host, old, UID);
     try {
-      copyHome(home, root, to);
+      close(copyHome(home, root, to));
       return isUnchanged(home);
     } finally {
       closeHome(home);

@@ -1,5 +1,7 @@
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import type { Stat } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
+import { lookUp } from "../../src/jail/look.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/walk.ts";
 
 /** An ordinary uid that owns what jailed users own. */
@@ -27,6 +29,11 @@ export function makeJail(): TestJail {
     rmSync(base, { recursive: true });
   };
   return { base, path, root, close };
+}
+
+/** What stands at a path now; the jail itself where nothing does. */
+export function seen(root: JailRoot, path: string): Stat {
+  return lookUp(root, path)?.stat ?? root.top.stat;
 }
 
 /** The code of the JailkitError, or of the SystemError, that `act` throws. */

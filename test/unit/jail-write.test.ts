@@ -11,14 +11,13 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
-  renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { lookUp } from "../../src/jail/look.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import {
   makeDirectories,
@@ -31,7 +30,7 @@ import {
   removeTree,
   setAttributes,
 } from "../../src/jail/write.ts";
-import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
+import { codeOf, makeJail, messageOf, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
 let umask: number;
@@ -262,24 +261,15 @@ describe("removal", () => {
     writeFileSync(at("/etc/f"), "");
     symlinkSync("f", at("/etc/l"));
     symlinkSync("/etc", at("/etc/d"));
-    expect(removePath(jail.root, "/etc/l")).toBe(true);
-    expect(removePath(jail.root, "/etc/l")).toBe(false);
-    expect(removePath(jail.root, "/none/x")).toBe(false);
-    expect(removeTree(jail.root, "/etc/d")).toBe(true);
+    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(true);
+    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(false);
+    expect(removePath(jail.root, "/none/x", seen(jail.root, "/none/x"))).toBe(false);
+    expect(removeTree(jail.root, "/etc/d", seen(jail.root, "/etc/d"))).toBe(true);
     expect(readdirSync(at("/etc"))).toEqual(["f"]);
-    expect(codeOf(() => removePath(jail.root, "/etc"))).toBe("ENOTEMPTY");
-    expect(removePath(jail.root, "/usr")).toBe(true);
+    expect(codeOf(() => removePath(jail.root, "/etc", seen(jail.root, "/etc")))).toBe("ENOTEMPTY");
+    expect(removePath(jail.root, "/usr", seen(jail.root, "/usr"))).toBe(true);
   });
 
-  test("leaves what is another than was looked at", () => {
-    writeFileSync(at("/etc/f"), "checked");
-    const checked = lookUp(jail.root, "/etc/f")?.stat;
-    renameSync(at("/etc/f"), at("/etc/checked"));
-    writeFileSync(at("/etc/f"), "other");
-    expect(codeOf(() => removePath(jail.root, "/etc/f", checked))).toBe("exchanged");
-    expect(readFileSync(at("/etc/f"), "latin1")).toBe("other");
-    expect(removePath(jail.root, "/etc/checked", checked)).toBe(true);
-  });
   test("removes a tree however deep, and not what its links lead to", () => {
     writeFileSync(at("/etc/f"), "");
     let path = "/usr/t";
@@ -289,9 +279,49 @@ describe("removal", () => {
     symlinkSync("/etc", at("/usr/t/l"));
     symlinkSync("../../etc", at("/usr/t/d/m"));
     chmodSync(at("/usr/t/d"), 0);
-    expect(removeTree(jail.root, "/usr/t")).toBe(true);
+    expect(removeTree(jail.root, "/usr/t", seen(jail.root, "/usr/t"))).toBe(true);
     expect(readdirSync(at("/usr"))).toEqual([]);
     expect(readdirSync(at("/etc"))).toEqual(["f"]);
+  });
+});
+
+describe("what is another by now is not removed", () => {
+  const files = (path: string) => readdirSync(at(path)).sort();
+
+  test("where root alone can write", () => {
+    for (const name of ["seen", "other"]) mkdirSync(at(`/usr/${name}`));
+    writeFileSync(at("/usr/other/f"), "");
+    writeFileSync(at("/etc/seen"), "");
+    const stat = seen(jail.root, "/usr/seen");
+    expect(codeOf(() => removeTree(jail.root, "/usr/other", stat))).toBe("exchanged");
+    expect(codeOf(() => removePath(jail.root, "/usr/other", stat))).toBe("exchanged");
+    expect(codeOf(() => removePath(jail.root, "/etc/seen", stat))).toBe("exchanged");
+    expect([files("/usr"), files("/usr/other"), files("/etc")]).toEqual([["other", "seen"], ["f"], ["seen"]]);
+  });
+
+  test("where users can write, files neither", () => {
+    for (const name of ["seen", "other"]) writeFileSync(at(`/home/u/${name}`), name);
+    const stat = seen(jail.root, "/home/u/seen");
+    expect(codeOf(() => removePath(jail.root, "/home/u/other", stat))).toBe("exchanged");
+    expect(removePath(jail.root, "/home/u/seen", stat)).toBe(true);
+    expect([files("/home/u"), files("/home"), files("/")]).toEqual([
+      ["other"],
+      ["u"],
+      ["etc", "home", "usr"],
+    ]);
+  });
+
+  test("nor what came into a directory after it was looked at", () => {
+    mkdirSync(at("/usr/d/e"), { recursive: true });
+    writeFileSync(at("/usr/d/e/f"), "");
+    const known = new Set(["", "/e", "/e/f"].map((path) => seen(jail.root, `/usr/d${path}`).ino));
+    mkdirSync(at("/usr/d/e/later"));
+    writeFileSync(at("/usr/d/e/later/g"), "");
+    const stat = seen(jail.root, "/usr/d");
+    expect(codeOf(() => removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino)))).toBe("appeared");
+    expect(files("/usr/d/e/later")).toEqual(["g"]);
+    rmSync(at("/usr/d/e/later"), { recursive: true });
+    expect(removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino))).toBe(true);
   });
 });
 
@@ -301,6 +331,6 @@ test("with sync the same is written", () => {
   expect(putFile(root, "/usr/a/f", text("x"), attributes)).toBe("created");
   expect(putSymlink(root, "/usr/a/l", "f")).toBe("created");
   expect(putSymlink(root, "/usr/a/l", "g", { replace: true })).toBe("replaced");
-  expect(removeTree(root, "/usr/a")).toBe(true);
+  expect(removeTree(root, "/usr/a", seen(root, "/usr/a"))).toBe(true);
   closeJailRoot(root);
 });

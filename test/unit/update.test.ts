@@ -20,7 +20,7 @@ import { createOrder } from "../../src/populate/update-order.ts";
 import { decideRemovals } from "../../src/populate/update-removals.ts";
 import { inJail, pathSet } from "../../src/populate/update-scope.ts";
 import { isAsRecorded, jailState, mayReplace, usersObstacles } from "../../src/populate/update-state.ts";
-import { codeOf, makeJail, type TestJail, USER } from "./jail-helper.ts";
+import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
 beforeEach(() => {
@@ -246,14 +246,20 @@ describe("order", () => {
 });
 
 describe("what was made ready", () => {
+  const move = (from: string, to: string, how: "replace" | "exchange" | "new") =>
+    moveInPlace(jail.root, from, to, how, {
+      made: seen(jail.root, from),
+      standing: how === "new" ? undefined : lookUp(jail.root, to)?.stat,
+    });
+
   test("takes its place, for good or in exchange", () => {
     writeFileSync(`${jail.path}/usr/old`, "old");
     writeFileSync(`${jail.path}/usr/.new`, "new");
-    expect(moveInPlace(jail.root, "/usr/.new", "/usr/old", "replace")).toBe("replaced");
+    expect(move("/usr/.new", "/usr/old", "replace")).toBe("replaced");
     expect(readFileSync(`${jail.path}/usr/old`, "utf8")).toBe("new");
     mkdirSync(`${jail.path}/usr/d/e`, { recursive: true });
     symlinkSync("old", `${jail.path}/usr/.link`);
-    moveInPlace(jail.root, "/usr/.link", "/usr/d", "exchange");
+    move("/usr/.link", "/usr/d", "exchange");
     expect(readlinkSync(`${jail.path}/usr/d`)).toBe("old");
     expect(readdirSync(`${jail.path}/usr/.link`)).toEqual(["e"]);
   });
@@ -261,16 +267,30 @@ describe("what was made ready", () => {
   test("does not take the place of what came there meanwhile", () => {
     writeFileSync(`${jail.path}/usr/.new`, "new");
     writeFileSync(`${jail.path}/usr/there`, "there");
-    expect(moveInPlace(jail.root, "/usr/.new", "/usr/there", "new")).toBe("kept");
+    expect(move("/usr/.new", "/usr/there", "new")).toBe("kept");
     mkdirSync(`${jail.path}/usr/.directory`);
-    expect(moveInPlace(jail.root, "/usr/.directory", "/usr/there", "new")).toBe("kept");
+    expect(move("/usr/.directory", "/usr/there", "new")).toBe("kept");
     expect(readFileSync(`${jail.path}/usr/there`, "utf8")).toBe("there");
-    expect(moveInPlace(jail.root, "/usr/.new", "/usr/fresh", "new")).toBe("created");
+    expect(move("/usr/.new", "/usr/fresh", "new")).toBe("created");
     expect(existsSync(`${jail.path}/usr/.new`)).toBe(false);
+  });
+
+  test("is not moved in the place of another, nor is another in its place", () => {
+    for (const name of ["a", "b", "there", "other"]) writeFileSync(`${jail.path}/usr/${name}`, name);
+    const [made, other] = [seen(jail.root, "/usr/a"), seen(jail.root, "/usr/b")];
+    const standing = seen(jail.root, "/usr/there");
+    for (const how of ["replace", "exchange"] as const) {
+      const mistaken = () => moveInPlace(jail.root, "/usr/a", "/usr/there", how, { made: other, standing });
+      expect([how, codeOf(mistaken)]).toEqual([how, "ESTALE"]);
+      expect(moveInPlace(jail.root, "/usr/a", "/usr/other", how, { made, standing })).toBe("kept");
+      expect(moveInPlace(jail.root, "/usr/a", "/usr/new", how, { made, standing })).toBe("kept");
+    }
+    for (const name of ["a", "b", "there", "other"])
+      expect(readFileSync(`${jail.path}/usr/${name}`, "utf8")).toBe(name);
   });
 
   test("is not moved where a user could have exchanged it", () => {
     writeFileSync(`${jail.path}/home/u/.new`, "new");
-    expect(codeOf(() => moveInPlace(jail.root, "/home/u/.new", "/home/u/f", "replace"))).toBe("EPERM");
+    expect(codeOf(() => move("/home/u/.new", "/home/u/f", "replace"))).toBe("EPERM");
   });
 });

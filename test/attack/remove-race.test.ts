@@ -1,0 +1,165 @@
+/**
+ * A user who exchanges two directories while root removes or moves one of them. The directories of others, which the
+ * user may rename but not look into, must be whole afterwards, wherever they are.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
+import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const TEAM = 4500;
+const VICTIM = 4501;
+const MALLORY = 4600;
+const jail = "/srv/race";
+const RACER = "/usr/local/bin/exchange-racer";
+const ROUNDS = 8;
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_jailuser", "jailkit", "jk_chrootsh"] });
+  m.write(RACER, readFileSync(compiledC(join(import.meta.dir, "exchange-racer.c"))), { mode: 0o755 });
+  m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
+  m.must(["groupadd", "-g", String(TEAM), "team"]);
+  m.addUser("victim", { uid: VICTIM });
+  m.must(["jk_init", "-j", jail, "one"]);
+});
+afterAll(async () => m.close());
+
+/** Starts the racer as a user, and waits until it watches. */
+async function race(user: string, ...words: string[]): Promise<MachineProcess> {
+  const racer = m.start([RACER, ...words], { user });
+  await racer.until(({ stdout }) => (stdout.includes("ready\n") ? true : undefined));
+  return racer;
+}
+
+/** The victim's directory: nobody else may look into it. */
+function makeVictim(path: string): void {
+  m.mkdir(path, { mode: 0o700, owner: [VICTIM, VICTIM] });
+  for (const name of ["one", "two"]) m.write(`${path}/${name}`, "the victim's", { owner: [VICTIM, VICTIM] });
+}
+
+/** How many of the victim's files there are below a directory. */
+const victims = (below: string) =>
+  m.must(["find", below, "-user", "victim", "-type", "f"]).stdout.split("\n").length - 1;
+
+describe("jk_jailuser -m", () => {
+  /** A home in a directory that a group may write, and beside it that of the victim. */
+  function makeTeam(round: string, mode: number) {
+    const base = `/tmp/team${round}`;
+    const name = `member${round}`;
+    m.mkdir(base);
+    m.chown(base, 0, TEAM);
+    m.chmod(base, mode);
+    const ids = m.addUser(name, { groups: ["team"], home: `${base}/${name}` });
+    m.write(`${base}/${name}/mine`, "mine", { owner: [ids.uid, ids.gid] });
+    m.chown(`${base}/${name}`, ids.uid, ids.gid);
+    makeVictim(`${base}/victim`);
+    // Another member of the group is the one who does it; the one who moves has no processes.
+    m.addUser(`other${round}`, { groups: ["team"] });
+    return { base, name, home: `${base}/${name}`, attacker: `other${round}` };
+  }
+
+  /** The moment: the account has changed, and the old home is looked through for the last time. */
+  const lastLook = (base: string, name: string) => ["made", "/etc", "passwd", "closed", base, name];
+
+  test("out of a directory that a group may write", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { base, name, home, attacker } = makeTeam(String(round), 0o775);
+      const before = m.snapshot(base);
+      const racer = await race(attacker, home, `${base}/victim`, ...lastLook(base, name));
+      const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", jail, name]);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(`${base} is writable by its group`)]);
+      expect([m.snapshot(base), m.exists(`${jail}${home}`)]).toEqual([before, false]);
+      // The same events from somebody else's hand: the attack does what it is meant to.
+      m.must(["usermod", "-c", "changed", name]);
+      m.must(["ls", home]);
+      await racer.until(({ stdout }) => (stdout.includes("exchanged\n") ? true : undefined));
+      racer.kill();
+      await racer.ended;
+      expect([victims(base), victims(home)]).toEqual([2, 2]);
+    }
+  });
+
+  test.each([
+    ["as the message says", 0o775, true],
+    ["where it is sticky", 0o1755, false],
+  ])("out of a directory in which nobody else can exchange it: %s", async (title, mode, mend) => {
+    const { base, name, home, attacker } = makeTeam(title.length.toString(), mode);
+    if (mend) {
+      const [, remedy = ""] = m
+        .run(["jk_jailuser", "-m", "-j", jail, name])
+        .stderr.trim()
+        .split("mend it with: ");
+      m.must(remedy.split(" "));
+    }
+    const racer = await race(attacker, home, `${base}/victim`, ...lastLook(base, name));
+    expect(m.run(["jk_jailuser", "-m", "-j", jail, name])).toMatchObject({ status: 0, stderr: "" });
+    await racer.until(({ stdout }) => (/E(?:ACCES|PERM)\n/.test(stdout) ? true : undefined));
+    racer.kill();
+    await racer.ended;
+    expect([m.read(`${jail}${home}/mine`), m.list(base)]).toEqual(["mine", ["victim"]]);
+    expect(victims(base)).toBe(2);
+  });
+
+  test("into a directory of somebody else's, where something is in the way", async () => {
+    m.addUser("mallory", { uid: MALLORY });
+    for (let round = 0; round < ROUNDS; round++) {
+      const other = `/tmp/hers${round}`;
+      m.must(["jk_init", "-j", other, "one"]);
+      m.mkdir(`${other}/home`);
+      m.chown(`${other}/home`, MALLORY, MALLORY);
+      makeVictim(`${other}/home/victim`);
+      const name = `alice${round}`;
+      m.addUser(name, { home: `/home/${name}`, createHome: true });
+      m.mkdir(`${other}/home/${name}`);
+      const before = m.snapshot(other);
+      const racer = await race("mallory", "", `${other}/home/victim`, "made", `${other}/home`, ".jk-");
+      const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", other, name]);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining(`${other}/home belongs to uid ${MALLORY}`),
+      ]);
+      expect([m.snapshot(other), m.exists(`/home/${name}`)]).toEqual([before, true]);
+      m.mkdir(`${other}/home/.jk-control`);
+      await racer.until(({ stdout }) => (stdout.includes("exchanged\n") ? true : undefined));
+      racer.kill();
+      await racer.ended;
+      expect([victims(other), victims(`${other}/home/.jk-control`)]).toEqual([2, 2]);
+    }
+  });
+
+  test("--unjail out of, and back to, a directory of somebody else's", () => {
+    const jailed = "/srv/race3";
+    m.must(["jk_init", "-j", jailed, "one"]);
+    m.addUser("bob", { home: "/home/bob", createHome: true });
+    m.must(["jk_jailuser", "-m", "-j", jailed, "bob"]);
+    m.chown(`${jailed}/home`, MALLORY, MALLORY);
+    const out = () => m.run(["jk_jailuser", "--unjail", "-m", "bob"]);
+    expect(out().stderr).toContain(`${jailed}/home belongs to uid ${MALLORY}`);
+    expect(m.run(["jailkit", "delete", "--yes", "--unjail", "--user-files", jailed]).stderr).toContain(
+      "belongs to uid",
+    );
+    m.chown(`${jailed}/home`, 0, 0);
+    m.chmod("/home", 0o777);
+    expect(out().stderr).toContain("/home is writable by everyone");
+    expect(m.exists(`${jailed}/home/bob`)).toBe(true);
+    m.chmod("/home", 0o755);
+    expect(out()).toMatchObject({ status: 0, stderr: "" });
+    expect([m.exists("/home/bob"), m.exists(`${jailed}/home/bob`)]).toEqual([true, false]);
+  });
+});
+
+test("jailkit delete below a directory that others can write is refused", () => {
+  m.mkdir("/srv/open");
+  m.must(["jk_init", "-j", "/srv/open/jail", "one"]);
+  m.chmod("/srv/open", 0o777);
+  const { status, stderr } = m.run(["jailkit", "delete", "--yes", "/srv/open/jail"]);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("/srv/open is writable by everyone")]);
+  const [, remedy = ""] = stderr.trim().split("mend it with: ");
+  m.must(remedy.split(" "));
+  expect(m.run(["jailkit", "delete", "--yes", "/srv/open/jail"]).status).toBe(0);
+  expect(m.list("/srv/open")).toEqual([]);
+});
