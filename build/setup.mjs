@@ -40,6 +40,8 @@ const needs = {
     "iproute2",
     "procps",
     "procmail",
+    // accounts that are in no file of the machine's own
+    "libnss-extrausers",
     // manual pages, and completions in the shells that they are for
     "mandoc",
     "groff-base",

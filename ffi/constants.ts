@@ -26,6 +26,8 @@ export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 // lseek(2)
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 
 // openat2(2)
 export const RESOLVE_NO_XDEV = 0x01;

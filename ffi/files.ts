@@ -287,55 +287,6 @@ export function setTimes(fd: number, name: ByteString, atime: bigint, mtime: big
   check(libc.utimensat(fd, cArgument(name), timesBuffer, flags), "utimensat", name);
 }
 
-const FICLONE = 0x40049409;
-const SMALL = 1 << 16;
-let copyBuffer: Uint8Array | undefined;
-
-/**
- * Copies what is left of `from` to `to` and returns the number of bytes: by reflink where the file system can,
- * else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
- */
-export function copyContents(from: number, to: number, size: number): number {
-  let total = 0;
-  if (size > 0 && size <= SMALL) {
-    // Two calls, where asking for something better would take more than it saves.
-    copyBuffer ??= new Uint8Array(1 << 17);
-    const count = readInto(from, copyBuffer);
-    writeAll(to, copyBuffer.subarray(0, count));
-    if (count === size) return count;
-    total = count;
-  } else if (size > 0 && libc.ioctl(to, FICLONE, from) === 0) return size;
-  for (;;) {
-    const count = libc.copy_file_range(from, null, to, null, 0x40000000, 0);
-    if (count > 0) {
-      total += count;
-      // The size is known: no second call only to be told that this was the end.
-      if (total === size) return total;
-      continue;
-    }
-    // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) tells.
-    const number = count === 0 ? 0 : errno();
-    if (number !== 0 && ![18, 22, 38, 95, 4].includes(number)) fail("copy_file_range");
-    if (number === 4) continue;
-    if (number === 0 && total >= size && size > 0) return total;
-    break;
-  }
-  // Between two file systems: sendfile(2) copies once, read and write twice.
-  for (;;) {
-    const count = libc.sendfile(to, from, null, 0x40000000);
-    if (count <= 0) break;
-    total += count;
-    if (total === size) return total;
-  }
-  copyBuffer ??= new Uint8Array(1 << 17);
-  for (;;) {
-    const count = readInto(from, copyBuffer);
-    if (count === 0) return total;
-    writeAll(to, copyBuffer.subarray(0, count));
-    total += count;
-  }
-}
-
 /** The names of the extended attributes of `fd`; none where the file system has none. */
 export function listXattrs(fd: number): ByteString[] {
   const size = libc.flistxattr(fd, null, 0);

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
+import { copyContents } from "../../ffi/copy.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import {
   chmodFd,
   close,
-  copyContents,
   fstat,
   makeLink,
   makeNode,
@@ -62,14 +62,13 @@ function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, 
   }
 }
 
-function fill(fd: number, source: Source): number {
+function fill(fd: number, source: Source): void {
   if (source instanceof Uint8Array) {
     writeAll(fd, source);
-    return source.length;
+    return;
   }
   const copied = copyContents(source.fd, fd, source.size);
   if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
-  return copied;
 }
 
 /** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
@@ -108,9 +107,9 @@ function putNameless(
     if (isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) namelessFiles = false;
     return undefined;
   }
-  let taken = 0;
+  const start = source instanceof Uint8Array ? 0 : seek(source.fd, 0, C.SEEK_CUR);
   try {
-    taken = fill(fd, source);
+    fill(fd, source);
     finish(root, parent, fd, attributes);
     makeLink(fd, "", parent.fd, name, C.AT_EMPTY_PATH);
     syncDirectory(root, parent);
@@ -122,7 +121,7 @@ function putNameless(
     }
     if (error.code !== "EEXIST") namelessFiles = false;
     // The other way begins anew.
-    if (!(source instanceof Uint8Array)) seek(source.fd, seek(source.fd, 0, C.SEEK_CUR) - taken, C.SEEK_SET);
+    if (!(source instanceof Uint8Array)) seek(source.fd, start, C.SEEK_SET);
     return undefined;
   } finally {
     close(fd);

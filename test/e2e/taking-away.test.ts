@@ -165,7 +165,7 @@ describe("jailkit delete", () => {
     m.must(["mount", "--bind", "/srv/elsewhere", `${jail}/mnt`]);
     const dropIns = m.list("/etc/jailkit/jk_socketd.d").length;
     const records = m.list("/var/lib/jailkit/jails").length;
-    const { status, stdout, stderr } = jailkit("delete", "--yes", "--json", jail);
+    const { status, stdout, stderr } = jailkit("delete", "--yes", "--user-files", "--json", jail);
     expect([status, stderr]).toEqual([0, ""]);
     expect(JSON.parse(stdout)).toMatchObject({
       exitStatus: 0,

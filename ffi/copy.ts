@@ -1,0 +1,94 @@
+import * as C from "./constants.ts";
+import { fstat, readInto, seek, writeAll } from "./files.ts";
+import { check, errno, fail, libc } from "./libc.ts";
+
+const FICLONE = 0x40049409;
+const SMALL = 1 << 16;
+const AT_ONCE = 0x40000000;
+let copyBuffer: Uint8Array | undefined;
+
+/**
+ * Copies `size` bytes from where `from` is to where `to` is, which is its end, and returns how many there were: by
+ * reflink where the file system can, else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
+ * Holes stay holes (lseek(2), SEEK_HOLE), but in what is small. A size of 0 is not believed, for files of proc(5) have
+ * it: then all is copied.
+ */
+export function copyContents(from: number, to: number, size: number): number {
+  if (size > SMALL) {
+    if (libc.ioctl(to, FICLONE, from) === 0) return size;
+    const copied = copyPieces(from, to, size);
+    if (copied !== undefined) return copied;
+  }
+  return copyBytes(from, to, size > 0 ? size : Number.POSITIVE_INFINITY);
+}
+
+/** lseek(2) with SEEK_DATA or SEEK_HOLE; undefined where nothing more comes, or the file system cannot tell. */
+function seekPiece(fd: number, offset: number, whence: number): number | undefined {
+  const found = Number(libc.lseek(fd, offset, whence));
+  if (found >= 0) return found;
+  // ENXIO: only a hole is left, or the end; EINVAL: no such seek.
+  if (errno() === 6 || errno() === 22) return undefined;
+  return fail("lseek");
+}
+
+/** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
+function copyPieces(from: number, to: number, size: number): number | undefined {
+  const start = seek(from, 0, C.SEEK_CUR);
+  const end = start + size;
+  const shift = seek(to, 0, C.SEEK_CUR) - start;
+  const firstHole = seekPiece(from, start, C.SEEK_HOLE);
+  seek(from, start, C.SEEK_SET);
+  if (firstHole === undefined || firstHole >= end) return undefined;
+  let at = start;
+  while (at < end) {
+    const data = seekPiece(from, at, C.SEEK_DATA);
+    if (data === undefined || data >= end) break;
+    const stop = Math.min(seekPiece(from, data, C.SEEK_HOLE) ?? end, end);
+    seek(from, data, C.SEEK_SET);
+    seek(to, data + shift, C.SEEK_SET);
+    const copied = copyBytes(from, to, stop - data);
+    if (copied < stop - data) return data + copied - start;
+    at = stop;
+  }
+  const left = fstat(from).size;
+  if (left < end) return Math.max(0, left - start);
+  check(libc.ftruncate(to, end + shift), "ftruncate");
+  seek(from, end, C.SEEK_SET);
+  return size;
+}
+
+/** Copies up to `size` bytes, holes as zeros. */
+function copyBytes(from: number, to: number, size: number): number {
+  let total = 0;
+  const rest = () => Math.min(size - total, AT_ONCE);
+  copyBuffer ??= new Uint8Array(1 << 17);
+  if (size <= SMALL) {
+    // Two calls, where asking for something better would take more than it saves.
+    total = readInto(from, copyBuffer.subarray(0, size));
+    writeAll(to, copyBuffer.subarray(0, total));
+  }
+  while (total < size) {
+    const count = libc.copy_file_range(from, null, to, null, rest(), 0);
+    if (count > 0) {
+      total += count;
+      continue;
+    }
+    // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) tells.
+    const number = count === 0 ? 0 : errno();
+    if (number !== 0 && ![18, 22, 38, 95, 4].includes(number)) fail("copy_file_range");
+    if (number !== 4) break;
+  }
+  // Between two file systems: sendfile(2) copies once, read and write twice.
+  while (total < size) {
+    const count = libc.sendfile(to, from, null, rest());
+    if (count <= 0) break;
+    total += count;
+  }
+  while (total < size) {
+    const count = readInto(from, copyBuffer.subarray(0, Math.min(rest(), copyBuffer.length)));
+    if (count === 0) break;
+    writeAll(to, copyBuffer.subarray(0, count));
+    total += count;
+  }
+  return total;
+}

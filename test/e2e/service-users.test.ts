@@ -1,0 +1,114 @@
+/** Users whose accounts are not in /etc/passwd: libnss-extrausers stands for the name services that know more. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const LDAP = 5301;
+let m: Machine;
+let jails = 0;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_jailuser", "jk_check", "jailkit"] });
+  m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
+  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
+  m.write("/etc/nsswitch.conf", nss);
+});
+afterAll(async () => m.close());
+
+/** A jail with a user whom only the name service knows; in the jail's passwd or not. */
+function jailOf(name: string, uid: number, inJail: boolean, shell = "/usr/sbin/jk_chrootsh"): string {
+  const jail = `/srv/service${++jails}`;
+  m.must(["jk_init", "-j", jail, "one"]);
+  m.write("/var/lib/extrausers/passwd", `${name}:x:${uid}:${uid}::${jail}/./home/${name}:${shell}\n`);
+  m.write("/var/lib/extrausers/group", `${name}:x:${uid}:\n`);
+  if (inJail) {
+    for (const [file, line] of [
+      ["passwd", `${name}:x:${uid}:${uid}::/home/${name}:/bin/sh\n`],
+      ["group", `${name}:x:${uid}:\n`],
+    ])
+      m.write(`${jail}/etc/${file}`, m.read(`${jail}/etc/${file}`) + line);
+  }
+  m.write(`${jail}/home/${name}/work`, "a year's work", { owner: [uid, uid] });
+  m.chown(`${jail}/home/${name}`, uid, uid);
+  return jail;
+}
+
+const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
+
+describe("jailkit delete", () => {
+  test.each([
+    ["by the jail's passwd", true],
+    ["by the owner of a home", false],
+  ])("refuses while a user of a name service lives in it: found %s", (_, inJail) => {
+    const jail = jailOf("ldapuser", LDAP, inJail);
+    const before = m.snapshot(jail);
+    for (const options of [["--yes"], ["--yes", "--unjail"], ["--dry-run"]]) {
+      const { status, stderr } = jailkit("delete", ...options, jail);
+      expect([status, stderr]).toEqual([1, expect.stringContaining("not in /etc/passwd (ldapuser)")]);
+      expect(stderr).toContain("--user-files");
+    }
+    expect(m.snapshot(jail)).toEqual(before);
+    const told = jailkit("delete", "--dry-run", "--user-files", jail).stdout;
+    expect(told).toContain(`The user ldapuser, whose account is not in /etc/passwd, lives in it.`);
+    expect(told).toContain(`2 files and directories of ldapuser (uid ${LDAP}) are deleted.`);
+    const { status, stdout } = jailkit("delete", "--yes", "--json", "--user-files", jail);
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      0,
+      {
+        users: ["ldapuser"],
+        owners: [{ uid: LDAP, name: "ldapuser", objects: 2 }],
+        warnings: [`the account 'ldapuser' still has its home in ${jail}`],
+      },
+    ]);
+    expect(m.exists(jail)).toBe(false);
+  });
+
+  test("refuses while files of any other uid are in it, and names whose", () => {
+    const jail = jailOf("elsewhere", LDAP, false);
+    m.write("/var/lib/extrausers/passwd", `elsewhere:x:${LDAP}:${LDAP}::/home/elsewhere:/bin/sh\n`);
+    m.write(`${jail}/var/spool/lost`, "lost", { owner: [4999, 4999] });
+    const { status, stderr } = jailkit("delete", "--yes", jail);
+    expect([status, stderr]).toEqual([
+      1,
+      `jailkit delete: ${jail}: holds files of others than root (uid 4999: 1, as ${jail}/var/spool/lost; ` +
+        `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or give --user-files to delete them\n`,
+    ]);
+    expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
+  });
+
+  test("sees what lies below a mount when that is gone", () => {
+    const jail = jailOf("covered", LDAP, false);
+    m.must(["mount", "-t", "tmpfs", "tmpfs", `${jail}/home`]);
+    const { status, stderr } = jailkit("delete", "--yes", jail);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`covered (uid ${LDAP}): 2`)]);
+    expect(m.read(`${jail}/home/covered/work`)).toBe("a year's work");
+  });
+
+  test("does not count what was put there so, nor users who are taken out", () => {
+    const jail = `/srv/service${++jails}`;
+    m.must(["jk_init", "-j", jail, "one"]);
+    m.write("/usr/share/given", "given", { owner: [4321, 4321] });
+    m.must(["jk_cp", "-o", "-j", jail, "/usr/share/given"]);
+    expect(m.stat(`${jail}/usr/share/given`)?.uid).toBe(4321);
+    m.addUser("local", { uid: 4100, home: "/home/local", createHome: true });
+    m.must(["jk_jailuser", "-m", "-j", jail, "local"]);
+    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect([m.exists(jail), m.exists("/home/local")]).toEqual([false, true]);
+  });
+});
+
+test("jailkit list, jailkit disk and jk_check tell of users whom only a name service has", () => {
+  const jail = jailOf("listed", LDAP, true, "/bin/sh");
+  const listed = JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users;
+  expect(listed).toEqual([{ name: "listed", home: `${jail}/./home/listed`, shell: "/bin/sh" }]);
+  expect(jailkit("disk", "--users", jail).stdout).toContain(`${jail}  listed (uid ${LDAP})`);
+  expect(JSON.parse(jailkit("disk", "--json", jail).stdout).jails[0].owners).toMatchObject([
+    { uid: LDAP, name: "listed", objects: 2 },
+  ]);
+  const { stdout } = m.run(["jk_check", "-j", jail]);
+  expect(stdout).toContain("user listed has a /./ but does not have the /usr/sbin/jk_chrootsh shell");
+  m.write(`${jail}/etc/passwd`, m.read(`${jail}/etc/passwd`).replace(/^listed.*\n/m, ""));
+  expect(m.run(["jk_check", "-j", jail]).stdout).toContain(
+    `user listed does not exist in ${jail}/etc/passwd`,
+  );
+});
