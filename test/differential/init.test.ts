@@ -71,6 +71,13 @@ describe("options", () => {
 });
 
 describe("the jail", () => {
+  test.each(["/home", "/usr", "/root"])("%s, which is the host's", (jail) => {
+    const before = m.list(jail);
+    const { status } = init(empty, ["-j", jail, "a"]);
+    expect(status).toBe(expectedOf({ debian: 0, ours: 3, difference: "host-directories" }));
+    if (underTest === "ours") expect(m.list(jail)).toEqual(before);
+  });
+
   test("is made, root's and 0755, whatever the umask", () => {
     const jail = fresh();
     expect(init(empty, ["-j", jail, "a"], { umask: 0o77 }).status).toBe(0);

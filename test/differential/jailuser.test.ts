@@ -222,6 +222,29 @@ describe("-m", () => {
     );
   });
 
+  test("out of a directory that a group may write", () => {
+    m.mkdir("/srv/team");
+    m.chown("/srv/team", 0, 60);
+    m.chmod("/srv/team", 0o775);
+    m.must(["usermod", "-m", "-d", `/srv/team/${name}`, name]);
+    const { status } = jailuser("-n", "-m", "-j", J, name);
+    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "move-parents" }));
+    expect(m.exists(`/srv/team/${name}`) ? "stays" : "moved").toBe(
+      expectedOf({ debian: "moved", ours: "stays", difference: "move-parents" }),
+    );
+  });
+
+  test("a file with a hole", () => {
+    m.must(["truncate", "-s", "64M", `/home/${name}/hole`]);
+    expect(jailuser("-n", "-m", "-j", J, name).status).toBe(0);
+    const file = `${J}/home/${name}/hole`;
+    expect(m.stat(file)?.size).toBe(64 << 20);
+    const taken = Number(m.must(["stat", "-c", "%b", file]).stdout) > 1000;
+    expect(taken ? "filled" : "a hole").toBe(
+      expectedOf({ debian: "filled", ours: "a hole", difference: "holes" }),
+    );
+  });
+
   test("a home with a FIFO in it", () => {
     m.must(["mkfifo", `/home/${name}/fifo`]);
     const { status } = jailuser("-n", "-m", "-j", J, name);

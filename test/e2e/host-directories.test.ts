@@ -1,0 +1,73 @@
+/** Directories of the host's own are no jails, under whatever name. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const tools = [
+  "jk_init",
+  "jk_cp",
+  "jk_update",
+  "jk_jailuser",
+  "jk_addjailuser",
+  "jk_check",
+  "jk_chrootsh",
+  "jailkit",
+];
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: tools });
+  m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
+  m.addUser("someone", { uid: 4100, home: "/home/someone", createHome: true });
+  for (const name of ["boot", "root"]) {
+    m.mkdir(`/srv/bound-${name}`);
+    m.must(["mount", "--bind", `/${name}`, `/srv/bound-${name}`]);
+  }
+});
+afterAll(async () => m.close());
+
+const commands = (jail: string): (readonly [status: number, argv: string[]])[] => [
+  [3, ["jk_init", "-j", jail, "one"]],
+  [3, ["jk_init", "--dry-run", "-j", jail, "one"]],
+  [6, ["jk_cp", "-j", jail, "cat"]],
+  [1, ["jk_update", "-j", jail]],
+  [33, ["jk_jailuser", "-n", "-j", jail, "someone"]],
+  [33, ["jk_addjailuser", "-j", jail, "newcomer"]],
+  [1, ["jailkit", "adopt", jail]],
+];
+
+const HOST = "/boot /dev /etc /home /proc /root /sys /usr /usr/local /var /var/lib /tmp /run".split(" ");
+
+test.each([...HOST, "/srv/bound-boot", "/srv/bound-root", "/usr/../home", "/usr/share/"])("%s", (jail) => {
+  const host = jail === "/usr/../home" ? "/home" : jail.replace("/srv/bound-", "/").replace(/\/$/, "");
+  const listed = m.list(host);
+  const passwd = m.read("/etc/passwd");
+  for (const [status, argv] of commands(jail)) {
+    const result = m.run(argv);
+    expect([argv[0], result.status, result.stderr]).toEqual([
+      argv[0] ?? "",
+      status,
+      expect.stringContaining(`is the host's ${host}, which cannot be a jail`),
+    ]);
+  }
+  if (!["/proc", "/run", "/tmp"].includes(host)) expect(m.list(host)).toEqual(listed);
+  expect(m.read("/etc/passwd")).toBe(passwd);
+});
+
+test("jk_check --fix repairs nothing there", () => {
+  m.chmod("/srv/bound-boot", 0o777);
+  const { stdout, stderr } = m.run(["jk_check", "--fix", "-j", "/srv/bound-boot"]);
+  expect(stdout + stderr).toContain("nothing is repaired: is the host's /boot");
+  expect((m.stat("/boot")?.mode ?? 0) & 0o7777).toBe(0o777);
+  m.chmod("/boot", 0o755);
+});
+
+test.each(["/opt", "/mnt", "/srv"])("%s may be a jail, and is never deleted", (jail) => {
+  expect(m.run(["jk_init", "-j", jail, "one"])).toMatchObject({ status: 0, stderr: "" });
+  const { status, stderr } = m.run(["jailkit", "delete", "--yes", jail]);
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`is the host's ${jail}, which is never deleted`),
+  ]);
+  expect(m.exists(`${jail}/usr/bin/cat`)).toBe(true);
+});
