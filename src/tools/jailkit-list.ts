@@ -21,7 +21,7 @@ export const tool = defineTool({
     5: "not started by root",
   },
   notes:
-    'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
+    'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users whom only a name service (LDAP) has are found by the name and the uid that they have in the passwd of a known jail, and by the owners of what is in its /home. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
   run({ options, operands }) {
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const jails = listJails(operands.map(absolutePath));
