@@ -11,6 +11,7 @@ import {
   type Stat,
   sameFile,
   setXattr,
+  statAt,
 } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -97,6 +98,7 @@ export function copyHome(
       const message = `${quoted(home.path)} was changed while it was copied; nothing was moved, try again`;
       throw new JailkitError("home-changed", 1, message);
     }
+    if (!sameFile(statAt(stage.fd, temporary), fstat(made))) throw new SystemError(116, "rename", undefined);
     renameNew(stage, temporary, parent, name, true);
     return made;
   } catch (error) {

@@ -34,13 +34,13 @@ afterEach(() => {
 
 const giveAway = () => run("chown", "-hR", `${UID}:${UID}`, old);
 
-function move(to = "/home/u"): boolean {
+function move(to = "/home/u", step?: () => void): boolean {
   const host = openTree("/");
   const root = openJailRoot(jail);
   try {
     const home = openHome(host, old, UID);
     try {
-      close(copyHome(home, root, to));
+      close(copyHome(home, root, to, step));
       return isUnchanged(home);
     } finally {
       closeHome(home);
@@ -151,6 +151,58 @@ test("what stands at the new place is not touched", () => {
   expect(() => move()).toThrow("exists already");
   expect(fs.readFileSync(join(jail, "home/u/file"), "utf8")).toBe("theirs");
   expect(fs.readdirSync(join(jail, "home"))).toEqual(["u"]);
+});
+
+test("an empty directory at the new place stays, too", () => {
+  giveAway();
+  fs.mkdirSync(join(jail, "home/u"), { recursive: true });
+  const { ino } = fs.statSync(join(jail, "home/u"));
+  expect(() => move()).toThrow("exists already");
+  expect(fs.statSync(join(jail, "home/u")).ino).toBe(ino);
+  expect([fs.readdirSync(jail), fs.readdirSync(join(jail, "home"))]).toEqual([["home"], ["u"]]);
+});
+
+test("the copy is made where no user can reach it, and nothing is left where that cannot be", () => {
+  fs.writeFileSync(join(old, "file"), "content");
+  giveAway();
+  fs.mkdirSync(join(jail, "home"));
+  fs.chmodSync(join(jail, "home"), 0o1777);
+  const seen: string[][] = [];
+  move("/home/u", () => seen.push(fs.readdirSync(join(jail, "home"))));
+  expect(seen).toEqual([[], []]);
+  expect(fs.readFileSync(join(jail, "home/u/file"), "utf8")).toBe("content");
+  expect(fs.readdirSync(jail)).toEqual(["home"]);
+  fs.chownSync(jail, UID, UID);
+  expect(() => move("/home/v")).toThrow("no directory above it on its mount is root's alone");
+  expect([fs.readdirSync(jail), fs.readdirSync(join(jail, "home"))]).toEqual([["home"], ["u"]]);
+});
+
+test("what changes while it is copied ends the move, and the copy goes", () => {
+  fs.writeFileSync(join(old, "file"), "content");
+  giveAway();
+  expect(() => move("/home/u", () => fs.writeFileSync(join(old, "file"), "changed"))).toThrow(
+    "was changed while",
+  );
+  expect([fs.readdirSync(join(jail, "home")), fs.readdirSync(old)]).toEqual([[], ["file"]]);
+});
+
+test("a copy that is another by now is not taken away", () => {
+  fs.writeFileSync(join(old, "file"), "content");
+  giveAway();
+  const copies = () => fs.readdirSync(join(jail, "home")).filter((name) => name.startsWith(".jk-"));
+  const exchange = () => {
+    const [name = ""] = copies();
+    fs.renameSync(join(jail, "home", name), join(jail, "home/moved"));
+    fs.mkdirSync(join(jail, "home", name));
+    fs.writeFileSync(join(jail, "home", name, "theirs"), "theirs");
+  };
+  let calls = 0;
+  expect(() =>
+    move("/home/u", () => {
+      if (calls++ === 1) exchange();
+    }),
+  ).toThrow("is not what it was");
+  expect(copies().map((name) => fs.readdirSync(join(jail, "home", name)).includes("theirs"))).toEqual([true]);
 });
 
 test("a disk that fills up leaves the old home whole and nothing half done", () => {

@@ -19,7 +19,10 @@ const ROUNDS = 8;
 let m: Machine;
 
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_jailuser", "jailkit", "jk_chrootsh"] });
+  m = await openMachine({
+    under: "ours",
+    only: ["jk_init", "jk_cp", "jk_jailuser", "jailkit", "jk_chrootsh"],
+  });
   m.write(RACER, readFileSync(compiledC(join(import.meta.dir, "exchange-racer.c"))), { mode: 0o755 });
   m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
   m.must(["groupadd", "-g", String(TEAM), "team"]);
@@ -97,7 +100,7 @@ describe("jk_jailuser -m", () => {
     }
     const racer = await race(attacker, home, `${base}/victim`, ...lastLook(base, name));
     expect(m.run(["jk_jailuser", "-m", "-j", jail, name])).toMatchObject({ status: 0, stderr: "" });
-    await racer.until(({ stdout }) => (/E(?:ACCES|PERM)\n/.test(stdout) ? true : undefined));
+    await racer.until(({ stdout }) => (/E(?:ACCES|PERM|NOENT)\n/.test(stdout) ? true : undefined));
     racer.kill();
     await racer.ended;
     expect([m.read(`${jail}${home}/mine`), m.list(base)]).toEqual(["mine", ["victim"]]);
@@ -150,6 +153,71 @@ describe("jk_jailuser -m", () => {
     expect(out()).toMatchObject({ status: 0, stderr: "" });
     expect([m.exists("/home/bob"), m.exists(`${jailed}/home/bob`)]).toEqual([true, false]);
   });
+});
+
+test("what comes into a home after the last look at it stays", async () => {
+  let exchanged = 0;
+  for (let round = 0; exchanged < 3 && round < 60; round++) {
+    const [name, friend] = [`host${round}`, `guest${round}`];
+    const home = `/tmp/hosts/${name}`;
+    const guest = `/tmp/hosts/${friend}`;
+    const late = `${guest}/late`;
+    m.addUser(name, { home });
+    m.addUser(friend, { home: guest });
+    for (const [path, owner] of [
+      [home, name],
+      [guest, friend],
+    ] as const) {
+      const { uid, gid } = m.ids(owner);
+      const below = path === home ? `${home}/d` : late;
+      m.write(`${below}/f`, owner, { owner: [uid, gid] });
+      for (const each of [path, below]) {
+        m.chown(each, uid, gid);
+        m.chmod(each, 0o777);
+      }
+    }
+    const racer = await race(friend, `${home}/d`, late, "made", "/etc", "passwd", "closed", home, "d");
+    const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", jail, name]);
+    await racer.until(({ stdout }) => (/ready\n.+\n/.test(stdout) ? true : undefined));
+    racer.kill();
+    await racer.ended;
+    expect([status, m.read(`${jail}${home}/d/f`)]).toEqual([0, name]);
+    if (!racer.stdout.includes("exchanged")) {
+      // Too late: all was removed by then.
+      expect([stderr, m.exists(home), m.read(`${late}/f`)]).toEqual(["", false, friend]);
+      continue;
+    }
+    exchanged++;
+    expect([m.read(`${home}/d/f`), m.read(`${late}/f`)]).toEqual([friend, name]);
+    expect(stderr).toMatch(
+      /appeared after the rest was looked at, and stays|was changed after it was copied/,
+    );
+  }
+  expect(exchanged).toBeGreaterThan(0);
+});
+
+test("what is made where users can write is never there under a name that they could wait for", async () => {
+  m.addUser("waits", { home: `${jail}/./home/waits` });
+  const { uid, gid } = m.ids("waits");
+  const home = `${jail}/home/waits`;
+  m.mkdir(home);
+  m.write(`${home}/bait/b`, "bait", { owner: [uid, gid] });
+  for (const path of [home, `${home}/bait`]) m.chown(path, uid, gid);
+  for (let number = 0; number < 20; number++) m.write(`/home/waits/f${number}`, "x");
+  m.symlink("f0", "/home/waits/link");
+  m.mkdir("/home/waits/directory");
+  const racer = await race("waits", "", `${home}/bait`, "made", home, ".jk-");
+  const names = m.list("/home/waits").map((name) => `/home/waits/${name}`);
+  for (const options of [[], ["-f"], ["-f"]]) m.must(["jk_cp", ...options, "-j", jail, ...names]);
+  m.must(["jk_cp", "--remove", "-j", jail, "/home/waits/f1"]);
+  m.mkdir(`${home}/.jk-control`);
+  await racer.until(({ stdout }) => (stdout.includes("exchanged\n") ? true : undefined));
+  racer.kill();
+  await racer.ended;
+  // It was the first such name: the bait is there.
+  expect(m.read(`${home}/.jk-control/b`)).toBe("bait");
+  expect(m.exists(`${home}/f19`) && !m.exists(`${home}/f1`)).toBe(true);
+  expect(m.list(jail).filter((name) => name.startsWith(".jk-"))).toEqual([]);
 });
 
 test("jailkit delete below a directory that others can write is refused", () => {

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
-  chmodSync,
   chownSync,
   closeSync,
   linkSync,
@@ -11,7 +10,6 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -26,7 +24,6 @@ import {
   putFileIn,
   putHardLink,
   putSymlink,
-  removePath,
   removeTree,
   setAttributes,
 } from "../../src/jail/write.ts";
@@ -253,75 +250,6 @@ describe("setAttributes", () => {
         "shared-with-users",
       );
     }
-  });
-});
-
-describe("removal", () => {
-  test("takes one name away, never what a link leads to", () => {
-    writeFileSync(at("/etc/f"), "");
-    symlinkSync("f", at("/etc/l"));
-    symlinkSync("/etc", at("/etc/d"));
-    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(true);
-    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(false);
-    expect(removePath(jail.root, "/none/x", seen(jail.root, "/none/x"))).toBe(false);
-    expect(removeTree(jail.root, "/etc/d", seen(jail.root, "/etc/d"))).toBe(true);
-    expect(readdirSync(at("/etc"))).toEqual(["f"]);
-    expect(codeOf(() => removePath(jail.root, "/etc", seen(jail.root, "/etc")))).toBe("ENOTEMPTY");
-    expect(removePath(jail.root, "/usr", seen(jail.root, "/usr"))).toBe(true);
-  });
-
-  test("removes a tree however deep, and not what its links lead to", () => {
-    writeFileSync(at("/etc/f"), "");
-    let path = "/usr/t";
-    for (let i = 0; i < 300; i++) path += "/d";
-    makeDirectories(jail.root, path, () => ({ ...attributes, mode: 0o755 }));
-    putFile(jail.root, `${path}/f`, text("x"), attributes);
-    symlinkSync("/etc", at("/usr/t/l"));
-    symlinkSync("../../etc", at("/usr/t/d/m"));
-    chmodSync(at("/usr/t/d"), 0);
-    expect(removeTree(jail.root, "/usr/t", seen(jail.root, "/usr/t"))).toBe(true);
-    expect(readdirSync(at("/usr"))).toEqual([]);
-    expect(readdirSync(at("/etc"))).toEqual(["f"]);
-  });
-});
-
-describe("what is another by now is not removed", () => {
-  const files = (path: string) => readdirSync(at(path)).sort();
-
-  test("where root alone can write", () => {
-    for (const name of ["seen", "other"]) mkdirSync(at(`/usr/${name}`));
-    writeFileSync(at("/usr/other/f"), "");
-    writeFileSync(at("/etc/seen"), "");
-    const stat = seen(jail.root, "/usr/seen");
-    expect(codeOf(() => removeTree(jail.root, "/usr/other", stat))).toBe("exchanged");
-    expect(codeOf(() => removePath(jail.root, "/usr/other", stat))).toBe("exchanged");
-    expect(codeOf(() => removePath(jail.root, "/etc/seen", stat))).toBe("exchanged");
-    expect([files("/usr"), files("/usr/other"), files("/etc")]).toEqual([["other", "seen"], ["f"], ["seen"]]);
-  });
-
-  test("where users can write, files neither", () => {
-    for (const name of ["seen", "other"]) writeFileSync(at(`/home/u/${name}`), name);
-    const stat = seen(jail.root, "/home/u/seen");
-    expect(codeOf(() => removePath(jail.root, "/home/u/other", stat))).toBe("exchanged");
-    expect(removePath(jail.root, "/home/u/seen", stat)).toBe(true);
-    expect([files("/home/u"), files("/home"), files("/")]).toEqual([
-      ["other"],
-      ["u"],
-      ["etc", "home", "usr"],
-    ]);
-  });
-
-  test("nor what came into a directory after it was looked at", () => {
-    mkdirSync(at("/usr/d/e"), { recursive: true });
-    writeFileSync(at("/usr/d/e/f"), "");
-    const known = new Set(["", "/e", "/e/f"].map((path) => seen(jail.root, `/usr/d${path}`).ino));
-    mkdirSync(at("/usr/d/e/later"));
-    writeFileSync(at("/usr/d/e/later/g"), "");
-    const stat = seen(jail.root, "/usr/d");
-    expect(codeOf(() => removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino)))).toBe("appeared");
-    expect(files("/usr/d/e/later")).toEqual(["g"]);
-    rmSync(at("/usr/d/e/later"), { recursive: true });
-    expect(removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino))).toBe(true);
   });
 });
 

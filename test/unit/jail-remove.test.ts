@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { toBytes } from "../../ffi/bytes.ts";
+import { statAt } from "../../ffi/files.ts";
+import { discard, place } from "../../src/jail/place.ts";
+import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/walk.ts";
+import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/write.ts";
+import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
+
+let jail: TestJail;
+beforeEach(() => {
+  jail = makeJail();
+});
+afterEach(() => {
+  jail.close();
+});
+
+const attributes = { mode: 0o644, uid: 0, gid: 0 };
+const text = (content: string) => toBytes(content);
+const at = (path: string) => jail.path + path;
+
+describe("removal", () => {
+  test("takes one name away, never what a link leads to", () => {
+    writeFileSync(at("/etc/f"), "");
+    symlinkSync("f", at("/etc/l"));
+    symlinkSync("/etc", at("/etc/d"));
+    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(true);
+    expect(removePath(jail.root, "/etc/l", seen(jail.root, "/etc/l"))).toBe(false);
+    expect(removePath(jail.root, "/none/x", seen(jail.root, "/none/x"))).toBe(false);
+    expect(removeTree(jail.root, "/etc/d", seen(jail.root, "/etc/d"))).toBe(true);
+    expect(readdirSync(at("/etc"))).toEqual(["f"]);
+    expect(codeOf(() => removePath(jail.root, "/etc", seen(jail.root, "/etc")))).toBe("ENOTEMPTY");
+    expect(removePath(jail.root, "/usr", seen(jail.root, "/usr"))).toBe(true);
+  });
+  test("removes a tree however deep, and not what its links lead to", () => {
+    writeFileSync(at("/etc/f"), "");
+    let path = "/usr/t";
+    for (let i = 0; i < 300; i++) path += "/d";
+    makeDirectories(jail.root, path, () => ({ ...attributes, mode: 0o755 }));
+    putFile(jail.root, `${path}/f`, text("x"), attributes);
+    symlinkSync("/etc", at("/usr/t/l"));
+    symlinkSync("../../etc", at("/usr/t/d/m"));
+    chmodSync(at("/usr/t/d"), 0);
+    expect(removeTree(jail.root, "/usr/t", seen(jail.root, "/usr/t"))).toBe(true);
+    expect(readdirSync(at("/usr"))).toEqual([]);
+    expect(readdirSync(at("/etc"))).toEqual(["f"]);
+  });
+});
+
+describe("what is another by now is not removed", () => {
+  const files = (path: string) => readdirSync(at(path)).sort();
+
+  test("where root alone can write", () => {
+    for (const name of ["seen", "other"]) mkdirSync(at(`/usr/${name}`));
+    writeFileSync(at("/usr/other/f"), "");
+    writeFileSync(at("/etc/seen"), "");
+    const stat = seen(jail.root, "/usr/seen");
+    expect(codeOf(() => removeTree(jail.root, "/usr/other", stat))).toBe("exchanged");
+    expect(codeOf(() => removePath(jail.root, "/usr/other", stat))).toBe("exchanged");
+    expect(codeOf(() => removePath(jail.root, "/etc/seen", stat))).toBe("exchanged");
+    expect([files("/usr"), files("/usr/other"), files("/etc")]).toEqual([["other", "seen"], ["f"], ["seen"]]);
+  });
+
+  test("where users can write, files neither", () => {
+    for (const name of ["seen", "other"]) writeFileSync(at(`/home/u/${name}`), name);
+    const stat = seen(jail.root, "/home/u/seen");
+    expect(codeOf(() => removePath(jail.root, "/home/u/other", stat))).toBe("exchanged");
+    expect(removePath(jail.root, "/home/u/seen", stat)).toBe(true);
+    expect([files("/home/u"), files("/home"), files("/")]).toEqual([
+      ["other"],
+      ["u"],
+      ["etc", "home", "usr"],
+    ]);
+  });
+
+  test("nor what came into a directory after it was looked at", () => {
+    mkdirSync(at("/usr/d/e"), { recursive: true });
+    writeFileSync(at("/usr/d/e/f"), "");
+    const known = new Set(["", "/e", "/e/f"].map((path) => seen(jail.root, `/usr/d${path}`).ino));
+    mkdirSync(at("/usr/d/e/later"));
+    writeFileSync(at("/usr/d/e/later/g"), "");
+    const stat = seen(jail.root, "/usr/d");
+    expect(codeOf(() => removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino)))).toBe("appeared");
+    expect(files("/usr/d/e/later")).toEqual(["g"]);
+    rmSync(at("/usr/d/e/later"), { recursive: true });
+    expect(removeTree(jail.root, "/usr/d", stat, ({ ino }) => known.has(ino))).toBe(true);
+  });
+});
+
+describe("what is made ready", () => {
+  test("is taken away again where it still is that, and nothing else is", () => {
+    for (const name of ["made", "other"]) writeFileSync(at(`/usr/${name}`), name);
+    const { root } = jail;
+    const made = seen(root, "/usr/made");
+    const usr = openJailRoot(at("/usr"));
+    discard(usr.top, "other", made);
+    discard(usr.top, "made", undefined);
+    expect(readdirSync(at("/usr")).sort()).toEqual(["made", "other"]);
+    discard(usr.top, "made", made);
+    expect(readdirSync(at("/usr"))).toEqual(["other"]);
+    closeJailRoot(usr);
+  });
+
+  test("is an error where a user has put another in its place, and that stays", () => {
+    // The whole tree is the user's: there is no directory of root's to make things in.
+    const root = openJailRoot(at("/home/u"));
+    writeFileSync(at("/home/u/his"), "his");
+    const exchange = () =>
+      place(root, root.top, "f", {}, (stage, temporary, made) => {
+        expect(stage).toBe(root.top);
+        writeFileSync(at(`/home/u/${temporary}`), "root's");
+        made(statAt(stage.fd, temporary));
+        renameSync(at("/home/u/his"), at(`/home/u/${temporary}`));
+      });
+    expect(codeOf(exchange)).toBe("EAGAIN");
+    expect(readdirSync(at("/home/u")).map((name) => readFileSync(at(`/home/u/${name}`), "utf8"))).toEqual([
+      "his",
+    ]);
+    const fail = () =>
+      place(root, root.top, "g", {}, (stage, temporary, made) => {
+        writeFileSync(at(`/home/u/${temporary}`), "root's");
+        made(statAt(stage.fd, temporary));
+        throw new Error("no space");
+      });
+    expect(fail).toThrow("no space");
+    expect(readdirSync(at("/home/u"))).toEqual(["f"]);
+    closeJailRoot(root);
+  });
+
+  test("is not made where users can write, if root has a place", () => {
+    mkdirSync(at("/home/u/d"));
+    chownSync(at("/home/u/d"), USER, USER);
+    for (const [above, expected] of [
+      ["/home/u", "/home"],
+      ["/home/u/d", "/home"],
+      ["/usr", "/usr"],
+    ] as const) {
+      const parent = openDirectory(jail.root, above);
+      let made = "";
+      place(jail.root, parent, "f", {}, (stage, temporary, tell) => {
+        made = stage.path;
+        writeFileSync(at(`${stage.path}/${temporary}`), "x");
+        tell(statAt(stage.fd, temporary));
+      });
+      release(parent);
+      expect([above, made, existsSync(at(`${above}/f`))]).toEqual([above, expected, true]);
+    }
+  });
+});
