@@ -16,7 +16,7 @@ import { codeOf, makeJail, seen, type TestJail, USER } from "../unit/jail-helper
 setDefaultTimeout(60_000);
 
 const VICTIM = USER + 1;
-const ROUNDS = 400;
+const ROUNDS = 4000;
 const MOST = 100_000;
 let jail: TestJail;
 let racer: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined;

@@ -12,8 +12,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { statAt } from "../../ffi/files.ts";
-import { discard, place } from "../../src/jail/place.ts";
+import { discard, place, withTemporaryName } from "../../src/jail/place.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/walk.ts";
 import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/write.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
@@ -58,6 +59,24 @@ describe("removal", () => {
   });
 });
 
+test("a deep tree takes few descriptors", () => {
+  makeDirectories(jail.root, `/usr/t${"/d".repeat(400)}`, () => ({ ...attributes, mode: 0o755 }));
+  const steps = `${import.meta.dir}/deep-steps.ts`;
+  const words = ["prlimit", "--nofile=200:200", process.execPath, steps, jail.path];
+  const { stdout, stderr } = Bun.spawnSync(words);
+  expect([stdout.toString(), stderr.toString()]).toEqual(["no error", ""]);
+  expect(existsSync(at("/usr/t"))).toBe(false);
+});
+
+test("what stands where something was removed is looked at anew", () => {
+  mkdirSync(at("/usr/d"));
+  putFile(jail.root, "/usr/d/f", text("x"), attributes);
+  removeTree(jail.root, "/usr/d", seen(jail.root, "/usr/d"));
+  mkdirSync(at("/usr/d"));
+  putFile(jail.root, "/usr/d/g", text("x"), attributes);
+  expect(readdirSync(at("/usr/d"))).toEqual(["g"]);
+});
+
 describe("what is another by now is not removed", () => {
   const files = (path: string) => readdirSync(at(path)).sort();
 
@@ -84,6 +103,21 @@ describe("what is another by now is not removed", () => {
     ]);
   });
 
+  test("nor a directory that is exchanged between a look at it and its opening", () => {
+    for (const name of ["/usr/t/mine", "/usr/other"]) {
+      mkdirSync(at(name), { recursive: true });
+      writeFileSync(at(`${name}/f`), name);
+    }
+    const exchange = () => {
+      renameSync(at("/usr/t/mine"), at("/usr/t/aside"));
+      renameSync(at("/usr/other"), at("/usr/t/mine"));
+      return true;
+    };
+    const stat = seen(jail.root, "/usr/t");
+    expect(codeOf(() => removeTree(jail.root, "/usr/t", stat, exchange))).toBe("exchanged");
+    expect(readFileSync(at("/usr/t/mine/f"), "utf8")).toBe("/usr/other");
+  });
+
   test("nor what came into a directory after it was looked at", () => {
     mkdirSync(at("/usr/d/e"), { recursive: true });
     writeFileSync(at("/usr/d/e/f"), "");
@@ -99,6 +133,36 @@ describe("what is another by now is not removed", () => {
 });
 
 describe("what is made ready", () => {
+  test("leaves what came to its name meanwhile alone", () => {
+    writeFileSync(at("/usr/there"), "there");
+    mkdirSync(at("/usr/directory"));
+    const usr = openJailRoot(at("/usr"));
+    const put = (name: string, options: object) =>
+      place(usr, usr.top, name, options, (stage, temporary, made) => {
+        writeFileSync(at(`/usr/${temporary}`), "new");
+        made(statAt(stage.fd, temporary));
+      });
+    expect(put("there", { absent: true })).toBe("kept");
+    for (const options of [{}, { absent: true }, { replace: true }, { absent: true, replace: true }])
+      expect([options, codeOf(() => put("directory", options))]).toEqual([options, "directory-in-the-way"]);
+    expect(readdirSync(at("/usr")).sort()).toEqual(["directory", "there"]);
+    expect(readFileSync(at("/usr/there"), "utf8")).toBe("there");
+    closeJailRoot(usr);
+  });
+
+  test("gets another name where one is taken, and at last gives up", () => {
+    const names = new Set<string>();
+    const taken = (count: number) => () =>
+      withTemporaryName((name) => {
+        names.add(name);
+        if (names.size <= count) throw new SystemError(17, "open", name);
+      });
+    expect(codeOf(taken(3))).toBe("no error");
+    expect(names.size).toBe(4);
+    expect(codeOf(taken(1000))).toBe("EEXIST");
+    expect(names.size).toBe(20);
+  });
+
   test("is taken away again where it still is that, and nothing else is", () => {
     for (const name of ["made", "other"]) writeFileSync(at(`/usr/${name}`), name);
     const { root } = jail;

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { configDirectoryFindings, jailFindings, requireSafeJail } from "../../src/jail/safety.ts";
+import {
+  configDirectoryFindings,
+  exchangeFindings,
+  jailFindings,
+  requireSafeJail,
+} from "../../src/jail/safety.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
@@ -112,6 +117,52 @@ describe("jailFindings", () => {
     });
     expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
     expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`mend it with: chmod g-w ${at("/etc")}`);
+  });
+});
+
+describe("where others could exchange a name", () => {
+  const rules = (path: string) => {
+    const root = openJailRoot(jail.path);
+    try {
+      return exchangeFindings(root, path).map(
+        (found) => `${found.rule} ${found.path.slice(jail.base.length)}`,
+      );
+    } finally {
+      closeJailRoot(root);
+    }
+  };
+
+  test.each([
+    [0o755, 0, 0, []],
+    [0o2755, 0, USER, []],
+    [0o1777, 0, 0, []],
+    [0o1775, 0, USER, []],
+    [0o755, USER, 0, ["owner"]],
+    [0o1777, USER, 0, ["owner"]],
+    [0o1755, USER, 0, ["owner"]],
+    [0o775, 0, USER, ["group-writable"]],
+    [0o2775, 0, USER, ["group-writable"]],
+    [0o757, 0, 0, ["other-writable"]],
+    [0o4757, 0, 0, ["other-writable"]],
+    [0o777, USER, USER, ["owner", "group-writable", "other-writable"]],
+  ])("%o of %i:%i: %j", (mode, uid, gid, expected) => {
+    directory("/home/a", mode, uid, gid);
+    directory("/home/a/b");
+    const told = expected.map((rule) => `${rule} /jail/home/a`);
+    // The directory itself, one above, and one that is not there yet.
+    for (const path of ["/home/a", "/home/a/b", "/home/a/none", "/home/a/b/c/d"])
+      expect([path, rules(path)]).toEqual([path, told]);
+    expect(rules("/home")).toEqual([]);
+  });
+
+  test("the jail itself, what is above it, and where a link leads", () => {
+    chownSync(jail.base, USER, 0);
+    directory("/home/a", 0o777);
+    symlinkSync("home/a", at("/link"));
+    expect(rules("/link/x")).toEqual(["owner ", "other-writable /jail/home/a"]);
+    expect(rules("/")).toEqual(["owner "]);
+    chmodSync(jail.path, 0o757);
+    expect(rules("/")).toEqual(["owner ", "other-writable /jail"]);
   });
 });
 

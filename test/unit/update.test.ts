@@ -14,6 +14,7 @@ import {
 import { lookUp } from "../../src/jail/look.ts";
 import type { ManifestEntry } from "../../src/jail/manifest.ts";
 import { moveInPlace } from "../../src/jail/move.ts";
+import { release, walk } from "../../src/jail/walk.ts";
 import type { Loader } from "../../src/populate/closure.ts";
 import type { Dependency, Entry } from "../../src/populate/entry.ts";
 import { createOrder } from "../../src/populate/update-order.ts";
@@ -262,6 +263,15 @@ describe("what was made ready", () => {
     move("/usr/.link", "/usr/d", "exchange");
     expect(readlinkSync(`${jail.path}/usr/d`)).toBe("old");
     expect(readdirSync(`${jail.path}/usr/.link`)).toEqual(["e"]);
+    // The directory that had the name is not taken for what the link leads to now.
+    mkdirSync(`${jail.path}/usr/real`);
+    mkdirSync(`${jail.path}/usr/name`);
+    release(walk(jail.root, "/usr/name"));
+    symlinkSync("real", `${jail.path}/usr/.name`);
+    move("/usr/.name", "/usr/name", "exchange");
+    const directory = walk(jail.root, "/usr/name");
+    expect(directory.path).toBe("/usr/real");
+    release(directory);
   });
 
   test("does not take the place of what came there meanwhile", () => {
