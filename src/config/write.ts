@@ -128,16 +128,3 @@ export function writeDropIn(
     close(fd);
   }
 }
-
-/** Removes a drop-in; false where there was none. */
-export function removeDropIn(file: ByteString, name: ByteString): boolean {
-  const directory = dropInDirectory(file);
-  if (directory === undefined) return false;
-  try {
-    unlinkAt(C.AT_FDCWD, `${directory}/${name}.ini`);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
-    throw error;
-  }
-}

@@ -8,7 +8,7 @@ import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
 import { removeTree } from "./remove.ts";
-import { exchangeFindings } from "./safety.ts";
+import { exchangeFindings, type Finding } from "./safety.ts";
 import type { GroupChange, JailingPlan } from "./user-plan.ts";
 import { hostPath, type JailRoot } from "./walk.ts";
 
@@ -30,18 +30,26 @@ export interface HomeMove {
   toPath: ByteString;
 }
 
+const parentOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
+
 /**
  * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
  * or of the new one while root works on it.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void {
-  const above = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
-  const [finding] = [...exchangeFindings(from, above(fromPath)), ...exchangeFindings(to, above(toPath))];
+  const findings = [...exchangeFindings(from, parentOf(fromPath)), ...exchangeFindings(to, parentOf(toPath))];
+  const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
+  refuseUnsafe(findings, what);
+}
+
+/** The same for a home that is made by its name, as useradd(8) does. */
+export function requireSafePlace(root: JailRoot, home: ByteString): void {
+  refuseUnsafe(exchangeFindings(root, parentOf(home)), `${quoted(hostPath(root, home))} is not made`);
+}
+
+function refuseUnsafe([finding]: readonly Finding[], what: string): void {
   if (finding === undefined) return;
-  const home = quoted(hostPath(from, fromPath));
-  const message =
-    `${home} is not moved to ${quoted(hostPath(to, toPath))}, for others could exchange one of them meanwhile: ` +
-    `${finding.message}; mend it with: ${finding.remedy}`;
+  const message = `${what}, for others could exchange it meanwhile: ${finding.message}; mend it with: ${finding.remedy}`;
   throw new JailkitError("unsafe-parent", 1, message);
 }
 

@@ -9,7 +9,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { joinHome } from "../jail/separator.ts";
-import { addToJail } from "../jail/user-apply.ts";
+import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
 import { groupsOf } from "../jail/user-run.ts";
@@ -121,6 +121,7 @@ export const tool = defineTool({
       requireFreeName(root, name, options.uid);
       const jailHome = normalise(options.home ?? `/home/${name}`);
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
+      if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
       const group = options.gid ?? DEFAULT_GROUP;
       const say = (line: ByteString) => {

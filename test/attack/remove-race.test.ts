@@ -21,7 +21,7 @@ let m: Machine;
 beforeAll(async () => {
   m = await openMachine({
     under: "ours",
-    only: ["jk_init", "jk_cp", "jk_jailuser", "jailkit", "jk_chrootsh"],
+    only: ["jk_init", "jk_cp", "jk_addjailuser", "jk_jailuser", "jailkit", "jk_chrootsh"],
   });
   m.write(RACER, readFileSync(compiledC(join(import.meta.dir, "exchange-racer.c"))), { mode: 0o755 });
   m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
@@ -134,7 +134,7 @@ describe("jk_jailuser -m", () => {
     }
   });
 
-  test("--unjail out of, and back to, a directory of somebody else's", () => {
+  test("--unjail out of, and back to, and jk_addjailuser in, a directory of somebody else's", () => {
     const jailed = "/srv/race3";
     m.must(["jk_init", "-j", jailed, "one"]);
     m.addUser("bob", { home: "/home/bob", createHome: true });
@@ -145,6 +145,9 @@ describe("jk_jailuser -m", () => {
     expect(m.run(["jailkit", "delete", "--yes", "--unjail", "--user-files", jailed]).stderr).toContain(
       "belongs to uid",
     );
+    const added = m.run(["jk_addjailuser", "-j", jailed, "carol"]);
+    expect([added.status, added.stderr]).toEqual([1, expect.stringContaining("belongs to uid")]);
+    expect([m.read("/etc/passwd").includes("carol"), m.list(`${jailed}/home`)]).toEqual([false, ["bob"]]);
     m.chown(`${jailed}/home`, 0, 0);
     m.chmod("/home", 0o777);
     expect(out().stderr).toContain("/home is writable by everyone");

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { JailkitError } from "../../src/cli/error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Dialect, LIMITS } from "../../src/config/model.ts";
-import { dropInName, encodeSections, removeDropIn, writeDropIn } from "../../src/config/write.ts";
+import { dropInName, encodeSections, writeDropIn } from "../../src/config/write.ts";
 
 const base = mkdtempSync(`${tmpdir()}/config-load-`);
 afterAll(() => rmSync(base, { recursive: true }));
@@ -174,9 +174,6 @@ describe("writeDropIn", () => {
     expect(writeDropIn(file, name, text("/srv/c"), owner).changed).toBe(true);
     expect(names()).toEqual(["/srv/c"]);
     expect(readdirSync(`${directory}/jk_lsh.d`)).toEqual([`${name}.ini`]);
-    expect(removeDropIn(file, name)).toBe(true);
-    expect(removeDropIn(file, name)).toBe(false);
-    expect(load()?.sections ?? []).toEqual([]);
   });
 
   test("is mode 0644 in a directory of mode 0755, whatever the umask", () => {
