@@ -73,6 +73,7 @@ describe("jailkit delete", () => {
       `jailkit delete: ${jail}: holds files of others than root (uid 4999: 1, as ${jail}/var/spool/lost; ` +
         `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or give --user-files to delete them\n`,
     ]);
+    expect(jailkit("delete", "--dry-run", jail).stderr).toBe(stderr);
     expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
   });
 
@@ -111,4 +112,8 @@ test("jailkit list, jailkit disk and jk_check tell of users whom only a name ser
   expect(m.run(["jk_check", "-j", jail]).stdout).toContain(
     `user listed does not exist in ${jail}/etc/passwd`,
   );
+  // By the name alone: the uid is another one in the jail, and nothing there belongs to the user.
+  m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}listed:x:5999:5999::/home/listed:/bin/sh\n`);
+  m.must(["rm", "-r", `${jail}/home/listed`]);
+  expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users).toEqual(listed);
 });

@@ -5,6 +5,7 @@
 import { CONFINE } from "./mutants/confine.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
+import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
 
 export interface Mutant {
@@ -21,4 +22,4 @@ export interface Mutant {
   equivalent?: string;
 }
 
-export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE, ...LOG_SOCKET];
+export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE, ...LOG_SOCKET, ...REMOVAL];

@@ -1,0 +1,243 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
+/** What root removes, moves and copies: compared with what was looked at, on the same mount, holes as holes. */
+import type { Mutant } from "../mutants.ts";
+
+const inFile =
+  (file: string, test: string) =>
+  (from: string, to: string, title: string, more: Partial<Mutant> = {}): Mutant => ({
+    file,
+    from,
+    to,
+    test,
+    title,
+    ...more,
+  });
+
+const remove = inFile("src/jail/remove.ts", "unit/jail-remove.test.ts");
+const move = inFile("src/jail/move.ts", "unit/update.test.ts");
+const place = inFile("src/jail/place.ts", "unit/jail-remove.test.ts");
+const home = inFile("src/jail/home-move.ts", "attack/home-move.test.ts");
+const parents = inFile("src/jail/safety.ts", "unit/jail-safety.test.ts");
+const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
+const plan = inFile("src/inspect/delete-plan.ts", "e2e/service-users.test.ts");
+const apply = inFile("src/jail/user-apply.ts", "attack/remove-race.test.ts");
+const deletion = inFile("src/inspect/delete.ts", "e2e/service-users.test.ts");
+const services = inFile("src/inspect/service-users.ts", "e2e/service-users.test.ts");
+const hosts = inFile("src/jail/host-directories.ts", "e2e/host-directories.test.ts");
+
+export const REMOVAL: readonly Mutant[] = [
+  remove(
+    "      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
+    "",
+    "where root alone can write",
+  ),
+  remove(
+    "  if (sameMount && sameFile(stat, seen)) return fd;",
+    "  if (sameFile(stat, seen)) return fd;",
+    "a user's own file system in the jail",
+    { test: "attack/escape-mount.test.ts" },
+  ),
+  remove(
+    "    stat.mountId === mount.mountId && stat.devMajor",
+    "    stat.devMajor",
+    "a user's own file system in the jail",
+    { test: "attack/escape-mount.test.ts" },
+  ),
+  remove(
+    "  if (sameMount && sameFile(stat, seen)) return fd;",
+    "  if (sameMount) return fd;",
+    "exchanged between a look at it and its opening",
+  ),
+  remove("  if (stage === parent) {", "  if (stage !== undefined) {", "a file of the user's and another", {
+    test: "attack/remove-exchange.test.ts",
+  }),
+  remove("  if (sameFile(moved, seen)) {", "  if (moved !== seen) {", "a file of the user's and another", {
+    test: "attack/remove-exchange.test.ts",
+  }),
+  remove("    back(name);\n", "    unlinkAt(stage.fd, aside);\n", "a file of the user's and another", {
+    test: "attack/remove-exchange.test.ts",
+  }),
+  remove(
+    "    if (!among(stat)) {",
+    "    if (among === undefined) {",
+    "nor what came into a directory after it was looked at",
+  ),
+  remove(
+    "return removeSeen(root, path, seen, undefined);",
+    "return removeSeen(root, path, seen, () => true);",
+    "takes one name away, never what a link leads to",
+  ),
+  remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree takes few descriptors"),
+  remove(
+    "      if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
+    "",
+    "looked at anew",
+  ),
+  remove(
+    "      moveUp(fd, entry, top, stat, hostPath(root, at));\n      return;",
+    "      return;",
+    "removes a tree however deep",
+  ),
+  remove(
+    "C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK",
+    "C.O_RDONLY | C.O_DIRECTORY | C.O_NONBLOCK",
+    "removes a tree|takes one name",
+    { equivalent: "what is opened is compared with what was seen" },
+  ),
+  move(
+    '  if (!parent.trusted) throw new SystemError(1, "rename", undefined);\n',
+    "",
+    "is not moved where a user could have exchanged it",
+  ),
+  move('  if (!isSame(there, standing)) return "kept";\n', "", "is not moved in the place of another"),
+  move(
+    '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(116, "rename", undefined);\n',
+    "",
+    "is not moved in the place of another",
+  ),
+  move(
+    "seen === undefined ? there === seen :",
+    "seen === undefined ? true :",
+    "is not moved in the place of another",
+  ),
+  move('how === "exchange" ? C.RENAME_EXCHANGE : 0', "0", "takes its place, for good or in exchange"),
+  move("sameFile(there, seen)", "there.ino > 0n", "is not moved in the place of another"),
+  move(
+    "  if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);\n",
+    "",
+    "takes its place",
+  ),
+  place(
+    "  if (parent.trusted || stage === undefined) return parent;",
+    "  if (parent.stage === stage) return parent;",
+    "is not made where users can write, if root has a place",
+  ),
+  place(
+    "|| !sameFile(there, made)) return;",
+    "|| there.ino === 0n) return;",
+    "is taken away again where it still is that",
+  ),
+  place(
+    '      if (placement !== "kept" && !stage.trusted) requireSame(parent, name, made);\n',
+    "",
+    "is an error where a user has put another in its place",
+  ),
+  place(
+    "      if (temporary !== undefined) discard(stage, temporary, made);\n      throw error;",
+    "      throw error;",
+    "is an error where a user has put another in its place",
+  ),
+  place(
+    "renameAt(from.fd, name, to.fd, target, C.RENAME_NOREPLACE);",
+    "renameAt(from.fd, name, to.fd, target);",
+    "leaves what came to its name meanwhile alone",
+  ),
+  place('    if (existing !== undefined && !replace) return "kept";\n', "", "keeps or replaces", {
+    test: "unit/jail-write.test.ts",
+  }),
+  place(
+    "    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(root, path);\n",
+    "",
+    "leaves what came to its name meanwhile alone",
+  ),
+  place(
+    "      if (existing !== undefined && isLink(existing)) forgetDirectories(root, parent);\n",
+    "",
+    "a directory that was reached through the old link is found anew",
+    { test: "unit/jail-write.test.ts" },
+  ),
+  place("  used += 9;\n", "", "removes a tree however deep"),
+  place(
+    '      if (!isErrno(error, "EEXIST") || attempt === 16) throw error;',
+    "      throw error;",
+    "gets another name where one is taken",
+  ),
+  home("  if (!stage.trusted) {", "  if (stage.fd < -1) {", "the copy is made where no user can reach it"),
+  home(
+    "const stage = stageFor(root, parent);",
+    "const stage = parent;",
+    "the copy is made where no user can reach it",
+  ),
+  home("        removeTree(root, copy, fstat(made));\n", "", "a disk that fills up"),
+  home(
+    '    if (!sameFile(statAt(stage.fd, temporary), fstat(made))) throw new SystemError(116, "rename", undefined);\n',
+    "",
+    "a copy that is another by now",
+  ),
+  home(
+    "removeTree(root, copy, fstat(made))",
+    'removeTree(root, copy, statAt(parent.fd, copy.slice(copy.lastIndexOf("/") + 1)))',
+    "a copy that is another by now",
+  ),
+  home("    if (!isUnchanged(home)) {", "    if (home.fd < 0) {", "what changes while it is copied"),
+  home(
+    "    renameNew(stage, temporary, parent, name, true);",
+    "    renameAt(stage.fd, temporary, parent.fd, name);",
+    "an empty directory at the new place",
+  ),
+  home("    if (fstat(fd).uid !== uid) {", "    if (fd < 0) {", "a home that belongs to somebody else"),
+  home(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
+  home("a.ctime === b.ctime", "a.ctime > 0n", "what changes while it is copied"),
+  home("sameFile(a, b) && a.ctime", "a.ctime", "what changes while it is copied", {
+    equivalent: "a new inode has a new time of change",
+  }),
+  apply(
+    "(stat) => copied.has(inode(stat))",
+    "() => copied.size > 0",
+    "what comes into a home after the last look",
+  ),
+  parents(
+    "stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);",
+    "stat.mode & C.S_ISVTX ? [] : parentFindings(at, stat);",
+    "others could exchange",
+  ),
+  parents(
+    "stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);",
+    "stat.mode & 0o7000 ? ownerFinding(at, stat) : parentFindings(at, stat);",
+    "others could exchange",
+  ),
+  parents(
+    "  const findings = root.ancestors.flatMap((above) => found(above.path, above.stat));\n  let at",
+    "  const findings: Finding[] = [];\n  let at",
+    "others could exchange",
+  ),
+  parents("count <= parts.length; count++", "count < parts.length; count++", "others could exchange"),
+  copy('  check(libc.ftruncate(to, end + shift), "ftruncate");\n', "", "holes"),
+  copy("    seek(to, data + shift, C.SEEK_SET);\n", "", "holes"),
+  copy("  if (left < end) return", "  if (left < 0) return", "shorter"),
+  copy(
+    "  if (firstHole === undefined || firstHole >= end) return undefined;",
+    "  if (firstHole !== undefined) return undefined;",
+    "holes",
+  ),
+  plan(
+    "  if (services.length > 0 && !userFiles) {",
+    "  if (services.length < 0) {",
+    "refuses while a user of a name service",
+  ),
+  plan(
+    "  if (!userFiles) requireNobodyElse(root, owners, unread);\n",
+    "",
+    "refuses while files of any other uid",
+  ),
+  plan(" && entries.get(path) !== uid", " ", "does not count what was put there so"),
+  plan("!leaving.has(uid) && ", "", "does not count what was put there so"),
+  deletion(
+    "  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
+    "",
+    "sees what lies below a mount",
+  ),
+  services("  for (const uid of uids) add(passwdByUid(uid));\n", "", "found by the owner of a home"),
+  services("  for (const { name } of passwd) add(passwdByName(name));\n", "", "jailkit list, jailkit disk"),
+  plan(
+    "  if (finding !== undefined) {",
+    "  if (seen.ino === 0n && finding !== undefined) {",
+    "below a directory that others can write",
+    { test: "attack/remove-race.test.ts" },
+  ),
+  hosts(
+    "    return stat !== undefined && sameFile(stat, directory);",
+    '    return stat !== undefined && stat.ino === directory.ino && path === "";',
+    "/srv/bound-boot",
+  ),
+];
