@@ -93,14 +93,17 @@ function takeOut(
       };
       return [{ name, act: unjailUser(user, request, result) }];
     });
+    const stays: ByteString[] = [];
     for (const { name, act } of plans) {
       act({
         done: () => undefined,
-        warn: (line) => outcome.warnings.push(display(line)),
+        // Of a home that could not be removed, for there may be something in it that is not in the copy.
+        warn: (line) => stays.push(line),
         progress: () => undefined,
       });
       done(`took the user ${quoted(name)} out, with the home`);
     }
+    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
   } finally {
     closeJailRoot(host);
   }

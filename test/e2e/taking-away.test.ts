@@ -181,6 +181,22 @@ describe("jailkit delete", () => {
     expect(jailkit("delete", "--yes", jail).status).toBe(1);
   });
 
+  test("unmounts the host's own directories and files, of the same file system and in one another, and empties none", () => {
+    const jail = fresh("one");
+    for (const name of ["outer/f", "inner/f", "single"]) m.write(`/srv/hosts/${name}`, "the host's");
+    m.mkdir("/srv/hosts/outer/deep");
+    m.mkdir(`${jail}/home/u/d`);
+    m.write(`${jail}/etc/single`, "");
+    m.must(["mount", "--bind", "/srv/hosts/outer", `${jail}/home/u/d`]);
+    m.must(["mount", "--bind", "/srv/hosts/inner", `${jail}/home/u/d/deep`]);
+    m.must(["mount", "--bind", "/srv/hosts/single", `${jail}/etc/single`]);
+    m.must(["mount", "--bind", "/srv/hosts/inner", `${jail}/usr`]);
+    expect(m.stat(`${jail}/home/u/d`)?.devMinor).toBe(m.stat(jail)?.devMinor);
+    const before = m.snapshot("/srv/hosts");
+    expect(jailkit("delete", "--yes", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect([m.exists(jail), m.snapshot("/srv/hosts")]).toEqual([false, before]);
+  });
+
   test("asks, and Enter is no", () => {
     const jail = fresh("one");
     for (const stdin of ["\n", "n\n", ""]) {
