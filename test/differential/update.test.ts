@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { type Machine, openMachine, underTest } from "../machine/machine.ts";
 import { type Expected, expectedOf } from "./cases.ts";
 
@@ -187,6 +188,19 @@ describe("what is skipped", () => {
     expect(update("-s", "/usr/bin/echo", "-j", jail).status).toBe(0);
     const left = m.read(`${jail}/usr/bin/echo`) === "of the jail" ? 1 : 0;
     expect(left).toBe(expectedOf({ debian: 0, ours: 1, difference: "update-skips" }));
+  });
+});
+
+describe("a limited shell of jailkit 2", () => {
+  test("stays up to date, or goes", () => {
+    const jail = fresh();
+    const shell = `${jail}/usr/sbin/jk_lsh`;
+    m.mkdir(`${jail}/usr/sbin`);
+    // Debian's, as the host of the tests has it.
+    m.write(shell, readFileSync("/usr/sbin/jk_lsh"), { mode: 0o755 });
+    expect(update("-j", jail, "/usr/sbin").status).toBe(0);
+    const there = m.exists(shell) ? 1 : 0;
+    expect(there).toBe(expectedOf({ debian: 1, ours: 0, difference: "update-shell" }));
   });
 });
 
