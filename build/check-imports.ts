@@ -16,6 +16,7 @@ const ORDER = [
   "jail",
   "limited-shell",
   "config",
+  "programs",
   "system",
   "cli",
 ];

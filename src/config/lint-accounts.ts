@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { carriesCode } from "../programs/starters.ts";
+import { programWarnings } from "../programs/warnings.ts";
 import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
 import { lintExecute } from "./lint-execute.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
-import { carriesCode, starterReason } from "./starters.ts";
 import { leadingInteger, listItems, splitList } from "./values.ts";
 
 /** Checks jk_lsh.ini: each program that a section allows, where it is looked for, and what it is given. */
@@ -17,6 +18,8 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   for (const item of paths === undefined ? [] : listItems(paths)) {
     if (paths !== undefined) lintDirectory(item, paths, context);
   }
+  const free = findEntry(section, "allow_spawn_options");
+  const unchecked = free !== undefined && (leadingInteger(free.value)?.number ?? 0) !== 0;
   const directories = paths === undefined ? undefined : splitList(paths.value);
   const seen = new Set<ByteString>();
   for (const item of executables === undefined ? [] : listItems(executables)) {
@@ -24,14 +27,8 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     if (seen.has(item.value)) {
       const place = itemPlace(executables, item);
       report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`);
-    } else lintExecutable(item, executables, directories, context);
+    } else lintExecutable(item, executables, { directories, unchecked }, context);
     seen.add(item.value);
-  }
-  const free = findEntry(section, "allow_spawn_options");
-  if (free !== undefined && (leadingInteger(free.value)?.number ?? 0) !== 0) {
-    const message =
-      "with allow_spawn_options a user can start any program with rsync, scp, git, cvs or unison";
-    report(free, "warning", "starts-programs", message);
   }
   lintExecute(section, context);
   const environment = findEntry(section, "environment");
@@ -64,7 +61,7 @@ function lintDirectory(item: Item, entry: IniEntry, { world, report }: LintConte
 function lintExecutable(
   item: Item,
   entry: IniEntry,
-  directories: readonly ByteString[] | undefined,
+  { directories, unchecked }: { directories: readonly ByteString[] | undefined; unchecked: boolean },
   { world, report }: LintContext,
 ): void {
   const place = itemPlace(entry, item);
@@ -82,11 +79,8 @@ function lintExecutable(
   else if (file.type !== "file" || !file.executable) {
     report(place, "error", "not-executable", `${quoted(path)} is not an executable file`);
   }
-  const canonical = file?.canonical ?? path;
-  const how = starterReason(path) ?? starterReason(canonical);
-  if (how !== undefined && !world.isRestricted(path)) {
-    const real = starterReason(path) === undefined ? ` (${quoted(canonical)})` : "";
-    report(place, "warning", "starts-programs", `${quoted(path)}${real} ${how}: it can start other programs`);
+  for (const { message, remedy } of programWarnings(path, world.files, unchecked)) {
+    report(place, "warning", "starts-programs", `${message}; ${remedy}`);
   }
   if (file !== undefined && directories !== undefined)
     lintSearch(place, path, directories, { world, report });

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { ProgramFiles } from "../programs/recognise.ts";
 import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import type { listItems } from "./values.ts";
 
@@ -14,8 +15,6 @@ export interface SeenFile {
   type: "file" | "directory" | "other";
   /** Somebody may execute it. */
   executable: boolean;
-  /** The path without links. */
-  canonical: ByteString;
 }
 
 /** The machine, or the jail, that a config file is about. */
@@ -23,8 +22,8 @@ export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
   lookUp(path: ByteString): SeenFile | undefined;
-  /** jk_lsh lets a program of this path run only with arguments with which it starts no other. */
-  isRestricted(path: ByteString): boolean;
+  /** Links and identities, for what a program is. */
+  files: ProgramFiles;
   /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
   execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
   /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */

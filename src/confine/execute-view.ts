@@ -30,7 +30,7 @@ function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: nu
 }
 
 /** The path below the open directory `root` of what `fd` is open on; undefined without /proc, or outside of it. */
-export function pathBelow(root: number, fd: number): ByteString | undefined {
+function pathBelow(root: number, fd: number): ByteString | undefined {
   try {
     const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
     const path = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);

@@ -5,6 +5,7 @@ import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { openTree } from "../jail/walk.ts";
+import { programWarnings } from "../programs/warnings.ts";
 import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
@@ -118,6 +119,12 @@ function explainLimited(
       executedFiles: (program) => session.executedFiles(report.jail ?? "/", program),
     }),
   );
+  const allowed = plan.allowed ? [plan.path] : session.arguments.length === 0 ? executables : [];
+  for (const one of allowed) {
+    for (const { message, remedy } of programWarnings(one, request.files, policy.values.allowSpawnOptions)) {
+      add(lshStep("programs", "warned", message, remedy));
+    }
+  }
   if (!plan.allowed) {
     if (plan.code === "interactive" && session.arguments.length === 0) {
       add(lshStep("command", "warned", "an interactive session is refused; single commands are not", "", 7));

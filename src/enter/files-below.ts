@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, readDirectory, type Stat } from "../../ffi/files.ts";
+import { close, fstat, openAt, openAt2, readDirectory, readLink, type Stat } from "../../ffi/files.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import { identityOf } from "../programs/recognise.ts";
 
 /** Looks at a path below an open directory as a process that has it as its root would; undefined for nothing. */
 export function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
@@ -48,6 +49,8 @@ export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["ho
           close(fd);
         }
       }),
+    readLink: (path) => below(rootFd, absolute(path), false, (fd) => readLink(fd, "")),
+    identity: (path) => below(rootFd, absolute(path), true, (fd) => identityOf(fstat(fd))),
     homeOf,
   };
 }

@@ -8,6 +8,7 @@ import type { ExecuteLimits } from "../confine/execute.ts";
 import { decide } from "../limited-shell/decide.ts";
 import { commandEnvironment } from "../limited-shell/environment.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import { programEnvironment } from "../programs/environment.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { Severity } from "../system/syslog.ts";
 
@@ -200,8 +201,11 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
       const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
       return { ...decision, reason, section, notes };
     }
-    const { path, argv } = decision;
-    const environment = [...variables].map(([name, value]) => `${name}=${value}`);
+    const { path, argv, known } = decision;
+    const given = values.allowSpawnOptions
+      ? variables
+      : programEnvironment(known, variables, values.environment);
+    const environment = [...given].map(([name, value]) => `${name}=${value}`);
     const { umask, noNewPrivs } = values;
     const execute = executeLimits(values, home);
     return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, notes };

@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Program } from "../programs/program.ts";
+import { recognise, refusalOf } from "../programs/recognise.ts";
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./file-view.ts";
 import { EXIT_NO_EXECUTABLES, EXIT_NOT_ALLOWED, EXIT_NOT_FOUND, type LshPolicy } from "./policy.ts";
 import { WORDS_EXIT_STATUS } from "./refusal.ts";
-import { spawnReason } from "./spawn-options.ts";
 import { splitWords } from "./split.ts";
 
 /** What a decision depends on, all of it: nothing else is looked at. */
@@ -26,6 +27,8 @@ export interface Allowed {
   path: ByteString;
   /** argv[0] is `path`, as in jailkit 2.23. */
   argv: ByteString[];
+  /** Which program it is, as far as that is known: what it may have of the environment. */
+  known: readonly Program[];
 }
 
 /** The command may not run. Both texts are printable and one line long. */
@@ -120,12 +123,13 @@ function decideOnWords(
     const shown = `command ${told(typed)} is not installed here`;
     return refuse(EXIT_NOT_FOUND, "not-found", `there is no regular file ${told(path)} in the jail`, shown);
   }
-  const spawns = policy.allowSpawnOptions ? undefined : spawnReason(path, args);
+  const program = recognise(path, files);
+  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(program, args);
   if (spawns !== undefined) {
     const shown = `${told(typed)} is not allowed like this: ${spawns}`;
     return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
-  return { allowed: true, path, argv: [path, ...args] };
+  return { allowed: true, path, argv: [path, ...args], known: program.known };
 }
 
 /** The first regular file among the word itself, where it is absolute, and the word below each of `paths`. */

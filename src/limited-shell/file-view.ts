@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { ProgramFiles } from "../programs/recognise.ts";
 
 /** What the limited shell may know of the file system and of accounts. Relative paths start at the cwd. */
-export interface FileView {
+export interface FileView extends ProgramFiles {
   /** A regular file stands there; symbolic links are followed. */
   isRegularFile(path: ByteString): boolean;
   /** A directory stands there; symbolic links are followed. */

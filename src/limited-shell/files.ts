@@ -9,7 +9,8 @@ import {
   S_IFREG,
 } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, statAt } from "../../ffi/files.ts";
+import { close, openAt, readDirectory, readLink, statAt } from "../../ffi/files.ts";
+import { identityOf } from "../programs/recognise.ts";
 import type { FileView } from "./file-view.ts";
 
 /**
@@ -32,6 +33,8 @@ export function systemFiles(homeOf: FileView["homeOf"]): FileView {
           close(fd);
         }
       }),
+    readLink: (path) => attempt(() => readLink(AT_FDCWD, path)),
+    identity: (path) => attempt(() => identityOf(statAt(AT_FDCWD, path, true))),
     homeOf,
   };
 }

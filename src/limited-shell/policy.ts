@@ -8,7 +8,7 @@ export interface LshPolicy {
   paths: readonly ByteString[];
   /** The key `allow_word_expansion`. */
   allowWordExpansion: boolean;
-  /** The key `allow_spawn_options`: options that make a program start another one are not refused. */
+  /** The key `allow_spawn_options`: what makes a program start another one is not refused. */
   allowSpawnOptions?: boolean;
 }
 

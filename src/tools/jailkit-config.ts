@@ -14,14 +14,12 @@ import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeBecause } from "
 import { type Problem, problemLine } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { canLimitExecution } from "../confine/execute.ts";
-import { grantedBy, pathBelow, viewExecution } from "../confine/execute-view.ts";
+import { grantedBy, viewExecution } from "../confine/execute-view.ts";
+import { filesBelow } from "../enter/files-below.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
-import { SPAWN_RULES } from "../limited-shell/spawn-options.ts";
 import { executedFiles } from "../populate/closure.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
-
-const RESTRICTED = new Set(SPAWN_RULES.flatMap((rule) => rule.programs));
 
 /** What stands at a path below an open root directory, links followed as a process in that root would. */
 function lookUp(root: number, path: ByteString): SeenFile | undefined {
@@ -38,7 +36,7 @@ function lookUp(root: number, path: ByteString): SeenFile | undefined {
     const { mode } = fstat(fd);
     const format = mode & C.S_IFMT;
     const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
-    return { type, executable: (mode & 0o111) !== 0, canonical: pathBelow(root, fd) ?? path };
+    return { type, executable: (mode & 0o111) !== 0 };
   } finally {
     close(fd);
   }
@@ -62,7 +60,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
   const files = {
     lookUp: (path: ByteString) => lookUp(root, path),
-    isRestricted: (path: ByteString) => RESTRICTED.has(path.slice(path.lastIndexOf("/") + 1)),
+    files: filesBelow(root, "/", () => undefined),
     ...executionIn(root, jail ?? "/"),
   };
   if (jail === undefined) {

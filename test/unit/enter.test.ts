@@ -197,6 +197,8 @@ describe("the plan of the limited shell", () => {
       isDirectory: () => false,
       exists: (path) => path === "/bin/ls",
       readDirectory: () => undefined,
+      readLink: () => undefined,
+      identity: () => undefined,
       homeOf: () => undefined,
     },
     ...change,
@@ -251,7 +253,7 @@ describe("the plan of the limited shell", () => {
       allowed: true,
       path: "/bin/ls",
       argv: ["/bin/ls", "-l"],
-      environment: ["USER=u", "LANG=C", "A=b"],
+      environment: ["USER=u", "LANG=C", "A=b", "PYTHONNOUSERSITE=1"],
       umask: 0o027,
       noNewPrivs: true,
     });

@@ -20,6 +20,8 @@ const none: FileView = {
   isDirectory: (path) => path in TREE,
   exists: (path) => ["d/1", "d/2", "/d/x", "f"].includes(path),
   readDirectory: (path) => TREE[path],
+  readLink: () => undefined,
+  identity: () => undefined,
   homeOf: (user) => ({ ann: "/home/a *" })[user],
 };
 

@@ -29,6 +29,8 @@ const files: FileView = {
   isDirectory: (path) => path === "/usr/bin/" || path === "/usr/bin",
   exists: (path) => REGULAR.includes(path),
   readDirectory: (path) => (path === "." ? ["a.txt", "b.txt", "myscript"] : undefined),
+  readLink: () => undefined,
+  identity: () => undefined,
   homeOf: (user) => (user === "ann" ? "/home/ann" : undefined),
 };
 

@@ -1,0 +1,55 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Program } from "./program.ts";
+import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
+
+type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
+
+/**
+ * The environment of a program: `variables` (what the session and the key `environment` give), as far as the rows of
+ * the table let it have them, and what they give it. What the administrator has in the key `environment`
+ * (`configured`) is not dropped, may name another PATH, and adds pairs of git-config(1) that count more than the
+ * table's; but what a row sets stays.
+ */
+export function programEnvironment(
+  known: readonly Program[],
+  variables: ReadonlyMap<ByteString, ByteString>,
+  configured: Pairs,
+): Map<ByteString, ByteString> {
+  const result = new Map(variables);
+  const byAdministrator = new Map(configured);
+  const put = (name: ByteString, value: ByteString | undefined) => {
+    if (value === undefined) result.delete(name);
+    else result.set(name, value);
+  };
+  if (known.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
+  for (const { set = {}, dropped, gitConfig = [] } of [
+    EVERY_PROGRAM,
+    ...known.map((one) => one.environment),
+  ]) {
+    for (const name of variables.keys()) {
+      if (dropped?.test(name) && !byAdministrator.has(name)) put(name, undefined);
+    }
+    for (const [name, value] of Object.entries(set)) put(name, value);
+    if (gitConfig.length === 0) continue;
+    const pairs = [...gitConfig, ...gitPairs(byAdministrator)];
+    put("GIT_CONFIG_COUNT", String(pairs.length));
+    for (const [at, [key, value]] of pairs.entries()) {
+      put(`GIT_CONFIG_KEY_${at}`, key);
+      put(`GIT_CONFIG_VALUE_${at}`, value);
+    }
+  }
+  return result;
+}
+
+/** The pairs that GIT_CONFIG_COUNT, GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n hold; those that are whole. */
+function gitPairs(variables: ReadonlyMap<ByteString, ByteString>): [string, string][] {
+  const pairs: [string, string][] = [];
+  const count = variables.get("GIT_CONFIG_COUNT") ?? "";
+  if (!/^[0-9]{1,3}$/.test(count)) return pairs;
+  for (let at = 0; at < Number(count); at++) {
+    const key = variables.get(`GIT_CONFIG_KEY_${at}`);
+    const value = variables.get(`GIT_CONFIG_VALUE_${at}`);
+    if (key !== undefined && value !== undefined) pairs.push([key, value]);
+  }
+  return pairs;
+}

@@ -1,0 +1,75 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { wordReason } from "./options.ts";
+import { type Program, START } from "./program.ts";
+
+const SERVERS = ["upload-pack", "receive-pack", "upload-archive"];
+
+// `--help` is not among them: it starts man(1) or what man.<tool>.cmd names. CVE-2017-8386.
+const OPTIONS =
+  /^(?:--(?:no-)?strict|--timeout=[0-9]+|--stateless-rpc|--(?:http-backend-info|advertise)-refs|-q|--quiet|--skip-connectivity-check)$/;
+
+function refusal(args: readonly ByteString[], invoked: ByteString): string | undefined {
+  // git goes by its own name first: git-upload-pack is a link to git.
+  const words = invoked.startsWith("git-") ? [invoked.slice("git-".length), ...args] : args;
+  const [command = "", ...rest] = words;
+  if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
+  if (!SERVERS.includes(command)) {
+    return `anything but upload-pack, receive-pack and upload-archive ${START}`;
+  }
+  return wordReason({ words: OPTIONS, operands: true }, rest);
+}
+
+// Each hook that a push may run, and those of the gc after it.
+const HOOKS =
+  "pre-receive update post-receive post-update proc-receive push-to-checkout reference-transaction pre-auto-gc";
+
+/**
+ * What a repository's own configuration could name, each tried with git 2.47. Pairs of the environment count more
+ * than those of any file; a key that holds a list, and one with a name in it that the user chooses, cannot be taken
+ * back by one, so what reads it is switched off where that can be.
+ */
+const CONFIG: readonly (readonly [string, string])[] = [
+  ["core.hooksPath", "/dev/null"],
+  // From git 2.54 on hooks may also be configured, under any name: hook.<name>.command.
+  ...HOOKS.split(" ").map((hook) => [`hook.${hook}.enabled`, "false"] as const),
+  // Started for a push into a repository with alternates. This one finds no ref that its argument is a pattern of.
+  ["core.alternateRefsCommand", "git-for-each-ref"],
+  // A gc that drops no object does not ask gc.recentObjectsHook, which is a list, about them.
+  ["gc.pruneExpire", "never"],
+  // Signed pushes, where hooks are switched on again.
+  ["gpg.program", "/dev/null"],
+  ["gpg.openpgp.program", "/dev/null"],
+  ["gpg.x509.program", "/dev/null"],
+  ["gpg.ssh.program", "/dev/null"],
+  // updateInstead checks files out: filter.<name>.smudge, core.fsmonitor.
+  ["receive.denyCurrentBranch", "refuse"],
+];
+
+/** git(1), as the three servers of its clients. */
+export const git: Program = {
+  names: ["git", ...SERVERS.map((name) => `git-${name}`)],
+  forms: SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
+  inputs:
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later). Hooks of a repository do not run, no other repository is fetched from, nothing is checked out by a push, and gc drops nothing.",
+  refusal,
+  environment: {
+    set: {
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      // The missing objects of a partial clone: remote.<name>.uploadpack, core.sshCommand, ext::.
+      GIT_ALLOW_PROTOCOL: "none",
+      GIT_NO_LAZY_FETCH: "1",
+      // pager.<command>, where standard error is a terminal.
+      GIT_PAGER: "cat",
+    },
+    dropped: /^(?:GIT_(?!PROTOCOL$).*|XDG_CONFIG_HOME|EDITOR|VISUAL|PAGER)$/,
+    gitConfig: CONFIG,
+  },
+  open: [
+    {
+      names: ["git", "git-upload-archive"],
+      what: "filter.<name>.smudge and tar.<name>.command name, where it serves an archive of a repository whose config the user can write or upload",
+      remedy:
+        "leave git-upload-archive and git out of executables (git-upload-pack and git-receive-pack can stay), or let root own the config",
+    },
+  ],
+};

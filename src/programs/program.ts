@@ -1,0 +1,46 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+/** What a program gets over the environment that the session and jk_lsh.ini give. */
+export interface ProgramEnvironment {
+  /** Variables that it always gets, and (undefined) that it never gets. */
+  readonly set?: Readonly<Record<string, string | undefined>>;
+  /** Variables of the session that are not handed on to it, even where the key `env` names them. */
+  readonly dropped?: RegExp;
+  /** Pairs of git-config(1) that count more than those of any file. */
+  readonly gitConfig?: readonly (readonly [key: string, value: string])[];
+}
+
+/** Something by which a user may make a program start another, and that nothing here closes. */
+export interface OpenInput {
+  /** The base names that it is true of; all of the family where undefined. */
+  readonly names?: readonly string[];
+  /** Completes "NAME starts what ...". */
+  readonly what: string;
+  /** What the administrator can do; an imperative. */
+  readonly remedy: string;
+}
+
+/** A server program that the limited shell knows: a row of the table. */
+export interface Program {
+  /** Base names, the first is that of the family. */
+  readonly names: readonly string[];
+  /** The command lines that are let through, for the manual. */
+  readonly forms: readonly string[];
+  /** What it could read that users write, and what became of that, for the manual; sentences. */
+  readonly inputs: string;
+  /**
+   * Why these arguments (without argv[0]) would make it start another program, as a phrase such as "option --rsh
+   * starts other programs"; undefined where they would not. `invoked` is the base name that it is started under.
+   */
+  readonly refusal: (args: readonly ByteString[], invoked: ByteString) => string | undefined;
+  readonly environment: ProgramEnvironment;
+  readonly open: readonly OpenInput[];
+}
+
+/** Ends most reasons. */
+export const START = "starts other programs";
+
+/** The last component of a path. */
+export function baseName(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,114 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import { baseName, type OpenInput, type Program } from "./program.ts";
+import { type Starter, starterOf } from "./starters.ts";
+import { PROGRAMS } from "./table.ts";
+
+/** What has to be known of files in order to see what a program is. */
+export interface ProgramFiles {
+  /** What the symbolic link at a path holds; undefined where no link stands there. */
+  readLink(path: ByteString): ByteString | undefined;
+  /** Which file stands at a path, links followed; undefined for nothing. */
+  identity(path: ByteString): Identity | undefined;
+}
+
+/** Which file it is. */
+export interface Identity {
+  /** Device and inode, for comparisons. */
+  file: string;
+  /** How many names it has. */
+  links: number;
+}
+
+/** The identity of what a stat describes. */
+export function identityOf({ devMajor, devMinor, ino, nlink }: Stat): Identity {
+  return { file: `${devMajor}:${devMinor}:${ino}`, links: nlink };
+}
+
+// As in the kernel.
+const MOST_LINKS = 40;
+const USUAL_DIRECTORIES = ["/usr/bin", "/usr/local/bin", "/usr/lib/openssh", "/usr/libexec/openssh"];
+
+/**
+ * The base names of a program: the one that it is called by, those of the links on the way to the file, and, where
+ * the file has several names, those of the known programs that are the same file.
+ */
+function namesOf(path: ByteString, files: ProgramFiles): ByteString[] {
+  const names = [baseName(path)];
+  let at = path;
+  for (let i = 0; i < MOST_LINKS; i++) {
+    const target = files.readLink(at);
+    if (target === undefined) break;
+    at = target.startsWith("/") ? target : `${at.slice(0, at.lastIndexOf("/") + 1)}${target}`;
+    names.push(baseName(at));
+  }
+  const own = files.identity(path);
+  if (own === undefined || own.links < 2) return names;
+  for (const name of PROGRAMS.flatMap((program) => program.names)) {
+    if (USUAL_DIRECTORIES.some((directory) => files.identity(`${directory}/${name}`)?.file === own.file)) {
+      names.push(name);
+    }
+  }
+  return names;
+}
+
+/** The names that a base name stands for: itself, and without a version, an architecture or a flavour. */
+export function plainNames(name: ByteString): ByteString[] {
+  const names = [name];
+  const reduce = (pattern: RegExp) => {
+    const shorter = (names.at(-1) ?? name).replace(pattern, "");
+    if (shorter !== "" && !names.includes(shorter)) names.push(shorter);
+  };
+  reduce(/^(?:x86_64|aarch64)(?:-[a-z0-9_]+)*-linux-(?:gnu|musl)-/);
+  reduce(FLAVOUR);
+  reduce(/[-._]?v?[0-9]+(?:\.[0-9]+)*$/);
+  reduce(/[-_]v?[0-9][\w.+~-]*$/);
+  reduce(FLAVOUR);
+  return names;
+}
+
+const FLAVOUR =
+  /[-.](?:basic|tiny|nox|gtk|gtk2|gtk3|huge|minimal|traditional|openbsd|distrib|real|orig|text|static|classic)$/;
+
+/** What is known of a program. */
+export interface Recognised {
+  /** The base name that it is started under; some programs go by it. */
+  invoked: ByteString;
+  /** Rows of the table; several where its names are those of several programs. */
+  known: Program[];
+  /** The first of its names that is no row of the table and known to start others. */
+  starter: Starter | undefined;
+}
+
+/**
+ * Says which program stands at a path: by its name, by the names that links lead to, and by those of the same file.
+ * What is reached through a link is treated as all of them.
+ */
+export function recognise(path: ByteString, files: ProgramFiles): Recognised {
+  const names = new Set(namesOf(path, files));
+  const known = new Set<Program>();
+  let starter: Starter | undefined;
+  for (const name of names) {
+    const plain = plainNames(name);
+    const program = PROGRAMS.find((one) => plain.some((each) => one.names.includes(each)));
+    if (program !== undefined) known.add(program);
+    else starter ??= starterOf(plain);
+  }
+  return { invoked: baseName(path), known: [...known], starter };
+}
+
+/** Why these arguments (without argv[0]) would make a program start another one; undefined where they would not. */
+export function refusalOf({ known, invoked }: Recognised, args: readonly ByteString[]): string | undefined {
+  for (const { refusal } of known) {
+    const reason = refusal(args, invoked);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+/** By what a user can make a program start another, though its arguments are checked. */
+export function openInputs({ known, invoked }: Recognised): OpenInput[] {
+  return known.flatMap(({ names, open }) =>
+    open.filter((one) => one.names === undefined || one.names.includes(invoked) || !names.includes(invoked)),
+  );
+}

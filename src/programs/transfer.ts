@@ -1,0 +1,109 @@
+import { type OptionRule, optionReason } from "./options.ts";
+import { type Program, START } from "./program.ts";
+
+/** rsync's arguments; exported for the comparison with the installed program. */
+export const RSYNC_OPTIONS: OptionRule = {
+  first: { words: ["--server"], reason: `anything but 'rsync --server' ${START}` },
+  withValue: "eBTfM@",
+  // popt permutes, so `--` may itself be the value of an option: every word is looked at.
+  endOfOptions: false,
+  refused: [
+    { long: ["rsh"], reason: START },
+    // In --server mode the client's capabilities travel as the value of -e: `-vlogDtpre.iLsfxC`.
+    { short: "e", harmlessValue: /^[0-9]*\.[A-Za-z0-9]*$/, reason: START },
+    { long: ["rsync-path"], reason: START },
+    // `pre-xfer exec` in a configuration file that the user may write.
+    { long: ["daemon"], reason: `reads a configuration file that ${START}` },
+    { long: ["config", "dparam"], reason: `names a configuration that ${START}` },
+    // The real arguments follow on standard input, --daemon may be among them (tried: it works).
+    {
+      short: "s",
+      long: ["secluded-args", "protect-args"],
+      reason:
+        "hides the arguments from the limited shell; call rsync without -s and unset RSYNC_PROTECT_ARGS",
+    },
+    { short: "M", long: ["remote-option"], reason: "passes options on unseen" },
+  ],
+};
+
+/**
+ * rsync(1). popt(3) reads $HOME/.popt, and a line `rsync exec --server PROG` there makes it execute PROG, whatever
+ * the rest of the command line; only without HOME does it not look (tried with popt 1.19). CVE-2019-3463,
+ * CVE-2019-1000018.
+ */
+export const rsync: Program = {
+  names: ["rsync"],
+  forms: ["rsync --server ..."],
+  inputs: "It gets no HOME: ~/.popt could name a program. Without -e PROGRAM, --daemon and --config.",
+  refusal: (args) => optionReason(RSYNC_OPTIONS, args),
+  // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
+  environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },
+  open: [],
+};
+
+/** scp's arguments; exported for the comparison with the installed program. */
+export const SCP_OPTIONS: OptionRule = {
+  // Copies between two names run ssh(1) or cp(1). CVE-2004-1162.
+  mode: { letters: "tf", reason: `anything but 'scp -t' and 'scp -f' ${START}` },
+  withValue: "DFJMPSXcilo",
+  letters: "1246BCTdfpqrtv",
+  endOfOptions: true,
+  refused: [
+    { short: "S", reason: START },
+    { short: "o", reason: `passes options to ssh, which ${START}` },
+    { short: "F", reason: `names a configuration of ssh, which ${START}` },
+    { short: "D", reason: START },
+    { short: "J", reason: START },
+  ],
+};
+
+/** scp(1): both ends of the old protocol read nothing but their arguments. */
+export const scp: Program = {
+  names: ["scp"],
+  forms: ["scp -t ...", "scp -f ..."],
+  inputs: "It reads no file that could name a program.",
+  refusal: (args) => optionReason(SCP_OPTIONS, args),
+  environment: {},
+  open: [],
+};
+
+/** sftp-server(8): none of its options names a program, and it reads no configuration. */
+export const sftpServer: Program = {
+  names: ["sftp-server"],
+  forms: ["sftp-server ..."],
+  inputs: "It reads no file that could name a program.",
+  refusal: () => undefined,
+  environment: {},
+  open: [],
+};
+
+/**
+ * unison(1). CVE-2004-1161: -rshcmd, -sshcmd. The server loads no profile; the programs that a client's own
+ * preferences name (copyprog, merge) run at the client (tried with 2.53). It looks for unison-fsmonitor in PATH.
+ */
+export const unison: Program = {
+  names: ["unison"],
+  forms: ["unison -server"],
+  inputs: "It reads no profile, and looks for unison-fsmonitor in the PATH that it is given.",
+  refusal: ([first, ...rest]) => {
+    if (first !== "-server") return `anything but 'unison -server' ${START}`;
+    return rest.length === 0 || (rest.length === 1 && rest[0] === "__new-rpc-mode")
+      ? undefined
+      : "'unison -server' takes no other argument";
+  },
+  environment: { dropped: /^UNISON/ },
+  open: [],
+};
+
+/**
+ * borg(1), whose server is told what to do by its client alone. It is written in Python, which would load code from
+ * ~/.local: see EVERY_PROGRAM.
+ */
+export const borg: Program = {
+  names: ["borg", "borgbackup"],
+  forms: ["borg serve ..."],
+  inputs: "Without BORG_* of the session: BORG_LOGGING_CONF could name code.",
+  refusal: ([first]) => (first === "serve" ? undefined : `anything but 'borg serve' ${START}`),
+  environment: { dropped: /^(?:BORG_|PYTHON)/ },
+  open: [],
+};

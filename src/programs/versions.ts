@@ -1,0 +1,103 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { wordReason } from "./options.ts";
+import { type Program, START } from "./program.ts";
+
+/**
+ * hg(1): the form that a client sends. `-R` takes any URL (`ssh://-oProxyCommand=...` starts ssh) and would take an
+ * option (CVE-2017-9462). HGRCSKIPREPO and HGRCPATH leave the configuration of the system alone.
+ */
+export const hg: Program = {
+  names: ["hg"],
+  forms: ["hg -R REPOSITORY serve --stdio"],
+  inputs:
+    "It reads /etc/mercurial and neither ~/.hgrc nor .hg/hgrc of the repository, so that hooks there do not run.",
+  refusal: (args) => {
+    const [option, repository = "-", ...rest] = args;
+    if (option !== "-R" || rest.join(" ") !== "serve --stdio" || rest.length !== 2) {
+      return `anything but 'hg -R REPOSITORY serve --stdio' ${START}`;
+    }
+    return repository === "" || repository.startsWith("-") || /^[A-Za-z0-9+.-]+:/.test(repository)
+      ? `a repository that is no path ${START}`
+      : undefined;
+  },
+  environment: {
+    set: { HGRCPATH: "/etc/mercurial/hgrc:/etc/mercurial/hgrc.d", HGRCSKIPREPO: "1", HGPLAIN: "1" },
+    dropped: /^(?:C?HG|PYTHON)/,
+  },
+  open: [],
+};
+
+/** svnserve(8). `--config-file` names the environment of hooks, and the daemon modes have nothing to do here. */
+export const svnserve: Program = {
+  names: ["svnserve"],
+  forms: ["svnserve -t [-R] [-r ROOT] [--tunnel-user NAME]"],
+  inputs: "Hooks are not closed.",
+  refusal: (args) => {
+    if (!args.includes("-t") && !args.includes("--tunnel")) return `anything but 'svnserve -t' ${START}`;
+    return wordReason(
+      {
+        words: /^(?:-t|--tunnel|-R|--read-only|--(?:root|tunnel-user)=.+)$/,
+        withValue: { "-r": /^[^-]/, "--root": /^[^-]/, "--tunnel-user": /^[^-]/ },
+      },
+      args,
+    );
+  },
+  environment: {},
+  open: [
+    {
+      what: "the files in hooks/ of a repository name, and that is any repository which the user can write or upload",
+      remedy:
+        "let root own the repositories, their hooks and conf, and let the account upload by nothing else",
+    },
+  ],
+};
+
+/** cvs(1). Its server reads ~/.cvsignore and no other file of the home directory. */
+export const cvs: Program = {
+  names: ["cvs"],
+  forms: ["cvs server"],
+  inputs: "Without EDITOR, VISUAL and CVS* of the session. CVSROOT is not closed.",
+  refusal: (args) =>
+    args.length === 1 && args[0] === "server"
+      ? undefined
+      : `anything but 'cvs server' ${START}: editors, CVS_RSH`,
+  environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
+  open: [
+    {
+      what: "CVSROOT/commitinfo, loginfo and the like name, in any repository that the user can write, and 'cvs init' makes one",
+      remedy: "let the account write nothing but modules of a repository whose CVSROOT is root's",
+    },
+  ],
+};
+
+const localeVariable = /^(?:LANG|LANGUAGE|LC_[A-Z]+)=[A-Za-z0-9_.,@:-]*$/;
+
+/** The words that mosh(1) sends. */
+const MOSH_WORDS = {
+  words: /^-[sv]$/,
+  withValue: {
+    "-i": /^[0-9A-Fa-f.:]+$/,
+    "-p": /^[0-9]+(?::[0-9]+)?$/,
+    "-c": /^[0-9]+$/,
+    "-l": localeVariable,
+  },
+};
+
+/**
+ * mosh-server(1) starts a shell: the command behind `--`, or else SHELL, or else what passwd(5) has, which is jk_lsh
+ * and refuses an interactive session. `-l` sets any variable for it.
+ */
+export const moshServer: Program = {
+  names: ["mosh-server"],
+  forms: ["mosh-server new [-s] [-v] [-i ADDRESS] [-p PORT[:PORT]] [-c COLOURS] [-l LC_*=VALUE]"],
+  inputs:
+    "It gets no SHELL, so that it starts the login shell of the account; where that is jk_lsh, the session is refused.",
+  refusal: ([first, ...rest]: readonly ByteString[]) =>
+    first === "new"
+      ? rest.includes("--")
+        ? "what stands behind '--' is another program"
+        : wordReason(MOSH_WORDS, rest)
+      : `anything but 'mosh-server new' ${START}`,
+  environment: { set: { SHELL: undefined }, dropped: /^MOSH_/ },
+  open: [],
+};

@@ -1,0 +1,39 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { baseName } from "./program.ts";
+import { openInputs, type ProgramFiles, recognise } from "./recognise.ts";
+
+/** What the administrator should know before a program is allowed, in printable text. */
+export interface ProgramWarning {
+  message: string;
+  /** An imperative. */
+  remedy: string;
+}
+
+/**
+ * By what the user of a limited shell that allows the program at `path` can start others. `unchecked`: the section has
+ * allow_spawn_options, so that nothing is closed.
+ */
+export function programWarnings(path: ByteString, files: ProgramFiles, unchecked: boolean): ProgramWarning[] {
+  const program = recognise(path, files);
+  const warnings: ProgramWarning[] = [];
+  if (program.starter !== undefined) {
+    const { name, how } = program.starter;
+    const real = name === baseName(path) ? "" : ` (${quoted(name)})`;
+    warnings.push({
+      message: `${quoted(path)}${real} ${how}: it can start other programs`,
+      remedy: "take it out of executables",
+    });
+  }
+  if (unchecked && program.known.length > 0) {
+    warnings.push({
+      message: `with allow_spawn_options a user can start any program with ${quoted(path)}`,
+      remedy: "take allow_spawn_options out of the section",
+    });
+    return warnings;
+  }
+  for (const { what, remedy } of openInputs(program)) {
+    warnings.push({ message: `${quoted(path)} starts what ${what}`, remedy });
+  }
+  return warnings;
+}

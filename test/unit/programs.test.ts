@@ -1,0 +1,233 @@
+import { describe, expect, test } from "bun:test";
+import { programEnvironment } from "../../src/programs/environment.ts";
+import {
+  openInputs,
+  type ProgramFiles,
+  plainNames,
+  recognise,
+  refusalOf,
+} from "../../src/programs/recognise.ts";
+import { carriesCode } from "../../src/programs/starters.ts";
+import { PROGRAMS } from "../../src/programs/table.ts";
+import { programWarnings } from "../../src/programs/warnings.ts";
+
+/** A file system of links, and of files that have several names. */
+function filesOf(links: Record<string, string>, hardLinks: string[][] = []): ProgramFiles {
+  return {
+    readLink: (path) => links[path],
+    identity: (path) => {
+      const at = hardLinks.findIndex((names) => names.includes(path));
+      return at < 0 ? undefined : { file: `8:1:${at}`, links: hardLinks[at]?.length ?? 0 };
+    },
+  };
+}
+const bare = filesOf({});
+const familiesOf = (path: string, files = bare) => recognise(path, files).known.map(({ names }) => names[0]);
+
+describe("a program is known by its name", () => {
+  test.each([
+    ["/usr/bin/rsync", "rsync"],
+    ["rsync", "rsync"],
+    ["/opt/x/bin/rsync", "rsync"],
+    ["/usr/bin/unison-2.53", "unison"],
+    ["/usr/bin/unison-2.53-text", "unison"],
+    ["/usr/bin/unison-text", "unison"],
+    ["/usr/bin/unison-gtk", "unison"],
+    ["/usr/bin/unison-2.53.3+ocaml-4.14.1", "unison"],
+    ["/usr/bin/rsync-3.4.1", "rsync"],
+    ["/usr/bin/rsync.real", "rsync"],
+    ["/usr/bin/git-upload-pack", "git"],
+    ["/usr/bin/borgbackup", "borg"],
+    ["/usr/lib/openssh/sftp-server", "sftp-server"],
+  ])("%s is %s", (path, family) => {
+    expect(familiesOf(path)).toEqual([family]);
+  });
+
+  test.each([
+    "/usr/bin/ls",
+    "/rsync/ls",
+    "/usr/bin/rsync-ssl",
+    "/usr/bin/unison-fsmonitor",
+    "/usr/bin/constructor",
+  ])("%s is none of them", (path) => {
+    expect(familiesOf(path)).toEqual([]);
+  });
+
+  test("of a name without a version much may be left, and never nothing", () => {
+    expect(plainNames("python3.13")).toContain("python");
+    expect(plainNames("ld-linux-x86-64.so.2")).toContain("ld-linux-x86-64.so");
+    expect(plainNames("x86_64-linux-gnu-gcc-14")).toContain("gcc");
+    expect(plainNames("7")).toEqual(["7"]);
+    expect(plainNames("md5sum")).toEqual(["md5sum"]);
+  });
+});
+
+describe("a program is known by what it is", () => {
+  const links = filesOf({
+    "/usr/bin/backup": "/etc/alternatives/backup",
+    "/etc/alternatives/backup": "../../usr/bin/rsync",
+    "/usr/bin/near": "rsync",
+    "/usr/bin/loop": "loop",
+    "/usr/bin/mygit": "git",
+    "/usr/bin/git-config": "git",
+    "/usr/bin/rsync": "/usr/bin/bash",
+  });
+  test("symbolic links, over several", () => {
+    expect(familiesOf("/usr/bin/backup", links)).toEqual(["rsync"]);
+    expect(familiesOf("/usr/bin/near", links)).toEqual(["rsync"]);
+    expect(familiesOf("/usr/bin/loop", links)).toEqual([]);
+  });
+
+  test("a link is never treated less strictly than what it leads to", () => {
+    for (const path of ["/usr/bin/backup", "/usr/bin/near"]) {
+      expect(refusalOf(recognise(path, links), ["-a", "a", "b"])).toBeDefined();
+      expect(refusalOf(recognise(path, links), ["--server", ".", "x"])).toBeUndefined();
+    }
+    expect(refusalOf(recognise("/usr/bin/mygit", links), ["log"])).toBeDefined();
+    expect(refusalOf(recognise("/usr/bin/mygit", links), ["upload-pack", "x"])).toBeUndefined();
+    // git does what its name says
+    expect(refusalOf(recognise("/usr/bin/git-config", links), ["upload-pack"])).toBeDefined();
+    // what is called rsync, and is a shell
+    expect(programWarnings("/usr/bin/rsync", links, false)).toEqual([
+      { message: expect.stringContaining("('bash') is a shell"), remedy: expect.any(String) },
+    ]);
+  });
+
+  test("hard links", () => {
+    const files = filesOf({}, [["/usr/bin/backup", "/usr/bin/rsync"], ["/usr/bin/alone"]]);
+    expect(familiesOf("/usr/bin/backup", files)).toEqual(["rsync"]);
+    expect(familiesOf("/usr/bin/alone", files)).toEqual([]);
+  });
+});
+
+describe("the environment of a known program", () => {
+  const session = new Map([
+    ["HOME", "/home/u"],
+    ["PATH", "/home/u/bin"],
+    ["RSYNC_RSH", "/home/u/x"],
+    ["GIT_PROTOCOL", "version=2"],
+    ["GIT_SSH", "/home/u/x"],
+    ["XDG_CONFIG_HOME", "/home/u"],
+    ["SHELL", "/home/u/x"],
+    ["PYTHONPATH", "/home/u"],
+  ]);
+  const given = (name: string, configured: [string, string][] = []) =>
+    Object.fromEntries(
+      programEnvironment(
+        recognise(`/usr/bin/${name}`, bare).known,
+        new Map([...session, ...configured]),
+        configured,
+      ),
+    );
+
+  test("is that of the session for others, but for what holds for all", () => {
+    expect(given("ls")).toEqual({ ...Object.fromEntries(session), PYTHONNOUSERSITE: "1" });
+  });
+
+  test("has no home for rsync, whatever is configured", () => {
+    expect(given("rsync", [["HOME", "/home/u"]])).not.toHaveProperty("HOME");
+    expect(given("rsync")).not.toHaveProperty("RSYNC_RSH");
+    expect(given("rsync").PATH).toBe("/usr/bin:/bin");
+    expect(given("rsync", [["PATH", "/opt/bin"]]).PATH).toBe("/opt/bin");
+  });
+
+  test("has git's configuration", () => {
+    const git = given("git-receive-pack");
+    expect(git).toMatchObject({
+      HOME: "/home/u",
+      GIT_PROTOCOL: "version=2",
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      GIT_CONFIG_KEY_0: "core.hooksPath",
+      GIT_CONFIG_VALUE_0: "/dev/null",
+    });
+    expect(git).not.toHaveProperty("GIT_SSH");
+    expect(git).not.toHaveProperty("XDG_CONFIG_HOME");
+    const count = Number(git.GIT_CONFIG_COUNT);
+    expect(Object.keys(git).filter((name) => name.startsWith("GIT_CONFIG_KEY_"))).toHaveLength(count);
+
+    const own = given("git", [
+      ["GIT_CONFIG_COUNT", "1"],
+      ["GIT_CONFIG_KEY_0", "core.hooksPath"],
+      ["GIT_CONFIG_VALUE_0", "/etc/hooks"],
+      ["GIT_CONFIG_GLOBAL", "/home/u/.gitconfig"],
+    ]);
+    expect(own).toMatchObject({
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      GIT_CONFIG_KEY_0: "core.hooksPath",
+      GIT_CONFIG_VALUE_0: "/dev/null",
+      GIT_CONFIG_COUNT: String(count + 1),
+      [`GIT_CONFIG_KEY_${count}`]: "core.hooksPath",
+      [`GIT_CONFIG_VALUE_${count}`]: "/etc/hooks",
+    });
+  });
+
+  test("pairs of the session are not taken for the administrator's", () => {
+    const mine = new Map([
+      ...session,
+      ["GIT_CONFIG_COUNT", "1"],
+      ["GIT_CONFIG_KEY_0", "x.y"],
+      ["GIT_CONFIG_VALUE_0", "z"],
+    ]);
+    const got = programEnvironment(recognise("/usr/bin/git", bare).known, mine, []);
+    expect([...got.values()]).not.toContain("x.y");
+  });
+
+  test("has no shell for mosh-server", () => {
+    expect(given("mosh-server")).not.toHaveProperty("SHELL");
+  });
+});
+
+describe("what is told about a program", () => {
+  test.each([
+    "/bin/sh",
+    "/usr/bin/python3.13",
+    "/usr/bin/vim.basic",
+    "/usr/bin/find",
+    "/usr/bin/perl5.40.1",
+    "/usr/bin/x86_64-linux-gnu-gcc-14",
+    "/usr/bin/git-shell",
+    ..."sshfs rrsync ssh-copy-id zless zmore lesspipe valgrind dbclient rsync-ssl rclone restic lsyncd tig gitolite-shell"
+      .split(" ")
+      .map((name) => `/usr/bin/${name}`),
+  ])("%p can start programs", (path) => {
+    expect(recognise(path, bare).starter).toBeDefined();
+    expect(programWarnings(path, bare, false)).toHaveLength(1);
+  });
+
+  test.each([
+    "/usr/bin/ls",
+    "/usr/lib/openssh/sftp-server",
+    "/usr/bin/md5sum",
+    "/usr/bin/printf",
+    "/usr/bin/constructor",
+  ])("%p cannot", (path) => {
+    expect(programWarnings(path, bare, false)).toEqual([]);
+  });
+
+  test("what cannot be closed, of those that it is true of", () => {
+    const told = (name: string) => openInputs(recognise(`/usr/bin/${name}`, bare)).length;
+    expect(
+      ["rsync", "scp", "git-upload-pack", "git-receive-pack", "hg", "borg", "unison", "mosh-server"].map(
+        told,
+      ),
+    ).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(["git", "git-upload-archive", "cvs", "svnserve"].map(told)).toEqual([1, 1, 1, 1]);
+    // a link called anything
+    expect(openInputs(recognise("/usr/bin/x", filesOf({ "/usr/bin/x": "git" })))).toHaveLength(1);
+  });
+
+  test("everything, where nothing is checked", () => {
+    for (const { names } of PROGRAMS) {
+      const [only] = programWarnings(`/usr/bin/${names[0]}`, bare, true);
+      expect(only?.message).toContain("allow_spawn_options");
+    }
+  });
+});
+test("variables that carry code", () => {
+  expect(
+    ["LD_PRELOAD", "BASH_ENV", "PERL5OPT", "GIT_SSH_COMMAND", "RSYNC_RSH"].filter(
+      (name) => !carriesCode(name),
+    ),
+  ).toEqual([]);
+  expect(["TERM", "LANG", "MYLD_PRELOAD", "PERL", "GIT_PROTOCOL"].filter(carriesCode)).toEqual([]);
+});
