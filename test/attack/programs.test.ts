@@ -1,0 +1,335 @@
+/**
+ * A client of the limited shell uploads what rsync, git and Python read as configuration, and a program. With
+ * allow_spawn_options each of these attacks starts that program; without, none does, and the work goes on.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const UNCHECKED = "allow_spawn_options = 1";
+const SERVERS = ["rsync", "git", "git-upload-pack", "git-receive-pack", "git-upload-archive"].map(
+  (name) => `/usr/bin/${name}`,
+);
+const success = { status: 0 };
+
+let s: Scene;
+let pushes = 0;
+beforeAll(async () => {
+  s = await openProgramScene();
+  s.git("init", "-q", "-b", "main", "w");
+  s.m.write(`${WORK}/w/f`, "one\n");
+  s.git("-C", "w", "add", "f");
+  expect(s.git("-C", "w", "commit", "-qm", "one")).toMatchObject(success);
+});
+afterAll(() => s?.m.close());
+
+/** A bare repository of the account, new, with lines for its config. */
+function repository(config = ""): string {
+  const path = `${HOME}/r.git`;
+  s.m.remove(path);
+  s.m.must(["git", "clone", "-q", "--bare", `${WORK}/w`, path]);
+  s.m.write(`${path}/config`, `${s.m.read(`${path}/config`)}${config}`);
+  s.own(path);
+  return path;
+}
+/** Gives a repository another one to take objects from. */
+function alternate(path: string): void {
+  s.m.remove(`${HOME}/alternate.git`);
+  s.m.must(["git", "clone", "-q", "--bare", `${WORK}/w`, `${HOME}/alternate.git`]);
+  s.m.write(`${path}/objects/info/alternates`, `${HOME}/alternate.git/objects\n`);
+  s.own(HOME);
+}
+const url = `ssh://dev@127.0.0.1${HOME}/r.git`;
+/** Pushes a new commit to a new branch. */
+function push(to = url, ...options: string[]) {
+  pushes++;
+  s.m.write(`${WORK}/w/f`, `${pushes}\n`);
+  expect(s.git("-C", "w", "commit", "-qam", "more")).toMatchObject(success);
+  return s.git("-C", "w", "push", "-q", ...options, to, `HEAD:refs/heads/b${pushes}`);
+}
+function fetch() {
+  s.m.remove(`${WORK}/c`);
+  return s.git("clone", "-q", url, "c");
+}
+
+interface Attack {
+  name: string;
+  /** Puts the files there. */
+  upload: () => void;
+  act: () => unknown;
+  /** Keys with which it would work. */
+  control?: string[];
+}
+
+const attacks: Attack[] = [
+  {
+    name: "rsync: an exec line in ~/.popt",
+    upload: () => s.upload(".popt", `rsync exec --server ${TRAP}\n`),
+    act: () => s.sshd.ssh("dev", ["rsync --server"]),
+  },
+  {
+    name: "rsync: the same, by rsync's own client",
+    upload: () => s.upload(".popt", `rsync exec --server ${TRAP}\n`),
+    act: () => s.client(["rsync", "-a", "-e", s.sshd.command, "w/f", "dev@127.0.0.1:"]),
+  },
+  {
+    name: "git: uploadpack.packObjectsHook in ~/.gitconfig",
+    upload: () => {
+      repository();
+      s.upload(".gitconfig", `[uploadpack]\n\tpackObjectsHook = ${TRAP}\n`);
+    },
+    act: fetch,
+  },
+  {
+    name: "git: the same in ~/.config/git/config",
+    upload: () => {
+      repository();
+      s.upload(".config/git/config", `[uploadpack]\n\tpackObjectsHook = ${TRAP}\n`);
+    },
+    act: fetch,
+  },
+  ...["pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive"].map(
+    (hook) => ({
+      name: `git: hooks/${hook}`,
+      upload: () => {
+        const path = repository(hook === "proc-receive" ? "[receive]\n\tprocReceiveRefs = refs/heads\n" : "");
+        s.m.must(["cp", TRAP, `${path}/hooks/${hook}`]);
+        s.own(path);
+      },
+      act: () => push(),
+    }),
+  ),
+  {
+    name: "git: hooks/pre-auto-gc",
+    upload: () => {
+      const path = repository(
+        "[gc]\n\tautoPackLimit = 1\n\tautoDetach = false\n[receive]\n\tunpackLimit = 1\n",
+      );
+      s.m.must(["cp", TRAP, `${path}/hooks/pre-auto-gc`]);
+      s.own(path);
+    },
+    act: () => [push(), push()],
+  },
+  {
+    name: "git: core.alternateRefsCommand",
+    upload: () => {
+      const path = repository(`[core]\n\talternateRefsCommand = ${TRAP}\n`);
+      alternate(path);
+    },
+    act: () => push(),
+  },
+  {
+    name: "git: gc.recentObjectsHook",
+    upload: () => {
+      const path = repository(
+        `[gc]\n\trecentObjectsHook = ${TRAP}\n\tautoPackLimit = 1\n\tautoDetach = false\n[receive]\n\tunpackLimit = 1\n`,
+      );
+      const asUser = { user: "dev", stdin: "lost" };
+      const blob = s.m.must(["git", "-C", path, "hash-object", "-w", "--stdin"], asUser).stdout.trim();
+      s.m.must(["touch", "-d", "40 days ago", `${path}/objects/${blob.slice(0, 2)}/${blob.slice(2)}`]);
+      s.own(path);
+    },
+    act: () => [push(), push()],
+  },
+  {
+    name: "git: core.fsmonitor, where a push checks files out",
+    upload: () => worktree(`[core]\n\tfsmonitor = ${TRAP}\n`),
+    act: () => s.git("-C", "w", "push", "-q", `ssh://dev@127.0.0.1${HOME}/tree`, "HEAD:main"),
+  },
+  {
+    name: "git: a filter, where a push checks files out",
+    upload: () => worktree(`[filter "x"]\n\tsmudge = ${TRAP}\n\tclean = ${TRAP}\n`),
+    act: () => s.git("-C", "w", "push", "-q", `ssh://dev@127.0.0.1${HOME}/tree`, "HEAD:main"),
+  },
+  {
+    name: "git: remote.<name>.uploadpack, for the missing objects of a partial clone",
+    upload: () => {
+      const path = `${HOME}/r.git`;
+      s.m.remove(path);
+      s.m.must(
+        `git clone -q --bare --no-local --filter=blob:none -u ${"git\t-c\tuploadpack.allowFilter=true\tupload-pack"} file://${WORK}/w ${path}`
+          .split(" ")
+          .map((word) => word.replaceAll("\t", " ")),
+      );
+      s.m.must(["git", "-C", path, "config", "remote.origin.uploadpack", TRAP]);
+      s.own(path);
+    },
+    act: () => [push(), s.git("archive", `--remote=${url}`, "main")],
+  },
+  {
+    name: "git: gpg.program, for a signed push, with hooks of the administrator's",
+    upload: () => {
+      repository(
+        `[receive]\n\tcertNonceSeed = x\n[gpg]\n\tprogram = ${TRAP}\n[gpg "openpgp"]\n\tprogram = ${TRAP}\n`,
+      );
+      const signature = "'-----BEGIN PGP SIGNATURE-----' x '-----END PGP SIGNATURE-----'";
+      s.m.write(
+        "/root/sign",
+        `#!/bin/sh\ncat >/dev/null\necho "[GNUPG:] SIG_CREATED x" >&2\nprintf '%s\\n' ${signature}\n`,
+        { mode: 0o755 },
+      );
+      s.m.write("/etc/hooks/pre-receive", "#!/bin/sh\n", { mode: 0o755 });
+      s.m.must(["git", "-C", `${WORK}/w`, "config", "gpg.program", "/root/sign"]);
+      s.m.must(["git", "-C", `${WORK}/w`, "config", "user.signingKey", "x"]);
+    },
+    act: () => push(url, "--signed=true"),
+    control: [
+      "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks",
+    ],
+  },
+  ...["git upload-pack --help", "git-receive-pack --help"].map((line) => ({
+    name: `git: ${line}`,
+    upload: () => {
+      s.upload(".gitconfig", `[man]\n\tviewer = x\n[man "x"]\n\tcmd = ${TRAP}\n`);
+    },
+    act: () => s.sshd.ssh("dev", [line]),
+  })),
+];
+
+function worktree(config: string): void {
+  const path = `${HOME}/tree`;
+  s.m.remove(path);
+  s.m.must(["git", "clone", "-q", `${WORK}/w`, path]);
+  s.m.write(
+    `${path}/.git/config`,
+    `${s.m.read(`${path}/.git/config`)}[receive]\n\tdenyCurrentBranch = updateInstead\n${config}`,
+  );
+  s.own(path);
+  s.m.write(`${WORK}/w/.gitattributes`, "f filter=x\n");
+  pushes++;
+  s.m.write(`${WORK}/w/f`, `${pushes}\n`);
+  s.git("-C", "w", "add", ".");
+  s.git("-C", "w", "commit", "-qm", "attributes");
+}
+
+describe("what a user uploads starts no program of the user's", () => {
+  test.each(attacks)("$name", ({ upload, act, control = [] }) => {
+    for (const name of [".popt", ".gitconfig", ".config", "r.git", "tree", "alternate.git"]) {
+      s.m.remove(`${HOME}/${name}`);
+    }
+    s.own(HOME);
+    s.started();
+    upload();
+    s.policy(SERVERS, UNCHECKED, ...control);
+    act();
+    expect(s.started()).not.toEqual([]);
+
+    upload();
+    s.policy(SERVERS, ...control);
+    act();
+    expect(s.started()).toEqual([]);
+  });
+
+  test("Python code in ~/.local is not loaded by a program in Python", () => {
+    const version = s.m.must(["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
+    const site = `.local/lib/python${version.stdout.trim()}/site-packages`;
+    s.upload(`${site}/x.pth`, `import os; os.system("${TRAP}")\n`);
+    s.m.write("/usr/bin/report", "#!/usr/bin/python3\nprint('report')\n", { mode: 0o755 });
+    s.policy(["/usr/bin/report"], UNCHECKED);
+    expect(s.sshd.ssh("dev", ["report"]).stdout).toBe("report\n");
+    expect(s.started()).toEqual([TRAP]);
+    s.policy(["/usr/bin/report"]);
+    expect(s.sshd.ssh("dev", ["report"]).stdout).toBe("report\n");
+    expect(s.started()).toEqual([]);
+    s.m.remove(`${HOME}/.local`);
+  });
+
+  test("a link and a second name are treated as the program", () => {
+    s.m.symlink("/etc/alternatives/backup", "/usr/bin/backup");
+    s.m.symlink("../../usr/bin/rsync", "/etc/alternatives/backup");
+    s.m.must(["ln", "/usr/bin/rsync", "/usr/bin/second-name"]);
+    s.m.must(["cp", "/usr/bin/rsync", "/usr/bin/rsync-3.4.1"]);
+    for (const name of ["backup", "second-name", "rsync-3.4.1"]) {
+      s.policy([`/usr/bin/${name}`]);
+      const refused = s.sshd.ssh("dev", [`${name} -e ${TRAP} f x:`]);
+      expect({ name, status: refused.status, started: s.started() }).toEqual({
+        name,
+        status: 4,
+        started: [],
+      });
+      s.upload(".popt", `${name} exec --server ${TRAP}\nrsync exec --server ${TRAP}\n`);
+      const remote = ["--rsync-path", name, "-e", s.sshd.command];
+      expect(s.client(["rsync", "-a", ...remote, "w/f", `dev@127.0.0.1:by-${name}`])).toMatchObject(success);
+      expect(s.started()).toEqual([]);
+      expect(s.m.exists(`${HOME}/by-${name}`)).toBe(true);
+    }
+  });
+});
+
+describe("the work goes on", () => {
+  beforeAll(() => {
+    s.policy([...SERVERS, "/usr/lib/openssh/sftp-server"]);
+    s.upload(".popt", "rsync exec --server /nowhere\n");
+    s.m.mkdir(`${WORK}/tree/sub`);
+    s.m.write(`${WORK}/tree/a b`, "1\n");
+    s.m.write(`${WORK}/tree/sub/c`, "2\n");
+  });
+
+  test.each([
+    ["a tree, to a relative path", ["-a", "tree/", "dev@127.0.0.1:copy of it/"]],
+    [
+      "with a directory for partial files",
+      ["-a", "--partial-dir=.part", "tree/", "dev@127.0.0.1:copy of it/"],
+    ],
+    [
+      "with a temporary directory and backups",
+      ["-ab", "--temp-dir=t", "--backup-dir=old", "tree/", "dev@127.0.0.1:copy of it/"],
+    ],
+    ["with deletes and CVS excludes", ["-aC", "--delete", "tree/", "dev@127.0.0.1:copy of it/"]],
+    ["with relative names", ["-aR", "./tree/sub", "dev@127.0.0.1:copy of it/"]],
+    ["to an absolute path", ["-a", "tree/", `dev@127.0.0.1:${HOME}/copy of it/`]],
+  ])("rsync pushes %s, and pulls it", (_, words) => {
+    s.m.remove(`${HOME}/copy of it`);
+    s.m.mkdir(`${HOME}/copy of it/t`);
+    s.own(HOME);
+    expect(s.client(["rsync", "-e", s.sshd.command, ...words])).toMatchObject(success);
+    s.m.remove(`${WORK}/back`);
+    const pull = ["rsync", "-a", "-e", s.sshd.command, "dev@127.0.0.1:copy of it/", "back/"];
+    expect(s.client(pull)).toMatchObject(success);
+    const where = words.includes("-aR") ? "tree/sub" : "sub";
+    expect(s.m.read(`${WORK}/back/${where}/c`)).toBe("2\n");
+  });
+
+  test("git clones, pushes and archives, below ~ too", () => {
+    repository("[gc]\n\tautoPackLimit = 1\n\tautoDetach = false\n[receive]\n\tunpackLimit = 1\n");
+    expect(push()).toMatchObject(success);
+    expect(push()).toMatchObject({ ...success, stderr: "" });
+    // gc still packs
+    expect(s.m.list(`${HOME}/r.git/objects/pack`).filter((name) => name.endsWith(".pack"))).toHaveLength(1);
+    expect(fetch()).toMatchObject(success);
+    expect(s.git("ls-remote", "ssh://dev@127.0.0.1/~/r.git", "main").stdout).toContain("refs/heads/main");
+    for (const format of ["tar", "tgz", "zip"]) {
+      const archive = s.git("archive", `--remote=${url}`, `--format=${format}`, "-o", `a.${format}`, "main");
+      expect(archive).toMatchObject(success);
+    }
+    expect(s.client(["tar", "tzf", "a.tgz"]).stdout).toContain("f\n");
+  });
+
+  test("a push into a repository with alternates is silent", () => {
+    const path = repository();
+    alternate(path);
+    expect(push()).toMatchObject({ ...success, stderr: "" });
+  });
+
+  test("hooks of the administrator's run where jk_lsh.ini names them", () => {
+    repository();
+    s.m.write("/etc/hooks/pre-receive", "#!/bin/sh\necho checked\nexit 1\n", { mode: 0o755 });
+    const pairs = "GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks";
+    s.policy(SERVERS, `environment = ${pairs}`);
+    const result = push();
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain("checked");
+  });
+
+  test("safe.directory in /etc/gitconfig opens a repository of root's", () => {
+    s.policy(SERVERS);
+    const path = repository();
+    s.m.must(["chown", "-R", "0:0", path]);
+    s.upload(".gitconfig", "[safe]\n\tdirectory = *\n");
+    expect(fetch().status).not.toBe(0);
+    s.m.write("/etc/gitconfig", `[safe]\n\tdirectory = ${path}\n`);
+    expect(fetch()).toMatchObject(success);
+    s.m.remove("/etc/gitconfig");
+  });
+});
