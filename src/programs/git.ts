@@ -69,7 +69,7 @@ export const git: Program = {
       names: ["git", "git-upload-archive"],
       what: "filter.<name>.smudge and tar.<name>.command name, where it serves an archive of a repository whose config the user can write or upload",
       remedy:
-        "leave git-upload-archive and git out of executables (git-upload-pack and git-receive-pack can stay), or let root own the config",
+        "leave git-upload-archive and git out of executables (git-upload-pack and git-receive-pack can stay)",
     },
   ],
 };

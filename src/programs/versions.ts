@@ -65,7 +65,7 @@ export const cvs: Program = {
   open: [
     {
       what: "CVSROOT/commitinfo, loginfo and the like name, in any repository that the user can write, and 'cvs init' makes one",
-      remedy: "let the account write nothing but modules of a repository whose CVSROOT is root's",
+      remedy: "allow it only to accounts that may start whatever is in the jail",
     },
   ],
 };

@@ -8,8 +8,8 @@ export const WORK = "/root/client";
 export const TRAP = `${HOME}/trap`;
 const TRACE = `${HOME}/trace`;
 
-// One line for each start: what it was called as.
-const TRAP_SOURCE = `
+/** In C. One line for each start: what it was called as. */
+export const TRAP_SOURCE = `
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,0 +1,110 @@
+/** The account of the README in its jail, and the servers of section gitserver and cvs, through a real sshd. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { TRAP_SOURCE } from "./programs-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const jail = "/home/sftproot";
+const home = `${jail}/home/dev`;
+const work = "/root/client";
+const success = { status: 0 };
+let m: Machine;
+let sshd: Sshd;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  sshd = await m.startSshd();
+  m.mkdir(work);
+  for (const section of ["jk_lsh", "sftp", "scp", "rsync", "gitserver", "cvs"]) {
+    m.must(["jk_init", "-j", jail, section]);
+  }
+  m.must(["jk_addjailuser", "-j", jail, "dev"]);
+  m.must(["usermod", "-p", "*", "dev"]);
+  m.write("/root/trap.c", TRAP_SOURCE);
+  m.must(["gcc", "-static", "-O1", "-o", `${work}/esc`, "/root/trap.c"]);
+});
+afterAll(() => m?.close());
+
+function policy(text: string): void {
+  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, text);
+}
+const environment = { PATH: "/usr/bin:/bin", HOME: "/root", USER: "root" };
+function client(argv: readonly string[], env: Record<string, string> = {}, cwd = work): RunResult {
+  return m.run(argv, { cwd, env: { ...environment, ...env } });
+}
+const git = (...words: string[]) =>
+  client(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", ...words], {
+    GIT_SSH_COMMAND: sshd.command,
+  });
+
+test("sftp, scp and rsync: an uploaded ~/.popt and program", () => {
+  policy(`[dev]
+paths = /usr/bin, /usr/lib/openssh
+executables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync
+`);
+  m.write(`${work}/popt`, "rsync exec --server /home/dev/esc\n");
+  const scp = (...words: string[]) => client(["scp", ...sshd.clientOptions, "-q", ...words]);
+  expect(scp("popt", "dev@127.0.0.1:.popt")).toMatchObject(success);
+  expect(scp("-p", "esc", "dev@127.0.0.1:esc")).toMatchObject(success);
+  sshd.ssh("dev", ["rsync --server"]);
+  expect(m.exists(`${home}/trace`)).toBe(false);
+  expect(client(["rsync", "-a", "-e", sshd.command, "popt", "dev@127.0.0.1:by-rsync"])).toMatchObject(
+    success,
+  );
+  expect(m.exists(`${home}/trace`)).toBe(false);
+  expect(m.read(`${home}/by-rsync`)).toBe(m.read(`${work}/popt`));
+});
+
+test("section gitserver clones, pushes, packs and archives", () => {
+  policy(`[dev]
+paths = /usr/bin
+executables = /usr/bin/git-upload-pack, /usr/bin/git-receive-pack, /usr/bin/git-upload-archive
+`);
+  const bare = `${home}/r.git`;
+  m.must(["git", "init", "-q", "--bare", "-b", "main", bare]);
+  const config = "[gc]\n\tautoPackLimit = 1\n\tautoDetach = false\n[receive]\n\tunpackLimit = 1\n";
+  m.write(`${bare}/config`, `${m.read(`${bare}/config`)}${config}`);
+  m.must(["git", "clone", "-q", "--bare", bare, `${home}/fork.git`]);
+  m.write(`${home}/fork.git/objects/info/alternates`, "/home/dev/r.git/objects\n");
+  m.must(["chown", "-R", "dev:", home]);
+  const url = "ssh://dev@127.0.0.1/home/dev/r.git";
+  expect(git("clone", "-q", url, "w")).toMatchObject(success);
+  for (const branch of ["main", "second", "third"]) {
+    m.write(`${work}/w/f`, `${branch}\n`);
+    expect(git("-C", "w", "add", "f")).toMatchObject(success);
+    expect(git("-C", "w", "commit", "-qm", branch)).toMatchObject(success);
+    expect(git("-C", "w", "push", "-q", "origin", `HEAD:${branch}`)).toMatchObject({
+      ...success,
+      stderr: "",
+    });
+  }
+  const fork = "ssh://dev@127.0.0.1/home/dev/fork.git";
+  expect(git("-C", "w", "push", "-q", fork, "HEAD:main")).toMatchObject({ ...success, stderr: "" });
+  expect(m.exists(`${jail}/bin/sh`)).toBe(false);
+  expect(m.list(`${bare}/objects/pack`).filter((name) => name.endsWith(".pack"))).toHaveLength(1);
+  expect(git("clone", "-q", "ssh://dev@127.0.0.1/~/r.git", "again")).toMatchObject(success);
+  for (const format of ["tar", "tgz", "zip"]) {
+    const archive = git("archive", `--remote=${url}`, `--format=${format}`, "-o", `a.${format}`, "main");
+    expect(archive).toMatchObject({ ...success, stderr: "" });
+  }
+  expect(client(["tar", "xzOf", "a.tgz", "f"]).stdout).toBe("main\n");
+});
+
+test("the example for cvs in jk_lsh.ini works", () => {
+  const shipped = readFileSync(`${import.meta.dir}/../../config/jk_lsh.ini`, "latin1");
+  const example = /^#\[john\]\n(?:#.+\n)+/m.exec(shipped)?.[0].replace(/^#/gm, "") ?? "";
+  policy(example.replaceAll("john", "dev"));
+  const root = ["-d", ":ext:dev@127.0.0.1:/home/dev/cvs"];
+  m.write("/root/rsh", `#!/bin/sh\nexec ${sshd.command} "$@"\n`, { mode: 0o755 });
+  const cvs = (cwd: string, ...words: string[]) =>
+    client(["cvs", "-Q", ...words], { CVS_RSH: "/root/rsh" }, cwd);
+  expect(cvs(work, ...root, "init")).toMatchObject(success);
+  m.write(`${work}/import/f`, "1\n");
+  expect(cvs(`${work}/import`, ...root, "import", "-m", "x", "m", "v", "r")).toMatchObject(success);
+  expect(cvs(work, ...root, "checkout", "m")).toMatchObject(success);
+  m.write(`${work}/m/f`, "two\n");
+  expect(cvs(`${work}/m`, "commit", "-m", "y")).toMatchObject(success);
+  expect(cvs(work, ...root, "checkout", "-p", "m/f").stdout).toBe("two\n");
+});
