@@ -60,7 +60,9 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
       TZ: "/etc/only-outside",
     };
     const names = scene.says(command("probe", { env: hostile }), "env").map((entry) => entry.split("=")[0]);
-    expect(names.sort()).toEqual(inside ? ["HOME", "SHELL", "USER"] : ["LANG", "USER"]);
+    expect(names.sort()).toEqual(
+      inside ? ["HOME", "PYTHONNOUSERSITE", "SHELL", "USER"] : ["LANG", "PYTHONNOUSERSITE", "USER"],
+    );
   });
 
   test.each([

@@ -39,6 +39,10 @@ const git = (...words: string[]) =>
     GIT_SSH_COMMAND: sshd.command,
   });
 
+test("jk_check says that the servers work", () => {
+  expect(m.run(["jk_check", "--run", jail])).toMatchObject(success);
+});
+
 test("sftp, scp and rsync: an uploaded ~/.popt and program", () => {
   policy(`[dev]
 paths = /usr/bin, /usr/lib/openssh
