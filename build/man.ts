@@ -8,6 +8,7 @@ import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/catalogue.ts";
 import { describe } from "../src/config/schema.ts";
+import { PROGRAMS } from "../src/programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";
 
@@ -87,7 +88,11 @@ function ownSummary({ name, section, text }: Source): string {
 function configPage(source: Source): ManualPage {
   const kind = CONFIG_KINDS.find(({ name }) => `${name}.ini` === source.name);
   if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
-  const values = { HEADER: header(source), KEYS: mdoc.keyList(describe(kind.schema)) };
+  const values = {
+    HEADER: header(source),
+    KEYS: mdoc.keyList(describe(kind.schema)),
+    PROGRAMS: kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "",
+  };
   return { ...source, summary: ownSummary(source), text: fill(source, values) };
 }
 

@@ -1,5 +1,6 @@
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/schema.ts";
+import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
 import { shownOptions } from "./documented.ts";
 import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
 
@@ -144,6 +145,34 @@ export function keyList(keys: Readonly<Record<string, KeyDescription>>): string 
       `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
       // What a text may be, is named first.
       ...prose(key.kind === "text" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
+    ]),
+  );
+}
+
+function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): string[] {
+  const entries = Object.entries(set);
+  const without = entries.flatMap(([name, value]) => (value === undefined ? [name] : []));
+  const given = entries.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+  return [
+    ...(without.length > 0 ? prose(`It never gets ${without.join(", ")}.`) : []),
+    ...(given.length > 0 ? prose(`It gets ${given.join(", ")}.`) : []),
+    ...(gitConfig.length > 0
+      ? prose(`For it git-config(1) has ${gitConfig.map((pair) => pair.join("=")).join(", ")}.`)
+      : []),
+  ];
+}
+
+/** The server programs that the limited shell knows: command lines, environment, and what stays open. */
+export function programList(programs: readonly Program[]): string {
+  return list(
+    programs.flatMap(({ names, forms, inputs, environment, open }) => [
+      `.It Sy ${names.map(argument).join(" , ")}`,
+      ...forms.map((form) => `.Dl ${escapeText(form)}`),
+      ...prose(inputs),
+      ...environmentText(environment),
+      ...open.flatMap(({ names: some, what, remedy }) =>
+        prose(`Open: ${(some ?? names.slice(0, 1)).join(" or ")} starts what ${what}: ${remedy}.`),
+      ),
     ]),
   );
 }

@@ -20,7 +20,7 @@ export const lshSchema = section({
   allow_spawn_options: {
     kind: "flag",
     security: true,
-    help: "1: options with which rsync, scp, git, cvs or unison start another program are not refused",
+    help: "1: servers such as rsync and git may start any other program: no arguments are refused, and they get the environment as it is",
   },
   execute: {
     kind: "execute",

@@ -34,7 +34,7 @@ export const RSYNC_OPTIONS: OptionRule = {
 export const rsync: Program = {
   names: ["rsync"],
   forms: ["rsync --server ..."],
-  inputs: "It gets no HOME: ~/.popt could name a program. Without -e PROGRAM, --daemon and --config.",
+  inputs: "~/.popt could name a program, whatever the arguments are.",
   refusal: (args) => optionReason(RSYNC_OPTIONS, args),
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
   environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },
@@ -102,7 +102,7 @@ export const unison: Program = {
 export const borg: Program = {
   names: ["borg", "borgbackup"],
   forms: ["borg serve ..."],
-  inputs: "Without BORG_* of the session: BORG_LOGGING_CONF could name code.",
+  inputs: "It does not get BORG_* of the session: BORG_LOGGING_CONF could name code.",
   refusal: ([first]) => (first === "serve" ? undefined : `anything but 'borg serve' ${START}`),
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
   open: [],

@@ -31,7 +31,7 @@ export const hg: Program = {
 export const svnserve: Program = {
   names: ["svnserve"],
   forms: ["svnserve -t [-R] [-r ROOT] [--tunnel-user NAME]"],
-  inputs: "Hooks are not closed.",
+  inputs: "It reads no file of the home directory.",
   refusal: (args) => {
     if (!args.includes("-t") && !args.includes("--tunnel")) return `anything but 'svnserve -t' ${START}`;
     return wordReason(
@@ -56,7 +56,8 @@ export const svnserve: Program = {
 export const cvs: Program = {
   names: ["cvs"],
   forms: ["cvs server"],
-  inputs: "Without EDITOR, VISUAL and CVS* of the session. CVSROOT is not closed.",
+  inputs:
+    "Of the home directory it reads ~/.cvsignore alone. It does not get EDITOR, VISUAL and CVS* of the session.",
   refusal: (args) =>
     args.length === 1 && args[0] === "server"
       ? undefined
@@ -91,7 +92,7 @@ export const moshServer: Program = {
   names: ["mosh-server"],
   forms: ["mosh-server new [-s] [-v] [-i ADDRESS] [-p PORT[:PORT]] [-c COLOURS] [-l LC_*=VALUE]"],
   inputs:
-    "It gets no SHELL, so that it starts the login shell of the account; where that is jk_lsh, the session is refused.",
+    "It starts the login shell of the account and no other; where that is jk_lsh, the session is refused.",
   refusal: ([first, ...rest]: readonly ByteString[]) =>
     first === "new"
       ? rest.includes("--")

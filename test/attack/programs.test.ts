@@ -257,6 +257,24 @@ describe("what a user uploads starts no program of the user's", () => {
   });
 });
 
+test("an archive of a repository of the user's is not closed, and that is told", () => {
+  repository(`[tar "x"]\n\tcommand = ${TRAP}\n\tremote = true\n`);
+  s.policy(SERVERS);
+  s.started();
+  s.git("archive", `--remote=${url}`, "--format=x", "main");
+  expect(s.started()).toEqual([TRAP]);
+  const told = (program: string) => {
+    s.policy([`/usr/bin/${program}`]);
+    return s.m.run(["jailkit", "config", "check"]).stdout.includes("tar.<name>.command");
+  };
+  expect(["git", "git-upload-archive", "git-upload-pack", "git-receive-pack"].map(told)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
 describe("the work goes on", () => {
   beforeAll(() => {
     s.policy([...SERVERS, "/usr/lib/openssh/sftp-server"]);
@@ -317,9 +335,11 @@ describe("the work goes on", () => {
     s.m.write("/etc/hooks/pre-receive", "#!/bin/sh\necho checked\nexit 1\n", { mode: 0o755 });
     const pairs = "GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks";
     s.policy(SERVERS, `environment = ${pairs}`);
-    const result = push();
-    expect(result.status).not.toBe(0);
-    expect(result.stderr).toContain("checked");
+    expect(push()).toMatchObject({ status: 1, stderr: expect.stringContaining("checked") });
+
+    s.m.write(`${HOME}/r.git/hooks/pre-receive`, "#!/bin/sh\necho its own\nexit 1\n", { mode: 0o755 });
+    s.policy(SERVERS, `environment = ${pairs.replace("/etc/hooks", "hooks")}`);
+    expect(push()).toMatchObject({ status: 1, stderr: expect.stringContaining("its own") });
   });
 
   test("safe.directory in /etc/gitconfig opens a repository of root's", () => {
