@@ -42,6 +42,13 @@ const needs = {
     "procmail",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
+    // servers that the limited shell knows
+    "cvs",
+    "subversion",
+    "mercurial",
+    "borgbackup",
+    "unison",
+    "mosh",
     // manual pages, and completions in the shells that they are for
     "mandoc",
     "groff-base",

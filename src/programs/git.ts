@@ -24,7 +24,7 @@ const HOOKS =
   "pre-receive update post-receive post-update proc-receive push-to-checkout reference-transaction pre-auto-gc";
 
 /**
- * What a repository's own configuration could name, each tried with git 2.47. Pairs of the environment count more
+ * What a repository's own configuration could name; each was tried with git 2.47, but for hook.*. Pairs of the environment count more
  * than those of any file; a key that holds a list, and one with a name in it that the user chooses, cannot be taken
  * back by one, so what reads it is switched off where that can be.
  */

@@ -62,6 +62,18 @@ interface Attack {
   control?: string[];
 }
 
+/** The keys of git-config(1) that name a program, where they have a name in them with one. */
+const KEYS =
+  "alias.upload-pack alias.pack-objects browser.x.cmd core.alternateRefsCommand core.askPass core.editor core.fsmonitor core.gitProxy core.pager core.sshCommand credential.helper diff.external diff.x.command diff.x.textconv difftool.x.cmd filter.unused.clean filter.unused.smudge filter.unused.process gc.recentObjectsHook gpg.program gpg.openpgp.program gpg.x509.program gpg.ssh.program gpg.ssh.defaultKeyCommand guitool.x.cmd hook.x.command imap.tunnel instaweb.httpd interactive.diffFilter man.x.cmd merge.x.driver mergetool.x.cmd pager.upload-pack pager.receive-pack pager.pack-objects pager.gc pager.rev-list pager.for-each-ref pager.archive remote.origin.uploadpack remote.origin.receivepack remote.origin.vcs sendemail.smtpServer sequence.editor submodule.x.update trailer.x.command trailer.x.cmd uploadpack.packObjectsHook web.browser".split(
+    " ",
+  );
+function keyLine(key: string): string {
+  const [section, ...rest] = key.split(".");
+  const name = rest.pop();
+  const value = key === "submodule.x.update" ? `!${TRAP}` : TRAP;
+  return `[${section}${rest.length > 0 ? ` "${rest.join(".")}"` : ""}]\n\t${name} = ${value}\n`;
+}
+
 const attacks: Attack[] = [
   {
     name: "rsync: an exec line in ~/.popt",
@@ -178,6 +190,20 @@ const attacks: Attack[] = [
       "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks",
     ],
   },
+  ...["/home/dev/r.git/config", "/home/dev/.gitconfig"].map((file) => ({
+    name: `git: every key that names a program, in ${file}`,
+    upload: () => {
+      const path = repository(
+        "[gc]\n\tautoPackLimit = 1\n\tautoDetach = false\n[receive]\n\tunpackLimit = 1\n",
+      );
+      s.m.must(["cp", TRAP, `${path}/hooks/post-update`]);
+      alternate(path);
+      const text = s.m.exists(file) ? s.m.read(file) : "";
+      s.m.write(file, `${text}${KEYS.map(keyLine).join("")}`);
+      s.own(HOME);
+    },
+    act: () => [fetch(), push(), push(), s.git("archive", `--remote=${url}`, "--format=tar", "main")],
+  })),
   ...["git upload-pack --help", "git-receive-pack --help"].map((line) => ({
     name: `git: ${line}`,
     upload: () => {

@@ -130,6 +130,21 @@ table("which program", [
     name: "rsync as a client, where options that start programs are allowed",
   },
   {
+    args: ["-c", "/usr/bin/rsync --server"],
+    env: { PATH: "/usr/bin:/bin", USER: "u", HOME: "/home/u" },
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\n",
+    stdin: "",
+    is: { debian: prints("mine"), ours: ends(1), difference: "lsh-program-environment" },
+    name: "a program that ~/.popt names",
+  },
+  {
+    args: ["-c", "/usr/bin/rsync --server"],
+    env: { PATH: "/usr/bin:/bin", USER: "u", HOME: "/home/u" },
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
+    is: prints("mine"),
+    name: "a program that ~/.popt names, where servers may start any",
+  },
+  {
     args: ["-c", "internal-sftp"],
     config: "[DEFAULT]\nexecutables = /usr/lib/openssh/sftp-server\n",
     stdin: "",
@@ -139,6 +154,7 @@ table("which program", [
 ]);
 beforeAll(() => {
   m.write("/home/u/script", "#!/bin/sh\nprintf mine\n", { mode: 0o755, owner: [4001, 4001] });
+  m.write("/home/u/.popt", "rsync exec --server /home/u/script\n", { owner: [4001, 4001] });
   m.write("/usr/share/not-executable", "x");
 });
 
