@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { baseName, type OpenInput, type Program } from "./program.ts";
-import { type Starter, starterOf } from "./starters.ts";
 import { PROGRAMS } from "./table.ts";
 
 /** What has to be known of files in order to see what a program is. */
@@ -76,8 +75,8 @@ export interface Recognised {
   invoked: ByteString;
   /** Rows of the table; several where its names are those of several programs. */
   known: Program[];
-  /** The first of its names that is no row of the table and known to start others. */
-  starter: Starter | undefined;
+  /** Its names that are in no row. */
+  others: ByteString[];
 }
 
 /**
@@ -87,14 +86,14 @@ export interface Recognised {
 export function recognise(path: ByteString, files: ProgramFiles): Recognised {
   const names = new Set(namesOf(path, files));
   const known = new Set<Program>();
-  let starter: Starter | undefined;
+  const others: ByteString[] = [];
   for (const name of names) {
     const plain = plainNames(name);
     const program = PROGRAMS.find((one) => plain.some((each) => one.names.includes(each)));
     if (program !== undefined) known.add(program);
-    else starter ??= starterOf(plain);
+    else others.push(name);
   }
-  return { invoked: baseName(path), known: [...known], starter };
+  return { invoked: baseName(path), known: [...known], others };
 }
 
 /** Why these arguments (without argv[0]) would make a program start another one; undefined where they would not. */

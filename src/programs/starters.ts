@@ -28,19 +28,9 @@ const REASONS: ReadonlyMap<string, string> = new Map(
   GROUPS.flatMap(([how, names]) => names.split(" ").map((name): [string, string] => [name, how])),
 );
 
-/** A program that starts others. */
-export interface Starter {
-  name: ByteString;
-  /** How it does, as a phrase that follows the name. */
-  how: string;
-}
-
-/** The first of the names that a program may have under which it is known to start others. */
-export function starterOf(names: readonly ByteString[]): Starter | undefined {
-  const [name] = names;
-  if (name === undefined) return undefined;
-  const how = names.map((each) => REASONS.get(each)).find((reason) => reason !== undefined);
-  return how === undefined ? undefined : { name, how };
+/** How a program of one of these names can start others, as a phrase that follows its name. */
+export function starterReason(names: readonly ByteString[]): string | undefined {
+  return names.map((name) => REASONS.get(name)).find((reason) => reason !== undefined);
 }
 
 // What makes ordinary programs run code, when a variable of the environment says so.

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { baseName } from "./program.ts";
-import { openInputs, type ProgramFiles, recognise } from "./recognise.ts";
+import { openInputs, type ProgramFiles, plainNames, recognise } from "./recognise.ts";
+import { starterReason } from "./starters.ts";
 
 /** What the administrator should know before a program is allowed, in printable text. */
 export interface ProgramWarning {
@@ -17,13 +18,15 @@ export interface ProgramWarning {
 export function programWarnings(path: ByteString, files: ProgramFiles, unchecked: boolean): ProgramWarning[] {
   const program = recognise(path, files);
   const warnings: ProgramWarning[] = [];
-  if (program.starter !== undefined) {
-    const { name, how } = program.starter;
+  for (const name of program.others) {
+    const how = starterReason(plainNames(name));
+    if (how === undefined) continue;
     const real = name === baseName(path) ? "" : ` (${quoted(name)})`;
     warnings.push({
       message: `${quoted(path)}${real} ${how}: it can start other programs`,
       remedy: "take it out of executables",
     });
+    break;
   }
   if (unchecked && program.known.length > 0) {
     warnings.push({
