@@ -5,6 +5,7 @@
 import { CONFINE } from "./mutants/confine.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
+import { PROGRAMS } from "./mutants/programs.ts";
 import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
 
@@ -22,4 +23,4 @@ export interface Mutant {
   equivalent?: string;
 }
 
-export const MUTANTS: readonly Mutant[] = [...SHELL, ...LOGIN, ...CONFINE, ...LOG_SOCKET, ...REMOVAL];
+export const MUTANTS: readonly Mutant[] = [...SHELL, ...PROGRAMS, ...LOGIN, ...CONFINE, ...LOG_SOCKET, ...REMOVAL];

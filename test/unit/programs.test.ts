@@ -94,8 +94,13 @@ describe("a program is known by what it is", () => {
   });
 
   test("hard links", () => {
-    const files = filesOf({}, [["/usr/bin/backup", "/usr/bin/rsync"], ["/usr/bin/alone"]]);
+    const files = filesOf({}, [
+      ["/usr/bin/backup", "/usr/bin/rsync"],
+      ["/usr/bin/ls", "/usr/bin/dir"],
+      ["/usr/bin/alone"],
+    ]);
     expect(familiesOf("/usr/bin/backup", files)).toEqual(["rsync"]);
+    expect(familiesOf("/usr/bin/ls", files)).toEqual([]);
     expect(familiesOf("/usr/bin/alone", files)).toEqual([]);
   });
 });

@@ -1,0 +1,74 @@
+/** The servers that the limited shell knows: what they are, what they are let through with, and what they get. */
+import type { Mutant } from "../mutants.ts";
+
+const mutant =
+  (file: string, test: string) =>
+  (from: string, to: string): Mutant => ({ file, from, to, test });
+
+const SPAWN = "unit/limited-shell-spawn.test.ts";
+const UNIT = "unit/programs.test.ts";
+const decide = mutant("src/limited-shell/decide.ts", SPAWN);
+const limited = mutant("src/enter/limited.ts", "unit/enter.test.ts");
+const options = mutant("src/programs/options.ts", SPAWN);
+const transfer = mutant("src/programs/transfer.ts", SPAWN);
+const versions = mutant("src/programs/versions.ts", SPAWN);
+const git = mutant("src/programs/git.ts", SPAWN);
+const recognise = mutant("src/programs/recognise.ts", UNIT);
+const environment = mutant("src/programs/environment.ts", UNIT);
+const warnings = mutant("src/programs/warnings.ts", UNIT);
+
+export const PROGRAMS: readonly Mutant[] = [
+  decide(
+    "policy.allowSpawnOptions ? undefined : refusalOf(program, args)",
+    "policy.allowSpawnOptions ? refusalOf(program, args) : undefined",
+  ),
+  limited("const given = values.allowSpawnOptions\n", "const given = true\n"),
+  options(
+    '!rule.first.words.includes(args[0] ?? "")',
+    "!args.some((one) => rule.first?.words.includes(one))",
+  ),
+  options('if (word === "--" && rule.endOfOptions) break;', 'if (word === "--") break;'),
+  options("      operandSeen = true;\n", ""),
+  options("if (rule.withValue.includes(letter)) return undefined;", ""),
+  options('(list.operands && !word.startsWith("-"))', "list.operands"),
+  options('if (!value.test(args[at] ?? ""))', "if (false)"),
+  options("list.words?.test(word)", "list.words"),
+  transfer("harmlessValue: /^[0-9]*\\.[A-Za-z0-9]*$/", "harmlessValue: /^[0-9]*\\./"),
+  transfer('if (first !== "-server")', "if (first === undefined)"),
+  transfer('rest[0] === "__new-rpc-mode"', "true"),
+  transfer('first === "serve" ?', "true ?"),
+  versions('option !== "-R" ||', ""),
+  versions("|| rest.length !== 2", ""),
+  versions('repository === "" ||', ""),
+  versions('repository.startsWith("-") ||', ""),
+  versions("|| /^[A-Za-z0-9+.-]+:/.test(repository)", ""),
+  versions('!args.includes("-t") && !args.includes("--tunnel")', "false"),
+  versions(
+    "/^(?:-t|--tunnel|-R|--read-only|--(?:root|tunnel-user)=.+)$/",
+    "/^(?:-t|--tunnel|-R|--read-only|--(?:root|tunnel-user)=.+)/",
+  ),
+  versions('{ "-r": /^[^-]/,', '{ "-r": /^/,'),
+  versions('args.length === 1 && args[0] === "server"', 'args[0] === "server"'),
+  versions("LANG|LANGUAGE|LC_[A-Z]+)=", "[A-Z_]+)="),
+  versions('first === "new"\n', "true\n"),
+  git('invoked.startsWith("git-")', 'invoked === "git-upload-pack"'),
+  git("words.length === 1 && (command", "(command"),
+  git("if (!SERVERS.includes(command)) {", "if (command.startsWith('-')) {"),
+  git("-q|--quiet|", "-q|--quiet|--help|"),
+  recognise("const names = [baseName(path)];", "const names: string[] = [];"),
+  recognise("    names.push(baseName(at));\n", ""),
+  recognise('target.startsWith("/") ? target :', ""),
+  recognise("own.links < 2", "own.links < 3"),
+  recognise("?.file === own.file", "?.links === own.links"),
+  recognise("plain.some((each) =>", "plain.slice(0, 1).some((each) =>"),
+  recognise("one.names.includes(invoked) || !names.includes(invoked)", "one.names.includes(invoked)"),
+  recognise("one.names === undefined || one.names.includes(invoked)", "one.names === undefined"),
+  environment('known.length > 0 && !byAdministrator.has("PATH")', "known.length > 0"),
+  environment('known.length > 0 && !byAdministrator.has("PATH")', '!byAdministrator.has("PATH")'),
+  environment("if (value === undefined) result.delete(name);", "if (value === undefined) return;"),
+  environment("dropped?.test(name) && ", "dropped?.test(name) && false && "),
+  environment("    EVERY_PROGRAM,\n", ""),
+  environment("gitPairs(byAdministrator)", "gitPairs(variables)"),
+  environment("[...gitConfig, ...gitPairs(byAdministrator)]", "[...gitPairs(byAdministrator), ...gitConfig]"),
+  warnings("if (unchecked && program.known.length > 0) {", "if (false) {"),
+];
