@@ -26,7 +26,7 @@ export function identityOf({ devMajor, devMinor, ino, nlink }: Stat): Identity {
 
 // As in the kernel.
 const MOST_LINKS = 40;
-const USUAL_DIRECTORIES = ["/usr/bin", "/usr/local/bin", "/usr/lib/openssh", "/usr/libexec/openssh"];
+const USUAL_DIRECTORIES = ["/usr/bin", "/usr/local/bin"];
 
 /**
  * The base names of a program: the one that it is called by, those of the links on the way to the file, and, where

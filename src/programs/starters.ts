@@ -20,7 +20,7 @@ const GROUPS: readonly (readonly [how: string, names: string])[] = [
   ],
   [
     "has options or a configuration file that name a program to run",
-    "tar bsdtar gtar star cpio zip sort split sftp ssh slogin autossh sshfs ssh-copy-id dbclient dropbear mosh rsync-ssl rrsync rclone duplicity rdiff-backup restic bup wget curl aria2c rsnapshot tcpdump tshark svn bzr brz darcs fossil mtn git-shell git-annex-shell gitolite gitolite-shell hg-ssh make cmake ninja gmake gcc g++ cc c++ cpp clang ld go cargo rustc npm npx yarn pip pipx gem composer bundle apt apt-get dpkg rpm dnf yum apk pacman snap flatpak docker podman kubectl nmap ip iptables ldd procmail sendmail exim exim4 logrotate gpg gpg2 systemctl journalctl busctl loginctl hostnamectl machinectl dmesg",
+    "tar bsdtar gtar star cpio zip sort split sftp ssh slogin autossh sshfs ssh-copy-id dbclient dropbear mosh rsync-ssl rrsync rclone duplicity rdiff-backup restic attic bup smbclient distcc wget curl aria2c rsnapshot tcpdump tshark svn bzr brz darcs fossil mtn git-shell git-annex-shell gitolite gitolite-shell hg-ssh make cmake ninja gmake gcc g++ cc c++ cpp clang ld go cargo rustc npm npx yarn pip pipx gem composer bundle apt apt-get dpkg rpm dnf yum apk pacman snap flatpak docker podman kubectl nmap ip iptables ldd procmail sendmail exim exim4 logrotate gpg gpg2 systemctl journalctl busctl loginctl hostnamectl machinectl dmesg",
   ],
 ];
 
