@@ -50,7 +50,7 @@ export const git: Program = {
   names: ["git", ...SERVERS.map((name) => `git-${name}`)],
   forms: SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run, no other repository is fetched from, a push checks nothing out, and gc drops nothing. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
   environment: {
     set: {

@@ -61,6 +61,19 @@ executables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync
   expect(m.read(`${home}/by-rsync`)).toBe(m.read(`${work}/popt`));
 });
 
+test("what is told of a jail's jk_lsh.ini goes by the links of the jail", () => {
+  m.symlink("/usr/bin/backup", `${jail}/usr/bin/first`);
+  m.symlink("cvs", `${jail}/usr/bin/backup`);
+  policy("[dev]\npaths = /usr/bin\nexecutables = /usr/bin/first\n");
+  const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+  expect(m.run(["jailkit", "config", "check", file]).stdout).toContain(
+    "'/usr/bin/first' starts what CVSROOT/",
+  );
+  const explained = m.run(["jailkit", "explain", "dev", "--", "first", "server"]).stdout;
+  expect(explained).toContain("warning  programs: '/usr/bin/first' starts what CVSROOT/");
+  expect(m.run(["jailkit", "explain", "dev", "--", "first", "init"]).status).toBe(1);
+});
+
 test("section gitserver clones, pushes, packs and archives", () => {
   policy(`[dev]
 paths = /usr/bin
