@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { recognise } from "../programs/recognise.ts";
 import { carriesCode } from "../programs/starters.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
@@ -20,6 +21,8 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   }
   const free = findEntry(section, "allow_spawn_options");
   const unchecked = free !== undefined && (leadingInteger(free.value)?.number ?? 0) !== 0;
+  const environment = findEntry(section, "environment");
+  const givesHome = environment !== undefined && /(?:^|,)\s*HOME\s*=/.test(environment.value);
   const directories = paths === undefined ? undefined : splitList(paths.value);
   const seen = new Set<ByteString>();
   for (const item of executables === undefined ? [] : listItems(executables)) {
@@ -27,11 +30,10 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     if (seen.has(item.value)) {
       const place = itemPlace(executables, item);
       report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`);
-    } else lintExecutable(item, executables, { directories, unchecked }, context);
+    } else lintExecutable(item, executables, { directories, unchecked, givesHome }, context);
     seen.add(item.value);
   }
   lintExecute(section, context);
-  const environment = findEntry(section, "environment");
   for (const item of environment === undefined ? [] : listItems(environment)) {
     const name = item.value.split("=", 1)[0]?.trim() ?? "";
     if (environment === undefined || !carriesCode(name)) continue;
@@ -58,10 +60,20 @@ function lintDirectory(item: Item, entry: IniEntry, { world, report }: LintConte
   }
 }
 
+/** What of a section the check of each program goes by. */
+interface SectionFacts {
+  /** The key `paths`. */
+  directories: readonly ByteString[] | undefined;
+  /** The key `allow_spawn_options`. */
+  unchecked: boolean;
+  /** The key `environment` has a HOME. */
+  givesHome: boolean;
+}
+
 function lintExecutable(
   item: Item,
   entry: IniEntry,
-  { directories, unchecked }: { directories: readonly ByteString[] | undefined; unchecked: boolean },
+  { directories, unchecked, givesHome }: SectionFacts,
   { world, report }: LintContext,
 ): void {
   const place = itemPlace(entry, item);
@@ -81,6 +93,10 @@ function lintExecutable(
   }
   for (const { message, remedy } of programWarnings(path, world.files, unchecked)) {
     report(place, "warning", "starts-programs", `${message}; ${remedy}`);
+  }
+  if (!givesHome && recognise(path, world.files).known.length === 0 && world.readsPopt(path)) {
+    const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
+    report(place, "warning", "starts-programs", message);
   }
   if (file !== undefined && directories !== undefined)
     lintSearch(place, path, directories, { world, report });

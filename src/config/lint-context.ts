@@ -24,6 +24,8 @@ export interface LintWorld {
   lookUp(path: ByteString): SeenFile | undefined;
   /** Links and identities, for what a program is. */
   files: ProgramFiles;
+  /** A program that reads ~/.popt. */
+  readsPopt(path: ByteString): boolean;
   /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
   execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
   /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */

@@ -19,6 +19,7 @@ import { filesBelow } from "../enter/files-below.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
+import { createPoptReaders } from "../populate/popt.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 
 /** What stands at a path below an open root directory, links followed as a process in that root would. */
@@ -58,15 +59,21 @@ function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution
 function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const jail = /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
   const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
+  const popt = createPoptReaders(jail ?? "/");
   const files = {
     lookUp: (path: ByteString) => lookUp(root, path),
     files: filesBelow(root, "/", () => undefined),
     ...executionIn(root, jail ?? "/"),
+    readsPopt: popt.readsPopt,
+  };
+  const closeBoth = () => {
+    popt.close();
+    close(root);
   };
   if (jail === undefined) {
     const userExists = (name: ByteString) => passwdByName(name) !== undefined;
     const groupExists = (name: ByteString) => groupByName(name) !== undefined;
-    return { world: { ...files, userExists, groupExists }, leave: () => close(root) };
+    return { world: { ...files, userExists, groupExists }, leave: closeBoth };
   }
   const tree = openJailRoot(jail);
   const accounts = readJailAccounts(tree);
@@ -77,7 +84,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   };
   const leave = () => {
     closeJailRoot(tree);
-    close(root);
+    closeBoth();
   };
   return { world, leave };
 }

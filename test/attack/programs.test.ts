@@ -301,6 +301,39 @@ test("an archive of a repository of the user's is not closed, and that is told",
   ]);
 });
 
+test("another program that reads ~/.popt is told of, and the remedy closes it", () => {
+  s.m.write(
+    "/root/popt.c",
+    `#include <stdio.h>
+typedef struct poptContext_s *poptContext;
+poptContext poptGetContext(const char *, int, const char **, const void *, unsigned);
+int poptReadDefaultConfig(poptContext, int);
+int poptGetNextOpt(poptContext);
+int main(int argc, const char **argv) {
+  static const char none[4096];
+  poptContext context = poptGetContext("other", argc, argv, none, 0);
+  poptReadDefaultConfig(context, 0);
+  while (poptGetNextOpt(context) >= 0) continue;
+  puts("itself");
+  return 0;
+}
+`,
+  );
+  s.m.must(["gcc", "-o", "/usr/bin/other", "/root/popt.c", "-l:libpopt.so.0"]);
+  s.upload(".popt", `other exec --server ${TRAP}\n`);
+  const check = () => s.m.run(["jailkit", "config", "check"]).stdout;
+  s.started();
+  s.policy(["/usr/bin/other"]);
+  s.sshd.ssh("dev", ["other --server"]);
+  expect(s.started()).toEqual([TRAP]);
+  expect(check()).toContain("'/usr/bin/other' becomes any program that the user names in ~/.popt");
+  s.policy(["/usr/bin/other"], "environment = HOME=/");
+  expect(s.sshd.ssh("dev", ["other --server"]).stdout).toBe("itself\n");
+  expect(s.started()).toEqual([]);
+  expect(check()).toBe("");
+  s.m.remove(`${HOME}/.popt`);
+});
+
 describe("the work goes on", () => {
   beforeAll(() => {
     s.policy([...SERVERS, "/usr/lib/openssh/sftp-server"]);

@@ -22,6 +22,7 @@ const files: Record<string, SeenFile> = {
   "/usr/bin/vi": program,
   "/usr/bin/harmless": program,
   "/usr/bin/data": { ...program, executable: false },
+  "/usr/bin/popt": program,
   "/usr/bin/cvs": program,
   "/usr/bin/git-upload-archive": program,
 };
@@ -31,6 +32,7 @@ const world: LintWorld = {
   groupExists: (name) => ["root", "staff"].includes(name),
   lookUp: (path) => files[path],
   files: { readLink: (path) => links[path], identity: () => undefined },
+  readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt"].includes(path),
   execution: (named) => ({
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
     blocked: (path) => (path === "/bin/cat" ? "/opt/lib/ld.so" : undefined),
@@ -75,6 +77,12 @@ describe("jk_lsh.ini", () => {
       "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/git-upload-archive\n",
       ["2:15 starts-programs", "2:45 starts-programs"],
     ],
+    [
+      "a program that reads ~/.popt",
+      "[u]\nexecutables = /usr/bin/popt, /usr/bin/rsync\n",
+      ["2:15 starts-programs"],
+    ],
+    ["the same, with a home of root's", "[u]\nexecutables = /usr/bin/popt\nenvironment = A=b, HOME=/\n", []],
     ["a relative program", "[u]\nexecutables = ls\n", ["2:15 relative-executable"]],
     [
       "programs that are not there",
