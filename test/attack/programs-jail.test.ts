@@ -47,6 +47,7 @@ test("sftp, scp and rsync: an uploaded ~/.popt and program", () => {
   policy(`[dev]
 paths = /usr/bin, /usr/lib/openssh
 executables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync
+execute = any
 `);
   m.write(`${work}/popt`, "rsync exec --server /home/dev/esc\n");
   const scp = (...words: string[]) => client(["scp", ...sshd.clientOptions, "-q", ...words]);

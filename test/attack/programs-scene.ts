@@ -26,7 +26,10 @@ int main(int argc, char **argv) {
 export interface Scene {
   m: Machine;
   sshd: Sshd;
-  /** Writes the section of the account: which programs, and more keys. */
+  /**
+   * Writes the section of the account: which programs, and more keys. Without a key `execute` among them the
+   * kernel stops nothing: what the table of programs closes is not to be hidden by that.
+   */
   policy(executables: readonly string[], ...keys: string[]): void;
   /** Writes a file of the account. */
   upload(path: string, content: string, mode?: number): void;
@@ -59,11 +62,15 @@ export async function openProgramScene(): Promise<Scene> {
     m,
     sshd,
     client,
-    policy: (executables, ...keys) =>
-      m.write(
-        "/etc/jailkit/jk_lsh.ini",
-        `[dev]\npaths = /usr/bin, /usr/lib/openssh\nexecutables = ${executables.join(", ")}\n${keys.join("\n")}\n`,
-      ),
+    policy: (executables, ...keys) => {
+      const execute = keys.some((key) => key.startsWith("execute ")) ? [] : ["execute = any"];
+      const lines = [
+        "[dev]",
+        "paths = /usr/bin, /usr/lib/openssh",
+        `executables = ${executables.join(", ")}`,
+      ];
+      m.write("/etc/jailkit/jk_lsh.ini", [...lines, ...execute, ...keys, ""].join("\n"));
+    },
     upload: (path, content, mode = 0o644) => m.write(`${HOME}/${path}`, content, { mode, owner }),
     own: (path) => {
       m.must(["chown", "-R", "dev:", path]);

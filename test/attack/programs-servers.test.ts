@@ -8,6 +8,8 @@ import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene
 setDefaultTimeout(120_000);
 
 const UNCHECKED = "allow_spawn_options = 1";
+/** For the work: it has to go on with what is the default. */
+const LIMITED = "execute = system";
 const success = { status: 0 };
 let s: Scene;
 beforeAll(async () => {
@@ -44,7 +46,7 @@ describe("mercurial", () => {
   });
 
   test("clones and pushes", () => {
-    s.policy(["/usr/bin/hg"]);
+    s.policy(["/usr/bin/hg"], LIMITED);
     expect(push()).toMatchObject({ ...success, stderr: "" });
     expect(hg("clone", "-q", url, "hg2")).toMatchObject(success);
     expect(s.m.read(`${WORK}/hg2/f`)).toBe(`${pushes}\n`);
@@ -73,7 +75,7 @@ describe("subversion", () => {
   });
 
   test("checks out and commits", () => {
-    s.policy(["/usr/bin/svnserve"]);
+    s.policy(["/usr/bin/svnserve"], LIMITED);
     expect(svn("mkdir", "-q", "-m", "x", `${url}/trunk`)).toMatchObject(success);
     expect(svn("checkout", "-q", `${url}/trunk`, "svn")).toMatchObject(success);
     s.m.write(`${WORK}/svn/f`, "1\n");
@@ -109,7 +111,7 @@ describe("cvs", () => {
     });
 
   test("imports, checks out and commits", () => {
-    s.policy(["/usr/bin/cvs"]);
+    s.policy(["/usr/bin/cvs"], LIMITED);
     expect(cvs(WORK, ...root, "init")).toMatchObject(success);
     s.m.write(`${WORK}/import/f`, "1\n");
     expect(cvs(`${WORK}/import`, ...root, "import", "-m", "x", "m", "v", "r")).toMatchObject(success);
@@ -120,6 +122,7 @@ describe("cvs", () => {
   });
 
   test("CVSROOT of the user's is not closed, and that is told", () => {
+    s.policy(["/usr/bin/cvs"]);
     expect(cvs(WORK, ...root, "checkout", "CVSROOT")).toMatchObject(success);
     s.m.write(`${WORK}/CVSROOT/loginfo`, `ALL ${TRAP}\n`);
     expect(cvs(`${WORK}/CVSROOT`, "commit", "-m", "x")).toMatchObject(success);
@@ -131,7 +134,7 @@ describe("cvs", () => {
 });
 
 test("unison synchronizes, and starts no program in the PATH of the session", () => {
-  s.policy(["/usr/bin/unison"]);
+  s.policy(["/usr/bin/unison"], LIMITED);
   s.m.write(`${WORK}/here/f`, "1\n");
   const sync = ["unison", "-batch", "-auto", "-sshargs", s.sshd.clientOptions.join(" ")];
   expect(s.client([...sync, "here", `ssh://dev@127.0.0.1/${HOME}/there`])).toMatchObject(success);
@@ -143,7 +146,7 @@ test("unison synchronizes, and starts no program in the PATH of the session", ()
 });
 
 test("borg makes a repository and an archive, and loads no code of the user's", () => {
-  s.policy(["/usr/bin/borg"]);
+  s.policy(["/usr/bin/borg"], LIMITED);
   const borg = (...words: string[]) =>
     s.client(["borg", "--rsh", s.sshd.command, ...words], {
       BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",

@@ -181,13 +181,13 @@ const attacks: Attack[] = [
         `#!/bin/sh\ncat >/dev/null\necho "[GNUPG:] SIG_CREATED x" >&2\nprintf '%s\\n' ${signature}\n`,
         { mode: 0o755 },
       );
-      s.m.write("/etc/hooks/pre-receive", "#!/bin/sh\n", { mode: 0o755 });
+      s.m.write("/usr/lib/hooks/pre-receive", "#!/bin/sh\n", { mode: 0o755 });
       s.m.must(["git", "-C", `${WORK}/w`, "config", "gpg.program", "/root/sign"]);
       s.m.must(["git", "-C", `${WORK}/w`, "config", "user.signingKey", "x"]);
     },
     act: () => push(url, "--signed=true"),
     control: [
-      "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks",
+      "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/usr/lib/hooks",
     ],
   },
   ...["/home/dev/r.git/config", "/home/dev/.gitconfig"].map((file) => ({
@@ -330,13 +330,13 @@ int main(int argc, const char **argv) {
   s.policy(["/usr/bin/other"], "environment = HOME=/");
   expect(s.sshd.ssh("dev", ["other --server"]).stdout).toBe("itself\n");
   expect(s.started()).toEqual([]);
-  expect(check()).toBe("");
+  expect(check()).not.toContain("~/.popt");
   s.m.remove(`${HOME}/.popt`);
 });
 
 describe("the work goes on", () => {
   beforeAll(() => {
-    s.policy([...SERVERS, "/usr/lib/openssh/sftp-server"]);
+    s.policy([...SERVERS, "/usr/lib/openssh/sftp-server"], "execute = system");
     s.upload(".popt", "rsync exec --server /nowhere\n");
     s.m.mkdir(`${WORK}/tree/sub`);
     s.m.write(`${WORK}/tree/a b`, "1\n");
@@ -391,13 +391,13 @@ describe("the work goes on", () => {
 
   test("hooks of the administrator's run where jk_lsh.ini names them", () => {
     repository();
-    s.m.write("/etc/hooks/pre-receive", "#!/bin/sh\necho checked\nexit 1\n", { mode: 0o755 });
-    const pairs = "GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/etc/hooks";
-    s.policy(SERVERS, `environment = ${pairs}`);
+    s.m.write("/usr/lib/hooks/pre-receive", "#!/bin/sh\necho checked\nexit 1\n", { mode: 0o755 });
+    const pairs = "GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/usr/lib/hooks";
+    s.policy(SERVERS, `environment = ${pairs}`, "execute = system");
     expect(push()).toMatchObject({ status: 1, stderr: expect.stringContaining("checked") });
 
     s.m.write(`${HOME}/r.git/hooks/pre-receive`, "#!/bin/sh\necho its own\nexit 1\n", { mode: 0o755 });
-    s.policy(SERVERS, `environment = ${pairs.replace("/etc/hooks", "hooks")}`);
+    s.policy(SERVERS, `environment = ${pairs.replace("/usr/lib/hooks", "hooks")}`);
     expect(push()).toMatchObject({ status: 1, stderr: expect.stringContaining("its own") });
   });
 

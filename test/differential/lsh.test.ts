@@ -132,7 +132,7 @@ table("which program", [
   {
     args: ["-c", "/usr/bin/rsync --server"],
     env: { PATH: "/usr/bin:/bin", USER: "u", HOME: "/home/u" },
-    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\n",
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nexecute = any\n",
     stdin: "",
     is: { debian: prints("mine"), ours: ends(1), difference: "lsh-program-environment" },
     name: "a program that ~/.popt names",
@@ -140,7 +140,7 @@ table("which program", [
   {
     args: ["-c", "/usr/bin/rsync --server"],
     env: { PATH: "/usr/bin:/bin", USER: "u", HOME: "/home/u" },
-    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\nexecute = any\n",
     is: prints("mine"),
     name: "a program that ~/.popt names, where servers may start any",
   },
