@@ -23,4 +23,11 @@ export interface Mutant {
   equivalent?: string;
 }
 
-export const MUTANTS: readonly Mutant[] = [...SHELL, ...PROGRAMS, ...LOGIN, ...CONFINE, ...LOG_SOCKET, ...REMOVAL];
+export const MUTANTS: readonly Mutant[] = [
+  ...SHELL,
+  ...PROGRAMS,
+  ...LOGIN,
+  ...CONFINE,
+  ...LOG_SOCKET,
+  ...REMOVAL,
+];
