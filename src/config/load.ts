@@ -4,6 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { aclOf, type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
 import { scanIni } from "./scan.ts";
 
@@ -26,6 +27,8 @@ export interface ConfigSource {
   file: ByteString;
   bytes: Uint8Array;
   stat: Stat;
+  /** Whom its ACL lets write: read where the group's bits say that somebody may. */
+  writers: readonly NamedEntry[];
 }
 
 /** The directory of a file's drop-ins: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini", undefined without .ini. */
@@ -37,7 +40,10 @@ function refuse(code: string, exitStatus: number, message: ByteString): never {
   throw new JailkitError(code, exitStatus, message);
 }
 
-/** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
+/**
+ * Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. An ACL gives nobody
+ * what its mask, which the group's bits show, does not let through.
+ */
 export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
   if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
   if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
@@ -56,7 +62,8 @@ function readSource(
     fd = openAt(dirfd, name, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | flags);
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", file);
-    return { file, stat, bytes: readAllFd(fd, LIMITS.fileBytes) };
+    const writers = (stat.mode & 0o020) === 0 ? [] : writersOf(aclOf(fd));
+    return { file, stat, writers, bytes: readAllFd(fd, LIMITS.fileBytes) };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     // A link that leads nowhere is there: it must not stand for the defaults.
@@ -109,7 +116,7 @@ function readDropIns(dirfd: number, directory: ByteString, owner: number, exitSt
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes), each
  * below the descriptor of its directory. No file at all: an empty list. Throws a JailkitError where one cannot be
  * read, where a drop-in or its directory can be changed by others than root, or where the file itself can be
- * changed by everybody. (Like jailkit 2.23 it may belong to somebody else: an administrator who is not root.)
+ * changed by everybody or by whom its ACL names. (Like jailkit 2.23 it may belong to somebody else: an administrator who is not root.)
  */
 export function readConfigSources(file: ByteString, exitStatus = 1, owner = 0): ConfigSource[] {
   const slash = file.lastIndexOf("/");
@@ -121,6 +128,12 @@ export function readConfigSources(file: ByteString, exitStatus = 1, owner = 0): 
     const main = readSource(dirfd, file.slice(slash + 1), file, 0);
     if (main !== undefined && (main.stat.mode & 0o002) !== 0) {
       refuse("config-unsafe", exitStatus, `${display(file)} can be written by everybody; chmod o-w it`);
+    }
+    // Its group is the administrator's choice; an ACL names others, and hides them behind the group's bits.
+    if (main !== undefined && main.writers.length > 0) {
+      const because = `can be written by others through its ACL (${showEntries(main.writers)})`;
+      const remedy = `${removalCommand(main.writers)} ${display(file)}`;
+      refuse("config-unsafe", exitStatus, `${display(file)} ${because}; mend it with: ${remedy}`);
     }
     const dropIns = directory === undefined ? [] : readDropIns(dirfd, directory, owner, exitStatus);
     return main === undefined ? dropIns : [main, ...dropIns];

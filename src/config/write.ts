@@ -15,6 +15,7 @@ import {
 } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { dropInheritedAcl } from "../system/acl.ts";
 import { sectionValues } from "./decode.ts";
 import { dropInDirectory, unsafeBecause } from "./load.ts";
 import { type Dialect, LIMITS } from "./model.ts";
@@ -83,8 +84,11 @@ function openDropIns(directory: ByteString, owner: number): number {
     made = false;
   }
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
-  // Not left to the umask: jk_lsh and others read it as users.
-  if (made) chmodFd(fd, 0o755);
+  if (made) {
+    dropInheritedAcl(fd, true);
+    // Not left to the umask: jk_lsh and others read it as users.
+    chmodFd(fd, 0o755);
+  }
   const unsafe = unsafeBecause(fstat(fd), owner);
   if (unsafe === undefined) return fd;
   close(fd);
@@ -115,6 +119,7 @@ export function writeDropIn(
     const out = openAt(fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
     try {
       writeAll(out, bytes);
+      dropInheritedAcl(out, false);
       chmodFd(out, 0o644);
       renameAt(fd, temporary, fd, `${name}.ini`);
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { AclReading } from "../system/acl.ts";
 
 /** What a section of jk_chrootsh.ini says; the built-in values where there is none. */
 export interface ChrootshSettings {
@@ -90,6 +91,8 @@ export interface LoginFacts extends CallerFacts {
   jailFindings(): Unsafe[];
   /** The home as it stands in the jail, a last link not followed; undefined where nothing stands there. */
   home(): Stat | undefined;
+  /** The home's ACL. */
+  homeAcl(): AclReading;
   /** Why the session could not change to the home; undefined where it can. */
   homeObstacle(): ByteString | undefined;
   inJail(): InJailFacts;

@@ -9,6 +9,7 @@ import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
@@ -137,6 +138,15 @@ function homeStat(root: JailRoot, home: ByteString, who: Credentials | undefined
   return found.stat;
 }
 
+function homeAcl(root: JailRoot, home: ByteString): AclReading {
+  const directory = walk(root, home);
+  try {
+    return aclAt(directory.fd, ".");
+  } finally {
+    release(directory);
+  }
+}
+
 function homeObstacle(root: JailRoot, home: ByteString, who: Credentials | undefined) {
   const found = lookUp(root, home);
   if (found === undefined) return "No such file or directory";
@@ -195,6 +205,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     jail: () => opened().fact,
     jailFindings: once(() => jailFindings(root())),
     home: once(() => homeStat(root(), home(), judged())),
+    homeAcl: once(() => homeAcl(root(), home())),
     homeObstacle: once(() => homeObstacle(root(), home(), judged())),
     inJail,
     shell: once(() => {

@@ -3,6 +3,7 @@ import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
+import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
@@ -108,6 +109,31 @@ function homeRule(
   };
 }
 
+/**
+ * The group may be allowed to write the home; whom the ACL names besides is not meant by that, though the group's bits,
+ * which are the ACL's mask then, say no more.
+ */
+function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
+  const { relaxHomeGroupPermissions, relaxHomeOtherPermissions } = facts.settings().values;
+  const verdict = homeRule(
+    () => relaxHomeGroupPermissions,
+    (home) => (home.mode & 0o020) !== 0,
+    (path) => [
+      `path ${path} is group writable, set option 'relax_home_group_permissions' to relax this check`,
+      `chmod g-w ${path}`,
+    ],
+  )(facts);
+  const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
+  if (!relaxed || (homeOf(facts).mode & 0o020) === 0) return verdict;
+  const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
+  const writers = writersOf(facts.homeAcl()).filter((entry) => !own(entry));
+  if (writers.length === 0) return verdict;
+  const { home: path } = accountOf(facts);
+  const option = "set option 'relax_home_other_permissions' to relax this check";
+  const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
+  return failed(message, `${removalCommand(writers)} ${path}`);
+}
+
 /** The checks of a login on the side of the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
@@ -209,14 +235,7 @@ export const HOST_CHECKS: readonly Check[] = [
     exitStatus: 53,
     shown: "the home is writable by its group",
     needs: ["home-present", "config-file"],
-    judge: homeRule(
-      (facts) => facts.settings().values.relaxHomeGroupPermissions,
-      (home) => (home.mode & 0o020) !== 0,
-      (path) => [
-        `path ${path} is group writable, set option 'relax_home_group_permissions' to relax this check`,
-        `chmod g-w ${path}`,
-      ],
-    ),
+    judge: judgeHomeGroupWrite,
   },
   {
     name: "home-other-write",

@@ -10,6 +10,7 @@ import { jailFindings } from "../jail/safety.ts";
 import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { putFile, removePath, setAttributes } from "../jail/write.ts";
 import { renewLibraryCache } from "../populate/library-cache.ts";
+import { aclOf, modeWithoutAcl } from "../system/acl.ts";
 import type { JailReport } from "./check-jail.ts";
 import { restoreEntries } from "./check-restore.ts";
 import type { CheckFinding, Repair } from "./check-rules.ts";
@@ -155,7 +156,7 @@ function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path:
     path,
     (fd, { stat }) => {
       const { uid, gid, atime, mtime, size } = stat;
-      const mode = stat.mode & 0o7777 & ~(SPECIAL & ~allowed);
+      const mode = modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777 & ~(SPECIAL & ~allowed);
       return putFile(root, path, { fd, size }, { uid, gid, mode, atime, mtime }, { replace: true });
     },
     { follow: false },

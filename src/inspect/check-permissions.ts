@@ -2,7 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { display } from "../cli/display.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
+import { shellWord } from "../jail/safety.ts";
 import { isDirectory, isLink, isRegular } from "../jail/walk.ts";
+import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";
 import type { JailSettings, PathTest } from "./check-settings.ts";
 import type { Seen } from "./check-walk.ts";
@@ -32,6 +34,7 @@ export function permissionFindings(judged: Judged): CheckFinding[] {
   if (target === undefined && !isLink(stat)) {
     if (isDirectory(stat) || isRegular(stat)) findings.push(...writableFindings(judged));
     if (isRegular(stat)) findings.push(...setuidFindings(judged), ...capabilityFindings(judged));
+    findings.push(...aclFindings(judged));
   }
   findings.push(...ownerFindings(judged));
   return findings;
@@ -126,9 +129,38 @@ function grants(bits: number, uid: number, gid: number): string {
 }
 
 function capabilityFindings(judged: Judged): CheckFinding[] {
-  if (!judged.seen.capability) return [];
+  if (!judged.seen.grants.capability) return [];
   const message = `${display(judged.path)} has file capabilities!`;
   return [finding(judged, "file-capability", message, { kind: "own-copy" })];
+}
+
+/**
+ * Whom an ACL lets do something. In a user's own files it is the user's to say who may read them; that others write
+ * them is told, as of those that a group can write.
+ */
+function aclFindings(judged: Judged): CheckFinding[] {
+  const { seen, path, settings, primaryGroup } = judged;
+  const { stat, space, grants, inherited } = seen;
+  if (settings.writableForOthers(path)) return [];
+  const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? stat.uid : primaryGroup(stat.uid));
+  const named = typeof grants.acl === "string" ? [] : grants.acl.named;
+  const told =
+    space === "user"
+      ? writersOf(grants.acl).filter((entry) => !own(entry))
+      : named.filter(({ effective }) => effective !== 0);
+  const findings: CheckFinding[] = [];
+  if (told.length > 0) {
+    const message = `${display(path)} has an ACL that names others (${showEntries(told)})!`;
+    const repair: Repair | undefined = space !== "user" && isRegular(stat) ? { kind: "own-copy" } : undefined;
+    const remedy = `${removalCommand(told)} ${shellWord(path)}`;
+    findings.push({ ...finding(judged, "acl-entry", message, repair), remedy });
+  }
+  if (inherited.length > 0 && space !== "user") {
+    const message = `${display(path)} has a default ACL that names others (${showEntries(inherited)})!`;
+    const remedy = `${removalCommand(inherited, true)} ${shellWord(path)}`;
+    findings.push({ ...finding(judged, "acl-inherited", message), remedy });
+  }
+  return findings;
 }
 
 function ownerFindings(judged: Judged): CheckFinding[] {

@@ -39,6 +39,8 @@ export const RULES = {
   "setuid-for-user": warning("files", "its owner may execute a setuid or setgid file"),
   "setuid-dormant": warning("files", "a file is setuid or setgid, though nobody may execute it"),
   "file-capability": error("files", "a program has file capabilities"),
+  "acl-entry": warning("files", "an ACL lets somebody do more than the permission bits tell"),
+  "acl-inherited": warning("files", "what is made in a directory gets an ACL that names somebody"),
   "foreign-owner": error("files", "something in a system directory does not belong to root"),
   "unknown-owner": warning("files", "something belongs to a uid that no account has"),
   "device-unexpected": error("files", "a device that nothing asked for"),

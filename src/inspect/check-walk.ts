@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { hasXattr } from "../../ffi/compare.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, fstat, openAt, readDirectory, readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
-import { isDirectory, isLink, isRegular, type JailRoot, joinPath } from "../jail/walk.ts";
+import { isDirectory, isLink, type JailRoot, joinPath } from "../jail/walk.ts";
+import { inheritedEntries, type NamedEntry } from "../system/acl.ts";
+import { type Grants, grantsAt, grantsOf } from "../system/grants.ts";
 import { fileSystemType } from "../system/mounts.ts";
 import type { Space, Spaces } from "./check-spaces.ts";
 
@@ -16,8 +17,9 @@ export interface Seen {
   readonly space: Space;
   /** The text of a symbolic link. */
   readonly target: ByteString | undefined;
-  /** A program with file capabilities: capabilities(7). */
-  readonly capability: boolean;
+  readonly grants: Grants;
+  /** Whom a directory's default ACL names: they get at what is made in it. */
+  readonly inherited: readonly NamedEntry[];
 }
 
 /** Why a directory was not entered. */
@@ -61,7 +63,6 @@ const KERNEL: Readonly<Record<number, string>> = {
 const FUSE = 0x65735546;
 // Each level holds a descriptor, and a user may nest as deep as he likes.
 const DEEPEST = 256;
-const CAPABILITY = "security.capability";
 
 /**
  * Walks a jail from its root, by descriptors and never through a link, names in the order of their bytes. Other file
@@ -72,9 +73,8 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
     const stat = statIfPresent(fd, name);
     if (stat === undefined) return;
     const target = isLink(stat) ? readLink(fd, name) : undefined;
-    const program = isRegular(stat) && (stat.mode & 0o111) !== 0;
-    const capability = program && hasXattr(fd, name, CAPABILITY);
-    handlers.seen({ path, stat, parent, space, target, capability });
+    const grants = grantsAt(fd, name, stat.mode);
+    handlers.seen({ path, stat, parent, space, target, grants, inherited: [] });
   }
 
   function enter(
@@ -94,7 +94,16 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
         handlers.barrier(path, barrier);
         return;
       }
-      handlers.seen({ path, stat, parent, space, target: undefined, capability: false });
+      const grants = grantsOf(fd, stat.mode);
+      handlers.seen({
+        path,
+        stat,
+        parent,
+        space,
+        target: undefined,
+        grants,
+        inherited: inheritedEntries(fd),
+      });
       list(fd, path, stat, space, depth);
     } finally {
       close(fd);

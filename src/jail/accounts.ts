@@ -13,7 +13,7 @@ import {
   parseGroup,
   parsePasswd,
 } from "./account-lines.ts";
-import { lookUp, withJailFile } from "./look.ts";
+import { attributesAt, lookUp, withJailFile } from "./look.ts";
 import { hostPath, isRegular, type JailRoot, namedError, release, walk } from "./walk.ts";
 import { makeDirectories, putFile } from "./write.ts";
 
@@ -200,8 +200,7 @@ function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file:
   // A newline that is missing at the end is put there only where something else changes.
   const complete = before.length > 0 && before[before.length - 1] !== 10 ? bytes.length - 1 : bytes.length;
   if (found !== undefined && Buffer.compare(bytes.subarray(0, complete), before) === 0) return;
-  const { mode, uid, gid } = found?.stat ?? { mode: 0o644, uid: 0, gid: 0 };
-  const attributes = { mode: mode & 0o7777, uid, gid };
+  const attributes = attributesAt(root, path) ?? { mode: 0o644, uid: 0, gid: 0 };
   putFile(root, found?.canonicalPath ?? path, bytes, attributes, { replace: true });
 }
 

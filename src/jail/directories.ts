@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { chmodFd, close, fstat, makeDirectory, openAt, readDirectory, statAt } from "../../ffi/files.ts";
+import { dropInheritedAcl } from "../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
@@ -16,6 +17,7 @@ function finish(stage: Directory, name: ByteString, attributes: Attributes): voi
       const fresh = (stat.mode & 0o777) === 0o700 && readDirectory(fd).length === 0;
       if (!fresh) throw new SystemError(11, "exchanged", undefined);
     }
+    dropInheritedAcl(fd, true);
     // The mode last, as a change of owner may take bits away; by descriptor, as mkdir(2) obeys the umask.
     setOwnerAndTimes(fd, attributes);
     chmodFd(fd, attributes.mode);

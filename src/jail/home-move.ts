@@ -15,6 +15,7 @@ import {
 } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { grantsRights } from "../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
@@ -213,11 +214,12 @@ function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: 
   }
 }
 
+// ACLs stay: they name the same users and groups, who could do the same where the home was.
 type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
 
 function xattrsOf(fd: number): Xattrs {
   return listXattrs(fd)
-    .filter((name) => name !== "security.capability")
+    .filter((name) => !grantsRights(name))
     .flatMap((name) => {
       const value = getXattr(fd, name);
       return value === undefined ? [] : [[name, value] as const];

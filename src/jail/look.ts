@@ -11,6 +11,7 @@ import {
   sameFile,
   statIfPresent,
 } from "../../ffi/files.ts";
+import { aclOf, modeWithoutAcl } from "../system/acl.ts";
 import {
   type Directory,
   hostPath,
@@ -128,6 +129,21 @@ export function withJailFile<T>(
       close(fd);
     }
   });
+}
+
+/**
+ * Owner and mode of a regular file of the jail for one that takes its place, which has no ACL: the group gets what its
+ * own entry allows. undefined where there is none. Links are followed as walk does.
+ */
+export function attributesAt(
+  root: JailRoot,
+  path: ByteString,
+): { mode: number; uid: number; gid: number } | undefined {
+  return withJailFile(root, path, (fd, { stat: { mode, uid, gid } }) => ({
+    mode: modeWithoutAcl(mode, aclOf(fd)) & 0o7777,
+    uid,
+    gid,
+  }));
 }
 
 /** All of a regular file of the jail, at most `limit` bytes (EFBIG); undefined where there is nothing. */

@@ -4,7 +4,9 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import {
+  type Ancestor,
   type Directory,
   hostPath,
   isDirectory,
@@ -13,6 +15,7 @@ import {
   joinPath,
   pathComponents,
   release,
+  toleratesGroup,
   walk,
 } from "./walk.ts";
 
@@ -23,6 +26,7 @@ export type SafetyRule =
   | "owner"
   | "group"
   | "group-writable"
+  | "acl-writable"
   | "other-writable"
   | "not-a-directory"
   | "link-through-untrusted"
@@ -52,7 +56,7 @@ const USUAL =
   );
 
 /** A path as a word of a shell command. */
-function shellWord(path: ByteString): ByteString {
+export function shellWord(path: ByteString): ByteString {
   if (/^[\w@%+=:,./-]+$/.test(path)) return path;
   const shown = display(path);
   // What display had to escape needs the shell's own escapes, which are the same.
@@ -80,6 +84,18 @@ function otherWriteFinding(path: ByteString, stat: Stat): Finding {
   return finding(path, "other-writable", `is writable by everyone (mode ${octal(stat)})`, "chmod o-w");
 }
 
+/**
+ * Where group 0 may write: whom else the ACL lets write, of which the group's bits show only the mask. What cannot be
+ * told counts as that group's, which is not tolerated then.
+ */
+function aclFindings(path: ByteString, stat: Stat, acl: AclReading): Finding[] {
+  if (acl === "unknown") return [groupWriteFinding(path, stat)];
+  const writers = writersOf(acl);
+  if (writers.length === 0) return [];
+  const what = `is writable by others than root through its ACL (${showEntries(writers)})`;
+  return [finding(path, "acl-writable", what, removalCommand(writers))];
+}
+
 /** Root's alone: what the jail itself and the strict directories in it must be. */
 function strictFindings(path: ByteString, stat: Stat): Finding[] {
   const findings = ownerFinding(path, stat);
@@ -98,9 +114,10 @@ function looseFindings(path: ByteString, stat: Stat): Finding[] {
 }
 
 /** What is above the jail: whoever can rename the jail can put another in its place. */
-function parentFindings(path: ByteString, stat: Stat): Finding[] {
+function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
   const findings = ownerFinding(path, stat);
   if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));
+  if (toleratesGroup(stat)) findings.push(...aclFindings(path, stat, acl));
   if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(otherWriteFinding(path, stat));
   return findings;
 }
@@ -163,7 +180,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
  * directories above, and not at what is in it.
  */
 export function directoryFindings(root: JailRoot): Finding[] {
-  const findings = root.ancestors.flatMap(({ path, stat }) => parentFindings(path, stat));
+  const findings = root.ancestors.flatMap(parentFindings);
   findings.push(...strictFindings(root.path, root.top.stat));
   return findings;
 }
@@ -173,9 +190,9 @@ export function directoryFindings(root: JailRoot): Finding[] {
  * somebody else, or others can write it and it is not sticky. Where it is missing, the nearest one above counts.
  */
 export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
-  const found = (at: ByteString, stat: Stat) =>
-    stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);
-  const findings = root.ancestors.flatMap((above) => found(above.path, above.stat));
+  const found = (one: Ancestor) =>
+    one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
+  const findings = root.ancestors.flatMap(found);
   let at = path;
   let directory: Directory | undefined;
   while (directory === undefined) {
@@ -190,7 +207,8 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
   release(directory);
   for (let count = 0; count <= parts.length; count++) {
     const one = walk(root, parts.slice(0, count).join("/"));
-    findings.push(...found(hostPath(root, one.path), one.stat));
+    const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";
+    findings.push(...found({ path: hostPath(root, one.path), stat: one.stat, acl }));
     release(one);
   }
   return findings;
@@ -198,7 +216,8 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
 
 /**
  * What makes a jail unsafe; empty where it is safe. The rule, the same for all tools: the directories above the jail
- * belong to root, writable by others only with the sticky bit and by a group only if that is gid 0. The jail, and in
+ * belong to root, writable by others only with the sticky bit, by a group only if that is gid 0, and by nobody whom
+ * an ACL names. The jail, and in
  * it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody else. Other directories in
  * the jail's root are writable by group or others only with the sticky bit. A link stands for the directory that it
  * leads to as the jail sees it. Deeper directories and the setgid bit do not matter. Works with a user's own rights
@@ -232,7 +251,7 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
 
 /**
  * What is wrong with a directory of config files, which must be root's own, gid 0 too, and no link. Writable by gid
- * 0 is `tolerated`: worth a warning. Throws SystemError where it cannot be examined.
+ * 0, and by nobody whom an ACL names, is `tolerated`: worth a warning. Throws SystemError where it cannot be examined.
  */
 export function configDirectoryFindings(path: ByteString): (Finding & { tolerated: boolean })[] {
   const grave = (found: Finding) => ({ ...found, tolerated: false });
@@ -246,6 +265,10 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
     findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp 0")));
   }
   if (stat.mode & 0o002) findings.push(grave(otherWriteFinding(path, stat)));
-  if (stat.mode & 0o020) findings.push({ ...groupWriteFinding(path, stat), tolerated: stat.gid === 0 });
+  if (stat.mode & 0o020) {
+    const named = stat.gid === 0 ? aclFindings(path, stat, aclAt(C.AT_FDCWD, path)) : [];
+    findings.push(...named.map(grave));
+    if (named.length === 0) findings.push({ ...groupWriteFinding(path, stat), tolerated: stat.gid === 0 });
+  }
   return findings;
 }

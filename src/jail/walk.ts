@@ -4,6 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { type AclReading, aclAt } from "../system/acl.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -23,6 +24,14 @@ export interface Directory {
   readonly cached: boolean;
 }
 
+/** A directory above a jail. */
+export interface Ancestor {
+  readonly path: ByteString;
+  readonly stat: Stat;
+  /** Read only where it matters: see parentFindings of safety.ts. */
+  readonly acl: AclReading;
+}
+
 /** An open jail; every look into it and every write starts from its descriptor. */
 export interface JailRoot {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
@@ -31,7 +40,7 @@ export interface JailRoot {
   readonly fd: number;
   readonly top: Directory;
   /** The directories above the jail, from "/" on, as they were when the jail was opened through them. */
-  readonly ancestors: readonly { path: ByteString; stat: Stat }[];
+  readonly ancestors: readonly Ancestor[];
   /** Whether what is written is to be on the disk before the next step (fsync(2)). */
   readonly sync: boolean;
   /** Trusted directories, by the path that was asked for; the least recently used first. */
@@ -62,8 +71,11 @@ export function namedError(error: unknown, path: ByteString): unknown {
   return new SystemError(error.errno, error.call, path);
 }
 
-/** True where nobody but root can change the names in a directory. */
-export function onlyRootWrites(stat: Stat): boolean {
+/**
+ * True where nobody but root can change the names in a directory. The ACL need not be read for that: the bits of the
+ * group are then its mask, and what the mask does not let through no entry gives (acl(5)).
+ */
+export function onlyRootWrites(stat: Pick<Stat, "uid" | "mode">): boolean {
   return stat.uid === 0 && (stat.mode & 0o022) === 0;
 }
 
@@ -75,6 +87,14 @@ export const isDirectory = (stat: Stat): boolean => isType(stat, C.S_IFDIR);
 export const isLink = (stat: Stat): boolean => isType(stat, C.S_IFLNK);
 /** True for a regular file. */
 export const isRegular = (stat: Stat): boolean => isType(stat, C.S_IFREG);
+
+/**
+ * True where a directory is writable by gid 0 alone, as far as its bits tell, which is tolerated above a jail: they
+ * may be the mask of an ACL, which then is to be read. In a sticky directory it gives nobody what is root's.
+ */
+export function toleratesGroup(stat: Stat): boolean {
+  return (stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0;
+}
 
 /** `name` in the directory `path`. */
 export function joinPath(path: ByteString, name: ByteString): ByteString {
@@ -95,13 +115,13 @@ export function openTree(path: ByteString, options: { sync?: boolean } = {}): Ja
     if (part === "..") parts.pop();
     else parts.push(part);
   }
-  const ancestors: { path: ByteString; stat: Stat }[] = [];
+  const ancestors: Ancestor[] = [];
   let at: ByteString = "/";
   let fd = openAt(C.AT_FDCWD, "/", C.O_PATH | C.O_DIRECTORY);
   let stat = fstat(fd);
   try {
     for (const part of parts) {
-      ancestors.push({ path: at, stat });
+      ancestors.push({ path: at, stat, acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none" });
       at = joinPath(at, part);
       const next = openAt(fd, part, C.O_PATH | C.O_NOFOLLOW);
       close(fd);

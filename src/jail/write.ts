@@ -21,6 +21,7 @@ import {
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../system/acl.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
 import { splitPath } from "./look.ts";
 import { type Placement, place, syncDirectory } from "./place.ts";
@@ -79,6 +80,8 @@ function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): 
 
 /** Gives a new file that has its content its attributes. */
 function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
+  // Before the mode, which would set the mask of what was inherited and leave the entries.
+  dropInheritedAcl(fd, false);
   // The owner first: a change of owner takes setuid and setgid away.
   if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
   else setOwnerAndTimes(fd, attributes);
@@ -267,9 +270,12 @@ export function putDeviceIn(
   }
   const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
   return place(root, parent, name, options, (stage, temporary, made) => {
+    // Whom a default ACL names must not get at it before it is taken away again: no bit for the group, no mask.
+    const inherits = hasDefaultAcl(stage.fd);
+    const mode = inherits ? attributes.mode & 0o700 : attributes.mode;
     const umask = libc.umask(0);
     try {
-      makeNode(stage.fd, temporary, type | attributes.mode, node.major, node.minor);
+      makeNode(stage.fd, temporary, type | mode, node.major, node.minor);
     } finally {
       libc.umask(umask);
     }
@@ -279,7 +285,7 @@ export function putDeviceIn(
       verifyNew(stage, stat, type);
       made(stat);
       setOwnerAndTimes(fd, attributes);
-      // A default ACL of the directory takes bits away even where the umask does not.
+      if (inherits) dropInheritedAclOfPath(fd);
       if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);
     } finally {
       close(fd);

@@ -1,17 +1,8 @@
-import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
+import { basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import {
-  AT_FDCWD,
-  O_NOCTTY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_PATH,
-  O_RDONLY,
-  S_IFMT,
-  S_IFREG,
-} from "../../ffi/constants.ts";
+import { S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
@@ -24,6 +15,7 @@ import {
   putSymlinkIn,
 } from "../jail/write.ts";
 import type { Entry, Plan, Problem } from "./entry.ts";
+import { openSource, stillGrants, whyNotLinked } from "./link.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
 import type { Reporter } from "./output.ts";
 import { lastOf, parentOf } from "./sources.ts";
@@ -70,7 +62,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   }
 
   function fileInto(parent: Directory, entry: Entry, to: ByteString): Placement {
-    const fd = openAt(AT_FDCWD, entry.source ?? "", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    const fd = openSource(entry.source ?? "");
     const special = (entry.mode & 0o6000) !== 0;
     try {
       const size = entry.size > 0 && entry.size <= TRUSTED_SIZE && !special ? entry.size : sizeOf(entry, fd);
@@ -84,12 +76,11 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   /** undefined: a link is not possible, or would not be what the plan says, so a copy is needed. */
   function linkInto(parent: Directory, entry: Entry, to: ByteString): Placement | undefined {
     const { source = "" } = entry;
-    const fd = openAt(AT_FDCWD, source, O_PATH | O_NOFOLLOW);
+    const fd = openSource(source);
     try {
-      const { mode, uid, gid } = basicFstat(fd);
-      const same = mode === (S_IFREG | entry.mode) && uid === entry.uid && gid === entry.gid;
-      if (!same) {
-        reporter.tell(`${source} is copied, not linked: in the jail it gets another owner or mode`);
+      const why = whyNotLinked(fd, entry);
+      if (why !== undefined) {
+        reporter.tell(`${source} is copied, not linked: ${why}`);
         return undefined;
       }
       announce(entry, to, true);
@@ -200,12 +191,6 @@ function sizeOf(entry: Entry, fd: number): number {
     throw new JailkitError("changed", 1, `${display(entry.source ?? "")}: changed while it was being copied`);
   }
   return stat.size;
-}
-
-/** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */
-function stillGrants(entry: Entry, stat: BasicStat): boolean {
-  if ((entry.mode & 0o6000) === 0) return true;
-  return (stat.mode & 0o7777) === entry.mode && stat.uid === entry.uid && stat.gid === entry.gid;
 }
 
 function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {

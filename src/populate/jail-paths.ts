@@ -1,8 +1,8 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { S_ISVTX } from "../../ffi/constants.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { onlyRootWrites } from "../jail/walk.ts";
 import type { Entry, Keeps } from "./entry.ts";
 import { type FileSystem, isDirectory, isSymlink, parentOf } from "./sources.ts";
 
@@ -82,10 +82,8 @@ export function jailPaths(
     for (let path = directory; path !== ""; path = parentOf(path)) {
       const node = at(path);
       if (node === undefined || node.planned !== undefined) continue;
-      const { uid, mode } = node.stat;
-      if (uid !== 0 || ((mode & 0o022) !== 0 && (mode & S_ISVTX) === 0)) return false;
-      // In a sticky directory others cannot remove root's entries, but they can add links of their own.
-      if ((mode & 0o022) !== 0) return false;
+      // In a sticky directory too: others cannot remove root's entries there, but they can add links of their own.
+      if (!onlyRootWrites(node.stat)) return false;
     }
     return true;
   }

@@ -6,6 +6,7 @@ import { requireJailToFill } from "../jail/host-directories.ts";
 import { lookUp } from "../jail/look.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { makeDirectories, removePath } from "../jail/write.ts";
+import { aclAt } from "../system/acl.ts";
 import type { FileSystem } from "./sources.ts";
 
 /** How a jail is opened. */
@@ -65,6 +66,7 @@ export function jailFileSystem(root: JailRoot): FileSystem {
   return {
     lstat: (path) => basicStat(root.fd, below(path)),
     stat: (path) => basicStat(root.fd, below(path)),
+    acl: (path) => aclAt(root.fd, below(path)),
     readlink: (path) => readLink(root.fd, below(path)),
     names: () => [],
     list: () => [],

@@ -1,7 +1,9 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID, S_ISVTX } from "../../ffi/constants.ts";
+import { modeWithoutAcl } from "../system/acl.ts";
 import { KEEP_OWNER, KEEP_SETUID, type Keeps } from "./entry.ts";
+import type { FileSystem } from "./sources.ts";
 
 /** What an object in the jail gets of the host's mode and ids. */
 export interface Given {
@@ -15,6 +17,18 @@ export interface Given {
 const SPECIAL = S_ISUID | S_ISGID;
 const SYSTEM_DIRECTORY = /^\/(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
 const TOP_LEVEL = /^\/[^/]+$/;
+
+/**
+ * `stat` of what stands at `path`, with the permission bits of a copy that has no ACL: where the host's has one, its
+ * group's bits are the mask. That is looked for only where it makes a difference to somebody: for a group that is kept,
+ * or where the group may do more than others.
+ */
+export function withoutAcl(host: FileSystem, path: ByteString, stat: BasicStat, keeps: Keeps): BasicStat {
+  const { mode } = stat;
+  const more = (mode >> 3) & ~mode & 7;
+  if ((mode & 0o070) === 0 || (more === 0 && (keeps & KEEP_OWNER) === 0)) return stat;
+  return { ...stat, mode: modeWithoutAcl(mode, host.acl(path)) };
+}
 
 /**
  * Mode and ids for a file or a device: the host's permissions; special bits and owner only if they are to be kept.

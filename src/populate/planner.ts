@@ -15,7 +15,7 @@ import {
 import { forbiddenTrees } from "./forbidden.ts";
 import { jailPaths, type Node } from "./jail-paths.ts";
 import { deviceOf, isDirectoryNode, sameDevice, sameFile } from "./likeness.ts";
-import { givenToDirectory, givenToFile } from "./modes.ts";
+import { givenToDirectory, givenToFile, withoutAcl } from "./modes.ts";
 import { type FileSystem, isDirectory, isSymlink, lastOf, parentOf, tidy } from "./sources.ts";
 
 /** What planning looks at. Nothing is changed and nothing but this is looked at. */
@@ -71,7 +71,7 @@ export function createPlanner(input: PlannerInput): Planner {
       return addEntry(draft, path, path, stat, LINK_MODE, { ...common, type: "symlink", target });
     }
     const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
-    const given = givenToDirectory(path, real, true, keeps);
+    const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
     return addEntry(draft, path, real && path, real, given, { ...common, type: "directory" });
   });
 
@@ -132,7 +132,7 @@ export function createPlanner(input: PlannerInput): Planner {
       const kept = kind.action === "keep" ? node?.stat : undefined;
       const given = kept
         ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
-        : givenToFile(stat, manner.keeps);
+        : givenToFile(withoutAcl(host, path, stat, manner.keeps), manner.keeps);
       const differs = kept && ((kept.mode ^ stat.mode) & S_IFMT) !== 0 ? { differs: true } : undefined;
       const entry = addEntry(draft, inJail, source, kept ?? stat, given, { ...common, ...differs, ...kind });
       seen.set(path, entry);
@@ -226,7 +226,7 @@ export function createPlanner(input: PlannerInput): Planner {
     const kept = node?.stat;
     const given = kept
       ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
-      : givenToDirectory(inJail, stat, false, manner.keeps);
+      : givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps);
     const action = kept ? "keep" : "create";
     return addEntry(draft, inJail, path, stat, given, {
       type: "directory",

@@ -3,7 +3,7 @@ import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { close, lockFile, openAt } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { lookUp, readJailFile } from "../jail/look.ts";
+import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
 import { closeJailRoot, isRegular, type JailRoot, openTree, release, walk } from "../jail/walk.ts";
 import { makeDirectories, putFile } from "../jail/write.ts";
 import { fstabField, isProc, mountProc } from "../system/mounts.ts";
@@ -44,8 +44,8 @@ export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean
     const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
     const text = withProcLine(bytes ? fromBytes(bytes) : "", jail);
     if (text === undefined) return false;
-    const { mode, uid, gid } = found?.stat ?? { mode: 0o644, uid: 0, gid: 0 };
-    putFile(root, "/fstab", toBytes(text), { mode: mode & 0o7777, uid, gid }, { replace: true });
+    const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
+    putFile(root, "/fstab", toBytes(text), attributes, { replace: true });
     return true;
   } finally {
     close(lock);

@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { close, lockFile, openAt } from "../../ffi/files.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { lookUp, readJailFile } from "../jail/look.ts";
+import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/walk.ts";
 import { putFile, removePath } from "../jail/write.ts";
@@ -50,8 +50,8 @@ export function removeProcLine(
     const without = withoutProcLine(text, jail);
     const left = fstabMounts(without ?? text, jail);
     if (without === undefined) return { removed: false, left };
-    const { mode, uid, gid } = stat;
-    putFile(root, "/fstab", toBytes(without), { mode: mode & 0o7777, uid, gid }, { replace: true });
+    const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
+    putFile(root, "/fstab", toBytes(without), attributes, { replace: true });
     return { removed: true, left };
   } finally {
     close(lock);

@@ -4,6 +4,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../..
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
 import { workingDirectory } from "../../ffi/process.ts";
+import { type AclReading, aclAt } from "../system/acl.ts";
 
 /** A name in a directory, and what stands there. */
 export interface Listed {
@@ -17,6 +18,8 @@ export interface FileSystem {
   lstat(path: ByteString): BasicStat | undefined;
   /** stat(2): links are followed. */
   stat(path: ByteString): BasicStat | undefined;
+  /** The ACL of what stands at `path`, which links lead to with `follow`. */
+  acl(path: ByteString, follow?: boolean): AclReading;
   /** The text of a symbolic link. */
   readlink(path: ByteString): ByteString;
   /** The names in a directory, in any order. */
@@ -30,6 +33,7 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
   return {
     lstat: (path) => basicStat(dirfd, path),
     stat: (path) => basicStat(dirfd, path, true),
+    acl: (path, follow) => aclAt(dirfd, path, follow),
     readlink: (path) => readLink(dirfd, path),
     names: (path) => withDirectory(dirfd, path, namesOf),
     list: (path) =>
@@ -60,6 +64,7 @@ const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => e
 export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
+  acl: () => "none",
   readlink: () => "",
   names: () => [],
   list: () => [],

@@ -5,7 +5,8 @@ import { display } from "../cli/display.ts";
 import { sameContent } from "../jail/compare.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
 import type { Entry } from "./entry.ts";
-import { givenToDirectory } from "./modes.ts";
+import { mayStayLinked } from "./link.ts";
+import { givenToDirectory, withoutAcl } from "./modes.ts";
 import { type FileSystem, isSymlink } from "./sources.ts";
 import type { JailState, Standing } from "./update-state.ts";
 
@@ -64,7 +65,8 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
   if (entry.type === "symlink") return PRESENT;
   const { stat } = standing;
   const shared = entry.source !== undefined && isSource(entry.source, stat);
-  if (shared) return { kind: "present", hardlink: true };
+  // One that grants more by now than it may is put there anew, as a copy.
+  if (shared) return mayStayLinked(entry) ? { kind: "present", hardlink: true } : change("replace");
   const wasLink = state.recordsOf(entry.path).some(({ hardLink }) => hardLink === true);
   // The host's file is another one now, with the same content.
   if (wasLink) return change("replace");
@@ -105,7 +107,8 @@ function directoryAttributes({ state, host }: CompareContext, entry: Entry, { st
   const source = entry.source === undefined ? undefined : host.lstat(entry.source);
   const real = source !== undefined && !isSymlink(source.mode) ? source : undefined;
   const parent = entry.because.every(({ reason }) => reason.kind === "parent");
-  const given = givenToDirectory(entry.path, real, parent, entry.keeps);
+  const plain = real && withoutAcl(host, entry.source ?? "", real, entry.keeps);
+  const given = givenToDirectory(entry.path, plain, parent, entry.keeps);
   if (givenAs(given, stat)) return false;
   Object.assign(entry, { mode: given.mode, uid: given.uid, gid: given.gid });
   return true;

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, fstat, openAt, type Stat } from "../../ffi/files.ts";
+import { close, fstat, type Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/look.ts";
@@ -19,6 +18,7 @@ import {
   setAttributes,
 } from "../jail/write.ts";
 import type { Entry } from "./entry.ts";
+import { openSource, stillGrants, whyNotLinked } from "./link.ts";
 import { parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
@@ -125,17 +125,14 @@ function putEntry(root: JailRoot, change: Change, path: ByteString, replace = fa
   }
 }
 
-const READ = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
-
 function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): void {
   const source = entry.source ?? "";
-  const fd = openAt(C.AT_FDCWD, source, READ);
+  const fd = openSource(source);
   try {
     const stat = fstat(fd);
     // Its libraries were looked up in the file that it was.
     const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
-    const grants = (entry.mode & 0o6000) === 0 || (stat.mode & 0o7777) === entry.mode;
-    if (!same || !grants) {
+    if (!same || !stillGrants(entry, stat)) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
     putFile(root, path, { fd, size: stat.size }, attributesOf(entry), how);
@@ -144,12 +141,11 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   }
 }
 
-/** False where a link is not possible, or would not be what the entry says. */
+/** False where a link is not possible, or would be or grant something else than the entry says. */
 function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): boolean {
-  const fd = openAt(C.AT_FDCWD, entry.source ?? "", C.O_PATH | C.O_NOFOLLOW);
+  const fd = openSource(entry.source ?? "");
   try {
-    const { mode, uid, gid } = fstat(fd);
-    if (mode !== (C.S_IFREG | entry.mode) || uid !== entry.uid || gid !== entry.gid) return false;
+    if (whyNotLinked(fd, entry) !== undefined) return false;
     putHardLink(root, path, fd, how);
     return true;
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
@@ -11,8 +12,10 @@ import {
   updateEntries,
 } from "../jail/manifest.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
+import { modeWithoutAcl } from "../system/acl.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry, Problem } from "./entry.ts";
+import { jailFileSystem } from "./jail.ts";
 import { concernsLibraries, renewLibraryCache } from "./library-cache.ts";
 import { actionMessage } from "./messages.ts";
 import type { Reporter } from "./output.ts";
@@ -172,7 +175,7 @@ async function carryOut(
     sweep(root, journal);
     sweepRegistry(manifest.id);
   }
-  const settled = settle(manifest, plan, recorded);
+  const settled = settle(root, manifest, plan, recorded);
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
@@ -267,7 +270,7 @@ const intendedEntries = (plan: UpdatePlan) =>
   plan.changes.filter(({ entry }) => !isFound(entry)).map(({ entry }) => manifestEntry(entry));
 
 /** What stands there as it is to be is recorded anew where the record is another. True where anything was. */
-function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {
+function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {
   if (!recorded) return false;
   const { entries } = manifest.content;
   const changed: ManifestEntry[] = [];
@@ -278,7 +281,7 @@ function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolea
     const record = recordOf(entry, hardlink && before?.hardLink === true);
     // As it stands there, but for what was changed in the jail: that stays a change.
     if (standing !== undefined) {
-      const { mode, uid, gid } = before ?? { ...standing.stat, mode: standing.stat.mode & 0o7777 };
+      const { mode, uid, gid } = before ?? givenTo(root, entry.path, standing.stat);
       Object.assign(record, { mode, uid, gid });
       if (record.type === "file") record.mtime = standing.stat.mtime;
     }
@@ -288,6 +291,11 @@ function settle(manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolea
   if (changed.length > 0) updateEntries(manifest, changed, { replaceSections: true });
   if (plan.forgotten.length > 0) removeEntries(manifest, plan.forgotten);
   return changed.length + plan.forgotten.length > 0;
+}
+
+/** Owner and mode of what stands in the jail, as a new one without an ACL would have them. */
+function givenTo(root: JailRoot, path: ByteString, { mode, uid, gid }: Stat) {
+  return { mode: modeWithoutAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
 }
 
 function strip(record: object): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { FileSystem } from "../populate/sources.ts";
+import { writersOf } from "../system/acl.ts";
 
 /**
  * Where a program that is named without its directory is looked for, in this order. Not the caller's PATH: what a
@@ -28,6 +29,10 @@ export function searchPath(host: FileSystem, name: ByteString): ByteString | und
 function othersCanWrite(host: FileSystem, directory: ByteString): boolean {
   const stat = host.stat(directory);
   if (stat === undefined) return true;
-  const group = (stat.mode & 0o020) !== 0 && stat.gid !== 0;
-  return stat.uid !== 0 || group || (stat.mode & 0o002) !== 0;
+  if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;
+  if ((stat.mode & 0o020) === 0) return false;
+  if (stat.gid !== 0) return true;
+  // Root's own group may: but the bits may be the mask of an ACL that lets others.
+  const acl = host.acl(directory, true);
+  return acl === "unknown" || writersOf(acl).length > 0;
 }

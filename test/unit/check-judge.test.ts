@@ -8,6 +8,7 @@ import { programFindings } from "../../src/inspect/check-programs.ts";
 import { jailSettings, pathTest } from "../../src/inspect/check-settings.ts";
 import { createSpaces, type Space } from "../../src/inspect/check-spaces.ts";
 import type { ManifestEntry } from "../../src/jail/manifest.ts";
+import type { AclReading, NamedEntry } from "../../src/system/acl.ts";
 
 const FILE = 0o100000;
 const DIRECTORY = 0o040000;
@@ -26,12 +27,15 @@ interface Thing {
   space?: Space;
   target?: string;
   capability?: boolean;
+  acl?: AclReading;
+  inherited?: readonly NamedEntry[];
   entry?: ManifestEntry;
   settings?: readonly string[];
 }
 
 function judged(of: Stat, thing: Thing = {}): Judged {
   const { path = "/usr/bin/x", space = "system", target, capability = false, entry, settings = [] } = thing;
+  const { acl = "none", inherited = [] } = thing;
   const entries = settings.map((key) => ({
     key,
     value: `/j${path}`,
@@ -43,7 +47,10 @@ function judged(of: Stat, thing: Thing = {}): Judged {
     inherited: false,
   }));
   return {
-    seen: { path, stat: of, parent: stat(DIRECTORY | 0o755), space, target, capability },
+    seen: {
+      ...{ path, stat: of, parent: stat(DIRECTORY | 0o755), space, target, inherited },
+      grants: { special: of.mode & 0o6000, capability, acl },
+    },
     path: `/j${path}`,
     entry,
     settings: jailSettings({ name: "/j", file: "", line: 1, column: 1, entries }).settings,

@@ -73,6 +73,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     jail: () => ({ kind: "opened" }),
     jailFindings: () => [],
     home: () => directory,
+    homeAcl: () => "none",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
     shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),

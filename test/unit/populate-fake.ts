@@ -4,10 +4,18 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../ffi/
 import type { Dependency, Plan, Want } from "../../src/populate/entry.ts";
 import { makePlan } from "../../src/populate/plan.ts";
 import { emptyFileSystem, type FileSystem } from "../../src/populate/sources.ts";
+import type { AclReading } from "../../src/system/acl.ts";
 
 /** One object of a file system that is only data. */
 export type Thing =
-  | { type: "file" | "directory" | "fifo"; mode?: number; uid?: number; gid?: number; size?: number }
+  | {
+      type: "file" | "directory" | "fifo";
+      mode?: number;
+      uid?: number;
+      gid?: number;
+      size?: number;
+      acl?: AclReading;
+    }
   | { type: "link"; target: ByteString; uid?: number }
   | { type: "char" | "block"; major: number; minor: number; mode?: number };
 
@@ -90,6 +98,10 @@ export function fakeFileSystem(tree: Tree): FileSystem {
   return {
     lstat: (path) => look(path, false),
     stat: (path) => look(path, true),
+    acl: (path, follow = false) => {
+      const thing = things.get(resolve(path, follow) ?? "none");
+      return thing !== undefined && "acl" in thing ? (thing.acl ?? "none") : "none";
+    },
     readlink(path) {
       const thing = things.get(resolve(path, false) ?? "none");
       if (thing?.type !== "link") throw new Error(`${path}: not a link`);
