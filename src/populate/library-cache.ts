@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { lookUp } from "../jail/look.ts";
+import { lookUp, withJailFile } from "../jail/look.ts";
 import { requireSafeJail } from "../jail/safety.ts";
 import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
+import { dropInheritedAcl } from "../system/acl.ts";
 import { findProgram, runProgram } from "../system/run.ts";
 import type { Entry } from "./entry.ts";
 import { lastOf } from "./sources.ts";
@@ -46,7 +47,11 @@ export function renewLibraryCache(root: JailRoot): void {
     if (found && !(isRegular(found.stat) && found.stat.uid === 0)) throw refusal(root, path);
   }
   const { status, stderr } = runProgram(program, ["-X", "-r", root.path]);
-  if (status === 0) return;
+  if (status === 0) {
+    // ldconfig makes it with what a default ACL of the directory hands down.
+    withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });
+    return;
+  }
   const line = stderr.trim().split("\n").at(-1) ?? "";
   throw new JailkitError(
     "ldconfig",
