@@ -34,6 +34,7 @@ beforeEach(() => {
   m.write(`${J}/etc/passwd`, "root:x:0:0::/root:/bin/sh\nu:x:4001:4001::/home/u:/bin/bash\n");
   m.write(`${J}/etc/group`, "root:x:0:\nu:x:4001:\n");
   m.write(ini, "");
+  for (const path of ["/srv", "/etc/jailkit"]) m.must(["setfacl", "-b", path]);
 });
 
 /** Sets the home directory of u on the host; another primary group too, if asked for. */
@@ -207,6 +208,36 @@ table("owner and mode of the home", [
       m.chmod(`${J}/home/u`, 0o775);
     },
     is: { debian: in_, ours: ends(53), difference: "ini-key-prefix" },
+  },
+]);
+
+const acl = (path: string, entries = "u:4002:rwx") => m.must(["setfacl", "-m", entries, path]);
+
+table("ACLs", [
+  { name: "of the directory above the jail, to read", before: () => acl("/srv", "u:4002:r-x"), is: in_ },
+  {
+    name: "of the directory above the jail",
+    before: () => acl("/srv"),
+    is: { debian: in_, ours: ends(53), difference: "acl-writers" },
+  },
+  {
+    name: "of the configuration directory",
+    before: () => acl("/etc/jailkit"),
+    is: { debian: in_, ours: ends(14), difference: "acl-writers" },
+  },
+  {
+    name: "of the config file",
+    before: () => acl(ini, "u:4002:rw"),
+    is: { debian: in_, ours: ends(14), difference: "acl-writers" },
+  },
+  { name: "of the home", before: () => acl(`${J}/home/u`), is: ends(53) },
+  {
+    name: "of the home, and relax_home_group_permissions",
+    before: () => {
+      section("relax_home_group_permissions = 1")();
+      acl(`${J}/home/u`);
+    },
+    is: { debian: in_, ours: ends(53), difference: "relax-home-acl" },
   },
 ]);
 

@@ -181,6 +181,37 @@ describe("hard links", () => {
     expect(m.stat(`${jail}/usr/bin/passwd`)?.mode).toBe(mode);
     expect(m.stat("/usr/bin/passwd")?.mode).toBe(0o104755);
   });
+
+  test("-k and a program with file capabilities", () => {
+    const jail = fresh();
+    m.write("/usr/share/capable", m.readBytes("/usr/bin/true"), { mode: 0o755 });
+    m.must(["setcap", "cap_setuid+ep", "/usr/share/capable"]);
+    expect(cp("-k", "-j", jail, "/usr/share/capable").status).toBe(0);
+    const linked = expectedOf({ debian: 1, ours: 0, difference: "hard-link-grants" });
+    expect(Number(m.stat(`${jail}/usr/share/capable`)?.ino === m.stat("/usr/share/capable")?.ino)).toBe(
+      linked,
+    );
+  });
+});
+
+describe("ACLs", () => {
+  test("a copy has no mask in the place of the group's bits", () => {
+    const jail = fresh();
+    m.write("/usr/share/team", "x", { mode: 0o640, owner: [0, 60] });
+    m.must(["setfacl", "-m", "u:4001:rw", "/usr/share/team"]);
+    cp("-o", "-j", jail, "/usr/share/team");
+    const mode = expectedOf({ debian: 0o100660, ours: 0o100640, difference: "copy-mode" });
+    expect(m.stat(`${jail}/usr/share/team`)).toMatchObject({ mode, uid: 0, gid: 60 });
+  });
+
+  test("a default ACL", () => {
+    const jail = fresh();
+    m.must(["setfacl", "-m", "d:u:4001:rwx", jail]);
+    cp("-j", jail, "/usr/share/data");
+    const text = m.must(["getfacl", "-pcnE", `${jail}/usr/share/data`]).stdout;
+    const named = expectedOf({ debian: 1, ours: 0, difference: "default-acl" });
+    expect(text.match(/^user:4001:/gm)?.length ?? 0).toBe(named);
+  });
 });
 
 describe("devices", () => {
