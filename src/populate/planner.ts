@@ -275,7 +275,7 @@ export function createPlanner(input: PlannerInput): Planner {
     const { source } = entry;
     const stat = source === undefined ? undefined : host.lstat(source);
     if (stat === undefined || source === undefined || entry.differs) return entry;
-    if (entry.action !== "keep") strengthen(entry, stat);
+    if (entry.action !== "keep") strengthen(entry, withoutAcl(host, source, stat, entry.keeps));
     if (entry.type === "directory") {
       if (forbidden(stat) === undefined) addTree(entry, source, manner);
     } else if (entry.type === "symlink") follow(entry, manner);

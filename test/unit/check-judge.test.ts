@@ -59,6 +59,13 @@ function judged(of: Stat, thing: Thing = {}): Judged {
   };
 }
 
+const named = (tag: "u" | "g", id: number, effective = 7) =>
+  ({ tag, id, permissions: 7, effective }) as const;
+/** An ACL that names user 5. */
+const acl = (effective: number, group = 5): AclReading => ({ group, named: [named("u", 5, effective)] });
+const [OTHERS, GROUP] = [["ignorewritableforothers"], ["ignorewritableforgroup"]];
+const G_AND_ACL = ["file-writable-for-group", "acl-entry"];
+
 const entry = (changes: Partial<ManifestEntry> = {}): ManifestEntry => ({
   ...{ path: "/usr/bin/x", type: "file", source: "/usr/bin/x", sections: ["a"] },
   ...{ mode: 0o755, uid: 0, gid: 0, size: 10, mtime: 5n },
@@ -129,6 +136,24 @@ describe("permissionFindings", () => {
       ["setuid-for-others", "setuid-for-group", "setuid-for-user", "foreign-owner"],
     ],
     ["capabilities", stat(FILE | 0o755), { capability: true }, ["file-capability"]],
+    ["an ACL that lets a user read", stat(FILE | 0o755), { acl: acl(5) }, ["acl-entry"]],
+    ["an ACL that lets a user write", stat(FILE | 0o775), { acl: acl(7) }, ["acl-entry"]],
+    ["an ACL behind its mask", stat(FILE | 0o705), { acl: acl(0) }, []],
+    ["an ACL that cannot be told", stat(FILE | 0o755), { acl: "unknown" }, []],
+    ["an ACL, and a group that may write", stat(FILE | 0o775), { acl: acl(7, 7) }, G_AND_ACL],
+    ["an ACL where others may write", stat(FILE | 0o755), { acl: acl(7), settings: OTHERS }, []],
+    ["an ACL where the group may write", stat(FILE | 0o755), { acl: acl(7), settings: GROUP }, ["acl-entry"]],
+    ["an ACL as recorded", stat(FILE | 0o775), { acl: acl(7), entry: entry({ mode: 0o775 }) }, ["acl-entry"]],
+    ["an ACL at home, to read", stat(FILE | 0o644, { uid: 1000 }), { acl: acl(5), space: "user" }, []],
+    ["an ACL at home", stat(FILE | 0o664, { uid: 1000 }), { acl: acl(7), space: "user" }, ["acl-entry"]],
+    [
+      "an ACL at home for the user and the group",
+      stat(FILE | 0o664, { uid: 1000, gid: 1000 }),
+      { acl: { group: 7, named: [named("u", 1000), named("g", 1000)] }, space: "user" },
+      [],
+    ],
+    ["a default ACL", stat(DIRECTORY | 0o755), { inherited: [named("u", 5)] }, ["acl-inherited"]],
+    ["a default ACL at home", stat(DIRECTORY | 0o755), { inherited: [named("u", 5)], space: "user" }, []],
     ["a user's file in a system directory", stat(FILE | 0o644, { uid: 1000 }), {}, ["foreign-owner"]],
     ["recorded as the user's", stat(FILE | 0o644, { uid: 1000 }), { entry: entry({ uid: 1000 }) }, []],
     ["a user's file at home", stat(FILE | 0o644, { uid: 1000 }), { space: "user" }, []],

@@ -151,6 +151,20 @@ describe("loadConfig", () => {
     put(file, "[a]\n", 0o646);
     expect(refusal("chmod o-w")).toBe("config-unsafe");
   });
+
+  test("a file that an ACL lets others write is refused", () => {
+    put(file, "[a]\n", 0o664);
+    expect(() => loadConfig(file, { dialect: "c", owner })).not.toThrow();
+    for (const entry of ["u:4711:rw", "g:4711:rw"]) {
+      Bun.spawnSync(["setfacl", "-m", entry, file]);
+      expect(refusal(`(${entry}-); mend it with: setfacl -x ${entry.slice(0, -3)} ${file}`)).toBe(
+        "config-unsafe",
+      );
+      Bun.spawnSync(["setfacl", "-b", file]);
+    }
+    Bun.spawnSync(["setfacl", "-m", "u:4711:r,g:0:rw", file]);
+    expect(() => loadConfig(file, { dialect: "c", owner })).not.toThrow();
+  });
 });
 
 describe("writeDropIn", () => {

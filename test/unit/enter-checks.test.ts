@@ -54,6 +54,14 @@ const home = (change: Partial<Stat> | undefined): Partial<LoginFacts> => ({
   home: () => (change === undefined ? undefined : { ...directory, ...change }),
 });
 
+const groupHome: Partial<LoginFacts> = {
+  ...home({ mode: 0o040775 }),
+  ...settings({ relaxHomeGroupPermissions: true }),
+};
+const acl = (entry: { tag: "u" | "g"; id: number; effective?: number }): Partial<LoginFacts> => ({
+  homeAcl: () => ({ group: 7, named: [{ permissions: 7, effective: 7, ...entry }] }),
+});
+
 /** The facts of a login that works, with some of them changed. */
 function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
   const good: LoginFacts = {
@@ -180,6 +188,26 @@ describe("each check", () => {
       "the same, relaxed",
       0,
       { ...home({ mode: 0o040775 }), ...settings({ relaxHomeGroupPermissions: true }) },
+    ],
+    ["the same, relaxed, and an ACL", 53, { ...groupHome, ...acl({ tag: "u", id: 5 }) }],
+    ["the same, relaxed, and an ACL for a group", 53, { ...groupHome, ...acl({ tag: "g", id: 5 }) }],
+    ["the same, relaxed, and an ACL to read", 0, { ...groupHome, ...acl({ tag: "u", id: 5, effective: 5 }) }],
+    ["the same, relaxed, and an ACL for the user", 0, { ...groupHome, ...acl({ tag: "u", id: uid }) }],
+    ["the same, relaxed, and an ACL for the group", 0, { ...groupHome, ...acl({ tag: "g", id: gid }) }],
+    ["the same, relaxed, and what cannot be told", 0, { ...groupHome, homeAcl: () => "unknown" }],
+    [
+      "the same, relaxed for others too, and an ACL",
+      0,
+      {
+        ...groupHome,
+        ...acl({ tag: "u", id: 5 }),
+        ...settings({ relaxHomeGroupPermissions: true, relaxHomeOtherPermissions: true }),
+      },
+    ],
+    [
+      "a home with an ACL behind its mask",
+      0,
+      { ...acl({ tag: "u", id: 5 }), ...settings({ relaxHomeGroupPermissions: true }) },
     ],
     ["an other-writable home", 53, home({ mode: 0o040757 })],
     [

@@ -160,6 +160,28 @@ describe("attributes", () => {
     expect(givenToFile(stat(mode, uid, gid), keeps as 0 | 1 | 2 | 3)).toEqual(given);
   });
 
+  test("with an ACL: the group's own permissions, never the mask", () => {
+    const acl = { group: 4, named: [] } as const;
+    const at = (mode: number, gid = 42) => ({ type: "file", mode, gid, acl }) as const;
+    const host = {
+      "/d": { type: "directory", mode: 0o2770, gid: 42, acl },
+      "/d/more": at(0o660),
+      "/d/less": { ...at(0o644), acl: { group: 0, named: [] } },
+      "/d/none": { type: "file", mode: 0o660, gid: 42 },
+      "/d/unknown": { ...at(0o660), acl: "unknown" },
+      "/e/f": at(0o660),
+    } as const;
+    const modes = (wants: ReturnType<typeof want>[]) =>
+      Object.fromEntries(planOf({ host, wants }).entries.map(({ path, mode }) => [path, mode.toString(8)]));
+    const kept = { "/d": "740", "/d/more": "640", "/d/none": "660", "/d/unknown": "660" };
+    expect(modes([want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
+    // Where the group is root's, what the group may do less than others is nothing to anybody.
+    expect(modes([want("/d")])).toEqual({ ...kept, "/d/less": "644" });
+    // Asked for twice, the second time with the owner.
+    expect(modes([want("/e/f"), want("/e/f", { keepOwner: true })])).toMatchObject({ "/e/f": "640" });
+    expect(modes([want("/d"), want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
+  });
+
   test("of parents and of directories that were asked for", () => {
     const host = {
       "/srv": { type: "directory", mode: 0o2777 },

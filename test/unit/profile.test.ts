@@ -4,6 +4,7 @@ import { scanIni } from "../../src/config/scan.ts";
 import { readProfile, type ShellPolicy } from "../../src/profile/profile.ts";
 import { searchPath } from "../../src/profile/search.ts";
 import { listSections, selectSections } from "../../src/profile/sections.ts";
+import type { AclReading } from "../../src/system/acl.ts";
 import { fakeFileSystem, type Tree } from "./populate-fake.ts";
 
 const select = (text: string, ...names: string[]) =>
@@ -133,4 +134,21 @@ test("a directory that others may write is passed over in the search", () => {
     "/usr/bin/x": program,
   });
   expect(searchPath(host, "x")).toBe("/usr/bin/x");
+  const named = (effective: number) => ({ tag: "u", id: 5, permissions: 7, effective }) as const;
+  const found = (acl: AclReading, mode = 0o775) =>
+    searchPath(
+      fakeFileSystem({
+        "/usr/real": { type: "directory", mode, acl },
+        "/usr/real/x": program,
+        "/usr/local/bin": "->/usr/real",
+        "/bin/x": program,
+      }),
+      "x",
+    );
+  expect(found("none")).toBe("/usr/local/bin/x");
+  expect(found({ group: 7, named: [named(5)] })).toBe("/usr/local/bin/x");
+  expect(found({ group: 5, named: [named(7)] })).toBe("/bin/x");
+  expect(found("unknown")).toBe("/bin/x");
+  // Without a w in the group's bits no ACL gives one, and it is not asked for.
+  expect(found({ group: 5, named: [named(7)] }, 0o755)).toBe("/usr/local/bin/x");
 });

@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basicStat } from "../../ffi/basic-stat.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { close } from "../../ffi/files.ts";
+import type { Entry } from "../../src/populate/entry.ts";
+import { mayStayLinked, openSource, stillGrants, whyNotLinked } from "../../src/populate/link.ts";
+import { codeOf } from "./jail-helper.ts";
+
+let path: string;
+let source: string;
+beforeEach(() => {
+  path = mkdtempSync("/dev/shm/jailkit-link-");
+  source = `${path}/f`;
+  writeFileSync(source, "x");
+  chmodSync(source, 0o755);
+});
+afterEach(() => rmSync(path, { recursive: true }));
+
+const entry = (changes: Partial<Entry> = {}): Entry => ({
+  ...{ type: "file", path: "/f", source, action: "create", mode: 0o755, uid: 0, gid: 0, stripped: false },
+  ...{ keeps: 0, size: 1, atime: undefined, mtime: undefined, because: [], ...changes },
+});
+/** Whether it may be linked: at first, and where it is linked already. */
+function may(changes: Partial<Entry> = {}): boolean {
+  const fd = openSource(source);
+  try {
+    const answer = whyNotLinked(fd, entry(changes)) === undefined;
+    expect(mayStayLinked(entry(changes))).toBe(answer);
+    return answer;
+  } finally {
+    close(fd);
+  }
+}
+const run = (...words: string[]) => expect(Bun.spawnSync([...words, source]).exitCode).toBe(0);
+
+test("what is and grants no more than was asked for may be linked", () => {
+  expect(may()).toBe(true);
+  expect([may({ mode: 0o644 }), may({ uid: 5 }), may({ gid: 5 })]).toEqual([false, false, false]);
+  chownSync(source, 5, 6);
+  expect([may({ uid: 5, gid: 6 }), may()]).toEqual([true, false]);
+  chownSync(source, 0, 0);
+  chmodSync(source, 0o6755);
+  expect([may({ mode: 0o6755 }), may()]).toEqual([true, false]);
+});
+
+test("file capabilities and an ACL that names anyone are never linked", () => {
+  run("setcap", "cap_net_raw+ep");
+  expect(may()).toBe(false);
+  run("setcap", "-r");
+  expect(may()).toBe(true);
+  for (const named of ["u:5:r-x", "g:5:---"]) {
+    run("setfacl", "-m", named);
+    expect([named, may()]).toEqual([named, false]);
+    run("setfacl", "-b");
+  }
+  run("setfacl", "-m", "u:0:r-x,m::r-x");
+  expect(may()).toBe(true);
+});
+
+test("a source that is gone, a link or no file", () => {
+  expect(mayStayLinked(entry({ source: `${path}/none` }))).toBe(true);
+  symlinkSync(source, `${path}/link`);
+  expect(codeOf(() => openSource(`${path}/link`))).toBe("ELOOP");
+  const fd = openSource(path);
+  expect(whyNotLinked(fd, entry({ source: path, mode: 0o700 }))).toBeString();
+  close(fd);
+});
+
+test("a file of which special bits are kept is still the one that was planned", () => {
+  const is = (mode: number, changes: Partial<Entry> = {}) => {
+    chmodSync(source, mode);
+    const stat = basicStat(AT_FDCWD, source);
+    if (stat === undefined) throw new Error("gone");
+    return stillGrants(entry({ mode: 0o4750, ...changes }), stat);
+  };
+  expect([is(0o4750), is(0o4755), is(0o755), is(0o6750), is(0o4650)]).toEqual([
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+  expect([is(0o4750, { uid: 5 }), is(0o4750, { gid: 5 })]).toEqual([false, false]);
+  // An ACL's mask in the place of the group's bits.
+  expect(is(0o4770)).toBe(true);
+  // Nothing that is kept, nothing to be given away.
+  expect(is(0o4755, { mode: 0o755, uid: 5 })).toBe(true);
+});
