@@ -114,6 +114,35 @@ test("entries are shown and taken away as setfacl(1) takes them", () => {
   expect(removalCommand([1, 2, 3, 4].map(entry), true)).toBe("setfacl -k");
 });
 
+describe("what cannot be told", () => {
+  const real = libc.lgetxattr;
+  afterEach(() => {
+    libc.lgetxattr = real;
+  });
+  /** Answers in the place of lgetxattr(2). */
+  function answer(values: Record<string, Uint8Array>): AclReading {
+    libc.lgetxattr = ((_path, attribute, buffer, size) => {
+      const value =
+        values[
+          Buffer.from(attribute as Uint8Array)
+            .toString("latin1")
+            .split("\0")[0] ?? ""
+        ];
+      // A link has no such attribute: EOPNOTSUPP.
+      if (value === undefined) return real(Buffer.from("/proc/self/exe\0"), attribute, buffer, size);
+      (buffer as Uint8Array).set(value);
+      return value.length;
+    }) as typeof real;
+    return aclAt(AT_FDCWD, "/");
+  }
+  test("is not taken for none: a value that makes no sense, and a server's own kind of ACL", () => {
+    expect(answer({})).toBe("none");
+    expect(answer({ "system.posix_acl_access": encoded(plain) })).toEqual({ group: 5, named: [] });
+    expect(answer({ "system.posix_acl_access": encoded(plain, 3) })).toBe("unknown");
+    expect(answer({ "system.nfs4_acl": new Uint8Array(4) })).toBe("unknown");
+  });
+});
+
 describe("the kernel's", () => {
   let path: string;
   beforeEach(() => {

@@ -12,12 +12,14 @@ import {
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { fstat } from "../../ffi/files.ts";
+import { fstat, type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { hasXattr } from "../../ffi/xattrs.ts";
+import { verifyNew } from "../../src/jail/attributes.ts";
 import { configDirectoryFindings, directoryFindings, jailFindings } from "../../src/jail/safety.ts";
 import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import { makeDirectories, putDevice, putFile, putSymlink, setAttributes } from "../../src/jail/write.ts";
+import { aclAt } from "../../src/system/acl.ts";
 import { codeOf, makeJail, type TestJail, USER } from "./jail-helper.ts";
 
 /** Whose a directory is and who may write it: root's own, 0755, where nothing else is said. */
@@ -168,6 +170,55 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
     closeJailRoot(root);
   });
 
+  test("write, as whom", () => {
+    give(at("/srv"), rights);
+    const owners = [
+      [0, 0],
+      [0, USER],
+      [3, 0],
+      [3, USER],
+    ] as const;
+    for (const [uid, gid] of owners) {
+      const name = `/srv/${uid}-${gid}`;
+      putFile(jail.root, name, toBytes("x"), { mode: 0o640, uid, gid });
+      makeDirectories(jail.root, `${name}.d`, () => ({ mode: 0o750, uid, gid }));
+      for (const path of [name, `${name}.d`])
+        expect([path, lstatSync(at(path)).uid, lstatSync(at(path)).gid]).toEqual([path, uid, gid]);
+    }
+  });
+
+  test("write, unfinished", () => {
+    give(at("/srv"), rights);
+    const open: string[] = [];
+    const look = (dirfd: number, path: unknown) => {
+      const name = String(path instanceof Uint8Array ? Buffer.from(path) : path).split("\0")[0] ?? "";
+      const acl = aclAt(dirfd, name);
+      const named = typeof acl === "string" ? [] : acl.named.filter(({ effective }) => effective !== 0);
+      if (named.length > 0 || (statAt(dirfd, name).mode & 0o022) !== 0) open.push(name);
+    };
+    const { mkdirat, mknodat } = libc;
+    const watches = [
+      spyOn(libc, "mkdirat").mockImplementation(((dirfd, path, mode) => {
+        const result = mkdirat(dirfd, path, mode);
+        look(Number(dirfd), path);
+        return result;
+      }) as typeof mkdirat),
+      spyOn(libc, "mknodat").mockImplementation(((dirfd, path, mode, device) => {
+        const result = mknodat(dirfd, path, mode, device);
+        look(Number(dirfd), path);
+        return result;
+      }) as typeof mknodat),
+    ];
+    try {
+      makeDirectories(jail.root, "/srv/d/e", () => ({ mode: 0o777, uid: 0, gid: 0 }));
+      putDevice(jail.root, "/srv/p", { type: "fifo", major: 0, minor: 0 }, { mode: 0o640, uid: 0, gid: 0 });
+    } finally {
+      for (const watch of watches) watch.mockRestore();
+    }
+    expect(watches.length).toBe(2);
+    expect(open).toEqual([]);
+  });
+
   test("write", () => {
     give(at("/srv"), rights);
     const bytes = toBytes("x");
@@ -222,7 +273,15 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
         { type: "char", major: 1, minor: 3 },
         { mode: 0o666, uid: 0, gid: 0 },
       );
-    expect(codeOf(device)).toBe(trusted ? "no error" : "device-in-untrusted-directory");
+    const disk = () =>
+      putDevice(
+        jail.root,
+        "/srv/ram",
+        { type: "block", major: 1, minor: 0 },
+        { mode: 0o660, uid: 0, gid: 0 },
+      );
+    for (const make of [device, disk])
+      expect(codeOf(make)).toBe(trusted ? "no error" : "device-in-untrusted-directory");
     putSymlink(jail.root, "/srv/l", "/usr");
     expect(codeOf(() => putFile(jail.root, "/srv/l/f", bytes, { mode: 0o644, uid: 0, gid: 0 }))).toBe(
       trusted ? "no error" : "link-in-untrusted-directory",
@@ -256,4 +315,61 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
     // A refusal changes nothing.
     expect(lstatSync(at("/srv/root")).mode & 0o777).toBe(trusted ? 0o640 : 0o666);
   });
+});
+
+describe("an ACL", () => {
+  test("is not read where the group's bits say that nobody may write", () => {
+    const { syscall } = libc;
+    const read: number[] = [];
+    const watch = spyOn(libc, "syscall").mockImplementation(((number, ...rest) => {
+      read.push(Number(number));
+      return syscall(number, ...rest);
+    }) as typeof syscall);
+    try {
+      for (const mode of [0o755, 0o1777, 0o1775, 0o2755]) {
+        give(jail.base, { mode });
+        closeJailRoot(openJailRoot(jail.path));
+      }
+      expect(read).toEqual([]);
+      give(jail.base, { mode: 0o775 });
+      closeJailRoot(openJailRoot(jail.path));
+      expect(new Set(read)).toEqual(new Set([464]));
+    } finally {
+      watch.mockRestore();
+    }
+  });
+
+  test("that cannot be read is no reason to tolerate the group", () => {
+    const { syscall, lgetxattr } = libc;
+    const config = `${jail.base}/config`;
+    give(config, { mode: 0o775 });
+    give(jail.base, { mode: 0o775 });
+    // EBADF and ENOENT: neither says that there is none.
+    libc.syscall = ((number, _, ...rest) => syscall(number, -1, ...rest)) as typeof syscall;
+    libc.lgetxattr = ((_, ...rest) => lgetxattr(toBytes("\0"), ...rest)) as typeof lgetxattr;
+    try {
+      expect(broken(jail.path, jailFindings)).toEqual([G]);
+      expect(configDirectoryFindings(config).map(({ rule, tolerated }) => [rule, tolerated])).toEqual([
+        [G, false],
+      ]);
+    } finally {
+      Object.assign(libc, { syscall, lgetxattr });
+    }
+    expect(broken(jail.path, jailFindings)).toEqual([]);
+  });
+});
+
+test("what was made in a user's directory is what was made", () => {
+  const untrusted = { ...jail.root.top, trusted: false };
+  const verdict = (change: Partial<Stat>, type = C.S_IFREG, stage = untrusted) =>
+    codeOf(() =>
+      verifyNew(stage, { ...jail.root.top.stat, mode: type | 0o600, nlink: 1, ...change }, C.S_IFREG),
+    );
+  expect(verdict({})).toBe("no error");
+  expect([verdict({ uid: USER }), verdict({ nlink: 2 }), verdict({}, C.S_IFLNK)]).toEqual([
+    "EAGAIN",
+    "EAGAIN",
+    "EAGAIN",
+  ]);
+  expect(verdict({ uid: USER }, C.S_IFREG, jail.root.top)).toBe("no error");
 });

@@ -177,6 +177,8 @@ describe("attributes", () => {
     expect(modes([want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
     // Where the group is root's, what the group may do less than others is nothing to anybody.
     expect(modes([want("/d")])).toEqual({ ...kept, "/d/less": "644" });
+    // What only leads there.
+    expect(modes([want("/d/more", { keepOwner: true })])).toEqual({ "/d": "740", "/d/more": "640" });
     // Asked for twice, the second time with the owner.
     expect(modes([want("/e/f"), want("/e/f", { keepOwner: true })])).toMatchObject({ "/e/f": "640" });
     expect(modes([want("/d"), want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
