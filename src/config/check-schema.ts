@@ -12,7 +12,7 @@ export const checkSchema = section({
   },
   ignorewritableforothers: {
     ...prefixes,
-    help: "these, and what is below them, may be writable for everybody",
+    help: "these, and what is below them, may be writable for everybody and have ACLs",
   },
   ignoresetuidexecuteforuser: { ...prefixes, help: "setuid and setgid files that the owner may execute" },
   ignoresetuidexecuteforgroup: { ...prefixes, help: "setuid and setgid files that the group may execute" },

@@ -20,12 +20,12 @@ export const chrootshSchema = section({
   relax_home_group_permissions: {
     kind: "flag",
     security: true,
-    help: "1: the group may write to the home directory",
+    help: "1: the group, and nobody whom an ACL names, may write to the home directory",
   },
   relax_home_other_permissions: {
     kind: "flag",
     security: true,
-    help: "1: everybody may write to the home directory",
+    help: "1: everybody, and whom an ACL names, may write to the home directory",
   },
   injail_shell: {
     kind: "text",

@@ -4,7 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { aclOf, type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
 import { scanIni } from "./scan.ts";
 
@@ -27,8 +27,8 @@ export interface ConfigSource {
   file: ByteString;
   bytes: Uint8Array;
   stat: Stat;
-  /** Whom its ACL lets write: read where the group's bits say that somebody may. */
-  writers: readonly NamedEntry[];
+  /** Read where the group's bits say that somebody may write. */
+  acl: AclReading;
 }
 
 /** The directory of a file's drop-ins: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini", undefined without .ini. */
@@ -62,8 +62,8 @@ function readSource(
     fd = openAt(dirfd, name, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | flags);
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", file);
-    const writers = (stat.mode & 0o020) === 0 ? [] : writersOf(aclOf(fd));
-    return { file, stat, writers, bytes: readAllFd(fd, LIMITS.fileBytes) };
+    const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
+    return { file, stat, acl, bytes: readAllFd(fd, LIMITS.fileBytes) };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     // A link that leads nowhere is there: it must not stand for the defaults.
@@ -72,6 +72,23 @@ function readSource(
   } finally {
     if (fd >= 0) close(fd);
   }
+}
+
+/** Its group is the administrator's choice; an ACL names others, and hides them behind the group's bits. */
+function requireNoWriters({ file, acl }: ConfigSource, exitStatus: number): void {
+  const shown = display(file);
+  if (acl === "unknown") {
+    const because = "can be written by its group, and its ACL cannot be read";
+    refuse("config-unsafe", exitStatus, `${shown} ${because}; mend it with: chmod g-w ${shown}`);
+  }
+  const writers = writersOf(acl);
+  if (writers.length === 0) return;
+  const because = `can be written by others through its ACL (${showEntries(writers)})`;
+  refuse(
+    "config-unsafe",
+    exitStatus,
+    `${shown} ${because}; mend it with: ${removalCommand(writers)} ${shown}`,
+  );
 }
 
 function dropInNames(fd: number): ByteString[] {
@@ -129,12 +146,7 @@ export function readConfigSources(file: ByteString, exitStatus = 1, owner = 0): 
     if (main !== undefined && (main.stat.mode & 0o002) !== 0) {
       refuse("config-unsafe", exitStatus, `${display(file)} can be written by everybody; chmod o-w it`);
     }
-    // Its group is the administrator's choice; an ACL names others, and hides them behind the group's bits.
-    if (main !== undefined && main.writers.length > 0) {
-      const because = `can be written by others through its ACL (${showEntries(main.writers)})`;
-      const remedy = `${removalCommand(main.writers)} ${display(file)}`;
-      refuse("config-unsafe", exitStatus, `${display(file)} ${because}; mend it with: ${remedy}`);
-    }
+    if (main !== undefined) requireNoWriters(main, exitStatus);
     const dropIns = directory === undefined ? [] : readDropIns(dirfd, directory, owner, exitStatus);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {

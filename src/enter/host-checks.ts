@@ -125,11 +125,18 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   )(facts);
   const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
   if (!relaxed || (homeOf(facts).mode & 0o020) === 0) return verdict;
-  const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
-  const writers = writersOf(facts.homeAcl()).filter((entry) => !own(entry));
-  if (writers.length === 0) return verdict;
   const { home: path } = accountOf(facts);
   const option = "set option 'relax_home_other_permissions' to relax this check";
+  const acl = facts.homeAcl();
+  if (acl === "unknown") {
+    return failed(
+      `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
+      `chmod g-w ${path}`,
+    );
+  }
+  const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
+  const writers = writersOf(acl).filter((entry) => !own(entry));
+  if (writers.length === 0) return verdict;
   const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
   return failed(message, `${removalCommand(writers)} ${path}`);
 }

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
+import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Dialect, LIMITS } from "../../src/config/model.ts";
@@ -161,6 +162,14 @@ describe("loadConfig", () => {
         "config-unsafe",
       );
       Bun.spawnSync(["setfacl", "-b", file]);
+    }
+    const real = libc.fgetxattr;
+    // EBADF: nobody knows.
+    libc.fgetxattr = ((_, ...rest) => real(-1, ...rest)) as typeof real;
+    try {
+      expect(refusal("chmod g-w")).toBe("config-unsafe");
+    } finally {
+      libc.fgetxattr = real;
     }
     Bun.spawnSync(["setfacl", "-m", "u:4711:r,g:0:rw", file]);
     expect(() => loadConfig(file, { dialect: "c", owner })).not.toThrow();
