@@ -1,5 +1,6 @@
 /** What a file grants does not come into a jail with it, and an ACL hides nobody who can change a jail. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { openManifestFile } from "../e2e/manifest-file.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -175,6 +176,14 @@ describe("the mode of a copy is no mask", () => {
     }
     m.must(["jk_update", "-j", jail]);
     expect(inJail().slice(0, 2)).toEqual(expected.slice(0, 2));
+  });
+  test("in the record of what was there before it was asked for", () => {
+    m.must(["jk_cp", "-j", jail, "/opt/app"]);
+    for (const path of ["/opt/app/new", `${jail}/opt/app/new`]) m.write(path, "x", { mode: 0o640 });
+    acl(`u:${MALLORY}:rw`, `${jail}/opt/app/new`);
+    m.must(["jk_update", "-j", jail]);
+    const { entries } = openManifestFile(m, jail);
+    expect(entries.find(({ path }) => path === "/opt/app/new")?.mode).toBe(0o640);
   });
   test("of what takes the place of a jail's own account file", () => {
     m.must(["jk_init", "-j", jail, "uidbasics"]);

@@ -82,6 +82,17 @@ describe("a jail whose record was lost", () => {
     expect(m.exists("/srv/k/usr/bin/own")).toBe(true);
   });
 
+  test("is recorded as a new one would be: with no ACL's mask", () => {
+    m.mkdir("/srv/acl");
+    m.write("/usr/share/team", "x", { mode: 0o640 });
+    m.must(["jk_cp", "-j", "/srv/acl", "/usr/share/team", "/usr/share/keyrings"]);
+    m.remove(REGISTRY);
+    m.must(["setfacl", "-m", "u:4711:rw", "/srv/acl/usr/share/team"]);
+    adopt(m, "/srv/acl");
+    const { entries } = openManifestFile(m, "/srv/acl");
+    expect(entries.find(({ path }) => path === "/usr/share/team")?.mode).toBe(0o640);
+  });
+
   test("of hard links", () => {
     m.must(["jk_init", "-k", "-j", "/srv/l", "uidbasics"]);
     m.remove(REGISTRY);

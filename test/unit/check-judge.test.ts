@@ -235,6 +235,13 @@ describe("driftOf", () => {
       [],
       "different-content",
     ],
+    [
+      "an ACL's mask",
+      judged(stat(FILE | 0o775), { entry: entry({ mode: 0o745 }), acl: acl(7, 4) }),
+      same,
+      [],
+      "different-content",
+    ],
     ["mode", judged(stat(FILE | 0o700), { entry: entry() }), same, ["changed-mode"], "different-content"],
     [
       "more mode",

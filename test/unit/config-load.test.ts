@@ -10,7 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
+import { hasXattr } from "../../ffi/xattrs.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Dialect, LIMITS } from "../../src/config/model.ts";
@@ -177,6 +179,17 @@ describe("loadConfig", () => {
 });
 
 describe("writeDropIn", () => {
+  test("gives nobody what a default ACL of the directory hands down", () => {
+    const acls = (path: string) =>
+      ["access", "default"].filter((kind) => hasXattr(AT_FDCWD, path, `system.posix_acl_${kind}`));
+    Bun.spawnSync(["setfacl", "-m", "d:u:4711:rwx", directory]);
+    const { path } = writeDropIn(file, "a", "[a]\n", owner);
+    expect([acls(directory), acls(`${directory}/jk_lsh.d`), acls(path)]).toEqual([["default"], [], []]);
+    // Into one that was there with a default ACL before.
+    Bun.spawnSync(["setfacl", "-m", "d:u:4711:rwx", `${directory}/jk_lsh.d`]);
+    expect(acls(writeDropIn(file, "b", "[b]\n", owner).path)).toEqual([]);
+    Bun.spawnSync(["setfacl", "-b", "-R", directory]);
+  });
   const text = (name: string) =>
     encodeSections([{ name, values: { base: 512, peak: 2048, interval: 10 } }], "c", "why\nit is there");
 
