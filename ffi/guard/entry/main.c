@@ -53,7 +53,7 @@ void refuse(int status, const char *reason) {
 
 /*
  * Whatever stands at that path is looked at through the descriptor that is executed. Its directories are root's, as
- * those of every program that root runs.
+ * those of every program that root runs. An ACL gives nobody what these bits, which are its mask, do not let through.
  */
 static i64 open_target(void) {
   struct file_identity file;
