@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 import { CONFINE } from "./mutants/confine.ts";
+import { JAIL } from "./mutants/jail.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
 import { PROGRAMS } from "./mutants/programs.ts";
@@ -30,4 +31,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CONFINE,
   ...LOG_SOCKET,
   ...REMOVAL,
+  ...JAIL,
 ];

@@ -1,0 +1,337 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
+/** Who can change a jail, what is written into one, and what a file grants: directories, ACLs, links and modes. */
+import type { Mutant } from "../mutants.ts";
+
+type Change = readonly [from: string, to: string, equivalent?: string];
+
+/** Mutants of one file, which the tests of another find. */
+const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
+  changes.map(([from, to, equivalent]) => ({
+    ...{ file, from, to, test },
+    ...(equivalent === undefined ? {} : { equivalent }),
+  }));
+
+export const JAIL: readonly Mutant[] = [
+  ...within("src/jail/walk.ts", "unit/jail-rules.test.ts", [
+    [
+      "return stat.uid === 0 && (stat.mode & 0o022) === 0;",
+      "return stat.uid === 0 && (stat.mode & 0o002) === 0;",
+    ],
+    [
+      "return stat.uid === 0 && (stat.mode & 0o022) === 0;",
+      "return stat.uid === 0 && (stat.mode & 0o020) === 0;",
+    ],
+    ["return stat.uid === 0 && (stat.mode & 0o022) === 0;", "return (stat.mode & 0o022) === 0;"],
+    ["return stat.uid === 0 && (stat.mode & 0o022) === 0;", "return stat.uid === 0;"],
+    ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
+    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
+    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
+    ["if (!here.trusted) throw linkRefused(root, at);", ""],
+    ["cached: trusted && keep", "cached: keep"],
+    [
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+    ],
+    [
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && (stat.mode & C.S_ISVTX) === 0",
+    ],
+    [
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0",
+    ],
+    [
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & 0o7000) === 0",
+    ],
+    ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
+    ["const trusted = onlyRootWrites(stat);\n  const top", "const trusted = true;\n  const top"],
+  ]),
+  ...within("src/jail/walk.ts", "attack/escape-mount.test.ts", [
+    ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
+  ]),
+  ...within("src/jail/safety.ts", "unit/jail-rules.test.ts", [
+    ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
+    [
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
+      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020) findings",
+    ],
+    [
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));",
+      "  const findings = ownerFinding(path, stat);",
+    ],
+    [
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));",
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));",
+    ],
+    ["if (stat.mode & C.S_ISVTX) return [];", "if (stat.mode & 0o7000) return [];"],
+    ["if (stat.mode & C.S_ISVTX) return [];", ""],
+    [
+      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020)",
+      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020 && stat.gid !== 0)",
+    ],
+    [
+      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002)",
+      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o004)",
+    ],
+    ["if (stat.mode & 0o020 && stat.gid !== 0) findings", "if (stat.mode & 0o020) findings"],
+    ["if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));", ""],
+    [
+      "if (stat.mode & 0o020 && stat.gid !== 0) findings",
+      "if (stat.mode & 0o020 && stat.gid !== 0 && !(stat.mode & C.S_ISVTX)) findings",
+    ],
+    ["if (toleratesGroup(stat)) findings.push(...aclFindings(path, stat, acl));", ""],
+    [
+      "if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings",
+      "if (stat.mode & 0o002 && !(stat.mode & 0o7000)) findings",
+    ],
+    ["if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings", "if (stat.mode & 0o002) findings"],
+    ["if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(otherWriteFinding(path, stat));", ""],
+    ['if (acl === "unknown") return [groupWriteFinding(path, stat)];', 'if (acl === "unknown") return [];'],
+    ["if (writers.length === 0) return [];", "return [];"],
+    ["const findings = root.ancestors.flatMap(parentFindings);", "const findings: Finding[] = [];"],
+    [
+      "findings.push(...strictFindings(root.path, root.top.stat));",
+      "findings.push(...looseFindings(root.path, root.top.stat));",
+    ],
+    [
+      '  if (stat.gid !== 0) {\n    findings.push(grave(finding(path, "group"',
+      '  if (stat.gid === -1) {\n    findings.push(grave(finding(path, "group"',
+    ],
+    ["if (stat.mode & 0o002) findings.push(grave(otherWriteFinding(path, stat)));", ""],
+    [
+      "if (stat.mode & 0o002) findings.push(grave(otherWriteFinding(path, stat)));",
+      "if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(grave(otherWriteFinding(path, stat)));",
+    ],
+    ["tolerated: stat.gid === 0 }", "tolerated: true }"],
+    [
+      "const named = stat.gid === 0 ? aclFindings(path, stat, aclAt(C.AT_FDCWD, path)) : [];",
+      "const named: Finding[] = [];",
+    ],
+    [
+      "const findings = ownerFinding(path, stat).map(grave);",
+      "const findings: (Finding & { tolerated: boolean })[] = [];",
+    ],
+  ]),
+  ...within("src/jail/safety.ts", "unit/jail-safety.test.ts", [
+    [
+      "const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;",
+      "const STRICT = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;",
+    ],
+    [
+      "const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;",
+      "const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin)$/;",
+    ],
+    [
+      "const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;",
+      "const STRICT = /^(?:etc|lib[^/]*|usr|bin|sbin|opt)$/;",
+    ],
+    ["if (!strict || dangling.trusted) return [];", "return [];"],
+    ["if (findings.length > 0 || directory.trusted) return findings;", "return findings;"],
+    ['if (isLink(stat)) return [grave(finding(path, "link", "is a symbolic link", "rm"))];', ""],
+  ]),
+  ...within("src/jail/write.ts", "unit/jail-rules.test.ts", [
+    ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
+    ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    ["  dropInheritedAcl(fd, false);\n", ""],
+    [
+      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return true;",
+    ],
+    [
+      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === euid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+    ],
+    [
+      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+    ],
+    [
+      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === euid && gid === egid && stat.gid === gid;",
+      "A file of a setgid directory gets its gid, which is the one that is asked for.",
+    ],
+    ["chmodFd(fd, attributes.mode);", ""],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "block" && !parent.trusted) {',
+    ],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "char" && !parent.trusted) {',
+    ],
+    ["const inherits = hasDefaultAcl(stage.fd);", "const inherits = false;"],
+    ["const mode = inherits ? attributes.mode & 0o700 : attributes.mode;", "const mode = attributes.mode;"],
+    ["if (inherits) dropInheritedAclOfPath(fd);", ""],
+    ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
+  ]),
+  ...within("src/jail/place.ts", "unit/jail-rules.test.ts", [
+    ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
+  ]),
+  ...within("src/jail/directories.ts", "unit/jail-rules.test.ts", [
+    ["makeDirectory(parent.fd, name, 0o700);", "makeDirectory(parent.fd, name, 0o777);"],
+    ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
+    ["    dropInheritedAcl(fd, true);\n", ""],
+    ["dropInheritedAcl(fd, true);", "dropInheritedAcl(fd, false);"],
+    ["    chmodFd(fd, attributes.mode);\n", ""],
+  ]),
+  ...within("src/jail/attributes.ts", "unit/jail-rules.test.ts", [
+    [
+      "return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
+      "return stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
+    ],
+    [
+      "return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
+      "return stat.uid === 0 || (!isDirectory(stat) && stat.nlink > 1);",
+    ],
+    [
+      "return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
+      "return stat.uid === 0 || stat.uid !== parent.uid;",
+    ],
+    [
+      "return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
+      "return stat.uid === 0 || stat.uid !== parent.uid || stat.nlink > 1;",
+    ],
+    ["if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);", ""],
+    [
+      "if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw",
+      "if (mayBeAnothers(parent.stat, stat)) throw",
+    ],
+    ["if (stage.trusted) return;\n  const ours", "return;\n  const ours"],
+  ]),
+  ...within("src/jail/attributes.ts", "unit/jail-write.test.ts", [
+    ['if (isLink(stat)) throw new SystemError(40, "chmod", undefined);', ""],
+  ]),
+  ...within("src/system/acl.ts", "unit/acl.test.ts", [
+    ["view.getUint32(0, true) !== VERSION)", "false)"],
+    ["(bytes.length - 4) % 8 !== 0 ||", ""],
+    ["|| permissions > 7)", ")"],
+    ["!known.includes(tag) || ", ""],
+    ["of(tag).length !== 1)", "of(tag).length > 1)"],
+    ["of(tag).length !== 1)", "of(tag).length === 0)"],
+    ["masks.length > 1 || ", ""],
+    [" || (naming.length > 0 && masks.length === 0)", ""],
+    ["effective: permissions & mask", "effective: permissions"],
+    [
+      "(of(TAG.groupObject)[0]?.permissions ?? 0) & mask, named",
+      "of(TAG.groupObject)[0]?.permissions ?? 0, named",
+    ],
+    ["(effective & 2) !== 0", "(effective & 6) !== 0"],
+    [
+      'if (error instanceof SystemError) return "unknown";',
+      'if (error instanceof SystemError) return "none";',
+    ],
+    ['parseAcl(bytes) ?? "unknown"', 'parseAcl(bytes) ?? "none"'],
+    ['? "none" : "unknown";\n  } catch', '? "none" : "none";\n  } catch'],
+    ["(mode & ~0o070) | (acl.group << 3)", "mode | (acl.group << 3)"],
+  ]),
+  ...within("src/system/acl.ts", "unit/jail-rules.test.ts", [
+    ["    .filter(({ id }) => id !== 0)\n", ""],
+    ["(effective & 2) !== 0", "(effective & 7) === 7"],
+    ["if (directory && hasXattrOf(fd, DEFAULT_ACL)) removeXattr(fd, DEFAULT_ACL);", ""],
+  ]),
+  ...within("src/system/grants.ts", "unit/acl.test.ts", [
+    ['acl === "unknown" || ', ""],
+    ["type === C.S_IFREG && capability()", "false"],
+    ["special: type === C.S_IFDIR ? 0 : mode", "special: mode"],
+  ]),
+  ...within("src/populate/link.ts", "unit/link.test.ts", [
+    ["if (capability) return", "if (false) return"],
+    ["return namesAnyone(acl) ?", "return false ?"],
+    ["mode !== (C.S_IFREG | entry.mode) || ", ""],
+    ["|| uid !== entry.uid ", ""],
+    [" || gid !== entry.gid) {", ") {"],
+    ["return whyNotLinked(fd, entry) === undefined;", "return true;"],
+    ["const BUT_GROUP = 0o7707;", "const BUT_GROUP = 0o1707;"],
+    ["const BUT_GROUP = 0o7707;", "const BUT_GROUP = 0o7777;"],
+    ["const BUT_GROUP = 0o7707;", "const BUT_GROUP = 0o7700;"],
+  ]),
+  ...within("src/populate/modes.ts", "unit/populate-plan.test.ts", [
+    ["return { ...stat, mode: modeWithoutAcl(mode, host.acl(path)) };", "return stat;"],
+    [
+      "if ((mode & 0o070) === 0 || (more === 0 && (keeps & KEEP_OWNER) === 0)) return stat;",
+      "if ((mode & 0o070) === 0 || more === 0) return stat;",
+    ],
+  ]),
+  ...within("src/populate/planner.ts", "unit/populate-plan.test.ts", [
+    ["strengthen(entry, withoutAcl(host, source, stat, entry.keeps));", "strengthen(entry, stat);"],
+    [
+      "givenToFile(withoutAcl(host, path, stat, manner.keeps), manner.keeps)",
+      "givenToFile(stat, manner.keeps)",
+    ],
+    [
+      "givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps)",
+      "givenToDirectory(inJail, stat, false, manner.keeps)",
+    ],
+    ["real && withoutAcl(host, path, real, keeps)", "real"],
+  ]),
+  ...within("src/populate/update-compare.ts", "attack/grants.test.ts", [
+    ["mayStayLinked(entry) ? ", "true ? "],
+    ['real && withoutAcl(host, entry.source ?? "", real, entry.keeps)', "real"],
+  ]),
+  ...within("src/populate/update-stage.ts", "attack/grants.test.ts", [
+    ["if (whyNotLinked(fd, entry) !== undefined) return false;", ""],
+  ]),
+  ...within("src/populate/apply.ts", "attack/grants.test.ts", [
+    ["if (why !== undefined) {", 'if (why === "") {'],
+  ]),
+  ...within("src/config/load.ts", "unit/config-load.test.ts", [
+    ['(stat.mode & 0o020) === 0 ? "none" : aclOf(fd)', '"none"'],
+    ["if (main !== undefined) requireNoWriters(main, exitStatus);", ""],
+    ['if (acl === "unknown") {', 'if (acl === "none") {'],
+    ["(main.stat.mode & 0o002) !== 0", "(main.stat.mode & 0o004) === 9"],
+    ["if ((stat.mode & 0o022) !== 0)", "if ((stat.mode & 0o002) !== 0)"],
+  ]),
+  ...within("src/config/write.ts", "unit/config-load.test.ts", [
+    ["      dropInheritedAcl(out, false);\n", ""],
+    ["    dropInheritedAcl(fd, true);\n", ""],
+  ]),
+  ...within("src/populate/library-cache.ts", "attack/acl.test.ts", [
+    ["withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });", ""],
+  ]),
+  ...within("src/inspect/check-fix.ts", "attack/acl.test.ts", [
+    ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
+  ]),
+  ...within("src/inspect/check-drift.ts", "unit/check-judge.test.ts", [
+    ["modeWithoutAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
+  ]),
+  ...within("src/inspect/adopt-match.ts", "e2e/adopt.test.ts", [
+    ["modeWithoutAcl(seen.mode, grants.acl)", "seen.mode"],
+  ]),
+  ...within("src/populate/update.ts", "attack/grants.test.ts", [
+    ["modeWithoutAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
+  ]),
+  ...within("src/enter/host-checks.ts", "unit/enter-checks.test.ts", [
+    ['if (acl === "unknown") {', 'if (acl === "none") {'],
+    ["const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;", "const relaxed = false;"],
+    [
+      "const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;",
+      "const relaxed = relaxHomeGroupPermissions;",
+    ],
+    ["filter((entry) => !own(entry))", "filter(() => true)"],
+    ['id === (tag === "u" ? facts.uid : facts.gid)', 'id === facts.uid || id === facts.gid || tag === "g"'],
+  ]),
+  ...within("src/inspect/check-walk.ts", "e2e/check.test.ts", [
+    ["const grants = grantsOf(fd, stat.mode);", "const grants = grantsOf(fd, 0o120000);"],
+    ["grantsAt(fd, name, stat.mode)", "grantsAt(fd, name, 0o120000)"],
+  ]),
+  ...within("src/profile/search.ts", "unit/profile.test.ts", [
+    ['acl === "unknown" || ', ""],
+    ["|| writersOf(acl).length > 0", ""],
+    ["host.acl(directory, true)", "host.acl(directory)"],
+    ["if (stat.gid !== 0) return true;", ""],
+  ]),
+  ...within("src/jail/home-move.ts", "attack/home-move.test.ts", [
+    [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
+  ]),
+  ...within("src/inspect/check-permissions.ts", "unit/check-judge.test.ts", [
+    ["if (settings.writableForOthers(path)) return [];", ""],
+    ["named.filter(({ effective }) => effective !== 0)", "named"],
+    ["filter((entry) => !own(entry))", "filter(() => true)"],
+    ['if (inherited.length > 0 && space !== "user") {', "if (inherited.length > 0) {"],
+    ["if (!judged.seen.grants.capability) return [];", "return [];"],
+  ]),
+  ...within("src/jail/look.ts", "attack/grants.test.ts", [
+    ["modeWithoutAcl(mode, aclOf(fd)) & 0o7777", "mode & 0o7777"],
+  ]),
+];
