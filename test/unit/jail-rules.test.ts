@@ -16,7 +16,12 @@ import { fstat, type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { hasXattr } from "../../ffi/xattrs.ts";
 import { verifyNew } from "../../src/jail/attributes.ts";
-import { configDirectoryFindings, directoryFindings, jailFindings } from "../../src/jail/safety.ts";
+import {
+  configDirectoryFindings,
+  directoryFindings,
+  exchangeFindings,
+  jailFindings,
+} from "../../src/jail/safety.ts";
 import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import { makeDirectories, putDevice, putFile, putSymlink, setAttributes } from "../../src/jail/write.ts";
 import { aclAt } from "../../src/system/acl.ts";
@@ -132,6 +137,23 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
     give(`${jail.base}/config`, rights);
     const found = configDirectoryFindings(`${jail.base}/config`);
     expect(found.map(({ rule, tolerated }) => (tolerated ? `(${rule})` : rule))).toEqual([...config]);
+  });
+
+  test("safety, of who could exchange a name in it", () => {
+    // Sticky, names are its owner's and root's to exchange.
+    const sticky = ((rights.mode ?? 0) & 0o1000) !== 0;
+    const rules = sticky ? above.filter((rule) => rule === O) : above;
+    for (const path of [jail.base, jail.path, at("/srv")]) {
+      give(path, rights);
+      const root = openJailRoot(jail.path);
+      expect([path, exchangeFindings(root, "/srv").map(({ rule }): string => rule)]).toEqual([
+        path,
+        [...rules],
+      ]);
+      closeJailRoot(root);
+      if (rights.acl !== undefined) Bun.spawnSync(["setfacl", "-b", path]);
+      give(path, {});
+    }
   });
 
   test("safety, after the remedies", () => {

@@ -90,6 +90,7 @@ export const JAIL: readonly Mutant[] = [
     ['if (acl === "unknown") return [groupWriteFinding(path, stat)];', 'if (acl === "unknown") return [];'],
     ["if (writers.length === 0) return [];", "return [];"],
     ["const findings = root.ancestors.flatMap(parentFindings);", "const findings: Finding[] = [];"],
+    ['const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";', 'const acl = "none";'],
     [
       "findings.push(...strictFindings(root.path, root.top.stat));",
       "findings.push(...looseFindings(root.path, root.top.stat));",

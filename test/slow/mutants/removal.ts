@@ -187,17 +187,17 @@ export const REMOVAL: readonly Mutant[] = [
     "what comes into a home after the last look",
   ),
   parents(
-    "stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);",
-    "stat.mode & C.S_ISVTX ? [] : parentFindings(at, stat);",
+    "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
+    "one.stat.mode & C.S_ISVTX ? [] : parentFindings(one);",
     "others could exchange",
   ),
   parents(
-    "stat.mode & C.S_ISVTX ? ownerFinding(at, stat) : parentFindings(at, stat);",
-    "stat.mode & 0o7000 ? ownerFinding(at, stat) : parentFindings(at, stat);",
+    "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
+    "one.stat.mode & 0o7000 ? ownerFinding(one.path, one.stat) : parentFindings(one);",
     "others could exchange",
   ),
   parents(
-    "  const findings = root.ancestors.flatMap((above) => found(above.path, above.stat));\n  let at",
+    "  const findings = root.ancestors.flatMap(found);\n  let at",
     "  const findings: Finding[] = [];\n  let at",
     "others could exchange",
   ),
