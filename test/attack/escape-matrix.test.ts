@@ -115,6 +115,40 @@ test("a tree is removed without what its links lead to", () => {
   expect(protectedState(scene)).toEqual(before);
 });
 
+/** Where each operation may do its work: in root's own directory of the jail. */
+const OWN: Readonly<Record<string, string>> = {
+  create: "/etc/r/new",
+  overwrite: "/etc/r/f",
+  chmod: "/etc/r/f",
+  chown: "/etc/r/f",
+  utimes: "/etc/r/f",
+  link: "/etc/r/f",
+  symlink: "/etc/r/new",
+  mknod: "/etc/r/new",
+  mkfifo: "/etc/r/new",
+  mkdir: "/etc/r/new/below",
+  unlink: "/etc/r/f",
+  rmtree: "/etc/r/d",
+};
+
+/** The control for all that is above: the operation does work, and the state that is compared shows it. */
+test.each(Object.keys(OPERATIONS))("%s works where root alone can write", (operation) => {
+  const path = OWN[operation] ?? "";
+  const names = (lines: readonly string[]) => lines.map((line) => line.split(" ")[0]);
+  const before = protectedState(scene);
+  OPERATIONS[operation]?.(scene.root, path, scene);
+  const after = protectedState(scene);
+  const changed = [
+    ...before.filter((line) => !after.includes(line)),
+    ...after.filter((line) => !before.includes(line)),
+  ];
+  expect(names(changed)).toContain(`${scene.path}${path}`);
+  const elsewhere = names(changed).filter(
+    (name) => !`${scene.path}${path}`.startsWith(name ?? "") && !name?.startsWith(`${scene.path}${path}`),
+  );
+  expect(elsewhere).toEqual([]);
+});
+
 test("the state that is compared shows a write by path", () => {
   symlinkSync(scene.outside, `${scene.path}/home/u/planted`);
   const before = protectedState(scene);
