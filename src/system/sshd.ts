@@ -8,7 +8,13 @@ export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
 
 /** Something in sshd's settings that no jail can hold, with the way to mend it. */
 export interface SshdWarning {
-  code: "internal-sftp" | "tcp-forwarding" | "stream-forwarding" | "permit-user-environment" | "tunnel";
+  code:
+    | "internal-sftp"
+    | "tcp-forwarding"
+    | "stream-forwarding"
+    | "permit-user-environment"
+    | "tunnel"
+    | "user-rc";
   message: string;
   remedy: string;
 }
@@ -102,5 +108,22 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
       remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}`,
     });
   }
+  const accepted = (settings.get("acceptenv") ?? []).flatMap((entry) => entry.split(/\s+/));
+  const loads = !["no", ""].includes(value("permituserenvironment")) || accepted.some(coversLoader);
+  if (loads && value("permituserrc") !== "no") {
+    warnings.push({
+      code: "user-rc",
+      message:
+        "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
+      remedy: `set 'PermitUserRC no' ${match}`,
+    });
+  }
   return warnings;
+}
+
+/** Whether a pattern of AcceptEnv (`*` and `?`) lets a variable through by which ld.so(8) loads a file. */
+function coversLoader(pattern: ByteString): boolean {
+  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  const whole = new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`);
+  return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => whole.test(name));
 }

@@ -111,8 +111,13 @@ describe("sshd's settings", () => {
       ["tcp-forwarding", "stream-forwarding", "tunnel"],
     ],
     ["allowtcpforwarding yes\ndisableforwarding yes\n", []],
-    ["permituserenvironment yes\n", ["permit-user-environment"]],
-    ["permituserenvironment LANG,LC_*\n", ["permit-user-environment"]],
+    ["permituserenvironment yes\npermituserrc no\n", ["permit-user-environment"]],
+    ["permituserenvironment LANG,LC_*\n", ["permit-user-environment", "user-rc"]],
+    ["acceptenv LANG\nacceptenv LC_*\nacceptenv L?NG\npermituserrc yes\n", []],
+    ["acceptenv LANG\nacceptenv *\npermituserrc yes\n", ["user-rc"]],
+    ["acceptenv L*\n", ["user-rc"]],
+    ["acceptenv LANG LD_PRELOA?\npermituserrc yes\n", ["user-rc"]],
+    ["acceptenv *\npermituserrc no\n", []],
     ["", []],
   ])("%j", (text, expected) => {
     expect(codes(text)).toEqual(expected);
