@@ -200,7 +200,8 @@ export function guardFunction(name: "exec" | "writePid" | "daemon"): Pointer {
  * execve(2). The new program gets what the caller of this one had set up: signal dispositions and mask, resource
  * limits, working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a
  * privileged build, the descriptors that were open all along. Everything else above 2 is closed.
- * `standardOnly`: everything above 2 is, and 0, 1 and 2 are open.
+ * `standardOnly`: everything above 2 is, and 0, 1 and 2 are open. `last` is called just before, with the address of the
+ * path: no execve(2) but this one has it.
  * Throws `SystemError` where it did not come to that; this process can go on then.
  */
 export function execve(
@@ -208,8 +209,10 @@ export function execve(
   argv: readonly ByteString[],
   envp: readonly ByteString[],
   standardOnly = false,
+  last?: (path: number) => void,
 ): never {
   const prepared = prepareExec(path, argv, envp, standardOnly);
+  last?.(prepared.path);
   const { u64, i32 } = FFIType;
   if (state === 0) {
     check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");

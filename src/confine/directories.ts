@@ -35,6 +35,8 @@ export interface ExecuteScope {
   named: readonly ByteString[];
   /** The user's home directory. */
   home: ByteString;
+  /** The named ones alone, and of these those that are there; none of the system's. */
+  onlyNamed?: boolean;
 }
 
 // On many systems some of the names are missing, or links to others of them: nothing is wrong then.
@@ -116,7 +118,7 @@ const same = (a: BasicStat, b: BasicStat): boolean =>
  */
 export function eachTrustedDirectory(
   root: number,
-  { named, home }: ExecuteScope,
+  { named, home, onlyNamed = false }: ExecuteScope,
   use: (path: ByteString, fd: number) => void,
 ): LeftOut[] {
   const homes = homeAndAbove(root, home);
@@ -141,11 +143,11 @@ export function eachTrustedDirectory(
     }
     if (typeof directory !== "string") close(directory);
   };
-  for (const group of SYSTEM_GROUPS) offerGroup(group[0], group[1], false);
+  if (!onlyNamed) for (const group of SYSTEM_GROUPS) offerGroup(group[0], group[1], false);
   for (const path of named) {
     const names = path.split("/").slice(1);
     if (names.some((name) => /^\.{0,2}$/.test(name))) leftOut.push({ path, why: "its path is not plain" });
-    else offerGroup(names.slice(0, -1), names.slice(-1), true);
+    else offerGroup(names.slice(0, -1), names.slice(-1), !onlyNamed);
   }
   return leftOut;
 }

@@ -50,6 +50,23 @@ export interface ExecuteLimits extends ExecuteScope {
   executables: readonly ByteString[];
 }
 
+// The kernel executes it for each program that is not static; which ones there are depends on the C library.
+const LOADERS = [
+  "/lib64/ld-linux-x86-64.so.2",
+  "/lib/ld-linux-aarch64.so.1",
+  "/lib/ld-musl-x86_64.so.1",
+  "/lib/ld-musl-aarch64.so.1",
+];
+
+/** The limits of a program that executes itself, what is in `starts` (directories and files), and nothing else. */
+export function startsLimits(
+  program: ByteString,
+  starts: readonly ByteString[],
+  home: ByteString,
+): ExecuteLimits {
+  return { named: starts, executables: [program, ...starts, ...LOADERS], home, onlyNamed: true };
+}
+
 /** Allows a program, unless it lies in one of `directories` itself and is no link. */
 function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySet<ByteString>): void {
   if (!path.startsWith("/")) return;

@@ -4,11 +4,12 @@ import { JailkitError } from "../cli/error.ts";
 import { type LshSection, readLshSection } from "../config/login-keys.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
-import type { ExecuteLimits } from "../confine/execute.ts";
+import { type ExecuteLimits, startsLimits } from "../confine/execute.ts";
 import { decide } from "../limited-shell/decide.ts";
 import { commandEnvironment } from "../limited-shell/environment.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { programEnvironment } from "../programs/environment.ts";
+import { startsOf } from "../programs/starts.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { Severity } from "../system/syslog.ts";
 
@@ -53,6 +54,8 @@ export type LimitedPlan =
       umask: number | undefined;
       noNewPrivs: boolean;
       execute: ExecuteLimits | "any";
+      /** The command is a known server, and executes nothing else, or nothing at all where this is empty. */
+      starts: readonly ByteString[] | undefined;
       notes: LogLine[];
     }
   | {
@@ -207,8 +210,14 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
       : programEnvironment(known, variables, values.environment);
     const environment = [...given].map(([name, value]) => `${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    const execute = executeLimits(values, home);
-    return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, notes };
+    const free = values.allowSpawnOptions || values.execute === "any";
+    const starts = free ? undefined : startsOf(known);
+    const execute =
+      starts === undefined || starts.length === 0
+        ? executeLimits(values, home)
+        : startsLimits(path, starts, home);
+    const confined = { umask, noNewPrivs, execute, starts };
+    return { allowed: true, user, section, path, argv, environment, ...confined, notes };
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
     const { exitStatus, code, reason, shown } = error;

@@ -6,12 +6,19 @@ import { describeError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { VERSION } from "../cli/version.ts";
 import { limitExecution, NO_LANDLOCK } from "../confine/execute.ts";
+import { forbidExecution } from "../confine/no-execution.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** execve(2), as ffi/guard.ts has it. */
-export type Execute = (path: ByteString, argv: readonly ByteString[], envp: readonly ByteString[]) => never;
+export type Execute = (
+  path: ByteString,
+  argv: readonly ByteString[],
+  envp: readonly ByteString[],
+  standardOnly: boolean,
+  last: (path: number) => void,
+) => never;
 
 // As a shell ends: the program, or the interpreter that it names, is not there; or it is, and cannot be executed.
 const NOT_FOUND = 127;
@@ -32,6 +39,12 @@ function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void 
     const list = leftOut.map((one) => `${one.path} (${one.why})`).join(", ");
     log.write("notice", `${path} may execute nothing in ${list}`);
   }
+}
+
+/** What can only be given up when the command is about to be executed, by the address of its path. */
+function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog): void {
+  if (starts === undefined || starts.length > 0 || forbidExecution(address)) return;
+  log.write("notice", `${path} can execute other programs: the kernel has no filters of system calls`);
 }
 
 /**
@@ -62,7 +75,7 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
   }
   try {
     if (umask !== undefined) libc.umask(umask);
-    return execute(path, argv, environment);
+    return execute(path, argv, environment, false, (address) => confineLast(plan, address, log));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);

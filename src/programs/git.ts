@@ -64,6 +64,7 @@ export const git: Program = {
     dropped: /^(?:GIT_(?!PROTOCOL$).*|XDG_CONFIG_HOME|EDITOR|VISUAL|PAGER)$/,
     gitConfig: CONFIG,
   },
+  starts: ["/usr/lib/git-core", "/usr/libexec/git-core", "/usr/bin/git"],
   open: [
     {
       names: ["git", "git-upload-archive"],

@@ -34,6 +34,12 @@ export interface Program {
    */
   readonly refusal: (args: readonly ByteString[], invoked: ByteString) => string | undefined;
   readonly environment: ProgramEnvironment;
+  /**
+   * What it executes itself, at work as a server: directories that root alone can write, and files, by absolute path;
+   * what is missing does not count. None: the kernel refuses whatever else it would execute. "system" is for what
+   * starts a shell: the key `execute` alone says what that may be.
+   */
+  readonly starts: readonly string[] | "system";
   readonly open: readonly OpenInput[];
 }
 

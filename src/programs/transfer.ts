@@ -38,6 +38,7 @@ export const rsync: Program = {
   refusal: (args) => optionReason(RSYNC_OPTIONS, args),
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
   environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },
+  starts: [],
   open: [],
 };
 
@@ -64,6 +65,7 @@ export const scp: Program = {
   inputs: "It reads no file that could name a program.",
   refusal: (args) => optionReason(SCP_OPTIONS, args),
   environment: {},
+  starts: [],
   open: [],
 };
 
@@ -74,6 +76,7 @@ export const sftpServer: Program = {
   inputs: "It reads no file that could name a program.",
   refusal: () => undefined,
   environment: {},
+  starts: [],
   open: [],
 };
 
@@ -92,6 +95,7 @@ export const unison: Program = {
       : "'unison -server' takes no other argument";
   },
   environment: { dropped: /^UNISON/ },
+  starts: ["/usr/bin/unison-fsmonitor"],
   open: [],
 };
 
@@ -105,5 +109,6 @@ export const borg: Program = {
   inputs: "It does not get BORG_* of the session: BORG_LOGGING_CONF could name code.",
   refusal: ([first]) => (first === "serve" ? undefined : `anything but 'borg serve' ${START}`),
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
+  starts: [],
   open: [],
 };

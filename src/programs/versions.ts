@@ -24,6 +24,7 @@ export const hg: Program = {
     set: { HGRCPATH: "/etc/mercurial/hgrc:/etc/mercurial/hgrc.d", HGRCSKIPREPO: "1", HGPLAIN: "1" },
     dropped: /^(?:C?HG|PYTHON)/,
   },
+  starts: [],
   open: [],
 };
 
@@ -43,6 +44,7 @@ export const svnserve: Program = {
     );
   },
   environment: {},
+  starts: [],
   open: [
     {
       what: "the files in hooks/ of a repository name, and that is any repository which the user can write or upload",
@@ -63,6 +65,7 @@ export const cvs: Program = {
       ? undefined
       : `anything but 'cvs server' ${START}: editors, CVS_RSH`,
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
+  starts: [],
   open: [
     {
       what: "CVSROOT/commitinfo, loginfo and the like name, in any repository that the user can write, and 'cvs init' makes one",
@@ -100,5 +103,6 @@ export const moshServer: Program = {
         : wordReason(MOSH_WORDS, rest)
       : `anything but 'mosh-server new' ${START}`,
   environment: { set: { SHELL: undefined }, dropped: /^MOSH_/ },
+  starts: "system",
   open: [],
 };
