@@ -165,13 +165,18 @@ function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): stri
 /** The server programs that the limited shell knows: command lines, environment, and what stays open. */
 export function programList(programs: readonly Program[]): string {
   return list(
-    programs.flatMap(({ names, forms, inputs, environment, open }) => [
+    programs.flatMap(({ names, forms, inputs, environment, starts, open }) => [
       `.It Sy ${names.map(argument).join(" , ")}`,
       ...forms.map((form) => `.Dl ${escapeText(form)}`),
       ...prose(inputs),
       ...environmentText(environment),
+      ...(starts === "system"
+        ? []
+        : prose(
+            `The kernel lets it execute ${starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`}.`,
+          )),
       ...open.flatMap(({ names: some, what, remedy }) =>
-        prose(`Open: ${(some ?? names.slice(0, 1)).join(" or ")} starts what ${what}: ${remedy}.`),
+        prose(`Otherwise ${(some ?? names.slice(0, 1)).join(" or ")} starts what ${what}: ${remedy}.`),
       ),
     ]),
   );

@@ -4,7 +4,7 @@ import { recognise } from "../programs/recognise.ts";
 import { carriesCode } from "../programs/starters.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
-import { lintExecute } from "./lint-execute.ts";
+import { holdsPrograms, lintExecute } from "./lint-execute.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { leadingInteger, listItems, splitList } from "./values.ts";
 
@@ -21,6 +21,7 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   }
   const free = findEntry(section, "allow_spawn_options");
   const unchecked = free !== undefined && (leadingInteger(free.value)?.number ?? 0) !== 0;
+  const held = holdsPrograms(section, context);
   const environment = findEntry(section, "environment");
   const givesHome = environment !== undefined && /(?:^|,)\s*HOME\s*=/.test(environment.value);
   const directories = paths === undefined ? undefined : splitList(paths.value);
@@ -30,7 +31,7 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     if (seen.has(item.value)) {
       const place = itemPlace(executables, item);
       report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`);
-    } else lintExecutable(item, executables, { directories, unchecked, givesHome }, context);
+    } else lintExecutable(item, executables, { directories, unchecked, held, givesHome }, context);
     seen.add(item.value);
   }
   lintExecute(section, context);
@@ -66,6 +67,8 @@ interface SectionFacts {
   directories: readonly ByteString[] | undefined;
   /** The key `allow_spawn_options`. */
   unchecked: boolean;
+  /** The kernel lets a known program execute only what its row of the table says. */
+  held: boolean;
   /** The key `environment` has a HOME. */
   givesHome: boolean;
 }
@@ -73,7 +76,7 @@ interface SectionFacts {
 function lintExecutable(
   item: Item,
   entry: IniEntry,
-  { directories, unchecked, givesHome }: SectionFacts,
+  { directories, unchecked, held, givesHome }: SectionFacts,
   { world, report }: LintContext,
 ): void {
   const place = itemPlace(entry, item);
@@ -91,7 +94,7 @@ function lintExecutable(
   else if (file.type !== "file" || !file.executable) {
     report(place, "error", "not-executable", `${quoted(path)} is not an executable file`);
   }
-  for (const { message, remedy } of programWarnings(path, world.files, unchecked)) {
+  for (const { message, remedy } of programWarnings(path, world.files, unchecked, held)) {
     report(place, "warning", "starts-programs", `${message}; ${remedy}`);
   }
   if (!givesHome && recognise(path, world.files).known.length === 0 && world.readsPopt(path)) {

@@ -5,6 +5,12 @@ import { readLshSection } from "./login-keys.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { listItems } from "./values.ts";
 
+/** Whether the kernel can hold the known programs of a section to what they execute, and the section lets it. */
+export function holdsPrograms(section: IniSection, { world }: LintContext): boolean {
+  const { execute, executables = [] } = readLshSection(section);
+  return execute !== "any" && world.execution(execute, executables) !== undefined;
+}
+
 /** The key `execute` of jk_lsh.ini: what it does not do here, and what it takes from programs. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;

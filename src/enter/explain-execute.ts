@@ -25,6 +25,16 @@ const step = (
   exitStatus?: number,
 ): ReportStep => ({ stage: "jk_lsh", name: "execute", outcome, message, remedy, exitStatus });
 
+/** Whether the kernel holds the known programs of a section to what they execute. */
+export function holdsPrograms(execute: "any" | readonly ByteString[]): boolean {
+  try {
+    return execute !== "any" && canLimitExecution();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return false;
+  }
+}
+
 /** What the key `execute` lets the programs of a section execute, what it takes from them, and from the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const { rootFd, configFile, limits, command, executedFiles } = question;

@@ -10,7 +10,7 @@ import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } f
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
-import { explainExecute } from "./explain-execute.ts";
+import { explainExecute, holdsPrograms } from "./explain-execute.ts";
 import { limitSteps, sshdSteps } from "./explain-host.ts";
 import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
 import { accountOf, baseName, splitOf } from "./facts.ts";
@@ -121,7 +121,9 @@ function explainLimited(
   );
   const allowed = plan.allowed ? [plan.path] : session.arguments.length === 0 ? executables : [];
   for (const one of allowed) {
-    for (const { message, remedy } of programWarnings(one, request.files, policy.values.allowSpawnOptions)) {
+    const held = holdsPrograms(policy.values.execute);
+    const unchecked = policy.values.allowSpawnOptions;
+    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
       add(lshStep("programs", "warned", message, remedy));
     }
   }

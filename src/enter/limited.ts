@@ -215,7 +215,7 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     const execute =
       starts === undefined || starts.length === 0
         ? executeLimits(values, home)
-        : startsLimits(path, starts, home);
+        : startsLimits(path, [...starts, ...(values.execute === "any" ? [] : values.execute)], home);
     const confined = { umask, noNewPrivs, execute, starts };
     return { allowed: true, user, section, path, argv, environment, ...confined, notes };
   } catch (error) {

@@ -10,7 +10,7 @@ export interface ProgramEnvironment {
   readonly gitConfig?: readonly (readonly [key: string, value: string])[];
 }
 
-/** Something by which a user may make a program start another, and that nothing here closes. */
+/** Something by which a user may make a program start another, where the kernel does not hold it to `starts`. */
 export interface OpenInput {
   /** The base names that it is true of; all of the family where undefined. */
   readonly names?: readonly string[];

@@ -1,4 +1,4 @@
-import { type OptionRule, optionReason } from "./options.ts";
+import { type OptionRule, optionReason, wordReason } from "./options.ts";
 import { type Program, START } from "./program.ts";
 
 /** rsync's arguments; exported for the comparison with the installed program. */
@@ -99,6 +99,20 @@ export const unison: Program = {
   open: [],
 };
 
+const path = /^[^-]/;
+// What its client sends, and what limits it; `--debug-profile` would write a file.
+const BORG_WORDS = {
+  words:
+    /^--(?:critical|error|warning|info|debug|append-only|(?:debug-topic|storage-quota|umask|lock-wait|restrict-to-(?:path|repository))=.+)$/,
+  withValue: {
+    "--restrict-to-path": path,
+    "--restrict-to-repository": path,
+    "--storage-quota": path,
+    "--umask": path,
+    "--lock-wait": path,
+  },
+};
+
 /**
  * borg(1), whose server is told what to do by its client alone. It is written in Python, which would load code from
  * ~/.local: see EVERY_PROGRAM.
@@ -107,7 +121,8 @@ export const borg: Program = {
   names: ["borg", "borgbackup"],
   forms: ["borg serve ..."],
   inputs: "It does not get BORG_* of the session: BORG_LOGGING_CONF could name code.",
-  refusal: ([first]) => (first === "serve" ? undefined : `anything but 'borg serve' ${START}`),
+  refusal: ([first, ...rest]) =>
+    first === "serve" ? wordReason(BORG_WORDS, rest) : `anything but 'borg serve' ${START}`,
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
   starts: [],
   open: [],

@@ -13,9 +13,15 @@ export interface ProgramWarning {
 
 /**
  * By what the user of a limited shell that allows the program at `path` can start others. `unchecked`: the section has
- * allow_spawn_options, so that nothing is closed.
+ * allow_spawn_options, so that nothing is closed. `held`: the kernel lets a known program execute only what its row
+ * says, so that what the row leaves open is closed by that.
  */
-export function programWarnings(path: ByteString, files: ProgramFiles, unchecked: boolean): ProgramWarning[] {
+export function programWarnings(
+  path: ByteString,
+  files: ProgramFiles,
+  unchecked: boolean,
+  held = false,
+): ProgramWarning[] {
   const program = recognise(path, files);
   const warnings: ProgramWarning[] = [];
   for (const name of program.others) {
@@ -35,7 +41,7 @@ export function programWarnings(path: ByteString, files: ProgramFiles, unchecked
     });
     return warnings;
   }
-  for (const { what, remedy } of openInputs(program)) {
+  for (const { what, remedy } of held ? [] : openInputs(program)) {
     warnings.push({ message: `${quoted(path)} starts what ${what}`, remedy });
   }
   return warnings;

@@ -65,7 +65,7 @@ execute = any
 test("what is told of a jail's jk_lsh.ini goes by the links of the jail", () => {
   m.symlink("/usr/bin/backup", `${jail}/usr/bin/first`);
   m.symlink("cvs", `${jail}/usr/bin/backup`);
-  policy("[dev]\npaths = /usr/bin\nexecutables = /usr/bin/first\n");
+  policy("[dev]\npaths = /usr/bin\nexecutables = /usr/bin/first\nexecute = any\n");
   const file = `${jail}/etc/jailkit/jk_lsh.ini`;
   expect(m.run(["jailkit", "config", "check", file]).stdout).toContain(
     "'/usr/bin/first' starts what CVSROOT/",

@@ -73,9 +73,14 @@ describe("jk_lsh.ini", () => {
       ["2:28 starts-programs", "2:47 starts-programs"],
     ],
     [
-      "servers with inputs that cannot be closed",
+      "servers with inputs that only the kernel closes",
       "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/git-upload-archive\n",
-      ["2:15 starts-programs", "2:45 starts-programs"],
+      [],
+    ],
+    [
+      "the same, where the kernel does not close them",
+      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/git-upload-archive\nexecute = any\n",
+      ["2:15 starts-programs", "2:45 starts-programs", "3:11 execute-any"],
     ],
     [
       "a program that reads ~/.popt",

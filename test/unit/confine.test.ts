@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURE, type Instruction } from "../../ffi/seccomp.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
+import { oneExecution } from "../../src/confine/no-execution.ts";
 import { TERMINAL_FILTER } from "../../src/confine/terminal.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
@@ -15,10 +16,19 @@ test("jk_lsh.ini(5) names the directories of the system", () => {
 });
 
 /** Runs a filter over a system call, as bpf(4) does: what it returns. */
-function judge(filter: readonly Instruction[], arch: number, number: number, request: bigint): number {
+function judge(
+  filter: readonly Instruction[],
+  arch: number,
+  number: number,
+  request: bigint,
+  first = 0n,
+): number {
   const words = new Map([
     [0, number],
     [4, arch],
+    // The two halves of the first argument.
+    [16, Number(first & 0xffffffffn)],
+    [20, Number(first >> 32n)],
     // The two halves of the second argument.
     [24, Number(request & 0xffffffffn)],
     [28, Number(request >> 32n)],
@@ -80,5 +90,43 @@ describe("the filter on the terminal", () => {
 
   test("what comes from another architecture ends the process", () => {
     expect(judge(TERMINAL_FILTER, 0xc0000016, 16, 0n)).toBe(KILL_PROCESS);
+  });
+});
+
+describe("the filter that lets one program be executed", () => {
+  const EACCES = 0x0005000d;
+  const path = 0x7f12_89ab_cdefn;
+  const filter = oneExecution(Number(path));
+  const [execve, execveat] = arm ? [221, 281] : [59, 322];
+  const says = (number: number, address: bigint, arch = ARCHITECTURE) =>
+    judge(filter, arch, number, 0n, address);
+
+  test("execve with the path at this address, and at no other", () => {
+    expect(says(execve, path)).toBe(ALLOW);
+    for (const other of [
+      0n,
+      path + 1n,
+      path - 1n,
+      path & 0xffffffffn,
+      path + (1n << 32n),
+      path | (1n << 63n),
+    ]) {
+      expect(says(execve, other)).toBe(EACCES);
+    }
+  });
+
+  test("no other call that executes, of whatever kind of program", () => {
+    const compat = arm ? [11, 387] : [11, 358];
+    for (const number of compat) expect(says(number, path, COMPAT)).toBe(EACCES);
+    const x32 = arm ? [] : [520, 545, 0x40000000 | 520, 0x40000000 | 545, 0x40000000 | 322];
+    for (const number of [execveat, ...x32]) expect(says(number, path)).toBe(EACCES);
+  });
+
+  test("all other calls", () => {
+    const executing = [execve, execveat, ...(arm ? [] : [520, 545])];
+    for (let number = 0; number < 600; number++) {
+      if (!executing.includes(number)) expect(says(number, 0n)).toBe(ALLOW);
+      if (![11, arm ? 387 : 358].includes(number)) expect(says(number, 0n, COMPAT)).toBe(ALLOW);
+    }
   });
 });
