@@ -51,12 +51,16 @@ function encode(filter: readonly Instruction[]): Uint32Array {
   return words;
 }
 
+// The kernel reads these by their addresses, of which the collector of garbage knows nothing.
+const held: Uint32Array[] = [];
+
 /**
  * seccomp(2): from here on this filter judges each system call of this thread, and of all that it starts. False where
  * the kernel has no such filters. no_new_privs must be set, or CAP_SYS_ADMIN be held. Throws SystemError.
  */
 export function installFilter(filter: readonly Instruction[]): boolean {
   const words = encode(filter);
+  held[0] = words;
   // struct sock_fprog: how many, and where.
   const address = addressOf(words);
   const program = new Uint32Array(4);

@@ -197,7 +197,11 @@ const CONTROL_BYTES = 16 + 4 * MOST_DESCRIPTORS;
 const message = Buffer.from(new ArrayBuffer(CONTROL + CONTROL_BYTES));
 const messageAddress = addressOf(message);
 
+// The kernel reads it by its address, of which the collector of garbage knows nothing.
+const held: Uint8Array[] = [];
+
 function prepare(bytes: Uint8Array, controlLength: number): void {
+  held[0] = bytes;
   message.fill(0, 0, HEADER);
   message.writeBigUInt64LE(BigInt(messageAddress + HEADER), 16);
   message.writeBigUInt64LE(1n, 24);

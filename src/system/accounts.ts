@@ -28,6 +28,9 @@ const LARGEST_BUFFER = 1 << 24;
 
 type Query = (result: Uint8Array, buffer: Uint8Array, found: BigUint64Array) => number;
 
+// What is decoded lies in these two, by addresses of which the collector of garbage knows nothing.
+const held: Uint8Array[] = [];
+
 /** Calls a `get*_r` function with a growing buffer; `decode` gets the address of the filled structure. */
 function lookUp<T>(
   call: string,
@@ -39,6 +42,8 @@ function lookUp<T>(
   const found = new BigUint64Array(1);
   for (let size = 4096; ; size *= 4) {
     const buffer = new Uint8Array(size);
+    held[0] = structure;
+    held[1] = buffer;
     const error = query(structure, buffer, found);
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
