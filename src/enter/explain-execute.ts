@@ -28,7 +28,7 @@ const step = (
 /** Whether the kernel holds the known programs of a section to what they execute. */
 export function holdsPrograms(execute: "any" | readonly ByteString[]): boolean {
   try {
-    return execute !== "any" && canLimitExecution();
+    return execute !== "any" && execute.length === 0 && canLimitExecution();
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return false;

@@ -210,12 +210,13 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
       : programEnvironment(known, variables, values.environment);
     const environment = [...given].map(([name, value]) => `${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    const free = values.allowSpawnOptions || values.execute === "any";
+    // Directories that the administrator names hold what a server is to start: hooks, and what they are written in.
+    const free = values.allowSpawnOptions || values.execute === "any" || values.execute.length > 0;
     const starts = free ? undefined : startsOf(known);
     const execute =
       starts === undefined || starts.length === 0
         ? executeLimits(values, home)
-        : startsLimits(path, [...starts, ...(values.execute === "any" ? [] : values.execute)], home);
+        : startsLimits(path, starts, home);
     const confined = { umask, noNewPrivs, execute, starts };
     return { allowed: true, user, section, path, argv, environment, ...confined, notes };
   } catch (error) {

@@ -98,7 +98,7 @@ describe("the filter that lets one program be executed", () => {
   const path = 0x7f12_89ab_cdefn;
   const filter = oneExecution(Number(path));
   const [execve, execveat] = arm ? [221, 281] : [59, 322];
-  const says = (number: number, address: bigint, arch = ARCHITECTURE) =>
+  const says = (number: number, address: bigint, arch: number = ARCHITECTURE) =>
     judge(filter, arch, number, 0n, address);
 
   test("execve with the path at this address, and at no other", () => {
@@ -113,6 +113,12 @@ describe("the filter that lets one program be executed", () => {
     ]) {
       expect(says(execve, other)).toBe(EACCES);
     }
+  });
+
+  test("with the mark of x32 the same holds", () => {
+    if (arm) return;
+    expect(says(0x40000000 | execve, path)).toBe(ALLOW);
+    expect(says(0x40000000 | execve, path + 1n)).toBe(EACCES);
   });
 
   test("no other call that executes, of whatever kind of program", () => {

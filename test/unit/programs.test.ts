@@ -8,6 +8,7 @@ import {
   refusalOf,
 } from "../../src/programs/recognise.ts";
 import { carriesCode } from "../../src/programs/starters.ts";
+import { startsOf } from "../../src/programs/starts.ts";
 import { PROGRAMS } from "../../src/programs/table.ts";
 import { programWarnings } from "../../src/programs/warnings.ts";
 
@@ -220,6 +221,12 @@ describe("what is told about a program", () => {
     expect(openInputs(recognise("/usr/bin/x", filesOf({ "/usr/bin/x": "git" })))).toHaveLength(1);
   });
 
+  test("that is closed where the kernel holds a program to what it executes", () => {
+    for (const name of ["git-upload-archive", "cvs", "svnserve"]) {
+      expect(programWarnings(`/usr/bin/${name}`, bare, false, true)).toEqual([]);
+    }
+  });
+
   test("everything, where nothing is checked", () => {
     for (const { names } of PROGRAMS) {
       const [only] = programWarnings(`/usr/bin/${names[0]}`, bare, true);
@@ -234,4 +241,23 @@ test("variables that carry code", () => {
     ),
   ).toEqual([]);
   expect(["TERM", "LANG", "MYLD_PRELOAD", "PERL", "GIT_PROTOCOL"].filter(carriesCode)).toEqual([]);
+});
+
+describe("what a program executes itself", () => {
+  const starts = (...names: string[]) =>
+    startsOf(names.flatMap((name) => recognise(`/usr/bin/${name}`, bare).known));
+  test.each(["rsync", "scp", "sftp-server", "cvs", "svnserve", "hg", "borg"])("%s: nothing", (name) => {
+    expect(starts(name)).toEqual([]);
+  });
+
+  test("git: itself and git-core; with what else it may be, that too", () => {
+    expect(starts("git-upload-pack")).toContain("/usr/lib/git-core");
+    expect(starts("cvs", "git")).toEqual(starts("git"));
+  });
+
+  test("what is not known, and what starts a shell: not limited by the table", () => {
+    expect(starts("vi")).toBeUndefined();
+    expect(starts("mosh-server")).toBeUndefined();
+    expect(starts("rsync", "mosh-server")).toBeUndefined();
+  });
 });
