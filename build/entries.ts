@@ -21,7 +21,7 @@ const FLAGS = [
 ];
 
 // What an entry has in common with the guard.
-const SOURCES = ["main.c", "../privileges.c", "../descriptors.c"];
+const SOURCES = ["main.c", "../privileges.c", "../descriptors.c", "../limits.c", "../refusal.c"];
 
 /** What to build. `output` is absolute. */
 export interface EntryOptions {

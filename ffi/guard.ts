@@ -27,6 +27,7 @@ const STATE = {
   writePid: 112,
   daemon: 120,
   entry: 128,
+  standardError: 136,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -54,6 +55,12 @@ const state = compiled ? findState() : 0;
 export function isGuarded(): boolean {
   return state !== 0;
 }
+
+/**
+ * The descriptor of the caller's standard error. Number 2 leads nowhere in an executable, so that nothing that the
+ * runtime says by itself (a report of its own crash) gets to a user; execve gives it back as number 2.
+ */
+export const standardError: number = state === 0 ? 2 : pointerAt(state, STATE.standardError);
 
 /** Ends an executable that lost its guard: exit status 127 and one line. Nothing happens when run from source. */
 export function requireGuard(tool: string): void {

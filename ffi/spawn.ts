@@ -1,6 +1,7 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { SystemError } from "./error.ts";
+import { standardError } from "./guard.ts";
 import { addressOf, check, errno } from "./libc.ts";
 
 const { i32, u32, ptr: pointer } = FFIType;
@@ -38,7 +39,10 @@ const SIGNAL_SET = 128;
 export interface SpawnOptions {
   /** Entries of the environment, NAME=value; nothing else is in it. */
   readonly env: readonly ByteString[];
-  /** Descriptors of this process and the numbers under which the new one has them. Others are closed on exec. */
+  /**
+   * Descriptors of this process and the numbers under which the new one has them. Others are closed on exec, but for
+   * standard input, output and error.
+   */
   readonly descriptors: readonly (readonly [from: number, to: number])[];
   /** Signals that the new process has blocked from its start on; bit N - 1 for signal N. */
   readonly blocked: bigint;
@@ -71,7 +75,8 @@ export function spawn(path: ByteString, argv: readonly ByteString[], options: Sp
   must(libc.posix_spawn_file_actions_init(actions), "posix_spawn_file_actions_init");
   must(libc.posix_spawnattr_init(attributes), "posix_spawnattr_init");
   try {
-    for (const [from, to] of options.descriptors) {
+    const all = [[standardError, 2] as const, ...options.descriptors];
+    for (const [from, to] of all) {
       must(libc.posix_spawn_file_actions_adddup2(actions, from, to), "posix_spawn_file_actions_adddup2");
     }
     const session = options.newSession ? POSIX_SPAWN_SETSID : 0;

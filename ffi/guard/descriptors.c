@@ -3,11 +3,12 @@
 #include "stat.h"
 #include "syscalls.h"
 
-enum { F_SETFD = 2, F_GETFL = 3, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
-enum { AT_FDCWD = -100, O_RDWR = 2 };
+enum { F_SETFD = 2, F_GETFL = 3, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
+enum { AT_FDCWD = -100, O_RDWR = 2, O_PATH = 010000000 };
+enum { NSFS = 0x6e736673, PIDFS = 0x50494446, PROC = 0x9fa0 };
 enum { POLLNVAL = 0x20 };
 enum { MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, EVERY_SEAL = 15 };
-enum { DEV_NULL = 1 << 8 | 3 };
+enum { DEV_NULL = 1 << 8 | 3, EBADF_ = 9 };
 #define LAST ~0U
 
 struct poll_entry {
@@ -18,7 +19,7 @@ struct poll_entry {
 /* Before anything else is opened. The soft RLIMIT_NOFILE is no bound: descriptors above it stay open. */
 void close_inherited_descriptors(void) {
   if (sys3(SYS_close_range, 3, LAST, 0) != 0)
-    refuse(CANNOT_START, "close_range failed: Linux 5.11 or later is needed\n");
+    refuse(CANNOT_START, "close_range failed: Linux 5.11 or later is needed");
 }
 
 static void save_descriptor(struct state *state, u32 number) {
@@ -62,11 +63,25 @@ static i64 open_nothing(void) {
   return fd;
 }
 
-/* A directory as standard input would be the way out of the jail: fchdir(0). */
-static int is_usable(const struct state *state, i64 fd) {
+/*
+ * Whether a program in a jail may have it as standard input, output or error: a file, a pipe, a socket, a terminal or
+ * another character device. With anything else it could reach out of the jail: a directory (fchdir(2)), a namespace or
+ * a pidfd (setns(2)), a file of /proc (the memory of another process), what was opened with O_PATH, and all that is no
+ * file at all (io_uring(7), userfaultfd(2), older pidfds and the like have no type).
+ */
+static int is_harmless(i64 fd, const struct file_identity *file) {
+  u32 type = file->mode & FILE_TYPE;
+  if (type != REGULAR && type != FIFO && type != SOCKET && type != CHARACTER_DEVICE) return 0;
+  i64 status = sys2(SYS_fcntl, fd, F_GETFL);
+  u64 filesystem[32]; /* struct statfs: the type is the first word */
+  if (status < 0 || status & O_PATH || sys2(SYS_fstatfs, fd, filesystem) != 0) return 0;
+  return filesystem[0] != NSFS && filesystem[0] != PIDFS && filesystem[0] != PROC;
+}
+
+static int is_usable(i64 fd, u64 into_jail) {
   struct file_identity file;
   if (sys2(SYS_fstat, fd, &file) != 0) return 0;
-  if (!state->privileged || (file.mode & FILE_TYPE) != DIRECTORY) return 1;
+  if (!into_jail || is_harmless(fd, &file)) return 1;
   sys1(SYS_close, fd);
   return 0;
 }
@@ -74,10 +89,44 @@ static int is_usable(const struct state *state, i64 fd) {
 /* Otherwise the first files that are opened would be taken for standard input, output and error. */
 void fill_standard_descriptors(struct state *state) {
   for (i64 fd = 0; fd < 3; fd++) {
-    if (is_usable(state, fd)) continue;
-    if (open_nothing() != fd) refuse(CANNOT_START, "standard input, output or error cannot be opened\n");
+    if (is_usable(fd, state->privileged)) continue;
+    if (open_nothing() != fd) refuse(CANNOT_START, "standard input, output or error cannot be opened");
     state->filled_descriptors |= 1UL << fd;
   }
+}
+
+/* The same for a program that is about to be executed. 0 or -errno. */
+i64 take_powers_away(void) {
+  for (i64 fd = 0; fd < 3; fd++) {
+    if (is_usable(fd, 1)) continue;
+    i64 nothing = open_nothing();
+    if (nothing != fd) return nothing < 0 ? nothing : -EBADF_;
+  }
+  return 0;
+}
+
+/*
+ * What the runtime itself has to say (reports of its crashes above all) is for nobody: its standard error leads nowhere.
+ * The tools write to the descriptor that is kept here, and what they execute gets it back as number 2.
+ */
+i64 move_standard_error(struct state *state) {
+  i64 kept = sys3(SYS_fcntl, STANDARD_ERROR, F_DUPFD_CLOEXEC, STANDARD_ERROR + 1);
+  i64 nothing = open_nothing();
+  if (kept < 0 || nothing < 0) refuse(CANNOT_START, "standard error cannot be kept");
+  state->standard_error = (u64)kept;
+  return nothing;
+}
+
+void hide_standard_error(i64 nothing) {
+  sys3(SYS_dup3, nothing, STANDARD_ERROR, 0);
+  sys1(SYS_close, nothing);
+}
+
+/* For a program that is about to be executed. What stood in its place, to be hidden there again if that fails; -errno. */
+i64 show_standard_error(const struct state *state) {
+  i64 nothing = sys3(SYS_fcntl, STANDARD_ERROR, F_DUPFD_CLOEXEC, STANDARD_ERROR + 1);
+  i64 result = nothing < 0 ? nothing : sys3(SYS_dup3, state->standard_error, STANDARD_ERROR, 0);
+  return result < 0 ? result : nothing;
 }
 
 static int same_open_file(const struct saved_descriptor *saved) {

@@ -12,5 +12,5 @@ void leave_unnamed_directory(struct state *state) {
     i64 fd = sys4(SYS_openat, AT_FDCWD, ".", O_PATH_CLOEXEC, 0);
     if (fd >= 0) state->directory = fd + 1;
   }
-  if (sys1(SYS_chdir, "/") != 0) refuse(CANNOT_START, "cannot leave the working directory, which has no name\n");
+  if (sys1(SYS_chdir, "/") != 0) refuse(CANNOT_START, "cannot leave the working directory, which has no name");
 }

@@ -5,7 +5,7 @@
 
 enum { CLOSE_RANGE_CLOEXEC = 4, SIG_SETMASK = 2 };
 enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
-enum { EXEC_STANDARD_ONLY = 2 };     /* nothing but 0, 1 and 2, which stay filled, goes to the program */
+enum { EXEC_STANDARD_ONLY = 2 };     /* nothing but 0, 1 and 2, which stay filled, goes to the program, and no power by them */
 #define FIRST_INHERITABLE 3
 #define LAST ~0U
 #define ALL_SIGNALS ~0UL
@@ -25,7 +25,8 @@ static void restore_signals(const struct state *state, struct runtime *runtime) 
 }
 
 /* After a failed execve: JavaScript goes on, if only to tell about it. */
-static void resume_runtime(const struct state *state, const struct runtime *runtime) {
+static void resume_runtime(const struct state *state, const struct runtime *runtime, i64 nothing) {
+  hide_standard_error(nothing);
   set_limits(runtime->limits, state->limits_known);
   for (i64 number = 1; number <= SIGNALS; number++)
     sys4(SYS_rt_sigaction, number, &runtime->actions[number], 0, 8);
@@ -42,12 +43,19 @@ i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags)
   u64 all = ALL_SIGNALS;
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &runtime.signal_mask, 8);
   read_limits(runtime.limits);
+  i64 nothing = show_standard_error(state);
+  error = nothing < 0 ? nothing : flags & EXEC_STANDARD_ONLY ? take_powers_away() : 0;
+  if (error) {
+    if (nothing >= 0) hide_standard_error(nothing);
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime.signal_mask, 0, 8);
+    return error;
+  }
   if (!(flags & EXEC_STANDARD_ONLY)) restore_descriptors(state);
   if (state->directory && !(flags & EXEC_DIRECTORY_CHANGED)) sys1(SYS_fchdir, state->directory - 1);
   set_limits(state->limits, state->limits_known);
   restore_signals(state, &runtime);
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &state->signal_mask, 0, 8);
   error = sys3(SYS_execve, path, argv, env);
-  resume_runtime(state, &runtime);
+  resume_runtime(state, &runtime, nothing);
   return error;
 }

@@ -21,6 +21,8 @@ typedef unsigned short u16;
 #define CALLER_IS_ROOT 12 /* what jailkit 2.23 ends with in that case, ... */
 #define NO_PRIVILEGE 11   /* ... and in this one */
 
+enum { STANDARD_ERROR = 2 };
+
 #define CAP_SYS_CHROOT_BIT (1UL << 18)
 
 /*
@@ -80,6 +82,7 @@ struct state {
   void *write_pid;    /* 112: guard_write_pid */
   void *daemon;       /* 120: guard_daemon */
   const char *entry;  /* 128: the name of the native entry that started it, or null */
+  u64 standard_error; /* 136: where what was descriptor 2 is now; 2 itself leads nowhere */
 
   /* Used by the guard alone. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -91,6 +94,8 @@ struct state {
   u64 signal_mask;
   struct limit limits[SAVED_LIMITS]; /* as the caller set them */
   u64 limits_known;                  /* bit i: limits[i] could be read */
+  u64 handed_limits[SAVED_LIMITS];   /* soft ones, as they were before the entry raised them, */
+  u64 limits_handed;                 /* if there are any: see handover.h */
   u64 filled_descriptors;            /* bit N: 0, 1 or 2 was closed and is filled */
   u64 directory;                     /* 1 + a descriptor on the working directory the runtime cannot name, or 0 */
   u64 descriptor_count;
@@ -114,9 +119,11 @@ void check_handed_privileges(const struct state *state);
 void take_handover(struct state *state);
 void keep_for_program(void);
 void keep_from_programs(void);
-void adjust_limits(struct state *state);
+void adjust_limits(struct state *state, u64 stack_used);
 void save_descriptors(struct state *state);
 void fill_standard_descriptors(struct state *state);
+i64 move_standard_error(struct state *state);
+void hide_standard_error(i64 nothing);
 void leave_unnamed_directory(struct state *state);
 void override_stack_lookup(struct state *state);
 
@@ -137,6 +144,8 @@ i64 guard_write_pid(const struct pid_request *request);
 i64 guard_daemon(const struct daemon_request *request);
 
 /* The other way round, for exec.c: what the runtime changed is put back. */
+i64 show_standard_error(const struct state *state);
+i64 take_powers_away(void);
 void restore_descriptors(const struct state *state);
 u64 read_limits(struct limit *limits); /* the result: which were read, as in limits_known */
 void set_limits(const struct limit *limits, u64 known);

@@ -6,7 +6,7 @@
 #include "syscalls.h"
 
 enum { SIGNAL_CHILD_ENDED = 17, SIG_BLOCK = 0, SIG_SETMASK = 2, WAIT_FOR_CLONES = 0x40000000 };
-enum { AT_FDCWD = -100, LAST_STANDARD = 2 };
+enum { AT_FDCWD = -100, O_CLOEXEC = 02000000 };
 enum { EAGAIN_ = 11, EIO_ = 5 };
 #define ALL_SIGNALS ~0UL
 
@@ -73,7 +73,7 @@ static void write_pid(const struct pid_request *request) {
     if (write_number(request->file, pid) &&
         sys4(SYS_renameat, request->directory, request->temporary, request->directory, request->name) == 0)
       return;
-    sys3(SYS_write, LAST_STANDARD, complaint, sizeof(complaint) - 1);
+    sys3(SYS_write, STATE->standard_error, complaint, sizeof(complaint) - 1);
   }
   sys3(SYS_unlinkat, request->directory, request->temporary, 0);
 }
@@ -95,7 +95,9 @@ i64 guard_write_pid(const struct pid_request *request) {
 __attribute__((noreturn)) static void become_daemon(const struct daemon_request *request) {
   u64 pid = (u64)sys0(SYS_getpid);
   i64 error = 0;
-  for (i64 fd = 0; fd <= LAST_STANDARD && error >= 0; fd++) error = sys3(SYS_dup3, request->null, fd, 0);
+  for (i64 fd = 0; fd <= STANDARD_ERROR && error >= 0; fd++) error = sys3(SYS_dup3, request->null, fd, 0);
+  /* guard_exec makes this the program's standard error. */
+  if (error >= 0) error = sys3(SYS_dup3, request->null, STATE->standard_error, O_CLOEXEC);
   if (error >= 0 && request->pid_pipe >= 0 && sys3(SYS_write, request->pid_pipe, &pid, sizeof(pid)) != sizeof(pid))
     error = -EIO_;
   if (error >= 0) error = guard_exec(request->path, request->argv, request->env, request->flags);

@@ -7,7 +7,9 @@ enum { RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMIT_AS = 9 };
 /* bun:ffi needs the JIT, which reserves (and does not use) so much address space. */
 #define ADDRESS_SPACE (2400UL << 20)
 #define STACK_WANTED (8UL << 20)
-#define STACK_NEEDED (160UL << 10)
+#define STACK_NEEDED (192UL << 10)
+/* A login has up to 16 open at a time. */
+#define DESCRIPTORS_NEEDED 16
 
 static const u32 resources[SAVED_LIMITS] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 
@@ -25,26 +27,33 @@ u64 read_limits(struct limit *limits) {
   return known;
 }
 
-void adjust_limits(struct state *state) {
+/*
+ * `stack_used`: the arguments, the environment and the rest that the kernel has put there, which count as well. A limit
+ * on the stack is looked at when it grows, so raising it helps a program that runs.
+ */
+void adjust_limits(struct state *state, u64 stack_used) {
   state->limits_known = read_limits(state->limits);
   for (u32 i = 0; i < SAVED_LIMITS; i++) {
     if (!(state->limits_known >> i & 1)) continue;
-    const struct limit *limit = &state->limits[i];
+    struct limit *limit = &state->limits[i];
+    if (state->limits_handed && state->handed_limits[i] < limit->soft) limit->soft = state->handed_limits[i];
     switch (resources[i]) {
     case RLIMIT_NOFILE: /* the runtime does this anyway; done here, ppoll(2) takes every descriptor */
-      raise(RLIMIT_NOFILE, limit, limit->hard);
+      if (raise(RLIMIT_NOFILE, limit, limit->hard) < DESCRIPTORS_NEEDED)
+        refuse(CANNOT_START, "the limit on open files (ulimit -n) is below 16: raise it");
       break;
     case RLIMIT_AS:
       if (raise(RLIMIT_AS, limit, ~0UL) < ADDRESS_SPACE)
-        refuse(CANNOT_START, "the limit on address space (ulimit -v) is below 2400 MiB: raise it\n");
+        refuse(CANNOT_START, "the limit on address space (ulimit -v) is below 2400 MiB: raise it");
       break;
     case RLIMIT_DATA:
       if (raise(RLIMIT_DATA, limit, ~0UL) < ADDRESS_SPACE)
-        refuse(CANNOT_START, "the limit on data size (ulimit -d) is below 2400 MiB: raise it\n");
+        refuse(CANNOT_START, "the limit on data size (ulimit -d) is below 2400 MiB: raise it");
       break;
     case RLIMIT_STACK:
-      if (raise(RLIMIT_STACK, limit, STACK_WANTED) < STACK_NEEDED)
-        refuse(CANNOT_START, "the limit on stack size (ulimit -s) is below 160 KiB: raise it\n");
+      if (raise(RLIMIT_STACK, limit, STACK_WANTED + stack_used) < STACK_NEEDED + stack_used)
+        refuse(CANNOT_START, "the limit on stack size (ulimit -s) is below 192 KiB and the size of the arguments and "
+                             "the environment: raise it");
       break;
     }
   }

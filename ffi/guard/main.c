@@ -1,17 +1,17 @@
 /* What happens before the runtime starts, in order. */
 #include "guard.h"
+#include "refusal.h"
 #include "syscalls.h"
 
 enum { AT_PAGESZ = 6, AT_SECURE = 23, AT_EXECFN = 31 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 
-/* One line that tells why, and the end. Nothing the caller gave is in it, so nothing has to be escaped. */
+/* One line that tells why, and the end. */
 void refuse(int status, const char *reason) {
-  static const char who[] = "jailkit: ";
-  u64 length = 0;
-  while (reason[length]) length++;
-  sys3(SYS_write, 2, who, sizeof(who) - 1);
-  sys3(SYS_write, 2, reason, length);
+  const struct state *state = STATE;
+  const char *who = state && state->entry ? state->entry : "jailkit";
+  i64 fd = state && state->standard_error ? (i64)state->standard_error : STANDARD_ERROR;
+  tell_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
   for (;;) sys1(SYS_exit_group, status);
 }
 
@@ -23,24 +23,24 @@ static void check_payload(void) {
   static const char last_line[] = "\n---- Bun! ----\n";
   const u64 length = sizeof(last_line) - 1;
   if (*(volatile u64 *)config.payload_pointer != config.payload || *(volatile u64 *)config.payload != config.payload_size)
-    refuse(CANNOT_START, "this executable was stripped or changed: install it again\n");
+    refuse(CANNOT_START, "this executable was stripped or changed: install it again");
   const volatile char *end = (const volatile char *)(config.payload + sizeof(u64) + config.payload_size - length);
   for (u64 i = 0; i < length; i++)
     if (end[i] != last_line[i])
-      refuse(CANNOT_START, "this executable was stripped or changed: install it again\n");
+      refuse(CANNOT_START, "this executable was stripped or changed: install it again");
 }
 
 static struct state *make_state(u64 argc, u64 envc) {
   u64 bytes = sizeof(struct state) + (argc + 1 + envc + 1) * sizeof(char *);
   i64 address = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory\n");
+  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory");
   struct state *state = (struct state *)address;
   state->bytes = bytes;
   return state;
 }
 
 static void lock_state(struct state *state) {
-  if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed\n");
+  if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
 }
 
 static void save_strings(struct state *state, char **argv, char **env) {
@@ -57,7 +57,7 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
     if (auxv[0] == AT_SECURE) state->secure = auxv[1];
     if (auxv[0] == AT_EXECFN) state->execfn = (char *)auxv[1];
   }
-  if (!state->execfn) refuse(CANNOT_START, "the kernel gave no AT_EXECFN\n");
+  if (!state->execfn) refuse(CANNOT_START, "the kernel gave no AT_EXECFN");
   /* The kernel puts this string at the very end of the stack, with one word of zeros behind it. */
   const char *end = state->execfn;
   while (*end) end++;
@@ -129,14 +129,16 @@ __attribute__((used)) void guard_main(u64 *stack) {
     keep_from_programs();
   }
   /* From here on with the caller's rights. */
-  adjust_limits(state);
+  adjust_limits(state, state->stack_top - (u64)stack);
   if (!state->privileged) save_descriptors(state);
   fill_standard_descriptors(state);
   leave_unnamed_directory(state);
   override_stack_lookup(state);
+  i64 nothing = move_standard_error(state);
   hide_caller(state, stack, env);
   state->exec = (void *)guard_exec;
   state->write_pid = (void *)guard_write_pid;
   state->daemon = (void *)guard_daemon;
   lock_state(state);
+  hide_standard_error(nothing);
 }

@@ -19,14 +19,14 @@ struct ids {
 static void read_capabilities(struct capabilities *out) {
   u32 header[2] = {CAPABILITY_VERSION_3, 0};
   u32 data[6]; /* effective, permitted, inheritable: the low halves, then the high halves */
-  if (sys2(SYS_capget, header, data) != 0) refuse(CANNOT_START, "capget failed\n");
+  if (sys2(SYS_capget, header, data) != 0) refuse(CANNOT_START, "capget failed");
   out->effective = data[0] | (u64)data[3] << 32;
   out->permitted = data[1] | (u64)data[4] << 32;
   out->inheritable = data[2] | (u64)data[5] << 32;
 }
 
 static void read_ids(i64 call, struct ids *out) {
-  if (sys3(call, &out->real, &out->effective, &out->saved) != 0) refuse(CANNOT_START, "getresuid failed\n");
+  if (sys3(call, &out->real, &out->effective, &out->saved) != 0) refuse(CANNOT_START, "getresuid failed");
 }
 
 void save_privileges(struct state *state) {
@@ -51,10 +51,10 @@ static void keep_capabilities(u64 wanted) {
   u32 data[6] = {keep, keep, 0, 0, 0, 0};
   /* An old kernel has no ambient set; where there is one, it empties with the inheritable set, too. */
   sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  if (sys2(SYS_capset, header, data) != 0) refuse(CANNOT_START, "capset failed\n");
+  if (sys2(SYS_capset, header, data) != 0) refuse(CANNOT_START, "capset failed");
   read_capabilities(&now);
   if (now.effective != keep || now.permitted != keep || now.inheritable != 0)
-    refuse(CANNOT_START, "capabilities could not be given up\n");
+    refuse(CANNOT_START, "capabilities could not be given up");
 }
 
 static void check_ids(i64 call, i64 filesystem_call, u32 wanted) {
@@ -63,21 +63,21 @@ static void check_ids(i64 call, i64 filesystem_call, u32 wanted) {
   /* setfsuid(2) with an impossible id changes nothing and tells the present one. */
   u32 filesystem = (u32)sys1(filesystem_call, -1);
   if (now.real != wanted || now.effective != wanted || now.saved != wanted || filesystem != wanted)
-    refuse(CANNOT_START, "user or group ids could not be given up\n");
+    refuse(CANNOT_START, "user or group ids could not be given up");
 }
 
 /* For good: real, effective and saved. The group first, since that needs the user's rights. */
 static void become(u32 uid, u32 gid, int status) {
   if (sys3(SYS_setresgid, gid, gid, gid) != 0 || sys3(SYS_setresuid, uid, uid, uid) != 0)
-    refuse(status, status == CALLER_IS_ROOT ? "this program cannot be run by root\n" : "setresuid failed\n");
+    refuse(status, status == CALLER_IS_ROOT ? "this program cannot be run by root" : "setresuid failed");
 }
 
 /* The proof that the ids which the program file gave cannot come back. */
 static void check_no_return(const struct state *state) {
   if (state->euid != state->uid && sys3(SYS_setresuid, -1, state->euid, -1) == 0)
-    refuse(CANNOT_START, "the effective user id came back\n");
+    refuse(CANNOT_START, "the effective user id came back");
   if (state->egid != state->gid && sys3(SYS_setresgid, -1, state->egid, -1) == 0)
-    refuse(CANNOT_START, "the effective group id came back\n");
+    refuse(CANNOT_START, "the effective group id came back");
 }
 
 static void become_user(struct state *state) {
@@ -94,7 +94,7 @@ static void become_user(struct state *state) {
 /* root has no use for these programs: they start only to say so, and need no right for that. */
 static void become_nobody(void) {
   sys2(SYS_prctl, PR_SET_KEEPCAPS, 0);
-  if (sys2(SYS_setgroups, 0, 0) != 0) refuse(CALLER_IS_ROOT, "this program cannot be run by root\n");
+  if (sys2(SYS_setgroups, 0, 0) != 0) refuse(CALLER_IS_ROOT, "this program cannot be run by root");
   become(NOBODY, NOBODY, CALLER_IS_ROOT);
   keep_capabilities(0);
   check_ids(SYS_getresuid, SYS_setfsuid, NOBODY);
@@ -110,7 +110,7 @@ void give_up_privileges(struct state *state) {
     become_user(state);
   /* After the ids, which set it anew. Otherwise the caller could trace the process that holds the capability. */
   sys2(SYS_prctl, PR_SET_DUMPABLE, 0);
-  if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 0) refuse(CANNOT_START, "PR_SET_DUMPABLE failed\n");
+  if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 0) refuse(CANNOT_START, "PR_SET_DUMPABLE failed");
   read_capabilities(&now);
   state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
   /* nobody is what the entry became, so that no runtime starts as root. */
@@ -123,7 +123,7 @@ void keep_for_program(void) {
   u32 data[6] = {CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, 0, 0, 0};
   if (sys2(SYS_capset, header, data) != 0 ||
       sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0) != 0)
-    refuse(CANNOT_START, "PR_CAP_AMBIENT_RAISE failed\n");
+    refuse(CANNOT_START, "PR_CAP_AMBIENT_RAISE failed");
 }
 
 static int chroot_is_ambient(void) {
@@ -136,7 +136,7 @@ void check_handed_privileges(const struct state *state) {
   read_capabilities(&now);
   u64 handed = chroot_is_ambient() ? CAP_SYS_CHROOT_BIT : 0;
   if (state->uid == 0 || now.permitted != handed || now.effective != handed)
-    refuse(NO_PRIVILEGE, "this program is started by its own entry alone\n");
+    refuse(NO_PRIVILEGE, "this program is started by its own entry alone");
 }
 
 /* The other programs have no use for it, and those they start in a jail would leave it. */
@@ -148,8 +148,8 @@ void keep_from_programs(void) {
 void refuse_unexpected_privileges(const struct state *state) {
   struct capabilities now;
   if (state->uid != state->euid || state->gid != state->egid)
-    refuse(NOT_PERMITTED, "this program must not be setuid or setgid\n");
+    refuse(NOT_PERMITTED, "this program must not be setuid or setgid");
   if (!state->secure || state->uid == 0) return;
   read_capabilities(&now);
-  if (now.permitted != 0) refuse(NOT_PERMITTED, "this program must not have file capabilities\n");
+  if (now.permitted != 0) refuse(NOT_PERMITTED, "this program must not have file capabilities");
 }

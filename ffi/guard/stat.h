@@ -4,7 +4,7 @@
 
 #include "guard.h"
 
-enum { FILE_TYPE = 0170000, REGULAR = 0100000, DIRECTORY = 0040000, CHARACTER_DEVICE = 0020000 };
+enum { FILE_TYPE = 0170000, REGULAR = 0100000, FIFO = 0010000, SOCKET = 0140000, CHARACTER_DEVICE = 0020000 };
 
 struct file_identity {
   u64 device, inode;

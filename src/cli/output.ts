@@ -1,6 +1,7 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { writeAll } from "../../ffi/files.ts";
+import { standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 
 // Not process.stdout: it costs milliseconds at start, and keeps what it could not write.
@@ -25,7 +26,7 @@ export function print(text: ByteString): void {
 
 /** Writes a line of printable text (see `display`) to standard error. */
 export function printError(line: ByteString): void {
-  put(2, `${line}\n`);
+  put(standardError, `${line}\n`);
 }
 
 /** Writes a value as JSON to standard output; byte strings in it must have gone through `jsonText`. */
@@ -35,5 +36,5 @@ export function printJson(value: unknown): void {
 
 /** True where standard error is a terminal; progress is shown only there. */
 export function stderrIsTerminal(): boolean {
-  return libc.isatty(2) === 1;
+  return libc.isatty(standardError) === 1;
 }

@@ -4,7 +4,10 @@ import { printError } from "../cli/output.ts";
 import { openSyslog } from "../system/syslog.ts";
 import { flatFirstAccounts } from "./flat-accounts.ts";
 import { limitedRequest } from "./limited-request.ts";
-import { runLimitedShell } from "./run-limited.ts";
+import { type Execute, runLimitedShell } from "./run-limited.ts";
+
+// As from jk_chrootsh: standard input, output and error go to the command, and nothing by which it could leave a jail.
+const executeAlone: Execute = (path, argv, envp) => execve(path, argv, envp, true);
 
 /** jk_lsh: becomes the command, if it is allowed. Returns only where it is not, with the exit status. */
 export function lsh(): number {
@@ -12,7 +15,7 @@ export function lsh(): number {
   try {
     const { uid, gid } = callerIds();
     const caller = { argv: args(), environment: environment(), uid, gid };
-    return runLimitedShell(limitedRequest(caller, flatFirstAccounts), log, execve);
+    return runLimitedShell(limitedRequest(caller, flatFirstAccounts), log, executeAlone);
   } catch (error) {
     log.write("err", `abort, ${describeError(error)}`);
     printError("jk_lsh: refused: something unexpected happened");

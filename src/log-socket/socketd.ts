@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
-import { environment } from "../../ffi/guard.ts";
+import { environment, standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { chdir } from "../../ffi/process.ts";
 import { receivePacket, sendPacket } from "../../ffi/sockets.ts";
@@ -52,7 +52,7 @@ export function detach(words: readonly ByteString[]): number {
 /** Standard input, output and error of the process that stays: whoever waits for their end is not kept waiting. */
 function closeStandard(): void {
   const nothing = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
-  for (const fd of [0, 1, 2]) libc.dup3(nothing, fd, 0);
+  for (const fd of [0, 1, 2, standardError]) libc.dup3(nothing, fd, fd > 2 ? C.O_CLOEXEC : 0);
   close(nothing);
 }
 

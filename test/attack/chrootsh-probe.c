@@ -43,6 +43,13 @@ int main(int argc, char **argv) {
   printf("chroot %s\n", chroot("/") == 0 ? "works" : strerror(errno));
   getrlimit(RLIMIT_NOFILE, &files);
   printf("files %ld %ld\n", (long)files.rlim_cur, (long)files.rlim_max);
+  printf("limits");
+  for (int i = 0; i < 4; i++) {
+    int wanted[] = {RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_NOFILE};
+    getrlimit(wanted[i], &files);
+    printf(" %ld", (long)files.rlim_cur);
+  }
+  printf("\n");
   for (int fd = 0; fd < 70000; fd++) {
     struct stat status;
     if (fstat(fd, &status) == 0) printf("fd %d %s\n", fd, S_ISDIR(status.st_mode) ? "directory" : "other");

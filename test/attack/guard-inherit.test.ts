@@ -58,7 +58,7 @@ const cases: Record<string, string[]> = {
   "SIGCHLD ignored": ["ignore", "17"],
   "SIGPWR, SIGTERM, SIGRTMIN blocked": ["30", "15", "34"].flatMap((number) => ["block", number]),
   "a low soft RLIMIT_NOFILE": ["limit", NOFILE, "64", "4096"],
-  "a low hard RLIMIT_NOFILE": ["limit", NOFILE, "8", "8"],
+  "a low hard RLIMIT_NOFILE": ["limit", NOFILE, "16", "16"],
   "a low soft RLIMIT_AS": ["limit", AS, "300000000", INFINITY],
   "a low soft RLIMIT_DATA": ["limit", DATA, "30000000", INFINITY],
   "a low soft RLIMIT_STACK": ["limit", STACK, "131072", INFINITY],
@@ -129,7 +129,11 @@ describe("limits that no soft limit can be raised above", () => {
   const refusals = {
     RLIMIT_AS: [["limit", AS, "1000000000", "1000000000"], "address space (ulimit -v) is below 2400 MiB"],
     RLIMIT_DATA: [["limit", DATA, "1000000000", "1000000000"], "data size (ulimit -d) is below 2400 MiB"],
-    RLIMIT_STACK: [["limit", STACK, "120000", "120000"], "stack size (ulimit -s) is below 160 KiB"],
+    RLIMIT_NOFILE: [["limit", NOFILE, "15", "15"], "open files (ulimit -n) is below 16"],
+    RLIMIT_STACK: [
+      ["limit", STACK, "120000", "120000"],
+      "stack size (ulimit -s) is below 192 KiB and the size of the arguments and the environment",
+    ],
   } as const;
   for (const [name, [settings, message]] of Object.entries(refusals)) {
     test(`${name}: one line that names it`, () => {
@@ -147,8 +151,8 @@ describe("limits that no soft limit can be raised above", () => {
       "2516582400",
       "limit",
       STACK,
-      "196608",
-      "196608",
+      "204800",
+      "204800",
       "limit",
       "1",
       "0",

@@ -5,6 +5,7 @@
  */
 #include "../guard.h"
 #include "../handover.h"
+#include "../refusal.h"
 #include "../stat.h"
 #include "../syscalls.h"
 
@@ -14,6 +15,7 @@ enum { O_NOFOLLOW = 0400000 };
 enum { O_NOFOLLOW = 0100000 };
 #endif
 enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_PATH_CLOEXEC = 0x280000 };
+enum { AT_EXECFN = 31 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 enum { E2BIG = 7, GROUP_OR_OTHERS_WRITE = 022, SETUID_OR_SETGID = 06000 };
 
@@ -39,16 +41,15 @@ asm(".globl _start\n"
     ".previous\n");
 #endif
 
-static void complain(const char *text) {
-  u64 length = 0;
-  while (text[length]) length++;
-  sys3(SYS_write, 2, text, length);
+void refuse(int status, const char *reason) {
+  tell_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
+  for (;;) sys1(SYS_exit_group, status);
 }
 
-void refuse(int status, const char *reason) {
-  complain(ENTRY_NAME ": ");
-  complain(reason);
-  for (;;) sys1(SYS_exit_group, status);
+static void *map_zeros(u64 bytes) {
+  i64 block = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block < 0 && block > -4096) refuse(CANNOT_START, "out of memory");
+  return (void *)block;
 }
 
 /*
@@ -58,10 +59,10 @@ void refuse(int status, const char *reason) {
 static i64 open_target(void) {
   struct file_identity file;
   i64 fd = sys4(SYS_openat, AT_FDCWD, ENTRY_TARGET, O_PATH_CLOEXEC | O_NOFOLLOW, 0);
-  if (fd < 0) refuse(CANNOT_START, ENTRY_TARGET " cannot be opened: install jailkit again\n");
+  if (fd < 0) refuse(CANNOT_START, ENTRY_TARGET " cannot be opened: install jailkit again");
   if (sys2(SYS_fstat, fd, &file) != 0 || (file.mode & FILE_TYPE) != REGULAR || file.uid != 0 ||
       file.mode & (GROUP_OR_OTHERS_WRITE | SETUID_OR_SETGID))
-    refuse(CANNOT_START, ENTRY_TARGET " is not a plain file that root alone can write: install jailkit again\n");
+    refuse(CANNOT_START, ENTRY_TARGET " is not a plain file that root alone can write: install jailkit again");
   return fd;
 }
 
@@ -70,23 +71,29 @@ static char *append(char *to, const char *text) {
   return to;
 }
 
+static char *append_limits(char *to, const struct limit *limits) {
+  to = append(to, HANDOVER_LIMITS);
+  for (u64 i = 0; i < SAVED_LIMITS; i++)
+    for (i32 shift = 4 * (HANDOVER_DIGITS - 1); shift >= 0; shift -= 4) *to++ = "0123456789abcdef"[limits[i].soft >> shift & 15];
+  return to;
+}
+
 /* See handover.h. */
-static char **make_environment(char *const *env, u64 root_called) {
-  static const char name[] = HANDOVER_NAME ENTRY_NAME, root[] = HANDOVER_ROOT;
-  u64 count = 0, bytes = sizeof(name) + sizeof(root);
+static char **make_environment(char *const *env, const struct state *state) {
+  static const char name[] = HANDOVER_NAME ENTRY_NAME, root[] = HANDOVER_ROOT, limits[] = HANDOVER_LIMITS;
+  u64 count = 0, bytes = sizeof(name) + sizeof(root) + sizeof(limits) + SAVED_LIMITS * HANDOVER_DIGITS;
   for (; env[count]; count++) {
     for (const char *at = env[count]; *at; at++) bytes++;
     bytes += sizeof(HANDOVER_PREFIX);
   }
   u64 pointers = (count + 2) * sizeof(char *);
-  i64 block = sys6(SYS_mmap, 0, pointers + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block < 0 && block > -4096) refuse(CANNOT_START, "out of memory\n");
   /* The mapping is all zeros: what is appended ends with one, and so do the pointers. */
-  char **made = (char **)block;
-  char *at = (char *)block + pointers;
+  char **made = map_zeros(pointers + bytes);
+  char *at = (char *)made + pointers;
   made[0] = at;
   at = append(at, name);
-  if (root_called) at = append(at, root);
+  if (state->uid == 0) at = append(at, root);
+  at = append_limits(at, state->limits);
   for (u64 i = 0; i < count; i++) {
     made[i + 1] = ++at;
     at = append(append(at, HANDOVER_PREFIX), env[i]);
@@ -94,17 +101,27 @@ static char **make_environment(char *const *env, u64 root_called) {
   return made;
 }
 
+/* How much of the stack the kernel has filled: up to the file name at its end. */
+static u64 stack_used(const u64 *stack, char *const *env) {
+  while (*env) env++;
+  for (const u64 *auxv = (const u64 *)(env + 1); auxv[0]; auxv += 2)
+    if (auxv[0] == AT_EXECFN) return auxv[1] - (u64)stack;
+  refuse(CANNOT_START, "the kernel gave no AT_EXECFN");
+}
+
 __attribute__((used, noreturn)) void entry_main(u64 *stack) {
   char **argv = (char **)(stack + 1);
   char **env = argv + stack[0] + 1;
-  struct state state;
   close_inherited_descriptors();
-  state.root_called = 0;
-  save_privileges(&state);
-  give_up_privileges(&state);
-  if (state.kept_chroot) keep_for_program();
-  char **made = make_environment(env, state.uid == 0);
+  /* Too large for the stack of a caller who has limited it. */
+  struct state *state = map_zeros(sizeof(struct state));
+  save_privileges(state);
+  give_up_privileges(state);
+  if (state->kept_chroot) keep_for_program();
+  /* The kernel ends a program with a signal where its limits do not let it load the file. */
+  adjust_limits(state, stack_used(stack, env));
+  char **made = make_environment(env, state);
   i64 error = sys5(SYS_execveat, open_target(), "", argv, made, AT_EMPTY_PATH);
-  refuse(CANNOT_START, error == -E2BIG ? "the environment, or one of its variables, is too large\n"
-                                       : ENTRY_TARGET " cannot be executed: install jailkit again\n");
+  refuse(CANNOT_START, error == -E2BIG ? "the environment, or one of its variables, is too large"
+                                       : ENTRY_TARGET " cannot be executed: install jailkit again");
 }
