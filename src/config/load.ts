@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
 import { scanIni } from "./scan.ts";
+import { openTrusted, unsafeBecause } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
@@ -36,59 +37,40 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
   return /[^/]\.ini$/.test(file) ? `${file.slice(0, -4)}.d` : undefined;
 }
 
+/** What becomes of something unsafe: its path, and what is wrong with it as the end of a sentence. */
+type Unsafe = (path: ByteString, problem: ByteString) => void;
+
 function refuse(code: string, exitStatus: number, message: ByteString): never {
   throw new JailkitError(code, exitStatus, message);
 }
 
-/**
- * Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. An ACL gives nobody
- * what its mask, which the group's bits show, does not let through.
- */
-export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
-  if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
-  if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
-  return undefined;
-}
-
-/** Reads a name in an open directory; errors name `file`. Undefined where there is none. */
-function readSource(
-  dirfd: number,
-  name: ByteString,
-  file: ByteString,
-  flags: number,
-): ConfigSource | undefined {
-  let fd = -1;
+/** Reads an open file and closes it; errors name `file`. */
+function readSource(file: ByteString, fd: number): ConfigSource {
   try {
-    fd = openAt(dirfd, name, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | flags);
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
     return { file, stat, acl, bytes: readAllFd(fd, LIMITS.fileBytes) };
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    // A link that leads nowhere is there: it must not stand for the defaults.
-    if (fd < 0 && error.code === "ENOENT" && statIfPresent(dirfd, name) === undefined) return undefined;
-    throw new SystemError(error.errno, error.call, file);
   } finally {
-    if (fd >= 0) close(fd);
+    close(fd);
   }
 }
 
-/** Its group is the administrator's choice; an ACL names others, and hides them behind the group's bits. */
-function requireNoWriters({ file, acl }: ConfigSource, exitStatus: number): void {
-  const shown = display(file);
-  if (acl === "unknown") {
-    const because = "can be written by its group, and its ACL cannot be read";
-    refuse("config-unsafe", exitStatus, `${shown} ${because}; mend it with: chmod g-w ${shown}`);
+/** Runs `action`; its errors name `file`. */
+function about<T>(file: ByteString, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, file) : error;
   }
+}
+
+/** The same as unsafeBecause, with the entries where it is an ACL that lets others write: the group's bits hide them. */
+function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): ByteString | undefined {
   const writers = writersOf(acl);
-  if (writers.length === 0) return;
+  if (stat.uid !== owner || writers.length === 0) return unsafeBecause(stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  refuse(
-    "config-unsafe",
-    exitStatus,
-    `${shown} ${because}; mend it with: ${removalCommand(writers)} ${shown}`,
-  );
+  return `${because}; mend it with: ${removalCommand(writers)} ${file}`;
 }
 
 function dropInNames(fd: number): ByteString[] {
@@ -99,29 +81,24 @@ function dropInNames(fd: number): ByteString[] {
   return names.sort((a, b) => (a < b ? -1 : 1));
 }
 
-function readDropIns(dirfd: number, directory: ByteString, owner: number, exitStatus: number) {
-  const name = directory.slice(directory.lastIndexOf("/") + 1);
-  let fd: number;
+function readDropIns(directory: ByteString, owner: number, exitStatus: number, unsafe: Unsafe): ConfigSource[] {
+  if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
+  const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
-    fd = openAt(dirfd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return [];
-    throw error instanceof SystemError ? new SystemError(error.errno, error.call, directory) : error;
-  }
-  try {
-    const unsafe = unsafeBecause(fstat(fd), owner);
-    if (unsafe !== undefined) refuse("config-unsafe", exitStatus, `${display(directory)} ${unsafe}`);
+    const problem = unsafeBecause(fstat(fd), owner);
+    if (problem !== undefined) unsafe(directory, problem);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {
       refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
     }
     return names.flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
-      const source = readSource(fd, each, file, C.O_NOFOLLOW);
+      const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
       // It went away between the listing and now, like one that was never there.
-      if (source === undefined) return [];
-      const problem = unsafeBecause(source.stat, owner);
-      if (problem !== undefined) refuse("config-unsafe", exitStatus, `${display(file)} ${problem}`);
+      if (statIfPresent(fd, each) === undefined) return [];
+      const source = about(file, () => readSource(file, openAt(fd, each, flags)));
+      const problem = unsafeSource(source, owner);
+      if (problem !== undefined) unsafe(file, problem);
       return [source];
     });
   } finally {
@@ -129,33 +106,36 @@ function readDropIns(dirfd: number, directory: ByteString, owner: number, exitSt
   }
 }
 
+function readMain(file: ByteString, owner: number, unsafe: Unsafe): ConfigSource | undefined {
+  const { fd, unsafe: onTheWay } = openTrusted(file, owner);
+  const source = fd === undefined ? undefined : readSource(file, fd);
+  // Where there is none, somebody else may have taken it away.
+  const problem = (source && unsafeSource(source, owner)) ?? onTheWay;
+  if (problem !== undefined) unsafe(file, problem);
+  return source;
+}
+
 /**
- * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes), each
- * below the descriptor of its directory. No file at all: an empty list. Throws a JailkitError where one cannot be
- * read, where a drop-in or its directory can be changed by others than root, or where the file itself can be
- * changed by everybody or by whom its ACL names. (Like jailkit 2.23 it may belong to somebody else: an administrator who is not root.)
+ * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes). No file at
+ * all: an empty list. Throws a JailkitError where one cannot be read. Where one, the directory of the drop-ins, or
+ * something on the way to the file can be changed by others than root, `unsafe` is told so; it throws unless given.
  */
-export function readConfigSources(file: ByteString, exitStatus = 1, owner = 0): ConfigSource[] {
-  const slash = file.lastIndexOf("/");
-  const parent = slash < 0 ? "." : slash === 0 ? "/" : file.slice(0, slash);
+export function readConfigSources(
+  file: ByteString,
+  exitStatus = 1,
+  owner = 0,
+  unsafe: Unsafe = (path, problem) =>
+    refuse("config-unsafe", exitStatus, `${display(path)} ${display(problem)}`),
+): ConfigSource[] {
   const directory = dropInDirectory(file);
-  let dirfd = -1;
   try {
-    dirfd = openAt(C.AT_FDCWD, parent, C.O_PATH | C.O_DIRECTORY);
-    const main = readSource(dirfd, file.slice(slash + 1), file, 0);
-    if (main !== undefined && (main.stat.mode & 0o002) !== 0) {
-      refuse("config-unsafe", exitStatus, `${display(file)} can be written by everybody; chmod o-w it`);
-    }
-    if (main !== undefined) requireNoWriters(main, exitStatus);
-    const dropIns = directory === undefined ? [] : readDropIns(dirfd, directory, owner, exitStatus);
+    const main = about(file, () => readMain(file, owner, unsafe));
+    const dropIns = directory === undefined ? [] : readDropIns(directory, owner, exitStatus, unsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    if (dirfd < 0 && isErrno(error, "ENOENT", "ENOTDIR")) return [];
     const message = `cannot read ${display(error.path ?? file)}: ${error.call}: ${error.reason}`;
     return refuse("config-unreadable", exitStatus, message);
-  } finally {
-    if (dirfd >= 0) close(dirfd);
   }
 }
 

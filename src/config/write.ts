@@ -17,9 +17,10 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { dropInheritedAcl } from "../system/acl.ts";
 import { sectionValues } from "./decode.ts";
-import { dropInDirectory, unsafeBecause } from "./load.ts";
+import { dropInDirectory } from "./load.ts";
 import { type Dialect, LIMITS } from "./model.ts";
 import { scanIni } from "./scan.ts";
+import { unsafeBecause } from "./trusted.ts";
 
 /** A section as a tool writes it. */
 export interface NewSection {

@@ -4,7 +4,7 @@ import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
-import { unsafeBecause } from "../config/load.ts";
+import { unsafeBecause } from "../config/trusted.ts";
 
 /** Directories that stand in one, which is given by the names that lead to it. */
 export type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];

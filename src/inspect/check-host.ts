@@ -10,7 +10,8 @@ import {
   statIfPresent,
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
-import { CONFIG_DIRECTORY, unsafeBecause } from "../config/load.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { unsafeBecause } from "../config/trusted.ts";
 import { configDirectoryFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";

@@ -3,14 +3,14 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError } from "../cli/error.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
 import { lint } from "../config/lint.ts";
 import type { LintWorld, SeenFile } from "../config/lint-context.ts";
-import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeBecause } from "../config/load.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { canLimitExecution } from "../confine/execute.ts";
@@ -103,12 +103,12 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   };
   let sources: ReturnType<typeof readConfigSources>;
   try {
-    sources = readConfigSources(file);
+    // The tools would refuse it; what is in it can be judged all the same.
+    sources = readConfigSources(file, 2, 0, (path, problem) =>
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`),
+    );
   } catch (error) {
-    // Unsafe is a state of the configuration; the tools would refuse it.
-    const unsafe = error instanceof JailkitError && error.code === "config-unsafe";
-    if (unsafe) whole("error", file, "unsafe-file", error.message);
-    else result.failures.push(describeError(error));
+    result.failures.push(describeError(error));
     return;
   }
   const [main] = sources;
@@ -117,10 +117,6 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     return;
   }
   if (sources.length === 0) return;
-  for (const { file: name, stat } of sources) {
-    const unsafe = unsafeBecause(stat, 0);
-    if (unsafe !== undefined) whole("warning", name, "unsafe-file", `${quoted(name)} ${unsafe}`);
-  }
   result.files.push(...sources.map((source) => source.file));
   const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
   const merged = mergeFiles(parts, file, kind.dialect);

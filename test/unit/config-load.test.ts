@@ -1,6 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -148,11 +150,101 @@ describe("loadConfig", () => {
     const other = { dialect: "c", owner: owner + 1 } as const;
     dropIns({});
     expect(() => loadConfig(file, other)).toThrow("belongs to uid");
+    put(file, "[a]\n");
+    rmSync(`${directory}/jk_lsh.d`, { recursive: true });
+    expect(() => loadConfig(file, other)).toThrow("belongs to uid");
   });
 
-  test("a file that everybody may write is refused", () => {
-    put(file, "[a]\n", 0o646);
-    expect(refusal("chmod o-w")).toBe("config-unsafe");
+  test.each([0o646, 0o664, 0o666, 0o622])("a file of mode %o is refused, and chmod go-w heals it", (mode) => {
+    put(file, "[a]\n", mode);
+    expect(refusal("chmod go-w it")).toBe("config-unsafe");
+    chmodSync(file, mode & ~0o022);
+    expect(names()).toEqual(["a"]);
+  });
+
+  test.each([0o640, 0o600, 0o444])("a file of mode %o is read", (mode) => {
+    put(file, "[a]\n", mode);
+    expect(names()).toEqual(["a"]);
+  });
+
+  const asRoot = test.skipIf(owner !== 0);
+  const USER = 61234;
+
+  asRoot("a file of a user's is refused, and chown root heals it", () => {
+    put(file, "[a]\n");
+    chownSync(file, USER, USER);
+    expect(refusal(`${file} belongs to uid ${USER} and not to root; chown root it`)).toBe("config-unsafe");
+    chownSync(file, 0, USER);
+    expect(names()).toEqual(["a"]);
+  });
+
+  describe("the way to the file", () => {
+    const home = () => `${directory}/home`;
+    /** A link in the place of the file, and the file at its end. */
+    function lead(to: string, target = to): void {
+      put(to, "[a]\n");
+      symlinkSync(target, file);
+    }
+
+    test("links of root's, relative and absolute, to directories and files, are followed", () => {
+      mkdirSync(`${directory}/real`);
+      symlinkSync("real", `${directory}/one`);
+      symlinkSync(`${directory}/one/../one`, `${directory}/two`);
+      lead(`${directory}/real/other`, `${directory}/two/./other`);
+      expect(names()).toEqual(["a"]);
+      expect(loadConfig(`${directory}/two/../jk_lsh.ini`, { dialect: "c", owner })?.sections).toHaveLength(1);
+    });
+
+    test("a loop of links is refused", () => {
+      symlinkSync("jk_lsh.ini", file);
+      expect(refusal("Too many levels of symbolic links")).toBe("config-unreadable");
+    });
+
+    asRoot("a link of a user's is refused, and chown -h root heals it", () => {
+      lead(`${directory}/other`);
+      lchownSync(file, USER, USER);
+      expect(refusal(`the link ${file}, which belongs to uid ${USER}; chown -h root it`)).toBe(
+        "config-unsafe",
+      );
+      lchownSync(file, 0, 0);
+      expect(names()).toEqual(["a"]);
+    });
+
+    asRoot("a link into a home is refused, whoever the file belongs to", () => {
+      mkdirSync(home());
+      lead(`${home()}/mine`);
+      chownSync(home(), USER, USER);
+      expect(refusal(`stands in ${home()}, which belongs to uid ${USER}`)).toBe("config-unsafe");
+      chownSync(home(), 0, 0);
+      expect(names()).toEqual(["a"]);
+      // A second link on the way is where the user could have put it.
+      rmSync(file);
+      mkdirSync(`${home()}/deep`);
+      symlinkSync(`${home()}/deep/../mine`, file);
+      chownSync(`${home()}/deep`, USER, USER);
+      expect(refusal(`stands in ${home()}/deep, which`)).toBe("config-unsafe");
+    });
+
+    asRoot("a directory that others can write is refused, also where the file is missing", () => {
+      for (const there of [true, false]) {
+        if (there) put(file, "[a]\n");
+        else rmSync(file);
+        for (const mode of [0o757, 0o772]) {
+          chmodSync(directory, mode);
+          chownSync(directory, 0, USER);
+          expect(refusal(`stands in ${directory}, which can be written`)).toBe("config-unsafe");
+        }
+        // The group is root's, or only owners may rename there.
+        for (const [mode, group] of [
+          [0o775, 0],
+          [0o1777, USER],
+        ] as const) {
+          chownSync(directory, 0, group);
+          chmodSync(directory, mode);
+          expect(names()).toEqual(there ? ["a"] : undefined);
+        }
+      }
+    });
   });
 
   test("a file that an ACL lets others write is refused", () => {

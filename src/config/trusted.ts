@@ -1,0 +1,110 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
+
+const ELOOP = 40;
+const MOST_LINKS = 40;
+
+/** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
+export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
+  if (stat.uid !== owner) {
+    const who = owner === 0 ? "root" : owner;
+    return `belongs to uid ${stat.uid} and not to ${who}; chown ${who} it`;
+  }
+  if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
+  return undefined;
+}
+
+/** Why others than root and `owner` decide which file a name in a directory is; undefined where they do not. */
+function directoryUnsafe(stat: Stat, owner: number): ByteString | undefined {
+  if (stat.uid !== 0 && stat.uid !== owner) return `belongs to uid ${stat.uid}`;
+  // In a sticky one, an entry is its owner's; and that is looked at next.
+  if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
+  const group = stat.gid === 0 ? 0 : 0o020;
+  return (stat.mode & (0o002 | group)) === 0 ? undefined : "can be written by its group or by others";
+}
+
+/** A file, and the first thing on the way to it that others than root and `owner` can exchange. */
+export interface Opened {
+  /** Undefined where nothing is there; what made it so is in `unsafe` all the same. */
+  fd: number | undefined;
+  /** As the end of a sentence that begins with the path of the file. */
+  unsafe: ByteString | undefined;
+}
+
+/** Where a walk is: an open directory, its name, and the names that are left. */
+interface Place {
+  directory: number;
+  path: ByteString;
+  left: ByteString[];
+}
+
+const names = (path: ByteString) => path.split("/").filter((name) => name !== "" && name !== ".");
+
+function start(path: ByteString, from?: Place): Place {
+  if (from !== undefined && !path.startsWith("/")) return { ...from, left: [...names(path), ...from.left] };
+  const base = path.startsWith("/") ? "/" : ".";
+  if (from !== undefined) close(from.directory);
+  const directory = openAt(C.AT_FDCWD, base, C.O_PATH | C.O_DIRECTORY);
+  return { directory, path: base === "/" ? "" : base, left: [...names(path), ...(from?.left ?? [])] };
+}
+
+function because(place: Place, stat: Stat, owner: number): ByteString | undefined {
+  const unsafe = directoryUnsafe(stat, owner);
+  const path = place.path || "/";
+  return unsafe && `stands in ${path}, which ${unsafe}; keep it where root alone can change it`;
+}
+
+/** Opens the next name; a link as such. */
+function openNext(place: Place, name: ByteString, last: boolean): number {
+  const flags = C.O_NOFOLLOW | (last ? C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY : C.O_PATH);
+  try {
+    return openAt(place.directory, name, flags);
+  } catch (error) {
+    if (!isErrno(error, "ELOOP")) throw error;
+    return openAt(place.directory, name, C.O_NOFOLLOW | C.O_PATH);
+  }
+}
+
+/**
+ * Opens a file for reading as sshd(8) and sudo(8) do with their configuration: each directory on the way is looked at
+ * through its descriptor, and links are followed one by one, those of root (or of `owner`) alone counting as safe.
+ * What is found unsafe is told, and the file opened all the same. Throws SystemError, also for a link to nothing.
+ */
+export function openTrusted(path: ByteString, owner: number): Opened {
+  let place = start(path);
+  let unsafe: ByteString | undefined;
+  // A link in the place of the file leads on: then nothing at its end is not the same as nothing there.
+  let followed = false;
+  try {
+    for (let links = 0; ; ) {
+      unsafe ??= because(place, fstat(place.directory), owner);
+      const [name = ".", ...left] = place.left;
+      const last = left.length === 0;
+      const fd = openNext(place, name, last);
+      const stat = fstat(fd);
+      const isLink = (stat.mode & C.S_IFMT) === C.S_IFLNK;
+      if (last && !isLink) return { fd, unsafe };
+      const here = `${place.path}/${name}`;
+      if (!isLink) {
+        close(place.directory);
+        place = { directory: fd, path: here, left };
+        continue;
+      }
+      followed ||= last;
+      if (stat.uid !== 0 && stat.uid !== owner) {
+        unsafe ??= `is reached by the link ${here}, which belongs to uid ${stat.uid}; chown -h root it`;
+      }
+      const target = readLink(fd, "");
+      close(fd);
+      if (++links > MOST_LINKS) throw new SystemError(ELOOP, "open", path);
+      place = start(target, { ...place, left });
+    }
+  } catch (error) {
+    if (followed || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    return { fd: undefined, unsafe };
+  } finally {
+    close(place.directory);
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * A configuration file that somebody else than root can change is not used, by any tool: not one that belongs to a user
+ * or can be written by a group, and not one that is reached through a home. What the message says heals it.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine, type RunResult, type Syslog } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/j";
+
+let m: Machine;
+let log: Syslog;
+let mallory: { uid: number; gid: number };
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  log = await m.startSyslog();
+  mallory = m.addUser("mallory", { uid: 4900, home: "/home/mallory", createHome: true });
+  m.addUser("u", { uid: 4901, home: `${J}/./home/u`, shell: "/usr/sbin/jk_chrootsh" });
+  m.addUser("v", { uid: 4902 });
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  for (const name of ["u", "v"]) {
+    const { uid, gid } = m.ids(name);
+    m.mkdir(`${J}/home/${name}`, { owner: [uid, gid] });
+    m.write(
+      `${J}/etc/passwd`,
+      `${m.read(`${J}/etc/passwd`)}${name}:x:${uid}:${gid}::/home/${name}:/usr/sbin/jk_lsh\n`,
+    );
+    m.write(`${J}/etc/group`, `${m.read(`${J}/etc/group`)}${name}:x:${gid}:\n`);
+  }
+});
+afterAll(() => m?.close());
+
+const lsh = "[DEFAULT]\npaths = /usr/bin, /bin\nexecutables = /usr/bin/true, /bin/true\n";
+const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "u", env: { USER: "u" } });
+
+/** A reader: its file, what is in it, how it runs, and where the reason of a refusal stands. */
+const readers: {
+  name: string;
+  file: string;
+  text: string;
+  run: () => RunResult;
+  refused: number;
+  told: "log" | "stderr";
+}[] = [
+  {
+    name: "jk_chrootsh",
+    file: "/etc/jailkit/jk_chrootsh.ini",
+    text: "[u]\nenv = TERM\n",
+    run: login,
+    refused: 14,
+    told: "log",
+  },
+  {
+    name: "jk_lsh in the jail",
+    file: `${J}/etc/jailkit/jk_lsh.ini`,
+    text: lsh,
+    run: login,
+    refused: 1,
+    told: "log",
+  },
+  {
+    name: "jk_lsh",
+    file: "/etc/jailkit/jk_lsh.ini",
+    text: lsh,
+    run: () => m.run(["/usr/sbin/jk_lsh", "-c", "true"], { user: "mallory", env: { USER: "mallory" } }),
+    refused: 1,
+    told: "log",
+  },
+  {
+    name: "jk_uchroot",
+    file: "/etc/jailkit/jk_uchroot.ini",
+    text: `[v]\nallowed_jails = ${J}\n`,
+    run: () => m.run(["/usr/bin/jk_uchroot", "-j", J, "-x", "/bin/true"], { user: "v", env: { USER: "v" } }),
+    refused: 1,
+    told: "log",
+  },
+  {
+    name: "jk_init",
+    file: "/etc/jailkit/jk_init.ini",
+    text: "[one]\ncomment = one\npaths = /usr/bin/true\n",
+    run: () => m.run(["jk_init", "-l"]),
+    refused: 3,
+    told: "stderr",
+  },
+  {
+    name: "jk_check",
+    file: "/etc/jailkit/jk_check.ini",
+    text: `[${J}]\nignorepatheverywhere = /home\n`,
+    run: () => m.run(["jk_check", "-j", "/srv/j"]),
+    refused: 2,
+    told: "stderr",
+  },
+  {
+    name: "jk_update",
+    file: "/etc/jailkit/jk_update.ini",
+    text: `[${J}]\nskips = /home\n`,
+    run: () => m.run(["jk_update", "--dry-run", "-c", J]),
+    refused: 1,
+    told: "stderr",
+  },
+  {
+    name: "jk_socketd",
+    file: "/etc/jailkit/jk_socketd.ini",
+    text: "[/srv/none/dev/log]\nbase = 512\npeak = 2048\ninterval = 10\n",
+    run: () => m.run(["jk_socketd", "-n", "-p", "/run/none.pid"], { timeout: 20_000 }),
+    refused: 11,
+    told: "stderr",
+  },
+];
+
+async function reason({ stderr, stdout }: RunResult, told: "log" | "stderr"): Promise<string> {
+  if (told === "stderr") return `${stderr}${stdout}`;
+  return (await log.lines()).map(({ message }) => message).join("\n");
+}
+
+describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
+  const cases: [string, () => void, string, () => void][] = [
+    [
+      "belongs to a user",
+      () => m.chown(file, mallory.uid, mallory.gid),
+      `${file} belongs to uid 4900 and not to root; chown root it`,
+      () => m.must(["chown", "root", file]),
+    ],
+    [
+      "can be written by a group",
+      () => {
+        m.chown(file, 0, mallory.gid);
+        m.chmod(file, 0o664);
+      },
+      `${file} can be written by its group or by others; chmod go-w it`,
+      () => m.must(["chmod", "go-w", file]),
+    ],
+    [
+      "is a user's link",
+      () => {
+        m.rename(file, `${file}.real`);
+        m.symlink(`${file.slice(file.lastIndexOf("/") + 1)}.real`, file);
+        m.must(["chown", "-h", "mallory", file]);
+      },
+      `${file} is reached by the link ${file}, which belongs to uid 4900; chown -h root it`,
+      () => m.must(["chown", "-h", "root", file]),
+    ],
+    [
+      "is a link into a home",
+      () => {
+        m.write("/home/mallory/file", text);
+        m.remove(file);
+        m.symlink("/home/mallory/file", file);
+      },
+      `${file} stands in /home/mallory, which belongs to uid 4900; keep it where root alone can change it`,
+      () => {
+        m.remove(file);
+        m.write(file, text);
+      },
+    ],
+  ];
+  // A link out of a jail leads nowhere there.
+  const possible = file.startsWith(J) ? cases.slice(0, 3) : cases;
+  test.each(possible)("a file that %s is refused, and the remedy heals", async (_what, spoil, why, heal) => {
+    m.remove(`${file}.real`);
+    m.remove(file);
+    m.write(file, text);
+    const before = name === "jk_socketd" ? undefined : run().status;
+    await log.clear();
+    spoil();
+    const result = run();
+    expect(result.status).toBe(refused);
+    const shown = file.startsWith(J) && name !== "jk_chrootsh" ? why.replaceAll(J, "") : why;
+    expect(await reason(result, told)).toContain(shown);
+    heal();
+    // A daemon would stay; that it is not refused for this is seen in the messages of a check.
+    if (before === undefined)
+      expect(m.run(["jailkit", "config", "check", file]).stdout).not.toContain("unsafe-file");
+    else {
+      await log.clear();
+      const healed = run();
+      expect(healed.status).toBe(before);
+      expect(await reason(healed, told)).not.toContain(shown);
+    }
+    m.remove(`${file}.real`);
+    m.remove(file);
+    m.write(file, text);
+  });
+});
