@@ -81,7 +81,12 @@ function dropInNames(fd: number): ByteString[] {
   return names.sort((a, b) => (a < b ? -1 : 1));
 }
 
-function readDropIns(directory: ByteString, owner: number, exitStatus: number, unsafe: Unsafe): ConfigSource[] {
+function readDropIns(
+  directory: ByteString,
+  owner: number,
+  exitStatus: number,
+  unsafe: Unsafe,
+): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {

@@ -16,13 +16,14 @@ export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined
   return undefined;
 }
 
-/** Why others than root and `owner` decide which file a name in a directory is; undefined where they do not. */
-function directoryUnsafe(stat: Stat, owner: number): ByteString | undefined {
-  if (stat.uid !== 0 && stat.uid !== owner) return `belongs to uid ${stat.uid}`;
+/** Why others than root and `owner` decide which file a name in a directory is, and what heals it. */
+function directoryUnsafe(stat: Stat, owner: number): [ByteString, ByteString] | undefined {
+  if (stat.uid !== 0 && stat.uid !== owner) return [`belongs to uid ${stat.uid}`, "chown root"];
   // In a sticky one, an entry is its owner's; and that is looked at next.
   if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
   const group = stat.gid === 0 ? 0 : 0o020;
-  return (stat.mode & (0o002 | group)) === 0 ? undefined : "can be written by its group or by others";
+  if ((stat.mode & (0o002 | group)) === 0) return undefined;
+  return ["can be written by its group or by others", "chmod go-w"];
 }
 
 /** A file, and the first thing on the way to it that others than root and `owner` can exchange. */
@@ -52,8 +53,13 @@ function start(path: ByteString, from?: Place): Place {
 
 function because(place: Place, stat: Stat, owner: number): ByteString | undefined {
   const unsafe = directoryUnsafe(stat, owner);
+  if (unsafe === undefined) return undefined;
   const path = place.path || "/";
-  return unsafe && `stands in ${path}, which ${unsafe}; keep it where root alone can change it`;
+  // The directory of the configuration can be mended; a home must stay its owner's.
+  const remedy = path.endsWith("/etc/jailkit")
+    ? `mend it with: ${unsafe[1]} ${path}`
+    : "keep it where root alone can change it";
+  return `stands in ${path}, which ${unsafe[0]}; ${remedy}`;
 }
 
 /** Opens the next name; a link as such. */

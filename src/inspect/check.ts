@@ -81,9 +81,11 @@ function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedU
 /** jk_check(8). Throws JailkitError with exit status 2 for a configuration that cannot be used. */
 export async function check(request: CheckRequest): Promise<CheckResult> {
   const warnings: string[] = [];
-  const ini = readIni(request.configFile, warnings);
+  const unusable: CheckProblem[] = [];
+  const ini = readIni(request.configFile, warnings, unusable);
   const local = jailedUsers();
   const { jails, problems } = jailsToCheck(ini, local, request.jails);
+  problems.push(...unusable);
   const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, local))];
   const asked = new Set(jails.map(({ path }) => path));
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
@@ -103,12 +105,19 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   return { host, jails: checked, exitStatus: statusOf(host, checked) };
 }
 
-function readIni(file: ByteString, warnings: string[]): IniFile | undefined {
-  const ini = loadConfig(file, { dialect: "py", exitStatus: 2 });
-  if (ini === undefined) {
-    warnings.push(`${display(file)} does not exist, only checking jails found in /etc/passwd`);
+function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
+  try {
+    const ini = loadConfig(file, { dialect: "py", exitStatus: 2 });
+    if (ini === undefined) {
+      warnings.push(`${display(file)} does not exist, only checking jails found in /etc/passwd`);
+    }
+    return ini;
+  } catch (error) {
+    // What somebody else can write must not hide anything, nor keep this from being told.
+    if (!(error instanceof JailkitError) || error.code !== "config-unsafe") throw error;
+    problems.push({ code: error.code, path: file, message: error.message });
+    return undefined;
   }
-  return ini;
 }
 
 type Shared = Pick<Parameters<typeof checkJail>[0], "users" | "servedSocket">;

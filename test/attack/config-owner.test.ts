@@ -116,6 +116,7 @@ async function reason({ stderr, stdout }: RunResult, told: "log" | "stderr"): Pr
 }
 
 describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
+  const directory = file.slice(0, file.lastIndexOf("/"));
   const cases: [string, () => void, string, () => void][] = [
     [
       "belongs to a user",
@@ -131,6 +132,18 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
       },
       `${file} can be written by its group or by others; chmod go-w it`,
       () => m.must(["chmod", "go-w", file]),
+    ],
+    [
+      "stands in a directory of a user's",
+      () => m.chown(directory, mallory.uid, 0),
+      `${file} stands in ${directory}, which belongs to uid 4900; mend it with: chown root ${directory}`,
+      () => m.must(["chown", "root", directory]),
+    ],
+    [
+      "stands in a directory that everybody can write",
+      () => m.chmod(directory, 0o777),
+      `${file} stands in ${directory}, which can be written by its group or by others; mend it with: chmod go-w ${directory}`,
+      () => m.must(["chmod", "go-w", directory]),
     ],
     [
       "is a user's link",
@@ -157,8 +170,15 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
     ],
   ];
   // A link out of a jail leads nowhere there.
-  const possible = file.startsWith(J) ? cases.slice(0, 3) : cases;
+  const inJail = file.startsWith(J) ? cases.slice(0, 5) : cases;
+  // These two look at the directory first, with a status and a remedy of their own.
+  const possible = ["jk_chrootsh", "jk_uchroot"].includes(name)
+    ? inJail.filter(([what]) => !what.startsWith("stands"))
+    : inJail;
   test.each(possible)("a file that %s is refused, and the remedy heals", async (_what, spoil, why, heal) => {
+    m.mkdir(directory);
+    m.chown(directory, 0, 0);
+    m.chmod(directory, 0o755);
     m.remove(`${file}.real`);
     m.remove(file);
     m.write(file, text);

@@ -56,12 +56,14 @@ describe("planted faults", () => {
     const others = summary(faulty.found).filter((found) => !planted.has(found));
     expect(others.filter((found) => !CONSEQUENCES.some((pattern) => pattern.test(found)))).toEqual([]);
     expect(faulty.jails[0]?.problems).toEqual([]);
-    expect(faulty.status).toBe(1);
+    // A configuration that everybody can write is not used, which is told.
+    expect(faulty.status).toBe(2);
   });
 
   test("the same in text and as a SARIF log", () => {
-    const { stdout, status } = m.run(["jk_check"]);
-    expect(status).toBe(1);
+    const { stdout, stderr, status } = m.run(["jk_check"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("/etc/jailkit/jk_check.ini stands in /etc/jailkit, which can be written");
     for (const { message, level } of faulty.found)
       expect(stdout).toContain(`${level === "error" ? "ERROR" : "WARNING"}: ${message}\n`);
     const log = JSON.parse(m.run(["jk_check", "--sarif"]).stdout);
@@ -74,7 +76,7 @@ describe("planted faults", () => {
       expect(message.text).toBeString();
       expect(locations[0].physicalLocation.artifactLocation.uri).toStartWith("file:///");
     }
-    expect(run.invocations[0]).toMatchObject({ executionSuccessful: true, exitCode: 1 });
+    expect(run.invocations[0]).toMatchObject({ executionSuccessful: false, exitCode: 2 });
   });
 });
 
