@@ -36,6 +36,11 @@ export function lintianOverrides(name: PackageName, entries: readonly string[], 
     "unstripped-binary-or-object [usr/sbin/*]",
   );
   override(
+    "Whoever may not read a file may not look into a process that it becomes: an entry hands it a capability.",
+    "executable-is-not-world-readable 0711 [usr/sbin/*]",
+    "non-standard-executable-perm 0711 != 0755 [usr/sbin/*]",
+  );
+  override(
     "A string in the runtime, for a command of its own that these programs do not have.",
     "missing-depends-on-sensible-utils sensible-editor [usr/sbin/*]",
   );

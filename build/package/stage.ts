@@ -40,6 +40,9 @@ export function linkTarget({ content }: PackageFile): string | undefined {
 }
 
 const SHARED = "/usr/sbin/jailkit";
+// Everybody may execute it and root alone read it. An entry hands it a capability without a change of ids, and until its
+// guard runs the kernel would count the process as its user's to look into, were the file one that the user can read.
+const SHARED_MODE = 0o711;
 const PROCMAIL = "jk_procmailwrapper";
 
 function entryPath(name: string): string {
@@ -114,11 +117,11 @@ export function packageFiles(name: PackageName, options: PackageOptions): Packag
   }
   const units = filesIn(join(root, "docs/units"));
   return [
-    { path: SHARED, mode: 0o755, content: { file: join(dist, "bin/jailkit") } },
+    { path: SHARED, mode: SHARED_MODE, content: { file: join(dist, "bin/jailkit") } },
     ...Object.keys(TAKES_PRIVILEGE)
       .filter((tool) => tool !== PROCMAIL)
       .map(entry),
-    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: 0o755, content: { linkTo: SHARED } })),
+    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: SHARED_MODE, content: { linkTo: SHARED } })),
     ...filesIn(join(root, "config"))
       .filter((file) => file.endsWith(".ini"))
       .map((file) => ({

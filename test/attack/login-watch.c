@@ -24,9 +24,11 @@
 #include <unistd.h>
 
 /* Files of /proc/PID first, then links, then system calls; the last two are for processes that nobody traces. */
-static const char *const names[] = {"mem", "environ", "maps", "auxv", "syscall", "cwd", "fd/0", "exe",
-                                    "process_vm_readv", "pidfd_getfd", "seize", "attach"};
-enum { MEM = 0, CWD = 5, PROCESS_VM_READV = 8, PIDFD_GETFD, SEIZE, ATTACH, TRIES, RESULTS = 4 };
+static const char *const names[] = {"mem", "environ", "maps", "auxv", "syscall", "cwd", "fd/0", "exe", "fd", "fdinfo",
+                                    "map_files", "oom_score_adj", "clear_refs", "process_vm_readv", "pidfd_getfd",
+                                    "seize", "attach"};
+enum { MEM = 0, CWD = 5, FD_LIST = 8, OOM_SCORE_ADJ = 11, CLEAR_REFS, PROCESS_VM_READV, PIDFD_GETFD, SEIZE, ATTACH, TRIES,
+       RESULTS = 4 };
 
 /* By kind of stop: with the privilege, without it but before the last exec, after the last exec. */
 enum { PRIVILEGED, DROPPED, OWN, KINDS };
@@ -53,9 +55,10 @@ static int attempt(pid_t pid, int what) {
   snprintf(path, sizeof(path), "/proc/%d/%s", pid, names[what]);
   switch (what) {
   default:
-    result = open(path, what == MEM ? O_RDWR : O_RDONLY);
+    result = open(path, what == MEM ? O_RDWR : what == OOM_SCORE_ADJ || what == CLEAR_REFS ? O_WRONLY : O_RDONLY);
     /* Some can be opened by everybody, but tell nothing. */
     if (result >= 0 && what != MEM && what < CWD) result = read(result, buffer, sizeof(buffer));
+    if (result >= 0 && what >= FD_LIST && what < OOM_SCORE_ADJ) result = syscall(SYS_getdents64, result, buffer, sizeof(buffer));
     break;
   case PROCESS_VM_READV: {
     /* Where nothing is mapped: EFAULT means that it was allowed to look. */

@@ -2,9 +2,9 @@
  * While a login holds CAP_SYS_CHROOT, and until it executes the user's shell, no process of the same user can look into
  * it or change it: at any system call, in the program of its own and by way of the native entry.
  *
- * By way of the entry there is a time, from the exec of the shared executable until its guard runs, in which the process
- * counts as dumpable, since its file has no privilege. What protects it then is the rule of ptrace(2) that a tracer must
- * have all the capabilities of its tracee.
+ * By way of the entry there is a time, from the exec of the shared executable until its guard runs, in which nothing has
+ * made the process one that its user may not look into: its file has no privilege. It is the mode of that file, which the
+ * user cannot read, and the rule of ptrace(2) that a tracer must have all the capabilities of its tracee.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -19,9 +19,10 @@ const layouts = [
   { layout: "package", privilege: "setuid", execs: 2 },
 ] as const;
 
-const tries = "mem environ maps auxv syscall cwd fd/0 exe process_vm_readv pidfd_getfd seize attach".split(
-  " ",
-);
+const tries = [
+  ..."mem environ maps auxv syscall cwd fd/0 exe fd fdinfo oom_score_adj clear_refs".split(" "),
+  ..."process_vm_readv pidfd_getfd seize attach".split(" "),
+];
 
 describe.each(layouts)("$layout, $privilege", ({ layout, privilege, execs }) => {
   let scene: Scene;

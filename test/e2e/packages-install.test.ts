@@ -69,7 +69,7 @@ describe("a fresh install", () => {
       expect(m.stat(path)?.size).toBeLessThan(10_240n);
     }
     const shared = m.stat("/usr/sbin/jailkit");
-    expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+    expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100711 });
     const tools = m.list("/usr/sbin").filter((name) => name.startsWith("jk_"));
     expect(tools.length).toBeGreaterThan(10);
     for (const tool of tools) {

@@ -27,7 +27,7 @@ const install = (words: string[], options: RunOptions = {}) =>
 test("into a directory: owners, modes, privileges, one inode of all names", () => {
   expect(install(["/dest"])).toMatchObject({ status: 0, stdout: "", stderr: "" });
   const shared = m.stat("/dest/usr/sbin/jailkit");
-  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100711 });
   for (const name of ["jk_init", "jk_cp", "jk_lsh", "jk_check"])
     expect(m.stat(`/dest/usr/sbin/${name}`)?.ino).toBe(shared?.ino ?? 0n);
   for (const path of entries) expect(privilegeOf(m, `/dest${path}`)).toBe("root:root 755 cap_sys_chroot=ep");

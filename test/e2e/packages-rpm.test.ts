@@ -31,7 +31,7 @@ test("what is installed into an empty root directory works in there", () => {
   rpm("--root", scratch, "--noscripts", "-i", ...rpms);
   for (const path of entries) expect(privilegeOf(m, scratch + path)).toBe("root:root 755 cap_sys_chroot=ep");
   const shared = m.stat(`${scratch}/usr/sbin/jailkit`);
-  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
+  expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100711 });
   expect(m.stat(`${scratch}/usr/sbin/jk_cp`)?.ino).toBe(shared?.ino ?? 0n);
   expect(m.must(["rpm", "--root", scratch, "-V", "--nodeps", "jailkit", "jailkit-procmail"]).stdout).toBe("");
 

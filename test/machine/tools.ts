@@ -73,7 +73,8 @@ export function installTools(machine: Machine, which: Implementation, options: I
   for (const folder of ["/usr/sbin", "/usr/bin"])
     for (const name of machine.list(folder)) if (name.startsWith("jk_")) machine.remove(`${folder}/${name}`);
   machine.remove("/usr/share/jailkit");
-  if (layout === "package") installFile(machine, join(bin, "jailkit"), "/usr/sbin/jailkit");
+  // Nobody reads what has the privilege of an entry: see the mode in build/package/stage.ts.
+  if (layout === "package") installFile(machine, join(bin, "jailkit"), "/usr/sbin/jailkit", "0711");
   for (const name of names) {
     const target = `${name === "jk_uchroot" ? "/usr/bin" : "/usr/sbin"}/${name}`;
     if (layout === "standalone") installFile(machine, join(bin, name), target);
@@ -88,11 +89,11 @@ export function installTools(machine: Machine, which: Implementation, options: I
     if (name.endsWith(".ini")) machine.write(`/etc/jailkit/${name}`, readFileSync(join(config, name)));
 }
 
-function installFile(machine: Machine, source: string, target: ByteString): void {
+function installFile(machine: Machine, source: string, target: ByteString, mode = "0755"): void {
   // A link costs nothing: the overlay copies the inode alone. Where the checkout is on a mount of its own it fails.
   if (machine.run(["ln", source, target]).status !== 0) machine.must(["cp", source, target]);
   machine.must(["chown", "root:root", target]);
-  machine.must(["chmod", "0755", target]);
+  machine.must(["chmod", mode, target]);
 }
 
 function grant(machine: Machine, target: ByteString, privilege: "capability" | "setuid"): void {
