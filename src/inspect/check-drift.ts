@@ -230,7 +230,7 @@ export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckF
     path,
     jailPath: seen.path,
     message,
-    remedy: "jk_cp it, or remove it",
+    remedy: "jk_cp it, if it should be there",
   };
 }
 

@@ -185,7 +185,7 @@ function lockAccounts(root: JailRoot): number {
     throw new JailkitError(
       "unsafe-jail",
       1,
-      `${display(path)}: is not root's own file of mode 0600; remove it`,
+      `${display(path)}: is not root's own file of mode 0600; move it away`,
     );
   } catch (error) {
     throw namedError(error, path);

@@ -37,7 +37,7 @@ export function scanTree(top: number, shown: ByteString): TreeEntry[] {
         const stat = statAt(fd, name);
         const type = stat.mode & C.S_IFMT;
         if (type === C.S_IFBLK || type === C.S_IFCHR) {
-          throw refusal(shown, child, "is a device, which no home should hold", "remove it");
+          throw refusal(shown, child, "is a device, which no home should hold", "move it out of the way");
         }
         // Not the device: an overlay shows those of its layers.
         if (stat.mountId !== mount) {

@@ -189,5 +189,5 @@ function settle(
 
 function directoryInTheWay(root: JailRoot, path: ByteString): JailkitError {
   const shown = display(hostPath(root, path));
-  return new JailkitError("directory-in-the-way", 1, `${shown}: is a directory; remove it first`);
+  return new JailkitError("directory-in-the-way", 1, `${shown}: is a directory; move it away first`);
 }

@@ -48,9 +48,21 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   const found = lookUp(tree, registry, { follow: true });
   if (found === undefined) return false;
   const { uid, mode } = found.stat;
-  if (isDirectory(found.stat) && uid === libc.geteuid() && (mode & 0o022) === 0) return true;
-  const message = `${display(registry)}: must be a directory of root, writable by nobody else; remove it, or: chown 0:0, chmod 0700`;
-  throw new JailkitError("unsafe-registry", 1, message);
+  const shown = display(registry);
+  const me = libc.geteuid();
+  if (!isDirectory(found.stat)) {
+    throw new JailkitError("unsafe-registry", 1, `${shown}: must be a directory; move it away`);
+  }
+  if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
+    const what = "others than root can write it; look at what is in it, and then";
+    throw new JailkitError(
+      "unsafe-registry",
+      1,
+      `${shown}: ${what}: chown 0:0 ${shown} && chmod 0700 ${shown}`,
+    );
+  }
+  if (uid === me || me === 0) return true;
+  throw new JailkitError("registry-unreadable", 1, `${shown}: root alone can read it; start this as root`);
 }
 
 /** The manifest file of an id. */
@@ -75,7 +87,7 @@ export function readContent(
   if (bytes === undefined) return undefined;
   const content = parseManifest(bytes);
   if (content !== undefined) return content;
-  const message = `${display(path)}: damaged, or written by a newer version; move it away to start a new manifest`;
+  const message = `${display(path)}: damaged, or written by a newer version; install that version, or restore the file from a backup`;
   throw new JailkitError("bad-manifest", 1, message);
 }
 

@@ -233,8 +233,10 @@ export function jailFindings(root: JailRoot): Finding[] {
     if (isLink(stat)) findings.push(...linkFindings(root, name, strict));
     else if (isDirectory(stat))
       findings.push(...(strict ? strictFindings(path, stat) : looseFindings(path, stat)));
-    else if (DIRECTORIES.test(name))
-      findings.push(finding(path, "not-a-directory", "is not a directory", "rm"));
+    else if (DIRECTORIES.test(name)) {
+      const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
+      findings.push({ ...found, remedy: `${found.remedy} ${shellWord(hostPath(root, `/not-${name}`))}` });
+    }
   }
   return findings;
 }
@@ -259,7 +261,12 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
   if (stat === undefined) {
     return [grave(finding(path, "missing", "does not exist", "install -d -o root -g root -m 0755"))];
   }
-  if (isLink(stat)) return [grave(finding(path, "link", "is a symbolic link", "rm"))];
+  if (isLink(stat)) {
+    // A directory with the same files, which stay where they are; the link is kept beside it.
+    const [word, kept] = [shellWord(path), shellWord(`${path}.link`)];
+    const found = finding(path, "link", "is a symbolic link", "mv -nT");
+    return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rL ${kept}/ ${word}` })];
+  }
   const findings = ownerFinding(path, stat).map(grave);
   if (stat.gid !== 0) {
     findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp 0")));

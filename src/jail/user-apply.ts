@@ -113,7 +113,7 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, re
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
     if (!isUnchanged(source) || processesOf(user.uid).length > 0) {
-      report.warn(`${where} was changed after it was copied: it stays; compare the two and remove it`);
+      report.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }
     const inode = ({ ino, devMajor, devMinor }: Stat) => `${devMajor}:${devMinor}:${ino}`;

@@ -100,7 +100,7 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
   }
   if (normalise(present.home) !== jailHome) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
-    throw refuse("jail-entry-differs", user, `has the ${homes}: mend or remove that line`);
+    throw refuse("jail-entry-differs", user, `has the ${homes}: mend that line`);
   }
   return undefined;
 }
@@ -113,7 +113,7 @@ function planGroups(facts: JailingFacts): GroupChange[] {
     if (byName !== undefined && byName.gid !== group.gid) {
       const where = quoted(`${jail}/etc/group`);
       const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
-      throw new JailkitError("jail-group-differs", 1, `${what}: mend or remove that line`);
+      throw new JailkitError("jail-group-differs", 1, `${what}: mend that line`);
     }
     const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);

@@ -223,7 +223,7 @@ function childDirectory(
 /** The error for a link that an ordinary user may have planted. */
 export function linkRefused(root: JailRoot, path: ByteString): JailkitError {
   const shown = display(hostPath(root, path));
-  const message = `${shown}: is a symbolic link in a directory that users can write; remove it, or name its target`;
+  const message = `${shown}: is a symbolic link in a directory that users can write; name what it leads to instead`;
   return new JailkitError("link-in-untrusted-directory", 1, message);
 }
 

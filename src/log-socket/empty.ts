@@ -24,7 +24,7 @@ export function openEmptyDirectory(path: ByteString = EMPTY_DIRECTORY): number {
     const fd = openAt(root.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
     if (readDirectory(fd).length === 0) return fd;
     close(fd);
-    return refuse("must be empty, being the root of the relay; remove what is in it");
+    return refuse("must be empty, being the root of the relay; move away what is in it");
   } finally {
     closeJailRoot(root);
   }

@@ -62,7 +62,7 @@ function requireFreeName(root: JailRoot, name: ByteString, uid: ByteString | und
   }
   const present = readJailAccounts(root).userByName(name);
   if (present !== undefined && String(present.uid) !== uid) {
-    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}): remove that line`;
+    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}): take another name, or mend that line`;
     throw new JailkitError("user-exists", 1, message);
   }
 }

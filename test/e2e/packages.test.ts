@@ -129,7 +129,9 @@ describe("rpm", () => {
       "cap_sys_chroot=ep 100755 root:root /usr/sbin/jk_chrootsh",
       "cap_sys_chroot=ep 100755 root:root /usr/sbin/jk_procmailwrapper",
     ]);
-    expect(lines.filter((line) => !/(?:^| )(?:10(?:0644|0711|0755)|40755) root:root \//.test(line))).toEqual([]);
+    expect(lines.filter((line) => !/(?:^| )(?:10(?:0644|0711|0755)|40755) root:root \//.test(line))).toEqual(
+      [],
+    );
   });
 
   test("the same files as in the deb, but for what is Debian's own", () => {

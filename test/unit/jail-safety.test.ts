@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import {
   configDirectoryFindings,
   exchangeFindings,
@@ -163,6 +172,41 @@ describe("where others could exchange a name", () => {
     expect(rules("/")).toEqual(["owner "]);
     chmodSync(jail.path, 0o757);
     expect(rules("/")).toEqual(["owner ", "other-writable /jail"]);
+
+describe("remedies, as a shell understands them", () => {
+  const type = (remedy: string) => {
+    const { exitCode, stderr } = Bun.spawnSync(["/bin/bash", "-c", remedy]);
+    expect(`${exitCode} ${stderr}`).toBe("0 ");
+  };
+
+  test("a jail is safe when all of them were typed, and no file is lost", () => {
+    writeFileSync(at("/opt"), "kept");
+    directory("/etc", 0o777, USER, USER);
+    mkdirSync(at("/home/u"), { recursive: true });
+    chownSync(at("/home/u"), USER, USER);
+    symlinkSync("/home/u/nothing", at("/libx32"));
+    symlinkSync("/home/u", at("/lib32"));
+    chmodSync(jail.path, 0o775);
+    expect(broken().length).toBeGreaterThan(4);
+    for (let round = 0; round < 3; round++) {
+      const root = openJailRoot(jail.path);
+      const remedies = jailFindings(root).map(({ remedy }) => remedy);
+      closeJailRoot(root);
+      for (const remedy of new Set(remedies)) type(remedy);
+    }
+    expect(broken()).toEqual([]);
+    expect(readFileSync(at("/not-opt"), "latin1")).toBe("kept");
+  });
+
+  test("a link in the place of the configuration becomes a directory with the same files", () => {
+    const [real, path] = [`${jail.base}/real`, `${jail.base}/it's a link`];
+    mkdirSync(`${real}/jk_lsh.d`, { recursive: true });
+    writeFileSync(`${real}/jk_lsh.d/x.ini`, "[x]\n");
+    symlinkSync("real", path);
+    type(configDirectoryFindings(path)[0]?.remedy ?? "false");
+    expect(configDirectoryFindings(path)).toEqual([]);
+    expect(readFileSync(`${path}/jk_lsh.d/x.ini`, "latin1")).toBe("[x]\n");
+    expect(readFileSync(`${real}/jk_lsh.d/x.ini`, "latin1")).toBe("[x]\n");
   });
 });
 

@@ -1,0 +1,57 @@
+/**
+ * No message of ours advises to remove what somebody made. Every text in the source that has such a word in it is
+ * listed here, with what it is about: a new one has to be thought of.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../../src");
+const ADVICE = /\b(?:rm|rmdir|unlink|remov\w+|delet\w+|wipe|purge|truncate|reset)\b/i;
+
+// What a tool does, or did, or that is gone; never what somebody should do.
+const TELLS =
+  /\b(?:removed|removes|removing|deleted|deletes|was removed|to remove|be removed|not removed|stays|nothing (?:to|is) remove)/i;
+
+/** Texts of more than one word, or of a command, between quotes in one line. */
+function texts(source: string): string[] {
+  return source
+    .split("\n")
+    .filter((line) => !/^\s*(?:\/\/|\*|\/\*|import )/.test(line))
+    .flatMap((line) => [...line.matchAll(/(["'`])((?:(?!\1)[^\\]|\\.)*)\1/g)].map((match) => match[2] ?? ""));
+}
+
+/** What is advised nevertheless: the text, and why it destroys nothing. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  // Names of options, actions and files, and what an option does.
+  remove: "the name of an action",
+  "cannot-remove": "a code",
+  "./remove.ts": "a module",
+  "../populate/remove.ts": "a module",
+  "./jailkit-delete.ts": "a module",
+  "jailkit delete": "a command",
+  "delete a jail": "what the command is for",
+  "delete a jail, with its log socket, its mounts and its record": "what the command is for",
+  "Delete ${display(plan.jail)}? [y/N] ": "a question",
+  "[OPTION...] --remove -j JAIL FILE...": "a synopsis",
+  "[OPTION...] --remove -j JAIL SECTION...": "a synopsis",
+  "also remove what was made in the jail or belongs to users, and the host does not have":
+    "what an option does",
+  "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
+  // Advice.
+  rm: "of symbolic links of root in a jail, and nothing else: see src/jail/safety.ts",
+  "${shown}: holds another jail, ${display(inside)}: delete that first": "where a jail is being deleted",
+  "${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to":
+    "nothing is there any more",
+};
+
+test("no text advises to remove anything", () => {
+  const found: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root })) {
+    for (const text of texts(readFileSync(join(root, file), "latin1"))) {
+      if (!ADVICE.test(text) || TELLS.test(text) || text in ALLOWED) continue;
+      found.push(`${file}: ${text}`);
+    }
+  }
+  expect(found.sort()).toEqual([]);
+});
