@@ -55,7 +55,9 @@ test.each(COMMANDS)("%s %s %s %s", (...words) => {
   const { stdout, stderr, signal } = m.run(words, { user: "nobody", timeout: 60_000 });
   expect(signal).toBeUndefined();
   const advice = /\b(?:remove (?:it|that|the)|rm|delete|move (?:it|them)? ?away|chown|chmod)\b/;
-  expect(`${stdout}${stderr}`.split("\n").filter((line) => advice.test(line.replace("jailkit delete:", "")))).toEqual([]);
+  expect(
+    `${stdout}${stderr}`.split("\n").filter((line) => advice.test(line.replace("jailkit delete:", ""))),
+  ).toEqual([]);
   expect(stderr).not.toContain("    at ");
   expect(m.snapshot(REGISTRY)).toEqual(before);
 });
