@@ -365,9 +365,25 @@ describe("descriptors", () => {
     expect(result.stdout).toBe(out);
   });
 
+  test("a directory as standard input", () => {
+    const { stderr } = chrootsh(["-c", "read x"], { open: [{ fd: 0, path: "/" }] });
+    const said = expectedOf({
+      debian: "Is a directory",
+      ours: "",
+      difference: "standard-descriptors",
+    });
+    expect(stderr.includes("Is a directory") ? "Is a directory" : stderr).toBe(said);
+  });
+
   test("closed ones become /dev/null", () => {
     expect(chrootsh(["-c", "read x; echo $?"], { close: [0] })).toMatchObject(prints("1\n"));
   });
+});
+
+test("a limit below what the runtime needs", () => {
+  const result = chrootsh(["-c", "echo in"], { limits: { NOFILE: 15 } });
+  const is = expectedOf({ debian: prints("in\n"), ours: ends(127), difference: "low-limits" });
+  expect(result).toMatchObject(is);
 });
 
 describe("what is told", () => {

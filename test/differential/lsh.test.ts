@@ -44,6 +44,26 @@ function table(title: string, cases: readonly Case[]): void {
   });
 }
 
+test("a configuration that somebody else than root can change", () => {
+  for (const how of [{ owner: [4001, 4001] as const }, { mode: 0o664 }]) {
+    m.write(ini, paths, how);
+    const is = expectedOf({ debian: prints("x"), ours: ends(1), difference: "config-owner" });
+    expect(lsh(["-c", "printf x"])).toMatchObject(is);
+    m.remove(ini);
+  }
+});
+
+test("descriptors", () => {
+  m.write(ini, paths);
+  const options = { open: [{ fd: 9, path: "/etc/passwd" }] };
+  const is = expectedOf({
+    debian: prints("/proc/self/fd/9\n"),
+    ours: ends(2),
+    difference: "lsh-descriptors",
+  });
+  expect(lsh(["-c", "ls /proc/self/fd/9"], options)).toMatchObject(is);
+});
+
 table("the command line", [
   { args: [], is: ends(7) },
   { args: ["-c"], is: ends(7) },

@@ -172,6 +172,8 @@ describe("where others could exchange a name", () => {
     expect(rules("/")).toEqual(["owner "]);
     chmodSync(jail.path, 0o757);
     expect(rules("/")).toEqual(["owner ", "other-writable /jail"]);
+  });
+});
 
 describe("remedies, as a shell understands them", () => {
   const type = (remedy: string) => {
