@@ -49,7 +49,7 @@ describe("in a jail with nothing but libraries", () => {
   });
 
   test("with a small stack", () => {
-    expect(inJail(["limit", "3", "262144", "204800"]).status).toBe(0);
+    expect(inJail(["limit", "3", "262144", "262144"]).status).toBe(0);
   });
 
   test("executes a program, which inherits what it should", () => {
