@@ -78,7 +78,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
   for (const [name, user, words] of ways) {
     const expected = name === "nothing in between" ? "is there" : "null";
     for (const what of POWERS) {
-      test(`${name}, ${what}: ${expected}`, () => {
+      test(`${name}: a power (${what}) is ${expected}`, () => {
         const lines = found(what, user, words);
         // Not every kernel or machine lets this user have one.
         if (lines[0]?.startsWith("none: ")) return;
