@@ -4,8 +4,10 @@
  * start. The unguarded twin shows each time that the attack is a real one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readElf, sectionNamed } from "../../build/elf-file.ts";
 import { guardPrograms, type Programs, run } from "../fixtures/guard/build.ts";
 
 let programs: Programs;
@@ -187,6 +189,28 @@ describe("an executable without its guard", () => {
       }
     });
   }
+});
+
+describe("a program that was damaged in the executable", () => {
+  const damaged = join(tmpdir(), `damaged-${process.pid}`);
+  test.each([
+    ["its size", 0, 8],
+    ["its last line", -16, 8],
+  ])("%s: it does not start", (_what, at, count) => {
+    const bytes = readFileSync(programs.report);
+    const { offset } = sectionNamed(readElf(bytes), ".bun");
+    const size = Number(bytes.readBigUInt64LE(offset));
+    const start = at < 0 ? offset + 8 + size + at : offset;
+    bytes.fill(0, start, start + count);
+    writeFileSync(damaged, bytes, { mode: 0o755 });
+    try {
+      const { status, stdout, stderr } = run([damaged, ...CODE]);
+      expect({ status, stdout }).toEqual({ status: 127, stdout: "" });
+      expect(stderr).toBe("jailkit: this executable was stripped or changed: install it again\n");
+    } finally {
+      rmSync(damaged, { force: true });
+    }
+  });
 });
 
 describe("import.meta.main", () => {

@@ -34,6 +34,11 @@ describe("a kernel that does what it is told", () => {
     expect(guard("give-up", "0")).toBe(`${ids(65534)} ${left}`);
   });
 
+  test("root with SECBIT_NO_SETUID_FIXUP: capabilities do not go with the ids, and go all the same", () => {
+    expect(guard("give-up", "0", "no-setuid-fixup")).toContain("capabilities 0 0 0 0 keepcaps 0");
+    expect(guard("give-up", "4001", "no-setuid-fixup")).toContain(`capabilities ${CHROOT} ${CHROOT} 0 0 `);
+  });
+
   test("an entry keeps CAP_SYS_CHROOT for one exec", () => {
     expect(guard("keep", "4001", "unprivileged")).toContain(
       `capabilities ${CHROOT} ${CHROOT} ${CHROOT} ${CHROOT}`,
