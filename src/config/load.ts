@@ -7,7 +7,7 @@ import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
 import { scanIni } from "./scan.ts";
-import { openTrusted, unsafeBecause } from "./trusted.ts";
+import { openTrusted, unsafeConfig } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
@@ -65,10 +65,10 @@ function about<T>(file: ByteString, action: () => T): T {
   }
 }
 
-/** The same as unsafeBecause, with the entries where it is an ACL that lets others write: the group's bits hide them. */
+/** The same as unsafeConfig, with the entries where it is an ACL that lets others write: the group's bits hide them. */
 function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): ByteString | undefined {
   const writers = writersOf(acl);
-  if (stat.uid !== owner || writers.length === 0) return unsafeBecause(stat, owner);
+  if (stat.uid !== owner || writers.length === 0) return unsafeConfig(stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
   return `${because}; mend it with: ${removalCommand(writers)} ${file}`;
 }
@@ -90,7 +90,7 @@ function readDropIns(
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
-    const problem = unsafeBecause(fstat(fd), owner);
+    const problem = unsafeConfig(fstat(fd), owner);
     if (problem !== undefined) unsafe(directory, problem);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {

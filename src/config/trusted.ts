@@ -8,12 +8,15 @@ const MOST_LINKS = 40;
 
 /** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
 export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
-  if (stat.uid !== owner) {
-    const who = owner === 0 ? "root" : owner;
-    return `belongs to uid ${stat.uid} and not to ${who}; chown ${who} it`;
-  }
+  if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
   if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
   return undefined;
+}
+
+/** The same of a file of the configuration, with what heals it. */
+export function unsafeConfig(stat: Stat, owner: number): ByteString | undefined {
+  const unsafe = unsafeBecause(stat, owner);
+  return stat.uid === owner ? unsafe : `${unsafe}; chown ${owner === 0 ? "root" : owner} it`;
 }
 
 /** Why others than root and `owner` decide which file a name in a directory is, and what heals it. */

@@ -32,7 +32,7 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
     remedy:
       make === "jailkit-2" || make === "jailkit-3"
         ? `jk_update -j ${root.path}`
-        : `if it is not to be there: rm ${place}`,
+        : `if it is not to be there: mv ${place} ${place}.old`,
   };
 }
 

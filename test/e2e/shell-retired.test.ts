@@ -435,7 +435,7 @@ describe("jailkit explain", () => {
     const { status, stdout } = explain(user, "/bin/echo");
     expect(status).toBe(2);
     expect(stdout).toContain(`${jail}${SHELL} is not jailkit's, and runs`);
-    expect(remedies(stdout)).toEqual([`if it is not to be there: rm ${jail}${SHELL}`]);
+    expect(remedies(stdout)).toEqual([`if it is not to be there: mv ${jail}${SHELL} ${jail}${SHELL}.old`]);
   });
 });
 
