@@ -1,5 +1,6 @@
 import { toBytes } from "../../ffi/bytes.ts";
 import { writeAll } from "../../ffi/files.ts";
+import { standardError } from "../../ffi/guard.ts";
 import { stderrIsTerminal } from "./output.ts";
 
 /** A counter on the terminal's last line, for work that lasts longer than half a second. */
@@ -25,12 +26,12 @@ export function startProgress(label: string): Progress {
       next = now + EVERY_MS;
       shown = true;
       const percent = total === 0 ? 100 : Math.floor((done * 100) / total);
-      writeAll(2, toBytes(`\r\x1b[K${label}: ${done} of ${total} (${percent} %)`));
+      writeAll(standardError, toBytes(`\r\x1b[K${label}: ${done} of ${total} (${percent} %)`));
     },
     clear() {
       if (!shown) return;
       shown = false;
-      writeAll(2, toBytes("\r\x1b[K"));
+      writeAll(standardError, toBytes("\r\x1b[K"));
     },
   };
 }

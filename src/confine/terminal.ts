@@ -1,6 +1,7 @@
 import { AT_FDCWD, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
+import { standardError } from "../../ffi/guard.ts";
 import { addressOf, errno, libc } from "../../ffi/libc.ts";
 import {
   ALLOW,
@@ -103,7 +104,7 @@ export function hasTerminalOfOthers(uid: number): boolean {
   const terminal = controllingTerminal();
   if (terminal === "none") return false;
   if (terminal === "unknown") return true;
-  for (const fd of [0, 1, 2]) {
+  for (const fd of [0, 1, standardError]) {
     const stat = fstat(fd);
     const same = stat.rdevMajor === terminal.major && stat.rdevMinor === terminal.minor;
     if (same && stat.uid === uid) return false;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { ElfError, onlySegment, PF_R, PF_X, PT_LOAD, readElf } from "../../build/elf-file.ts";
 import { injectGuard } from "../../build/elf-inject.ts";
 import { type Architecture, buildGuard } from "../../build/guard.ts";
@@ -135,4 +136,17 @@ describe("process", () => {
     const lines = "EPERM\n{\n  effective: 0n,\n  permitted: 0n,\n  inheritable: 0n,\n} 0n\n";
     expect(stdout.toString().replace(/\x1b\[\d*m/g, "")).toBe(lines);
   });
+});
+
+test("nothing of ours goes to descriptor 2 by its number, which leads nowhere in an executable", () => {
+  const root = join(import.meta.dir, "../..");
+  const found = ["src", "ffi"].flatMap((folder) =>
+    [...new Bun.Glob(`${folder}/**/*.ts`).scanSync({ cwd: root })].flatMap((file) =>
+      [
+        ...readFileSync(join(root, file), "utf8").matchAll(/(?:write\w*|isatty|fstat)\(2\b|process\.stderr/g),
+      ].map(([text]) => `${file}: ${text}`),
+    ),
+  );
+  // Where there is no guard, there is no other number.
+  expect(found.sort()).toEqual(["ffi/guard.ts: write(2"]);
 });
