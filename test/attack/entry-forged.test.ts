@@ -113,6 +113,18 @@ describe("without an entry", () => {
     });
   });
 
+  test("its mark says nothing to a program that has no entry", () => {
+    const own = { entry: null, environment: ["JAILKIT_ENTRY=jk_chrootsh"] };
+    expect(reportOf(asUser(mark("jk_chrootsh"), programs.report))).toMatchObject({
+      ...own,
+      privileged: false,
+    });
+    expect(reportOf(asUser(mark("jk_chrootsh"), programs.privileged))).toMatchObject({
+      ...own,
+      privileged: true,
+    });
+  });
+
   test("something like its mark is nothing", () => {
     const marks = [
       "JAILKIT_ENTRY=",

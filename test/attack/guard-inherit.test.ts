@@ -67,6 +67,7 @@ const cases: Record<string, string[]> = {
   "stdin closed": ["close", "0"],
   "stdout closed": ["close", "1"],
   "stderr closed": ["close", "2"],
+  "a directory as standard input": ["open", "0", "/usr"],
   "all three closed": ["close", "0", "close", "1", "close", "2"],
   "files, directories, sockets and epoll passed on": [
     ...["open", "3", "/etc/passwd", "open", "4", "/", "socket", "5", "epoll", "6", "open", "90", "/etc"],

@@ -124,6 +124,16 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(ids.filter((id) => !known.has(id))).toEqual([]);
   });
 
+  test("a program of the user's own is refused without an id, and logs nothing", async () => {
+    await scene.log.clear();
+    const { status, stderr } = scene.m.run(["/usr/sbin/jk_lsh"], { user: "u", limits: { NOFILE: 15 } });
+    expect({ status, stderr }).toEqual({
+      status: 127,
+      stderr: "jailkit: the limit on open files (ulimit -n) is below 16: raise it\n",
+    });
+    expect(await scene.lines("jailkit")).toEqual([]);
+  });
+
   test("the shell gets the limits that the caller had set", () => {
     const limits = {
       STACK: [170 * KiB, INFINITY],
