@@ -132,6 +132,10 @@ describe("without an entry", () => {
       "JAILKIT_ENTRY=jk_cp",
       "JAILKIT_ENTRY=jk_chrootshx",
       "JAILKIT_ENTRY=jk_chrootsh  root",
+      `JAILKIT_ENTRY=jk_chrootsh limits=${"0".repeat(65)}`,
+      `JAILKIT_ENTRY=jk_chrootsh limits=${"0".repeat(63)}`,
+      `JAILKIT_ENTRY=jk_chrootsh limits=${"G".repeat(64)}`,
+      `JAILKIT_ENTRY=jk_chrootsh limits=${"0".repeat(64)} root`,
       ":JAILKIT_ENTRY=jk_chrootsh",
       "jk_chrootsh",
       "",
@@ -145,6 +149,16 @@ describe("without an entry", () => {
       expect(reportOf(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
     const report = reportOf(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
     expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
+  });
+
+  test("limits that it claims do not hide those that hold", () => {
+    const claim = mark(`jk_chrootsh limits=${"f".repeat(64)}`);
+    expect(reportOf(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
+    const { status, stderr } = asUser(["limit", "9", "1000000000", "1000000000", ...claim], programs.shared);
+    expect(status).toBe(127);
+    expect(stderr).toStartWith(
+      "jk_chrootsh: the limit on address space (ulimit -v) is below 2400 MiB: raise it",
+    );
   });
 
   test("who claims to be root's entry is told that root has no use for it, and is not root", () => {

@@ -122,6 +122,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(first?.message).toMatch(/^JK-[A-Z2-7]{8}: uid 4001: the limit on .*: raise it$/);
     const known = new Set(logged.map(({ message }) => message.slice(0, 11)));
     expect(ids.filter((id) => !known.has(id))).toEqual([]);
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   test("a program of the user's own is refused without an id, and logs nothing", async () => {
