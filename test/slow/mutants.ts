@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 import { CONFINE } from "./mutants/confine.ts";
+import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
@@ -25,6 +26,7 @@ export interface Mutant {
 }
 
 export const MUTANTS: readonly Mutant[] = [
+  ...GUARD,
   ...SHELL,
   ...PROGRAMS,
   ...LOGIN,
