@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
+import { aclAt, writersOf } from "../system/acl.ts";
 
 const ELOOP = 40;
 const MOST_LINKS = 40;
@@ -20,12 +21,16 @@ export function unsafeConfig(stat: Stat, owner: number): ByteString | undefined 
 }
 
 /** Why others than root and `owner` decide which file a name in a directory is, and what heals it. */
-function directoryUnsafe(stat: Stat, owner: number): [ByteString, ByteString] | undefined {
+function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, ByteString] | undefined {
   if (stat.uid !== 0 && stat.uid !== owner) return [`belongs to uid ${stat.uid}`, "chown root"];
   // In a sticky one, an entry is its owner's; and that is looked at next.
   if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
-  const group = stat.gid === 0 ? 0 : 0o020;
-  if ((stat.mode & (0o002 | group)) === 0) return undefined;
+  if ((stat.mode & 0o022) === 0) return undefined;
+  // Group 0 may write; whom an ACL names besides hides behind the group's bits.
+  if ((stat.mode & 0o002) === 0 && stat.gid === 0) {
+    const acl = aclAt(fd, ".");
+    if (acl !== "unknown" && writersOf(acl).length === 0) return undefined;
+  }
   return ["can be written by its group or by others", "chmod go-w"];
 }
 
@@ -55,7 +60,7 @@ function start(path: ByteString, from?: Place): Place {
 }
 
 function because(place: Place, stat: Stat, owner: number): ByteString | undefined {
-  const unsafe = directoryUnsafe(stat, owner);
+  const unsafe = directoryUnsafe(place.directory, stat, owner);
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
   // The directory of the configuration can be mended; a home must stay its owner's.
