@@ -62,7 +62,7 @@ function login(log: Syslog): number {
     runLimitedShell(
       limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
       log.named(LIMITED_SHELL),
-      execve,
+      (path, argv, envp, last) => execve(path, argv, envp, false, last),
     );
   if (shell.kind === "internal") return limited();
   try {

@@ -7,7 +7,7 @@ import { limitedRequest } from "./limited-request.ts";
 import { type Execute, runLimitedShell } from "./run-limited.ts";
 
 // As from jk_chrootsh: standard input, output and error go to the command, and nothing by which it could leave a jail.
-const executeAlone: Execute = (path, argv, envp) => execve(path, argv, envp, true);
+const executeAlone: Execute = (path, argv, envp, last) => execve(path, argv, envp, true, last);
 
 /** jk_lsh: becomes the command, if it is allowed. Returns only where it is not, with the exit status. */
 export function lsh(): number {

@@ -11,12 +11,11 @@ import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
-/** execve(2), as ffi/guard.ts has it. */
+/** execve(2), as ffi/guard.ts has it; `last` is called just before, with the address of the path. */
 export type Execute = (
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  standardOnly: boolean,
   last: (path: number) => void,
 ) => never;
 
@@ -75,7 +74,7 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
   }
   try {
     if (umask !== undefined) libc.umask(umask);
-    return execute(path, argv, environment, false, (address) => confineLast(plan, address, log));
+    return execute(path, argv, environment, (address) => confineLast(plan, address, log));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
