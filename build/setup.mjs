@@ -23,6 +23,8 @@ const needs = {
     "jailkit",
     // for the executables of the other architecture
     "gcc-aarch64-linux-gnu",
+    // which the compiler only recommends
+    "libc6-dev-arm64-cross",
     "qemu-user",
     // what the tests put into jails and start
     "vim",

@@ -67,7 +67,7 @@ describe("the configuration", () => {
     await told("the configuration is not read again");
     await log.clear();
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}[${jail}/b]\n`, { mode: 0o666 });
-    await told("can be written by everybody");
+    await told("can be written by its group or by others");
     await log.clear();
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     m.chown("/etc/jailkit", 4001, 0);
