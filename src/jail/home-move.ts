@@ -19,7 +19,7 @@ import { grantsRights } from "../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
-import { withJailFile } from "./look.ts";
+import { splitPath, withJailFile } from "./look.ts";
 import { renameNew, stageFor, temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, openDirectory, release, walk } from "./walk.ts";
@@ -95,10 +95,7 @@ export function copyHome(
     copy = joinPath(stage.path, temporary);
     made = makeCopy(root, stage, temporary);
     fillCopy(home, root, copy, step);
-    if (!isUnchanged(home)) {
-      const message = `${quoted(home.path)} was changed while it was copied; nothing was moved, try again`;
-      throw new JailkitError("home-changed", 1, message);
-    }
+    if (!isUnchanged(home)) throw homeChanged(home);
     if (!sameFile(statAt(stage.fd, temporary), fstat(made))) throw new SystemError(116, "rename", undefined);
     renameNew(stage, temporary, parent, name, true);
     return made;
@@ -146,7 +143,7 @@ function fillCopy(
     const to = target(entry.path);
     step(done++, home.entries.length);
     if (isType(entry, C.S_IFDIR)) {
-      if (entry.path !== "") makeDirectories(root, to, () => ({ mode: 0o700, uid: 0, gid: 0 }));
+      if (entry.path !== "") makeNewDirectory(home, root, to);
       continue;
     }
     const first = linked.get(identity(entry.stat));
@@ -163,6 +160,26 @@ function fillCopy(
     copyDirectoryXattrs(home, root, entry, to);
     setAttributes(root, to, attributesOf(entry.stat));
   }
+}
+
+/**
+ * Makes a directory of the copy where nothing stands yet. A file system may list a name twice where its owner exchanges
+ * it meanwhile, as XFS does: what is there may be a link, made a moment ago, and what lies below is never to follow it.
+ */
+function makeNewDirectory(home: HomeSource, root: JailRoot, to: ByteString): void {
+  const { above, name } = splitPath(root, to);
+  const parent = walk(root, above);
+  try {
+    const placement = makeDirectoryIn(root, parent, name, { mode: 0o700, uid: 0, gid: 0 });
+    if (placement !== "created") throw homeChanged(home);
+  } finally {
+    release(parent);
+  }
+}
+
+function homeChanged({ path }: HomeSource): JailkitError {
+  const message = `${quoted(path)} was changed while it was copied; nothing was moved, try again`;
+  return new JailkitError("home-changed", 1, message);
 }
 
 function isType(entry: TreeEntry, type: number): boolean {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
-import { close, makeNode } from "../../ffi/files.ts";
+import { close, makeNode, statAt } from "../../ffi/files.ts";
 import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/home-move.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/walk.ts";
 
@@ -33,6 +33,34 @@ afterEach(() => {
 });
 
 const giveAway = () => run("chown", "-hR", `${UID}:${UID}`, old);
+
+test("a name that was listed twice, as a link and as a directory, leads nowhere", () => {
+  fs.mkdirSync(join(jail, "etc"));
+  fs.mkdirSync(join(old, "a"));
+  fs.writeFileSync(join(old, "a/ld.so.preload"), "/tmp/evil.so\n");
+  giveAway();
+  const host = openTree("/");
+  const root = openJailRoot(jail);
+  const home = openHome(host, old, UID);
+  try {
+    // XFS lists a name twice that is exchanged between two calls of getdents64(2).
+    const [top, ...rest] = home.entries;
+    if (top === undefined) throw new Error("no home");
+    fs.symlinkSync("/etc", join(old, "link"));
+    const stat = statAt(AT_FDCWD, join(old, "link"));
+    for (const before of [true, false]) {
+      const link = { path: "a", stat, target: "/etc" };
+      const entries = before ? [top, link, ...rest] : [top, ...rest, link];
+      expect(() => copyHome({ ...home, entries }, root, "/home/u")).toThrow();
+      expect(fs.readdirSync(join(jail, "etc"))).toEqual([]);
+      expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+    }
+  } finally {
+    closeHome(home);
+    closeJailRoot(root);
+    closeJailRoot(host);
+  }
+});
 
 function move(to = "/home/u", step?: () => void): boolean {
   const host = openTree("/");
