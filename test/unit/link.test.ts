@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basicStat } from "../../ffi/basic-stat.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { close } from "../../ffi/files.ts";
@@ -86,4 +86,16 @@ test("a file of which special bits are kept is still the one that was planned", 
   expect(is(0o4770)).toBe(true);
   // Nothing that is kept, nothing to be given away.
   expect(is(0o4755, { mode: 0o755, uid: 5 })).toBe(true);
+});
+
+test("a link on the way is followed only where root alone could have made it", () => {
+  const directory = `${path}/theirs`;
+  mkdirSync(`${directory}/real`, { recursive: true });
+  writeFileSync(`${directory}/real/f`, "x");
+  chownSync(directory, 5, 6);
+  symlinkSync("real", `${directory}/link`);
+  close(openSource(`${directory}/real/f`));
+  expect(codeOf(() => openSource(`${directory}/link/f`))).toBe("link-in-untrusted-directory");
+  // Most hosts have a link at /bin, which is root's.
+  close(openSource("/bin/cat"));
 });
