@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { sameBytes } from "../../ffi/compare.ts";
 import * as C from "../../ffi/constants.ts";
-import { close, fstat, openAt, openAt2, readInto, type Stat } from "../../ffi/files.ts";
+import { close, fstat, openAt2, readInto, type Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
+import { openSource } from "../jail/source.ts";
 import { isRegular } from "../jail/walk.ts";
 
 /** Two files whose contents are to be compared, or one whose digest is wanted. */
@@ -74,7 +75,7 @@ export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) 
       const stat = fstat(fd);
       if (!isRegular(stat) || stampOf(stat) !== stamp) return { verdict: "changed" };
       if (source === undefined) return contents(fd, undefined, stat.size, true);
-      sourceFd = openAt(C.AT_FDCWD, source.path, FLAGS);
+      sourceFd = openSource(source.path);
       const sourceStat = fstat(sourceFd);
       if (!isRegular(sourceStat) || stampOf(sourceStat) !== source.stamp) return { verdict: "changed" };
       return contents(fd, sourceFd, stat.size, wantDigest);

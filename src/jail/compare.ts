@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { sameBytes } from "../../ffi/compare.ts";
-import * as C from "../../ffi/constants.ts";
-import { close, fstat, openAt, readInto, type Stat, sameFile } from "../../ffi/files.ts";
+import { close, fstat, readInto, type Stat, sameFile } from "../../ffi/files.ts";
 import { withJailFile } from "./look.ts";
+import { openSource } from "./source.ts";
 import { isRegular, type JailRoot } from "./walk.ts";
 
 const SIZE = 1 << 18;
@@ -23,7 +23,7 @@ export function sameContent(root: JailRoot, path: ByteString, source: ByteString
   }
   const { one, other } = buffers;
   const compare = (fd: number): boolean => {
-    const sourceFd = openAt(C.AT_FDCWD, source, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+    const sourceFd = openSource(source);
     try {
       const there = fstat(sourceFd);
       if (sameFile(there, stat)) return true;

@@ -5,6 +5,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { openSource } from "../jail/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
   makeDirectoryIn,
@@ -15,7 +16,7 @@ import {
   putSymlinkIn,
 } from "../jail/write.ts";
 import type { Entry, Plan, Problem } from "./entry.ts";
-import { openSource, stillGrants, whyNotLinked } from "./link.ts";
+import { stillGrants, whyNotLinked } from "./link.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
 import type { Reporter } from "./output.ts";
 import { lastOf, parentOf } from "./sources.ts";

@@ -6,6 +6,7 @@ import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/look.ts";
 import { moveInPlace } from "../jail/move.ts";
 import { temporaryName } from "../jail/place.ts";
+import { openSource } from "../jail/source.ts";
 import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
   type Attributes,
@@ -18,7 +19,7 @@ import {
   setAttributes,
 } from "../jail/write.ts";
 import type { Entry } from "./entry.ts";
-import { openSource, stillGrants, whyNotLinked } from "./link.ts";
+import { stillGrants, whyNotLinked } from "./link.ts";
 import { parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
