@@ -64,9 +64,8 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
 
   function fileInto(parent: Directory, entry: Entry, to: ByteString): Placement {
     const fd = openSource(entry.source ?? "");
-    const special = (entry.mode & 0o6000) !== 0;
     try {
-      const size = entry.size > 0 && entry.size <= TRUSTED_SIZE && !special ? entry.size : sizeOf(entry, fd);
+      const size = sizeOf(entry, fd);
       announce(entry, to);
       return putFileIn(root, parent, lastOf(entry.path), { fd, size }, entry, howTo(entry));
     } finally {
@@ -180,10 +179,6 @@ const CREATE = { absent: true } as const;
 function howTo({ action }: Entry) {
   return action === "replace" ? REPLACE : CREATE;
 }
-
-// A small file that is read to the planned size is the planned one, or one that took its name a moment ago: asking
-// again would tell no more, and there are thousands of them.
-const TRUSTED_SIZE = 1 << 16;
 
 /** The size of the open source, after a check that it is still what was planned. */
 function sizeOf(entry: Entry, fd: number): number {

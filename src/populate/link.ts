@@ -41,11 +41,17 @@ export function mayStayLinked(entry: Entry): boolean {
 // chmod(2) of a file with an ACL changes its mask: the group's bits of stat(2) are no copy's.
 const BUT_GROUP = 0o7707;
 
-/** False where a file whose special bits are to be kept is not any more what was planned: another may be in its place. */
+/**
+ * False where an open source is not any more what was planned, as where another file of the directory was given its
+ * name: the copy would let somebody read what the source does not, or have special bits that the source has not.
+ */
 export function stillGrants(
   entry: Entry,
   stat: { readonly mode: number; readonly uid: number; readonly gid: number },
 ): boolean {
-  if ((entry.mode & 0o6000) === 0) return true;
-  return ((stat.mode ^ entry.mode) & BUT_GROUP) === 0 && stat.uid === entry.uid && stat.gid === entry.gid;
+  const { mode, uid, gid } = entry;
+  if ((mode & 0o777 & ~stat.mode) !== 0) return false;
+  if ((uid !== 0 && uid !== stat.uid) || (gid !== 0 && gid !== stat.gid)) return false;
+  if ((mode & 0o6000) === 0) return true;
+  return ((stat.mode ^ mode) & BUT_GROUP) === 0 && stat.uid === uid && stat.gid === gid;
 }

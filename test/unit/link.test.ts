@@ -86,7 +86,15 @@ test("a file of which special bits are kept is still the one that was planned", 
   // An ACL's mask in the place of the group's bits.
   expect(is(0o4770)).toBe(true);
   // Nothing that is kept, nothing to be given away.
-  expect(is(0o4755, { mode: 0o755, uid: 5 })).toBe(true);
+  expect(is(0o4755, { mode: 0o755 })).toBe(true);
+  // Another file that got the name, which not all may read who may read the copy.
+  expect([is(0o600, { mode: 0o644 }), is(0o640, { mode: 0o644 }), is(0o604, { mode: 0o644 })]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect([is(0o600, { mode: 0o600, uid: 5 }), is(0o640, { mode: 0o640, gid: 5 })]).toEqual([false, false]);
+  expect([is(0o600, { mode: 0o600 }), is(0o644, { mode: 0o640 })]).toEqual([true, true]);
 });
 
 test("a link on the way is followed only where root alone could have made it", () => {
