@@ -88,21 +88,20 @@ const MOSH_WORDS = {
 };
 
 /**
- * mosh-server(1) starts a shell: the command behind `--`, or else SHELL, or else what passwd(5) has, which is jk_lsh
- * and refuses an interactive session. `-l` sets any variable for it.
+ * mosh-server(1) starts a shell: the command behind `--`, or else SHELL, or else what passwd(5) has. That need not be
+ * jk_lsh, where jk_chrootsh.ini has injail_shell or jk_uchroot started jk_lsh. `-l` sets any variable for it.
  */
 export const moshServer: Program = {
   names: ["mosh-server"],
   forms: ["mosh-server new [-s] [-v] [-i ADDRESS] [-p PORT[:PORT]] [-c COLOURS] [-l LC_*=VALUE]"],
-  inputs:
-    "It starts the login shell of the account and no other; where that is jk_lsh, the session is refused.",
+  inputs: "It starts jk_lsh and no other shell, whatever passwd(5) has: the session is refused.",
   refusal: ([first, ...rest]: readonly ByteString[]) =>
     first === "new"
       ? rest.includes("--")
         ? "what stands behind '--' is another program"
         : wordReason(MOSH_WORDS, rest)
       : `anything but 'mosh-server new' ${START}`,
-  environment: { set: { SHELL: undefined }, dropped: /^MOSH_/ },
+  environment: { set: { SHELL: "/usr/sbin/jk_lsh" }, dropped: /^MOSH_/ },
   starts: "system",
   open: [],
 };

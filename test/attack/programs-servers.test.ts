@@ -167,7 +167,7 @@ test("borg makes a repository and an archive, and loads no code of the user's", 
 test.each([
   ["a command", "-- "],
   ["SHELL", ""],
-])("mosh-server starts the login shell, whatever %s says", (_, words) => {
+])("mosh-server starts jk_lsh, whatever %s says", (_, words) => {
   const keys = words === "" ? [`environment = SHELL=${TRAP}`] : [];
   const act = () => {
     const line = `mosh-server new -s -p 60001 -c 8 -l LC_ALL=C.UTF-8 ${words === "" ? "" : words + TRAP}`;
@@ -176,6 +176,22 @@ test.each([
     if (status === 0) meet(stdout);
   };
   closed("/usr/bin/mosh-server", act, ...keys);
+});
+
+test("mosh-server starts jk_lsh, whatever passwd(5) has", () => {
+  s.started();
+  s.policy(["/usr/bin/mosh-server"]);
+  const line = "mosh-server new -s -p 60001 -c 8 -l LC_ALL=C.UTF-8";
+  s.m.must(["usermod", "-s", TRAP, "dev"]);
+  // As jk_uchroot starts it, and as jk_chrootsh does with injail_shell.
+  const { stdout } = s.m.run(["/usr/sbin/jk_lsh", "-c", line], {
+    user: "dev",
+    env: { USER: "dev" },
+    cwd: HOME,
+  });
+  s.m.must(["usermod", "-s", "/usr/sbin/jk_lsh", "dev"]);
+  meet(stdout);
+  expect(s.started()).toEqual([]);
 });
 
 /** Connects a client to a mosh-server, which then starts its shell; returns when that has ended. */

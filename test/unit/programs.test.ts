@@ -178,8 +178,8 @@ describe("the environment of a known program", () => {
     expect([...got.values()]).not.toContain("x.y");
   });
 
-  test("has no shell for mosh-server", () => {
-    expect(given("mosh-server")).not.toHaveProperty("SHELL");
+  test("has no shell but jk_lsh for mosh-server", () => {
+    expect(given("mosh-server")).toMatchObject({ SHELL: "/usr/sbin/jk_lsh" });
   });
 });
 
