@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
 import { type Program, START } from "./program.ts";
 
-const SERVERS = ["upload-pack", "receive-pack", "upload-archive"];
+const SERVERS = ["upload-pack", "receive-pack"];
+const ARCHIVE = "upload-archive";
 
 // `--help` is not among them: it starts man(1) or what man.<tool>.cmd names. CVE-2017-8386.
 const OPTIONS =
@@ -13,9 +14,10 @@ function refusal(args: readonly ByteString[], invoked: ByteString): string | und
   const words = invoked.startsWith("git-") ? [invoked.slice("git-".length), ...args] : args;
   const [command = "", ...rest] = words;
   if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
-  if (!SERVERS.includes(command)) {
-    return `anything but upload-pack, receive-pack and upload-archive ${START}`;
-  }
+  // filter.<name>.smudge may be git itself under another name, `git diff` for one, and that starts the dynamic linker,
+  // which git needs, with a file of the user's (tried): the kernel cannot tell that from a start of git.
+  if (command === ARCHIVE) return "upload-archive starts what the configuration of the repository names";
+  if (!SERVERS.includes(command)) return `anything but upload-pack and receive-pack ${START}`;
   return wordReason({ words: OPTIONS, operands: true }, rest);
 }
 
@@ -45,12 +47,12 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["receive.denyCurrentBranch", "refuse"],
 ];
 
-/** git(1), as the three servers of its clients. */
+/** git(1), as two of the servers of its clients. */
 export const git: Program = {
-  names: ["git", ...SERVERS.map((name) => `git-${name}`)],
+  names: ["git", ...[...SERVERS, ARCHIVE].map((name) => `git-${name}`)],
   forms: SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is refused: filter.<name>.smudge and tar.<name>.command in the config of a repository name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
   environment: {
     set: {
@@ -65,12 +67,5 @@ export const git: Program = {
     gitConfig: CONFIG,
   },
   starts: ["/usr/lib/git-core", "/usr/libexec/git-core", "/usr/bin/git"],
-  open: [
-    {
-      names: ["git", "git-upload-archive"],
-      what: "filter.<name>.smudge and tar.<name>.command name, where it serves an archive of a repository whose config the user can write or upload",
-      remedy:
-        "leave git-upload-archive and git out of executables (git-upload-pack and git-receive-pack can stay)",
-    },
-  ],
+  open: [],
 };

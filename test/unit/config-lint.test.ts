@@ -24,7 +24,7 @@ const files: Record<string, SeenFile> = {
   "/usr/bin/data": { ...program, executable: false },
   "/usr/bin/popt": program,
   "/usr/bin/cvs": program,
-  "/usr/bin/git-upload-archive": program,
+  "/usr/bin/svnserve": program,
 };
 const links: Record<string, string> = { "/usr/bin/vi": "vim.basic", "/usr/bin/harmless": "dash" };
 const world: LintWorld = {
@@ -74,12 +74,12 @@ describe("jk_lsh.ini", () => {
     ],
     [
       "servers with inputs that only the kernel closes",
-      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/git-upload-archive\n",
+      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/svnserve\n",
       [],
     ],
     [
       "the same, where the kernel does not close them",
-      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/git-upload-archive\nexecute = any\n",
+      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/svnserve\nexecute = any\n",
       ["2:15 starts-programs", "2:45 starts-programs", "3:11 execute-any"],
     ],
     [
