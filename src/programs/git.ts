@@ -66,6 +66,12 @@ export const git: Program = {
     dropped: /^(?:GIT_(?!PROTOCOL$).*|XDG_CONFIG_HOME|EDITOR|VISUAL|PAGER)$/,
     gitConfig: CONFIG,
   },
-  starts: ["/usr/lib/git-core", "/usr/libexec/git-core", "/usr/bin/git"],
+  starts: [
+    "/usr/lib/git-core",
+    "/usr/libexec/git-core",
+    "/usr/local/lib/git-core",
+    "/usr/local/libexec/git-core",
+    "/usr/bin/git",
+  ],
   open: [],
 };

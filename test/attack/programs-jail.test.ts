@@ -105,6 +105,27 @@ executables = /usr/bin/git-upload-pack, /usr/bin/git-receive-pack
   expect(git("clone", "-q", "ssh://dev@127.0.0.1/~/r.git", "again")).toMatchObject(success);
 });
 
+test("git below /usr/local, as two files", () => {
+  const local = `${jail}/usr/local`;
+  for (const folder of ["bin", "libexec/git-core"]) {
+    m.mkdir(`${local}/${folder}`);
+    m.must(["cp", `${jail}/usr/bin/git`, `${local}/${folder}/git`]);
+  }
+  m.symlink("git", `${local}/bin/git-receive-pack`);
+  m.symlink("git", `${local}/libexec/git-core/git-for-each-ref`);
+  policy(`[dev]
+paths = /usr/local/bin
+executables = /usr/local/bin/git-receive-pack
+environment = GIT_EXEC_PATH=/usr/local/libexec/git-core
+`);
+  m.must(["git", "init", "-q", "--bare", "-b", "main", `${home}/local.git`]);
+  m.must(["chown", "-R", "dev:", home]);
+  expect(git("init", "-q", "-b", "main", "l")).toMatchObject(success);
+  expect(git("-C", "l", "commit", "-q", "--allow-empty", "-m", "l")).toMatchObject(success);
+  const push = git("-C", "l", "push", "-q", "ssh://dev@127.0.0.1/home/dev/local.git", "main");
+  expect(push).toMatchObject({ ...success, stderr: "" });
+});
+
 // A filter that is git under another name: what it starts is the dynamic linker, which git itself needs.
 test("an archive does not lead to the dynamic linker with a program of the user's", () => {
   policy(`[dev]
