@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { ProgramFiles } from "../programs/recognise.ts";
+import type { ProgramFiles } from "../programs/program.ts";
 import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import type { listItems } from "./values.ts";
 

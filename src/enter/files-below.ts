@@ -51,6 +51,7 @@ export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["ho
       }),
     readLink: (path) => below(rootFd, absolute(path), false, (fd) => readLink(fd, "")),
     identity: (path) => below(rootFd, absolute(path), true, (fd) => identityOf(fstat(fd))),
+    look: (path) => statBelow(rootFd, absolute(path), false),
     homeOf,
   };
 }

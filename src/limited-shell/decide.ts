@@ -124,7 +124,7 @@ function decideOnWords(
     return refuse(EXIT_NOT_FOUND, "not-found", `there is no regular file ${told(path)} in the jail`, shown);
   }
   const program = recognise(path, files);
-  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(program, args);
+  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(program, args, files);
   if (spawns !== undefined) {
     const shown = `${told(typed)} is not allowed like this: ${spawns}`;
     return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);

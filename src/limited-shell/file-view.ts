@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { ProgramFiles } from "../programs/recognise.ts";
+import type { ProgramFiles } from "../programs/program.ts";
 
 /** What the limited shell may know of the file system and of accounts. Relative paths start at the cwd. */
 export interface FileView extends ProgramFiles {

@@ -35,6 +35,7 @@ export function systemFiles(homeOf: FileView["homeOf"]): FileView {
       }),
     readLink: (path) => attempt(() => readLink(AT_FDCWD, path)),
     identity: (path) => attempt(() => identityOf(statAt(AT_FDCWD, path, true))),
+    look: (path) => attempt(() => statAt(AT_FDCWD, path)),
     homeOf,
   };
 }

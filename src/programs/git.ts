@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
-import { type Program, START } from "./program.ts";
+import { type Program, type ProgramFiles, START } from "./program.ts";
+import { isRootsRepository } from "./repository.ts";
 
 const SERVERS = ["upload-pack", "receive-pack"];
 const ARCHIVE = "upload-archive";
@@ -9,15 +10,19 @@ const ARCHIVE = "upload-archive";
 const OPTIONS =
   /^(?:--(?:no-)?strict|--timeout=[0-9]+|--stateless-rpc|--(?:http-backend-info|advertise)-refs|-q|--quiet|--skip-connectivity-check)$/;
 
-function refusal(args: readonly ByteString[], invoked: ByteString): string | undefined {
+function refusal(args: readonly ByteString[], invoked: ByteString, files: ProgramFiles): string | undefined {
   // git goes by its own name first: git-upload-pack is a link to git.
   const words = invoked.startsWith("git-") ? [invoked.slice("git-".length), ...args] : args;
   const [command = "", ...rest] = words;
   if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
   // filter.<name>.smudge may be git itself under another name, `git diff` for one, and that starts the dynamic linker,
   // which git needs, with a file of the user's (tried): the kernel cannot tell that from a start of git.
-  if (command === ARCHIVE) return "upload-archive starts what the configuration of the repository names";
-  if (!SERVERS.includes(command)) return `anything but upload-pack and receive-pack ${START}`;
+  if (command === ARCHIVE) {
+    const [repository = ""] = rest;
+    if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;
+    return "upload-archive starts what the configuration of the repository names, and others than root can change that";
+  }
+  if (!SERVERS.includes(command)) return `anything but upload-pack, receive-pack and upload-archive ${START}`;
   return wordReason({ words: OPTIONS, operands: true }, rest);
 }
 
@@ -47,12 +52,15 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["receive.denyCurrentBranch", "refuse"],
 ];
 
-/** git(1), as two of the servers of its clients. */
+/** git(1), as the three servers of its clients. */
 export const git: Program = {
   names: ["git", ...[...SERVERS, ARCHIVE].map((name) => `git-${name}`)],
-  forms: SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
+  forms: [
+    ...SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
+    ...[`git ${ARCHIVE}`, `git-${ARCHIVE}`].map((name) => `${name} REPOSITORY`),
+  ],
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is refused: filter.<name>.smudge and tar.<name>.command in the config of a repository name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
   environment: {
     set: {

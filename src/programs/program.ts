@@ -1,5 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
+/** What has to be known of files in order to see what a program is, and what it may be told. */
+export interface ProgramFiles {
+  /** What the symbolic link at a path holds; undefined where no link stands there. */
+  readLink(path: ByteString): ByteString | undefined;
+  /** Which file stands at a path, links followed; undefined for nothing. */
+  identity(path: ByteString): Identity | undefined;
+  /** Whose what stands at a path is, and its mode, a link not followed; undefined for nothing. */
+  look(path: ByteString): { uid: number; mode: number } | undefined;
+}
+
+/** Which file it is. */
+export interface Identity {
+  /** Device and inode, for comparisons. */
+  file: string;
+  /** How many names it has. */
+  links: number;
+}
+
 /** What a program gets over the environment that the session and jk_lsh.ini give. */
 export interface ProgramEnvironment {
   /** Variables that it always gets, and (undefined) that it never gets. */
@@ -32,7 +50,11 @@ export interface Program {
    * Why these arguments (without argv[0]) would make it start another program, as a phrase such as "option --rsh
    * starts other programs"; undefined where they would not. `invoked` is the base name that it is started under.
    */
-  readonly refusal: (args: readonly ByteString[], invoked: ByteString) => string | undefined;
+  readonly refusal: (
+    args: readonly ByteString[],
+    invoked: ByteString,
+    files: ProgramFiles,
+  ) => string | undefined;
   readonly environment: ProgramEnvironment;
   /**
    * What it executes itself, at work as a server: directories that root alone can write, and files, by absolute path;

@@ -1,23 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { baseName, type OpenInput, type Program } from "./program.ts";
+import { baseName, type Identity, type OpenInput, type Program, type ProgramFiles } from "./program.ts";
 import { PROGRAMS } from "./table.ts";
-
-/** What has to be known of files in order to see what a program is. */
-export interface ProgramFiles {
-  /** What the symbolic link at a path holds; undefined where no link stands there. */
-  readLink(path: ByteString): ByteString | undefined;
-  /** Which file stands at a path, links followed; undefined for nothing. */
-  identity(path: ByteString): Identity | undefined;
-}
-
-/** Which file it is. */
-export interface Identity {
-  /** Device and inode, for comparisons. */
-  file: string;
-  /** How many names it has. */
-  links: number;
-}
 
 /** The identity of what a stat describes. */
 export function identityOf({ devMajor, devMinor, ino, nlink }: Stat): Identity {
@@ -97,9 +81,13 @@ export function recognise(path: ByteString, files: ProgramFiles): Recognised {
 }
 
 /** Why these arguments (without argv[0]) would make a program start another one; undefined where they would not. */
-export function refusalOf({ known, invoked }: Recognised, args: readonly ByteString[]): string | undefined {
+export function refusalOf(
+  { known, invoked }: Recognised,
+  args: readonly ByteString[],
+  files: ProgramFiles,
+): string | undefined {
   for (const { refusal } of known) {
-    const reason = refusal(args, invoked);
+    const reason = refusal(args, invoked, files);
     if (reason !== undefined) return reason;
   }
   return undefined;

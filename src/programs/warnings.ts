@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { baseName } from "./program.ts";
-import { openInputs, type ProgramFiles, plainNames, recognise } from "./recognise.ts";
+import { baseName, type ProgramFiles } from "./program.ts";
+import { openInputs, plainNames, recognise } from "./recognise.ts";
 import { starterReason } from "./starters.ts";
 
 /** What the administrator should know before a program is allowed, in printable text. */

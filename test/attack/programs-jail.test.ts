@@ -126,6 +126,30 @@ environment = GIT_EXEC_PATH=/usr/local/libexec/git-core
   expect(push).toMatchObject({ ...success, stderr: "" });
 });
 
+test("git archive serves a repository that root alone can configure, and that users push to", () => {
+  policy(`[dev]
+paths = /usr/bin
+executables = /usr/bin/git, /usr/bin/git-receive-pack, /usr/bin/git-upload-archive
+`);
+  const repository = `${jail}/srv/git/r.git`;
+  m.mkdir(`${jail}/srv/git`);
+  m.write(`${jail}/etc/gitconfig`, "[safe]\n\tdirectory = /srv/git/r.git\n");
+  // A push to the branch that HEAD names would have to write beside it.
+  m.must(["git", "init", "-q", "--bare", "-b", "trunk", repository]);
+  m.must(["chown", "-R", "dev:", `${repository}/objects`, `${repository}/refs`]);
+  expect(git("init", "-q", "-b", "main", "a")).toMatchObject(success);
+  m.write(`${work}/a/f`, "f\n");
+  expect(git("-C", "a", "add", "f")).toMatchObject(success);
+  expect(git("-C", "a", "commit", "-qm", "f")).toMatchObject(success);
+  const url = "ssh://dev@127.0.0.1/srv/git/r.git";
+  expect(git("-C", "a", "push", "-q", url, "main")).toMatchObject({ ...success, stderr: "" });
+  for (const format of ["tar", "tgz", "zip"]) {
+    const archive = git("archive", `--remote=${url}`, `--format=${format}`, "-o", `a.${format}`, "main");
+    expect(archive).toMatchObject({ ...success, stderr: "" });
+  }
+  expect(client(["tar", "tzf", "a.tgz"]).stdout).toBe("f\n");
+});
+
 // A filter that is git under another name: what it starts is the dynamic linker, which git itself needs.
 test("an archive does not lead to the dynamic linker with a program of the user's", () => {
   policy(`[dev]

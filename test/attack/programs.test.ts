@@ -283,7 +283,7 @@ describe("what a user uploads starts no program of the user's", () => {
   });
 });
 
-test("an archive of a repository is refused, with the reason", () => {
+test("an archive of a repository of the user's is refused, with the reason", () => {
   repository(`[tar "x"]\n\tcommand = ${TRAP}\n\tremote = true\n`);
   const archive = () => s.git("archive", `--remote=${url}`, "--format=x", "main");
   s.policy(SERVERS, UNCHECKED);
@@ -292,6 +292,7 @@ test("an archive of a repository is refused, with the reason", () => {
   expect(s.started()).toEqual([TRAP]);
   s.policy(SERVERS);
   expect(archive().stderr).toContain("upload-archive starts what the configuration of the repository names");
+  expect(s.git("archive", `--remote=${url}`, "main").stderr).toContain("others than root can change that");
   expect(s.started()).toEqual([]);
 });
 

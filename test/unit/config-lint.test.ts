@@ -31,7 +31,7 @@ const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff"].includes(name),
   lookUp: (path) => files[path],
-  files: { readLink: (path) => links[path], identity: () => undefined },
+  files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt"].includes(path),
   execution: (named) => ({
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],

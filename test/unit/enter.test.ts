@@ -198,6 +198,7 @@ describe("the plan of the limited shell", () => {
       exists: (path) => path === "/bin/ls",
       readDirectory: () => undefined,
       readLink: () => undefined,
+      look: () => undefined,
       identity: () => undefined,
       homeOf: () => undefined,
     },

@@ -21,6 +21,7 @@ const none: FileView = {
   exists: (path) => ["d/1", "d/2", "/d/x", "f"].includes(path),
   readDirectory: (path) => TREE[path],
   readLink: () => undefined,
+  look: () => undefined,
   identity: () => undefined,
   homeOf: (user) => ({ ann: "/home/a *" })[user],
 };

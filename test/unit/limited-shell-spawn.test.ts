@@ -13,6 +13,7 @@ const files: FileView = {
   isDirectory: () => false,
   exists: () => false,
   readDirectory: () => undefined,
+  look: () => undefined,
   readLink: (path) => (path === "/usr/bin/git-config" ? "git" : undefined),
   identity: () => undefined,
   homeOf: () => undefined,

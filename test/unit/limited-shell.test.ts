@@ -30,6 +30,7 @@ const files: FileView = {
   exists: (path) => REGULAR.includes(path),
   readDirectory: (path) => (path === "." ? ["a.txt", "b.txt", "myscript"] : undefined),
   readLink: () => undefined,
+  look: () => undefined,
   identity: () => undefined,
   homeOf: (user) => (user === "ann" ? "/home/ann" : undefined),
 };

@@ -1,12 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { programEnvironment } from "../../src/programs/environment.ts";
-import {
-  openInputs,
-  type ProgramFiles,
-  plainNames,
-  recognise,
-  refusalOf,
-} from "../../src/programs/recognise.ts";
+import type { ProgramFiles } from "../../src/programs/program.ts";
+import { openInputs, plainNames, recognise, refusalOf } from "../../src/programs/recognise.ts";
+import { isRootsRepository } from "../../src/programs/repository.ts";
 import { carriesCode } from "../../src/programs/starters.ts";
 import { startsOf } from "../../src/programs/starts.ts";
 import { PROGRAMS } from "../../src/programs/table.ts";
@@ -16,6 +12,7 @@ import { programWarnings } from "../../src/programs/warnings.ts";
 function filesOf(links: Record<string, string>, hardLinks: string[][] = []): ProgramFiles {
   return {
     readLink: (path) => links[path],
+    look: () => undefined,
     identity: (path) => {
       const at = hardLinks.findIndex((names) => names.includes(path));
       return at < 0 ? undefined : { file: `8:1:${at}`, links: hardLinks[at]?.length ?? 0 };
@@ -81,13 +78,13 @@ describe("a program is known by what it is", () => {
 
   test("a link is never treated less strictly than what it leads to", () => {
     for (const path of ["/usr/bin/backup", "/usr/bin/near"]) {
-      expect(refusalOf(recognise(path, links), ["-a", "a", "b"])).toBeDefined();
-      expect(refusalOf(recognise(path, links), ["--server", ".", "x"])).toBeUndefined();
+      expect(refusalOf(recognise(path, links), ["-a", "a", "b"], links)).toBeDefined();
+      expect(refusalOf(recognise(path, links), ["--server", ".", "x"], links)).toBeUndefined();
     }
-    expect(refusalOf(recognise("/usr/bin/mygit", links), ["log"])).toBeDefined();
-    expect(refusalOf(recognise("/usr/bin/mygit", links), ["upload-pack", "x"])).toBeUndefined();
+    expect(refusalOf(recognise("/usr/bin/mygit", links), ["log"], links)).toBeDefined();
+    expect(refusalOf(recognise("/usr/bin/mygit", links), ["upload-pack", "x"], links)).toBeUndefined();
     // git does what its name says
-    expect(refusalOf(recognise("/usr/bin/git-config", links), ["upload-pack"])).toBeDefined();
+    expect(refusalOf(recognise("/usr/bin/git-config", links), ["upload-pack"], links)).toBeDefined();
     // what is called rsync, and is a shell
     expect(programWarnings("/usr/bin/rsync", links, false)).toEqual([
       { message: expect.stringContaining("('bash') is a shell"), remedy: expect.any(String) },
@@ -257,5 +254,64 @@ describe("what a program executes itself", () => {
     expect(starts("vi")).toBeUndefined();
     expect(starts("mosh-server")).toBeUndefined();
     expect(starts("rsync", "mosh-server")).toBeUndefined();
+  });
+});
+
+describe("a repository that root alone can configure", () => {
+  const directory = { uid: 0, mode: 0o040755 };
+  const file = { uid: 0, mode: 0o100644 };
+  const usual: Record<string, { uid: number; mode: number }> = {
+    "/": directory,
+    "/srv": directory,
+    "/srv/git": directory,
+    "/srv/git/r.git": directory,
+    "/srv/git/r.git/config": file,
+    "/srv/git/r.git/info": directory,
+    // Who pushes owns these.
+    "/srv/git/r.git/objects": { uid: 1000, mode: 0o040775 },
+    "/srv/git/r.git/refs": { uid: 1000, mode: 0o040775 },
+  };
+  const isRoots = (change: Record<string, { uid: number; mode: number }> = {}, path = "/srv/git/r.git") => {
+    const all = new Map(Object.entries({ ...usual, ...change }));
+    return isRootsRepository(path, { ...filesOf({}), look: (at) => all.get(at) });
+  };
+
+  test("by each way to write its path", () => {
+    for (const path of ["/srv/git/r.git", "/srv/git/r.git/", "/srv/git/r"])
+      expect(isRoots({}, path)).toBe(true);
+    for (const path of [
+      "",
+      "/",
+      "r.git",
+      "~/r.git",
+      "~root/r.git",
+      "/srv/git/../git/r.git",
+      "/srv/./git/r.git",
+    ])
+      expect(isRoots({}, path)).toBe(false);
+    expect(isRoots({}, "/srv/git/none")).toBe(false);
+  });
+
+  test.each<[string, string, { uid: number; mode: number }]>([
+    ["a directory above it is a user's", "/srv", { uid: 1000, mode: 0o040755 }],
+    ["a directory above it can be written by others", "/srv/git", { uid: 0, mode: 0o040775 }],
+    ["it can be written by others", "/srv/git/r.git", { uid: 0, mode: 0o042775 }],
+    ["it is a user's", "/srv/git/r.git", { uid: 1000, mode: 0o040755 }],
+    ["a directory above it is a link", "/srv/git", { uid: 0, mode: 0o120777 }],
+    ["its config is a user's", "/srv/git/r.git/config", { uid: 1000, mode: 0o100644 }],
+    ["its config can be written by a group", "/srv/git/r.git/config", { uid: 0, mode: 0o100664 }],
+    ["its config is a link", "/srv/git/r.git/config", { uid: 0, mode: 0o120777 }],
+    ["its info is a user's", "/srv/git/r.git/info", { uid: 1000, mode: 0o040755 }],
+    ["its attributes are a user's", "/srv/git/r.git/info/attributes", { uid: 1000, mode: 0o100644 }],
+    [
+      "its config of a work tree is a user's",
+      "/srv/git/r.git/config.worktree",
+      { uid: 1000, mode: 0o100644 },
+    ],
+    ["it has its configuration elsewhere", "/srv/git/r.git/commondir", file],
+    ["it leads to another one", "/srv/git/r.git/.git", file],
+    ["another one in it counts first", "/srv/git/r.git/.git", { uid: 1000, mode: 0o040755 }],
+  ])("not where %s", (_, path, found) => {
+    expect(isRoots({ [path]: found })).toBe(false);
   });
 });

@@ -19,8 +19,8 @@ const warnings = mutant("src/programs/warnings.ts", UNIT);
 
 export const PROGRAMS: readonly Mutant[] = [
   decide(
-    "policy.allowSpawnOptions ? undefined : refusalOf(program, args)",
-    "policy.allowSpawnOptions ? refusalOf(program, args) : undefined",
+    "policy.allowSpawnOptions ? undefined : refusalOf(program, args, files)",
+    "policy.allowSpawnOptions ? refusalOf(program, args, files) : undefined",
   ),
   limited("const given = values.allowSpawnOptions\n", "const given = true\n"),
   options(
