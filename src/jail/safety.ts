@@ -104,8 +104,12 @@ function strictFindings(path: ByteString, stat: Stat): Finding[] {
   return findings;
 }
 
-/** Any owner; writable by others only where they cannot take each other's files away. */
+/**
+ * Any owner. What is a user's is that user's to share, as at any time a chmod would: nothing in it counts. In a
+ * directory of root's, those who can write must not be able to take each other's files away.
+ */
 function looseFindings(path: ByteString, stat: Stat): Finding[] {
+  if (stat.uid !== 0) return [];
   if (stat.mode & C.S_ISVTX) return [];
   const findings: Finding[] = [];
   if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));

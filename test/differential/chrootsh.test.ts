@@ -261,6 +261,12 @@ table("the jail", [
     before: chmod(`${J}/home`, 0o775),
     is: { debian: in_, ours: ends(53), difference: "jail-safety" },
   },
+  // As ISPConfig has it in a site's jail.
+  {
+    name: "tmp is the user's and group-writable",
+    before: () => m.mkdir(`${J}/tmp`, { mode: 0o770, owner: [4001, 4001] }),
+    is: in_,
+  },
   {
     name: "the directory above the jail is other-writable",
     before: chmod("/srv", 0o757),

@@ -66,6 +66,8 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["if (stat.mode & C.S_ISVTX) return [];", "if (stat.mode & 0o7000) return [];"],
     ["if (stat.mode & C.S_ISVTX) return [];", ""],
+    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  if (stat.mode"],
+    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  return [];\n  if (stat.mode"],
     [
       "  const findings: Finding[] = [];\n  if (stat.mode & 0o020)",
       "  const findings: Finding[] = [];\n  if (stat.mode & 0o020 && stat.gid !== 0)",
