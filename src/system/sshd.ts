@@ -105,7 +105,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
     warnings.push({
       code: "permit-user-environment",
       message: "sshd takes environment variables from the user's own files, before the login shell starts",
-      remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}`,
+      remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
     });
   }
   const accepted = (settings.get("acceptenv") ?? []).flatMap((entry) => entry.split(/\s+/));
