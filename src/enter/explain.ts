@@ -5,6 +5,8 @@ import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { openTree } from "../jail/walk.ts";
+import { recognise } from "../programs/recognise.ts";
+import { startsOf } from "../programs/starts.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { CHECKS } from "./check-list.ts";
@@ -143,6 +145,21 @@ function explainLimited(
   if (stat === undefined || !mayAccess(stat, who, MAY_EXECUTE)) {
     add(lshStep("command", "failed", `${path} cannot be executed by the user`, `chmod o+x ${path}`, 126));
   } else add(lshStep("command", "passed", `${path} is allowed`));
+  if (policy.values.allowSpawnOptions) return;
+  const { known } = recognise(path, request.files);
+  for (const { names, inputs } of known) {
+    add(lshStep("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
+  }
+  const starts = holdsPrograms(policy.values.execute) ? startsOf(known) : undefined;
+  if (starts === undefined) return;
+  const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
+  add(
+    lshStep(
+      "server",
+      "passed",
+      `${path} may itself execute: ${what}; unless execute names directories, or any`,
+    ),
+  );
 }
 
 function chrootshFacts(session: Session): GatheredFacts {

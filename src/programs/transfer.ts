@@ -34,7 +34,8 @@ export const RSYNC_OPTIONS: OptionRule = {
 export const rsync: Program = {
   names: ["rsync"],
   forms: ["rsync --server ..."],
-  inputs: "~/.popt could name a program, whatever the arguments are.",
+  inputs:
+    "Without HOME, which it does not get, it reads no ~/.popt: that could name a program, whatever the arguments are.",
   refusal: (args) => optionReason(RSYNC_OPTIONS, args),
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
   environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },

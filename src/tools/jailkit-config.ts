@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -16,7 +17,9 @@ import { scanIni } from "../config/scan.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { filesBelow } from "../enter/files-below.ts";
+import { jailedUsers } from "../inspect/check-host.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { knownJails } from "../jail/manifest.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
 import { createPoptReaders } from "../populate/popt.ts";
@@ -149,6 +152,22 @@ function checkNamed(name: ByteString, result: Result): void {
   checkFile(name, kind, "fail", result);
 }
 
+/** The files by which the limited shell in the jails that are known goes. */
+function checkShells(result: Result): void {
+  const kind = kindOf("jk_lsh.ini");
+  if (kind === undefined) return;
+  const jails = new Set<ByteString>();
+  for (const { jail } of jailedUsers()) if (jail !== undefined) jails.add(jail);
+  try {
+    // Root alone can read the records.
+    if (libc.geteuid() === 0) for (const { jail } of knownJails()) jails.add(jail.path);
+  } catch (error) {
+    result.failures.push(describeError(error));
+  }
+  for (const jail of [...jails].sort())
+    checkFile(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, kind, "ignore", result);
+}
+
 function printJsonResult({ findings, files, failures }: Result): void {
   printJson({
     files: files.map(jsonText),
@@ -175,7 +194,7 @@ export const tool = defineTool({
     2: "a file cannot be read, or wrong arguments",
   },
   badOptionStatus: 2,
-  notes: `Without FILE all of ${CONFIG_DIRECTORY} is checked. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
+  notes: `Without FILE all of ${CONFIG_DIRECTORY} is checked, and jk_lsh.ini in each jail that accounts of /etc/passwd live in or that has a record. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
 
 file:line:column: severity: message [code]
 
@@ -192,6 +211,7 @@ and with --json as an element of "findings", with the members file, line, column
       for (const kind of CONFIG_KINDS) {
         checkFile(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, "ignore", result);
       }
+      checkShells(result);
     }
     if (options.json) printJsonResult(result);
     else {

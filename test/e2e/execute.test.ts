@@ -66,6 +66,45 @@ test("the directories are named", () => {
   );
 });
 
+describe("a known server", () => {
+  const told = (more: string, command: string): string[] => {
+    m.write(ini, `[DEFAULT]\nexecutables = /usr/bin/svnserve, /usr/bin/git-receive-pack\n${more}`);
+    const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "u", "--", command]);
+    const { steps } = JSON.parse(stdout) as { steps: Step[] };
+    return steps.filter(({ name }) => name === "server").map(({ message }) => message);
+  };
+
+  test("executes less than others, which is said", () => {
+    expect(told("", "/usr/bin/svnserve -t").join("\n")).toContain(
+      "may itself execute: nothing, hooks neither;",
+    );
+    const git = told("", "/usr/bin/git-receive-pack /srv/r").join("\n");
+    expect(git).toContain("Hooks of a repository do not run");
+    expect(git).toContain("may itself execute: /usr/lib/git-core, ");
+  });
+
+  test("is held to nothing more by directories in the key, and to nothing where options are free", () => {
+    expect(told("execute = system, /srv\n", "/usr/bin/svnserve -t").join("\n")).not.toContain(
+      "may itself execute",
+    );
+    expect(told("allow_spawn_options = 1\n", "/usr/bin/svnserve -t")).toEqual([]);
+  });
+});
+
+test("without a file, the check looks at that of each jail that accounts live in", () => {
+  const jail = "/srv/inhabited";
+  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, "[v]\nexecutables = /usr/bin/true\nexecute = sytem\n");
+  m.write(`${jail}/etc/passwd`, "v:x:4321:4321::/home/v:/usr/sbin/jk_lsh\n");
+  m.addUser("v", { home: `${jail}/./home/v`, shell: "/usr/sbin/jk_chrootsh" });
+  for (const user of ["root", "u"]) {
+    const { status, stdout } = m.run(["/usr/sbin/jailkit", "config", "check"], { user });
+    expect([user, status]).toEqual([user, 1]);
+    expect(stdout).toContain(`${jail}/etc/jailkit/jk_lsh.ini:3:11: error: 'execute': 'sytem' is not`);
+  }
+  m.must(["userdel", "v"]);
+  expect(m.run(["/usr/sbin/jailkit", "config", "check"]).stdout).not.toContain(jail);
+});
+
 describe("programs that are setuid, or have file capabilities", () => {
   const remedy = `if the program needs it: execute = any in ${ini}`;
 
