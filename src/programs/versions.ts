@@ -3,18 +3,19 @@ import { wordReason } from "./options.ts";
 import { type Program, START } from "./program.ts";
 
 /**
- * hg(1): the form that a client sends. `-R` takes any URL (`ssh://-oProxyCommand=...` starts ssh) and would take an
+ * hg(1): the two forms that a client sends. `-R` takes any URL (`ssh://-oProxyCommand=...` starts ssh) and would take an
  * option (CVE-2017-9462). HGRCSKIPREPO and HGRCPATH leave the configuration of the system alone.
  */
 export const hg: Program = {
   names: ["hg"],
-  forms: ["hg -R REPOSITORY serve --stdio"],
+  forms: ["hg -R REPOSITORY serve --stdio", "hg init REPOSITORY"],
   inputs:
     "It reads /etc/mercurial and neither ~/.hgrc nor .hg/hgrc of the repository, so that hooks there do not run.",
   refusal: (args) => {
-    const [option, repository = "-", ...rest] = args;
-    if (option !== "-R" || rest.join(" ") !== "serve --stdio" || rest.length !== 2) {
-      return `anything but 'hg -R REPOSITORY serve --stdio' ${START}`;
+    const [first, repository = "-", ...rest] = args;
+    const serves = first === "-R" && rest.length === 2 && rest.join(" ") === "serve --stdio";
+    if (!serves && !(first === "init" && rest.length === 0)) {
+      return `anything but 'hg -R REPOSITORY serve --stdio' and 'hg init REPOSITORY' ${START}`;
     }
     return repository === "" || repository.startsWith("-") || /^[A-Za-z0-9+.-]+:/.test(repository)
       ? `a repository that is no path ${START}`

@@ -52,6 +52,12 @@ describe("mercurial", () => {
     expect(s.m.read(`${WORK}/hg2/f`)).toBe(`${pushes}\n`);
   });
 
+  test("makes a repository, to which a client clones its own", () => {
+    s.policy(["/usr/bin/hg"], LIMITED);
+    expect(hg("clone", "-q", "hg", `ssh://dev@127.0.0.1/${HOME}/made`)).toMatchObject(success);
+    expect(s.m.exists(`${HOME}/made/.hg/store`)).toBe(true);
+  });
+
   test.each([".hgrc", ".config/hg/hgrc", "r/.hg/hgrc", "r/.hg/hgrc-not-shared"])(
     "hooks in %s do not run",
     (file) => {
