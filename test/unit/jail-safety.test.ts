@@ -109,6 +109,12 @@ describe("jailFindings", () => {
     directory("/var/sbin");
     expect(broken()).toEqual(["link-through-untrusted /jail/sbin"]);
   });
+  test.each(["", "/usr"])("links through what is unsafe itself (%s) are not to be removed", (path) => {
+    directory("/usr/lib");
+    symlinkSync("usr/lib", at("/lib"));
+    directory(path, 0o775);
+    expect(broken()).toEqual([`group-writable /jail${path}`]);
+  });
   test("a dangling link is unsafe where users could make its target", () => {
     symlinkSync("usr/etc", at("/bin"));
     symlinkSync("/home/u/etc", at("/usr/etc"));
