@@ -7,6 +7,7 @@ import { supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { lookUp } from "./look.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
 import { joinHome, splitHome } from "./separator.ts";
 import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
@@ -172,10 +173,13 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   const root = openJailRoot(jail);
   let before: ReturnType<typeof recall>;
   let home: ByteString;
+  // Some accounts never had one.
+  let move = request.move;
   try {
     before = recall(root, user.name);
+    move &&= lookUp(root, jailHome) !== undefined;
     home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
-    if (request.move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: home });
+    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: home });
   } finally {
     closeJailRoot(root);
   }
@@ -187,11 +191,13 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
+    if (request.move && !move)
+      report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
-      if (request.move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
+      if (move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       report.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       report.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(user, jail, jailHome, home, shell, request, report);
+    } else release(user, jail, jailHome, home, shell, { ...request, move }, report);
   };
 }
 

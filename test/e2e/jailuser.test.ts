@@ -66,6 +66,17 @@ test("there and back: --unjail gives the home and the shell that were", () => {
   expect(m.exists(`${jail}/home/${name}`)).toBe(false);
 });
 
+test("an account without a home gets out of its jail too", () => {
+  const name = newUser();
+  expect(run("-m", "-j", jail, name).status).toBe(0);
+  m.remove(`${jail}/home/${name}`);
+  const { status, stderr } = run("-m", "--unjail", name);
+  expect(status).toBe(0);
+  expect(stderr).toContain(`'${jail}/./home/${name}' does not exist: no home is moved`);
+  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+  expect(inJail(name)).toBeUndefined();
+});
+
 test("--unjail without -m leaves the home where it is", () => {
   const name = newUser();
   run("-m", "-j", jail, name);
