@@ -1,0 +1,225 @@
+/** What the relay listens to, and in which order it reads: connections that wait, and what is left at the end. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { createReceiver, type Receiver } from "../../ffi/datagrams.ts";
+import type { EventSet } from "../../ffi/events.ts";
+import { close, openDirectoryPath, writeAll } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import {
+  bindIn,
+  connectTo,
+  listen,
+  openPair,
+  openSocket,
+  passCredentials,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from "../../ffi/sockets.ts";
+import type { InletContext } from "../../src/log-socket/inlet.ts";
+import { createInlets } from "../../src/log-socket/inlets.ts";
+import { createOutlet } from "../../src/log-socket/outlet.ts";
+import { temporaryRoot } from "./temporary-root.ts";
+
+const settings = {
+  path: "/j/dev/log",
+  jail: "/j",
+  type: "stream",
+  trust: "kernel",
+  base: 1_000_000,
+  peak: 10_000_000,
+  interval: 1_000_000,
+} as const;
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+/** A stream socket that is served, into which clients connect; each read brings the next of `chunks`. */
+function scene(chunks: { uid: number; text: string }[] = [], limits = {}) {
+  let full = false;
+  let connected = 0;
+  const outlet = createOutlet({ lost: () => {}, refused: () => {} }, () => 0);
+  const { queue } = outlet;
+  const context: InletContext = {
+    outlet: {
+      ...outlet,
+      awaySince: () => undefined,
+      queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
+    },
+    hostName: toBytes("h"),
+    untold: new Set(),
+    paused: () => {},
+    connected: () => connected++,
+  };
+  const watched = new Set<number>();
+  const set: EventSet = {
+    add: (fd) => void watched.add(fd),
+    remove: (fd) => void watched.delete(fd),
+    wait: () => [],
+    fd: -1,
+  };
+  const bytes = Buffer.alloc(1 << 16);
+  let at = -1;
+  const receiver: Receiver = {
+    bytes,
+    size: bytes.length,
+    count: 1,
+    receive() {
+      if (at + 1 >= chunks.length) return 0;
+      bytes.set(toBytes(chunks[++at]?.text ?? ""));
+      return 1;
+    },
+    length: () => chunks[at]?.text.length ?? 0,
+    isCut: () => false,
+    pid: () => 1,
+    uid: () => chunks[at]?.uid ?? 0,
+  };
+  const root = temporaryRoot();
+  cleanups.push(() => root[Symbol.dispose]());
+  const before = process.cwd();
+  const directory = openDirectoryPath(root.path);
+  const fd = openSocket(SOCK_STREAM, true);
+  bindIn(fd, directory, "log");
+  process.chdir(before);
+  close(directory);
+  listen(fd, 8);
+  const inlets = createInlets(context, set, receiver);
+  inlets.open(1, fd, { ...settings, ...limits }, 0);
+  cleanups.push(() => inlets.close(1));
+  const inlet = inlets.get(1);
+  if (inlet === undefined) throw new Error("there is no inlet");
+  return {
+    inlets,
+    inlet,
+    watched,
+    fd,
+    connectedCount: () => connected,
+    readCount: () => at + 1,
+    setFull: (now: boolean) => {
+      full = now;
+    },
+    /** Connects; the descriptor of the relay's end. */
+    connect(): number {
+      const client = connectTo(`${root.path}/log`, SOCK_STREAM);
+      cleanups.push(() => close(client));
+      const known = new Set(watched);
+      inlets.read(fd, 0);
+      const [accepted = -1] = [...watched].filter((one) => !known.has(one));
+      return accepted;
+    },
+    relayed: () =>
+      Array.from({ length: queue.waiting() }, (_, i) =>
+        fromBytes(queue.bytes, queue.offset(i), queue.offset(i) + queue.length(i)),
+      ),
+  };
+}
+
+const line = (text: string, uid: number) => `<13>t: ${text} (jail=/j uid=${uid})`;
+
+test("that there is a connection is told of the first one, and of the first after none", () => {
+  const one = scene([{ uid: 1, text: "" }]);
+  const first = one.connect();
+  expect(one.connectedCount()).toBe(1);
+  const second = one.connect();
+  expect(one.connectedCount()).toBe(1);
+  expect(second).not.toBe(first);
+  one.inlets.close(1);
+  expect(one.inlets.connectionCount()).toBe(0);
+  const other = scene([{ uid: 1, text: "" }]);
+  const closed = other.connect();
+  // The end of the connection.
+  other.inlets.read(closed, 0);
+  expect(other.inlets.connectionCount()).toBe(0);
+  other.connect();
+  expect(other.connectedCount()).toBe(2);
+});
+
+test("without room nothing is listened to, and nothing read; with room all of it again", () => {
+  const one = scene([
+    { uid: 1, text: "<13>t: 1\n" },
+    { uid: 1, text: "<13>t: 2\n" },
+  ]);
+  const [a, b] = [one.connect(), one.connect()];
+  expect([...one.watched].sort()).toEqual([one.fd, a, b].sort());
+  one.setFull(true);
+  one.inlets.read(a, 0);
+  expect([...one.watched]).toEqual([]);
+  expect(one.inlets.read(b, 0)).toBe(0);
+  one.inlets.releaseStalled(0);
+  expect([...one.watched]).toEqual([]);
+  expect(one.readCount()).toBe(1);
+  one.setFull(false);
+  one.inlets.releaseStalled(0);
+  expect([...one.watched].sort()).toEqual([one.fd, a, b].sort());
+  one.inlets.read(b, 0);
+  expect(one.relayed()).toEqual([line("1", 1), line("2", 1)]);
+});
+
+test("at the end what waits is relayed before more is read, and stays its sender's", () => {
+  const chunks = [
+    { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: 3\n<13>t: 4\n" },
+    { uid: 2, text: "<13>t: 5\n" },
+  ];
+  const one = scene(chunks, { base: 5, peak: 5 });
+  one.inlets.read(one.connect(), 0);
+  expect(one.relayed()).toEqual([line("1", 1)]);
+  while (!one.inlets.drain(one.inlet, 0));
+  const expected = [line("1", 1), line("2", 1), line("3", 1), line("4", 1), line("5", 2)];
+  expect(one.relayed()).toEqual(expected);
+});
+
+test("at the end, too, nothing is read while there is no room", () => {
+  const one = scene([
+    { uid: 1, text: "<13>t: 1\n<13>t: 2\n" },
+    { uid: 2, text: "<13>t: 3\n" },
+  ]);
+  one.setFull(true);
+  one.inlets.read(one.connect(), 0);
+  expect(one.inlets.drain(one.inlet, 0)).toBe(false);
+  expect(one.readCount()).toBe(1);
+  one.setFull(false);
+  while (!one.inlets.drain(one.inlet, 0));
+  expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("3", 2)]);
+});
+
+describe("who sent a message", () => {
+  const SAME = 0xffffffff;
+
+  test.skipIf(process.getuid?.() !== 0)("is told of each that is received at once", () => {
+    const [sender, fd] = openPair(SOCK_DGRAM);
+    cleanups.push(
+      () => close(sender),
+      () => close(fd),
+    );
+    passCredentials(fd);
+    for (const uid of [4001, 4002, 0]) {
+      libc.setresuid(uid, SAME, SAME);
+      writeAll(sender, toBytes(`of ${uid}`));
+      libc.setresuid(0, 0, 0);
+    }
+    const receiver = createReceiver(3, 64);
+    expect(receiver.receive(fd, 3)).toBe(3);
+    expect([0, 1, 2].map(receiver.uid)).toEqual([4001, 4002, 0]);
+    expect([0, 1, 2].map(receiver.pid)).toEqual([process.pid, process.pid, process.pid]);
+  });
+
+  test("is nobody where the kernel tells nothing, whoever sent what came before", () => {
+    const receiver = createReceiver(1, 64);
+    const told = [true, false].map((passing) => {
+      const [sender, fd] = openPair(SOCK_DGRAM);
+      cleanups.push(
+        () => close(sender),
+        () => close(fd),
+      );
+      if (passing) passCredentials(fd);
+      writeAll(sender, toBytes("x"));
+      expect(receiver.receive(fd, 1)).toBe(1);
+      return [receiver.uid(0), receiver.pid(0)];
+    });
+    expect(told).toEqual([
+      [process.getuid?.() ?? -1, process.pid],
+      [SAME, 0],
+    ]);
+  });
+});
