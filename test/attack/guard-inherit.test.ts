@@ -124,6 +124,11 @@ describe("descriptors of JavaScript", () => {
     const after = found(settings, [programs.report, "open-and-exec"]);
     expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2", "fd 30"]);
   });
+
+  test("nor a program that is started beside it: the kept standard error is no descriptor of that one's", () => {
+    const after = found(["close-from", "3"], [programs.report, "spawn"]);
+    expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2"]);
+  });
 });
 
 describe("limits that no soft limit can be raised above", () => {

@@ -88,6 +88,18 @@ describe("in a jail with nothing but libraries", () => {
     rmSync(join(jail, "dev"), { recursive: true });
   });
 
+  test("a device named /dev/null that is another one is not taken for it", () => {
+    mkdirSync(join(jail, "dev"));
+    // What is written into /dev/full fails, and /dev/zero has no end.
+    for (const minor of ["7", "5"]) {
+      run(["mknod", "-m", "666", join(jail, "dev/null"), "c", "1", minor]);
+      run(["chmod", "666", join(jail, "dev/null")]);
+      expect(inJail(["close", "0"], ["device"]).stdout).toBe("false\n");
+      rmSync(join(jail, "dev/null"));
+    }
+    rmSync(join(jail, "dev"), { recursive: true });
+  });
+
   test("in a directory that was removed", () => {
     expect(inJail(["deleted-directory"]).status).toBe(0);
   });

@@ -7,6 +7,7 @@ import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync
 import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+import { compiledC } from "../machine/helper.ts";
 
 const CHROOT = "40000";
 const MESSAGE = "jailkit: this program must not";
@@ -299,12 +300,35 @@ describe("all the other programs", () => {
   test("run for root and for a user", () => {
     expect(JSON.parse(run([programs.report]).stdout).userIds).toEqual([0, 0, 0]);
     expect(JSON.parse(asUser([], programs.report).stdout).userIds).toEqual([USER, USER, USER]);
+    // CAP_NET_RAW of the caller's own, which no file gave.
+    const { status, stdout, stderr } = run(
+      [programs.launcher, "capable-user", String(USER), "2000", "--", programs.report],
+      {},
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({ userIds: [USER, USER, USER], permitted: "2000" });
   });
 });
 
+test("the guard's state cannot be written, whatever the runtime is made to do", () => {
+  expect(JSON.parse(run([programs.report, "state"]).stdout)).toBe("r--p");
+});
+
 describe("singleThreaded", () => {
+  const refusing = (...words: string[]) => {
+    const refuse = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+    // EPERM, as in many containers, for unshare.
+    return run([refuse, "1", process.arch === "arm64" ? "97" : "272", "--", programs.report, ...words])
+      .stdout;
+  };
+
   test("tells a second thread", () => {
     const { stdout } = run([programs.report, "threads"]);
     expect(JSON.parse(stdout)).toEqual({ before: true, during: false });
+  });
+
+  test("tells it where unshare is refused by what /proc has, and is false without", () => {
+    expect(JSON.parse(refusing("threads", "/proc/self/task"))).toEqual({ before: true, during: false });
+    expect(JSON.parse(refusing("threads"))).toEqual({ before: false, during: false });
   });
 });
