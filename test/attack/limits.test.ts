@@ -135,6 +135,17 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(await scene.lines("jailkit")).toEqual([]);
   });
 
+  test("a privileged program is refused with an id that stands in the log", async () => {
+    await scene.log.clear();
+    const { status, stderr } = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });
+    const id = /ulimit -n\) is below 16: raise it \(error id (JK-[A-Z2-7]{8})\)\n$/.exec(stderr)?.[1];
+    expect(status).toBe(127);
+    expect(id).toBeDefined();
+    expect(
+      (await scene.log.lines()).filter(({ message }) => message.startsWith(`${id}: uid 4001: `)),
+    ).toHaveLength(1);
+  });
+
   test("the shell gets the limits that the caller had set", () => {
     const limits = {
       STACK: [170 * KiB, INFINITY],
