@@ -249,6 +249,57 @@ describe("directories of the administrator's", () => {
   );
 });
 
+/** Stands in for a server that its user made start something: it says what became of that. */
+const SERVER = `#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(void) {
+  char *words[] = {"/usr/bin/true", NULL};
+  execv(words[0], words);
+  return printf("%s\\n", strerror(errno)) < 0;
+}
+`;
+
+describe("a known server executes nothing, not even what is listed", () => {
+  const line = "/srv/server/sftp-server";
+  const listed = (more = "") =>
+    `[DEFAULT]\nexecutables = /usr/bin/true, /srv/server/git-upload-pack, ${line}\n${more}`;
+  const jailed = (command = line) => ssh(command);
+  const outside = (command = line) =>
+    m.run(["/usr/sbin/jk_lsh", "-c", command], { user: "test", env: { USER: "test" } });
+  const places = [
+    ["in a jail", ini, jailed],
+    ["outside", "/etc/jailkit/jk_lsh.ini", outside],
+  ] as const;
+
+  beforeAll(() => {
+    m.write(`${work}/server.c`, SERVER);
+    m.must(["gcc", "-static", "-o", `${work}/server`, `${work}/server.c`]);
+    for (const root of ["", jail])
+      for (const name of ["sftp-server", "git-upload-pack"])
+        m.write(`${root}/srv/server/${name}`, m.readBytes(`${work}/server`), { mode: 0o755 });
+  });
+
+  test.each(places)("%s", (_where, file, run) => {
+    m.write(file, listed());
+    expect(run()).toMatchObject({ stdout: `${denied}\n`, status: 0 });
+  });
+
+  test.each(places)("%s: what it leaves to others, and an administrator to all", (_where, file, run) => {
+    m.write(file, listed("execute = any\n"));
+    expect(run()).toMatchObject({ stdout: "", status: 0 });
+    m.write(file, listed("allow_spawn_options = 1\n"));
+    expect(run()).toMatchObject({ stdout: "", status: 0 });
+    // git starts programs of its own, for which there is no such filter; true is none of them.
+    m.write(file, listed());
+    expect(run("/srv/server/git-upload-pack /home/test/r")).toMatchObject({
+      stdout: `${denied}\n`,
+      status: 0,
+    });
+  });
+});
+
 describe("outside a jail", () => {
   const run = (line: string, wrapper: string[] = []) =>
     m.run([...wrapper, "/usr/sbin/jk_lsh", "-c", line], { user: "test", env: { USER: "test" }, cwd: home });

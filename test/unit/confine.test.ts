@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { libc } from "../../ffi/libc.ts";
 import { ARCHITECTURE, type Instruction } from "../../ffi/seccomp.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
-import { oneExecution } from "../../src/confine/no-execution.ts";
+import { forbidExecution, oneExecution } from "../../src/confine/no-execution.ts";
 import { TERMINAL_FILTER } from "../../src/confine/terminal.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
@@ -134,5 +135,27 @@ describe("the filter that lets one program be executed", () => {
       if (!executing.includes(number)) expect(says(number, 0n)).toBe(ALLOW);
       if (![11, arm ? 387 : 358].includes(number)) expect(says(number, 0n, COMPAT)).toBe(ALLOW);
     }
+  });
+});
+
+describe("that the filter is there is proved", () => {
+  const real = libc.prctl;
+  const withPrctl = (instead: () => number) => {
+    libc.prctl = instead as typeof real;
+    try {
+      return forbidExecution(0x7f12_0000_0000);
+    } finally {
+      libc.prctl = real;
+    }
+  };
+
+  test("a kernel that says yes and does nothing is not believed", () => {
+    expect(() => withPrctl(() => 0)).toThrow("prctl(PR_SET_SECCOMP)");
+  });
+
+  test("one without filters is told from one that refuses", () => {
+    // EINVAL, for there is no such option; EFAULT, for there is no such filter.
+    expect(withPrctl(() => real(0x7fff, 0, 0, 0, 0))).toBe(false);
+    expect(() => withPrctl(() => real(22, 2, 0, 0, 0))).toThrow("prctl(PR_SET_SECCOMP)");
   });
 });

@@ -262,6 +262,59 @@ describe("the plan of the limited shell", () => {
     expect(plain).toMatchObject({ umask: undefined, noNewPrivs: false });
   });
 
+  describe("what a known server executes itself", () => {
+    const only = (path: string): LimitedRequest["files"] => ({
+      isRegularFile: (file) => file === path,
+      isDirectory: () => false,
+      exists: (file) => file === path,
+      readDirectory: () => undefined,
+      readLink: () => undefined,
+      identity: () => undefined,
+      homeOf: () => undefined,
+    });
+    const plan = (program: string, line: string, more = "") => {
+      const text = `[u]\npaths=/bin\nexecutables=/bin/${program}\n${more}`;
+      const made = planLimited(
+        request(["x", "-c", `${program} ${line}`], text, { files: only(`/bin/${program}`) }),
+      );
+      if (!made.allowed) throw new Error(made.reason);
+      return { starts: made.starts, execute: made.execute };
+    };
+    const upload = "/home/u/r";
+
+    test("is nothing, and the key execute counts besides", () => {
+      expect(plan("sftp-server", "")).toEqual({
+        starts: [],
+        execute: { named: [], executables: ["/bin/sftp-server"], home: "/home/u" },
+      });
+    });
+
+    test("or what the table has, and nothing that is merely listed", () => {
+      const { starts, execute } = plan("git-upload-pack", upload);
+      expect(starts).toContain("/usr/lib/git-core");
+      expect(execute).toMatchObject({ named: starts ?? [], onlyNamed: true, home: "/home/u" });
+    });
+
+    test.each(["execute = any", "execute = system, /srv/hooks", "allow_spawn_options = 1"])(
+      "is not limited by the table with %s",
+      (key) => {
+        for (const [program, line] of [
+          ["sftp-server", ""],
+          ["git-upload-pack", upload],
+        ] as const) {
+          const { starts, execute } = plan(program, line, key);
+          expect(starts).toBeUndefined();
+          if (key === "execute = any") expect(execute).toBe("any");
+          else expect(execute).not.toHaveProperty("onlyNamed");
+        }
+      },
+    );
+
+    test("is not known of another program", () => {
+      expect(plan("ls", "-l").starts).toBeUndefined();
+    });
+  });
+
   test("the log has all of a refusal, the user no path", () => {
     const plan = planLimited(request(["x", "-c", "/usr/bin/id secret"], ini));
     expect(plan).toMatchObject({ allowed: false });
