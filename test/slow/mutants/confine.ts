@@ -22,6 +22,19 @@ const execute = (file: string, from: string, to: string, title: string): Mutant 
   test: "attack/lsh-execute.test.ts",
   title,
 });
+const once = (from: string, to: string): Mutant => ({
+  file: "src/confine/no-execution.ts",
+  from,
+  to,
+  test: "unit/confine.test.ts",
+});
+const server = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/lsh-execute.test.ts",
+  title: `a known server .*${title}`,
+});
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 
@@ -81,4 +94,70 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute("src/enter/run-limited.ts", "    confine(plan, log);\n", "", "a static program is not"),
   execute("src/enter/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
+  once("[LOAD, 0, 0, ARCH],", "[LOAD, 0, 0, NUMBER],"),
+  once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
+  once("[AND, 0, 0, ~X32 >>> 0],", "[AND, 0, 0, 0xffffffff],"),
+  once("[EQUAL, 11, 0, SYS_execveat],", "[EQUAL, 10, 0, SYS_execveat],"),
+  once("[EQUAL, 10, 0, X32_EXECVEAT],", "[EQUAL, 9, 0, X32_EXECVEAT],"),
+  once("[EQUAL, 1, 0, SYS_execve],", "[EQUAL, 8, 0, SYS_execve],"),
+  once("[EQUAL, 8, 7, X32_EXECVE],", "[EQUAL, 7, 7, X32_EXECVE],"),
+  once("[EQUAL, 8, 7, X32_EXECVE],", "[EQUAL, 8, 8, X32_EXECVE],"),
+  once("argumentAt(0)],\n    [EQUAL, 0, 6, low],", "argumentAt(1)],\n    [EQUAL, 0, 6, low],"),
+  once("[EQUAL, 0, 6, low],", "[EQUAL, 0, 0, low],"),
+  once("argumentAt(0) + 4]", "argumentAt(0)]"),
+  once("[EQUAL, 3, 4, high],", "[EQUAL, 3, 3, high],"),
+  once("[EQUAL, 2, 0, COMPAT_EXECVE],", "[EQUAL, 1, 0, COMPAT_EXECVE],"),
+  once("[EQUAL, 1, 0, COMPAT_EXECVEAT],", "[EQUAL, 0, 0, COMPAT_EXECVEAT],"),
+  once("Math.floor(path / 2 ** 32)]", "0]"),
+  once("arm ? 221 : 59;", "arm ? 220 : 58;"),
+  once("arm ? 281 : 322;", "arm ? 280 : 321;"),
+  once("const COMPAT_EXECVE = 11;", "const COMPAT_EXECVE = 10;"),
+  once("arm ? 387 : 358;", "arm ? 386 : 357;"),
+  once("arm ? SYS_execve : 520;", "arm ? SYS_execve : 519;"),
+  once("arm ? SYS_execveat : 545;", "arm ? SYS_execveat : 544;"),
+  once("failWith(EACCES),", "failWith(1),"),
+  once("if (!installFilter(oneExecution(path))) return false;", "installFilter(oneExecution(path));"),
+  once(
+    "if (!installFilter(oneExecution(path))) return false;",
+    "if (!installFilter(oneExecution(path))) return true;",
+  ),
+  once("if (isRefused()) return true;", "return true;"),
+  once(" && errno() === EACCES;", ";"),
+  server(
+    "src/enter/run-limited.ts",
+    "forbidExecution(address)) return;",
+    "address > 0) return;",
+    "in a jail$",
+  ),
+  server(
+    "src/enter/run-limited.ts",
+    "if (starts === undefined || starts",
+    "if (starts?.length !== 1 || starts",
+    "in a jail$",
+  ),
+  server(
+    "src/enter/run-limited.ts",
+    "if (starts === undefined || starts.length",
+    "if (starts && starts.length",
+    "leaves to others",
+  ),
+  server(
+    "src/enter/run-limited.ts",
+    "(address) => confineLast(plan, address, log)",
+    "() => {}",
+    "in a jail$",
+  ),
+  server(
+    "src/enter/lsh.ts",
+    "execve(path, argv, envp, true, last)",
+    "execve(path, argv, envp, true)",
+    "outside$",
+  ),
+  server(
+    "src/enter/chrootsh.ts",
+    "execve(path, argv, envp, false, last)",
+    "execve(path, argv, envp, false)",
+    "in a jail$",
+  ),
+  server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),
 ];

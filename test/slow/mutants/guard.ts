@@ -268,7 +268,7 @@ export const GUARD: readonly Mutant[] = [
     from: "if (!state->secure || state->uid == 0) return;",
     to: "if (state->uid == 0) return;",
     test: "attack/guard-privileges.test.ts",
-    title: "a privileged program without its privilege setuid to somebody else than root gives nothing",
+    title: "all the other programs run for root and for a user",
   },
   {
     file: "ffi/guard/main.c",
@@ -310,8 +310,8 @@ export const GUARD: readonly Mutant[] = [
     file: "ffi/guard/main.c",
     from: " || *(volatile u64 *)config.payload != config.payload_size)",
     to: ")",
-    test: "attack/guard-build.test.ts",
-    title: "npm run build gives the same bytes in another folder, by another user, in another environment",
+    test: "attack/guard-environment.test.ts",
+    title: "damaged in the executable its size",
   },
   {
     file: "ffi/guard/main.c",
@@ -403,7 +403,7 @@ export const GUARD: readonly Mutant[] = [
     from: "state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS",
     to: "0",
     test: "attack/limits.test.ts",
-    title: "package every start ends in the jail or in our own refusal, whose id stands in the log",
+    title: "standalone a privileged program is refused with an id",
   },
   {
     file: "ffi/guard/main.c",
@@ -438,21 +438,21 @@ export const GUARD: readonly Mutant[] = [
     from: "status < 0 || status & O_PATH || sys2",
     to: "status < 0 || sys2",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_chrootsh, o-path-file: null",
+    title: "package jk_chrootsh: a power \\(o-path-file\\)",
   },
   {
     file: "ffi/guard/descriptors.c",
     from: "filesystem[0] != NSFS && ",
     to: "",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_chrootsh, user-namespace: null",
+    title: "package jk_chrootsh: a power \\(user-namespace\\)",
   },
   {
     file: "ffi/guard/descriptors.c",
     from: " && filesystem[0] != PROC",
     to: "",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_chrootsh, proc-memory: null",
+    title: "package jk_chrootsh: a power \\(proc-memory\\)",
   },
   {
     file: "ffi/guard/descriptors.c",
@@ -481,7 +481,7 @@ export const GUARD: readonly Mutant[] = [
     from: "    if (is_usable(fd, 1)) continue;",
     to: "    if (is_usable(fd, 0)) continue;",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_lsh, directory: null",
+    title: "package jk_lsh: a power \\(directory\\)",
   },
   {
     file: "ffi/guard/descriptors.c",
@@ -502,7 +502,7 @@ export const GUARD: readonly Mutant[] = [
     from: "  if (fd >= 0) sys3(SYS_fcntl, fd, F_ADD_SEALS, EVERY_SEAL);\n",
     to: "",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_chrootlaunch, directory: null",
+    title: "package jk_chrootlaunch: a power \\(directory\\)",
   },
   {
     file: "ffi/guard/descriptors.c",
@@ -659,7 +659,7 @@ export const GUARD: readonly Mutant[] = [
     from: "flags & EXEC_STANDARD_ONLY ? take_powers_away() : 0",
     to: "0",
     test: "attack/standard-descriptors.test.ts",
-    title: "package jk_lsh, directory: null",
+    title: "package jk_lsh: a power \\(directory\\)",
   },
   {
     file: "ffi/guard/exec.c",
@@ -879,6 +879,7 @@ export const GUARD: readonly Mutant[] = [
     from: " && filesystem[0] != PIDFS",
     to: "",
     test: "attack/standard-descriptors.test.ts",
+    title: "pidfd",
     equivalent: "kernels tell no type for a pidfd, which is refused for that; this is for those that do",
   },
   {
@@ -908,5 +909,26 @@ export const GUARD: readonly Mutant[] = [
     to: "adjust_limits(state, 0 * stack_used(stack, env))",
     test: "attack/limits.test.ts",
     equivalent: "the guard counts again, and more exactly",
+  },
+  {
+    file: "ffi/guard/main.c",
+    from: "  lock_state(state);\n",
+    to: "  (void)lock_state;\n",
+    test: "attack/guard-privileges.test.ts",
+    title: "state cannot be written",
+  },
+  {
+    file: "ffi/guard/descriptors.c",
+    from: " && (file.mode & FILE_TYPE) == CHARACTER_DEVICE && file.rdev == DEV_NULL)",
+    to: " && (file.mode & FILE_TYPE) == CHARACTER_DEVICE)",
+    test: "attack/guard-jail.test.ts",
+    title: "is not taken for it",
+  },
+  {
+    file: "ffi/guard/descriptors.c",
+    from: "i64 kept = sys3(SYS_fcntl, STANDARD_ERROR, F_DUPFD_CLOEXEC, STANDARD_ERROR + 1);",
+    to: "i64 kept = sys3(SYS_fcntl, STANDARD_ERROR, 0, STANDARD_ERROR + 1);",
+    test: "attack/guard-inherit.test.ts",
+    title: "nor a program that is started beside it",
   },
 ];

@@ -289,25 +289,22 @@ export const LOG_SOCKET: readonly Mutant[] = [
     "does not go on is replaced",
   ),
   within(
-    "e2e/socketd-attack.test.ts",
+    "unit/log-socket-inlets.test.ts",
     "inlets.ts",
     "if (connections.size === 1) context.connected();",
     "",
-    "by the connections that it has",
   ),
   within(
-    "e2e/socketd-attack.test.ts",
+    "unit/log-socket-inlets.test.ts",
     "inlets.ts",
     "      if (holding || connection.over) unwatch(connection.fd);\n      else watch(connection.fd);",
     "      watch(connection.fd);",
-    "bytes of a connection",
   ),
   within(
-    "e2e/socketd.test.ts",
+    "unit/log-socket-inlets.test.ts",
     "inlets.ts",
     "        relayUnlimited(connection, now);\n        if (isHolding(inlet)) break;\n",
     "",
-    "at the end",
   ),
   within(
     "e2e/socketd.test.ts",
@@ -330,10 +327,30 @@ export const LOG_SOCKET: readonly Mutant[] = [
     "const [finding] = [] as { message: string; remedy: string }[];",
   ),
   within(
-    "e2e/socketd-attack.test.ts",
+    "unit/log-socket-inlets.test.ts",
     "ffi/datagrams.ts",
     "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff)",
     "(known(0) ? (credentials[5] ?? 0) : 0xffffffff)",
-    "may be|any kind|keep no other jail|bytes of",
   ),
+  ...(
+    [
+      [
+        "inlets.ts",
+        "        if (isHolding(inlet)) break;\n        readConnection(",
+        "        readConnection(",
+      ],
+      ["inlets.ts", "if (isHolding(connection.inlet)) return 0;", ""],
+      ["ffi/datagrams.ts", "(words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= 28 && ", ""],
+      [
+        "ffi/datagrams.ts",
+        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff)",
+        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0)",
+      ],
+      [
+        "ffi/datagrams.ts",
+        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0)",
+        "(credentials[i * CREDENTIAL_WORDS + 4] ?? 0)",
+      ],
+    ] as const
+  ).map(([file, from, to]) => within("unit/log-socket-inlets.test.ts", file, from, to)),
 ];

@@ -9,6 +9,7 @@ const SPAWN = "unit/limited-shell-spawn.test.ts";
 const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited.ts", "unit/enter.test.ts");
+const starts = mutant("src/programs/starts.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
 const transfer = mutant("src/programs/transfer.ts", SPAWN);
 const versions = mutant("src/programs/versions.ts", SPAWN);
@@ -71,4 +72,15 @@ export const PROGRAMS: readonly Mutant[] = [
   environment("gitPairs(byAdministrator)", "gitPairs(variables)"),
   environment("[...gitConfig, ...gitPairs(byAdministrator)]", "[...gitPairs(byAdministrator), ...gitConfig]"),
   warnings("if (unchecked && program.known.length > 0) {", "if (false) {"),
+  starts("if (known.length === 0) return undefined;", ""),
+  starts('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
+  starts("all.push(...starts);", ""),
+  starts("all.push(...starts);", "return starts;"),
+  limited("const free = values.allowSpawnOptions || ", "const free = "),
+  limited('|| values.execute === "any" ||', "||"),
+  limited(" || values.execute.length > 0;", ";"),
+  limited("const starts = free ? undefined : startsOf(known);", "const starts = startsOf(known);"),
+  limited("const starts = free ? undefined : startsOf(known);", "const starts = undefined;"),
+  limited("      starts === undefined || starts.length === 0\n", "      starts === undefined\n"),
+  limited(": startsLimits(path, starts, home);", ": executeLimits(values, home);"),
 ];
