@@ -1,9 +1,10 @@
 /** What the process of jk_chrootsh is between its chroot and the shell; the limited shell runs there. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildExecutable } from "../../build/executable.ts";
+import { compiledC } from "../machine/helper.ts";
 import { J, openScene, type Scene } from "./chrootsh-scene.ts";
 
 const program = "/usr/sbin/entered";
@@ -50,4 +51,28 @@ test.each([
   const result = run(wrong);
   expect(result.stdout).toContain("refused ");
   expect(result.status).toBe(status);
+});
+
+describe("where a filter refuses unshare, as in many containers", () => {
+  const refusing = (...words: string[]) => {
+    const filter = ["/usr/sbin/refuse-call", "1", process.arch === "arm64" ? "97" : "272", "--"];
+    const user = ["/usr/bin/setpriv", "--reuid", "u", "--regid", "u", "--init-groups"];
+    return scene.m.run([...filter, ...user, program, J, ...words], { env: {} });
+  };
+  beforeAll(() => {
+    const refuse = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+    scene.m.write("/usr/sbin/refuse-call", readFileSync(refuse), { mode: 0o755 });
+  });
+
+  test("the threads are counted in /proc: one is enough", () => {
+    const { status, stdout } = refusing();
+    expect(stdout.split("\n").slice(0, 2)).toEqual(["before 40000 40000 0 0", "after 0 0 0 0"]);
+    expect(status).toBe(0);
+  });
+
+  test("and two are too many", () => {
+    const { status, stdout } = refusing("threads");
+    expect(stdout).toContain("refused ");
+    expect(status).toBe(101);
+  });
 });
