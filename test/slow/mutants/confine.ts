@@ -52,6 +52,7 @@ export const CONFINE: readonly Mutant[] = [
     "through su",
   ),
   terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
+  terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
   terminal(
     "src/enter/session.ts",
     '  const refused = step("terminal", ',

@@ -45,6 +45,20 @@ export const LOGIN: readonly Mutant[] = [
     to: "return;",
     test: "attack/chrootsh-race.test.ts",
   },
+  session(
+    '  step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);\n',
+    "  void setNoNewPrivileges;\n",
+    "no_new_privs is set",
+  ),
+  session("const taskDirectory = openTaskDirectory();", "const taskDirectory = undefined;", "one is enough"),
+  ids("return statx[4] === 3;", "return true;"),
+  ids("return statx[4] === 3;", "return statx[4] === 4;"),
+  {
+    ...ids("if (errno() === EINVAL || taskDirectory", "if (taskDirectory"),
+    equivalent: "the directory of the threads gives the same answer",
+  },
+  ids("if (errno() === EINVAL || taskDirectory === undefined) return false;", "return errno() !== EINVAL;"),
+  ids("if (libc.unshare(CLONE_THREAD) === 0) return true;", "if (libc.unshare(0) === 0) return true;"),
   ids("if (userIds().some((id) => id !== uid)) return false;\n  return uid === 0", "return uid === 0"),
   ids("if (groupIds().some((id) => id !== gid)) return false;\n  return gid === 0", "return gid === 0"),
   ids(
