@@ -135,7 +135,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(await scene.lines("jailkit")).toEqual([]);
   });
 
-  test("a privileged program is refused with an id that stands in the log", async () => {
+  test("a privileged program is refused with an id that stands in the log, and without where it cannot be written", async () => {
     await scene.log.clear();
     const { status, stderr } = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });
     const id = /ulimit -n\) is below 16: raise it \(error id (JK-[A-Z2-7]{8})\)\n$/.exec(stderr)?.[1];
@@ -144,6 +144,11 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(
       (await scene.log.lines()).filter(({ message }) => message.startsWith(`${id}: uid 4001: `)),
     ).toHaveLength(1);
+    scene.m.rename("/dev/log", "/dev/away");
+    const mute = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });
+    scene.m.rename("/dev/away", "/dev/log");
+    expect(mute.status).toBe(127);
+    expect(mute.stderr).toEndWith("(ulimit -n) is below 16: raise it\n");
   });
 
   test("the shell gets the limits that the caller had set", () => {

@@ -110,7 +110,7 @@ export const CONFINE: readonly Mutant[] = [
   once("[EQUAL, 2, 0, COMPAT_EXECVE],", "[EQUAL, 1, 0, COMPAT_EXECVE],"),
   once("[EQUAL, 1, 0, COMPAT_EXECVEAT],", "[EQUAL, 0, 0, COMPAT_EXECVEAT],"),
   once("Math.floor(path / 2 ** 32)]", "0]"),
-  once("arm ? 221 : 59;", "arm ? 220 : 58;"),
+  once("arm ? 221 : 59;", "arm ? 222 : 63;"),
   once("arm ? 281 : 322;", "arm ? 280 : 321;"),
   once("const COMPAT_EXECVE = 11;", "const COMPAT_EXECVE = 10;"),
   once("arm ? 387 : 358;", "arm ? 386 : 357;"),

@@ -843,8 +843,8 @@ export const GUARD: readonly Mutant[] = [
     file: "ffi/guard/refusal.c",
     from: "logged && make_id(id) && write_log(who, reason, id)",
     to: "logged && make_id(id) && (write_log(who, reason, id) || 1)",
-    test: "attack/entry-layout.test.ts",
-    title: "entries with the capability it does not start what is not in its place, or not root's alone",
+    test: "attack/limits.test.ts",
+    title: "refused with an id that stands in the log, and without where",
   },
   {
     file: "ffi/guard/refusal.c",

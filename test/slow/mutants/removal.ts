@@ -169,7 +169,7 @@ export const REMOVAL: readonly Mutant[] = [
     'removeTree(root, copy, statAt(parent.fd, copy.slice(copy.lastIndexOf("/") + 1)))',
     "a copy that is another by now",
   ),
-  home("    if (!isUnchanged(home)) {", "    if (home.fd < 0) {", "what changes while it is copied"),
+  home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "what changes while it is copied"),
   home(
     "    renameNew(stage, temporary, parent, name, true);",
     "    renameAt(stage.fd, temporary, parent.fd, name);",
