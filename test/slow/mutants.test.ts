@@ -221,21 +221,6 @@ describe("mutants", () => {
   );
 });
 
-test("the rules that keep a user in are covered", () => {
-  expect(ALL.length).toBeGreaterThanOrEqual(500);
-  for (const { equivalent } of ALL) if (equivalent !== undefined) expect(equivalent).toMatch(/\w \w/);
-});
-
-test("each changes a text that is there once", () => {
-  const texts = (file: string) => readFileSync(join(root, file), "utf8");
-  const other = ALL.filter(({ file, from, to }) => from === to || texts(file).split(from).length !== 2);
-  expect(other.map(nameOf)).toEqual([]);
-});
-
-test("none is there twice", () => {
-  expect(new Set(ALL.map(({ file, from, to }) => `${file}\0${from}\0${to}`)).size).toBe(ALL.length);
-});
-
 function nameOf({ file, from, to }: Mutant): string {
   const short = (text: string) => text.replace(/\s+/g, " ").slice(0, 80);
   return `${file}: ${short(from)} -> ${short(to)}`;

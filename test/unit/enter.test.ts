@@ -269,6 +269,7 @@ describe("the plan of the limited shell", () => {
       exists: (file) => file === path,
       readDirectory: () => undefined,
       readLink: () => undefined,
+      look: () => undefined,
       identity: () => undefined,
       homeOf: () => undefined,
     });

@@ -290,6 +290,9 @@ describe("a repository that root alone can configure", () => {
     ])
       expect(isRoots({}, path)).toBe(false);
     expect(isRoots({}, "/srv/git/none")).toBe(false);
+    // As the kernel would find it: through links, `..` leads elsewhere.
+    const behind = { "/srv/git/..": directory, "/srv/git/../r.git": directory };
+    expect(isRoots(behind, "/srv/git/../r.git")).toBe(false);
   });
 
   test.each<[string, string, { uid: number; mode: number }]>([

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** The servers that the limited shell knows: what they are, what they are let through with, and what they get. */
 import type { Mutant } from "../mutants.ts";
 
@@ -10,6 +11,7 @@ const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited.ts", "unit/enter.test.ts");
 const starts = mutant("src/programs/starts.ts", UNIT);
+const repository = mutant("src/programs/repository.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
 const transfer = mutant("src/programs/transfer.ts", SPAWN);
 const versions = mutant("src/programs/versions.ts", SPAWN);
@@ -38,8 +40,10 @@ export const PROGRAMS: readonly Mutant[] = [
   transfer('if (first !== "-server")', "if (first === undefined)"),
   transfer('rest[0] === "__new-rpc-mode"', "true"),
   transfer('first === "serve" ?', "true ?"),
-  versions('option !== "-R" ||', ""),
-  versions("|| rest.length !== 2", ""),
+  versions('const serves = first === "-R" && ', "const serves = "),
+  versions("rest.length === 2 && ", ""),
+  versions('first === "init" && rest.length === 0', 'first === "init"'),
+  git("if (rest.length === 1 && isRootsRepository", "if (isRootsRepository"),
   versions('repository === "" ||', ""),
   versions('repository.startsWith("-") ||', ""),
   versions("|| /^[A-Za-z0-9+.-]+:/.test(repository)", ""),
@@ -86,4 +90,17 @@ export const PROGRAMS: readonly Mutant[] = [
   limited("const starts = free ? undefined : startsOf(known);", "const starts = undefined;"),
   limited("      starts === undefined || starts.length === 0\n", "      starts === undefined\n"),
   limited(": startsLimits(path, starts, home);", ": executeLimits(values, home);"),
+  repository("found.uid !== 0 || ", ""),
+  repository("found.uid !== 0 || (found.mode & 0o022) !== 0", "found.uid !== 0"),
+  repository("(found.mode & 0o022) !== 0", "(found.mode & 0o002) !== 0"),
+  repository("let i = 0; i <= parts.length", "let i = parts.length; i <= parts.length"),
+  repository('!plain.startsWith("/") ||', ""),
+  repository("/^\\.{0,2}$/", "/^\\.{0,1}$/"),
+  repository('"/.git", ".git",', '".git",'),
+  repository('".git", ".git/.git"]', '".git/.git"]'),
+  repository('"config", "config.worktree",', '"config",'),
+  repository('"config", "config.worktree",', '"config.worktree",'),
+  repository(', "info/attributes"]', "]"),
+  repository('kindOf(`${place}/commondir`, files) === "missing" &&', ""),
+  repository("repositories.length > 0 && ", ""),
 ];
