@@ -237,9 +237,15 @@ describe("loadConfig", () => {
       for (const there of [true, false]) {
         if (there) put(file, "[a]\n");
         else rmSync(file);
-        for (const mode of [0o757, 0o772]) {
+        for (const [mode, group] of [
+          [0o757, USER],
+          [0o772, USER],
+          [0o775, USER],
+          [0o757, 0],
+          [0o777, 0],
+        ] as const) {
           chmodSync(directory, mode);
-          chownSync(directory, 0, USER);
+          chownSync(directory, 0, group);
           expect(refusal(`stands in ${directory}, which can be written`)).toBe("config-unsafe");
         }
         // The group is root's, or only owners may rename there.

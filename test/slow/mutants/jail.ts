@@ -66,7 +66,6 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["if (stat.mode & C.S_ISVTX) return [];", "if (stat.mode & 0o7000) return [];"],
     ["if (stat.mode & C.S_ISVTX) return [];", ""],
-    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  if (stat.mode"],
     ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  return [];\n  if (stat.mode"],
     [
       "  const findings: Finding[] = [];\n  if (stat.mode & 0o020)",
@@ -307,6 +306,13 @@ export const JAIL: readonly Mutant[] = [
     ["followed ||= last;", ""],
     ["left: [...names(path), ...(from?.left ?? [])] };", "left: names(path) };"],
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
+  ]),
+  ...within("src/jail/safety.ts", "unit/jail-safety.test.ts", [
+    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  if (stat.mode"],
+  ]),
+  ...within("src/jail/source.ts", "unit/link.test.ts", [
+    ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],
+    ["C.O_NOCTTY | C.O_NOFOLLOW;", "C.O_NOCTTY;"],
   ]),
   ...within("src/config/write.ts", "unit/config-load.test.ts", [
     ["      dropInheritedAcl(out, false);\n", ""],
