@@ -17,6 +17,7 @@ const login = dlopen(LIBC, {
   write: { args: [i32, pointer, u64], returns: i32 },
   lseek: { args: [i32, u64, i32], returns: i64_fast },
   statx: { args: [i32, pointer, i32, u32, pointer], returns: i32 },
+  readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
   getdents64: { args: [i32, pointer, u64], returns: i32 },
   // the process
   getpid: { args: [], returns: i32 },
@@ -54,7 +55,6 @@ function openRest() {
     ftruncate: { args: [i32, u64], returns: i32 },
     fsync: { args: [i32], returns: i32 },
     fstatfs: { args: [i32, pointer], returns: i32 },
-    readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
     mkdirat: { args: [i32, pointer, u32], returns: i32 },
     mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
     symlinkat: { args: [pointer, i32, pointer], returns: i32 },
