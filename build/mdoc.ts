@@ -175,9 +175,7 @@ export function programList(programs: readonly Program[]): string {
         : prose(
             `The kernel lets it execute ${starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`}.`,
           )),
-      ...open.flatMap(({ names: some, what, remedy }) =>
-        prose(`Otherwise ${(some ?? names.slice(0, 1)).join(" or ")} starts what ${what}: ${remedy}.`),
-      ),
+      ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts what ${what}: ${remedy}.`)),
     ]),
   );
 }

@@ -34,7 +34,8 @@ export interface ConfigSource {
 
 /** The directory of a file's drop-ins: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini", undefined without .ini. */
 export function dropInDirectory(file: ByteString): ByteString | undefined {
-  return /[^/]\.ini$/.test(file) ? `${file.slice(0, -4)}.d` : undefined;
+  const named = file.endsWith(".ini") && file.length > ".ini".length && !file.endsWith("/.ini");
+  return named ? `${file.slice(0, -".ini".length)}.d` : undefined;
 }
 
 /** What becomes of something unsafe: its path, and what is wrong with it as the end of a sentence. */
@@ -184,7 +185,8 @@ export function loadConfig(file: ByteString, options: LoadOptions): IniFile | un
   const { dialect, exitStatus = 1, owner = 0 } = options;
   const sources = readConfigSources(file, exitStatus, owner);
   if (sources.length === 0) return undefined;
-  const parts = sources.map((source) => scanIni(source.bytes, source.file, dialect));
+  const parts: IniFile[] = [];
+  for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));
   const merged = mergeFiles(parts, file, dialect);
   requireNoErrors(merged.problems, exitStatus);
   return merged;

@@ -33,7 +33,7 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
     result.sections = sections;
     if (defaults !== undefined) result.defaults = [defaults];
   }
-  report.problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  if (report.problems.length > 1) report.problems.sort((a, b) => a.line - b.line || a.column - b.column);
   return result;
 }
 

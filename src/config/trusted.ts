@@ -49,7 +49,11 @@ interface Place {
   left: ByteString[];
 }
 
-const names = (path: ByteString) => path.split("/").filter((name) => name !== "" && name !== ".");
+function names(path: ByteString): ByteString[] {
+  const found: ByteString[] = [];
+  for (const name of path.split("/")) if (name !== "" && name !== ".") found.push(name);
+  return found;
+}
 
 function start(path: ByteString, from?: Place): Place {
   if (from !== undefined && !path.startsWith("/")) return { ...from, left: [...names(path), ...from.left] };

@@ -56,10 +56,12 @@ export type ValueOf<F extends { readonly kind: KeyKind }> = F["kind"] extends "l
 
 /** The items of a list: split at commas, trimmed, empty ones dropped. There is no quoting. */
 export function splitList(value: ByteString): ByteString[] {
-  return value
-    .split(",")
-    .map(trim)
-    .filter((item) => item !== "");
+  const items: ByteString[] = [];
+  for (const part of value.split(",")) {
+    const item = trim(part);
+    if (item !== "") items.push(item);
+  }
+  return items;
 }
 
 /** The items of an entry's list, each with the place where it starts. */

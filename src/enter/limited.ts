@@ -208,7 +208,8 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     const given = values.allowSpawnOptions
       ? variables
       : programEnvironment(known, variables, values.environment);
-    const environment = [...given].map(([name, value]) => `${name}=${value}`);
+    const environment: ByteString[] = [];
+    for (const [name, value] of given) environment.push(`${name}=${value}`);
     const { umask, noNewPrivs } = values;
     // Directories that the administrator names hold what a server is to start: hooks, and what they are written in.
     const free = values.allowSpawnOptions || values.execute === "any" || values.execute.length > 0;

@@ -20,9 +20,14 @@ const LONGEST_WORD = 128;
 const isWord = (value: ByteString) =>
   value.length <= LONGEST_WORD && /^(?!\.)[A-Za-z0-9_.,@+:=-]*$/.test(value);
 const isPath = (value: ByteString) => value.startsWith("/");
-const isAccountName = (value: ByteString) => value.length <= 256 && /^[^/:]+$/.test(value);
-const isSearchPath = (value: ByteString) => value.split(":").every(isPath);
+const isAccountName = (value: ByteString) =>
+  value !== "" && value.length <= 256 && !value.includes("/") && !value.includes(":");
 const isAnything = () => true;
+
+function isSearchPath(value: ByteString): boolean {
+  for (const directory of value.split(":")) if (!isPath(directory)) return false;
+  return true;
+}
 
 /** tzset(3) opens what TZ names; within zoneinfo that is harmless (CVE-2014-9680). */
 function isTimeZone(value: ByteString): boolean {
@@ -32,24 +37,43 @@ function isTimeZone(value: ByteString): boolean {
   return !path.startsWith("/") || path.startsWith("/usr/share/zoneinfo/");
 }
 
-// These name programs or libraries that ssh(1) would run or load.
-const SSH_LOADS = /^SSH_(?:ASKPASS|SK_PROVIDER|SK_HELPER|PKCS11_HELPER)$/;
-
-/** The names that are taken over, and what their values must be; the first pattern that fits counts. */
-const ALLOWED: readonly [name: RegExp, check: (value: ByteString) => boolean][] = [
-  [/^(?:LANG|LC_[A-Z]+|TERM)$/, isWord],
-  [/^TZ$/, isTimeZone],
-  [/^(?:HOME|SHELL|MAIL)$/, isPath],
-  [/^(?:USER|LOGNAME)$/, isAccountName],
-  [/^PATH$/, isSearchPath],
-  [/^DISPLAY$/, isHost],
-  [/^GIT_PROTOCOL$/, isWord],
-  [/^SSH_[A-Z0-9_]+$/, isAnything],
-  [/^XDG_[A-Z0-9_]+$/, isAnything],
-];
-
 function isHost(value: ByteString): boolean {
   return value.length <= 256 && /^[A-Za-z0-9_.:[\]/%-]*$/.test(value);
+}
+
+/**
+ * What the value of a variable must be; undefined for a name that is not taken over. Names are compared and not
+ * matched: to compile a pattern for each of them costs a login more than all that it does with the environment.
+ */
+function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined {
+  switch (name) {
+    case "LANG":
+    case "TERM":
+    case "GIT_PROTOCOL":
+      return isWord;
+    case "TZ":
+      return isTimeZone;
+    case "HOME":
+    case "SHELL":
+    case "MAIL":
+      return isPath;
+    case "USER":
+    case "LOGNAME":
+      return isAccountName;
+    case "PATH":
+      return isSearchPath;
+    case "DISPLAY":
+      return isHost;
+    // These name programs or libraries that ssh(1) would run or load.
+    case "SSH_ASKPASS":
+    case "SSH_SK_PROVIDER":
+    case "SSH_SK_HELPER":
+    case "SSH_PKCS11_HELPER":
+      return undefined;
+  }
+  if (name.startsWith("LC_")) return /^LC_[A-Z]+$/.test(name) ? isWord : undefined;
+  const mayHoldAnything = name.startsWith("SSH_") || name.startsWith("XDG_");
+  return mayHoldAnything && /^..._[A-Z0-9_]+$/.test(name) ? isAnything : undefined;
 }
 
 /**
@@ -87,11 +111,11 @@ function whyDropped(
 ): string | undefined {
   if (name.startsWith("LD_")) return "ld.so acts on it";
   if (extraNames.includes(name)) return undefined;
-  const rule = ALLOWED.find(([pattern]) => pattern.test(name));
-  if (rule === undefined || SSH_LOADS.test(name)) return "it is not among the names that are taken over";
+  const isAllowed = checkOf(name);
+  if (isAllowed === undefined) return "it is not among the names that are taken over";
   if (/[\x00-\x1f\x7f]/.test(value)) return "its value holds a control character";
   if (value.length > LONGEST_VALUE) return "its value is too long";
-  return rule[1](value) ? undefined : "its value is not what it should be";
+  return isAllowed(value) ? undefined : "its value is not what it should be";
 }
 
 /**

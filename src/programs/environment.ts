@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Program } from "./program.ts";
+import type { Program, ProgramEnvironment } from "./program.ts";
 import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
 
 type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
@@ -22,10 +22,9 @@ export function programEnvironment(
     else result.set(name, value);
   };
   if (known.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
-  for (const { set = {}, dropped, gitConfig = [] } of [
-    EVERY_PROGRAM,
-    ...known.map((one) => one.environment),
-  ]) {
+  const rows: ProgramEnvironment[] = [EVERY_PROGRAM];
+  for (const { environment } of known) rows.push(environment);
+  for (const { set = {}, dropped, gitConfig = [] } of rows) {
     for (const name of variables.keys()) {
       if (dropped?.test(name) && !byAdministrator.has(name)) put(name, undefined);
     }

@@ -26,10 +26,6 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
   return wordReason({ words: OPTIONS, operands: true }, rest);
 }
 
-// Each hook that a push may run, and those of the gc after it.
-const HOOKS =
-  "pre-receive update post-receive post-update proc-receive push-to-checkout reference-transaction pre-auto-gc";
-
 /**
  * What a repository's own configuration could name; each was tried with git 2.47, but for hook.*. Pairs of the environment count more
  * than those of any file; a key that holds a list, and one with a name in it that the user chooses, cannot be taken
@@ -37,8 +33,16 @@ const HOOKS =
  */
 const CONFIG: readonly (readonly [string, string])[] = [
   ["core.hooksPath", "/dev/null"],
-  // From git 2.54 on hooks may also be configured, under any name: hook.<name>.command.
-  ...HOOKS.split(" ").map((hook) => [`hook.${hook}.enabled`, "false"] as const),
+  // From git 2.54 on hooks may also be configured, under any name: hook.<name>.command. These are those that a push may
+  // run, and those of the gc after it.
+  ["hook.pre-receive.enabled", "false"],
+  ["hook.update.enabled", "false"],
+  ["hook.post-receive.enabled", "false"],
+  ["hook.post-update.enabled", "false"],
+  ["hook.proc-receive.enabled", "false"],
+  ["hook.push-to-checkout.enabled", "false"],
+  ["hook.reference-transaction.enabled", "false"],
+  ["hook.pre-auto-gc.enabled", "false"],
   // Started for a push into a repository with alternates. This one finds no ref that its argument is a pattern of.
   ["core.alternateRefsCommand", "git-for-each-ref"],
   // A gc that drops no object does not ask gc.recentObjectsHook, which is a list, about them.
@@ -54,10 +58,14 @@ const CONFIG: readonly (readonly [string, string])[] = [
 
 /** git(1), as the three servers of its clients. */
 export const git: Program = {
-  names: ["git", ...[...SERVERS, ARCHIVE].map((name) => `git-${name}`)],
+  names: ["git", "git-upload-pack", "git-receive-pack", "git-upload-archive"],
   forms: [
-    ...SERVERS.flatMap((name) => [`git ${name} ...`, `git-${name} ...`]),
-    ...[`git ${ARCHIVE}`, `git-${ARCHIVE}`].map((name) => `${name} REPOSITORY`),
+    "git upload-pack ...",
+    "git-upload-pack ...",
+    "git receive-pack ...",
+    "git-receive-pack ...",
+    "git upload-archive REPOSITORY",
+    "git-upload-archive REPOSITORY",
   ],
   inputs:
     "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",

@@ -30,8 +30,6 @@ export interface ProgramEnvironment {
 
 /** Something by which a user may make a program start another, where the kernel does not hold it to `starts`. */
 export interface OpenInput {
-  /** The base names that it is true of; all of the family where undefined. */
-  readonly names?: readonly string[];
   /** Completes "NAME starts what ...". */
   readonly what: string;
   /** What the administrator can do; an imperative. */

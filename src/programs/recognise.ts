@@ -38,9 +38,13 @@ function namesOf(path: ByteString, files: ProgramFiles): ByteString[] {
 /** The names that a base name stands for: itself, and without a version, an architecture or a flavour. */
 export function plainNames(name: ByteString): ByteString[] {
   const names = [name];
+  if (!/[-.0-9]/.test(name)) return names;
+  let last = name;
   const reduce = (pattern: RegExp) => {
-    const shorter = (names.at(-1) ?? name).replace(pattern, "");
-    if (shorter !== "" && !names.includes(shorter)) names.push(shorter);
+    const shorter = last.replace(pattern, "");
+    if (shorter === "" || names.includes(shorter)) return;
+    names.push(shorter);
+    last = shorter;
   };
   reduce(/^(?:x86_64|aarch64)(?:-[a-z0-9_]+)*-linux-(?:gnu|musl)-/);
   reduce(FLAVOUR);
@@ -52,6 +56,18 @@ export function plainNames(name: ByteString): ByteString[] {
 
 const FLAVOUR =
   /[-.](?:basic|tiny|nox|gtk|gtk2|gtk3|huge|minimal|traditional|openbsd|distrib|real|orig|text|static|classic)$/;
+
+/** The row of the table for a base name. What is written there needs no pattern: a login has no time for them. */
+function programNamed(name: ByteString): Program | undefined {
+  const named = (one: ByteString) => PROGRAMS.find(({ names }) => names.includes(one));
+  const found = named(name);
+  if (found !== undefined) return found;
+  for (const plain of plainNames(name)) {
+    const program = named(plain);
+    if (program !== undefined) return program;
+  }
+  return undefined;
+}
 
 /** What is known of a program. */
 export interface Recognised {
@@ -72,8 +88,7 @@ export function recognise(path: ByteString, files: ProgramFiles): Recognised {
   const known = new Set<Program>();
   const others: ByteString[] = [];
   for (const name of names) {
-    const plain = plainNames(name);
-    const program = PROGRAMS.find((one) => plain.some((each) => one.names.includes(each)));
+    const program = programNamed(name);
     if (program !== undefined) known.add(program);
     else others.push(name);
   }
@@ -94,8 +109,6 @@ export function refusalOf(
 }
 
 /** By what a user can make a program start another, though its arguments are checked. */
-export function openInputs({ known, invoked }: Recognised): OpenInput[] {
-  return known.flatMap(({ names, open }) =>
-    open.filter((one) => one.names === undefined || one.names.includes(invoked) || !names.includes(invoked)),
-  );
+export function openInputs({ known }: Recognised): OpenInput[] {
+  return known.flatMap(({ open }) => open);
 }

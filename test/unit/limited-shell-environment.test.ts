@@ -77,6 +77,7 @@ describe("filterEnvironment", () => {
     "SSH=x",
     "SSH_=x",
     "LC_=x",
+    "LC_ALL!=x",
     "XDG=x",
     "lang=x",
     "LANGX=x",

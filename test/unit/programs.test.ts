@@ -53,6 +53,7 @@ describe("a program is known by its name", () => {
 
   test("of a name without a version much may be left, and never nothing", () => {
     expect(plainNames("python3.13")).toContain("python");
+    expect(plainNames("rsync3")).toContain("rsync");
     expect(plainNames("ld-linux-x86-64.so.2")).toContain("ld-linux-x86-64.so");
     expect(plainNames("x86_64-linux-gnu-gcc-14")).toContain("gcc");
     expect(plainNames("7")).toEqual(["7"]);
@@ -316,5 +317,15 @@ describe("a repository that root alone can configure", () => {
     ["another one in it counts first", "/srv/git/r.git/.git", { uid: 1000, mode: 0o040755 }],
   ])("not where %s", (_, path, found) => {
     expect(isRoots({ [path]: found })).toBe(false);
+  });
+
+  test("is what upload-archive serves, without any option", () => {
+    const files = { ...filesOf({}), look: (at: string) => usual[at] };
+    const reason = (...args: string[]) =>
+      refusalOf(recognise("/usr/bin/git-upload-archive", files), args, files);
+    expect(reason("/srv/git/r.git")).toBeUndefined();
+    expect(reason("/srv/git/other.git")).toBeDefined();
+    expect(reason("/srv/git/r.git", "--remote=x")).toBeDefined();
+    expect(reason()).toBeDefined();
   });
 });
