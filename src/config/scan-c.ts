@@ -1,10 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { type IniSection, LIMITS, type Place, type Reporter } from "./model.ts";
-import { trim } from "./text.ts";
+import { firstNonBlank, trim } from "./text.ts";
 
 // isspace(3) in the C locale, as jailkit 2.23 trims
-const FIRST_NON_BLANK = /[^ \t\v\f\r]/;
 const HEADER_IN_COMMENT = /^[#; \t]*\[[^\]]*\]/;
 
 /**
@@ -83,7 +82,7 @@ export function scanC(text: ByteString, file: ByteString, report: Reporter): Ini
       return report.error(number, column, "too-many", `more than ${LIMITS.keysInSection} keys in a section`);
     }
     keys.add(key);
-    const leading = line.slice(equals + 1).search(FIRST_NON_BLANK);
+    const leading = firstNonBlank(line.slice(equals + 1));
     const valueColumn = equals + 2 + Math.max(0, leading);
     const pieces = [{ line: number, column: valueColumn }];
     section.entries.push({ key, value, file, line: number, column, valueColumn, pieces, inherited: false });
@@ -96,7 +95,7 @@ export function scanC(text: ByteString, file: ByteString, report: Reporter): Ini
     const line = text.slice(start, end);
     start = end + 1;
     number++;
-    const at = line.search(FIRST_NON_BLANK);
+    const at = firstNonBlank(line);
     const first = at < 0 ? "" : line.charAt(at);
     if (first === "" || (first === "#" && at === 0)) continue;
     if (first === "#" || first === ";") {

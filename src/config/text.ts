@@ -11,7 +11,15 @@ function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteStri
 
 /** Without the blanks of isspace(3) at both ends. */
 export function trim(text: ByteString): ByteString {
-  return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13));
+  return trimmed(text, isSpace);
+}
+
+const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13);
+
+/** Where the first character stands that trim would leave; -1 where there is none. */
+export function firstNonBlank(text: ByteString): number {
+  for (let at = 0; at < text.length; at++) if (!isSpace(text.charCodeAt(at))) return at;
+  return -1;
 }
 
 /** Without the blanks at both ends that Python's str.strip() removes, as far as ASCII goes. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 
 const ELOOP = 40;
@@ -49,18 +50,17 @@ interface Place {
   left: ByteString[];
 }
 
-function names(path: ByteString): ByteString[] {
-  const found: ByteString[] = [];
-  for (const name of path.split("/")) if (name !== "" && name !== ".") found.push(name);
-  return found;
-}
-
 function start(path: ByteString, from?: Place): Place {
-  if (from !== undefined && !path.startsWith("/")) return { ...from, left: [...names(path), ...from.left] };
+  if (from !== undefined && !path.startsWith("/"))
+    return { ...from, left: [...pathComponents(path), ...from.left] };
   const base = path.startsWith("/") ? "/" : ".";
   if (from !== undefined) close(from.directory);
   const directory = openAt(C.AT_FDCWD, base, C.O_PATH | C.O_DIRECTORY);
-  return { directory, path: base === "/" ? "" : base, left: [...names(path), ...(from?.left ?? [])] };
+  return {
+    directory,
+    path: base === "/" ? "" : base,
+    left: [...pathComponents(path), ...(from?.left ?? [])],
+  };
 }
 
 function because(place: Place, stat: Stat, owner: number): ByteString | undefined {

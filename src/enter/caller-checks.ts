@@ -29,6 +29,8 @@ function judgeAccount(facts: CallerFacts): Verdict {
 
 function judgeConfigDirectory(facts: CallerFacts): Verdict {
   const findings = facts.configFindings();
+  const safe = `${facts.configDirectory} is owned by root and not writable by others`;
+  if (findings.length === 0) return passed(safe);
   const bad = findings.filter((finding) => !finding.tolerated);
   const notes = findings.map(
     (finding): Note => ({ severity: finding.tolerated ? "warning" : "err", message: finding.message }),
@@ -39,8 +41,7 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
     const rule = "it should be owned 0:0 and not writable for others";
     return failed(`abort, ${what}; ${rule}`, remedy, notes);
   }
-  if (notes.length > 0) return warned(`${facts.configDirectory} is writable by its group`, remedy, notes);
-  return passed(`${facts.configDirectory} is owned by root and not writable by others`);
+  return warned(`${facts.configDirectory} is writable by its group`, remedy, notes);
 }
 
 /** The check of argv[0]: the tool must have been called by one of `names`. Exit status 1. */

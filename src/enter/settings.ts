@@ -26,6 +26,8 @@ export function readSettings(file: ByteString, user: ByteString, group: ByteStri
   const section = ini === undefined ? undefined : selectSection(ini, user, group);
   const { problems, ...values } = readChrootshSection(section);
   requireNoErrors(problems, CONFIG_STATUS);
-  const warnings = [...(ini?.problems ?? []), ...problems].map((one) => problemLine(one, display(one.file)));
+  const warnings: ByteString[] = [];
+  for (const one of [...(ini?.problems ?? []), ...problems])
+    warnings.push(problemLine(one, display(one.file)));
   return { values, section: section?.name, warnings };
 }

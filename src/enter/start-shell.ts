@@ -42,5 +42,7 @@ export function loginEnvironment(
   ] as const) {
     variables.set(key, value);
   }
-  return [...variables].map(([key, value]) => `${key}=${value}`);
+  const entries: ByteString[] = [];
+  for (const [key, value] of variables) entries.push(`${key}=${value}`);
+  return entries;
 }

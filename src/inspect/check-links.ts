@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { hostPath, type JailRoot, pathComponents } from "../jail/walk.ts";
+import { hostPath, type JailRoot } from "../jail/walk.ts";
 import type { CheckFinding } from "./check-rules.ts";
 
 /** What a link is judged by. */

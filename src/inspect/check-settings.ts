@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { checkSchema } from "../config/check-schema.ts";
 import type { IniFile, IniSection, Problem } from "../config/model.ts";
 import { readSection } from "../config/schema.ts";
-import { pathComponents } from "../jail/walk.ts";
 
 /** Whether a path of the host is among those that a list names, or below one of them. */
 export type PathTest = (path: ByteString) => boolean;

@@ -11,6 +11,7 @@ import {
   sameFile,
   statIfPresent,
 } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../system/acl.ts";
 import {
   type Directory,
@@ -21,7 +22,6 @@ import {
   joinPath,
   linkRefused,
   namedError,
-  pathComponents,
   release,
   walk,
 } from "./walk.ts";

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../system/acl.ts";
@@ -13,7 +14,6 @@ import {
   isLink,
   type JailRoot,
   joinPath,
-  pathComponents,
   release,
   toleratesGroup,
   walk,
@@ -44,7 +44,8 @@ export interface Finding {
 }
 
 // What programs are loaded from, or what decides who a user is: a name in them must mean what root wants.
-const STRICT = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
+const STRICT: readonly ByteString[] = ["dev", "etc", "usr", "bin", "sbin", "opt"];
+const isStrict = (name: ByteString) => STRICT.includes(name) || name.startsWith("lib");
 
 // A file of such a name is in the way of a directory that programs look into.
 const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
@@ -136,10 +137,10 @@ function topLevel(root: JailRoot): ByteString[] {
     throw error;
   }
   try {
-    const entries = readDirectory(fd).filter(
-      ({ name, type }) => type === 4 || type === 0 || type === 10 || STRICT.test(name),
-    );
-    return entries.map(({ name }) => name).sort();
+    const names: ByteString[] = [];
+    for (const { name, type } of readDirectory(fd))
+      if (type === 4 || type === 0 || type === 10 || isStrict(name)) names.push(name);
+    return names.sort();
   } finally {
     close(fd);
   }
@@ -184,7 +185,8 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
  * directories above, and not at what is in it.
  */
 export function directoryFindings(root: JailRoot): Finding[] {
-  const findings = root.ancestors.flatMap(parentFindings);
+  const findings: Finding[] = [];
+  for (const one of root.ancestors) findings.push(...parentFindings(one));
   findings.push(...strictFindings(root.path, root.top.stat));
   return findings;
 }
@@ -232,7 +234,7 @@ export function jailFindings(root: JailRoot): Finding[] {
   for (const name of topLevel(root)) {
     const stat = statIfPresent(root.fd, name);
     if (stat === undefined) continue;
-    const strict = STRICT.test(name);
+    const strict = isStrict(name);
     const path = hostPath(root, joinPath("/", name));
     if (isLink(stat)) findings.push(...linkFindings(root, name, strict));
     else if (isDirectory(stat))
@@ -273,7 +275,8 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
     const found = finding(path, "link", "is a symbolic link", "mv -nT");
     return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rL ${kept}/ ${word}` })];
   }
-  const findings = ownerFinding(path, stat).map(grave);
+  const findings: ReturnType<typeof grave>[] = [];
+  for (const found of ownerFinding(path, stat)) findings.push(grave(found));
   if (stat.gid !== 0) {
     findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp 0")));
   }

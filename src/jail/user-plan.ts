@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { JailAccounts } from "./accounts.ts";
 import { joinHome, splitHome } from "./separator.ts";
-import { pathComponents } from "./walk.ts";
 
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";

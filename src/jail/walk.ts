@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
@@ -49,11 +50,6 @@ export interface JailRoot {
 
 const CACHE_LIMIT = 256;
 const LINK_LIMIT = 40;
-
-/** The components of a path, without empty ones and "."; ".." stays, for links may stand before it. */
-export function pathComponents(path: ByteString): ByteString[] {
-  return path.split("/").filter((part) => part !== "" && part !== ".");
-}
 
 /** A path in the jail as the host's administrator would write it, for messages. */
 export function hostPath(root: JailRoot, path: ByteString): ByteString {

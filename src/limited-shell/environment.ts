@@ -104,6 +104,14 @@ export function filterEnvironment(
   return { variables, dropped };
 }
 
+function hasControlCharacter(value: ByteString): boolean {
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
 function whyDropped(
   name: ByteString,
   value: ByteString,
@@ -113,7 +121,7 @@ function whyDropped(
   if (extraNames.includes(name)) return undefined;
   const isAllowed = checkOf(name);
   if (isAllowed === undefined) return "it is not among the names that are taken over";
-  if (/[\x00-\x1f\x7f]/.test(value)) return "its value holds a control character";
+  if (hasControlCharacter(value)) return "its value holds a control character";
   if (value.length > LONGEST_VALUE) return "its value is too long";
   return isAllowed(value) ? undefined : "its value is not what it should be";
 }

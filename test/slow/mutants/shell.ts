@@ -54,7 +54,7 @@ export const SHELL: readonly Mutant[] = [
   environment('if (name.startsWith("LD_")) return "ld.so acts on it";', ""),
   environment('    case "SSH_PKCS11_HELPER":\n', ""),
   environment('? "it is there twice"', "? undefined"),
-  environment('if (/[\\x00-\\x1f\\x7f]/.test(value)) return "its value holds a control character";', ""),
+  environment('if (hasControlCharacter(value)) return "its value holds a control character";', ""),
   environment("if (value.length > LONGEST_VALUE) return", "if (value.length > 1e9) return"),
   environment("return isAllowed(value) ? undefined :", "return true ? undefined :"),
   environment('if (path.split("/").includes("..")) return false;', ""),
