@@ -111,6 +111,7 @@ describe.each(entries)("%s", (_name, entry) => {
       // At the second, beside them, the kept copy of standard error.
       expect(stop).toMatch(stop === atExec ? /^highest descriptor: 2$/m : /^highest descriptor: 3$/m);
     }
+    expect(atEntry).toMatch(/^Name:\tjk_chrootsh$/m);
     expect(atEntry).toMatch(/^CapInh:\t0{16}$/m);
     expect(atEntry).toMatch(/^CapAmb:\t0{16}$/m);
   });

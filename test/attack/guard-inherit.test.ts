@@ -3,7 +3,7 @@
  * program twice with the same settings, once directly and once through the tool, and compares all that it finds.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 
@@ -125,10 +125,36 @@ describe("descriptors of JavaScript", () => {
     expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2", "fd 30"]);
   });
 
+  // /proc and /sys both have inode 1.
+  test.each([
+    ["/etc/passwd", "/etc/group", false],
+    ["/proc", "/sys", false],
+    ["/etc/passwd", "/etc/passwd", true],
+  ])("%s, exchanged for %s under its number", (passedOn, opened, isSame) => {
+    expect(statSync("/proc").ino).toBe(statSync("/sys").ino);
+    const after = found(
+      ["close-from", "3", "open", "5", passedOn],
+      [programs.report, "reopen-and-exec", opened],
+    );
+    expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2", ...(isSame ? ["fd 5"] : [])]);
+  });
+
   test("nor a program that is started beside it: the kept standard error is no descriptor of that one's", () => {
     const after = found(["close-from", "3"], [programs.report, "spawn"]);
     expect(after.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2"]);
   });
+});
+
+test("recursion ends in an exception where the stack has no limit", () => {
+  const { status, stdout, stderr } = run([
+    programs.launcher,
+    ...["limit", STACK, INFINITY, INFINITY],
+    "--",
+    programs.report,
+    "crash",
+    "stack",
+  ]);
+  expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: "", stderr: "" });
 });
 
 describe("limits that no soft limit can be raised above", () => {

@@ -931,4 +931,41 @@ export const GUARD: readonly Mutant[] = [
     test: "attack/guard-inherit.test.ts",
     title: "nor a program that is started beside it",
   },
+  {
+    file: "ffi/guard/descriptors.c",
+    from: " && file.inode == saved->inode;",
+    to: ";",
+    test: "attack/guard-inherit.test.ts",
+    title: "/etc/passwd, exchanged for /etc/group",
+  },
+  {
+    file: "ffi/guard/descriptors.c",
+    from: "file.device == saved->device && file.inode",
+    to: "file.inode",
+    test: "attack/guard-inherit.test.ts",
+    title: "/proc, exchanged for /sys",
+  },
+  {
+    file: "ffi/guard/handover.c",
+    from: "  sys2(SYS_prctl, PR_SET_NAME, entry);\n",
+    to: "  (void)PR_SET_NAME;\n",
+    test: "attack/entry.test.ts",
+    title: "stopped before their first",
+  },
+  {
+    file: "ffi/guard/launch.c",
+    from: "SIGNAL_CHILD_ENDED = 17",
+    to: "SIGNAL_CHILD_ENDED = 0",
+    test: "attack/chrootlaunch.test.ts",
+    equivalent:
+      "the child is waited for with __WALL, and init, which gets the other one, is told by SIGCHLD anyway",
+  },
+  {
+    file: "ffi/guard/stack.c",
+    from: "limit[0] > LARGEST_SIZE || limit[0] == 0",
+    to: "limit[0] == 0",
+    test: "attack/guard-inherit.test.ts",
+    title: "recursion ends in an exception",
+    equivalent: "the runtime uses some megabytes of a stack at most, whatever it is told of its size",
+  },
 ];
