@@ -8,7 +8,9 @@ import { listItems } from "./values.ts";
 /** Whether the kernel can hold the known programs of a section to what they execute, and the section lets it. */
 export function holdsPrograms(section: IniSection, { world }: LintContext): boolean {
   const { execute, executables = [] } = readLshSection(section);
-  return execute !== "any" && execute.length === 0 && world.execution(execute, executables) !== undefined;
+  if (execute === "any") return false;
+  const view = world.execution(execute, executables);
+  return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
 }
 
 /** The key `execute` of jk_lsh.ini: what it does not do here, and what it takes from programs. */

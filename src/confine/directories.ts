@@ -151,3 +151,14 @@ export function eachTrustedDirectory(
   }
   return leftOut;
 }
+
+/** Whether one of the directories that a scope names would be handed on by eachTrustedDirectory. Throws SystemError. */
+export function someNamedCounts(root: number, scope: ExecuteScope): boolean {
+  let found = false;
+  if (scope.named.length > 0) {
+    eachTrustedDirectory(root, { ...scope, onlyNamed: true }, () => {
+      found = true;
+    });
+  }
+  return found;
+}

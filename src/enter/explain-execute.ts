@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { describeError } from "../cli/error.ts";
+import { someNamedCounts } from "../confine/directories.ts";
 import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import type { ReportStep } from "./report.ts";
@@ -25,10 +26,10 @@ const step = (
   exitStatus?: number,
 ): ReportStep => ({ stage: "jk_lsh", name: "execute", outcome, message, remedy, exitStatus });
 
-/** Whether the kernel holds the known programs of a section to what they execute. */
-export function holdsPrograms(execute: "any" | readonly ByteString[]): boolean {
+/** Whether the kernel holds the known programs of a section with these limits to what they execute. */
+export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
   try {
-    return execute !== "any" && execute.length === 0 && canLimitExecution();
+    return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return false;

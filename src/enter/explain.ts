@@ -3,6 +3,7 @@ import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
+import { someNamedCounts } from "../confine/directories.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { openTree } from "../jail/walk.ts";
 import { recognise } from "../programs/recognise.ts";
@@ -92,6 +93,7 @@ function explainLimited(
     accounts: place.accounts,
     loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
     files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
+    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
   };
   const add = (...steps: ReportStep[]) => report.steps.push(...steps);
   const policy = limitedPolicy(request);
@@ -112,18 +114,19 @@ function explainLimited(
   add(lshStep("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
   const plan = planLimited(request);
   const { rootFd, configFile } = place;
+  const limits = executeLimits(policy.values, place.home);
+  const held = holdsPrograms(rootFd, limits);
   add(
     ...explainExecute({
       rootFd,
       configFile,
-      limits: executeLimits(policy.values, place.home),
+      limits,
       command: plan.allowed ? plan.path : undefined,
       executedFiles: (program) => session.executedFiles(report.jail ?? "/", program),
     }),
   );
   const allowed = plan.allowed ? [plan.path] : session.arguments.length === 0 ? executables : [];
   for (const one of allowed) {
-    const held = holdsPrograms(policy.values.execute);
     const unchecked = policy.values.allowSpawnOptions;
     for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
       add(lshStep("programs", "warned", message, remedy));
@@ -150,7 +153,7 @@ function explainLimited(
   for (const { names, inputs } of known) {
     add(lshStep("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
   }
-  const starts = holdsPrograms(policy.values.execute) ? startsOf(known) : undefined;
+  const starts = held ? startsOf(known) : undefined;
   if (starts === undefined) return;
   const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
   add(

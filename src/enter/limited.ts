@@ -4,6 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import { type LshSection, readLshSection } from "../config/login-keys.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
+import type { ExecuteScope } from "../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../confine/execute.ts";
 import { decide } from "../limited-shell/decide.ts";
 import { commandEnvironment } from "../limited-shell/environment.ts";
@@ -33,6 +34,8 @@ export interface LimitedRequest {
   /** Loads LIMITED_CONFIG_FILE; undefined where it is missing, an error where it cannot be used. */
   loadConfig: () => IniFile | undefined;
   files: FileView;
+  /** Whether the kernel would let what lies in one of the named directories be executed: someNamedCounts. */
+  someNamedCounts: (scope: ExecuteScope) => boolean;
 }
 
 /** A line for the log that does not end anything. */
@@ -162,6 +165,18 @@ export function executeLimits(
   return execute === "any" ? "any" : { named: execute, executables, home };
 }
 
+/**
+ * Whether a section holds the known servers to nothing. Directories that the administrator names hold what a server is
+ * to start: hooks, and what they are written in. One that does not count frees nothing.
+ */
+function isFree(
+  { allowSpawnOptions, execute }: LshSection,
+  home: ByteString,
+  request: LimitedRequest,
+): boolean {
+  return allowSpawnOptions || execute === "any" || request.someNamedCounts({ named: execute, home });
+}
+
 /** What the limited shell allows somebody, whatever the command. */
 export type LimitedPolicy =
   | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
@@ -211,9 +226,7 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     const environment: ByteString[] = [];
     for (const [name, value] of given) environment.push(`${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    // Directories that the administrator names hold what a server is to start: hooks, and what they are written in.
-    const free = values.allowSpawnOptions || values.execute === "any" || values.execute.length > 0;
-    const starts = free ? undefined : startsOf(known);
+    const starts = isFree(values, home, request) ? undefined : startsOf(known);
     const execute =
       starts === undefined || starts.length === 0
         ? executeLimits(values, home)

@@ -286,6 +286,25 @@ describe("a known server executes nothing, not even what is listed", () => {
     expect(run()).toMatchObject({ stdout: `${denied}\n`, status: 0 });
   });
 
+  test.each(places)(
+    "%s: nor with a directory in the key execute that does not count",
+    (_where, file, run) => {
+      const root = file === ini ? jail : "";
+      m.mkdir(`${root}/srv/hooks`);
+      m.write(file, listed("execute = system, /srv/missing, /srv/hooks\n"));
+      expect(run()).toMatchObject({ stdout: "", status: 0 });
+      m.chmod(`${root}/srv/hooks`, 0o775);
+      expect(run()).toMatchObject({ stdout: `${denied}\n`, status: 0 });
+      const git = run("/srv/server/git-upload-pack /home/test/r");
+      expect(git).toMatchObject({ stdout: `${denied}\n`, status: 0 });
+      m.remove(`${root}/srv/hooks`);
+      expect(run()).toMatchObject({ stdout: `${denied}\n`, status: 0 });
+      m.symlink("/usr/bin", `${root}/srv/hooks`);
+      expect(run()).toMatchObject({ stdout: `${denied}\n`, status: 0 });
+      m.remove(`${root}/srv/hooks`);
+    },
+  );
+
   test.each(places)("%s: what it leaves to others, and an administrator to all", (_where, file, run) => {
     m.write(file, listed("execute = any\n"));
     expect(run()).toMatchObject({ stdout: "", status: 0 });

@@ -202,6 +202,7 @@ describe("the plan of the limited shell", () => {
       identity: () => undefined,
       homeOf: () => undefined,
     },
+    someNamedCounts: ({ named }) => named.includes("/srv/hooks"),
     ...change,
   });
   const ini = "[u]\npaths=/bin\nexecutables=/bin/ls\n";
@@ -310,6 +311,15 @@ describe("the plan of the limited shell", () => {
         }
       },
     );
+
+    test("is limited by the table all the same, where a directory in execute does not count", () => {
+      const { starts, execute } = plan("sftp-server", "", "execute = system, /srv/none");
+      expect(starts).toEqual([]);
+      expect(execute).toMatchObject({ named: ["/srv/none"] });
+      expect(plan("git-upload-pack", upload, "execute = system, /srv/none").execute).toHaveProperty(
+        "onlyNamed",
+      );
+    });
 
     test("is not known of another program", () => {
       expect(plan("ls", "-l").starts).toBeUndefined();
