@@ -165,9 +165,11 @@ function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): stri
 /** The server programs that the limited shell knows: command lines, environment, and what stays open. */
 export function programList(programs: readonly Program[]): string {
   return list(
-    programs.flatMap(({ names, forms, inputs, environment, starts, open }) => [
+    programs.flatMap(({ names, forms, versions, inputs, environment, starts, open }) => [
       `.It Sy ${names.map(argument).join(" , ")}`,
-      ...forms.map((form) => `.Dl ${escapeText(form)}`),
+      ...[...forms, ...versions.map((word) => `${names[0]} ${word}`)].map(
+        (form) => `.Dl ${escapeText(form)}`,
+      ),
       ...prose(inputs),
       ...environmentText(environment),
       ...(starts === "system"

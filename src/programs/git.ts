@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
-import { type Program, type ProgramFiles, START } from "./program.ts";
+import { onlyAs, type Program, type ProgramFiles } from "./program.ts";
 import { isRootsRepository } from "./repository.ts";
 
 const SERVERS = ["upload-pack", "receive-pack"];
@@ -22,7 +22,7 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
     if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;
     return "upload-archive starts what the configuration of the repository names, and others than root can change that";
   }
-  if (!SERVERS.includes(command)) return `anything but upload-pack, receive-pack and upload-archive ${START}`;
+  if (!SERVERS.includes(command)) return onlyAs(...[...SERVERS, ARCHIVE].map((name) => `git ${name}`));
   return wordReason({ words: OPTIONS, operands: true }, rest);
 }
 
@@ -66,10 +66,14 @@ export const git: Program = {
     "git-receive-pack ...",
     "git upload-archive REPOSITORY",
     "git-upload-archive REPOSITORY",
+    "git version",
+    "git --version",
   ],
   inputs:
     "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
+  // See there: git-config is git, too.
+  versions: [],
   environment: {
     set: {
       GIT_CONFIG_GLOBAL: "/dev/null",

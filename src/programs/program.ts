@@ -53,6 +53,8 @@ export interface Program {
     invoked: ByteString,
     files: ProgramFiles,
   ) => string | undefined;
+  /** Each of these, as the only argument, makes it print its version and end; it starts nothing then. */
+  readonly versions: readonly string[];
   readonly environment: ProgramEnvironment;
   /**
    * What it executes itself, at work as a server: directories that root alone can write, and files, by absolute path;
@@ -65,6 +67,11 @@ export interface Program {
 
 /** Ends most reasons. */
 export const START = "starts other programs";
+
+/** The reason where a program was called in none of these ways. */
+export function onlyAs(...calls: readonly string[]): string {
+  return `only ${calls.map((call) => `'${call}'`).join(" and ")} can be called here: other calls can start programs`;
+}
 
 /** The last component of a path. */
 export function baseName(path: ByteString): ByteString {

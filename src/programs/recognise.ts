@@ -101,7 +101,8 @@ export function refusalOf(
   args: readonly ByteString[],
   files: ProgramFiles,
 ): string | undefined {
-  for (const { refusal } of known) {
+  for (const { refusal, versions } of known) {
+    if (args.length === 1 && versions.includes(args[0] ?? "")) continue;
     const reason = refusal(args, invoked, files);
     if (reason !== undefined) return reason;
   }

@@ -1,9 +1,9 @@
 import { type OptionRule, optionReason, wordReason } from "./options.ts";
-import { type Program, START } from "./program.ts";
+import { onlyAs, type Program, START } from "./program.ts";
 
 /** rsync's arguments; exported for the comparison with the installed program. */
 export const RSYNC_OPTIONS: OptionRule = {
-  first: { words: ["--server"], reason: `anything but 'rsync --server' ${START}` },
+  first: { words: ["--server"], reason: onlyAs("rsync --server") },
   withValue: "eBTfM@",
   // popt permutes, so `--` may itself be the value of an option: every word is looked at.
   endOfOptions: false,
@@ -37,6 +37,7 @@ export const rsync: Program = {
   inputs:
     "Without HOME, which it does not get, it reads no ~/.popt: that could name a program, whatever the arguments are.",
   refusal: (args) => optionReason(RSYNC_OPTIONS, args),
+  versions: ["--version", "-V"],
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
   environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },
   starts: [],
@@ -46,7 +47,7 @@ export const rsync: Program = {
 /** scp's arguments; exported for the comparison with the installed program. */
 export const SCP_OPTIONS: OptionRule = {
   // Copies between two names run ssh(1) or cp(1). CVE-2004-1162.
-  mode: { letters: "tf", reason: `anything but 'scp -t' and 'scp -f' ${START}` },
+  mode: { letters: "tf", reason: onlyAs("scp -t", "scp -f") },
   withValue: "DFJMPSXcilo",
   letters: "1246BCTdfpqrtv",
   endOfOptions: true,
@@ -65,6 +66,7 @@ export const scp: Program = {
   forms: ["scp -t ...", "scp -f ..."],
   inputs: "It reads no file that could name a program.",
   refusal: (args) => optionReason(SCP_OPTIONS, args),
+  versions: [],
   environment: {},
   starts: [],
   open: [],
@@ -76,6 +78,7 @@ export const sftpServer: Program = {
   forms: ["sftp-server ..."],
   inputs: "It reads no file that could name a program.",
   refusal: () => undefined,
+  versions: [],
   environment: {},
   starts: [],
   open: [],
@@ -90,11 +93,12 @@ export const unison: Program = {
   forms: ["unison -server"],
   inputs: "It reads no profile, and looks for unison-fsmonitor in the PATH that it is given.",
   refusal: ([first, ...rest]) => {
-    if (first !== "-server") return `anything but 'unison -server' ${START}`;
+    if (first !== "-server") return onlyAs("unison -server");
     return rest.length === 0 || (rest.length === 1 && rest[0] === "__new-rpc-mode")
       ? undefined
       : "'unison -server' takes no other argument";
   },
+  versions: ["-version"],
   environment: { dropped: /^UNISON/ },
   starts: ["/usr/bin/unison-fsmonitor"],
   open: [],
@@ -122,8 +126,8 @@ export const borg: Program = {
   names: ["borg", "borgbackup"],
   forms: ["borg serve ..."],
   inputs: "It does not get BORG_* of the session: BORG_LOGGING_CONF could name code.",
-  refusal: ([first, ...rest]) =>
-    first === "serve" ? wordReason(BORG_WORDS, rest) : `anything but 'borg serve' ${START}`,
+  refusal: ([first, ...rest]) => (first === "serve" ? wordReason(BORG_WORDS, rest) : onlyAs("borg serve")),
+  versions: ["--version", "-V"],
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
   starts: [],
   open: [],

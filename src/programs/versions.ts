@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
-import { type Program, START } from "./program.ts";
+import { onlyAs, type Program } from "./program.ts";
 
 /**
  * hg(1): the two forms that a client sends. `-R` takes any URL (`ssh://-oProxyCommand=...` starts ssh) and would take an
@@ -15,12 +15,13 @@ export const hg: Program = {
     const [first, repository = "-", ...rest] = args;
     const serves = first === "-R" && rest.length === 2 && rest.join(" ") === "serve --stdio";
     if (!serves && !(first === "init" && rest.length === 0)) {
-      return `anything but 'hg -R REPOSITORY serve --stdio' and 'hg init REPOSITORY' ${START}`;
+      return onlyAs("hg -R REPOSITORY serve --stdio", "hg init REPOSITORY");
     }
     return repository === "" || repository.startsWith("-") || /^[A-Za-z0-9+.-]+:/.test(repository)
-      ? `a repository that is no path ${START}`
+      ? "a repository that is no path can start programs"
       : undefined;
   },
+  versions: ["--version", "version"],
   environment: {
     set: { HGRCPATH: "/etc/mercurial/hgrc:/etc/mercurial/hgrc.d", HGRCSKIPREPO: "1", HGPLAIN: "1" },
     dropped: /^(?:C?HG|PYTHON)/,
@@ -35,7 +36,7 @@ export const svnserve: Program = {
   forms: ["svnserve -t [-R] [-r ROOT] [--tunnel-user NAME]"],
   inputs: "It reads no file of the home directory.",
   refusal: (args) => {
-    if (!args.includes("-t") && !args.includes("--tunnel")) return `anything but 'svnserve -t' ${START}`;
+    if (!args.includes("-t") && !args.includes("--tunnel")) return onlyAs("svnserve -t");
     return wordReason(
       {
         words: /^(?:-t|--tunnel|-R|--read-only|--(?:root|tunnel-user)=.+)$/,
@@ -44,6 +45,7 @@ export const svnserve: Program = {
       args,
     );
   },
+  versions: ["--version"],
   environment: {},
   starts: [],
   open: [
@@ -55,16 +57,14 @@ export const svnserve: Program = {
   ],
 };
 
-/** cvs(1). Its server reads ~/.cvsignore and no other file of the home directory. */
+/** cvs(1). Its server reads ~/.cvsignore and no other file of the home directory; `cvs --version` reads ~/.cvsrc, and ends before it obeys that. */
 export const cvs: Program = {
   names: ["cvs"],
   forms: ["cvs server"],
   inputs:
-    "Of the home directory it reads ~/.cvsignore alone. It does not get EDITOR, VISUAL and CVS* of the session.",
-  refusal: (args) =>
-    args.length === 1 && args[0] === "server"
-      ? undefined
-      : `anything but 'cvs server' ${START}: editors, CVS_RSH`,
+    "Of the home directory it reads ~/.cvsignore alone (with --version ~/.cvsrc, from which it starts nothing). It does not get EDITOR, VISUAL and CVS* of the session.",
+  refusal: (args) => (args.length === 1 && args[0] === "server" ? undefined : onlyAs("cvs server")),
+  versions: ["--version"],
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
   starts: [],
   open: [
@@ -101,7 +101,8 @@ export const moshServer: Program = {
       ? rest.includes("--")
         ? "what stands behind '--' is another program"
         : wordReason(MOSH_WORDS, rest)
-      : `anything but 'mosh-server new' ${START}`,
+      : onlyAs("mosh-server new"),
+  versions: ["--version"],
   environment: { set: { SHELL: "/usr/sbin/jk_lsh" }, dropped: /^MOSH_/ },
   starts: "system",
   open: [],

@@ -72,6 +72,50 @@ describe("mercurial", () => {
   });
 });
 
+const VERSIONS = [
+  "rsync --version",
+  "rsync -V",
+  "unison -version",
+  "borg --version",
+  "borg -V",
+  "hg --version",
+  "hg version",
+  "svnserve --version",
+  "cvs --version",
+  "mosh-server --version",
+  "git --version",
+];
+
+describe("the version", () => {
+  const uploads = {
+    ".popt": `rsync exec --server ${TRAP}\nrsync exec --version ${TRAP}\nrsync exec -V ${TRAP}\n`,
+    ".cvsrc": `cvs -e ${TRAP} -d :ext:h:/x\nserver -x\n`,
+    ".hgrc": `[alias]\nversion = !${TRAP}\n`,
+    ".hg/hgrc": `[alias]\nversion = !${TRAP}\n[extensions]\nx = ${HOME}/x.py\n`,
+    "x.py": `import os\nos.system("${TRAP}")\n`,
+    ".unison/default.prf": `addversionno = true\nrshcmd = ${TRAP}\nsshcmd = ${TRAP}\n`,
+    ".gitconfig": `[alias]\nversion = !${TRAP}\n[core]\npager = ${TRAP}\n`,
+    ".subversion/config": `[tunnels]\nssh = ${TRAP}\n`,
+  };
+  beforeAll(() => {
+    for (const [file, text] of Object.entries(uploads)) s.upload(file, text);
+    s.own(HOME);
+    s.policy(VERSIONS.map((line) => `/usr/bin/${line.split(" ")[0]}`));
+    s.started();
+  });
+  afterAll(() => {
+    for (const file of Object.keys(uploads)) s.m.remove(`${HOME}/${file}`);
+    s.m.remove(`${HOME}/.hg`);
+  });
+
+  test.each(VERSIONS)("%s tells it, and starts nothing that the user wrote", (line) => {
+    const result = s.sshd.ssh("dev", [line]);
+    expect(result).toMatchObject(success);
+    expect(result.stdout).toMatch(/\d+\.\d+/);
+    expect(s.started()).toEqual([]);
+  });
+});
+
 describe("subversion", () => {
   const url = `svn+ssh://dev@127.0.0.1${HOME}/svn`;
   const svn = (...words: string[]) => s.client(["svn", ...words], { SVN_SSH: s.sshd.command });

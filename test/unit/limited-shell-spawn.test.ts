@@ -72,6 +72,17 @@ describe("what clients of sshd send is let through", () => {
     "mosh-server new -c 256 -s -l LANG=en_US.UTF-8 -l LC_ALL=C",
     "mosh-server new -i 127.0.0.1 -p 60000:60010",
     "ls -e --rsh=x -S",
+    "rsync --version",
+    "rsync -V",
+    "unison -version",
+    "unison-2.53 -version",
+    "borg --version",
+    "borg -V",
+    "hg --version",
+    "hg version",
+    "svnserve --version",
+    "cvs --version",
+    "mosh-server --version",
   ])("%s", (line) => {
     expect(run(line)).toMatchObject({ allowed: true });
   });
@@ -83,7 +94,10 @@ describe("what starts another program is refused", () => {
     "rsync -e sh a b:",
     "rsync",
     "rsync -a a b",
-    "rsync --version",
+    "rsync --version -e sh a b",
+    "rsync -v --version",
+    "rsync -V sh",
+    "rsync --help",
     "rsync --foo",
     "rsync -v --server . x",
     "rsync --sender --server . x",
@@ -144,6 +158,7 @@ describe("what starts another program is refused", () => {
     "scp -X x -t y",
     "scp --t x",
     "scp -t --help",
+    "scp --version",
     "scp -St x",
     "scp - -t",
     "git -c core.pager=sh upload-pack x",
@@ -161,9 +176,13 @@ describe("what starts another program is refused", () => {
     "git-receive-pack x --help",
     "git-config --edit",
     "git version --help",
+    "git-config --version",
+    "git-config version",
     "git --version --build-options",
     "unison",
     "unison a b",
+    "unison --version",
+    "unison -version x",
     "unison profile",
     "unison -server -rshcmd sh",
     "unison -server -sshcmd=sh",
@@ -193,6 +212,8 @@ describe("what starts another program is refused", () => {
     "hg -R x log",
     "hg -y x serve --stdio",
     "hg init",
+    "hg version --config=alias.version=!sh",
+    "hg --version --config=extensions.x=x",
     "hg init --config=alias.init=!sh",
     "hg init ssh://-oProxyCommand=sh/x",
     "hg init x y",
@@ -211,6 +232,10 @@ describe("what starts another program is refused", () => {
     "cvs -d :ext:h:/ co x",
     "cvs -e sh commit",
     "cvs -f server",
+    "cvs version",
+    "cvs --version -e sh",
+    "mosh-server --version -- sh",
+    "svnserve --version -d",
     "cvs server x",
   ])("%s", (line) => {
     expect(run(line)).toMatchObject({ allowed: false, exitStatus: 4, code: "spawn-option" });
@@ -225,6 +250,13 @@ describe("what starts another program is refused", () => {
       reason:
         "tried to run 'rsync --server --rsh=sh . x', not allowed: option '--rsh' starts other programs (allow_spawn_options = 1 permits it)",
       shown: "'rsync' is not allowed like this: option '--rsh' starts other programs",
+    });
+  });
+
+  test("and which calls there are", () => {
+    expect(run("rsync --help")).toMatchObject({
+      shown:
+        "'rsync' is not allowed like this: only 'rsync --server' can be called here: other calls can start programs",
     });
   });
 

@@ -10,6 +10,7 @@ const SPAWN = "unit/limited-shell-spawn.test.ts";
 const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited.ts", "unit/enter.test.ts");
+const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
 const starts = mutant("src/programs/starts.ts", UNIT);
 const repository = mutant("src/programs/repository.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
@@ -17,6 +18,7 @@ const transfer = mutant("src/programs/transfer.ts", SPAWN);
 const versions = mutant("src/programs/versions.ts", SPAWN);
 const git = mutant("src/programs/git.ts", SPAWN);
 const recognise = mutant("src/programs/recognise.ts", UNIT);
+const spawned = mutant("src/programs/recognise.ts", SPAWN);
 const environment = mutant("src/programs/environment.ts", UNIT);
 const warnings = mutant("src/programs/warnings.ts", UNIT);
 
@@ -80,14 +82,14 @@ export const PROGRAMS: readonly Mutant[] = [
   starts('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
   starts("all.push(...starts);", ""),
   starts("all.push(...starts);", "return starts;"),
-  limited("const free = values.allowSpawnOptions || ", "const free = "),
-  {
-    ...limited('|| values.execute === "any" ||', "||"),
-    equivalent: "the text any has a length, too, as a list of directories has",
-  },
-  limited(" || values.execute.length > 0;", ";"),
-  limited("const starts = free ? undefined : startsOf(known);", "const starts = startsOf(known);"),
-  limited("const starts = free ? undefined : startsOf(known);", "const starts = undefined;"),
+  limited("return allowSpawnOptions || ", "return "),
+  limited('execute === "any" || request.', "request."),
+  limited("request.someNamedCounts({ named: execute, home })", "execute.length > 0"),
+  limited("request.someNamedCounts({ named: execute, home })", "false"),
+  limited("isFree(values, home, request) ? undefined : startsOf(known)", "startsOf(known)"),
+  limited("isFree(values, home, request) ? undefined : startsOf(known)", "undefined"),
+  directories("{ ...scope, onlyNamed: true }", "scope"),
+  spawned("args.length === 1 && versions.includes", "versions.includes"),
   limited("      starts === undefined || starts.length === 0\n", "      starts === undefined\n"),
   limited(": startsLimits(path, starts, home);", ": executeLimits(values, home);"),
   repository("found.uid !== 0 || ", ""),
