@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
 import { carriesCode } from "../programs/starters.ts";
 import { programWarnings } from "../programs/warnings.ts";
@@ -97,7 +98,13 @@ function lintExecutable(
   for (const { message, remedy } of programWarnings(path, world.files, unchecked, held)) {
     report(place, "warning", "starts-programs", `${message}; ${remedy}`);
   }
-  if (!givesHome && recognise(path, world.files).known.length === 0 && world.readsPopt(path)) {
+  const program = recognise(path, world.files);
+  const stopped = held && !unchecked ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
+  if (stopped !== undefined) {
+    const severity = stopped.certain ? "error" : "warning";
+    report(place, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`);
+  }
+  if (!givesHome && program.known.length === 0 && world.readsPopt(path)) {
     const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
     report(place, "warning", "starts-programs", message);
   }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
 import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import type { listItems } from "./values.ts";
@@ -28,6 +29,8 @@ export interface LintWorld {
   readsPopt(path: ByteString): boolean;
   /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
   execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
+  /** What a program starts itself, as far as its file shows it. */
+  ownStart(path: ByteString): OwnStart | undefined;
   /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */
   grantedBy(path: ByteString): string | undefined;
 }

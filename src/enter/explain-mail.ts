@@ -6,6 +6,7 @@ import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
 import { installedPrivilege } from "./installed.ts";
+import type { FindMissing } from "./missing.ts";
 import {
   isJailedHome,
   PROCMAIL,
@@ -15,6 +16,7 @@ import {
   PROCMAIL_WRAPPER,
 } from "./procmail-checks.ts";
 import { gatherProcmail } from "./procmail-facts.ts";
+import { requireReadable } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 
 /** A delivery that is asked about, and by whom. */
@@ -22,7 +24,7 @@ export interface MailQuestion {
   user: ByteString;
   callerUid: number;
   /** What a program needs and the root directory does not have, each as a printable line. */
-  missingFiles: (root: ByteString, program: ByteString) => string[];
+  missingFiles: FindMissing;
 }
 
 const step = (result: Omit<ReportStep, "stage">): ReportStep => ({ stage: "jk_procmailwrapper", ...result });
@@ -40,7 +42,7 @@ function explainProgram(
   missingFiles: MailQuestion["missingFiles"],
 ) {
   const missing = missingFiles(root, PROCMAIL);
-  for (const message of missing) {
+  for (const { message } of missing) {
     report.steps.push(step({ name: "libraries", outcome: "failed", message, remedy, exitStatus: 111 }));
   }
   if (missing.length > 0) return;
@@ -60,6 +62,7 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
     account: () => account,
     groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
     onBehalf: isRoot,
+    requireReadable,
   });
   const jailed = isJailedHome(account.home);
   const checks = jailed ? [...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS] : [];

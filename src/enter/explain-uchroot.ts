@@ -8,6 +8,8 @@ import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
 import { limitSteps } from "./explain-host.ts";
 import { installedPrivilege } from "./installed.ts";
+import type { FindMissing } from "./missing.ts";
+import { requireReadable } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { uchrootEnvironment } from "./uchroot.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./uchroot-checks.ts";
@@ -26,7 +28,7 @@ export interface UchrootQuestion {
   programArguments: readonly ByteString[];
   callerUid: number;
   /** What a program needs and the root directory does not have, each as a printable line. */
-  missingFiles: (root: ByteString, program: ByteString) => string[];
+  missingFiles: FindMissing;
 }
 
 const step = (result: Omit<ReportStep, "stage">): ReportStep => ({ stage: TOOL, ...result });
@@ -45,6 +47,7 @@ function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boole
     account: () => account,
     groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
     onBehalf: isRoot,
+    requireReadable,
     jail: question.jail,
     program: question.program,
   });
@@ -63,7 +66,7 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = missingFiles(jail, absolute);
-  for (const message of missing) add("libraries", message, `jk_cp -j ${jail} ${absolute}`, "failed");
+  for (const { message, copy } of missing) add("libraries", message, `jk_cp -j ${jail} ${copy}`, "failed");
   if (missing.length > 0) return;
   add("libraries", `all that ${program} needs to start is there`, "", "passed");
   // What the caller would have in the environment is known only to the caller.

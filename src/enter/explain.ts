@@ -2,32 +2,26 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
-import { loadConfig } from "../config/load.ts";
-import { someNamedCounts } from "../confine/directories.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { openTree } from "../jail/walk.ts";
-import { recognise } from "../programs/recognise.ts";
-import { startsOf } from "../programs/starts.ts";
-import { programWarnings } from "../programs/warnings.ts";
-import { groupByGid, groupIdsOf, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
-import { explainExecute, holdsPrograms } from "./explain-execute.ts";
 import { limitSteps, sshdSteps } from "./explain-host.ts";
+import {
+  explainLimited,
+  type LimitedPlace,
+  type LimitedSession,
+  type ProgramLook,
+} from "./explain-limited.ts";
 import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
 import { accountOf, baseName, splitOf } from "./facts.ts";
-import { filesBelow, statBelow } from "./files-below.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
-import {
-  executeLimits,
-  LIMITED_CONFIG_FILE,
-  type LimitedRequest,
-  limitedPolicy,
-  planLimited,
-} from "./limited.ts";
-import { MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { LIMITED_CONFIG_FILE } from "./limited.ts";
+import type { FindMissing } from "./missing.ts";
+import { requireReadable } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
@@ -38,19 +32,8 @@ export interface Question {
   command: ByteString | undefined;
   callerUid: number;
   /** What a program needs and the root directory does not have, each as a printable line. */
-  missingFiles: (root: ByteString, program: ByteString) => string[];
-  /** What the kernel executes for a program besides it, below the root directory: interpreters, the dynamic linker. */
-  executedFiles: (root: ByteString, program: ByteString) => ByteString[];
-}
-
-interface Session {
-  account: PasswdEntry;
-  groups: number[];
-  /** What is given to the login shell: nothing, or "-c" and the command. */
-  arguments: ByteString[];
-  /** Root asks on behalf of the user. */
-  onBehalf: boolean;
-  executedFiles: Question["executedFiles"];
+  missingFiles: FindMissing;
+  look: ProgramLook;
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
@@ -60,112 +43,7 @@ function checkStep(result: CheckResult): ReportStep {
   return { stage: JK_CHROOTSH, name, outcome, message, remedy, exitStatus };
 }
 
-const lshStep = (
-  name: string,
-  outcome: ReportStep["outcome"],
-  message: ByteString,
-  remedy = "",
-  exitStatus?: number,
-): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
-
-/** Where the limited shell would run, as seen from here. */
-interface LimitedPlace {
-  rootFd: number;
-  home: ByteString;
-  accounts: LimitedRequest["accounts"];
-  configFile: ByteString;
-}
-
-/** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
-function explainLimited(
-  report: Report,
-  session: Session,
-  place: LimitedPlace,
-  argv: readonly ByteString[],
-  given: readonly ByteString[],
-): void {
-  const { account } = session;
-  const request: LimitedRequest = {
-    argv,
-    environment: given,
-    uid: account.uid,
-    gid: account.gid,
-    accounts: place.accounts,
-    loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
-    files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
-    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
-  };
-  const add = (...steps: ReportStep[]) => report.steps.push(...steps);
-  const policy = limitedPolicy(request);
-  if (!policy.usable) {
-    add(lshStep("policy", "failed", policy.reason, `mend ${place.configFile}`, policy.exitStatus));
-    return;
-  }
-  report.lshSection = policy.section;
-  const { executables, paths } = policy.values;
-  add(lshStep("policy", "passed", `section [${policy.section}] of ${place.configFile}`));
-  for (const { message } of policy.notes)
-    add(lshStep("policy", "warned", message, `mend ${place.configFile}`));
-  if (executables === undefined) {
-    const remedy = `name programs in the key executables of ${place.configFile}`;
-    add(lshStep("executables", "failed", `the section has no key executables`, remedy, 5));
-    return;
-  }
-  add(lshStep("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
-  const plan = planLimited(request);
-  const { rootFd, configFile } = place;
-  const limits = executeLimits(policy.values, place.home);
-  const held = holdsPrograms(rootFd, limits);
-  add(
-    ...explainExecute({
-      rootFd,
-      configFile,
-      limits,
-      command: plan.allowed ? plan.path : undefined,
-      executedFiles: (program) => session.executedFiles(report.jail ?? "/", program),
-    }),
-  );
-  const allowed = plan.allowed ? [plan.path] : session.arguments.length === 0 ? executables : [];
-  for (const one of allowed) {
-    const unchecked = policy.values.allowSpawnOptions;
-    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
-      add(lshStep("programs", "warned", message, remedy));
-    }
-  }
-  if (!plan.allowed) {
-    if (plan.code === "interactive" && session.arguments.length === 0) {
-      add(lshStep("command", "warned", "an interactive session is refused; single commands are not", "", 7));
-      return;
-    }
-    const remedy = `allow it in section [${policy.section}] of ${place.configFile}, if it should be`;
-    add(lshStep("command", "failed", plan.reason, remedy, plan.exitStatus));
-    return;
-  }
-  const { path, umask } = plan;
-  report.command = { path, argv: plan.argv, environment: plan.environment, umask };
-  const stat = statBelow(place.rootFd, path);
-  const who = { uid: account.uid, gid: account.gid, groups: session.groups };
-  if (stat === undefined || !mayAccess(stat, who, MAY_EXECUTE)) {
-    add(lshStep("command", "failed", `${path} cannot be executed by the user`, `chmod o+x ${path}`, 126));
-  } else add(lshStep("command", "passed", `${path} is allowed`));
-  if (policy.values.allowSpawnOptions) return;
-  const { known } = recognise(path, request.files);
-  for (const { names, inputs } of known) {
-    add(lshStep("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
-  }
-  const starts = held ? startsOf(known) : undefined;
-  if (starts === undefined) return;
-  const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
-  add(
-    lshStep(
-      "server",
-      "passed",
-      `${path} may itself execute: ${what}; unless execute names directories, or any`,
-    ),
-  );
-}
-
-function chrootshFacts(session: Session): GatheredFacts {
+function chrootshFacts(session: LimitedSession): GatheredFacts {
   const { account, groups, onBehalf } = session;
   return gatherFacts({
     // sshd(8) and login(1) start an interactive login shell with a dash.
@@ -177,11 +55,12 @@ function chrootshFacts(session: Session): GatheredFacts {
     account: () => account,
     groups: () => groups,
     onBehalf,
+    requireReadable,
   });
 }
 
 /** Adds what jk_chrootsh, and the shell that it starts, would do. */
-function explainChrootsh(report: Report, session: Session): void {
+function explainChrootsh(report: Report, session: LimitedSession): void {
   const facts = chrootshFacts(session);
   const results = [...runChecks(facts, CHECKS)];
   report.steps.push(...results.map(checkStep));
@@ -228,7 +107,7 @@ function explainChrootsh(report: Report, session: Session): void {
 }
 
 /** Adds what jk_lsh would do as a login shell outside any jail. */
-function explainLsh(report: Report, session: Session): void {
+function explainLsh(report: Report, session: LimitedSession): void {
   const { account } = session;
   const { name, home, shell } = account;
   const place: LimitedPlace = {
@@ -258,8 +137,8 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
-    const remedy = jail === undefined ? "install what is missing" : `jk_cp -j ${jail} ${program}`;
-    for (const message of missing) {
+    for (const { message, copy } of missing) {
+      const remedy = jail === undefined ? "install what is missing" : `jk_cp -j ${jail} ${copy}`;
       report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus: 127 });
     }
     if (missing.length > 0) continue;
@@ -297,12 +176,12 @@ export function explainLogin(question: Question): Report {
   const { steps, forced } = sshdSteps(user, isRoot);
   report.steps.push(...steps, ...limitSteps(account, !isRoot));
   const line = forced ?? command;
-  const session: Session = {
+  const session: LimitedSession = {
     account,
     groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
     arguments: line === undefined ? [] : ["-c", line],
     onBehalf: isRoot,
-    executedFiles: question.executedFiles,
+    look: question.look,
   };
   try {
     if (kind === JK_CHROOTSH) explainChrootsh(report, session);

@@ -37,6 +37,8 @@ export interface Login extends Caller {
    * bits instead of being tried.
    */
   onBehalf: boolean;
+  /** On behalf: throws where the user could not read a file of this path, as root sees it. */
+  requireReadable?: (file: ByteString, who: Credentials) => void;
 }
 
 /** The facts of a login, and the jail once it was opened. */
@@ -170,12 +172,20 @@ function accountFile(root: JailRoot, path: ByteString): ByteString {
   return bytes === undefined ? "" : fromBytes(bytes);
 }
 
+/** Throws where a login is somebody else's, who could not read a file. */
+export function mustBeReadable(login: Login, groups: () => number[], file: ByteString): void {
+  const { uid, gid, onBehalf, requireReadable } = login;
+  if (onBehalf) requireReadable?.(file, { uid, gid, groups: groups() });
+}
+
 /** The facts of a login, each gathered when it is asked for, once. */
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, onBehalf } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
   const { account, group, groups } = caller;
+  const mustRead = (file: ByteString) => mustBeReadable(login, groups, file);
   const settings = once((): Settings => {
+    mustRead(CONFIG_FILE);
     return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
   });
   const split = once(() => splitHome(known(account(), "the user").home));
@@ -191,6 +201,7 @@ export function gatherFacts(login: Login): GatheredFacts {
   const root = () => known(opened().root, "the jail");
   const home = () => known(split(), "the jail").home;
   const inJail = once((): InJailFacts => {
+    for (const name of ["passwd", "group"]) mustRead(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
       named: userNamed(passwd, known(account(), "the user").name),

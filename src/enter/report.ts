@@ -9,7 +9,7 @@ export interface ReportStep {
   name: string;
   outcome: Outcome;
   message: ByteString;
-  /** Empty where there is nothing to mend. */
+  /** Empty where there is nothing to mend. Lines to write into a file stand on lines of their own. */
   remedy: ByteString;
   /** What the program of the stage would end with; undefined for the other stages. */
   exitStatus?: number | undefined;
@@ -127,8 +127,10 @@ export function reportLines(report: Report): ByteString[] {
     const status =
       step.outcome === "failed" && step.exitStatus !== undefined ? ` [exit ${step.exitStatus}]` : "";
     lines.push(`  ${LABELS[step.outcome].padEnd(8)} ${step.name}: ${display(step.message)}${status}`);
-    if (step.remedy !== "" && step.outcome !== "passed")
-      lines.push(`           remedy: ${display(step.remedy)}`);
+    if (step.remedy !== "" && step.outcome !== "passed") {
+      const [first = "", ...more] = step.remedy.split("\n").map(display);
+      lines.push(`           remedy: ${first}`, ...more.map((line) => `             ${line}`));
+    }
   }
   const facts: [string, ByteString | undefined][] = [
     ["jail", report.jail],

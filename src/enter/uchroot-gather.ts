@@ -23,7 +23,15 @@ import { dirsEqual } from "../jail/separator.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { groupByGid } from "../system/accounts.ts";
 import type { InJailFacts } from "./facts.ts";
-import { closedDirectory, gatherCaller, known, type Login, once, openPlainly } from "./gather.ts";
+import {
+  closedDirectory,
+  gatherCaller,
+  known,
+  type Login,
+  mustBeReadable,
+  once,
+  openPlainly,
+} from "./gather.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
 import {
   type AllowedJailFact,
@@ -136,9 +144,15 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
   const { uid, gid, onBehalf } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
   const { account, group, groups } = caller;
-  const settings = once(() =>
-    readSettings(caller.configFile, known(account(), "the user").name, known(group(), "the group").name),
-  );
+  const mustRead = (file: ByteString) => mustBeReadable(login, groups, file);
+  const settings = once(() => {
+    mustRead(caller.configFile);
+    return readSettings(
+      caller.configFile,
+      known(account(), "the user").name,
+      known(group(), "the group").name,
+    );
+  });
   const who = () => ({ uid, gid, groups: groups() });
   const chosen = once((): ChosenJail => {
     const choice = chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails);
@@ -148,7 +162,10 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     return { root: choice.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
   });
   const root = () => known(chosen().root, "the jail");
-  const accounts = once(() => readJailAccounts(root()));
+  const accounts = once(() => {
+    for (const name of ["passwd", "group"]) mustRead(`${root().path}/etc/${name}`);
+    return readJailAccounts(root());
+  });
   const hostGroups = once(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
   const facts: GatheredUchrootFacts = {
     ...caller,

@@ -22,6 +22,7 @@ import { readJailAccounts } from "../jail/accounts.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
+import { ownStart } from "../populate/own-start.ts";
 import { createPoptReaders } from "../populate/popt.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 
@@ -68,6 +69,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
     files: filesBelow(root, "/", () => undefined),
     ...executionIn(root, jail ?? "/"),
     readsPopt: popt.readsPopt,
+    ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
   };
   const closeBoth = () => {
     popt.close();

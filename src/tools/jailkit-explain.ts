@@ -7,21 +7,27 @@ import { defineTool } from "../cli/tool.ts";
 import { explainLogin } from "../enter/explain.ts";
 import { explainMail } from "../enter/explain-mail.ts";
 import { explainUchroot } from "../enter/explain-uchroot.ts";
+import type { Missing } from "../enter/missing.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
 import { createLoader, executedFiles } from "../populate/closure.ts";
+import { ownStart } from "../populate/own-start.ts";
+import { missingPython } from "../populate/python.ts";
 
 /** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
-function missingFiles(root: ByteString, program: ByteString): string[] {
+function missingFiles(root: ByteString, program: ByteString): Missing[] {
+  const known = (message: string): Missing => ({ message, copy: program });
   try {
     const loader = createLoader({ root });
     try {
       loader.dependencies(program);
-      return loader.problems().map(({ message }) => message);
+      const missing = loader.problems().map(({ message }) => known(message));
+      const python = missing.length === 0 ? missingPython(root, program) : undefined;
+      return python === undefined ? missing : [python];
     } finally {
       loader.close();
     }
   } catch (error) {
-    return [describeError(error)];
+    return [known(describeError(error))];
   }
 }
 
@@ -83,7 +89,7 @@ With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), 
             command: words.length === 0 ? undefined : words.join(" "),
             callerUid,
             missingFiles,
-            executedFiles,
+            look: { executedFiles, ownStart },
           });
     if (options.json) printJson(reportJson(report));
     else for (const line of reportLines(report)) printLine(line);

@@ -6,6 +6,7 @@ import { lint } from "../../src/config/lint.ts";
 import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { editDistance, suggest } from "../../src/config/suggest.ts";
+import type { OwnStart } from "../../src/programs/own-start.ts";
 
 const program: SeenFile = { type: "file", executable: true };
 const directory: SeenFile = { type: "directory", executable: true };
@@ -27,12 +28,14 @@ const files: Record<string, SeenFile> = {
   "/usr/bin/svnserve": program,
 };
 const links: Record<string, string> = { "/usr/bin/vi": "vim.basic", "/usr/bin/harmless": "dash" };
+const ownStarts: Record<string, OwnStart> = {};
 const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff"].includes(name),
   lookUp: (path) => files[path],
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt"].includes(path),
+  ownStart: (path) => ownStarts[path],
   execution: (named) => ({
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
     blocked: (path) => (path === "/bin/cat" ? "/opt/lib/ld.so" : undefined),

@@ -1,0 +1,203 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { loadConfig } from "../config/load.ts";
+import { someNamedCounts } from "../confine/directories.ts";
+import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
+import { recognise } from "../programs/recognise.ts";
+import { startsOf } from "../programs/starts.ts";
+import { programWarnings } from "../programs/warnings.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { explainExecute, holdsPrograms } from "./explain-execute.ts";
+import { sectionRemedy } from "./explain-section.ts";
+import { filesBelow, statBelow } from "./files-below.ts";
+import {
+  executeLimits,
+  type LimitedPlan,
+  type LimitedPolicy,
+  type LimitedRequest,
+  limitedPolicy,
+  planLimited,
+} from "./limited.ts";
+import { MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { obstacleTo } from "./readable.ts";
+import type { Report, ReportStep } from "./report.ts";
+import { LIMITED_SHELL } from "./shell.ts";
+
+/** How the files of programs are looked at, below a root directory. */
+export interface ProgramLook {
+  /** What the kernel executes for a program besides it: interpreters, the dynamic linker. */
+  executedFiles: (root: ByteString, program: ByteString) => ByteString[];
+  /** What a program starts itself, as far as its file shows it. */
+  ownStart: (root: ByteString, program: ByteString) => OwnStart | undefined;
+}
+
+/** Whose session it is, and how it is asked about. */
+export interface LimitedSession {
+  account: PasswdEntry;
+  groups: number[];
+  /** What is given to the login shell: nothing, or "-c" and the command. */
+  arguments: ByteString[];
+  /** Root asks on behalf of the user. */
+  onBehalf: boolean;
+  look: ProgramLook;
+}
+
+/** Where the limited shell would run, as seen from here. */
+export interface LimitedPlace {
+  rootFd: number;
+  home: ByteString;
+  accounts: LimitedRequest["accounts"];
+  configFile: ByteString;
+}
+
+type Add = (...steps: ReportStep[]) => void;
+type UsablePolicy = Extract<LimitedPolicy, { usable: true }>;
+type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
+
+const NOT_EXECUTABLE = 126;
+
+const step = (
+  name: string,
+  outcome: ReportStep["outcome"],
+  message: ByteString,
+  remedy = "",
+  exitStatus?: number,
+): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
+
+/** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
+export function explainLimited(
+  report: Report,
+  session: LimitedSession,
+  place: LimitedPlace,
+  argv: readonly ByteString[],
+  given: readonly ByteString[],
+): void {
+  const { account } = session;
+  const request: LimitedRequest = {
+    argv,
+    environment: given,
+    uid: account.uid,
+    gid: account.gid,
+    accounts: place.accounts,
+    loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
+    files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
+    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
+  };
+  const add: Add = (...steps) => report.steps.push(...steps);
+  const policy = explainPolicy(session, place, request, add);
+  if (policy === undefined) return;
+  report.lshSection = policy.section;
+  const { executables, paths } = policy.values;
+  if (executables === undefined) {
+    const remedy = `name programs in the key executables of ${place.configFile}`;
+    add(step("executables", "failed", `the section has no key executables`, remedy, 5));
+    return;
+  }
+  add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
+  explainCommand(report, session, place, { request, policy, executables }, add);
+}
+
+/** Adds which section holds; undefined where none does. */
+function explainPolicy(
+  { account, groups, onBehalf, arguments: given }: LimitedSession,
+  { configFile }: LimitedPlace,
+  request: LimitedRequest,
+  add: Add,
+): UsablePolicy | undefined {
+  const who = { uid: account.uid, gid: account.gid, groups };
+  const obstacle = onBehalf ? obstacleTo(configFile, who) : undefined;
+  if (obstacle !== undefined) {
+    add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
+    return undefined;
+  }
+  const policy = limitedPolicy(request);
+  if (!policy.usable) {
+    const { code, reason, exitStatus } = policy;
+    const missing = code === "no-section" || code === "config-missing";
+    const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
+    add(step("policy", "failed", reason, remedy ?? `mend ${configFile}`, exitStatus));
+    return undefined;
+  }
+  add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));
+  for (const { message } of policy.notes) add(step("policy", "warned", message, `mend ${configFile}`));
+  return policy;
+}
+
+/** What a command is judged by. */
+interface CommandFacts {
+  request: LimitedRequest;
+  policy: UsablePolicy;
+  executables: readonly ByteString[];
+}
+
+function explainCommand(
+  report: Report,
+  session: LimitedSession,
+  { rootFd, home, configFile }: LimitedPlace,
+  { request, policy, executables }: CommandFacts,
+  add: Add,
+): void {
+  const plan = planLimited(request);
+  const limits = executeLimits(policy.values, home);
+  const held = holdsPrograms(rootFd, limits);
+  const root = report.jail ?? "/";
+  add(
+    ...explainExecute({
+      rootFd,
+      configFile,
+      limits,
+      command: plan.allowed ? plan.path : undefined,
+      executedFiles: (program) => session.look.executedFiles(root, program),
+    }),
+  );
+  const interactive = session.arguments.length === 0;
+  const unchecked = policy.values.allowSpawnOptions;
+  for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
+    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
+      add(step("programs", "warned", message, remedy));
+    }
+  }
+  if (!plan.allowed) {
+    if (plan.code === "interactive" && interactive) {
+      add(step("command", "warned", "an interactive session is refused; single commands are not", "", 7));
+      return;
+    }
+    const remedy = `allow it in section [${policy.section}] of ${configFile}, if it should be`;
+    add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
+    return;
+  }
+  const { path, umask } = plan;
+  report.command = { path, argv: plan.argv, environment: plan.environment, umask };
+  const stat = statBelow(rootFd, path);
+  const { uid, gid } = session.account;
+  if (stat === undefined || !mayAccess(stat, { uid, gid, groups: session.groups }, MAY_EXECUTE)) {
+    const message = `${path} cannot be executed by the user`;
+    add(step("command", "failed", message, `chmod o+x ${path}`, NOT_EXECUTABLE));
+  } else add(step("command", "passed", `${path} is allowed`));
+  if (!unchecked)
+    explainServer(plan, request, held ? session.look.ownStart(root, path) : undefined, held, add);
+}
+
+/** Adds what is known of the command where it is a server of the table. */
+function explainServer(
+  { path }: AllowedPlan,
+  { files }: LimitedRequest,
+  start: OwnStart | undefined,
+  held: boolean,
+  add: Add,
+): void {
+  const program = recognise(path, files);
+  const { known } = program;
+  for (const { names, inputs } of known) {
+    add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
+  }
+  const starts = held ? startsOf(known) : undefined;
+  if (starts === undefined) return;
+  const stopped = ownStartWarning(path, program, start);
+  if (stopped !== undefined) {
+    const { certain, message, remedy } = stopped;
+    add(step("server", certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
+  }
+  const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
+  const unless = "unless execute names directories, or any";
+  add(step("server", "passed", `${path} may itself execute: ${what}; ${unless}`));
+}

@@ -1,0 +1,12 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+/** Something that a program needs to start and its root directory does not have. */
+export interface Missing {
+  /** A printable line. */
+  message: string;
+  /** What to copy into a jail for it: paths, with blanks between them. */
+  copy: ByteString;
+}
+
+/** What a program below a root directory needs and does not find there. */
+export type FindMissing = (root: ByteString, program: ByteString) => Missing[];
