@@ -1,11 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { hooksWarning, isHooksPair } from "../programs/hooks.ts";
 import { ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
 import { carriesCode } from "../programs/starters.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
 import { holdsPrograms, lintExecute } from "./lint-execute.ts";
+import { readLshSection } from "./login-keys.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { leadingInteger, listItems, splitList } from "./values.ts";
 
@@ -36,9 +38,11 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     seen.add(item.value);
   }
   lintExecute(section, context);
+  const pairs = new Map(readLshSection(section).environment);
+  if (!unchecked) lintHooks(section, context);
   for (const item of environment === undefined ? [] : listItems(environment)) {
     const name = item.value.split("=", 1)[0]?.trim() ?? "";
-    if (environment === undefined || !carriesCode(name)) continue;
+    if (environment === undefined || !carriesCode(name) || isHooksPair(name, pairs)) continue;
     const ignored = name.startsWith("LD_") ? " and is ignored" : "";
     const message = `${quoted(name)} can make programs run other code${ignored}`;
     report(
@@ -98,18 +102,54 @@ function lintExecutable(
   for (const { message, remedy } of programWarnings(path, world.files, unchecked, held)) {
     report(place, "warning", "starts-programs", `${message}; ${remedy}`);
   }
+  lintKnown(place, path, { unchecked, held, givesHome }, { world, report });
+  if (file !== undefined && directories !== undefined)
+    lintSearch(place, path, directories, { world, report });
+}
+
+/** What there is to say of a program by what is known of it. */
+function lintKnown(
+  place: Place,
+  path: ByteString,
+  { unchecked, held, givesHome }: Pick<SectionFacts, "unchecked" | "held" | "givesHome">,
+  { world, report }: Pick<LintContext, "world" | "report">,
+): void {
   const program = recognise(path, world.files);
   const stopped = held && !unchecked ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
   if (stopped !== undefined) {
     const severity = stopped.certain ? "error" : "warning";
     report(place, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`);
   }
+  const original = program.known.length === 0 && !unchecked ? world.copyOfKnown(path) : undefined;
+  if (original !== undefined) {
+    const message = `${quoted(path)} is a copy of ${quoted(original)}, which jk_lsh does not know under this name: nothing keeps it from starting programs`;
+    report(
+      place,
+      "warning",
+      "unknown-copy",
+      `${message}; name the program by its own name, or by a link to it`,
+    );
+  }
   if (!givesHome && program.known.length === 0 && world.readsPopt(path)) {
     const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
     report(place, "warning", "starts-programs", message);
   }
-  if (file !== undefined && directories !== undefined)
-    lintSearch(place, path, directories, { world, report });
+}
+
+/** Hooks in repositories, which the table of programs switches off. */
+function lintHooks(section: IniSection, { world, report }: LintContext): void {
+  const { executables = [], environment } = readLshSection(section);
+  const seen = new Set<string>();
+  for (const path of executables) {
+    const program = recognise(path, world.files);
+    // The search is for what has hooks alone.
+    if (program.known.every(({ hooks }) => hooks === undefined)) continue;
+    const user = /^(?:DEFAULT$|group )/.test(section.name) ? undefined : section.name;
+    const found = hooksWarning(program, world.hookedRepositories(user), new Map(environment));
+    if (found === undefined || seen.has(found.message)) continue;
+    seen.add(found.message);
+    report(section, "warning", "hooks-off", `${found.message}; ${found.remedy}`);
+  }
 }
 
 /** jk_lsh takes the first hit in `paths` for a bare name, and compares that with `executables`. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { HookedRepository } from "../programs/hooks.ts";
 import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
 import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
@@ -29,8 +30,12 @@ export interface LintWorld {
   readsPopt(path: ByteString): boolean;
   /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
   execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
+  /** The known server of which a program is a copy, byte by byte. */
+  copyOfKnown(path: ByteString): ByteString | undefined;
   /** What a program starts itself, as far as its file shows it. */
   ownStart(path: ByteString): OwnStart | undefined;
+  /** Repositories with hooks where a user keeps any; those of all users where none is named. */
+  hookedRepositories(user: ByteString | undefined): readonly HookedRepository[];
   /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */
   grantedBy(path: ByteString): string | undefined;
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
+import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
 import { startsOf } from "../programs/starts.ts";
@@ -28,6 +29,8 @@ export interface ProgramLook {
   executedFiles: (root: ByteString, program: ByteString) => ByteString[];
   /** What a program starts itself, as far as its file shows it. */
   ownStart: (root: ByteString, program: ByteString) => OwnStart | undefined;
+  /** Repositories with hooks that are found from a home. */
+  hookedRepositories: (rootFd: number, home: ByteString) => HookedRepository[];
 }
 
 /** Whose session it is, and how it is asked about. */
@@ -171,10 +174,15 @@ function explainCommand(
   const { uid, gid } = session.account;
   if (stat === undefined || !mayAccess(stat, { uid, gid, groups: session.groups }, MAY_EXECUTE)) {
     const message = `${path} cannot be executed by the user`;
-    add(step("command", "failed", message, `chmod o+x ${path}`, NOT_EXECUTABLE));
+    add(step("command", "failed", message, `chmod o+x ${report.jail ?? ""}${path}`, NOT_EXECUTABLE));
   } else add(step("command", "passed", `${path} is allowed`));
-  if (!unchecked)
-    explainServer(plan, request, held ? session.look.ownStart(root, path) : undefined, held, add);
+  if (unchecked) return;
+  explainServer(plan, request, held ? session.look.ownStart(root, path) : undefined, held, add);
+  const program = recognise(path, request.files);
+  if (program.known.every(({ hooks }) => hooks === undefined)) return;
+  const repositories = session.look.hookedRepositories(rootFd, home);
+  const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
+  if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 
 /** Adds what is known of the command where it is a server of the table. */

@@ -230,7 +230,8 @@ export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckF
     path,
     jailPath: seen.path,
     message,
-    remedy: "jk_cp it, if it should be there",
+    remedy:
+      "if it should be there: jk_cp it from the host, or name it in ignorepathoncompare of jk_check.ini(5)",
   };
 }
 

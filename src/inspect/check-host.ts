@@ -34,15 +34,26 @@ const SHELL = "/usr/sbin/jk_chrootsh";
 
 /** The accounts of the host's /etc/passwd that live in a jail, in the order of the file. */
 export function jailedUsers(file: ByteString = "/etc/passwd"): JailedUser[] {
+  return usersIn(file).flatMap(({ name, home, shell }): JailedUser[] => {
+    if (!home.includes("/./")) return [];
+    const split = splitHome(home);
+    const jail = split === undefined ? undefined : plainPath(split.jail);
+    return [{ name, home, shell, jail }];
+  });
+}
+
+/** The accounts of the host's /etc/passwd whose login shell is the limited one, without a jail. */
+export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
+  return usersIn("/etc/passwd").filter(({ shell }) => shell.endsWith("/jk_lsh"));
+}
+
+function usersIn(file: ByteString): Pick<JailedUser, "name" | "home" | "shell">[] {
   const bytes = readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0);
   return fromBytes(bytes)
     .split("\n")
-    .flatMap((line): JailedUser[] => {
+    .map((line) => {
       const [name = "", , , , , home = "", shell = ""] = line.split(":");
-      if (!home.includes("/./")) return [];
-      const split = splitHome(home);
-      const jail = split === undefined ? undefined : plainPath(split.jail);
-      return [{ name, home, shell: shell.trim(), jail }];
+      return { name, home, shell: shell.trim() };
     });
 }
 

@@ -41,7 +41,7 @@ export function programEnvironment(
 }
 
 /** The pairs that GIT_CONFIG_COUNT, GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n hold; those that are whole. */
-function gitPairs(variables: ReadonlyMap<ByteString, ByteString>): [string, string][] {
+export function gitPairs(variables: ReadonlyMap<ByteString, ByteString>): [string, string][] {
   const pairs: [string, string][] = [];
   const count = variables.get("GIT_CONFIG_COUNT") ?? "";
   if (!/^[0-9]{1,3}$/.test(count)) return pairs;

@@ -94,4 +94,5 @@ export const git: Program = {
     "/usr/bin/git",
   ],
   open: [],
+  hooks: "git",
 };

@@ -63,6 +63,8 @@ export interface Program {
    */
   readonly starts: readonly string[] | "system";
   readonly open: readonly OpenInput[];
+  /** Its repositories may have hooks, which do not run: those of which program. */
+  readonly hooks?: "git" | "hg";
 }
 
 /** Ends most reasons. */

@@ -28,6 +28,7 @@ export const hg: Program = {
   },
   starts: [],
   open: [],
+  hooks: "hg",
 };
 
 /** svnserve(8). `--config-file` names the environment of hooks, and the daemon modes have nothing to do here. */

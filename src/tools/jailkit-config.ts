@@ -17,11 +17,13 @@ import { scanIni } from "../config/scan.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { filesBelow } from "../enter/files-below.ts";
-import { jailedUsers } from "../inspect/check-host.ts";
+import { jailedUsers, limitedUsers } from "../inspect/check-host.ts";
+import { hookedRepositories, SHARED } from "../inspect/hooks.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
+import { copyOfKnown } from "../populate/copies.ts";
 import { ownStart } from "../populate/own-start.ts";
 import { createPoptReaders } from "../populate/popt.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
@@ -59,6 +61,22 @@ function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution
   };
 }
 
+/** Where users keep repositories: in their homes, and in /srv. */
+function repositoriesOf(
+  root: number,
+  users: () => readonly { name: ByteString; home: ByteString }[],
+): LintWorld["hookedRepositories"] {
+  const known = new Map<ByteString | undefined, ReturnType<typeof hookedRepositories>>();
+  return (user) => {
+    const there = known.get(user);
+    if (there !== undefined) return there;
+    const homes = users().flatMap(({ name, home }) => (user === undefined || name === user ? [home] : []));
+    const found = hookedRepositories(root, [...homes, SHARED]);
+    known.set(user, found);
+    return found;
+  };
+}
+
 /** The machine, or the jail in which the file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini. */
 function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const jail = /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
@@ -70,6 +88,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
     ...executionIn(root, jail ?? "/"),
     readsPopt: popt.readsPopt,
     ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
+    copyOfKnown: (path: ByteString) => copyOfKnown(jail ?? "/", path),
   };
   const closeBoth = () => {
     popt.close();
@@ -78,7 +97,8 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   if (jail === undefined) {
     const userExists = (name: ByteString) => passwdByName(name) !== undefined;
     const groupExists = (name: ByteString) => groupByName(name) !== undefined;
-    return { world: { ...files, userExists, groupExists }, leave: closeBoth };
+    const repositories = { hookedRepositories: repositoriesOf(root, limitedUsers) };
+    return { world: { ...files, userExists, groupExists, ...repositories }, leave: closeBoth };
   }
   const tree = openJailRoot(jail);
   const accounts = readJailAccounts(tree);
@@ -86,6 +106,7 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
     ...files,
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
+    hookedRepositories: repositoriesOf(root, () => accounts.users),
   };
   const leave = () => {
     closeJailRoot(tree);

@@ -9,6 +9,7 @@ import { explainMail } from "../enter/explain-mail.ts";
 import { explainUchroot } from "../enter/explain-uchroot.ts";
 import type { Missing } from "../enter/missing.ts";
 import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
+import { hookedRepositories, SHARED } from "../inspect/hooks.ts";
 import { createLoader, executedFiles } from "../populate/closure.ts";
 import { ownStart } from "../populate/own-start.ts";
 import { missingPython } from "../populate/python.ts";
@@ -89,7 +90,11 @@ With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), 
             command: words.length === 0 ? undefined : words.join(" "),
             callerUid,
             missingFiles,
-            look: { executedFiles, ownStart },
+            look: {
+              executedFiles,
+              ownStart,
+              hookedRepositories: (rootFd, home) => hookedRepositories(rootFd, [home, SHARED]),
+            },
           });
     if (options.json) printJson(reportJson(report));
     else for (const line of reportLines(report)) printLine(line);

@@ -67,6 +67,18 @@ describe("mercurial", () => {
     },
   );
 
+  test("hooks that root names run where execute has their directory", () => {
+    s.m.write("/usr/lib/hooks/hg", `#!/bin/sh\necho ran >> ${HOME}/hooked\n`, { mode: 0o755 });
+    s.m.write("/etc/mercurial/hgrc.d/hooks.rc", "[hooks]\nchangegroup = /usr/lib/hooks/hg\n");
+    s.policy(["/usr/bin/hg"], LIMITED);
+    push();
+    expect(s.m.exists(`${HOME}/hooked`)).toBe(false);
+    s.policy(["/usr/bin/hg"], "execute = system, /usr/lib/hooks");
+    expect(push()).toMatchObject(success);
+    expect(s.m.read(`${HOME}/hooked`)).toBe("ran\n");
+    s.m.remove("/etc/mercurial/hgrc.d/hooks.rc");
+  });
+
   test("an alias is refused", () => {
     closed("/usr/bin/hg", () => s.sshd.ssh("dev", [`hg --config alias.x=!${TRAP} x`]));
   });

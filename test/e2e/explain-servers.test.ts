@@ -241,3 +241,22 @@ describe("a server that starts another program before it serves", () => {
     expect(check().join("\n")).not.toContain("not-executed");
   });
 });
+
+test("a copy of a server under another name is told of, and is known as a link", () => {
+  m.must(["jk_cp", "-j", jail, "/usr/bin/rsync"]);
+  m.must(["cp", `${jail}/usr/bin/rsync`, `${jail}/usr/bin/rs`]);
+  m.write(ini, "[dev]\npaths = /usr/bin\nexecutables = /usr/bin/rs\n");
+  // What the warning is about.
+  expect(login("rs --help")).toMatchObject(success);
+  const copy = "'/usr/bin/rs' is a copy of '/usr/bin/rsync', which jk_lsh does not know under this name";
+  expect(check().join("\n")).toContain(`warning unknown-copy: ${copy}`);
+  m.remove(`${jail}/usr/bin/rs`);
+  m.symlink("rsync", `${jail}/usr/bin/rs`);
+  expect(check().join("\n")).not.toContain("unknown-copy");
+  expect(login("rs --help").status).toBe(4);
+  expect(login("rs --version")).toMatchObject(success);
+  // The original need not be in the jail.
+  m.remove(`${jail}/usr/bin/rs`);
+  m.must(["mv", `${jail}/usr/bin/rsync`, `${jail}/usr/bin/rs`]);
+  expect(check().join("\n")).toContain(copy);
+});

@@ -6,6 +6,7 @@ import { lint } from "../../src/config/lint.ts";
 import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { editDistance, suggest } from "../../src/config/suggest.ts";
+import type { HookedRepository } from "../../src/programs/hooks.ts";
 import type { OwnStart } from "../../src/programs/own-start.ts";
 
 const program: SeenFile = { type: "file", executable: true };
@@ -26,9 +27,22 @@ const files: Record<string, SeenFile> = {
   "/usr/bin/popt": program,
   "/usr/bin/cvs": program,
   "/usr/bin/svnserve": program,
+  "/usr/bin/copy": program,
+  "/usr/bin/borg": program,
+  "/usr/bin/git": program,
+  "/usr/bin/hg": program,
+  "/srv/hooks": directory,
 };
 const links: Record<string, string> = { "/usr/bin/vi": "vim.basic", "/usr/bin/harmless": "dash" };
-const ownStarts: Record<string, OwnStart> = {};
+const repositories: HookedRepository[] = [
+  { path: "/home/u/r\x1b.git", kind: "git", hooks: ["update"] },
+  { path: "/home/v/r.git", kind: "git", hooks: ["post-receive"] },
+];
+const ownStarts: Record<string, OwnStart> = {
+  "/usr/bin/borg": { kind: "script", interpreter: "/usr/bin/env", lookedUp: "python3" },
+  "/usr/bin/cvs": { kind: "script", interpreter: "/bin/sh", lookedUp: undefined },
+  "/usr/bin/ls": { kind: "unpacks" },
+};
 const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff"].includes(name),
@@ -36,6 +50,8 @@ const world: LintWorld = {
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt"].includes(path),
   ownStart: (path) => ownStarts[path],
+  copyOfKnown: (path) => (path === "/usr/bin/copy" ? "/usr/bin/rsync" : undefined),
+  hookedRepositories: (user) => repositories.filter(({ path }) => path.startsWith(`/home/${user ?? ""}`)),
   execution: (named) => ({
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
     blocked: (path) => (path === "/bin/cat" ? "/opt/lib/ld.so" : undefined),
@@ -77,7 +93,7 @@ describe("jk_lsh.ini", () => {
     ],
     [
       "servers with inputs that only the kernel closes",
-      "[u]\nexecutables = /usr/bin/cvs, /usr/bin/rsync, /usr/bin/svnserve\n",
+      "[u]\nexecutables = /usr/bin/rsync, /usr/bin/svnserve\n",
       [],
     ],
     [
@@ -144,6 +160,47 @@ describe("jk_lsh.ini", () => {
       "[u]\nexecutables = /usr/bin/ls\nexecute = system, /srv/jail/, /srv/../x, /srv/jail/dev\n",
       ["3:19 not-executed", "3:31 bad-path"],
     ],
+    [
+      "a server that starts another program first",
+      "[u]\nexecutables = /usr/bin/borg\n",
+      ["2:15 not-executed"],
+    ],
+    ["and may", "[u]\nexecutables = /usr/bin/borg\nexecute = system, /srv/hooks\n", []],
+    [
+      "and may not, by a directory that does not count",
+      "[u]\nexecutables = /usr/bin/borg\nexecute = system, /srv/jail\n",
+      ["2:15 not-executed", "3:19 not-executed"],
+    ],
+    [
+      "a directory that counts beside one that does not frees a server",
+      "[u]\nexecutables = /usr/bin/svnserve\nexecute = system, /srv/jail, /srv/hooks\n",
+      ["2:15 starts-programs", "3:19 not-executed"],
+    ],
+    ["a copy of a server", "[u]\nexecutables = /usr/bin/copy\n", ["2:15 unknown-copy"]],
+    ["which options may start", "[u]\nexecutables = /usr/bin/copy\nallow_spawn_options = 1\n", []],
+    ["hooks that do not run", "[u]\nexecutables = /usr/bin/git\n", ["1:1 hooks-off"]],
+    ["no repositories of that program", "[u]\nexecutables = /usr/bin/hg\n", []],
+    [
+      "hooks that root keeps",
+      "[u]\nexecutables = /usr/bin/git\nenvironment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/srv/hooks\n",
+      [],
+    ],
+    [
+      "hooks that users write",
+      "[u]\nexecutables = /usr/bin/git\nenvironment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=hooks\n",
+      ["3:15 code-variable", "3:35 code-variable", "3:68 code-variable"],
+    ],
+    [
+      "hooks, and what is none",
+      "[u]\nexecutables = /usr/bin/git\nenvironment = GIT_CONFIG_COUNT=2, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/srv/hooks, GIT_CONFIG_KEY_1=core.pager, GIT_CONFIG_VALUE_1=/x\n",
+      [
+        "3:15 code-variable",
+        "3:35 code-variable",
+        "3:68 code-variable",
+        "3:99 code-variable",
+        "3:128 code-variable",
+      ],
+    ],
     ["an unknown word", "[u]\nexecutables = /usr/bin/ls\nexecute = none\n", ["3:11 bad-value"]],
   ];
   test.each(rows)("%s", (_, text, expected) => {
@@ -169,6 +226,13 @@ describe("jk_lsh.ini", () => {
       "[u]\nexecutables=/usr/bin/ls\nexecute = system, /srv/jail\n",
       "nothing in '/srv/jail' may be executed: /srv/jail belongs to uid 1",
     ],
+    ["[u]\nexecutables=/usr/bin/git\n", "hooks do not run in '/home/u/r\\x1b.git' (update); let root keep"],
+    ["[DEFAULT]\nexecutables=/usr/bin/git\n", "(update), '/home/v/r.git' (post-receive); let root"],
+    [
+      "[u]\nexecutables=/usr/bin/borg\n",
+      "'/usr/bin/borg' cannot work: its first line lets '/usr/bin/env' start 'python3', which is refused; name that",
+    ],
+    ["[u]\nexecutables=/usr/bin/copy\n", "is a copy of '/usr/bin/rsync', which jk_lsh does not know"],
     ["[u]\nexecutables=/usr/bin/ls\nexecute = any\n", "can execute what a user has uploaded"],
   ];
   test.each(hints)("%p says %p", (text, hint) => {

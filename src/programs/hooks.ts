@@ -1,0 +1,66 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { gitPairs } from "./environment.ts";
+import type { Program } from "./program.ts";
+import type { Recognised } from "./recognise.ts";
+import type { ProgramWarning } from "./warnings.ts";
+
+/** A repository in which somebody has put hooks. */
+export interface HookedRepository {
+  /** Its path, as the user sees it. */
+  path: ByteString;
+  kind: NonNullable<Program["hooks"]>;
+  /** The names of the hooks that git would run; of hg, the file that names them. */
+  hooks: readonly ByteString[];
+}
+
+/** The hooks that a push to a git repository may run: githooks(5). */
+export const GIT_HOOKS =
+  "pre-receive update post-receive post-update proc-receive push-to-checkout reference-transaction".split(
+    " ",
+  );
+
+const MOST_NAMED = 3;
+
+/** Whether pairs of git-config(1) in the environment lead git to hooks: those of the administrator count most. */
+export function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
+  const path = gitPairs(environment).findLast(([key]) => key.toLowerCase() === "core.hookspath")?.[1];
+  return path !== undefined && path !== "" && path !== "/dev/null";
+}
+
+/**
+ * Whether a variable is one of the pairs of git-config(1) by which an administrator names a directory of hooks, and
+ * whether hooks run: with other pairs beside them, none is.
+ */
+export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteString, ByteString>): boolean {
+  const pairs = gitPairs(environment);
+  return (
+    /^GIT_CONFIG_(?:COUNT|(?:KEY|VALUE)_[0-9]+)$/.test(variable) &&
+    pairs.length > 0 &&
+    pairs.every(
+      ([key, value]) =>
+        (key.toLowerCase() === "core.hookspath" && value.startsWith("/")) || /^hook\..*\.enabled$/i.test(key),
+    )
+  );
+}
+
+/**
+ * That the hooks in some repositories do not run where a program serves them, which they did with jailkit 2.23.
+ * `configured`: the key `environment`.
+ */
+export function hooksWarning(
+  { known }: Recognised,
+  repositories: readonly HookedRepository[],
+  configured: ReadonlyMap<ByteString, ByteString>,
+): ProgramWarning | undefined {
+  const kind = known.find(({ hooks }) => hooks !== undefined)?.hooks;
+  const silent = repositories.filter((one) => one.kind === kind);
+  if (silent.length === 0 || (kind === "git" && namesHooks(configured))) return undefined;
+  const named = silent.slice(0, MOST_NAMED).map(({ path, hooks }) => `${quoted(path)} (${hooks.join(", ")})`);
+  const more = silent.length > MOST_NAMED ? `, and in ${silent.length - MOST_NAMED} more` : "";
+  const remedy =
+    kind === "git"
+      ? "let root keep them in a directory, which environment and execute name as in the example for hooks in jk_lsh.ini(5)"
+      : "let root name them in /etc/mercurial/hgrc, and what they start in execute = system, DIRECTORY";
+  return { message: `hooks do not run in ${named.join(", ")}${more}`, remedy };
+}
