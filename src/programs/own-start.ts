@@ -9,7 +9,7 @@ import type { ProgramWarning } from "./warnings.ts";
 export type OwnStart =
   /** A script; `lookedUp` is what env(1) is to start, where that is the interpreter. */
   | { kind: "script"; interpreter: ByteString; lookedUp: ByteString | undefined }
-  /** Made by PyInstaller: it unpacks itself, and starts itself a second time. */
+  /** Made by PyInstaller: it starts itself a second time. */
   | { kind: "unpacks" };
 
 const SHELLS = "sh bash rbash dash ash ksh ksh93 mksh zsh busybox".split(" ");
@@ -33,7 +33,7 @@ export function ownStartWarning(
   });
   if (start.kind === "unpacks") {
     const why = "it is made by PyInstaller and starts itself a second time, which is refused";
-    return fails(why, "put one there that is not packed into one file");
+    return fails(why, "put one there that is made otherwise, such as that of the distribution");
   }
   const { interpreter, lookedUp = "another program" } = start;
   if (baseName(interpreter) === "env") {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { programEnvironment } from "../../src/programs/environment.ts";
+import { type HookedRepository, hooksWarning } from "../../src/programs/hooks.ts";
+import { type OwnStart, ownStartWarning } from "../../src/programs/own-start.ts";
 import type { ProgramFiles } from "../../src/programs/program.ts";
 import { openInputs, plainNames, recognise, refusalOf } from "../../src/programs/recognise.ts";
 import { isRootsRepository } from "../../src/programs/repository.ts";
@@ -327,5 +329,67 @@ describe("a repository that root alone can configure", () => {
     expect(reason("/srv/git/other.git")).toBeDefined();
     expect(reason("/srv/git/r.git", "--remote=x")).toBeDefined();
     expect(reason()).toBeDefined();
+  });
+});
+
+describe("a server that starts another program before it serves", () => {
+  const env: OwnStart = { kind: "script", interpreter: "/usr/bin/env", lookedUp: "python3" };
+  const sh: OwnStart = { kind: "script", interpreter: "/bin/sh", lookedUp: undefined };
+  const python: OwnStart = { kind: "script", interpreter: "/usr/bin/python3", lookedUp: undefined };
+  const certain = (path: string, start: OwnStart | undefined) =>
+    ownStartWarning(path, recognise(path, bare), start)?.certain;
+
+  test.each<[string, OwnStart | undefined, boolean | undefined]>([
+    ["/usr/bin/borg", env, true],
+    ["/usr/bin/borg", sh, false],
+    ["/usr/bin/borg", python, undefined],
+    ["/usr/bin/borg", { kind: "unpacks" }, true],
+    ["/usr/bin/borg", undefined, undefined],
+    ["/usr/bin/git-upload-pack", sh, true],
+    ["/usr/bin/git", python, true],
+    ["/usr/bin/git", undefined, undefined],
+    // What it may execute, the key execute says alone.
+    ["/usr/bin/mosh-server", env, undefined],
+    ["/usr/bin/ls", env, undefined],
+  ])("%s as %j: %p", (path, start, expected) => {
+    expect(certain(path, start)).toBe(expected as never);
+  });
+});
+
+describe("hooks that do not run", () => {
+  const at = (path: string, kind: HookedRepository["kind"] = "git"): HookedRepository => ({
+    path,
+    kind,
+    hooks: ["update"],
+  });
+  const told = (program: string, repositories: HookedRepository[], configured: Record<string, string> = {}) =>
+    hooksWarning(recognise(program, bare), repositories, new Map(Object.entries(configured)))?.message;
+  const pair = (value: string) => ({
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: "core.hooksPath",
+    GIT_CONFIG_VALUE_0: value,
+  });
+
+  test("are those of the program that is allowed", () => {
+    expect(told("/usr/bin/git", [at("/r"), at("/h", "hg")])).toBe("hooks do not run in '/r' (update)");
+    expect(told("/usr/bin/hg", [at("/r"), at("/h", "hg")])).toBe("hooks do not run in '/h' (update)");
+    expect(told("/usr/bin/rsync", [at("/r")])).toBeUndefined();
+    expect(told("/usr/bin/git", [])).toBeUndefined();
+  });
+
+  test("are named up to a number", () => {
+    expect(
+      told(
+        "/usr/bin/git",
+        ["/1", "/2", "/3", "/4", "/5"].map((path) => at(path)),
+      ),
+    ).toEndWith("'/3' (update), and in 2 more");
+  });
+
+  test("run where the administrator names them", () => {
+    expect(told("/usr/bin/git", [at("/r")], pair("/usr/lib/hooks"))).toBeUndefined();
+    for (const value of ["", "/dev/null"])
+      expect(told("/usr/bin/git", [at("/r")], pair(value))).toBeDefined();
+    expect(told("/usr/bin/hg", [at("/h", "hg")], pair("/usr/lib/hooks"))).toBeDefined();
   });
 });
