@@ -140,11 +140,17 @@ table("which program", [
   {
     args: ["-c", "/usr/bin/rsync --version"],
     config: "[DEFAULT]\nexecutables = /usr/bin/rsync\n",
+    is: { status: 0 },
+    name: "the version of a server",
+  },
+  {
+    args: ["-c", "/usr/bin/rsync --help"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/rsync\n",
     is: { debian: { status: 0 }, ours: ends(4), difference: "lsh-spawn-options" },
     name: "rsync as a client",
   },
   {
-    args: ["-c", "/usr/bin/rsync --version"],
+    args: ["-c", "/usr/bin/rsync --help"],
     config: "[DEFAULT]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
     is: { status: 0 },
     name: "rsync as a client, where options that start programs are allowed",

@@ -11,6 +11,8 @@ const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited.ts", "unit/enter.test.ts");
 const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
+const ownStart = mutant("src/programs/own-start.ts", UNIT);
+const hooks = mutant("src/programs/hooks.ts", UNIT);
 const starts = mutant("src/programs/starts.ts", UNIT);
 const repository = mutant("src/programs/repository.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
@@ -78,6 +80,12 @@ export const PROGRAMS: readonly Mutant[] = [
   environment("gitPairs(byAdministrator)", "gitPairs(variables)"),
   environment("[...gitConfig, ...gitPairs(byAdministrator)]", "[...gitPairs(byAdministrator), ...gitConfig]"),
   warnings("if (unchecked && program.known.length > 0) {", "if (false) {"),
+  ownStart("starts === undefined || start === undefined", "start === undefined"),
+  ownStart("if (starts.length > 0) {", "if (false) {"),
+  ownStart("if (!SHELLS.includes(baseName(interpreter))) return undefined;", ""),
+  hooks('path !== "" && path !== "/dev/null"', 'path !== ""'),
+  hooks('(kind === "git" && namesHooks(configured))', "namesHooks(configured)"),
+  hooks("one.kind === kind", "true"),
   starts("if (known.length === 0) return undefined;", ""),
   starts('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
   starts("all.push(...starts);", ""),
