@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
+import type { ExecuteLimits } from "../confine/execute.ts";
 import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
@@ -19,7 +20,7 @@ import {
   planLimited,
 } from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
-import { obstacleTo } from "./readable.ts";
+import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
 import type { Report, ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 
@@ -74,7 +75,11 @@ export function explainLimited(
   argv: readonly ByteString[],
   given: readonly ByteString[],
 ): void {
-  const { account } = session;
+  const { account, onBehalf, groups } = session;
+  const who = { uid: account.uid, gid: account.gid, groups };
+  // Root can look into more directories than the user.
+  const closedTo = (path: ByteString) =>
+    onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, who) : undefined;
   const request: LimitedRequest = {
     argv,
     environment: given,
@@ -83,7 +88,8 @@ export function explainLimited(
     accounts: place.accounts,
     loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
     files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
-    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
+    someNamedCounts: (scope) =>
+      someNamedCounts(place.rootFd, { ...scope, named: scope.named.filter((path) => !closedTo(path)) }),
   };
   const add: Add = (...steps) => report.steps.push(...steps);
   const policy = explainPolicy(session, place, request, add);
@@ -96,7 +102,7 @@ export function explainLimited(
     return;
   }
   add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
-  explainCommand(report, session, place, { request, policy, executables }, add);
+  explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
 }
 
 /** Adds which section holds; undefined where none does. */
@@ -130,17 +136,36 @@ interface CommandFacts {
   request: LimitedRequest;
   policy: UsablePolicy;
   executables: readonly ByteString[];
+  /** The directory that keeps the user out of a path in the root directory. */
+  closedTo: (path: ByteString) => Obstacle | undefined;
+}
+
+/** Leaves out the named directories that the user cannot reach, and adds that they are. */
+function reachable(
+  limits: ExecuteLimits | "any",
+  closedTo: CommandFacts["closedTo"],
+  add: Add,
+): ExecuteLimits | "any" {
+  if (limits === "any") return limits;
+  const named = limits.named.filter((path) => {
+    const closed = closedTo(path);
+    if (closed === undefined) return true;
+    const message = `nothing in ${path} may be executed: the user cannot look into ${closed.path}`;
+    add(step("execute", "warned", message, closed.remedy));
+    return false;
+  });
+  return { ...limits, named };
 }
 
 function explainCommand(
   report: Report,
   session: LimitedSession,
   { rootFd, home, configFile }: LimitedPlace,
-  { request, policy, executables }: CommandFacts,
+  { request, policy, executables, closedTo }: CommandFacts,
   add: Add,
 ): void {
   const plan = planLimited(request);
-  const limits = executeLimits(policy.values, home);
+  const limits = reachable(executeLimits(policy.values, home), closedTo, add);
   const held = holdsPrograms(rootFd, limits);
   const root = report.jail ?? "/";
   add(

@@ -37,17 +37,25 @@ function namesIn(directory: ByteString): ByteString[] {
   }
 }
 
+/** The first of the directories above an absolute path that somebody may not pass, by the permission bits. */
+export function closedAbove(path: ByteString, who: Credentials): Obstacle | undefined {
+  const parts = path.split("/").slice(1, -1);
+  for (let at = 1; at <= parts.length; at++) {
+    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, who, MAY_EXECUTE);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /**
  * What keeps somebody from reading a file at an absolute path, and its drop-ins where it is a config file; undefined
  * where nothing does. By the permission bits: where there is an ACL it is not told. Throws SystemError.
  */
 export function obstacleTo(file: ByteString, who: Credentials): Obstacle | undefined {
-  const parts = file.split("/").slice(1, -1);
+  const closed = closedAbove(file, who);
+  if (closed !== undefined) return closed;
   const dropIns = dropInDirectory(file);
-  const questions: [path: ByteString, wanted: number][] = [
-    ...parts.map((_, at): [ByteString, number] => [`/${parts.slice(0, at + 1).join("/")}`, MAY_EXECUTE]),
-    [file, MAY_READ],
-  ];
+  const questions: [path: ByteString, wanted: number][] = [[file, MAY_READ]];
   if (dropIns !== undefined) {
     questions.push([dropIns, MAY_READ | MAY_EXECUTE]);
     for (const name of namesIn(dropIns))

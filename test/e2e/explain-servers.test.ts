@@ -204,6 +204,20 @@ describe("a server that starts another program before it serves", () => {
     expect(login(line)).toMatchObject(success);
   });
 
+  test("a directory that the user cannot reach frees nothing, which root is told, and the remedy is one", () => {
+    const line = "/usr/local/bin/git --version";
+    policy("/usr/local/bin/git", "execute = system, /srv/closed/hooks\n");
+    m.mkdir(`${jail}/srv/closed/hooks`);
+    m.chmod(`${jail}/srv/closed`, 0o700);
+    expect(login(line).status).toBe(126);
+    expect(only(troubles(line)).message).toContain("cannot work");
+    const warned = explain(line).steps.find(({ message }) => message.includes("/srv/closed/hooks"));
+    expect(warned).toMatchObject({ outcome: "warned", remedy: `chmod a+x ${jail}/srv/closed` });
+    type(warned?.remedy ?? null);
+    expect(troubles(line)).toEqual([]);
+    expect(login(line)).toMatchObject(success);
+  });
+
   test("the first line that is told for env works", () => {
     const program = "/usr/local/bin/borg";
     policy(program);
