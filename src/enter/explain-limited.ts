@@ -160,10 +160,11 @@ function reachable(
 function explainCommand(
   report: Report,
   session: LimitedSession,
-  { rootFd, home, configFile }: LimitedPlace,
+  place: LimitedPlace,
   { request, policy, executables, closedTo }: CommandFacts,
   add: Add,
 ): void {
+  const { rootFd, home, configFile } = place;
   const plan = planLimited(request);
   const limits = reachable(executeLimits(policy.values, home), closedTo, add);
   const held = holdsPrograms(rootFd, limits);
@@ -183,6 +184,8 @@ function explainCommand(
     for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
       add(step("programs", "warned", message, remedy));
     }
+    const facts = { request, policy, held, root };
+    if (!unchecked) explainTroubles(one, session, place, facts, plan.allowed, add);
   }
   if (!plan.allowed) {
     if (plan.code === "interactive" && interactive) {
@@ -201,36 +204,44 @@ function explainCommand(
     const message = `${path} cannot be executed by the user`;
     add(step("command", "failed", message, `chmod o+x ${report.jail ?? ""}${path}`, NOT_EXECUTABLE));
   } else add(step("command", "passed", `${path} is allowed`));
-  if (unchecked) return;
-  explainServer(plan, request, held ? session.look.ownStart(root, path) : undefined, held, add);
+  if (!unchecked) explainServer(plan, request, held, add);
+}
+
+/** Adds what keeps a known server from its work, or leaves part of that out. `asked`: it is the command. */
+function explainTroubles(
+  path: ByteString,
+  { look }: LimitedSession,
+  { rootFd, home }: LimitedPlace,
+  {
+    request,
+    policy,
+    held,
+    root,
+  }: Pick<CommandFacts, "request" | "policy"> & { held: boolean; root: ByteString },
+  asked: boolean,
+  add: Add,
+): void {
   const program = recognise(path, request.files);
+  const stopped = held ? ownStartWarning(path, program, look.ownStart(root, path)) : undefined;
+  if (stopped !== undefined) {
+    const { certain, message, remedy } = stopped;
+    add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
+  }
   if (program.known.every(({ hooks }) => hooks === undefined)) return;
-  const repositories = session.look.hookedRepositories(rootFd, home);
-  const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
+  const environment = new Map(policy.values.environment);
+  const silent = hooksWarning(program, look.hookedRepositories(rootFd, home), environment);
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 
 /** Adds what is known of the command where it is a server of the table. */
-function explainServer(
-  { path }: AllowedPlan,
-  { files }: LimitedRequest,
-  start: OwnStart | undefined,
-  held: boolean,
-  add: Add,
-): void {
-  const program = recognise(path, files);
-  const { known } = program;
+function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
+  const { known } = recognise(path, files);
   for (const { names, inputs } of known) {
     add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
   }
   const starts = held ? startsOf(known) : undefined;
   if (starts === undefined) return;
-  const stopped = ownStartWarning(path, program, start);
-  if (stopped !== undefined) {
-    const { certain, message, remedy } = stopped;
-    add(step("server", certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
-  }
   const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
-  const unless = "unless execute names directories, or any";
+  const unless = "unless execute names a directory that counts, or any";
   add(step("server", "passed", `${path} may itself execute: ${what}; ${unless}`));
 }

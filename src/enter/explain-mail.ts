@@ -46,7 +46,7 @@ function explainProgram(
     report.steps.push(step({ name: "libraries", outcome: "failed", message, remedy, exitStatus: 111 }));
   }
   if (missing.length > 0) return;
-  const message = `all that ${PROCMAIL} needs to start is there`;
+  const message = `the libraries that ${PROCMAIL} names are there`;
   report.steps.push(step({ name: "libraries", outcome: "passed", message, remedy: "", exitStatus: 0 }));
   report.command = { path: PROCMAIL, argv: [PROCMAIL], environment, umask: undefined };
 }

@@ -68,7 +68,7 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   const missing = missingFiles(jail, absolute);
   for (const { message, copy } of missing) add("libraries", message, `jk_cp -j ${jail} ${copy}`, "failed");
   if (missing.length > 0) return;
-  add("libraries", `all that ${program} needs to start is there`, "", "passed");
+  add("libraries", `the libraries and interpreters that ${program} names are there`, "", "passed");
   // What the caller would have in the environment is known only to the caller.
   const given = callerUid === 0 ? [] : environment();
   const { env } = uchrootSettingsOf(facts);

@@ -125,7 +125,7 @@ function explainLsh(report: Report, session: LimitedSession): void {
   explainLimited(report, session, place, argv, given);
 }
 
-/** Adds what the programs that would be executed need and do not have: ld.so(8) would end them with 127. */
+/** Adds what the programs that would be executed need and do not have. */
 function explainLibraries(report: Report, { missingFiles }: Question): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
@@ -137,12 +137,12 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
-    for (const { message, copy } of missing) {
+    for (const { message, copy, exitStatus } of missing) {
       const remedy = jail === undefined ? "install what is missing" : `jk_cp -j ${jail} ${copy}`;
-      report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus: 127 });
+      report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
     }
     if (missing.length > 0) continue;
-    const message = `all that ${program} needs to start is there`;
+    const message = `the libraries and interpreters that ${program} names are there`;
     report.steps.push({ stage, name: "libraries", outcome: "passed", message, remedy: "" });
   }
 }

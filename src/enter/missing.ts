@@ -6,6 +6,8 @@ export interface Missing {
   message: string;
   /** What to copy into a jail for it: paths, with blanks between them. */
   copy: ByteString;
+  /** What the program ends with. */
+  exitStatus: number;
 }
 
 /** What a program below a root directory needs and does not find there. */

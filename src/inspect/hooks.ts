@@ -4,8 +4,8 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt2, readAllFd, readDirectory, statIfPresent } from "../../ffi/files.ts";
 import { GIT_HOOKS, type HookedRepository } from "../programs/hooks.ts";
 
-/** What a search costs at most, in each place: a directory of a user's may hold anything. */
-const LIMITS = { depth: 2, directories: 500, entries: 1000, found: 100, hgrcBytes: 1 << 16 };
+/** What a search costs at most: a directory of a user's may hold anything. `directories` and `found`: in each place. */
+const LIMITS = { depth: 2, directories: 500, all: 50_000, entries: 1000, found: 100, hgrcBytes: 1 << 16 };
 
 /** Where repositories stand besides the homes. */
 export const SHARED = "/srv";
@@ -74,15 +74,19 @@ function look(fd: number): Seen {
   return { hooked, below: isRepository ? [] : directories.map(({ name }) => name) };
 }
 
-/** Looks into a directory and what lies below it, the nearest first, so that no heap of others hides it. */
-function searchPlace(place: number, path: ByteString, found: HookedRepository[]): void {
-  let left = LIMITS.directories;
+/**
+ * Looks into a directory and what lies below it, the nearest first, so that no heap of others hides it. Returns how many
+ * directories were opened, of `most`.
+ */
+function searchPlace(place: number, path: ByteString, most: number, found: HookedRepository[]): number {
+  let left = Math.min(most, LIMITS.directories);
+  const started = left;
   let level = ["."];
   const before = found.length;
   for (let depth = 0; depth <= LIMITS.depth + 1; depth++) {
     const next: ByteString[] = [];
     for (const at of level) {
-      if (left-- <= 0 || found.length - before >= LIMITS.found) return;
+      if (left-- <= 0 || found.length - before >= LIMITS.found) return started - left;
       const seen = inDirectory(place, at, look);
       const here = at === "." ? path : `${path}/${at}`;
       for (const one of seen?.hooked ?? []) found.push({ path: here, ...one });
@@ -93,6 +97,7 @@ function searchPlace(place: number, path: ByteString, found: HookedRepository[])
     }
     level = next;
   }
+  return started - left;
 }
 
 /**
@@ -101,10 +106,12 @@ function searchPlace(place: number, path: ByteString, found: HookedRepository[])
  */
 export function hookedRepositories(rootFd: number, places: readonly ByteString[]): HookedRepository[] {
   const found: HookedRepository[] = [];
+  let left = LIMITS.all;
   for (const place of new Set(places)) {
     const below = place.replace(/^\/+|\/+$/g, "");
     if (!place.startsWith("/") || below === "") continue;
-    within(rootFd, below, C.O_DIRECTORY, BENEATH, (fd) => searchPlace(fd, `/${below}`, found));
+    left -=
+      within(rootFd, below, C.O_DIRECTORY, BENEATH, (fd) => searchPlace(fd, `/${below}`, left, found)) ?? 0;
   }
   return found;
 }

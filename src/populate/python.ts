@@ -3,6 +3,7 @@ import type { Missing } from "../enter/missing.ts";
 import { executedFiles } from "./closure.ts";
 import { createRootView, type RootView } from "./root-view.ts";
 
+const PYTHON_FAILED = 1;
 // Without it Python does not start; it stands where the rest of the standard library does.
 const FIRST_MODULE = "encodings";
 
@@ -30,7 +31,7 @@ export function missingPython(root: ByteString, program: ByteString): Missing | 
       const there = usual.filter((one) => host.realPath(one) !== undefined);
       const copy = there.length > 0 ? there : [`${prefix}/lib/python${version}`];
       const message = `${program} needs the standard library of ${real}, which is not there`;
-      return { message, copy: copy.join(" ") };
+      return { message, copy: copy.join(" "), exitStatus: PYTHON_FAILED };
     }
     return undefined;
   } finally {

@@ -14,9 +14,12 @@ import { createLoader, executedFiles } from "../populate/closure.ts";
 import { ownStart } from "../populate/own-start.ts";
 import { missingPython } from "../populate/python.ts";
 
+// As ld.so(8) and shells end.
+const NOT_FOUND = 127;
+
 /** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
 function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const known = (message: string): Missing => ({ message, copy: program });
+  const known = (message: string): Missing => ({ message, copy: program, exitStatus: NOT_FOUND });
   try {
     const loader = createLoader({ root });
     try {

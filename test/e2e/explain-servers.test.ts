@@ -134,7 +134,11 @@ test("Python without its standard library", () => {
   m.write(ini, "[dev]\npaths = /usr/bin\nexecutables = /usr/bin/hg\n");
   expect(login("hg --version").stderr).toContain("encodings");
   const step = only(troubles("hg --version"));
-  expect(step).toMatchObject({ name: "libraries", outcome: "failed" });
+  expect(step).toMatchObject({
+    name: "libraries",
+    outcome: "failed",
+    exitStatus: login("hg --version").status,
+  });
   expect(step.message).toMatch(
     /^\/usr\/bin\/hg needs the standard library of \/usr\/bin\/python3\.\d+, which/,
   );
@@ -216,6 +220,15 @@ describe("a server that starts another program before it serves", () => {
     type(warned?.remedy ?? null);
     expect(troubles(line)).toEqual([]);
     expect(login(line)).toMatchObject(success);
+  });
+
+  test("without a command, each allowed program is told of", () => {
+    policy("/usr/local/bin/borg, /usr/local/bin/rsync");
+    const { stdout } = m.run(["jailkit", "explain", "dev"]);
+    expect(stdout).toContain("warning  server: '/usr/local/bin/borg' cannot work: ");
+    expect(stdout).toContain(
+      "warning  server: '/usr/local/bin/rsync' works only if it starts no other program",
+    );
   });
 
   test("the first line that is told for env works", () => {
