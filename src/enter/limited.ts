@@ -174,7 +174,11 @@ function isFree(
   home: ByteString,
   request: LimitedRequest,
 ): boolean {
-  return allowSpawnOptions || execute === "any" || request.someNamedCounts({ named: execute, home });
+  return (
+    allowSpawnOptions ||
+    execute === "any" ||
+    (execute.length > 0 && request.someNamedCounts({ named: execute, home }))
+  );
 }
 
 /** What the limited shell allows somebody, whatever the command. */

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
-import { onlyAs, type Program, type ProgramFiles } from "./program.ts";
+import { CALLS, type Program, type ProgramFiles } from "./program.ts";
 import { isRootsRepository } from "./repository.ts";
 
 const SERVERS = ["upload-pack", "receive-pack"];
@@ -22,7 +22,8 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
     if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;
     return "upload-archive starts what the configuration of the repository names, and others than root can change that";
   }
-  if (!SERVERS.includes(command)) return onlyAs(...[...SERVERS, ARCHIVE].map((name) => `git ${name}`));
+  if (!SERVERS.includes(command))
+    return `only 'git upload-pack', 'git receive-pack' and 'git upload-archive' ${CALLS}`;
   return wordReason({ words: OPTIONS, operands: true }, rest);
 }
 

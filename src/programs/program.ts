@@ -70,10 +70,8 @@ export interface Program {
 /** Ends most reasons. */
 export const START = "starts other programs";
 
-/** The reason where a program was called in none of these ways. */
-export function onlyAs(...calls: readonly string[]): string {
-  return `only ${calls.map((call) => `'${call}'`).join(" and ")} can be called here: other calls can start programs`;
-}
+/** Ends the reasons that begin with "only" and the calls that are let through. */
+export const CALLS = "can be called here, besides its version: other calls can start programs";
 
 /** The last component of a path. */
 export function baseName(path: ByteString): ByteString {

@@ -1,9 +1,9 @@
 import { type OptionRule, optionReason, wordReason } from "./options.ts";
-import { onlyAs, type Program, START } from "./program.ts";
+import { CALLS, type Program, START } from "./program.ts";
 
 /** rsync's arguments; exported for the comparison with the installed program. */
 export const RSYNC_OPTIONS: OptionRule = {
-  first: { words: ["--server"], reason: onlyAs("rsync --server") },
+  first: { words: ["--server"], reason: `only 'rsync --server' ${CALLS}` },
   withValue: "eBTfM@",
   // popt permutes, so `--` may itself be the value of an option: every word is looked at.
   endOfOptions: false,
@@ -47,7 +47,10 @@ export const rsync: Program = {
 /** scp's arguments; exported for the comparison with the installed program. */
 export const SCP_OPTIONS: OptionRule = {
   // Copies between two names run ssh(1) or cp(1). CVE-2004-1162.
-  mode: { letters: "tf", reason: onlyAs("scp -t", "scp -f") },
+  mode: {
+    letters: "tf",
+    reason: "only 'scp -t' and 'scp -f' can be called here: other calls can start programs",
+  },
   withValue: "DFJMPSXcilo",
   letters: "1246BCTdfpqrtv",
   endOfOptions: true,
@@ -93,7 +96,7 @@ export const unison: Program = {
   forms: ["unison -server"],
   inputs: "It reads no profile, and looks for unison-fsmonitor in the PATH that it is given.",
   refusal: ([first, ...rest]) => {
-    if (first !== "-server") return onlyAs("unison -server");
+    if (first !== "-server") return `only 'unison -server' ${CALLS}`;
     return rest.length === 0 || (rest.length === 1 && rest[0] === "__new-rpc-mode")
       ? undefined
       : "'unison -server' takes no other argument";
@@ -126,7 +129,8 @@ export const borg: Program = {
   names: ["borg", "borgbackup"],
   forms: ["borg serve ..."],
   inputs: "It does not get BORG_* of the session: BORG_LOGGING_CONF could name code.",
-  refusal: ([first, ...rest]) => (first === "serve" ? wordReason(BORG_WORDS, rest) : onlyAs("borg serve")),
+  refusal: ([first, ...rest]) =>
+    first === "serve" ? wordReason(BORG_WORDS, rest) : `only 'borg serve' ${CALLS}`,
   versions: ["--version", "-V"],
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
   starts: [],

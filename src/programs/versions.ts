@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { wordReason } from "./options.ts";
-import { onlyAs, type Program } from "./program.ts";
+import { CALLS, type Program } from "./program.ts";
 
 /**
  * hg(1): the two forms that a client sends. `-R` takes any URL (`ssh://-oProxyCommand=...` starts ssh) and would take an
@@ -15,7 +15,7 @@ export const hg: Program = {
     const [first, repository = "-", ...rest] = args;
     const serves = first === "-R" && rest.length === 2 && rest.join(" ") === "serve --stdio";
     if (!serves && !(first === "init" && rest.length === 0)) {
-      return onlyAs("hg -R REPOSITORY serve --stdio", "hg init REPOSITORY");
+      return `only 'hg -R REPOSITORY serve --stdio' and 'hg init REPOSITORY' ${CALLS}`;
     }
     return repository === "" || repository.startsWith("-") || /^[A-Za-z0-9+.-]+:/.test(repository)
       ? "a repository that is no path can start programs"
@@ -37,7 +37,7 @@ export const svnserve: Program = {
   forms: ["svnserve -t [-R] [-r ROOT] [--tunnel-user NAME]"],
   inputs: "It reads no file of the home directory.",
   refusal: (args) => {
-    if (!args.includes("-t") && !args.includes("--tunnel")) return onlyAs("svnserve -t");
+    if (!args.includes("-t") && !args.includes("--tunnel")) return `only 'svnserve -t' ${CALLS}`;
     return wordReason(
       {
         words: /^(?:-t|--tunnel|-R|--read-only|--(?:root|tunnel-user)=.+)$/,
@@ -64,7 +64,7 @@ export const cvs: Program = {
   forms: ["cvs server"],
   inputs:
     "Of the home directory it reads ~/.cvsignore alone (with --version ~/.cvsrc, from which it starts nothing). It does not get EDITOR, VISUAL and CVS* of the session.",
-  refusal: (args) => (args.length === 1 && args[0] === "server" ? undefined : onlyAs("cvs server")),
+  refusal: (args) => (args.length === 1 && args[0] === "server" ? undefined : `only 'cvs server' ${CALLS}`),
   versions: ["--version"],
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
   starts: [],
@@ -102,7 +102,7 @@ export const moshServer: Program = {
       ? rest.includes("--")
         ? "what stands behind '--' is another program"
         : wordReason(MOSH_WORDS, rest)
-      : onlyAs("mosh-server new"),
+      : `only 'mosh-server new' ${CALLS}`,
   versions: ["--version"],
   environment: { set: { SHELL: "/usr/sbin/jk_lsh" }, dropped: /^MOSH_/ },
   starts: "system",

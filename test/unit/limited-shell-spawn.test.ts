@@ -256,7 +256,7 @@ describe("what starts another program is refused", () => {
   test("and which calls there are", () => {
     expect(run("rsync --help")).toMatchObject({
       shown:
-        "'rsync' is not allowed like this: only 'rsync --server' can be called here: other calls can start programs",
+        "'rsync' is not allowed like this: only 'rsync --server' can be called here, besides its version: other calls can start programs",
     });
   });
 
