@@ -144,6 +144,14 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   }
   if (sources.length === 0) return;
   result.files.push(...sources.map((source) => source.file));
+  if (kind.sections === "account") {
+    for (const { file: path, stat } of sources) {
+      // What goes by such a file runs as the user.
+      if ((stat.mode & 0o004) !== 0) continue;
+      const message = `${quoted(path)} cannot be read by everybody: who cannot is refused; mend it with: chmod a+r ${display(path)}`;
+      whole("error", path, "unreadable-file", message);
+    }
+  }
   const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
   const merged = mergeFiles(parts, file, kind.dialect);
   let view: ReturnType<typeof openWorld>;

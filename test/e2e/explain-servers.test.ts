@@ -107,6 +107,8 @@ describe("a file that root alone can read", () => {
     m.chmod(path, mode);
     expect(login("rsync --version").status).not.toBe(0);
     const found = troubles("rsync --version");
+    const checked = m.run(["jailkit", "config", "check"]).stdout;
+    expect(checked.includes(`mend it with: ${remedy} ${path} [unreadable-file]`)).toBe(path.endsWith(".ini"));
     const told = found.map((step) => `${step.message}; ${step.remedy}`).join("\n");
     m.chmod(path, before);
     expect(told).toContain(`cannot read ${path}`);
