@@ -116,8 +116,10 @@ beforeAll(async () => {
   m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}visitor:x:${gid}:\n`);
   m.write(
     `${jail}/etc/jailkit/jk_lsh.ini`,
-    "[sftpuser]\npaths = /usr/bin\nexecutables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync\n",
+    "[sftpuser]\npaths = /usr/bin\nexecutables = /usr/lib/openssh/sftp-server, /usr/bin/scp, /usr/bin/rsync, /usr/bin/git-receive-pack\n",
   );
+  m.must(["git", "init", "-q", "--bare", `${jail}/home/sftpuser/r.git`]);
+  m.write(`${jail}/home/sftpuser/r.git/hooks/update`, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
   const sftpuser = m.ids("sftpuser");
   m.write(`${jail}/home/sftpuser/upload`, "#!/bin/sh\n: > /home/sftpuser/proof\n", {
     mode: 0o755,
@@ -161,6 +163,7 @@ test("while it is configured too; then the entries have a capability and no setu
   const result = await stepwise(m, configure, env, lookAtLogins, ["unlinkat"]);
   expect(result).toMatchObject({ status: 0 });
   expect(result.stdout).toContain(`removing ${shell}, the jk_lsh of jailkit 2`);
+  expect(result.stderr).toContain("hooks do not run in '/home/sftpuser/r.git' (update); let root keep them");
   expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
   expect(seen.map((call) => /^\w+/.exec(call)?.[0])).toEqual([
     "fsetxattr",
