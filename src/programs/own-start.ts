@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { baseName } from "./program.ts";
 import type { Recognised } from "./recognise.ts";
 import { startsOf } from "./starts.ts";
@@ -38,7 +38,7 @@ export function ownStartWarning(
   const { interpreter, lookedUp = "another program" } = start;
   if (baseName(interpreter) === "env") {
     const why = `its first line lets ${quoted(interpreter)} start ${quoted(lookedUp)}, which is refused`;
-    const remedy = `name that program itself in the first line, as #!/usr/bin/${baseName(lookedUp)} would`;
+    const remedy = `name that program itself in the first line, as #!/usr/bin/${display(baseName(lookedUp))} would`;
     return fails(why, remedy);
   }
   const instead = "list the program that it starts in its place";

@@ -356,6 +356,12 @@ describe("a server that starts another program before it serves", () => {
   });
 });
 
+test("what a program's first line holds is escaped", () => {
+  const start: OwnStart = { kind: "script", interpreter: "/x\x1b/env", lookedUp: "py\x1b]0;x\x07" };
+  const warning = ownStartWarning("/usr/bin/borg", recognise("/usr/bin/borg", bare), start);
+  expect(`${warning?.message} ${warning?.remedy}`).toMatch(/^[\x20-\x7e]*$/);
+});
+
 describe("hooks that do not run", () => {
   const at = (path: string, kind: HookedRepository["kind"] = "git"): HookedRepository => ({
     path,
