@@ -58,7 +58,10 @@ export const svnserve: Program = {
   ],
 };
 
-/** cvs(1). Its server reads ~/.cvsignore and no other file of the home directory; `cvs --version` reads ~/.cvsrc, and ends before it obeys that. */
+/**
+ * cvs(1). Its server reads ~/.cvsignore and no other file of the home directory; `cvs --version` reads ~/.cvsrc, and ends
+ * before it obeys that.
+ */
 export const cvs: Program = {
   names: ["cvs"],
   forms: ["cvs server"],
