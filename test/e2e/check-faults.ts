@@ -259,6 +259,8 @@ export const FAULTS: readonly Fault[] = [
 export const CONSEQUENCES: readonly RegExp[] = [
   /^config-file \/etc\/jailkit$/,
   /^different-size .*\/etc\/g?shadow-?$/,
+  // Where the machine has no gdb.
+  /^unrecorded .*\/usr\/bin\/gdb$/,
   /^unrecorded .*\/(?:user\.conf|ld\.so\.preload|broken|tailed|self|up)$/,
   /^writable-for-(?:others|group) .*\/home(?:\/u)?$/,
   /^file-writable-for-group .*\/home\/u\/file$/,

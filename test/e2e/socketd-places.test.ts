@@ -193,10 +193,13 @@ describe("a socket", () => {
 describe("from start to end", () => {
   test("the end takes away what it made, and nothing of others", () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n`);
-    m.must(["kill", "-STOP", monitor()]);
+    const stopped = monitor();
+    m.must(["kill", "-STOP", stopped]);
+    // kill(2) does not wait for it.
+    while (!/^State:\tT/m.test(m.read(`/proc/${stopped}/status`)));
     m.write("/srv/new", "somebody else's");
     m.rename("/srv/new", `${jail}/other`);
-    m.must(["kill", "-INT", monitor()]);
+    m.must(["kill", "-INT", stopped]);
     stop("CONT");
     expect(m.read(`${jail}/other`)).toBe("somebody else's");
     expect([m.exists(socket), m.exists(pidfile)]).toEqual([false, false]);
