@@ -2,6 +2,7 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import type { Attribution, Entry, Keeps, Plan, Problem } from "./entry.ts";
+import type { LeftOut } from "./left-out.ts";
 import type { Given } from "./modes.ts";
 
 /** A plan while it grows. */
@@ -15,6 +16,8 @@ export interface Draft extends Plan {
   readonly planned: Map<ByteString, Entry>;
   /** The entries by the path of the host that led to them; undefined where nothing came of it. */
   readonly seen: Map<ByteString, Entry | undefined>;
+  /** What others than root named or put there, by its path on the host. */
+  readonly leftOut: Map<ByteString, LeftOut>;
 }
 
 /** A plan in which there is nothing. */
@@ -27,6 +30,7 @@ export function emptyDraft(): Draft {
     satisfied: new Set(),
     planned: new Map(),
     seen: new Map(),
+    leftOut: new Map(),
   };
 }
 
@@ -39,6 +43,7 @@ export interface Kind {
   readonly target?: ByteString;
   readonly device?: NonNullable<Entry["device"]>;
   readonly differs?: boolean;
+  readonly untrusted?: BasicStat | undefined;
 }
 
 /** Adds an entry at `path` of the jail, made from `source` of the host, whose attributes are `stat`. */

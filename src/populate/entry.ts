@@ -1,3 +1,4 @@
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 
 /** Something to put into a jail, as a section or a command line asks for it. */
@@ -68,6 +69,8 @@ export interface Entry {
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
   /** Kept, and something else than what is asked for: a link with another text, a file in the place of a link. */
   readonly differs?: boolean;
+  /** What its source was, where others than root can change it: it is taken only if it is that still. */
+  readonly untrusted?: BasicStat | undefined;
   /** The sections that want it, each once. Shared between entries: replaced, never changed. */
   because: readonly Attribution[];
 }

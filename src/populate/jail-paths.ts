@@ -4,7 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyRootWrites } from "../jail/walk.ts";
 import type { Entry, Keeps } from "./entry.ts";
-import { type FileSystem, isDirectory, isSymlink, parentOf } from "./sources.ts";
+import { type FileSystem, isDirectory, isSymlink, parentOf, tidy } from "./sources.ts";
 
 /** What stands at a path of the jail: planned already, or there from before. */
 export type Node =
@@ -21,6 +21,8 @@ export interface JailPaths {
    * without links; "" is the jail's root. Throws JailkitError where a file or an untrusted link is in the way.
    */
   directory(path: ByteString, cause: Cause): ByteString;
+  /** True where `path` leads to something, as the jail sees it and will see it. */
+  reaches(path: ByteString): boolean;
 }
 
 /** What makes a missing parent necessary. */
@@ -37,15 +39,44 @@ export type Mirror = (path: ByteString, hostStat: BasicStat | undefined, cause: 
 // path_resolution(7)
 const MOST_LINKS = 40;
 
+/** What leads to a path of which others than root decide what it is. */
+export function untrustedPath(path: ByteString, what: string): JailkitError {
+  return new JailkitError(
+    "untrusted-source",
+    1,
+    `${quoted(path)} ${what} in a directory that others than root can write: not followed`,
+  );
+}
+
+/** A component of a path, and, where it is no part of a link, the directory of the host that it stands in. */
+interface Part {
+  readonly name: ByteString;
+  readonly below: ByteString | undefined;
+}
+
+function partsOf(path: ByteString): Part[] {
+  const parts: Part[] = [];
+  let below = "";
+  for (const name of path.split("/")) {
+    if (name === "" || name === ".") continue;
+    parts.push({ name, below });
+    below = `${below}/${name}`;
+  }
+  return parts;
+}
+
 /**
  * Paths of a jail that holds `jail` and what has been planned into `planned` so far. A missing component is added
- * through `mirror`.
+ * through `mirror`. `others`: whether others than root can write a directory of the host. What stands in the jail in
+ * the place of such a directory may be a link that came from it: it is not followed, for they would choose where in
+ * the jail something is put.
  */
 export function jailPaths(
   host: FileSystem,
   jail: FileSystem,
   planned: ReadonlyMap<ByteString, Entry>,
   mirror: Mirror,
+  others: (directory: ByteString) => boolean,
 ): JailPaths {
   const resolved = new Map<ByteString, ByteString>();
 
@@ -88,31 +119,59 @@ export function jailPaths(
     return true;
   }
 
-  function walk(path: ByteString, cause: Cause): ByteString {
-    const pending = path.split("/").reverse();
+  /** Without a `cause` nothing is added: then a missing component is an error, and each link is followed. */
+  function walk(path: ByteString, cause?: Cause): ByteString {
+    const pending = partsOf(path).reverse();
     let current = "";
     for (let links = 0; pending.length > 0; ) {
       const part = pending.pop();
-      if (part === undefined || part === "" || part === ".") continue;
-      if (part === "..") {
+      if (part === undefined) break;
+      if (part.name === "..") {
         current = parentOf(current);
         continue;
       }
-      const next = `${current}/${part}`;
-      const node = at(next) ?? { planned: mirror(next, host.lstat(next), cause) };
+      const next = `${current}/${part.name}`;
+      const node = at(next) ?? added(next, cause);
       const text = linkText(node, current, next);
       if (text === undefined) {
         current = next;
         continue;
       }
+      if (cause !== undefined && (others(part.below ?? current) || others(current))) {
+        throw untrustedPath(next, "in the jail is a symbolic link that stands");
+      }
       if (++links > MOST_LINKS) {
         throw new JailkitError("link-loop", 1, `${quoted(path)}: too many symbolic links in the jail`);
       }
       if (text.startsWith("/")) current = "";
-      pending.push(...text.split("/").reverse());
+      const parts = partsOf(text).map(({ name }) => ({ name, below: undefined }));
+      pending.push(...parts.reverse());
     }
     return current;
   }
+
+  function added(path: ByteString, cause: Cause | undefined): Node {
+    if (cause === undefined) throw new JailkitError("missing", 1, `${quoted(path)} is not in the jail`);
+    return { planned: mirror(path, host.lstat(path), cause) };
+  }
+
+  function leadsToSomething(path: ByteString): boolean {
+    let next = path;
+    for (let links = 0; links <= MOST_LINKS; links++) {
+      const name = next.slice(next.lastIndexOf("/") + 1);
+      const directory = walk(name === ".." ? next : parentOf(next));
+      if (name === "" || name === "..") return true;
+      const node = at(`${directory}/${name}`);
+      if (node === undefined) return false;
+      const target = node.planned === undefined ? textOf(node.stat, node.path) : node.planned.target;
+      if (target === undefined) return true;
+      next = tidy(target.startsWith("/") ? target : `${directory}/${target}`);
+    }
+    return false;
+  }
+
+  const textOf = (stat: BasicStat, path: ByteString) =>
+    isSymlink(stat.mode) ? jail.readlink(path) : undefined;
 
   return {
     at,
@@ -122,6 +181,14 @@ export function jailPaths(
       const directory = walk(path, cause);
       resolved.set(path, directory);
       return directory;
+    },
+    reaches(path) {
+      try {
+        return leadsToSomething(path);
+      } catch (error) {
+        if (error instanceof JailkitError) return false;
+        throw error;
+      }
     },
   };
 }

@@ -9,16 +9,6 @@ export function isDirectoryNode(node: Node): boolean {
   return node.planned === undefined ? isDirectory(node.stat.mode) : node.planned.type === "directory";
 }
 
-/** True where both are the same inode. */
-export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
-  return (
-    a?.inoLow === b.inoLow &&
-    a.inoHigh === b.inoHigh &&
-    a.devMajor === b.devMajor &&
-    a.devMinor === b.devMinor
-  );
-}
-
 /** True where the jail has a device of the same kind and numbers already. */
 export function sameDevice(node: Node | undefined, stat: BasicStat): boolean {
   if (node === undefined || node.planned !== undefined) return false;

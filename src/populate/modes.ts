@@ -2,7 +2,7 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID, S_ISVTX } from "../../ffi/constants.ts";
 import { modeWithoutAcl } from "../system/acl.ts";
-import { KEEP_OWNER, KEEP_SETUID, type Keeps } from "./entry.ts";
+import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps } from "./entry.ts";
 import type { FileSystem } from "./sources.ts";
 
 /** What an object in the jail gets of the host's mode and ids. */
@@ -68,4 +68,15 @@ export function givenToDirectory(
   // A parent is nothing that was asked for: no line tells that its setgid bit stayed behind.
   if (parent) given.stripped = false;
   return given;
+}
+
+/** Gives an entry what a second want keeps of the host's owner and special bits. `stat`: of its source. */
+export function strengthen(entry: Entry, stat: BasicStat): void {
+  if (entry.type === "symlink") return;
+  const directory = entry.type === "directory";
+  const parent = directory && entry.because.every((b) => b.reason.kind === "parent");
+  const given = directory
+    ? givenToDirectory(entry.path, stat, parent, entry.keeps)
+    : givenToFile(stat, entry.keeps);
+  Object.assign(entry, given);
 }

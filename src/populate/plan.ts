@@ -4,7 +4,8 @@ import { describeError } from "../cli/error.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "./entry.ts";
 import { createGlob, type Glob } from "./glob.ts";
-import { createPlanner, type Manner, type Planner, type PlannerInput } from "./planner.ts";
+import { createPlanner } from "./planner.ts";
+import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
 import { type FileSystem, isDirectory, tidy } from "./sources.ts";
 
 /** What a plan is made from. */
@@ -24,6 +25,7 @@ export function makePlan(input: PlanInput): Draft {
       addProblem(planner.draft, "cannot-place", pattern, describeError(error), `${display(pattern)}: `);
     }
   }
+  planner.finish();
   return planner.draft;
 }
 

@@ -2,57 +2,27 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
-import { addEntry, addProblem, type Draft, emptyDraft, type Kind } from "./draft.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { addEntry, addProblem, emptyDraft, type Kind } from "./draft.ts";
 import {
   type Attribution,
   type Dependency,
   type Entry,
   KEEP_OWNER,
+  KEEP_SETUID,
   type Keeps,
   type Reason,
 } from "./entry.ts";
 import { forbiddenTrees } from "./forbidden.ts";
-import { jailPaths, type Node } from "./jail-paths.ts";
-import { deviceOf, isDirectoryNode, sameDevice, sameFile } from "./likeness.ts";
-import { givenToDirectory, givenToFile, withoutAcl } from "./modes.ts";
-import { type FileSystem, isDirectory, isSymlink, lastOf, parentOf, tidy } from "./sources.ts";
+import { createGrounds, othersCanChange } from "./ground.ts";
+import { jailPaths, type Mirror, type Node, untrustedPath } from "./jail-paths.ts";
+import { leave, tellLeftOut, treeOf } from "./left-out.ts";
+import { deviceOf, isDirectoryNode, sameDevice } from "./likeness.ts";
+import { givenToDirectory, givenToFile, strengthen, withoutAcl } from "./modes.ts";
+import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
+import { isDirectory, isSymlink, lastOf, parentOf, sameFile, tidy } from "./sources.ts";
+import { DEFAULT_DIRECTORY, LIBRARY, sortNeeds } from "./untrusted.ts";
 
-/** What planning looks at. Nothing is changed and nothing but this is looked at. */
-export interface PlannerInput {
-  readonly host: FileSystem;
-  /** The jail as it is now. */
-  readonly jail: FileSystem;
-  /** Where the jail is, as the host sees it: it is never copied into itself. */
-  readonly jailPath: ByteString;
-  /** What stands in the jail already is overwritten. */
-  readonly force: boolean;
-  /** What a program or library needs, over all levels. Throws where the file is not what it claims to be. */
-  readonly dependencies: (path: ByteString) => readonly Dependency[];
-  /** ld.so.conf and what it includes: the jail needs them where a library stands where only they tell of it. */
-  readonly configurationFiles: () => readonly ByteString[];
-}
-
-/** How something is taken over; it holds for all that follows from one want. */
-export interface Manner {
-  readonly section: ByteString;
-  readonly keeps: Keeps;
-  /** Look for the libraries of programs: not for libraries that were found that way. */
-  readonly examine: boolean;
-}
-
-/** Adds to a plan, one path after the other. */
-export interface Planner {
-  readonly draft: Draft;
-  /** Plans what stands at `path` on the host (`stat`, where the caller knows it), and all that it brings with it. */
-  place(path: ByteString, manner: Manner, reason: Reason, stat?: BasicStat): Entry | undefined;
-  /** Plans a directory without what is in it. */
-  placeEmpty(path: ByteString, stat: BasicStat, manner: Manner, reason: Reason): Entry;
-}
-
-/** Where the dynamic linker of glibc looks without being told. */
-const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;
-const LIBRARY = /\.so(?:\.|$)/;
 const LINK_MODE = { mode: 0o777, uid: 0, gid: 0, stripped: false } as const;
 
 /** A planner with an empty plan. */
@@ -61,19 +31,24 @@ export function createPlanner(input: PlannerInput): Planner {
   const draft = emptyDraft();
   const { seen } = draft;
   const forbidden = forbiddenTrees(host, input.jailPath);
+  const grounds = createGrounds(host);
+  const othersDecide = (path: ByteString) => grounds(parentOf(path)).others;
 
-  const paths = jailPaths(host, jail, draft.planned, (path, stat, { section, keeps: kept, of }) => {
+  const mirror: Mirror = (path, stat, { section, keeps: kept, of }) => {
     const keeps: Keeps = (kept & KEEP_OWNER) !== 0 ? KEEP_OWNER : 0;
     const because = [{ section, reason: { kind: "parent", of } as const }];
     const common = { action: "create", because, keeps } as const;
     if (stat !== undefined && isSymlink(stat.mode)) {
+      if (othersDecide(path)) throw untrustedPath(path, "is a symbolic link");
       const target = host.readlink(path);
       return addEntry(draft, path, path, stat, LINK_MODE, { ...common, type: "symlink", target });
     }
     const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
     const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
-    return addEntry(draft, path, real && path, real, given, { ...common, type: "directory" });
-  });
+    const untrusted = othersDecide(path) ? real : undefined;
+    return addEntry(draft, path, real && path, real, given, { ...common, type: "directory", untrusted });
+  };
+  const paths = jailPaths(host, jail, draft.planned, mirror, (directory) => grounds(directory).others);
 
   function place(
     path: ByteString,
@@ -93,11 +68,14 @@ export function createPlanner(input: PlannerInput): Planner {
     }
     seen.set(path, undefined);
     try {
+      if (grounds(parentOf(path)).link) throw untrustedPath(path, "is reached through a symbolic link");
       return isDirectory(stat.mode)
         ? placeTree(path, stat, manner, reason)
         : placeLeaf(path, stat, manner, reason, parent);
     } catch (error) {
-      return addProblem(draft, "cannot-place", path, describeError(error), `${display(path)}: `);
+      const untrusted = error instanceof JailkitError && error.code === "untrusted-source";
+      const code = untrusted ? error.code : "cannot-place";
+      return addProblem(draft, code, path, describeError(error), `${display(path)}: `);
     }
   }
 
@@ -117,22 +95,23 @@ export function createPlanner(input: PlannerInput): Planner {
       return revisit(node.planned, manner, reason);
     }
     if (node !== undefined && isDirectory(node.stat.mode)) {
-      return addProblem(
-        draft,
-        "directory-in-the-way",
-        path,
-        "is a directory in the jail, and not on the host",
-      );
+      const what = "is a directory in the jail, and not on the host";
+      return addProblem(draft, "directory-in-the-way", path, what);
     }
+    const ground = grounds(parentOf(path));
+    const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
+    if (ground.others && leave(draft, ground, stat, where, reason.kind !== "tree")) return undefined;
     const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
     const action = node === undefined ? "create" : force ? "replace" : "keep";
-    const common = { because: [{ section: manner.section, reason }], keeps: manner.keeps };
+    const keeps = keepsOf(path, manner.keeps);
+    const untrusted = othersCanChange(host, grounds, path, stat) ? stat : undefined;
+    const common = { because: [{ section: manner.section, reason }], keeps, untrusted };
     const enter = (kind: Omit<Kind, "because" | "keeps">) => {
       // What stays has the attributes that it has.
       const kept = kind.action === "keep" ? node?.stat : undefined;
       const given = kept
         ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
-        : givenToFile(withoutAcl(host, path, stat, manner.keeps), manner.keeps);
+        : givenToFile(withoutAcl(host, path, stat, keeps), keeps);
       const differs = kept && ((kept.mode ^ stat.mode) & S_IFMT) !== 0 ? { differs: true } : undefined;
       const entry = addEntry(draft, inJail, source, kept ?? stat, given, { ...common, ...differs, ...kind });
       seen.set(path, entry);
@@ -141,10 +120,10 @@ export function createPlanner(input: PlannerInput): Planner {
     const type = stat.mode & S_IFMT;
     if (type === S_IFREG) {
       const entry = enter({ type: "file", action });
-      addNeeds(entry, source, stat.mode, manner);
+      addNeeds(entry, source, stat.mode, manner, reason);
       return entry;
     }
-    if (type === S_IFLNK) return placeLink(enter, action, host.readlink(path), node, path, manner);
+    if (type === S_IFLNK) return placeLink(enter, action, host.readlink(path), node, path, manner, reason);
     if (type === S_IFCHR || type === S_IFBLK) {
       // One that is the right one already is left alone even when all is overwritten: it has no content to renew.
       const same = sameDevice(node, stat);
@@ -155,6 +134,11 @@ export function createPlanner(input: PlannerInput): Planner {
     return addProblem(draft, "not-copyable", path, `is ${what}: it cannot be copied into a jail`);
   }
 
+  /** Others than root could give any file that they find a setuid bit on a name of theirs. */
+  function keepsOf(path: ByteString, keeps: Keeps): Keeps {
+    return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;
+  }
+
   /** A link comes with what it leads to, as the jail sees it. `node` is what stands in its place in the jail. */
   function placeLink(
     enter: (kind: Omit<Kind, "because" | "keeps">) => Entry,
@@ -163,6 +147,7 @@ export function createPlanner(input: PlannerInput): Planner {
     node: Node | undefined,
     path: ByteString,
     manner: Manner,
+    reason: Reason,
   ): Entry {
     if (action !== "keep" || node === undefined || node.planned !== undefined) {
       const entry = enter({ type: "symlink", action, target });
@@ -171,7 +156,7 @@ export function createPlanner(input: PlannerInput): Planner {
     }
     if (!isSymlink(node.stat.mode)) {
       const entry = enter({ type: "symlink", action, target });
-      addNeeds(entry, path, 0o111, manner);
+      addNeeds(entry, path, 0o111, manner, reason);
       return entry;
     }
     // The administrator may have made another link of it: where the host's leads is of no use then.
@@ -182,9 +167,14 @@ export function createPlanner(input: PlannerInput): Planner {
   }
 
   function follow(entry: Entry, manner: Manner): void {
-    const target = entry.target ?? "";
-    const leadsTo = tidy(target.startsWith("/") ? target : `${parentOf(entry.path)}/${target}`);
-    place(leadsTo, manner, { kind: "link", from: entry });
+    const { target: text = "", path, source = path, because } = entry;
+    const target = tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
+    if (entry.untrusted !== undefined) {
+      const tree = because[0] ? treeOf(source, because[0].reason) : source;
+      draft.leftOut.set(source, { kind: "link", tree, section: manner.section, path: source, target });
+      return;
+    }
+    place(target, manner, { kind: "link", from: entry });
   }
 
   function placeTree(path: ByteString, stat: BasicStat, manner: Manner, reason: Reason): Entry | undefined {
@@ -228,21 +218,38 @@ export function createPlanner(input: PlannerInput): Planner {
       ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
       : givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps);
     const action = kept ? "keep" : "create";
+    const untrusted = othersDecide(path) ? stat : undefined;
+    const { keeps } = manner;
     return addEntry(draft, inJail, path, stat, given, {
       type: "directory",
       action,
       because,
-      keeps: manner.keeps,
+      keeps,
+      untrusted,
     });
   }
 
   function addTree(entry: Entry, path: ByteString, manner: Manner): void {
     const reason = { kind: "tree", from: entry } as const;
-    for (const { name, stat } of host.list(path)) place(`${path}/${name}`, manner, reason, stat, entry);
+    for (const { name, stat } of host.list(path, entry.untrusted)) {
+      place(`${path}/${name}`, manner, reason, stat, entry);
+    }
   }
 
-  function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner): void {
+  function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner, reason: Reason): void {
     if (!manner.examine || ((mode & 0o111) === 0 && !LIBRARY.test(lastOf(source)))) return;
+    const named = reason.kind !== "tree";
+    if (entry.untrusted !== undefined) {
+      const { section } = manner;
+      draft.leftOut.set(source, {
+        kind: "program",
+        named,
+        tree: treeOf(source, reason),
+        section,
+        path: source,
+      });
+      if (!named) return;
+    }
     let needs: readonly Dependency[];
     try {
       needs = input.dependencies(source);
@@ -251,7 +258,7 @@ export function createPlanner(input: PlannerInput): Planner {
       return;
     }
     const how: Manner = { section: manner.section, keeps: 0, examine: false };
-    for (const need of needs) {
+    for (const need of sortNeeds(host, grounds, source, needs).allowed) {
       const from = need.neededBy === source ? entry : (seen.get(need.neededBy) ?? entry);
       const placed = place(need.path, how, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
@@ -265,13 +272,17 @@ export function createPlanner(input: PlannerInput): Planner {
   function revisit(entry: Entry, manner: Manner, reason: Reason): Entry {
     const before = entry.because.find((b) => b.section === manner.section);
     // What an entry keeps only ever grows, so that going round in links comes to an end.
-    const stronger = (manner.keeps & ~entry.keeps) !== 0;
-    const parent = before?.reason.kind === "parent" && reason.kind !== "parent";
-    if (before !== undefined && !parent && !stronger) return entry;
+    const keeps =
+      entry.type === "directory" ? manner.keeps : keepsOf(entry.source ?? entry.path, manner.keeps);
+    const stronger = (keeps & ~entry.keeps) !== 0;
+    const better =
+      (before?.reason.kind === "parent" && reason.kind !== "parent") ||
+      (before?.reason.kind === "tree" && reason.kind === "asked");
+    if (before !== undefined && !better && !stronger) return entry;
     const own: Attribution = { section: manner.section, reason };
     if (before === undefined) entry.because = [...entry.because, own];
-    else if (parent) entry.because = entry.because.map((b) => (b === before ? own : b));
-    entry.keeps = (entry.keeps | manner.keeps) as Keeps;
+    else if (better) entry.because = entry.because.map((b) => (b === before ? own : b));
+    entry.keeps = (entry.keeps | keeps) as Keeps;
     const { source } = entry;
     const stat = source === undefined ? undefined : host.lstat(source);
     if (stat === undefined || source === undefined || entry.differs) return entry;
@@ -279,20 +290,18 @@ export function createPlanner(input: PlannerInput): Planner {
     if (entry.type === "directory") {
       if (forbidden(stat) === undefined) addTree(entry, source, manner);
     } else if (entry.type === "symlink") follow(entry, manner);
-    else if (entry.type === "file") addNeeds(entry, source, stat.mode, manner);
+    else if (entry.type === "file") addNeeds(entry, source, stat.mode, manner, reason);
     return entry;
   }
 
-  return { draft, place, placeEmpty };
-}
+  function finish(): void {
+    const told = tellLeftOut(
+      { ...input, grounds, reaches: paths.reaches, forbidden },
+      draft.leftOut.values(),
+    );
+    draft.warnings.push(...told.warnings);
+    draft.notes.push(...told.notes);
+  }
 
-/** Gives an entry what a second want keeps of the host's owner and special bits. */
-function strengthen(entry: Entry, stat: BasicStat): void {
-  if (entry.type === "symlink") return;
-  const directory = entry.type === "directory";
-  const parent = directory && entry.because.every((b) => b.reason.kind === "parent");
-  const given = directory
-    ? givenToDirectory(entry.path, stat, parent, entry.keeps)
-    : givenToFile(stat, entry.keeps);
-  Object.assign(entry, given);
+  return { draft, place, placeEmpty, finish };
 }

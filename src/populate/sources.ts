@@ -1,9 +1,11 @@
-import { type BasicStat, basicStat } from "../../ffi/basic-stat.ts";
+import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
 import { workingDirectory } from "../../ffi/process.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 
 /** A name in a directory, and what stands there. */
@@ -24,8 +26,11 @@ export interface FileSystem {
   readlink(path: ByteString): ByteString;
   /** The names in a directory, in any order. */
   names(path: ByteString): ByteString[];
-  /** What is in a directory, sorted by the bytes of the names; links in it are not followed. */
-  list(path: ByteString): Listed[];
+  /**
+   * What is in a directory, sorted by the bytes of the names; links in it are not followed. Throws JailkitError
+   * "changed" where `expected` is given, and another directory stands there than that.
+   */
+  list(path: ByteString, expected?: BasicStat): Listed[];
 }
 
 /** The file system as it is, below `dirfd`: the host's by default; paths then are absolute. */
@@ -36,16 +41,23 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     acl: (path, follow) => aclAt(dirfd, path, follow),
     readlink: (path) => readLink(dirfd, path),
     names: (path) => withDirectory(dirfd, path, namesOf),
-    list: (path) =>
-      withDirectory(dirfd, path, (fd) =>
+    list: (path, expected) =>
+      withDirectory(dirfd, path, (fd) => {
+        if (expected !== undefined && !sameFile(basicFstat(fd), expected)) {
+          throw new JailkitError(
+            "changed",
+            1,
+            `${display(path)}: was exchanged while it was being looked at`,
+          );
+        }
         // Code units are bytes: the default order is theirs.
-        namesOf(fd)
+        return namesOf(fd)
           .sort()
           .flatMap((name) => {
             const stat = basicStat(fd, name);
             return stat === undefined ? [] : [{ name, stat }];
-          }),
-      ),
+          });
+      }),
   };
 }
 
@@ -69,6 +81,16 @@ export const emptyFileSystem: FileSystem = {
   names: () => [],
   list: () => [],
 };
+
+/** True where both are the same inode. */
+export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
+  return (
+    a?.inoLow === b.inoLow &&
+    a.inoHigh === b.inoHigh &&
+    a.devMajor === b.devMajor &&
+    a.devMinor === b.devMinor
+  );
+}
 
 /** True where a mode is that of a directory. */
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;

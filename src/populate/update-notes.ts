@@ -13,6 +13,7 @@ const USUAL = new Set([
   "no-such-device",
   "relative-path",
   "directory-in-the-way",
+  "untrusted-source",
 ]);
 /** What was so before, or is so because a user has put something in the way: no user is to hold up the rest. */
 export function isUsual({ code, path }: Problem, obstacle: (path: ByteString) => boolean): boolean {

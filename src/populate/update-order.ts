@@ -54,15 +54,17 @@ export function createOrder(
     }
     if (file.type !== "file" || file.source === undefined) return found;
     if ((file.mode & 0o111) === 0 && !LIBRARY.test(lastOf(file.path))) return found;
+    // What others than root can change does without what it names: see sortNeeds.
+    const lacks = (path: ByteString) => file.untrusted === undefined && lacking.set(entry, path);
     try {
       for (const { path } of loader.dependencies(file.source)) {
         const need = entryOf(path);
-        if (need === undefined) lacking.set(entry, path);
+        if (need === undefined) lacks(path);
         else for (const each of [need, ...chain(need)]) found.add(each);
       }
     } catch {
       // The plan has told of it.
-      lacking.set(entry, file.source);
+      lacks(file.source);
     }
     found.delete(entry);
     return found;

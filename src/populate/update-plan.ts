@@ -9,6 +9,7 @@ import type { Entry, Problem } from "./entry.ts";
 import { makePlan } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
 import { type FileSystem, lastOf, parentOf } from "./sources.ts";
+import { cameAlong, cameAlongWarnings, whyItStays } from "./update-came-along.ts";
 import { type Change, judgeEntry, type Kept } from "./update-compare.ts";
 import type { JailLogins } from "./update-logins.ts";
 import { isEmpty, isUsual, messages } from "./update-notes.ts";
@@ -131,27 +132,31 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     candidatesFor(input, plan, scan, problems).filter(({ path }) => inScope(path) && !shells.has(path)),
     ({ path }) => exchanged.some((each) => path.startsWith(each)),
   );
+  const came = cameAlong(plan, records, candidates);
   const removals = decideRemovals(
     state,
-    candidates,
+    candidates.filter((candidate) => !came.has(candidate)),
     (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
     prune,
   );
   const judged = new Map([...places].filter(([path]) => inScope(path)));
   const verdict = judgeShells(root, judged, (path) => plan.planned.has(path), input.logins);
   const changing = new Set(changes.map(({ entry }) => entry.path));
+  const told = messages(input, plan, obstacle);
+  const stays = [...came].map(([{ path }, tree]) => ({ path, reason: whyItStays(tree) }));
   return {
     changes,
     present,
     removals: [...removals.removals, ...verdict.removals],
-    kept: [...kept, ...removals.kept, ...verdict.kept.filter(({ path }) => !changing.has(path))],
+    kept: [...kept, ...stays, ...removals.kept, ...verdict.kept.filter(({ path }) => !changing.has(path))],
     skipped,
     forgotten: removals.forgotten,
     inside: inside.map(({ path }) => path),
     entryOf: (source) => plan.seen.get(source),
     unread: new Set(plan.problems.map(({ path }) => path)),
     problems,
-    ...messages(input, plan, obstacle),
+    notes: told.notes,
+    warnings: [...told.warnings, ...cameAlongWarnings(came.values())],
   };
 }
 

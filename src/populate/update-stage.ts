@@ -1,3 +1,4 @@
+import { basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, fstat, type Stat } from "../../ffi/files.ts";
@@ -133,7 +134,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
     const stat = fstat(fd);
     // Its libraries were looked up in the file that it was.
     const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
-    if (!same || !stillGrants(entry, stat)) {
+    if (!same || !stillGrants(entry, basicFstat(fd))) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
     putFile(root, path, { fd, size: stat.size }, attributesOf(entry), how);

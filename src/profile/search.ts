@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { othersCanWrite } from "../populate/ground.ts";
 import type { FileSystem } from "../populate/sources.ts";
-import { writersOf } from "../system/acl.ts";
 
 /**
  * Where a program that is named without its directory is looked for, in this order. Not the caller's PATH: what a
@@ -18,7 +18,7 @@ export const SEARCH_PATH: readonly ByteString[] = [
 /** The absolute path of `name` below the first directory of SEARCH_PATH that has it; undefined where none has. */
 export function searchPath(host: FileSystem, name: ByteString): ByteString | undefined {
   for (const directory of SEARCH_PATH) {
-    if (othersCanWrite(host, directory)) continue;
+    if (isPassedOver(host, directory)) continue;
     const path = `${directory}/${name}`;
     if (host.stat(path) !== undefined) return path;
   }
@@ -26,13 +26,7 @@ export function searchPath(host: FileSystem, name: ByteString): ByteString | und
 }
 
 /** A directory into which others than root could put a program of that name is passed over. */
-function othersCanWrite(host: FileSystem, directory: ByteString): boolean {
+function isPassedOver(host: FileSystem, directory: ByteString): boolean {
   const stat = host.stat(directory);
-  if (stat === undefined) return true;
-  if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;
-  if ((stat.mode & 0o020) === 0) return false;
-  if (stat.gid !== 0) return true;
-  // Root's own group may: but the bits may be the mask of an ACL that lets others.
-  const acl = host.acl(directory, true);
-  return acl === "unknown" || writersOf(acl).length > 0;
+  return stat === undefined || othersCanWrite(host, directory, stat, true);
 }

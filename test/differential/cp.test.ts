@@ -74,6 +74,16 @@ describe("what is copied", () => {
     expect(m.exists(`${jail}/media/file`)).toBe(underTest === "debian");
   });
 
+  test("a directory of a user's, with a link out of it", () => {
+    const jail = fresh();
+    m.mkdir("/usr/share/hers", { owner: [4001, 4001] });
+    m.symlink("/usr/share/data", "/usr/share/hers/link");
+    expect(cp("-j", jail, "/usr/share/hers").status).toBe(0);
+    expect(m.readlink(`${jail}/usr/share/hers/link`)).toBe("/usr/share/data");
+    const names = m.list(`${jail}/usr/share`).join(" ");
+    expect(names).toBe(expectedOf({ debian: "data hers", ours: "hers", difference: "untrusted-sources" }));
+  });
+
   test("setuid with -s, of a program that is not root's", () => {
     const jail = fresh();
     m.write("/usr/share/games-program", "x", { mode: 0o4755, owner: [4001, 0] });

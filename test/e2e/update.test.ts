@@ -204,6 +204,8 @@ describe("what was asked for once", () => {
     m.write("/usr/share/linked", "first\n");
     const jail = fresh("uidbasics");
     m.must(["jk_cp", "-o", "-s", "-j", jail, "/usr/local/bin/special"]);
+    // A script of a user's does not bring its interpreter.
+    m.must(["jk_cp", "-j", jail, "/bin/sh"]);
     m.must(["jk_cp", "-k", "-j", jail, "/usr/share/linked"]);
     const inode = (path: string) => m.stat(path)?.ino;
     expect(inode(`${jail}/usr/share/linked`)).toBe(inode("/usr/share/linked"));

@@ -10,6 +10,7 @@ import { LOGIN } from "./mutants/login.ts";
 import { PROGRAMS } from "./mutants/programs.ts";
 import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
+import { SOURCES } from "./mutants/sources.ts";
 
 export interface Mutant {
   /** The file, from the root of the checkout. */
@@ -34,4 +35,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_SOCKET,
   ...REMOVAL,
   ...JAIL,
+  ...SOURCES,
 ];

@@ -245,10 +245,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/planner.ts", "unit/populate-plan.test.ts", [
     ["strengthen(entry, withoutAcl(host, source, stat, entry.keeps));", "strengthen(entry, stat);"],
-    [
-      "givenToFile(withoutAcl(host, path, stat, manner.keeps), manner.keeps)",
-      "givenToFile(stat, manner.keeps)",
-    ],
+    ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
     [
       "givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps)",
       "givenToDirectory(inJail, stat, false, manner.keeps)",
@@ -336,9 +333,11 @@ export const JAIL: readonly Mutant[] = [
     ["grantsAt(fd, name, stat.mode)", "grantsAt(fd, name, 0o120000)"],
   ]),
   ...within("src/profile/search.ts", "unit/profile.test.ts", [
+    ["othersCanWrite(host, directory, stat, true)", "othersCanWrite(host, directory, stat)"],
+  ]),
+  ...within("src/populate/ground.ts", "unit/profile.test.ts", [
     ['acl === "unknown" || ', ""],
     ["|| writersOf(acl).length > 0", ""],
-    ["host.acl(directory, true)", "host.acl(directory)"],
     ["if (stat.gid !== 0) return true;", ""],
   ]),
   ...within("src/jail/home-move.ts", "attack/home-move.test.ts", [

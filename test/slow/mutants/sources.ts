@@ -1,0 +1,110 @@
+/** What others than root can change on the host: it chooses nothing of the host for a jail. */
+import type { Mutant } from "../mutants.ts";
+
+type Change = readonly [from: string, to: string, equivalent?: string];
+
+/** Mutants of one file, which the tests of another find. */
+const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
+  changes.map(([from, to, equivalent]) => ({
+    ...{ file, from, to, test },
+    ...(equivalent === undefined ? {} : { equivalent }),
+  }));
+
+export const SOURCES: readonly Mutant[] = [
+  ...within("src/populate/ground.ts", "unit/untrusted.test.ts", [
+    ["if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;", "if (stat.uid !== 0) return true;"],
+    [
+      "if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;",
+      "if ((stat.mode & 0o002) !== 0) return true;",
+    ],
+    ["if ((stat.mode & 0o020) === 0) return false;", "if ((stat.mode & 0o070) !== 0) return false;"],
+    ["if (above.others) return { ...above, link: true };", ""],
+    ["if (above.link) return above;", ""],
+    ["if (links >= MOST_LINKS) {", "if (links >= 1e9) {"],
+    [
+      "above.others && !(above.sticky && stat?.uid === 0)",
+      "above.others && !above.sticky",
+      "what is not root's in a sticky directory is others' by itself",
+    ],
+    ["above.others && !(above.sticky && stat?.uid === 0)", "above.others && stat?.uid !== 0"],
+    ["above.others && !(above.sticky && stat?.uid === 0)", "above.others"],
+    ["const sticky = !inherited && stat?.uid === 0 &&", "const sticky = stat?.uid === 0 &&"],
+    ["const sticky = !inherited && stat?.uid === 0 &&", "const sticky = !inherited &&"],
+    ["others: inherited || own,", "others: own,"],
+    ["others: inherited || own,", "others: inherited,"],
+    ["others: above.others || up.others", "others: up.others"],
+    ["others: above.others || up.others", "others: above.others"],
+    ["if (grounds(parentOf(path)).others) return true;", ""],
+    ["(stat.mode & S_IFMT) !== S_IFLNK && ", ""],
+    ["(stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(host, path, stat)", "false"],
+  ]),
+  ...within("src/populate/untrusted.ts", "unit/untrusted.test.ts", [
+    ['if (type === S_IFCHR || type === S_IFBLK) return "device";', ""],
+    ['if (type === S_IFCHR || type === S_IFBLK) return "device";', 'if (type === S_IFCHR) return "device";'],
+    [
+      'if (type === S_IFCHR || type === S_IFBLK) return "device";',
+      'if (!named && (type === S_IFCHR || type === S_IFBLK)) return "device";',
+    ],
+    ["if (named || type !== S_IFREG", "if (type !== S_IFREG"],
+    ["|| (stat.mode & 0o004) !== 0) return undefined;", "|| (stat.mode & 0o044) !== 0) return undefined;"],
+    ['if (directory === undefined) return "private";', "if (directory === undefined) return undefined;"],
+    ["if (stat.uid !== 0 && stat.uid === directory.uid)", "if (stat.uid === directory.uid)"],
+    ["if (stat.uid !== 0 && stat.uid === directory.uid)", "if (stat.uid !== 0)"],
+    ["stat.gid !== 0 && stat.gid === directory.gid &&", "stat.gid === directory.gid &&"],
+    ["stat.gid !== 0 && stat.gid === directory.gid &&", "stat.gid !== 0 &&"],
+    [" && (directory.mode & 0o020) !== 0;", ";"],
+    ["group && (stat.mode & 0o040) !== 0 ?", "group ?"],
+    ["scripts.has(neededBy) || ", ""],
+    ['(kind === "script" && byOthers(neededBy))', "byOthers(neededBy)"],
+    ['(kind === "script" && byOthers(neededBy))', 'kind === "script"'],
+    ["!byOthers(neededBy) || ", ""],
+    ["!byOthers(neededBy) || isPublicLibrary(host, grounds, path)", "true"],
+    ["!DEFAULT_DIRECTORY.test(parentOf(path)) || ", ""],
+    [" || !LIBRARY.test(lastOf(path))", ""],
+    ["(stat.mode & S_IFMT) !== S_IFREG || ", ""],
+    [" || (stat.mode & 0o004) === 0) return false;", ") return false;"],
+    ["return !othersCanChange(host, grounds, path, stat);", "return true;"],
+  ]),
+  ...within("src/populate/planner.ts", "unit/untrusted.test.ts", [
+    ["if (grounds(parentOf(path)).link) throw", "if (false) throw"],
+    ["if (entry.untrusted !== undefined) {\n      const tree", "if (false) {\n      const tree"],
+    ["if (!named) return;", ""],
+    ["sortNeeds(host, grounds, source, needs).allowed", "needs"],
+    ["othersCanChange(host, grounds, path, stat) ? stat : undefined", "undefined"],
+    ["const untrusted = othersDecide(path) ? stat : undefined;", "const untrusted = undefined;"],
+    ['(before?.reason.kind === "tree" && reason.kind === "asked")', "false"],
+  ]),
+  ...within("src/populate/planner.ts", "attack/sources.test.ts", [
+    ['if (ground.others && leave(draft, ground, stat, where, reason.kind !== "tree")) return undefined;', ""],
+    ["if (ground.others && leave(", "if (leave("],
+    ["return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;", "return keeps;"],
+  ]),
+  ...within("src/populate/left-out.ts", "attack/sources.test.ts", [
+    ["    draft.seen.delete(path);", ""],
+    ["(stat.mode & 0o004) !== 0;", "true;"],
+  ]),
+  ...within("src/populate/jail-paths.ts", "unit/untrusted.test.ts", [
+    ["(others(part.below ?? current) || others(current))", "others(current)"],
+    ["(others(part.below ?? current) || others(current))", "others(part.below ?? current)"],
+    ["cause !== undefined && (others", "false && (others"],
+  ]),
+  ...within("src/populate/sources.ts", "unit/untrusted.test.ts", [
+    ["expected !== undefined && !sameFile(basicFstat(fd), expected)", "expected?.mode === -1"],
+  ]),
+  ...within("src/populate/link.ts", "unit/untrusted.test.ts", [
+    ["entry.untrusted !== undefined && !sameFile(stat, entry.untrusted)", "entry.untrusted?.mode === -1"],
+    ["if (untrusted !== undefined && !sameFile(stat, untrusted)) return false;", ""],
+  ]),
+  ...within("src/populate/update-came-along.ts", "unit/untrusted.test.ts", [
+    ["if (treeAt(record.source ?? record.path) !== undefined) return undefined;", ""],
+    ["if (operand !== undefined) return operand;", ""],
+    ["records.get(at.neededBy) ?? bySource.get(at.neededBy)", "records.get(at.neededBy)"],
+    ['record.type !== "directory" ? ', "true ? "],
+  ]),
+  ...within("src/populate/update-plan.ts", "attack/sources.test.ts", [
+    ["candidates.filter((candidate) => !came.has(candidate))", "candidates"],
+  ]),
+  ...within("src/populate/update-order.ts", "attack/sources.test.ts", [
+    ["file.untrusted === undefined && lacking.set(entry, path)", "lacking.set(entry, path)"],
+  ]),
+];
