@@ -205,7 +205,10 @@ export function createPlanner(input: PlannerInput): Planner {
     because: readonly Attribution[],
   ): Entry {
     const cause = { ...manner, of: path };
-    let inJail = `${paths.directory(parentOf(path), cause)}/${lastOf(path)}`;
+    const last = lastOf(path);
+    // No entry is called "..": where that leads, something else stands.
+    let inJail =
+      last === ".." ? paths.directory(path, cause) : `${paths.directory(parentOf(path), cause)}/${last}`;
     let node = paths.at(inJail);
     if (node !== undefined && !isDirectoryNode(node)) {
       // A link of the jail stands for the directory (anything else throws here): what it leads to is filled.

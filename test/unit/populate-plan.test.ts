@@ -54,6 +54,12 @@ describe("where things go", () => {
     ]);
   });
 
+  test("a link that leads to the directory above it is no entry of its own", () => {
+    const plan = planOf({ host: { "/opt/a/b/up": "->..", "/opt/a/f": "" }, wants: ["/opt/a/b"] });
+    expect(lines(plan).filter((line) => line.includes(".."))).toEqual(["create symlink /opt/a/b/up -> .."]);
+    expect(plan.entries.map(({ path }) => path)).toContain("/opt/a/f");
+  });
+
   test("`..` in a link is taken where the link really is", () => {
     const host = {
       "/usr/lib64/ld.so": "->../lib/x/ld.so",
