@@ -26,7 +26,8 @@ export const KEEP_SETUID = 2;
 
 /** Why an entry is in a plan: its nearest cause. Following `from` leads to an entry that was asked for. */
 export type Reason =
-  | { readonly kind: "asked"; readonly pattern: ByteString }
+  /** `matched`: it was not named, but is one of those that a pattern matches. */
+  | { readonly kind: "asked"; readonly pattern: ByteString; readonly matched?: boolean }
   | { readonly kind: "tree" | "link"; readonly from: Entry }
   /** A directory or link on the way to what the host has at `of`. */
   | { readonly kind: "parent"; readonly of: ByteString }

@@ -9,7 +9,7 @@ import { type FileSystem, isSymlink, lastOf, parentOf, tidy } from "./sources.ts
 // path_resolution(7)
 const MOST_LINKS = 40;
 
-/** Who may change a directory of the host, or a directory on the way to it. */
+/** Who may change a directory of the host, or a directory on the way to it; likewise a file. */
 export interface Ground {
   /** Somebody else than root decides what stands there under a name. */
   readonly others: boolean;
@@ -82,6 +82,12 @@ export function createGrounds(host: FileSystem): (directory: ByteString) => Grou
   }
 
   return (directory) => at(directory, 0);
+}
+
+/** True where others than root decide what is read at a path of the host, links followed; and where nothing stands there. */
+export function othersDecideContent(grounds: (directory: ByteString) => Ground, path: ByteString): boolean {
+  const { others, stat } = grounds(path);
+  return others || stat === undefined || grounds(parentOf(path)).others;
 }
 
 /** True where others than root can exchange or change what stands at a path of the host. */

@@ -8,7 +8,7 @@ import { shellWord } from "../jail/safety.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import type { Dependency, Reason } from "./entry.ts";
 import type { Ground } from "./ground.ts";
-import { absolutePath, type FileSystem, isSymlink, parentOf, tidy } from "./sources.ts";
+import { absolutePath, type FileSystem, isSymlink, parentOf, sameFile, tidy } from "./sources.ts";
 import { leftThere, sortNeeds } from "./untrusted.ts";
 
 const MOST_LINKS = 40;
@@ -28,6 +28,11 @@ export type LeftOut = {
   | { readonly kind: "device"; readonly inJail: ByteString; readonly stat: BasicStat }
   | { readonly kind: "private" }
 );
+
+/** True for what the administrator named, or what led to it from there; not for what was found in a directory. */
+export function isNamed(reason: Reason): boolean {
+  return reason.kind !== "tree" && !(reason.kind === "asked" && reason.matched === true);
+}
 
 /** The directory that was asked for, of which an entry that came with it is a part; else what it is itself. */
 export function treeOf(path: ByteString, reason: Reason): ByteString {
@@ -139,8 +144,7 @@ function lackedFor(input: TellInput, left: LeftOut, account: Account): ByteStrin
       const stat = path === undefined ? undefined : host.stat(path);
       // What cannot be copied is no loss, and jk_cp would refuse it.
       if (path === undefined || stat === undefined || !isCopyable(input, stat)) return [];
-      const offered = isOffered(stat);
-      if (offered) account.offered.add(path);
+      if (isOffered(stat) && absolutePath(path) === path) account.offered.add(path);
       return [path];
     }
     case "program":
@@ -160,7 +164,7 @@ function lackedByProgram(
     // Nobody asked for this file: that it makes no sense is its owner's affair.
     return [];
   }
-  const { allowed, refused } = sortNeeds(input.host, input.grounds, program, needs);
+  const { allowed, refused } = sortNeeds(input.host, input.grounds, needs);
   const lacks = ({ path }: Dependency) => !input.reaches(path);
   const libraries = named ? [] : allowed.filter(lacks);
   // One program that is named brings the libraries of others too.
@@ -194,10 +198,17 @@ function beyondLinks({ host, grounds }: TellInput, path: ByteString): ByteString
   let at = path;
   for (let links = 0; links < MOST_LINKS; links++) {
     const next = firstLink(host, grounds, at);
-    if (next === undefined) return absolutePath(at);
+    if (next === undefined) return withoutDots(host, at);
     at = next;
   }
   return undefined;
+}
+
+/** As jk_cp takes what is typed; as it is where that would lead elsewhere. */
+function withoutDots(host: FileSystem, path: ByteString): ByteString {
+  const plain = absolutePath(path);
+  const stat = host.stat(path);
+  return stat !== undefined && sameFile(host.stat(plain), stat) ? plain : path;
 }
 
 function firstLink(

@@ -58,7 +58,8 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob
   const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
   if (found.length > 0) draft.satisfied.add(want.section);
   else draft.notes.push(`Source file ${display(path)} does not exist`);
-  for (const each of found) place(each, manner, reason);
+  const matched = stat === undefined;
+  for (const each of found) place(each, manner, { ...reason, matched });
 }
 
 function isDeviceOrLink(mode: number): boolean {

@@ -16,7 +16,7 @@ import {
 import { forbiddenTrees } from "./forbidden.ts";
 import { createGrounds, othersCanChange } from "./ground.ts";
 import { jailPaths, type Mirror, type Node, untrustedPath } from "./jail-paths.ts";
-import { leave, tellLeftOut, treeOf } from "./left-out.ts";
+import { isNamed, leave, tellLeftOut, treeOf } from "./left-out.ts";
 import { deviceOf, isDirectoryNode, sameDevice } from "./likeness.ts";
 import { givenToDirectory, givenToFile, strengthen, withoutAcl } from "./modes.ts";
 import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
@@ -100,7 +100,7 @@ export function createPlanner(input: PlannerInput): Planner {
     }
     const ground = grounds(parentOf(path));
     const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
-    if (ground.others && leave(draft, ground, stat, where, reason.kind !== "tree")) return undefined;
+    if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;
     const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
     const action = node === undefined ? "create" : force ? "replace" : "keep";
     const keeps = keepsOf(path, manner.keeps);
@@ -123,7 +123,8 @@ export function createPlanner(input: PlannerInput): Planner {
       addNeeds(entry, source, stat.mode, manner, reason);
       return entry;
     }
-    if (type === S_IFLNK) return placeLink(enter, action, host.readlink(path), node, path, manner, reason);
+    if (type === S_IFLNK)
+      return placeLink(enter, action, host.readlink(path, untrusted), node, path, manner, reason);
     if (type === S_IFCHR || type === S_IFBLK) {
       // One that is the right one already is left alone even when all is overwritten: it has no content to renew.
       const same = sameDevice(node, stat);
@@ -241,7 +242,7 @@ export function createPlanner(input: PlannerInput): Planner {
 
   function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner, reason: Reason): void {
     if (!manner.examine || ((mode & 0o111) === 0 && !LIBRARY.test(lastOf(source)))) return;
-    const named = reason.kind !== "tree";
+    const named = isNamed(reason);
     if (entry.untrusted !== undefined) {
       const { section } = manner;
       draft.leftOut.set(source, {
@@ -261,7 +262,7 @@ export function createPlanner(input: PlannerInput): Planner {
       return;
     }
     const how: Manner = { section: manner.section, keeps: 0, examine: false };
-    for (const need of sortNeeds(host, grounds, source, needs).allowed) {
+    for (const need of sortNeeds(host, grounds, needs).allowed) {
       const from = need.neededBy === source ? entry : (seen.get(need.neededBy) ?? entry);
       const placed = place(need.path, how, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
@@ -280,7 +281,7 @@ export function createPlanner(input: PlannerInput): Planner {
     const stronger = (keeps & ~entry.keeps) !== 0;
     const better =
       (before?.reason.kind === "parent" && reason.kind !== "parent") ||
-      (before?.reason.kind === "tree" && reason.kind === "asked");
+      (before !== undefined && !isNamed(before.reason) && reason.kind === "asked" && isNamed(reason));
     if (before !== undefined && !better && !stronger) return entry;
     const own: Attribution = { section: manner.section, reason };
     if (before === undefined) entry.because = [...entry.because, own];

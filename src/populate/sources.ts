@@ -1,6 +1,15 @@
 import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+} from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
 import { workingDirectory } from "../../ffi/process.ts";
@@ -22,8 +31,8 @@ export interface FileSystem {
   stat(path: ByteString): BasicStat | undefined;
   /** The ACL of what stands at `path`, which links lead to with `follow`. */
   acl(path: ByteString, follow?: boolean): AclReading;
-  /** The text of a symbolic link. */
-  readlink(path: ByteString): ByteString;
+  /** The text of a symbolic link. Throws as list does where `expected` is given. */
+  readlink(path: ByteString, expected?: BasicStat): ByteString;
   /** The names in a directory, in any order. */
   names(path: ByteString): ByteString[];
   /**
@@ -39,17 +48,20 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     lstat: (path) => basicStat(dirfd, path),
     stat: (path) => basicStat(dirfd, path, true),
     acl: (path, follow) => aclAt(dirfd, path, follow),
-    readlink: (path) => readLink(dirfd, path),
+    readlink(path, expected) {
+      if (expected === undefined) return readLink(dirfd, path);
+      const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
+      try {
+        requireSame(fd, expected, path);
+        return readLink(fd, "");
+      } finally {
+        close(fd);
+      }
+    },
     names: (path) => withDirectory(dirfd, path, namesOf),
     list: (path, expected) =>
       withDirectory(dirfd, path, (fd) => {
-        if (expected !== undefined && !sameFile(basicFstat(fd), expected)) {
-          throw new JailkitError(
-            "changed",
-            1,
-            `${display(path)}: was exchanged while it was being looked at`,
-          );
-        }
+        if (expected !== undefined) requireSame(fd, expected, path);
         // Code units are bytes: the default order is theirs.
         return namesOf(fd)
           .sort()
@@ -59,6 +71,11 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
           });
       }),
   };
+}
+
+function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
+  if (sameFile(basicFstat(fd), expected)) return;
+  throw new JailkitError("changed", 1, `${display(path)}: was exchanged while it was being looked at`);
 }
 
 function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => T): T {

@@ -2,7 +2,7 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import type { Dependency } from "./entry.ts";
-import { type Ground, othersCanChange } from "./ground.ts";
+import { type Ground, othersDecideContent } from "./ground.ts";
 import { type FileSystem, lastOf, parentOf } from "./sources.ts";
 
 /** Where the dynamic linker of glibc looks without being told. */
@@ -35,28 +35,19 @@ export interface Needs {
 }
 
 /**
- * Sorts what the program or library at `source` needs. What a file of root's alone names comes along. Of what a file
+ * Sorts what a program or library needs, directly and through others. What a file of root's alone names comes along. Of what a file
  * names that others can change come the libraries, with the dynamic linker, which stand where that looks by default,
  * are root's alone and may be read by everybody: no interpreter, and nothing that such an interpreter needs.
  */
 export function sortNeeds(
   host: FileSystem,
   grounds: (directory: ByteString) => Ground,
-  source: ByteString,
   needs: readonly Dependency[],
 ): Needs {
   const allowed: Dependency[] = [];
   const refused: Dependency[] = [];
-  const others = new Map<ByteString, boolean>();
   const scripts = new Set<ByteString>();
-  const byOthers = (path: ByteString): boolean => {
-    const known = others.get(path);
-    if (known !== undefined) return known;
-    const stat = path === source ? host.lstat(path) : host.stat(path);
-    const answer = stat === undefined || othersCanChange(host, grounds, path, stat);
-    others.set(path, answer);
-    return answer;
-  };
+  const byOthers = (path: ByteString) => othersDecideContent(grounds, path);
   for (const need of needs) {
     const { path, neededBy, kind } = need;
     if (scripts.has(neededBy) || (kind === "script" && byOthers(neededBy))) {
@@ -76,5 +67,5 @@ function isPublicLibrary(
   if (!DEFAULT_DIRECTORY.test(parentOf(path)) || !LIBRARY.test(lastOf(path))) return false;
   const stat = host.stat(path);
   if (stat === undefined || (stat.mode & S_IFMT) !== S_IFREG || (stat.mode & 0o004) === 0) return false;
-  return !othersCanChange(host, grounds, path, stat);
+  return !othersDecideContent(grounds, path);
 }

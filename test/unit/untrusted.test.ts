@@ -1,6 +1,6 @@
 /** What others than root can change on the host, and what of the host it does not bring into a jail. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ManifestEntry } from "../../src/jail/manifest.ts";
 import { emptyDraft } from "../../src/populate/draft.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
@@ -146,43 +146,47 @@ describe("what a program names", () => {
     ...{ [PERL]: program, [LIBC]: program, "/lib": "->usr/lib", "/usr/lib/libroot.so": file(0o700) },
     ...{ "/usr/lib/libdir.so": dir({}), "/usr/lib/libhers.so": file(0o644, HER), "/usr/lib/tool": program },
     ...{ "/usr/local/lib/libx.so": program, "/opt/r/p": program, "/opt/a": hers, "/opt/a/p": herProgram },
-    ...{ "/opt/a/libh.so": herProgram, "/opt/r/own": herProgram },
+    ...{ "/opt/a/libh.so": herProgram, "/opt/r/own": herProgram, "/opt/r/l": "->../a/p" },
+    ...{ "/tmp": dir({ mode: 0o1777 }), "/tmp/p": program },
   };
-  const sorted = (source: string, needs: Dependency[]) => {
+  const sorted = (needs: Dependency[]) => {
     const host = fakeFileSystem(HOST);
-    const { allowed, refused } = sortNeeds(host, createGrounds(host), source, needs);
+    const { allowed, refused } = sortNeeds(host, createGrounds(host), needs);
     return [allowed, refused].map((list) => list.map(({ path }) => path));
   };
   test("a program of root's: all", () => {
     const paths = [LIBC, "/usr/local/lib/libx.so", "/usr/lib/tool", PERL];
     const needs = paths.map((path) => need(path, "/opt/r/p", path === PERL ? "script" : "needed"));
-    expect(sorted("/opt/r/p", needs)).toEqual([paths, []]);
+    expect(sorted(needs)).toEqual([paths, []]);
   });
-  test.each(["/opt/a/p", "/opt/r/own"])("%s: the system's libraries that all may read", (source) => {
-    const good = [LIBC, "/lib/x86_64-linux-gnu/libc.so.6"];
-    const bad = [
-      ...["/usr/local/lib/libx.so", "/usr/lib/tool", "/usr/lib/libroot.so", "/usr/lib/libdir.so", PERL],
-      ...["/usr/lib/libhers.so", "/usr/lib/libnone.so", "/opt/a/libh.so"],
-    ];
-    const needs = [...good, ...bad].map((path) => need(path, source, "interpreter"));
-    expect(sorted(source, needs)).toEqual([good, bad]);
-  });
+  test.each(["/opt/a/p", "/opt/r/own", "/opt/r/l", "/tmp/p"])(
+    "%s: the system's libraries that all may read",
+    (source) => {
+      const good = [LIBC, "/lib/x86_64-linux-gnu/libc.so.6"];
+      const bad = [
+        ...["/usr/local/lib/libx.so", "/usr/lib/tool", "/usr/lib/libroot.so", "/usr/lib/libdir.so", PERL],
+        ...["/usr/lib/libhers.so", "/usr/lib/libnone.so", "/opt/a/libh.so"],
+      ];
+      const needs = [...good, ...bad].map((path) => need(path, source, "interpreter"));
+      expect(sorted(needs)).toEqual([good, bad]);
+    },
+  );
   test("a script: nothing that its interpreter needs either", () => {
     const needs = [
       need(PERL, "/opt/a/p", "script"),
       need(LIBC, PERL),
       need("/lib/x86_64-linux-gnu/libc.so.6", LIBC),
     ];
-    expect(sorted("/opt/a/p", needs)).toEqual([[], needs.map(({ path }) => path)]);
+    expect(sorted(needs)).toEqual([[], needs.map(({ path }) => path)]);
   });
   test("what a library of the system needs comes; what one of hers needs is looked at", () => {
     const needs = [
-      ...[need(LIBC, "/opt/a/p"), need("/usr/local/lib/libx.so", LIBC)],
+      ...[need(LIBC, "/opt/a/p"), need("/usr/local/lib/libx.so", LIBC), need(PERL, "/usr/gone")],
       ...[need("/opt/a/libh.so", "/opt/r/p"), need("/usr/lib/tool", "/opt/a/libh.so")],
     ];
-    expect(sorted("/opt/a/p", needs)).toEqual([
+    expect(sorted(needs)).toEqual([
       [LIBC, "/usr/local/lib/libx.so", "/opt/a/libh.so"],
-      ["/usr/lib/tool"],
+      [PERL, "/usr/lib/tool"],
     ]);
   });
 });
@@ -234,6 +238,16 @@ describe("plans", () => {
         "jk_cp -j /jail /usr/bin/perl",
       ]);
     }
+  });
+
+  test("what a pattern matches in her directory is not named", () => {
+    const needs = { "/srv/w/p": [need(LIBC, "/srv/w/p")] };
+    const host = { "/srv/w/p": herProgram, "/srv/w/private": file(0o600) };
+    const found = plan(host, [want("/srv/w/p*", { glob: true })], { needs });
+    expect(paths(found)).toEqual(["/srv/w", "/srv/w/p"]);
+    const both = plan(host, [want("/srv/w/p*", { glob: true }), "/srv/w/p", "/srv/w/private"], { needs });
+    expect(paths(both)).toContain(LIBC);
+    expect(paths(both)).toContain("/srv/w/private");
   });
 
   test("one that makes no sense is nobody's error in a tree, and one where it is named", () => {
@@ -296,6 +310,15 @@ describe("what was looked at", () => {
     expect(host.list(`${at}/a`, stat).map(({ name }) => name)).toEqual(["f"]);
     expect(codeOf(() => host.list(`${at}/b`, stat))).toBe("changed");
     expect(host.list(`${at}/b`).length).toBe(1);
+  });
+
+  test("is read, as a link, only if it is the same", () => {
+    const host = fileSystemAt();
+    symlinkSync("one", `${at}/a/l`);
+    symlinkSync("two", `${at}/b/l`);
+    const stat = host.lstat(`${at}/a/l`);
+    expect(host.readlink(`${at}/a/l`, stat)).toBe("one");
+    expect(codeOf(() => host.readlink(`${at}/b/l`, stat))).toBe("changed");
   });
 
   test("is linked only if it is the same file", async () => {

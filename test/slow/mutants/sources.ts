@@ -35,6 +35,15 @@ export const SOURCES: readonly Mutant[] = [
     ["others: above.others || up.others", "others: up.others"],
     ["others: above.others || up.others", "others: above.others"],
     ["if (grounds(parentOf(path)).others) return true;", ""],
+    ["others || stat === undefined || grounds(parentOf(path)).others;", "others || stat === undefined;"],
+    [
+      "others || stat === undefined || grounds(parentOf(path)).others;",
+      "others || grounds(parentOf(path)).others;",
+    ],
+    [
+      "others || stat === undefined || grounds(parentOf(path)).others;",
+      "stat === undefined || grounds(parentOf(path)).others;",
+    ],
     ["(stat.mode & S_IFMT) !== S_IFLNK && ", ""],
     ["(stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(host, path, stat)", "false"],
   ]),
@@ -63,21 +72,29 @@ export const SOURCES: readonly Mutant[] = [
     [" || !LIBRARY.test(lastOf(path))", ""],
     ["(stat.mode & S_IFMT) !== S_IFREG || ", ""],
     [" || (stat.mode & 0o004) === 0) return false;", ") return false;"],
-    ["return !othersCanChange(host, grounds, path, stat);", "return true;"],
+    ["return !othersDecideContent(grounds, path);", "return true;"],
   ]),
   ...within("src/populate/planner.ts", "unit/untrusted.test.ts", [
     ["if (grounds(parentOf(path)).link) throw", "if (false) throw"],
     ["if (entry.untrusted !== undefined) {\n      const tree", "if (false) {\n      const tree"],
     ["if (!named) return;", ""],
-    ["sortNeeds(host, grounds, source, needs).allowed", "needs"],
+    ["sortNeeds(host, grounds, needs).allowed", "needs"],
     ["othersCanChange(host, grounds, path, stat) ? stat : undefined", "undefined"],
     ["const untrusted = othersDecide(path) ? stat : undefined;", "const untrusted = undefined;"],
-    ['(before?.reason.kind === "tree" && reason.kind === "asked")', "false"],
+    ["(before !== undefined && !isNamed(before.reason) &&", "(false &&"],
+    [
+      "host.readlink(path, untrusted)",
+      "host.readlink(path)",
+      "the link must be exchanged between two system calls, and the text alone is read",
+    ],
   ]),
   ...within("src/populate/planner.ts", "attack/sources.test.ts", [
-    ['if (ground.others && leave(draft, ground, stat, where, reason.kind !== "tree")) return undefined;', ""],
+    ["if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;", ""],
     ["if (ground.others && leave(", "if (leave("],
     ["return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;", "return keeps;"],
+  ]),
+  ...within("src/populate/left-out.ts", "unit/untrusted.test.ts", [
+    [' && !(reason.kind === "asked" && reason.matched === true)', ""],
   ]),
   ...within("src/populate/left-out.ts", "attack/sources.test.ts", [
     ["    draft.seen.delete(path);", ""],
@@ -89,7 +106,9 @@ export const SOURCES: readonly Mutant[] = [
     ["cause !== undefined && (others", "false && (others"],
   ]),
   ...within("src/populate/sources.ts", "unit/untrusted.test.ts", [
-    ["expected !== undefined && !sameFile(basicFstat(fd), expected)", "expected?.mode === -1"],
+    ["if (sameFile(basicFstat(fd), expected)) return;", "return;"],
+    ["if (expected !== undefined) requireSame(fd, expected, path);", ""],
+    ["        requireSame(fd, expected, path);\n        return", "        return"],
   ]),
   ...within("src/populate/link.ts", "unit/untrusted.test.ts", [
     ["entry.untrusted !== undefined && !sameFile(stat, entry.untrusted)", "entry.untrusted?.mode === -1"],
