@@ -42,13 +42,22 @@ export function createRootView(root: ByteString = "/"): RootView {
     path.includes("\0") ? undefined : openIfPresent(rootFd, path, flags, resolve);
 
   function openFile(path: ByteString) {
-    // O_NONBLOCK: a FIFO would hold us up. The type is known only once it is open.
-    const fd = open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
-    if (fd === undefined) return undefined;
-    const stat = fstat(fd);
-    if ((stat.mode & C.S_IFMT) === C.S_IFREG) return { fd, stat };
-    close(fd);
-    return undefined;
+    // A device may do something when it is opened: what it is, is looked at before, and that is what is opened.
+    const found = open(path, C.O_PATH);
+    if (found === undefined) return undefined;
+    try {
+      if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
+      const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
+      // By its name where proc(5) is not mounted.
+      const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? open(path, flags);
+      if (fd === undefined) return undefined;
+      const stat = fstat(fd);
+      if ((stat.mode & C.S_IFMT) === C.S_IFREG) return { fd, stat };
+      close(fd);
+      return undefined;
+    } finally {
+      close(found);
+    }
   }
 
   function linkText(path: ByteString): ByteString | "not a link" | undefined {

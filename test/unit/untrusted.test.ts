@@ -1,11 +1,14 @@
 /** What others than root can change on the host, and what of the host it does not bring into a jail. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
+import { close } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../../src/jail/manifest.ts";
 import { emptyDraft } from "../../src/populate/draft.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
 import { createGrounds, othersCanChange } from "../../src/populate/ground.ts";
 import { stillGrants, whyNotLinked } from "../../src/populate/link.ts";
+import { createRootView } from "../../src/populate/root-view.ts";
 import { fileSystemAt } from "../../src/populate/sources.ts";
 import { leftThere, sortNeeds } from "../../src/populate/untrusted.ts";
 import { cameAlong, cameAlongWarnings } from "../../src/populate/update-came-along.ts";
@@ -20,6 +23,8 @@ import {
   want,
 } from "./populate-fake.ts";
 
+// inotify(7)
+const IN_OPEN = 0x020;
 const HER = 4001;
 const hers: Thing = { type: "directory", uid: HER, gid: HER };
 const dir = (changes: Partial<Extract<Thing, { type: "directory" | "file" | "fifo" }>>): Thing => ({
@@ -319,6 +324,19 @@ describe("what was looked at", () => {
     const stat = host.lstat(`${at}/a/l`);
     expect(host.readlink(`${at}/a/l`, stat)).toBe("one");
     expect(codeOf(() => host.readlink(`${at}/b/l`, stat))).toBe("changed");
+  });
+
+  test("is opened only if it is a file: a device may do something when it is", () => {
+    expect(Bun.spawnSync(["mkfifo", `${at}/fifo`]).success).toBe(true);
+    const inotify = openInotify();
+    addWatch(inotify, `${at}/fifo`, IN_OPEN);
+    addWatch(inotify, `${at}/a/f`, IN_OPEN);
+    const view = createRootView();
+    expect(view.openFile(`${at}/fifo`)).toBeUndefined();
+    expect(readFileEvents(inotify)).toEqual([]);
+    const opened = view.openFile(`${at}/a/f`);
+    expect([opened !== undefined, readFileEvents(inotify).length]).toEqual([true, 1]);
+    for (const fd of [inotify, opened?.fd ?? -1]) close(fd);
   });
 
   test("is linked only if it is the same file", async () => {

@@ -93,6 +93,9 @@ export const SOURCES: readonly Mutant[] = [
     ["if (ground.others && leave(", "if (leave("],
     ["return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;", "return keeps;"],
   ]),
+  ...within("src/populate/root-view.ts", "unit/untrusted.test.ts", [
+    ["if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],
+  ]),
   ...within("src/populate/left-out.ts", "unit/untrusted.test.ts", [
     [' && !(reason.kind === "asked" && reason.matched === true)', ""],
   ]),
