@@ -26,7 +26,10 @@ interface Place extends Ground {
   readonly sticky: boolean;
 }
 
-/** True where others than root can change a file, or the names in a directory; `stat` is that of `path`, which links lead to with `follow`. */
+/**
+ * True where others than root can change a file, or the names in a directory. `stat` is that of `path`, or, with
+ * `follow`, of what it leads to.
+ */
 export function othersCanWrite(host: FileSystem, path: ByteString, stat: BasicStat, follow = false): boolean {
   if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;
   if ((stat.mode & 0o020) === 0) return false;
@@ -84,7 +87,7 @@ export function createGrounds(host: FileSystem): (directory: ByteString) => Grou
   return (directory) => at(directory, 0);
 }
 
-/** True where others than root decide what is read at a path of the host, links followed; and where nothing stands there. */
+/** True where others than root decide what is read at a path of the host, links followed, and where nothing stands. */
 export function othersDecideContent(grounds: (directory: ByteString) => Ground, path: ByteString): boolean {
   const { others, stat } = grounds(path);
   return others || stat === undefined || grounds(parentOf(path)).others;

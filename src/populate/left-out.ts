@@ -85,9 +85,12 @@ export interface TellInput {
 interface Account {
   /** The tree is a single file or link. */
   readonly single: boolean;
-  readonly named: Set<ByteString>;
+  readonly lacked: Set<ByteString>;
+  /** What jk_cp is to be given. */
   readonly offered: Set<ByteString>;
   readonly devices: (LeftOut & { kind: "device" })[];
+  /** No command is told for some of it. */
+  partly: boolean;
 }
 
 /**
@@ -104,12 +107,12 @@ export function tellLeftOut(
     const account = accounts.get(each.tree) ?? newAccount(each);
     accounts.set(each.tree, account);
     for (const path of looked(() => lackedFor(input, each, account))) {
-      if (!account.named.has(path)) notes.push(`${quoted(path)} is left out: ${because(each)}`);
-      account.named.add(path);
+      if (!account.lacked.has(path)) notes.push(`${quoted(path)} is left out: ${because(each)}`);
+      account.lacked.add(path);
     }
   }
   const warnings = [...accounts].flatMap(([tree, account]) =>
-    account.named.size === 0 ? [] : [warning(input.jailPath, tree, account)],
+    account.lacked.size === 0 ? [] : [warning(input.jailPath, tree, account)],
   );
   return { warnings, notes };
 }
@@ -125,7 +128,7 @@ function looked(look: () => ByteString[]): ByteString[] {
 }
 
 const newAccount = ({ tree, path }: LeftOut): Account => {
-  return { single: tree === path, named: new Set(), offered: new Set(), devices: [] };
+  return { single: tree === path, lacked: new Set(), offered: new Set(), devices: [], partly: false };
 };
 
 /** What the jail lacks for one thing that was left out; what is to be typed for it goes into `account`. */
@@ -133,7 +136,9 @@ function lackedFor(input: TellInput, left: LeftOut, account: Account): ByteStrin
   const { host, reaches } = input;
   switch (left.kind) {
     case "private":
-      return reaches(left.path) ? [] : [left.path];
+      if (reaches(left.path)) return [];
+      account.partly = true;
+      return [left.path];
     case "device":
       if (reaches(left.inJail)) return [];
       account.devices.push(left);
@@ -144,7 +149,7 @@ function lackedFor(input: TellInput, left: LeftOut, account: Account): ByteStrin
       const stat = path === undefined ? undefined : host.stat(path);
       // What cannot be copied is no loss, and jk_cp would refuse it.
       if (path === undefined || stat === undefined || !isCopyable(input, stat)) return [];
-      if (isOffered(stat) && absolutePath(path) === path) account.offered.add(path);
+      offer(account, path, isOffered(stat) && absolutePath(path) === path);
       return [path];
     }
     case "program":
@@ -168,14 +173,19 @@ function lackedByProgram(
   const lacks = ({ path }: Dependency) => !input.reaches(path);
   const libraries = named ? [] : allowed.filter(lacks);
   // One program that is named brings the libraries of others too.
-  if (libraries.some(({ path }) => !account.named.has(path))) account.offered.add(program);
+  if (libraries.some(({ path }) => !account.lacked.has(path))) account.offered.add(program);
   const direct = refused.filter(({ neededBy }) => neededBy === program || !isRefused(refused, neededBy));
   const others = direct.filter(lacks);
   for (const { path } of others) {
     const stat = input.host.stat(path);
-    if (stat !== undefined && isOffered(stat)) account.offered.add(path);
+    offer(account, path, stat !== undefined && isOffered(stat));
   }
   return [...libraries, ...others].map(({ path }) => path);
+}
+
+function offer(account: Account, path: ByteString, offered: boolean): void {
+  if (offered) account.offered.add(path);
+  else account.partly = true;
 }
 
 const isRefused = (refused: readonly Dependency[], path: ByteString) =>
@@ -242,18 +252,20 @@ function because(left: LeftOut): string {
   }
 }
 
-function warning(jail: ByteString, tree: ByteString, { single, named, offered, devices }: Account): string {
-  const shown = [...named].slice(0, MOST_SHOWN).map((path) => quoted(path));
-  const more = named.size > MOST_SHOWN ? ` and ${named.size - MOST_SHOWN} more (-v lists them)` : "";
+function warning(jail: ByteString, tree: ByteString, account: Account): string {
+  const { single, lacked, offered, devices, partly } = account;
+  const shown = [...lacked].slice(0, MOST_SHOWN).map((path) => quoted(path));
+  const more = lacked.size > MOST_SHOWN ? ` and ${lacked.size - MOST_SHOWN} more (-v lists them)` : "";
   const commands: string[] = [];
   if (offered.size > 0) {
     const words = [...offered].slice(0, MOST_SHOWN).map(shellWord);
     commands.push(`jk_cp -j ${shellWord(jail)} ${words.join(" ")}`);
   }
   for (const { inJail, stat } of devices.slice(0, MOST_SHOWN)) commands.push(mknod(jail + inJail, stat));
+  const what = partly ? "what everybody may have of it" : "it";
   const remedy =
     commands.length > 0
-      ? `if the jail is to have ${offered.size + devices.length === named.size ? "them" : "it"}, run: ${commands.join("; ")}`
+      ? `if the jail is to have ${what}, run: ${commands.join("; ")}`
       : "name it to jk_cp if the jail is to have it";
   const where = single ? quoted(tree) : `what is in ${quoted(tree)}`;
   return `others than root can change ${where}, so what they named or put there is left out: ${shown.join(", ")}${more}; ${remedy}`;

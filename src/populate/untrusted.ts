@@ -35,9 +35,9 @@ export interface Needs {
 }
 
 /**
- * Sorts what a program or library needs, directly and through others. What a file of root's alone names comes along. Of what a file
- * names that others can change come the libraries, with the dynamic linker, which stand where that looks by default,
- * are root's alone and may be read by everybody: no interpreter, and nothing that such an interpreter needs.
+ * Sorts what a program or library needs, directly and through others. What a file of root's alone names comes along. Of
+ * what a file names that others can change come the libraries, with the dynamic linker, which stand where that looks by
+ * default, are root's alone and may be read by everybody: no interpreter, and nothing that such an interpreter needs.
  */
 export function sortNeeds(
   host: FileSystem,

@@ -208,12 +208,23 @@ describe("plans", () => {
     const left = plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w"]);
     expect(paths(left)).toEqual(["/srv/w", "/srv/w/l"]);
     expect(left.warnings).toEqual([
-      "others than root can change what is in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; if the jail is to have them, run: jk_cp -j /jail /usr/bin/perl",
+      "others than root can change what is in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; if the jail is to have it, run: jk_cp -j /jail /usr/bin/perl",
     ]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, [PERL, "/srv/w"]).warnings).toEqual([]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w", PERL]).warnings).toEqual([]);
     const there = plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w"], { jail: { [PERL]: program } });
     expect(there.warnings).toEqual([]);
+  });
+
+  test("what not everybody may read is told, and no command for it", () => {
+    const host = { "/root/f": file(0o640), "/srv/w/a": "->/root/f", "/srv/w/b": "->/etc", "/etc/x": "" };
+    expect(plan(host, ["/srv/w"]).warnings).toEqual([
+      expect.stringMatching(/is left out: '\/root\/f'; name it to jk_cp if the jail is to have it$/),
+    ]);
+    const both = plan({ ...host, "/srv/w/c": `->${PERL}` }, ["/srv/w"]);
+    expect(both.warnings[0]).toEndWith(
+      "have what everybody may have of it, run: jk_cp -j /jail /usr/bin/perl",
+    );
   });
 
   test("not again where it is asked for twice", () => {
