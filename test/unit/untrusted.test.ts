@@ -1,6 +1,7 @@
 /** What others than root can change on the host, and what of the host it does not bring into a jail. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import type { BasicStat } from "../../ffi/basic-stat.ts";
 import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../../src/jail/manifest.ts";
@@ -8,8 +9,9 @@ import { emptyDraft } from "../../src/populate/draft.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
 import { createGrounds, othersCanChange } from "../../src/populate/ground.ts";
 import { stillGrants, whyNotLinked } from "../../src/populate/link.ts";
+import { makePlan } from "../../src/populate/plan.ts";
 import { createRootView } from "../../src/populate/root-view.ts";
-import { fileSystemAt } from "../../src/populate/sources.ts";
+import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/sources.ts";
 import { leftThere, sortNeeds } from "../../src/populate/untrusted.ts";
 import { cameAlong, cameAlongWarnings } from "../../src/populate/update-came-along.ts";
 import { codeOf } from "./jail-helper.ts";
@@ -297,6 +299,32 @@ describe("plans", () => {
     expect(codes(around)).toEqual(["untrusted-source"]);
     const into = { ...jail, "/x": "->/srv/w" };
     expect(codes(plan({ "/x/d/f": program }, ["/x/d/f"], { jail: into }))).toEqual(["untrusted-source"]);
+  });
+
+  test("what is in her directory is looked at as what was seen there", () => {
+    const real = fakeFileSystem({ ...HOST, "/srv/w/l": "->x", "/srv/w/d/f": "", "/srv/r/l": "->x" });
+    const asked: string[] = [];
+    const ask = (path: string, expected: BasicStat | undefined) => {
+      asked.push(
+        `${path}${expected !== undefined && sameFile(real.lstat(path), expected) ? " as seen" : ""}`,
+      );
+    };
+    makePlan({
+      host: {
+        ...real,
+        list(path, expected) {
+          ask(path, expected);
+          return real.list(path);
+        },
+        readlink(path, expected) {
+          ask(path, expected);
+          return real.readlink(path);
+        },
+      },
+      ...{ jail: emptyFileSystem, jailPath: "/jail", force: false, wants: [want("/srv/w"), want("/srv/r")] },
+      ...{ dependencies: () => [], configurationFiles: () => [] },
+    });
+    expect(asked.filter((one) => one.includes("/w/"))).toEqual(["/srv/w/d as seen", "/srv/w/l as seen"]);
   });
 
   test("each entry that others can change has what it was", () => {

@@ -82,11 +82,8 @@ export const SOURCES: readonly Mutant[] = [
     ["othersCanChange(host, grounds, path, stat) ? stat : undefined", "undefined"],
     ["const untrusted = othersDecide(path) ? stat : undefined;", "const untrusted = undefined;"],
     ["(before !== undefined && !isNamed(before.reason) &&", "(false &&"],
-    [
-      "host.readlink(path, untrusted)",
-      "host.readlink(path)",
-      "the link must be exchanged between two system calls, and the text alone is read",
-    ],
+    ["host.readlink(path, untrusted)", "host.readlink(path)"],
+    ["host.list(path, entry.untrusted)", "host.list(path)"],
   ]),
   ...within("src/populate/planner.ts", "attack/sources.test.ts", [
     ["if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;", ""],
