@@ -136,7 +136,6 @@ export function relayMessage(
   now: number,
 ): boolean {
   const length = end - start;
-  if (length === 0) return true;
   const since = context.outlet.awaySince();
   const away = since !== undefined;
   const written =
@@ -147,7 +146,8 @@ export function relayMessage(
   counters.bytes += length;
   if (written < 0) countDropped(context, inlet, length, now);
   else if (away) inlet.stored += written;
-  const verdict = countMessage(inlet.limits, inlet.settings, length, now);
+  // One that is empty keeps the relay as busy as one of a byte.
+  const verdict = countMessage(inlet.limits, inlet.settings, Math.max(1, length), now);
   if (verdict !== undefined) {
     counters.pauses++;
     if (verdict.until > now) inlet.pausedUntil = verdict.until;

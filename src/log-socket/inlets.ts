@@ -31,7 +31,7 @@ export interface Inlets {
   connectionCount(): number;
   /** When the next pause is over, or Infinity. */
   nextRelease(): number;
-  /** What came is relayed, limits or not; true where there is nothing more of it. */
+  /** What came is relayed, and no limit holds any more; true where there is nothing more of it. */
   drain(inlet: Inlet, now: number): boolean;
 }
 
@@ -94,13 +94,6 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     if (!readConnection(context, connection, receiver, now)) endConnection(connection);
     arrange(connection.inlet);
     return 1;
-  }
-
-  /** Relays what is complete, limits or not, as long as there is room. */
-  function relayUnlimited(connection: Connection, now: number): void {
-    const { inlet } = connection;
-    do inlet.pausedUntil = undefined;
-    while (!isHolding(inlet) && !relayBuffered(context, connection, now));
   }
 
   function accept(inlet: Inlet): number {
@@ -171,15 +164,15 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     drain(inlet, now) {
       const before = inlet.counters.messages;
       inlet.pausedUntil = undefined;
+      inlet.settings = { ...inlet.settings, base: Number.POSITIVE_INFINITY, peak: Number.POSITIVE_INFINITY };
       let came = 0;
       if (relayHeld(context, inlet, now) && inlet.settings.type === "dgram") {
         came = readDatagrams(context, inlet, receiver, now);
       }
       for (const connection of connectionsOf(inlet)) {
-        relayUnlimited(connection, now);
+        relayBuffered(context, connection, now);
         if (isHolding(inlet)) break;
         readConnection(context, connection, receiver, now);
-        relayUnlimited(connection, now);
       }
       return came <= 0 && inlet.held.length === 0 && inlet.counters.messages === before;
     },

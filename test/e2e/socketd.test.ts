@@ -8,6 +8,7 @@ import type { LogLine } from "../machine/machine.ts";
 import {
   arrived,
   counters,
+  fromJail,
   jail,
   log,
   m,
@@ -428,6 +429,32 @@ sys.stdin.read()`;
     send(upTo(5).map((i) => `b'<13>t: number ${i} end' + b'x' * 300`));
     expect(numbers(await arrived("number 4 end"))).toEqual(upTo(5));
     expect(counters()).toMatchObject({ messages: 5, pauses: 5 });
+  });
+
+  test.each([
+    ["stream", "b'\\n' * 400"],
+    ["stream", "bytes(400)"],
+    ["dgram", "b''"],
+    ["dgram", "b'\\n'"],
+  ] as const)("are those of messages without content, too: %s, %s", async (type, text) => {
+    start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 60\ntype = ${type}\n`);
+    const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, ${type === "stream" ? "socket.SOCK_STREAM" : "socket.SOCK_DGRAM"})
+s.connect("${socket}")
+for i in range(${type === "stream" ? 1 : 310}): s.send(${text})
+s.send(b"<13>t: last\\n")
+print("sent", flush=True)
+sys.stdin.read()`;
+    const sending = m.start(["python3", "-c", script], { user: "u" });
+    await sending.until(({ stdout }) => stdout.includes("sent") || undefined);
+    await told(`device ${socket} is over the peak limit (5 bytes/s)`);
+    expect(counters()).toMatchObject({ pauses: 1, paused: true, dropped: 0 });
+    expect(await fromJail()).toEqual([]);
+    stop();
+    expect((await arrived("last")).map(({ ident }) => ident)).toEqual(["t"]);
+    // One line tells of the limit, however much came to it.
+    expect((await log.lines()).filter(({ message }) => message.includes("over the"))).toHaveLength(1);
+    sending.end();
   });
 
   test("hold a stream socket back, too", async () => {

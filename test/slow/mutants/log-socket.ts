@@ -303,9 +303,17 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-inlets.test.ts",
     "inlets.ts",
-    "        relayUnlimited(connection, now);\n        if (isHolding(inlet)) break;\n",
+    "        relayBuffered(context, connection, now);\n        if (isHolding(inlet)) break;\n",
     "",
   ),
+  within(
+    "e2e/socketd.test.ts",
+    "inlets.ts",
+    ", base: Number.POSITIVE_INFINITY, peak: Number.POSITIVE_INFINITY",
+    "",
+    "without content",
+  ),
+  within("e2e/socketd.test.ts", "inlet.ts", "Math.max(1, length)", "length", "without content"),
   within(
     "e2e/socketd.test.ts",
     "host.ts",
