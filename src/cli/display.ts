@@ -50,6 +50,14 @@ function printableUtf8(piece: ByteString): boolean {
   }
 }
 
+/**
+ * The same for text whose parts were made printable before: what else is in it is escaped, and their backslashes are
+ * not escaped again.
+ */
+export function displayAgain(text: ByteString): ByteString {
+  return text.split("\\").map(display).join("\\");
+}
+
 /** As `display`, in single quotes. */
 export function quoted(text: ByteString): ByteString {
   return `'${display(text)}'`;

@@ -1,5 +1,5 @@
 import { SystemError } from "../../ffi/error.ts";
-import { display } from "./display.ts";
+import { display, displayAgain } from "./display.ts";
 
 /**
  * The one error of the tools. The message is one line of printable text that names the thing and the remedy
@@ -24,5 +24,5 @@ export function describeError(error: unknown): string {
     const what = error.path === undefined ? "" : `${display(error.path)}: `;
     return `${what}${error.call}: ${error.reason}`;
   }
-  return error instanceof Error ? display(error.message) : display(String(error));
+  return error instanceof Error ? displayAgain(error.message) : display(String(error));
 }

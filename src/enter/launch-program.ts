@@ -39,7 +39,7 @@ export function requireSafeProgram(root: JailRoot, path: ByteString): void {
   const unsafe = programFindings(root, canonicalPath);
   const first = unsafe[0];
   if (first !== undefined) {
-    throw refusal(`${shown} is not safe: ${display(first.message)}; mend it with: ${display(first.remedy)}`);
+    throw refusal(`${shown} is not safe: ${first.message}; mend it with: ${first.remedy}`);
   }
   if (isDirectory(stat)) throw refusal(`${shown} cannot be executed: it is a directory`, 31);
   if (!isRegular(stat)) throw refusal(`${shown} is not a regular file`);

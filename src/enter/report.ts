@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, jsonText } from "../cli/display.ts";
+import { display, displayAgain, jsonText } from "../cli/display.ts";
 import type { Outcome } from "./checks.ts";
 
 /** One thing that was looked at. */
@@ -126,9 +126,9 @@ export function reportLines(report: Report): ByteString[] {
     stage = step.stage;
     const status =
       step.outcome === "failed" && step.exitStatus !== undefined ? ` [exit ${step.exitStatus}]` : "";
-    lines.push(`  ${LABELS[step.outcome].padEnd(8)} ${step.name}: ${display(step.message)}${status}`);
+    lines.push(`  ${LABELS[step.outcome].padEnd(8)} ${step.name}: ${displayAgain(step.message)}${status}`);
     if (step.remedy !== "" && step.outcome !== "passed") {
-      const [first = "", ...more] = step.remedy.split("\n").map(display);
+      const [first = "", ...more] = step.remedy.split("\n").map(displayAgain);
       lines.push(`           remedy: ${first}`, ...more.map((line) => `             ${line}`));
     }
   }

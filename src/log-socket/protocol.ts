@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { MSG_DONTWAIT, type Packet, receivePacket, sendPacket } from "../../ffi/sockets.ts";
-import { display } from "../cli/display.ts";
+import { displayAgain } from "../cli/display.ts";
 
 /** Whether a sender's words about itself are passed on as they are. */
 export type Trust = "kernel" | "sender";
@@ -149,12 +149,10 @@ export function readReport(value: unknown): Report | undefined {
   if (!isRecord(value)) return undefined;
   const { is, message, question, text, id, connected, connections, waiting } = value;
   if (is === "ready" || is === "gone" || is === "connected") return { is };
-  if (is === "failed" && typeof message === "string") return { is, message: display(message) };
+  if (is === "failed" && typeof message === "string") return { is, message: displayAgain(message) };
   if (is === "alive?" && isCount(question)) return { is, question };
   if (is === "there" && isCount(question) && isCount(connections)) return { is, question, connections };
-  // Its parts were made printable before: their backslashes are not escaped again.
-  if (is === "line" && typeof text === "string")
-    return { is, text: text.split("\\").map(display).join("\\") };
+  if (is === "line" && typeof text === "string") return { is, text: displayAgain(text) };
   if (is === "end" && typeof connected === "boolean" && isCount(waiting)) return { is, connected, waiting };
   const counters = readCounters(value.counters);
   return is === "counters" && isCount(id) && counters !== undefined ? { is, id, counters } : undefined;

@@ -1,6 +1,6 @@
 import { type ByteString, cString, toBytes } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
-import { display } from "../cli/display.ts";
+import { displayAgain } from "../cli/display.ts";
 
 /** The facilities that the tools use (RFC 3164, section 4.1.1). */
 export type Facility = keyof typeof FACILITIES;
@@ -60,8 +60,7 @@ export function syslogLine(
   message: ByteString,
 ): ByteString {
   const priority = FACILITIES[facility] * 8 + SEVERITIES[severity];
-  // The parts of a message were made printable before: their backslashes are not escaped again.
-  const text = message.split("\\").map(display).join("\\").slice(0, LONGEST);
+  const text = displayAgain(message).slice(0, LONGEST);
   return `<${priority}>${timestamp()} ${ident}[${libc.getpid()}]: ${text}`;
 }
 

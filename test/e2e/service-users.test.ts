@@ -74,6 +74,8 @@ describe("jailkit delete", () => {
         `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or give --user-files to delete them\n`,
     ]);
     expect(jailkit("delete", "--dry-run", jail).stderr).toBe(stderr);
+    m.rename(`${jail}/var/spool/lost`, `${jail}/var/spool/lo\nst`);
+    expect(jailkit("delete", "--yes", jail).stderr).toContain(`as ${jail}/var/spool/lo\\nst;`);
     expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
   });
 

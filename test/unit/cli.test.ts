@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { utf8 } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { display, jsonText } from "../../src/cli/display.ts";
+import { describeError, JailkitError } from "../../src/cli/error.ts";
 import { getopt, UsageError } from "../../src/cli/getopt.ts";
 import { optionRows, renderHelp } from "../../src/cli/help.ts";
 import { defineTool } from "../../src/cli/tool.ts";
@@ -122,6 +124,14 @@ describe("display", () => {
     ["\xc0\x80", "\\xc0\\x80"],
   ])("%j", (given, expected) => {
     expect(display(given)).toBe(expected);
+  });
+
+  test("an error's message is not escaped again, and nothing in it gets to a terminal", () => {
+    const message = `${display("/a\nb\\c\xff")}: is \x1b[31m`;
+    expect(describeError(new JailkitError("x", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
+    expect(describeError(new SystemError(2, "open", "/a\nb"))).toBe(
+      "/a\\nb: open: No such file or directory",
+    );
   });
 
   test("JSON keeps every byte", () => {
