@@ -33,11 +33,12 @@ const PROBE = ".jailkit-probe";
 const EPERM = 1;
 
 /**
- * Proof that the rules hold. They do not let anybody make a block device, which an ordinary user cannot anyway: but
- * Landlock says so (EACCES) before the kernel asks for the capability (EPERM). Where the user cannot write into the
- * working directory, the answer is EACCES in any case. Throws SystemError.
+ * Checks that the rules hold, where that shows. They do not let anybody make a block device, which an ordinary user
+ * cannot anyway: but Landlock says so (EACCES) before the kernel asks for the capability (EPERM). In a working directory
+ * that the user cannot write, or that is gone, the answer is the same without rules, and there is only the kernel's word
+ * for them. Throws SystemError.
  */
-function proveLimited(): void {
+function checkLimited(): void {
   const result = libc.syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK, 0, 0, 0);
   if (result < 0 && errno() !== EPERM) return;
   if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
@@ -109,7 +110,7 @@ function limit(root: number, limits: ExecuteLimits): LeftOut[] {
 /**
  * From here on this process, and all that it starts, executes nothing but what lies in directories that root alone can
  * write, and the programs of `limits`: Landlock, landlock(7). The dynamic linker and interpreters are executed too.
- * Checked. no_new_privs must be set. Returns the directories that were left out; undefined, and nothing is limited,
+ * Checked where that shows (checkLimited). no_new_privs must be set. Returns the directories that were left out; undefined, and nothing is limited,
  * where the kernel has no Landlock, or version 1 of it. Throws SystemError.
  */
 export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
@@ -117,7 +118,7 @@ export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
   const root = openAt(C.AT_FDCWD, "/", C.O_PATH | C.O_DIRECTORY);
   try {
     const leftOut = limit(root, limits);
-    proveLimited();
+    checkLimited();
     return leftOut;
   } finally {
     close(root);

@@ -79,7 +79,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "goes on"),
   execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "goes on"),
-  execute(EXECUTE, "    proveLimited();\n", "", "and did not"),
+  execute(EXECUTE, "    checkLimited();\n", "", "and did not"),
   execute(
     EXECUTE,
     "for (const path of limits.executables) allowProgram",
