@@ -1,6 +1,7 @@
 import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
+import { closeJailRoot } from "../jail/walk.ts";
 import { passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
 import { accountOf, splitOf } from "./facts.ts";
@@ -58,12 +59,15 @@ function login(log: Syslog): number {
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);
   const envp = loginEnvironment(environment(), values.env, { home, name, shell: shell.path });
-  const limited = () =>
-    runLimitedShell(
+  const limited = () => {
+    // The session may have a limit of 16 open files, and some are needed to confine it.
+    closeJailRoot(root);
+    return runLimitedShell(
       limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
       log.named(LIMITED_SHELL),
       (path, argv, envp, last) => execve(path, argv, envp, false, last),
     );
+  };
   if (shell.kind === "internal") return limited();
   try {
     return execve(shell.path, argv, envp);

@@ -97,7 +97,8 @@ export interface OpenedJail {
 export function openPlainly(text: ByteString): OpenedJail {
   let root: JailRoot;
   try {
-    root = openJailRoot(text);
+    // A login may have a limit of 16 open files.
+    root = openJailRoot(text, { cacheLimit: 3 });
   } catch (error) {
     const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
     if (error instanceof JailkitError && crooked.includes(error.code)) {

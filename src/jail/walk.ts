@@ -46,6 +46,14 @@ export interface JailRoot {
   readonly sync: boolean;
   /** Trusted directories, by the path that was asked for; the least recently used first. */
   readonly cache: Map<ByteString, Directory>;
+  /** How many of them stay open, about. */
+  readonly cacheLimit: number;
+}
+
+/** How a tree is opened: see JailRoot. */
+export interface TreeOptions {
+  sync?: boolean;
+  cacheLimit?: number;
 }
 
 const CACHE_LIMIT = 256;
@@ -102,7 +110,7 @@ export function joinPath(path: ByteString, name: ByteString): ByteString {
  * link; ".." is taken textually. Throws JailkitError: "relative-path",
  * "link-in-jail-path", "no-such-jail", "not-a-directory".
  */
-export function openTree(path: ByteString, options: { sync?: boolean } = {}): JailRoot {
+export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot {
   if (!path.startsWith("/")) {
     throw new JailkitError("relative-path", 1, `${display(path)}: not an absolute path; write it from / on`);
   }
@@ -137,14 +145,14 @@ export function openTree(path: ByteString, options: { sync?: boolean } = {}): Ja
   }
   const trusted = onlyRootWrites(stat);
   const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
-  return { path: at, fd, top, ancestors, sync: options.sync ?? false, cache: new Map() };
+  const { sync = false, cacheLimit = CACHE_LIMIT } = options;
+  return { path: at, fd, top, ancestors, sync, cache: new Map(), cacheLimit };
 }
 
 /**
- * Opens a jail; see openTree. "/" is refused ("jail-is-root"). `sync`: fsync(2) what is written. Close it with
- * closeJailRoot.
+ * Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it with closeJailRoot.
  */
-export function openJailRoot(path: ByteString, options: { sync?: boolean } = {}): JailRoot {
+export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailRoot {
   const root = openTree(path, options);
   if (root.path !== "/") return root;
   closeJailRoot(root);
@@ -180,11 +188,11 @@ export function release(directory: Directory): void {
 }
 
 function evict(root: JailRoot): void {
-  if (root.cache.size <= CACHE_LIMIT) return;
+  if (root.cache.size <= root.cacheLimit) return;
   for (const [key, directory] of root.cache) {
     if (directory !== root.top) closeFd(directory);
     root.cache.delete(key);
-    if (root.cache.size <= (CACHE_LIMIT * 3) / 4) return;
+    if (root.cache.size <= (root.cacheLimit * 3) / 4) return;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunOptions, RunResult } from "../machine/machine.ts";
-import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
 
 setDefaultTimeout(240_000);
 
@@ -123,6 +123,22 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     const known = new Set(logged.map(({ message }) => message.slice(0, 11)));
     expect(ids.filter((id) => !known.has(id))).toEqual([]);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test("16 open files are enough, also for the limited shell and where the jail's directories are links", () => {
+    const { m } = scene;
+    for (const name of ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]) {
+      m.remove(`${J}/${name}`);
+      m.mkdir(`${J}/usr/${name}`);
+      m.symlink(`usr/${name}`, `${J}/${name}`);
+    }
+    m.must(["cp", "/root/probe", `${J}${PROBE}`]);
+    const limits = { NOFILE: 16 };
+    expect(scene.says(scene.login([], { limits }), "uid")).toEqual(["4001 4001 4001"]);
+    scene.jailPasswd("/usr/sbin/jk_lsh");
+    m.write(`${J}/etc/jailkit/jk_lsh.ini`, "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/probe\n");
+    expect(scene.says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual(["4001 4001 4001"]);
+    scene.reset();
   });
 
   test("a program of the user's own is refused without an id, and logs nothing", async () => {
