@@ -1,5 +1,6 @@
 import * as C from "./constants.ts";
 import { fstat, readInto, seek, writeAll } from "./files.ts";
+import { nextData, nextHole } from "./holes.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
@@ -22,28 +23,19 @@ export function copyContents(from: number, to: number, size: number): number {
   return copyBytes(from, to, size > 0 ? size : Number.POSITIVE_INFINITY);
 }
 
-/** lseek(2) with SEEK_DATA or SEEK_HOLE; undefined where nothing more comes, or the file system cannot tell. */
-function seekPiece(fd: number, offset: number, whence: number): number | undefined {
-  const found = Number(libc.lseek(fd, offset, whence));
-  if (found >= 0) return found;
-  // ENXIO: only a hole is left, or the end; EINVAL: no such seek.
-  if (errno() === 6 || errno() === 22) return undefined;
-  return fail("lseek");
-}
-
 /** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
 function copyPieces(from: number, to: number, size: number): number | undefined {
   const start = seek(from, 0, C.SEEK_CUR);
   const end = start + size;
   const shift = seek(to, 0, C.SEEK_CUR) - start;
-  const firstHole = seekPiece(from, start, C.SEEK_HOLE);
+  const firstHole = nextHole(from, start);
   seek(from, start, C.SEEK_SET);
   if (firstHole === undefined || firstHole >= end) return undefined;
   let at = start;
   while (at < end) {
-    const data = seekPiece(from, at, C.SEEK_DATA);
+    const data = nextData(from, at);
     if (data === undefined || data >= end) break;
-    const stop = Math.min(seekPiece(from, data, C.SEEK_HOLE) ?? end, end);
+    const stop = Math.min(nextHole(from, data) ?? end, end);
     seek(from, data, C.SEEK_SET);
     seek(to, data + shift, C.SEEK_SET);
     const copied = copyBytes(from, to, stop - data);

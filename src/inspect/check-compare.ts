@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { sameBytes } from "../../ffi/compare.ts";
 import * as C from "../../ffi/constants.ts";
-import { close, fstat, openAt2, readInto, type Stat } from "../../ffi/files.ts";
+import { close, fstat, openAt2, type Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
+import { compareOpen } from "../jail/compare.ts";
 import { openSource } from "../jail/source.ts";
 import { isRegular } from "../jail/walk.ts";
 
@@ -15,7 +16,7 @@ export interface Job {
   readonly source: { readonly path: ByteString; readonly stamp: string } | undefined;
 }
 
-/** What came of a job. "changed": it was exchanged or written meanwhile. `digest`: SHA-256 of the jail's file. */
+/** What came of a job. "changed": it was exchanged or written meanwhile. `digest`: of the jail's file, see contentsHasher. */
 export interface Outcome {
   readonly verdict: "same" | "different" | "changed" | "unreadable";
   readonly reason?: string;
@@ -30,43 +31,36 @@ export function stampOf({ size, mtime, ctime, ino }: Stat): string {
   return `${size} ${mtime} ${ctime} ${ino}`;
 }
 
-// Large enough that the system calls do not matter, small enough that both stay in the processor's cache.
-const BUFFER = 1 << 18;
 const FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
 // In the jail nothing but the file that was seen will do; a mount point was walked through already.
 const RESOLVE = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** Compares files of the jail below `rootFd`; makes its buffers once. */
+/**
+ * A digest of contents that comes to the same however many holes they are stored with: SHA-256 of each block that is
+ * not all zeros behind its offset, and of the size.
+ */
+function contentsHasher(size: number) {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const number = (value: number) => new BigUint64Array([BigInt(value)]);
+  let zeros: Uint8Array | undefined;
+  return {
+    add(offset: number, block: Uint8Array) {
+      zeros ??= new Uint8Array(block.length);
+      if (!sameBytes(block, zeros, block.length)) hasher.update(number(offset)).update(block);
+    },
+    digest: () => hasher.update(number(size)).digest("hex"),
+  };
+}
+
+function contents(fd: number, sourceFd: number | undefined, size: number, wantDigest: boolean): Outcome {
+  const hasher = wantDigest ? contentsHasher(size) : undefined;
+  const verdict = compareOpen(fd, sourceFd, size, hasher?.add);
+  if (verdict !== "same") return { verdict: verdict === "ended" ? "changed" : verdict };
+  return hasher === undefined ? { verdict } : { verdict, digest: hasher.digest() };
+}
+
+/** Compares files of the jail below `rootFd`. */
 export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) => Outcome {
-  const one = new Uint8Array(BUFFER);
-  const other = new Uint8Array(BUFFER);
-
-  /** Fills the buffer unless the file ends; a read(2) of a regular file may still be cut short. */
-  function fill(fd: number, buffer: Uint8Array): number {
-    let used = readInto(fd, buffer);
-    while (used > 0 && used < buffer.length) {
-      const more = readInto(fd, buffer.subarray(used));
-      if (more === 0) break;
-      used += more;
-    }
-    return used;
-  }
-
-  function contents(fd: number, sourceFd: number | undefined, size: number, wantDigest: boolean): Outcome {
-    const hasher = wantDigest ? new Bun.CryptoHasher("sha256") : undefined;
-    for (let done = 0; done < size; ) {
-      const count = fill(fd, one);
-      if (count === 0) return { verdict: "changed" };
-      if (sourceFd !== undefined) {
-        if (fill(sourceFd, other) !== count) return { verdict: "changed" };
-        if (!sameBytes(one, other, count)) return { verdict: "different" };
-      }
-      hasher?.update(one.subarray(0, count));
-      done += count;
-    }
-    return hasher === undefined ? { verdict: "same" } : { verdict: "same", digest: hasher.digest("hex") };
-  }
-
   return ({ path, stamp, source }, wantDigest) => {
     let fd = -1;
     let sourceFd = -1;

@@ -13,14 +13,14 @@ export interface Verified {
   readonly stamp: string;
   readonly source: ByteString;
   readonly sourceStamp: string;
-  /** SHA-256 of the contents, where all was read once with --full. */
+  /** Of the contents, where all was read once with --full. */
   readonly digest?: string | undefined;
 }
 
 /** What is known of a jail's files, by their path as the jail sees them. */
 export type VerifiedFiles = Map<ByteString, Verified>;
 
-const VERSION = 1;
+const VERSION = 2;
 const LIMIT = 1 << 28;
 
 /** Beside the jail's manifest, root's alone like it: /var/lib/jailkit/jails/ID/verified.json. */

@@ -1,13 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { sameBytes } from "../../ffi/compare.ts";
-import { close, fstat, readInto, type Stat, sameFile } from "../../ffi/files.ts";
+import { SEEK_SET } from "../../ffi/constants.ts";
+import { close, fstat, readInto, type Stat, sameFile, seek } from "../../ffi/files.ts";
+import { nextData } from "../../ffi/holes.ts";
 import { withJailFile } from "./look.ts";
 import { openSource } from "./source.ts";
 import { isRegular, type JailRoot } from "./walk.ts";
 
-const SIZE = 1 << 18;
-const buffers = { one: new Uint8Array(0), other: new Uint8Array(0) };
+// Large enough that the system calls do not matter, small enough that both stay in the processor's cache.
+const BLOCK = 1 << 18;
+let buffers: { one: Uint8Array; other: Uint8Array } | undefined;
 
+/** Fills the buffer unless the file ends; a read(2) of a regular file may still be cut short. */
 function fill(fd: number, buffer: Uint8Array): number {
   let used = 0;
   for (let count = -1; count !== 0 && used < buffer.length; used += count)
@@ -15,25 +19,54 @@ function fill(fd: number, buffer: Uint8Array): number {
   return used;
 }
 
+/** The first block from `at` on, by its offset, in which one of the files has data, where they then stand; or `size`. */
+function nextBlock(fds: readonly number[], at: number, size: number): number {
+  let next = size;
+  for (const [index, fd] of fds.entries()) {
+    next = Math.min(next, nextData(fd, at) ?? size);
+    // Mostly so, and then both still stand there.
+    if (index === 0 && next === at) return at;
+  }
+  if (next === size) return size;
+  const block = next - (next % BLOCK);
+  for (const fd of fds) seek(fd, block, SEEK_SET);
+  return block;
+}
+
+/**
+ * Compares two open files of `size` bytes, which stand at their beginning, block by block; without a second one it is
+ * only read. Blocks where none of them has data are left out, `each` is told of the others. "ended": one is shorter.
+ */
+export function compareOpen(
+  fd: number,
+  otherFd: number | undefined,
+  size: number,
+  each: (offset: number, block: Uint8Array) => void = () => undefined,
+): "same" | "different" | "ended" {
+  buffers ??= { one: new Uint8Array(BLOCK), other: new Uint8Array(BLOCK) };
+  const { one, other } = buffers;
+  const fds = otherFd === undefined ? [fd] : [fd, otherFd];
+  for (let at = 0; ; at += BLOCK) {
+    // What fits into one block is read at once.
+    if (size > BLOCK && at < size) at = nextBlock(fds, at, size);
+    if (at >= size) return fds.some((one) => fstat(one).size < size) ? "ended" : "same";
+    const count = fill(fd, one);
+    if (count < Math.min(BLOCK, size - at)) return "ended";
+    if (otherFd !== undefined && fill(otherFd, other) !== count) return "ended";
+    if (otherFd !== undefined && !sameBytes(one, other, count)) return "different";
+    each(at, one.subarray(0, count));
+  }
+}
+
 /** Compares a regular file of the jail with one of the host, byte by byte. False where either is another by now. */
 export function sameContent(root: JailRoot, path: ByteString, source: ByteString, stat: Stat): boolean {
-  if (buffers.one.length === 0) {
-    buffers.one = new Uint8Array(SIZE);
-    buffers.other = new Uint8Array(SIZE);
-  }
-  const { one, other } = buffers;
   const compare = (fd: number): boolean => {
     const sourceFd = openSource(source);
     try {
       const there = fstat(sourceFd);
       if (sameFile(there, stat)) return true;
       if (!isRegular(there) || there.size !== stat.size) return false;
-      for (;;) {
-        const count = fill(fd, one);
-        if (fill(sourceFd, other) !== count) return false;
-        if (count === 0) return true;
-        if (!sameBytes(one, other, count)) return false;
-      }
+      return compareOpen(fd, sourceFd, stat.size) === "same";
     } finally {
       close(sourceFd);
     }

@@ -10,7 +10,7 @@ let m: Machine;
 beforeAll(async () => {
   m = await openMachine({
     under: "ours",
-    only: ["jk_init", "jk_cp", "jk_update", "jk_jailuser", "jk_chrootsh", "jailkit"],
+    only: ["jk_init", "jk_cp", "jk_update", "jk_jailuser", "jk_chrootsh", "jk_check", "jailkit"],
   });
   m.write(
     "/etc/jailkit/jk_init.d/test.ini",
@@ -114,4 +114,36 @@ test.each([
   m.must(["truncate", "-s", "+1", source]);
   m.must(["jk_update", "-j", jail]);
   m.must(["cmp", source, `${jail}${source}`]);
+});
+
+test("jk_check and jk_update read no holes of a file of four terabytes, and find what differs behind them", () => {
+  const jail = "/srv/sparse-checked";
+  const source = "/usr/share/sparse";
+  m.must(["rm", "-f", source, "/usr/share/sparse2"]);
+  makeSparse(source);
+  m.must(["jk_init", "-j", jail, "one"]);
+  const copy = `${jail}${source}`;
+  const rules = (...options: string[]) => {
+    const { stdout } = m.run(["jk_check", "--json", ...options, "-j", jail]);
+    const { jails } = JSON.parse(stdout) as { jails: { findings: { rule: string; path: string }[] }[] };
+    const findings = jails.flatMap((one) => one.findings);
+    return findings.filter(({ path }) => path === copy).map(({ rule }) => rule);
+  };
+  const write = (path: string, offset: number, text: string) =>
+    m.must(["dd", `of=${path}`, "conv=notrunc", "oflag=seek_bytes", `seek=${offset}`, "status=none"], {
+      stdin: text,
+    });
+  expect(rules("--full")).toEqual([]);
+  expect(m.run(["jk_update", "--check", "-j", jail])).toMatchObject({ status: 0, stderr: "" });
+  // Zeros instead of a hole are the same content.
+  write(copy, 2 * TERABYTE, "\0");
+  expect(rules()).toEqual([]);
+  write(copy, 2 * TERABYTE, "x");
+  expect(rules()).toEqual(["different-content"]);
+  m.must(["jk_update", "-j", jail]);
+  expect(rules()).toEqual([]);
+  // Data that the jail's file alone lacks.
+  write(source, TERABYTE / 2, "x");
+  m.must(["touch", "-r", copy, source]);
+  expect(rules()).toEqual(["different-content"]);
 });

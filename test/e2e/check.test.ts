@@ -345,7 +345,7 @@ describe("what was found before", () => {
     const id = check(m, jail).jails[0]?.record ?? "";
     const file = `/var/lib/jailkit/jails/${id}/verified.json`;
     expect(m.stat(file)).toMatchObject({ mode: 0o100600, uid: 0 });
-    for (const text of ["", "{", '{"version":1,"files":[[1]]}', '{"version":2,"files":[]}', "null"]) {
+    for (const text of ["", "{", '{"version":2,"files":[[1]]}', '{"version":1,"files":[]}', "null"]) {
       m.write(file, text);
       expect(counts()?.known).toBe(0);
     }

@@ -15,6 +15,7 @@ import {
   saveVerified,
   type Verified,
 } from "../../src/inspect/check-verified.ts";
+import { compareOpen } from "../../src/jail/compare.ts";
 import { forgetJail } from "../../src/jail/manifest.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
 
@@ -57,12 +58,52 @@ describe("comparing", () => {
 
   test("the digest is that of the whole file", () => {
     const compare = createComparer(jail.root.fd);
+    const digests = new Set<string | undefined>();
     for (const size of SIZES) {
-      const wanted = new Bun.CryptoHasher("sha256").update(bytes(size)).digest("hex");
-      expect(compare(job("same", bytes(size)), true)).toEqual({ verdict: "same", digest: wanted });
-      const alone = { ...job("same", bytes(size)), source: undefined };
-      expect(compare(alone, false)).toEqual({ verdict: "same", digest: wanted });
+      for (const at of [-1, 0, size >> 1, size - 1]) {
+        const { verdict, digest } = compare(job("same", bytes(size, at)), true);
+        expect([verdict, digest?.length]).toEqual(["same", 64]);
+        const alone = { ...job("same", bytes(size, at)), source: undefined };
+        expect(compare(alone, false)).toEqual({ verdict: "same", digest: digest ?? "" });
+        digests.add(digest);
+      }
     }
+    // Of the file of one byte, and that of two, some places are the same.
+    expect(digests.size).toBe(4 * SIZES.length - 3);
+  });
+
+  test("zeros and holes are the same content, wherever they are stored", () => {
+    const compare = createComparer(jail.root.fd);
+    const BLOCK = 262144;
+    const digestOf = (size: number, at: number, stored: boolean) => {
+      const one = job("sparse", "");
+      const path = `${jail.path}${one.path}`;
+      fs.truncateSync(path, size);
+      const fd = fs.openSync(path, "r+");
+      if (stored) fs.writeSync(fd, new Uint8Array(size));
+      fs.writeSync(fd, "x", at);
+      fs.closeSync(fd);
+      fs.copyFileSync(path, `${jail.base}/dense`);
+      const dense = { path: `${jail.base}/dense`, stamp: stampOf(statAt(AT_FDCWD, `${jail.base}/dense`)) };
+      const stamp = stampOf(statAt(AT_FDCWD, path));
+      const { verdict, digest } = compare({ path: one.path, stamp, source: dense }, true);
+      expect(verdict).toBe("same");
+      return digest;
+    };
+    const places = [0, BLOCK - 1, BLOCK, 2 * BLOCK + 1, 3 * BLOCK + 4];
+    const digests = places.map((at) => digestOf(3 * BLOCK + 5, at, false));
+    expect(places.map((at) => digestOf(3 * BLOCK + 5, at, true))).toEqual(digests);
+    expect(new Set([...digests, digestOf(3 * BLOCK + 6, 0, false)]).size).toBe(places.length + 1);
+  });
+
+  test("a file that is shorter than it was is not the same, though only a hole is missing", () => {
+    const path = `${jail.path}/usr/short`;
+    fs.writeFileSync(path, "x");
+    fs.truncateSync(path, 1 << 20);
+    const open = () => fs.openSync(path, "r");
+    expect(compareOpen(open(), open(), 1 << 20)).toBe("same");
+    expect(compareOpen(open(), open(), (1 << 20) + 1)).toBe("ended");
+    expect(compareOpen(open(), undefined, (1 << 20) + 1)).toBe("ended");
   });
 
   test("what was exchanged since it was seen is not taken for it", () => {
