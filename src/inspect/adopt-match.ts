@@ -7,7 +7,7 @@ import { readJailAccounts } from "../jail/accounts.ts";
 import { sameContent } from "../jail/compare.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
 import type { Problem } from "../populate/entry.ts";
-import { modeWithoutAcl } from "../system/acl.ts";
+import { modeBesideAcl } from "../system/acl.ts";
 import { isGenerated } from "./check-drift.ts";
 import { createSpaces } from "./check-spaces.ts";
 import { type Seen, walkJail } from "./check-walk.ts";
@@ -59,7 +59,7 @@ export function matchJail(root: JailRoot): { things: Thing[]; problems: Problem[
 
 function thingOf(root: JailRoot, { path, stat: seen, target, grants }: Seen): Thing {
   // What is recorded is what a new one would be given: no ACL, and so no mask in the group's bits.
-  const stat = { ...seen, mode: modeWithoutAcl(seen.mode, grants.acl) };
+  const stat = { ...seen, mode: modeBesideAcl(seen.mode, grants.acl) };
   const there = statIfPresent(C.AT_FDCWD, path);
   const linked = there !== undefined && isRegular(stat) && sameFile(there, stat);
   return { path, stat, target, likeness: likenessOf(root, path, stat, target, there), linked };

@@ -4,7 +4,7 @@ import { type Stat, sameFile } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { isDirectory, isLink, isRegular } from "../jail/walk.ts";
-import { modeWithoutAcl } from "../system/acl.ts";
+import { modeBesideAcl } from "../system/acl.ts";
 import { type Judged, octal } from "./check-permissions.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";
 
@@ -112,7 +112,7 @@ function attributeFindings(judged: Judged, entry: ManifestEntry): CheckFinding[]
   const { stat, space } = seen;
   if (space === "user" || isLink(stat)) return [];
   const findings: CheckFinding[] = [];
-  const is = modeWithoutAcl(stat.mode, seen.grants.acl) & 0o7777;
+  const is = modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777;
   const other = (is & ~entry.mode & ~(SPECIAL | 0o022)) | (entry.mode & ~is);
   if (other !== 0) {
     const message = `${display(path)} has mode ${octal(is)}, and was given ${octal(entry.mode)}`;

@@ -4,7 +4,7 @@ import { display } from "../cli/display.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { shellWord } from "../jail/safety.ts";
 import { isDirectory, isLink, isRegular } from "../jail/walk.ts";
-import { modeWithoutAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";
 import type { JailSettings, PathTest } from "./check-settings.ts";
 import type { Seen } from "./check-walk.ts";
@@ -74,7 +74,7 @@ function writableFindings(judged: Judged): CheckFinding[] {
     findings.push(finding(judged, rule, `${shown} is writable for others!`, repair));
   }
   // Whom an ACL names is told as such: what the group itself may do is not its mask.
-  const groupWrites = (modeWithoutAcl(stat.mode, seen.grants.acl) & 0o020) !== 0;
+  const groupWrites = (modeBesideAcl(stat.mode, seen.grants.acl) & 0o020) !== 0;
   if (groupWrites && !settings.writableForGroup(path) && !groupMayWrite(judged, entry)) {
     const rule = directory ? "writable-for-group" : "file-writable-for-group";
     const repair = clear(judged, 0o020);

@@ -12,7 +12,7 @@ import {
   updateEntries,
 } from "../jail/manifest.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
-import { modeWithoutAcl } from "../system/acl.ts";
+import { modeBesideAcl } from "../system/acl.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry, Problem } from "./entry.ts";
 import { jailFileSystem } from "./jail.ts";
@@ -295,7 +295,7 @@ function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan, recorded: 
 
 /** Owner and mode of what stands in the jail, as a new one without an ACL would have them. */
 function givenTo(root: JailRoot, path: ByteString, { mode, uid, gid }: Stat) {
-  return { mode: modeWithoutAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
+  return { mode: modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
 }
 
 function strip(record: object): Record<string, unknown> {

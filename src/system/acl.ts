@@ -110,11 +110,19 @@ export function writersOf(acl: AclReading): readonly NamedEntry[] {
 }
 
 /**
- * The permission bits that a copy without ACL is to have so that nobody may do more with it: for the group, what its
- * own entry and the mask both allow, and not the mask, which is what stat(2) shows.
+ * The permission bits without what is an ACL's alone: for the group, what its own entry and the mask both allow, and not
+ * the mask, which is what stat(2) shows. Where the ACL cannot be told that is the most that the group may do.
+ */
+export function modeBesideAcl(mode: number, acl: AclReading): number {
+  return typeof acl === "string" ? mode : (mode & ~0o070) | (acl.group << 3);
+}
+
+/**
+ * The permission bits that a copy without ACL is to have so that nobody may do more with it. Where the ACL cannot be told
+ * the group gets what others have, too, and nothing besides.
  */
 export function modeWithoutAcl(mode: number, acl: AclReading): number {
-  return typeof acl === "string" ? mode : (mode & ~0o070) | (acl.group << 3);
+  return acl === "unknown" ? mode & (~0o070 | ((mode & 0o007) << 3)) : modeBesideAcl(mode, acl);
 }
 
 const letters = (permissions: number) =>

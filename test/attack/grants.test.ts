@@ -1,6 +1,9 @@
 /** What a file grants does not come into a jail with it, and an ACL hides nobody who can change a jail. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { openManifestFile } from "../e2e/manifest-file.ts";
+import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -161,6 +164,21 @@ describe("the mode of a copy is no mask", () => {
     }
     m.must(["jk_update", "-j", jail]);
     expect(m.read(`${jail}/opt/app/secret`)).toBe("changed");
+    expect(inJail()).toEqual(expected);
+  });
+  test("and where the ACL cannot be read, the group gets no more than others, until it can", () => {
+    const calls = process.arch === "arm64" ? ["464", "8", "9"] : ["464", "191", "192"];
+    const without = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+    m.write("/root/refuse-call", readFileSync(without), { mode: 0o755 });
+    // EIO: what is not there, or not supported, is another answer.
+    m.must(["/root/refuse-call", "5", ...calls, "--", "/usr/sbin/jk_cp", "-o", "-j", jail, "/opt/app"]);
+    expect(inJail()).toEqual([
+      ["700", TEAM],
+      ["600", TEAM],
+      ["644", TEAM],
+      ["600", TEAM],
+    ]);
+    m.must(["jk_update", "-j", jail]);
     expect(inJail()).toEqual(expected);
   });
   test("in a jail that was made with the mask: jk_update mends it", () => {

@@ -17,6 +17,7 @@ import {
   aclAt,
   aclOf,
   inheritedEntries,
+  modeBesideAcl,
   modeWithoutAcl,
   parseAcl,
   removalCommand,
@@ -98,7 +99,13 @@ test("what a copy may be", () => {
   const acl = (group: number): AclReading => ({ group, named: [] });
   expect(modeWithoutAcl(0o100660, acl(4))).toBe(0o100640);
   expect(modeWithoutAcl(0o106777, acl(0))).toBe(0o106707);
-  for (const reading of ["none", "unknown"] as const) expect(modeWithoutAcl(0o660, reading)).toBe(0o660);
+  expect(modeWithoutAcl(0o660, "none")).toBe(0o660);
+  // What cannot be told must not come into a copy, but may be so where it stands.
+  expect([0o660, 0o664, 0o755, 0o2750, 0o002].map((mode) => modeWithoutAcl(mode, "unknown"))).toEqual([
+    0o600, 0o644, 0o755, 0o2700, 0o002,
+  ]);
+  for (const reading of ["none", "unknown"] as const) expect(modeBesideAcl(0o660, reading)).toBe(0o660);
+  expect(modeBesideAcl(0o100660, acl(4))).toBe(0o100640);
   expect(writersOf("unknown")).toEqual([]);
   expect([namesAnyone("unknown"), namesAnyone("none"), namesAnyone(acl(7))]).toEqual([true, false, false]);
 });

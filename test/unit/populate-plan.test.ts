@@ -179,7 +179,7 @@ describe("attributes", () => {
     } as const;
     const modes = (wants: ReturnType<typeof want>[]) =>
       Object.fromEntries(planOf({ host, wants }).entries.map(({ path, mode }) => [path, mode.toString(8)]));
-    const kept = { "/d": "740", "/d/more": "640", "/d/none": "660", "/d/unknown": "660" };
+    const kept = { "/d": "740", "/d/more": "640", "/d/none": "660", "/d/unknown": "600" };
     expect(modes([want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
     // Where the group is root's, what the group may do less than others is nothing to anybody.
     expect(modes([want("/d")])).toEqual({ ...kept, "/d/less": "644" });

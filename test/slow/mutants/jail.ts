@@ -310,13 +310,13 @@ export const JAIL: readonly Mutant[] = [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
   ...within("src/inspect/check-drift.ts", "unit/check-judge.test.ts", [
-    ["modeWithoutAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
+    ["modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
   ]),
   ...within("src/inspect/adopt-match.ts", "e2e/adopt.test.ts", [
-    ["modeWithoutAcl(seen.mode, grants.acl)", "seen.mode"],
+    ["modeBesideAcl(seen.mode, grants.acl)", "seen.mode"],
   ]),
   ...within("src/populate/update.ts", "attack/grants.test.ts", [
-    ["modeWithoutAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
+    ["modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
   ]),
   ...within("src/enter/host-checks.ts", "unit/enter-checks.test.ts", [
     ['if (acl === "unknown") {', 'if (acl === "none") {'],
