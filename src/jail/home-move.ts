@@ -20,9 +20,19 @@ import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { splitPath, withJailFile } from "./look.ts";
-import { renameNew, stageFor, temporaryName } from "./place.ts";
+import { renameNew, requireStage, temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { type Directory, hostPath, type JailRoot, joinPath, openDirectory, release, walk } from "./walk.ts";
+import { shellWord } from "./safety.ts";
+import {
+  type Directory,
+  hostPath,
+  type JailRoot,
+  joinPath,
+  namedError,
+  openDirectory,
+  release,
+  walk,
+} from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 
 /** A home that is to move: its directory, opened, and all that was found in it. */
@@ -90,7 +100,7 @@ export function copyHome(
   let made: number | undefined;
   let copy = "";
   try {
-    const stage = stageFor(root, parent);
+    const stage = requireStage(root, parent);
     const temporary = temporaryName();
     copy = joinPath(stage.path, temporary);
     made = makeCopy(root, stage, temporary);
@@ -119,11 +129,6 @@ export function copyHome(
 
 /** Makes the directory of a copy, and opens it while nobody else can exchange it. */
 function makeCopy(root: JailRoot, stage: Directory, name: ByteString): number {
-  if (!stage.trusted) {
-    const where = quoted(hostPath(root, stage.path));
-    const message = `${where} can be written by others, and no directory above it on its mount is root's alone: a home cannot be copied there`;
-    throw new JailkitError("no-safe-place", 1, message);
-  }
   const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
   if (placement !== "created") throw new SystemError(17, "mkdir", hostPath(root, joinPath(stage.path, name)));
   return openAt(stage.fd, name, C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW);
@@ -151,14 +156,32 @@ function fillCopy(
       withJailFile(root, first, (fd) => putHardLink(root, to, fd), { follow: false });
       continue;
     }
-    copyEntry(home, root, entry, to);
+    named(home, entry, () => copyEntry(home, root, entry, to));
     if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
   }
   // A directory gets its owner when all in it is done: until then nobody but root can change names in it.
   for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {
     const to = target(entry.path);
-    copyDirectoryXattrs(home, root, entry, to);
+    named(home, entry, () => copyDirectoryXattrs(home, root, entry, to));
     setAttributes(root, to, attributesOf(entry.stat));
+  }
+}
+
+/** Does something with an entry; an error names it. */
+function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
+  const whole = path === "" ? home.path : joinPath(home.path, path);
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof SystemError && error.call === "flistxattr" && error.code === "E2BIG") {
+      const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];
+      const aside = shellWord(`/var/tmp/${whole.slice(whole.lastIndexOf("/") + 1)}`);
+      const message =
+        `${quoted(whole)} has more extended attributes than a program can list: its owner can put a copy without them ` +
+        `in its place: cp -r ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
+      throw new JailkitError("home-not-movable", 1, message);
+    }
+    throw namedError(error, whole);
   }
 }
 

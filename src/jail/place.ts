@@ -12,8 +12,9 @@ import {
   syncFd,
   unlinkAt,
 } from "../../ffi/files.ts";
-import { display } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "./safety.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -23,6 +24,9 @@ import {
   type JailRoot,
   joinPath,
   namedError,
+  onlyRootWrites,
+  pathComponents,
+  release,
   walk,
 } from "./walk.ts";
 
@@ -52,6 +56,32 @@ export function stageFor(root: JailRoot, parent: Directory): Directory {
   const stage = parent.stage;
   if (parent.trusted || stage === undefined) return parent;
   return stage.fd >= 0 ? stage : walk(root, stage.path);
+}
+
+/**
+ * As stageFor, where that is root's alone. Throws JailkitError "no-safe-place", with the command that mends it where one
+ * does.
+ */
+export function requireStage(root: JailRoot, parent: Directory): Directory {
+  const stage = stageFor(root, parent);
+  if (stage.trusted) return stage;
+  const parts = pathComponents(parent.path);
+  const names: ByteString[] = [];
+  let sticky = false;
+  for (let count = 0; count <= parts.length; count++) {
+    const one = walk(root, parts.slice(0, count).join("/"));
+    if (!onlyRootWrites(one.stat)) {
+      names.push(shellWord(hostPath(root, one.path)));
+      sticky ||= (one.stat.mode & C.S_ISVTX) !== 0;
+    }
+    release(one);
+  }
+  const where = quoted(hostPath(root, parent.path));
+  const what = `no home can be copied to ${where}, for no directory on its mount is root's alone`;
+  const remedy = sticky
+    ? "choose a place that is not below a directory that everybody can write"
+    : `mend it with: chmod go-w ${names.join(" ")}`;
+  throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
 }
 
 /** Calls `make` with new random names until one is free, and gives that name back. */

@@ -191,6 +191,17 @@ export function directoryFindings(root: JailRoot): Finding[] {
   return findings;
 }
 
+/** Opens the directory at `path` of a tree, or where it is missing the nearest one above. Hand it to release. */
+export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
+  for (let at = path; ; at = at.slice(0, at.lastIndexOf("/")) || "/") {
+    try {
+      return walk(root, at);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+  }
+}
+
 /**
  * Why others than root could exchange a name in the directory at `path` of a tree, or one above it: it belongs to
  * somebody else, or others can write it and it is not sticky. Where it is missing, the nearest one above counts.
@@ -199,16 +210,7 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
   const found = (one: Ancestor) =>
     one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
   const findings = root.ancestors.flatMap(found);
-  let at = path;
-  let directory: Directory | undefined;
-  while (directory === undefined) {
-    try {
-      directory = walk(root, at);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      at = at.slice(0, at.lastIndexOf("/")) || "/";
-    }
-  }
+  const directory = nearestDirectory(root, path);
   const parts = pathComponents(directory.path);
   release(directory);
   for (let count = 0; count <= parts.length; count++) {

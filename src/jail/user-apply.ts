@@ -7,10 +7,11 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
+import { requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { exchangeFindings, type Finding } from "./safety.ts";
+import { exchangeFindings, type Finding, nearestDirectory } from "./safety.ts";
 import type { GroupChange, JailingPlan } from "./user-plan.ts";
-import { hostPath, type JailRoot } from "./walk.ts";
+import { hostPath, type JailRoot, release } from "./walk.ts";
 
 /** What a change of an account tells meanwhile. */
 export interface Reporter {
@@ -34,12 +35,15 @@ const parentOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "
 
 /**
  * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
- * or of the new one while root works on it.
+ * or of the new one while root works on it, "no-safe-place" where there is nowhere to make the new one.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void {
   const findings = [...exchangeFindings(from, parentOf(fromPath)), ...exchangeFindings(to, parentOf(toPath))];
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(findings, what);
+  const parent = nearestDirectory(to, parentOf(toPath));
+  requireStage(to, parent);
+  release(parent);
 }
 
 /** The same for a home that is made by its name, as useradd(8) does. */

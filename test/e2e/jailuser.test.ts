@@ -187,6 +187,63 @@ test("an unsafe jail is refused with the remedy", () => {
   expect(result.stderr).toContain("chmod");
 });
 
+test("a mount on which no directory is root's alone takes no home, and the command that is told mends it", () => {
+  const other = "/srv/shared";
+  m.mkdir(`${other}/etc`);
+  m.write(`${other}/etc/passwd`, "");
+  m.write(`${other}/etc/group`, "");
+  m.mkdir(`${other}/home/my own`);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0775", "tmpfs", `${other}/home/my own`]);
+  m.mkdir(`${other}/home/my own/deep`);
+  const name = newUser();
+  m.must(["usermod", "-d", `/home/my own/deep/${name}`, name]);
+  m.mkdir("/home/my own/deep");
+  m.rename(`/home/${name}`, `/home/my own/deep/${name}`);
+  for (const more of [["--dry-run"], []]) {
+    const { status, stderr } = run("-n", "-m", ...more, "-j", other, name);
+    expect([status, m.exists(`/home/my own/deep/${name}/file`)]).toEqual([1, true]);
+    const [, command = ""] = stderr.trim().split("; mend it with: ");
+    expect(command).toBe(`chmod go-w '${other}/home/my own'`);
+    if (more.length === 0) m.must(["sh", "-c", command]);
+  }
+  expect(run("-n", "-m", "-j", other, name).status).toBe(0);
+  expect(m.read(`${other}/home/my own/deep/${name}/file`)).toBe(name);
+  // Where everybody can write, and may have to, another place is what helps.
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", `${other}/home`]);
+  const another = newUser();
+  const { status, stderr } = run("-n", "-m", "-j", other, another);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("; choose a place that is not below")]);
+  expect(m.exists(`/home/${another}/file`)).toBe(true);
+});
+
+test("more extended attributes than can be listed are told with the file, and what helps", () => {
+  const name = newUser();
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", `/home/${name}`]);
+  m.chown(`/home/${name}`, m.ids(name).uid, m.ids(name).gid);
+  const script = `import os, sys
+for path in sys.argv[1:]:
+    for i in range(300): os.setxattr(path, "user." + "a" * 240 + str(i), b"x")`;
+  m.write(`/home/${name}/many`, "mine", { owner: [m.ids(name).uid, m.ids(name).gid] });
+  m.mkdir(`/home/${name}/d`, { owner: [m.ids(name).uid, m.ids(name).gid] });
+  m.write(`/home/${name}/d/in`, "mine", { owner: [m.ids(name).uid, m.ids(name).gid] });
+  m.must(["python3", "-c", script, `/home/${name}/many`, `/home/${name}/d`]);
+  const before = m.snapshot(`/home/${name}`);
+  for (const path of ["many", "d"]) {
+    const { status, stderr } = run("-n", "-m", "-j", jail, name);
+    expect(status).toBe(1);
+    const [, shown, command = ""] =
+      /: '(.+)' has more extended attributes .+ in its place: (.+)\n$/.exec(stderr) ?? [];
+    expect(shown).toBe(`/home/${name}/${path}`);
+    expect([m.exists(`${jail}/home/${name}`), account(name)?.includes(jail)]).toEqual([false, false]);
+    m.must(["sh", "-c", command], { user: name });
+  }
+  const kept = (files: Record<string, string>) =>
+    Object.fromEntries(Object.entries(files).map(([path, what]) => [path, what.replace(/^\S+ /, "")]));
+  expect(kept(m.snapshot(`/home/${name}`))).toEqual(kept(before));
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+  expect(m.read(`${jail}/home/${name}/d/in`)).toBe("mine");
+});
+
 test("it asks for the jail, and whether the home is to move", () => {
   const name = newUser();
   const result = m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: `/nowhere\n${jail}\n\n` });

@@ -152,9 +152,13 @@ export const REMOVAL: readonly Mutant[] = [
     "      throw error;",
     "gets another name where one is taken",
   ),
-  home("  if (!stage.trusted) {", "  if (stage.fd < -1) {", "the copy is made where no user can reach it"),
+  inFile("src/jail/place.ts", "attack/home-move.test.ts")(
+    "  if (stage.trusted) return stage;",
+    "  return stage;",
+    "the copy is made where no user can reach it",
+  ),
   home(
-    "const stage = stageFor(root, parent);",
+    "const stage = requireStage(root, parent);",
     "const stage = parent;",
     "the copy is made where no user can reach it",
   ),
@@ -197,8 +201,8 @@ export const REMOVAL: readonly Mutant[] = [
     "others could exchange",
   ),
   parents(
-    "  const findings = root.ancestors.flatMap(found);\n  let at",
-    "  const findings: Finding[] = [];\n  let at",
+    "  const findings = root.ancestors.flatMap(found);\n  const directory",
+    "  const findings: Finding[] = [];\n  const directory",
     "others could exchange",
   ),
   parents("count <= parts.length; count++", "count < parts.length; count++", "others could exchange"),
