@@ -33,6 +33,9 @@ const needs = {
     "nginx",
     "lighttpd",
     "systemd",
+    // which it only recommends: with them a machine of a test can be booted
+    "dbus",
+    "libpam-systemd",
     "libcap2-bin",
     "binutils",
     "strace",

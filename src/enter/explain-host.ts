@@ -3,8 +3,8 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
 import { resourceLimit } from "../../ffi/process.ts";
-import { groupByGid, groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
-import { sshdSettings, sshdWarnings } from "../system/sshd.ts";
+import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { loginWarnings } from "../system/sshd.ts";
 import { hardLimits, NEEDED_BYTES, tooLow } from "./limits.ts";
 import type { ReportStep } from "./report.ts";
 
@@ -40,8 +40,7 @@ const mebibytes = (bytes: number) => `${Math.floor(bytes / 1048576)} MiB`;
 export function limitSteps(account: PasswdEntry, own: boolean): ReportStep[] {
   const needed = mebibytes(NEEDED_BYTES);
   const gids = groupIdsOf(account.name, account.gid);
-  const groups = gids.flatMap((gid) => groupByGid(gid)?.name ?? []);
-  const user = { name: account.name, uid: account.uid, groups, gids };
+  const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
   const steps = tooLow(hardLimits(limitFiles(), user)).map(({ item, bytes, file, line }): ReportStep => {
     const what = `${file}:${line} limits '${item}' to ${mebibytes(bytes)}, and the programs need ${needed} of address space`;
     const remedy = `raise the hard limit '${item}' of ${account.name} to ${NEEDED_BYTES / 1024} (KiB) or more`;
@@ -64,7 +63,10 @@ export function limitSteps(account: PasswdEntry, own: boolean): ReportStep[] {
 }
 
 /** What sshd would do for the user before and instead of the login shell. Only root can ask it. */
-export function sshdSteps(user: ByteString, isRoot: boolean): { steps: ReportStep[]; forced?: ByteString } {
+export function sshdSteps(
+  account: PasswdEntry,
+  isRoot: boolean,
+): { steps: ReportStep[]; forced?: ByteString } {
   const step = (
     name: string,
     outcome: ReportStep["outcome"],
@@ -78,11 +80,9 @@ export function sshdSteps(user: ByteString, isRoot: boolean): { steps: ReportSte
     remedy,
   });
   if (!isRoot) return { steps: [step("settings", "unknown", "only root can ask sshd for its settings")] };
-  const answer = sshdSettings(user);
+  const answer = loginWarnings({ ...account, groups: groupNamesOf(account) });
   if ("unavailable" in answer) return { steps: [step("settings", "unknown", answer.unavailable)] };
-  const steps = sshdWarnings(answer.settings, user).map(({ code, message, remedy }) =>
-    step(code, "warned", message, remedy),
-  );
+  const steps = answer.warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy));
   const value = (keyword: string) => answer.settings.get(keyword)?.[0] ?? "";
   const set = (keyword: string) => !["", "none"].includes(value(keyword));
   if (set("chrootdirectory")) {

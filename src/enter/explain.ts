@@ -173,7 +173,7 @@ export function explainLogin(question: Question): Report {
     judgeReport(report);
     return report;
   }
-  const { steps, forced } = sshdSteps(user, isRoot);
+  const { steps, forced } = sshdSteps(account, isRoot);
   report.steps.push(...steps, ...limitSteps(account, !isRoot));
   const line = forced ?? command;
   const session: LimitedSession = {

@@ -4,8 +4,9 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { supplementaryGroups } from "../system/account-tools.ts";
-import { type GroupEntry, groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
+import { loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
@@ -38,6 +39,16 @@ export interface UserOutcome {
   warnings: ByteString[];
   error: ByteString | undefined;
   exitStatus?: number;
+}
+
+/**
+ * Tells `warn` what sshd, and what it starts itself, gives a jailed account, which no jail can hold: a line each, with
+ * the way to mend it. Throws SystemError.
+ */
+export function warnOfLogin(account: PasswdEntry, warn: (line: ByteString) => void): void {
+  // The shell that it has once it is jailed.
+  const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
+  for (const { message, remedy } of loginWarnings(user).warnings) warn(`${message}; ${remedy}`);
 }
 
 /** The account's groups, the primary one first; throws where the primary one has no name. */

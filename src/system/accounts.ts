@@ -123,3 +123,8 @@ export function groupIdsOf(name: ByteString, gid: number): number[] {
     if (size > 1 << 17) throw new SystemError(ERANGE, "getgrouplist", name);
   }
 }
+
+/** The names of all groups that an account is in, those that have one. */
+export function groupNamesOf({ name, gid }: Pick<PasswdEntry, "name" | "gid">): ByteString[] {
+  return groupIdsOf(name, gid).flatMap((id) => groupByGid(id)?.name ?? []);
+}

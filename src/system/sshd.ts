@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
+import { startsUserManager } from "./user-manager.ts";
 
 /** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
 export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
@@ -14,6 +16,7 @@ export interface SshdWarning {
     | "stream-forwarding"
     | "permit-user-environment"
     | "tunnel"
+    | "user-manager"
     | "user-rc";
   message: string;
   remedy: string;
@@ -119,6 +122,32 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
     });
   }
   return warnings;
+}
+
+/** Somebody who logs in. */
+export interface SshdUser extends PamUser {
+  uid: number;
+}
+
+/**
+ * What of sshd's settings, and of what it starts before the login shell, gives a jailed user more than the jail. The
+ * settings come with it, or why there are none; only root can ask. Throws SystemError.
+ */
+export function loginWarnings(user: SshdUser): SshdAnswer & { warnings: SshdWarning[] } {
+  const answer = sshdSettings(user.name);
+  if (!("settings" in answer)) return { ...answer, warnings: [] };
+  const { settings } = answer;
+  const warnings = sshdWarnings(settings, user.name);
+  const service = settings.get("pamservicename")?.[0] ?? "sshd";
+  if (settings.get("usepam")?.[0] === "yes" && startsUserManager(user, service)) {
+    warnings.push({
+      code: "user-manager",
+      message:
+        "a login starts the user's own systemd manager on the host (pam_systemd), which runs what unit files in the home's .config/systemd/user say, outside the jail",
+      remedy: `forbid it: systemctl mask user@${user.uid}.service`,
+    });
+  }
+  return { settings, warnings };
 }
 
 /** Whether a pattern of AcceptEnv (`*` and `?`) lets a variable through by which ld.so(8) loads a file. */

@@ -12,7 +12,7 @@ import { joinHome } from "../jail/separator.ts";
 import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
-import { groupsOf } from "../jail/user-run.ts";
+import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
 import { addAccount, addGroup, removeAccount, requireAccountName } from "../system/account-tools.ts";
@@ -153,6 +153,10 @@ export const tool = defineTool({
         create(root, name, jailHome, home, shell, useraddOptions(given));
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
       }
+      const warnings: ByteString[] = [];
+      const made = options.dryRun ? undefined : passwdByName(name);
+      if (made !== undefined) warnOfLogin(made, (line) => warnings.push(line));
+      for (const line of warnings) printError(`${NAME}: warning: ${line}`);
       if (options.json) {
         printJson({
           version: 1,
@@ -162,6 +166,7 @@ export const tool = defineTool({
           user: jsonText(name),
           home: jsonText(home),
           shell: jsonText(shell),
+          warnings: warnings.map(jsonText),
         });
       }
       return 0;

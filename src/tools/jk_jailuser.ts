@@ -9,10 +9,16 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import { type JailingOptions, jailUser, planFor, type UserOutcome, unjailUser } from "../jail/user-run.ts";
+import {
+  type JailingOptions,
+  jailUser,
+  planFor,
+  type UserOutcome,
+  unjailUser,
+  warnOfLogin,
+} from "../jail/user-run.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { sshdSettings, sshdWarnings } from "../system/sshd.ts";
 
 const NAME = "jk_jailuser";
 
@@ -47,13 +53,6 @@ function findJail(given: ByteString | undefined, shell: ByteString, interactive:
       if (path === undefined) throw new JailkitError("no-jail", 1, "no jail was named");
     }
   }
-}
-
-/** Warns of what sshd itself gives the account, which no jail can hold. */
-function checkSshd(user: ByteString, report: Reporter): void {
-  const answer = sshdSettings(user);
-  if (!("settings" in answer)) return;
-  for (const { message, remedy } of sshdWarnings(answer.settings, user)) report.warn(`${message}; ${remedy}`);
 }
 
 function outcomeFor(name: ByteString): UserOutcome {
@@ -145,7 +144,7 @@ export const tool = defineTool({
           continue;
         }
         carryOut(plan, outcome, report);
-        if (outcome.error === undefined && !options.unjail) checkSshd(known.name, report);
+        if (outcome.error === undefined && !options.unjail) warnOfLogin(known, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);

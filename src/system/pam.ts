@@ -1,0 +1,78 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+/** A line of a PAM service: pam.conf(5). */
+export interface PamRule {
+  /** A word, or what stands in brackets. */
+  control: ByteString;
+  /** The name of its file, without directories. */
+  module: ByteString;
+  arguments: ByteString[];
+}
+
+/** Somebody for whom a session is opened. */
+export interface PamUser {
+  name: ByteString;
+  shell: ByteString;
+  groups: readonly ByteString[];
+}
+
+const DEEPEST = 16;
+
+/**
+ * The rules for sessions of a service, those of files that it includes among them, in their order. `read` gives the text
+ * of a service's file, by its name or path; undefined where it has none. Pure.
+ */
+export function sessionRules(
+  service: ByteString,
+  read: (service: ByteString) => ByteString | undefined,
+  depth = 0,
+): PamRule[] {
+  const text = depth > DEEPEST ? undefined : read(service);
+  const rules: PamRule[] = [];
+  for (const line of (text ?? "").replaceAll("\\\n", " ").split("\n")) {
+    const plain = line.replace(/(?:^|\s)#.*/, "").trim();
+    const included = /^@include\s+(\S+)/.exec(plain)?.[1];
+    if (included !== undefined) rules.push(...sessionRules(included, read, depth + 1));
+    const [, control = "", file = "", rest = ""] =
+      /^-?session\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$/i.exec(plain) ?? [];
+    if (/^(?:include|substack)$/i.test(control)) rules.push(...sessionRules(file, read, depth + 1));
+    else if (file !== "") {
+      const words = rest.split(/\s+/).filter((word) => word !== "");
+      rules.push({ control, module: file.slice(file.lastIndexOf("/") + 1), arguments: words });
+    }
+  }
+  return rules;
+}
+
+const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]);
+
+/** Whether pam_succeed_if(8) says yes for the user; what is not known here counts as no. */
+function succeeds(words: readonly ByteString[], { name, shell, groups }: PamUser): boolean {
+  const conditions = words.filter((word) => !FLAGS.has(word));
+  if (conditions.length === 0 || conditions.length % 3 !== 0) return false;
+  for (let at = 0; at < conditions.length; at += 3) {
+    const [field, operator, value = ""] = conditions.slice(at, at + 3);
+    if (field !== "user" && field !== "shell") return false;
+    const is = field === "user" ? name : shell;
+    const holds =
+      (operator === "=" && value === is) ||
+      (operator === "in" && value.split(":").includes(is)) ||
+      (operator === "ingroup" &&
+        field === "user" &&
+        value.split(":").some((group) => groups.includes(group)));
+    if (!holds) return false;
+  }
+  return true;
+}
+
+/** Whether pam_systemd(8) is called for the user, where a rule of pam_succeed_if(8) does not jump over it. Pure. */
+export function callsSystemd(rules: readonly PamRule[], user: PamUser): boolean {
+  let jumped = 0;
+  for (const { control, module, arguments: words } of rules) {
+    if (jumped > 0) jumped--;
+    else if (module === "pam_systemd.so") return true;
+    else if (module === "pam_succeed_if.so" && succeeds(words, user))
+      jumped = Number(/\bsuccess=(\d+)\b/.exec(control)?.[1] ?? 0);
+  }
+  return false;
+}
