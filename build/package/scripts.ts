@@ -24,6 +24,8 @@ relay_account || ${MAKE_ACCOUNT.join(" ")} ||
 const indented = (script: string) => `${script.replaceAll(/^/gm, "    ").trimEnd()}\n`;
 
 const UPDATE = `jk_update --all || echo "jailkit: some jails could not be updated, see jk_update(8)" >&2`;
+// What keeps users out, such as a file that others can write, is to be known before the first of them tries.
+const CHECK = `jailkit config check >&2 || echo "jailkit: see jailkit-config(8)" >&2`;
 const updates = LINKS.includes("jk_update");
 
 // An entry is shipped setuid root, so that there is no moment of an upgrade in which a login fails. A capability is
@@ -83,8 +85,8 @@ export function postinst(name: PackageName, entries: readonly string[], units: U
       ? `
 if [ "$1" = configure ]; then
     add-shell /usr/sbin/jk_chrootsh
-${indented(ACCOUNT)}    if [ -n "$2" ] && dpkg --compare-versions "$2" lt 3; then
-        jailkit config check >&2 || echo "jailkit: see jailkit-config(8)" >&2
+${indented(ACCOUNT)}    if [ -n "$2" ]; then
+        ${CHECK}
     fi
 ${updates ? update : ""}${unitsConfigured(units)}fi
 `
@@ -154,6 +156,7 @@ fi
 `;
   return `%post
 ${ACCOUNT}grep -qsx /usr/sbin/jk_chrootsh /etc/shells || echo /usr/sbin/jk_chrootsh >> /etc/shells
+${CHECK}
 ${updates ? `${UPDATE}\n` : ""}${units.all.length === 0 ? "" : reload}
 ${units.all.length === 0 ? "" : stop}%postun
 if [ "$1" = 0 ] && [ -f /etc/shells ]; then

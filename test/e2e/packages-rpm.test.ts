@@ -84,7 +84,13 @@ test("with its scripts: install, login, a kept file, the next version, and away"
 
   const edited = "[DEFAULT]\nenv = TERM\n";
   m.write("/etc/jailkit/jk_chrootsh.ini", edited);
-  rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
+  m.chmod("/etc/jailkit/jk_chrootsh.ini", 0o664);
+  expect(sshd.ssh("u", ["true"]).status).not.toBe(0);
+  const said = rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
+  expect(said.stderr + said.stdout).toContain(
+    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; chmod go-w it [unsafe-file]",
+  );
+  m.chmod("/etc/jailkit/jk_chrootsh.ini", 0o644);
   expect(m.read("/etc/jailkit/jk_chrootsh.ini")).toBe(edited);
   expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);
   for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 755 cap_sys_chroot=ep");

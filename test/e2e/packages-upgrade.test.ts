@@ -18,6 +18,8 @@ const chrootsh = "/usr/sbin/jk_chrootsh";
 const uchroot = "/usr/bin/jk_uchroot";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
 const keep = ["--force-confdef", "--force-confold"];
+const unsafe =
+  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; chmod go-w it [unsafe-file]";
 const edits: Record<string, string> = {
   "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
   "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,
@@ -129,6 +131,8 @@ beforeAll(async () => {
     m.write(`/etc/jailkit/${name}`, m.read(`/etc/jailkit/${name}`) + text);
   // Only root could read them, and 2.23 was root.
   for (const name of Object.keys(edits)) m.chmod(`/etc/jailkit/${name}`, 0o600);
+  // As some leave it; no login needs this one.
+  m.chmod("/etc/jailkit/jk_check.ini", 0o666);
   sshd = await m.startSshd();
 });
 afterAll(() => m?.close());
@@ -164,6 +168,7 @@ test("while it is configured too; then the entries have a capability and no setu
   expect(result).toMatchObject({ status: 0 });
   expect(result.stdout).toContain(`removing ${shell}, the jk_lsh of jailkit 2`);
   expect(result.stderr).toContain("hooks do not run in '/home/sftpuser/r.git' (update); let root keep them");
+  expect(result.stderr).toContain(unsafe);
   expect(stateOf(m, "jailkit")).toMatch(/^ii +3\./);
   expect(seen.map((call) => /^\w+/.exec(call)?.[0])).toEqual([
     "fsetxattr",
@@ -224,6 +229,8 @@ test("the same version once more, from a capability to a capability, at every st
   const result = await stepwise(m, ["dpkg", ...keep, "-i", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   expect(seen.length).toBeGreaterThan(10);
+  // Told again for as long as it is so.
+  expect(result.stderr).toContain(unsafe);
   expect(privilegeOf(m, chrootsh)).toBe("root:root 755 cap_sys_chroot=ep");
   expect(logins()).toEqual(fine);
 });
