@@ -5,6 +5,7 @@ import { close, openIfPresent, readLink, type Stat, sameFile, statIfPresent } fr
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
+import { shellWord } from "../jail/safety.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
 import { type Counterpart, driftOf, type Gone, isGenerated, missingFindings } from "./check-drift.ts";
 import { isProgram, type Program } from "./check-libraries.ts";
@@ -219,7 +220,18 @@ function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrie
       return [{ ...common, rule: "too-deep", message: `${shown} is nested too deep: it is not looked into` }];
     case "kernel": {
       // Both are usual in a jail, and show what belongs to its own users or is to be seen by all.
-      if (barrier.type === "proc" || barrier.type === "devpts") return [];
+      if (barrier.type === "devpts" || (barrier.type === "proc" && barrier.readOnly)) return [];
+      if (barrier.type === "proc") {
+        const message = `${shown} is a mounted proc that can be written: a server can be told to write its own memory`;
+        return [
+          {
+            ...common,
+            rule: "proc-writable",
+            message,
+            remedy: `mount -o remount,bind,ro ${shellWord(path)}`,
+          },
+        ];
+      }
       const message = `${shown} is a mounted ${barrier.type}, which shows the kernel to the jail`;
       return [{ ...common, rule: "dangerous-mount", message, remedy: `umount ${shown}` }];
     }

@@ -29,6 +29,7 @@ export const RULES = {
   "unsafe-jail": error("jail", "the jail breaks the rule of safety, and logins are refused"),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
+  "proc-writable": warning("jail", "proc is mounted in the jail so that it can be written"),
   "too-deep": warning("files", "directories are nested too deep to be looked at"),
   "writable-for-others": warning("files", "a directory can be written by everybody"),
   "writable-for-group": warning("files", "a directory can be written by its group"),

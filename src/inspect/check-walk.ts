@@ -4,7 +4,7 @@ import { close, fstat, openAt, readDirectory, readLink, type Stat, statIfPresent
 import { isDirectory, isLink, type JailRoot, joinPath } from "../jail/walk.ts";
 import { inheritedEntries, type NamedEntry } from "../system/acl.ts";
 import { type Grants, grantsAt, grantsOf } from "../system/grants.ts";
-import { fileSystemType } from "../system/mounts.ts";
+import { fileSystemType, isReadOnly } from "../system/mounts.ts";
 import type { Space, Spaces } from "./check-spaces.ts";
 
 /** One thing in a jail. */
@@ -24,7 +24,7 @@ export interface Seen {
 
 /** Why a directory was not entered. */
 export type Barrier =
-  | { readonly kind: "kernel"; readonly type: string }
+  | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
   | { readonly kind: "host"; readonly what: ByteString }
   | { readonly kind: "fuse" }
   | { readonly kind: "deep" };
@@ -145,7 +145,7 @@ function barrierOf(
   if (other || stat.devMajor !== parent.devMajor) {
     const magic = fileSystemType(fd);
     const type = KERNEL[magic];
-    if (type !== undefined) return { kind: "kernel", type };
+    if (type !== undefined) return { kind: "kernel", type, readOnly: isReadOnly(fd) };
     if (magic === FUSE) return { kind: "fuse" };
   }
   return depth > DEEPEST ? { kind: "deep" } : undefined;

@@ -3,15 +3,25 @@ import { cArgument, check, libc } from "../../ffi/libc.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;
+const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 
+/** Whether what `fd` is on is mounted so that nothing can be written: ST_RDONLY in f_flags of statfs(2). */
+export function isReadOnly(fd: number): boolean {
+  return (fileSystemOf(fd).readUInt32LE(80) & 1) !== 0;
+}
+
 /** The type of the file system that `fd` is on: f_type of statfs(2), its low 32 bits. */
 export function fileSystemType(fd: number): number {
+  return fileSystemOf(fd).readUInt32LE(0);
+}
+
+function fileSystemOf(fd: number): Buffer {
   const buffer = Buffer.alloc(256);
   check(libc.fstatfs(fd, buffer), "fstatfs");
-  return buffer.readUInt32LE(0);
+  return buffer;
 }
 
 /** True where the directory that `fd` is belongs to a mounted proc(5). */
@@ -19,12 +29,15 @@ export function isProc(fd: number): boolean {
   return fileSystemType(fd) === PROC_SUPER_MAGIC;
 }
 
-/** Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs. */
+/**
+ * Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs, and so
+ * that nothing there can be written: a server that writes where its client says could be told to write its own memory.
+ */
 export function mountProc(fd: number): void {
   // By way of the descriptor: a name could lead elsewhere by the time it is used.
   const target = cArgument(`/proc/self/fd/${fd}`);
   const type = cArgument("proc");
-  check(libc.mount(type, target, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, null), "mount");
+  check(libc.mount(type, target, type, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, null), "mount");
 }
 
 /** A field of fstab(5): blanks and backslashes are written as octal numbers. */

@@ -248,6 +248,7 @@ export const FAULTS: readonly Fault[] = [
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
+  fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
   fault(
     "too-deep",
     `/home/u/deep${"/d".repeat(254)}`,

@@ -160,7 +160,11 @@ describe("clean jails", () => {
   test("a mounted /proc and a /tmp of its own", () => {
     const jail = fresh();
     m.must(["jk_init", "-j", jail, "netbasics"]);
-    m.must(["sh", "-ec", `cd ${jail}; mkdir proc tmp; mount -t proc proc proc; mount -t tmpfs tmpfs tmp`]);
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${jail}; mkdir proc tmp; mount -t proc -o ro proc proc; mount -t tmpfs tmpfs tmp`,
+    ]);
     expect(summary(check(m, jail).found)).toEqual([]);
     m.must(["cp", "/usr/bin/true", `${jail}/tmp/true`]);
     m.chmod(`${jail}/tmp/true`, 0o4755);
