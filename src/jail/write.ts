@@ -32,8 +32,8 @@ export { makeDirectories, makeDirectoryIn } from "./directories.ts";
 export type { Placement } from "./place.ts";
 export { removePath, removeTree } from "./remove.ts";
 
-const euid = libc.geteuid();
-const egid = libc.getegid();
+// Asked for when something is written: jk_uchroot loads this, and writes nothing.
+let own: { uid: number; gid: number } | undefined;
 
 /** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
 export type Source = { fd: number; size: number } | Uint8Array;
@@ -75,7 +75,8 @@ function fill(fd: number, source: Source): void {
 /** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
 function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
   // Where the directory is setgid, or the mount has `grpid`, the group is the directory's.
-  return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
+  own ??= { uid: libc.geteuid(), gid: libc.getegid() };
+  return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
 }
 
 /** Gives a new file that has its content its attributes. */
