@@ -86,8 +86,6 @@ function openRest() {
     getegid: { args: [], returns: u32 },
     setgroups: { args: [u64, pointer], returns: i32 },
     close_range: { args: [u32, u32, i32], returns: i32 },
-    getrlimit: { args: [i32, pointer], returns: i32 },
-    setrlimit: { args: [i32, pointer], returns: i32 },
     kill: { args: [i32, i32], returns: i32 },
     isatty: { args: [i32], returns: i32 },
     execve: { args: [pointer, pointer, pointer], returns: i32 },

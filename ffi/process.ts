@@ -215,22 +215,3 @@ export function isDumpable(): boolean {
 export function setDumpable(dumpable: boolean): void {
   check(libc.prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
 }
-
-/** A resource limit. RLIM_INFINITY is 2^64 - 1. */
-export interface Limit {
-  soft: bigint;
-  hard: bigint;
-}
-
-/** getrlimit(2); `resource` by its number in getrlimit's header (RLIMIT_NOFILE is 7). */
-export function resourceLimit(resource: number): Limit {
-  const pair = new BigUint64Array(2);
-  check(libc.getrlimit(resource, new Uint8Array(pair.buffer)), "getrlimit");
-  return { soft: pair[0] ?? 0n, hard: pair[1] ?? 0n };
-}
-
-/** setrlimit(2). */
-export function setResourceLimit(resource: number, limit: Limit): void {
-  const pair = BigUint64Array.of(limit.soft, limit.hard);
-  check(libc.setrlimit(resource, new Uint8Array(pair.buffer)), "setrlimit");
-}

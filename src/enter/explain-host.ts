@@ -2,10 +2,9 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
-import { resourceLimit } from "../../ffi/process.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { loginWarnings } from "../system/sshd.ts";
-import { hardLimits, NEEDED_BYTES, tooLow } from "./limits.ts";
+import { hardLimits, type LimitItem, NEEDED, tooLow } from "./limits.ts";
 import type { ReportStep } from "./report.ts";
 
 const LIMIT_FILE = "/etc/security/limits.conf";
@@ -34,32 +33,28 @@ function limitFiles(): { file: ByteString; text: ByteString }[] {
   });
 }
 
-const mebibytes = (bytes: number) => `${Math.floor(bytes / 1048576)} MiB`;
+/** A limit in words. */
+function shown(item: LimitItem, value: number): string {
+  if (item === "nofile") return `${value}`;
+  return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
+}
 
-/** Whether the runtime of the programs has the address space that it needs. `own`: this process is the user's. */
-export function limitSteps(account: PasswdEntry, own: boolean): ReportStep[] {
-  const needed = mebibytes(NEEDED_BYTES);
+/**
+ * Whether the hard limits that pam_limits(8) sets leave the runtime of the programs what it needs. Those of this session
+ * need no look: below them this program does not start either.
+ */
+export function limitSteps(account: PasswdEntry): ReportStep[] {
   const gids = groupIdsOf(account.name, account.gid);
   const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
-  const steps = tooLow(hardLimits(limitFiles(), user)).map(({ item, bytes, file, line }): ReportStep => {
-    const what = `${file}:${line} limits '${item}' to ${mebibytes(bytes)}, and the programs need ${needed} of address space`;
-    const remedy = `raise the hard limit '${item}' of ${account.name} to ${NEEDED_BYTES / 1024} (KiB) or more`;
-    return { stage: "limits", name: item, outcome: "failed", message: what, remedy };
+  const steps = tooLow(hardLimits(limitFiles(), user)).map(({ item, value, file, line }): ReportStep => {
+    const least = item === "nofile" ? `${NEEDED[item]}` : `${NEEDED[item] / 1024} (KiB)`;
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and the programs need ${shown(item, NEEDED[item])}`;
+    const remedy = `raise the hard limit '${item}' of ${account.name} to ${least} or more`;
+    return { stage: "limits", name: item, outcome: "failed", message, remedy };
   });
-  const resources = [
-    ["data", 2],
-    ["as", 9],
-  ] as const;
-  for (const [item, resource] of own ? resources : []) {
-    const hard = resourceLimit(resource).hard;
-    if (hard >= BigInt(NEEDED_BYTES)) continue;
-    const message = `this session has a hard limit '${item}' of ${mebibytes(Number(hard))}, ${needed} are needed`;
-    const remedy = "find what sets it: ulimit, systemd's LimitAS= or LimitDATA=, or pam_limits";
-    steps.push({ stage: "limits", name: item, outcome: "failed", message, remedy });
-  }
   if (steps.length > 0) return steps;
-  const message = `no limit on address space below the ${needed} that the programs need`;
-  return [{ stage: "limits", name: "memory", outcome: "passed", message, remedy: "" }];
+  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no hard limit below what the programs need`;
+  return [{ stage: "limits", name: "pam-limits", outcome: "passed", message, remedy: "" }];
 }
 
 /** What sshd would do for the user before and instead of the login shell. Only root can ask it. */

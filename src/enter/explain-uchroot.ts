@@ -104,7 +104,7 @@ export function explainUchroot(question: UchrootQuestion): Report {
   const { report, account } = beginReport(user, callerUid, TOOL);
   const isRoot = callerUid === 0;
   if (account === undefined) return report;
-  report.steps.push(...limitSteps(account, !isRoot));
+  report.steps.push(...limitSteps(account));
   try {
     explainChecks(report, question, factsFor(question, account, isRoot));
   } catch (error) {

@@ -174,7 +174,7 @@ export function explainLogin(question: Question): Report {
     return report;
   }
   const { steps, forced } = sshdSteps(account, isRoot);
-  report.steps.push(...steps, ...limitSteps(account, !isRoot));
+  report.steps.push(...steps, ...limitSteps(account));
   const line = forced ?? command;
   const session: LimitedSession = {
     account,

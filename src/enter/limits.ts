@@ -1,7 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** The limits that matter to the runtime: `as` is RLIMIT_AS, `data` RLIMIT_DATA. */
-export type LimitItem = "as" | "data";
+/**
+ * The limits that matter to the runtime, as limits.conf(5) names them, and the least that it needs, as the guard has it
+ * (ffi/guard/limits.c): bytes, or a number of files. Of address space little of what is reserved is used; the stack must
+ * hold arguments and environment besides. A soft limit below is raised; a hard limit below keeps the programs from
+ * starting at all.
+ */
+export const NEEDED = { as: 2400 * 2 ** 20, data: 2400 * 2 ** 20, stack: 192 * 1024, nofile: 16 } as const;
+
+export type LimitItem = keyof typeof NEEDED;
+
+const isItem = (name: string | undefined): name is LimitItem => name !== undefined && name in NEEDED;
 
 /** Somebody to whom limits.conf(5) may apply. */
 export interface LimitedUser {
@@ -12,19 +21,13 @@ export interface LimitedUser {
   gids: readonly number[];
 }
 
-/** A hard limit that a file sets, in bytes, and the line that does. */
+/** A hard limit that a file sets, in the units of NEEDED, and the line that does. */
 export interface HardLimit {
   item: LimitItem;
-  bytes: number;
+  value: number;
   file: ByteString;
   line: number;
 }
-
-/**
- * The address space that the runtime reserves (it uses little of it). A soft limit below is raised before it
- * starts; a hard limit below keeps the programs from starting at all.
- */
-export const NEEDED_BYTES = 2400 * 1024 * 1024;
 
 // The more a domain says about whom it means, the more it counts; among equals the last line wins.
 const USER = 3;
@@ -52,13 +55,14 @@ function weight(domain: ByteString, user: LimitedUser): number {
   return range(domain, [user.uid]) ? USER : 0;
 }
 
-/** A value of limits.conf(5) in KiB; undefined for no limit, or for what is not a number. */
-function kibibytes(value: ByteString): number | undefined {
-  return /^\d+$/.test(value) ? Number(value) : undefined;
+/** A value of limits.conf(5), which counts in KiB but for files; undefined for no limit, or for what is no number. */
+function limitValue(item: LimitItem, text: ByteString): number | undefined {
+  if (!/^\d+$/.test(text)) return undefined;
+  return item === "nofile" ? Number(text) : Number(text) * 1024;
 }
 
 /**
- * The hard limits on address space and data that limits.conf(5) sets for a user. `files` in the order in which
+ * The hard limits of NEEDED that limits.conf(5) sets for a user. `files` in the order in which
  * pam_limits(8) reads them: limits.conf, then limits.d in the order of names.
  */
 export function hardLimits(
@@ -71,13 +75,13 @@ export function hardLimits(
       const [domain, type, item, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
       if (domain === undefined || type === undefined || value === undefined) continue;
       if (type !== "hard" && type !== "-") continue;
-      if (item !== "as" && item !== "data") continue;
+      if (!isItem(item)) continue;
       const here = weight(domain, user);
       // A group or everybody's line does not apply to root, but root is no user of a jail.
       if (here === 0 || here < (found.get(item)?.weight ?? 0)) continue;
-      const size = kibibytes(value);
+      const size = limitValue(item, value);
       const limit: HardLimit | undefined =
-        size === undefined ? undefined : { item, bytes: size * 1024, file, line: index + 1 };
+        size === undefined ? undefined : { item, value: size, file, line: index + 1 };
       found.set(item, { weight: here, limit });
     }
   }
@@ -86,5 +90,5 @@ export function hardLimits(
 
 /** The hard limits that are too low for the runtime. */
 export function tooLow(limits: readonly HardLimit[]): HardLimit[] {
-  return limits.filter((limit) => limit.bytes < NEEDED_BYTES);
+  return limits.filter(({ item, value }) => value < NEEDED[item]);
 }

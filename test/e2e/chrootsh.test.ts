@@ -217,20 +217,31 @@ describe("jailkit explain", () => {
     }
   });
 
-  test("limits on address space that are too low, of limits.conf and of the session", () => {
-    const { m } = scene;
-    const limit = "/etc/security/limits.d/jail.conf";
-    m.write(limit, "@u hard as 1000000\n");
-    const found = explain(["u"]);
-    expect(found.status).toBe(1);
-    expect(found.steps.find((step) => step.stage === "limits")).toMatchObject({
-      name: "as",
-      outcome: "failed",
-    });
-    expect(found.steps.find((step) => step.stage === "limits")?.message).toContain(`${limit}:1`);
-    m.remove(limit);
-    expect(explain(["u"]).status).toBe(0);
-  });
+  test.each([
+    ["as", 1_000_000, { AS: 1_000_000 * 1024 }, 2400 * 1024],
+    ["data", 1_000_000, { DATA: 1_000_000 * 1024 }, 2400 * 1024],
+    ["stack", 128, { STACK: 128 * 1024 }, 256],
+    ["nofile", 15, { NOFILE: 15 }, 16],
+  ] as const)(
+    "a hard limit '%s' of limits.conf that is too low, and one that will do",
+    (item, low, limits, enough) => {
+      const { m } = scene;
+      const file = "/etc/security/limits.d/jail.conf";
+      m.write(file, `@u hard ${item} ${low}\n`);
+      const found = explain(["u"]);
+      expect([found.status, found.steps.find((step) => step.stage === "limits")]).toMatchObject([
+        1,
+        { name: item, outcome: "failed", message: expect.stringContaining(`${file}:1`) },
+      ]);
+      expect(scene.login([], { limits }).status).toBe(127);
+      m.write(file, `@u hard ${item} ${enough}\n`);
+      expect(explain(["u"]).status).toBe(0);
+      const [[name, value] = ["NOFILE", 16]] = Object.entries(limits);
+      const most = { [name]: (value / low) * enough };
+      expect(scene.login([], { limits: most }).status).toBe(0);
+      m.remove(file);
+    },
+  );
 
   test("sshd's settings are among what root is told", () => {
     const { m } = scene;

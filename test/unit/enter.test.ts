@@ -7,7 +7,7 @@ import { scanIni } from "../../src/config/scan.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
-import { hardLimits, NEEDED_BYTES, tooLow } from "../../src/enter/limits.ts";
+import { hardLimits, NEEDED, tooLow } from "../../src/enter/limits.ts";
 import { MAY_EXECUTE, MAY_READ, mayAccess } from "../../src/enter/permission.ts";
 import { errorId } from "../../src/enter/refusal.ts";
 import { type Report, reportJson, reportLines, reportStatus } from "../../src/enter/report.ts";
@@ -145,25 +145,28 @@ describe("limits.conf", () => {
     ["1001: hard as 7", undefined],
     [":1000 hard as 7", 7],
     ["@50:60 hard as 7", 7],
-    ["u hard nofile 7", undefined],
+    ["u hard nproc 7", undefined],
+    ["u - stack 7", 7],
     ["u hard as 9\n* hard as 1\n@g hard as 2", 9],
     ["* hard as 1\nu hard as unlimited", undefined],
     ["u hard as 1\nu hard as 2", 2],
   ])("%j gives %p KiB", (text, kibibytes) => {
-    expect(of(text)[0]?.bytes).toBe(kibibytes === undefined ? undefined : kibibytes * 1024);
+    expect(of(text)[0]?.value).toBe(kibibytes === undefined ? undefined : kibibytes * 1024);
   });
 
   test("later files win, and tell where they stand", () => {
     expect(of("u hard as 1", "\n\nu hard as 2 # comment")).toEqual([
-      { item: "as", bytes: 2048, file: "/f1", line: 3 },
+      { item: "as", value: 2048, file: "/f1", line: 3 },
     ]);
   });
 
   test("what the runtime needs is the border", () => {
-    const enough = NEEDED_BYTES / 1024;
-    expect(tooLow(of(`u hard as ${enough}\nu hard data ${enough - 1}`)).map(({ item }) => item)).toEqual([
-      "data",
-    ]);
+    const border = (more: number) =>
+      Object.entries(NEEDED)
+        .map(([item, least]) => `u hard ${item} ${(item === "nofile" ? least : least / 1024) + more}\n`)
+        .join("");
+    expect(tooLow(of(border(0)))).toEqual([]);
+    expect(tooLow(of(border(-1))).map(({ item }) => item)).toEqual(["as", "data", "stack", "nofile"]);
   });
 });
 
