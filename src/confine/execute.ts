@@ -110,8 +110,8 @@ function limit(root: number, limits: ExecuteLimits): LeftOut[] {
 /**
  * From here on this process, and all that it starts, executes nothing but what lies in directories that root alone can
  * write, and the programs of `limits`: Landlock, landlock(7). The dynamic linker and interpreters are executed too.
- * Checked where that shows (checkLimited). no_new_privs must be set. Returns the directories that were left out; undefined, and nothing is limited,
- * where the kernel has no Landlock, or version 1 of it. Throws SystemError.
+ * Checked where that shows (checkLimited). no_new_privs must be set. Returns the directories that were left out;
+ * undefined, and nothing is limited, where the kernel has no Landlock, or version 1 of it. Throws SystemError.
  */
 export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
   if (!canLimitExecution()) return undefined;

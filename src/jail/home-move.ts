@@ -80,9 +80,9 @@ export function isUnchanged(home: HomeSource): boolean {
 
 /**
  * Copies a home to `to` in the jail (a path as the jail sees it, where nothing may stand). The copy is made in a
- * directory that is root's alone, on the same mount, and appears by one rename, complete: owners, modes, times, extended attributes,
- * hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability dropped.
- * Directories above `to` that are missing are made, root's and 0755. The source stays as it is. Returns a descriptor
+ * directory that is root's alone, on the same mount, and appears by one rename, complete: owners, modes, times,
+ * extended attributes, hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability
+ * dropped. Directories above `to` that are missing are made, root's and 0755. The source stays as it is. Returns a descriptor
  * of the copy (O_PATH; close it), by which it is known again. Throws JailkitError where something stands at `to`, no
  * directory there is root's alone, or the source changes meanwhile.
  */

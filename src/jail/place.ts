@@ -144,7 +144,8 @@ export function renameNew(
 /**
  * Puts something that is not a directory at `name` in `parent`: `make` makes it ready under a random name, and one
  * rename(2) lets it appear. Nothing that stands there is opened, followed or changed. `make` must create with
- * O_EXCL or its like, and answers what it made as soon as that is there. `absent`: the caller has looked already, and nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
+ * O_EXCL or its like, and answers what it made as soon as that is there. `absent`: the caller has looked already, and
+ * nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
  */
 export function place(
   root: JailRoot,

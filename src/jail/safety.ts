@@ -225,11 +225,10 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
 /**
  * What makes a jail unsafe; empty where it is safe. The rule, the same for all tools: the directories above the jail
  * belong to root, writable by others only with the sticky bit, by a group only if that is gid 0, and by nobody whom
- * an ACL names. The jail, and in
- * it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody else. Other directories in
- * the jail's root are writable by group or others only with the sticky bit. A link stands for the directory that it
- * leads to as the jail sees it. Deeper directories and the setgid bit do not matter. Works with a user's own rights
- * too, even where the jail cannot be listed. Throws SystemError.
+ * an ACL names. The jail, and in it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody
+ * else. Other directories in the jail's root are writable by group or others only with the sticky bit. A link stands
+ * for the directory that it leads to as the jail sees it. Deeper directories and the setgid bit do not matter. Works
+ * with a user's own rights too, even where the jail cannot be listed. Throws SystemError.
  */
 export function jailFindings(root: JailRoot): Finding[] {
   const findings = directoryFindings(root);

@@ -57,8 +57,8 @@ function dropBoundingSet(): void {
 
 /**
  * Makes this process nobody, in an empty directory, for good, and proves it: root, ids, groups, capabilities (the
- * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. Last, the system
- * calls that the relay needs are the only ones that are left. `root` is closed. Throws JailkitError "not-confined" or SystemError.
+ * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. Last, the system calls that
+ * the relay needs are the only ones that are left. `root` is closed. Throws JailkitError "not-confined", SystemError.
  */
 export function confine(root: number, uid: number, gid: number): void {
   must(uid !== 0 && gid !== 0, "uid and gid must not be 0");

@@ -201,9 +201,9 @@ function putStructured(
 
 /**
  * Writes the message `from[start]` to `from[end]` to `to[at]`, so that it tells who it is from: a facility that users
- * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also in front of
- * its text, for daemons cut it). Control bytes in it are escaped. There must be room for four times the message, twice the mark, the host's name, and
- * LONGEST_ADDITION. Returns where it ends; `at` for a message without content.
+ * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also in front of its
+ * text, for daemons cut it). Control bytes in it are escaped. There must be room for four times the message, twice the
+ * mark, the host's name, and LONGEST_ADDITION. Returns where it ends; `at` for a message without content.
  */
 export function rewriteMessage(
   from: Uint8Array,

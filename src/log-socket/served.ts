@@ -75,7 +75,8 @@ export function noteMade(served: Pick<Served, "madeAt" | "notBefore" | "times">,
 }
 
 /**
- * Makes the socket where it is not in its place. Returns what was done, "later" where it was made too often; `tell` gets why it could not be, once for each reason.
+ * Makes the socket where it is not in its place. Returns what was done, "later" where it was made too often; `tell`
+ * gets why it could not be, once for each reason.
  */
 export function ensurePlace(served: Served, now: number, tell: (text: ByteString) => void): Outcome {
   const { settings, placed } = served;

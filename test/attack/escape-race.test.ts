@@ -3,35 +3,19 @@ import { chownSync, existsSync, lchownSync, mkdirSync, rmSync, symlinkSync, writ
 import { fromBytes } from "../../ffi/bytes.ts";
 import { readJailFile } from "../../src/jail/look.ts";
 import { USER } from "../unit/jail-helper.ts";
+import { endRace, race } from "./escape-races.ts";
 import { makeScene, OPERATIONS, protectedState, type Scene } from "./escape-scene.ts";
 
 const ROUNDS = 150;
 
 let scene: Scene;
-let racer: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined;
 beforeEach(() => {
   scene = makeScene();
 });
 afterEach(async () => {
-  racer?.kill();
-  await racer?.exited;
-  racer = undefined;
+  await endRace();
   scene.close();
 });
-
-/** Starts the user's process and waits until it runs. */
-async function race(first: string, second: string): Promise<void> {
-  const program = `${import.meta.dir}/escape-racer.ts`;
-  racer = Bun.spawn([process.execPath, program, String(USER), "100000000", first, second], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  for await (const chunk of racer.stdout) {
-    expect(new TextDecoder().decode(chunk)).toBe("started\n");
-    break;
-  }
-}
 
 /** The user's real directory, with what the operations may meet there. */
 function fill(directory: string): void {
@@ -53,7 +37,7 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
     symlinkSync(TARGETS[target]?.(scene) ?? "", `${home}/link`);
     lchownSync(`${home}/link`, USER, USER);
     const before = protectedState(scene);
-    await race(`${home}/real`, `${home}/link`);
+    const racer = await race(`${home}/real`, `${home}/link`);
     let done = 0;
     for (let round = 0; round < ROUNDS; round++) {
       for (const below of ["/f", "/d", `/new${round}`, "/d/f", "/d/new/x", ""]) {
@@ -75,7 +59,7 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
     expect(protectedState(scene)).toEqual(before);
     // Some operations must have got through, or the race was none.
     if (!["mknod", "chown"].includes(name)) expect(done).toBeGreaterThan(0);
-    expect(racer?.exitCode).toBe(null);
+    expect(racer.exitCode).toBe(null);
   });
 });
 
@@ -91,7 +75,7 @@ test("a tree that is removed while names in it are exchanged for links", async (
     for (const name of ["", "/x", "/y"]) lchownSync(`${home}/tree${name}`, USER, USER);
   };
   plant();
-  await race(`${home}/tree/x`, `${home}/tree/y`);
+  const racer = await race(`${home}/tree/x`, `${home}/tree/y`);
   for (let round = 0; round < ROUNDS * 10; round++) {
     for (let attempt = 0; existsSync(`${home}/tree`) && attempt < 10_000; attempt++) {
       try {
@@ -102,7 +86,7 @@ test("a tree that is removed while names in it are exchanged for links", async (
     }
     plant();
   }
-  expect(racer?.exitCode).toBe(null);
+  expect(racer.exitCode).toBe(null);
   expect(protectedState(scene)).toEqual(before);
 });
 
@@ -124,8 +108,7 @@ test("a user's directory that is exchanged for one of root's beside it is not gi
       }
     }
   }
-  racer?.kill();
-  await racer?.exited;
+  await endRace();
   const found = ["his", "roots"].map((name) => Bun.file(`${home}/${name}/f`));
   for (const file of found) {
     if (!(await file.exists())) continue;

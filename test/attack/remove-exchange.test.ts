@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { removePath, removeTree } from "../../src/jail/write.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "../unit/jail-helper.ts";
+import { endRace, race } from "./escape-races.ts";
 
 setDefaultTimeout(60_000);
 
@@ -19,30 +20,13 @@ const VICTIM = USER + 1;
 const ROUNDS = 4000;
 const MOST = 100_000;
 let jail: TestJail;
-let racer: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined;
 beforeEach(() => {
   jail = makeJail();
 });
 afterEach(async () => {
-  racer?.kill();
-  await racer?.exited;
-  racer = undefined;
+  await endRace();
   jail.close();
 });
-
-async function race(first: string, second: string): Promise<void> {
-  const program = `${import.meta.dir}/escape-racer.ts`;
-  const words = [String(USER), "100000000", first, second];
-  racer = Bun.spawn([process.execPath, program, ...words], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  for await (const chunk of racer.stdout) {
-    expect(new TextDecoder().decode(chunk)).toBe("started\n");
-    break;
-  }
-}
 
 /** Under which of two names something stands that is never gone: a look at one may be just before an exchange. */
 function whichHolds(paths: readonly string[], holds: (path: string) => boolean): string | undefined {

@@ -1,45 +1,14 @@
 /** Whose words the bytes of a connection are, whatever happens between them. */
 import { expect, test } from "bun:test";
-import { fromBytes, toBytes } from "../../ffi/bytes.ts";
 import type { Receiver } from "../../ffi/datagrams.ts";
 import { type Connection, readConnection, relayBuffered } from "../../src/log-socket/connections.ts";
-import {
-  createInlet,
-  type Inlet,
-  type InletContext,
-  isHolding,
-  readDatagrams,
-  relayHeld,
-} from "../../src/log-socket/inlet.ts";
-import { createOutlet } from "../../src/log-socket/outlet.ts";
+import { createInlet, type Inlet, isHolding, readDatagrams, relayHeld } from "../../src/log-socket/inlet.ts";
+import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 
-const settings = {
-  path: "/j/dev/log",
-  jail: "/j",
-  type: "stream",
-  trust: "kernel",
-  base: 1_000_000,
-  peak: 10_000_000,
-  interval: 1_000_000,
-} as const;
-
-/** A connection through which one after another of `chunks` comes; `full` stands for a queue without room. */
-function scene(chunks: { pid?: number; uid: number; text: string }[], limits = {}) {
-  let full = false;
-  const outlet = createOutlet({ lost: () => {}, refused: () => {} }, () => 0);
-  const { queue } = outlet;
-  const context: InletContext = {
-    outlet: {
-      ...outlet,
-      // There is a log daemon: what finds no room is to wait, and not to be dropped.
-      awaySince: () => undefined,
-      queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
-    },
-    hostName: toBytes("h"),
-    untold: new Set(),
-    paused: () => {},
-    connected: () => {},
-  };
+/** A connection through which one after another of `chunks` comes. */
+function scene(chunks: Chunk[], limits = {}) {
+  const relay = relayContext();
+  const { context } = relay;
   const inlet: Inlet = createInlet(1, -1, { ...settings, ...limits }, 0);
   const connection: Connection = {
     fd: -1,
@@ -50,43 +19,19 @@ function scene(chunks: { pid?: number; uid: number; text: string }[], limits = {
     uid: 0xffffffff,
     over: false,
   };
-  let at = -1;
-  const bytes = Buffer.alloc(1 << 16);
-  const receiver: Receiver = {
-    bytes,
-    size: bytes.length,
-    count: 1,
-    receive() {
-      const text = chunks[++at]?.text;
-      if (text !== undefined) bytes.set(toBytes(text));
-      return 1;
-    },
-    length: () => chunks[at]?.text.length ?? 0,
-    isCut: () => false,
-    pid: () => chunks[at]?.pid ?? 1,
-    uid: () => chunks[at]?.uid ?? 0,
-  };
+  const receiver = receiverOf(chunks, 1);
   return {
-    context,
+    ...relay,
     inlet,
     connection,
-    setFull: (now: boolean) => {
-      full = now;
-    },
     read: () => readConnection(context, connection, receiver, 0),
     /** As the relay does when there is room, or the pause is over. */
     release() {
       inlet.pausedUntil = undefined;
       return relayHeld(context, inlet, 0) && relayBuffered(context, connection, 0);
     },
-    relayed: () =>
-      Array.from({ length: queue.waiting() }, (_, i) =>
-        fromBytes(queue.bytes, queue.offset(i), queue.offset(i) + queue.length(i)),
-      ),
   };
 }
-
-const line = (text: string, uid: number) => `<13>t: ${text} (jail=/j uid=${uid})`;
 
 test("what one user began is not another's who goes on, with room or without", () => {
   for (const full of [false, true]) {

@@ -1,7 +1,7 @@
 /** What the relay listens to, and in which order it reads: connections that wait, and what is left at the end. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { createReceiver, type Receiver } from "../../ffi/datagrams.ts";
+import { toBytes } from "../../ffi/bytes.ts";
+import { createReceiver } from "../../ffi/datagrams.ts";
 import type { EventSet } from "../../ffi/events.ts";
 import { close, openDirectoryPath, writeAll } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
@@ -15,20 +15,9 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from "../../ffi/sockets.ts";
-import type { InletContext } from "../../src/log-socket/inlet.ts";
 import { createInlets } from "../../src/log-socket/inlets.ts";
-import { createOutlet } from "../../src/log-socket/outlet.ts";
+import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 import { temporaryRoot } from "./temporary-root.ts";
-
-const settings = {
-  path: "/j/dev/log",
-  jail: "/j",
-  type: "stream",
-  trust: "kernel",
-  base: 1_000_000,
-  peak: 10_000_000,
-  interval: 1_000_000,
-} as const;
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -36,22 +25,9 @@ afterEach(() => {
 });
 
 /** A stream socket that is served, into which clients connect; each read brings the next of `chunks`. */
-function scene(chunks: { uid: number; text: string }[] = [], limits = {}) {
-  let full = false;
+function scene(chunks: Chunk[] = [], limits = {}) {
   let connected = 0;
-  const outlet = createOutlet({ lost: () => {}, refused: () => {} }, () => 0);
-  const { queue } = outlet;
-  const context: InletContext = {
-    outlet: {
-      ...outlet,
-      awaySince: () => undefined,
-      queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
-    },
-    hostName: toBytes("h"),
-    untold: new Set(),
-    paused: () => {},
-    connected: () => connected++,
-  };
+  const { context, setFull, relayed } = relayContext(() => connected++);
   const watched = new Set<number>();
   const set: EventSet = {
     add: (fd) => void watched.add(fd),
@@ -59,22 +35,7 @@ function scene(chunks: { uid: number; text: string }[] = [], limits = {}) {
     wait: () => [],
     fd: -1,
   };
-  const bytes = Buffer.alloc(1 << 16);
-  let at = -1;
-  const receiver: Receiver = {
-    bytes,
-    size: bytes.length,
-    count: 1,
-    receive() {
-      if (at + 1 >= chunks.length) return 0;
-      bytes.set(toBytes(chunks[++at]?.text ?? ""));
-      return 1;
-    },
-    length: () => chunks[at]?.text.length ?? 0,
-    isCut: () => false,
-    pid: () => 1,
-    uid: () => chunks[at]?.uid ?? 0,
-  };
+  const receiver = receiverOf(chunks, 0);
   const root = temporaryRoot();
   cleanups.push(() => root[Symbol.dispose]());
   const before = process.cwd();
@@ -95,10 +56,9 @@ function scene(chunks: { uid: number; text: string }[] = [], limits = {}) {
     watched,
     fd,
     connectedCount: () => connected,
-    readCount: () => at + 1,
-    setFull: (now: boolean) => {
-      full = now;
-    },
+    readCount: receiver.readCount,
+    setFull,
+    relayed,
     /** Connects; the descriptor of the relay's end. */
     connect(): number {
       const client = connectTo(`${root.path}/log`, SOCK_STREAM);
@@ -108,14 +68,8 @@ function scene(chunks: { uid: number; text: string }[] = [], limits = {}) {
       const [accepted = -1] = [...watched].filter((one) => !known.has(one));
       return accepted;
     },
-    relayed: () =>
-      Array.from({ length: queue.waiting() }, (_, i) =>
-        fromBytes(queue.bytes, queue.offset(i), queue.offset(i) + queue.length(i)),
-      ),
   };
 }
-
-const line = (text: string, uid: number) => `<13>t: ${text} (jail=/j uid=${uid})`;
 
 test("that there is a connection is told of the first one, and of the first after none", () => {
   const one = scene([{ uid: 1, text: "" }]);
