@@ -12,6 +12,7 @@ import {
   syncFd,
   unlinkAt,
 } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "./safety.ts";
@@ -25,7 +26,6 @@ import {
   joinPath,
   namedError,
   onlyRootWrites,
-  pathComponents,
   release,
   walk,
 } from "./walk.ts";

@@ -125,20 +125,20 @@ export const JAIL: readonly Mutant[] = [
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
     ["  dropInheritedAcl(fd, false);\n", ""],
     [
-      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
       "return true;",
     ],
     [
-      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return uid === euid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === own.uid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
     ],
     [
-      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
     ],
     [
-      "return uid === euid && gid === egid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return uid === euid && gid === egid && stat.gid === gid;",
+      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return uid === own.uid && gid === own.gid && stat.gid === gid;",
       "A file of a setgid directory gets its gid, which is the one that is asked for.",
     ],
     ["chmodFd(fd, attributes.mode);", ""],
@@ -352,5 +352,26 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/jail/look.ts", "attack/grants.test.ts", [
     ["modeWithoutAcl(mode, aclOf(fd)) & 0o7777", "mode & 0o7777"],
+  ]),
+  ...within("src/system/mounts.ts", "attack/proc-memory.test.ts", [["MS_RDONLY | MS_NOSUID", "MS_NOSUID"]]),
+  ...within("src/inspect/check-collect.ts", "attack/proc-memory.test.ts", [
+    ['(barrier.type === "proc" && barrier.readOnly)', 'barrier.type === "proc"'],
+  ]),
+  ...within("src/jail/compare.ts", "unit/check-content.test.ts", [
+    ["fds.some((one) => fstat(one).size < size)", "fds.length > 2"],
+    ["next = Math.min(next, nextData(fd, at) ?? size);", "next = nextData(fd, at) ?? size;"],
+    ['if (count < Math.min(BLOCK, size - at)) return "ended";', 'if (count === 0) return "ended";'],
+  ]),
+  ...within("src/system/acl.ts", "unit/acl.test.ts", [
+    ['acl === "unknown" ? mode & (~0o070', 'acl === "unknown" ? mode & (~0o000'],
+  ]),
+  ...within("src/system/user-manager.ts", "attack/user-manager.test.ts", [
+    ['mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service")', 'mayStart("user@.service")'],
+    ['!== "/dev/null"', '!== ""'],
+  ]),
+  ...within("src/system/pam.ts", "unit/pam.test.ts", [
+    ["if (!holds) return false;", ""],
+    ["conditions.length % 3 !== 0", "false"],
+    ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
 ];
