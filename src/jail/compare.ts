@@ -51,7 +51,8 @@ export function compareOpen(
     if (size > BLOCK && at < size) at = nextBlock(fds, at, size);
     if (at >= size) return fds.some((one) => fstat(one).size < size) ? "ended" : "same";
     const count = fill(fd, one);
-    if (count < Math.min(BLOCK, size - at)) return "ended";
+    // What is shorter by less is found at the end.
+    if (count === 0) return "ended";
     if (otherFd !== undefined && fill(otherFd, other) !== count) return "ended";
     if (otherFd !== undefined && !sameBytes(one, other, count)) return "different";
     each(at, one.subarray(0, count));

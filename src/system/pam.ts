@@ -49,7 +49,7 @@ const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]
 /** Whether pam_succeed_if(8) says yes for the user; what is not known here counts as no. */
 function succeeds(words: readonly ByteString[], { name, shell, groups }: PamUser): boolean {
   const conditions = words.filter((word) => !FLAGS.has(word));
-  if (conditions.length === 0 || conditions.length % 3 !== 0) return false;
+  if (conditions.length === 0) return false;
   for (let at = 0; at < conditions.length; at += 3) {
     const [field, operator, value = ""] = conditions.slice(at, at + 3);
     if (field !== "user" && field !== "shell") return false;

@@ -53,6 +53,7 @@ test.each<[string, boolean, Record<string, string>]>([
   ],
   ["another shell", true, common(`session ${SKIP} shell = /bin/sh\nsession optional pam_systemd.so\n`)],
   ["another user", true, common(`session ${SKIP} user != u\nsession optional pam_systemd.so\n`)],
+  ["no condition", true, common(`session ${SKIP}\nsession optional pam_systemd.so\n`)],
   [
     "what is not known here",
     true,

@@ -360,7 +360,6 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/compare.ts", "unit/check-content.test.ts", [
     ["fds.some((one) => fstat(one).size < size)", "fds.length > 2"],
     ["next = Math.min(next, nextData(fd, at) ?? size);", "next = nextData(fd, at) ?? size;"],
-    ['if (count < Math.min(BLOCK, size - at)) return "ended";', 'if (count === 0) return "ended";'],
   ]),
   ...within("src/system/acl.ts", "unit/acl.test.ts", [
     ['acl === "unknown" ? mode & (~0o070', 'acl === "unknown" ? mode & (~0o000'],
@@ -371,7 +370,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/system/pam.ts", "unit/pam.test.ts", [
     ["if (!holds) return false;", ""],
-    ["conditions.length % 3 !== 0", "false"],
+    ["if (conditions.length === 0) return false;", ""],
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
 ];
