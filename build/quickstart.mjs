@@ -6,15 +6,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { enterRoot, main, must } from "./root.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bun = join(root, "node_modules/.bin/bun");
-
-function must(program, words, options = {}) {
-  const result = spawnSync(program, words, { stdio: "inherit", ...options });
-  if (result.error) fail(`${program}: ${result.error.message}`);
-  if (result.status !== 0) process.exit(result.status ?? 1);
-}
 
 function fail(message) {
   console.error(`quickstart: ${message}`);
@@ -22,8 +17,6 @@ function fail(message) {
 }
 
 function outside() {
-  if (process.getuid() !== 0)
-    fail("run it as root: it mounts, makes users and starts sshd, all in a throwaway copy");
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart", "--modules-only"]);
   const copy = mkdtempSync(join(tmpdir(), "jailkit-quickstart-"));
   try {
@@ -44,24 +37,16 @@ function inside(copy) {
   for (const name of ["upper", "work", "root"]) mkdirSync(at(name));
   const layers = `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`;
   must("mount", ["-t", "overlay", "-o", layers, "overlay", at("root")]);
-  for (const folder of ["/proc", "/dev", "/sys"])
-    must("mount", ["--rbind", folder, join(at("root"), folder)]);
   must("mount", ["-t", "tmpfs", "tmpfs", at("root/tmp")]);
-  must("mount", ["-t", "tmpfs", "tmpfs", at("root/run")]);
   // An overlay of / shows no other mounts: the checkout may be on one.
   if (!existsSync(join(at("root"), root, "package.json")))
     mkdirSync(join(at("root"), root), { recursive: true });
   must("mount", ["--bind", root, join(at("root"), root)]);
-  // The root of the whole mount namespace, so that no step leads back: a chroot would leave the machine's own in reach.
-  mkdirSync(at("root/run/old"));
-  must("pivot_root", [".", "run/old"], { cwd: at("root") });
-  process.chdir("/");
-  must("umount", ["-l", "/run/old"]);
+  enterRoot(at("root"));
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart"]);
   must(bun, [join(root, "build/compile.ts")]);
   must(bun, [join(root, "build/quickstart.ts")]);
 }
 
 const [stage, folder] = process.argv.slice(2);
-if (stage === "inside") inside(folder);
-else outside();
+main(() => (stage === "inside" ? inside(folder) : outside()));

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fail, requireMachine } from "./needs.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const compiler = ["gcc", "libc6-dev"];
@@ -14,7 +15,8 @@ const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
   site: ["mandoc"],
-  quickstart: [...compiler, ...login, "rsyslog"],
+  // setcap(8) is in none of the packages that every Debian has
+  quickstart: [...compiler, ...login, "rsyslog", "libcap2-bin"],
   test: [
     ...compiler,
     ...login,
@@ -69,15 +71,10 @@ const needs = {
   ],
 };
 
-function fail(message) {
-  console.error(`setup: ${message}`);
-  process.exit(1);
-}
-
 function run(program, words, options = {}) {
   const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
   if (result.error) return { status: 127, text: String(result.error.message) };
-  return { status: result.status ?? 128, text: `${result.stdout ?? ""}${result.stderr ?? ""}` };
+  return { status: result.status === null ? 128 : result.status, text: `${result.stdout}${result.stderr}` };
 }
 
 function installPackages(names) {
@@ -112,7 +109,12 @@ function installPackages(names) {
   } finally {
     if (ours) rmSync(policy, { force: true });
   }
-  if (result.status !== 0) fail(`apt-get install ${missing.join(" ")} failed:\n${result.text}`);
+  if (result.status === 0) return;
+  if (
+    /Could not resolve|Temporary failure|Could not connect|Connection (?:refused|timed out)/.test(result.text)
+  )
+    fail(`Debian's packages cannot be reached; with a network: apt-get install ${missing.join(" ")}`);
+  fail(`apt-get install ${missing.join(" ")} failed:\n${result.text}`);
 }
 
 function installModules() {
@@ -125,6 +127,13 @@ function installModules() {
   if (!present) {
     console.error("setup: npm ci");
     const result = run("npm", ["ci", "--no-audit", "--no-fund"]);
+    const unreachable = /code (E(?:AI_AGAIN|NOTFOUND|CONNREFUSED|NETUNREACH|HOSTUNREACH|TIMEDOUT))/.exec(
+      result.text,
+    );
+    if (result.status !== 0 && unreachable)
+      fail(
+        `npm's registry cannot be reached (${unreachable[1]}): npm ci needs a network, or npm's own settings for one`,
+      );
     if (result.status !== 0) fail(`npm ci failed:\n${result.text}`);
   }
   const bun = join(root, "node_modules/.bin/bun");
@@ -135,7 +144,9 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
-const task = process.argv[2] ?? "build";
+const task = process.argv[2] || "build";
 if (!(task in needs)) fail(`unknown task ${task}: one of ${Object.keys(needs).join(", ")}`);
-if (!process.argv.includes("--modules-only")) installPackages(needs[task]);
+requireMachine(task);
+// The checkout before the machine.
 installModules();
+if (!process.argv.includes("--modules-only")) installPackages(needs[task]);

@@ -1,0 +1,90 @@
+// What a machine must have before anything of it is changed. Each lack is one line that says what to do. This file, and
+// build/setup.mjs, are read by Node.js 12 too, which has neither `?.` nor `??`.
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const self = fileURLToPath(import.meta.url);
+const checkout = join(dirname(self), "..");
+const OLDEST_NODE = 18;
+
+// In GB, measured.
+const SPACE = { modules: 1.5, executables: 2.5, tests: 4 };
+
+/** The one line, and the end. */
+export function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+function requireSpace(folder, gigabytes, what) {
+  // Node.js 18.15 and later
+  if (fs.statfsSync === undefined) return;
+  const { bavail, bsize } = fs.statfsSync(folder);
+  const free = (bavail * bsize) / 1e9;
+  if (free < gigabytes)
+    fail(
+      `${what} needs ${gigabytes} GB in ${folder}, where ${free.toFixed(1)} GB are free: make room, or clone elsewhere`,
+    );
+}
+
+/** An overlay of this machine's root in a mount namespace that is gone at once. Runs as a process of its own. */
+function tryOverlay(folder) {
+  const mount = (...words) => {
+    const result = spawnSync("mount", words, { encoding: "utf8" });
+    if (result.error) throw new Error(`mount: ${result.error.message}`);
+    if (result.status !== 0) throw new Error(result.stderr.trim());
+  };
+  mount("-t", "tmpfs", "tmpfs", folder);
+  for (const name of ["upper", "work", "root"]) fs.mkdirSync(join(folder, name));
+  const at = (name) => join(folder, name);
+  mount(
+    "-t",
+    "overlay",
+    "-o",
+    `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`,
+    "overlay",
+    at("root"),
+  );
+}
+
+function requireOverlay() {
+  const folder = fs.mkdtempSync(join(tmpdir(), "jailkit-overlay-"));
+  const words = ["--mount", "--propagation", "private", process.execPath, self, folder];
+  const { status, stderr, error } = spawnSync("unshare", words, { encoding: "utf8" });
+  fs.rmdirSync(folder);
+  const why = error ? `unshare: ${error.message}` : stderr.trim().split("\n").pop();
+  if (error || status !== 0)
+    fail(
+      `throwaway copies of this machine are overlays of /, which cannot be mounted here (${why}): use a machine or VM of your own, or a container that may mount`,
+    );
+}
+
+/** Ends this process with one line where the machine lacks what `task` (see build/setup.mjs) cannot bring. */
+export function requireMachine(task) {
+  if (process.platform !== "linux") fail(`jailkit is for Linux, and this is ${process.platform}`);
+  if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE)
+    fail(
+      `this is Node.js ${process.versions.node}, and ${OLDEST_NODE} or later is needed: apt-get install npm on Debian 12 or later`,
+    );
+  const copies = task === "quickstart" || task === "test";
+  if (copies && process.getuid() !== 0)
+    fail(
+      `npm ${task === "test" ? "test" : "run quickstart"} mounts, makes users and starts sshd, all in throwaway copies of this machine: run it as root`,
+    );
+  let space = fs.existsSync(join(checkout, "node_modules/.bin/bun")) ? 0 : SPACE.modules;
+  if (copies && !fs.existsSync(join(checkout, "dist/bin/jailkit"))) space += SPACE.executables;
+  if (space > 0) requireSpace(checkout, space, task === "test" ? "npm test" : `npm run ${task}`);
+  if (task === "test") requireSpace(tmpdir(), SPACE.tests, "npm test");
+  if (copies) requireOverlay();
+}
+
+if (process.argv[1] === self) {
+  try {
+    tryOverlay(process.argv[2]);
+  } catch (error) {
+    fail(error.message);
+  }
+}

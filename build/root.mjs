@@ -1,0 +1,43 @@
+// Going into another root directory for good, as a machine of its own: for npm run quickstart, which makes a copy of
+// this machine, and for .ci/run, which makes a new one. Plain JavaScript for Node.js, since Bun may not be there yet.
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+/** A program that failed, and said why. */
+export class Failed extends Error {
+  constructor(status) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}
+
+/** Runs a program with this terminal. Throws Failed. */
+export function must(program, words, options = {}) {
+  const result = spawnSync(program, words, { stdio: "inherit", ...options });
+  if (result.error) console.error(`${program}: ${result.error.message}`);
+  if (result.status !== 0) throw new Failed(result.status ?? 1);
+}
+
+/** Does `action`; a program that failed in it ends this process with its status. */
+export function main(action) {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    process.exitCode = error.status;
+  }
+}
+
+/**
+ * Makes `root` the root of this mount namespace, which must be one of its own (unshare --mount). It gets this machine's
+ * /proc, /dev and /sys, and an empty /run. Nothing of the old root is left: a chroot would leave it in reach.
+ */
+export function enterRoot(root) {
+  for (const folder of ["proc", "dev", "sys"]) must("mount", ["--rbind", `/${folder}`, join(root, folder)]);
+  must("mount", ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", join(root, "run")]);
+  mkdirSync(join(root, "run/old"));
+  must("pivot_root", [".", "run/old"], { cwd: root });
+  process.chdir("/");
+  must("umount", ["-l", "/run/old"]);
+}
