@@ -1,5 +1,5 @@
-// What a machine must have before anything of it is changed. Each lack is one line that says what to do. This file, and
-// build/setup.mjs, are read by Node.js 12 too, which has neither `?.` nor `??`.
+// What a machine must have before anything of it is changed. Each lack is one line that says what to do. Node.js 12 reads
+// this too, and setup.mjs, quickstart.mjs and root.mjs: it knows neither optional chaining nor nullish coalescing.
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";

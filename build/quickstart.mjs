@@ -24,7 +24,7 @@ function outside() {
     const words = ["--mount", "--propagation", "private", process.execPath, self, "inside", copy];
     const result = spawnSync("unshare", words, { stdio: "inherit" });
     if (result.error) fail(`unshare: ${result.error.message}`);
-    process.exitCode = result.status ?? 1;
+    process.exitCode = result.status === null ? 1 : result.status;
   } finally {
     // The mounts went with their namespace; what is left is one empty directory.
     rmSync(copy, { recursive: true, force: true });

@@ -16,7 +16,7 @@ export class Failed extends Error {
 export function must(program, words, options = {}) {
   const result = spawnSync(program, words, { stdio: "inherit", ...options });
   if (result.error) console.error(`${program}: ${result.error.message}`);
-  if (result.status !== 0) throw new Failed(result.status ?? 1);
+  if (result.status !== 0) throw new Failed(result.status || 1);
 }
 
 /** Does `action`; a program that failed in it ends this process with its status. */
