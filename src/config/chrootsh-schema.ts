@@ -5,7 +5,12 @@ export const chrootshSchema = section({
   env: {
     kind: "list",
     security: false,
-    help: "names of environment variables that are kept; all others are removed",
+    help: "names of environment variables that are handed on too, whatever they hold",
+  },
+  env_only: {
+    kind: "flag",
+    security: true,
+    help: "1: of the caller's environment nothing else is handed on, as in jailkit 2.23",
   },
   relax_home_owner: {
     kind: "flag",

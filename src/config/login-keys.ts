@@ -6,7 +6,10 @@ import type { ExecuteRule } from "./values.ts";
 
 /** A section of jk_chrootsh.ini; each name is that of its key. */
 export interface ChrootshSection {
+  /** Names of variables that are handed on whatever they hold. */
   env: ByteString[];
+  /** Nothing else is handed on. */
+  envOnly: boolean;
   relaxHomeOwner: boolean;
   relaxHomeGroup: boolean;
   relaxHomeGroupPermissions: boolean;
@@ -53,6 +56,7 @@ export function readChrootshSection(section: IniSection | undefined): ChrootshSe
   const { values, problems } = readKeys(section, chrootshKeys);
   return {
     env: values.env,
+    envOnly: values.env_only,
     relaxHomeOwner: values.relax_home_owner,
     relaxHomeGroup: values.relax_home_group,
     relaxHomeGroupPermissions: values.relax_home_group_permissions,

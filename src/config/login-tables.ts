@@ -3,6 +3,7 @@
 /** The keys of jk_chrootsh.ini. */
 export const chrootshKeys = {
   env: { kind: "list", security: false },
+  env_only: { kind: "flag", security: true },
   relax_home_owner: { kind: "flag", security: true },
   relax_home_group: { kind: "flag", security: true },
   relax_home_group_permissions: { kind: "flag", security: true },

@@ -58,7 +58,7 @@ function login(log: Syslog): number {
   );
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);
-  const envp = loginEnvironment(environment(), values.env, { home, name, shell: shell.path });
+  const envp = loginEnvironment(environment(), values, { home, name, shell: shell.path });
   const limited = () => {
     // The session may have a limit of 16 open files, and some are needed to confine it.
     closeJailRoot(root);

@@ -79,13 +79,13 @@ function explainChrootsh(report: Report, session: LimitedSession): void {
   const shell = facts.shell();
   const { home } = splitOf(facts);
   const { name } = accountOf(facts);
-  const { env, injailLoginShell } = facts.settings().values;
+  const { values } = facts.settings();
   report.shell = shell.path;
   report.internalShell = shell.kind === "internal";
-  const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], injailLoginShell);
+  const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], values.injailLoginShell);
   // What the session would have of the kept variables is known only to whoever is in one.
   const given = session.onBehalf ? [] : environment();
-  const envp = loginEnvironment(given, env, { home, name, shell: shell.path });
+  const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;
   const foreign =

@@ -1,21 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import type { ChrootshSection } from "../config/login-keys.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { AclReading } from "../system/acl.ts";
 
 /** What a section of jk_chrootsh.ini says; the built-in values where there is none. */
-export interface ChrootshSettings {
-  /** Names of variables that are kept. */
-  env: ByteString[];
-  relaxHomeOwner: boolean;
-  relaxHomeGroup: boolean;
-  relaxHomeGroupPermissions: boolean;
-  relaxHomeOtherPermissions: boolean;
-  injailShell: ByteString | undefined;
-  skipInjailPasswdCheck: boolean;
-  injailLoginShell: boolean;
-  noNewPrivs: boolean;
-}
+export type ChrootshSettings = Omit<ChrootshSection, "problems">;
 
 /** Something unsafe about a path, and the command that mends it. */
 export interface Unsafe {

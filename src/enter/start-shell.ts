@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { filterEnvironment } from "../limited-shell/environment.ts";
+import type { ChrootshSettings } from "./facts.ts";
 
 /**
  * The argument vector of the shell: its full path (so it never takes itself for a login shell by a dash), then the
@@ -19,21 +21,29 @@ export interface LoginVariables {
   shell: ByteString;
 }
 
+/** _PATH_STDPATH of paths.h with the programs of the administrator's own: what a login has without sshd or a shell. */
+const PATH = "/usr/local/bin:/usr/bin:/bin";
+
 /**
- * The environment of the shell: the variables that the settings name, as the caller gave them, and over them HOME,
- * USER, USERNAME and SHELL. Of several entries of one name the first counts, as for getenv(3).
+ * The environment of the shell: what filterEnvironment leaves of the caller's, unless the settings have `env_only`; the
+ * variables that they name, whatever these hold; PATH, where that gives none; and over them HOME, USER, USERNAME and
+ * SHELL. Of several entries of one name the first counts, as for getenv(3).
  */
 export function loginEnvironment(
   given: readonly ByteString[],
-  kept: readonly ByteString[],
+  { env, envOnly }: Pick<ChrootshSettings, "env" | "envOnly">,
   { home, name, shell }: LoginVariables,
 ): ByteString[] {
-  const variables = new Map<ByteString, ByteString>();
+  const variables = envOnly ? new Map<ByteString, ByteString>() : filterEnvironment(given, []).variables;
+  const named = new Set<ByteString>();
   for (const entry of given) {
     const equals = entry.indexOf("=");
     const key = entry.slice(0, Math.max(equals, 0));
-    if (key !== "" && kept.includes(key) && !variables.has(key)) variables.set(key, entry.slice(equals + 1));
+    if (key === "" || !env.includes(key) || named.has(key)) continue;
+    named.add(key);
+    variables.set(key, entry.slice(equals + 1));
   }
+  if (!envOnly && !variables.has("PATH")) variables.set("PATH", PATH);
   for (const [key, value] of [
     ["HOME", home],
     ["USER", name],

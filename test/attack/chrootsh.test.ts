@@ -75,6 +75,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     clean(result);
     expect(scene.says(result, "env").sort()).toEqual([
       "HOME=/home/u",
+      "PATH=/tmp",
       `SHELL=${PROBE}`,
       "USER=u",
       "USERNAME=u",

@@ -126,6 +126,19 @@ table("the environment", [
     is: prints("b=r\n"),
   },
   {
+    name: "of a session at a terminal",
+    args: ["-c", "echo $TERM"],
+    env: { ...env, TERM: "vt100" },
+    is: { debian: prints("dumb\n"), ours: prints("vt100\n"), difference: "chrootsh-environment" },
+  },
+  {
+    name: "of a session at a terminal, with env_only",
+    before: section("env_only = 1"),
+    args: ["-c", "echo $TERM"],
+    env: { ...env, TERM: "vt100" },
+    is: prints("dumb\n"),
+  },
+  {
     name: "HOME of the caller is not kept",
     before: section("env = HOME"),
     args: ["-c", "echo $HOME"],

@@ -121,7 +121,13 @@ describe("jailkit explain", () => {
       command: {
         path: PROBE,
         argv: [PROBE, "-c", "ls -l"],
-        environment: ["HOME=/home/u", "USER=u", "USERNAME=u", `SHELL=${PROBE}`],
+        environment: [
+          "PATH=/usr/local/bin:/usr/bin:/bin",
+          "HOME=/home/u",
+          "USER=u",
+          "USERNAME=u",
+          `SHELL=${PROBE}`,
+        ],
       },
     });
   });

@@ -158,11 +158,12 @@ describe("jk_lsh.ini", () => {
 describe("jk_chrootsh.ini", () => {
   test("all keys", () => {
     const keys =
-      "env = A, B\nrelax_home_owner = 1\nrelax_home_group = 1\nrelax_home_group_permissions = 1\n" +
+      "env = A, B\nenv_only = 1\nrelax_home_owner = 1\nrelax_home_group = 1\nrelax_home_group_permissions = 1\n" +
       "relax_home_other_permissions = 1\ninjail_shell =   /bin/sh \r\nskip_injail_passwd_check = 1\n" +
       "injail_login_shell = 1\nno_new_privs = 1\n";
     expect(readChrootshSection(section(keys))).toEqual({
       env: ["A", "B"],
+      envOnly: true,
       relaxHomeOwner: true,
       relaxHomeGroup: true,
       relaxHomeGroupPermissions: true,
@@ -183,6 +184,7 @@ describe("jk_chrootsh.ini", () => {
   test("without a section nothing is relaxed", () => {
     expect(readChrootshSection(undefined)).toMatchObject({
       env: [],
+      envOnly: false,
       relaxHomeOwner: false,
       injailShell: undefined,
     });

@@ -20,6 +20,7 @@ const inside = { ...account, home: "/home/u", shell: "/bin/sh" };
 const group = { name: "g", password: "x", gid, members: [] };
 const values: ChrootshSettings = {
   env: [],
+  envOnly: false,
   relaxHomeOwner: false,
   relaxHomeGroup: false,
   relaxHomeGroupPermissions: false,

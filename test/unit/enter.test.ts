@@ -20,15 +20,33 @@ describe("the environment of the shell", () => {
   const who = { home: "/home/u", name: "u", shell: "/bin/sh" };
   const own = ["HOME=/home/u", "USER=u", "USERNAME=u", "SHELL=/bin/sh"];
 
-  test("holds what jk_chrootsh sets and nothing else", () => {
-    expect(loginEnvironment(["LD_PRELOAD=/x", "PATH=/bin", "TERM=xterm", "HOME=/"], [], who)).toEqual(own);
+  const made = (given: string[], env: string[] = [], envOnly = false) =>
+    loginEnvironment(given, { env, envOnly }, who).sort();
+
+  test("holds what jk_chrootsh sets, a PATH, and the names that every session may have", () => {
+    const usual = "PATH=/usr/local/bin:/usr/bin:/bin";
+    expect(made([])).toEqual([usual, ...own].sort());
+    const session = [
+      ...["TERM=xterm", "LANG=C.UTF-8", "LC_ALL=C", "SSH_CONNECTION=a 1 b 2", "SSH_CLIENT=a 1 2"],
+      ...["SSH_TTY=/dev/pts/0", "GIT_PROTOCOL=version=2", "DISPLAY=localhost:10.0", "PATH=/bin"],
+    ];
+    expect(made([...session, "HOME=/", "USERNAME=x", "SHELL=/x"])).toEqual([...session, ...own].sort());
+    const odd = ["LD_PRELOAD=/x", "PATH=bin:/bin", "LANG=../x", "TERM=a/b", "GIT_SSH=x", "BASH_ENV=/x"];
+    expect(made(odd)).toEqual([usual, ...own].sort());
   });
 
-  test("keeps what env names, the first of several, and never what is set", () => {
-    const given = ["FOO=1", "FOO=2", "USER=root", "noassignment", "=x", "FOOT=3"];
-    expect(loginEnvironment(given, ["FOO", "USER", "noassignment", ""], who).sort()).toEqual(
-      ["FOO=1", ...own].sort(),
+  test("with env_only holds what jk_chrootsh sets and nothing else", () => {
+    expect(made(["LD_PRELOAD=/x", "PATH=/bin", "TERM=xterm", "HOME=/"], [], true)).toEqual([...own].sort());
+  });
+
+  test.each([true, false])("keeps what env names, the first of several, and never what is set", (only) => {
+    const given = ["FOO=1", "FOO=2", "USER=root", "noassignment", "=x", "FOOT=3", "TERM=a/b", "LD_X=1"];
+    const kept = made(
+      [...given, "PATH=/bin"],
+      ["FOO", "USER", "noassignment", "", "TERM", "LD_X", "PATH"],
+      only,
     );
+    expect(kept).toEqual(["FOO=1", "TERM=a/b", "LD_X=1", "PATH=/bin", ...own].sort());
   });
 });
 

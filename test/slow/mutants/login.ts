@@ -191,14 +191,26 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/start-shell.ts",
-    from: 'key !== "" && kept.includes(key) && !variables.has(key)',
-    to: 'key !== "" && kept.includes(key)',
+    from: "    named.add(key);\n",
+    to: "",
     test: "unit/enter.test.ts",
   },
   {
     file: "src/enter/start-shell.ts",
-    from: "kept.includes(key) && ",
+    from: "!env.includes(key) || ",
     to: "",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/start-shell.ts",
+    from: "envOnly ? new Map<ByteString, ByteString>() : ",
+    to: "",
+    test: "unit/enter.test.ts",
+  },
+  {
+    file: "src/enter/start-shell.ts",
+    from: '!envOnly && !variables.has("PATH")',
+    to: '!variables.has("PATH")',
     test: "unit/enter.test.ts",
   },
 ];
