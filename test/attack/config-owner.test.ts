@@ -17,6 +17,8 @@ beforeAll(async () => {
   m = await openMachine({ under: "ours" });
   log = await m.startSyslog();
   mallory = m.addUser("mallory", { uid: 4900, home: "/home/mallory", createHome: true });
+  // Whatever login.defs(5) of this machine says.
+  m.chmod("/home/mallory", 0o755);
   m.addUser("u", { uid: 4901, home: `${J}/./home/u`, shell: "/usr/sbin/jk_chrootsh" });
   m.addUser("v", { uid: 4902 });
   m.must(["jk_init", "-j", J, "basicshell"]);

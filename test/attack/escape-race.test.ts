@@ -39,7 +39,9 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
     const before = protectedState(scene);
     const racer = await race(`${home}/real`, `${home}/link`);
     let done = 0;
-    for (let round = 0; round < ROUNDS; round++) {
+    const never = ["mknod", "chown"].includes(name);
+    // Some operations must get through, or the race is none.
+    for (let round = 0; round < ROUNDS || (!never && done === 0 && round < 100 * ROUNDS); round++) {
       for (const below of ["/f", "/d", `/new${round}`, "/d/f", "/d/new/x", ""]) {
         try {
           OPERATIONS[name]?.(scene.root, `/home/u/real${below}`, scene);
@@ -57,8 +59,7 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
       }
     }
     expect(protectedState(scene)).toEqual(before);
-    // Some operations must have got through, or the race was none.
-    if (!["mknod", "chown"].includes(name)) expect(done).toBeGreaterThan(0);
+    if (!never) expect(done).toBeGreaterThan(0);
     expect(racer.exitCode).toBe(null);
   });
 });

@@ -33,6 +33,8 @@ export async function startSshd(machine: Machine, options: SshdOptions = {}): Pr
     `AuthorizedKeysFile ${folder}/authorized`,
     "PidFile none",
     "UsePAM no",
+    // Not every machine has a /etc/motd.
+    "PrintMotd no",
     "StrictModes no",
     "PerSourcePenalties no",
     "MaxStartups 100",
