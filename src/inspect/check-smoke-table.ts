@@ -91,6 +91,12 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
     programs: named("sort"),
     steps: [{ words: [], stdin: "b\na\n", stdout: /^a\nb\n$/ }],
   },
+  {
+    sections: ["processes"],
+    shows: "a program sees its own process",
+    programs: named("ps"),
+    steps: [{ words: ["-o", "comm="], stdout: /\bps\b/ }],
+  },
   starts("midnightcommander", "--version", "mc"),
   starts("editors", "--version", "vim", "vi", "nano"),
   starts("editors", "--version", "nano"),

@@ -22,7 +22,7 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
   });
   if (known) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
-  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec 0 0\n`;
+  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`;
 }
 
 /** Adds the line for a jail's proc to `etc`/fstab: under a lock, by rename(2), once. True where it was added. */

@@ -30,14 +30,19 @@ export function isProc(fd: number): boolean {
 }
 
 /**
- * Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs, and so
- * that nothing there can be written: a server that writes where its client says could be told to write its own memory.
+ * Mounts proc(5) on the directory that `fd` is (O_PATH will do), without setuid programs, devices and programs; so that
+ * nothing there can be written: a server that writes where its client says could be told to write its own memory; and so
+ * that users see no processes but their own, from Linux 5.8 on (before that, the option is for all of the machine, and
+ * the kernel lets a second mount not change it).
  */
 export function mountProc(fd: number): void {
   // By way of the descriptor: a name could lead elsewhere by the time it is used.
   const target = cArgument(`/proc/self/fd/${fd}`);
   const type = cArgument("proc");
-  check(libc.mount(type, target, type, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, null), "mount");
+  check(
+    libc.mount(type, target, type, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, cArgument("hidepid=2")),
+    "mount",
+  );
 }
 
 /** A field of fstab(5): blanks and backslashes are written as octal numbers. */

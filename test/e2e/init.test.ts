@@ -127,7 +127,9 @@ describe("what else a jail needs", () => {
     m.write("/etc/fstab", "# mine");
     for (let i = 0; i < 2; i++)
       expect(init("[a]\nneed_proc = yes\n", ["-j", jail, "a"])).toMatchObject({ status: 0, stderr: "" });
-    expect(m.read("/etc/fstab")).toBe(`# mine\nproc ${jail}/proc proc ro,nosuid,nodev,noexec 0 0\n`);
+    expect(m.read("/etc/fstab")).toBe(
+      `# mine\nproc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`,
+    );
     expect(
       m
         .must(["cat", "/proc/mounts"])
