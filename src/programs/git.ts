@@ -28,9 +28,9 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
 }
 
 /**
- * What a repository's own configuration could name; each was tried with git 2.47, but for hook.*. Pairs of the environment count more
- * than those of any file; a key that holds a list, and one with a name in it that the user chooses, cannot be taken
- * back by one, so what reads it is switched off where that can be.
+ * What a repository's own configuration could name; each was tried with git 2.47, but for hook.*. Pairs of the
+ * environment count more than those of any file; a key that holds a list, and one with a name in it that the user
+ * chooses, cannot be taken back by one, so what reads it is switched off where that can be.
  */
 const CONFIG: readonly (readonly [string, string])[] = [
   ["core.hooksPath", "/dev/null"],
@@ -46,7 +46,11 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["hook.pre-auto-gc.enabled", "false"],
   // Started for a push into a repository with alternates. This one finds no ref that its argument is a pattern of.
   ["core.alternateRefsCommand", "git-for-each-ref"],
-  // A gc that drops no object does not ask gc.recentObjectsHook, which is a list, about them.
+  // Whatever reads an index starts it: the gc after a push into a repository with a work tree, for one.
+  ["core.fsmonitor", "false"],
+  // A gc runs half of git, by whatever the repository's configuration says: none follows a push.
+  ["receive.autogc", "false"],
+  // Where the administrator wants one: if it drops no object it does not ask gc.recentObjectsHook, which is a list.
   ["gc.pruneExpire", "never"],
   // Signed pushes, where hooks are switched on again.
   ["gpg.program", "/dev/null"],
@@ -71,7 +75,7 @@ export const git: Program = {
     "git --version",
   ],
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and gc drops nothing. upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and no gc follows it (for repositories that root alone can configure, the key environment can set receive.autogc; it then drops nothing). upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
   // See there: git-config is git, too.
   versions: [],
