@@ -8,6 +8,7 @@ import { VERSION } from "../cli/version.ts";
 import { limitExecution, NO_LANDLOCK } from "../confine/execute.ts";
 import { forbidExecution } from "../confine/no-execution.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
+import { logged } from "../limited-shell/decide.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
@@ -62,7 +63,7 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
   }
   const { user, path, argv, environment, umask, section } = plan;
   const who = `user ${user.name} (${user.uid})`;
-  log.write("info", `executing command '${argv.join(" ")}' for ${who}`);
+  log.write("info", `executing command ${logged(argv.join(" "))} for ${who}`);
   try {
     confine(plan, log);
   } catch (error) {

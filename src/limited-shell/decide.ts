@@ -164,7 +164,8 @@ function shorten(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}...` : text;
 }
 
-function logged(text: ByteString): string {
+/** A command line in quotes, printable, and not too long for a log line that says more. */
+export function logged(text: ByteString): string {
   return `'${shorten(display(text), LONGEST_LOGGED)}'`;
 }
 

@@ -41,6 +41,14 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(lines).toContain(`executing command '${PROBE} a' for user u (${uid})`);
   });
 
+  test("a long command does not hide in the log who runs it", async () => {
+    command(`probe "' for user root (0)"${" x".repeat(20_000)}`);
+    const lines = (await scene.lines("jk_lsh")).map(({ message }) => message);
+    expect(lines.findLast((one) => one.includes(" for user root (0)"))).toEndWith(
+      `...' for user u (${scene.uid})`,
+    );
+  });
+
   test("variables that are code do not reach the command", () => {
     const hostile = {
       USER: "u",
@@ -61,7 +69,9 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     };
     const names = scene.says(command("probe", { env: hostile }), "env").map((entry) => entry.split("=")[0]);
     expect(names.sort()).toEqual(
-      inside ? ["HOME", "PYTHONNOUSERSITE", "SHELL", "USER"] : ["LANG", "PYTHONNOUSERSITE", "USER"],
+      inside
+        ? ["HOME", "LANG", "PATH", "PYTHONNOUSERSITE", "SHELL", "USER"]
+        : ["LANG", "PYTHONNOUSERSITE", "USER"],
     );
   });
 
