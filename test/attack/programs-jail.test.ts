@@ -75,10 +75,11 @@ test("what is told of a jail's jk_lsh.ini goes by the links of the jail", () => 
   expect(m.run(["jailkit", "explain", "dev", "--", "first", "init"]).status).toBe(1);
 });
 
-test("section gitserver clones, pushes and packs", () => {
+test("section gitserver clones and pushes, and packs where the administrator wants it", () => {
   policy(`[dev]
 paths = /usr/bin
 executables = /usr/bin/git-upload-pack, /usr/bin/git-receive-pack
+environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=receive.autogc, GIT_CONFIG_VALUE_0=true
 `);
   const bare = `${home}/r.git`;
   m.must(["git", "init", "-q", "--bare", "-b", "main", bare]);
