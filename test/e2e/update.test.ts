@@ -311,7 +311,48 @@ describe("a jail of which nothing is recorded", () => {
   });
 });
 
+/** What --json says of each jail. */
+const states = (json: string) =>
+  Object.fromEntries(
+    JSON.parse(json).jails.map(({ jail, state }: Record<string, string>) => [jail, state] as const),
+  );
+
 describe("options", () => {
+  test("with --all, a jail that is not safe hides nothing of the others", () => {
+    m.remove("/var/lib/jailkit");
+    install(m, 1);
+    const [unsafe, other] = [fresh(), fresh()];
+    install(m, 2);
+    m.chmod(unsafe, 0o777);
+    expect(update("--all", "--check")).toMatchObject({ status: 10, stdout: "" });
+    const { status, stdout } = update("--all", "--check", "--json");
+    expect(status).toBe(10);
+    expect(states(stdout)).toEqual({ [unsafe]: "failed", [other]: "pending" });
+    expect(update("--all")).toMatchObject({ status: 1, stderr: expect.stringContaining(unsafe) });
+    expect(runs(other)).toBe("version 2\n");
+    expect(update("--all", "--check").status).toBe(1);
+    m.chmod(unsafe, 0o755);
+    expect(update("--all").status).toBe(0);
+    expect(update("--all", "--check").status).toBe(0);
+  });
+
+  test("a jail that was just made, of any section, is up to date", () => {
+    m.remove("/var/lib/jailkit");
+    const listed = JSON.parse(m.must(["jk_init", "--list", "--json"]).stdout);
+    const sections: string[] = (Array.isArray(listed) ? listed : listed.sections).map(
+      ({ name }: { name: string }) => name,
+    );
+    expect(sections.length).toBeGreaterThan(20);
+    const late = sections.filter((section) => {
+      const jail = `/srv/made-${section}`;
+      // A section of which nothing is on the machine makes no jail.
+      return (
+        m.run(["jk_init", "-j", jail, section]).status === 0 && update("--check", "-j", jail).status !== 0
+      );
+    });
+    expect(late).toEqual([]);
+  });
+
   test("--all and --json", () => {
     m.remove("/var/lib/jailkit");
     install(m, 1);
@@ -323,10 +364,7 @@ describe("options", () => {
     expect(status).toBe(0);
     const report = JSON.parse(stdout);
     expect(report).toMatchObject({ version: 1, tool: "jk_update", dryRun: false, exitStatus: 0 });
-    expect(report.jails.map(({ jail, state }: Record<string, string>) => [jail, state])).toEqual([
-      [one, "updated"],
-      [other, "updated"],
-    ]);
+    expect(states(stdout)).toEqual({ [one]: "updated", [other]: "updated", [gone]: "gone" });
     expect(report.warnings.join()).toContain(gone);
     expect(runs(one)).toBe("version 2\n");
     expect(runs(other)).toBe("version 1\n");
