@@ -169,10 +169,10 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       ? allJails(settings, users)
       : { known: [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }], gone: [] };
     const outcomes: UpdateOutcome[] = [];
-    for (const jail of gone) {
-      const warning = `${display(jail)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
+    for (const path of gone) {
+      const warning = `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
       warnings.push(warning);
-      outcomes.push(untouched(jail, { gone: true, warnings: [warning] }));
+      outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
     }
     if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
     const loader = createLoader({ dlopen: true });
