@@ -67,12 +67,15 @@ text { font: 13px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; 
 @media (prefers-reduced-motion: reduce) { .curtain, .scroll { animation: none } }
 </style>
 <rect width="${WIDTH}" height="${height}" rx="8" fill="#0d1117"/>
-<svg y="${PADDING}" width="${WIDTH}" height="${ROWS * LINE}">
+<clipPath id="screen"><rect y="${PADDING}" width="${WIDTH}" height="${ROWS * LINE}"/></clipPath>
+<g clip-path="url(#screen)">
+<g transform="translate(0 ${PADDING})">
 <g class="scroll">
 ${texts.join("\n")}
 <rect class="curtain" width="${WIDTH}" height="${(lines.length + ROWS) * LINE}" fill="#0d1117"/>
 </g>
-</svg>
+</g>
+</g>
 </svg>
 `;
 }
