@@ -4,6 +4,12 @@ import { JailkitError } from "../cli/error.ts";
 import { groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
 
+/** The group that is there for jailed accounts, so that settings of sshd and others can name them all. */
+export const JAILED_GROUP = "jailed";
+
+/** What makes it where systemd-sysusers(8) does not: groupadd(8). */
+export const MAKE_JAILED_GROUP: readonly string[] = ["groupadd", "--system", JAILED_GROUP];
+
 /**
  * Runs usermod, useradd or groupadd: they lock the account files themselves, so no lock of ours is held meanwhile.
  * Throws JailkitError with what the program said.
