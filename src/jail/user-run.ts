@@ -25,6 +25,8 @@ export interface JailingOptions {
   /** The jail as it was written. */
   jail: ByteString | undefined;
   shell: ByteString | undefined;
+  /** Groups of the host that the accounts are to be in as well. */
+  joins?: readonly GroupEntry[];
   move: boolean;
   dryRun: boolean;
 }
@@ -72,6 +74,7 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
   return planJailing({
     user,
     groups: groupsOf(user),
+    joins: request.joins ?? [],
     jail: root.path,
     accounts: readJailAccounts(root),
     shell: request.shell,
@@ -89,7 +92,8 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     requireSafeMove({ from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome });
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
-    const nothing = plan.entry === undefined && plan.groups.length === 0 && !plan.changeAccount;
+    const nothing =
+      plan.entry === undefined && plan.groups.length + plan.joins.length === 0 && !plan.changeAccount;
     outcome.status = request.dryRun
       ? "planned"
       : nothing && plan.moveFrom === undefined
@@ -146,6 +150,7 @@ function describe(plan: JailingPlan, report: Reporter): void {
     if (group.addMember) report.done(`would add ${name} to the group ${quoted(group.name)} in the jail`);
   }
   if (plan.entry !== undefined) report.done(`would add ${name} to the jail's etc/passwd`);
+  for (const group of plan.joins) report.done(`would add ${name} to the group ${quoted(group.name)}`);
   if (plan.changeAccount) {
     report.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
   }
@@ -225,7 +230,8 @@ function release(
   try {
     const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
     const nothing = () => undefined;
-    changeAccount(user, home, shell, request.move ? move : undefined, nothing, nothing, report);
+    const change = { home, shell, groups: [] };
+    changeAccount(user, change, request.move ? move : undefined, nothing, nothing, report);
     // Last: until the host's account has changed, logins go into the jail and need these lines.
     updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
     report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);

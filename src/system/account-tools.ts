@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
 
 /** The group that is there for jailed accounts, so that settings of sshd and others can name them all. */
@@ -44,24 +44,40 @@ export function requireAccountName(name: ByteString): void {
   }
 }
 
+/** What an account is to have. */
+export interface AccountChange {
+  home: ByteString;
+  shell: ByteString;
+  /** Groups of which it becomes a member; it stays in those that it has. */
+  groups: readonly GroupEntry[];
+}
+
 /**
- * Gives an account another home and login shell (usermod(8)), and proves by reading the account again that nothing
- * else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
+ * Gives an account another home and login shell, and more groups (usermod(8)), and proves by reading the account again
+ * that nothing else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
  */
-export function setHomeAndShell(user: PasswdEntry, home: ByteString, shell: ByteString): void {
+export function modifyAccount(user: PasswdEntry, { home, shell, groups }: AccountChange): void {
   requireAccountName(user.name);
   for (const value of [home, shell]) {
     if (!value.startsWith("/") || /[:\n\0]/.test(value)) {
       throw new JailkitError("bad-path", 1, `${quoted(value)} cannot stand in the account files`);
     }
   }
-  runAccountTool("usermod", ["-d", home, "-s", shell, user.name]);
+  const same = user.home === home && user.shell === shell;
+  const names = groups.map(({ name }) => name).join(",");
+  runAccountTool("usermod", [
+    ...(same ? [] : ["-d", home, "-s", shell]),
+    ...(names === "" ? [] : ["-a", "-G", names]),
+    user.name,
+  ]);
   const now = passwdByName(user.name);
-  if (now === undefined || now.home !== home || now.shell !== shell || now.uid !== user.uid) {
+  const gids = groupIdsOf(user.name, user.gid);
+  const changed = now !== undefined && now.home === home && now.shell === shell && now.uid === user.uid;
+  if (!changed || groups.some(({ gid }) => !gids.includes(gid))) {
     throw new JailkitError(
       "account-not-changed",
       1,
-      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd`,
+      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd and /etc/group`,
     );
   }
 }
