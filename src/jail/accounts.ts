@@ -211,8 +211,7 @@ function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file:
  * a missing newline at the end is put there. Where `change` throws, nothing is written.
  */
 export function updateJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
-  const lock = lockAccounts(root);
-  try {
+  return withAccountsLock(root, () => {
     const passwdBytes = readAccountFile(root, PASSWD);
     const groupBytes = readAccountFile(root, GROUP);
     const passwd = parsePasswd(passwdBytes);
@@ -222,6 +221,17 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
     replaceFile(root, GROUP, groupBytes, group);
     replaceFile(root, PASSWD, passwdBytes, passwd);
     return result;
+  });
+}
+
+/**
+ * Does something to the files that say who the users of a jail are and what they may do, while no other process does.
+ * Not to be called within itself.
+ */
+export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
+  const lock = lockAccounts(root);
+  try {
+    return use();
   } finally {
     close(lock);
   }

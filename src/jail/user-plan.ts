@@ -46,6 +46,8 @@ export interface JailingPlan {
   /** What the host's account files say afterwards: `JAIL/./HOME`. */
   home: ByteString;
   shell: ByteString;
+  /** The shell that it has in the jail. */
+  jailShell: ByteString;
   /** Whether the host's account gets another home or shell. */
   changeAccount: boolean;
   /** Groups of the host that it comes into. */
@@ -166,6 +168,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     jailHome,
     home,
     shell: CHROOT_SHELL,
+    jailShell: entry?.shell ?? facts.accounts.userByName(user.name)?.shell ?? "",
     changeAccount,
     joins,
     moveFrom,

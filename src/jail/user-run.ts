@@ -3,16 +3,20 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { supplementaryGroups } from "../system/account-tools.ts";
+import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { loginWarnings } from "../system/sshd.ts";
+import { keyWarnings, loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
+import { shellWord } from "./safety.ts";
 import { joinHome, splitHome } from "./separator.ts";
+import { type Access, planAccess, writeAccess } from "./user-access.ts";
 import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { absolute } from "./user-jail.ts";
+import { KEYS_FILE } from "./user-keys.ts";
+import { missingLine, missingPolicy } from "./user-missing.ts";
 import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
 import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
 
@@ -25,8 +29,8 @@ export interface JailingOptions {
   /** The jail as it was written. */
   jail: ByteString | undefined;
   shell: ByteString | undefined;
-  /** Groups of the host that the accounts are to be in as well. */
-  joins?: readonly GroupEntry[];
+  /** Groups, keys and services that the accounts are to have as well. */
+  access: Access;
   move: boolean;
   dryRun: boolean;
 }
@@ -45,12 +49,21 @@ export interface UserOutcome {
 
 /**
  * Tells `warn` what sshd, and what it starts itself, gives a jailed account, which no jail can hold: a line each, with
- * the way to mend it. Throws SystemError.
+ * the way to mend it; and whether the account can log in at all, with a key where one was written. Throws SystemError.
  */
-export function warnOfLogin(account: PasswdEntry, warn: (line: ByteString) => void): void {
+export function warnOfLogin(
+  account: PasswdEntry,
+  warn: (line: ByteString) => void,
+  writesKeys = false,
+): void {
+  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
+    warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
+  }
   // The shell that it has once it is jailed.
   const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
-  for (const { message, remedy } of loginWarnings(user).warnings) warn(`${message}; ${remedy}`);
+  const answer = loginWarnings(user);
+  const keys = writesKeys && "settings" in answer ? keyWarnings(answer.settings, KEYS_FILE) : [];
+  for (const { message, remedy } of [...answer.warnings, ...keys]) warn(`${message}; ${remedy}`);
 }
 
 /** The account's groups, the primary one first; throws where the primary one has no name. */
@@ -74,7 +87,7 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
   return planJailing({
     user,
     groups: groupsOf(user),
-    joins: request.joins ?? [],
+    joins: request.access.joins,
     jail: root.path,
     accounts: readJailAccounts(root),
     shell: request.shell,
@@ -85,30 +98,33 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
 
 /** What is to be done to jail an account; calling it does it. */
 export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: UserOutcome) {
-  const { host, root } = request;
+  const { host, root, access } = request;
   outcome.home = plan.home;
   outcome.shell = plan.shell;
-  if (plan.moveFrom !== undefined && root !== undefined)
-    requireSafeMove({ from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome });
+  const { moveFrom } = plan;
+  if (moveFrom !== undefined && root !== undefined)
+    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
+  const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };
+  const now = moveFrom === undefined ? place : { root: host, home: moveFrom };
+  const granted = place && now && planAccess(place, access, now);
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
     const nothing =
       plan.entry === undefined && plan.groups.length + plan.joins.length === 0 && !plan.changeAccount;
-    outcome.status = request.dryRun
-      ? "planned"
-      : nothing && plan.moveFrom === undefined
-        ? "unchanged"
-        : "done";
+    const unchanged = nothing && moveFrom === undefined && !granted?.changes;
+    outcome.status = request.dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (request.dryRun) {
       describe(plan, report);
+      for (const line of granted?.lines ?? []) report.done(line);
       return;
     }
-    if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
-      report.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
-    }
-    if (root === undefined) return;
+    if (root === undefined || place === undefined) return;
     applyJailing(plan, root, host, report);
     if (plan.changeAccount) rememberAccount(root, plan.user);
+    writeAccess(place, access, report.done, report.warn);
+    const group = groupByGid(plan.user.gid)?.name ?? "";
+    const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
+    for (const one of missingPolicy(account)) report.warn(missingLine(one));
   };
 }
 
@@ -207,6 +223,10 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
+    if (groupNamesOf(user).includes(JAILED_GROUP)) {
+      const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
+      report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
+    }
     if (request.move && !move)
       report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {

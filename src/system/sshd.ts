@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -16,6 +17,8 @@ export interface SshdWarning {
     | "stream-forwarding"
     | "permit-user-environment"
     | "tunnel"
+    | "keys-elsewhere"
+    | "no-keys"
     | "user-manager"
     | "user-rc";
   message: string;
@@ -122,6 +125,23 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
     });
   }
   return warnings;
+}
+
+/** Why sshd would not take keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)). Pure. */
+export function keyWarnings(settings: SshdSettings, file: ByteString): SshdWarning[] {
+  if (settings.get("pubkeyauthentication")?.[0] === "no") {
+    const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
+    return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
+  }
+  const places = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
+  if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
+  return [
+    {
+      code: "keys-elsewhere",
+      message: `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`,
+      remedy: `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`,
+    },
+  ];
 }
 
 /** Somebody who logs in. */

@@ -7,6 +7,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import {
@@ -91,6 +92,7 @@ export const tool = defineTool({
       value: "SHELL",
       description: `the account's shell in the jail (default ${LIMITED_SHELL}); with --unjail the one on the host`,
     },
+    ...ACCESS_OPTIONS,
     move: { short: "m", description: "move the home directory into the jail, or out of it" },
     noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
@@ -115,7 +117,17 @@ export const tool = defineTool({
       printError(`${NAME}: must be run as root`);
       return 5;
     }
-    const interactive = !options.noninteractive && !options.json && !options.dryRun && !options.unjail;
+    const { groups, authorizedKey, policy } = options;
+    if (options.unjail && (groups ?? authorizedKey ?? policy) !== undefined) {
+      printError(
+        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with --unjail`,
+      );
+      return 1;
+    }
+    const access = readAccess(options);
+    const quiet = options.noninteractive || options.json || options.dryRun || options.unjail;
+    // What comes from standard input is keys, and no answers.
+    const interactive = !quiet && authorizedKey !== "-";
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail ? undefined : findJail(options.jail, shell, interactive);
     const host = openTree("/");
@@ -126,6 +138,7 @@ export const tool = defineTool({
         root,
         jail: options.jail,
         shell: options.shell,
+        access,
         dryRun: options.dryRun,
         move: options.move,
       };
@@ -144,7 +157,8 @@ export const tool = defineTool({
           continue;
         }
         carryOut(plan, outcome, report);
-        if (outcome.error === undefined && !options.unjail) warnOfLogin(known, report.warn);
+        if (outcome.error === undefined && !options.unjail)
+          warnOfLogin(known, report.warn, access.keys.length > 0);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);

@@ -297,6 +297,7 @@ test("jk_addjailuser makes an account in the jail, in either order of words", ()
 });
 
 test("jk_addjailuser hands useradd's options on", () => {
+  m.must(["groupadd", "project4"]);
   const options = [
     "-c",
     "A comment; $(id)",
