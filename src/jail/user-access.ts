@@ -4,7 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
-import type { AuthorizedKey } from "./authorized-keys.ts";
+import type { KeyLine } from "./key-lines.ts";
 import { requireGroups } from "./user-groups.ts";
 import { describeKeys, KEYS_FILE, planKeys, readPublicKeys, writeKeys } from "./user-keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./user-policy.ts";
@@ -30,7 +30,7 @@ export const ACCESS_OPTIONS = {
 /** What was asked for with these options, looked up. */
 export interface Access {
   joins: readonly GroupEntry[];
-  keys: readonly AuthorizedKey[];
+  keys: readonly KeyLine[];
   services: readonly Service[];
 }
 

@@ -15,14 +15,8 @@ import {
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import {
-  type AuthorizedKey,
-  KEYS_LIMIT,
-  type KeyMerge,
-  mergeKeys,
-  parsePublicKeys,
-} from "./authorized-keys.ts";
 import { makeDirectoryIn } from "./directories.ts";
+import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
 import { shellWord } from "./safety.ts";
 import {
   type Directory,
@@ -54,15 +48,18 @@ function readStandardInput(): ByteString {
   return fromBytes(buffer.subarray(0, used));
 }
 
-function readKeyFile(file: ByteString): ByteString {
+function readKeyFile(file: ByteString, what: ByteString): ByteString {
   try {
     const fd = openAt(C.AT_FDCWD, file, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
     try {
-      if (isRegular(fstat(fd))) return fromBytes(readAllFd(fd, KEYS_LIMIT));
+      const stat = fstat(fd);
+      if (isRegular(stat) && stat.size > KEYS_LIMIT) throw tooLong(what);
+      if (isRegular(stat)) return fromBytes(readAllFd(fd, KEYS_LIMIT));
     } finally {
       close(fd);
     }
   } catch (error) {
+    if (error instanceof JailkitError) throw error;
     throw new JailkitError(
       "bad-key",
       1,
@@ -74,9 +71,9 @@ function readKeyFile(file: ByteString): ByteString {
 }
 
 /** The public keys in a file, or for `-` in what comes from standard input. Throws JailkitError "bad-key". */
-export function readPublicKeys(file: ByteString): AuthorizedKey[] {
+export function readPublicKeys(file: ByteString): KeyLine[] {
   const what = `--authorized-key: ${file === "-" ? "standard input" : quoted(file)}`;
-  return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file), what);
+  return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file, what), what);
 }
 
 function refuse(root: JailRoot, path: ByteString, why: string): JailkitError {
@@ -173,7 +170,7 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
  * What adding keys to the authorized_keys of a home would do; nothing is written. Throws JailkitError
  * "keys-not-written" where it cannot be done: no home, a link, or something that is not the user's own.
  */
-export function planKeys(place: KeyPlace, keys: readonly AuthorizedKey[]): KeyMerge {
+export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   const home = openHomeFor(place);
   try {
     const directory = openKeyDirectory(place, home);
@@ -193,7 +190,7 @@ export function planKeys(place: KeyPlace, keys: readonly AuthorizedKey[]): KeyMe
  * file theirs and 0600, and what it held stays. The user may change the home meanwhile: no link is followed, and what is
  * not the user's own is neither read nor written. Throws as planKeys does.
  */
-export function writeKeys(place: KeyPlace, keys: readonly AuthorizedKey[]): KeyMerge {
+export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   const { root, user } = place;
   const owner = { uid: user.uid, gid: user.gid };
   const home = openHomeFor(place);
@@ -214,7 +211,7 @@ export function writeKeys(place: KeyPlace, keys: readonly AuthorizedKey[]): KeyM
   }
 }
 
-function writeIn(place: KeyPlace, directory: Directory, keys: readonly AuthorizedKey[]): KeyMerge {
+function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]): KeyMerge {
   const { root, user } = place;
   const existing = readExisting(place, directory);
   const merge = mergeKeys(existing?.text ?? "", keys);

@@ -12,6 +12,7 @@ import { suggest } from "../config/suggest.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSection } from "../config/write.ts";
 import { filesOf, SERVICES, type Service, serviceNamed } from "../programs/services.ts";
+import { sftpServers } from "../system/sshd.ts";
 import { withAccountsLock } from "./accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "./look.ts";
 import { shellWord } from "./safety.ts";
@@ -129,10 +130,12 @@ export function policyLines({ section, paths, executables }: Omit<PolicyPlan, "p
   return `[${section}]\npaths = ${paths.join(", ")}\nexecutables = ${executables.join(", ")}`;
 }
 
-function requirePrograms(root: JailRoot, services: readonly Service[]): ByteString[] {
+function requirePrograms(root: JailRoot, user: ByteString, services: readonly Service[]): ByteString[] {
+  // A client of sftp gets the file that sshd names.
+  const preferred = services.some(({ name }) => name === "sftp") ? sftpServers(user) : [];
   const found = services.map((service) => ({
     service,
-    ...filesOf(service, (path) => isProgram(root, path)),
+    ...filesOf(service, (path) => isProgram(root, path), preferred),
   }));
   const lacking = found.filter(({ missing }) => missing.length > 0);
   if (lacking.length > 0) {
@@ -174,7 +177,7 @@ function planIn(
       `a section [${display(user)}] would hold for others too: no --policy for ${quoted(user)}`,
     );
   }
-  const executables = requirePrograms(root, services);
+  const executables = requirePrograms(root, user, services);
   const paths = [...new Set(executables.map((path) => path.slice(0, path.lastIndexOf("/"))))];
   const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
   const section = ini.sections.find(({ name }) => name === user);

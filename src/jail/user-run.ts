@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
+import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
@@ -62,7 +62,10 @@ export function warnOfLogin(
   // The shell that it has once it is jailed.
   const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
   const answer = loginWarnings(user);
-  const keys = writesKeys && "settings" in answer ? keyWarnings(answer.settings, KEYS_FILE) : [];
+  const keys =
+    writesKeys && "settings" in answer
+      ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
+      : [];
   for (const { message, remedy } of [...answer.warnings, ...keys]) warn(`${message}; ${remedy}`);
 }
 

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { git } from "./git.ts";
-import type { Program } from "./program.ts";
+import { baseName, type Program } from "./program.ts";
 import { borg, rsync, scp, sftpServer, unison } from "./transfer.ts";
 import { cvs, hg, svnserve } from "./versions.ts";
 
@@ -13,8 +13,6 @@ export interface Service {
   readonly uses: readonly ByteString[];
   /** Where they may be, the first counts. */
   readonly directories: readonly ByteString[];
-  /** Each place counts, since the client's side says which one is started. */
-  readonly everywhere: boolean;
   /** The section of jk_init.ini that brings it; undefined where none does. */
   readonly section: ByteString | undefined;
 }
@@ -39,7 +37,7 @@ function service(
   more: Partial<Service> = {},
 ): Service {
   const needs = program.names.slice(0, 1);
-  return { name, program, needs, uses: [], directories: USUAL, everywhere: false, section, ...more };
+  return { name, program, needs, uses: [], directories: USUAL, section, ...more };
 }
 
 /**
@@ -47,7 +45,7 @@ function service(
  * shell refuses.
  */
 export const SERVICES: readonly Service[] = [
-  service("sftp", sftpServer, "sftp", { directories: SFTP, everywhere: true }),
+  service("sftp", sftpServer, "sftp", { directories: SFTP }),
   service("scp", scp, "scp"),
   service("rsync", rsync, "rsync"),
   service("git", git, "gitserver", {
@@ -68,17 +66,22 @@ export function serviceNamed(name: ByteString): Service | undefined {
   );
 }
 
-/** The files of a service, as `isThere` finds them: their paths, and the base names that are missing. */
+/**
+ * The files of a service, as `isThere` finds them: their paths, and the base names that are missing. `preferred` are
+ * paths that count before the usual ones.
+ */
 export function filesOf(
-  { needs, uses, directories, everywhere }: Service,
+  { needs, uses, directories }: Service,
   isThere: (path: ByteString) => boolean,
+  preferred: readonly ByteString[] = [],
 ): { paths: ByteString[]; missing: ByteString[] } {
   const paths: ByteString[] = [];
   const missing: ByteString[] = [];
   for (const name of [...needs, ...uses]) {
-    const found = directories.map((directory) => `${directory}/${name}`).filter(isThere);
-    if (found.length === 0 && needs.includes(name)) missing.push(name);
-    paths.push(...(everywhere ? found : found.slice(0, 1)));
+    const usual = directories.map((directory) => `${directory}/${name}`);
+    const found = [...preferred.filter((path) => baseName(path) === name), ...usual].find(isThere);
+    if (found !== undefined) paths.push(found);
+    else if (needs.includes(name)) missing.push(name);
   }
   return { paths, missing };
 }

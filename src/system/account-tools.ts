@@ -1,4 +1,5 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
@@ -125,4 +126,13 @@ export function removeAccount(name: ByteString): void {
 /** The gids of the groups of a user, without its primary one. */
 export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
+}
+
+/** Whether a `!` stands before or in the place of an account's password in /etc/shadow, which locks it: shadow(5). */
+export function isLocked(name: ByteString): boolean {
+  const bytes = readFileIfPresent("/etc/shadow", 1 << 26) ?? new Uint8Array(0);
+  const line = fromBytes(bytes)
+    .split("\n")
+    .find((one) => one.startsWith(`${name}:`));
+  return line?.split(":")[1]?.startsWith("!") ?? false;
 }

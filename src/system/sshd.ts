@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { display } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -18,6 +18,7 @@ export interface SshdWarning {
     | "permit-user-environment"
     | "tunnel"
     | "keys-elsewhere"
+    | "locked"
     | "no-keys"
     | "user-manager"
     | "user-rc";
@@ -128,7 +129,18 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
 }
 
 /** Why sshd would not take keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)). Pure. */
-export function keyWarnings(settings: SshdSettings, file: ByteString): SshdWarning[] {
+export function keyWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  file: ByteString,
+  locked: boolean,
+): SshdWarning[] {
+  if (locked && settings.get("usepam")?.[0] === "no") {
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
+    return [
+      { code: "locked", message, remedy: `let the key count, and no password, with: usermod -p '*' ${user}` },
+    ];
+  }
   if (settings.get("pubkeyauthentication")?.[0] === "no") {
     const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
     return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
@@ -142,6 +154,13 @@ export function keyWarnings(settings: SshdSettings, file: ByteString): SshdWarni
       remedy: `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`,
     },
   ];
+}
+
+/** The program that sshd starts for sftp, where it asks for one by its path; none where it cannot be asked. */
+export function sftpServers(user: ByteString): ByteString[] {
+  const answer = sshdSettings(user);
+  if (!("settings" in answer)) return [];
+  return (answer.settings.get("subsystem") ?? []).flatMap((line) => /^sftp\s+(\/\S+)/.exec(line)?.[1] ?? []);
 }
 
 /** Somebody who logs in. */

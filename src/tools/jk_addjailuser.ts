@@ -8,7 +8,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
-import { mergeKeys } from "../jail/authorized-keys.ts";
+import { mergeKeys } from "../jail/key-lines.ts";
 import { lookUp } from "../jail/look.ts";
 import { joinHome } from "../jail/separator.ts";
 import {
@@ -144,7 +144,7 @@ export const tool = defineTool({
       const group = primaryGroup(options.gid);
       const planned = planFirst(root, name, jailHome, shell, access, !options.noCreateHome);
       const say = (line: ByteString) => {
-        if (options.verbose || options.dryRun) printLine(line);
+        if ((options.verbose || options.dryRun) && !options.json) printLine(line);
       };
       const warnings: ByteString[] = [];
       const warn = (line: ByteString) => {

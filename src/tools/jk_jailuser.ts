@@ -151,7 +151,7 @@ export const tool = defineTool({
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
       for (const { outcome, known, plan } of planned) {
         if (plan === undefined || known === undefined) continue;
-        const report = reporter(options.verbose || options.dryRun, outcome);
+        const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
         if (refused) {
           outcome.status = "not-done";
           continue;

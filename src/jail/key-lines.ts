@@ -4,7 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../config/suggest.ts";
 
 /** A line of authorized_keys that holds a key. */
-export interface AuthorizedKey {
+export interface KeyLine {
   /** The whole line, without its end. */
   line: ByteString;
   /** What stands before the type, "" for nothing. */
@@ -122,7 +122,7 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
 }
 
 /** Reads a line: a key, undefined for a comment or an empty line, or why it is neither. */
-export function readKeyLine(text: ByteString): AuthorizedKey | undefined | { problem: string } {
+export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: string } {
   const line = text.replace(/[ \t\r]+$/, "").replace(/^[ \t]+/, "");
   if (line === "" || line.startsWith("#")) return undefined;
   const first = line.slice(0, endOfWord(line));
@@ -142,6 +142,11 @@ function refuse(what: ByteString, why: string): JailkitError {
   return new JailkitError("bad-key", 1, `${what}: ${why}`);
 }
 
+/** The error for more than KEYS_LIMIT bytes. */
+export function tooLong(what: ByteString): JailkitError {
+  return refuse(what, `is longer than ${KEYS_LIMIT} bytes: that is no file of public keys`);
+}
+
 const PRIVATE = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m;
 const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
 
@@ -150,9 +155,8 @@ const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
  * file in errors, printable. Throws JailkitError "bad-key", which shows nothing of what the file holds but the words of
  * a line of keys.
  */
-export function parsePublicKeys(text: ByteString, what: ByteString): AuthorizedKey[] {
-  if (text.length > KEYS_LIMIT)
-    throw refuse(what, `is longer than ${KEYS_LIMIT} bytes: that is no file of public keys`);
+export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
+  if (text.length > KEYS_LIMIT) throw tooLong(what);
   if (PRIVATE.test(text)) {
     throw refuse(what, "is a private key, which stays with its user: give the public one (FILE.pub)");
   }
@@ -165,7 +169,7 @@ export function parsePublicKeys(text: ByteString, what: ByteString): AuthorizedK
   if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text)) {
     throw refuse(what, "holds control bytes: that is no file of public keys");
   }
-  const keys = new Map<ByteString, AuthorizedKey>();
+  const keys = new Map<ByteString, KeyLine>();
   // Editors of other systems begin a file with a byte order mark.
   for (const [index, line] of text
     .replace(/^\xef\xbb\xbf/, "")
@@ -192,7 +196,7 @@ export interface KeyMerge {
 }
 
 /** Adds keys that are not there yet to the end of the text of an authorized_keys, which stays as it is. Pure. */
-export function mergeKeys(existing: ByteString, keys: readonly AuthorizedKey[]): KeyMerge {
+export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
   const there = new Map<ByteString, ByteString>();
   for (const line of existing.split("\n")) {
     const found = readKeyLine(line);
