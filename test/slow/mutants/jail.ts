@@ -373,4 +373,16 @@ export const JAIL: readonly Mutant[] = [
     ["if (conditions.length === 0) return false;", ""],
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
+  ...within("src/jail/user-keys.ts", "attack/user-keys.test.ts", [
+    ["  if (seen.nlink > 1)", "  if (seen.nlink > 9)"],
+    ["  if (stat.uid === user.uid) return;", "  if (stat.uid === user.uid || stat.uid === 0) return;"],
+    ["    requireOwn(place, path, directory.stat);\n", ""],
+  ]),
+  ...within("src/jail/user-policy.ts", "e2e/user-access.test.ts", [
+    [
+      "  if (same) return { ...plan, present: true };",
+      "  if (there.length > 0) return { ...plan, present: true };",
+    ],
+    ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
+  ]),
 ];
