@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { lookUp } from "./look.ts";
 import { shellWord } from "./safety.ts";
 import { type Access, isLimitedShell } from "./user-access.ts";
 import { KEYS_FILE } from "./user-keys.ts";
-import { policyFor, servicesIn } from "./user-policy.ts";
+import { type OwnSection, ownSection, policyFor, servicesIn } from "./user-policy.ts";
 import { hostPath, type JailRoot } from "./walk.ts";
 
 /** What an account still lacks before it can log in and do something. */
@@ -83,4 +83,22 @@ export function missingOf(account: NewAccount): Missing[] {
 /** It as a line. */
 export function missingLine({ message, remedies }: Missing): string {
   return remedies.length === 0 ? message : `${message}; mend it with: ${remedies.join(" or: ")}`;
+}
+
+/**
+ * What a new account finds that was made for an earlier one of its name: its section of jk_lsh.ini, as a printable line.
+ * Undefined where there is none, or where services were asked for. Throws SystemError.
+ */
+export function inheritedPolicy({ root, name, access }: JailedAccount): string | undefined {
+  if (access.services.length > 0) return undefined;
+  let own: OwnSection | undefined;
+  try {
+    own = ownSection(root, name);
+  } catch (error) {
+    if (error instanceof JailkitError) return undefined;
+    throw error;
+  }
+  if (own === undefined) return undefined;
+  const allows = own.executables.length === 0 ? "nothing" : own.executables.map(display).join(", ");
+  return `${own.place}: there is a section [${display(name)}] already, which lets the new account run: ${allows}`;
 }

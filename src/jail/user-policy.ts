@@ -103,6 +103,25 @@ export function policyFor(root: JailRoot, user: ByteString, group: ByteString): 
   return selectSection(readPolicies(root).ini, user, group)?.name;
 }
 
+/** A section of jk_lsh.ini that is for one user alone. */
+export interface OwnSection {
+  /** File and line, printable. */
+  place: string;
+  executables: readonly ByteString[];
+}
+
+function ownSectionIn(ini: IniFile, user: ByteString): OwnSection | undefined {
+  const section = ini.sections.find(({ name }) => name === user);
+  if (section === undefined) return undefined;
+  const place = `${quoted(section.file)}, line ${section.line}`;
+  return { place, executables: readLshSection(section).executables ?? [] };
+}
+
+/** The section of a jail's jk_lsh.ini that bears the name of a user; undefined for none. */
+export function ownSection(root: JailRoot, user: ByteString): OwnSection | undefined {
+  return ownSectionIn(readPolicies(root).ini, user);
+}
+
 function isProgram(root: JailRoot, path: ByteString): boolean {
   const stat = lookUp(root, path, { follow: true })?.stat;
   return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
@@ -180,14 +199,15 @@ function planIn(
   const executables = requirePrograms(root, user, services);
   const paths = [...new Set(executables.map((path) => path.slice(0, path.lastIndexOf("/"))))];
   const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
-  const section = ini.sections.find(({ name }) => name === user);
-  if (section === undefined) return plan;
-  const there = readLshSection(section).executables ?? [];
+  const own = ownSectionIn(ini, user);
+  if (own === undefined) return plan;
+  const there = own.executables;
   const same = there.length === executables.length && executables.every((path) => there.includes(path));
   if (same) return { ...plan, present: true };
-  const where = `${quoted(section.file)}, line ${section.line}`;
   const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
-  const message = `${where}: there is a section [${display(user)}] already, which allows ${what}; it stays as it is: change that one, or take it out and run this again`;
+  const message =
+    `${own.place}: there is a section [${display(user)}] already, which allows ${what}; ` +
+    "it stays as it is: change that one, or take it out and run this again";
   throw new JailkitError("policy-exists", 1, message);
 }
 

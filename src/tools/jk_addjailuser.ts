@@ -22,7 +22,7 @@ import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
 import { requireGroup } from "../jail/user-groups.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import { describeKeys, KEYS_FILE } from "../jail/user-keys.ts";
-import { missingLine, missingOf } from "../jail/user-missing.ts";
+import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
 import { describePolicy, planPolicy } from "../jail/user-policy.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
@@ -183,15 +183,11 @@ export const tool = defineTool({
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         warnOfLogin(user, warn, access.keys.length > 0);
       }
-      const missing = missingOf({
-        root,
-        name,
-        group,
-        home: jailHome,
-        shell,
-        access,
-        hasPassword: options.password !== undefined,
-      });
+      const hasPassword = options.password !== undefined;
+      const account = { root, name, group, home: jailHome, shell, access, hasPassword };
+      const inherited = inheritedPolicy(account);
+      if (inherited !== undefined) warn(inherited);
+      const missing = missingOf(account);
       for (const one of missing) printError(`${NAME}: ${missingLine(one)}`);
       if (options.json) {
         printJson({

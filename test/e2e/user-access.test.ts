@@ -74,7 +74,15 @@ function newUser(): string {
 
 describe("one command", () => {
   test("makes an account that logs in with its key, transfers files, and does nothing else", () => {
-    const words = ["-G", "jailed", "--authorized-key", "/root/one.pub", "--policy", "sftp,scp,rsync", "ann"];
+    const words = [
+      "--group",
+      "jailed",
+      "--authorized-key",
+      "/root/one.pub",
+      "--policy",
+      "sftp,scp,rsync",
+      "ann",
+    ];
     const made = add(words);
     expect(made).toMatchObject({ status: 0, stdout: "" });
     // There is nothing left to be told.
@@ -261,6 +269,21 @@ describe("keys", () => {
     expect(add([...words, "eve3"]).stderr).not.toContain("this user's keys");
   });
 
+  test("of an account that useradd(8) locked do not count for a sshd without PAM, and what is told mends it", () => {
+    m.write("/etc/ssh/sshd_config", "UsePAM no\n");
+    m.must(["jk_addjailuser", "-j", jail, "loc"]);
+    const given = move(["--authorized-key", "/root/one.pub", "loc"]);
+    expect(given.status).toBe(0);
+    const [, command] = /^jk_jailuser: warning: 'loc' is locked .* with: (.*)$/m.exec(given.stderr) ?? [];
+    expect(command).toBe("usermod -p '*' loc");
+    m.must(["sh", "-c", command ?? "false"]);
+    expect(move(["--authorized-key", "/root/one.pub", "loc"]).stderr).not.toContain("is locked");
+    m.write("/etc/ssh/sshd_config", "UsePAM yes\n");
+    m.must(["usermod", "-p", "!", "loc"]);
+    expect(move(["--authorized-key", "/root/one.pub", "loc"]).stderr).not.toContain("is locked");
+    m.write("/etc/ssh/sshd_config", "");
+  });
+
   test("where they cannot be written the account is taken back", () => {
     m.mkdir("/etc/skel/.ssh");
     m.symlink("/etc/motd", "/etc/skel/.ssh/authorized_keys");
@@ -317,6 +340,32 @@ describe("services", () => {
     m.write(`${jail}/etc/jailkit/jk_lsh.d/mo.ini`, "[mo]\nexecutables = /usr/bin/true\n");
     const there = add(["--policy", "rsync", "mo"]);
     expect(there).toMatchObject({ status: 1, stderr: expect.stringContaining("jk_lsh.d/mo.ini', line 1") });
+  });
+
+  test("the sftp-server is the one that sshd names, where that is in the jail", () => {
+    const section = (name: string) =>
+      new RegExp(`\\[${name}\\]\npaths = (.*)\nexecutables = (.*)\n`).exec(m.read(policyFile));
+    for (const [name, subsystem, path] of [
+      ["sf1", "/usr/lib/sftp-server -l INFO", "/usr/lib/sftp-server"],
+      ["sf2", "internal-sftp", "/usr/lib/openssh/sftp-server"],
+      ["sf3", "/opt/none/sftp-server", "/usr/lib/openssh/sftp-server"],
+    ] as const) {
+      m.write("/etc/ssh/sshd_config", `Subsystem sftp ${subsystem}\n`);
+      expect(add(["--policy", "sftp", name]).status).toBe(0);
+      expect(section(name)?.slice(1)).toEqual([path.slice(0, path.lastIndexOf("/")), path]);
+    }
+    m.write("/etc/ssh/sshd_config", "");
+  });
+
+  test("a section of an earlier account of the name is told", () => {
+    const { stderr } = add(["lee2"]);
+    expect(stderr).not.toContain("already");
+    m.write(policyFile, `${m.read(policyFile)}\n[old]\nexecutables = /usr/bin/scp\n`);
+    const inherits = add(["old"]);
+    expect(inherits.status).toBe(0);
+    expect(inherits.stderr).toMatch(
+      /^jk_addjailuser: warning: '.*jk_lsh\.ini', line \d+: there is a section \[old\] already, which lets the new account run: \/usr\/bin\/scp$/m,
+    );
   });
 
   test("a file that is broken, or that others can change, is refused as jk_lsh would", () => {
