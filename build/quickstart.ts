@@ -10,10 +10,7 @@ import { openMachine } from "../test/machine/machine.ts";
 import { type RecordedLine, recordingSvg } from "./recording.ts";
 
 const jail = "/home/sftproot";
-const policy = `[DEFAULT]
-paths = /usr/bin, /usr/lib/openssh
-executables = /usr/bin/scp, /usr/bin/rsync, /usr/lib/openssh/sftp-server
-`;
+const services = "sftp,scp,rsync";
 
 const m = await openMachine({ under: "ours" });
 let failures = 0;
@@ -63,21 +60,19 @@ function step(words: string[], options: { stdin?: string; refused?: boolean; qui
 let clientOptions: readonly string[] = [];
 try {
   await m.startSyslog();
-  const sshd = await m.startSshd();
+  const sshd = await m.startSshd({ config: ["AuthorizedKeysFile .ssh/authorized_keys"] });
+  m.must(["cp", "/run/machine-ssh/client.pub", "/root/key.pub"]);
   clientOptions = sshd.clientOptions;
 
   say("heading", "A jail for sftp, scp and rsync");
   step(["mkdir", "-m", "0755", jail]);
   step(["jk_init", "-j", jail, "jk_lsh", "sftp", "scp", "rsync"], { quiet: true });
-  step(["jk_addjailuser", "-j", jail, "test"]);
-  m.must(["usermod", "-p", "*", "test"]);
-  say("heading", `${jail}/etc/jailkit/jk_lsh.ini:`);
-  show(policy);
-  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, policy);
+  step(["jk_addjailuser", "-j", jail, "--authorized-key", "key.pub", "--policy", services, "test"]);
+  step(["tail", "-n", "3", `${jail}/etc/jailkit/jk_lsh.ini`]);
 
   say("heading", "An account that exists moves in");
   m.addUser("bob", { home: "/home/bob", createHome: true });
-  step(["jk_jailuser", "-n", "-m", "-j", jail, "bob"]);
+  step(["jk_jailuser", "-n", "-m", "-j", jail, "--policy", services, "bob"]);
 
   say("heading", "What the account is for");
   m.write("/root/letter", "hello\n");
