@@ -309,6 +309,12 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/inspect/check-fix.ts", "attack/acl.test.ts", [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
+  ...within("src/inspect/check-fix.ts", "attack/check-fix.test.ts", [
+    ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
+  ]),
+  ...within("src/inspect/check-drift.ts", "attack/check-fix.test.ts", [
+    ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
+  ]),
   ...within("src/inspect/check-drift.ts", "unit/check-judge.test.ts", [
     ["modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
   ]),
