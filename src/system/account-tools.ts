@@ -86,7 +86,10 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
 /** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, "" for a flag. */
 export type UseraddOptions = ReadonlyMap<string, ByteString>;
 
-/** Creates an account with useradd(8) and hands back what the account files now say of it. */
+/**
+ * Creates an account with useradd(8) and hands back what the account files now say of it. Where that fails half-way, as
+ * where the home cannot be made, the account is taken back.
+ */
 export function addAccount(
   name: ByteString,
   home: ByteString,
@@ -99,7 +102,12 @@ export function addAccount(
   }
   const words: ByteString[] = [];
   for (const [letter, value] of options) words.push(`-${letter}`, ...(value === "" ? [] : [value]));
-  runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+  try {
+    runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+  } catch (error) {
+    if (passwdByName(name)?.home === home) removeAccount(name);
+    throw error;
+  }
   const entry = passwdByName(name);
   if (entry === undefined || entry.home !== home || entry.shell !== shell) {
     throw new JailkitError(

@@ -10,6 +10,7 @@ import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
 import { mergeKeys } from "../jail/key-lines.ts";
 import { lookUp } from "../jail/look.ts";
+import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
 import {
   ACCESS_OPTIONS,
@@ -181,6 +182,8 @@ export const tool = defineTool({
           writeAccess({ root, user: made, home: jailHome, shell }, access, say, warn),
         );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+        const foreign = foreignHome(root, user, jailHome);
+        if (foreign !== undefined) warn(foreign);
         warnOfLogin(user, warn, access.keys.length > 0);
       }
       const hasPassword = options.password !== undefined;
@@ -245,6 +248,16 @@ function planFirst(
   }
   if (services.length > 0) lines.push(describePolicy(planPolicy(root, name, services), true));
   return lines;
+}
+
+/** What to tell of a home that was there before and is somebody else's: useradd(8) leaves it as it is. */
+function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): ByteString | undefined {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
+  const path = hostPath(root, jailHome);
+  const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
+  const make = `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`;
+  return `${what}; move it away, and make another: ${make}`;
 }
 
 /** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */

@@ -296,6 +296,33 @@ test("jk_addjailuser makes an account in the jail, in either order of words", ()
   }
 });
 
+test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
+  m.mkdir(`${jail}/home`, { mode: 0o1777 });
+  m.symlink("/nowhere", `${jail}/home/linked`);
+  const before = m.read("/etc/passwd");
+  expect(m.run(["jk_addjailuser", "-j", jail, "linked"])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("useradd failed with status 12: "),
+  });
+  expect([m.read("/etc/passwd"), inJail("linked")]).toEqual([before, undefined]);
+  m.remove(`${jail}/home/linked`);
+  expect(m.run(["jk_addjailuser", "-j", jail, "linked"])).toMatchObject({ status: 0 });
+  m.mkdir(`${jail}/home`);
+});
+
+test("jk_addjailuser tells of a home that was there before and is somebody else's", () => {
+  const other = m.addUser("other");
+  m.mkdir(`${jail}/home/theirs`, { owner: [other.uid, other.gid] });
+  const { status, stderr } = m.run(["jk_addjailuser", "-j", jail, "theirs"]);
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining(`'${jail}/home/theirs' was there before and is not the user's`),
+  ]);
+  m.must(["mv", `${jail}/home/theirs`, "/srv/away"]);
+  m.must(/make another: (.*)/.exec(stderr)?.[1]?.split(" ") ?? []);
+  expect(m.stat(`${jail}/home/theirs`)?.uid).toBe(m.ids("theirs").uid);
+});
+
 test("jk_addjailuser hands useradd's options on", () => {
   m.must(["groupadd", "project4"]);
   const options = [
