@@ -64,6 +64,15 @@ test("a size of 0 is not believed", () => {
   expect(copy(from, 0).copied).toBeGreaterThan(100);
 });
 
+test("an empty file that became a long one is not copied until the disk is full", () => {
+  const from = make(2 ** 40, [[0, 4 * K]]);
+  const to = openSync(`${folder}/to`, "wx");
+  expect(() => copyContents(from, to, 0)).toThrow("File too large");
+  expect(statSync(`${folder}/to`).size).toBeLessThan(1 << 27);
+  closeSync(to);
+  closeSync(from);
+});
+
 test.each([
   ["data", [[0, 300 * K]]],
   ["a hole", [[0, 4 * K]]],
