@@ -61,3 +61,14 @@ test("a file that a user owned for a while is put there anew", () => {
   expect(Buffer.compare(m.readBytes(tool), m.readBytes("/srv/tools/tool"))).toBe(0);
   expect([m.stat(tool)?.mode, m.stat(tool)?.uid]).toEqual([0o104755, 0]);
 });
+
+test("more findings about a user's files than are shown keep none of root's from being told and repaired", () => {
+  const ls = `${jail}/usr/bin/ls`;
+  m.chmod(ls, 0o4755);
+  m.mkdir(`${jail}/home/mallory`, { owner: [m.ids("mallory").uid, 0] });
+  const flood = `cd ${jail}/home/mallory; for i in $(seq 1100); do : > $i; done; chmod 6777 *`;
+  m.must(["sh", "-ec", flood], { user: "mallory" });
+  expect(m.run(["jk_check", jail]).stdout).toContain(`${ls} is executable for others and setuid root!!`);
+  expect(m.run(["jk_check", "--fix", jail]).stdout).toContain(`Fixed: ${ls}: `);
+  expect(m.stat(ls)?.mode).toBe(0o100755);
+});

@@ -309,6 +309,9 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/inspect/check-fix.ts", "attack/acl.test.ts", [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
+  ...within("src/inspect/check-collect.ts", "attack/check-fix.test.ts", [
+    ['if (seen.space === "user") result.findings.addOf', "if (false) result.findings.addOf"],
+  ]),
   ...within("src/inspect/check-fix.ts", "attack/check-fix.test.ts", [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
