@@ -16,9 +16,10 @@ let copyBuffer: Uint8Array | undefined;
  * reflink where the file system can, else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
  * Holes stay holes (lseek(2), SEEK_HOLE), but in what is small. A size of 0 is not believed, for files of proc(5) have
  * it: then all is copied, and what is longer than such files are is an error (EFBIG), for who can write an empty file could
- * make it one that fills the disk. Throws SystemError.
+ * make it one that fills the disk. So is a size that a number does not hold to the byte. Throws SystemError.
  */
 export function copyContents(from: number, to: number, size: number): number {
+  if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
   if (size > SMALL) {
     if (libc.ioctl(to, FICLONE, from) === 0) return size;
     const copied = copyPieces(from, to, size);
@@ -26,9 +27,11 @@ export function copyContents(from: number, to: number, size: number): number {
   }
   if (size > 0) return copyBytes(from, to, size);
   const copied = copyBytes(from, to, LONGEST_UNTOLD + 1);
-  if (copied > LONGEST_UNTOLD) throw new SystemError(27, "copy", undefined);
+  if (copied > LONGEST_UNTOLD) throw tooLarge();
   return copied;
 }
+
+const tooLarge = () => new SystemError(27, "copy", undefined);
 
 /** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
 function copyPieces(from: number, to: number, size: number): number | undefined {

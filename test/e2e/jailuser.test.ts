@@ -296,6 +296,35 @@ test("jk_addjailuser makes an account in the jail, in either order of words", ()
   }
 });
 
+test("a move that was cut short leaves the account as it was, and the next one tidies up", async () => {
+  const name = newUser();
+  const many = `cd /home/${name}; mkdir many; for i in $(seq 2000); do echo $i > many/$i; done`;
+  m.must(["sh", "-ec", many], { user: name });
+  const before = m.snapshot(`/home/${name}`);
+  const copies = () =>
+    m.exists(`${jail}/home`) ? m.list(`${jail}/home`).filter((one) => one.startsWith(".jk-")) : [];
+  const cut = m.start(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+  let over = false;
+  cut.ended.then(() => {
+    over = true;
+  });
+  while (copies().length === 0 && !over) await new Promise((done) => setImmediate(done));
+  cut.kill();
+  await cut.ended;
+  expect([copies().length, m.snapshot(`/home/${name}`)]).toEqual([1, before]);
+  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+  // One on which somebody works, and what has another name, stay.
+  const work = `mkdir ${jail}/home/.jk-home-busy ${jail}/home/.jk-other; exec flock -F ${jail}/home/.jk-home-busy sh -c 'echo locked; exec sleep 1000'`;
+  const busy = m.start(["sh", "-ec", work]);
+  await busy.until(({ stdout }) => (stdout.includes("locked\n") ? true : undefined));
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+  expect(copies()).toEqual([".jk-home-busy", ".jk-other"]);
+  expect([m.snapshot(`${jail}/home/${name}`), m.exists(`/home/${name}`)]).toEqual([before, false]);
+  busy.kill();
+  await busy.ended;
+  m.must(["rmdir", ...copies().map((one) => `${jail}/home/${one}`)]);
+});
+
 test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
   m.mkdir(`${jail}/home`, { mode: 0o1777 });
   m.symlink("/nowhere", `${jail}/home/linked`);

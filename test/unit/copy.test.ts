@@ -73,6 +73,13 @@ test("an empty file that became a long one is not copied until the disk is full"
   closeSync(from);
 });
 
+test("a file whose end no number holds is refused, and not cut", () => {
+  const from = make(1, []);
+  const end = 2n ** 53n + 1n;
+  // The file system may hold it or not; what fstat(2) says of it is a rounded number.
+  expect(() => copy(from, Number(end))).toThrow("File too large");
+});
+
 test.each([
   ["data", [[0, 300 * K]]],
   ["a hole", [[0, 4 * K]]],
