@@ -8,7 +8,7 @@ setDefaultTimeout(120_000);
 let m: Machine;
 let jails = 0;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update"] });
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update", "jk_check"] });
   m.write(
     "/etc/jailkit/jk_init.d/tiny.ini",
     "[tiny]\npaths = tiny, tinyloop, /usr/share/tiny\nincludesections = uidbasics\n",
@@ -114,6 +114,29 @@ describe("what stays", () => {
     expect(update("--prune", "-j", jail).status).toBe(0);
     expect(m.read(`${jail}/usr/share/tiny/changed`)).toBe("new, and longer\n");
     expect(m.exists(`${jail}/usr/share/tiny/gone`)).toBe(false);
+  });
+
+  test("what a user changed of what was given to that user", () => {
+    install(m, 1);
+    const jail = fresh();
+    m.write("/opt/given/kept", "host's\n", { owner: [4001, 4001] });
+    m.write("/opt/given/edited", "host's\n", { owner: [4001, 4001] });
+    m.chown("/opt/given", 4001, 4001);
+    m.must(["jk_cp", "-o", "-j", jail, "/opt/given"]);
+    m.must(["sh", "-c", `echo "work of a year" > ${jail}/opt/given/edited`], { user: "u" });
+    const both = () => ["kept", "edited"].map((name) => m.read(`${jail}/opt/given/${name}`));
+    m.run(["jk_check", "--fix", jail]);
+    expect(both()).toEqual(["host's\n", "work of a year\n"]);
+    for (const name of ["kept", "edited"]) m.write(`/opt/given/${name}`, "new\n", { owner: [4001, 4001] });
+    const { status, stdout } = update("-v", "-j", jail);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringContaining(`${jail}/opt/given/edited belongs to uid 4001: it stays as it is\n`),
+    ]);
+    expect(both()).toEqual(["new\n", "work of a year\n"]);
+    m.remove("/opt/given");
+    expect(update("-j", jail).status).toBe(0);
+    expect(m.list(`${jail}/opt/given`)).toEqual(["edited"]);
   });
 
   test("what was made in the jail, unless it is pruned", () => {

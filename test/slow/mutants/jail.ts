@@ -315,6 +315,9 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/inspect/check-fix.ts", "attack/check-fix.test.ts", [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
+  ...within("src/populate/update-state.ts", "e2e/update.test.ts", [
+    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],
+  ]),
   ...within("src/inspect/check-drift.ts", "attack/check-fix.test.ts", [
     ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
   ]),
