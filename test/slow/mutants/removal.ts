@@ -229,8 +229,15 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "refuses while files of any other uid",
   ),
-  plan(" && entries.get(path) !== uid", " ", "does not count what was put there so"),
-  plan("!leaving.has(uid) && ", "", "does not count what was put there so"),
+  plan("  if (entry?.uid !== uid) return false;\n", "", "does not count what was put there so"),
+  plan("!isAsPut(entries.get(path), usage)", "true", "does not count what was put there so"),
+  plan(
+    "(entry.size === size && (entry.mtime ?? mtime) === mtime)",
+    "true",
+    "does not count what was put there so",
+  ),
+  plan("(entry.mtime ?? mtime) === mtime", "true", "does not count what was put there so"),
+  plan("!leaving.has(usage.uid) && ", "", "does not count what was put there so"),
   deletion(
     "  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
     "",
