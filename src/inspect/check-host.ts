@@ -12,7 +12,7 @@ import {
 import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { unsafeBecause } from "../config/trusted.ts";
-import { configDirectoryFindings } from "../jail/safety.ts";
+import { configDirectoryFindings, shellWord } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";
 import type { CheckFinding } from "./check-rules.ts";
@@ -86,7 +86,7 @@ function isJailShell(shell: ByteString): boolean {
 /** A jailed user whom the jail's passwd does not know. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
-  const remedy = `jk_jailuser -j ${display(jail)} ${display(user.name)}`;
+  const remedy = `jk_jailuser -j ${shellWord(jail)} ${shellWord(user.name)}`;
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
 }
 

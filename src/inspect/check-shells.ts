@@ -4,6 +4,7 @@ import { describeError } from "../cli/error.ts";
 import { makeOf } from "../enter/make.ts";
 import { withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
+import { shellWord } from "../jail/safety.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { isOwnMount, shellPlaces } from "../populate/update-shell.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
@@ -36,7 +37,7 @@ function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | 
   const place = hostPath(root, path);
   const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody asked for";
   const message = `${display(place)} is ${what}, and runs in the place of the limited shell in jk_chrootsh`;
-  const remedy = `jk_update -j ${display(root.path)}`;
+  const remedy = `jk_update -j ${shellWord(root.path)}`;
   return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];
 }
 

@@ -98,15 +98,15 @@ export function createPlanner(input: PlannerInput): Planner {
       const what = "is a directory in the jail, and not on the host";
       return addProblem(draft, "directory-in-the-way", path, what);
     }
-    const ground = grounds(parentOf(path));
-    const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
-    if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;
     const device = (stat.mode & S_IFMT) === S_IFCHR || (stat.mode & S_IFMT) === S_IFBLK;
     if (device && host.withheld(path).devices) {
       const what =
         "is a device on a file system that is mounted nodev, where nobody can open it: it is left out";
       return addProblem(draft, "withheld", path, what);
     }
+    const ground = grounds(parentOf(path));
+    const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
+    if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;
     const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
     const action = node === undefined ? "create" : force ? "replace" : "keep";
     const keeps = keepsOf(path, manner.keeps);

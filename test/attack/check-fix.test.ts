@@ -72,3 +72,16 @@ test("more findings about a user's files than are shown keep none of root's from
   expect(m.run(["jk_check", "--fix", jail]).stdout).toContain(`Fixed: ${ls}: `);
   expect(m.stat(ls)?.mode).toBe(0o100755);
 });
+
+test("a command that is told holds a name that somebody chose as one word", () => {
+  m.must(["sh", "-ec", "mkdir -p '/opt/theirs'; cp /usr/bin/ls '/opt/theirs/x;touch pwned'"]);
+  m.must(["jk_cp", "-j", jail, "/opt/theirs"]);
+  m.must(["sh", "-ec", `rm ${jail}/usr/lib/*-linux-*/libselinux.so.1*`]);
+  const { stdout } = m.run(["jk_check", "--json", jail]);
+  const { findings } = JSON.parse(stdout).jails[0];
+  const found = findings.find(({ path }: { path: string }) => path.endsWith("/x;touch pwned"));
+  expect(found).toMatchObject({
+    rule: "missing-library",
+    remedy: `jk_cp -f -j ${jail} '/opt/theirs/x;touch pwned'`,
+  });
+});

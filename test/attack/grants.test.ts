@@ -244,6 +244,14 @@ describe("what a mount withholds of its files", () => {
     ]);
   });
 
+  test("is not offered either, where the disk is somebody's", () => {
+    withOptions("nodev,nosuid");
+    m.chown("/opt/disk/app", MALLORY, MALLORY);
+    const { stderr } = m.run(["jk_cp", "-j", jail, "/opt/disk/app"]);
+    expect(stderr).toContain("/opt/disk/app/disk is a device on a file system that is mounted nodev");
+    expect(stderr).not.toContain("mknod");
+  });
+
   test("is given where it is mounted without these options", () => {
     withOptions("dev,suid");
     m.must(["jk_cp", "-s", "-j", jail, "/opt/disk/app"]);
