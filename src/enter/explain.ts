@@ -140,7 +140,9 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     const missing = missingFiles(root, program);
     for (const { message, copy, exitStatus } of missing) {
       const remedy =
-        jail === undefined ? "install what is missing" : `jk_cp -j ${shellWord(jail)} ${shellWord(copy)}`;
+        jail === undefined
+          ? "install what is missing"
+          : `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`;
       report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
     }
     if (missing.length > 0) continue;
