@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
@@ -18,7 +18,7 @@ import { absolute } from "./user-jail.ts";
 import { KEYS_FILE } from "./user-keys.ts";
 import { missingLine, missingPolicy } from "./user-missing.ts";
 import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
-import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
+import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "./walk.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -122,8 +122,15 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       return;
     }
     if (root === undefined || place === undefined) return;
-    applyJailing(plan, root, host, report);
-    if (plan.changeAccount) rememberAccount(root, plan.user);
+    // First: a run that is cut short must not lose where the account came from.
+    const remembered = plan.changeAccount && rememberAccount(root, plan.user);
+    try {
+      applyJailing(plan, root, host, report);
+    } catch (error) {
+      if (remembered) forgetAccount(root, plan.user.name);
+      throw error;
+    }
+    if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
     writeAccess(place, access, report.done, report.warn);
     const group = groupByGid(plan.user.gid)?.name ?? "";
     const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
@@ -135,10 +142,10 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
 const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
   request.tool === "jk_jailuser" && request.operands[0] === name;
 
-/** Records what the account had before, for the way back. */
-function rememberAccount(root: JailRoot, user: PasswdEntry): void {
+/** Records what the account had before, for the way back. True where it was recorded. */
+function rememberAccount(root: JailRoot, user: PasswdEntry): boolean {
   // Jailed again after an edit by hand: what is recorded is from before the first time.
-  if (splitHome(user.home) !== undefined) return;
+  if (splitHome(user.home) !== undefined) return false;
   const manifest = openManifest(root);
   removeRequests(manifest, isAbout(user.name));
   recordRequest(manifest, {
@@ -149,6 +156,23 @@ function rememberAccount(root: JailRoot, user: PasswdEntry): void {
     time: Math.floor(Date.now() / 1000),
   });
   saveManifest(manifest);
+  return true;
+}
+
+function forgetAccount(root: JailRoot, name: ByteString): void {
+  const manifest = openManifest(root);
+  removeRequests(manifest, isAbout(name));
+  saveManifest(manifest);
+}
+
+/** A move that was cut short, or that found something changed, has left the home that was copied. */
+function tellOfOldHome(root: JailRoot, { user, home, jailHome }: JailingPlan, report: Reporter): void {
+  const old = recall(root, user.name).home;
+  const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
+  const now = lookUp(root, jailHome)?.stat;
+  if (old === undefined || there === undefined || now === undefined) return;
+  if (!isDirectory(there) || there.uid !== user.uid || sameFile(there, now)) return;
+  report.warn(`${quoted(old)} is still there, from before the home moved: compare it with ${quoted(home)}`);
 }
 
 /** The home and the shell that an account had before it was jailed, where that was recorded. */
@@ -258,9 +282,7 @@ function release(
     // Last: until the host's account has changed, logins go into the jail and need these lines.
     updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
     report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    const manifest = openManifest(root);
-    removeRequests(manifest, isAbout(user.name));
-    saveManifest(manifest);
+    forgetAccount(root, user.name);
   } finally {
     closeJailRoot(root);
   }

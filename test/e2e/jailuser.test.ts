@@ -325,6 +325,25 @@ test("a move that was cut short leaves the account as it was, and the next one t
   m.must(["rmdir", ...copies().map((one) => `${jail}/home/${one}`)]);
 });
 
+test("a move that ends when the account has changed tells of the old home, and knows the way back", () => {
+  const name = newUser();
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.must(["mv", usermod, real]);
+  m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(137);
+  m.must(["mv", "-f", real, usermod]);
+  expect([m.exists(`/home/${name}`), m.exists(`${jail}/home/${name}`)]).toEqual([true, true]);
+  const { status, stderr } = run("-n", "-m", "-j", jail, name);
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining(`'/home/${name}' is still there, from before the home moved: compare it with `),
+  ]);
+  m.must(["mv", `/home/${name}`, "/srv/compared"]);
+  expect(run("-n", "-m", "-j", jail, name).stderr).not.toContain("still there");
+  expect(run("-n", "-m", "--unjail", name).status).toBe(0);
+  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+});
+
 test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
   m.mkdir(`${jail}/home`, { mode: 0o1777 });
   m.symlink("/nowhere", `${jail}/home/linked`);
