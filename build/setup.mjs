@@ -10,7 +10,7 @@ import { fail, requireMachine } from "./needs.mjs";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const compiler = ["gcc", "libc6-dev"];
 const login = ["openssh-server", "openssh-client", "rsync", "git"];
-const packagers = ["rpm", "xz-utils", "zstd"];
+const packagers = ["dpkg-dev", "debhelper", "rpm", "zstd"];
 const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
