@@ -26,14 +26,14 @@ export async function withParts<T>(dist: string, use: (parts: Parts) => T | Prom
   }
 }
 
-/** Debian's zsh looks for completions elsewhere than others, and debhelper installs what has changed. */
+/** Debian's zsh looks for completions elsewhere than others, and its policy has a name for the changes of a program. */
 function asInDebian(files: readonly PackageFile[]): PackageFile[] {
-  return files
-    .filter(({ path }) => !path.endsWith("/CHANGELOG.md"))
-    .map((file) => ({
-      ...file,
-      path: file.path.replace("/zsh/site-functions/", "/zsh/vendor-completions/"),
-    }));
+  return files.map((file) => ({
+    ...file,
+    path: file.path
+      .replace("/zsh/site-functions/", "/zsh/vendor-completions/")
+      .replace(/\/CHANGELOG\.md$/, "/changelog"),
+  }));
 }
 
 if (import.meta.main) {

@@ -75,7 +75,8 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
 
 test("--uninstall leaves the file tree as it was, below DESTDIR and on the machine", () => {
   const listing = (...folders: string[]) =>
-    m.must(["find", ...folders, "-path", "/var/cache", "-prune", "-o", "-printf", "%M %U:%G %p %l\\n"]).stdout;
+    m.must(["find", ...folders, "-path", "/var/cache", "-prune", "-o", "-printf", "%M %U:%G %p %l\\n"])
+      .stdout;
   m.mkdir("/bare");
   m.mkdir("/full/usr/share/zsh/site-functions");
   m.write("/full/etc/shells", "/bin/sh\n");
