@@ -2,7 +2,7 @@
 // named as the argument (build, package, site, quickstart or test). Plain JavaScript, since Bun is one of the things it
 // brings. JK_SETUP=check only tells what is missing.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, requireMachine } from "./needs.mjs";
@@ -63,14 +63,22 @@ const needs = {
     "man-db",
     "zsh",
     "fish",
-    // packages, and what judges them
+    // packages, and what judges them, installs them and follows them
     ...packagers,
     "lintian",
     "rpmlint",
+    "autopkgtest",
+    "dnf",
+    "dnf-plugins-core",
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],
 };
+
+// What the tests install in machines of their own, since it cannot be installed beside others of these packages: a second
+// log daemon. apt keeps the files, with those that they need, where it keeps what it has fetched.
+const fetched = { test: ["syslog-ng-core"] };
+const ARCHIVES = "/var/cache/apt/archives";
 
 function run(program, words, options = {}) {
   const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -145,9 +153,29 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
+/** Fetches packages without installing them. */
+function fetchPackages(names = []) {
+  const missing = () =>
+    names.filter((name) => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`)));
+  if (!existsSync(ARCHIVES) || missing().length === 0) return;
+  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
+  console.error(`setup: fetching ${missing().join(" ")}`);
+  const words = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
+  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...words]);
+  let result = fetch();
+  if (result.status !== 0) {
+    run("apt-get", ["update"]);
+    result = fetch();
+  }
+  if (missing().length > 0) fail(`apt-get ${words.join(" ")} failed:\n${result.text}`);
+}
+
 const task = process.argv[2] || "build";
 if (!(task in needs)) fail(`unknown task ${task}: one of ${Object.keys(needs).join(", ")}`);
 requireMachine(task);
 // The checkout before the machine.
 installModules();
-if (!process.argv.includes("--modules-only")) installPackages(needs[task]);
+if (!process.argv.includes("--modules-only")) {
+  installPackages(needs[task]);
+  fetchPackages(fetched[task]);
+}
