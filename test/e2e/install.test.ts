@@ -89,9 +89,9 @@ test("manual pages and completions are where man and the shells look for them", 
 });
 
 test("--uninstall leaves the file tree as it was, below --destdir and on the machine", () => {
+  const pruned = ["(", "-path", "/var/cache", "-o", "-path", "/var/tmp", ")", "-prune", "-o"];
   const listing = (...folders: string[]) =>
-    m.must(["find", ...folders, "-path", "/var/cache", "-prune", "-o", "-printf", "%M %U:%G %p %l\\n"])
-      .stdout;
+    m.must(["find", ...folders, ...pruned, "-printf", "%M %U:%G %p %l\\n"]).stdout;
   m.mkdir("/bare");
   m.mkdir("/full/usr/share/zsh/site-functions");
   m.write("/full/etc/shells", "/bin/sh\n");
@@ -117,6 +117,7 @@ test("--uninstall leaves the file tree as it was, below --destdir and on the mac
   expect(install("--uninstall")).toMatchObject({ status: 0, stdout: "", stderr: "" });
   expect(machine()).toBe(before);
   m.must(["userdel", account]);
+  m.must(["groupdel", "jailed"]);
 });
 
 test("where the file system takes no capabilities it is setuid root, and says so", () => {

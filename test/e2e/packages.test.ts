@@ -121,7 +121,9 @@ describe("deb", () => {
         .split("\n");
       expect(lines.length).toBeGreaterThan(1);
       // A reason, and one or more that it is for.
-      expect(lines.join("\n")).toMatch(new RegExp(`^(?:(?:# \\w.{20,}\n)+(?:${name}: [a-z-]+ .*(?:\n|$))+)+$`));
+      expect(lines.join("\n")).toMatch(
+        new RegExp(`^(?:(?:# \\w.{20,}\n)+(?:${name}: [a-z-]+ .*(?:\n|$))+)+$`),
+      );
     }
   });
 
