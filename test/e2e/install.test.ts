@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { account, makeAccount } from "../machine/log-relay.ts";
 import { ensureBuilt, type Machine, openMachine } from "../machine/machine.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const checkout = join(import.meta.dir, "../..");
 let m: Machine;

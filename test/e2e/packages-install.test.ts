@@ -5,7 +5,7 @@ import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { bring, packages, privilegeOf, stateOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const jail = "/home/jail";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };

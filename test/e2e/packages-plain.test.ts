@@ -5,7 +5,7 @@ import { account, makeAccount } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const entries = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot"];
 let m: Machine;

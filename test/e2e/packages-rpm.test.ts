@@ -5,7 +5,7 @@ import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const scratch = "/srv/scratch";
 const jail = "/home/jail";

@@ -71,6 +71,9 @@ test("jk_socketd.service relays to journald, with all that the unit takes away f
   });
   // The pid that the kernel told, and not the one that was sent.
   expect(Number(entry.SYSLOG_PID)).toBeGreaterThan(1);
+  // No abstract socket of the machine is in its reach.
+  const network = (pid: string) => there.must(["readlink", `/proc/${pid}/ns/net`]).stdout;
+  expect(network(property("jk_socketd.service", "MainPID"))).not.toBe(network("1"));
 });
 
 test("a reload reads the configuration again", () => {

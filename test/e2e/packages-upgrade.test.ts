@@ -10,7 +10,7 @@ import { type Machine, openMachine, type RunResult, type Sshd } from "../machine
 import { bring, oldPackage, packages, privilegeOf, repository, stateOf } from "./packages-scene.ts";
 import { stepwise } from "./packages-steps.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const jail = "/home/jail";
 const newer = "/home/newer";

@@ -9,7 +9,7 @@ import { MAKE_JAILED_GROUP } from "../../src/system/account-tools.ts";
 import { checkout } from "../machine/helper.ts";
 import { buildPackages, type Packages, packages, statedSizes } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const MB = 1_000_000;
 let made: Packages;
