@@ -48,6 +48,9 @@ const needs = {
     "iproute2",
     "procps",
     "procmail",
+    // which run what a jailed user asks for on the host
+    "cron",
+    "at",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
     // servers that the limited shell knows
