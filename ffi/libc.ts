@@ -91,6 +91,7 @@ function openRest() {
     execve: { args: [pointer, pointer, pointer], returns: i32 },
     clock_gettime: { args: [i32, pointer], returns: i32 },
     // users and groups, through NSS
+    getspnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getgrouplist: { args: [pointer, u32, pointer, pointer], returns: i32 },
   }).symbols;
@@ -166,6 +167,11 @@ export function stringAt(address: number): ByteString | undefined {
 /** The address of a buffer, as a number. The caller keeps the buffer alive. */
 export function addressOf(buffer: Uint8Array | BigUint64Array | Uint32Array): number {
   return ptr(buffer) as number;
+}
+
+/** A signed number of 64 bits at `address + offset`. */
+export function i64At(address: number, offset = 0): bigint {
+  return read.i64(address as Pointer, offset);
 }
 
 /** A pointer (unsigned 64 bits) at `address + offset`. */

@@ -17,6 +17,9 @@ export interface Note {
   message: ByteString;
 }
 
+/** How the message of a check begins that was skipped. */
+export const NOT_LOOKED_AT = "not looked at, because the check";
+
 /** What a check says of the facts. */
 export interface Verdict {
   outcome: Outcome;
@@ -75,7 +78,7 @@ export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<
     const because = check.needs.find((need) => missing.has(need));
     let verdict: Verdict;
     if (because !== undefined) {
-      verdict = { outcome: "skipped", message: `not looked at, because the check ${because} did not pass` };
+      verdict = { outcome: "skipped", message: `${NOT_LOOKED_AT} ${because} did not pass` };
     } else {
       try {
         verdict = check.judge(facts);

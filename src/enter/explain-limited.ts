@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
@@ -8,9 +10,10 @@ import { recognise } from "../programs/recognise.ts";
 import { startsOf } from "../programs/starts.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { isNoexec } from "../system/mounts.ts";
 import { explainExecute, holdsPrograms } from "./explain-execute.ts";
 import { sectionRemedy } from "./explain-section.ts";
-import { filesBelow, statBelow } from "./files-below.ts";
+import { filesBelow, useBelow } from "./files-below.ts";
 import {
   executeLimits,
   type LimitedPlan,
@@ -19,7 +22,6 @@ import {
   limitedPolicy,
   planLimited,
 } from "./limited.ts";
-import { MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
 import type { Report, ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
@@ -75,11 +77,10 @@ export function explainLimited(
   argv: readonly ByteString[],
   given: readonly ByteString[],
 ): void {
-  const { account, onBehalf, groups } = session;
-  const who = { uid: account.uid, gid: account.gid, groups };
-  // Root can look into more directories than the user.
+  const { account, onBehalf } = session;
+  // To say what is in the way: who asks for somebody has the right to mend it.
   const closedTo = (path: ByteString) =>
-    onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, who) : undefined;
+    onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, account.uid) : undefined;
   const request: LimitedRequest = {
     argv,
     environment: given,
@@ -88,8 +89,7 @@ export function explainLimited(
     accounts: place.accounts,
     loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
     files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
-    someNamedCounts: (scope) =>
-      someNamedCounts(place.rootFd, { ...scope, named: scope.named.filter((path) => !closedTo(path)) }),
+    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
   };
   const add: Add = (...steps) => report.steps.push(...steps);
   const policy = explainPolicy(session, place, request, add);
@@ -107,13 +107,12 @@ export function explainLimited(
 
 /** Adds which section holds; undefined where none does. */
 function explainPolicy(
-  { account, groups, onBehalf, arguments: given }: LimitedSession,
+  { account, onBehalf, arguments: given }: LimitedSession,
   { configFile }: LimitedPlace,
   request: LimitedRequest,
   add: Add,
 ): UsablePolicy | undefined {
-  const who = { uid: account.uid, gid: account.gid, groups };
-  const obstacle = onBehalf ? obstacleTo(configFile, who) : undefined;
+  const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
     add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
     return undefined;
@@ -175,7 +174,7 @@ function explainCommand(
       configFile,
       limits,
       command: plan.allowed ? plan.path : undefined,
-      executedFiles: (program) => session.look.executedFiles(root, program),
+      executedFiles: (program) => withRightsOf(undefined, () => session.look.executedFiles(root, program)),
     }),
   );
   const interactive = session.arguments.length === 0;
@@ -198,13 +197,21 @@ function explainCommand(
   }
   const { path, umask } = plan;
   report.command = { path, argv: plan.argv, environment: plan.environment, umask };
-  const stat = statBelow(rootFd, path);
-  const { uid, gid } = session.account;
-  if (stat === undefined || !mayAccess(stat, { uid, gid, groups: session.groups }, MAY_EXECUTE)) {
-    const message = `${path} cannot be executed by the user`;
-    add(step("command", "failed", message, `chmod o+x ${report.jail ?? ""}${path}`, NOT_EXECUTABLE));
-  } else add(step("command", "passed", `${path} is allowed`));
+  add(executableStep(place, report, path));
   if (!unchecked) explainServer(plan, request, held, add);
+}
+
+/** Whether the user may execute what is allowed. */
+function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {
+  const found = useBelow(rootFd, path, true, (fd) => ({
+    may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
+    noexec: isNoexec(fd),
+  }));
+  if (found?.may) return step("command", "passed", `${path} is allowed`);
+  const place = `${jail ?? ""}${path}`;
+  const why = found?.noexec ? ": its file system is mounted noexec" : "";
+  const remedy = found?.noexec ? `remount the file system of ${place} with exec` : `chmod o+x ${place}`;
+  return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 
 /** Adds what keeps a known server from its work, or leaves part of that out. `asked`: it is the command. */
@@ -222,14 +229,24 @@ function explainTroubles(
   add: Add,
 ): void {
   const program = recognise(path, request.files);
-  const stopped = held ? ownStartWarning(path, program, look.ownStart(root, path)) : undefined;
+  const stopped = held
+    ? ownStartWarning(
+        path,
+        program,
+        withRightsOf(undefined, () => look.ownStart(root, path)),
+      )
+    : undefined;
   if (stopped !== undefined) {
     const { certain, message, remedy } = stopped;
     add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
   }
   if (program.known.every(({ hooks }) => hooks === undefined)) return;
   const environment = new Map(policy.values.environment);
-  const silent = hooksWarning(program, look.hookedRepositories(rootFd, home), environment);
+  const silent = hooksWarning(
+    program,
+    withRightsOf(undefined, () => look.hookedRepositories(rootFd, home)),
+    environment,
+  );
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 

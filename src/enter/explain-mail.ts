@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
@@ -16,7 +17,7 @@ import {
   PROCMAIL_WRAPPER,
 } from "./procmail-checks.ts";
 import { gatherProcmail } from "./procmail-facts.ts";
-import { requireReadable } from "./readable.ts";
+import { readableFor } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 
 /** A delivery that is asked about, and by whom. */
@@ -41,7 +42,7 @@ function explainProgram(
   environment: ByteString[],
   missingFiles: MailQuestion["missingFiles"],
 ) {
-  const missing = missingFiles(root, PROCMAIL);
+  const missing = withRightsOf(undefined, () => missingFiles(root, PROCMAIL));
   for (const { message } of missing) {
     report.steps.push(step({ name: "libraries", outcome: "failed", message, remedy, exitStatus: 111 }));
   }
@@ -58,11 +59,14 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
     uid: account.uid,
     gid: account.gid,
     userVariable: undefined,
-    privilege: () => installedPrivilege(findProgram(PROCMAIL_WRAPPER) ?? `/usr/sbin/${PROCMAIL_WRAPPER}`),
+    privilege: () =>
+      withRightsOf(undefined, () =>
+        installedPrivilege(findProgram(PROCMAIL_WRAPPER) ?? `/usr/sbin/${PROCMAIL_WRAPPER}`),
+      ),
     account: () => account,
     groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
-    onBehalf: isRoot,
-    requireReadable,
+    asked: true,
+    ...(isRoot ? { requireReadable: readableFor(account.uid) } : {}),
   });
   const jailed = isJailedHome(account.home);
   const checks = jailed ? [...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS] : [];
@@ -95,7 +99,9 @@ export function explainMail(question: MailQuestion): Report {
   const { report, account } = beginReport(user, callerUid, PROCMAIL_WRAPPER);
   if (account === undefined) return report;
   try {
-    explainDelivery(report, question, account);
+    const { uid, gid, name } = account;
+    const groups = callerUid === 0 ? groupIdsOf(name, gid) : supplementaryGroups();
+    withRightsOf({ uid, gid, groups }, () => explainDelivery(report, question, account));
   } catch (error) {
     report.steps.push(step({ name: "error", outcome: "unknown", message: describeError(error), remedy: "" }));
   }

@@ -1,16 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../jail/safety.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
-import { limitSteps } from "./explain-host.ts";
+import { limitSteps } from "./explain-limits.ts";
 import { installedPrivilege } from "./installed.ts";
 import type { FindMissing } from "./missing.ts";
-import { requireReadable } from "./readable.ts";
+import { readableFor } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { uchrootEnvironment } from "./uchroot.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./uchroot-checks.ts";
@@ -20,6 +21,8 @@ import { type GatheredUchrootFacts, gatherUchroot } from "./uchroot-gather.ts";
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
 const EXEC_FAILED = 111;
+// Whoever calls it has logged in: most likely so.
+const LOGIN_SERVICE = "sshd";
 
 /** A call of jk_uchroot that is asked about, and by whom. */
 export interface UchrootQuestion {
@@ -44,11 +47,11 @@ function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boole
     uid: account.uid,
     gid: account.gid,
     userVariable: account.name,
-    privilege: () => installedPrivilege(findProgram(TOOL) ?? USUAL_PLACE),
+    privilege: () => withRightsOf(undefined, () => installedPrivilege(findProgram(TOOL) ?? USUAL_PLACE)),
     account: () => account,
     groups: () => (isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups()),
-    onBehalf: isRoot,
-    requireReadable,
+    asked: true,
+    ...(isRoot ? { requireReadable: readableFor(account.uid) } : {}),
     jail: question.jail,
     program: question.program,
   });
@@ -66,7 +69,7 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
     return;
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
-  const missing = missingFiles(jail, absolute);
+  const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
   for (const { message, copy } of missing)
     add("libraries", message, `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`, "failed");
   if (missing.length > 0) return;
@@ -106,9 +109,13 @@ export function explainUchroot(question: UchrootQuestion): Report {
   const { report, account } = beginReport(user, callerUid, TOOL);
   const isRoot = callerUid === 0;
   if (account === undefined) return report;
-  report.steps.push(...limitSteps(account));
+  const { uid, gid } = account;
+  const groups = isRoot ? groupIdsOf(account.name, gid) : supplementaryGroups();
+  report.steps.push(...limitSteps(account, LOGIN_SERVICE));
   try {
-    explainChecks(report, question, factsFor(question, account, isRoot));
+    withRightsOf({ uid, gid, groups }, () =>
+      explainChecks(report, question, factsFor(question, account, isRoot)),
+    );
   } catch (error) {
     report.steps.push(step({ name: "error", outcome: "unknown", message: describeError(error), remedy: "" }));
   }

@@ -1,28 +1,34 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
+import { close, openAt, statIfPresent } from "../../ffi/files.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
+import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { shellWord } from "../jail/safety.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { isNoexec } from "../system/mounts.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
-import { limitSteps, sshdSteps } from "./explain-host.ts";
 import {
   explainLimited,
   type LimitedPlace,
   type LimitedSession,
   type ProgramLook,
 } from "./explain-limited.ts";
+import { limitSteps } from "./explain-limits.ts";
+import { pamSteps } from "./explain-pam.ts";
 import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
-import { accountOf, baseName, splitOf } from "./facts.ts";
+import { sshdPart } from "./explain-sshd.ts";
+import { accountOf, baseName, type PrivilegeFact, splitOf } from "./facts.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
 import { installedPrivilege } from "./installed.ts";
 import { LIMITED_CONFIG_FILE } from "./limited.ts";
 import type { FindMissing } from "./missing.ts";
-import { requireReadable } from "./readable.ts";
+import { readableFor } from "./readable.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
@@ -32,6 +38,10 @@ export interface Question {
   user: ByteString;
   command: ByteString | undefined;
   callerUid: number;
+  /** By sshd(8), or by su(1) as root calls it. */
+  by: "ssh" | "su";
+  /** The address that the login comes from; undefined for any. */
+  from: ByteString | undefined;
   /** What a program needs and the root directory does not have, each as a printable line. */
   missingFiles: FindMissing;
   look: ProgramLook;
@@ -44,7 +54,7 @@ function checkStep(result: CheckResult): ReportStep {
   return { stage: JK_CHROOTSH, name, outcome, message, remedy, exitStatus };
 }
 
-function chrootshFacts(session: LimitedSession): GatheredFacts {
+function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): GatheredFacts {
   const { account, groups, onBehalf } = session;
   return gatherFacts({
     // sshd(8) and login(1) start an interactive login shell with a dash.
@@ -52,17 +62,17 @@ function chrootshFacts(session: LimitedSession): GatheredFacts {
     uid: account.uid,
     gid: account.gid,
     userVariable: account.name,
-    privilege: () => installedPrivilege(account.shell),
+    privilege: () => privilege,
     account: () => account,
     groups: () => groups,
-    onBehalf,
-    requireReadable,
+    asked: true,
+    ...(onBehalf ? { requireReadable: readableFor(account.uid) } : {}),
   });
 }
 
 /** Adds what jk_chrootsh, and the shell that it starts, would do. */
-function explainChrootsh(report: Report, session: LimitedSession): void {
-  const facts = chrootshFacts(session);
+function explainChrootsh(report: Report, session: LimitedSession, privilege: PrivilegeFact): void {
+  const facts = chrootshFacts(session, privilege);
   const results = [...runChecks(facts, CHECKS)];
   report.steps.push(...results.map(checkStep));
   const passed = (name: string) =>
@@ -151,46 +161,115 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
   }
 }
 
+/** The login shell itself: whether whoever starts the session can execute it. */
+function shellSteps(shell: ByteString): ReportStep[] {
+  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy = ""): ReportStep => ({
+    stage: "account",
+    name: "login-shell",
+    outcome,
+    message,
+    remedy,
+  });
+  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return [step("passed", `login shell ${shell}`)];
+  const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
+  if (stat === undefined)
+    return [
+      step("failed", `the login shell ${shell} does not exist`, "install jailkit, or name its jk_chrootsh"),
+    ];
+  const noexec = withRightsOf(undefined, () => isOnNoexec(shell));
+  return noexec
+    ? [step("failed", `the file system of ${shell} is mounted noexec`, `remount it with exec`)]
+    : [
+        step(
+          "failed",
+          `the user cannot execute ${shell}`,
+          `chmod 755 ${shell}, and let everybody pass the way to it`,
+        ),
+      ];
+}
+
+function isOnNoexec(path: ByteString): boolean {
+  const fd = openAt(AT_FDCWD, path, O_PATH);
+  try {
+    return isNoexec(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Adds what comes before the login shell, and says which command it is given. */
+function explainEntrance(
+  report: Report,
+  question: Question,
+  session: LimitedSession,
+): ByteString | undefined {
+  const { account, onBehalf } = session;
+  const { by, from, command } = question;
+  const who = credentials(session);
+  if (by === "su") {
+    if (onBehalf) report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
+    else
+      report.steps.push({
+        stage: "pam",
+        name: "account",
+        outcome: "unknown",
+        message: "only root can ask",
+        remedy: "",
+      });
+    report.steps.push(...limitSteps(account, "su-l"));
+    return command;
+  }
+  const { steps, forced, unjailed, service } = sshdPart(account, who, onBehalf, from);
+  report.steps.push(...steps, ...limitSteps(account, service));
+  report.unjailed = unjailed;
+  return forced ?? command;
+}
+
+const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credentials => ({
+  uid,
+  gid,
+  groups,
+});
+
 /**
- * What a login of a user would do, found out without being that user. Root may ask about anyone; others about
- * themselves, with their own rights only: what they cannot see is "unknown". Throws JailkitError (2) for others.
+ * What a login of a user would do, found out without being that user. Root may ask about anyone, and files are then
+ * looked at with that user's rights; others about themselves: what they cannot see is "unknown". Throws JailkitError (2)
+ * for others.
  */
 export function explainLogin(question: Question): Report {
-  const { user, command, callerUid } = question;
+  const { user, callerUid } = question;
   const { report, account } = beginReport(user, callerUid, "login");
   const isRoot = callerUid === 0;
   if (account === undefined) return report;
   const kind = baseName(account.shell);
-  const jailed = kind === JK_CHROOTSH || kind === LIMITED_SHELL;
-  const message = jailed
-    ? `login shell ${account.shell}`
-    : `the login shell is ${account.shell === "" ? "/bin/sh" : account.shell}: jailkit has no part in this login`;
-  const remedy = jailed ? "" : `to jail the account: jk_jailuser -m -j JAIL ${user}`;
-  report.steps.push({
-    stage: "account",
-    name: "login-shell",
-    outcome: jailed ? "passed" : "unknown",
-    message,
-    remedy,
-  });
-  if (!jailed) {
+  if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
+    const shell = account.shell === "" ? "/bin/sh" : account.shell;
+    const message = `the login shell is ${shell}: jailkit has no part in this login`;
+    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${user}`;
+    report.steps.push({ stage: "account", name: "login-shell", outcome: "unknown", message, remedy });
     judgeReport(report);
     return report;
   }
-  const { steps, forced } = sshdSteps(account, isRoot);
-  report.steps.push(...steps, ...limitSteps(account));
-  const line = forced ?? command;
   const session: LimitedSession = {
     account,
     groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
-    arguments: line === undefined ? [] : ["-c", line],
+    arguments: [],
     onBehalf: isRoot,
     look: question.look,
   };
+  const who = credentials(session);
+  report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
+  const line = explainEntrance(report, question, session);
+  if (line !== undefined) session.arguments = ["-c", line];
   try {
-    if (kind === JK_CHROOTSH) explainChrootsh(report, session);
-    else explainLsh(report, session);
-    explainLibraries(report, question);
+    if (!report.unjailed) {
+      const privilege = installedPrivilege(account.shell);
+      withRightsOf(who, () => {
+        if (kind === JK_CHROOTSH) explainChrootsh(report, session, privilege);
+        else explainLsh(report, session);
+      });
+      explainLibraries(report, question);
+    }
   } catch (error) {
     const what = describeError(error);
     report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });

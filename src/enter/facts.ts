@@ -45,7 +45,8 @@ export type ShellFact =
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
   /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
   | { kind: "internal"; path: ByteString }
-  | { kind: "missing"; path: ByteString; reason: ByteString };
+  /** `remedy`: where it is there, and cannot be executed. */
+  | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString };
 
 /**
  * What the checks ask of whoever calls a program that any user may start. Each function gathers its fact when it is

@@ -7,10 +7,16 @@ import { identityOf } from "../programs/recognise.ts";
 
 /** Looks at a path below an open directory as a process that has it as its root would; undefined for nothing. */
 export function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
-  return below(rootFd, path, follow, fstat);
+  return useBelow(rootFd, path, follow, fstat);
 }
 
-function below<T>(rootFd: number, path: ByteString, follow: boolean, use: (fd: number) => T): T | undefined {
+/** Calls `use` with what stands at a path below an open directory, as O_PATH; undefined where nothing does, or it fails. */
+export function useBelow<T>(
+  rootFd: number,
+  path: ByteString,
+  follow: boolean,
+  use: (fd: number) => T,
+): T | undefined {
   try {
     const flags = C.O_PATH | (follow ? 0 : C.O_NOFOLLOW);
     const fd = openAt2(rootFd, path, flags, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
@@ -41,7 +47,7 @@ export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["ho
     isDirectory: (path) => type(path, true) === C.S_IFDIR,
     exists: (path) => type(path, false) !== undefined,
     readDirectory: (path) =>
-      below(rootFd, absolute(path), true, (directory) => {
+      useBelow(rootFd, absolute(path), true, (directory) => {
         const fd = openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY);
         try {
           return readDirectory(fd).map(({ name }) => name);
@@ -49,8 +55,8 @@ export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["ho
           close(fd);
         }
       }),
-    readLink: (path) => below(rootFd, absolute(path), false, (fd) => readLink(fd, "")),
-    identity: (path) => below(rootFd, absolute(path), true, (fd) => identityOf(fstat(fd))),
+    readLink: (path) => useBelow(rootFd, absolute(path), false, (fd) => readLink(fd, "")),
+    identity: (path) => useBelow(rootFd, absolute(path), true, (fd) => identityOf(fstat(fd))),
     look: (path) => statBelow(rootFd, absolute(path), false),
     homeOf,
   };

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, type Stat } from "../../ffi/files.ts";
+import { close, openAt } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lookUp, readJailFile } from "../jail/look.ts";
@@ -12,7 +12,6 @@ import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
-import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
 
@@ -30,15 +29,12 @@ export interface Caller {
   groups: () => number[];
 }
 
-/** Whose login it is. */
+/** Whose login it is. What the user may do is tried: the process has the user's rights to files. */
 export interface Login extends Caller {
-  /**
-   * The process is not the user's own (root asks for somebody): what the user may do is worked out from permission
-   * bits instead of being tried.
-   */
-  onBehalf: boolean;
-  /** On behalf: throws where the user could not read a file of this path, as root sees it. */
-  requireReadable?: (file: ByteString, who: Credentials) => void;
+  /** It is asked about, and nothing is executed in the end: what execve(2) would tell is tried. */
+  asked: boolean;
+  /** Throws, with the way to mend it, where a file of this path cannot be read. */
+  requireReadable?: (file: ByteString) => void;
 }
 
 /** The facts of a login, and the jail once it was opened. */
@@ -114,33 +110,6 @@ export function openPlainly(text: ByteString): OpenedJail {
   return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}` } };
 }
 
-/** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. */
-export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
-  const way = [...root.ancestors, { path: root.path, stat: root.top.stat }];
-  return way.find(({ stat }) => !mayAccess(stat, who, MAY_EXECUTE))?.path;
-}
-
-/** The first of the directories on the way to `path` in the jail (canonical) that `who` may not pass. */
-function closedBelow(root: JailRoot, path: ByteString, who: Credentials): ByteString | undefined {
-  const parts = path.split("/").slice(1);
-  for (let i = 1; i <= parts.length; i++) {
-    const directory = `/${parts.slice(0, i).join("/")}`;
-    const stat = lookUp(root, directory)?.stat;
-    if (stat !== undefined && !mayAccess(stat, who, MAY_EXECUTE)) return directory;
-  }
-  return undefined;
-}
-
-/** The home as it stands in the jail. Throws EACCES where `who`, if given, could not look at it. */
-function homeStat(root: JailRoot, home: ByteString, who: Credentials | undefined): Stat | undefined {
-  const found = lookUp(root, home);
-  if (found === undefined || who === undefined) return found?.stat;
-  const { canonicalPath } = found;
-  const closed = closedBelow(root, canonicalPath.slice(0, canonicalPath.lastIndexOf("/")) || "/", who);
-  if (closed !== undefined) throw new SystemError(13, "statx", `${root.path}${closed}`);
-  return found.stat;
-}
-
 function homeAcl(root: JailRoot, home: ByteString): AclReading {
   const directory = walk(root, home);
   try {
@@ -150,15 +119,14 @@ function homeAcl(root: JailRoot, home: ByteString): AclReading {
   }
 }
 
-function homeObstacle(root: JailRoot, home: ByteString, who: Credentials | undefined) {
+function homeObstacle(root: JailRoot, home: ByteString): ByteString | undefined {
   const found = lookUp(root, home);
   if (found === undefined) return "No such file or directory";
   if ((found.stat.mode & S_IFMT) !== S_IFDIR) return "Not a directory";
   const directory = walk(root, home);
   try {
-    if (who === undefined) close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
-    const closed = who === undefined ? undefined : closedBelow(root, found.canonicalPath, who);
-    return closed === undefined ? undefined : `Permission denied at ${closed}`;
+    close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
+    return undefined;
   } catch (error) {
     if (error instanceof SystemError) return error.reason;
     throw error;
@@ -173,36 +141,21 @@ function accountFile(root: JailRoot, path: ByteString): ByteString {
   return bytes === undefined ? "" : fromBytes(bytes);
 }
 
-/** Throws where a login is somebody else's, who could not read a file. */
-export function mustBeReadable(login: Login, groups: () => number[], file: ByteString): void {
-  const { uid, gid, onBehalf, requireReadable } = login;
-  if (onBehalf) requireReadable?.(file, { uid, gid, groups: groups() });
-}
-
 /** The facts of a login, each gathered when it is asked for, once. */
 export function gatherFacts(login: Login): GatheredFacts {
-  const { uid, gid, userVariable, onBehalf } = login;
+  const { uid, gid, userVariable, asked, requireReadable } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
-  const { account, group, groups } = caller;
-  const mustRead = (file: ByteString) => mustBeReadable(login, groups, file);
+  const { account, group } = caller;
   const settings = once((): Settings => {
-    mustRead(CONFIG_FILE);
+    requireReadable?.(CONFIG_FILE);
     return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
   });
   const split = once(() => splitHome(known(account(), "the user").home));
-  const opened = once((): OpenedJail => {
-    const result = openPlainly(known(split(), "the jail").jail);
-    if (!onBehalf || result.root === undefined) return result;
-    const closed = closedDirectory(result.root, { uid, gid, groups: groups() });
-    if (closed === undefined) return result;
-    return { root: result.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
-  });
-  // Whose rights are worked out from permission bits; for oneself they are tried.
-  const judged = (): Credentials | undefined => (onBehalf ? { uid, gid, groups: groups() } : undefined);
+  const opened = once(() => openPlainly(known(split(), "the jail").jail));
   const root = () => known(opened().root, "the jail");
   const home = () => known(split(), "the jail").home;
   const inJail = once((): InJailFacts => {
-    for (const name of ["passwd", "group"]) mustRead(`${root().path}/etc/${name}`);
+    for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
       named: userNamed(passwd, known(account(), "the user").name),
@@ -216,15 +169,15 @@ export function gatherFacts(login: Login): GatheredFacts {
     split,
     jail: () => opened().fact,
     jailFindings: once(() => jailFindings(root())),
-    home: once(() => homeStat(root(), home(), judged())),
+    home: once(() => lookUp(root(), home())?.stat),
     homeAcl: once(() => homeAcl(root(), home())),
-    homeObstacle: once(() => homeObstacle(root(), home(), judged())),
+    homeObstacle: once(() => homeObstacle(root(), home())),
     inJail,
     shell: once(() => {
       const { injailShell } = settings().values;
       const entry = injailShell === undefined ? inJail() : undefined;
       const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;
-      return shellFact(root(), name, judged());
+      return shellFact(root(), name, asked);
     }),
     root,
   };

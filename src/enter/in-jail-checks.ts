@@ -65,7 +65,10 @@ function judgeShell(facts: LoginFacts): Verdict {
     return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return refusal(shell.reason, `put the shell into the jail (jk_cp -j ${jail} SHELL), or name another`);
+    return refusal(
+      shell.reason,
+      shell.remedy ?? `put the shell into the jail (jk_cp -j ${jail} SHELL), or name another`,
+    );
   }
   if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
   const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));

@@ -61,6 +61,35 @@ function limitValue(item: LimitItem, text: ByteString): number | undefined {
   return item === "nofile" ? Number(text) : Number(text) * 1024;
 }
 
+interface LimitLine {
+  item: ByteString;
+  value: ByteString;
+  weight: number;
+  file: ByteString;
+  line: number;
+}
+
+/** The lines of limits.conf(5) that hold for a user, each item once: the closest that names the user, then the last. */
+function linesFor(
+  files: readonly { file: ByteString; text: ByteString }[],
+  user: LimitedUser,
+  wanted: (item: ByteString) => boolean,
+): LimitLine[] {
+  const found = new Map<ByteString, LimitLine>();
+  for (const { file, text } of files) {
+    for (const [index, raw] of text.split("\n").entries()) {
+      const [domain, type, item, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
+      if (domain === undefined || item === undefined || value === undefined || !wanted(item)) continue;
+      if (type !== "hard" && type !== "-") continue;
+      const here = weight(domain, user);
+      // A group or everybody's line does not apply to root, but root is no user of a jail.
+      if (here === 0 || here < (found.get(item)?.weight ?? 0)) continue;
+      found.set(item, { item, value, weight: here, file, line: index + 1 });
+    }
+  }
+  return [...found.values()];
+}
+
 /**
  * The hard limits of NEEDED that limits.conf(5) sets for a user. `files` in the order in which
  * pam_limits(8) reads them: limits.conf, then limits.d in the order of names.
@@ -69,23 +98,20 @@ export function hardLimits(
   files: readonly { file: ByteString; text: ByteString }[],
   user: LimitedUser,
 ): HardLimit[] {
-  const found = new Map<LimitItem, { weight: number; limit: HardLimit | undefined }>();
-  for (const { file, text } of files) {
-    for (const [index, raw] of text.split("\n").entries()) {
-      const [domain, type, item, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
-      if (domain === undefined || type === undefined || value === undefined) continue;
-      if (type !== "hard" && type !== "-") continue;
-      if (!isItem(item)) continue;
-      const here = weight(domain, user);
-      // A group or everybody's line does not apply to root, but root is no user of a jail.
-      if (here === 0 || here < (found.get(item)?.weight ?? 0)) continue;
-      const size = limitValue(item, value);
-      const limit: HardLimit | undefined =
-        size === undefined ? undefined : { item, value: size, file, line: index + 1 };
-      found.set(item, { weight: here, limit });
-    }
-  }
-  return [...found.values()].flatMap(({ limit }) => (limit === undefined ? [] : [limit]));
+  return linesFor(files, user, isItem).flatMap(({ item, value, file, line }): HardLimit[] => {
+    const size = isItem(item) ? limitValue(item, value) : undefined;
+    return size === undefined || !isItem(item) ? [] : [{ item, value: size, file, line }];
+  });
+}
+
+/** How many logins at a time limits.conf(5) lets a user have, with its line; undefined for any number. */
+export function sessionLimit(
+  files: readonly { file: ByteString; text: ByteString }[],
+  user: LimitedUser,
+): Omit<HardLimit, "item"> | undefined {
+  const [found] = linesFor(files, user, (item) => item === "maxlogins");
+  if (found === undefined || !/^\d+$/.test(found.value)) return undefined;
+  return { value: Number(found.value), file: found.file, line: found.line };
 }
 
 /** The hard limits that are too low for the runtime. */

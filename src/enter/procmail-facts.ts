@@ -9,12 +9,9 @@ import { shellFact } from "./shell.ts";
  */
 export function gatherProcmail(login: Login): GatheredFacts {
   const facts = gatherFacts(login);
-  const { uid, gid, onBehalf } = login;
   return {
     ...facts,
     settings: once(() => ({ values: readChrootshSection(undefined), section: undefined, warnings: [] })),
-    shell: once(() =>
-      shellFact(facts.root(), PROCMAIL, onBehalf ? { uid, gid, groups: facts.groups() } : undefined),
-    ),
+    shell: once(() => shellFact(facts.root(), PROCMAIL, login.asked)),
   };
 }

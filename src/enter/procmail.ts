@@ -29,7 +29,7 @@ function callerFacts(): GatheredFacts {
     privilege: () => ownPrivilege(PROCMAIL_WRAPPER),
     account: () => passwdByUid(uid),
     groups: supplementaryGroups,
-    onBehalf: false,
+    asked: false,
   });
 }
 

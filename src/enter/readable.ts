@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, statIfPresent } from "../../ffi/files.ts";
+import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { dropInDirectory } from "../config/load.ts";
+import { shellWord } from "../jail/safety.ts";
 import { aclAt } from "../system/acl.ts";
-import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess } from "./permission.ts";
 
 /** What keeps somebody from reading a file. */
 export interface Obstacle {
@@ -15,12 +16,15 @@ export interface Obstacle {
   remedy: ByteString;
 }
 
-function obstacleAt(path: ByteString, who: Credentials, wanted: number): Obstacle | undefined {
-  const stat = statIfPresent(AT_FDCWD, path, true);
-  if (stat === undefined || mayAccess(stat, who, wanted) || aclAt(AT_FDCWD, path, true) !== "none")
+function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | undefined {
+  if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
     return undefined;
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
-  return { path, remedy: `chmod a+${letters} ${path}` };
+  const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
+  const word = shellWord(path);
+  // What an ACL says of the user counts before what it says of everybody.
+  const named = typeof acl !== "string" && acl.named.length > 0;
+  return { path, remedy: named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}` };
 }
 
 function namesIn(directory: ByteString): ByteString[] {
@@ -37,22 +41,22 @@ function namesIn(directory: ByteString): ByteString[] {
   }
 }
 
-/** The first of the directories above an absolute path that somebody may not pass, by the permission bits. */
-export function closedAbove(path: ByteString, who: Credentials): Obstacle | undefined {
+/** The first of the directories above an absolute path that the user, whose rights this process has, may not pass. */
+export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
   for (let at = 1; at <= parts.length; at++) {
-    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, who, MAY_EXECUTE);
+    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, uid, MAY_EXECUTE);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
 /**
- * What keeps somebody from reading a file at an absolute path, and its drop-ins where it is a config file; undefined
- * where nothing does. By the permission bits: where there is an ACL it is not told. Throws SystemError.
+ * What keeps the user, whose rights this process has, from reading a file at an absolute path, and its drop-ins where it
+ * is a config file; undefined where nothing does.
  */
-export function obstacleTo(file: ByteString, who: Credentials): Obstacle | undefined {
-  const closed = closedAbove(file, who);
+export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
+  const closed = closedAbove(file, uid);
   if (closed !== undefined) return closed;
   const dropIns = dropInDirectory(file);
   const questions: [path: ByteString, wanted: number][] = [[file, MAY_READ]];
@@ -62,17 +66,19 @@ export function obstacleTo(file: ByteString, who: Credentials): Obstacle | undef
       if (/^[^.].*\.ini$/.test(name)) questions.push([`${dropIns}/${name}`, MAY_READ]);
   }
   for (const [path, wanted] of questions) {
-    const found = obstacleAt(path, who, wanted);
+    const found = obstacleAt(path, uid, wanted);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** Throws JailkitError where somebody could not read a file; see obstacleTo. */
-export function requireReadable(file: ByteString, who: Credentials): void {
-  const obstacle = obstacleTo(file, who);
-  if (obstacle === undefined) return;
-  const { path, remedy } = obstacle;
-  const message = `the user cannot read ${display(path)}; mend it with: ${display(remedy)}`;
-  throw new JailkitError("config-unreadable", 1, message);
+/** A function that throws JailkitError where the user, whose rights this process has, cannot read a file: see obstacleTo. */
+export function readableFor(uid: number): (file: ByteString) => void {
+  return (file) => {
+    const obstacle = obstacleTo(file, uid);
+    if (obstacle === undefined) return;
+    const { path, remedy } = obstacle;
+    const message = `the user cannot read ${display(path)}; mend it with: ${display(remedy)}`;
+    throw new JailkitError("config-unreadable", 1, message);
+  };
 }

@@ -1,11 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
-import type { Outcome } from "./checks.ts";
+import { NOT_LOOKED_AT, type Outcome } from "./checks.ts";
+
+type Stage =
+  | "account"
+  | "sshd"
+  | "pam"
+  | "limits"
+  | "jobs"
+  | "jk_chrootsh"
+  | "jk_lsh"
+  | "jk_chrootlaunch"
+  | "jk_procmailwrapper"
+  | "jk_uchroot";
 
 /** One thing that was looked at. */
 export interface ReportStep {
   /** Which program or part of a login it belongs to. */
-  stage: "account" | "sshd" | "limits" | "jk_chrootsh" | "jk_lsh" | "jk_procmailwrapper" | "jk_uchroot";
+  stage: Stage;
   name: string;
   outcome: Outcome;
   message: ByteString;
@@ -26,11 +38,16 @@ export interface ReportedCommand {
 
 /** What a login, or a call of jk_uchroot, would do. */
 export interface Report {
-  about: "login" | "jk_uchroot" | "jk_procmailwrapper";
+  about: "login" | "jk_uchroot" | "jk_procmailwrapper" | "jk_chrootlaunch";
   user: ByteString;
   uid: number | undefined;
-  /** "works": it would succeed. "refused": it would not. "unknown": it cannot be told. */
-  verdict: "works" | "refused" | "unknown";
+  /**
+   * "works": it would succeed. "refused": it would not. "unknown": it may fail, by what is not known. "not-jailed": it
+   * would succeed, and no jail would hold it.
+   */
+  verdict: "works" | "refused" | "unknown" | "not-jailed";
+  /** sshd serves the login itself: the login shell is never run. */
+  unjailed: boolean;
   /** What a refused login ends with. */
   exitStatus: number | undefined;
   loginShell: ByteString | undefined;
@@ -56,6 +73,7 @@ export function emptyReport(user: ByteString, about: Report["about"] = "login"):
     user,
     uid: undefined,
     verdict: "unknown",
+    unjailed: false,
     exitStatus: undefined,
     loginShell: undefined,
     jail: undefined,
@@ -71,9 +89,9 @@ export function emptyReport(user: ByteString, about: Report["about"] = "login"):
   };
 }
 
-/** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 cannot tell. */
+/** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 may fail, or is not jailed. */
 export function reportStatus({ verdict }: Report): number {
-  return { works: 0, refused: 1, unknown: 2 }[verdict];
+  return { works: 0, refused: 1, unknown: 2, "not-jailed": 2 }[verdict];
 }
 
 const LABELS: Readonly<Record<Outcome, string>> = {
@@ -99,20 +117,27 @@ export function judgeReport(report: Report): void {
     report.exitStatus = failed.exitStatus;
     return;
   }
-  // sshd's settings make no difference to whether the login works.
-  const open = report.steps.some((step) => step.outcome === "unknown" && step.stage !== "sshd");
-  report.verdict = open ? "unknown" : "works";
+  const open = report.steps.some((step) => step.outcome === "unknown");
+  report.verdict = open ? "unknown" : report.unjailed ? "not-jailed" : "works";
 }
 
-function verdictLine({ about, verdict, exitStatus, user }: Report): ByteString {
+function verdictLine({ about, verdict, exitStatus, user, steps }: Report): ByteString {
   const name = display(user);
-  const [subject, small] = {
-    login: ["A login of", "a login of"],
-    jk_uchroot: ["jk_uchroot for", "jk_uchroot for"],
-    jk_procmailwrapper: ["Mail for", "mail for"],
+  const subject = {
+    login: "A login of",
+    jk_uchroot: "jk_uchroot for",
+    jk_procmailwrapper: "Mail for",
+    jk_chrootlaunch: "jk_chrootlaunch of",
   }[about];
   if (verdict === "works") return `${subject} ${name} would work.`;
-  if (verdict === "unknown") return `Whether ${small} ${name} would work cannot be told.`;
+  if (verdict === "not-jailed")
+    return `${subject} ${name} would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.`;
+  if (verdict === "unknown") {
+    const open = steps
+      .filter(({ outcome }) => outcome === "unknown")
+      .map(({ stage, name }) => `${stage} ${name}`);
+    return `${subject} ${name} may fail: it depends on what is not known (${open.join(", ")}).`;
+  }
   const status = exitStatus === undefined ? "" : ` with exit status ${exitStatus}`;
   return `${subject} ${name} would be refused${status}.`;
 }
@@ -121,7 +146,12 @@ function verdictLine({ about, verdict, exitStatus, user }: Report): ByteString {
 export function reportLines(report: Report): ByteString[] {
   const lines: ByteString[] = [];
   let stage: string | undefined;
+  const skipped: ByteString[] = [];
   for (const step of report.steps) {
+    if (step.outcome === "skipped" && step.message.startsWith(NOT_LOOKED_AT)) {
+      skipped.push(step.name);
+      continue;
+    }
     if (step.stage !== stage) lines.push(`${step.stage}:`);
     stage = step.stage;
     const status =
@@ -132,6 +162,8 @@ export function reportLines(report: Report): ByteString[] {
       lines.push(`           remedy: ${first}`, ...more.map((line) => `             ${line}`));
     }
   }
+  if (skipped.length > 0)
+    lines.push(`  ${LABELS.skipped.padEnd(8)} what builds on that: ${skipped.join(", ")}`);
   const facts: [string, ByteString | undefined][] = [
     ["jail", report.jail],
     ["home", report.home],

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
+import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { lookUp } from "../jail/look.ts";
-import type { JailRoot } from "../jail/walk.ts";
+import { close, openAt } from "../../ffi/files.ts";
+import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
+import { type Found, lookUp } from "../jail/look.ts";
+import { hostPath, type JailRoot } from "../jail/walk.ts";
+import { isNoexec } from "../system/mounts.ts";
 import { baseName, type ShellFact, type Unsafe } from "./facts.ts";
-import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -34,12 +36,30 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
   return found;
 }
 
+/** Why a file of the jail (without links on its way) cannot be executed, where that is no matter of its own bits. */
+function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
+  const path = hostPath(root, canonicalPath);
+  let fd: number;
+  try {
+    fd = openAt(root.fd, canonicalPath.slice(1), O_PATH);
+  } catch {
+    return { reason: "Permission denied", remedy: `let the user pass every directory above ${path}` };
+  }
+  try {
+    if (!isNoexec(fd)) return { reason: "Permission denied", remedy: `chmod a+x ${path}` };
+    const remedy = `remount the file system of ${path} without noexec (mount -o remount,exec), and in fstab(5)`;
+    return { reason: "Permission denied (its file system is mounted noexec)", remedy };
+  } finally {
+    close(fd);
+  }
+}
+
 /**
  * The shell that a login ends in: `path` as the jail's accounts or the settings name it. A jk_lsh that is not in
- * the jail is the one inside this program. With `who` it is worked out whether they may execute it; without, execve(2)
- * will tell.
+ * the jail is the one inside this program. With `tried` it is tried whether it may be executed; without, execve(2) will
+ * tell.
  */
-export function shellFact(root: JailRoot, path: ByteString | undefined, who?: Credentials): ShellFact {
+export function shellFact(root: JailRoot, path: ByteString | undefined, tried = false): ShellFact {
   const missing = (reason: ByteString): ShellFact => ({ kind: "missing", path: path ?? "", reason });
   if (path === undefined) return missing("neither the jail's accounts nor injail_shell name a shell");
   if (path === "") return missing("the account has no shell in the jail");
@@ -59,7 +79,8 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, who?: Cr
   }
   if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing("it is not a regular file");
   const unsafe = programFindings(root, found.canonicalPath);
-  const executable = who === undefined || mayAccess(found.stat, who, MAY_EXECUTE);
-  if (unsafe.length === 0 && !executable) return missing("Permission denied");
+  // The path has no links in it any more, so that it leads nowhere else from here.
+  const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);
+  if (unsafe.length === 0 && !executable) return { ...missing("Permission denied"), ...whyNot(root, found) };
   return { kind: "file", path, canonicalPath: found.canonicalPath, unsafe };
 }

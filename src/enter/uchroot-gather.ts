@@ -12,6 +12,7 @@ import {
 } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../ffi/files.ts";
+import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { readUchrootSection } from "../config/login-keys.ts";
@@ -23,16 +24,7 @@ import { dirsEqual } from "../jail/separator.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { groupByGid } from "../system/accounts.ts";
 import type { InJailFacts } from "./facts.ts";
-import {
-  closedDirectory,
-  gatherCaller,
-  known,
-  type Login,
-  mustBeReadable,
-  once,
-  openPlainly,
-} from "./gather.ts";
-import { MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { gatherCaller, known, type Login, once, openPlainly } from "./gather.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -121,7 +113,7 @@ function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJa
 }
 
 /** The program as a process in the jail would find it from its root directory. */
-function findProgram(root: JailRoot, path: ByteString, mayExecute: (stat: Stat) => boolean): ProgramFact {
+function findProgram(root: JailRoot, path: ByteString): ProgramFact {
   let fd: number;
   try {
     fd = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
@@ -133,7 +125,7 @@ function findProgram(root: JailRoot, path: ByteString, mayExecute: (stat: Stat) 
     const stat = fstat(fd);
     if ((stat.mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: "it is not a regular file" };
     const setuid = (stat.mode & (S_ISUID | S_ISGID)) !== 0;
-    return { kind: "file", setuid, executable: mayExecute(stat) };
+    return { kind: "file", setuid, executable: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE) };
   } finally {
     close(fd);
   }
@@ -141,29 +133,21 @@ function findProgram(root: JailRoot, path: ByteString, mayExecute: (stat: Stat) 
 
 /** The facts of a call of jk_uchroot, each gathered when it is asked for, once. */
 export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
-  const { uid, gid, onBehalf } = login;
+  const { uid, gid, requireReadable } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
   const { account, group, groups } = caller;
-  const mustRead = (file: ByteString) => mustBeReadable(login, groups, file);
   const settings = once(() => {
-    mustRead(caller.configFile);
+    requireReadable?.(caller.configFile);
     return readSettings(
       caller.configFile,
       known(account(), "the user").name,
       known(group(), "the group").name,
     );
   });
-  const who = () => ({ uid, gid, groups: groups() });
-  const chosen = once((): ChosenJail => {
-    const choice = chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails);
-    if (!onBehalf || choice.root === undefined) return choice;
-    const closed = closedDirectory(choice.root, who());
-    if (closed === undefined) return choice;
-    return { root: choice.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
-  });
+  const chosen = once(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
   const root = () => known(chosen().root, "the jail");
   const accounts = once(() => {
-    for (const name of ["passwd", "group"]) mustRead(`${root().path}/etc/${name}`);
+    for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     return readJailAccounts(root());
   });
   const hostGroups = once(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
@@ -175,7 +159,7 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     allowedJail: () => chosen().fact,
     jailPath: () => root().path,
     jailFindings: once(() => jailFindings(root())),
-    program: once(() => findProgram(root(), login.program, (stat) => mayAccess(stat, who(), MAY_EXECUTE))),
+    program: once(() => findProgram(root(), login.program)),
     inJail: once((): InJailFacts => {
       const name = known(account(), "the user").name;
       return {

@@ -31,7 +31,7 @@ function callerFacts(jail: string, program: string): GatheredUchrootFacts {
     privilege: () => ownPrivilege(TOOL),
     account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
     groups: supplementaryGroups,
-    onBehalf: false,
+    asked: false,
     jail,
     program,
   });

@@ -27,6 +27,11 @@ export function withheldOn(fd: number): Withheld {
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
 }
 
+/** Whether the kernel executes nothing on the file system that `fd` is on: ST_NOEXEC in f_flags. */
+export function isNoexec(fd: number): boolean {
+  return (fileSystemOf(fd).readUInt32LE(80) & MS_NOEXEC) !== 0;
+}
+
 /** The type of the file system that `fd` is on: f_type of statfs(2), its low 32 bits. */
 export function fileSystemType(fd: number): number {
   return fileSystemOf(fd).readUInt32LE(0);

@@ -7,6 +7,10 @@ export interface PamRule {
   /** The name of its file, without directories. */
   module: ByteString;
   arguments: ByteString[];
+  /** A dash in front: where there is no such module, there is no such rule. */
+  dispensable?: boolean;
+  /** The rules that are run apart: their end is not the end of those around them. */
+  substack?: PamRule[];
 }
 
 /** Somebody for whom a session is opened. */
@@ -16,32 +20,53 @@ export interface PamUser {
   groups: readonly ByteString[];
 }
 
+/** The kinds of rules that a service has. */
+export type PamKind = "auth" | "account" | "session";
+
 const DEEPEST = 16;
 
 /**
- * The rules for sessions of a service, those of files that it includes among them, in their order. `read` gives the text
- * of a service's file, by its name or path; undefined where it has none. Pure.
+ * The rules of one kind of a service, those of files that it includes among them, in their order; a substack of others is
+ * one rule. `read` gives the text of a service's file, by its name or path; undefined where it has none. Pure.
  */
-export function sessionRules(
+export function pamRules(
+  kind: PamKind,
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
   depth = 0,
 ): PamRule[] {
   const text = depth > DEEPEST ? undefined : read(service);
   const rules: PamRule[] = [];
+  const below = (name: ByteString) => pamRules(kind, name, read, depth + 1);
   for (const line of (text ?? "").replaceAll("\\\n", " ").split("\n")) {
     const plain = line.replace(/(?:^|\s)#.*/, "").trim();
     const included = /^@include\s+(\S+)/.exec(plain)?.[1];
-    if (included !== undefined) rules.push(...sessionRules(included, read, depth + 1));
-    const [, control = "", file = "", rest = ""] =
-      /^-?session\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$/i.exec(plain) ?? [];
-    if (/^(?:include|substack)$/i.test(control)) rules.push(...sessionRules(file, read, depth + 1));
-    else if (file !== "") {
-      const words = rest.split(/\s+/).filter((word) => word !== "");
-      rules.push({ control, module: file.slice(file.lastIndexOf("/") + 1), arguments: words });
+    if (included !== undefined) rules.push(...below(included));
+    const [, dash = "", type = "", control = "", file = "", rest = ""] =
+      /^(-?)(auth|account|session)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$/i.exec(plain) ?? [];
+    if (type.toLowerCase() !== kind || file === "") continue;
+    if (/^include$/i.test(control)) rules.push(...below(file));
+    else if (/^substack$/i.test(control))
+      rules.push({ control: "substack", module: file, arguments: [], substack: below(file) });
+    else {
+      const words = (rest.match(/\[(?:\\\]|[^\]])*\]|\S+/g) ?? []).map((word) =>
+        word.startsWith("[") && word.endsWith("]") ? word.slice(1, -1) : word,
+      );
+      const module = file.slice(file.lastIndexOf("/") + 1);
+      rules.push({ control, module, arguments: words, ...(dash === "" ? {} : { dispensable: true }) });
     }
   }
   return rules;
+}
+
+/** The rules for sessions of a service, substacks laid open: see pamRules. Pure. */
+export function sessionRules(
+  service: ByteString,
+  read: (service: ByteString) => ByteString | undefined,
+): PamRule[] {
+  const open = (rules: readonly PamRule[]): PamRule[] =>
+    rules.flatMap((rule) => (rule.substack === undefined ? [rule] : open(rule.substack)));
+  return open(pamRules("session", service, read));
 }
 
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -27,26 +28,37 @@ export interface SshdWarning {
 }
 
 /** How asking sshd went: its settings, or why there are none. */
-export type SshdAnswer = { settings: SshdSettings } | { unavailable: string };
+export type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean };
 
-const CONFIGURATION = "/etc/ssh/sshd_config";
+/** The configuration that is asked about. */
+export const CONFIGURATION = "/etc/ssh/sshd_config";
 
 /**
- * Asks sshd for its effective settings for a user that connects from this host (sshd(8), -T -C). It needs root, since
- * sshd loads its host keys.
+ * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
+ * sshd loads its host keys. Throws JailkitError (2) for what is no address.
  */
-export function sshdSettings(user: ByteString): SshdAnswer {
+export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
+  if (!/^[0-9a-fA-F.:]+$/.test(from))
+    throw new JailkitError("bad-address", 2, `${quoted(from)} is not an address: give it in numbers`);
   const sshd = findProgram("sshd");
-  if (sshd === undefined) return { unavailable: "sshd is not installed" };
+  if (sshd === undefined) return { unavailable: "sshd is not installed", installed: false };
   if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
-    return { unavailable: `${CONFIGURATION} does not exist` };
+    return { unavailable: `${CONFIGURATION} does not exist`, installed: true };
   }
   // A user name with a comma or an equals sign would be read as more of the specification.
-  if (/[^A-Za-z0-9_.@$-]/.test(user)) return { unavailable: "the user's name cannot be given to sshd -C" };
-  const result = runProgram(sshd, ["-T", "-C", `user=${user},host=localhost,addr=127.0.0.1`]);
+  if (/[^A-Za-z0-9_.@$-]/.test(user))
+    return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
+  const result = runProgram(sshd, [
+    "-T",
+    "-C",
+    `user=${user},host=${from === "127.0.0.1" ? "localhost" : from},addr=${from}`,
+  ]);
   if (result.status !== 0) {
     const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
-    return { unavailable: `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}` };
+    return {
+      unavailable: `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}`,
+      installed: true,
+    };
   }
   return { settings: parseSshdSettings(result.stdout) };
 }
@@ -172,8 +184,8 @@ export interface SshdUser extends PamUser {
  * What of sshd's settings, and of what it starts before the login shell, gives a jailed user more than the jail. The
  * settings come with it, or why there are none; only root can ask. Throws SystemError.
  */
-export function loginWarnings(user: SshdUser): SshdAnswer & { warnings: SshdWarning[] } {
-  const answer = sshdSettings(user.name);
+export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
+  const answer = sshdSettings(user.name, from);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
   const warnings = sshdWarnings(settings, user.name);

@@ -1,10 +1,9 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
-import { readFileIfPresent, readLink, statIfPresent } from "../../ffi/files.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { callsSystemd, type PamUser, sessionRules } from "./pam.ts";
+import { serviceText } from "./pam-service.ts";
 
-const LARGEST_FILE = 1 << 20;
-const PAM = ["/etc/pam.d", "/usr/lib/pam.d"];
 // Where systemd looks for units, the first counts: systemd.unit(5).
 const UNITS = [
   "/etc/systemd/system",
@@ -13,16 +12,6 @@ const UNITS = [
   "/usr/lib/systemd/system",
   "/lib/systemd/system",
 ];
-
-function readService(service: ByteString): ByteString | undefined {
-  for (const path of service.startsWith("/")
-    ? [service]
-    : PAM.map((directory) => `${directory}/${service}`)) {
-    const bytes = readFileIfPresent(path, LARGEST_FILE);
-    if (bytes !== undefined) return fromBytes(bytes);
-  }
-  return undefined;
-}
 
 /** Whether systemd has a unit of this name that is not masked; undefined where there is none. */
 function mayStart(unit: ByteString): boolean | undefined {
@@ -42,7 +31,7 @@ function mayStart(unit: ByteString): boolean | undefined {
 export function startsUserManager(user: PamUser & { uid: number }, service: ByteString): boolean {
   if (!(mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service") ?? false)) return false;
   return callsSystemd(
-    sessionRules(readService(service) === undefined ? "other" : service, readService),
+    sessionRules(serviceText(service) === undefined ? "other" : service, serviceText),
     user,
   );
 }

@@ -18,6 +18,8 @@ export interface Sshd {
 }
 
 const folder = "/run/machine-ssh";
+// Where sshd -T looks, too: what is asked about it is what runs.
+const configuration = "/etc/ssh/sshd_config";
 
 /** Starts sshd on 127.0.0.1, port 22, with a key that opens every account. Returns when it listens. */
 export async function startSshd(machine: Machine, options: SshdOptions = {}): Promise<Sshd> {
@@ -45,8 +47,8 @@ export async function startSshd(machine: Machine, options: SshdOptions = {}): Pr
   const match = own.findIndex((line) => /^\s*match\b/i.test(line));
   const lines =
     match < 0 ? [...own, ...settings] : [...own.slice(0, match), ...settings, ...own.slice(match)];
-  machine.write(`${folder}/sshd_config`, `${lines.join("\n")}\n`);
-  const process = machine.start(["/usr/sbin/sshd", "-D", "-e", "-f", `${folder}/sshd_config`]);
+  machine.write(configuration, `${lines.join("\n")}\n`);
+  const process = machine.start(["/usr/sbin/sshd", "-D", "-e", "-f", configuration]);
   await process.until(({ stderr }) => stderr.includes("Server listening on") || undefined);
 
   const settingsOfClient = [

@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
 import { hardLimits, NEEDED, tooLow } from "../../src/enter/limits.ts";
-import { MAY_EXECUTE, MAY_READ, mayAccess } from "../../src/enter/permission.ts";
 import { errorId } from "../../src/enter/refusal.ts";
 import { type Report, reportJson, reportLines, reportStatus } from "../../src/enter/report.ts";
 import { shellFact } from "../../src/enter/shell.ts";
@@ -85,26 +83,6 @@ describe("flat account files", () => {
     expect(groupNumbered(text, 100)).toMatchObject({ name: "c", members: ["u", "v"] });
     expect(groupNumbered(text, 10)?.name).toBe("a");
     expect(groupNumbered(text, 0)).toBeUndefined();
-  });
-});
-
-describe("permission bits", () => {
-  const stat = { uid: 1, gid: 2 } as Stat;
-  test.each([
-    [0o700, { uid: 1, gid: 9, groups: [] }, true],
-    [0o077, { uid: 1, gid: 2, groups: [] }, false],
-    [0o010, { uid: 5, gid: 2, groups: [] }, true],
-    [0o010, { uid: 5, gid: 9, groups: [2] }, true],
-    [0o701, { uid: 5, gid: 2, groups: [] }, false],
-    [0o001, { uid: 5, gid: 9, groups: [3] }, true],
-    [0o010, { uid: 0, gid: 9, groups: [] }, false],
-  ])("%o for %j: %p", (mode, who, may) => {
-    expect(mayAccess({ ...stat, mode }, who, 1)).toBe(may);
-  });
-  test("all that is asked for must be there", () => {
-    expect(mayAccess({ ...stat, mode: 0o400 }, { uid: 1, gid: 9, groups: [] }, MAY_READ | MAY_EXECUTE)).toBe(
-      false,
-    );
   });
 });
 
@@ -369,6 +347,7 @@ describe("the report", () => {
     user: "u\x1b[1m",
     uid: 1,
     verdict: "refused",
+    unjailed: false,
     exitStatus: 53,
     loginShell: "/s",
     jail: "/srv/\xff",

@@ -1,0 +1,159 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import {
+  type AuthorizedKey,
+  authorizedKeys,
+  hasExpired,
+  isAccepted,
+  keyFiles,
+} from "../system/authorized-keys.ts";
+import { passwordState, type ShadowEntry } from "../system/shadow.ts";
+import type { SshdSettings } from "../system/sshd.ts";
+import { strictFinding } from "../system/strict-modes.ts";
+
+/** Whether somebody can show who they are in one way. */
+export interface Way {
+  can: "yes" | "no" | "unknown";
+  /** What speaks for it, or against it. */
+  why: ByteString[];
+  remedies: ByteString[];
+}
+
+/** By a key: and the command that each key that counts is held to ("" for none). */
+export interface KeyWay extends Way {
+  commands: ReadonlySet<ByteString>;
+}
+
+const LARGEST_FILE = 1 << 20;
+
+const first = (settings: SshdSettings, keyword: string) => settings.get(keyword)?.[0] ?? "";
+const isSet = (settings: SshdSettings, keyword: string) => !["", "none"].includes(first(settings, keyword));
+
+/** Whether a password would do: what shadow(5) holds, and whether sshd asks for one. Pure. */
+export function passwordWay(
+  settings: SshdSettings,
+  { name }: Pick<PasswdEntry, "name">,
+  shadow: ShadowEntry | undefined,
+): Way {
+  const no = (why: ByteString, remedy = ""): Way => ({
+    can: "no",
+    why: [why],
+    remedies: remedy === "" ? [] : [remedy],
+  });
+  const byPam =
+    first(settings, "usepam") === "yes" && first(settings, "kbdinteractiveauthentication") === "yes";
+  if (first(settings, "passwordauthentication") !== "yes" && !byPam)
+    return no("sshd takes no passwords (PasswordAuthentication no)");
+  const password = `passwd ${name}`;
+  if (shadow === undefined)
+    return { can: "unknown", why: [`whether ${name} has a password is not in shadow(5)`], remedies: [] };
+  switch (passwordState(shadow.password)) {
+    case "usable":
+      return { can: "yes", why: ["there is a password"], remedies: [] };
+    case "empty":
+      return first(settings, "permitemptypasswords") === "yes"
+        ? { can: "unknown", why: ["the password is empty"], remedies: [] }
+        : no("the password is empty, which sshd does not take (PermitEmptyPasswords no)", password);
+    case "locked":
+      return no("the password is locked", shadow.password.length > 2 ? `passwd -u ${name}` : password);
+    default:
+      return no("there is no password", password);
+  }
+}
+
+/** What of one file of keys counts. */
+function fileWay(
+  file: ByteString,
+  settings: SshdSettings,
+  account: PasswdEntry,
+  who: Credentials,
+): { keys: AuthorizedKey[]; why: ByteString; remedy: ByteString } {
+  const none = (why: ByteString, remedy = "") => ({ keys: [], why, remedy });
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return none(`the user cannot read ${file}: ${error.reason}`, `let the user read ${file}`);
+  }
+  if (bytes === undefined) return none(`${file} is not there`, `put a public key into ${file}`);
+  const finding =
+    first(settings, "strictmodes") === "yes" ? strictFinding(file, account.home, account.uid) : undefined;
+  if (finding !== undefined)
+    return none(`sshd does not use ${file} (StrictModes): ${finding.message}`, finding.remedy);
+  const all = authorizedKeys(fromBytes(bytes));
+  const now = new Date();
+  const algorithms = first(settings, "pubkeyacceptedalgorithms")
+    .split(",")
+    .filter((one) => one !== "");
+  const keys = all.filter((key) => !hasExpired(key, now) && isAccepted(key.type, algorithms));
+  if (keys.length > 0) return { keys, why: `a key in ${file}`, remedy: "" };
+  const what = all.length === 0 ? "holds no key" : "holds no key that sshd still takes";
+  return none(`${file} ${what}`, `put a public key into ${file}`);
+}
+
+/** Whether a key would do, as sshd(8) reads AuthorizedKeysFile: with the rights of the user, and by StrictModes. */
+export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Credentials): KeyWay {
+  const way = (can: Way["can"], why: ByteString[], remedies: ByteString[] = []): KeyWay => ({
+    can,
+    why,
+    remedies,
+    commands: new Set(),
+  });
+  if (first(settings, "pubkeyauthentication") !== "yes")
+    return way("no", ["sshd takes no keys (PubkeyAuthentication no)"]);
+  const patterns = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
+  const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who));
+  const keys = files.flatMap((file) => file.keys);
+  const open = keys.filter(({ options }) => !options.has("from") && !options.has("cert-authority"));
+  const commands = new Set(open.map(({ options }) => options.get("command") ?? ""));
+  if (open.length > 0)
+    return {
+      ...way(
+        "yes",
+        files.filter((one) => one.keys.length > 0).map(({ why }) => why),
+      ),
+      commands,
+    };
+  const elsewhere = ["authorizedkeyscommand", "trustedusercakeys"].filter((keyword) =>
+    isSet(settings, keyword),
+  );
+  if (keys.length > 0 || elsewhere.length > 0) {
+    const what = keys.length > 0 ? "the keys are for some addresses or by certificate alone" : "";
+    return way("unknown", [what, ...elsewhere.map((keyword) => `keys come from ${keyword}`)].filter(Boolean));
+  }
+  return way(
+    "no",
+    files.length === 0
+      ? ["sshd reads no file of keys (AuthorizedKeysFile none)"]
+      : files.map(({ why }) => why),
+    files.flatMap(({ remedy }) => (remedy === "" ? [] : [remedy])).slice(0, 1),
+  );
+}
+
+/** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
+export function judgeWays(settings: SshdSettings, ways: { key: Way; password: Way }): Way["can"] {
+  const others = ["gssapiauthentication", "hostbasedauthentication"].some(
+    (keyword) => first(settings, keyword) === "yes",
+  );
+  const one = (method: ByteString): Way["can"] => {
+    const name = method.split(":")[0];
+    if (name === "publickey") return ways.key.can;
+    if (name === "password" || name === "keyboard-interactive") return ways.password.can;
+    return name === "none" ? "no" : "unknown";
+  };
+  const lists = (settings.get("authenticationmethods") ?? ["any"]).flatMap((line) => line.split(/\s+/));
+  const results = lists.map((list): Way["can"] => {
+    const each =
+      list === "any"
+        ? [[ways.key.can, ways.password.can, others ? "unknown" : "no"] as const].map((all): Way["can"] =>
+            all.includes("yes") ? "yes" : all.includes("unknown") ? "unknown" : "no",
+          )
+        : list.split(",").map(one);
+    return each.includes("no") ? "no" : each.includes("unknown") ? "unknown" : "yes";
+  });
+  return results.includes("yes") ? "yes" : results.includes("unknown") ? "unknown" : "no";
+}

@@ -1,0 +1,87 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { hostNames, hostText } from "../system/host-files.ts";
+import type { PamRule } from "../system/pam.ts";
+import { serviceRules } from "../system/pam-service.ts";
+import { processesOf } from "../system/processes.ts";
+import type { Outcome } from "./checks.ts";
+import { hardLimits, type LimitItem, NEEDED, sessionLimit, tooLow } from "./limits.ts";
+import type { ReportStep } from "./report.ts";
+
+const LIMIT_FILE = "/etc/security/limits.conf";
+const LIMIT_DIRECTORY = "/etc/security/limits.d";
+
+/** The files of pam_limits(8) in the order in which it reads them; with `conf=` in its rule only that one. */
+function limitFiles(rules: readonly PamRule[]): { file: ByteString; text: ByteString }[] {
+  const own = rules.flatMap(({ arguments: words }) => words.filter((word) => word.startsWith("conf=")));
+  const names = hostNames(LIMIT_DIRECTORY).filter((name) => name.endsWith(".conf"));
+  const files =
+    own.length > 0
+      ? own.map((word) => word.slice("conf=".length))
+      : [LIMIT_FILE, ...names.map((name) => `${LIMIT_DIRECTORY}/${name}`)];
+  return files.flatMap((file) => {
+    const text = hostText(file);
+    return text === undefined ? [] : [{ file, text }];
+  });
+}
+
+/** A limit in words. */
+function shown(item: LimitItem, value: number): string {
+  if (item === "nofile") return `${value}`;
+  return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
+}
+
+/**
+ * Whether the hard limits that pam_limits(8) sets in sessions of a service (undefined: of none that PAM opens) leave the
+ * runtime of the programs what it needs. Those of this session need no look: below them this program does not start.
+ */
+export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
+  const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+    stage: "limits",
+    name,
+    outcome,
+    message,
+    remedy,
+  });
+  const rules = service === undefined ? [] : limitRules(service);
+  if (rules.length === 0)
+    return [step("pam-limits", "passed", "no session of this kind is limited by pam_limits")];
+  const gids = groupIdsOf(account.name, account.gid);
+  const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
+  const files = limitFiles(rules);
+  const steps = tooLow(hardLimits(files, user)).map(({ item, value, file, line }): ReportStep => {
+    const least = item === "nofile" ? `${NEEDED[item]}` : `${NEEDED[item] / 1024} (KiB)`;
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and the programs need ${shown(item, NEEDED[item])}`;
+    return step(
+      item,
+      "failed",
+      message,
+      `raise the hard limit '${item}' of ${account.name} to ${least} or more`,
+    );
+  });
+  steps.push(...countSteps(sessionLimit(files, user), account, step));
+  if (steps.length > 0) return steps;
+  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no hard limit below what the programs need`;
+  return [step("pam-limits", "passed", message)];
+}
+
+/** How many logins at a time there may be: how many there are now is known only where there is none. */
+function countSteps(
+  limit: ReturnType<typeof sessionLimit>,
+  { name, uid }: PasswdEntry,
+  step: (name: string, outcome: Outcome, message: ByteString, remedy?: ByteString) => ReportStep,
+): ReportStep[] {
+  if (limit === undefined) return [];
+  const { value, file, line } = limit;
+  const remedy = `raise maxlogins of ${name} in ${file}`;
+  if (value === 0) return [step("maxlogins", "failed", `${file}:${line} lets ${name} have no login`, remedy)];
+  if (processesOf(uid).length === 0) return [];
+  const message = `${file}:${line} lets ${name} have ${value} logins at a time, and there are processes of the user`;
+  return [step("maxlogins", "unknown", message, remedy)];
+}
+
+function limitRules(service: ByteString): PamRule[] {
+  const open = (rules: readonly PamRule[]): PamRule[] =>
+    rules.flatMap((rule) => (rule.substack === undefined ? [rule] : open(rule.substack)));
+  return open(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
+}

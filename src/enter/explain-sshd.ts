@@ -1,0 +1,238 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import type { Credentials } from "../../ffi/rights.ts";
+import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
+import { CONFIGURATION, loginWarnings, type SshdSettings } from "../system/sshd.ts";
+import { openMatches } from "../system/sshd-match.ts";
+import { userRule } from "../system/sshd-users.ts";
+import type { Outcome } from "./checks.ts";
+import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
+import { pamStep, pamSteps } from "./explain-pam.ts";
+import type { ReportStep } from "./report.ts";
+
+/** What sshd does for somebody. */
+export interface SshdPart {
+  steps: ReportStep[];
+  /** The command that runs in the place of any other; undefined for none. */
+  forced?: ByteString;
+  /** sshd serves every session itself, and the login shell is never run. */
+  unjailed: boolean;
+  /** The service of PAM that opens the session; undefined for none. */
+  service: ByteString | undefined;
+}
+
+const INTERNAL = /^internal-sftp(\s|$)/;
+
+const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+  stage: "sshd",
+  name,
+  outcome,
+  message,
+  remedy,
+});
+
+const first = (settings: SshdSettings, keyword: string) => settings.get(keyword)?.[0] ?? "";
+const isSet = (settings: SshdSettings, keyword: string) => !["", "none"].includes(first(settings, keyword));
+
+/** The settings themselves, and whether a Match block makes them depend on what was not asked. */
+function settingSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
+  const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
+  const shown = keywords.filter((keyword) => isSet(settings, keyword));
+  const sftp = (settings.get("subsystem") ?? []).find((entry) => entry.startsWith("sftp "));
+  const told = shown.map((keyword) => `${keyword} ${first(settings, keyword)}`);
+  if (sftp !== undefined) told.push(`subsystem ${sftp}`);
+  const steps = [step("settings", "passed", told.join(", "))];
+  const open = openMatches().find(({ address }) => !address || from === undefined);
+  if (open !== undefined) {
+    const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
+    const what = open.address ? "where a login comes from" : "more than user, group and address";
+    steps.push(step("match", "unknown", `the settings depend on ${what}: Match ${open.line}`, remedy));
+  }
+  return steps;
+}
+
+/** What sshd asks of the account before anybody has shown who they are. */
+function admissionSteps(
+  settings: SshdSettings,
+  account: PasswdEntry,
+  from: ByteString | undefined,
+  shadow: ShadowEntry | undefined,
+): ReportStep[] {
+  const { name } = account;
+  const steps: ReportStep[] = [];
+  if (first(settings, "refuseconnection") === "yes") {
+    const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
+    steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
+  }
+  const rule = userRule(settings, { name, groups: groupNamesOf(account) }, from);
+  if (rule === undefined)
+    steps.push(step("allowed-users", "passed", "no list of users and groups keeps the user out"));
+  else {
+    const outcome = rule.outcome === "refused" ? "failed" : "unknown";
+    steps.push(step("allowed-users", outcome, rule.message, rule.remedy));
+  }
+  if (first(settings, "usepam") === "yes" || shadow === undefined) return steps;
+  // Without PAM sshd looks itself.
+  if (passwordState(shadow.password) === "locked") {
+    const message =
+      "the account is locked (a ! before the password), and sshd without PAM takes no key either";
+    const remedy = `give it a password that matches nothing: usermod -p '*' ${name}`;
+    steps.push(step("account-locked", "failed", message, remedy));
+  }
+  if (accountAge(shadow, today()) === "account-expired")
+    steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${name}`));
+  return steps;
+}
+
+/** By what somebody can show who they are. */
+function credentialStep(
+  settings: SshdSettings,
+  key: KeyWay,
+  account: PasswdEntry,
+  shadow: ShadowEntry | undefined,
+  from: ByteString | undefined,
+): ReportStep[] {
+  const password = passwordWay(settings, account, shadow);
+  const can = judgeWays(settings, { key, password });
+  const told = [...key.why, ...password.why].join("; ");
+  if (can === "unknown") return [step("credentials", "unknown", told)];
+  if (can === "yes") {
+    const steps = [step("credentials", "passed", told)];
+    const service = first(settings, "pamservicename") || "sshd";
+    if (key.can === "yes" || first(settings, "usepam") !== "yes") return steps;
+    return [...steps, pamStep("auth", { account, service, from })];
+  }
+  const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
+  const wanted = methods === "any" ? "" : `sshd wants ${methods}: `;
+  const remedy = [...key.remedies, ...password.remedies].join(", or: ");
+  return [step("credentials", "failed", `${wanted}nobody can show to be ${account.name}: ${told}`, remedy)];
+}
+
+/** What sshd does once somebody has shown who they are, before the login shell. */
+function sessionSteps(
+  settings: SshdSettings,
+  account: PasswdEntry,
+  shadow: ShadowEntry | undefined,
+): ReportStep[] {
+  const steps: ReportStep[] = [];
+  if (first(settings, "maxsessions") === "0")
+    steps.push(
+      step(
+        "max-sessions",
+        "failed",
+        "sshd allows no sessions (MaxSessions 0)",
+        "set MaxSessions to 1 or more",
+      ),
+    );
+  if (first(settings, "usepam") !== "yes") {
+    if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined)
+      steps.push(
+        step("nologin", "failed", "/etc/nologin is there: nobody but root may log in", "rm /etc/nologin"),
+      );
+    if (
+      shadow !== undefined &&
+      ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
+    ) {
+      const message = "the password has to be changed: who logs in by it cannot, in a jail";
+      steps.push(step("password-expired", "unknown", message, `passwd ${account.name}`));
+    }
+  }
+  return steps;
+}
+
+/** Why sshd would not change its root to a directory: it and all above it are to be root's alone. */
+function chrootObstacle(path: ByteString): ByteString | undefined {
+  const parts = path.split("/").filter((part) => part !== "");
+  for (let count = 0; count <= parts.length; count++) {
+    const at = `/${parts.slice(0, count).join("/")}`;
+    const stat = statIfPresent(AT_FDCWD, at, true);
+    if (stat === undefined) return `${at} is not there`;
+    if ((stat.mode & S_IFMT) !== S_IFDIR) return `${at} is no directory`;
+    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) return `others than root can write ${at}`;
+  }
+  return undefined;
+}
+
+/** What ChrootDirectory does to a login shell that makes the jail itself. */
+function chrootSteps(
+  settings: SshdSettings,
+  { name, uid, home, shell }: PasswdEntry,
+  served: boolean,
+): ReportStep[] {
+  if (!isSet(settings, "chrootdirectory")) return [];
+  const tokens: Readonly<Record<string, ByteString>> = { "%": "%", h: home, u: name, U: String(uid) };
+  const path = first(settings, "chrootdirectory").replace(
+    /%(.)/g,
+    (all, token: string) => tokens[token] ?? all,
+  );
+  const remedy = "let one of the two make the jail, not both";
+  const obstacle = chrootObstacle(path);
+  const what = `sshd itself changes the root to ${path}`;
+  if (obstacle !== undefined) {
+    const mend =
+      "ChrootDirectory and all directories above it must be root's, and nobody else may write them";
+    return [step("chroot-directory", "failed", `${what}, and cannot: ${obstacle}`, mend)];
+  }
+  if (served) return [step("chroot-directory", "passed", what)];
+  if (statIfPresent(AT_FDCWD, `${path}${shell}`, true) === undefined)
+    return [step("chroot-directory", "failed", `${what}, where there is no ${shell}`, remedy)];
+  return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
+}
+
+/** What runs in the place of the command that a client asks for. */
+function forcedCommand(settings: SshdSettings, key: KeyWay): { forced?: ByteString; steps: ReportStep[] } {
+  if (isSet(settings, "forcecommand")) return { forced: first(settings, "forcecommand"), steps: [] };
+  const commands = [...key.commands];
+  const [only = ""] = commands;
+  if (commands.every((command) => command === "")) return { steps: [] };
+  if (commands.length === 1) {
+    const message = `every key runs this command, whatever is asked for: ${only}`;
+    return { forced: only, steps: [step("key-command", "passed", message)] };
+  }
+  const message = "what runs depends on the key: some keys have a command of their own";
+  return { steps: [step("key-command", "unknown", message)] };
+}
+
+/**
+ * What sshd would do for a user before and instead of the login shell, as far as it can be asked: only root can. `from`
+ * is the address that the login comes from, undefined for any.
+ */
+export function sshdPart(
+  account: PasswdEntry,
+  who: Credentials,
+  isRoot: boolean,
+  from: ByteString | undefined,
+): SshdPart {
+  const nothing = { unjailed: false, service: "sshd" };
+  if (!isRoot)
+    return {
+      ...nothing,
+      steps: [step("settings", "unknown", "only root can ask sshd and PAM what they do")],
+    };
+  const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from);
+  if ("unavailable" in answer) {
+    // Without sshd there are other ways to log in.
+    const outcome = answer.installed ? "unknown" : "skipped";
+    return { ...nothing, steps: [step("settings", outcome, answer.unavailable)] };
+  }
+  const { settings, warnings } = answer;
+  const shadow = shadowOf(account.name);
+  const key = keyWay(settings, account, who);
+  const { forced, steps: forcedSteps } = forcedCommand(settings, key);
+  const unjailed = forced !== undefined && INTERNAL.test(forced);
+  const service =
+    first(settings, "usepam") === "yes" ? first(settings, "pamservicename") || "sshd" : undefined;
+  const steps = [
+    ...settingSteps(settings, from),
+    ...admissionSteps(settings, account, from, shadow),
+    ...credentialStep(settings, key, account, shadow, from),
+    ...(service === undefined ? [] : pamSteps({ account, service, from })),
+    ...sessionSteps(settings, account, shadow),
+    ...chrootSteps(settings, account, unjailed),
+    ...forcedSteps,
+    ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
+  ];
+  return { steps, unjailed, service, ...(forced === undefined ? {} : { forced }) };
+}

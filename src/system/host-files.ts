@@ -1,0 +1,29 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
+
+const LARGEST_FILE = 1 << 20;
+
+/** The text of a file of the host, up to 1 MiB; undefined where there is none. Throws SystemError. */
+export function hostText(path: ByteString): ByteString | undefined {
+  const bytes = readFileIfPresent(path, LARGEST_FILE);
+  return bytes === undefined ? undefined : fromBytes(bytes);
+}
+
+/** The names in a directory of the host, in the order of their bytes; none where there is no such directory. */
+export function hostNames(path: ByteString): ByteString[] {
+  try {
+    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    try {
+      return readDirectory(fd)
+        .map(({ name }) => name)
+        .sort((a, b) => (a < b ? -1 : 1));
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}

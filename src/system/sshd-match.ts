@@ -1,0 +1,39 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { hostNames, hostText } from "./host-files.ts";
+import { CONFIGURATION } from "./sshd.ts";
+import { matchesPattern } from "./sshd-users.ts";
+
+const DEEPEST = 16;
+
+/** The files of sshd's configuration: the main one, and those that Include names. Throws SystemError. */
+function configTexts(file: ByteString, depth = 0): ByteString[] {
+  const text = depth > DEEPEST ? undefined : hostText(file);
+  if (text === undefined) return [];
+  const included = [...text.matchAll(/^\s*include\s+(.+)$/gim)].flatMap((match) =>
+    (match[1] ?? "").trim().split(/\s+/),
+  );
+  const files = included.flatMap((pattern) => {
+    const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
+    const directory = path.slice(0, path.lastIndexOf("/"));
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    return hostNames(directory)
+      .filter((one) => matchesPattern(one, name))
+      .map((one) => `${directory}/${one}`);
+  });
+  return [text, ...files.flatMap((one) => configTexts(one, depth + 1))];
+}
+
+/**
+ * The Match lines of sshd_config(5) that go by more than the user and the group: by where a login comes from (`address`),
+ * or by what a question cannot say (the name of the host, the address that is called). Throws SystemError.
+ */
+export function openMatches(): { line: ByteString; address: boolean }[] {
+  return configTexts(CONFIGURATION).flatMap((text) =>
+    [...text.matchAll(/^\s*match\s+(.+)$/gim)].flatMap((match) => {
+      const line = (match[1] ?? "").trim();
+      const other = /\b(?:host|localaddress|localport|rdomain|version)\b/i.test(line);
+      if (!other && !/\baddress\b/i.test(line)) return [];
+      return [{ line, address: !other }];
+    }),
+  );
+}
