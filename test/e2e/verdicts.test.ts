@@ -1,0 +1,121 @@
+/**
+ * Accounts that are broken in one way each, and some that are not: each logs in for real, through sshd and PAM, and
+ * `jailkit explain` says beforehand what comes of it. It says "would work" only of what works, "would be refused" only of
+ * what is refused, for the reason that the log has, and "may fail" only of what nobody can know.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { RunResult } from "../machine/machine.ts";
+import { ACCOUNTS } from "./verdicts-accounts.ts";
+import { HEALTHY } from "./verdicts-healthy.ts";
+import { JAILS } from "./verdicts-jails.ts";
+import { type Account, type Case, openVerdicts, type Scene, type Verdict } from "./verdicts-scene.ts";
+import { SHELLS } from "./verdicts-shells.ts";
+
+setDefaultTimeout(120_000);
+
+interface Step {
+  stage: string;
+  name: string;
+  outcome: string;
+  message: string;
+  remedy: string | null;
+}
+interface Explained {
+  verdict: Verdict;
+  exitStatus: number | null;
+  steps: Step[];
+}
+
+const STATUS: Readonly<Record<Verdict, number>> = { works: 0, refused: 1, unknown: 2, "not-jailed": 2 };
+const LAST_LINE: Readonly<Record<Verdict, RegExp>> = {
+  works: /^A login of \w+ would work/,
+  refused: /^A login of \w+ would be refused/,
+  unknown: /^A login of \w+ may fail: /,
+  "not-jailed": /^A login of \w+ would work, and is NOT JAILED: /,
+};
+
+let scene: Scene;
+const compared = new Map<Verdict, number>();
+beforeAll(async () => {
+  scene = await openVerdicts();
+});
+afterAll(async () => {
+  const counts = [...compared].map(([verdict, count]) => `${count} ${verdict}`).join(", ");
+  const all = [...compared.values()].reduce((sum, count) => sum + count, 0);
+  console.log(`verdicts: ${all} accounts compared: ${counts}`);
+  await scene?.m.close();
+});
+
+function explain({ user }: Account, { options = [], command = "echo inside", by }: Case): Explained {
+  const how = [...options, ...(by === "su" ? ["--su"] : [])];
+  const asked = ["--", by === "sftp" ? "/usr/lib/openssh/sftp-server" : command];
+  const json = scene.m.run(["jailkit", "explain", "--json", ...how, user, ...asked]);
+  expect(json.stderr).toBe("");
+  const found = JSON.parse(json.stdout) as Explained;
+  const text = scene.m.run(["jailkit", "explain", ...how, user, ...asked]);
+  expect([json.status, text.status]).toEqual([STATUS[found.verdict], STATUS[found.verdict]]);
+  const lines = text.stdout.trimEnd().split("\n");
+  expect(lines.at(-1)).toMatch(LAST_LINE[found.verdict]);
+  // Between the first that fails and the end, what was not looked at is one line.
+  expect(lines.filter((line) => line.startsWith("  skipped")).length).toBeLessThan(2);
+  return found;
+}
+
+const worked = (result: RunResult, { by }: Case) =>
+  result.status === 0 && (by === "sftp" || result.stdout !== "");
+
+/** What the programs say of a login that was refused. */
+async function told(result: RunResult): Promise<string> {
+  const lines = await scene.log.lines();
+  const heard = lines.map(({ ident, message }) => `${ident}: ${message}`);
+  return [...heard, scene.said(), result.stderr, result.stdout].join("\n");
+}
+
+async function compare(one: Case): Promise<void> {
+  const { account, undo } = await scene.prepare(one);
+  try {
+    const found = explain(account, one);
+    const login = scene.login(account, one);
+    const words = await told(login);
+    const deciding = found.steps.filter(
+      ({ outcome }) => outcome === (one.verdict === "unknown" ? "unknown" : "failed"),
+    );
+    const [first] = deciding;
+    const shown = JSON.stringify({ ...found, steps: deciding }, null, 1);
+    const context = `${one.name}\n${shown}\nlogin: ${login.status} ${login.stdout}${login.stderr}\n${words}`;
+    expect({ context, verdict: found.verdict }).toEqual({ context, verdict: one.verdict });
+    const works = worked(login, one);
+    if (one.verdict !== "unknown")
+      expect({ context, works }).toEqual({ context, works: one.verdict !== "refused" });
+    else expect(one.why).toBeTruthy();
+    if (one.check !== undefined)
+      expect({ context, check: `${first?.stage} ${first?.name}` }).toEqual({ context, check: one.check });
+    if (one.verdict === "refused") {
+      expect(one.check).toBeTruthy();
+      expect({ context, remedy: first?.remedy ?? "" }).not.toEqual({ context, remedy: "" });
+      const evidence =
+        one.log?.test(words) ?? words.includes(`jk_chrootsh: JK-`) === words.includes(first?.message ?? "-");
+      expect({ context, evidence }).toEqual({ context, evidence: true });
+      if (found.exitStatus !== null)
+        expect({ context, status: login.status }).toEqual({ context, status: found.exitStatus });
+    }
+    compared.set(one.verdict, (compared.get(one.verdict) ?? 0) + 1);
+  } finally {
+    undo();
+  }
+}
+
+const named = (cases: readonly Case[]) => cases.map((one): [string, Case] => [one.name, one]);
+
+describe("healthy accounts", () => {
+  test.each(named(HEALTHY))("%s", (_name, one) => compare(one));
+});
+describe("broken jails and homes", () => {
+  test.each(named(JAILS))("%s", (_name, one) => compare(one));
+});
+describe("broken shells and policies", () => {
+  test.each(named(SHELLS))("%s", (_name, one) => compare(one));
+});
+describe("accounts, sshd and PAM", () => {
+  test.each(named(ACCOUNTS))("%s", (_name, one) => compare(one));
+});
