@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import type { Severity } from "../system/syslog.ts";
 import type { LoginFacts } from "./facts.ts";
 
@@ -70,6 +70,23 @@ export function warned(message: ByteString, remedy: ByteString, notes: Note[]): 
   return { outcome: "warned", message, remedy, notes };
 }
 
+/** A fact that whoever is asked about may not read, and the command that mends that. */
+export class UnreadableFact extends JailkitError {
+  constructor(
+    message: string,
+    readonly remedy: ByteString,
+  ) {
+    super("unreadable", 1, message);
+  }
+}
+
+/** What there is to do about an error that is not a check's own. */
+function remedyFor(error: unknown): ByteString {
+  if (error instanceof UnreadableFact) return error.remedy;
+  const config = error instanceof JailkitError && error.code.startsWith("config-");
+  return config ? "jailkit config check tells all that is wrong with it" : "";
+}
+
 /** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */
 export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
@@ -83,7 +100,7 @@ export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<
       try {
         verdict = check.judge(facts);
       } catch (error) {
-        verdict = failed(`abort, ${describeError(error)}`, "");
+        verdict = failed(`abort, ${describeError(error)}`, remedyFor(error));
       }
     }
     if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);

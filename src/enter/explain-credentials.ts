@@ -46,7 +46,7 @@ export function passwordWay(
   const byPam =
     first(settings, "usepam") === "yes" && first(settings, "kbdinteractiveauthentication") === "yes";
   if (first(settings, "passwordauthentication") !== "yes" && !byPam)
-    return no("sshd takes no passwords (PasswordAuthentication no)");
+    return no("sshd takes no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
   const password = `passwd ${name}`;
   if (shadow === undefined)
     return { can: "unknown", why: [`whether ${name} has a password is not in shadow(5)`], remedies: [] };
@@ -104,7 +104,7 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
     commands: new Set(),
   });
   if (first(settings, "pubkeyauthentication") !== "yes")
-    return way("no", ["sshd takes no keys (PubkeyAuthentication no)"]);
+    return way("no", ["sshd takes no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
   const patterns = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
   const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who));
   const keys = files.flatMap((file) => file.keys);

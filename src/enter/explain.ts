@@ -48,6 +48,8 @@ export interface Question {
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
+// What it ends with where the shell cannot be executed.
+const EXEC_FAILED = 111;
 
 function checkStep(result: CheckResult): ReportStep {
   const { name, outcome, exitStatus, message, remedy = "" } = result;
@@ -148,7 +150,8 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
-    for (const { message, copy, exitStatus } of missing) {
+    for (const { message, copy, exitStatus: end, atExec } of missing) {
+      const exitStatus = atExec && stage === JK_CHROOTSH ? EXEC_FAILED : end;
       const remedy =
         jail === undefined
           ? "install what is missing"

@@ -89,12 +89,22 @@ export interface OpenedJail {
   fact: JailFact;
 }
 
+/** Throws SystemError where this process may not look for anything in the jail: to open it that is not needed. */
+function requireEntry({ fd, path }: JailRoot): void {
+  try {
+    close(openAt(fd, ".", O_PATH | O_DIRECTORY));
+  } catch (error) {
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, path) : error;
+  }
+}
+
 /** Opens the jail without following links, and says how its text relates to where it leads. */
 export function openPlainly(text: ByteString): OpenedJail {
   let root: JailRoot;
   try {
     // A login may have a limit of 16 open files.
     root = openJailRoot(text, { cacheLimit: 3 });
+    requireEntry(root);
   } catch (error) {
     const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
     if (error instanceof JailkitError && crooked.includes(error.code)) {

@@ -8,6 +8,8 @@ export interface Missing {
   copy: readonly ByteString[];
   /** What the program ends with. */
   exitStatus: number;
+  /** The kernel looks for it: execve(2) fails, and the program does not begin. */
+  atExec?: boolean;
 }
 
 /** What a program below a root directory needs and does not find there. */

@@ -4,10 +4,10 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import { MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
 import { dropInDirectory } from "../config/load.ts";
 import { shellWord } from "../jail/safety.ts";
 import { aclAt } from "../system/acl.ts";
+import { UnreadableFact } from "./checks.ts";
 
 /** What keeps somebody from reading a file. */
 export interface Obstacle {
@@ -78,7 +78,6 @@ export function readableFor(uid: number): (file: ByteString) => void {
     const obstacle = obstacleTo(file, uid);
     if (obstacle === undefined) return;
     const { path, remedy } = obstacle;
-    const message = `the user cannot read ${display(path)}; mend it with: ${display(remedy)}`;
-    throw new JailkitError("config-unreadable", 1, message);
+    throw new UnreadableFact(`the user cannot read ${display(path)}`, remedy);
   };
 }

@@ -129,6 +129,11 @@ const always =
   () =>
     say(result, message);
 
+const deny = (result: PamResult): Judge => {
+  const remedy = "take pam_deny out, or put a rule that lets in before it";
+  return () => ({ ...say(result, "pam_deny refuses everybody", remedy), deny: true });
+};
+
 const LOGIN: Readonly<Record<string, Judge>> = {
   "pam_access.so": judgeAccess,
   "pam_debug.so": always("ignore"),
@@ -152,7 +157,7 @@ const OPENING =
 const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   auth: {
     ...LOGIN,
-    "pam_deny.so": always("auth_err", "pam_deny refuses everybody"),
+    "pam_deny.so": deny("auth_err"),
     "pam_env.so": always("ignore"),
     "pam_faillock.so": faillock,
     // That the password is the right one is for the user to know.
@@ -160,14 +165,14 @@ const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   },
   account: {
     ...LOGIN,
-    "pam_deny.so": always("acct_expired", "pam_deny refuses everybody"),
+    "pam_deny.so": deny("acct_expired"),
     "pam_faillock.so": always("success"),
     "pam_unix.so": unix,
   },
   session: {
     ...LOGIN,
     ...Object.fromEntries(OPENING),
-    "pam_deny.so": always("session_err", "pam_deny opens no session"),
+    "pam_deny.so": deny("session_err"),
   },
 };
 

@@ -19,6 +19,8 @@ export interface PamAnswer {
   result: PamResult | "unknown";
   message: ByteString;
   remedy?: ByteString;
+  /** It refuses whoever comes to it: what kept others from going around it is the reason. */
+  deny?: boolean;
 }
 
 /** One way that a stack may go. */
@@ -36,6 +38,8 @@ interface State {
   result: PamResult;
   because: PamAnswer | undefined;
   assumed: readonly PamAnswer[];
+  /** The last that did not let in, without being decisive. */
+  passedOver: PamAnswer | undefined;
 }
 
 type Action = "ok" | "done" | "bad" | "die" | "ignore" | "reset" | number;
@@ -48,7 +52,13 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 // A stack of more lines that cannot be judged than this has ways without number.
 const MOST_WAYS = 4096;
-const BEGIN: State = { impression: "none", result: "perm_denied", because: undefined, assumed: [] };
+const BEGIN: State = {
+  impression: "none",
+  result: "perm_denied",
+  because: undefined,
+  assumed: [],
+  passedOver: undefined,
+};
 
 /** What a control of pam.conf(5) does for a result. What it does not name is "ignore" for a bracket without default. */
 function actionFor(control: ByteString, result: PamResult): Action {
@@ -71,12 +81,16 @@ const good = (state: State) =>
 
 /** One state after one rule has given one result, as _pam_dispatch_aux of libpam does it. */
 function after(state: State, result: PamResult, answer: PamAnswer, action: Action): State {
-  if (action === "ignore") return state;
+  if (action === "ignore") {
+    const lets = result === "success" || result === "ignore" || answer.message === "";
+    return lets ? state : { ...state, passedOver: answer };
+  }
   if (action === "reset") return { ...BEGIN, assumed: state.assumed };
   if (action === "bad" || action === "die") {
     if (state.impression === "negative") return state;
     const bad = result === "ignore" || result === "success" ? "perm_denied" : result;
-    return { ...state, impression: "negative", result: bad, because: answer };
+    const because = answer.deny ? (state.passedOver ?? answer) : answer;
+    return { ...state, impression: "negative", result: bad, because };
   }
   if (!good(state) || result === "ignore") return state;
   if (typeof action === "number" && result !== "success") return state;
@@ -128,8 +142,9 @@ export function runStack(
     return answers.get(rule);
   };
   const found: PamOutcome[] = [];
-  for (const { impression, result, because, assumed } of ways(rules, once, BEGIN)) {
-    found.push({ result: impression === "none" ? "perm_denied" : result, because, assumed });
+  for (const { impression, result, because, passedOver, assumed } of ways(rules, once, BEGIN)) {
+    const none = impression === "none";
+    found.push({ result: none ? "perm_denied" : result, because: none ? passedOver : because, assumed });
     if (found.length >= MOST_WAYS) break;
   }
   return found;

@@ -54,7 +54,8 @@ export function judgeSucceedIf(subject: PamSubject, words: readonly ByteString[]
     if (one === false)
       return {
         result: "auth_err",
-        message: `pam_succeed_if refuses: ${conditions.slice(at, at + 3).join(" ")}`,
+        message: `pam_succeed_if asks for what does not hold: ${conditions.slice(at, at + 3).join(" ")}`,
+        remedy: "make it hold, or change the condition",
       };
     if (one === undefined) certain = false;
   }

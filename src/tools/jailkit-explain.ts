@@ -19,12 +19,19 @@ const NOT_FOUND = 127;
 
 /** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
 function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const known = (message: string): Missing => ({ message, copy: [program], exitStatus: NOT_FOUND });
+  const known = (message: string, atExec = false): Missing => ({
+    message,
+    copy: [program],
+    exitStatus: NOT_FOUND,
+    atExec,
+  });
   try {
     const loader = createLoader({ root });
     try {
       loader.dependencies(program);
-      const missing = loader.problems().map(({ message }) => known(message));
+      const missing = loader
+        .problems()
+        .map(({ message, library }) => known(message, library.startsWith("/")));
       const python = missing.length === 0 ? missingPython(root, program) : undefined;
       return python === undefined ? missing : [python];
     } finally {

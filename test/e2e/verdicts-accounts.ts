@@ -102,7 +102,7 @@ export const ACCOUNTS: readonly Case[] = [
   {
     name: "a key and a password are wanted, and there is no password",
     sshd: ["AuthenticationMethods publickey,password"],
-    breaks: ({ m }, { user }) => void m.must(["usermod", "-p", "*", user]),
+    breaks: ({ m }, { user }) => m.must(["usermod", "-p", "*", user]),
     ...refused("sshd credentials", NO_WAY),
   },
   {
@@ -125,27 +125,27 @@ export const ACCOUNTS: readonly Case[] = [
   },
   {
     name: "an account that has expired",
-    breaks: ({ m }, { user }) => void m.must(["chage", "-E", "2020-01-01", user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-E", "2020-01-01", user]),
     ...refused("pam account", ACCOUNT_PHASE),
   },
   {
     name: "an account that expires today",
-    breaks: ({ m }, { user }) => void m.must(["chage", "-E", new Date().toISOString().slice(0, 10), user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-E", new Date().toISOString().slice(0, 10), user]),
     ...refused("pam account", ACCOUNT_PHASE),
   },
   {
     name: "a password that has to be changed",
-    breaks: ({ m }, { user }) => void m.must(["chage", "-d", "0", user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-d", "0", user]),
     ...refused("pam account", /[Pp]assword (?:change required|has expired)|change your password/),
   },
   {
     name: "a password that is too old",
-    breaks: ({ m }, { user }) => void m.must(["chage", "-d", "2020-01-01", "-M", "90", user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-d", "2020-01-01", "-M", "90", user]),
     ...refused("pam account", /[Pp]assword (?:change required|has expired)|change your password/),
   },
   {
     name: "a password that is too old, for longer than it may be",
-    breaks: ({ m }, { user }) => void m.must(["chage", "-d", "2020-01-01", "-M", "90", "-I", "10", user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-d", "2020-01-01", "-M", "90", "-I", "10", user]),
     ...refused("pam account", ACCOUNT_PHASE),
   },
   {
@@ -171,7 +171,7 @@ export const ACCOUNTS: readonly Case[] = [
   {
     name: "DenyGroups that names a group of the user",
     sshd: ["DenyGroups friends"],
-    breaks: ({ m }, { user }) => void m.must(["usermod", "-aG", "friends", user]),
+    breaks: ({ m }, { user }) => m.must(["usermod", "-aG", "friends", user]),
     ...refused("sshd allowed-users", /not allowed because a group is listed in DenyGroups/),
   },
   {
@@ -306,13 +306,13 @@ export const ACCOUNTS: readonly Case[] = [
   {
     name: "without PAM: a locked account that has a key",
     sshd: ["UsePAM no"],
-    breaks: ({ m }, { user }) => void m.must(["usermod", "-L", user]),
+    breaks: ({ m }, { user }) => m.must(["usermod", "-L", user]),
     ...refused("sshd account-locked", /not allowed because account is locked/),
   },
   {
     name: "without PAM: an account that has expired",
     sshd: ["UsePAM no"],
-    breaks: ({ m }, { user }) => void m.must(["chage", "-E", "2020-01-01", user]),
+    breaks: ({ m }, { user }) => m.must(["chage", "-E", "2020-01-01", user]),
     ...refused("sshd account-expired", /has expired/),
   },
   {

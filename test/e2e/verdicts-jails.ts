@@ -20,13 +20,13 @@ export const JAILS: readonly Case[] = [
   {
     name: "a jail whose ACL keeps the user out",
     by: "password",
-    breaks: ({ m }, { jail, user }) => void m.must(["setfacl", "-m", `u:${user}:---`, jail]),
+    breaks: ({ m }, { jail, user }) => m.must(["setfacl", "-m", `u:${user}:---`, jail]),
     ...chrootsh("jail-reachable"),
   },
   {
     name: "a jail whose ACL keeps a group of the user out",
     by: "password",
-    breaks: ({ m }, { jail, gid }) => void m.must(["setfacl", "-m", `g:${gid}:---`, jail]),
+    breaks: ({ m }, { jail, gid }) => m.must(["setfacl", "-m", `g:${gid}:---`, jail]),
     ...chrootsh("jail-reachable"),
   },
   {
@@ -40,7 +40,7 @@ export const JAILS: readonly Case[] = [
   },
   {
     name: "a jail by a path with a detour",
-    breaks: ({ m }, { jail, user }) => void m.must(["usermod", "-d", `/srv/..${jail}/./home/${user}`, user]),
+    breaks: ({ m }, { jail, user }) => m.must(["usermod", "-d", `/srv/..${jail}/./home/${user}`, user]),
     ...chrootsh("jail-path"),
   },
   {
@@ -160,7 +160,7 @@ export const JAILS: readonly Case[] = [
   {
     name: "a home without a jail",
     by: "password",
-    breaks: ({ m }, { jail, user }) => void m.must(["usermod", "-d", `${jail}/home/${user}`, user]),
+    breaks: ({ m }, { jail, user }) => m.must(["usermod", "-d", `${jail}/home/${user}`, user]),
     ...chrootsh("separator"),
   },
   {
@@ -211,7 +211,7 @@ export const JAILS: readonly Case[] = [
   },
   {
     name: "a passwd of the jail whose ACL keeps the user out",
-    breaks: ({ m }, { jail, user }) => void m.must(["setfacl", "-m", `u:${user}:---`, `${jail}/etc/passwd`]),
+    breaks: ({ m }, { jail, user }) => m.must(["setfacl", "-m", `u:${user}:---`, `${jail}/etc/passwd`]),
     ...chrootsh("jail-user"),
     log: /jk_chrootsh: JK-\S+: abort, .*\/etc\/passwd: open: Permission denied/,
   },
@@ -255,12 +255,11 @@ export const JAILS: readonly Case[] = [
     ...chrootsh("config-file"),
   },
   {
-    name: "a group that newgrp changed",
+    name: "a primary group that is new, and none of the jail's",
     by: "su",
     breaks({ m }, { user }) {
-      // The account has another primary group than its session, which is begun first.
       m.must(["usermod", "-g", "friends", user]);
     },
-    ...chrootsh("home-group"),
+    ...chrootsh("jail-group"),
   },
 ];

@@ -20,7 +20,7 @@ export type Verdict = "works" | "refused" | "unknown" | "not-jailed";
 export interface Case {
   name: string;
   /** Breaks it; gives back what undoes that which is not undone for each account. */
-  breaks?: (scene: Scene, account: Account) => undefined | (() => void) | void;
+  breaks?: (scene: Scene, account: Account) => unknown;
   /** Lines of sshd_config, `Match` last. */
   sshd?: readonly string[];
   /** The shell in the jail; /bin/sh. */
@@ -46,8 +46,8 @@ export interface Scene {
   /** Makes the account of a case, breaks it, and starts sshd as the case has it. */
   prepare(one: Case): Promise<{ account: Account; undo: () => void }>;
   login(account: Account, one: Case): RunResult;
-  /** What sshd has said since the last case began. */
-  said(): ByteString;
+  /** What sshd has said since the last case began, with its last word of the connection. */
+  said(account: Account): Promise<ByteString>;
 }
 
 const TEMPLATE = "/srv/template";
@@ -139,25 +139,32 @@ export async function openVerdicts(): Promise<Scene> {
     sshd = { config, process };
   }
 
-  return {
+  const scene: Scene = {
     m,
     log,
     async prepare(one) {
       restore();
       await log.clear();
       const account = add(one);
-      const undo = one.breaks?.(this, account);
+      const undo = one.breaks?.(scene, account);
       const { user } = account;
       await startSshd((one.sshd ?? []).map((line) => line.replaceAll("USER", user)));
       heard = sshd?.process.stderr.length ?? 0;
-      return { account, undo: typeof undo === "function" ? undo : () => {} };
+      return { account, undo: typeof undo === "function" ? () => undo() : () => {} };
     },
-    said: () => sshd?.process.stderr.slice(heard) ?? "",
+    async said({ user }) {
+      const all = () => sshd?.process.stderr.slice(heard) ?? "";
+      const last = new RegExp(
+        `(?:Disconnected from|Connection (?:closed|reset) by|Access denied for|fatal: ).* ${user} |prohibited`,
+      );
+      await sshd?.process.until(() => last.test(all()) || undefined).catch(() => undefined);
+      return all();
+    },
     login({ user }, { by = "key", command = "echo inside" }) {
       const where = `${user}@127.0.0.1`;
       const key = ["-i", `${FOLDER}/client`, "-o", "PreferredAuthentications=publickey"];
       if (by === "su") return m.run(["su", "-", user, "-c", command]);
-      if (by === "sftp") return m.run(["sftp", ...CLIENT, ...key, "-b", "-", where], { stdin: "ls -d .\n" });
+      if (by === "sftp") return m.run(["sftp", ...CLIENT, ...key, "-b", "-", where], { stdin: "pwd\n" });
       if (by === "key") return m.run(["ssh", ...CLIENT, ...key, where, command]);
       const methods = "PreferredAuthentications=password,keyboard-interactive";
       const env = {
@@ -170,4 +177,5 @@ export async function openVerdicts(): Promise<Scene> {
       });
     },
   };
+  return scene;
 }

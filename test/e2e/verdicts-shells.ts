@@ -11,7 +11,7 @@ const limited = (check: string, log: RegExp) =>
 function remount({ m }: Scene, directory: string, options: string): () => void {
   m.must(["mount", "--bind", directory, directory]);
   m.must(["mount", "-o", `remount,bind,${options}`, directory]);
-  return () => void m.must(["umount", "-l", directory]);
+  return () => m.must(["umount", "-l", directory]);
 }
 
 /** Gives the account a login shell on a file system of its own options. */
@@ -34,22 +34,22 @@ export const SHELLS: readonly Case[] = [
   },
   {
     name: "a shell that nobody may execute",
-    breaks: ({ m }, { jail }) => void m.must(["chmod", "a-x", `${jail}/bin/sh`]),
+    breaks: ({ m }, { jail }) => m.must(["chmod", "a-x", `${jail}/bin/sh`]),
     ...chrootsh("shell"),
   },
   {
     name: "a shell whose ACL keeps the user out",
-    breaks: ({ m }, { jail, user }) => void m.must(["setfacl", "-m", `u:${user}:r--`, `${jail}/bin/sh`]),
+    breaks: ({ m }, { jail, user }) => m.must(["setfacl", "-m", `u:${user}:r--`, `${jail}/bin/sh`]),
     ...chrootsh("shell"),
   },
   {
     name: "a shell that is setuid",
-    breaks: ({ m }, { jail }) => void m.must(["chmod", "u+s", `${jail}/bin/sh`]),
+    breaks: ({ m }, { jail }) => m.must(["chmod", "u+s", `${jail}/bin/sh`]),
     ...chrootsh("shell"),
   },
   {
     name: "a shell that belongs to the user",
-    breaks: ({ m }, { jail, uid }) => void m.must(["chown", String(uid), `${jail}/bin/sh`]),
+    breaks: ({ m }, { jail, uid }) => m.must(["chown", String(uid), `${jail}/bin/sh`]),
     ...chrootsh("shell"),
   },
   {
@@ -66,13 +66,13 @@ export const SHELLS: readonly Case[] = [
   },
   {
     name: "a shell without its C library",
-    breaks: ({ m }, { jail }) => void m.must(["find", jail, "-name", "libc.so.6", "-delete"]),
+    breaks: ({ m }, { jail }) => m.must(["find", jail, "-name", "libc.so.6", "-delete"]),
     ...chrootsh("libraries"),
     log: /libc\.so\.6: cannot open shared object file/,
   },
   {
     name: "a shell without its dynamic linker",
-    breaks: ({ m }, { jail }) => void m.must(["find", jail, "-name", "ld-linux*", "-delete"]),
+    breaks: ({ m }, { jail }) => m.must(["find", jail, "-name", "ld-linux*", "-delete"]),
     ...chrootsh("libraries"),
     log: /jk_chrootsh: JK-\S+: ERROR: failed to execute shell .*No such file or directory/,
   },
@@ -112,7 +112,7 @@ export const SHELLS: readonly Case[] = [
   },
   {
     name: "a login shell that does not exist",
-    breaks: ({ m }, { user }) => void m.must(["usermod", "-s", "/opt/none/jk_chrootsh", user]),
+    breaks: ({ m }, { user }) => m.must(["usermod", "-s", "/opt/none/jk_chrootsh", user]),
     verdict: "refused",
     check: "account login-shell",
     log: /shell \/opt\/none\/jk_chrootsh does not exist/,
@@ -212,17 +212,12 @@ export const SHELLS: readonly Case[] = [
     ...limited("libraries", /libselinux\S* cannot open shared object file/),
   },
   {
-    name: "a command with a substitution",
-    breaks: (scene, account) => allow(scene, account),
-    ...limited("command", /jk_lsh: WARNING: user/),
-    command: "id $(id)",
-  },
-  {
     name: "a program of somebody else's by the name of the limited shell",
     shell: SHELL,
     command: "id",
     breaks: (scene, account) => {
       allow(scene, account);
+      scene.m.mkdir(`${account.jail}/usr/sbin`);
       scene.m.must(["cp", `${account.jail}/bin/sh`, `${account.jail}${SHELL}`]);
     },
     verdict: "unknown",
