@@ -41,6 +41,7 @@ export interface Completed {
 
 /** What each name of a value in --help stands for. */
 export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
+  ADDRESS: "none",
   ARGUMENT: "file",
   BYTES: "none",
   COMMAND: "none",

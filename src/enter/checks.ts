@@ -82,9 +82,7 @@ export class UnreadableFact extends JailkitError {
 
 /** What there is to do about an error that is not a check's own. */
 function remedyFor(error: unknown): ByteString {
-  if (error instanceof UnreadableFact) return error.remedy;
-  const config = error instanceof JailkitError && error.code.startsWith("config-");
-  return config ? "jailkit config check tells all that is wrong with it" : "";
+  return error instanceof UnreadableFact ? error.remedy : "";
 }
 
 /** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */

@@ -129,7 +129,12 @@ function sessionSteps(
   if (first(settings, "usepam") !== "yes") {
     if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined)
       steps.push(
-        step("nologin", "failed", "/etc/nologin is there: nobody but root may log in", "rm /etc/nologin"),
+        step(
+          "nologin",
+          "failed",
+          "/etc/nologin is there: nobody but root may log in",
+          "mv /etc/nologin /etc/nologin.old, once the machine is to be open again",
+        ),
       );
     if (
       shadow !== undefined &&

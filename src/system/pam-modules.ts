@@ -72,7 +72,11 @@ const nologin: Judge = ({ uid, read }, words) => {
   const there = files.find((file) => read(file) !== undefined);
   if (there === undefined) return say("ignore", "");
   if (uid === 0) return say("success", "");
-  return say("auth_err", `${there} is there: nobody but root may log in (pam_nologin)`, `rm ${there}`);
+  return say(
+    "auth_err",
+    `${there} is there: nobody but root may log in (pam_nologin)`,
+    `mv ${there} ${there}.old, once the machine is to be open again`,
+  );
 };
 
 const shells: Judge = ({ shell, read }) => {

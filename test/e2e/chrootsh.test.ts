@@ -103,8 +103,10 @@ interface Explained {
 describe("jailkit explain", () => {
   const run = (args: string[], options: RunOptions = {}) =>
     scene.m.run(["/usr/sbin/jailkit", "explain", ...args], options);
-  function explain(args: string[], options: RunOptions = {}): Explained & { status: number } {
-    const result = run(["--json", ...args], options);
+  // By su(1): sshd has a test of its own.
+  const bySu = ["--json", "--su"];
+  function explain(args: string[], options: RunOptions = {}, how = bySu): Explained & { status: number } {
+    const result = run([...how, ...args], options);
     expect(result.stderr).toBe("");
     return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
   }
@@ -215,7 +217,10 @@ describe("jailkit explain", () => {
   });
 
   test("a user may ask about itself with its own rights, and about nobody else", () => {
-    expect(explain(["u"], { user: "u" })).toMatchObject({ status: 0, verdict: "works" });
+    // What PAM says is for root alone to ask.
+    const own = explain(["u"], { user: "u" });
+    expect(own).toMatchObject({ status: 2, verdict: "unknown" });
+    expect(own.steps.filter(({ outcome }) => outcome === "failed")).toEqual([]);
     scene.m.chmod(`${J}/etc`, 0o700);
     expect(explain(["u"], { user: "u" }).status).toBe(1);
     for (const other of ["other", "root", "nosuch"]) {
@@ -253,11 +258,14 @@ describe("jailkit explain", () => {
     const { m } = scene;
     m.write(
       "/etc/ssh/sshd_config",
-      "Subsystem sftp internal-sftp\nAllowTcpForwarding no\nMatch User u\n  ForceCommand probe forced\n",
+      "Subsystem sftp internal-sftp\nAllowTcpForwarding no\nAuthorizedKeysFile /etc/ssh/keys/%u\n" +
+        "Match User u\n  ForceCommand probe forced\n",
     );
     m.must(["ssh-keygen", "-A"]);
     m.mkdir("/run/sshd");
-    const { steps, command, status } = explain(["u"]);
+    m.mkdir("/etc/ssh/keys");
+    m.must(["cp", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/ssh/keys/u"]);
+    const { steps, command, status } = explain(["u"], {}, ["--json"]);
     expect(steps.find(({ name }) => name === "internal-sftp")).toMatchObject({
       stage: "sshd",
       outcome: "warned",
@@ -276,7 +284,7 @@ describe("jailkit explain", () => {
 
   test("for people: each check on a line, the remedy below it, the verdict at the end", () => {
     scene.m.chmod(J, 0o775);
-    const { status, stdout } = run(["u"]);
+    const { status, stdout } = run(["--su", "u"]);
     expect(status).toBe(1);
     expect(stdout).toContain(`\n  FAILED   jail-safety: `);
     expect(stdout).toContain(`remedy: chmod g-w ${J}\n`);

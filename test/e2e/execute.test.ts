@@ -44,7 +44,7 @@ const old = ["/usr/bin/refuse-call", "38", "444", "--"];
 
 /** The steps about the key, and how it ends. */
 function explain(command: string, wrapper: string[] = []): { status: number; steps: Step[] } {
-  const words = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "u", "--", command];
+  const words = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command];
   const { status, stdout } = m.run(words);
   const { steps } = JSON.parse(stdout) as { steps: Step[] };
   return { status, steps: steps.filter(({ name }) => name === "execute") };
@@ -69,7 +69,7 @@ test("the directories are named", () => {
 describe("a known server", () => {
   const told = (more: string, command: string): string[] => {
     m.write(ini, `[DEFAULT]\nexecutables = /usr/bin/svnserve, /usr/bin/git-receive-pack\n${more}`);
-    const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "u", "--", command]);
+    const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command]);
     const { steps } = JSON.parse(stdout) as { steps: Step[] };
     return steps.filter(({ name }) => name === "server").map(({ message }) => message);
   };

@@ -124,8 +124,9 @@ describe("a file that root alone can read", () => {
   test("jk_uchroot's is told as well", () => {
     const file = "/etc/jailkit/jk_uchroot.ini";
     m.write(file, `[dev]\nallowed_jails = ${jail}\n`, { mode: 0o600 });
-    const told = () => troubles("/usr/bin/rsync", "-j", jail).map(({ message }) => message);
-    expect(told().join("\n")).toContain(`cannot read ${file}; mend it with: chmod a+r ${file}`);
+    const told = () =>
+      troubles("/usr/bin/rsync", "-j", jail).map(({ message, remedy }) => `${message}: ${remedy}`);
+    expect(told().join("\n")).toContain(`cannot read ${file}: chmod a+r ${file}`);
     type(`chmod a+r ${file}`);
     expect(told().join("\n")).not.toContain("cannot read");
   });

@@ -40,7 +40,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
   "delete files of users with the rest, also those of accounts that are not in /etc/passwd; else they are a reason to refuse":
     "what an option does",
+  reset: "an action of pam.conf(5)",
   // Advice.
+  "faillock --user ${name} --reset": "sets a counter to zero",
   "take them out, or give --user-files to delete them": "where a jail is being deleted",
   "change their homes where the accounts are kept, and take their files out, or give --user-files to delete these":
     "where a jail is being deleted",
