@@ -10,6 +10,7 @@ import { shellWord } from "../jail/safety.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
+import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
@@ -263,6 +264,8 @@ export function explainLogin(question: Question): Report {
   const who = credentials(session);
   report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
   const line = explainEntrance(report, question, session);
+  for (const { code: name, message, remedy } of jobWarnings(account))
+    report.steps.push({ stage: "jobs", name, outcome: "warned", message, remedy });
   if (line !== undefined) session.arguments = ["-c", line];
   try {
     if (!report.unjailed) {

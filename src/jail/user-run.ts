@@ -6,6 +6,7 @@ import { JailkitError } from "../cli/error.ts";
 import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
+import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
@@ -48,8 +49,9 @@ export interface UserOutcome {
 }
 
 /**
- * Tells `warn` what sshd, and what it starts itself, gives a jailed account, which no jail can hold: a line each, with
- * the way to mend it; and whether the account can log in at all, with a key where one was written. Throws SystemError.
+ * Tells `warn` what sshd, what it starts itself, and cron and at give a jailed account, which no jail can hold: a line
+ * each, with the way to mend it; and whether the account can log in at all, with a key where one was written. Throws
+ * SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
@@ -66,7 +68,8 @@ export function warnOfLogin(
     writesKeys && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
       : [];
-  for (const { message, remedy } of [...answer.warnings, ...keys]) warn(`${message}; ${remedy}`);
+  for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
+    warn(`${message}; ${remedy}`);
 }
 
 /** The account's groups, the primary one first; throws where the primary one has no name. */

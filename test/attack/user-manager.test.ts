@@ -73,7 +73,9 @@ describe("what is told", () => {
     const { steps } = JSON.parse(m.run(["jailkit", "explain", "--json", "added"]).stdout) as {
       steps: { stage: string; outcome: string; message: string; remedy: string }[];
     };
-    const told = steps.filter(({ stage, outcome }) => stage === "sshd" && outcome === "warned");
+    const told = steps.filter(
+      ({ stage, outcome }) => (stage === "sshd" || stage === "jobs") && outcome === "warned",
+    );
     expect(told.map(({ message, remedy: what }) => `${message}; ${what}`)).toEqual(
       JSON.parse(added.stdout).warnings,
     );

@@ -1,0 +1,102 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { hostNames, hostText } from "./host-files.ts";
+import { findProgram } from "./run.ts";
+
+/** A way in which the host runs what an account asks for, outside any jail, and what ends that. */
+export interface JobWarning {
+  code: "crontab" | "cron" | "at-jobs" | "at";
+  message: ByteString;
+  remedy: ByteString;
+}
+
+/** Debian's places and those of others: crontab(1), at(1). */
+const CRONTABS = ["/var/spool/cron/crontabs", "/var/spool/cron"];
+const AT_JOBS = ["/var/spool/cron/atjobs", "/var/spool/at"];
+const OUTSIDE = "with /bin/sh on the host, outside the jail";
+
+/**
+ * Whether a user may give in jobs: whoever NAME.allow names, where there is one, else everybody whom NAME.deny does not
+ * name. Where there is neither, `otherwise`. Pure.
+ */
+export function mayScheduleJobs(
+  user: ByteString,
+  allow: ByteString | undefined,
+  deny: ByteString | undefined,
+  otherwise: boolean,
+): boolean {
+  const names = (text: ByteString) => text.split("\n").map((line) => line.trim());
+  if (allow !== undefined) return names(allow).includes(user);
+  return deny === undefined ? otherwise : !names(deny).includes(user);
+}
+
+/** The files of a directory that belong to a user; what cannot be listed holds none that are known. */
+function filesOf(directory: ByteString, uid: number): ByteString[] {
+  try {
+    return hostNames(directory).flatMap((name) => {
+      const stat = statIfPresent(AT_FDCWD, `${directory}/${name}`);
+      return stat?.uid === uid ? [`${directory}/${name}`] : [];
+    });
+  } catch (error) {
+    if (error instanceof SystemError) return [];
+    throw error;
+  }
+}
+
+/** The crontab of a user; undefined where there is none, or this process may not see it. */
+function crontabOf(user: ByteString): ByteString | undefined {
+  return CRONTABS.map((directory) => `${directory}/${user}`).find((path) => {
+    try {
+      return statIfPresent(AT_FDCWD, path) !== undefined;
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  });
+}
+
+function permission(
+  kind: "cron" | "at",
+  program: ByteString,
+  user: ByteString,
+  otherwise: boolean,
+): JobWarning[] {
+  if (findProgram(program) === undefined) return [];
+  const allow = `/etc/${kind}.allow`;
+  const deny = `/etc/${kind}.deny`;
+  if (!mayScheduleJobs(user, hostText(allow), hostText(deny), otherwise)) return [];
+  const named = hostText(allow) !== undefined;
+  const remedy = named
+    ? `take ${user} out of ${allow}`
+    : `touch ${allow} (whom it does not name may not then), or for this account alone: echo ${user} >> ${deny}`;
+  return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
+}
+
+/**
+ * What cron(8) and at(1) run for an account, or would: no login shell holds that, and so no jail. Of jobs that are there,
+ * root alone can be told. Throws SystemError.
+ */
+export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): JobWarning[] {
+  const warnings: JobWarning[] = [];
+  const crontab = crontabOf(name);
+  if (crontab !== undefined) {
+    const message = `the crontab of the user runs ${OUTSIDE}`;
+    warnings.push({
+      code: "crontab",
+      message,
+      remedy: `look at it, and take it away from cron: mv ${crontab} /root/crontab.${name}`,
+    });
+  }
+  const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
+  if (jobs.length > 0) {
+    const message = `${jobs.length === 1 ? "a job" : `${jobs.length} jobs`} of the user, given to at(1), will run ${OUTSIDE}`;
+    warnings.push({
+      code: "at-jobs",
+      message,
+      remedy: `look at them, and take them away from at: mv ${jobs.join(" ")} /root`,
+    });
+  }
+  return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];
+}

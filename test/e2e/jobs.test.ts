@@ -1,0 +1,109 @@
+/**
+ * Jobs of cron and at: they run outside the jail of whoever gave them in, the tools and `jailkit explain` say so, and each
+ * remedy that they print ends it.
+ */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(180_000);
+
+const J = "/srv/j";
+const witness = "/var/tmp/outside";
+const SHELL = ["-s", "/bin/sh"];
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  m.must(["jk_addjailuser", "-j", J, ...SHELL, "u"]);
+  m.must(["usermod", "-p", "*", "u"]);
+  m.write("/etc/only-outside", "the host\n");
+  m.start(["/usr/sbin/atd", "-f"]);
+});
+afterAll(() => m?.close());
+beforeEach(() => {
+  for (const name of ["cron.allow", "cron.deny", "at.allow", "at.deny"]) m.remove(`/etc/${name}`);
+  m.write("/etc/at.deny", "");
+});
+
+interface Told {
+  name: string;
+  message: string;
+  remedy: string;
+}
+/** What explain says of jobs. */
+function told(): Told[] {
+  const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "u"]);
+  const { steps } = JSON.parse(stdout) as { steps: (Told & { stage: string })[] };
+  return steps.filter(({ stage }) => stage === "jobs");
+}
+const codes = () => told().map(({ name }) => name);
+const remedyOf = (code: string) => told().find(({ name }) => name === code)?.remedy ?? "none";
+/** The command at the end of a remedy, typed. */
+const type = (command: string) => m.must(["sh", "-c", command]);
+
+const job = (fifo: string) => `cat /etc/only-outside > ${witness}; id -un > ${fifo}`;
+function fifoFor(name: string): string {
+  const fifo = `/var/tmp/${name}`;
+  m.remove(fifo);
+  m.remove(witness);
+  m.must(["mkfifo", "-m", "666", fifo]);
+  m.must(["chmod", "1777", "/var/tmp"]);
+  return fifo;
+}
+
+test("jk_jailuser, jk_addjailuser and explain tell the same", () => {
+  expect(codes()).toEqual(["cron", "at"]);
+  const lines = told().map(({ message, remedy }) => `${message}; ${remedy}`);
+  const jailed = m.must(["jk_jailuser", "--json", "-n", "-j", J, ...SHELL, "u"]);
+  expect(JSON.parse(jailed.stdout).users[0].warnings).toEqual(lines);
+  const added = m.must(["jk_addjailuser", "--json", "-j", J, ...SHELL, "v"]);
+  expect(JSON.parse(added.stdout).warnings).toEqual(lines.map((line) => line.replace("echo u", "echo v")));
+});
+
+test("a crontab runs on the host, and what is printed ends that", () => {
+  const fifo = fifoFor("cron-ready");
+  m.must(["crontab", "-"], { user: "u", stdin: `@reboot ${job(fifo)}\n` });
+  expect(codes()).toEqual(["crontab", "cron", "at"]);
+  const cron = m.start(["/usr/sbin/cron", "-f"]);
+  expect(m.must(["cat", fifo]).stdout).toBe("u\n");
+  expect(m.read(witness)).toBe("the host\n");
+  cron.kill();
+
+  type(remedyOf("cron").split(" (")[0] ?? "");
+  expect(m.run(["crontab", "-"], { user: "u", stdin: `@reboot ${job(fifo)}\n` }).status).not.toBe(0);
+  expect(codes()).toEqual(["crontab", "at"]);
+  type(remedyOf("crontab").split("from cron: ")[1] ?? "");
+  expect(codes()).toEqual(["at"]);
+  expect(m.list("/var/spool/cron/crontabs")).toEqual([]);
+  m.remove("/etc/cron.allow");
+  expect(codes()).toEqual(["cron", "at"]);
+  type(remedyOf("cron").split("alone: ")[1] ?? "");
+  expect(codes()).toEqual(["at"]);
+  expect(m.run(["crontab", "-"], { user: "u", stdin: "" }).status).not.toBe(0);
+});
+
+test("a job of at runs on the host, and what is printed ends that", () => {
+  const fifo = fifoFor("at-ready");
+  m.must(["at", "now"], { user: "u", stdin: `${job(fifo)}\n` });
+  expect(m.must(["cat", fifo]).stdout).toBe("u\n");
+  expect(m.read(witness)).toBe("the host\n");
+
+  m.must(["at", "noon", "tomorrow"], { user: "u", stdin: "true\n" });
+  expect(codes()).toEqual(["at-jobs", "cron", "at"]);
+  type(remedyOf("at-jobs").split("from at: ")[1] ?? "");
+  expect(m.must(["atq"]).stdout).toBe("");
+  type(remedyOf("at").split(" (")[0] ?? "");
+  expect(codes()).toEqual(["cron"]);
+  expect(m.run(["at", "now"], { user: "u", stdin: "true\n" })).toMatchObject({ status: 1 });
+  m.remove("/etc/at.allow");
+  type(remedyOf("at").split("alone: ")[1] ?? "");
+  expect(codes()).toEqual(["cron"]);
+  expect(m.run(["at", "now"], { user: "u", stdin: "true\n" })).toMatchObject({ status: 1 });
+});
+
+test("who is named by cron.allow is told to be taken out of it", () => {
+  m.write("/etc/cron.allow", "root\nu\n");
+  m.write("/etc/at.allow", "root\n");
+  expect(told().map(({ remedy }) => remedy)).toEqual(["take u out of /etc/cron.allow"]);
+});
