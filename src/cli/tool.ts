@@ -66,24 +66,39 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
         printLine(`${definition.name} (jailkit) ${VERSION}`);
         return 0;
       }
-      const words = parsed.options.map(
-        ({ long, value }) => `--${long}${value === undefined ? "" : `=${value}`}`,
-      );
-      const values = parseArgs(words, command.args as ArgsDef);
-      const typed: Record<string, ByteString | ByteString[] | boolean | undefined> = {};
-      for (const [key, spec] of Object.entries(options)) {
-        const long = longName(key, spec);
-        if (spec.repeat) {
-          typed[key] = parsed.options.flatMap((o) =>
-            o.key === key && o.value !== undefined ? [o.value] : [],
-          );
-        } else
-          typed[key] =
-            spec.value === undefined ? values[long] === true : (values[long] as string | undefined);
-      }
-      return definition.run({ options: typed as OptionValues<T>, operands: parsed.operands });
+      const typed = optionValues<T>(parsed.options, options, command.args as ArgsDef);
+      return definition.run({ options: typed, operands: parsed.operands });
     },
   };
+}
+
+/** What was given, by the keys of the table. */
+function optionValues<T extends OptionTable>(
+  given: ReturnType<typeof getopt>["options"],
+  options: OptionTable,
+  table: ArgsDef,
+): OptionValues<T> {
+  const words = given.map(({ long, value }) => `--${long}${value === undefined ? "" : `=${value}`}`);
+  const values = parseArgs(words, table);
+  const typed: Record<string, ByteString | ByteString[] | boolean | undefined> = {};
+  for (const [key, spec] of Object.entries(options)) {
+    const long = longName(key, spec);
+    if (spec.repeat)
+      typed[key] = given.flatMap((o) => (o.key === key && o.value !== undefined ? [o.value] : []));
+    else typed[key] = spec.value === undefined ? values[long] === true : (values[long] as string | undefined);
+  }
+  return typed as OptionValues<T>;
+}
+
+/**
+ * Reads arguments by somebody else's table, as that tool would, its operands after the options. Throws UsageError.
+ */
+export function parseArguments<const T extends OptionTable>(
+  args: readonly ByteString[],
+  options: T,
+): ToolContext<T> {
+  const { options: given, operands } = getopt(args, options);
+  return { options: optionValues<T>(given, options, cittyArguments(options)), operands };
 }
 
 /** The table as citty wants it. citty knows no repeated options: `main` adds those. */

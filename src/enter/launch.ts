@@ -9,78 +9,22 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
-import { requireSafeJail } from "../jail/safety.ts";
-import { type JailRoot, openJailRoot } from "../jail/walk.ts";
+import type { JailRoot } from "../jail/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
-import { type CapabilitySet, escapes, parseCapabilities } from "./launch-capabilities.ts";
-import { type LaunchIds, resolveIds, takeIds } from "./launch-ids.ts";
+import { escapes } from "./launch-capabilities.ts";
+import { checkLaunch, type Launch, type LaunchRequest } from "./launch-checks.ts";
+import { takeIds } from "./launch-ids.ts";
 import { bindNotifySocket, notifyWay } from "./launch-notify.ts";
 import { openPidfile } from "./launch-pidfile.ts";
-import { pathInJail, requireSafeProgram } from "./launch-program.ts";
 import { variable } from "./limited.ts";
 
 const TOOL = "jk_chrootlaunch";
 
-/** What jk_chrootlaunch is asked to do; what was not given is undefined. */
-export interface LaunchRequest {
-  jail: ByteString | undefined;
-  program: ByteString | undefined;
-  user: ByteString | undefined;
-  group: ByteString | undefined;
-  pidfile: ByteString | undefined;
-  keepCaps: ByteString | undefined;
-  daemon: boolean;
-  notify: boolean;
-  programArguments: readonly ByteString[];
-}
+/** Takes a line for the log and for whoever started the program. */
+export type Tell = (severity: Severity, message: ByteString) => void;
 
-/** A launch of which all has been checked. */
-interface Launch {
-  root: JailRoot;
-  /** As the jail sees it. */
-  program: ByteString;
-  ids: LaunchIds;
-  kept: CapabilitySet | undefined;
-}
-
-function openSafeJail(path: ByteString): JailRoot {
-  try {
-    const root = openJailRoot(path);
-    requireSafeJail(root, 25);
-    return root;
-  } catch (error) {
-    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
-    const code = error instanceof JailkitError ? error.code : "unsafe-jail";
-    throw new JailkitError(code, 25, describeError(error));
-  }
-}
-
-/** The checks, in the order of jailkit 2.23. */
-function check(request: LaunchRequest): Launch {
-  const ids = resolveIds(request.user, request.group);
-  const kept = request.keepCaps === undefined ? undefined : parseCapabilities(request.keepCaps);
-  if (request.daemon && request.notify) {
-    throw new JailkitError(
-      "usage",
-      1,
-      "--daemon and --notify exclude each other: a service manager wants the same pid",
-    );
-  }
-  const { jail, program } = request;
-  if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
-  if (program === undefined) throw new JailkitError("no-program", 23, "no program: give it with -x");
-  if (!jail.startsWith("/")) {
-    throw new JailkitError("relative-path", 27, `${display(jail)}: not an absolute path; write it from / on`);
-  }
-  const root = openSafeJail(jail);
-  const path = pathInJail(jail, program);
-  requireSafeProgram(root, path);
-  return { root, program: path, ids, kept };
-}
-
-type Tell = (severity: Severity, message: ByteString) => void;
-
-function warn(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {
+/** Tells what is allowed, and lets the program leave its jail. */
+export function warnOfLaunch(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {
   if (ids.uid === 0) {
     const what = `${display(program)} runs as root in jail ${display(root.path)}, and root can leave a jail`;
     tell("warning", `${what}; name another user with -u, unless the program changes to one itself`);
@@ -197,8 +141,8 @@ export function launch(request: LaunchRequest): number {
   };
   let writer: PidWriter | undefined;
   try {
-    const checked = check(request);
-    warn(request, checked, tell);
+    const checked = checkLaunch(request);
+    warnOfLaunch(request, checked, tell);
     if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, tell);
     return enterAndExecute(request, checked, writer, log, tell);
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
@@ -33,7 +34,8 @@ export class Refusal extends JailkitError {
 export function refuse(refusal: Refusal, tool: string, log: Syslog): number {
   const id = errorId();
   const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy}`;
-  log.write("err", `${id}: ${refusal.reason}${remedy}`);
+  // jailkit explain finds them again: see explain-id.ts.
+  log.write("err", `${id}: ${refusal.reason} (check ${refusal.code}, uid ${libc.getuid()})${remedy}`);
   printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
   return refusal.exitStatus;
 }

@@ -127,7 +127,7 @@ function verdictLine({ about, verdict, exitStatus, user, steps }: Report): ByteS
     login: "A login of",
     jk_uchroot: "jk_uchroot for",
     jk_procmailwrapper: "Mail for",
-    jk_chrootlaunch: "jk_chrootlaunch of",
+    jk_chrootlaunch: "jk_chrootlaunch as",
   }[about];
   if (verdict === "works") return `${subject} ${name} would work.`;
   if (verdict === "not-jailed")

@@ -66,8 +66,15 @@ function permission(
   if (findProgram(program) === undefined) return [];
   const allow = `/etc/${kind}.allow`;
   const deny = `/etc/${kind}.deny`;
-  if (!mayScheduleJobs(user, hostText(allow), hostText(deny), otherwise)) return [];
-  const named = hostText(allow) !== undefined;
+  let named: boolean;
+  try {
+    named = hostText(allow) !== undefined;
+    if (!mayScheduleJobs(user, hostText(allow), hostText(deny), otherwise)) return [];
+  } catch (error) {
+    // Where others than root may not read them.
+    if (error instanceof SystemError) return [];
+    throw error;
+  }
   const remedy = named
     ? `take ${user} out of ${allow}`
     : `touch ${allow} (whom it does not name may not then), or for this account alone: echo ${user} >> ${deny}`;

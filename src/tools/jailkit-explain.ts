@@ -1,18 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { describeError } from "../cli/error.ts";
+import { UsageError } from "../cli/getopt.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
-import { defineTool } from "../cli/tool.ts";
+import { defineTool, parseArguments } from "../cli/tool.ts";
 import { explainLogin } from "../enter/explain.ts";
+import { explainId, idJson, idLines, idStatus, isErrorId } from "../enter/explain-id.ts";
+import { explainLaunch } from "../enter/explain-launch.ts";
+import type { ProgramLook } from "../enter/explain-limited.ts";
 import { explainMail } from "../enter/explain-mail.ts";
 import { explainUchroot } from "../enter/explain-uchroot.ts";
+import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch-options.ts";
 import type { Missing } from "../enter/missing.ts";
-import { reportJson, reportLines, reportStatus } from "../enter/report.ts";
+import { type Report, reportJson, reportLines, reportStatus } from "../enter/report.ts";
 import { hookedRepositories, SHARED } from "../inspect/hooks.ts";
 import { createLoader, executedFiles } from "../populate/closure.ts";
 import { ownStart } from "../populate/own-start.ts";
 import { missingPython } from "../populate/python.ts";
+import { passwdByName } from "../system/accounts.ts";
 
 // As ld.so(8) and shells end.
 const NOT_FOUND = 127;
@@ -42,80 +48,116 @@ function missingFiles(root: ByteString, program: ByteString): Missing[] {
   }
 }
 
+const NAME = "jailkit explain";
+
+const look: ProgramLook = {
+  executedFiles,
+  ownStart,
+  hookedRepositories: (rootFd, home) => hookedRepositories(rootFd, [home, SHARED]),
+};
+
+/** What the program that gave out an error id would say now of the account that it refused. */
+function askAgain(program: ByteString, user: ByteString): Report | undefined {
+  const callerUid = libc.getuid();
+  if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
+  if (program === "jk_uchroot") return undefined;
+  return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined, missingFiles, look });
+}
+
+function showId(id: ByteString, json: boolean): number {
+  const found = explainId(id, askAgain);
+  if (json) printJson(idJson(found));
+  else for (const line of idLines(found)) printLine(line);
+  return idStatus(found);
+}
+
+function showReport(report: Report, json: boolean): number {
+  if (json) printJson(reportJson(report));
+  else for (const line of reportLines(report)) printLine(line);
+  return reportStatus(report);
+}
+
+function misused(what: string): number {
+  printError(`${NAME}: ${what}; try '${NAME} --help'`);
+  return 2;
+}
+
+/** What jk_chrootlaunch would do with these arguments; its name may stand before them. */
+function launchReport(words: readonly ByteString[]): Report {
+  const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
+  const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
+  return explainLaunch({ request: launchRequest(options, operands), callerUid: libc.getuid(), missingFiles });
+}
+
 /** `jailkit explain`: what a login of a user would do, and why it fails. */
 export const tool = defineTool({
-  name: "jailkit explain",
+  name: NAME,
   summary: "tell what a login of a user would do, and why it fails",
   synopsis: [
     "[--json] [--from ADDRESS | --su] USER",
     "[--json] [--from ADDRESS | --su] USER -- COMMAND [ARGUMENT...]",
     "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
     "[--json] --mail USER",
+    "[--json] --launch -- ARGUMENT...",
+    "[--json] ID",
   ],
   options: {
-    jail: {
-      short: "j",
-      value: "JAIL",
-      description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
-    },
     from: {
       value: "ADDRESS",
       description: "the address that the login comes from; without it what depends on that is not known",
     },
     su: { description: "not by sshd: what 'su - USER' of root's would do" },
+    jail: {
+      short: "j",
+      value: "JAIL",
+      description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
+    },
     mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
+    launch: { description: "not a login: what jk_chrootlaunch would do with these arguments" },
     json: { description: "print one JSON object instead of lines" },
   },
   posix: true,
   exitStatus: {
-    0: "the login, the call of jk_uchroot, or the delivery would work",
-    1: "it would be refused",
-    2: "it cannot be told: jailkit has no part in the login, the caller may not see enough, or wrong arguments",
+    0: "the login, the call, or the delivery would work; of an ID: it is not so any more",
+    1: "it would be refused; of an ID: it is still so",
+    2: "it may fail, by what cannot be known; jailkit has no part in the login; sshd serves it, and no jail holds it; an ID is in no log; or wrong arguments",
   },
   badOptionStatus: 2,
   notes: `Every check of a login is made without being the user, and each is printed with its outcome and, where it fails, what to do. Root may ask about anyone, others about themselves.
 
-COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command.
+COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
 
-With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
+With --json, one object: about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
   run({ options, operands }) {
+    const { jail, mail, json, su, from } = options;
     const [user, ...words] = operands;
+    if (options.launch) {
+      try {
+        return showReport(launchReport(operands), json);
+      } catch (error) {
+        if (error instanceof UsageError) return misused(`jk_chrootlaunch: ${error.message}`);
+        throw error;
+      }
+    }
     if (words[0] === "--") words.shift();
-    if (user === undefined || user === "") {
-      printError("jailkit explain: no user; try 'jailkit explain --help'");
-      return 2;
-    }
+    if (user === undefined || user === "") return misused("no user");
+    const login = jail === undefined && !mail;
+    if (!login && (su || from !== undefined)) return misused("--su and --from are about logins");
+    if (su && from !== undefined) return misused("--from is about sshd");
+    if (login && words.length === 0 && isErrorId(user) && passwdByName(user) === undefined)
+      return showId(user, json);
     const callerUid = libc.getuid();
-    const { jail } = options;
     const [program, ...programArguments] = words;
-    if (jail !== undefined && program === undefined) {
-      printError("jailkit explain: no program for jk_uchroot; try 'jailkit explain --help'");
-      return 2;
+    if (jail !== undefined && program === undefined) return misused("no program for jk_uchroot");
+    if (mail && (jail !== undefined || words.length > 0)) return misused("--mail goes with a user alone");
+    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), json);
+    if (jail !== undefined && program !== undefined) {
+      const question = { user, jail, program, programArguments, callerUid, missingFiles };
+      return showReport(explainUchroot(question), json);
     }
-    if (options.mail && (jail !== undefined || words.length > 0)) {
-      printError("jailkit explain: --mail goes with a user alone; try 'jailkit explain --help'");
-      return 2;
-    }
-    const report = options.mail
-      ? explainMail({ user, callerUid, missingFiles })
-      : jail !== undefined && program !== undefined
-        ? explainUchroot({ user, jail, program, programArguments, callerUid, missingFiles })
-        : explainLogin({
-            user,
-            command: words.length === 0 ? undefined : words.join(" "),
-            callerUid,
-            by: options.su ? "su" : "ssh",
-            from: options.from,
-            missingFiles,
-            look: {
-              executedFiles,
-              ownStart,
-              hookedRepositories: (rootFd, home) => hookedRepositories(rootFd, [home, SHARED]),
-            },
-          });
-    if (options.json) printJson(reportJson(report));
-    else for (const line of reportLines(report)) printLine(line);
-    return reportStatus(report);
+    const command = words.length === 0 ? undefined : words.join(" ");
+    const by = su ? "su" : "ssh";
+    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), json);
   },
 });
 

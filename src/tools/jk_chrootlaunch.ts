@@ -1,38 +1,14 @@
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { launch } from "../enter/launch.ts";
+import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch-options.ts";
 
 /** jk_chrootlaunch(8): starts a daemon in a jail. */
 export const tool = defineTool({
   name: "jk_chrootlaunch",
   summary: "start a daemon in a jail",
   synopsis: ["-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]"],
-  options: {
-    jail: { short: "j", value: "JAIL", description: "the jail, by its absolute path" },
-    exec: {
-      short: "x",
-      value: "PROGRAM",
-      description: "the program, by its path in the jail or on the host; only root may be able to change it",
-    },
-    user: {
-      short: "u",
-      value: "USER",
-      description: "run as this user, a name or a number, with the user's group and supplementary groups",
-    },
-    group: { short: "g", value: "GROUP", description: "run with this group, a name or a number" },
-    pidfile: {
-      short: "p",
-      value: "FILE",
-      description: "write the process id into this file of the host, once the program is executed",
-    },
-    keepCaps: {
-      value: "LIST",
-      description: "give up all capabilities but these, for good (names of capabilities(7), or none)",
-    },
-    daemon: { description: "run the program in the background, without a terminal" },
-    notify: { description: "let it reach the service manager: sd_notify(3), Type=notify" },
-    verbose: { short: "v", hidden: true, description: "accepted, and without a meaning" },
-  },
+  options: LAUNCH_OPTIONS,
   exitStatus: {
     0: "with --daemon: the program was executed; otherwise the exit status is the program's",
     1: "wrong options, or no such user, group or capability",
@@ -51,20 +27,7 @@ export const tool = defineTool({
     "Without -u the program runs as root, which a jail does not hold; a warning says so. Environment, umask and limits " +
     "stay as they are; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
-  run: ({ options, operands }) => {
-    const { jail, exec, user, group, pidfile, keepCaps, daemon, notify } = options;
-    return launch({
-      jail,
-      program: exec,
-      user,
-      group,
-      pidfile,
-      keepCaps,
-      daemon,
-      notify,
-      programArguments: operands,
-    });
-  },
+  run: ({ options, operands }) => launch(launchRequest(options, operands)),
 });
 
 if (import.meta.main) await startTool(tool);

@@ -1,0 +1,186 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, displayAgain, jsonText } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { passwdByUid } from "../system/accounts.ts";
+import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.ts";
+import type { Report, ReportStep } from "./report.ts";
+
+/** What a line of the log says of a refusal. */
+export interface LoggedRefusal {
+  entry: LogEntry;
+  uid: number | undefined;
+  check: ByteString | undefined;
+  reason: ByteString;
+  remedy: ByteString | undefined;
+  /** Why the line may not be what it says; undefined where nothing speaks against it. */
+  doubt: ByteString | undefined;
+}
+
+/** Whether what was refused then would be now: undefined where that cannot be told. */
+export interface StillSo {
+  refused: boolean | undefined;
+  message: ByteString;
+  remedy: ByteString;
+}
+
+/** An error id, what the logs have of it, and how it is now. */
+export interface ExplainedId {
+  id: ByteString;
+  refusals: LoggedRefusal[];
+  unread: ByteString[];
+  now: StillSo | undefined;
+}
+
+const ID = /^JK-[A-Z2-7]{8}$/;
+const PROGRAMS = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
+
+/** Whether a word is an error id of a refusal. */
+export const isErrorId = (word: ByteString): boolean => ID.test(word);
+
+/** What may be wrong about a line: anybody may write one that looks like ours. */
+function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined): ByteString | undefined {
+  // As jk_socketd marks what it relays.
+  if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
+  if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which gives out no error ids`;
+  if (sender === undefined) return undefined;
+  const name = sender.program.slice(sender.program.lastIndexOf("/") + 1);
+  if (name !== "" && name !== "jailkit" && name !== ident)
+    return `the journal says that ${display(sender.program)} wrote it, not ${ident}`;
+  return uid !== undefined && uid !== sender.uid
+    ? `the journal says that uid ${sender.uid} wrote it, not uid ${uid}`
+    : undefined;
+}
+
+/** Takes a line of the log apart; undefined where it is none of a refusal with this id. Pure. */
+export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | undefined {
+  const { message } = entry;
+  if (!message.startsWith(`${id}: `)) return undefined;
+  const text = message.slice(id.length + 2);
+  // What the guard refuses, before there is a check: ffi/guard/refusal.c
+  const [, limited, why] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
+  if (limited !== undefined && why !== undefined) {
+    const uid = Number(limited);
+    return { entry, uid, check: "limits", reason: why, remedy: undefined, doubt: doubtOf(entry, uid) };
+  }
+  const [, reason = text, check, number, remedy] =
+    /^(.*) \(check ([a-z-]+), uid (\d+)\)(?:; remedy: (.*))?$/s.exec(text) ?? [];
+  const uid = number === undefined ? entry.sender?.uid : Number(number);
+  return { entry, uid, check, reason, remedy, doubt: doubtOf(entry, uid) };
+}
+
+/** How a report of now answers for a check that failed then. Pure. */
+export function stillSo({ check, entry }: LoggedRefusal, report: Report): StillSo {
+  const same = (step: ReportStep) =>
+    (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
+  const steps = report.steps.filter(same);
+  const worst = steps.find(({ outcome }) => outcome === "failed") ?? steps[0];
+  if (worst === undefined)
+    return { refused: undefined, message: "there is no such check of this account any more", remedy: "" };
+  const { outcome, message, remedy } = worst;
+  const refused =
+    outcome === "failed" ? true : outcome === "passed" || outcome === "warned" ? false : undefined;
+  return { refused, message, remedy };
+}
+
+/** How an account would fare now, by the program that refused it then; undefined where that cannot be asked. */
+export type AskAgain = (program: ByteString, user: ByteString) => Report | undefined;
+
+function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
+  const unknown = (message: ByteString): StillSo => ({ refused: undefined, message, remedy: "" });
+  const account = refusal.uid === undefined ? undefined : passwdByUid(refusal.uid);
+  if (account === undefined) return unknown("the account is not there any more");
+  try {
+    const report = again(refusal.entry.ident, account.name);
+    return report === undefined
+      ? unknown(`ask with the jail and the program: jailkit explain -j JAIL ${account.name} -- PROGRAM`)
+      : stillSo(refusal, report);
+  } catch (error) {
+    return unknown(describeError(error));
+  }
+}
+
+/** Looks an error id up in the logs, and asks whether it is still so. Throws RangeError for what is no error id. */
+export function explainId(
+  id: ByteString,
+  again: AskAgain,
+  search: (id: ByteString) => LogSearch = searchLogs,
+): ExplainedId {
+  if (!isErrorId(id)) throw new RangeError("not an error id");
+  const { entries, unread } = search(id);
+  const refusals = new Map<string, LoggedRefusal>();
+  for (const entry of entries) {
+    const refusal = parseRefusal(id, entry);
+    // One line may stand in the journal and in several files.
+    const key = `${entry.ident}\0${entry.message}`;
+    if (refusal !== undefined && !refusals.has(key)) refusals.set(key, refusal);
+  }
+  const found = [...refusals.values()];
+  const asked = found.find(({ doubt }) => doubt === undefined) ?? found[0];
+  return { id, refusals: found, unread, now: asked === undefined ? undefined : askNow(asked, again) };
+}
+
+const who = (uid: number | undefined): ByteString => {
+  if (uid === undefined) return "not in the log";
+  const account = passwdByUid(uid);
+  return account === undefined ? `uid ${uid}, which no account has now` : `${account.name} (${uid})`;
+};
+
+/** 0: it is not so any more. 1: it is still so. 2: it was not found, or cannot be told. */
+export function idStatus({ now }: ExplainedId): number {
+  return now?.refused === undefined ? 2 : now.refused ? 1 : 0;
+}
+
+/** For people: lines of printable text. */
+export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[] {
+  const lines: ByteString[] = [];
+  for (const { entry, uid, check, reason, remedy, doubt } of refusals) {
+    const pid = entry.pid === undefined ? "" : `[${entry.pid}]`;
+    lines.push(
+      `${id}:`,
+      `  when: ${display(entry.when)} (${entry.source})`,
+      `  program: ${display(entry.ident)}${pid}`,
+      `  user: ${display(who(uid))}`,
+      `  check: ${display(check ?? "not in the log")}`,
+      `  reason: ${displayAgain(reason)}`,
+    );
+    if (remedy !== undefined) lines.push(`  remedy: ${displayAgain(remedy)}`);
+    if (doubt !== undefined) lines.push(`  warning: ${doubt}`);
+  }
+  lines.push(...unread.map((line) => `not read: ${displayAgain(line)}`));
+  if (now === undefined) {
+    lines.push(`No log that can be read here has ${id}.`);
+    return lines;
+  }
+  const { refused, message, remedy } = now;
+  const verdict =
+    refused === undefined ? "cannot be told" : refused ? "it is still so" : "it is not so any more";
+  lines.push(`now: ${verdict}: ${displayAgain(message)}`);
+  if (refused !== false && remedy !== "") lines.push(`  remedy: ${displayAgain(remedy)}`);
+  return lines;
+}
+
+/** For programs. */
+export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
+  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+  return {
+    about: "error-id",
+    id,
+    refusals: refusals.map(({ entry, uid, check, reason, remedy, doubt }) => ({
+      source: entry.source,
+      when: text(entry.when),
+      program: text(entry.ident),
+      pid: entry.pid ?? null,
+      uid: uid ?? null,
+      user: text(uid === undefined ? undefined : passwdByUid(uid)?.name),
+      check: text(check),
+      reason: text(reason),
+      remedy: text(remedy),
+      doubt: text(doubt),
+    })),
+    unread: unread.map(jsonText),
+    now:
+      now === undefined
+        ? null
+        : { refused: now.refused ?? null, message: text(now.message), remedy: text(now.remedy) },
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * Error ids: what a refused user was told is found again in rsyslog's files and in the journal, with who, when, which check
+ * and what to do, and whether it is still so. Lines that others wrote are told from those of the programs.
+ */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/j";
+const LOG = "/var/log/auth.log";
+
+let m: Machine;
+let uid: number;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  m.must(["jk_addjailuser", "-j", J, "-s", "/bin/sh", "u"]);
+  uid = m.ids("u").uid;
+  for (const name of m.list("/var/log"))
+    if (/^(?:auth|syslog|messages|secure)/.test(name)) m.remove(`/var/log/${name}`);
+  m.remove("/var/log/journal");
+  m.write(
+    "/run/rsyslog.conf",
+    `module(load="imuxsock" SysSock.RateLimit.Interval="0")\nauth.* action(type="omfile" file="${LOG}")\n`,
+  );
+  const rsyslogd = m.start([
+    "/usr/sbin/rsyslogd",
+    "-n",
+    "-f",
+    "/run/rsyslog.conf",
+    "-i",
+    "/run/rsyslogd.pid",
+  ]);
+  await rsyslogd.until(() => m.exists("/dev/log") || undefined);
+});
+afterAll(() => m?.close());
+beforeEach(() => m.must(["chown", `${uid}`, `${J}/home/u`]));
+
+const refuse = (): string => {
+  m.chown(`${J}/home/u`, 0, m.ids("u").gid);
+  const { status, stderr } = m.run(["/usr/sbin/jk_chrootsh"], { user: "u", env: { USER: "u" } });
+  expect(status).toBe(53);
+  return /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
+};
+/** Waits until a file holds a text. */
+async function written(text: string, file = LOG): Promise<void> {
+  while (!m.exists(file) || !m.read(file).includes(text)) await Bun.file(import.meta.path).text();
+}
+const explain = (...words: string[]) => m.run(["jailkit", "explain", ...words]);
+
+interface Found {
+  refusals: Record<string, string | number | null>[];
+  now: { refused: boolean | null; message: string; remedy: string } | null;
+}
+const json = (id: string) => JSON.parse(explain("--json", id).stdout) as Found;
+
+test("of a file: who, when, which check, what to do, and that it is still so; and then not any more", async () => {
+  const id = refuse();
+  await written(id);
+  const { status, stdout } = explain(id);
+  expect(status).toBe(1);
+  expect(stdout).toMatch(
+    new RegExp(
+      `^${id}:\n  when: \\S.* \\(${LOG}\\)\n  program: jk_chrootsh\\[\\d+\\]\n  user: u \\(${uid}\\)\n  check: home-owner\n` +
+        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\n  remedy: chown ${uid} ${J}/./home/u\nnow: it is still so: `,
+    ),
+  );
+  expect(json(id)).toMatchObject({
+    refusals: [{ source: LOG, program: "jk_chrootsh", uid, user: "u", check: "home-owner", doubt: null }],
+    now: { refused: true, remedy: `chown ${uid} ${J}/./home/u` },
+  });
+  m.must(["sh", "-c", json(id).now?.remedy ?? "false"]);
+  expect(explain(id).status).toBe(0);
+  expect(explain(id).stdout).toContain("\nnow: it is not so any more: ");
+});
+
+test("of a file that was rotated", async () => {
+  const id = refuse();
+  await written(id);
+  m.rename(LOG, `${LOG}.1`);
+  m.must(["sh", "-c", "kill -HUP $(cat /run/rsyslogd.pid)"]);
+  expect(explain(id)).toMatchObject({ status: 1, stdout: expect.stringContaining(`(${LOG}.1)`) });
+});
+
+test("what the guard refuses, before there is a check", async () => {
+  const limits = { NOFILE: 15 };
+  const { stderr } = m.run(["/usr/sbin/jk_chrootsh"], { user: "u", env: { USER: "u" }, limits });
+  const id = /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
+  await written(id);
+  expect(json(id).refusals).toMatchObject([{ check: "limits", uid }]);
+});
+
+test("an id that no log has, and one that is none", () => {
+  expect(explain("JK-AAAAAAAA")).toMatchObject({
+    status: 2,
+    stdout: "No log that can be read here has JK-AAAAAAAA.\n",
+  });
+  // A name then.
+  expect(explain("JK-1")).toMatchObject({ status: 1 });
+});
+
+test("what others wrote is told to be so, and does nothing to a terminal", async () => {
+  const id = "JK-BBBBBBBB";
+  m.must([
+    "logger",
+    "-p",
+    "auth.err",
+    "-t",
+    "evil",
+    `${id}: abort, \x1b[31mred (check home-owner, uid 0); remedy: rm -rf /`,
+  ]);
+  m.must([
+    "logger",
+    "-p",
+    "auth.err",
+    "-t",
+    "jk_chrootsh",
+    `${id}: abort, x (check shell, uid 1) (jail=${J} uid=${uid})`,
+  ]);
+  await written("check shell, uid 1");
+  const { stdout } = explain(id);
+  expect(stdout).not.toContain("\x1b");
+  expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
+  expect(stdout).toContain("warning: it was sent from inside a jail");
+});
+
+test("a line of any length and any bytes, in a large file", () => {
+  const id = "JK-CCCCCCCC";
+  const filler = `${"x".repeat(300_000)}\n`.repeat(20);
+  const line = `Nov 26 01:02:03 host jk_chrootsh[7]: ${id}: abort, \xff\x00 (check shell, uid ${uid}); remedy: none`;
+  m.write("/var/log/messages", `${filler}${line}\n${filler}`);
+  expect(json(id).refusals).toMatchObject([{ source: "/var/log/messages", check: "shell", pid: 7 }]);
+  m.remove("/var/log/messages");
+});
+
+test("others than root are told what they may not read", () => {
+  const { status, stdout } = m.run(["jailkit", "explain", "JK-AAAAAAAA"], { user: "u" });
+  expect(status).toBe(2);
+  expect(stdout).toContain("No log that can be read here has JK-AAAAAAAA.\n");
+});
+
+test("of the journal, which knows who wrote", async () => {
+  m.must(["sh", "-c", "kill $(cat /run/rsyslogd.pid)"]);
+  m.mkdir("/run/systemd/journal");
+  m.mkdir("/run/log/journal");
+  m.must(["sh", "-c", "rm -f /dev/log; echo 0123456789abcdef0123456789abcdef > /etc/machine-id"]);
+  const journald = m.start(["/usr/lib/systemd/systemd-journald"]);
+  while (!m.exists("/run/systemd/journal/dev-log")) await Bun.file(import.meta.path).text();
+  m.symlink("/run/systemd/journal/dev-log", "/dev/log");
+  const id = refuse();
+  m.must(["logger", "-p", "auth.err", "-t", "jk_chrootsh", `${id}: abort, false (check shell, uid ${uid})`]);
+  let found = json(id);
+  while (found.refusals.length < 2) found = json(id);
+  expect(found.refusals).toMatchObject([
+    { source: "the journal", program: "jk_chrootsh", uid, check: "home-owner", doubt: null },
+    {
+      check: "shell",
+      doubt: expect.stringMatching(/^the journal says that (?:\/usr\/bin\/logger wrote it|uid 0)/),
+    },
+  ]);
+  expect(found.now).toMatchObject({ refused: true });
+  journald.kill();
+});
