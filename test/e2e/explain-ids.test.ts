@@ -24,15 +24,8 @@ beforeAll(async () => {
     "/run/rsyslog.conf",
     `module(load="imuxsock" SysSock.RateLimit.Interval="0")\nauth.* action(type="omfile" file="${LOG}")\n`,
   );
-  const rsyslogd = m.start([
-    "/usr/sbin/rsyslogd",
-    "-n",
-    "-f",
-    "/run/rsyslog.conf",
-    "-i",
-    "/run/rsyslogd.pid",
-  ]);
-  await rsyslogd.until(() => m.exists("/dev/log") || undefined);
+  m.start(["/usr/sbin/rsyslogd", "-n", "-f", "/run/rsyslog.conf", "-i", "/run/rsyslogd.pid"]);
+  await until(() => m.exists("/dev/log"));
 });
 afterAll(() => m?.close());
 beforeEach(() => m.must(["chown", `${uid}`, `${J}/home/u`]));
@@ -43,10 +36,11 @@ const refuse = (): string => {
   expect(status).toBe(53);
   return /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
 };
-/** Waits until a file holds a text. */
-async function written(text: string, file = LOG): Promise<void> {
-  while (!m.exists(file) || !m.read(file).includes(text)) await Bun.file(import.meta.path).text();
+/** Goes on when something is so, and lets other work be done meanwhile. */
+async function until(is: () => boolean): Promise<void> {
+  while (!is()) await new Promise(setImmediate);
 }
+const written = (text: string) => until(() => m.exists(LOG) && m.read(LOG).includes(text));
 const explain = (...words: string[]) => m.run(["jailkit", "explain", ...words]);
 
 interface Found {
@@ -146,7 +140,7 @@ test("of the journal, which knows who wrote", async () => {
   m.mkdir("/run/log/journal");
   m.must(["sh", "-c", "rm -f /dev/log; echo 0123456789abcdef0123456789abcdef > /etc/machine-id"]);
   const journald = m.start(["/usr/lib/systemd/systemd-journald"]);
-  while (!m.exists("/run/systemd/journal/dev-log")) await Bun.file(import.meta.path).text();
+  await until(() => m.exists("/run/systemd/journal/dev-log"));
   m.symlink("/run/systemd/journal/dev-log", "/dev/log");
   const id = refuse();
   m.must(["logger", "-p", "auth.err", "-t", "jk_chrootsh", `${id}: abort, false (check shell, uid ${uid})`]);
