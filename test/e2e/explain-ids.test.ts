@@ -139,13 +139,17 @@ test("of the journal, which knows who wrote", async () => {
   m.mkdir("/run/systemd/journal");
   m.mkdir("/run/log/journal");
   m.must(["sh", "-c", "rm -f /dev/log; echo 0123456789abcdef0123456789abcdef > /etc/machine-id"]);
-  const journald = m.start(["/usr/lib/systemd/systemd-journald"]);
+  const command = "mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /usr/lib/systemd/systemd-journald";
+  const journald = m.start(["unshare", "--mount", "--cgroup", "sh", "-c", command]);
   await until(() => m.exists("/run/systemd/journal/dev-log"));
   m.symlink("/run/systemd/journal/dev-log", "/dev/log");
   const id = refuse();
   m.must(["logger", "-p", "auth.err", "-t", "jk_chrootsh", `${id}: abort, false (check shell, uid ${uid})`]);
   let found = json(id);
-  while (found.refusals.length < 2) found = json(id);
+  await until(() => {
+    found = json(id);
+    return found.refusals.length === 2;
+  });
   expect(found.refusals).toMatchObject([
     { source: "the journal", program: "jk_chrootsh", uid, check: "home-owner", doubt: null },
     {
