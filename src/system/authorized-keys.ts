@@ -10,6 +10,13 @@ export interface AuthorizedKey {
 
 const OPTION = /^([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(,|\s+|$)/;
 
+const KNOWN = new Set(
+  (
+    "agent-forwarding cert-authority command environment expiry-time from permitlisten permitopen port-forwarding " +
+    "principals pty restrict touch-required tunnel user-rc verify-required x11-forwarding"
+  ).split(" "),
+);
+
 /** The base64 text of a key, whose first string repeats the type: RFC 4253, section 6.6. */
 function isBlob(type: ByteString, text: ByteString): boolean {
   if (!/^[A-Za-z0-9+/]+=*$/.test(text)) return false;
@@ -33,7 +40,8 @@ export function authorizedKeys(text: ByteString): AuthorizedKey[] {
     for (let type = keyType(rest); ; type = keyType(rest)) {
       if (type !== undefined) return [{ line: index + 1, type, options }];
       const [whole = "", name = "", value = ""] = OPTION.exec(rest) ?? [];
-      if (whole === "") return [];
+      // sshd takes no key with an option that it does not know.
+      if (whole === "" || !KNOWN.has(name.toLowerCase().replace(/^no-/, ""))) return [];
       options.set(name.toLowerCase(), value.replaceAll('\\"', '"'));
       rest = rest.slice(whole.length);
     }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
+import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
@@ -21,6 +21,7 @@ import { jailedUsers, limitedUsers } from "../inspect/check-host.ts";
 import { hookedRepositories, SHARED } from "../inspect/hooks.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { knownJails } from "../jail/manifest.ts";
+import { shellWord } from "../jail/safety.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
 import { copyOfKnown } from "../populate/copies.ts";
@@ -123,6 +124,16 @@ interface Result {
   failures: ByteString[];
 }
 
+/** The first of the directories above a file that not everybody may pass; undefined where the way is free. */
+function closedDirectory(file: ByteString): ByteString | undefined {
+  const parts = file.split("/").slice(1, -1);
+  const above = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
+  return above.find((path) => {
+    const stat = statIfPresent(C.AT_FDCWD, path, true);
+    return stat !== undefined && (stat.mode & 0o001) === 0;
+  });
+}
+
 function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail", result: Result): void {
   const whole = (severity: Problem["severity"], name: ByteString, code: string, message: ByteString) => {
     result.findings.push({ file: name, line: 1, column: 1, severity, code, message });
@@ -141,6 +152,12 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   if (missing === "fail" && main?.file !== file) {
     result.failures.push(`${display(file)}: no such file`);
     return;
+  }
+  const closed = kind.sections === "account" ? closedDirectory(file) : undefined;
+  if (closed !== undefined) {
+    const path = shellWord(closed);
+    const message = `${quoted(closed)} cannot be passed by everybody: who cannot is refused; mend it with: chmod a+x ${path}`;
+    whole("error", closed, "unreadable-file", message);
   }
   if (sources.length === 0) return;
   result.files.push(...sources.map((source) => source.file));

@@ -102,13 +102,17 @@ describe("a file that root alone can read", () => {
     ["the jail's passwd", `${jail}/etc/passwd`, 0o600, 0o644, "chmod a+r"],
     ["the jail's group", `${jail}/etc/group`, 0o640, 0o644, "chmod a+r"],
     ["the jail's etc", `${jail}/etc`, 0o700, 0o755, "chmod a+x"],
+    ["the directory of the configuration", "/etc/jailkit", 0o700, 0o755, "chmod a+x"],
+    ["that of the jail's", `${jail}/etc/jailkit`, 0o750, 0o755, "chmod a+x"],
   ])("%s is told to root, and the remedy is one", (_what, path, mode, before, remedy) => {
     m.write(`${dropIns}/x.ini`, "[nobody]\nexecutables = /usr/bin/scp\n");
     m.chmod(path, mode);
     expect(login("rsync --version").status).not.toBe(0);
     const found = troubles("rsync --version");
     const checked = m.run(["jailkit", "config", "check"]).stdout;
-    expect(checked.includes(`mend it with: ${remedy} ${path} [unreadable-file]`)).toBe(path.endsWith(".ini"));
+    expect(checked.includes(`mend it with: ${remedy} ${path} [unreadable-file]`)).toBe(
+      path.endsWith(".ini") || remedy === "chmod a+x",
+    );
     const told = found.map((step) => `${step.message}; ${step.remedy}`).join("\n");
     m.chmod(path, before);
     expect(told).toContain(`cannot read ${path}`);

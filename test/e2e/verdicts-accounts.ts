@@ -85,6 +85,14 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("sshd credentials", NO_WAY),
   },
   {
+    name: "a key with an option that sshd does not know",
+    sshd: ["PasswordAuthentication no"],
+    breaks({ m }, { keys, uid, gid }) {
+      m.write(keys, `no-such-option ${m.read(keys)}`, { mode: 0o600, owner: [uid, gid] });
+    },
+    ...refused("sshd credentials", NO_WAY),
+  },
+  {
     name: "a key of a kind that sshd does not take",
     sshd: ["PasswordAuthentication no", "PubkeyAcceptedAlgorithms rsa-sha2-512"],
     ...refused("sshd credentials", NO_WAY),

@@ -1,0 +1,153 @@
+/** What decides before the login shell, as pure functions: ages, lists of users, keys, jobs, lines of logs. */
+import { describe, expect, test } from "bun:test";
+import { parseRefusal } from "../../src/enter/explain-id.ts";
+import { authorizedKeys, hasExpired, isAccepted, keyFiles } from "../../src/system/authorized-keys.ts";
+import { type LogEntry, parseJournalLine, parseLogLine } from "../../src/system/log-search.ts";
+import { mayScheduleJobs } from "../../src/system/scheduled-jobs.ts";
+import { accountAge, passwordState, type ShadowEntry } from "../../src/system/shadow.ts";
+import { parseSshdSettings } from "../../src/system/sshd.ts";
+import { userRule } from "../../src/system/sshd-users.ts";
+
+describe("shadow", () => {
+  const entry: ShadowEntry = { password: "*", lastChange: 100, maximum: 30, inactive: 5, expire: -1 };
+  test.each([
+    ["valid", {}, 129],
+    ["password-must-change", {}, 130],
+    ["password-must-change", {}, 134],
+    ["password-expired", {}, 135],
+    ["password-must-change", { inactive: -1 }, 1000],
+    ["valid", { maximum: -1 }, 1000],
+    ["valid", { lastChange: -1 }, 1000],
+    ["password-must-change", { lastChange: 0 }, 1],
+    ["valid", {}, 50],
+    ["account-expired", { expire: 120 }, 120],
+    ["valid", { expire: 120 }, 119],
+  ] as const)("%s: %j on day %d", (age, change, day) => {
+    expect(accountAge({ ...entry, ...change }, day)).toBe(age);
+  });
+  test.each([
+    ["", "empty"],
+    ["*", "none"],
+    ["x", "none"],
+    ["!", "locked"],
+    ["!$6$a$b", "locked"],
+    ["$6$salt$hash", "usable"],
+    ["$y$j9T$a$b", "usable"],
+    ["abcdefghijklm", "usable"],
+  ] as const)("%s is %s", (field, state) => {
+    expect(passwordState(field)).toBe(state);
+  });
+});
+
+describe("lists of users", () => {
+  const judge = (text: string, from?: string) => {
+    const rule = userRule(parseSshdSettings(`${text}\n`), { name: "u", groups: ["u", "friends"] }, from);
+    return rule === undefined ? "in" : `${rule.keyword} ${rule.outcome}`;
+  };
+  test.each([
+    ["usepam yes", undefined, "in"],
+    ["allowusers root\nallowusers u", undefined, "in"],
+    ["allowusers root x*", undefined, "AllowUsers refused"],
+    ["denyusers ?", undefined, "DenyUsers refused"],
+    ["allowusers u@192.0.2.1", undefined, "AllowUsers unknown"],
+    ["allowusers u@192.0.2.1", "192.0.2.1", "in"],
+    ["allowusers u@192.0.2.1", "192.0.2.2", "AllowUsers refused"],
+    ["allowusers u@192.0.2.0/24", "192.0.2.2", "AllowUsers unknown"],
+    ["allowusers u@host.example", "192.0.2.2", "AllowUsers unknown"],
+    ["denyusers v@192.0.2.1", undefined, "in"],
+    ["allowgroups friends", undefined, "in"],
+    ["allowgroups others", undefined, "AllowGroups refused"],
+    ["denygroups fr*", undefined, "DenyGroups refused"],
+    ["denygroups fr*,!friends".replace(",", " "), undefined, "in"],
+  ])("%s from %s: %s", (text, from, expected) => {
+    expect(judge(text, from)).toBe(expected);
+  });
+});
+
+describe("keys", () => {
+  const blob = `AAAAC3NzaC1lZDI1NTE5AAAA${"A".repeat(44)}`;
+  const key = `ssh-ed25519 ${blob} somebody`;
+  const options = (text: string) => authorizedKeys(text).map((one) => Object.fromEntries(one.options));
+  test("lines with keys, and lines with none", () => {
+    const text = `# ${key}\n\n${key}\nssh-ed25519 AAAA\nssh-rsa ${blob}\nunknown ${key}\n  restrict ${key}`;
+    expect(options(text)).toEqual([{}, { restrict: "" }]);
+  });
+  test("options", () => {
+    expect(options(`no-pty,command="a \\"b\\", c",From="x" ${key}`)).toEqual([
+      { "no-pty": "", command: 'a "b", c', from: "x" },
+    ]);
+    expect(options(`command="unfinished ${key}`)).toEqual([]);
+  });
+  test("expiry", () => {
+    const [one] = authorizedKeys(`expiry-time="20200101Z" ${key}`);
+    if (one === undefined) throw new Error("no key");
+    expect(hasExpired(one, new Date("2019-12-31T23:59:59Z"))).toBe(false);
+    expect(hasExpired(one, new Date("2020-01-01T00:00:00Z"))).toBe(true);
+  });
+  test("algorithms and files", () => {
+    expect(isAccepted("ssh-rsa", ["rsa-sha2-256"])).toBe(true);
+    expect(isAccepted("ssh-dss", ["ssh-ed25519"])).toBe(false);
+    const account = { name: "u", uid: 7, home: "/j/./home/u" };
+    expect(keyFiles([".ssh/k", "/e/%u/%U%%", "%h/x", "none"], account)).toEqual([
+      "/j/./home/u/.ssh/k",
+      "/e/u/7%",
+      "/j/./home/u/x",
+    ]);
+  });
+});
+
+test.each([
+  [true, undefined, undefined, true],
+  [false, undefined, undefined, false],
+  [false, "", undefined, true],
+  [true, "v\nu\n", "u\n", true],
+  [false, undefined, "u\n", true],
+  [true, undefined, "v\n", false],
+])("who may give in jobs: %p for allow %j, deny %j, else %p", (may, allow, deny, otherwise) => {
+  expect(mayScheduleJobs("u", allow, deny, otherwise)).toBe(may);
+});
+
+describe("lines of logs", () => {
+  const id = "JK-7Q2MX4TA";
+  const of = (message: string): LogEntry => ({
+    ...{ source: "/x", when: "now", ident: "jk_chrootsh", pid: 1, message, sender: undefined },
+  });
+  test.each([
+    [
+      "Nov 26 01:02:03 host jk_chrootsh[7]: text: more",
+      { ident: "jk_chrootsh", pid: 7, message: "text: more" },
+    ],
+    ["2026-11-26T01:02:03.5+00:00 host jk_uchroot: text", { ident: "jk_uchroot", pid: undefined }],
+    ["Nov  6 01:02:03 jk_chrootsh[7]: text", { ident: "jk_chrootsh", when: "Nov  6 01:02:03" }],
+  ])("%s", (line, expected) => {
+    expect(parseLogLine("/x", line)).toMatchObject(expected);
+  });
+  test("the journal's: text, bytes, what is missing", () => {
+    const line = (fields: object) => parseJournalLine(JSON.stringify(fields));
+    expect(
+      line({ MESSAGE: [74, 75, 255], _UID: "5", _EXE: "/usr/sbin/jailkit", SYSLOG_IDENTIFIER: "jk_lsh" }),
+    ).toMatchObject({ message: "JK\xff", sender: { uid: 5, program: "/usr/sbin/jailkit" }, pid: undefined });
+    expect(line({ MESSAGE: null })).toMatchObject({ message: "", sender: undefined });
+    expect(parseJournalLine("{")).toBeUndefined();
+  });
+  test("a refusal is taken apart from its end", () => {
+    expect(
+      parseRefusal(id, of(`${id}: abort (check x, uid 1) (check home-owner, uid 7); remedy: do; it`)),
+    ).toMatchObject({
+      ...{
+        reason: "abort (check x, uid 1)",
+        check: "home-owner",
+        uid: 7,
+        remedy: "do; it",
+        doubt: undefined,
+      },
+    });
+    expect(parseRefusal(id, of(`${id}: abort (check shell, uid 7)`))).toMatchObject({
+      remedy: undefined,
+      check: "shell",
+    });
+    expect(parseRefusal(id, of(`x ${id}: abort`))).toBeUndefined();
+    const journal = { ...of(`${id}: a (check shell, uid 7)`), sender: { uid: 8, program: "" } };
+    expect(parseRefusal(id, journal)?.doubt).toContain("uid 8 wrote it");
+  });
+});
