@@ -78,9 +78,13 @@ function repositoriesOf(
   };
 }
 
-/** The machine, or the jail in which the file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini. */
+/** The jail in which a file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the machine's. */
+const jailOf = (file: ByteString): ByteString | undefined =>
+  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
+
+/** The machine, or the jail in which the file stands. */
 function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
-  const jail = /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
+  const jail = jailOf(file);
   const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
   const popt = createPoptReaders(jail ?? "/");
   const files = {
@@ -124,10 +128,15 @@ interface Result {
   failures: ByteString[];
 }
 
-/** The first of the directories above a file that not everybody may pass; undefined where the way is free. */
+/**
+ * The first of the directories above a file that not everybody may pass; undefined where the way is free. A jail may be
+ * for some users alone, so that of a file in one the way counts from there on.
+ */
 function closedDirectory(file: ByteString): ByteString | undefined {
   const parts = file.split("/").slice(1, -1);
-  const above = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
+  const jail = jailOf(file) ?? "";
+  const all = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
+  const above = all.filter((path) => path.length > jail.length);
   return above.find((path) => {
     const stat = statIfPresent(C.AT_FDCWD, path, true);
     return stat !== undefined && (stat.mode & 0o001) === 0;
