@@ -23,7 +23,7 @@ import {
   planLimited,
 } from "./limited.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
-import type { Report, ReportStep } from "./report.ts";
+import { INTERACTIVE, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 
 /** How the files of programs are looked at, below a root directory. */
@@ -42,6 +42,8 @@ export interface LimitedSession {
   groups: number[];
   /** What is given to the login shell: nothing, or "-c" and the command. */
   arguments: ByteString[];
+  /** The variable USER, where it is not the name of the account. */
+  userVariable?: ByteString;
   /** Root asks on behalf of the user. */
   onBehalf: boolean;
   look: ProgramLook;
@@ -188,7 +190,7 @@ function explainCommand(
   }
   if (!plan.allowed) {
     if (plan.code === "interactive" && interactive) {
-      add(step("command", "warned", "an interactive session is refused; single commands are not", "", 7));
+      add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
       return;
     }
     const remedy = `allow it in section [${policy.section}] of ${configFile}, if it should be`;

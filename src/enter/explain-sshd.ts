@@ -9,6 +9,7 @@ import { openMatches } from "../system/sshd-match.ts";
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
+import { ownUserVariable } from "./explain-environment.ts";
 import { pamStep, pamSteps } from "./explain-pam.ts";
 import type { ReportStep } from "./report.ts";
 
@@ -17,6 +18,8 @@ export interface SshdPart {
   steps: ReportStep[];
   /** The command that runs in the place of any other; undefined for none. */
   forced?: ByteString;
+  /** The variable USER, where the user's own files set it. */
+  userVariable?: ByteString;
   /** sshd serves every session itself, and the login shell is never run. */
   unjailed: boolean;
   /** The service of PAM that opens the session; undefined for none. */
@@ -239,5 +242,10 @@ export function sshdPart(
     ...forcedSteps,
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
-  return { steps, unjailed, service, ...(forced === undefined ? {} : { forced }) };
+  const userVariable = ownUserVariable(settings, account, who);
+  return {
+    ...{ steps, unjailed, service },
+    ...(forced === undefined ? {} : { forced }),
+    ...(userVariable === undefined ? {} : { userVariable }),
+  };
 }

@@ -58,15 +58,15 @@ function checkStep(result: CheckResult): ReportStep {
 }
 
 function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): GatheredFacts {
-  const { account, groups, onBehalf } = session;
+  const { account, groups, onBehalf, userVariable = account.name } = session;
   return gatherFacts({
     // sshd(8) and login(1) start an interactive login shell with a dash.
     programName: session.arguments.length > 0 ? JK_CHROOTSH : `-${JK_CHROOTSH}`,
     uid: account.uid,
     gid: account.gid,
-    userVariable: account.name,
+    userVariable,
     privilege: () => privilege,
-    account: () => account,
+    account: () => (userVariable ? passwdByName(userVariable) : account),
     groups: () => groups,
     asked: true,
     ...(onBehalf ? { requireReadable: readableFor(account.uid) } : {}),
@@ -223,7 +223,8 @@ function explainEntrance(
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
-  const { steps, forced, unjailed, service } = sshdPart(account, who, onBehalf, from);
+  const { steps, forced, unjailed, service, userVariable } = sshdPart(account, who, onBehalf, from);
+  if (userVariable !== undefined) session.userVariable = userVariable;
   report.steps.push(...steps, ...limitSteps(account, service));
   report.unjailed = unjailed;
   return forced ?? command;

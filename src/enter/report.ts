@@ -102,6 +102,9 @@ const LABELS: Readonly<Record<Outcome, string>> = {
   unknown: "unknown",
 };
 
+/** The step that tells that a session without a command is refused. */
+export const INTERACTIVE = "interactive";
+
 const octal = (mask: number) => mask.toString(8).padStart(3, "0");
 
 /** An argument vector so that where each argument ends can be seen. */
@@ -129,7 +132,12 @@ function verdictLine({ about, verdict, exitStatus, user, steps }: Report): ByteS
     jk_procmailwrapper: "Mail for",
     jk_chrootlaunch: "jk_chrootlaunch as",
   }[about];
-  if (verdict === "works") return `${subject} ${name} would work.`;
+  if (verdict === "works") {
+    const single = steps.some(({ name: check, outcome }) => check === INTERACTIVE && outcome === "warned");
+    return single
+      ? `${subject} ${name} would work, for single commands alone.`
+      : `${subject} ${name} would work.`;
+  }
   if (verdict === "not-jailed")
     return `${subject} ${name} would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.`;
   if (verdict === "unknown") {

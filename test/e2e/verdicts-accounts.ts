@@ -312,6 +312,15 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("pam session", /pam_open_session|PAM session not opened|Cannot make\/remove/),
   },
   {
+    name: "an environment of the user's own that names somebody else",
+    sshd: ["PermitUserEnvironment yes", "PermitUserRC no"],
+    breaks({ m }, { home, uid, gid }) {
+      m.write(`${home}/.ssh/environment`, "USER=somebody\n", { mode: 0o600, owner: [uid, gid] });
+    },
+    verdict: "refused",
+    check: "jk_chrootsh account",
+  },
+  {
     name: "without PAM: a locked account that has a key",
     sshd: ["UsePAM no"],
     breaks: ({ m }, { user }) => m.must(["usermod", "-L", user]),

@@ -82,6 +82,13 @@ export const HEALTHY: readonly Case[] = [
     verdict: "works",
   },
   {
+    name: "an environment of the user's own that sshd does not take",
+    breaks({ m }, { home, uid, gid }) {
+      m.write(`${home}/.ssh/environment`, "USER=somebody\n", { mode: 0o600, owner: [uid, gid] });
+    },
+    verdict: "works",
+  },
+  {
     name: "an account that expires tomorrow",
     breaks: ({ m }, { user }) => m.must(["chage", "-E", day(1), user]),
     verdict: "works",
