@@ -3,12 +3,20 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { NOT_LOOKED_AT } from "../../src/enter/checks.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
 import { hardLimits, NEEDED, tooLow } from "../../src/enter/limits.ts";
 import { errorId } from "../../src/enter/refusal.ts";
-import { type Report, reportJson, reportLines, reportStatus } from "../../src/enter/report.ts";
+import {
+  INTERACTIVE,
+  type Report,
+  type ReportStep,
+  reportJson,
+  reportLines,
+  reportStatus,
+} from "../../src/enter/report.ts";
 import { shellFact } from "../../src/enter/shell.ts";
 import { loginEnvironment, shellArguments } from "../../src/enter/start-shell.ts";
 import { closeJailRoot } from "../../src/jail/walk.ts";
@@ -382,8 +390,35 @@ describe("the report", () => {
 
   test("has one exit status for each verdict", () => {
     expect(
-      (["works", "refused", "unknown"] as const).map((verdict) => reportStatus({ ...report, verdict })),
-    ).toEqual([0, 1, 2]);
+      (["works", "refused", "unknown", "not-jailed"] as const).map((verdict) =>
+        reportStatus({ ...report, verdict }),
+      ),
+    ).toEqual([0, 1, 2, 2]);
+  });
+
+  test("what was skipped behind a check that failed is one line, before the end", () => {
+    const skipped = (name: string): ReportStep => ({
+      ...{ stage: "jk_chrootsh", name, outcome: "skipped", remedy: "" },
+      message: `${NOT_LOOKED_AT} x did not pass`,
+    });
+    const lines = reportLines({ ...report, steps: [...report.steps, skipped("a"), skipped("b")] });
+    expect(lines.filter((line) => line.includes("skipped"))).toEqual([
+      "  skipped  what builds on that: a, b",
+    ]);
+  });
+
+  test.each([
+    ["works", "passed", "A login of u would work."],
+    ["works", "warned", "A login of u would work, for single commands alone."],
+    ["unknown", "unknown", "A login of u may fail: it depends on what is not known (jk_lsh interactive)."],
+    [
+      "not-jailed",
+      "passed",
+      "A login of u would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.",
+    ],
+  ] as const)("ends with the verdict: %s, %s", (verdict, outcome, line) => {
+    const one: ReportStep = { stage: "jk_lsh", name: INTERACTIVE, outcome, message: "", remedy: "" };
+    expect(reportLines({ ...report, user: "u", verdict, steps: [one] }).at(-1)).toBe(line);
   });
 
   test("as JSON has null for what is not there", () => {

@@ -217,4 +217,42 @@ export const LOGIN: readonly Mutant[] = [
     to: '!variables.has("PATH")',
     test: "unit/enter.test.ts",
   },
+  {
+    file: "src/enter/gather.ts",
+    from: "    requireEntry(root);\n",
+    to: "",
+    test: "e2e/verdicts.test.ts",
+    title: "a jail that is root's alone",
+  },
+  {
+    file: "src/system/pam-stack.ts",
+    from: "answer.deny ? (state.passedOver ?? answer) : answer",
+    to: "answer",
+    test: "unit/pam-stack.test.ts",
+  },
+  {
+    file: "src/system/strict-modes.ts",
+    from: "if ((stat.mode & 0o022) !== 0)",
+    to: "if ((stat.mode & 0o002) === 2 && path === undefined)",
+    test: "e2e/verdicts.test.ts",
+    title: "a directory of keys that others can write",
+  },
+  {
+    file: "src/system/shadow.ts",
+    from: "expire >= 0 && day >= expire",
+    to: "expire >= 0 && day > expire",
+    test: "unit/access.test.ts",
+  },
+  {
+    file: "src/system/authorized-keys.ts",
+    from: 'if (whole === "" || !KNOWN.has',
+    to: 'if (whole === "" && KNOWN.has',
+    test: "unit/access.test.ts",
+  },
+  {
+    file: "src/system/scheduled-jobs.ts",
+    from: "if (allow !== undefined) return names(allow).includes(user);",
+    to: "",
+    test: "unit/access.test.ts",
+  },
 ];
