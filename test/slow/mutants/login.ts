@@ -245,8 +245,8 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/system/authorized-keys.ts",
-    from: 'if (whole === "" || !KNOWN.has',
-    to: 'if (whole === "" && KNOWN.has',
+    from: ' || !KNOWN.has(name.toLowerCase().replace(/^no-/, ""))',
+    to: "",
     test: "unit/access.test.ts",
   },
   {
