@@ -134,7 +134,8 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     writeAccess(place, access, report.done, report.warn);
     const group = groupByGid(plan.user.gid)?.name ?? "";
     const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
-    for (const one of missingPolicy(account)) report.warn(missingLine(one));
+    // Whoever is in the jail already is known to the administrator.
+    for (const one of plan.changeAccount ? missingPolicy(account) : []) report.warn(missingLine(one));
   };
 }
 
@@ -250,7 +251,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
-    if (groupNamesOf(user).includes(JAILED_GROUP)) {
+    if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }
