@@ -107,9 +107,15 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   const { moveFrom } = plan;
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
-  const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };
-  const now = moveFrom === undefined ? place : { root: host, home: moveFrom };
-  const granted = place && now && planAccess(place, access, now);
+  const { user, jailHome: home, jailShell } = plan;
+  const keys = root && { root, user, home };
+  const granted =
+    root &&
+    planAccess(
+      { root, name: user.name, home, shell: jailShell },
+      access,
+      moveFrom === undefined ? keys : { root: host, user, home: moveFrom },
+    );
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
     const nothing =
@@ -121,7 +127,7 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       for (const line of granted?.lines ?? []) report.done(line);
       return;
     }
-    if (root === undefined || place === undefined) return;
+    if (root === undefined || keys === undefined) return;
     // First: a run that is cut short must not lose where the account came from.
     const remembered = plan.changeAccount && rememberAccount(root, plan.user);
     try {
@@ -131,9 +137,9 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       throw error;
     }
     if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
-    writeAccess(place, access, report.done, report.warn);
-    const group = groupByGid(plan.user.gid)?.name ?? "";
-    const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
+    writeAccess(keys, access, report.done, report.warn);
+    const group = groupByGid(user.gid)?.name ?? "";
+    const account = { root, name: user.name, group, shell: jailShell, access };
     // Whoever is in the jail already is known to the administrator.
     for (const one of plan.changeAccount ? missingPolicy(account) : []) report.warn(missingLine(one));
   };

@@ -63,6 +63,18 @@ const sftp = (user: string, key: string, batch: string) => {
   return m.run(["sftp", ...options, "-b", "-", `${user}@127.0.0.1`], { stdin: batch, cwd: "/root" });
 };
 const state = () => [m.read("/etc/passwd"), m.read("/etc/group"), m.read("/etc/shadow"), m.snapshot(jail)];
+let pam = false;
+/** A sshd as distributions have it: with PAM. */
+async function usePam(): Promise<void> {
+  if (pam) return;
+  sshd.process.kill();
+  await sshd.process.ended;
+  m.remove("/run/machine-ssh");
+  sshd = await m.startSshd({
+    config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes", "UsePAM yes"],
+  });
+  pam = true;
+}
 let next = 0;
 /** An account of the machine with a home, as yet in no jail. */
 function newUser(): string {
@@ -181,12 +193,7 @@ describe("keys", () => {
     // What is asked otherwise would take its answer from the keys.
     const words = ["jk_jailuser", "-m", "-j", jail, "--authorized-key", "-", "--policy", "rsync", name];
     expect(m.run(words, { stdin: publicKey("one") }).status).toBe(0);
-    sshd.process.kill();
-    await sshd.process.ended;
-    m.remove("/run/machine-ssh");
-    sshd = await m.startSshd({
-      config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes", "UsePAM yes"],
-    });
+    await usePam();
     for (const user of ["ida", name]) expect(ssh(user, "one", "rsync", "--version").status).toBe(0);
   });
 
@@ -437,7 +444,8 @@ describe("services", () => {
 });
 
 describe("what is still missing", () => {
-  test("is told, and the commands that are told give it", () => {
+  test("is told, and the commands that are told give it", async () => {
+    await usePam();
     m.write(policyFile, defaultPolicy);
     const { status, stderr } = add(["tom"]);
     expect(status).toBe(0);
