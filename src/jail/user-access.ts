@@ -15,14 +15,17 @@ export const ACCESS_OPTIONS = {
   groups: {
     short: "G",
     value: "GROUPS",
+    repeat: true,
     description: "more groups, with commas; the account stays in those that it has",
   },
   authorizedKey: {
     value: "FILE",
+    repeat: true,
     description: "let the public keys in FILE log in; with - they come from standard input",
   },
   policy: {
     value: "SERVICES",
+    repeat: true,
     description: `what the limited shell lets the account use, with commas: ${SERVICES.map(({ name }) => name).join(", ")}`,
   },
 } as const satisfies OptionTable;
@@ -38,13 +41,13 @@ export interface Access {
 export const NO_ACCESS: Access = { joins: [], keys: [], services: [] };
 
 /** Looks up what these options name; standard input is read for `-`. Throws JailkitError. */
-export function readAccess(
-  options: Partial<Record<keyof typeof ACCESS_OPTIONS, ByteString | undefined>>,
-): Access {
+export function readAccess(options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>): Access {
+  const { groups, policy, authorizedKey } = options;
   return {
-    joins: requireGroups(options.groups),
-    services: requireServices(options.policy),
-    keys: options.authorizedKey === undefined ? [] : readPublicKeys(options.authorizedKey),
+    joins: groups.length === 0 ? [] : requireGroups(groups.join(",")),
+    services: policy.length === 0 ? [] : requireServices(policy.join(",")),
+    // Standard input gives its keys once.
+    keys: [...new Set(authorizedKey)].flatMap(readPublicKeys),
   };
 }
 

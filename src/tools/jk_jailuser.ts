@@ -118,7 +118,7 @@ export const tool = defineTool({
       return 5;
     }
     const { groups, authorizedKey, policy } = options;
-    if (options.unjail && (groups ?? authorizedKey ?? policy) !== undefined) {
+    if (options.unjail && groups.length + authorizedKey.length + policy.length > 0) {
       printError(
         `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with --unjail`,
       );
@@ -127,7 +127,7 @@ export const tool = defineTool({
     const access = readAccess(options);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail;
     // What comes from standard input is keys, and no answers.
-    const interactive = !quiet && authorizedKey !== "-";
+    const interactive = !quiet && !authorizedKey.includes("-");
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail ? undefined : findJail(options.jail, shell, interactive);
     const host = openTree("/");

@@ -255,6 +255,17 @@ describe("keys", () => {
     expect(state()).toEqual(before);
   });
 
+  test("may come from several files, and groups and services from several options", () => {
+    const keys = ["--authorized-key", "/root/one.pub", "--authorized-key=-", "--authorized-key", "-"];
+    const words = ["-G", "jailed", "-Gproject,jailed", "--policy", "scp", "--policy=rsync,scp"];
+    expect(add([...keys, ...words, "several"], { stdin: publicKey("two") }).status).toBe(0);
+    expect(m.read(keysOf("several"))).toBe(publicKey("one") + publicKey("two"));
+    expect(m.must(["id", "-nG", "several"]).stdout).toBe("users jailed project\n");
+    expect(m.read(policyFile)).toContain(
+      "[several]\npaths = /usr/bin\nexecutables = /usr/bin/scp, /usr/bin/rsync\n",
+    );
+  });
+
   test("need a home", () => {
     const name = newUser();
     const before = state();
