@@ -113,7 +113,7 @@ export function writeAccess(
     for (const line of describeKeys(merge, file, false)) done(line);
     if (merge.otherOptions > 0) {
       warn(
-        `${quoted(file)} has a key of those with other options: that line stays as it is; change it there`,
+        `${quoted(file)} has one of the keys with other options: that line stays as it is; change it there`,
       );
     }
   }

@@ -144,7 +144,7 @@ describe("one command", () => {
     const before = state();
     const again = move(["-v", "-G", "jailed", "--authorized-key", "/root/both", "--policy", "rsync", name]);
     expect(again.status).toBe(0);
-    expect(again.stdout).toContain(`2 keys of those are in '${keysOf(name)}' already`);
+    expect(again.stdout).toContain(`2 of the keys are in '${keysOf(name)}' already`);
     expect(again.stdout).toContain(`the section [${name}] is in '${policyFile}' already`);
     expect(state()).toEqual(before);
     expect(
