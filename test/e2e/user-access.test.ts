@@ -431,6 +431,21 @@ describe("services", () => {
     expect(state()).toEqual(before);
   });
 
+  test.each(["DEFAULT", "group users"])(
+    "an account of the name %j gets no section, which would be for others",
+    (name) => {
+      m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
+      const before = state();
+      const { status, stderr } = move(["--policy", "scp", name]);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining(`a section [${name}] would hold for others too`),
+      ]);
+      expect(state()).toEqual(before);
+      m.write("/etc/passwd", m.read("/etc/passwd").replace(/^.*:5555:.*\n/m, ""));
+    },
+  );
+
   test("a primary group that does not exist is an error, and so is what gives something with --unjail", () => {
     const before = state();
     const typo = add(["-g", "projct", "nobody1"]);
