@@ -257,6 +257,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
+    // The primary group is no membership that could be taken away.
     if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
