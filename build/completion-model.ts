@@ -137,15 +137,15 @@ function completed({ help, posix }: Documented): Completed {
   const most = (hasJailOption: boolean) =>
     lines
       .filter((line) => line.hasJailOption === hasJailOption)
-      .toSorted((a, b) => b.operands.length - a.operands.length)[0]?.operands ?? [];
+      .toSorted((a, b) => b.operands.length - a.operands.length)[0]?.operands;
   const withJail = most(true);
   const without = most(false);
   return {
     words: [program, ...command],
     summary: help.summary,
     options,
-    operands: without.length > 0 ? without : withJail,
-    operandsWithJail: withJail.length > 0 ? withJail : without,
+    operands: without ?? withJail ?? [],
+    operandsWithJail: withJail ?? without ?? [],
     posix,
   };
 }

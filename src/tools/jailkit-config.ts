@@ -5,6 +5,7 @@ import { close, fstat, openAt, openAt2 } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -217,7 +218,7 @@ export const tool = defineTool({
   summary: "check the configuration files",
   synopsis: ["check [--json] [FILE...]"],
   options: {
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "nothing was found",

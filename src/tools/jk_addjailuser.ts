@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -77,7 +78,7 @@ export const tool = defineTool({
   summary: "Create a user account in a jail. The account is made by useradd(8), which most options are for.",
   synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail" },
+    jail: jailOption("the jail"),
     comment: { short: "c", value: "TEXT", description: "the account's comment" },
     home: { short: "d", value: "DIR", description: "the home, as the jail sees it (default /home/USER)" },
     expiredate: { short: "e", value: "DATE", description: "the day on which the account expires" },
@@ -106,9 +107,9 @@ export const tool = defineTool({
     },
     nonUnique: { short: "o", description: "the uid may be another account's" },
     system: { short: "r", description: "make a system account" },
-    dryRun: { description: "tell what would be done, and change nothing" },
-    json: { description: "tell the result as JSON" },
-    verbose: { short: "v", description: "tell what is done" },
+    dryRun: DRY_RUN_WITHOUT_LETTER,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "the account is there",

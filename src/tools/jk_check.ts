@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { JailkitError } from "../cli/error.ts";
+import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -22,12 +23,7 @@ export const tool = defineTool({
   summary: "check the integrity and the safety of jails",
   synopsis: ["[OPTION...] [JAIL...]"],
   options: {
-    jail: {
-      short: "j",
-      value: "JAIL",
-      repeat: true,
-      description: "check this jail only, as if it were an operand; may be repeated",
-    },
+    jail: jailsOption("check this jail only, as if it were an operand; may be repeated"),
     configfile: {
       short: "c",
       value: "FILE",
@@ -36,7 +32,7 @@ export const tool = defineTool({
     full: { description: "read every file, whatever an earlier check found" },
     fix: { description: "repair what is safe to repair, and tell what was done" },
     run: { description: "run a test of each section that is in the jail, as an ordinary user" },
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
     verbose: { short: "v", description: "show what is being tested" },
   },

@@ -4,6 +4,8 @@ import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printError, printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -99,18 +101,20 @@ export const tool = defineTool({
   summary: "bring a jail up to date with the files of the host",
   synopsis: [
     "[OPTION...] -j JAIL [DIRECTORY...]",
+    "[OPTION...] JAIL [DIRECTORY...]",
     "[OPTION...] -c SECTION [DIRECTORY...]",
     "[OPTION...] --all",
   ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail to bring up to date" },
+    jail: jailOption("the jail to bring up to date"),
     configsection: {
       short: "c",
       value: "SECTION",
       description: "the jail of that name, as jk_update.ini says",
     },
-    all: { description: "every jail that is known, each as jk_update.ini says" },
-    dryRun: { short: "d", description: "show what would be done, and change nothing" },
+    all: { short: "a", description: "every jail that is known, each as jk_update.ini says" },
+    // -d is that of jailkit 2.
+    dryRun: { ...DRY_RUN, also: ["d"] },
     check: { description: "show nothing; exit status 10 if there is something to do" },
     skip: {
       short: "s",
@@ -118,16 +122,13 @@ export const tool = defineTool({
       repeat: true,
       description: "leave PATH, and what is below it, as it is; may be repeated",
     },
-    hardlink: {
-      short: "k",
-      description: "use hard links where possible: owner and mode are shared with the host",
-    },
+    hardlink: HARDLINK,
     prune: {
       description: "also remove what was made in the jail or belongs to users, and the host does not have",
     },
-    sync: { description: "have everything on the disk before ending" },
-    json: { description: "print one JSON object instead of lines" },
-    verbose: { short: "v", description: "tell more of what is done" },
+    sync: SYNC,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "there was nothing to do, or all was done",
@@ -147,7 +148,11 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     if (options.jail !== undefined && options.configsection !== undefined) {
       throw new JailkitError("usage", 21, "cannot specify both a jail and a configsection");
     }
-    if (options.jail === undefined && options.configsection === undefined && !options.all) {
+    const { jail: named, rest } =
+      options.configsection === undefined && !options.all
+        ? jailOrFirst(options.jail, operands)
+        : { jail: undefined, rest: operands };
+    if (named === undefined && options.configsection === undefined && !options.all) {
       throw new JailkitError("usage", 1, `need a jail, a section or --all; see '${NAME} --help'`);
     }
     if (options.all && (options.jail ?? options.configsection) !== undefined) {
@@ -157,7 +162,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     const silent = options.json || options.check;
     const reporter = makeReporter(NAME, options.verbose, silent);
     const quiet: Reporter = silent ? { ...reporter, warn: () => undefined } : reporter;
-    const settings = options.jail === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
+    const settings = named === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section)) {
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
@@ -167,7 +172,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     const users = jailedUsers();
     const { known, gone } = options.all
       ? allJails(settings, users)
-      : { known: [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }], gone: [] };
+      : { known: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], gone: [] };
     const outcomes: UpdateOutcome[] = [];
     for (const path of gone) {
       const warning = `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
@@ -182,7 +187,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
-        directories: [...operands, ...own.directories],
+        directories: [...rest, ...own.directories],
         skips: [...options.skip, ...own.skips],
         hardlink: options.hardlink || own.hardlink,
         prune: options.prune,
