@@ -12,14 +12,16 @@ import { hostLines, jailLines, type Lines, verboseLine } from "../inspect/check-
 import { serveComparisons } from "../inspect/check-worker.ts";
 import { absolutePath } from "../populate/sources.ts";
 
+const NAME = "jk_check";
+
 function show({ out, err }: Lines): void {
   if (out.length > 0) print(out.map((line) => `${line}\n`).join(""));
-  for (const line of err) printError(line);
+  for (const line of err) printError(`${NAME}: ${line}`);
 }
 
 /** jk_check(8): tells what is wrong with jails, and mends what can be mended safely. */
 export const tool = defineTool({
-  name: "jk_check",
+  name: NAME,
   summary: "check the integrity and the safety of jails",
   synopsis: ["[OPTION...] [JAIL...]"],
   options: {

@@ -6,7 +6,7 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { printError, printJson } from "../cli/output.ts";
+import { printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -41,7 +41,7 @@ function readSettings(reporter: Reporter): Map<ByteString, Settings> {
     for (const problem of problems) {
       const line = problemLine(problem, display(problem.file));
       if (problem.severity === "error") throw new JailkitError("config-invalid", 1, line);
-      reporter.warn(`WARNING: ${line}`);
+      reporter.warn(line);
     }
     found.set(section.name, {
       directories: values.directories,
@@ -161,7 +161,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const silent = options.json || options.check;
     const reporter = makeReporter(NAME, options.verbose, silent);
-    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined } : reporter;
+    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined, fail: () => undefined } : reporter;
     const settings = named === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section)) {
@@ -179,7 +179,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       warnings.push(warning);
       outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
     }
-    if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
+    if (!options.json) for (const warning of warnings) quiet.warn(warning);
     const loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
     const means: UpdateMeans = { host, loader, readRecipe, reporter: quiet, loginsOf: loginsOf(users) };
@@ -206,7 +206,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         const problem = { code, path: jail, message };
         problems.push(problem);
         outcomes.push(untouched(jail, { problems: [problem] }));
-        if (!options.json) printError(`${NAME}: ${message}`);
+        if (!options.json) reporter.fail(message);
       }
     }
     loader.close();
