@@ -64,10 +64,11 @@ export function runSocketd(options: SocketdOptions): number {
   const show = (text: ByteString) => {
     if (options.foreground) printLine(text);
   };
-  /** An end as jailkit 2.23 has it: in the log, and on standard output where lines are shown. */
+  /** An end as jailkit 2.23 has it: in the log, and shown as what is logged is, or else told on standard error. */
   const stop = (status: number, text: ByteString): number => {
     log.write(status === 1 ? "err" : "crit", `version ${VERSION}, ${text}`);
-    printLine(`version ${VERSION}, ${text}`);
+    if (options.foreground) printLine(`version ${VERSION}, ${text}`);
+    else printError(`jk_socketd: ${text}`);
     return status;
   };
 
