@@ -160,6 +160,8 @@ export function reportJson(report: Report): unknown {
   const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
   const { command } = report;
   return {
+    version: 1,
+    tool: "jailkit explain",
     about: report.about,
     user: text(report.user),
     uid: report.uid ?? null,

@@ -202,6 +202,8 @@ function checkShells(result: Result): void {
 
 function printJsonResult({ findings, files, failures }: Result): void {
   printJson({
+    version: 1,
+    tool: "jailkit config",
     files: files.map(jsonText),
     findings: findings.map((one) => ({
       ...one,

@@ -36,9 +36,14 @@ function list(file: ByteString, json: boolean): number {
   const ini = readIni(file);
   const sections = ini ? listSections(ini) : [];
   if (json) {
-    printJson(
-      sections.map(({ name, comment = "" }) => ({ name: jsonText(name), comment: jsonText(comment) })),
-    );
+    printJson({
+      version: 1,
+      tool: NAME,
+      sections: sections.map(({ name, comment = "" }) => ({
+        name: jsonText(name),
+        comment: jsonText(comment),
+      })),
+    });
     return 0;
   }
   printLine(`\n** Available sections in ${display(file)} **\n`);
