@@ -65,6 +65,7 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   TYPE: ["datagram", "stream"],
   UID: "none",
   USER: "user",
+  WHEN: ["auto", "always", "never"],
   WHOM: ["kernel", "sender"],
 };
 

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { COLOR, paintFor } from "../cli/colour.ts";
 import { describeError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
@@ -52,6 +53,7 @@ export const tool = defineTool({
     jail: jailOption("not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
     mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
     json: JSON_OUTPUT,
+    color: COLOR,
   },
   posix: true,
   exitStatus: {
@@ -73,6 +75,7 @@ With --json, one object: version, tool, about ("login", "jk_uchroot" or "jk_proc
       printError("jailkit explain: no user; try 'jailkit explain --help'");
       return 2;
     }
+    const paint = paintFor(options.color, 2);
     const callerUid = libc.getuid();
     const [program, ...programArguments] = words;
     if (jail !== undefined && program === undefined) {
@@ -99,7 +102,7 @@ With --json, one object: version, tool, about ("login", "jk_uchroot" or "jk_proc
             },
           });
     if (options.json) printJson(reportJson(report));
-    else for (const line of reportLines(report)) printLine(line);
+    else for (const line of reportLines(report, paint)) printLine(line);
     return reportStatus(report);
   },
 });

@@ -28,7 +28,7 @@ function readIni(file: ByteString): IniFile | undefined {
   } catch (error) {
     // A file that is there and makes no sense is another failure than one that is not.
     if (!(error instanceof JailkitError) || error.code !== "config-invalid") throw error;
-    throw new JailkitError(error.code, 1, error.message);
+    throw new JailkitError(error.code, 1, error.message, error.place);
   }
 }
 

@@ -11,6 +11,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
+import { problemError } from "../config/place.ts";
 import { readSection } from "../config/schema.ts";
 import { updateSchema } from "../config/update-schema.ts";
 import { type JailedUser, jailedUsers } from "../inspect/check-host.ts";
@@ -36,12 +37,12 @@ interface Settings {
 
 function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   const found = new Map<ByteString, Settings>();
-  for (const section of loadConfig(CONFIG, { dialect: "py" })?.sections ?? []) {
+  const ini = loadConfig(CONFIG, { dialect: "py" });
+  for (const section of ini?.sections ?? []) {
     const { values, problems } = readSection(section, updateSchema);
     for (const problem of problems) {
-      const line = problemLine(problem, display(problem.file));
-      if (problem.severity === "error") throw new JailkitError("config-invalid", 1, line);
-      reporter.warn(line);
+      if (problem.severity === "error") throw problemError(problem, 1, ini);
+      reporter.warn(problemLine(problem, display(problem.file)));
     }
     found.set(section.name, {
       directories: values.directories,

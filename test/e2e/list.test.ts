@@ -26,6 +26,8 @@ interface Listed {
 }
 
 interface Answer {
+  version: 1;
+  tool: "jk_list";
   processes: Listed[];
   containers: number;
   ended: number;
