@@ -1,7 +1,7 @@
 // npm run quickstart: builds the tools and runs the main job for real, in a throwaway copy of this machine: an overlay
 // of / in a mount namespace of its own, gone when this process ends. Packages that are missing (a compiler, OpenSSH)
-// are installed in the copy. `-- --record FILE` also writes what was shown as an animated SVG, `-- --color=never` leaves colours away. Plain JavaScript for
-// Node.js, since Bun may have to be installed first.
+// are installed in the copy. `-- --record FILE` also writes what was shown as an animated SVG; `-- --color=never` leaves
+// colours away. Plain JavaScript for Node.js, since Bun may have to be installed first.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
