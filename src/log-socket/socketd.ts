@@ -87,7 +87,7 @@ export function runSocketd(options: SocketdOptions): number {
   }
   if (account.warning !== undefined) {
     log.write("warning", `version ${VERSION}, ${account.warning}`);
-    printError(`jk_socketd: ${account.warning}`);
+    printError(`jk_socketd: warning: ${account.warning}`);
   }
   let monitor: Monitor;
   try {

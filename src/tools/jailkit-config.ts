@@ -134,11 +134,13 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     result.findings.push({ file: name, line: 1, column: 1, severity, code, message });
   };
   let sources: ReturnType<typeof readConfigSources>;
+  let trusted = true;
   try {
     // The tools would refuse it; what is in it can be judged all the same.
-    sources = readConfigSources(file, 2, 0, (path, problem) =>
-      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`),
-    );
+    sources = readConfigSources(file, 2, 0, (path, problem) => {
+      trusted = false;
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`);
+    });
   } catch (error) {
     result.failures.push(describeError(error));
     return;
@@ -170,7 +172,8 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   try {
     for (const finding of lint(merged, kind, view.world)) {
       result.findings.push(finding);
-      const place = placeOf(merged, finding);
+      // Somebody may have put another file there, whose lines are nobody's business.
+      const place = trusted ? placeOf(merged, finding) : undefined;
       if (place !== undefined) result.places.set(finding, place);
     }
   } catch (error) {

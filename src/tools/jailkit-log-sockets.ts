@@ -82,7 +82,7 @@ export const tool = defineTool({
     const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
     for (const line of table([heading, ...sockets.map(row)])) printLine(line);
     const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
-    for (const warning of warnings) printError(`jailkit log-sockets: ${warning}`);
+    for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
     return 0;
   },
 });

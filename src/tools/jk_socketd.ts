@@ -72,7 +72,9 @@ const definition = defineTool({
       throw new JailkitError("usage", 1, `--${name} is one of ${known.join(", ")}`);
     }
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
-      printError("jk_socketd: --base, --peak, --interval, --type and --trust mean nothing without --socket");
+      printError(
+        "jk_socketd: warning: --base, --peak, --interval, --type and --trust mean nothing without --socket",
+      );
     }
     const socketd = await import("../log-socket/socketd.ts");
     if (!options.nodetach && !detached) return socketd.detach(words);

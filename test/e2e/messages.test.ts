@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { documentedTools } from "../../build/documented.ts";
 import { longName } from "../../src/cli/options.ts";
+import { VERSION } from "../../src/cli/version.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -67,6 +68,23 @@ describe("usage", () => {
     expect(complains("jailkit", ["lists"])).toBe(
       "jailkit: there is no command 'lists'; 'jailkit --help' lists them\n",
     );
+  });
+});
+
+describe("--help and --version", () => {
+  const names = tools.map(({ help }) => help.name);
+
+  test.each(names)("%s", (name) => {
+    const words = name.split(" ");
+    for (const options of [{}, { user: "u", env: { USER: "u" } }]) {
+      const version = name === "jailkit" ? `jailkit ${VERSION}` : `${name} (jailkit) ${VERSION}`;
+      const none = { status: 0, stderr: "" };
+      expect(m.run([...words, "--version"], options)).toMatchObject({ ...none, stdout: `${version}\n` });
+      const { status, stdout, stderr } = m.run([...words, "--help"], options);
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout).toStartWith(`Usage: ${name} `);
+      if (!HAND_ON.includes(name)) expect(m.run([...words, "-h"], options).stdout).toBe(stdout);
+    }
   });
 });
 

@@ -155,10 +155,15 @@ describe("the line of an error, with a caret under the place", () => {
   });
 
   test("no line is shown of what may not be trusted, nor to a user at login", () => {
-    m.write("/etc/jailkit/jk_chrootsh.ini", "[u]\nsecret\ninjail_shell = relative\n");
     m.write("/etc/jailkit/jk_update.ini", "[secret\n", { mode: 0o666 });
     expect(m.run(["jk_update", "--all"]).stderr).not.toContain("[secret");
     m.remove("/etc/jailkit/jk_update.ini");
+    m.mkdir("/srv/open/etc/jailkit", { mode: 0o777 });
+    m.symlink("/etc/shadow", "/srv/open/etc/jailkit/jk_lsh.ini");
+    const findings = m.run(["jailkit", "config", "check", "/srv/open/etc/jailkit/jk_lsh.ini"]).stdout;
+    expect(findings).toContain("[unsafe-file]");
+    expect(findings).toContain("[stray-text]");
+    expect(findings).not.toContain(m.read("/etc/shadow").split("\n")[0] ?? "");
     m.write("/etc/jailkit/jk_chrootsh.ini", "[secret\n");
     const { stderr, status } = m.run(["jk_chrootsh"], { user: "u", env: { USER: "u" } });
     expect([status, stderr.split("\n").length, stderr.includes("secret")]).toEqual([14, 2, false]);
