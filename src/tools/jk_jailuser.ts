@@ -26,7 +26,7 @@ import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 const NAME = "jk_jailuser";
 
 function reporter(verbose: boolean, outcome: UserOutcome): Reporter {
-  const progress = startProgress("copying the home");
+  const progress = startProgress(`${NAME}: copying the home`);
   return {
     done(line) {
       progress.clear();
