@@ -46,6 +46,10 @@ const needs = {
     "acl",
     "e2fsprogs",
     "iproute2",
+    // forwarding of a display
+    "xauth",
+    // what examples of the manual call
+    "jq",
     "procps",
     "procmail",
     // accounts that are in no file of the machine's own
