@@ -1,0 +1,11 @@
+import type { Scene } from "../scene.ts";
+import { MANUAL } from "./manual.ts";
+import { PANELS } from "./panels.ts";
+import { README } from "./readme.ts";
+
+/** How each document is read; one that is not here needs nothing. By paths in the checkout. */
+export const SCENES: Readonly<Record<string, Scene>> = {
+  "README.md": README,
+  "docs/panels.md": PANELS,
+  ...MANUAL,
+};
