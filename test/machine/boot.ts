@@ -25,7 +25,7 @@ export function bootMachine(machine: Machine, ...units: string[]): Booted {
     `[Unit]\nRequires=${needed}\nAfter=${needed}\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo > /root/ready"\n`,
   );
   const boot =
-    "mount -t proc proc /proc && mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -t tmpfs tmpfs /run && " +
+    "mount -t proc proc /proc && mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -t tmpfs -o mode=0755 tmpfs /run && " +
     "exec env container=test /usr/lib/systemd/systemd --system --unit=ready.service";
   machine.start(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "sh", "-c", boot]);
   machine.must(["cat", "/root/ready"]);

@@ -77,9 +77,9 @@ function markdownBlocks(document: string, lines: readonly string[]): Block[] {
 /** The text of an mdoc(7) line as a reader sees it. */
 export function mdocText(line: string): string {
   const shown: Readonly<Record<string, string>> = { "\\e": "\\", "\\&": "", "\\-": "-" };
-  return line.replace(/\\./g, (escape) => {
-    const text = shown[escape];
-    if (text === undefined) throw new Error(`what is ${escape} in '${line}'?`);
+  return line.replace(/\\./g, (code) => {
+    const text = shown[code];
+    if (text === undefined) throw new Error(`what is ${code} in '${line}'?`);
     return text;
   });
 }

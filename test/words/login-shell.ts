@@ -22,7 +22,7 @@ const USUAL: readonly Answer[] = [
 ];
 const PROMPT = /<<(\d+)>>$/;
 
-/** The shell of root after a login, at a terminal. */
+/** The shell of a login, at a terminal. */
 export class LoginShell {
   constructor(readonly terminal: Terminal) {}
 
@@ -33,7 +33,10 @@ export class LoginShell {
     let output = "";
     for (;;) {
       const known = [...left, ...USUAL];
-      const any = new RegExp([PROMPT, ...known.map(([prompt]) => prompt)].map(({ source }) => source).join("|"), "i");
+      const any = new RegExp(
+        [PROMPT, ...known.map(([prompt]) => prompt)].map(({ source }) => source).join("|"),
+        "i",
+      );
       output += await this.terminal.see(any, 120_000);
       const [shown, status] = PROMPT.exec(output) ?? [];
       if (shown !== undefined)
@@ -51,24 +54,24 @@ export class LoginShell {
 function clean(screen: string): string {
   return screen
     .replaceAll("\r\n", "\n")
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what terminals are told
     .replace(/\x1b\[[\d;?]*[A-Za-z]/g, "")
     .trim();
 }
 
-/** Logs root in at a terminal: `words` start login shells in the machine, as su(1) does. */
+/** Logs a user in at a terminal: `words` makes the command line that starts something in the machine. */
 export async function openLoginShell(
   machine: Machine,
+  user: string,
   words: (...given: string[]) => string[],
 ): Promise<LoginShell> {
   // Those of a new machine, in the place of whoever runs the tests.
   for (const name of ["bashrc", "profile"])
     machine.write(`/root/.${name}`, machine.read(`/usr/share/base-files/dot.${name}`));
-  const terminal = openTerminal(machine, words("su", "--login", "root"), {
+  const terminal = openTerminal(machine, words("su", "--login", user), {
     env: { TERM: "dumb", PATH: "/usr/bin:/bin" },
   });
   const shell = new LoginShell(terminal);
   // Without editing and echo the screen has what programs say, and nothing else. The prompt tells the status.
-  await shell.type("set +o emacs; stty -echo; PS2=; PS1='<<''$?''>>'");
+  await shell.type("set +o emacs; PROMPT_COMMAND='stty -echo'; PS2=; PS1='<<''$?''>>'");
   return shell;
 }

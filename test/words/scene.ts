@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { bootMachine, type Booted } from "../machine/boot.ts";
+import { type Booted, bootMachine } from "../machine/boot.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { configureSystemSshd } from "../machine/system-sshd.ts";
 import type { Block } from "./blocks.ts";
@@ -11,6 +11,8 @@ export interface Stage {
   /** With systemd, its journal and sshd, where the scene asks for it. */
   readonly booted: Booted | undefined;
   readonly shell: LoginShell;
+  /** Another login. */
+  login(user: string): Promise<LoginShell>;
   /** Types a line that must end with 0; its output. */
   must(line: string, answers?: readonly Answer[]): Promise<string>;
   /** Lets an account in by root's key, so that what is tried out besides the text asks nothing. */
@@ -24,19 +26,25 @@ export interface Step {
   /** The block is this file, or what is added to it. */
   readonly file?: string;
   readonly append?: boolean;
-  /** The block is what this line prints, or the end of it; or what this finds. */
-  readonly outputOf?: string | ((stage: Stage) => string | Promise<string>);
+  /** The block is what this line prints, or the end of it. */
+  readonly outputOf?: string;
+  /** The block is something else, which this looks at. */
+  readonly check?: (stage: Stage, text: string) => unknown;
+  /** Who types it; root, where nobody is named. */
+  readonly as?: string;
+  /** Lines that go on, with what shows that they have begun: they are typed at a terminal of their own. */
+  readonly another?: Readonly<Record<string, (stage: Stage) => boolean>>;
   /** The exit status of lines that do not end with 0. */
   readonly status?: Readonly<Record<string, number>>;
   readonly answers?: readonly Answer[];
   /** What is typed for a word that stands for others, such as JAIL. */
-  readonly names?: Readonly<Record<string, string>>;
+  readonly names?: Readonly<Record<string, string | (() => string)>>;
   /** It is read by others than those who read what stands before: on a machine of its own. */
   readonly apart?: boolean;
   /** What the text takes for granted before the block. */
   readonly before?: (stage: Stage) => unknown;
-  /** What it claims; `outputs` has what each line printed. */
-  readonly after?: (stage: Stage, outputs: readonly string[]) => unknown;
+  /** What it claims; `outputs` has what each of the lines printed. */
+  readonly after?: (stage: Stage, outputs: readonly string[], lines: readonly string[]) => unknown;
 }
 
 /** How a document is read. */
@@ -57,11 +65,13 @@ export async function openStage(scene: Scene): Promise<Stage> {
   try {
     configureSystemSshd(m);
     const booted = scene.boot ? bootMachine(m, "systemd-journald.service", "ssh.service") : undefined;
-    const shell = await openLoginShell(m, booted?.words ?? ((...words) => words));
+    const login = (user: string) => openLoginShell(m, user, booted?.words ?? ((...words) => words));
+    const shell = await login("root");
     const stage: Stage = {
       m,
       booted,
       shell,
+      login,
       async must(line, answers) {
         const typed = await shell.type(line, answers);
         expect({ line, ...typed }).toMatchObject({ line, status: 0 });
@@ -145,25 +155,36 @@ function dialogue(text: string): { line: string; shown?: string }[] {
 export async function playBlock(stage: Stage, block: Block, step: Step): Promise<void> {
   await step.before?.(stage);
   const names = Object.entries(step.names ?? {});
-  const text = names.reduce((all, [name, value]) => all.replaceAll(name, value), block.text);
+  const text = names.reduce(
+    (all, [name, value]) => all.replaceAll(name, typeof value === "string" ? value : value()),
+    block.text,
+  );
   const outputs: string[] = [];
+  const lines: string[] = [];
   if (step.file !== undefined) {
     const there = step.append && stage.m.exists(step.file) ? stage.m.read(step.file) : "";
     stage.m.write(step.file, `${there}${text}\n`);
-  } else if (step.outputOf !== undefined) {
-    const output =
-      typeof step.outputOf === "string"
-        ? (await stage.shell.type(step.outputOf)).output
-        : await step.outputOf(stage);
+  } else if (step.check !== undefined) await step.check(stage, text);
+  else if (step.outputOf !== undefined) {
+    const { output } = await stage.shell.type(step.outputOf);
     outputs.push(output);
-    expect(output.trim()).toMatch(shownPattern(text));
+    expect(output).toMatch(shownPattern(text));
   } else {
+    const shell = step.as === undefined ? stage.shell : await stage.login(step.as);
     for (const { line, shown } of dialogue(text)) {
-      const typed: Typed = await stage.shell.type(line, step.answers);
+      const begun = step.another?.[line];
+      if (begun !== undefined) {
+        const other = await stage.login("root");
+        other.terminal.process.write(`${line}\n`);
+        while (!begun(stage)) await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
+      const typed: Typed = await shell.type(line, step.answers);
       expect({ line, ...typed }).toMatchObject({ line, status: step.status?.[line] ?? 0 });
-      if (shown !== undefined) expect(typed.output.trim()).toMatch(shownPattern(shown));
+      if (shown !== undefined) expect(typed.output).toMatch(shownPattern(shown));
       outputs.push(typed.output);
+      lines.push(line);
     }
   }
-  await step.after?.(stage, outputs);
+  await step.after?.(stage, outputs, lines);
 }

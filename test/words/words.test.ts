@@ -1,7 +1,7 @@
 /**
  * What a reader can type from our text is typed here: every block of README.md, docs/ and the manual pages, in the order
  * of the text, by root at a terminal of a machine of the document's own. A block that is not run has a comment before it
- * that says why. JK_WORDS=README.md selects one document.
+ * that says why. JK_WORDS is a pattern that selects documents.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Block, blocksOf, documents } from "./blocks.ts";
@@ -11,7 +11,7 @@ import { SCENES } from "./scenes/index.ts";
 setDefaultTimeout(300_000);
 
 const all = documents().flatMap((document) => blocksOf(document));
-const selected = Bun.env.JK_WORDS;
+const selected = new RegExp(Bun.env.JK_WORDS ?? "");
 let run = 0;
 
 const place = ({ document, line }: Block) => `${document}:${line}`;
@@ -31,7 +31,7 @@ function stepsOf(scene: Scene, blocks: readonly Block[]): { block: Block; key: s
 
 for (const document of documents()) {
   const blocks = all.filter((block) => block.document === document && block.notRun === undefined);
-  if (blocks.length === 0 || (selected !== undefined && selected !== document)) continue;
+  if (blocks.length === 0 || !selected.test(document)) continue;
   const scene = SCENES[document] ?? {};
   const steps = stepsOf(scene, blocks);
   describe(document, () => {

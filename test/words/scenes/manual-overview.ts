@@ -1,0 +1,34 @@
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SSHD_EXAMPLE } from "../../../build/install.ts";
+import { checkout } from "../../machine/helper.ts";
+import type { Scene } from "../scene.ts";
+
+const JAIL = "/home/sftproot";
+
+/** jailkit(7), whose example is that of README.md; what it claims is looked at there. */
+export const OVERVIEW: Scene = {
+  boot: true,
+  prepare: ({ m }) =>
+    m.write("/usr/share/doc/jailkit/examples/sshd-jailkit.conf", readFileSync(join(checkout, SSHD_EXAMPLE))),
+  steps: {
+    "[test]": { file: `${JAIL}/etc/jailkit/jk_lsh.ini`, append: true },
+    "echo hello > letter": {
+      after: ({ m }) => expect(m.read(`${JAIL}/home/test/letter`)).toBe("hello\n"),
+    },
+    "jk_jailuser -m -j /home/sftproot bob": {
+      before: ({ m }) => m.addUser("bob", { home: "/home/bob", createHome: true }),
+    },
+    "cp /usr/share/doc/jailkit/examples/sshd-jailkit.conf /etc/ssh/sshd_config.d/jailkit.conf": {
+      after: ({ m }) =>
+        expect(m.must(["jailkit", "explain", "test"]).stdout).not.toContain("warning  tcp-forwarding"),
+    },
+    "PermitUserEnvironment no": {
+      check: ({ m }, text) => {
+        const settings = m.read("/etc/ssh/sshd_config.d/jailkit.conf").replace(/^#.*\n/gm, "");
+        expect(settings.replace(/\n+/g, "\n").trim()).toBe(text.replace(/\n+/g, "\n"));
+      },
+    },
+  },
+};
