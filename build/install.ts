@@ -213,7 +213,8 @@ function uninstall(tree: Tree, to: Places, shellName: string): void {
   removeAll(tree);
 }
 
-const tool = defineTool({
+/** npm run install-tools. */
+export const tool = defineTool({
   name: "install-tools",
   summary: "Install jailkit from dist/bin and config/, or take it away again.",
   synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--with-procmail] [--uninstall]"],
