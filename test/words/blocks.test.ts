@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { blocksOf } from "./blocks.ts";
+import { blocksOf, defaultFiles, documents, readDocument, sectionsOf } from "./blocks.ts";
 import { shownPattern } from "./scene.ts";
 
 const texts = (document: string, source: string) => blocksOf(document, source).map(({ text }) => text);
@@ -32,6 +32,29 @@ test("blocks of manual pages are shown as a reader sees them", () => {
     { document: "a.8.in", line: 8, text: "d e" },
   ]);
   expect(() => blocksOf("a.8.in", ".Dl \\(aq\n")).toThrow("what is");
+});
+
+test("examples in the default files are those of their manual pages, where they are tried out", () => {
+  for (const file of defaultFiles()) {
+    const examples = sectionsOf(
+      readDocument(file)
+        .replace(/^#(?=\[|[a-z_]+ = )/gm, "")
+        .replace(/^#.*$/gm, ""),
+    );
+    const page = blocksOf(`docs/man/${file.replace("config/", "")}.5.in`).map(({ text }) => text);
+    // The sections of jk_init.ini are no examples.
+    if (file !== "config/jk_init.ini")
+      expect(page.flatMap(sectionsOf)).toEqual(expect.arrayContaining(examples));
+    if (file !== "config/jk_init.ini") expect(examples).not.toEqual([]);
+  }
+});
+
+test("every manual page of a program or a file has examples", () => {
+  const pages = documents().filter((document) => /\.[58]\.in$/.test(document));
+  for (const page of pages) {
+    const [, examples = ""] = readDocument(page).split("\n.Sh EXAMPLES\n");
+    expect([page, blocksOf(page, examples.split("\n.Sh ")[0]).length]).not.toEqual([page, 0]);
+  }
 });
 
 describe("what is shown", () => {

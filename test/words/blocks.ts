@@ -24,6 +24,18 @@ export function documents(): string[] {
   return ["README.md", ...below("docs", /\.md$/), ...below("docs/man", /\.in$/)];
 }
 
+/** The default configuration files, by their paths. */
+export function defaultFiles(): string[] {
+  return readdirSync(join(checkout, "config"))
+    .filter((name) => name.endsWith(".ini"))
+    .map((name) => `config/${name}`);
+}
+
+/** The sections in a text, one by one and without what stands between them. */
+export function sectionsOf(text: string): string[] {
+  return [...text.matchAll(/^\[.*\]\n(?:[a-z_]+ = .*(?:\n|$))+/gm)].map(([section]) => section.trim());
+}
+
 /** The text of a document. */
 export const readDocument = (document: string) => readFileSync(join(checkout, document), "utf8");
 

@@ -1,18 +1,27 @@
 /** What stands in the middle of a sentence can be typed, too: programs, options and keys that are there. */
 import { expect, test } from "bun:test";
-import { documents } from "./blocks.ts";
-import { faultOf, known, spansOf } from "./inline.ts";
+import { defaultFiles, documents } from "./blocks.ts";
+import { faultOf, known, quotedSpans, type Span, spansOf } from "./inline.ts";
 
 const all = await known();
 const fault = (text: string) => faultOf({ document: "", text }, all);
 
-test.each([...documents(), "CONTRIBUTING.md", "CHANGELOG.md"])("%s", (document) => {
-  const faults = spansOf(document).flatMap((span) => {
+const faultsOf = (spans: readonly Span[]) =>
+  spans.flatMap((span) => {
     const told = faultOf(span, all);
     return told === undefined ? [] : [`${span.text}: ${told}`];
   });
-  expect(faults).toEqual([]);
+
+test.each([...documents(), ...defaultFiles(), "CONTRIBUTING.md", "CHANGELOG.md"])("%s", (document) => {
+  expect(faultsOf(spansOf(document))).toEqual([]);
 });
+
+test.each(all.tools.map(({ page, help }) => [page, help.notes ?? ""] as const))(
+  "--help of %s",
+  (page, notes) => {
+    expect(faultsOf(quotedSpans(page, notes))).toEqual([]);
+  },
+);
 
 test("what cannot be typed is found", () => {
   expect(fault("jk_update --every")).toContain("--every");
@@ -39,6 +48,7 @@ test("what is right is not", () => {
 
 test("spans are found in Markdown, over ends of lines, and in mdoc", () => {
   expect(spansOf("a.md", "a `b\nc` d\n```\n`no`\n```\n").map(({ text }) => text)).toEqual(["b c"]);
+  expect(spansOf("a.ini", "# it's 'a\n# b' or\n#c = 'd'\n").map(({ text }) => text)).toEqual(["a b", "d"]);
   expect(spansOf("a.8.in", ".Pq Ql a b , c d .\n.Ql host:\\& ,\n").map(({ text }) => text)).toEqual([
     "a b",
     "c d",

@@ -14,8 +14,20 @@ export interface Span {
   readonly text: string;
 }
 
-/** The code spans of Markdown outside of blocks, and the quoted literals (.Ql) of mdoc(7). */
+/** Words in single quotes, as messages and comments show what is typed. */
+export function quotedSpans(document: string, text: string): Span[] {
+  return [...text.matchAll(/(?<!\w)'([^'\n]+(?:\n[^'\n]+)?)'/g)].map(([, span = ""]) => ({
+    document,
+    text: span.replace(/\s+/g, " "),
+  }));
+}
+
+/**
+ * The code spans of Markdown outside of blocks, the quoted literals (.Ql) of mdoc(7), and the quoted words in the comments
+ * of ini files.
+ */
 export function spansOf(document: string, source = readDocument(document)): Span[] {
+  if (document.endsWith(".ini")) return quotedSpans(document, source.replace(/^# ?/gm, ""));
   if (document.endsWith(".md")) {
     const prose = source.replace(/^```[\s\S]*?^```$/gm, "").replace(/^(?: {4}.*\n)+/gm, "\n");
     return [...prose.matchAll(/(`+)([^`]+)\1/g)].map(([, , text = ""]) => ({
