@@ -37,7 +37,7 @@ export class LoginShell {
         [PROMPT, ...known.map(([prompt]) => prompt)].map(({ source }) => source).join("|"),
         "i",
       );
-      output += await this.terminal.see(any, 120_000);
+      output += await this.terminal.see(any, 500_000);
       const [shown, status] = PROMPT.exec(output) ?? [];
       if (shown !== undefined)
         return { status: Number(status), output: clean(output.slice(0, -shown.length)) };

@@ -8,7 +8,7 @@ import { type Block, blocksOf, documents } from "./blocks.ts";
 import { openStage, playBlock, type Scene, type Stage, type Step } from "./scene.ts";
 import { SCENES } from "./scenes/index.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(600_000);
 
 const all = documents().flatMap((document) => blocksOf(document));
 const selected = new RegExp(Bun.env.JK_WORDS ?? "");
