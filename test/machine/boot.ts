@@ -30,7 +30,8 @@ export function bootMachine(machine: Machine, ...units: string[]): Booted {
   machine.start(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "sh", "-c", boot]);
   machine.must(["cat", "/root/ready"]);
   machine.remove("/root/ready");
-  const pid = machine.must(["pgrep", "-f", "^/usr/lib/systemd/systemd --system"]).stdout.trim();
+  // What it starts has its command line, too, before it is another program.
+  const pid = machine.must(["pgrep", "-o", "-f", "^/usr/lib/systemd/systemd --system"]).stdout.trim();
   const words = (...given: string[]) => ["nsenter", "-t", pid, "-p", "-m", "-C", ...given];
   return {
     words,

@@ -10,14 +10,28 @@ const JAIL = "/home/sftproot";
 /** jailkit(7), whose example is that of README.md; what it claims is looked at there. */
 export const OVERVIEW: Scene = {
   boot: true,
-  prepare: ({ m }) =>
-    m.write("/usr/share/doc/jailkit/examples/sshd-jailkit.conf", readFileSync(join(checkout, SSHD_EXAMPLE))),
+  // As packages do.
+  prepare({ m }) {
+    m.write("/usr/share/doc/jailkit/examples/sshd-jailkit.conf", readFileSync(join(checkout, SSHD_EXAMPLE)));
+    m.write("/usr/lib/sysusers.d/jailkit.conf", readFileSync(join(checkout, "config/sysusers.conf")));
+    m.must(["systemd-sysusers", "jailkit.conf"]);
+  },
   steps: {
-    "[test]": { file: `${JAIL}/etc/jailkit/jk_lsh.ini`, append: true },
+    "[test]": {
+      check: ({ m }, text) => {
+        const { stdout } = m.must([
+          "sed",
+          "-n",
+          "/^\\[test\\]/,/^executables/p",
+          `${JAIL}/etc/jailkit/jk_lsh.ini`,
+        ]);
+        expect(stdout.trim()).toBe(text);
+      },
+    },
     "echo hello > letter": {
       after: ({ m }) => expect(m.read(`${JAIL}/home/test/letter`)).toBe("hello\n"),
     },
-    "jk_jailuser -m -j /home/sftproot bob": {
+    "jk_jailuser -m -j /home/sftproot -G jailed --policy sftp,scp,rsync bob": {
       before: ({ m }) => m.addUser("bob", { home: "/home/bob", createHome: true }),
     },
     "cp /usr/share/doc/jailkit/examples/sshd-jailkit.conf /etc/ssh/sshd_config.d/jailkit.conf": {

@@ -39,8 +39,15 @@ export const README: Scene = {
       after: ({ m }) => expect(m.must(["jk_init", "--version"]).stdout).toContain("(jailkit) 3."),
     },
     "[test]": {
-      file: `${JAIL}/etc/jailkit/jk_lsh.ini`,
-      append: true,
+      check: ({ m }, text) => {
+        const { stdout } = m.must([
+          "sed",
+          "-n",
+          "/^\\[test\\]/,/^executables/p",
+          `${JAIL}/etc/jailkit/jk_lsh.ini`,
+        ]);
+        expect(stdout.trim()).toBe(text);
+      },
       after: (stage) => stage.must("jailkit config check"),
     },
     "echo hello > letter": {
@@ -50,7 +57,7 @@ export const README: Scene = {
         await must("cmp copy letter");
       },
     },
-    "jk_jailuser -m -j /home/sftproot bob": {
+    "jk_jailuser -m -j /home/sftproot -G jailed --policy sftp,scp,rsync bob": {
       before: ({ m }) => m.addUser("bob", { home: "/home/bob", createHome: true }),
       after: ({ m }) => {
         expect(m.read("/etc/passwd")).toContain(`:${JAIL}/./home/bob:/usr/sbin/jk_chrootsh\n`);
