@@ -62,7 +62,17 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
-  "jailkit-list.8": { prepare: (stage) => makeLimited(stage) },
+  "jailkit-list.8": {
+    prepare: (stage) => makeLimited(stage),
+    steps: {
+      "jailkit list": {
+        after: (_stage, [list, users]) => {
+          expect(list).toContain(JAIL);
+          expect(users).toContain('"test"');
+        },
+      },
+    },
+  },
   "jailkit-log-sockets.8": {
     boot: true,
     async prepare(stage) {

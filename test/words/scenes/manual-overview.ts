@@ -35,7 +35,11 @@ export const OVERVIEW: Scene = {
       before: ({ m }) => m.addUser("bob", { home: "/home/bob", createHome: true }),
     },
     "cp /usr/share/doc/jailkit/examples/sshd-jailkit.conf /etc/ssh/sshd_config.d/jailkit.conf": {
-      after: ({ m }) => expect(m.must(["jailkit", "explain", "test"]).stdout).not.toContain("warning"),
+      after: async ({ must }) => {
+        const told = await must("jailkit explain test -- sftp-server");
+        expect(told).toContain("allowtcpforwarding no");
+        expect(told).not.toContain("warning");
+      },
     },
     "PermitUserEnvironment no": {
       check: ({ m }, text) => {
