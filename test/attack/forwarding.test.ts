@@ -171,6 +171,10 @@ describe("forwarding by sshd", () => {
 
   test("is closed by the example to members of its group, and to them alone", async () => {
     m.write(DROP_IN, readFileSync(join(checkout, SSHD_EXAMPLE)));
+    // What stands further down is too late: the first of two settings counts.
+    const later =
+      "PermitUserEnvironment yes\nMatch User member\n  AllowTcpForwarding yes\n  PermitUserRC yes\n";
+    m.write("/etc/ssh/sshd_config", m.read("/etc/ssh/sshd_config") + later);
     expect(m.must(["/usr/sbin/sshd", "-t"])).toMatchObject({ stdout: "", stderr: "" });
     const started = sshd.stderr.length;
     m.must(["pkill", "-HUP", "-o", "-x", "sshd"]);
@@ -180,6 +184,9 @@ describe("forwarding by sshd", () => {
     expect(await open("member")).toEqual([]);
     expect(session("member", "-T")).toBe("agent= display=");
     expect(await open("other")).toEqual(all);
+    const { stdout } = m.must(["/usr/sbin/sshd", "-T", "-C", "user=member,host=localhost,addr=127.0.0.1"]);
+    for (const setting of ["permituserenvironment no", "permituserrc no"])
+      expect(stdout).toContain(`${setting}\n`);
     const told = (user: string) => m.run(["jailkit", "explain", user]).stdout;
     expect(told("member")).not.toMatch(/warning {2}(?:tcp|stream)-forwarding|warning {2}tunnel/);
     expect(told("other")).toMatch(/warning {2}tcp-forwarding/);

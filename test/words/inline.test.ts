@@ -49,9 +49,7 @@ test("what is right is not", () => {
 test("spans are found in Markdown, over ends of lines, and in mdoc", () => {
   expect(spansOf("a.md", "a `b\nc` d\n```\n`no`\n```\n").map(({ text }) => text)).toEqual(["b c"]);
   expect(spansOf("a.ini", "# it's 'a\n# b' or\n#c = 'd'\n").map(({ text }) => text)).toEqual(["a b", "d"]);
-  expect(spansOf("a.8.in", ".Pq Ql a b , c d .\n.Ql host:\\& ,\n").map(({ text }) => text)).toEqual([
-    "a b",
-    "c d",
-    "host:",
-  ]);
+  expect(spansOf("a.8.in", ".Pq Ql a b , c d .\n.Ql host:\\& ,\n.Fl -fix\n").map(({ text }) => text)).toEqual(
+    ["a b", "c d", "host:", "--fix"],
+  );
 });

@@ -23,8 +23,8 @@ export function quotedSpans(document: string, text: string): Span[] {
 }
 
 /**
- * The code spans of Markdown outside of blocks, the quoted literals (.Ql) of mdoc(7), and the quoted words in the comments
- * of ini files.
+ * The code spans of Markdown outside of blocks, the quoted literals (.Ql) and options (.Fl) of mdoc(7), and the quoted
+ * words in the comments of ini files.
  */
 export function spansOf(document: string, source = readDocument(document)): Span[] {
   if (document.endsWith(".ini")) return quotedSpans(document, source.replace(/^# ?/gm, ""));
@@ -35,13 +35,15 @@ export function spansOf(document: string, source = readDocument(document)): Span
       text: text.replace(/\s+/g, " "),
     }));
   }
-  return source.split("\n").flatMap((line) => {
+  const options = [...source.matchAll(/\bFl (\S+)/g)].map(([, name]) => ({ document, text: `-${name}` }));
+  const quoted = source.split("\n").flatMap((line) => {
     const [, words] = /^\.(?:\w\w )*?Ql (.*)$/.exec(line) ?? [];
     if (words === undefined) return [];
     // Delimiters that stand alone at the end are no part of it.
     const text = mdocText(words.replace(/(?: [.,;:)])+$/, ""));
     return text.split(" , ").map((one) => ({ document, text: one }));
   });
+  return [...quoted, ...options];
 }
 
 // What stands in the text about other programs: their options, and lines of files that are not ours.
