@@ -1,6 +1,6 @@
 /** What stands in the middle of a sentence can be typed, too: programs, options and keys that are there. */
 import { expect, test } from "bun:test";
-import { defaultFiles, documents } from "./blocks.ts";
+import { defaultFiles, documents, readDocument } from "./blocks.ts";
 import { faultOf, known, quotedSpans, type Span, spansOf } from "./inline.ts";
 
 const all = await known();
@@ -52,4 +52,12 @@ test("spans are found in Markdown, over ends of lines, and in mdoc", () => {
   expect(spansOf("a.8.in", ".Pq Ql a b , c d .\n.Ql host:\\& ,\n.Fl -fix\n").map(({ text }) => text)).toEqual(
     ["a b", "c d", "host:", "--fix"],
   );
+});
+
+test("README's table names every program, and every command of jailkit", () => {
+  const [, part = ""] = readDocument("README.md").split("\n## The tools\n");
+  const named = spansOf("README.md", part.split("\n\n")[0]).map(({ text }) => text);
+  const programs = all.tools.map(({ help }) => help.name).filter((name) => /^jk_|^jailkit /.test(name));
+  const missing = programs.filter((name) => !named.some((one) => `${one} `.startsWith(`${name} `)));
+  expect(missing).toEqual([]);
 });
