@@ -189,6 +189,7 @@ export const FILES: Readonly<Record<string, Scene>> = {
           const { m, must } = stage;
           m.must(["cvs", "-d", `${JAIL}/home/john/repository`, "init"]);
           m.must(["chown", "-R", "john:", `${JAIL}/home/john/repository`]);
+          expect(m.exists(`${JAIL}/tmp`)).toBe(false);
           const remote = "CVS_RSH=ssh cvs -d :ext:john@localhost:/home/john/repository";
           await must("mkdir /root/module; echo text > /root/module/file; cd /root/module");
           await must(`${remote} import -m first module vendor start`);
