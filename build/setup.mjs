@@ -50,6 +50,7 @@ const needs = {
     "xauth",
     // what examples of the manual call
     "jq",
+    "make",
     "procps",
     "procmail",
     // accounts that are in no file of the machine's own

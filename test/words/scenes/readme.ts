@@ -3,7 +3,7 @@ import { packages } from "../../e2e/packages-scene.ts";
 import { checkout } from "../../machine/helper.ts";
 import type { Scene, Stage } from "../scene.ts";
 
-const CLONE = "/root/jailkit";
+const CLONE = "/usr/src/jailkit";
 const JAIL = "/home/sftproot";
 const HOME = `${JAIL}/home/test`;
 
