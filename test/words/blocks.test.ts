@@ -67,6 +67,7 @@ describe("what is shown", () => {
 
   test("may leave out lines", () => {
     expect("a\n  b\nc\nd").toMatch(shownPattern("a\n...\nd"));
+    expect("more a\n  b\nd").not.toMatch(shownPattern("a\n...\nd"));
     expect("a\nd\ne").not.toMatch(shownPattern("a\n...\nd"));
   });
 });

@@ -1,5 +1,6 @@
 /** What stands in the middle of a sentence can be typed, too: programs, options and keys that are there. */
 import { expect, test } from "bun:test";
+import { SSHD_EXAMPLE } from "../../build/install.ts";
 import { defaultFiles, documents, readDocument } from "./blocks.ts";
 import { faultOf, known, quotedSpans, type Span, spansOf } from "./inline.ts";
 
@@ -12,9 +13,12 @@ const faultsOf = (spans: readonly Span[]) =>
     return told === undefined ? [] : [`${span.text}: ${told}`];
   });
 
-test.each([...documents(), ...defaultFiles(), "CONTRIBUTING.md", "CHANGELOG.md"])("%s", (document) => {
-  expect(faultsOf(spansOf(document))).toEqual([]);
-});
+test.each([...documents(), ...defaultFiles(), SSHD_EXAMPLE, "CONTRIBUTING.md", "CHANGELOG.md"])(
+  "%s",
+  (document) => {
+    expect(faultsOf(spansOf(document))).toEqual([]);
+  },
+);
 
 test.each(all.tools.map(({ page, help }) => [page, help.notes ?? ""] as const))(
   "--help of %s",

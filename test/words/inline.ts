@@ -27,7 +27,7 @@ export function quotedSpans(document: string, text: string): Span[] {
  * words in the comments of ini files.
  */
 export function spansOf(document: string, source = readDocument(document)): Span[] {
-  if (document.endsWith(".ini")) return quotedSpans(document, source.replace(/^# ?/gm, ""));
+  if (/\.(?:ini|example)$/.test(document)) return quotedSpans(document, source.replace(/^# ?/gm, ""));
   if (document.endsWith(".md")) {
     const prose = source.replace(/^```[\s\S]*?^```$/gm, "").replace(/^(?: {4}.*\n)+/gm, "\n");
     return [...prose.matchAll(/(`+)([^`]+)\1/g)].map(([, , text = ""]) => ({

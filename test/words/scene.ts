@@ -136,7 +136,7 @@ export function shownPattern(text: string): RegExp {
     pattern += quote(text.slice(from, match.index)) + vary;
     from = match.index + match[0].length;
   }
-  return new RegExp(`${pattern}${quote(text.slice(from))}$`);
+  return new RegExp(`(?:^|\n)${pattern}${quote(text.slice(from))}$`);
 }
 
 /** Commands of a block with what is shown of their output: with `$ ` before commands, or nothing but commands. */

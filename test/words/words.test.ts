@@ -4,7 +4,7 @@
  * that says why. JK_WORDS is a pattern that selects documents.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Block, blocksOf, documents } from "./blocks.ts";
+import { type Block, blocksOf, documents, readDocument } from "./blocks.ts";
 import { openStage, playBlock, type Scene, type Stage, type Step } from "./scene.ts";
 import { SCENES } from "./scenes/index.ts";
 
@@ -64,8 +64,12 @@ for (const document of documents()) {
   });
 }
 
-test("a block that is not run has a reason", () => {
+test("a block that is not run has a reason, and a reason has a block", () => {
   expect(all.filter(({ notRun }) => notRun === "").map(place)).toEqual([]);
+  const reasons = documents().flatMap(
+    (document) => readDocument(document).match(/^(?:<!--|\.\\") not run:/gm) ?? [],
+  );
+  expect(all.filter(({ notRun }) => notRun !== undefined)).toHaveLength(reasons.length);
 });
 
 test("every scene is of a document that is there", () => {
