@@ -98,7 +98,6 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
         outputOf: "grep ^test: /etc/passwd",
       },
       "jailkit explain test": {
-        before: ({ m }) => m.chmod(JAIL, 0o755),
         after: (_stage, [told]) => expect(told).toContain("A login of test would work"),
       },
       "test:x:1001:1001::/home/test:/usr/sbin/jk_lsh": { outputOf: "grep ^test: /srv/jail/etc/passwd" },
