@@ -48,8 +48,9 @@ const needs = {
     "iproute2",
     // forwarding of a display
     "xauth",
-    // what examples of the manual call
+    // what the documents call
     "jq",
+    "gpg",
     "make",
     "procps",
     "procmail",
