@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { type Booted, bootMachine } from "../machine/boot.ts";
+import { type Booted, boot } from "../machine/booted.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { configureSystemSshd } from "../machine/system-sshd.ts";
 import type { Block } from "./blocks.ts";
@@ -59,12 +59,16 @@ export interface Scene {
   readonly steps?: Readonly<Record<string, Step>>;
 }
 
+const UNITS = ["dbus", "systemd-logind", "systemd-user-sessions", "systemd-journald", "ssh"].map(
+  (name) => `${name}.service`,
+);
+
 /** Opens the machine of a scene. */
 export async function openStage(scene: Scene): Promise<Stage> {
   const m = await openMachine(scene.bare ? {} : { under: "ours" });
   try {
     configureSystemSshd(m);
-    const booted = scene.boot ? bootMachine(m, "systemd-journald.service", "ssh.service") : undefined;
+    const booted = scene.boot ? boot(m, UNITS) : undefined;
     const login = (user: string) => openLoginShell(m, user, booted?.words ?? ((...words) => words));
     const shell = await login("root");
     const stage: Stage = {

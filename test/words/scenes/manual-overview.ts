@@ -41,6 +41,10 @@ export const OVERVIEW: Scene = {
         expect(told).not.toContain("warning");
       },
     },
+    "jk_init: /etc/jailkit/jk_init.ini:4:1: error: a line that has no '=' and no ':' [stray-text]": {
+      before: ({ m }) => m.write("/etc/jailkit/jk_init.ini", "[x]\npaths = /bin/ls\n\nparts\n"),
+      outputOf: "jk_init -l",
+    },
     "PermitUserEnvironment no": {
       check: ({ m }, text) => {
         const settings = m.read("/etc/ssh/sshd_config.d/jailkit.conf").replace(/^#.*\n/gm, "");
