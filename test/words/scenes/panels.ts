@@ -16,7 +16,7 @@ function schemaOf(line: string) {
 /** What each line printed is JSON of its schema; what warns stands on the screen, too. */
 function checkJson(_stage: Stage, outputs: readonly string[], lines: readonly string[]): void {
   lines.forEach((line, index) => {
-    const json = (outputs[index] ?? "").replace(/^jk_\w+: .*\n?/gm, "");
+    const json = (outputs[index] ?? "").replace(/^(?:jk_\w+|jailkit[\w -]*): .*\n?/gm, "");
     const value: unknown = JSON.parse(json);
     expect(() => schemaOf(line).parse(value)).not.toThrow();
   });
