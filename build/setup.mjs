@@ -56,6 +56,16 @@ const needs = {
     "procmail",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
+    // what the recipes and the page on changing over use
+    "cron",
+    "at",
+    "sudo",
+    "rush",
+    "quota",
+    "auditd",
+    // a kernel of its own, where the machine's cannot be used for what is tested, with its modules
+    "user-mode-linux",
+    "kmod",
     // servers that the limited shell knows
     "cvs",
     "subversion",

@@ -70,6 +70,8 @@ export async function openLoginShell(
   const terminal = openTerminal(machine, words("su", "--login", user), {
     env: { TERM: "dumb", PATH: "/usr/bin:/bin" },
   });
+  // A terminal of a machine that is still starting forgets what is typed.
+  await terminal.see(/[#$] $/, 500_000);
   const shell = new LoginShell(terminal);
   // Without editing and echo the screen has what programs say, and nothing else. The prompt tells the status.
   await shell.type("set +o emacs; PROMPT_COMMAND='stty -echo'; PS2=; PS1='<<''$?''>>'");
