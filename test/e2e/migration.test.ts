@@ -196,6 +196,7 @@ describe("ChrootDirectory", () => {
 
   test("and back", async () => {
     await inline("jk_jailuser -n -m --unjail -s /usr/sbin/nologin frank");
+    await inline("usermod -d /files frank");
     await confine();
     expect(sftp("frank", "cd /files\nget by-rsync /root/again\n")).toMatchObject(works);
   });
