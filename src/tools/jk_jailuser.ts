@@ -12,14 +12,8 @@ import { defineTool } from "../cli/tool.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import {
-  type JailingOptions,
-  jailUser,
-  planFor,
-  type UserOutcome,
-  unjailUser,
-  warnOfLogin,
-} from "../jail/user-run.ts";
+import { type JailingOptions, jailUser, planFor, type UserOutcome, warnOfLogin } from "../jail/user-run.ts";
+import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
