@@ -77,6 +77,21 @@ export function removeTree(
   return removeSeen(root, path, seen, among);
 }
 
+/**
+ * For `among` of removeTree: what is one of those that were looked at, with the content that it had by size and time;
+ * another file may have got its inode.
+ */
+export function isOneOf(seen: Iterable<Stat>): (stat: Stat) => boolean {
+  const key = (stat: Stat) => {
+    const { devMajor, devMinor, ino, size, mtime } = stat;
+    // Those of a directory change while it is emptied.
+    const content = isDirectory(stat) ? "" : `${size}:${mtime}`;
+    return `${devMajor}:${devMinor}:${ino}:${content}`;
+  };
+  const keys = new Set([...seen].map(key));
+  return (stat) => keys.has(key(stat));
+}
+
 function removeSeen(
   root: JailRoot,
   path: ByteString,
