@@ -145,8 +145,8 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   const { jail } = plan;
   if (seen === undefined) return;
   if (jailMounts(jail).length > 0) throw refuse("mounts", `${display(jail)}: something is mounted in it`);
-  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
-  withTree((tree) => removeTree(tree, jail, seen));
+  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
+  withTree((tree) => removeTree(tree, jail, seen, mayGo));
   done(`removed ${display(jail)}`);
 }
 
