@@ -6,7 +6,7 @@
  * privilege, or not at all.
  */
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../ffi/constants.ts";
 import { isErrno } from "../ffi/error.ts";
 import { close, openAt, setXattr } from "../ffi/files.ts";
@@ -56,6 +56,15 @@ export const LINKS = [
   "jk_socketd",
   "jk_update",
 ];
+
+/**
+ * For sshd, to be copied by the administrator. An example is no configuration: Debian's policy (12.6) has it below
+ * /usr/share/doc, and rpm does too, while a file in /etc would be one that upgrades ask about.
+ */
+export const SSHD_EXAMPLE = "config/sshd-jailkit.conf.example";
+
+/** Where that goes, below the prefix. */
+export const SSHD_EXAMPLE_PATH = `share/doc/jailkit/examples/${basename(SSHD_EXAMPLE, ".example")}`;
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {
@@ -187,6 +196,7 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
   installConfiguration(tree, to);
   editShells(tree, to, shellName, true);
   put(tree, to.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
+  put(tree, join(to.prefix, SSHD_EXAMPLE_PATH), fs.readFileSync(join(root, SSHD_EXAMPLE), "latin1"), 0o644);
   const isInstalled = (name: string) =>
     !(name in TAKES_PRIVILEGE) || privileged.some(([one]) => one === name);
   await installForReaders(tree, to, isInstalled);
@@ -203,7 +213,8 @@ function uninstall(tree: Tree, to: Places, shellName: string): void {
   removeAll(tree);
 }
 
-const tool = defineTool({
+/** npm run install-tools. */
+export const tool = defineTool({
   name: "install-tools",
   summary: "Install jailkit from dist/bin and config/, or take it away again.",
   synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--with-procmail] [--uninstall]"],

@@ -46,6 +46,12 @@ const needs = {
     "acl",
     "e2fsprogs",
     "iproute2",
+    // forwarding of a display
+    "xauth",
+    // what the documents call
+    "jq",
+    "gpg",
+    "make",
     "procps",
     "procmail",
     // which run what a jailed user asks for on the host
@@ -53,6 +59,16 @@ const needs = {
     "at",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
+    // what the recipes and the page on changing over use
+    "cron",
+    "at",
+    "sudo",
+    "rush",
+    "quota",
+    "auditd",
+    // a kernel of its own, where the machine's cannot be used for what is tested, with its modules
+    "user-mode-linux",
+    "kmod",
     // servers that the limited shell knows
     "cvs",
     "subversion",

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { LINKS, TAKES_PRIVILEGE } from "../install.ts";
+import { LINKS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH, TAKES_PRIVILEGE } from "../install.ts";
 import { placedDocuments, withInstalledLinks } from "./documents.ts";
 
 /** The two packages: all but the wrapper of procmail, and that one. */
@@ -133,6 +133,7 @@ export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
     ...completions(share),
     ...manualPages(parts, name),
     ...documents(root),
+    { path: `/usr/${SSHD_EXAMPLE_PATH}`, mode: 0o644, content: { file: join(root, SSHD_EXAMPLE) } },
   ];
 }
 

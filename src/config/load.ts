@@ -5,7 +5,8 @@ import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresen
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
-import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
+import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
+import { problemError, type Sources } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, unsafeConfig } from "./trusted.ts";
 
@@ -150,7 +151,7 @@ export function readConfigSources(
  * there twice: the first wins ("c"), or it is an error ("py"). A [DEFAULT] ("py") holds for its own file.
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
-  const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [] };
+  const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
   const seen = new Map<ByteString, ByteString>();
   for (const part of parts) {
     for (const section of part.sections) {
@@ -167,14 +168,15 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
     merged.sections.push(...part.sections);
     merged.defaults.push(...part.defaults);
     merged.problems.push(...part.problems);
+    merged.texts.push(...part.texts);
   }
   return merged;
 }
 
-/** Throws a JailkitError that names the first error among `problems`, if there is one. */
-export function requireNoErrors(problems: readonly Problem[], exitStatus = 1): void {
+/** Throws a JailkitError that names the first error among `problems`, if there is one, with its line in `sources`. */
+export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, sources?: Sources): void {
   const error = problems.find((problem) => problem.severity === "error");
-  if (error !== undefined) refuse("config-invalid", exitStatus, problemLine(error, display(error.file)));
+  if (error !== undefined) throw problemError(error, exitStatus, sources);
 }
 
 /**
@@ -188,6 +190,6 @@ export function loadConfig(file: ByteString, options: LoadOptions): IniFile | un
   const parts: IniFile[] = [];
   for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));
   const merged = mergeFiles(parts, file, dialect);
-  requireNoErrors(merged.problems, exitStatus);
+  requireNoErrors(merged.problems, exitStatus, merged);
   return merged;
 }

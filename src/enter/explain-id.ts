@@ -163,6 +163,8 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
 export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
   const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
   return {
+    version: 1,
+    tool: "jailkit explain",
     about: "error-id",
     id,
     refusals: refusals.map(({ entry, uid, check, reason, remedy, doubt }) => ({

@@ -1,12 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { OptionTable, OptionValues } from "../cli/options.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { jailOption, type OptionTable, type OptionValues, VERBOSE_IGNORED } from "../cli/options.ts";
 import type { LaunchRequest } from "./launch-checks.ts";
 
 /** The options of jk_chrootlaunch(8). */
 export const LAUNCH_OPTIONS = {
-  jail: { short: "j", value: "JAIL", description: "the jail, by its absolute path" },
+  jail: jailOption("the jail, by its absolute path"),
   exec: {
     short: "x",
+    also: ["executable"],
     value: "PROGRAM",
     description: "the program, by its path in the jail or on the host; only root may be able to change it",
   },
@@ -27,13 +29,15 @@ export const LAUNCH_OPTIONS = {
   },
   daemon: { description: "run the program in the background, without a terminal" },
   notify: { description: "let it reach the service manager: sd_notify(3), Type=notify" },
-  verbose: { short: "v", hidden: true, description: "accepted, and without a meaning" },
+  verbose: VERBOSE_IGNORED,
 } as const satisfies OptionTable;
 
-/** What was asked for, of the options and of what follows them. */
+/** What was asked for, of the options and of what follows them: the jail, where no option names it, and arguments. */
 export function launchRequest(
-  { jail, exec, user, group, pidfile, keepCaps, daemon, notify }: OptionValues<typeof LAUNCH_OPTIONS>,
-  programArguments: readonly ByteString[],
+  options: OptionValues<typeof LAUNCH_OPTIONS>,
+  operands: readonly ByteString[],
 ): LaunchRequest {
-  return { jail, program: exec, user, group, pidfile, keepCaps, daemon, notify, programArguments };
+  const { exec, user, group, pidfile, keepCaps, daemon, notify } = options;
+  const { jail, rest } = jailOrFirst(options.jail, operands);
+  return { jail, program: exec, user, group, pidfile, keepCaps, daemon, notify, programArguments: rest };
 }

@@ -9,7 +9,8 @@ import { REGISTRY } from "../jail/manifest.ts";
 import { withTree } from "../jail/registry.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { NO_ACCESS } from "../jail/user-access.ts";
-import { type JailingOptions, type UserOutcome, unjailUser } from "../jail/user-run.ts";
+import type { JailingOptions, UserOutcome } from "../jail/user-run.ts";
+import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, openTree } from "../jail/walk.ts";
 import { removeTree } from "../jail/write.ts";
 import type { Problem } from "../populate/entry.ts";
@@ -93,16 +94,15 @@ function takeOut(
         warnings: [],
         error: undefined,
       };
-      return [{ name, act: unjailUser(user, request, result) }];
+      return [{ name, home: user.home, act: unjailUser(user, request, result) }];
     });
     const stays: ByteString[] = [];
-    for (const { name, act } of plans) {
-      act({
-        done: () => undefined,
-        // Of a home that could not be removed, for there may be something in it that is not in the copy.
-        warn: (line) => stays.push(line),
-        progress: () => undefined,
-      });
+    for (const { name, home, act } of plans) {
+      const told: ByteString[] = [];
+      act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
+      // One that could not be removed may hold something that is not in the copy.
+      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...told);
+      else outcome.warnings.push(...told);
       done(`took the user ${quoted(name)} out, with the home`);
     }
     if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
@@ -145,8 +145,8 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   const { jail } = plan;
   if (seen === undefined) return;
   if (jailMounts(jail).length > 0) throw refuse("mounts", `${display(jail)}: something is mounted in it`);
-  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
-  withTree((tree) => removeTree(tree, jail, seen));
+  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
+  withTree((tree) => removeTree(tree, jail, seen, mayGo));
   done(`removed ${display(jail)}`);
 }
 

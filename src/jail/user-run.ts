@@ -3,23 +3,21 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
+import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
-import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { readJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
-import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
-import { shellWord } from "./safety.ts";
-import { joinHome, splitHome } from "./separator.ts";
+import { splitHome } from "./separator.ts";
 import { type Access, planAccess, writeAccess } from "./user-access.ts";
-import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
-import { absolute } from "./user-jail.ts";
+import { applyJailing, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { KEYS_FILE } from "./user-keys.ts";
+import { forgetAccount, recall, rememberAccount } from "./user-memory.ts";
 import { missingLine, missingPolicy } from "./user-missing.ts";
-import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
-import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "./walk.ts";
+import { CHROOT_SHELL, type JailingPlan, planJailing } from "./user-plan.ts";
+import { isDirectory, type JailRoot } from "./walk.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -110,9 +108,15 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   const { moveFrom } = plan;
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
-  const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };
-  const now = moveFrom === undefined ? place : { root: host, home: moveFrom };
-  const granted = place && now && planAccess(place, access, now);
+  const { user, jailHome: home, jailShell } = plan;
+  const keys = root && { root, user, home };
+  const granted =
+    root &&
+    planAccess(
+      { root, name: user.name, home, shell: jailShell },
+      access,
+      moveFrom === undefined ? keys : { root: host, user, home: moveFrom },
+    );
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
     const nothing =
@@ -124,9 +128,11 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       for (const line of granted?.lines ?? []) report.done(line);
       return;
     }
-    if (root === undefined || place === undefined) return;
+    if (root === undefined || keys === undefined) return;
     // First: a run that is cut short must not lose where the account came from.
-    const remembered = plan.changeAccount && rememberAccount(root, plan.user);
+    // Jailed again after an edit by hand: what is recorded is from before the first time.
+    const remembered = plan.changeAccount && splitHome(plan.user.home) === undefined;
+    if (remembered) rememberAccount(root, plan.user);
     try {
       applyJailing(plan, root, host, report);
     } catch (error) {
@@ -134,58 +140,22 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       throw error;
     }
     if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
-    writeAccess(place, access, report.done, report.warn);
-    const group = groupByGid(plan.user.gid)?.name ?? "";
-    const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
-    for (const one of missingPolicy(account)) report.warn(missingLine(one));
+    writeAccess(keys, access, report.done, report.warn);
+    const group = groupByGid(user.gid)?.name ?? "";
+    const account = { root, name: user.name, group, shell: jailShell, access };
+    // Whoever is in the jail already is known to the administrator.
+    for (const one of plan.changeAccount ? missingPolicy(account) : []) report.warn(missingLine(one));
   };
-}
-
-/** Which account of the jail's recipe a request is about; jailing one records where it came from. */
-const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
-  request.tool === "jk_jailuser" && request.operands[0] === name;
-
-/** Records what the account had before, for the way back. True where it was recorded. */
-function rememberAccount(root: JailRoot, user: PasswdEntry): boolean {
-  // Jailed again after an edit by hand: what is recorded is from before the first time.
-  if (splitHome(user.home) !== undefined) return false;
-  const manifest = openManifest(root);
-  removeRequests(manifest, isAbout(user.name));
-  recordRequest(manifest, {
-    tool: "jk_jailuser",
-    sections: [],
-    operands: [user.name],
-    options: { "previous-home": user.home, "previous-shell": user.shell },
-    time: Math.floor(Date.now() / 1000),
-  });
-  saveManifest(manifest);
-  return true;
-}
-
-function forgetAccount(root: JailRoot, name: ByteString): void {
-  const manifest = openManifest(root);
-  removeRequests(manifest, isAbout(name));
-  saveManifest(manifest);
 }
 
 /** A move that was cut short, or that found something changed, has left the home that was copied. */
 function tellOfOldHome(root: JailRoot, { user, home, jailHome }: JailingPlan, report: Reporter): void {
-  const old = recall(root, user.name).home;
+  const old = recall(root, user.name)?.home;
   const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
   const now = lookUp(root, jailHome)?.stat;
   if (old === undefined || there === undefined || now === undefined) return;
   if (!isDirectory(there) || there.uid !== user.uid || sameFile(there, now)) return;
   report.warn(`${quoted(old)} is still there, from before the home moved: compare it with ${quoted(home)}`);
-}
-
-/** The home and the shell that an account had before it was jailed, where that was recorded. */
-function recall(
-  root: JailRoot,
-  name: ByteString,
-): { home: ByteString | undefined; shell: ByteString | undefined } {
-  const options = openManifest(root).content.requests.find(isAbout(name))?.options;
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-  return { home: text(options?.["previous-home"]), shell: text(options?.["previous-shell"]) };
 }
 
 function describe(plan: JailingPlan, report: Reporter): void {
@@ -199,94 +169,5 @@ function describe(plan: JailingPlan, report: Reporter): void {
   for (const group of plan.joins) report.done(`would add ${name} to the group ${quoted(group.name)}`);
   if (plan.changeAccount) {
     report.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
-  }
-}
-
-/** The jail that an account is in; throws where it is in none, or not in the one that was named. */
-function jailOf(
-  user: PasswdEntry,
-  named: ByteString | undefined,
-): { jail: ByteString; jailHome: ByteString } {
-  const split = splitHome(user.home);
-  if (split === undefined) throw new JailkitError("not-jailed", 1, `${quoted(user.name)} is in no jail`);
-  const jail = normalise(split.jail);
-  if (named !== undefined && normalise(absolute(named)) !== jail) {
-    throw new JailkitError(
-      "not-jailed",
-      1,
-      `${quoted(user.name)} is in the jail ${quoted(jail)}, not in that one`,
-    );
-  }
-  return { jail, jailHome: normalise(split.home) };
-}
-
-/**
- * Decides how an account gets out of its jail: its entry in the jail goes, and it gets the shell that was asked for,
- * the one that it had, or /bin/sh. With `move` its home goes to where it was, or to the same path on the host; else
- * it stays where it is. Calling what is returned does it. Throws JailkitError, also where the move would not be safe.
- */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
-  const { jail, jailHome } = jailOf(user, request.jail);
-  const processes = processesOf(user.uid);
-  if (processes.length > 0) {
-    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
-    throw new JailkitError("has-processes", 1, message);
-  }
-  const root = openJailRoot(jail);
-  let before: ReturnType<typeof recall>;
-  let home: ByteString;
-  // Some accounts never had one.
-  let move = request.move;
-  try {
-    before = recall(root, user.name);
-    move &&= lookUp(root, jailHome) !== undefined;
-    home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
-    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: home });
-  } finally {
-    closeJailRoot(root);
-  }
-  const shell = request.shell ?? before.shell ?? "/bin/sh";
-  if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
-    throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
-  }
-  outcome.home = home;
-  outcome.shell = shell;
-  return (report: Reporter): void => {
-    outcome.status = request.dryRun ? "planned" : "done";
-    if (groupNamesOf(user).includes(JAILED_GROUP)) {
-      const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
-      report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
-    }
-    if (request.move && !move)
-      report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
-    if (request.dryRun) {
-      if (move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
-      report.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
-      report.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(user, jail, jailHome, home, shell, { ...request, move }, report);
-  };
-}
-
-function release(
-  user: PasswdEntry,
-  jail: ByteString,
-  jailHome: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  request: JailingOptions,
-  report: Reporter,
-): void {
-  const root = openJailRoot(jail);
-  try {
-    const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
-    const nothing = () => undefined;
-    const change = { home, shell, groups: [] };
-    changeAccount(user, change, request.move ? move : undefined, nothing, nothing, report);
-    // Last: until the host's account has changed, logins go into the jail and need these lines.
-    updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
-    report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    forgetAccount(root, user.name);
-  } finally {
-    closeJailRoot(root);
   }
 }

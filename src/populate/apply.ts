@@ -161,12 +161,12 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     } catch (error) {
       const problem = problemOf(root, entry, error);
       problems.push(problem);
-      reporter.warn(`ERROR: ${problem.message}`);
+      reporter.fail(problem.message);
     }
   }
   if (links.size > 0) {
     reporter.warn(
-      "WARNING: hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
+      "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
     );
   }
   return { present, links, changed, problems };

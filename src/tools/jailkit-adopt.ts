@@ -2,6 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { onlyJail } from "../cli/jail-operand.ts";
+import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -59,37 +61,35 @@ function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatu
 export const tool = defineTool({
   name: NAME,
   summary: "make a record of a jail that has none, from what is in it",
-  synopsis: ["[OPTION...] JAIL"],
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL"],
   options: {
+    jail: jailOption("the jail"),
     configfile: {
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
-    force: { short: "f", description: "start anew where there is a record already" },
-    dryRun: { description: "tell what was found out, and record nothing" },
-    json: { description: "print one JSON object instead of lines" },
+    force: forceOption("start anew where there is a record already"),
+    dryRun: DRY_RUN,
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "the jail is recorded; what could not be explained was told",
     1: "it is not, or something could not be read; the message says why",
-    2: "no jail was named",
+    2: "no jail was named, or more than one",
     5: "not started by root",
   },
   notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
 What the host does not have, and what was written in the jail, is told and not recorded, so that nothing of jailkit touches it. Nothing in the jail is changed.`,
   run({ options, operands }) {
-    const [operand, more] = operands;
-    if (operand === undefined || more !== undefined) {
-      throw new JailkitError("usage", 2, `name one jail; see '${NAME} --help'`);
-    }
+    const jail = onlyJail(options.jail, operands, NAME, 2);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    const root = openJailRoot(absolutePath(operand));
+    const root = openJailRoot(absolutePath(jail));
     const loader = createLoader({ dlopen: true });
     try {
       requireJailToFill(root, 1);

@@ -3,9 +3,12 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { excerptLines } from "../cli/excerpt.ts";
+import { JSON_OUTPUT } from "../cli/options.ts";
+import { printError, printJson, printLine, stdoutIsTerminal } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
@@ -13,6 +16,7 @@ import { lint } from "../config/lint.ts";
 import type { LintWorld, SeenFile } from "../config/lint-context.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
+import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
@@ -122,6 +126,8 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
 
 interface Result {
   findings: Problem[];
+  /** The lines that findings are about; of some it is the whole file. */
+  places: Map<Problem, ErrorPlace>;
   /** Files that were read, drop-ins included. */
   files: ByteString[];
   /** Why something could not be read; printable. */
@@ -148,11 +154,13 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     result.findings.push({ file: name, line: 1, column: 1, severity, code, message });
   };
   let sources: ReturnType<typeof readConfigSources>;
+  let trusted = true;
   try {
     // The tools would refuse it; what is in it can be judged all the same.
-    sources = readConfigSources(file, 2, 0, (path, problem) =>
-      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`),
-    );
+    sources = readConfigSources(file, 2, 0, (path, problem) => {
+      trusted = false;
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`);
+    });
   } catch (error) {
     result.failures.push(describeError(error));
     return;
@@ -188,7 +196,12 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     return;
   }
   try {
-    result.findings.push(...lint(merged, kind, view.world));
+    for (const finding of lint(merged, kind, view.world)) {
+      result.findings.push(finding);
+      // Somebody may have put another file there, whose lines are nobody's business.
+      const place = trusted ? placeOf(merged, finding) : undefined;
+      if (place !== undefined) result.places.set(finding, place);
+    }
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     result.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
@@ -227,6 +240,8 @@ function checkShells(result: Result): void {
 
 function printJsonResult({ findings, files, failures }: Result): void {
   printJson({
+    version: 1,
+    tool: "jailkit config",
     files: files.map(jsonText),
     findings: findings.map((one) => ({
       ...one,
@@ -237,13 +252,26 @@ function printJsonResult({ findings, files, failures }: Result): void {
   });
 }
 
+/** Each finding with the line that it is about. */
+function findingLines({ findings, places }: Result, paint: Paint): ByteString[] {
+  return findings.flatMap((one) => {
+    const severity = paint(one.severity === "error" ? "bad" : "caution", one.severity);
+    const place = places.get(one);
+    return [
+      problemLine(one, display(one.file), severity),
+      ...(place === undefined ? [] : excerptLines(place)),
+    ];
+  });
+}
+
 /** `jailkit config check`: what is wrong with the config files. */
 export const tool = defineTool({
   name: "jailkit config",
   summary: "check the configuration files",
-  synopsis: ["check [--json] [FILE...]"],
+  synopsis: ["check [--json] [--color=WHEN] [FILE...]"],
   options: {
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
+    color: COLOR,
   },
   exitStatus: {
     0: "nothing was found",
@@ -255,14 +283,17 @@ export const tool = defineTool({
 
 file:line:column: severity: message [code]
 
-and with --json as an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable) and message. "files" lists what was read, "failures" what could not be.`,
+with the line and a caret under the place below it, indented, and with --json as an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable) and message. "files" lists what was read, "failures" what could not be.
+
+Where nothing is found, a terminal is told "no findings"; in a pipe or a file nothing is said, and the exit status tells.`,
   run({ options, operands }) {
     const [command, ...names] = operands;
     if (command !== "check") {
       printError(`jailkit config: ${command === undefined ? "no command" : quoted(command)}: say 'check'`);
       return 2;
     }
-    const result: Result = { findings: [], files: [], failures: [] };
+    const paint = paintFor(options.color, 2);
+    const result: Result = { findings: [], places: new Map(), files: [], failures: [] };
     for (const name of names) checkNamed(name, result);
     if (names.length === 0) {
       for (const kind of CONFIG_KINDS) {
@@ -272,7 +303,10 @@ and with --json as an element of "findings", with the members file, line, column
     }
     if (options.json) printJsonResult(result);
     else {
-      for (const one of result.findings) printLine(problemLine(one, display(one.file)));
+      for (const line of findingLines(result, paint)) printLine(line);
+      if (result.findings.length + result.failures.length === 0 && stdoutIsTerminal()) {
+        printLine(`${paint("good", "no findings")} in ${result.files.map(display).join(", ") || "no files"}`);
+      }
       for (const failure of result.failures) printError(`jailkit config: ${failure}`);
     }
     if (result.failures.length > 0) return 2;

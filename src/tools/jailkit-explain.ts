@@ -1,7 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
 import { describeError } from "../cli/error.ts";
 import { UsageError } from "../cli/getopt.ts";
+import { jailBeforeUsers } from "../cli/jail-operand.ts";
+import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, parseArguments } from "../cli/tool.ts";
@@ -71,9 +74,9 @@ function showId(id: ByteString, json: boolean): number {
   return idStatus(found);
 }
 
-function showReport(report: Report, json: boolean): number {
+function showReport(report: Report, json: boolean, paint: Paint): number {
   if (json) printJson(reportJson(report));
-  else for (const line of reportLines(report)) printLine(line);
+  else for (const line of reportLines(report, paint)) printLine(line);
   return reportStatus(report);
 }
 
@@ -97,6 +100,7 @@ export const tool = defineTool({
     "[--json] [--from ADDRESS | --su] USER",
     "[--json] [--from ADDRESS | --su] USER -- COMMAND [ARGUMENT...]",
     "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
+    "[--json] JAIL USER -- PROGRAM [ARGUMENT...]",
     "[--json] --mail USER",
     "[--json] --launch -- ARGUMENT...",
     "[--json] ID",
@@ -107,14 +111,11 @@ export const tool = defineTool({
       description: "the address that the login comes from; without it what depends on that is not known",
     },
     su: { description: "not by sshd: what 'su - USER' of root's would do" },
-    jail: {
-      short: "j",
-      value: "JAIL",
-      description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
-    },
+    jail: jailOption("not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
     mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
     launch: { description: "not a login: what jk_chrootlaunch would do with these arguments" },
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
+    color: COLOR,
   },
   posix: true,
   exitStatus: {
@@ -127,18 +128,20 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
 
-With --json, one object: about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
+With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: version, tool, about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
   run({ options, operands }) {
-    const { jail, mail, json, su, from } = options;
-    const [user, ...words] = operands;
+    const { mail, json, su, from } = options;
+    const paint = paintFor(options.color, 2);
     if (options.launch) {
       try {
-        return showReport(launchReport(operands), json);
+        return showReport(launchReport(operands), json, paint);
       } catch (error) {
         if (error instanceof UsageError) return misused(`jk_chrootlaunch: ${error.message}`);
         throw error;
       }
     }
+    const { jail, rest } = jailBeforeUsers(options.jail, operands, 2);
+    const [user, ...words] = rest;
     if (words[0] === "--") words.shift();
     if (user === undefined || user === "") return misused("no user");
     const login = jail === undefined && !mail;
@@ -150,14 +153,14 @@ With --json, one object: about ("login", "jk_uchroot", "jk_procmailwrapper" or "
     const [program, ...programArguments] = words;
     if (jail !== undefined && program === undefined) return misused("no program for jk_uchroot");
     if (mail && (jail !== undefined || words.length > 0)) return misused("--mail goes with a user alone");
-    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), json);
+    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), json, paint);
     if (jail !== undefined && program !== undefined) {
       const question = { user, jail, program, programArguments, callerUid, missingFiles };
-      return showReport(explainUchroot(question), json);
+      return showReport(explainUchroot(question), json, paint);
     }
     const command = words.length === 0 ? undefined : words.join(" ");
     const by = su ? "su" : "ssh";
-    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), json);
+    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), json, paint);
   },
 });
 

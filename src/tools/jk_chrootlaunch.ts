@@ -7,7 +7,10 @@ import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch-options.ts";
 export const tool = defineTool({
   name: "jk_chrootlaunch",
   summary: "start a daemon in a jail",
-  synopsis: ["-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]"],
+  synopsis: [
+    "-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]",
+    "-x PROGRAM [OPTION...] [--] JAIL [ARGUMENT...]",
+  ],
   options: LAUNCH_OPTIONS,
   exitStatus: {
     0: "with --daemon: the program was executed; otherwise the exit status is the program's",

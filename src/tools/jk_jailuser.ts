@@ -3,6 +3,8 @@ import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
+import { jailBeforeUsers } from "../cli/jail-operand.ts";
+import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
@@ -10,21 +12,15 @@ import { defineTool } from "../cli/tool.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import {
-  type JailingOptions,
-  jailUser,
-  planFor,
-  type UserOutcome,
-  unjailUser,
-  warnOfLogin,
-} from "../jail/user-run.ts";
+import { type JailingOptions, jailUser, planFor, type UserOutcome, warnOfLogin } from "../jail/user-run.ts";
+import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
 const NAME = "jk_jailuser";
 
 function reporter(verbose: boolean, outcome: UserOutcome): Reporter {
-  const progress = startProgress("copying the home");
+  const progress = startProgress(`${NAME}: copying the home`);
   return {
     done(line) {
       progress.clear();
@@ -84,9 +80,13 @@ function jsonOf(outcome: UserOutcome) {
 export const tool = defineTool({
   name: NAME,
   summary: "Put user accounts into a jail, or take them out again.",
-  synopsis: ["[-mnv] [-s SHELL] -j JAIL USER...", "[-mv] [-s SHELL] --unjail USER..."],
+  synopsis: [
+    "[-mnv] [-s SHELL] -j JAIL USER...",
+    "[-mnv] [-s SHELL] JAIL USER...",
+    "[-mv] [-s SHELL] --unjail USER...",
+  ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail; asked for where it is not given" },
+    jail: jailOption("the jail; asked for where it is not given. As an operand it has a slash in it"),
     shell: {
       short: "s",
       value: "SHELL",
@@ -94,12 +94,15 @@ export const tool = defineTool({
     },
     ...ACCESS_OPTIONS,
     move: { short: "m", description: "move the home directory into the jail, or out of it" },
-    noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
+    noninteractive: {
+      short: "n",
+      description: "ask nothing; without -m the home is not moved (not a dry run: that has no letter here)",
+    },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
     unjail: { description: "take the accounts out of their jail" },
-    dryRun: { description: "tell what would be done, and change nothing" },
-    json: { description: "tell the result as JSON" },
-    verbose: { short: "v", description: "tell what is done" },
+    dryRun: DRY_RUN_WITHOUT_LETTER,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "all accounts are as asked",
@@ -109,7 +112,8 @@ export const tool = defineTool({
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
-    if (operands.length === 0) {
+    const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
+    if (names.length === 0) {
       printError(`${NAME}: no user was named; try '${NAME} --help'`);
       return 2;
     }
@@ -118,7 +122,7 @@ export const tool = defineTool({
       return 5;
     }
     const { groups, authorizedKey, policy } = options;
-    if (options.unjail && (groups ?? authorizedKey ?? policy) !== undefined) {
+    if (options.unjail && groups.length + authorizedKey.length + policy.length > 0) {
       printError(
         `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with --unjail`,
       );
@@ -127,23 +131,23 @@ export const tool = defineTool({
     const access = readAccess(options);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail;
     // What comes from standard input is keys, and no answers.
-    const interactive = !quiet && authorizedKey !== "-";
+    const interactive = !quiet && !authorizedKey.includes("-");
     const shell = options.shell ?? LIMITED_SHELL;
-    const root = options.unjail ? undefined : findJail(options.jail, shell, interactive);
+    const root = options.unjail ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
     const outcomes: UserOutcome[] = [];
     try {
       const requests: JailingOptions = {
         host,
         root,
-        jail: options.jail,
+        jail,
         shell: options.shell,
         access,
         dryRun: options.dryRun,
         move: options.move,
       };
       // All are decided on before the first is changed.
-      const planned = operands.map((name) => {
+      const planned = names.map((name) => {
         const outcome = outcomeFor(name);
         outcomes.push(outcome);
         return { outcome, ...decide(name, outcome, requests, interactive) };

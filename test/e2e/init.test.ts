@@ -73,10 +73,14 @@ describe("--dry-run and --json", () => {
 
   test("the list", () => {
     const list = JSON.parse(init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
-    expect(list).toEqual([
-      { name: "a", comment: "A" },
-      { name: "b", comment: "" },
-    ]);
+    expect(list).toEqual({
+      version: 1,
+      tool: "jk_init",
+      sections: [
+        { name: "a", comment: "A" },
+        { name: "b", comment: "" },
+      ],
+    });
   });
 });
 
@@ -168,7 +172,10 @@ describe("what else a jail needs", () => {
     const { stderr } = init("[a]\nusers = u, nosuchuser\n", ["-j", fresh(), "a"]);
     expect(stderr).toBe("");
     const none = init("[a]\nusers = nosuchuser\n", ["-j", fresh(), "a"]);
-    expect(none).toMatchObject({ status: 0, stderr: "WARNING: this machine has no user 'nosuchuser'\n" });
+    expect(none).toMatchObject({
+      status: 0,
+      stderr: "jk_init: warning: this machine has no user 'nosuchuser'\n",
+    });
   });
 
   test("no hash of a password", () => {

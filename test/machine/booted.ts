@@ -2,6 +2,8 @@
 import type { Machine, RunResult } from "./machine.ts";
 
 export interface Booted {
+  /** The words that start a program there. */
+  words(...argv: readonly string[]): string[];
   /** Runs a program there, and throws where it fails. */
   must(argv: readonly string[]): RunResult;
   run(argv: readonly string[]): RunResult;
@@ -23,7 +25,8 @@ export function boot(m: Machine, units: readonly string[]): Booted {
     "exec env container=test /usr/lib/systemd/systemd --system --unit=ready.service";
   m.start(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "sh", "-c", script]);
   m.must(["cat", "/root/ready"]);
-  const pid = m.must(["pgrep", "-f", "^/usr/lib/systemd/systemd --system"]).stdout.trim();
-  const there = (argv: readonly string[]) => ["nsenter", "-t", pid, "-p", "-m", "-C", ...argv];
-  return { must: (argv) => m.must(there(argv)), run: (argv) => m.run(there(argv)) };
+  // What it starts has its command line, too, before it is another program.
+  const pid = m.must(["pgrep", "-o", "-f", "^/usr/lib/systemd/systemd --system"]).stdout.trim();
+  const words = (...argv: readonly string[]) => ["nsenter", "-t", pid, "-p", "-m", "-C", ...argv];
+  return { words, must: (argv) => m.must(words(...argv)), run: (argv) => m.run(words(...argv)) };
 }
