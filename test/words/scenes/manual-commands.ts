@@ -55,6 +55,13 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
             }),
           ).toMatchObject({ status: 0, stderr: "" }),
       },
+      "jailkit explain --launch -- -j /srv/web -x /usr/sbin/nginx -u www-data": {
+        before: ({ m }) => {
+          m.must(["jk_init", "-j", "/srv/web", "uidbasics"]);
+          m.must(["jk_cp", "-j", "/srv/web", "/usr/sbin/nginx"]);
+        },
+        after: (_stage, [told]) => expect(told).toContain("jk_chrootlaunch as www-data would work."),
+      },
       "jk_chrootsh:": {
         before: ({ m }) => m.chmod(JAIL, 0o775),
         outputOf: "jailkit explain test",

@@ -160,6 +160,8 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
     },
     steps: {
       "jk_jailuser -m -j /srv/jail --policy sftp bob": {
+        // There is no sshd that could be asked.
+        status: { "jailkit explain bob": 2 },
         after: ({ m }) => expect(m.read(`${JAIL}/home/bob/letter`)).toBe("hello\n"),
       },
       "jk_init -j /srv/jail basicshell": {

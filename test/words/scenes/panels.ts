@@ -35,7 +35,8 @@ export const PANELS: Scene = {
   steps: {
     "jk_init --list --json": json,
     "jk_addjailuser --json -j /srv/customer -s /bin/bash customer1": json,
-    "jailkit explain --json customer1": json,
+    // There is no sshd that could be asked.
+    "jailkit explain --json customer1": { ...json, status: { "jailkit explain --json customer1": 2 } },
     "jk_jailuser --json --unjail --move -- customer2": json,
     "jk_update --json --check --all": json,
     "jk_check --json --run /srv/customer": {
