@@ -11,7 +11,6 @@ export interface LoggedRefusal {
   uid: number | undefined;
   check: ByteString | undefined;
   reason: ByteString;
-  remedy: ByteString | undefined;
   /** Why the line may not be what it says; undefined where nothing speaks against it. */
   doubt: ByteString | undefined;
 }
@@ -60,12 +59,13 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
   const [, limited, why] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
   if (limited !== undefined && why !== undefined) {
     const uid = Number(limited);
-    return { entry, uid, check: "limits", reason: why, remedy: undefined, doubt: doubtOf(entry, uid) };
+    return { entry, uid, check: "limits", reason: why, doubt: doubtOf(entry, uid) };
   }
-  const [, reason = text, check, number, remedy] =
-    /^(.*) \(check ([a-z-]+), uid (\d+)\)(?:; remedy: (.*))?$/s.exec(text) ?? [];
+  // The remedy there is not handed on: what root is told to type comes from a look at how it is now, not from a log.
+  const [, reason = text, check, number] =
+    /^(.*) \(check ([a-z-]+), uid (\d+)\)(?:; remedy: .*)?$/s.exec(text) ?? [];
   const uid = number === undefined ? entry.sender?.uid : Number(number);
-  return { entry, uid, check, reason, remedy, doubt: doubtOf(entry, uid) };
+  return { entry, uid, check, reason, doubt: doubtOf(entry, uid) };
 }
 
 /** How a report of now answers for a check that failed then. Pure. */
@@ -133,7 +133,7 @@ export function idStatus({ now }: ExplainedId): number {
 /** For people: lines of printable text. */
 export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[] {
   const lines: ByteString[] = [];
-  for (const { entry, uid, check, reason, remedy, doubt } of refusals) {
+  for (const { entry, uid, check, reason, doubt } of refusals) {
     const pid = entry.pid === undefined ? "" : `[${entry.pid}]`;
     lines.push(
       `${id}:`,
@@ -143,7 +143,6 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
       `  check: ${display(check ?? "not in the log")}`,
       `  reason: ${displayAgain(reason)}`,
     );
-    if (remedy !== undefined) lines.push(`  remedy: ${displayAgain(remedy)}`);
     if (doubt !== undefined) lines.push(`  warning: ${doubt}`);
   }
   lines.push(...unread.map((line) => `not read: ${displayAgain(line)}`));
@@ -167,7 +166,7 @@ export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
     tool: "jailkit explain",
     about: "error-id",
     id,
-    refusals: refusals.map(({ entry, uid, check, reason, remedy, doubt }) => ({
+    refusals: refusals.map(({ entry, uid, check, reason, doubt }) => ({
       source: entry.source,
       when: text(entry.when),
       program: text(entry.ident),
@@ -176,7 +175,6 @@ export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
       user: text(uid === undefined ? undefined : passwdByUid(uid)?.name),
       check: text(check),
       reason: text(reason),
-      remedy: text(remedy),
       doubt: text(doubt),
     })),
     unread: unread.map(jsonText),

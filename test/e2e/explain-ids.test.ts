@@ -57,7 +57,7 @@ test("of a file: who, when, which check, what to do, and that it is still so; an
   expect(stdout).toMatch(
     new RegExp(
       `^${id}:\n  when: \\S.* \\(${LOG}\\)\n  program: jk_chrootsh\\[\\d+\\]\n  user: u \\(${uid}\\)\n  check: home-owner\n` +
-        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\n  remedy: chown ${uid} ${J}/./home/u\nnow: it is still so: `,
+        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\nnow: it is still so: `,
     ),
   );
   expect(json(id)).toMatchObject({
@@ -115,6 +115,8 @@ test("what others wrote is told to be so, and does nothing to a terminal", async
   await written("check shell, uid 1");
   const { stdout } = explain(id);
   expect(stdout).not.toContain("\x1b");
+  // Nobody but explain says what is to be typed.
+  expect(`${stdout}${JSON.stringify(json(id))}`).not.toContain("rm -rf");
   expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
   expect(stdout).toContain("warning: it was sent from inside a jail");
 });
