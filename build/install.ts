@@ -188,18 +188,23 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
   if (missing.length > 0) {
     throw new JailkitError("not-built", 1, `dist/bin/${missing[0]} is missing: run 'npm run build' first`);
   }
-  const shared = join(to.sbin, "jailkit");
-  put(tree, shared, { copyOf: join(bin, "jailkit") }, 0o755);
-  for (const name of LINKS) linkTo(tree, shared, join(to.sbin, name));
-  for (const [name, folder] of privileged)
-    put(tree, join(to.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
-  installConfiguration(tree, to);
-  editShells(tree, to, shellName, true);
-  put(tree, to.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
-  put(tree, join(to.prefix, SSHD_EXAMPLE_PATH), fs.readFileSync(join(root, SSHD_EXAMPLE), "latin1"), 0o644);
-  const isInstalled = (name: string) =>
-    !(name in TAKES_PRIVILEGE) || privileged.some(([one]) => one === name);
-  await installForReaders(tree, to, isInstalled);
+  try {
+    const shared = join(to.sbin, "jailkit");
+    put(tree, shared, { copyOf: join(bin, "jailkit") }, 0o755);
+    for (const name of LINKS) linkTo(tree, shared, join(to.sbin, name));
+    for (const [name, folder] of privileged)
+      put(tree, join(to.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
+    installConfiguration(tree, to);
+    editShells(tree, to, shellName, true);
+    put(tree, to.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
+    put(tree, join(to.prefix, SSHD_EXAMPLE_PATH), fs.readFileSync(join(root, SSHD_EXAMPLE), "latin1"), 0o644);
+    const isInstalled = (name: string) =>
+      !(name in TAKES_PRIVILEGE) || privileged.some(([one]) => one === name);
+    await installForReaders(tree, to, isInstalled);
+  } finally {
+    // Of what was installed before something failed, too.
+    writeRecord(tree);
+  }
 }
 
 function uninstall(tree: Tree, to: Places, shellName: string): void {
@@ -242,12 +247,7 @@ export const tool = defineTool({
     const shellName = join(prefix, "sbin/jk_chrootsh");
     if (options.uninstall) uninstall(tree, to, shellName);
     else {
-      try {
-        await install(tree, to, shellName, options.withProcmail);
-      } finally {
-        // Of what was installed before something failed, too.
-        writeRecord(tree);
-      }
+      await install(tree, to, shellName, options.withProcmail);
       // Of another root directory the account is made when that is started, from the same file.
       if (tree.destdir === "/") makeAccounts(to);
     }

@@ -123,6 +123,21 @@ test("--uninstall leaves the file tree as it was, below --destdir and on the mac
   m.must(["groupdel", "jailed"]);
 });
 
+test("what was installed before it failed is taken away too", () => {
+  // It has no room for the second of the programs.
+  m.mkdir("/small");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=150m", "tmpfs", "/small"]);
+  const before = m.must(["find", "/small"]).stdout;
+  expect(install("--destdir", "/small")).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("ENOSPC"),
+  });
+  expect(m.exists("/small/usr/sbin/jailkit")).toBe(true);
+  expect(install("--destdir", "/small", "--uninstall")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  expect(m.must(["find", "/small"]).stdout).toBe(before);
+  m.must(["umount", "/small"]);
+});
+
 test("where the file system takes no capabilities it is setuid root, and says so", () => {
   m.mkdir("/plain");
   m.must(["mount", "-t", "ramfs", "-o", "mode=0755", "ramfs", "/plain"]);
