@@ -56,6 +56,15 @@ take_away() {
     rm -f -- "$destdir/$1"
 }
 if [ -n "$uninstall" ]; then
+    if [ -z "$destdir" ]; then
+        # Names come from whatever serves accounts here: cat shows the control bytes in them.
+        accounts=$(getent passwd | awk -F: '$7 == "/usr/sbin/jk_chrootsh" { print $1 }' | LC_ALL=C cat -vT)
+        if [ -n "$accounts" ]; then
+            echo "install.sh: these accounts have jk_chrootsh for a shell, and cannot log in without it:" >&2
+            printf '%s\n' "$accounts" | sed 's/^/install.sh:     /' >&2
+            echo "install.sh: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail." >&2
+        fi
+    fi
     if [ -e "$shells" ]; then
         sed -i -e "\\,^$shell\$,d" "$shells"
     fi

@@ -64,7 +64,10 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
   expect(m.read("/etc/shells")).toBe(shells);
   expect(sshd.ssh("u", ["echo $PWD"])).toMatchObject({ status: 0, stdout: "/home/u\n" });
 
-  expect(install(["--uninstall"]).status).toBe(0);
+  expect(install(["--uninstall"])).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining("cannot log in without it:\ninstall.sh:     u\n"),
+  });
   for (const place of ["/usr/sbin", "/usr/bin"])
     expect(m.list(place).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);
   expect(m.list("/etc/jailkit")).toEqual(
