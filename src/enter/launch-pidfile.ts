@@ -4,6 +4,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { openAt, statIfPresent } from "../../ffi/files.ts";
 import type { UnwrittenPidfile } from "../../ffi/launch.ts";
 import { workingDirectory } from "../../ffi/process.ts";
+import { requirePidfilePlace } from "../jail/pidfile.ts";
 import { isDirectory, openDirectory, openTree } from "../jail/walk.ts";
 
 const EISDIR = 21;
@@ -22,7 +23,8 @@ export interface OpenPidfile extends UnwrittenPidfile {
 
 /**
  * Makes an empty file beside the pidfile, which will be renamed to it: no link that stands under its name is followed, and
- * none on the way there that users can make. Throws SystemError, or JailkitError "link-in-untrusted-directory".
+ * none on the way there that users can make. Throws SystemError, or JailkitError "link-in-untrusted-directory",
+ * "in-the-way".
  */
 export function openPidfile(path: ByteString): OpenPidfile {
   const absolute = path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;
@@ -32,6 +34,7 @@ export function openPidfile(path: ByteString): OpenPidfile {
   const directory = openDirectory(openTree("/"), absolute.slice(0, slash));
   const present = statIfPresent(directory.fd, name);
   if (present !== undefined && isDirectory(present)) throw new SystemError(EISDIR, "open", path);
+  requirePidfilePlace(path, present);
   const suffix = randomHex();
   const temporary = `.${name.slice(0, LONGEST_NAME - suffix.length - 2)}.${suffix}`;
   try {

@@ -1,14 +1,21 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { withJailFile } from "../jail/look.ts";
+import { lookUp, withJailFile } from "../jail/look.ts";
+import { requirePidfilePlace } from "../jail/pidfile.ts";
 import { withTree } from "../jail/registry.ts";
 import { putFile, removePath } from "../jail/write.ts";
 
-/** Writes the pid of this process, in decimal and without a newline: no link is followed where users can write. */
+/**
+ * Writes the pid of this process, in decimal and without a newline: no link is followed where users can write. Throws
+ * SystemError, JailkitError.
+ */
 export function writePidfile(path: ByteString): void {
   const bytes = toBytes(String(libc.getpid()));
-  withTree((tree) => putFile(tree, path, bytes, { mode: 0o644, uid: 0, gid: 0 }, { replace: true }));
+  withTree((tree) => {
+    requirePidfilePlace(path, lookUp(tree, path)?.stat);
+    putFile(tree, path, bytes, { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
+  });
 }
 
 /** Removes the pidfile, if it is still that of this process. Never throws. */

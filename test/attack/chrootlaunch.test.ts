@@ -183,6 +183,23 @@ describe("the pidfile", () => {
     }
   });
 
+  test("never takes the place of a device or a socket", () => {
+    m.must(["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('/run/a-socket')"]);
+    m.must(["mknod", "/run/a-device", "b", "7", "77"]);
+    for (const [path, what] of [
+      ["/dev/null", "a device"],
+      ["/run/a-device", "a device"],
+      ["/run/a-socket", "a socket"],
+    ] as const) {
+      const before = m.stat(path);
+      const result = launch(["-p", path, ...asUser]);
+      expect(result.stderr).toBe(
+        `jk_chrootlaunch: no pidfile ${path}: ${path}: is ${what}, which stays; name another file\n`,
+      );
+      expect([m.stat(path)?.ino, m.stat(path)?.mode]).toEqual([before?.ino, before?.mode]);
+    }
+  });
+
   test("is not writable for others, whatever the umask", () => {
     clean(launch(["-p", pidfile, ...asUser], { umask: 0 }));
     expect(m.stat(pidfile)).toMatchObject({ mode: C.S_IFREG | 0o644 });

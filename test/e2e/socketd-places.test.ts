@@ -232,6 +232,16 @@ describe("from start to end", () => {
     m.must(["sh", "-c", "pkill -o jk_socketd; while pgrep jk_socketd; do :; done"]);
   });
 
+  test("a pidfile never takes the place of a device", async () => {
+    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+    const { mode } = m.stat("/dev/null") ?? {};
+    m.must(["jk_socketd", "-p", "/dev/null"]);
+    await told("failed to write pidfile: /dev/null: is a device, which stays");
+    expect(m.stat("/dev/null")?.mode).toBe(mode as number);
+    m.must(["sh", "-c", "pkill -o jk_socketd; while pgrep jk_socketd; do :; done"]);
+    expect(m.stat("/dev/null")?.mode).toBe(mode as number);
+  });
+
   test("a service manager gets its messages and hands over sockets", async () => {
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     const service = m.start(["python3", "/usr/local/bin/manager.py", socket]);
