@@ -8,6 +8,7 @@ import type { ManifestContent } from "../jail/manifest.ts";
 import { shellWord } from "../jail/safety.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
 import { type Counterpart, driftOf, type Gone, isGenerated, missingFindings } from "./check-drift.ts";
+import { collectLeftovers } from "./check-leftovers.ts";
 import { isProgram, type Program } from "./check-libraries.ts";
 import { countHardLinks, type HardLinks, linkFindings } from "./check-links.ts";
 import { createFindingList, type FindingList } from "./check-list.ts";
@@ -68,12 +69,14 @@ export function collect(context: CollectContext): Collected {
     objects: 0,
   };
   const links = countHardLinks();
+  const leftovers = collectLeftovers(root);
   const seenPaths = new Set<ByteString>();
   const barriers: ByteString[] = [];
   const exchanged: ByteString[] = [];
 
   function see(seen: Seen): void {
     result.objects++;
+    if (leftovers.take(seen)) return;
     const entry = content?.entries.get(seen.path);
     if (entry !== undefined) seenPaths.add(seen.path);
     const path = hostPath(root, seen.path);
@@ -143,7 +146,7 @@ export function collect(context: CollectContext): Collected {
       }
     },
   });
-  result.findings.add(...hardLinkFindings(context, links));
+  result.findings.add(...hardLinkFindings(context, links), ...leftovers.findings());
   if (content !== undefined) {
     const isLookedAt = (path: ByteString) =>
       seenPaths.has(path) ||

@@ -65,6 +65,7 @@ export const RULES = {
   "changed-file": error("files", "a file is not what was put into the jail, and the host's is gone"),
   missing: error("files", "what was put into the jail is gone"),
   unrecorded: error("files", "something in a system directory that nothing put there"),
+  leftover: warning("files", "a tool of jailkit's that was cut short has left something half-made"),
   "changed-mode": error("files", "permissions are not those that were given"),
   "changed-owner": error("files", "the owner is not the one that was given"),
   "dangerous-program": warning("files", "a program that helps to leave a jail or to gain rights"),

@@ -3,6 +3,7 @@ import { fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 
 /** The three user ids of a process that decide whose it is (proc(5), the `Uid:` line of status). */
@@ -23,6 +24,21 @@ export function processesOf(uid: number): number[] {
     return entries
       .filter(({ name }) => UIDS.exec(readStatus(proc, name))?.slice(1).includes(wanted) ?? false)
       .map(({ name }) => Number(name));
+  } finally {
+    close(proc);
+  }
+}
+
+/** Whether a process of root's, other than this one, has one of these names (proc(5), `Name:`). Throws SystemError. */
+export function rootRuns(names: ReadonlySet<ByteString>): boolean {
+  const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+  try {
+    return readDirectory(proc).some(({ name: pid }) => {
+      if (!/^\d+$/.test(pid) || Number(pid) === libc.getpid()) return false;
+      const status = readStatus(proc, pid);
+      const name = /^Name:\t(.*)/.exec(status)?.[1];
+      return name !== undefined && names.has(name) && UIDS.exec(status)?.[2] === "0";
+    });
   } finally {
     close(proc);
   }

@@ -249,6 +249,12 @@ export const FAULTS: readonly Fault[] = [
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
+  fault("leftover", "/usr/bin/.jk-0123456789aB", "cp usr/bin/bash usr/bin/.jk-0123456789aB"),
+  fault(
+    "leftover",
+    "/var/.jk-home-_123456789a-",
+    `mkdir -p var/.jk-home-_123456789a-/d; echo x > var/.jk-home-_123456789a-/d/f; chmod 4777 var/.jk-home-_123456789a-/d/f; chown -R ${USER} var/.jk-home-_123456789a-`,
+  ),
   fault(
     "too-deep",
     `/home/u/deep${"/d".repeat(254)}`,

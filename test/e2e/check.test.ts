@@ -172,6 +172,35 @@ describe("clean jails", () => {
     m.must(["umount", `${jail}/proc`, `${jail}/tmp`]);
   });
 
+  test("what a move that was cut short has left, the command that removes it, and none while a tool runs", async () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "uidbasics"]);
+    m.addUser("mover", { home: "/home/mover", createHome: true });
+    m.must(["sh", "-ec", "cd /home/mover; for i in 1 2 3; do echo $i > $i; done"], { user: "mover" });
+    // The second file of the home gets its name.
+    const kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=KILL:when=2"];
+    const cut = m.run([...kill, "jk_jailuser", "-n", "-m", "-j", jail, "mover"]);
+    expect(cut.signal).toBe("SIGKILL");
+    const [left = ""] = m.list(`${jail}/home`);
+    const { found } = check(m, jail);
+    expect(summary(found)).toEqual([`leftover ${jail}/home/${left}`]);
+    const tool = (user?: string) =>
+      m.start(["perl", "-e", "$0 = 'jk_cp'; $| = 1; print 'named'; sleep 1000"], { user });
+    for (const [user, findings] of [
+      [undefined, 0],
+      ["mover", 1],
+    ] as const) {
+      const running = tool(user);
+      await running.until(({ stdout }) => stdout.includes("named") || undefined);
+      expect(check(m, jail).found).toHaveLength(findings);
+      running.kill();
+      await running.ended;
+    }
+    m.must(["sh", "-c", found[0]?.remedy ?? ""]);
+    expect([m.list(`${jail}/home`), check(m, jail).found]).toEqual([[], []]);
+    m.must(["userdel", "-r", "mover"]);
+  });
+
   test("names of any bytes", () => {
     const jail = fresh();
     const names = ["a b", "'q'", "new\nline", "\xff\xfe", "$(touch pwned)", "-rf"];

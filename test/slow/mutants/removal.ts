@@ -13,6 +13,8 @@ const inFile =
     ...more,
   });
 
+const exchange = inFile("src/populate/update-stage.ts", "attack/update-links.test.ts");
+const pidfile = inFile("src/enter/launch-pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/remove.ts", "unit/jail-remove.test.ts");
 const move = inFile("src/jail/move.ts", "unit/update.test.ts");
 const place = inFile("src/jail/place.ts", "unit/jail-remove.test.ts");
@@ -26,6 +28,12 @@ const services = inFile("src/inspect/service-users.ts", "e2e/service-users.test.
 const hosts = inFile("src/jail/host-directories.ts", "e2e/host-directories.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
+  exchange(
+    "removeTree(root, temporary.path, old, isOneOf(within))",
+    "removeTree(root, temporary.path, old)",
+    "between the look",
+  ),
+  pidfile("  requirePidfilePlace(path, present);\n", "", "never takes the place of a device"),
   remove(
     "      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
     "",
@@ -239,6 +247,9 @@ export const REMOVAL: readonly Mutant[] = [
     "  const mayGo = () => true;\n",
     "sees what lies below a mount",
   ),
+  deletion("removeTree(tree, jail, seen, mayGo)", "removeTree(tree, jail, seen)", "after the last look", {
+    test: "attack/remove-race.test.ts",
+  }),
   deletion(
     '    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
