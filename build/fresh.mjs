@@ -65,6 +65,8 @@ function makeRoot(root) {
   }
   must("mmdebstrap", ["--quiet", "--variant=apt", `--include=${PACKAGES}`, "trixie", root]);
   carryNetwork(root);
+  // What is thrown away need not be on the disk before dpkg goes on.
+  writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/no-sync"), "force-unsafe-io\n");
   // What is committed, and nothing else, as whoever clones it gets it.
   must("git", ["clone", "--quiet", "--no-local", checkout, join(root, CLONE)]);
 }

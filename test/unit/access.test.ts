@@ -138,12 +138,11 @@ describe("lines of logs", () => {
         reason: "abort (check x, uid 1)",
         check: "home-owner",
         uid: 7,
-        remedy: "do; it",
         doubt: undefined,
       },
     });
     expect(parseRefusal(id, of(`${id}: abort (check shell, uid 7)`))).toMatchObject({
-      remedy: undefined,
+      reason: "abort",
       check: "shell",
     });
     expect(parseRefusal(id, of(`x ${id}: abort`))).toBeUndefined();
