@@ -84,9 +84,16 @@ function bindNew(fd: number, directory: number): ByteString {
   return temporary;
 }
 
+/** A path of a device is a mistake, and every program would be without it. */
+function requireNoDevice(path: ByteString, standing: Stat | undefined): void {
+  const type = standing && standing.mode & C.S_IFMT;
+  if (type !== C.S_IFCHR && type !== C.S_IFBLK) return;
+  throw new JailkitError("in-the-way", 1, `${display(path)}: a device is in the way`);
+}
+
 /**
- * Makes a socket at an absolute path of any length, in place of what is there, unless that is a directory: it appears
- * by rename, ready, with mode 0666, and every message that comes tells who sent it. Throws JailkitError, SystemError.
+ * Makes a socket at an absolute path of any length, in place of what is there, unless that is a directory or a device: it
+ * appears by rename, ready, with mode 0666, and every message that comes tells who sent it. Throws JailkitError, SystemError.
  */
 export function placeSocket(path: ByteString, type: "dgram" | "stream"): PlacedSocket {
   const place = openPlace(path);
@@ -97,6 +104,7 @@ export function placeSocket(path: ByteString, type: "dgram" | "stream"): PlacedS
   try {
     passCredentials(fd);
     directory = openAt(place.fd, ".", C.O_PATH | C.O_DIRECTORY);
+    requireNoDevice(path, statIfPresent(directory, name));
     temporary = bindNew(fd, directory);
     if (type === "stream") listen(fd, BACKLOG);
     renameAt(directory, temporary, directory, name);

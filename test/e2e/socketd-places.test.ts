@@ -157,6 +157,7 @@ describe("a socket", () => {
       "is a symbolic link in a directory that users can write",
     ],
     ["a directory is in the way", () => m.mkdir(socket), "a directory is in the way"],
+    ["a device is in the way", () => m.must(["mknod", socket, "c", "1", "3"]), "a device is in the way"],
   ];
   test.each(refused)("is not made where %s", async (_, arrange, reason) => {
     arrange();
