@@ -7,11 +7,12 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
+import { scanTree } from "./home-scan.ts";
 import { requireStage } from "./place.ts";
 import { isOneOf, removeTree } from "./remove.ts";
 import { exchangeFindings, type Finding, nearestDirectory } from "./safety.ts";
 import type { GroupChange, JailingPlan } from "./user-plan.ts";
-import { hostPath, type JailRoot, release } from "./walk.ts";
+import { hostPath, isDirectory, type JailRoot, release } from "./walk.ts";
 
 /** What a change of an account tells meanwhile. */
 export interface Reporter {
@@ -95,7 +96,8 @@ export function changeAccount(
         throw error;
       }
     } catch (error) {
-      if (move !== undefined && copy !== undefined) removeTree(move.to, move.toPath, fstat(copy));
+      if (move !== undefined && source !== undefined && copy !== undefined)
+        removeCopy(source, move, copy, report);
       throw error;
     }
     if (move !== undefined && source !== undefined) removeOldHome(source, move, user, report);
@@ -114,6 +116,21 @@ function modify(user: PasswdEntry, change: AccountChange, report: Reporter): voi
   const name = quoted(user.name);
   if (moved) report.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) report.done(`the account ${name} is in the group ${quoted(group.name)}`);
+}
+
+/** Removes the copy of a home again, but nothing that is not in the home: its user can write there by now. */
+function removeCopy(source: HomeSource, move: HomeMove, copy: number, report: Reporter): void {
+  const where = hostPath(move.to, move.toPath);
+  try {
+    const originals = new Map(source.entries.map(({ path, stat }) => [path, stat]));
+    const copied = scanTree(copy, where).filter(({ path, stat }) => {
+      const original = originals.get(path);
+      return original !== undefined && (isDirectory(stat) || original.size === stat.size);
+    });
+    removeTree(move.to, move.toPath, fstat(copy), isOneOf(copied.map(({ stat }) => stat)));
+  } catch (error) {
+    report.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
+  }
 }
 
 /** Removes a home that was copied, unless something in it is not in the copy. */

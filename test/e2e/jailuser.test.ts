@@ -151,6 +151,22 @@ test("when usermod fails the account and the home are as they were", () => {
   expect(run("-m", "-n", "-j", jail, name).status).toBe(0);
 });
 
+test("when usermod fails, what came into the copy of the home meanwhile stays", () => {
+  const name = newUser();
+  const before = [account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)];
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.must(["mv", usermod, real]);
+  m.write(usermod, `#!/bin/sh\necho mine > ${jail}/home/${name}/mine\nexit 1\n`, { mode: 0o755 });
+  const { status, stderr } = run("-m", "-n", "-j", jail, name);
+  m.must(["mv", "-f", real, usermod]);
+  const copy = `${jail}/home/${name}`;
+  expect([status, stderr]).toEqual([1, expect.stringContaining(`${copy}/mine: appeared after`)]);
+  expect(stderr).toContain("usermod failed");
+  expect([account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
+  expect(m.read(`${copy}/mine`)).toBe("mine\n");
+  m.remove(copy);
+});
+
 test("--dry-run changes nothing and says what would be", () => {
   const name = newUser();
   const before = [m.read("/etc/passwd"), m.snapshot(jail)];
