@@ -7,9 +7,11 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import {
+  groupsOf,
   type JailingOptions,
   jailUser,
   planFor,
@@ -83,7 +85,11 @@ function jsonOf(outcome: UserOutcome) {
 export const tool = defineTool({
   name: NAME,
   summary: "Put user accounts into a jail, or take them out again.",
-  synopsis: ["[-mnv] [-s SHELL] -j JAIL USER...", "[-mv] [-s SHELL] --unjail USER..."],
+  synopsis: [
+    "[-mnv] [-s SHELL] -j JAIL USER...",
+    "[-mv] [-s SHELL] --unjail USER...",
+    "[-v] [-s SHELL] --jail-side-only [--unjail] -j JAIL USER...",
+  ],
   options: {
     jail: { short: "j", value: "JAIL", description: "the jail; asked for where it is not given" },
     shell: {
@@ -95,6 +101,10 @@ export const tool = defineTool({
     noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
     unjail: { description: "take the accounts out of their jail" },
+    jailSideOnly: {
+      description:
+        "change nothing but the jail's etc/passwd and etc/group: they say of the accounts what the host says, or with --unjail nothing more",
+    },
     dryRun: { description: "tell what would be done, and change nothing" },
     json: { description: "tell the result as JSON" },
     verbose: { short: "v", description: "tell what is done" },
@@ -115,9 +125,15 @@ export const tool = defineTool({
       printError(`${NAME}: must be run as root`);
       return 5;
     }
-    const interactive = !options.noninteractive && !options.json && !options.dryRun && !options.unjail;
+    const aside = options.jailSideOnly;
+    if (aside && (options.move || options.jail === undefined)) {
+      printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
+      return 2;
+    }
+    const interactive =
+      !options.noninteractive && !options.json && !options.dryRun && !options.unjail && !aside;
     const shell = options.shell ?? LIMITED_SHELL;
-    const root = options.unjail ? undefined : findJail(options.jail, shell, interactive);
+    const root = options.unjail && !aside ? undefined : findJail(options.jail, shell, interactive);
     const host = openTree("/");
     const outcomes: UserOutcome[] = [];
     try {
@@ -133,18 +149,20 @@ export const tool = defineTool({
       const planned = operands.map((name) => {
         const outcome = outcomeFor(name);
         outcomes.push(outcome);
-        return { outcome, ...decide(name, outcome, requests, interactive) };
+        const how = aside ? decideJailSide(options.unjail) : decide;
+        return { outcome, ...how(name, outcome, requests, interactive) };
       });
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
       for (const { outcome, known, plan } of planned) {
-        if (plan === undefined || known === undefined) continue;
+        if (plan === undefined) continue;
         const report = reporter(options.verbose || options.dryRun, outcome);
         if (refused) {
           outcome.status = "not-done";
           continue;
         }
         carryOut(plan, outcome, report);
-        if (outcome.error === undefined && !options.unjail) warnOfLogin(known, report.warn);
+        if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
+          warnOfLogin(known, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -177,18 +195,49 @@ function decide(
 ): { known: PasswdEntry | undefined; plan: Plan | undefined } {
   const known = passwdByName(name);
   try {
-    if (known === undefined)
-      throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist`);
+    if (known === undefined) throw noSuchUser(name);
     if (request.root === undefined) return { known, plan: unjailUser(known, request, outcome) };
     const move = request.move || (interactive && asksToMove(known, request.root));
     return { known, plan: jailUser(planFor(known, { ...request, move }), { ...request, move }, outcome) };
   } catch (error) {
-    outcome.status = "refused";
-    outcome.error = describeError(error);
-    if (error instanceof JailkitError) outcome.exitStatus = error.exitStatus;
-    printError(`${NAME}: ${outcome.error}`);
+    refuse(outcome, error);
     return { known, plan: undefined };
   }
+}
+
+const noSuchUser = (name: ByteString) =>
+  new JailkitError("no-such-user", 1, `user ${display(name)} does not exist`);
+
+function refuse(outcome: UserOutcome, error: unknown): void {
+  outcome.status = "refused";
+  outcome.error = describeError(error);
+  if (error instanceof JailkitError) outcome.exitStatus = error.exitStatus;
+  printError(`${NAME}: ${outcome.error}`);
+}
+
+/** The same for --jail-side-only. With `remove` the host need not have the account. */
+function decideJailSide(remove: boolean) {
+  return (name: ByteString, outcome: UserOutcome, { root, shell, dryRun }: JailingOptions) => {
+    const known = passwdByName(name);
+    try {
+      if (root === undefined) throw new JailkitError("no-jail", BAD_JAIL, "no jail was named: use -j JAIL");
+      if (known === undefined && !remove) throw noSuchUser(name);
+      const request = { root, shell, dryRun };
+      const groups = known === undefined || remove ? [] : groupsOf(known);
+      const plan: Plan = (report) => {
+        const steps =
+          known === undefined || remove
+            ? removeJailSide(name, request)
+            : writeJailSide(known, groups, request);
+        for (const step of steps) report.done(dryRun ? `would have ${step}` : step);
+        outcome.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
+      };
+      return { known, plan };
+    } catch (error) {
+      refuse(outcome, error);
+      return { known, plan: undefined };
+    }
+  };
 }
 
 function asksToMove(user: PasswdEntry, root: JailRoot): boolean {

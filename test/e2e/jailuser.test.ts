@@ -339,3 +339,48 @@ test("a jail that cannot take the account leaves none on the host", () => {
   expect(account("new5")).toBeUndefined();
   expect(inJail("new5")).toBeUndefined();
 });
+
+test("--jail-side-only writes the jail's lines as the host has the account, and nothing on the host", () => {
+  const name = newUser();
+  m.must(["usermod", "-aG", "games", name]);
+  const before = account(name);
+  const home = m.snapshot(`/home/${name}`);
+  const side = (...words: string[]) => run("--jail-side-only", "-v", ...words, "-j", jail, name);
+  const { uid } = m.ids(name);
+  expect(side("--dry-run").stdout).toContain(`would have added '${name}' to the jail's etc/passwd`);
+  expect(inJail(name)).toBeUndefined();
+  expect(side().status).toBe(0);
+  expect(inJail(name)).toBe(`${name}:x:${uid}:${uid}::/home/${name}:/usr/sbin/jk_lsh`);
+  expect(account("games", `${jail}/etc/group`)).toEndWith(name);
+  expect(side()).toMatchObject({ status: 0, stdout: "" });
+  const good = m.read(`${jail}/etc/passwd`);
+  for (const [wrong, right] of [
+    [`${name}:x:${uid}:`, `${name}:x:4321:`],
+    [`${name}:x:`, `old:x:`],
+    [`:/home/${name}:`, ":/elsewhere:"],
+    [`${name}:x:${uid}:`, `old:x:${uid}:${uid}::/:/bin/sh\n${name}:x:${uid}:`],
+  ] as const) {
+    m.write(`${jail}/etc/passwd`, good.replace(wrong, right));
+    expect(side().status).toBe(0);
+    expect(m.read(`${jail}/etc/passwd`)).toBe(good);
+  }
+  const groups = m.read(`${jail}/etc/group`);
+  for (const wrong of [`${name}:x:4322:`, `old:x:${uid}:`]) {
+    m.write(`${jail}/etc/group`, groups.replace(`${name}:x:${uid}:`, wrong));
+    expect(side().status).toBe(0);
+    expect(m.read(`${jail}/etc/group`)).toBe(groups);
+  }
+  expect(account(name)).toBe(before);
+  expect(m.snapshot(`/home/${name}`)).toEqual(home);
+  m.must(["userdel", name]);
+  expect(side().status).toBe(1);
+  expect(side("--unjail").status).toBe(0);
+  expect(inJail(name)).toBeUndefined();
+  expect(account("games", `${jail}/etc/group`)).not.toContain(name);
+});
+
+test("--jail-side-only needs a jail, and has no use for -m", () => {
+  expect(run("--jail-side-only", "root").status).toBe(2);
+  expect(run("--jail-side-only", "-m", "-j", jail, "root").status).toBe(2);
+  expect(run("--jail-side-only", "-j", jail, "root").status).toBe(1);
+});
