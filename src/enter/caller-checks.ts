@@ -1,3 +1,5 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../jail/safety.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { baseName, type CallerFacts } from "./facts.ts";
 
@@ -18,11 +20,15 @@ function judgeAccount(facts: CallerFacts): Verdict {
     }
   } else if (entry === undefined) {
     const what = `failed to get user information for user ID ${facts.uid}, check /etc/passwd`;
-    return failed(`abort, ${what}`, "add the account, or start the name service that knows it");
+    const remedy = `getent passwd ${facts.uid}`;
+    return failed(
+      `abort, ${what}`,
+      `${remedy}: where it shows nothing, the account is gone, or its name service is down`,
+    );
   }
   if (entry.name === "") {
     const what = `got an empty username for user ID ${facts.uid}, check /etc/passwd`;
-    return failed(`abort, ${what}`, "give the account a name");
+    return failed(`abort, ${what}`, `give the line of uid ${facts.uid} a name: vipw`);
   }
   return passed(`user ${entry.name} (${entry.uid})`);
 }
@@ -62,7 +68,7 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
  * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
  * 11), root (12), the account and its groups (13).
  */
-export function callerChecks(tool: string, rootRemedy: string): Check<CallerFacts>[] {
+export function callerChecks(tool: string, rootRemedy: (name: ByteString) => string): Check<CallerFacts>[] {
   return [
     {
       name: "privilege",
@@ -81,12 +87,12 @@ export function callerChecks(tool: string, rootRemedy: string): Check<CallerFact
       exitStatus: 12,
       shown: "root cannot be jailed",
       needs: [],
-      judge: ({ uid }) =>
-        uid !== 0
-          ? passed(`user ID ${uid}`)
+      judge: (facts) =>
+        facts.uid !== 0
+          ? passed(`user ID ${facts.uid}`)
           : failed(
               `abort, ${tool} is run by root, which does not make sense because user root can break out of a jail anyway`,
-              rootRemedy,
+              rootRemedy(facts.account()?.name ?? "root"),
             ),
     },
     {
@@ -105,7 +111,8 @@ export function callerChecks(tool: string, rootRemedy: string): Check<CallerFact
         const group = facts.group();
         if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
         const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
-        return failed(`abort, ${what}`, "add the group");
+        const name = facts.account()?.name ?? `g${facts.gid}`;
+        return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${shellWord(name)}`);
       },
     },
     {

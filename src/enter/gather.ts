@@ -1,11 +1,11 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, type Stat } from "../../ffi/files.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lookUp, readJailFile } from "../jail/look.ts";
-import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
+import { configDirectoryFindings, jailFindings, shellWord } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
@@ -13,6 +13,7 @@ import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { above, passRemedy } from "./remedies.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
 
@@ -102,16 +103,44 @@ export function openPlainly(text: ByteString): OpenedJail {
   } catch (error) {
     const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
     if (error instanceof JailkitError && crooked.includes(error.code)) {
-      return { root: undefined, fact: { kind: "crooked", reason: error.message } };
+      return { root: undefined, fact: { kind: "crooked", reason: error.message, ...realPath(text) } };
     }
     if (error instanceof JailkitError || error instanceof SystemError) {
-      return { root: undefined, fact: { kind: "unreachable", reason: describeError(error) } };
+      const reason =
+        error instanceof JailkitError && error.code === "no-such-jail" ? NO_SUCH_JAIL : describeError(error);
+      return { root: undefined, fact: { kind: "unreachable", reason, ...reachRemedy(text, error) } };
     }
     throw error;
   }
   // One slash at the end is the only other way to write it.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
-  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}` } };
+  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}`, real: root.path } };
+}
+
+/** Where a path leads, links followed; nothing where that cannot be told. */
+function realPath(path: ByteString): { real?: ByteString } {
+  if (!path.startsWith("/")) return {};
+  try {
+    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+    try {
+      return { real: readLink(AT_FDCWD, `/proc/self/fd/${fd}`) };
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return {};
+    throw error;
+  }
+}
+
+const NO_SUCH_JAIL = "No such file or directory";
+
+/** What makes a jail reachable again. */
+function reachRemedy(path: ByteString, error: Error): { remedy?: ByteString } {
+  if (error instanceof JailkitError && error.code === "no-such-jail")
+    return { remedy: `jailkit adopt --moved ${shellWord(path)}` };
+  if (!isErrno(error, "EACCES") || error.path === undefined) return {};
+  return { remedy: passRemedy(above(error.path)) };
 }
 
 /** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. */
@@ -150,17 +179,26 @@ function homeAcl(root: JailRoot, home: ByteString): AclReading {
   }
 }
 
-function homeObstacle(root: JailRoot, home: ByteString, who: Credentials | undefined) {
+function homeObstacle(
+  root: JailRoot,
+  home: ByteString,
+  who: Credentials | undefined,
+  user: () => Credentials,
+): ReturnType<LoginFacts["homeObstacle"]> {
   const found = lookUp(root, home);
-  if (found === undefined) return "No such file or directory";
-  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return "Not a directory";
+  if (found === undefined) return { reason: "No such file or directory" };
+  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return { reason: "Not a directory" };
+  const closedTo = (someone: Credentials) => {
+    const closed = closedBelow(root, found.canonicalPath, someone);
+    return closed === undefined ? {} : { closed: `${root.path}${closed}` };
+  };
   const directory = walk(root, home);
   try {
     if (who === undefined) close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
-    const closed = who === undefined ? undefined : closedBelow(root, found.canonicalPath, who);
-    return closed === undefined ? undefined : `Permission denied at ${closed}`;
+    const { closed } = who === undefined ? {} : closedTo(who);
+    return closed === undefined ? undefined : { reason: `Permission denied at ${closed}`, closed };
   } catch (error) {
-    if (error instanceof SystemError) return error.reason;
+    if (error instanceof SystemError) return { reason: error.reason, ...closedTo(user()) };
     throw error;
   } finally {
     release(directory);
@@ -195,7 +233,8 @@ export function gatherFacts(login: Login): GatheredFacts {
     if (!onBehalf || result.root === undefined) return result;
     const closed = closedDirectory(result.root, { uid, gid, groups: groups() });
     if (closed === undefined) return result;
-    return { root: result.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
+    const reason = `Permission denied at ${closed}`;
+    return { root: result.root, fact: { kind: "unreachable", reason, remedy: passRemedy(closed) } };
   });
   // Whose rights are worked out from permission bits; for oneself they are tried.
   const judged = (): Credentials | undefined => (onBehalf ? { uid, gid, groups: groups() } : undefined);
@@ -218,7 +257,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     jailFindings: once(() => jailFindings(root())),
     home: once(() => homeStat(root(), home(), judged())),
     homeAcl: once(() => homeAcl(root(), home())),
-    homeObstacle: once(() => homeObstacle(root(), home(), judged())),
+    homeObstacle: once(() => homeObstacle(root(), home(), judged(), () => ({ uid, gid, groups: groups() }))),
     inJail,
     shell: once(() => {
       const { injailShell } = settings().values;

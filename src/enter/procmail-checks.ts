@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../jail/safety.ts";
 import { callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
@@ -33,7 +34,7 @@ function pick<F>(checks: readonly Check<F>[], ...names: string[]): Check<F>[] {
 
 const CALLER = callerChecks(
   PROCMAIL_WRAPPER,
-  `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
+  () => `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
 );
 
 /**
@@ -72,7 +73,8 @@ function judgeProcmail(facts: LoginFacts): Verdict {
     );
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    return refusal(reason, `jk_cp -j ${jail} ${PROCMAIL}`);
+    // Something else may stand there: -f puts the program in its place.
+    return refusal(reason, `jk_cp -f -j ${shellWord(jail)} ${PROCMAIL}`);
   }
   if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
   const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));

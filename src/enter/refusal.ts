@@ -32,7 +32,8 @@ export class Refusal extends JailkitError {
 /** Logs a refusal in full, tells the user in one line, both with the same id, and returns the exit status. */
 export function refuse(refusal: Refusal, tool: string, log: Syslog): number {
   const id = errorId();
-  const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy}`;
+  // Lines for a file, in the one line that a log has.
+  const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy.split("\n").join(" | ")}`;
   log.write("err", `${id}: ${refusal.reason}${remedy}`);
   printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
   return refusal.exitStatus;

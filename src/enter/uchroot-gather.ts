@@ -33,6 +33,7 @@ import {
   openPlainly,
 } from "./gather.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { passRemedy } from "./remedies.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -60,7 +61,11 @@ export interface GatheredUchrootFacts extends UchrootFacts {
 }
 
 function readSettings(file: ByteString, user: ByteString, group: ByteString): UchrootSettingsFact {
-  const none = (reason: ByteString): UchrootSettingsFact => ({ kind: "none", reason });
+  const none = (reason: ByteString, section?: ByteString): UchrootSettingsFact => ({
+    kind: "none",
+    reason,
+    section,
+  });
   const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
   if (ini === undefined) return none(`configfile ${file} is not available`);
   const section = selectSection(ini, user, group);
@@ -72,7 +77,7 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
   const { problems, ...values } = readUchrootSection(section);
   requireNoErrors(problems, CONFIG_STATUS);
   if (values.allowedJails.length === 0) {
-    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`);
+    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`, section.name);
   }
   const warnings = [...ini.problems, ...problems].map((one) => problemLine(one, display(one.file)));
   return { kind: "found", values, section: section.name, warnings };
@@ -159,7 +164,8 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     if (!onBehalf || choice.root === undefined) return choice;
     const closed = closedDirectory(choice.root, who());
     if (closed === undefined) return choice;
-    return { root: choice.root, fact: { kind: "unreachable", reason: `Permission denied at ${closed}` } };
+    const reason = `Permission denied at ${closed}`;
+    return { root: choice.root, fact: { kind: "unreachable", reason, remedy: passRemedy(closed) } };
   });
   const root = () => known(chosen().root, "the jail");
   const accounts = once(() => {

@@ -1,0 +1,41 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../jail/safety.ts";
+
+/**
+ * What is printed for an administrator to type: a command for a root shell, or lines for a file. Nothing in it is left
+ * to be filled in but JAIL, where nothing tells which jail is meant.
+ */
+
+/** Makes the jail's passwd and group say of an account what the host says. */
+export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
+  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user)}`;
+}
+
+/** Makes a home; what is there in its place is kept beside it. */
+export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: boolean): ByteString {
+  const word = shellWord(path);
+  const make = `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
+  return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
+}
+
+/** Lets everybody pass a directory. */
+export function passRemedy(directory: ByteString): ByteString {
+  return `chmod o+x ${shellWord(directory)}`;
+}
+
+/** Lines for the end of a config file. */
+export function appendRemedy(file: ByteString, lines: readonly ByteString[]): ByteString {
+  return `add these lines to ${file}:\n${lines.join("\n")}`;
+}
+
+/** Lines for a section of a config file, in the place of those with the same keys. */
+export function sectionLinesRemedy(
+  file: ByteString,
+  section: ByteString,
+  lines: readonly ByteString[],
+): ByteString {
+  return `in section [${section}] of ${file} write:\n${lines.join("\n")}`;
+}
+
+/** The directory that a path stands in. */
+export const above = (path: ByteString): ByteString => path.slice(0, path.lastIndexOf("/")) || "/";
