@@ -23,6 +23,9 @@ export interface SeenFile {
 export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
+  /** Names to suggest where one is unknown. */
+  userNames(): readonly ByteString[];
+  groupNames(): readonly ByteString[];
   lookUp(path: ByteString): SeenFile | undefined;
   /** Links and identities, for what a program is. */
   files: ProgramFiles;

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { LIBRARY_DIRECTORY } from "./init-schema.ts";
 import { badPath, itemPlace, type LintContext, valuePlace } from "./lint-context.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { readSocketLimits } from "./socketd-schema.ts";
-import { suggest } from "./suggest.ts";
 import { listItems } from "./values.ts";
 
 // sun_path of unix(7), with its NUL
@@ -42,8 +42,7 @@ export function lintInit(section: IniSection, context: LintContext): void {
       }
       continue;
     }
-    const near = suggest(item.value, [...context.byName.keys()]);
-    const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
+    const hint = didYouMean(item.value, [...context.byName.keys()]);
     const message = `there is no section ${quoted(item.value)}${hint}`;
     context.report(place, "error", "unknown-section", message);
   }

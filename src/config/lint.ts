@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { ConfigKind } from "./catalogue.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./lint-accounts.ts";
 import { type LintContext, type LintWorld, type Report, valuePlace } from "./lint-context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./lint-jails.ts";
 import type { Dialect, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import { describe, readSection } from "./schema.ts";
-import { suggest } from "./suggest.ts";
 import type { KeyFacts } from "./values.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -94,7 +94,9 @@ function lintAccountName(section: IniSection, { world, report }: LintContext): v
   const error = (code: string, message: ByteString) => report(section, "error", code, message);
   const group = /^group ([^ ].*)$/.exec(name)?.[1];
   if (group !== undefined) {
-    if (!world.groupExists(group)) error("unknown-group", `there is no group ${quoted(group)}`);
+    if (!world.groupExists(group)) {
+      error("unknown-group", `there is no group ${quoted(group)}${didYouMean(group, world.groupNames())}`);
+    }
     return;
   }
   if (world.userExists(name)) return;
@@ -106,5 +108,5 @@ function lintAccountName(section: IniSection, { world, report }: LintContext): v
     error("unknown-user", `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`);
   } else if (world.groupExists(trimmed)) {
     error("unknown-user", `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`);
-  } else error("unknown-user", `there is no user ${quoted(name)}`);
+  } else error("unknown-user", `there is no user ${quoted(name)}${didYouMean(name, world.userNames())}`);
 }

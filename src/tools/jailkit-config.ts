@@ -26,6 +26,7 @@ import { executedFiles } from "../populate/closure.ts";
 import { copyOfKnown } from "../populate/copies.ts";
 import { ownStart } from "../populate/own-start.ts";
 import { createPoptReaders } from "../populate/popt.ts";
+import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 
 /** What stands at a path below an open root directory, links followed as a process in that root would. */
@@ -98,7 +99,8 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
     const userExists = (name: ByteString) => passwdByName(name) !== undefined;
     const groupExists = (name: ByteString) => groupByName(name) !== undefined;
     const repositories = { hookedRepositories: repositoriesOf(root, limitedUsers) };
-    return { world: { ...files, userExists, groupExists, ...repositories }, leave: closeBoth };
+    const names = { userNames: () => namesIn("/etc/passwd"), groupNames: () => namesIn("/etc/group") };
+    return { world: { ...files, userExists, groupExists, ...names, ...repositories }, leave: closeBoth };
   }
   const tree = openJailRoot(jail);
   const accounts = readJailAccounts(tree);
@@ -106,6 +108,8 @@ function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
     ...files,
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
+    userNames: () => accounts.users.map(({ name }) => name),
+    groupNames: () => accounts.groups.map(({ name }) => name),
     hookedRepositories: repositoriesOf(root, () => accounts.users),
   };
   const leave = () => {
@@ -233,7 +237,8 @@ and with --json as an element of "findings", with the members file, line, column
   run({ options, operands }) {
     const [command, ...names] = operands;
     if (command !== "check") {
-      printError(`jailkit config: ${command === undefined ? "no command" : quoted(command)}: say 'check'`);
+      const what = command === undefined ? "no command" : quoted(command);
+      printError(`jailkit config: ${what}: say 'jailkit config check'`);
       return 2;
     }
     const result: Result = { findings: [], files: [], failures: [] };

@@ -107,7 +107,9 @@ async function runCommand(): Promise<number> {
   if (known !== undefined) return start((await known.load()).tool, rest);
   const status = await dispatch(command, rest);
   if (status !== undefined) return status;
-  printError(`jailkit: there is no command ${quoted(command)}; 'jailkit --help' lists them`);
+  const { didYouMean } = await import("../cli/suggest.ts");
+  const hint = didYouMean(command, [...Object.keys(COMMANDS), ...Object.keys(TOOLS)]);
+  printError(`jailkit: there is no command ${quoted(command)}${hint}; 'jailkit --help' lists them`);
   return 2;
 }
 

@@ -20,6 +20,7 @@ import {
   warnOfLogin,
 } from "../jail/user-run.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
+import { userHint } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
 const NAME = "jk_jailuser";
@@ -206,7 +207,7 @@ function decide(
 }
 
 const noSuchUser = (name: ByteString) =>
-  new JailkitError("no-such-user", 1, `user ${display(name)} does not exist`);
+  new JailkitError("no-such-user", 1, `user ${display(name)} does not exist${userHint(name)}`);
 
 function refuse(outcome: UserOutcome, error: unknown): void {
   outcome.status = "refused";
