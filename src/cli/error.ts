@@ -13,6 +13,8 @@ export class JailkitError extends Error {
     readonly code: string,
     readonly exitStatus: number,
     message: string,
+    /** What to type, apart from the message, where a report has a place of its own for it. */
+    readonly remedy: string = "",
   ) {
     super(message);
   }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import type { Severity } from "../system/syslog.ts";
 import type { LoginFacts } from "./facts.ts";
 
@@ -80,7 +80,8 @@ export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<
       try {
         verdict = check.judge(facts);
       } catch (error) {
-        verdict = failed(`abort, ${describeError(error)}`, "");
+        const remedy = error instanceof JailkitError ? error.remedy : "";
+        verdict = failed(`abort, ${describeError(error)}`, remedy);
       }
     }
     if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
+import { shellWord } from "../jail/safety.ts";
 import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
@@ -9,7 +10,7 @@ import { startsOf } from "../programs/starts.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { explainExecute, holdsPrograms } from "./explain-execute.ts";
-import { sectionRemedy } from "./explain-section.ts";
+import { allowLines, commandRemedy, sectionRemedy } from "./explain-section.ts";
 import { filesBelow, statBelow } from "./files-below.ts";
 import {
   executeLimits,
@@ -21,6 +22,7 @@ import {
 } from "./limited.ts";
 import { MAY_EXECUTE, mayAccess } from "./permission.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
+import { sectionLinesRemedy } from "./remedies.ts";
 import type { Report, ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 
@@ -97,7 +99,8 @@ export function explainLimited(
   report.lshSection = policy.section;
   const { executables, paths } = policy.values;
   if (executables === undefined) {
-    const remedy = `name programs in the key executables of ${place.configFile}`;
+    const lines = allowLines(session.arguments[1], request.files);
+    const remedy = sectionLinesRemedy(place.configFile, policy.section, lines);
     add(step("executables", "failed", `the section has no key executables`, remedy, 5));
     return;
   }
@@ -192,7 +195,7 @@ function explainCommand(
       add(step("command", "warned", "an interactive session is refused; single commands are not", "", 7));
       return;
     }
-    const remedy = `allow it in section [${policy.section}] of ${configFile}, if it should be`;
+    const remedy = commandRemedy(plan.code, session.arguments[1], policy, configFile, request.files, root);
     add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
     return;
   }
@@ -202,7 +205,15 @@ function explainCommand(
   const { uid, gid } = session.account;
   if (stat === undefined || !mayAccess(stat, { uid, gid, groups: session.groups }, MAY_EXECUTE)) {
     const message = `${path} cannot be executed by the user`;
-    add(step("command", "failed", message, `chmod o+x ${report.jail ?? ""}${path}`, NOT_EXECUTABLE));
+    add(
+      step(
+        "command",
+        "failed",
+        message,
+        `chmod a+x ${shellWord(`${report.jail ?? ""}${path}`)}`,
+        NOT_EXECUTABLE,
+      ),
+    );
   } else add(step("command", "passed", `${path} is allowed`));
   if (!unchecked) explainServer(plan, request, held, add);
 }

@@ -3,7 +3,7 @@ import { shellWord } from "../jail/safety.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
-import { homeRemedy, jailSideRemedy, passRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { homeRemedy, jailSideRemedy, passRemedy, programRemedy, sectionLinesRemedy } from "./remedies.ts";
 
 // Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
@@ -63,7 +63,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
 /** Puts the shell into the jail; where the account has none to put there, the limited one is it. */
 function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
   const { jail } = splitOf(facts);
-  if (path.startsWith("/")) return `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+  if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
   const { injailShell } = facts.settings().values;
   const { name } = accountOf(facts);
   if (injailShell !== undefined)

@@ -9,8 +9,9 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
 import { requireSafeJail } from "../jail/safety.ts";
-import { type JailRoot, openJailRoot } from "../jail/walk.ts";
+import type { JailRoot } from "../jail/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
 import { type CapabilitySet, escapes, parseCapabilities } from "./launch-capabilities.ts";
 import { type LaunchIds, resolveIds, takeIds } from "./launch-ids.ts";
@@ -45,7 +46,7 @@ interface Launch {
 
 function openSafeJail(path: ByteString): JailRoot {
   try {
-    const root = openJailRoot(path);
+    const root = openNamedJail(path);
     requireSafeJail(root, 25);
     return root;
   } catch (error) {

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
 import { callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { HOST_CHECKS } from "./host-checks.ts";
 import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
+import { programRemedy } from "./remedies.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
@@ -73,8 +73,7 @@ function judgeProcmail(facts: LoginFacts): Verdict {
     );
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    // Something else may stand there: -f puts the program in its place.
-    return refusal(reason, `jk_cp -f -j ${shellWord(jail)} ${PROCMAIL}`);
+    return refusal(reason, programRemedy(jail, PROCMAIL, found));
   }
   if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
   const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));

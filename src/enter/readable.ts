@@ -5,6 +5,7 @@ import { close, openAt, readDirectory, statIfPresent } from "../../ffi/files.ts"
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { dropInDirectory } from "../config/load.ts";
+import { shellWord } from "../jail/safety.ts";
 import { aclAt } from "../system/acl.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess } from "./permission.ts";
 
@@ -20,7 +21,7 @@ function obstacleAt(path: ByteString, who: Credentials, wanted: number): Obstacl
   if (stat === undefined || mayAccess(stat, who, wanted) || aclAt(AT_FDCWD, path, true) !== "none")
     return undefined;
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
-  return { path, remedy: `chmod a+${letters} ${path}` };
+  return { path, remedy: `chmod a+${letters} ${shellWord(path)}` };
 }
 
 function namesIn(directory: ByteString): ByteString[] {
@@ -74,5 +75,5 @@ export function requireReadable(file: ByteString, who: Credentials): void {
   if (obstacle === undefined) return;
   const { path, remedy } = obstacle;
   const message = `the user cannot read ${display(path)}; mend it with: ${display(remedy)}`;
-  throw new JailkitError("config-unreadable", 1, message);
+  throw new JailkitError("config-unreadable", 1, message, remedy);
 }

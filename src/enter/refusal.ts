@@ -23,9 +23,9 @@ export class Refusal extends JailkitError {
     readonly reason: ByteString,
     /** What the user is told; no path outside the jail. */
     readonly shown: string,
-    readonly remedy: ByteString = "",
+    remedy: ByteString = "",
   ) {
-    super(code, exitStatus, display(reason));
+    super(code, exitStatus, display(reason), remedy);
   }
 }
 

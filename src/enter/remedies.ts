@@ -1,5 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../jail/safety.ts";
+import { baseName, type ShellFact } from "./facts.ts";
+
+/** Why a program that is there cannot be one. */
+export const NOT_A_FILE = "it is not a regular file";
 
 /**
  * What is printed for an administrator to type: a command for a root shell, or lines for a file. Nothing in it is left
@@ -16,6 +20,14 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: 
   const word = shellWord(path);
   const make = `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
   return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
+}
+
+/** Puts a program into a jail again; what is in its place and is no file is kept beside the system part. */
+export function programRemedy(jail: ByteString, path: ByteString, found: ShellFact): ByteString {
+  const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+  if (found.kind !== "missing" || found.reason !== NOT_A_FILE) return copy;
+  const kept = shellWord(`${jail}/not-${baseName(path)}`);
+  return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
 }
 
 /** Lets everybody pass a directory. */

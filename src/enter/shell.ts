@@ -5,6 +5,7 @@ import { lookUp } from "../jail/look.ts";
 import type { JailRoot } from "../jail/walk.ts";
 import { baseName, type ShellFact, type Unsafe } from "./facts.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess } from "./permission.ts";
+import { NOT_A_FILE } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -57,7 +58,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, who?: Cr
       ? { kind: "internal", path }
       : missing("No such file or directory");
   }
-  if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing("it is not a regular file");
+  if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing(NOT_A_FILE);
   const unsafe = programFindings(root, found.canonicalPath);
   const executable = who === undefined || mayAccess(found.stat, who, MAY_EXECUTE);
   if (unsafe.length === 0 && !executable) return missing("Permission denied");

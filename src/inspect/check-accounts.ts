@@ -21,6 +21,8 @@ export interface AccountFacts {
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** Whether a program of that path can be executed in the jail. */
   readonly programInJail: (path: ByteString) => boolean;
+  /** Whether jk_uchroot lets an account of the host in, which is then in the jail for its name alone. */
+  readonly isGuest: (user: PasswdEntry) => boolean;
   readonly verbose: (line: ByteString) => void;
 }
 
@@ -104,7 +106,8 @@ function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const split = splitHome(real.home);
   const inside = split !== undefined && plainPath(split.jail) === jail;
   // An account of the system, such as www-data, is in the jail for its name alone.
-  const lent = split === undefined && isSystemAccount(real.uid) && real.home === entry.home;
+  const guest = isSystemAccount(real.uid) || facts.isGuest(real);
+  const lent = split === undefined && real.home === entry.home && guest;
   if (!lent && !(inside && split !== undefined && dirsEqual(split.home, entry.home))) {
     tell("home-differs", `the real homedir and jail homedir for user ${name} do not correspond in ${where}`);
   }

@@ -19,6 +19,7 @@ import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
 import { ownShells } from "./check-shells.ts";
 import { createSpaces } from "./check-spaces.ts";
+import { uchrootGuests } from "./uchroot-guests.ts";
 
 /** How a jail is to be checked. */
 export interface JailCheck {
@@ -106,6 +107,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         const stat = path.startsWith("/") ? lookInJail(root, path, true) : undefined;
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
+      isGuest: uchrootGuests(root.path),
       verbose,
     }),
   );

@@ -21,8 +21,10 @@ export interface JailSide {
   groups: readonly GroupEntry[];
   /** As the jail sees it. */
   home: ByteString;
-  /** Undefined leaves that of a line that is there, or gives jk_lsh. */
+  /** Undefined leaves that of a line that is there. */
   shell: ByteString | undefined;
+  /** That of a new line, where no other was asked for; jk_lsh unless given. */
+  usualShell?: ByteString | undefined;
 }
 
 /** The home of an account as a jail sees it: what follows the separator, what lies below the jail, or the same path. */
@@ -37,7 +39,7 @@ function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
  * go where the host has no such account. Returns what was done, one printable line each.
  */
 export function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
-  const { user, groups, home, shell } = side;
+  const { user, groups, home, shell, usualShell = LIMITED_SHELL } = side;
   const { name, uid, gid } = user;
   const steps: string[] = [];
   const say = (what: string) => steps.push(what);
@@ -59,7 +61,7 @@ export function putJailSide(accounts: AccountsEditor, side: JailSide, host: Host
     }
   }
   if (own === undefined) {
-    accounts.addUser({ ...user, password: "x", home, shell: shell ?? LIMITED_SHELL });
+    accounts.addUser({ ...user, password: "x", home, shell: shell ?? usualShell });
     say(`added ${quoted(name)} to the jail's etc/passwd`);
   } else {
     const wanted = { ...own, uid, gid, home, shell: shell ?? own.shell };
@@ -111,6 +113,7 @@ function putGroup(
 export interface JailSideRequest {
   root: JailRoot;
   shell: ByteString | undefined;
+  usualShell?: ByteString | undefined;
   dryRun: boolean;
 }
 
@@ -136,8 +139,8 @@ export function writeJailSide(
       throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
   }
   const host = { user: passwdByName, group: groupByName };
-  const { shell } = request;
-  return apply(request, (accounts) => putJailSide(accounts, { user, groups, home, shell }, host));
+  const { shell, usualShell } = request;
+  return apply(request, (accounts) => putJailSide(accounts, { user, groups, home, shell, usualShell }, host));
 }
 
 /** Takes all lines of a name out of a jail's passwd, and its memberships; the host need not have such an account. */

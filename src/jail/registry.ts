@@ -125,7 +125,7 @@ function idFor(path: ByteString): ByteString {
  * Whether a jail is the one that a manifest tells of: of some of the files, links and devices in it, spread over
  * the manifest, at least half are there.
  */
-function tellsOf(content: ManifestContent, root: JailRoot): boolean {
+export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
   const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
   if (entries.length === 0) return true;
   const step = Math.ceil(entries.length / SAMPLE);

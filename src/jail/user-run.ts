@@ -12,6 +12,7 @@ import { lookUp } from "./look.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
 import { joinHome, splitHome } from "./separator.ts";
 import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
+import { type Before, leaveGoneJail } from "./user-gone.ts";
 import { absolute } from "./user-jail.ts";
 import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
 import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
@@ -104,7 +105,7 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     }
     if (root === undefined) return;
     applyJailing(plan, root, host, report);
-    if (plan.changeAccount) rememberAccount(root, plan.user);
+    if (plan.changeAccount) rememberAccount(root, plan.user, request.shell);
   };
 }
 
@@ -113,7 +114,7 @@ const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: By
   request.tool === "jk_jailuser" && request.operands[0] === name;
 
 /** Records what the account had before, for the way back. */
-function rememberAccount(root: JailRoot, user: PasswdEntry): void {
+function rememberAccount(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): void {
   // Jailed again after an edit by hand: what is recorded is from before the first time.
   if (splitHome(user.home) !== undefined) return;
   const manifest = openManifest(root);
@@ -122,20 +123,33 @@ function rememberAccount(root: JailRoot, user: PasswdEntry): void {
     tool: "jk_jailuser",
     sections: [],
     operands: [user.name],
-    options: { "previous-home": user.home, "previous-shell": user.shell },
+    options: {
+      "previous-home": user.home,
+      "previous-shell": user.shell,
+      ...(shell === undefined ? {} : { shell }),
+    },
     time: Math.floor(Date.now() / 1000),
   });
   saveManifest(manifest);
 }
 
-/** The home and the shell that an account had before it was jailed, where that was recorded. */
-function recall(
-  root: JailRoot,
-  name: ByteString,
-): { home: ByteString | undefined; shell: ByteString | undefined } {
-  const options = openManifest(root).content.requests.find(isAbout(name))?.options;
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+type Jailing = { tool: ByteString; operands: ByteString[]; options: Record<string, unknown> };
+
+const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+
+function beforeOf(requests: readonly Jailing[], name: ByteString): Before {
+  const options = requests.find(isAbout(name))?.options;
   return { home: text(options?.["previous-home"]), shell: text(options?.["previous-shell"]) };
+}
+
+/** The home and the shell that an account had before it was jailed, where that was recorded. */
+function recall(root: JailRoot, name: ByteString): Before {
+  return beforeOf(openManifest(root).content.requests, name);
+}
+
+/** The shell that an account was given in a jail, where that was recorded. */
+export function recordedShell(root: JailRoot, name: ByteString): ByteString | undefined {
+  return text(openManifest(root).content.requests.find(isAbout(name))?.options.shell);
 }
 
 function describe(plan: JailingPlan, report: Reporter): void {
@@ -181,8 +195,14 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
     throw new JailkitError("has-processes", 1, message);
   }
-  const root = openJailRoot(jail);
-  let before: ReturnType<typeof recall>;
+  let root: JailRoot;
+  try {
+    root = openJailRoot(jail);
+  } catch (error) {
+    const remembered = (requests: readonly Jailing[]) => beforeOf(requests, user.name);
+    return leaveGoneJail(user, jail, jailHome, request, outcome, error, remembered);
+  }
+  let before: Before;
   let home: ByteString;
   // Some accounts never had one.
   let move = request.move;

@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
+import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { addAccounts, type WantedAccounts } from "./accounts.ts";
 import { type Applied, applyPlan } from "./apply.ts";
 import type { Loader } from "./closure.ts";
@@ -135,7 +136,7 @@ function tellWhy(
 /** As `--why` with wants, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
 export async function tellRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./recorded-why.ts");
-  const root = openJailRoot(jail);
+  const root = openNamedJail(jail);
   try {
     return tellWhy(explainRecorded(root, path), path, json, "section");
   } finally {

@@ -15,6 +15,7 @@ import {
   type JailingOptions,
   jailUser,
   planFor,
+  recordedShell,
   type UserOutcome,
   unjailUser,
   warnOfLogin,
@@ -223,7 +224,7 @@ function decideJailSide(remove: boolean) {
     try {
       if (root === undefined) throw new JailkitError("no-jail", BAD_JAIL, "no jail was named: use -j JAIL");
       if (known === undefined && !remove) throw noSuchUser(name);
-      const request = { root, shell, dryRun };
+      const request = { root, shell, usualShell: recordedShell(root, name), dryRun };
       const groups = known === undefined || remove ? [] : groupsOf(known);
       const plan: Plan = (report) => {
         const steps =

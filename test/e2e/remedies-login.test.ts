@@ -33,25 +33,36 @@ let scene: Scene;
 let healthy: Health;
 let ran = 0;
 
-const chrootsh = (user: string, command: string) =>
-  scene.m.run(["/usr/sbin/jk_chrootsh", "-c", command], { user, env: { USER: user } });
-const LOGINS: Readonly<Record<LoginCase["tool"], { words: string[]; login: () => RunResult }>> = {
-  jk_chrootsh: { words: [SHELL_USER], login: () => chrootsh(SHELL_USER, "true") },
-  jk_lsh: { words: [LIMITED_USER, "--", COMMAND], login: () => chrootsh(LIMITED_USER, COMMAND) },
+/** Runs a program that may not be executable. */
+const run = (words: string[], user: string, env: Record<string, string> = { USER: user }, stdin = "") =>
+  scene.m.run(["sh", "-c", 'exec "$@"', "sh", ...words], { user, env: { PATH: "/usr/bin", ...env }, stdin });
+const chrootsh = (user: string, command: string, env?: Record<string, string>) =>
+  run(["/usr/sbin/jk_chrootsh", "-c", command], user, env);
+type Login = (env?: Record<string, string>) => RunResult;
+const LOGINS: Readonly<Record<LoginCase["tool"], { words: string[]; login: Login }>> = {
+  jk_chrootsh: { words: [SHELL_USER], login: (env) => chrootsh(SHELL_USER, "true", env) },
+  jk_lsh: { words: [LIMITED_USER, "--", COMMAND], login: (env) => chrootsh(LIMITED_USER, COMMAND, env) },
   jk_uchroot: {
     words: ["-j", JAIL, GUEST, "--", "/bin/bash"],
-    login: () =>
-      scene.m.run(["jk_uchroot", "-j", JAIL, "-x", "/bin/true"], { user: GUEST, env: { USER: GUEST } }),
+    login: (env) => run(["/usr/bin/jk_uchroot", "-j", JAIL, "-x", "/bin/true"], GUEST, env),
   },
   jk_procmailwrapper: {
     words: ["--mail", SHELL_USER],
-    login: () =>
-      scene.m.run(["jk_procmailwrapper"], {
-        user: SHELL_USER,
-        stdin: "From a@b Thu Jan  1 00:00:00 1970\n\nx\n",
-      }),
+    login: () => run(["/usr/sbin/jk_procmailwrapper"], SHELL_USER, {}, MAIL),
   },
 };
+const MAIL = "From a@b Thu Jan  1 00:00:00 1970\n\nx\n";
+
+/** The remedy in the last line that a program has logged. */
+async function loggedRemedy(): Promise<string> {
+  const lines = (await scene.log.lines()).filter(({ message }) => /^JK-.*; remedy: /.test(message));
+  return (
+    lines
+      .at(-1)
+      ?.message.replace(/^.*?; remedy: /, "")
+      .replaceAll(" | ", "\n") ?? ""
+  );
+}
 
 beforeAll(async () => {
   scene = await openRemedies();
@@ -70,10 +81,12 @@ test("all works before", () => {
   for (const [tool, { login }] of Object.entries(LOGINS)) expect([tool, login().status]).toEqual([tool, 0]);
 });
 
+const isBad = ({ outcome }: { outcome: string }) => ["failed", "warned"].includes(outcome);
 const titled = CASES.map((one) => [`${one.tool}/${one.check}: ${one.what}`, one] as const);
 
 describe("the remedy heals", () => {
-  test.each(titled)("%s", (_title, { tool, check, plant, fill, refused = true, shellIsTheFault, words }) => {
+  test.each(titled)("%s", async (_title, one) => {
+    const { tool, check, plant, fill, refused = true, shellIsTheFault, words, fromLog, back } = one;
     const { m, explain, type, kept, health, restore } = scene;
     const before = kept();
     let healed = false;
@@ -82,14 +95,22 @@ describe("the remedy heals", () => {
     });
     plant(m);
     const asked = words ?? LOGINS[tool].words;
-    const bad = explain(...asked).filter(({ outcome }) => ["failed", "warned"].includes(outcome));
+    const bad = explain(...asked).filter(isBad);
     const step = bad.find(({ name }) => name === check);
-    expect(bad.map(({ name }) => name)).toContain(check);
-    if (refused) expect(LOGINS[tool].login().status).not.toBe(0);
-    const remedy = fill === undefined ? (step?.remedy ?? "") : fill(step?.remedy ?? "");
+    if (fromLog === undefined) expect(bad.map(({ name }) => name)).toContain(check);
+    if (refused) expect(LOGINS[tool].login(fromLog).status).not.toBe(0);
+    const printed = fromLog === undefined ? (step?.remedy ?? "") : await loggedRemedy();
+    const remedy = fill === undefined ? printed : fill(printed);
     const typed = type(remedy);
     ran++;
     expect([remedy, typed.status, typed.stderr]).toEqual([remedy, 0, expect.any(String)]);
+    if (back !== undefined) {
+      expect([remedy, explain(...(tool === "jk_uchroot" ? [SHELL_USER] : asked)).filter(isBad)]).toEqual([
+        remedy,
+        [],
+      ]);
+      back(m);
+    }
     expect([remedy, health()]).toEqual([remedy, healthy]);
     expect(LOGINS[tool].login()).toMatchObject({ status: 0 });
     const after = kept();

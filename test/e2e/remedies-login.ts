@@ -13,6 +13,10 @@ export interface LoginCase {
   /** False where it is a warning. */
   refused?: boolean;
   shellIsTheFault?: boolean;
+  /** Done once the remedy has healed, so that the jail is where it was for the next case. */
+  back?: (m: Machine) => void;
+  /** The remedy is read from the log of a login with this environment, for `jailkit explain` does not get there. */
+  fromLog?: Record<string, string>;
   /** What `jailkit explain` is asked, if not the usual. */
   words?: string[];
 }
@@ -29,6 +33,11 @@ const CHROOTSH = "/usr/sbin/jk_chrootsh";
 const UCHROOT = "/usr/bin/jk_uchroot";
 const MAIL = "/usr/sbin/jk_procmailwrapper";
 
+function moveBack(m: Machine): void {
+  m.must(["mv", "/srv/jails/two", JAIL]);
+  m.must(["jailkit", "adopt", "--moved", "/srv/jails/two", JAIL]);
+}
+
 /** Ways to break what is checked by all three programs that enter a jail. */
 function common(tool: LoginCase["tool"], program: string, user: string): LoginCase[] {
   const one = (check: string, what: string, script: string): LoginCase => ({
@@ -40,11 +49,11 @@ function common(tool: LoginCase["tool"], program: string, user: string): LoginCa
   return [
     one("privilege", "the capability is gone", `setcap -r ${program}`),
     one("privilege", "not executable", `chmod 0644 ${program}`),
-    one("privilege", "others can write it", `chmod 0777 ${program}`),
+    { ...one("privilege", "others can write it", `chmod 0777 ${program}`), refused: false },
     one("group", "the primary group is gone from the host", `sed -i '/^${user}:/d' /etc/group`),
     one("jail-reachable", "a directory above is closed", "chmod 0750 /srv/jails"),
     one("jail-reachable", "the jail is closed", `chmod 0700 ${JAIL}`),
-    one("jail-reachable", "the jail was moved", `cd /; mv ${JAIL} /srv/jails/two`),
+    { ...one("jail-reachable", "the jail was moved", `cd /; mv ${JAIL} /srv/jails/two`), back: moveBack },
     one("jail-safety", "a group can write the jail", `chmod g+w ${JAIL}`),
     one("jail-safety", "everybody can write a directory above", "chmod 0777 /srv/jails"),
     one("jail-safety", "etc is a user's", "chown 5001 etc"),
@@ -114,9 +123,7 @@ export const CASES: readonly LoginCase[] = [
   chrootsh("home-group-write", "its group can write it", `chmod 0770 ${HOME}`),
   chrootsh("home-other-write", "everybody can write it", `chmod 0707 ${HOME}`),
   chrootsh("home-present", "it is setgid", `chmod 2700 ${HOME}`, { refused: false }),
-  chrootsh("jail-user-name", "renamed in the jail", passwd(`s/^${SHELL_USER}:/other:/`), {
-    words: [SHELL_USER],
-  }),
+  chrootsh("jail-user-name", "renamed in the jail", passwd(`s/^${SHELL_USER}:/other:/`), { fromLog: {} }),
   chrootsh("jail-home", "another home in the jail", passwd(`/^${SHELL_USER}:/s#:/home/[^:]*:#:/elsewhere:#`)),
   chrootsh(
     "home-entry",
@@ -149,7 +156,7 @@ export const CASES: readonly LoginCase[] = [
       refused: false,
     },
   ),
-  uchroot("jail-user-name", "renamed in the jail", passwd(`s/^${GUEST}:/other:/`)),
+  uchroot("jail-user-name", "renamed in the jail", passwd(`s/^${GUEST}:/other:/`), { fromLog: {} }),
   uchroot("program", "it is gone from the jail", "rm bin/bash", { refused: false }),
   uchroot("supplementary-groups", "a group that the jail lacks", "sed -i '/^games:/d' etc/group", {
     refused: false,

@@ -53,6 +53,7 @@ export async function openRemedies(): Promise<Scene> {
   m.addUser(GUEST, { uid: 5003, groups: ["games"], home: `/home/${GUEST}`, createHome: true });
   m.must(["jk_init", "-j", JAIL, ...SECTIONS]);
   m.must(["jk_cp", "-j", JAIL, COMMAND]);
+  for (const name of ["tmp", "var/mail"]) m.mkdir(`${JAIL}/${name}`, { mode: 0o1777 });
   m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, "-s", "/bin/bash", SHELL_USER]);
   m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, LIMITED_USER]);
   m.must(["jk_jailuser", "--jail-side-only", "-j", JAIL, GUEST]);
@@ -69,7 +70,9 @@ export async function openRemedies(): Promise<Scene> {
   };
   const health: Scene["health"] = () => {
     const steps = QUESTIONS.flatMap((words) => explain(...words).map((step) => ({ ...step, about: words })));
-    const bad = steps.filter(({ outcome }) => outcome !== "passed" && outcome !== "skipped");
+    const bad = steps.filter(
+      ({ outcome, stage }) => outcome !== "passed" && outcome !== "skipped" && stage !== "sshd",
+    );
     const checked = check(m, JAIL);
     const config = JSON.parse(m.run(["jailkit", "config", "check", "--json"]).stdout);
     return [
@@ -89,10 +92,15 @@ export async function openRemedies(): Promise<Scene> {
   const restore = () => {
     for (const path of KEPT) m.must(["rsync", ...COPY, `/root/kept${path}/`, `${path}/`]);
     m.must(["sh", "-c", "rm -f /srv/link"]);
+    for (const program of PRIVILEGED) {
+      m.chmod(program, 0o755);
+      m.must(["setcap", "cap_sys_chroot+ep", program]);
+    }
   };
   return { m, log, explain, health, restore, type: (remedy) => typeRemedy(m, remedy), kept: () => kept(m) };
 }
 
+const PRIVILEGED = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot", "/usr/sbin/jk_procmailwrapper"];
 const KEPT = ["/etc", "/srv/jails", "/var/lib/jailkit"];
 const COPY = ["-aHAX", "--checksum", "--delete", "--mkpath"];
 
