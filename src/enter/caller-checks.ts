@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { baseName, type CallerFacts } from "./facts.ts";
 

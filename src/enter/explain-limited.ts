@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
-import { shellWord } from "../jail/safety.ts";
 import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { appendRemedy, sectionLinesRemedy } from "./remedies.ts";

@@ -3,9 +3,10 @@ import { AT_FDCWD, O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/consta
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lookUp, readJailFile } from "../jail/look.ts";
-import { configDirectoryFindings, jailFindings, shellWord } from "../jail/safety.ts";
+import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";

@@ -3,7 +3,7 @@ import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { joinHome } from "../jail/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";

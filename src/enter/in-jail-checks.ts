@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";

@@ -4,8 +4,8 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
-import { shellWord } from "../jail/safety.ts";
 import { aclAt } from "../system/acl.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess } from "./permission.ts";
 

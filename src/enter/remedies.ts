@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { baseName, type ShellFact } from "./facts.ts";
 
 /** Why a program that is there cannot be one. */

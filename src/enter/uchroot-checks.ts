@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { dirsEqual } from "../jail/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";

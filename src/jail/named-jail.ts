@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { editDistance } from "../cli/suggest.ts";
 import { findMoved, lostJail } from "./moved.ts";
 import { knownJails } from "./registry.ts";
-import { shellWord } from "./safety.ts";
 import { normalise } from "./user-plan.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "./walk.ts";
 

@@ -5,6 +5,7 @@ import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ff
 import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import {
   type Ancestor,
@@ -55,14 +56,6 @@ const USUAL =
   "dev etc lib lib32 lib64 libx32 usr bin sbin opt home var tmp root srv run proc sys mnt media boot".split(
     " ",
   );
-
-/** A path as a word of a shell command. */
-export function shellWord(path: ByteString): ByteString {
-  if (/^[\w@%+=:,./-]+$/.test(path)) return path;
-  const shown = display(path);
-  // What display had to escape needs the shell's own escapes, which are the same.
-  return shown === path ? `'${path.replaceAll("'", "'\\''")}'` : `$'${shown.replaceAll("'", "\\'")}'`;
-}
 
 function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
   return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
