@@ -53,6 +53,8 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   HASH: "none",
   JAIL: "jail",
   LIST: "none",
+  NEW: "directory",
+  OLD: "jail",
   PATH: "file",
   "PROCMAIL-ARGUMENT": "none",
   PROGRAM: "file",

@@ -1,17 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
 import { appendRemedy, sectionLinesRemedy } from "./remedies.ts";
-
-// What an account of this kind is most often for.
-const USUAL = [
-  "/usr/lib/openssh/sftp-server",
-  "/usr/libexec/openssh/sftp-server",
-  "/usr/lib/ssh/sftp-server",
-  "/usr/bin/scp",
-  "/usr/bin/rsync",
-];
 
 /** Where the program of a command line is looked for, by its first word. */
 function places(command: ByteString | undefined): ByteString[] {
@@ -24,7 +16,7 @@ function places(command: ByteString | undefined): ByteString[] {
 function programsFor(command: ByteString | undefined, files: FileView): ByteString[] {
   const asked = places(command).find((path) => files.isRegularFile(path));
   const harmless = asked !== undefined && programWarnings(asked, files, false, true).length === 0;
-  return harmless ? [asked] : USUAL.filter((path) => files.isRegularFile(path));
+  return harmless ? [asked] : USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
 }
 
 /** The lines of a section that allow the program of `command`, or what is there of the usual ones. */

@@ -102,6 +102,12 @@ export const CASES: readonly LoginCase[] = [
   chrootsh("config-file", "a user's", "chown 5001 /etc/jailkit/jk_chrootsh.ini"),
   chrootsh("config-file", "everybody can write it", "chmod 0666 /etc/jailkit/jk_chrootsh.ini"),
   chrootsh(
+    "config-file",
+    "a value that cannot be read",
+    `printf '[${SHELL_USER}]\nskip_injail_passwd_check = maybe\n' > /etc/jailkit/jk_chrootsh.ini`,
+  ),
+  chrootsh("config-file", "a header without an end", `echo '[${SHELL_USER}' > /etc/jailkit/jk_chrootsh.ini`),
+  chrootsh(
     "home-set",
     "the home is empty",
     `sed -i 's#^\\(${SHELL_USER}:.*\\):[^:]*:\\([^:]*\\)$#\\1::\\2#' /etc/passwd`,
@@ -149,12 +155,9 @@ export const CASES: readonly LoginCase[] = [
   ),
   uchroot(
     "jail-path",
-    "a slash too many in the settings",
-    `sed -i 's#/srv/jails#/srv//jails#' /etc/jailkit/jk_uchroot.ini`,
-    {
-      words: ["-j", "/srv//jails/one", GUEST, "--", "/bin/bash"],
-      refused: false,
-    },
+    "a link in the settings",
+    `ln -sfn /srv/jails /srv/link; sed -i 's#/srv/jails#/srv/link#' /etc/jailkit/jk_uchroot.ini`,
+    { words: ["-j", "/srv/link/one", GUEST, "--", "/bin/bash"] },
   ),
   uchroot("jail-user-name", "renamed in the jail", passwd(`s/^${GUEST}:/other:/`), { fromLog: {} }),
   uchroot("program", "it is gone from the jail", "rm bin/bash", { refused: false }),
