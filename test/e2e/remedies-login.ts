@@ -156,7 +156,7 @@ export const CASES: readonly LoginCase[] = [
   uchroot(
     "jail-path",
     "a link in the settings",
-    `ln -sfn /srv/jails /srv/link; sed -i 's#/srv/jails#/srv/link#' /etc/jailkit/jk_uchroot.ini`,
+    `ln -sfn /srv/jails /srv/link; sed -i 's#/srv/jails#/srv/link#g' /etc/jailkit/jk_uchroot.ini`,
     { words: ["-j", "/srv/link/one", GUEST, "--", "/bin/bash"] },
   ),
   uchroot("jail-user-name", "renamed in the jail", passwd(`s/^${GUEST}:/other:/`), { fromLog: {} }),
