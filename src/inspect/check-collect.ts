@@ -214,7 +214,7 @@ function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrie
   switch (barrier.kind) {
     case "host": {
       const message = `${shown} is the host's ${display(barrier.what)}: it is not looked into`;
-      return [{ ...common, rule: "host-directory", message, remedy: `umount ${shown}` }];
+      return [{ ...common, rule: "host-directory", message, remedy: `umount ${shellWord(path)}` }];
     }
     case "deep":
       return [{ ...common, rule: "too-deep", message: `${shown} is nested too deep: it is not looked into` }];
@@ -233,7 +233,7 @@ function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrie
         ];
       }
       const message = `${shown} is a mounted ${barrier.type}, which shows the kernel to the jail`;
-      return [{ ...common, rule: "dangerous-mount", message, remedy: `umount ${shown}` }];
+      return [{ ...common, rule: "dangerous-mount", message, remedy: `umount ${shellWord(path)}` }];
     }
     case "fuse":
       return [];

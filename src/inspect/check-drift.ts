@@ -147,12 +147,12 @@ function linkDrift(
 
 function outdatedFinding(judged: Judged, source: ByteString): CheckFinding {
   const message = `${display(judged.path)} is as it was put there, but ${display(source)} has changed since`;
-  return { ...findingOf(judged, "outdated", message), remedy: "jk_update brings what is new" };
+  return findingOf(judged, "outdated", message);
 }
 
 function goneFinding(judged: Judged, source: ByteString): CheckFinding {
   const message = `${display(judged.path)} is as it was put there, but ${display(source)} is gone`;
-  return { ...findingOf(judged, "source-gone", message), remedy: "jk_update removes what the host lost" };
+  return findingOf(judged, "source-gone", message);
 }
 
 function fileDrift(judged: Judged, counterpart: Counterpart, entry: ManifestEntry): Drift {
@@ -225,14 +225,7 @@ function unrecordedDrift(judged: Judged, counterpart: Counterpart, recordKept: b
 export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckFinding {
   const { path, seen } = judged;
   const message = `${display(path)} is not in the record of the jail: nothing of jailkit put it there`;
-  return {
-    rule: "unrecorded",
-    path,
-    jailPath: seen.path,
-    message,
-    remedy:
-      "if it should be there: jk_cp it from the host, or name it in ignorepathoncompare of jk_check.ini(5)",
-  };
+  return { rule: "unrecorded", path, jailPath: seen.path, message };
 }
 
 /**

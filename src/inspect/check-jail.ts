@@ -15,6 +15,7 @@ import { unrecordedFinding } from "./check-drift.ts";
 import { type JailedUser, notInJailFinding } from "./check-host.ts";
 import { libraryFindings } from "./check-libraries.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
+import { withRemedy } from "./check-remedies.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
 import { ownShells } from "./check-shells.ts";
@@ -107,15 +108,25 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         const stat = path.startsWith("/") ? lookInJail(root, path, true) : undefined;
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
+      programOnHost(path) {
+        const stat = path.startsWith("/") ? statIfPresent(C.AT_FDCWD, path, true) : undefined;
+        return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
+      },
       isGuest: uchrootGuests(root.path),
       verbose,
     }),
   );
+  const remedies = {
+    jail: root.path,
+    content: record.content,
+    section: check.settings.section,
+    nameOf: (uid: number) => accounts.find((one) => one.uid === uid)?.name ?? passwdByUid(uid)?.name,
+  };
   problems.push(...collected.problems, ...compared.problems, ...keepVerified(record, compared.verified));
   return {
     path: root.path,
     record,
-    findings: collected.findings.inOrder(root.path),
+    findings: collected.findings.inOrder(root.path).map((finding) => withRemedy(finding, remedies)),
     problems,
     counts: {
       objects: collected.objects,

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { createLoader, type DependencyProblem, type Loader } from "../populate/closure.ts";
@@ -93,7 +94,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
     path,
     jailPath,
     message: `${display(path)}${rest}`,
-    remedy: `jk_cp -f -j ${display(root.path)} ${text}`,
+    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(file)}`,
   };
 }
 

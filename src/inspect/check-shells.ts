@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { makeOf } from "../enter/make.ts";
 import { withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
@@ -36,7 +37,7 @@ function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | 
   const place = hostPath(root, path);
   const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody asked for";
   const message = `${display(place)} is ${what}, and runs in the place of the limited shell in jk_chrootsh`;
-  const remedy = `jk_update -j ${display(root.path)}`;
+  const remedy = `jk_update -j ${shellWord(root.path)}`;
   return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];
 }
 

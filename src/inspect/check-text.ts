@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display } from "../cli/display.ts";
+import { display, displayAgain } from "../cli/display.ts";
 import type { CheckedJail, HostReport } from "./check.ts";
 import { type CheckFinding, RULES } from "./check-rules.ts";
 
@@ -14,10 +14,18 @@ export function findingLine({ rule, message }: CheckFinding): ByteString {
   return `${RULES[rule].level === "error" ? "ERROR" : "WARNING"}: ${message}`;
 }
 
+/** A finding, and below it what to type. */
+function findingLines(finding: CheckFinding): ByteString[] {
+  const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
+  const remedy =
+    first === undefined || first === "" ? [] : [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
+  return [findingLine(finding), ...remedy];
+}
+
 /** What is told of the host, before the jails. */
 export function hostLines({ findings, problems, warnings }: HostReport): Lines {
   return {
-    out: [...warnings.map((warning) => `WARNING: ${warning}`), ...findings.map(findingLine)],
+    out: [...warnings.map((warning) => `WARNING: ${warning}`), ...findings.flatMap(findingLines)],
     err: problems.map(({ message }) => message),
   };
 }
@@ -30,7 +38,7 @@ export function jailLines({ findings, problems, fixes, fixed }: CheckedJail): Li
   const left = findings.length - fixed.size;
   const rest = fixes.length > 0 ? [`${fixed.size} findings are gone, ${left} are left`] : [];
   return {
-    out: [...findings.map(findingLine), ...repaired, ...rest],
+    out: [...findings.flatMap(findingLines), ...repaired, ...rest],
     err: problems.map(({ message }) => message),
   };
 }
