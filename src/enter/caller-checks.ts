@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { baseName, type CallerFacts } from "./facts.ts";
+import { allRemedies } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {
   const name = facts.userVariable;
@@ -41,7 +42,7 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
   const notes = findings.map(
     (finding): Note => ({ severity: finding.tolerated ? "warning" : "err", message: finding.message }),
   );
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   if (bad.length > 0) {
     const what = `jailkit configuration directory ${facts.configDirectory} is not safe`;
     const rule = "it should be owned 0:0 and not writable for others";

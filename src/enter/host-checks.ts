@@ -9,7 +9,7 @@ import { type NamedEntry, removalCommand, showEntries, writersOf } from "../syst
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
-import { above, homeRemedy, passRemedy } from "./remedies.ts";
+import { above, allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -75,7 +75,7 @@ function judgeJailSafety(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const findings = facts.jailFindings();
   if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   const what = `${jail} is not a safe jail, check ownership and permissions.`;
   return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
 }

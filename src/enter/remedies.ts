@@ -49,5 +49,10 @@ export function sectionLinesRemedy(
   return `in section [${section}] of ${file} write:\n${lines.join("\n")}`;
 }
 
+/** The remedies of several findings, each once. */
+export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteString {
+  return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
+}
+
 /** The directory that a path stands in. */
 export const above = (path: ByteString): ByteString => path.slice(0, path.lastIndexOf("/")) || "/";

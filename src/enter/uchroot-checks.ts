@@ -5,7 +5,7 @@ import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-chec
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf } from "./facts.ts";
 import { jailAccountChecks } from "./jail-account-checks.ts";
-import { appendRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { allRemedies, appendRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./uchroot-facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -77,7 +77,7 @@ function judgeSafety(facts: UchrootFacts): Verdict {
   const jail = facts.jailPath();
   const findings = facts.jailFindings();
   if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   const what = `${jail} is not a safe jail, check ownership and permissions.`;
   const notes = findings.map(({ message }): Note => ({ severity: "err", message }));
   return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, notes);

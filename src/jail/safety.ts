@@ -69,13 +69,19 @@ function ownerFinding(path: ByteString, stat: Stat): Finding[] {
     : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
 }
 
+/** One command for both where both may write. */
+function closing(stat: Stat, alone: string): string {
+  return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
+}
+
 function groupWriteFinding(path: ByteString, stat: Stat): Finding {
   const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat)})`;
-  return finding(path, "group-writable", what, "chmod g-w");
+  return finding(path, "group-writable", what, closing(stat, "chmod g-w"));
 }
 
 function otherWriteFinding(path: ByteString, stat: Stat): Finding {
-  return finding(path, "other-writable", `is writable by everyone (mode ${octal(stat)})`, "chmod o-w");
+  const what = `is writable by everyone (mode ${octal(stat)})`;
+  return finding(path, "other-writable", what, closing(stat, "chmod o-w"));
 }
 
 /**
