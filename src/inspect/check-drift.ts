@@ -37,7 +37,8 @@ const SPECIAL = C.S_ISUID | C.S_ISGID;
 const NOTHING: Drift = { findings: [] };
 
 // What jailkit and ldconfig(8) make for a jail, and what is made to differ: the jail's own accounts and configuration.
-const GENERATED = /^\/etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)$/;
+const GENERATED =
+  /^\/(?:etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)|var\/cache\/ldconfig(?:\/.*)?)$/;
 
 /** True for what a jail has for itself: its contents are no copy of the host's. */
 export function isGenerated(jailPath: ByteString): boolean {

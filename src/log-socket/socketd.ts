@@ -104,6 +104,9 @@ export function runSocketd(options: SocketdOptions): number {
   }
   try {
     if (monitor.count === 0) {
+      // Of those that a file names the log tells; the one of --socket was typed just now.
+      if (options.socket !== undefined)
+        for (const why of monitor.complaints) printError(`jk_socketd: ${why}`);
       return stop(
         1,
         "no valid sockets specified in configfile /etc/jailkit/jk_socketd.ini or on commandline, nothing to do, exiting...",

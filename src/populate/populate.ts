@@ -161,7 +161,9 @@ async function carryOut(
   } else {
     const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
     entries = applied.present;
-    problems.push(...applied.problems, ...finish(request, root, entries, reporter));
+    problems.push(...applied.problems);
+    if (!applied.stopped) problems.push(...finish(request, root, entries, reporter));
+    // What is there is recorded, so that the next run goes on from there.
     problems.push(...(await remember(request, manner, root, applied, reporter)));
   }
   const exitStatus = statusOf(problems);
@@ -189,6 +191,7 @@ async function remember(
     recordJail(root, request, manner, applied.present, applied.links);
     return [];
   } catch (error) {
+    if (applied.stopped) return [];
     const message = `the manifest of the jail is not written: ${describeError(error)}`;
     reporter.warn(`ERROR: ${message}`);
     return [{ code: "manifest", path: request.jail, message }];
