@@ -1,5 +1,6 @@
 import type { OptionTable } from "../src/cli/options.ts";
 import { longName } from "../src/cli/options.ts";
+import { SERVICES } from "../src/programs/services.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
 
@@ -60,6 +61,7 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   PROGRAM: "file",
   SECONDS: "none",
   SECTION: "section",
+  SERVICES: SERVICES.map(({ name }) => name),
   SHELL: "file",
   TEXT: "none",
   TYPE: ["datagram", "stream"],

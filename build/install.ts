@@ -15,7 +15,8 @@ import { printError, printLine } from "../src/cli/output.ts";
 import { defineTool } from "../src/cli/tool.ts";
 import { PROCMAIL, PROCMAIL_WRAPPER } from "../src/enter/procmail-checks.ts";
 import { MAKE_ACCOUNT, RELAY_ACCOUNT } from "../src/log-socket/account.ts";
-import { passwdByName } from "../src/system/accounts.ts";
+import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../src/system/account-tools.ts";
+import { groupByName, passwdByName } from "../src/system/accounts.ts";
 
 // Where distributions have the programs that make accounts.
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -57,7 +58,7 @@ interface Places {
   etc: string;
   shells: string;
   record: string;
-  /** What makes the account of jk_socketd's relay. */
+  /** What makes the account of jk_socketd's relay, and the group of jailed accounts. */
   sysusers: string;
 }
 
@@ -157,18 +158,19 @@ function isWanted(name: string, folder: string, at: Places, withProcmail: boolea
   return fs.existsSync(PROCMAIL) || fs.existsSync(join(at.prefix, folder, name));
 }
 
-/** The account of jk_socketd's relay, by systemd-sysusers(8), else by useradd(8). */
-function makeAccount({ sysusers }: Places): void {
-  const isThere = () => passwdByName(RELAY_ACCOUNT) !== undefined;
-  for (const words of [["systemd-sysusers", sysusers], [...MAKE_ACCOUNT]]) {
-    const [program = ""] = words;
-    if (isThere() || Bun.which(program, { PATH: SYSTEM_PATH }) === null) continue;
-    Bun.spawnSync(words, { env: { PATH: SYSTEM_PATH }, stdio: ["ignore", "ignore", "inherit"] });
-  }
-  if (!isThere()) {
-    printLine(
-      `there is no account ${RELAY_ACCOUNT}, and jk_socketd will say so; make it with: ${MAKE_ACCOUNT.join(" ")}`,
-    );
+/** The account of jk_socketd's relay and the group of jailed accounts, by systemd-sysusers(8), else by shadow's tools. */
+function makeAccounts({ sysusers }: Places): void {
+  const wanted = [
+    { what: `account ${RELAY_ACCOUNT}`, isThere: () => passwdByName(RELAY_ACCOUNT), make: MAKE_ACCOUNT },
+    { what: `group ${JAILED_GROUP}`, isThere: () => groupByName(JAILED_GROUP), make: MAKE_JAILED_GROUP },
+  ];
+  for (const { what, isThere, make } of wanted) {
+    for (const words of [["systemd-sysusers", sysusers], [...make]]) {
+      const [program = ""] = words;
+      if (isThere() !== undefined || Bun.which(program, { PATH: SYSTEM_PATH }) === null) continue;
+      Bun.spawnSync(words, { env: { PATH: SYSTEM_PATH }, stdio: ["ignore", "ignore", "inherit"] });
+    }
+    if (isThere() === undefined) printLine(`there is no ${what}; make it with: ${make.join(" ")}`);
   }
 }
 
@@ -254,7 +256,7 @@ const tool = defineTool({
     else {
       install(at, shellName, options.withProcmail);
       // Of another root directory the account is made when that is started, from the same file.
-      if (text(options.destdir, "/") === "/") makeAccount(at);
+      if (text(options.destdir, "/") === "/") makeAccounts(at);
     }
     return 0;
   },

@@ -1,28 +1,41 @@
 /**
  * The main job, step by step, on a disposable machine: two accounts in a jail, and OpenSSH's clients against a real
  * sshd. build/quickstart.mjs starts it. Exit status 0 if every step did what it should.
+ *
+ * `--record FILE` also writes what was shown as an animated SVG.
  */
+import { writeFileSync } from "node:fs";
 import { display } from "../src/cli/display.ts";
 import { openMachine } from "../test/machine/machine.ts";
+import { type RecordedLine, recordingSvg } from "./recording.ts";
 
 const jail = "/home/sftproot";
-const policy = `[DEFAULT]
-paths = /usr/bin, /usr/lib/openssh
-executables = /usr/bin/scp, /usr/bin/rsync, /usr/lib/openssh/sftp-server
-`;
+const services = "sftp,scp,rsync";
 
 const m = await openMachine({ under: "ours" });
 let failures = 0;
+const session: RecordedLine[] = [];
 
-function show(text: string, indent = "    "): void {
-  for (const line of text.split("\n")) if (line !== "") console.log(`${indent}${display(line)}`);
+/** Prints one line, after an empty one where something begins. */
+function say(kind: RecordedLine["kind"], text: string): void {
+  if (session.length > 0 && (kind === "heading" || kind === "command")) {
+    session.push({ kind: "output", text: "" });
+    console.log();
+  }
+  session.push({ kind, text });
+  console.log(text);
+}
+
+function show(text: string): void {
+  for (const line of text.split("\n")) if (line !== "") say("output", `    ${display(line)}`);
 }
 
 /** Runs a command, shows it and what it says, and checks how it ended. */
 function step(words: string[], options: { stdin?: string; refused?: boolean; quiet?: boolean } = {}): void {
   const shown = words.filter((word) => word !== "OPTIONS");
-  console.log(
-    `\n$ ${display(shown.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(" "))}`,
+  say(
+    "command",
+    `$ ${display(shown.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(" "))}`,
   );
   const expanded = words.flatMap((word) => (word === "OPTIONS" ? clientOptions : [word]));
   const result = m.run(expanded, {
@@ -35,7 +48,8 @@ function step(words: string[], options: { stdin?: string; refused?: boolean; qui
   else show(result.stdout);
   show(result.stderr);
   const good = (result.status === 0) !== (options.refused ?? false);
-  console.log(
+  say(
+    "verdict",
     good
       ? `    (${options.refused ? "refused, as it should be" : "ok"})`
       : `    FAILED: status ${result.status}`,
@@ -46,23 +60,21 @@ function step(words: string[], options: { stdin?: string; refused?: boolean; qui
 let clientOptions: readonly string[] = [];
 try {
   await m.startSyslog();
-  const sshd = await m.startSshd();
+  const sshd = await m.startSshd({ config: ["AuthorizedKeysFile .ssh/authorized_keys"] });
+  m.must(["cp", "/run/machine-ssh/client.pub", "/root/key.pub"]);
   clientOptions = sshd.clientOptions;
 
-  console.log("A jail for sftp, scp and rsync");
+  say("heading", "A jail for sftp, scp and rsync");
   step(["mkdir", "-m", "0755", jail]);
   step(["jk_init", "-j", jail, "jk_lsh", "sftp", "scp", "rsync"], { quiet: true });
-  step(["jk_addjailuser", "-j", jail, "test"]);
-  m.must(["usermod", "-p", "*", "test"]);
-  console.log(`\n${jail}/etc/jailkit/jk_lsh.ini:`);
-  show(policy);
-  m.write(`${jail}/etc/jailkit/jk_lsh.ini`, policy);
+  step(["jk_addjailuser", "-j", jail, "--authorized-key", "key.pub", "--policy", services, "test"]);
+  step(["tail", "-n", "3", `${jail}/etc/jailkit/jk_lsh.ini`]);
 
-  console.log("\nAn account that exists moves in");
+  say("heading", "An account that exists moves in");
   m.addUser("bob", { home: "/home/bob", createHome: true });
-  step(["jk_jailuser", "-n", "-m", "-j", jail, "bob"]);
+  step(["jk_jailuser", "-n", "-m", "-j", jail, "--policy", services, "bob"]);
 
-  console.log("\nWhat the account is for");
+  say("heading", "What the account is for");
   m.write("/root/letter", "hello\n");
   step(["sftp", "OPTIONS", "-b", "-", "test@127.0.0.1"], { stdin: "put letter\npwd\nls -l\n" });
   step(["scp", "OPTIONS", "-s", "test@127.0.0.1:letter", "by-sftp"]);
@@ -72,7 +84,7 @@ try {
   m.write("/root/ssh", `#!/bin/sh\nexec ${sshd.command} "$@"\n`, { mode: 0o755 });
   step(["rsync", "-av", "-e", "/root/ssh", "letter", "test@127.0.0.1:by-rsync"]);
 
-  console.log("\nAnd nothing else");
+  say("heading", "And nothing else");
   step(["ssh", "OPTIONS", "test@127.0.0.1", "id"], { refused: true });
   step(["ssh", "OPTIONS", "test@127.0.0.1", "scp -t . ; id"], { refused: true });
   step(["ssh", "OPTIONS", "test@127.0.0.1"], { refused: true });
@@ -80,5 +92,10 @@ try {
 } finally {
   await m.close();
 }
-console.log(failures === 0 ? "\nAll of it worked. The machine is as it was." : `\n${failures} steps failed.`);
+say("heading", failures === 0 ? "All of it worked. The machine is as it was." : `${failures} steps failed.`);
+const [option, file] = process.argv.slice(2);
+if (option === "--record" && file !== undefined) {
+  writeFileSync(file, recordingSvg("npm run quickstart", session));
+  console.log(`recorded in ${file}`);
+}
 process.exit(failures === 0 ? 0 : 1);

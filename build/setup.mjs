@@ -29,6 +29,7 @@ const needs = {
     "libc6-dev-arm64-cross",
     "qemu-user",
     // what the tests put into jails and start
+    "less",
     "vim",
     "perl",
     "wget",

@@ -1,10 +1,13 @@
 import * as C from "./constants.ts";
+import { SystemError } from "./error.ts";
 import { fstat, readInto, seek, writeAll } from "./files.ts";
 import { nextData, nextHole } from "./holes.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
 const SMALL = 1 << 16;
+// /proc/kallsyms has some 15 MB.
+const LONGEST_UNTOLD = 1 << 26;
 const AT_ONCE = 0x40000000;
 let copyBuffer: Uint8Array | undefined;
 
@@ -12,16 +15,23 @@ let copyBuffer: Uint8Array | undefined;
  * Copies `size` bytes from where `from` is to where `to` is, which is its end, and returns how many there were: by
  * reflink where the file system can, else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
  * Holes stay holes (lseek(2), SEEK_HOLE), but in what is small. A size of 0 is not believed, for files of proc(5) have
- * it: then all is copied.
+ * it: then all is copied, and what is longer than such files are is an error (EFBIG), for who can write an empty file could
+ * make it one that fills the disk. So is a size that a number does not hold to the byte. Throws SystemError.
  */
 export function copyContents(from: number, to: number, size: number): number {
+  if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
   if (size > SMALL) {
     if (libc.ioctl(to, FICLONE, from) === 0) return size;
     const copied = copyPieces(from, to, size);
     if (copied !== undefined) return copied;
   }
-  return copyBytes(from, to, size > 0 ? size : Number.POSITIVE_INFINITY);
+  if (size > 0) return copyBytes(from, to, size);
+  const copied = copyBytes(from, to, LONGEST_UNTOLD + 1);
+  if (copied > LONGEST_UNTOLD) throw tooLarge();
+  return copied;
 }
+
+const tooLarge = () => new SystemError(27, "copy", undefined);
 
 /** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
 function copyPieces(from: number, to: number, size: number): number | undefined {

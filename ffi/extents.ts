@@ -37,6 +37,8 @@ export interface Usage extends Birth {
   readonly uid: number;
   readonly nlink: number;
   readonly size: number;
+  /** In nanoseconds since the epoch. */
+  readonly mtime: bigint;
   readonly ino: bigint;
   readonly devMajor: number;
   readonly devMinor: number;
@@ -56,6 +58,7 @@ export function usageAt(dirfd: number, path: ByteString): Usage | undefined {
     mode: buffer.readUInt16LE(28),
     ino: buffer.readBigUInt64LE(32),
     size: Number(buffer.readBigUInt64LE(40)),
+    mtime: buffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(buffer.readUInt32LE(120)),
     devMajor: buffer.readUInt32LE(136),
     devMinor: buffer.readUInt32LE(140),
     mountId: buffer.readBigUInt64LE(144),

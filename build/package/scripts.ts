@@ -1,5 +1,6 @@
 /** What runs on the machine when a package comes and goes: deb-postinst(5) and its kin, and the scriptlets of an rpm. */
 import { MAKE_ACCOUNT, RELAY_ACCOUNT } from "../../src/log-socket/account.ts";
+import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../../src/system/account-tools.ts";
 import { LINKS } from "../install.ts";
 import type { PackageName } from "./stage.ts";
 
@@ -10,15 +11,20 @@ export interface Units {
 }
 
 /**
- * Makes the account of jk_socketd's relay; a machine that can make none is told so, and again by jk_socketd. It stays
- * when the package goes, as accounts of the system do: nobody else is to get its number.
+ * Makes the account of jk_socketd's relay and the group of jailed accounts; a machine that can make none is told so.
+ * They stay when the package goes, as accounts of the system do: nobody else is to get their numbers.
  */
 export const ACCOUNT = `relay_account() {
     getent passwd ${RELAY_ACCOUNT} > /dev/null
 }
-relay_account || systemd-sysusers jailkit.conf 2> /dev/null || true
+jailed_group() {
+    getent group ${JAILED_GROUP} > /dev/null
+}
+{ relay_account && jailed_group; } || systemd-sysusers jailkit.conf 2> /dev/null || true
 relay_account || ${MAKE_ACCOUNT.join(" ")} ||
     echo "jailkit: the account ${RELAY_ACCOUNT} could not be made, see jk_socketd(8)" >&2
+jailed_group || ${MAKE_JAILED_GROUP.join(" ")} ||
+    echo "jailkit: the group ${JAILED_GROUP} could not be made, see jk_addjailuser(8)" >&2
 `;
 
 const indented = (script: string) => `${script.replaceAll(/^/gm, "    ").trimEnd()}\n`;

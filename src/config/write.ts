@@ -18,7 +18,7 @@ import { JailkitError } from "../cli/error.ts";
 import { dropInheritedAcl } from "../system/acl.ts";
 import { sectionValues } from "./decode.ts";
 import { dropInDirectory } from "./load.ts";
-import { type Dialect, LIMITS } from "./model.ts";
+import { type Dialect, type IniSection, LIMITS } from "./model.ts";
 import { scanIni } from "./scan.ts";
 import { unsafeBecause } from "./trusted.ts";
 
@@ -41,23 +41,45 @@ export function encodeSections(
     .split("\n")
     .map((line) => `# ${line}\n`)
     .join("");
-  const bodies = sections.map(
-    ({ name, values }) => `\n[${name}]\n${ini.encode(values, { whitespace: true, platform: "linux" })}`,
-  );
-  const text = comment + bodies.join("");
+  const text = comment + sections.map(encodeSection).join("");
   const read = scanIni(toBytes(text), "", dialect);
-  const same = sections.every(({ name, values }, index) => {
-    const section = read.sections[index];
-    if (section?.name !== name) return false;
-    const found = sectionValues(section);
-    const wanted = Object.entries(values);
-    return found.size === wanted.length && wanted.every(([key, value]) => found.get(key) === String(value));
-  });
-  if (!same || read.sections.length !== sections.length || read.problems.length > 0) {
-    const names = sections.map(({ name }) => quoted(name)).join(", ");
-    throw new JailkitError("config-write", 1, `a name or value in ${names} cannot be written to an ini file`);
-  }
+  const same = sections.every((section, index) => readsBack(section, read.sections[index]));
+  if (!same || read.sections.length !== sections.length || read.problems.length > 0)
+    throw notWritable(sections);
   return text;
+}
+
+const encodeSection = ({ name, values }: NewSection): ByteString =>
+  `\n[${name}]\n${ini.encode(values, { whitespace: true, platform: "linux" })}`;
+
+function readsBack({ name, values }: NewSection, section: IniSection | undefined): boolean {
+  if (section?.name !== name) return false;
+  const found = sectionValues(section);
+  const wanted = Object.entries(values);
+  return found.size === wanted.length && wanted.every(([key, value]) => found.get(key) === String(value));
+}
+
+function notWritable(sections: readonly NewSection[]): JailkitError {
+  const names = sections.map(({ name }) => quoted(name)).join(", ");
+  return new JailkitError("config-write", 1, `a name or value in ${names} cannot be written to an ini file`);
+}
+
+/**
+ * The text of a file with a section more at its end; what is there stays byte for byte, and means the same. Throws a
+ * JailkitError where the section would not read back, as after a line that it would be a part of.
+ */
+export function appendSection(text: ByteString, section: NewSection, dialect: Dialect): ByteString {
+  const start = text === "" || text.endsWith("\n") ? text : `${text}\n`;
+  const whole = start + encodeSection(section);
+  const before = scanIni(toBytes(text), "", dialect);
+  const after = scanIni(toBytes(whole), "", dialect);
+  const same = JSON.stringify([after.sections.slice(0, -1), after.problems]);
+  if (
+    !readsBack(section, after.sections.at(-1)) ||
+    same !== JSON.stringify([before.sections, before.problems])
+  )
+    throw notWritable([section]);
+  return whole;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../jail/safety.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
@@ -66,7 +67,8 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = missingFiles(jail, absolute);
-  for (const { message, copy } of missing) add("libraries", message, `jk_cp -j ${jail} ${copy}`, "failed");
+  for (const { message, copy } of missing)
+    add("libraries", message, `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`, "failed");
   if (missing.length > 0) return;
   add("libraries", `the libraries and interpreters that ${program} names are there`, "", "passed");
   // What the caller would have in the environment is known only to the caller.

@@ -3,6 +3,7 @@ import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { shellWord } from "../jail/safety.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { CHECKS } from "./check-list.ts";
@@ -138,7 +139,10 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
     for (const { message, copy, exitStatus } of missing) {
-      const remedy = jail === undefined ? "install what is missing" : `jk_cp -j ${jail} ${copy}`;
+      const remedy =
+        jail === undefined
+          ? "install what is missing"
+          : `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`;
       report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
     }
     if (missing.length > 0) continue;

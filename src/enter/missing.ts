@@ -4,8 +4,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 export interface Missing {
   /** A printable line. */
   message: string;
-  /** What to copy into a jail for it: paths, with blanks between them. */
-  copy: ByteString;
+  /** What to copy into a jail for it. */
+  copy: readonly ByteString[];
   /** What the program ends with. */
   exitStatus: number;
 }

@@ -44,7 +44,8 @@ export function matchJail(root: JailRoot): { things: Thing[]; problems: Problem[
     ignored: () => false,
     hostDirectory: () => undefined,
     seen(seen) {
-      if (seen.path === "/" || seen.space === "user" || isGenerated(seen.path)) return;
+      if (seen.path === "/" || (seen.space === "user" && !isShared(seen.stat)) || isGenerated(seen.path))
+        return;
       try {
         things.push(thingOf(root, seen));
       } catch (error) {
@@ -55,6 +56,11 @@ export function matchJail(root: JailRoot): { things: Thing[]; problems: Problem[
     failed: fail,
   });
   return { things, problems };
+}
+
+/** A directory that root made for all, such as /tmp; what is in it is the users'. */
+function isShared(stat: Stat): boolean {
+  return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
 
 function thingOf(root: JailRoot, { path, stat: seen, target, grants }: Seen): Thing {

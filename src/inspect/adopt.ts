@@ -247,8 +247,10 @@ function recordedEntries(
 ): ManifestEntry[] {
   return plan.entries.flatMap((entry): ManifestEntry[] => {
     const thing = byPath.get(entry.path);
-    if (thing === undefined || thing.likeness === "edited" || thing.likeness === "only-here") return [];
-    const { stat, target } = thing;
+    if (thing === undefined) return [];
+    const { stat, target, likeness } = thing;
+    // An empty directory that a section makes need not be on the host.
+    if (!isDirectory(stat) && (likeness === "edited" || likeness === "only-here")) return [];
     const record = manifestEntry(entry);
     const type = record.type === "directory" ? isDirectory(stat) : !isDirectory(stat);
     if (!type || (stat.uid !== 0 && stat.uid !== entry.uid)) return [];

@@ -80,15 +80,16 @@ export function collect(context: CollectContext): Collected {
     const { primaryGroup, knownUid } = context;
     const judged: Judged = { seen, path, entry, settings, primaryGroup, knownUid };
     narrate(judged, verbose);
-    const { findings } = result;
-    findings.add(...permissionFindings(judged));
-    findings.add(
-      ...specialFindings(judged, { ...context, ...hostDevice(seen), recordKept: content !== undefined }),
-    );
+    const add = (...findings: readonly CheckFinding[]): void => {
+      if (seen.space === "user") result.findings.addOf(seen.stat.uid, findings);
+      else result.findings.add(...findings);
+    };
+    add(...permissionFindings(judged));
+    add(...specialFindings(judged, { ...context, ...hostDevice(seen), recordKept: content !== undefined }));
     if (seen.target === undefined && !isDirectory(seen.stat)) {
-      findings.add(...programFindings(seen.path, path));
+      add(...programFindings(seen.path, path));
       // What is recorded was put there by somebody who wanted it.
-      if (entry === undefined) findings.add(...namedFileFindings(seen.path, path));
+      if (entry === undefined) add(...namedFileFindings(seen.path, path));
     }
     // What was given to root stays root's, whoever may write the directory.
     if (seen.space === "user" && seen.target === undefined && entry?.uid !== 0) {
@@ -96,7 +97,7 @@ export function collect(context: CollectContext): Collected {
       return;
     }
     const counterpart = counterpartOf(judged);
-    if (seen.target !== undefined) findings.add(...judgeLink(context, judged, seen.target, counterpart));
+    if (seen.target !== undefined) add(...judgeLink(context, judged, seen.target, counterpart));
     compare(judged, counterpart);
     if (!isRegular(seen.stat)) return;
     links.add(seen.path, seen.stat);

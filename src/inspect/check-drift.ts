@@ -67,7 +67,8 @@ const typeOf = (stat: Stat): string => TYPES[stat.mode & C.S_IFMT] ?? "file";
 
 function findingOf(judged: Judged, rule: Rule, message: string, repair?: Repair): CheckFinding {
   const { path, seen } = judged;
-  return { rule, path, message, jailPath: seen.path, ...(repair === undefined ? {} : { repair }) };
+  const how = repair === undefined ? {} : { repair, seen: seen.stat };
+  return { rule, path, message, jailPath: seen.path, ...how };
 }
 
 /**
@@ -124,11 +125,16 @@ function attributeFindings(judged: Judged, entry: ManifestEntry): CheckFinding[]
   const foreign = space === "system" && stat.uid !== 0 && stat.uid !== entry.uid;
   if (!foreign && (stat.uid !== entry.uid || stat.gid !== entry.gid)) {
     const message = `${display(path)} belongs to ${stat.uid}:${stat.gid}, and was given to ${entry.uid}:${entry.gid}`;
-    // A change of owner takes setuid and setgid away: they are given again.
-    const repair: Repair = { kind: "attributes", uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777 };
-    findings.push(findingOf(judged, "changed-owner", message, repair));
+    findings.push(findingOf(judged, "changed-owner", message, ownerRepair(stat, entry)));
   }
   return findings;
+}
+
+/** What somebody else owned may hold what that user wants: it is put there anew. */
+function ownerRepair(stat: Stat, { uid, gid, mode }: ManifestEntry): Repair {
+  if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return { kind: "restore" };
+  // A change of owner takes setuid and setgid away: they are given again.
+  return { kind: "attributes", uid, gid, mode: mode & 0o7777 };
 }
 
 function linkDrift(

@@ -1,13 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts.ts";
+import { exchanged, isSameThing } from "../jail/attributes.ts";
 import { hostDirectory } from "../jail/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
 import { jailFindings } from "../jail/safety.ts";
-import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
+import {
+  closeJailRoot,
+  hostPath,
+  isDirectory,
+  isRegular,
+  type JailRoot,
+  openJailRoot,
+  openTree,
+} from "../jail/walk.ts";
 import { putFile, removePath, setAttributes } from "../jail/write.ts";
 import { renewLibraryCache } from "../populate/library-cache.ts";
 import { aclOf, modeWithoutAcl } from "../system/acl.ts";
@@ -86,10 +96,10 @@ function unique(findings: readonly CheckFinding[]): CheckFinding[] {
 }
 
 function attempt(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): FixOutcome {
-  const { repair, path } = finding;
+  const { repair, path, seen } = finding;
   const jailPath = finding.jailPath ?? "/";
   try {
-    const message = repair === undefined ? "" : carryOut(root, content, jailPath, repair);
+    const message = repair === undefined ? "" : carryOut(root, content, jailPath, repair, seen);
     return { done: true, path, message: `${display(path)}: ${message}` };
   } catch (error) {
     const text = describeError(error);
@@ -104,10 +114,11 @@ function carryOut(
   content: ManifestContent | undefined,
   path: ByteString,
   repair: Repair,
+  seen: Stat | undefined,
 ): string {
   switch (repair.kind) {
     case "attributes":
-      return changeAttributes(root, path, repair);
+      return changeAttributes(root, path, repair, seen);
     case "restore":
       return restoreEntries(root, content, path);
     case "own-copy":
@@ -120,10 +131,22 @@ function carryOut(
   }
 }
 
-function changeAttributes(root: JailRoot, path: ByteString, repair: AttributeRepair): string {
+function changeAttributes(
+  root: JailRoot,
+  path: ByteString,
+  repair: AttributeRepair,
+  seen: Stat | undefined,
+): string {
   const { clear = 0, uid, gid } = repair;
   const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
   if (stat === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  // Since the check, whoever could put something there may have done so, such as a setuid program.
+  if (seen === undefined ? !isDirectory(stat) : !isSameThing(stat, seen))
+    throw exchanged(hostPath(root, path));
+  if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
+    const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who decides what it holds: put it there anew`;
+    throw new JailkitError("users-content", 1, message);
+  }
   if (!isDirectory(stat) && stat.nlink > 1) {
     // With a hard link the host's file would be changed too, and there it may be right.
     const message = `${display(hostPath(root, path))}: has other names, whose mode and owner would change with it`;
@@ -138,11 +161,11 @@ function changeAttributes(root: JailRoot, path: ByteString, repair: AttributeRep
     // The jail's root is a name in the directory above it.
     const tree = openTree("/");
     try {
-      setAttributes(tree, root.path, { ...owner, mode });
+      setAttributes(tree, root.path, { ...owner, mode }, stat);
     } finally {
       closeJailRoot(tree);
     }
-  } else setAttributes(root, path, { ...owner, mode });
+  } else setAttributes(root, path, { ...owner, mode }, stat);
   const parts = [`mode 0${mode.toString(8)}`];
   if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
   return `now has ${parts.join(" and ")}`;

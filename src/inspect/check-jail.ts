@@ -5,7 +5,7 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
-import { jailFindings } from "../jail/safety.ts";
+import { jailFindings, shellWord } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
 import { groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./check-accounts.ts";
@@ -210,7 +210,7 @@ function librariesOf(root: JailRoot, { programs }: Collected, problems: CheckPro
 function strangerFindings(root: JailRoot, { strangers }: Collected): CheckFinding[] {
   if (strangers.size <= MOST_STRANGERS) return [...strangers.values()].map(unrecordedFinding);
   const message = `${strangers.size} files in ${display(root.path)} are the host's, and not in the record of the jail`;
-  return [{ rule: "unrecorded", path: root.path, message, remedy: `jailkit adopt ${display(root.path)}` }];
+  return [{ rule: "unrecorded", path: root.path, message, remedy: `jailkit adopt ${shellWord(root.path)}` }];
 }
 
 /** What stands in the jail; undefined also where a user's link is in the way, which nothing there may lead through. */

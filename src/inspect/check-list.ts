@@ -1,9 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type CheckFinding, RULES, type Rule } from "./check-rules.ts";
 
-/** Findings as they come. Of one rule no more are kept than anybody reads: a user may make millions. */
+/**
+ * Findings as they come. Of one rule no more are kept than anybody reads: a user may make millions. Those about what
+ * users have put where they can write are counted for each owner, so that they hide no others.
+ */
 export interface FindingList {
   add(...findings: readonly CheckFinding[]): void;
+  /** The same, about what belongs to `uid` where users can write. */
+  addOf(uid: number, findings: readonly CheckFinding[]): void;
   /** By subject and path; where some were left out, a finding about `path` says how many. */
   inOrder(path: ByteString): CheckFinding[];
 }
@@ -11,27 +16,40 @@ export interface FindingList {
 const MOST_OF_A_RULE = 1000;
 const SUBJECTS = ["host", "jail", "files", "accounts", "run"];
 
+/** How many of a rule there were, of one owner or of no user's. */
+interface Count {
+  readonly rule: Rule;
+  readonly uid: number | undefined;
+  count: number;
+}
+
 /** An empty list. */
 export function createFindingList(): FindingList {
   const kept: CheckFinding[] = [];
-  const counts = new Map<Rule, number>();
+  const counts = new Map<string, Count>();
   const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
   // Accounts stay in the order of their files.
   const place = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
 
+  function keep(findings: readonly CheckFinding[], uid: number | undefined): void {
+    for (const finding of findings) {
+      const { rule } = finding;
+      const key = `${rule} ${uid ?? ""}`;
+      const counted = counts.get(key) ?? { rule, uid, count: 0 };
+      counts.set(key, counted);
+      if (++counted.count <= MOST_OF_A_RULE) kept.push(finding);
+    }
+  }
+
   return {
-    add(...findings) {
-      for (const finding of findings) {
-        const count = (counts.get(finding.rule) ?? 0) + 1;
-        counts.set(finding.rule, count);
-        if (count <= MOST_OF_A_RULE) kept.push(finding);
-      }
-    },
+    add: (...findings) => keep(findings, undefined),
+    addOf: (uid, findings) => keep(findings, uid),
     inOrder(path) {
       const sorted = [...kept].sort((a, b) => rank(a) - rank(b) || compare(place(a), place(b)));
-      for (const [rule, count] of counts) {
+      for (const { rule, uid, count } of counts.values()) {
         if (count <= MOST_OF_A_RULE) continue;
-        const message = `${count - MOST_OF_A_RULE} more findings of the kind ${rule} are not shown`;
+        const whose = uid === undefined ? "" : `, about what belongs to uid ${uid},`;
+        const message = `${count - MOST_OF_A_RULE} more findings of the kind ${rule}${whose} are not shown`;
         sorted.push({ rule: "too-many", path, message });
       }
       return sorted;

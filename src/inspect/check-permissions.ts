@@ -47,7 +47,7 @@ function finding(judged: Judged, rule: Rule, message: string, repair?: Repair): 
     path,
     message,
     jailPath: seen.path,
-    ...(repair === undefined ? {} : { repair }),
+    ...(repair === undefined ? {} : { repair, seen: seen.stat }),
   };
 }
 

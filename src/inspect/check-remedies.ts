@@ -43,7 +43,13 @@ function safely({ above, nameOf }: Case, command: ByteString): ByteString | unde
 
 const chmod = (change: string) => (one: Case) =>
   safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
-const remove = (one: Case) => safely(one, `rm -f ${shellWord(one.finding.path)}`);
+
+/** Out of the jail; nothing is lost. Where a user could exchange it for something of root's, it is only left out. */
+function takeOut(one: Case): ByteString | undefined {
+  const { finding, above } = one;
+  if (above?.uid !== 0) return ignore("ignorepatheverywhere")(one);
+  return `mv -nT ${shellWord(finding.path)} ${shellWord(`/root/${nameIn(finding.path)}`)}`;
+}
 
 /** Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. */
 function copyOrIgnore(one: Case): ByteString | undefined {
@@ -70,14 +76,9 @@ function ignore(key: string) {
   };
 }
 
-function moveAside({ finding, jail }: Case): ByteString {
-  const kept = shellWord(`${jail}/not-${nameIn(finding.path)}`);
-  return `mv -nT ${shellWord(finding.path)} ${kept} && chmod 0600 ${kept}`;
-}
-
 function socket(one: Case): ByteString | undefined {
   const { finding, jail } = one;
-  if (finding.jailPath !== "/dev/log") return remove(one);
+  if (finding.jailPath !== "/dev/log") return takeOut(one);
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
 }
 
@@ -107,12 +108,11 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "file-writable-for-group": chmod("g-w"),
   "foreign-owner": foreignOwner,
   "unknown-owner": unknownOwner,
-  "device-unexpected": remove,
-  "device-differs": (one) =>
-    `rm -f ${shellWord(one.finding.path)} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`,
+  "device-unexpected": takeOut,
+  "device-differs": (one) => `${takeOut(one)} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`,
   socket,
-  fifo: remove,
-  "link-outside": remove,
+  fifo: takeOut,
+  "link-outside": takeOut,
   "hard-link": ({ jail }) => `jailkit adopt ${shellWord(jail)}`,
   "different-size": copyOrIgnore,
   "different-content": copyOrIgnore,
@@ -123,8 +123,8 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "source-gone": update,
   "changed-file": ignore("ignorepathoncompare"),
   unrecorded: copyOrIgnore,
-  preload: moveAside,
-  shadow: remove,
+  preload: takeOut,
+  shadow: takeOut,
   "library-directory": libraryDirectory,
   "bad-program": copyOrIgnore,
   "too-deep": ignore("ignorepatheverywhere"),

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 
 /** "error": not as it has to be, or as it was put there. "warning": a danger that may be wanted. */
 export type Level = "error" | "warning";
@@ -121,6 +122,8 @@ export interface CheckFinding {
   readonly repair?: Repair;
   /** As the jail sees it; what `repair` is about. */
   readonly jailPath?: ByteString;
+  /** What was looked at, where `repair` changes its attributes: nothing else gets them. Undefined: any directory. */
+  readonly seen?: Stat;
 }
 
 /** Something that could not be looked at. */

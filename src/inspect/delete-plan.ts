@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
+import type { Usage } from "../../ffi/extents.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { undeletableDirectory } from "../jail/host-directories.ts";
-import { type KnownJail, knownJails, openManifest } from "../jail/manifest.ts";
+import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/manifest.ts";
 import { nearJail } from "../jail/named-jail.ts";
 import { withTree } from "../jail/registry.ts";
 import { exchangeFindings } from "../jail/safety.ts";
@@ -169,17 +170,24 @@ function measure(
 
 /** What is in the jail, and whose it is: root's, what the record gives to somebody, and homes that move out aside. */
 function ownersIn(root: JailRoot, { users }: Pick<DeletePlan, "users">) {
-  const entries = recordedOwners(root);
+  const entries = recordedEntries(root);
   const leaving = new Set(users.flatMap(({ name }) => passwdByName(name)?.uid ?? []));
-  const counter = ownerCounter((path, uid) => !leaving.has(uid) && entries.get(path) !== uid);
+  const counter = ownerCounter(
+    (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage),
+  );
   const { inodes, unread } = collectInodes(root, counter.add);
   return { inodes, owners: counter.owners(), unread };
 }
 
-function recordedOwners(root: JailRoot): ReadonlyMap<ByteString, number> {
+/** Whether something is as it was put there: what the user to whom it was given has changed is that user's work. */
+function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage): boolean {
+  if (entry?.uid !== uid) return false;
+  return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
+}
+
+function recordedEntries(root: JailRoot): ReadonlyMap<ByteString, ManifestEntry> {
   try {
-    const { entries } = openManifest(root).content;
-    return new Map([...entries].map(([path, { uid }]) => [path, uid]));
+    return openManifest(root).content.entries;
   } catch (error) {
     // A damaged record: then nothing is known of it.
     if (error instanceof JailkitError || error instanceof SystemError) return new Map();

@@ -8,6 +8,7 @@ import { lookUp } from "../jail/look.ts";
 import { REGISTRY } from "../jail/manifest.ts";
 import { withTree } from "../jail/registry.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
+import { NO_ACCESS } from "../jail/user-access.ts";
 import { type JailingOptions, type UserOutcome, unjailUser } from "../jail/user-run.ts";
 import { closeJailRoot, openTree } from "../jail/walk.ts";
 import { removeTree } from "../jail/write.ts";
@@ -71,6 +72,7 @@ function takeOut(
       root: undefined,
       jail,
       shell: undefined,
+      access: NO_ACCESS,
       dryRun: false,
       move: true,
     };

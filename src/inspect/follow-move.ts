@@ -13,7 +13,7 @@ import { joinHome, splitHome } from "../jail/separator.ts";
 import { normalise } from "../jail/user-plan.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { putFile } from "../jail/write.ts";
-import { setHomeAndShell } from "../system/account-tools.ts";
+import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { fstabField } from "../system/mounts.ts";
 import { jailedUsers } from "./check-host.ts";
@@ -155,7 +155,7 @@ export function followMove(
       const split = user === undefined ? undefined : splitHome(user.home);
       if (user === undefined || split === undefined) return;
       const home = joinHome(to, split.home);
-      setHomeAndShell(user, home, user.shell);
+      modifyAccount(user, { home, shell: user.shell, groups: [] });
       done(`the account ${quoted(name)} has the home ${quoted(home)}`);
     });
   }

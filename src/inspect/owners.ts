@@ -18,15 +18,16 @@ export interface Owner {
 }
 
 /** Counts what is found in a jail by owner, root left out; `counts` tells what is to be counted. */
-export function ownerCounter(counts: (path: ByteString, uid: number) => boolean = () => true): {
+export function ownerCounter(counts: (path: ByteString, usage: Usage) => boolean = () => true): {
   add(path: ByteString, usage: Usage): void;
   owners(): Owner[];
 } {
   const sums = new Map<number, { objects: number; bytes: number; example: ByteString }>();
   const linked = new Set<string>();
   return {
-    add(path, { uid, nlink, ino, devMajor, devMinor, allocated }) {
-      if (uid === 0 || !counts(path, uid)) return;
+    add(path, usage) {
+      const { uid, nlink, ino, devMajor, devMinor, allocated } = usage;
+      if (uid === 0 || !counts(path, usage)) return;
       if (nlink > 1) {
         const inode = `${devMajor}:${devMinor}:${ino}`;
         if (linked.has(inode)) return;

@@ -1,8 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import * as C from "../../ffi/constants.ts";
-import { close, fstat, lockFile, openAt, readAllFd } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
-import { display, quoted } from "../cli/display.ts";
+import { close, readAllFd } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import {
@@ -13,8 +11,9 @@ import {
   parseGroup,
   parsePasswd,
 } from "./account-lines.ts";
+import { takeLock } from "./lock.ts";
 import { attributesAt, lookUp, withJailFile } from "./look.ts";
-import { hostPath, isRegular, type JailRoot, namedError, release, walk } from "./walk.ts";
+import type { JailRoot } from "./walk.ts";
 import { makeDirectories, putFile } from "./write.ts";
 
 /** The largest account file that is read, in bytes. */
@@ -183,37 +182,12 @@ export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEd
 }
 
 /**
- * Takes the lock on the jail's account files. It is a file of its own, for the account files are replaced; in the
- * jail, so that all who can reach the jail have the same; and 0600, so that no jailed user can hold it.
+ * Takes the lock on the jail's account files. It is a file of its own, for the account files are replaced; and in
+ * the jail, so that all who can reach the jail have the same.
  */
 function lockAccounts(root: JailRoot): number {
-  const rootOwned = { uid: 0, gid: 0 };
-  makeDirectories(root, "/etc", () => ({ ...rootOwned, mode: 0o755 }));
-  putFile(root, LOCK, new Uint8Array(0), { ...rootOwned, mode: 0o600 });
-  const etc = walk(root, "/etc");
-  const path = hostPath(root, LOCK);
-  try {
-    if (!etc.trusted) {
-      const message = `${display(hostPath(root, "/etc"))}: must belong to root and be writable by nobody else`;
-      throw new JailkitError("unsafe-jail", 1, message);
-    }
-    const fd = openAt(etc.fd, ".jailkit.lock", C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
-    const stat = fstat(fd);
-    if (isRegular(stat) && stat.uid === libc.geteuid() && (stat.mode & 0o077) === 0) {
-      lockFile(fd, C.LOCK_EX);
-      return fd;
-    }
-    close(fd);
-    throw new JailkitError(
-      "unsafe-jail",
-      1,
-      `${display(path)}: is not root's own file of mode 0600; move it away`,
-    );
-  } catch (error) {
-    throw namedError(error, path);
-  } finally {
-    release(etc);
-  }
+  makeDirectories(root, "/etc", () => ({ uid: 0, gid: 0, mode: 0o755 }));
+  return takeLock(root, LOCK);
 }
 
 function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file: AccountFile<unknown>): void {
@@ -233,8 +207,7 @@ function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file:
  * a missing newline at the end is put there. Where `change` throws, nothing is written.
  */
 export function updateJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
-  const lock = lockAccounts(root);
-  try {
+  return withAccountsLock(root, () => {
     const passwdBytes = readAccountFile(root, PASSWD);
     const groupBytes = readAccountFile(root, GROUP);
     const passwd = parsePasswd(passwdBytes);
@@ -244,6 +217,17 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
     replaceFile(root, GROUP, groupBytes, group);
     replaceFile(root, PASSWD, passwdBytes, passwd);
     return result;
+  });
+}
+
+/**
+ * Does something to the files that say who the users of a jail are and what they may do, while no other process does.
+ * Not to be called within itself.
+ */
+export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
+  const lock = lockAccounts(root);
+  try {
+    return use();
   } finally {
     close(lock);
   }

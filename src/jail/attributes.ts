@@ -84,13 +84,19 @@ function reopen(fd: number): number {
  * Changes owner, mode or times of what stands at `path`, never through a link: by descriptor, owner first, then
  * mode. In a directory that users can write, a name may stand for any file that they could link or move there, so
  * there it must have the directory's owner (not root) and, unless it is a directory, one name only;
- * "shared-with-users" otherwise. Throws SystemError naming the path.
+ * "shared-with-users" otherwise. With `seen` it must be what was looked at before, and of the same type: "exchanged"
+ * otherwise. Throws SystemError naming the path.
  */
-export function setAttributes(root: JailRoot, path: ByteString, changes: Partial<Attributes>): void {
+export function setAttributes(
+  root: JailRoot,
+  path: ByteString,
+  changes: Partial<Attributes>,
+  seen?: Stat,
+): void {
   const { above, name } = splitPath(root, path);
   const parent = walk(root, above);
   try {
-    setAttributesIn(root, parent, name, changes);
+    setAttributesIn(root, parent, name, changes, seen);
   } finally {
     release(parent);
   }
@@ -102,12 +108,14 @@ export function setAttributesIn(
   parent: Directory,
   name: ByteString,
   changes: Partial<Attributes>,
+  seen?: Stat,
 ): void {
   const path = hostPath(root, joinPath(parent.path, name));
   try {
     const fd = openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW);
     try {
       const stat = fstat(fd);
+      if (seen !== undefined && !isSameThing(stat, seen)) throw exchanged(path);
       if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);
       const { uid, gid, mode, atime, mtime } = changes;
       if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);
@@ -125,8 +133,19 @@ export function setAttributesIn(
   }
 }
 
+/** True where both are the same inode and of one type: what was removed leaves its inode to whatever is made next. */
+export function isSameThing(a: Stat, b: Stat): boolean {
+  return sameFile(a, b) && ((a.mode ^ b.mode) & C.S_IFMT) === 0;
+}
+
 function mayBeAnothers(parent: Stat, stat: Stat): boolean {
   return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);
+}
+
+/** The error for something that is not what it was when it was looked at. */
+export function exchanged(path: ByteString): JailkitError {
+  const message = `${display(path)}: is not what it was when it was looked at, and is left alone`;
+  return new JailkitError("exchanged", 1, message);
 }
 
 function sharedWithUsers(path: ByteString): JailkitError {

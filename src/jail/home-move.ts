@@ -19,20 +19,12 @@ import { shellWord } from "../cli/shell-word.ts";
 import { grantsRights } from "../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
+import { type HomeCopy, makeCopy } from "./home-copy.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { splitPath, withJailFile } from "./look.ts";
-import { renameNew, requireStage, temporaryName } from "./place.ts";
+import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import {
-  type Directory,
-  hostPath,
-  type JailRoot,
-  joinPath,
-  namedError,
-  openDirectory,
-  release,
-  walk,
-} from "./walk.ts";
+import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 
 /** A home that is to move: its directory, opened, and all that was found in it. */
@@ -97,24 +89,24 @@ export function copyHome(
   const attributes = { mode: 0o755, uid: 0, gid: 0 };
   makeDirectories(root, above, () => attributes);
   const parent = openDirectory(root, above);
-  let made: number | undefined;
+  let made: HomeCopy | undefined;
   let copy = "";
   try {
     const stage = requireStage(root, parent);
-    const temporary = temporaryName();
-    copy = joinPath(stage.path, temporary);
-    made = makeCopy(root, stage, temporary);
+    made = makeCopy(root, stage);
+    copy = joinPath(stage.path, made.name);
     fillCopy(home, root, copy, step);
     if (!isUnchanged(home)) throw homeChanged(home);
-    if (!sameFile(statAt(stage.fd, temporary), fstat(made))) throw new SystemError(116, "rename", undefined);
-    renameNew(stage, temporary, parent, name, true);
-    return made;
+    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
+      throw new SystemError(116, "rename", undefined);
+    renameNew(stage, made.name, parent, name, true);
+    return made.fd;
   } catch (error) {
     if (made !== undefined) {
       try {
-        removeTree(root, copy, fstat(made));
+        removeTree(root, copy, fstat(made.fd));
       } finally {
-        close(made);
+        close(made.fd);
       }
     }
     if (isErrno(error, "EEXIST", "ENOTEMPTY")) {
@@ -123,15 +115,9 @@ export function copyHome(
     }
     throw error;
   } finally {
+    if (made !== undefined) close(made.lock);
     release(parent);
   }
-}
-
-/** Makes the directory of a copy, and opens it while nobody else can exchange it. */
-function makeCopy(root: JailRoot, stage: Directory, name: ByteString): number {
-  const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
-  if (placement !== "created") throw new SystemError(17, "mkdir", hostPath(root, joinPath(stage.path, name)));
-  return openAt(stage.fd, name, C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW);
 }
 
 function fillCopy(

@@ -15,6 +15,7 @@ import {
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { exchanged } from "./attributes.ts";
 import { splitPath } from "./look.ts";
 import { renameNew, stageFor, syncDirectory, temporaryName, withTemporaryName } from "./place.ts";
 import {
@@ -99,11 +100,6 @@ function removeSeen(
       return true;
     }) ?? false
   );
-}
-
-function exchanged(path: ByteString): JailkitError {
-  const message = `${display(path)}: is not what it was when it was looked at, and is left alone`;
-  return new JailkitError("exchanged", 1, message);
 }
 
 /**

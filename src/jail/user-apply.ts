@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { close, fstat, type Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { setHomeAndShell } from "../system/account-tools.ts";
+import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
@@ -65,15 +65,14 @@ function requireNoProcesses(user: PasswdEntry): void {
 }
 
 /**
- * Gives an account a new home in four steps: the home is copied, `accounts` changes what has to know, the host's
+ * Gives an account a new home, and more groups, in four steps: the home is copied, `accounts` changes what has to know, the host's
  * account is changed, and only then the old home goes. Where a step fails, those before it are taken back
  * (`undoAccounts`), so that the account is as it was and the old home whole. Throws JailkitError, also where the move
  * would not be safe (requireSafeMove).
  */
 export function changeAccount(
   user: PasswdEntry,
-  home: ByteString,
-  shell: ByteString,
+  change: AccountChange,
   move: HomeMove | undefined,
   accounts: () => void,
   undoAccounts: () => void,
@@ -90,13 +89,7 @@ export function changeAccount(
     try {
       accounts();
       try {
-        if (user.home !== home || user.shell !== shell) {
-          requireNoProcesses(user);
-          setHomeAndShell(user, home, shell);
-          report.done(
-            `the account ${quoted(user.name)} has the home ${quoted(home)} and the shell ${quoted(shell)}`,
-          );
-        }
+        modify(user, change, report);
       } catch (error) {
         undoAccounts();
         throw error;
@@ -110,6 +103,17 @@ export function changeAccount(
     if (copy !== undefined) close(copy);
     if (source !== undefined) closeHome(source);
   }
+}
+
+function modify(user: PasswdEntry, change: AccountChange, report: Reporter): void {
+  const { home, shell, groups } = change;
+  const moved = user.home !== home || user.shell !== shell;
+  if (!moved && groups.length === 0) return;
+  if (moved) requireNoProcesses(user);
+  modifyAccount(user, change);
+  const name = quoted(user.name);
+  if (moved) report.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
+  for (const group of groups) report.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
 /** Removes a home that was copied, unless something in it is not in the copy. */
@@ -153,8 +157,7 @@ export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, 
       : { from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome };
   changeAccount(
     plan.user,
-    plan.home,
-    plan.shell,
+    { home: plan.home, shell: plan.shell, groups: plan.joins },
     move,
     () => {
       addToJail(root, plan.entry, plan.user.name, plan.groups);

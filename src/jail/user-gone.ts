@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { setHomeAndShell } from "../system/account-tools.ts";
+import { modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { findMoved, lostJail } from "./moved.ts";
 import { jailError } from "./named-jail.ts";
@@ -46,7 +46,7 @@ export function leaveGoneJail(
   return (report) => {
     outcome.status = request.dryRun ? "planned" : "done";
     report.warn(`${display(jail)} is gone: there is nothing in it to move or to mend`);
-    if (!request.dryRun) setHomeAndShell(user, home, shell);
+    if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
     const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
     report.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
   };

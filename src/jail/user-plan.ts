@@ -14,6 +14,8 @@ export interface JailingFacts {
   user: PasswdEntry;
   /** The primary group first. */
   groups: readonly GroupEntry[];
+  /** Groups that it is to be in as well. */
+  joins?: readonly GroupEntry[];
   /** The jail on the host, normalised. */
   jail: ByteString;
   /** The accounts of the jail as they are. */
@@ -44,8 +46,12 @@ export interface JailingPlan {
   /** What the host's account files say afterwards: `JAIL/./HOME`. */
   home: ByteString;
   shell: ByteString;
-  /** Whether the host's account changes at all. */
+  /** The shell that it has in the jail. */
+  jailShell: ByteString;
+  /** Whether the host's account gets another home or shell. */
   changeAccount: boolean;
+  /** Groups of the host that it comes into. */
+  joins: readonly GroupEntry[];
   /** The directory that moves into the jail. */
   moveFrom: ByteString | undefined;
   /** What is worth saying about what stays. */
@@ -105,9 +111,9 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
   return undefined;
 }
 
-function planGroups(facts: JailingFacts): GroupChange[] {
+function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupChange[] {
   const { user, accounts, jail } = facts;
-  return facts.groups.flatMap((group, index) => {
+  return [...facts.groups, ...joins].flatMap((group, index) => {
     const primary = index === 0;
     const byName = accounts.groupByName(group.name);
     if (byName !== undefined && byName.gid !== group.gid) {
@@ -150,6 +156,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     );
   }
   const entry = planEntry(facts, jailHome);
+  const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));
   const notes: ByteString[] = [];
   if (entry === undefined) notes.push(`user ${quoted(user.name)} is already in the jail's etc/passwd`);
   if (!changeAccount) notes.push(`user ${quoted(user.name)} is already jailed on the host`);
@@ -157,11 +164,13 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   return {
     user,
     entry,
-    groups: planGroups(facts),
+    groups: planGroups(facts, joins),
     jailHome,
     home,
     shell: CHROOT_SHELL,
+    jailShell: entry?.shell ?? facts.accounts.userByName(user.name)?.shell ?? "",
     changeAccount,
+    joins,
     moveFrom,
     notes,
   };

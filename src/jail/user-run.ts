@@ -1,21 +1,25 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { supplementaryGroups } from "../system/account-tools.ts";
+import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { loginWarnings } from "../system/sshd.ts";
+import { keyWarnings, loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
 import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
+import { shellWord } from "./safety.ts";
 import { joinHome, splitHome } from "./separator.ts";
+import { type Access, planAccess, writeAccess } from "./user-access.ts";
 import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { type Before, leaveGoneJail } from "./user-gone.ts";
 import { absolute } from "./user-jail.ts";
+import { KEYS_FILE } from "./user-keys.ts";
+import { missingLine, missingPolicy } from "./user-missing.ts";
 import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
-import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
+import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "./walk.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -26,6 +30,8 @@ export interface JailingOptions {
   /** The jail as it was written. */
   jail: ByteString | undefined;
   shell: ByteString | undefined;
+  /** Groups, keys and services that the accounts are to have as well. */
+  access: Access;
   move: boolean;
   dryRun: boolean;
 }
@@ -44,12 +50,24 @@ export interface UserOutcome {
 
 /**
  * Tells `warn` what sshd, and what it starts itself, gives a jailed account, which no jail can hold: a line each, with
- * the way to mend it. Throws SystemError.
+ * the way to mend it; and whether the account can log in at all, with a key where one was written. Throws SystemError.
  */
-export function warnOfLogin(account: PasswdEntry, warn: (line: ByteString) => void): void {
+export function warnOfLogin(
+  account: PasswdEntry,
+  warn: (line: ByteString) => void,
+  writesKeys = false,
+): void {
+  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
+    warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
+  }
   // The shell that it has once it is jailed.
   const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
-  for (const { message, remedy } of loginWarnings(user).warnings) warn(`${message}; ${remedy}`);
+  const answer = loginWarnings(user);
+  const keys =
+    writesKeys && "settings" in answer
+      ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
+      : [];
+  for (const { message, remedy } of [...answer.warnings, ...keys]) warn(`${message}; ${remedy}`);
 }
 
 /** The account's groups, the primary one first; throws where the primary one has no name. */
@@ -73,6 +91,7 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
   return planJailing({
     user,
     groups: groupsOf(user),
+    joins: request.access.joins,
     jail: root.path,
     accounts: readJailAccounts(root),
     shell: request.shell,
@@ -83,29 +102,40 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
 
 /** What is to be done to jail an account; calling it does it. */
 export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: UserOutcome) {
-  const { host, root } = request;
+  const { host, root, access } = request;
   outcome.home = plan.home;
   outcome.shell = plan.shell;
-  if (plan.moveFrom !== undefined && root !== undefined)
-    requireSafeMove({ from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome });
+  const { moveFrom } = plan;
+  if (moveFrom !== undefined && root !== undefined)
+    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
+  const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };
+  const now = moveFrom === undefined ? place : { root: host, home: moveFrom };
+  const granted = place && now && planAccess(place, access, now);
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
-    const nothing = plan.entry === undefined && plan.groups.length === 0 && !plan.changeAccount;
-    outcome.status = request.dryRun
-      ? "planned"
-      : nothing && plan.moveFrom === undefined
-        ? "unchanged"
-        : "done";
+    const nothing =
+      plan.entry === undefined && plan.groups.length + plan.joins.length === 0 && !plan.changeAccount;
+    const unchanged = nothing && moveFrom === undefined && !granted?.changes;
+    outcome.status = request.dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (request.dryRun) {
       describe(plan, report);
+      for (const line of granted?.lines ?? []) report.done(line);
       return;
     }
-    if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
-      report.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
+    if (root === undefined || place === undefined) return;
+    // First: a run that is cut short must not lose where the account came from.
+    const remembered = plan.changeAccount && rememberAccount(root, plan.user, request.shell);
+    try {
+      applyJailing(plan, root, host, report);
+    } catch (error) {
+      if (remembered) forgetAccount(root, plan.user.name);
+      throw error;
     }
-    if (root === undefined) return;
-    applyJailing(plan, root, host, report);
-    if (plan.changeAccount) rememberAccount(root, plan.user, request.shell);
+    if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
+    writeAccess(place, access, report.done, report.warn);
+    const group = groupByGid(plan.user.gid)?.name ?? "";
+    const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
+    for (const one of missingPolicy(account)) report.warn(missingLine(one));
   };
 }
 
@@ -113,10 +143,10 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
 const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
   request.tool === "jk_jailuser" && request.operands[0] === name;
 
-/** Records what the account had before, for the way back. */
-function rememberAccount(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): void {
+/** Records what the account had before, for the way back, and its shell in the jail. True where it was recorded. */
+function rememberAccount(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): boolean {
   // Jailed again after an edit by hand: what is recorded is from before the first time.
-  if (splitHome(user.home) !== undefined) return;
+  if (splitHome(user.home) !== undefined) return false;
   const manifest = openManifest(root);
   removeRequests(manifest, isAbout(user.name));
   recordRequest(manifest, {
@@ -131,6 +161,23 @@ function rememberAccount(root: JailRoot, user: PasswdEntry, shell: ByteString | 
     time: Math.floor(Date.now() / 1000),
   });
   saveManifest(manifest);
+  return true;
+}
+
+function forgetAccount(root: JailRoot, name: ByteString): void {
+  const manifest = openManifest(root);
+  removeRequests(manifest, isAbout(name));
+  saveManifest(manifest);
+}
+
+/** A move that was cut short, or that found something changed, has left the home that was copied. */
+function tellOfOldHome(root: JailRoot, { user, home, jailHome }: JailingPlan, report: Reporter): void {
+  const old = recall(root, user.name).home;
+  const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
+  const now = lookUp(root, jailHome)?.stat;
+  if (old === undefined || there === undefined || now === undefined) return;
+  if (!isDirectory(there) || there.uid !== user.uid || sameFile(there, now)) return;
+  report.warn(`${quoted(old)} is still there, from before the home moved: compare it with ${quoted(home)}`);
 }
 
 type Jailing = { tool: ByteString; operands: ByteString[]; options: Record<string, unknown> };
@@ -160,6 +207,7 @@ function describe(plan: JailingPlan, report: Reporter): void {
     if (group.addMember) report.done(`would add ${name} to the group ${quoted(group.name)} in the jail`);
   }
   if (plan.entry !== undefined) report.done(`would add ${name} to the jail's etc/passwd`);
+  for (const group of plan.joins) report.done(`would add ${name} to the group ${quoted(group.name)}`);
   if (plan.changeAccount) {
     report.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
   }
@@ -222,6 +270,10 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
+    if (groupNamesOf(user).includes(JAILED_GROUP)) {
+      const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
+      report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
+    }
     if (request.move && !move)
       report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
@@ -245,13 +297,12 @@ function release(
   try {
     const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
     const nothing = () => undefined;
-    changeAccount(user, home, shell, request.move ? move : undefined, nothing, nothing, report);
+    const change = { home, shell, groups: [] };
+    changeAccount(user, change, request.move ? move : undefined, nothing, nothing, report);
     // Last: until the host's account has changed, logins go into the jail and need these lines.
     updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
     report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    const manifest = openManifest(root);
-    removeRequests(manifest, isAbout(user.name));
-    saveManifest(manifest);
+    forgetAccount(root, user.name);
   } finally {
     closeJailRoot(root);
   }

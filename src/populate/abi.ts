@@ -36,7 +36,7 @@ export function abiKey(abi: Abi): string {
 
 /** What is known of a machine beforehand: for files that name no interpreter, or one that is not there. */
 export interface Machine {
-  /** What ld.so puts for $PLATFORM (AT_PLATFORM of getauxval(3)). */
+  /** AT_PLATFORM of getauxval(3). */
   platform: ByteString;
   /** Debian's directory below lib. */
   triplet: ByteString;

@@ -28,13 +28,31 @@ function levels(table: [ByteString, ByteString[]][], has: ReadonlySet<ByteString
   return found;
 }
 
+const flagsIn = (cpuinfo: ByteString): ReadonlySet<ByteString> =>
+  new Set((/^(?:flags|features)\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? "").split(/\s+/));
+
+// What glibc puts for $PLATFORM on processors of Intel in the place of AT_PLATFORM: the first that has all of it.
+const intelPlatforms: [ByteString, ByteString[]][] = [
+  ["xeon_phi", ["avx512cd", "avx512er", "avx512pf"]],
+  ["haswell", ["avx2", "fma", "bmi1", "bmi2", "abm", "movbe", "popcnt"]],
+];
+
+/** What glibc's ld.so puts for $PLATFORM in programs of `abi`, on a processor that `cpuinfo` tells of. */
+export function platformOn(abi: Abi, cpuinfo: ByteString): ByteString {
+  const { platform } = machineOf(abi);
+  if (abi.machine !== 62 || !/^vendor_id\s*:\s*GenuineIntel$/m.test(cpuinfo)) return platform;
+  const has = flagsIn(cpuinfo);
+  return (
+    intelPlatforms.find(([, features]) => features.every((feature) => has.has(feature)))?.[0] ?? platform
+  );
+}
+
 /**
  * The subdirectories of glibc-hwcaps that ld.so searches for programs of `abi` on a processor of which
  * /proc/cpuinfo tells `cpuinfo` (the text of its first processor), best first.
  */
 export function hwcapSubdirectories(abi: Abi, cpuinfo: ByteString): ByteString[] {
-  const flags = /^(?:flags|features)\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? "";
-  const has = new Set(flags.split(/\s+/));
+  const has = flagsIn(cpuinfo);
   if (abi.machine === 62 && abi.bits === 64) return levels(x86Levels, has);
   if (abi.machine === 22 && abi.bits === 64) return levels(s390Levels, has);
   if (abi.machine === 21 && abi.little) {
@@ -48,6 +66,11 @@ let cpuinfo: ByteString | undefined;
 
 /** What /proc/cpuinfo tells of the first processor; nothing where there is no /proc. */
 function readCpuinfo(): ByteString {
+  cpuinfo ??= readFirstProcessor();
+  return cpuinfo;
+}
+
+function readFirstProcessor(): ByteString {
   try {
     const fd = openAt(C.AT_FDCWD, "/proc/cpuinfo", C.O_RDONLY);
     try {
@@ -69,6 +92,10 @@ function readCpuinfo(): ByteString {
  */
 export function nativeHwcaps(abi: Abi): ByteString[] {
   if (machineOf(abi).native !== process.arch) return [];
-  cpuinfo ??= readCpuinfo();
-  return hwcapSubdirectories(abi, cpuinfo);
+  return hwcapSubdirectories(abi, readCpuinfo());
+}
+
+/** What stands for $PLATFORM with glibc on this machine's processor. */
+export function nativePlatform(abi: Abi): ByteString {
+  return machineOf(abi).native === process.arch ? platformOn(abi, readCpuinfo()) : machineOf(abi).platform;
 }

@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { type Abi, machineOf } from "./abi.ts";
+import { nativePlatform } from "./hwcaps.ts";
 import type { RootView } from "./root-view.ts";
 
 /** How the dynamic loader at a path searches: what is built into it, and what its configuration adds. */
@@ -10,7 +11,7 @@ export interface Interpreter {
   directories: ByteString[];
   /** What stands for $LIB and $PLATFORM; musl knows neither. */
   lib: ByteString;
-  platform: ByteString;
+  platform: () => ByteString;
 }
 
 const LARGEST_INTERPRETER = 1 << 22;
@@ -55,7 +56,7 @@ function muslDirectories(view: RootView, path: ByteString): ByteString[] {
 
 /** How the loader `path` (PT_INTERP; it need not exist) searches for libraries of `abi`. */
 export function readInterpreterRules(view: RootView, path: ByteString, abi: Abi): Interpreter {
-  const { platform } = machineOf(abi);
+  const platform = () => nativePlatform(abi);
   if (/\/ld-musl-[^/]*$/.test(path)) {
     return { path, kind: "musl", directories: muslDirectories(view, path), lib: "lib", platform };
   }

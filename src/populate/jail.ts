@@ -7,7 +7,7 @@ import { lookUp } from "../jail/look.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { makeDirectories, removePath } from "../jail/write.ts";
 import { aclAt } from "../system/acl.ts";
-import type { FileSystem } from "./sources.ts";
+import { type FileSystem, NOTHING_WITHHELD } from "./sources.ts";
 
 /** How a jail is opened. */
 export interface OpenOptions {
@@ -67,6 +67,7 @@ export function jailFileSystem(root: JailRoot): FileSystem {
     lstat: (path) => basicStat(root.fd, below(path)),
     stat: (path) => basicStat(root.fd, below(path)),
     acl: (path) => aclAt(root.fd, below(path)),
+    withheld: () => NOTHING_WITHHELD,
     readlink: (path) => readLink(root.fd, below(path)),
     names: () => [],
     list: () => [],

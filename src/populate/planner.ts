@@ -98,6 +98,12 @@ export function createPlanner(input: PlannerInput): Planner {
       const what = "is a directory in the jail, and not on the host";
       return addProblem(draft, "directory-in-the-way", path, what);
     }
+    const device = (stat.mode & S_IFMT) === S_IFCHR || (stat.mode & S_IFMT) === S_IFBLK;
+    if (device && host.withheld(path).devices) {
+      const what =
+        "is a device on a file system that is mounted nodev, where nobody can open it: it is left out";
+      return addProblem(draft, "withheld", path, what);
+    }
     const ground = grounds(parentOf(path));
     const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
     if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;
@@ -125,7 +131,7 @@ export function createPlanner(input: PlannerInput): Planner {
     }
     if (type === S_IFLNK)
       return placeLink(enter, action, host.readlink(path, untrusted), node, path, manner, reason);
-    if (type === S_IFCHR || type === S_IFBLK) {
+    if (device) {
       // One that is the right one already is left alone even when all is overwritten: it has no content to renew.
       const same = sameDevice(node, stat);
       const differs = node !== undefined && !same;
@@ -135,9 +141,13 @@ export function createPlanner(input: PlannerInput): Planner {
     return addProblem(draft, "not-copyable", path, `is ${what}: it cannot be copied into a jail`);
   }
 
-  /** Others than root could give any file that they find a setuid bit on a name of theirs. */
+  /**
+   * Others than root could give any file that they find a setuid bit on a name of theirs; and a bit without effect, as
+   * on a disk that a user has plugged in, is to have none in the jail either.
+   */
   function keepsOf(path: ByteString, keeps: Keeps): Keeps {
-    return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;
+    if ((keeps & KEEP_SETUID) === 0) return keeps;
+    return othersDecide(path) || host.withheld(path).setuid ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;
   }
 
   /** A link comes with what it leads to, as the jail sees it. `node` is what stands in its place in the jail. */

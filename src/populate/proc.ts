@@ -1,10 +1,10 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { close, lockFile, openAt } from "../../ffi/files.ts";
+import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { takeLock } from "../jail/lock.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
-import { closeJailRoot, isRegular, type JailRoot, openTree, release, walk } from "../jail/walk.ts";
+import { closeJailRoot, hostPath, isRegular, type JailRoot, openTree, release, walk } from "../jail/walk.ts";
 import { makeDirectories, putFile } from "../jail/write.ts";
 import { fstabField, isProc, mountProc } from "../system/mounts.ts";
 
@@ -25,30 +25,46 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
   return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`;
 }
 
-/** Adds the line for a jail's proc to `etc`/fstab: under a lock, by rename(2), once. True where it was added. */
-export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
-  const root = openTree(etc);
-  // The directory is the lock: the file itself is another one after each change.
-  const lock = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
-  try {
-    lockFile(lock, LOCK_EX);
+/**
+ * Changes `etc`/fstab: by rename(2), under a lock of root's own, which no user can hold. `change` gets its text and
+ * answers the new one, undefined where nothing is to be changed; the lock is taken only where something is. True where
+ * it was changed. Throws JailkitError "fstab" for what is no regular file, with what is to be done by hand (`otherwise`).
+ */
+export function changeFstab(
+  root: JailRoot,
+  change: (fstab: ByteString) => ByteString | undefined,
+  otherwise: string,
+): boolean {
+  const changed = (): ByteString | undefined => {
     const found = lookUp(root, "/fstab");
     if (found && !isRegular(found.stat)) {
-      const file = display(`${etc}/fstab`);
-      throw new JailkitError(
-        "fstab",
-        1,
-        `${file}: not a regular file; add the line for ${display(jail)}/proc by hand`,
-      );
+      const file = display(hostPath(root, "/fstab"));
+      throw new JailkitError("fstab", 1, `${file}: not a regular file; ${otherwise}`);
     }
     const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
-    const text = withProcLine(bytes ? fromBytes(bytes) : "", jail);
+    return change(bytes ? fromBytes(bytes) : "");
+  };
+  if (changed() === undefined) return false;
+  const lock = takeLock(root, "/.jailkit.lock");
+  try {
+    // As it is now that nobody else of ours changes it.
+    const text = changed();
     if (text === undefined) return false;
     const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
     putFile(root, "/fstab", toBytes(text), attributes, { replace: true });
     return true;
   } finally {
     close(lock);
+  }
+}
+
+/** Adds the line for a jail's proc to `etc`/fstab, once. True where it was added. */
+export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
+  const root = openTree(etc);
+  try {
+    const byHand = `add the line for ${display(jail)}/proc by hand`;
+    return changeFstab(root, (fstab) => withProcLine(fstab, jail), byHand);
+  } finally {
     closeJailRoot(root);
   }
 }

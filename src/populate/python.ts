@@ -31,7 +31,7 @@ export function missingPython(root: ByteString, program: ByteString): Missing | 
       const there = usual.filter((one) => host.realPath(one) !== undefined);
       const copy = there.length > 0 ? there : [`${prefix}/lib/python${version}`];
       const message = `${program} needs the standard library of ${real}, which is not there`;
-      return { message, copy: copy.join(" "), exitStatus: PYTHON_FAILED };
+      return { message, copy, exitStatus: PYTHON_FAILED };
     }
     return undefined;
   } finally {

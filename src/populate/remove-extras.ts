@@ -1,15 +1,13 @@
-import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { close, lockFile, openAt } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
+import { lookUp } from "../jail/look.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/walk.ts";
-import { putFile, removePath } from "../jail/write.ts";
+import { removePath } from "../jail/write.ts";
 import { fstabField } from "../system/mounts.ts";
 import { dropInName } from "./log-socket.ts";
-
-const LARGEST_FSTAB = 1 << 20;
+import { changeFstab } from "./proc.ts";
 
 /** The text of fstab(5) without the line for the proc of a jail, which jk_init makes; undefined where there is none. */
 export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
@@ -41,20 +39,18 @@ export function removeProcLine(
   etc: ByteString = "/etc",
 ): { removed: boolean; left: ByteString[] } {
   const root = openTree(etc);
-  const lock = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
   try {
-    lockFile(lock, LOCK_EX);
     const stat = lookUp(root, "/fstab")?.stat;
     if (stat === undefined || !isRegular(stat)) return { removed: false, left: [] };
-    const text = fromBytes(readJailFile(root, "/fstab", LARGEST_FSTAB) ?? new Uint8Array(0));
-    const without = withoutProcLine(text, jail);
-    const left = fstabMounts(without ?? text, jail);
-    if (without === undefined) return { removed: false, left };
-    const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
-    putFile(root, "/fstab", toBytes(without), attributes, { replace: true });
-    return { removed: true, left };
+    let left: ByteString[] = [];
+    const change = (fstab: ByteString) => {
+      const without = withoutProcLine(fstab, jail);
+      left = fstabMounts(without ?? fstab, jail);
+      return without;
+    };
+    const byHand = `take the line for ${display(jail)}/proc out by hand`;
+    return { removed: changeFstab(root, change, byHand), left };
   } finally {
-    close(lock);
     closeJailRoot(root);
   }
 }

@@ -51,7 +51,7 @@ export function expandTokens(
   const expanded = text.replace(token, (_, braced: string | undefined, bare: string | undefined) => {
     const name = braced ?? bare ?? "";
     if (name === "ORIGIN") return origin();
-    return name === "LIB" ? rules.lib : rules.platform;
+    return name === "LIB" ? rules.lib : rules.platform();
   });
   return rules.kind === "musl" && expanded.includes("$") ? undefined : expanded;
 }

@@ -16,6 +16,7 @@ import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
+import { type Withheld, withheldOn } from "../system/mounts.ts";
 
 /** A name in a directory, and what stands there. */
 export interface Listed {
@@ -31,6 +32,8 @@ export interface FileSystem {
   stat(path: ByteString): BasicStat | undefined;
   /** The ACL of what stands at `path`, which links lead to with `follow`. */
   acl(path: ByteString, follow?: boolean): AclReading;
+  /** What the mount on which something stands takes away from it; a link is not followed. */
+  withheld(path: ByteString): Withheld;
   /** The text of a symbolic link. Throws as list does where `expected` is given. */
   readlink(path: ByteString, expected?: BasicStat): ByteString;
   /** The names in a directory, in any order. */
@@ -48,6 +51,7 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     lstat: (path) => basicStat(dirfd, path),
     stat: (path) => basicStat(dirfd, path, true),
     acl: (path, follow) => aclAt(dirfd, path, follow),
+    withheld: (path) => withheldAt(dirfd, path),
     readlink(path, expected) {
       if (expected === undefined) return readLink(dirfd, path);
       const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
@@ -73,6 +77,21 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
   };
 }
 
+function withheldAt(dirfd: number, path: ByteString): Withheld {
+  try {
+    const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
+    try {
+      return withheldOn(fd);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    // It has gone meanwhile: nothing is known of it.
+    if (error instanceof SystemError) return { devices: true, setuid: true };
+    throw error;
+  }
+}
+
 function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
   if (sameFile(basicFstat(fd), expected)) return;
   throw new JailkitError("changed", 1, `${display(path)}: was exchanged while it was being looked at`);
@@ -89,11 +108,15 @@ function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => 
 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
+/** What a mount without options withholds. */
+export const NOTHING_WITHHELD: Withheld = { devices: false, setuid: false };
+
 /** A file system in which there is nothing: a jail that does not exist yet. */
 export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
   acl: () => "none",
+  withheld: () => NOTHING_WITHHELD,
   readlink: () => "",
   names: () => [],
   list: () => [],

@@ -71,8 +71,10 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
   // The host's file is another one now, with the same content.
   if (wasLink) return change("replace");
   if (!needsAttributes(state, entry, standing)) return PRESENT;
-  // A change of what has more than one name would be seen under the others.
-  return change(stat.nlink > 1 ? "replace" : "attributes");
+  // A change of what has more than one name would be seen under the others; and what was somebody else's may hold
+  // something else by the time that it changes hands.
+  const usersOwn = isRegular(stat) && stat.uid !== 0 && stat.uid !== entry.uid;
+  return change(stat.nlink > 1 || usersOwn ? "replace" : "attributes");
 }
 
 /** What stands in the way and is not jailkit's. */

@@ -23,6 +23,22 @@ export interface UpdateOutcome {
   readonly skipped: readonly ByteString[];
   readonly warnings: readonly string[];
   readonly problems: readonly Problem[];
+  /** The jail is known, and no directory is in its place. */
+  readonly gone?: boolean;
+}
+
+/** A jail that nothing is done in: it could not be updated, or it is gone. */
+export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): UpdateOutcome {
+  const nothing = {
+    changes: [],
+    removals: [],
+    extras: [],
+    kept: [],
+    skipped: [],
+    warnings: [],
+    problems: [],
+  };
+  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...told };
 }
 
 /** True where there is something to do in a jail. */
@@ -34,7 +50,7 @@ export function hasWork({ changes, removals, extras, resumed }: UpdateOutcome): 
 export interface UpdateJailReport {
   jail: string;
   record: string | null;
-  state: "up-to-date" | "pending" | "updated" | "failed";
+  state: "up-to-date" | "pending" | "updated" | "failed" | "gone";
   changes: ChangeReport[];
   extras: string[];
   kept: { path: string; reason: string }[];
@@ -93,6 +109,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
 export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailReport {
   const { changes, removals, done } = outcome;
   const state = () => {
+    if (outcome.gone === true) return "gone";
     if (outcome.problems.length > 0) return "failed";
     if (!hasWork(outcome)) return "up-to-date";
     return dryRun ? "pending" : "updated";
@@ -121,7 +138,7 @@ export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailR
   };
 }
 
-/** All jails in JSON. `problems`, `warnings`: what is about no jail that could be opened. */
+/** All jails in JSON. `problems`, `warnings`: of the jails that could not be updated at all. */
 export function updateReport(
   outcomes: readonly UpdateOutcome[],
   others: { problems: readonly Problem[]; warnings: readonly string[] },

@@ -168,7 +168,7 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
     const { mode, uid, gid } = entry;
     const times = entry.type === "file" ? { atime: entry.atime, mtime: entry.mtime } : {};
     const owner = standing?.stat.uid === uid && standing.stat.gid === gid ? {} : { uid, gid };
-    setAttributes(root, entry.path, { ...owner, mode, ...times });
+    setAttributes(root, entry.path, { ...owner, mode, ...times }, standing?.stat);
     return "done";
   }
   if (temporary === undefined) {

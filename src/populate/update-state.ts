@@ -13,7 +13,7 @@ import { type FileSystem, parentOf } from "./sources.ts";
 /**
  * Whose something in a jail is. "as-put": as jailkit put it there. "changed": put there, and other than it was.
  * "unrecorded": nobody knows, but it is no newer than its inode, as what was copied. "made-here": written in the
- * jail. "user": it belongs to somebody else than root and than whom it was given to.
+ * jail. "user": it belongs to somebody else than root, and is not as it was given to that user.
  */
 export type Whose = "as-put" | "changed" | "unrecorded" | "made-here" | "user";
 
@@ -93,7 +93,8 @@ export function jailState(
         // jk_init leaves a file of the administrator's where it is, and then the record has it as it was found.
         return isConfiguration(path) && isRegular(stat) && isMadeHere(path, stat) ? "made-here" : "as-put";
       }
-      if (stat.uid !== 0 && !told.some(({ uid }) => uid === stat.uid)) return "user";
+      // What was given to a user is the user's to change, and no update takes that back.
+      if (stat.uid !== 0) return "user";
       if (told.length > 0) return "changed";
       const copied = (isRegular(stat) || isDirectory(stat)) && !isMadeHere(path, stat);
       return copied ? "unrecorded" : "made-here";

@@ -1,8 +1,15 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
+
+/** The group that is there for jailed accounts, so that settings of sshd and others can name them all. */
+export const JAILED_GROUP = "jailed";
+
+/** What makes it where systemd-sysusers(8) does not: groupadd(8). */
+export const MAKE_JAILED_GROUP: readonly string[] = ["groupadd", "--system", JAILED_GROUP];
 
 /**
  * Runs usermod, useradd or groupadd: they lock the account files themselves, so no lock of ours is held meanwhile.
@@ -38,24 +45,40 @@ export function requireAccountName(name: ByteString): void {
   }
 }
 
+/** What an account is to have. */
+export interface AccountChange {
+  home: ByteString;
+  shell: ByteString;
+  /** Groups of which it becomes a member; it stays in those that it has. */
+  groups: readonly GroupEntry[];
+}
+
 /**
- * Gives an account another home and login shell (usermod(8)), and proves by reading the account again that nothing
- * else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
+ * Gives an account another home and login shell, and more groups (usermod(8)), and proves by reading the account again
+ * that nothing else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
  */
-export function setHomeAndShell(user: PasswdEntry, home: ByteString, shell: ByteString): void {
+export function modifyAccount(user: PasswdEntry, { home, shell, groups }: AccountChange): void {
   requireAccountName(user.name);
   for (const value of [home, shell]) {
     if (!value.startsWith("/") || /[:\n\0]/.test(value)) {
       throw new JailkitError("bad-path", 1, `${quoted(value)} cannot stand in the account files`);
     }
   }
-  runAccountTool("usermod", ["-d", home, "-s", shell, user.name]);
+  const same = user.home === home && user.shell === shell;
+  const names = groups.map(({ name }) => name).join(",");
+  runAccountTool("usermod", [
+    ...(same ? [] : ["-d", home, "-s", shell]),
+    ...(names === "" ? [] : ["-a", "-G", names]),
+    user.name,
+  ]);
   const now = passwdByName(user.name);
-  if (now === undefined || now.home !== home || now.shell !== shell || now.uid !== user.uid) {
+  const gids = groupIdsOf(user.name, user.gid);
+  const changed = now !== undefined && now.home === home && now.shell === shell && now.uid === user.uid;
+  if (!changed || groups.some(({ gid }) => !gids.includes(gid))) {
     throw new JailkitError(
       "account-not-changed",
       1,
-      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd`,
+      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd and /etc/group`,
     );
   }
 }
@@ -63,7 +86,10 @@ export function setHomeAndShell(user: PasswdEntry, home: ByteString, shell: Byte
 /** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, "" for a flag. */
 export type UseraddOptions = ReadonlyMap<string, ByteString>;
 
-/** Creates an account with useradd(8) and hands back what the account files now say of it. */
+/**
+ * Creates an account with useradd(8) and hands back what the account files now say of it. Where that fails half-way, as
+ * where the home cannot be made, the account is taken back.
+ */
 export function addAccount(
   name: ByteString,
   home: ByteString,
@@ -76,7 +102,12 @@ export function addAccount(
   }
   const words: ByteString[] = [];
   for (const [letter, value] of options) words.push(`-${letter}`, ...(value === "" ? [] : [value]));
-  runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+  try {
+    runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+  } catch (error) {
+    if (passwdByName(name)?.home === home) removeAccount(name);
+    throw error;
+  }
   const entry = passwdByName(name);
   if (entry === undefined || entry.home !== home || entry.shell !== shell) {
     throw new JailkitError(
@@ -103,4 +134,13 @@ export function removeAccount(name: ByteString): void {
 /** The gids of the groups of a user, without its primary one. */
 export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
+}
+
+/** Whether a `!` stands before or in the place of an account's password in /etc/shadow, which locks it: shadow(5). */
+export function isLocked(name: ByteString): boolean {
+  const bytes = readFileIfPresent("/etc/shadow", 1 << 26) ?? new Uint8Array(0);
+  const line = fromBytes(bytes)
+    .split("\n")
+    .find((one) => one.startsWith(`${name}:`));
+  return line?.split(":")[1]?.startsWith("!") ?? false;
 }

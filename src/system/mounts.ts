@@ -13,6 +13,20 @@ export function isReadOnly(fd: number): boolean {
   return (fileSystemOf(fd).readUInt32LE(80) & 1) !== 0;
 }
 
+/** What the mount that something is on takes away from it: mount(8). */
+export interface Withheld {
+  /** `nodev`: devices cannot be opened. */
+  readonly devices: boolean;
+  /** `nosuid`: setuid and setgid bits have no effect. */
+  readonly setuid: boolean;
+}
+
+/** What the mount that `fd` is on withholds: ST_NODEV and ST_NOSUID in f_flags of statfs(2). O_PATH will do. */
+export function withheldOn(fd: number): Withheld {
+  const flags = fileSystemOf(fd).readUInt32LE(80);
+  return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
+}
+
 /** The type of the file system that `fd` is on: f_type of statfs(2), its low 32 bits. */
 export function fileSystemType(fd: number): number {
   return fileSystemOf(fd).readUInt32LE(0);

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -16,6 +17,9 @@ export interface SshdWarning {
     | "stream-forwarding"
     | "permit-user-environment"
     | "tunnel"
+    | "keys-elsewhere"
+    | "locked"
+    | "no-keys"
     | "user-manager"
     | "user-rc";
   message: string;
@@ -122,6 +126,41 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
     });
   }
   return warnings;
+}
+
+/** Why sshd would not take keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)). Pure. */
+export function keyWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  file: ByteString,
+  locked: boolean,
+): SshdWarning[] {
+  if (locked && settings.get("usepam")?.[0] === "no") {
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
+    return [
+      { code: "locked", message, remedy: `let the key count, and no password, with: usermod -p '*' ${user}` },
+    ];
+  }
+  if (settings.get("pubkeyauthentication")?.[0] === "no") {
+    const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
+    return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
+  }
+  const places = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
+  if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
+  return [
+    {
+      code: "keys-elsewhere",
+      message: `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`,
+      remedy: `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`,
+    },
+  ];
+}
+
+/** The program that sshd starts for sftp, where it asks for one by its path; none where it cannot be asked. */
+export function sftpServers(user: ByteString): ByteString[] {
+  const answer = sshdSettings(user);
+  if (!("settings" in answer)) return [];
+  return (answer.settings.get("subsystem") ?? []).flatMap((line) => /^sftp\s+(\/\S+)/.exec(line)?.[1] ?? []);
 }
 
 /** Somebody who logs in. */

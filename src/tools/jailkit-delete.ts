@@ -98,7 +98,7 @@ export const tool = defineTool({
     2: "no jail was named, or the answer was no",
     5: "not started by root",
   },
-  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it was put there so, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
+  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it is as it was put there, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
 
 Homes of users who are taken out go to where they were before, or to the same path on the host; what else belongs to these users is deleted with the jail. If something came into such a home after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, as those of LDAP, cannot be taken out here.
 

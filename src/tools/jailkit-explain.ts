@@ -19,7 +19,7 @@ const NOT_FOUND = 127;
 
 /** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
 function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const known = (message: string): Missing => ({ message, copy: program, exitStatus: NOT_FOUND });
+  const known = (message: string): Missing => ({ message, copy: [program], exitStatus: NOT_FOUND });
   try {
     const loader = createLoader({ root });
     try {

@@ -7,16 +7,30 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { readJailAccounts } from "../jail/accounts.ts";
+import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { mergeKeys } from "../jail/key-lines.ts";
+import { lookUp } from "../jail/look.ts";
+import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
+import {
+  ACCESS_OPTIONS,
+  type Access,
+  readAccess,
+  requireLimitedShell,
+  writeAccess,
+} from "../jail/user-access.ts";
 import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
+import { requireGroup } from "../jail/user-groups.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
+import { describeKeys, KEYS_FILE } from "../jail/user-keys.ts";
+import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
+import { describePolicy, planPolicy } from "../jail/user-policy.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
-import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
+import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
 import { addAccount, addGroup, removeAccount, requireAccountName } from "../system/account-tools.ts";
-import { groupByGid, groupByName, passwdByName } from "../system/accounts.ts";
+import { groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";
@@ -81,8 +95,12 @@ export const tool = defineTool({
       value: "DAYS",
       description: "days after which an expired password locks the account",
     },
-    gid: { short: "g", value: "GROUP", description: `the primary group (default ${DEFAULT_GROUP})` },
-    groups: { short: "G", value: "GROUPS", description: "more groups, with commas" },
+    gid: {
+      short: "g",
+      value: "GROUP",
+      description: `the primary group, which must exist (default ${DEFAULT_GROUP})`,
+    },
+    ...ACCESS_OPTIONS,
     skel: { short: "k", value: "DIR", description: "what a new home is filled with (default /etc/skel)" },
     password: { short: "p", value: "HASH", description: "the password, as crypt(3) makes it" },
     shell: { short: "s", value: "SHELL", description: `the shell in the jail (default ${LIMITED_SHELL})` },
@@ -116,6 +134,7 @@ export const tool = defineTool({
       return 5;
     }
     const shell = options.shell ?? LIMITED_SHELL;
+    const access = readAccess(options);
     const root = openJailForUsers(jail, shell);
     try {
       requireFreeName(root, name, options.uid);
@@ -123,40 +142,56 @@ export const tool = defineTool({
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
       if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
-      const group = options.gid ?? DEFAULT_GROUP;
+      const group = primaryGroup(options.gid);
+      const planned = planFirst(root, name, jailHome, shell, access, !options.noCreateHome);
       const say = (line: ByteString) => {
-        if (options.verbose || options.dryRun) printLine(options.dryRun ? `would have ${line}` : line);
+        if ((options.verbose || options.dryRun) && !options.json) printLine(line);
       };
-      if (options.dryRun) say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
-      else {
+      const warnings: ByteString[] = [];
+      const warn = (line: ByteString) => {
+        warnings.push(line);
+        printError(`${NAME}: warning: ${line}`);
+      };
+      if (options.dryRun) {
+        say(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
+        for (const { name: joined } of access.joins)
+          say(`would have put it into the group ${quoted(joined)}`);
+        for (const line of planned) say(line);
+      } else {
+        const keyAlone = access.keys.length > 0 && options.password === undefined;
         const given: Given[] = [
           ["c", options.comment],
           ["e", options.expiredate],
           ["f", options.inactive],
           ["g", group],
-          ["G", options.groups],
+          ["G", access.joins.length === 0 ? undefined : access.joins.map((one) => one.name).join(",")],
           ["k", options.noCreateHome ? undefined : options.skel],
-          ["p", options.password],
+          // No password matches it; and it is not locked, which keeps sshd without PAM from taking the key.
+          ["p", keyAlone ? "*" : options.password],
           ["u", options.uid],
           ["m", !options.noCreateHome],
           ["M", options.noCreateHome],
           ["o", options.nonUnique],
           ["r", options.system],
         ];
-        if (
-          groupByName(group) === undefined &&
-          !(/^\d+$/.test(group) && groupByGid(Number(group)) !== undefined)
-        ) {
+        if (groupByName(group) === undefined && group === DEFAULT_GROUP) {
           addGroup(group);
           say(`created the group ${quoted(group)}`);
         }
-        create(root, name, jailHome, home, shell, useraddOptions(given));
+        const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
+          writeAccess({ root, user: made, home: jailHome, shell }, access, say, warn),
+        );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+        const foreign = foreignHome(root, user, jailHome);
+        if (foreign !== undefined) warn(foreign);
+        warnOfLogin(user, warn, access.keys.length > 0);
       }
-      const warnings: ByteString[] = [];
-      const made = options.dryRun ? undefined : passwdByName(name);
-      if (made !== undefined) warnOfLogin(made, (line) => warnings.push(line));
-      for (const line of warnings) printError(`${NAME}: warning: ${line}`);
+      const hasPassword = options.password !== undefined;
+      const account = { root, name, group, home: jailHome, shell, access, hasPassword };
+      const inherited = inheritedPolicy(account);
+      if (inherited !== undefined) warn(inherited);
+      const missing = missingOf(account);
+      for (const one of missing) printError(`${NAME}: ${missingLine(one)}`);
       if (options.json) {
         printJson({
           version: 1,
@@ -166,7 +201,14 @@ export const tool = defineTool({
           user: jsonText(name),
           home: jsonText(home),
           shell: jsonText(shell),
+          groups: [group, ...access.joins.map((one) => one.name)].map(jsonText),
+          access: planned.map(jsonText),
           warnings: warnings.map(jsonText),
+          missing: missing.map(({ code, message, remedies }) => ({
+            code,
+            message: jsonText(message),
+            remedies: remedies.map(jsonText),
+          })),
         });
       }
       return 0;
@@ -176,7 +218,49 @@ export const tool = defineTool({
   },
 });
 
-/** Makes the account and its lines in the jail; where the second fails, the first is taken back. */
+/** The name of the primary group. The default one may have to be made; of others a name that is not there is an error. */
+function primaryGroup(given: ByteString | undefined): ByteString {
+  return given === undefined ? DEFAULT_GROUP : requireGroup(given).name;
+}
+
+/** What keys and services come to before there is an account. Throws JailkitError where something speaks against them. */
+function planFirst(
+  root: JailRoot,
+  name: ByteString,
+  home: ByteString,
+  shell: ByteString,
+  access: Access,
+  makesHome: boolean,
+): string[] {
+  requireLimitedShell(shell, access);
+  const lines: string[] = [];
+  const { keys, services } = access;
+  if (keys.length > 0) {
+    if (!makesHome && lookUp(root, home) === undefined) {
+      const where = quoted(hostPath(root, home));
+      throw new JailkitError(
+        "no-home",
+        1,
+        `${where} does not exist: --authorized-key needs a home, leave -M out`,
+      );
+    }
+    lines.push(...describeKeys(mergeKeys("", keys), hostPath(root, `${home}/${KEYS_FILE}`), true));
+  }
+  if (services.length > 0) lines.push(describePolicy(planPolicy(root, name, services), true));
+  return lines;
+}
+
+/** What to tell of a home that was there before and is somebody else's: useradd(8) leaves it as it is. */
+function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): ByteString | undefined {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
+  const path = hostPath(root, jailHome);
+  const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
+  const make = `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`;
+  return `${what}; move it away, and make another: ${make}`;
+}
+
+/** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */
 function create(
   root: JailRoot,
   name: ByteString,
@@ -184,10 +268,12 @@ function create(
   home: ByteString,
   shell: ByteString,
   useradd: ReadonlyMap<string, ByteString>,
-): void {
+  more: (user: PasswdEntry) => void,
+): PasswdEntry {
   const above = jailHome.slice(0, jailHome.lastIndexOf("/")) || "/";
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const user = addAccount(name, home, CHROOT_SHELL, useradd);
+  let inJail = false;
   try {
     const plan = planJailing({
       user,
@@ -199,8 +285,12 @@ function create(
       processes: [],
     });
     addToJail(root, plan.entry, name, plan.groups);
+    inJail = plan.entry !== undefined;
+    more(user);
+    return user;
   } catch (error) {
     removeAccount(name);
+    if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     const reason = describeError(error);
     const message = `${reason}; the account ${quoted(name)} was removed again, its home ${quoted(home)} was left`;
     throw new JailkitError(

@@ -8,6 +8,7 @@ import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
+import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import {
@@ -99,6 +100,7 @@ export const tool = defineTool({
       value: "SHELL",
       description: `the account's shell in the jail (default ${LIMITED_SHELL}); with --unjail the one on the host`,
     },
+    ...ACCESS_OPTIONS,
     move: { short: "m", description: "move the home directory into the jail, or out of it" },
     noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
@@ -132,8 +134,18 @@ export const tool = defineTool({
       printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
       return 2;
     }
-    const interactive =
-      !options.noninteractive && !options.json && !options.dryRun && !options.unjail && !aside;
+    const { groups, authorizedKey, policy } = options;
+    if ((options.unjail || aside) && (groups ?? authorizedKey ?? policy) !== undefined) {
+      const without = aside ? "--jail-side-only" : "--unjail";
+      printError(
+        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
+      );
+      return 1;
+    }
+    const access = readAccess(options);
+    const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;
+    // What comes from standard input is keys, and no answers.
+    const interactive = !quiet && authorizedKey !== "-";
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail && !aside ? undefined : findJail(options.jail, shell, interactive);
     const host = openTree("/");
@@ -144,6 +156,7 @@ export const tool = defineTool({
         root,
         jail: options.jail,
         shell: options.shell,
+        access,
         dryRun: options.dryRun,
         move: options.move,
       };
@@ -157,14 +170,14 @@ export const tool = defineTool({
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
       for (const { outcome, known, plan } of planned) {
         if (plan === undefined) continue;
-        const report = reporter(options.verbose || options.dryRun, outcome);
+        const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
         if (refused) {
           outcome.status = "not-done";
           continue;
         }
         carryOut(plan, outcome, report);
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
-          warnOfLogin(known, report.warn);
+          warnOfLogin(known, report.warn, access.keys.length > 0);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);

@@ -19,7 +19,7 @@ import type { Problem } from "../populate/entry.ts";
 import { makeReporter, type Reporter } from "../populate/output.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
 import { type UpdateMeans, type UpdateOptions, updateJail } from "../populate/update.ts";
-import { hasWork, type UpdateOutcome, updateReport } from "../populate/update-report.ts";
+import { hasWork, type UpdateOutcome, untouched, updateReport } from "../populate/update-report.ts";
 import { readRecipe } from "../profile/recipe.ts";
 
 const NAME = "jk_update";
@@ -56,27 +56,22 @@ interface Known {
   readonly shellsOnly: boolean;
 }
 
-/**
- * The jails that are known: of the registry, of jk_update.ini, and of the homes of accounts. Those that are gone become
- * warnings.
- */
+/** The jails that are known: of the registry, of jk_update.ini, and of the homes of accounts. */
 function allJails(
   settings: ReadonlyMap<ByteString, Settings>,
   users: readonly JailedUser[],
-  warnings: string[],
-): Known[] {
+): { known: Known[]; gone: ByteString[] } {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
   const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
   const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
-  return [...new Set([...given, ...lived])].sort().flatMap((path) => {
+  const known: Known[] = [];
+  const gone: ByteString[] = [];
+  for (const path of [...new Set([...given, ...lived])].sort()) {
     const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) return [{ path, shellsOnly: !given.has(path) }];
-    if (given.has(path))
-      warnings.push(
-        `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`,
-      );
-    return [];
-  });
+    if (stat !== undefined && isDirectory(stat)) known.push({ path, shellsOnly: !given.has(path) });
+    else if (given.has(path)) gone.push(path);
+  }
+  return { known, gone };
 }
 
 /** Where the running program is installed; the usual place where proc(5) is not mounted. */
@@ -138,7 +133,7 @@ export const tool = defineTool({
     0: "there was nothing to do, or all was done",
     1: "something failed, or the options are wrong",
     5: "not started by root",
-    10: "there is something to do (with --check)",
+    10: "there is something to do (with --check; also where another jail could not be looked at)",
     21: "both a jail and a section were named",
   },
   notes: `With a record of the jail, which jk_init and jk_cp keep, all that was ever asked for is asked for anew: what is new on the host comes in, and what no request wants any longer goes, if it is as it was put there. 'jailkit adopt' makes a record of a jail that has none.
@@ -170,15 +165,20 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     const warnings: string[] = [];
     const problems: Problem[] = [];
     const users = jailedUsers();
-    const jails = options.all
-      ? allJails(settings, users, warnings)
-      : [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }];
+    const { known, gone } = options.all
+      ? allJails(settings, users)
+      : { known: [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }], gone: [] };
+    const outcomes: UpdateOutcome[] = [];
+    for (const path of gone) {
+      const warning = `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
+      warnings.push(warning);
+      outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
+    }
     if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
     const loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
     const means: UpdateMeans = { host, loader, readRecipe, reporter: quiet, loginsOf: loginsOf(users) };
-    const outcomes: UpdateOutcome[] = [];
-    for (const { path: jail, shellsOnly } of jails) {
+    for (const { path: jail, shellsOnly } of known) {
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
@@ -198,14 +198,17 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         const text = describeError(error);
         const message = text.includes(display(jail)) ? text : `${display(jail)}: ${text}`;
         const code = error instanceof JailkitError ? error.code : "failed";
-        problems.push({ code, path: jail, message });
+        const problem = { code, path: jail, message };
+        problems.push(problem);
+        outcomes.push(untouched(jail, { problems: [problem] }));
         if (!options.json) printError(`${NAME}: ${message}`);
       }
     }
     loader.close();
-    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
+    const failed = outcomes.some((outcome) => outcome.problems.length > 0);
     const pending = options.check && outcomes.some(hasWork);
-    const exitStatus = failed ? 1 : pending ? 10 : 0;
+    // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.
+    const exitStatus = pending ? 10 : failed ? 1 : 0;
     const dryRun = options.dryRun || options.check;
     if (options.json) printJson(updateReport(outcomes, { problems, warnings }, dryRun, exitStatus));
     return exitStatus;

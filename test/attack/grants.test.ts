@@ -214,3 +214,48 @@ describe("the mode of a copy is no mask", () => {
     expect(extended(`${jail}/etc/group`)).toEqual([]);
   });
 });
+
+describe("what a mount withholds of its files", () => {
+  const plant = `mkdir /opt/disk/app; cp /root/x /opt/disk/app/x; chmod 4755 /opt/disk/app/x
+    echo plain > /opt/disk/app/plain; mknod -m 666 /opt/disk/app/mem c 1 1; mknod -m 666 /opt/disk/app/disk b 8 0`;
+  beforeEach(() => {
+    m.run(["umount", "/opt/disk"]);
+    m.mkdir("/opt/disk");
+  });
+  const withOptions = (options: string) =>
+    m.must(["sh", "-ec", `mount -t tmpfs -o mode=755,${options} tmpfs /opt/disk\n${plant}`]);
+
+  test("is not given to a jail: no device of one that is nodev, no setuid bit of one that is nosuid", () => {
+    withOptions("nodev,nosuid");
+    const { status, stderr } = m.run(["jk_cp", "-s", "-j", jail, "/opt/disk/app"]);
+    expect(m.list(`${jail}/opt/disk/app`)).toEqual(["plain", "x"]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("/opt/disk/app/mem is a device on a file system that is mounted nodev"),
+    ]);
+    expect(m.stat(`${jail}/opt/disk/app/x`)?.mode).toBe(0o100755);
+    expect(m.run(["jk_cp", "-f", "-j", jail, "/opt/disk/app/mem"]).status).toBe(1);
+    m.run(["jk_cp", "-f", "-s", "-j", jail, "/opt/disk/app/x"]);
+    m.run(["jk_update", "-j", jail]);
+    expect(m.list(`${jail}/opt/disk/app`)).toEqual(["plain", "x"]);
+    expect([whoIn("/opt/disk/app/x"), m.stat(`${jail}/opt/disk/app/x`)?.mode]).toEqual([
+      String(MALLORY),
+      0o100755,
+    ]);
+  });
+
+  test("is not offered either, where the disk is somebody's", () => {
+    withOptions("nodev,nosuid");
+    m.chown("/opt/disk/app", MALLORY, MALLORY);
+    const { stderr } = m.run(["jk_cp", "-j", jail, "/opt/disk/app"]);
+    expect(stderr).toContain("/opt/disk/app/disk is a device on a file system that is mounted nodev");
+    expect(stderr).not.toContain("mknod");
+  });
+
+  test("is given where it is mounted without these options", () => {
+    withOptions("dev,suid");
+    m.must(["jk_cp", "-s", "-j", jail, "/opt/disk/app"]);
+    expect(m.list(`${jail}/opt/disk/app`)).toEqual(["disk", "mem", "plain", "x"]);
+    expect(m.stat(`${jail}/opt/disk/app/x`)?.mode).toBe(0o104755);
+  });
+});

@@ -25,8 +25,20 @@ export function interleave<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, median(taken[name])])) as Record<Name, number>;
 }
 
+/** Two medians, in milliseconds. `than`: what ours is compared with. */
+export interface Comparison {
+  readonly what: string;
+  readonly ours: number;
+  readonly other: number;
+  readonly than: string;
+}
+
+/** What this run has reported. */
+export const comparisons: Comparison[] = [];
+
 /** One line: what was compared, both times, how many times as long or as fast, and what is aimed at. */
 export function report(what: string, ours: number, other: number, than: string, target: Target): void {
+  comparisons.push({ what, ours, other, than });
   const ratio = "faster" in target ? other / ours : ours / other;
   const aim = "faster" in target ? `at least ${target.faster}` : `at most ${target.atMost}`;
   const met = "faster" in target ? ratio >= target.faster : ratio <= target.atMost;

@@ -1,15 +1,20 @@
 /**
- * npm run bench [-- init|lsh|login|check|list|socketd ...]
+ * npm run bench [-- init|lsh|login|entry|check|list|socketd ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
- * at. A line that misses its aim begins with `!`. Nothing fails here.
+ * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
  */
+import { writeFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { barsSvg } from "./bars.ts";
 import { benchCheck } from "./check.ts";
 import { benchEntry } from "./entry.ts";
 import { benchInit } from "./init.ts";
 import { benchList } from "./list.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
+import { comparisons } from "./measure.ts";
 import { benchSocketd } from "./socketd.ts";
 
 const benches = {
@@ -21,7 +26,10 @@ const benches = {
   list: benchList,
   socketd: benchSocketd,
 };
-const asked = process.argv.slice(2);
+const { values, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { draw: { type: "string" } },
+});
 
 for (const [name, bench] of Object.entries(benches)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
@@ -30,4 +38,9 @@ for (const [name, bench] of Object.entries(benches)) {
   } catch (error) {
     console.log(`! ${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+if (values.draw !== undefined) {
+  const machine = `${availableParallelism()} cores, ${cpus()[0]?.model ?? "unknown processor"}`;
+  writeFileSync(values.draw, barsSvg(comparisons, machine));
 }

@@ -24,6 +24,20 @@ function fresh(): string {
 
 const cp = (...args: string[]) => m.run(["jk_cp", ...args]);
 
+test("out of a file system that is mounted nosuid and nodev", () => {
+  const jail = fresh();
+  m.mkdir("/opt/disk");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755,nodev,nosuid", "tmpfs", "/opt/disk"]);
+  m.must(["sh", "-ec", "cd /opt/disk; echo x > tool; chmod 4755 tool; mknod -m 666 mem c 1 1"]);
+  cp("-s", "-j", jail, "/opt/disk/tool");
+  cp("-j", jail, "/opt/disk/mem");
+  const got = [m.stat(`${jail}/opt/disk/tool`)?.mode, m.exists(`${jail}/opt/disk/mem`)];
+  expect(got).toEqual(
+    expectedOf({ debian: [0o104755, true], ours: [0o100755, false], difference: "withheld-rights" }),
+  );
+  m.must(["umount", "/opt/disk"]);
+});
+
 describe("options", () => {
   const cases: readonly (readonly [args: readonly string[], status: Expected<number>])[] = [
     [[], 2],

@@ -33,7 +33,8 @@ describe("a jail whose record was lost", () => {
     m.write("/opt/tool/more/data", "data");
     m.write("/usr/local/bin/special", "#!/bin/sh\n", { mode: 0o755 });
     m.must(["chmod", "4755", "/usr/local/bin/special"]);
-    m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp"]);
+    m.write("/etc/jailkit/jk_init.d/empty.ini", "[empty]\npaths = tac\nemptydirs = /only/in/jails\n");
+    m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp", "empty"]);
     m.must(["jk_cp", "-j", "/srv/j", "strace", "/opt/tool"]);
     m.must(["jk_cp", "-s", "-j", "/srv/j", "special"]);
     const before = openManifestFile(m, "/srv/j");
@@ -44,7 +45,7 @@ describe("a jail whose record was lost", () => {
     expect(m.exists(REGISTRY)).toBe(false);
     const found = adopt(m, "/srv/j");
     expect(found).toEqual({ ...dry, dryRun: false } as Report);
-    expect(found.sections.map(({ name }) => name).sort()).toEqual(["basicshell", "sftp"]);
+    expect(found.sections.map(({ name }) => name).sort()).toEqual(["basicshell", "empty", "sftp"]);
     expect(found.files).toEqual([
       { path: "/usr/bin/strace", owner: false, setuid: false },
       { path: "/usr/local/bin/special", owner: false, setuid: true },

@@ -81,28 +81,40 @@ test("where the file system takes no capabilities it is setuid root, and says so
   m.must(["umount", "/plain"]);
 });
 
-test("onto the machine: the account of the relay is made, by systemd-sysusers or without", () => {
+test("onto the machine: the account of the relay and the group of jailed accounts are made, by systemd-sysusers or without", () => {
+  const group = () => /^jailed:[^:]*:(\d+):$/m.exec(m.read("/etc/group"))?.[1];
   // Below --destdir that is for the machine which is started from there.
   expect(m.exists("/d1/usr")).toBe(false);
   expect(install("--destdir", "/d1").stdout).toBe("");
   expect(m.exists("/d1/usr/lib/sysusers.d/jailkit.conf")).toBe(true);
   expect(m.read("/etc/passwd")).not.toContain(account);
+  expect(group()).toBeUndefined();
   for (const missing of [undefined, "/usr/bin/systemd-sysusers"]) {
     if (missing !== undefined) m.remove(missing);
     m.run(["userdel", account]);
+    m.run(["groupdel", "jailed"]);
     expect(install().status).toBe(0);
     const { uid } = m.ids(account);
+    const gid = group();
+    expect(Number(gid)).toBeGreaterThan(0);
+    expect(Number(gid)).toBeLessThan(1000);
     expect(install().status).toBe(0);
-    expect(m.ids(account).uid).toBe(uid);
+    expect([m.ids(account).uid, group()]).toEqual([uid, gid]);
   }
   m.must(["userdel", account]);
-  m.must(["mv", "/usr/sbin/useradd", "/usr/sbin/useradd.away"]);
-  expect(install()).toMatchObject({
-    status: 0,
-    stdout: expect.stringContaining(`there is no account ${account}`),
-  });
-  m.must(["mv", "/usr/sbin/useradd.away", "/usr/sbin/useradd"]);
+  m.must(["groupdel", "jailed"]);
+  for (const tool of ["useradd", "groupadd"]) m.rename(`/usr/sbin/${tool}`, `/usr/sbin/${tool}.away`);
+  const { status, stdout } = install();
+  expect(status).toBe(0);
+  expect(stdout).toContain(`there is no account ${account}; make it with: useradd`);
+  expect(stdout).toContain("there is no group jailed; make it with: groupadd --system jailed\n");
+  for (const tool of ["useradd", "groupadd"]) m.rename(`/usr/sbin/${tool}.away`, `/usr/sbin/${tool}`);
+  // One that the administrator made, as for jailkit 2, is the same group.
+  m.must(["groupadd", "-g", "3456", "jailed"]);
+  expect(install().status).toBe(0);
   expect(install("--uninstall").status).toBe(0);
+  expect(group()).toBe("3456");
+  m.must(["groupdel", "jailed"]);
   expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
 });
 

@@ -296,7 +296,83 @@ test("jk_addjailuser makes an account in the jail, in either order of words", ()
   }
 });
 
+test("a move that was cut short leaves the account as it was, and the next one tidies up", async () => {
+  const name = newUser();
+  const many = `cd /home/${name}; mkdir many; for i in $(seq 2000); do echo $i > many/$i; done`;
+  m.must(["sh", "-ec", many], { user: name });
+  const before = m.snapshot(`/home/${name}`);
+  const copies = () =>
+    m.exists(`${jail}/home`) ? m.list(`${jail}/home`).filter((one) => one.startsWith(".jk-")) : [];
+  const cut = m.start(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+  let over = false;
+  cut.ended.then(() => {
+    over = true;
+  });
+  while (copies().length === 0 && !over) await new Promise((done) => setImmediate(done));
+  cut.kill();
+  await cut.ended;
+  expect([copies().length, m.snapshot(`/home/${name}`)]).toEqual([1, before]);
+  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+  // One on which somebody works, and what has another name, stay.
+  const work = `mkdir ${jail}/home/.jk-home-busy ${jail}/home/.jk-other; exec flock -F ${jail}/home/.jk-home-busy sh -c 'echo locked; exec sleep 1000'`;
+  const busy = m.start(["sh", "-ec", work]);
+  await busy.until(({ stdout }) => (stdout.includes("locked\n") ? true : undefined));
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+  expect(copies()).toEqual([".jk-home-busy", ".jk-other"]);
+  expect([m.snapshot(`${jail}/home/${name}`), m.exists(`/home/${name}`)]).toEqual([before, false]);
+  busy.kill();
+  await busy.ended;
+  m.must(["rmdir", ...copies().map((one) => `${jail}/home/${one}`)]);
+});
+
+test("a move that ends when the account has changed tells of the old home, and knows the way back", () => {
+  const name = newUser();
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.must(["mv", usermod, real]);
+  m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(137);
+  m.must(["mv", "-f", real, usermod]);
+  expect([m.exists(`/home/${name}`), m.exists(`${jail}/home/${name}`)]).toEqual([true, true]);
+  const { status, stderr } = run("-n", "-m", "-j", jail, name);
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining(`'/home/${name}' is still there, from before the home moved: compare it with `),
+  ]);
+  m.must(["mv", `/home/${name}`, "/srv/compared"]);
+  expect(run("-n", "-m", "-j", jail, name).stderr).not.toContain("still there");
+  expect(run("-n", "-m", "--unjail", name).status).toBe(0);
+  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+});
+
+test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
+  m.mkdir(`${jail}/home`, { mode: 0o1777 });
+  m.symlink("/nowhere", `${jail}/home/linked`);
+  const before = m.read("/etc/passwd");
+  expect(m.run(["jk_addjailuser", "-j", jail, "linked"])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("useradd failed with status 12: "),
+  });
+  expect([m.read("/etc/passwd"), inJail("linked")]).toEqual([before, undefined]);
+  m.remove(`${jail}/home/linked`);
+  expect(m.run(["jk_addjailuser", "-j", jail, "linked"])).toMatchObject({ status: 0 });
+  m.mkdir(`${jail}/home`);
+});
+
+test("jk_addjailuser tells of a home that was there before and is somebody else's", () => {
+  const other = m.addUser("other");
+  m.mkdir(`${jail}/home/theirs`, { owner: [other.uid, other.gid] });
+  const { status, stderr } = m.run(["jk_addjailuser", "-j", jail, "theirs"]);
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining(`'${jail}/home/theirs' was there before and is not the user's`),
+  ]);
+  m.must(["mv", `${jail}/home/theirs`, "/srv/away"]);
+  m.must(/make another: (.*)/.exec(stderr)?.[1]?.split(" ") ?? []);
+  expect(m.stat(`${jail}/home/theirs`)?.uid).toBe(m.ids("theirs").uid);
+});
+
 test("jk_addjailuser hands useradd's options on", () => {
+  m.must(["groupadd", "project4"]);
   const options = [
     "-c",
     "A comment; $(id)",

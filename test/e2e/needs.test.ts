@@ -93,8 +93,8 @@ describe("one line where a compiler is missing", () => {
     mkdirSync(join(none(), "info"), { recursive: true });
     writeFileSync(join(none(), "status"), "");
   });
-  const build = (through: string[], env: Record<string, string> = {}) =>
-    Bun.spawnSync([...through, "node", join(checkout, "build/setup.mjs"), "build"], {
+  const build = (through: string[], env: Record<string, string> = {}, from = checkout) =>
+    Bun.spawnSync([...through, "node", join(from, "build/setup.mjs"), "build"], {
       env: {
         PATH: "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin",
         HOME: folder,
@@ -104,8 +104,13 @@ describe("one line where a compiler is missing", () => {
     }).stderr.toString();
 
   test("to whoever is not root", () => {
-    const user = ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups"];
-    expect(build(user)).toBe("as root: apt-get install gcc libc6-dev\n");
+    // This checkout where everybody can read it: it may be in root's home.
+    const shown = join(folder, "shown");
+    mkdirSync(shown);
+    const show = `mount --bind '${checkout}' '${shown}' && exec setpriv --reuid 1234 --regid 1234 --clear-groups "$@"`;
+    expect(build(["unshare", "--mount", "sh", "-c", show, "sh"], {}, shown)).toBe(
+      "as root: apt-get install gcc libc6-dev\n",
+    );
   });
 
   test("and there is no network", () => {

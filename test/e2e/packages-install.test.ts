@@ -125,25 +125,35 @@ describe("a fresh install", () => {
     expect(m.must(["find", "/etc/systemd", "/var/lib/systemd", "-name", "j*k*"]).stdout).toBe("");
   });
 
-  test("makes the account of the relay once, by systemd-sysusers or without, and leaves it", () => {
+  test("makes the account of the relay and the group of jailed accounts once, by systemd-sysusers or without, and leaves them", () => {
+    const group = () => /^jailed:[^:]*:(\d+):$/m.exec(m.read("/etc/group"))?.[1];
     for (const missing of [[], ["/usr/bin/systemd-sysusers"]]) {
       for (const path of missing) m.remove(path);
       m.run(["userdel", account]);
+      m.run(["groupdel", "jailed"]);
       expect(install().stderr).not.toContain(account);
       const [line, uid] = accountLine.exec(m.read("/etc/passwd")) ?? [];
       expect(Number(uid)).toBeGreaterThan(0);
       expect(Number(uid)).toBeLessThan(1000);
+      // As in an upgrade from a version that had the account alone.
+      m.must(["groupdel", "jailed"]);
       install();
+      const gid = group();
+      expect(Number(gid)).toBeGreaterThan(0);
+      expect(Number(gid)).toBeLessThan(1000);
       m.must(["dpkg", "--purge", "jailkit-procmail", "jailkit"], { env });
       expect(accountLine.exec(m.read("/etc/passwd"))?.[0]).toBe(line ?? "none");
+      expect(group()).toBe(gid);
       expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
     }
     // Where nothing makes accounts the rest works, and it is told.
     m.must(["userdel", account]);
-    m.write("/usr/sbin/useradd", "#!/bin/sh\nexit 1\n", { mode: 0o755 });
-    expect(install().stderr).toContain(
-      `jailkit: the account ${account} could not be made, see jk_socketd(8)`,
-    );
+    m.must(["groupdel", "jailed"]);
+    for (const tool of ["useradd", "groupadd"])
+      m.write(`/usr/sbin/${tool}`, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const { stderr } = install();
+    expect(stderr).toContain(`jailkit: the account ${account} could not be made, see jk_socketd(8)`);
+    expect(stderr).toContain("jailkit: the group jailed could not be made, see jk_addjailuser(8)");
     expect(stateOf(m, "jailkit")).toBe(`ii  ${VERSION}-1`);
   });
 

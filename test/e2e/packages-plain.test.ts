@@ -43,6 +43,7 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
   expect(install(["--with-procmail"])).toMatchObject({ status: 0, stdout: "", stderr: "" });
   expect(privilegeOf(m, "/usr/sbin/jk_procmailwrapper")).toBe("root:root 755 cap_sys_chroot=ep");
   const { uid } = m.ids(account);
+  expect(m.must(["getent", "group", "jailed"]).stdout).toMatch(/^jailed:[^:]*:[1-9]\d{0,2}:\n$/);
   m.mkdir("/home/jail");
   m.must(["jk_init", "-j", "/home/jail", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/home/jail", "-s", "/bin/bash", "u"]);

@@ -74,6 +74,8 @@ test("with its scripts: install, login, a kept file, the next version, and away"
 
   const { uid } = m.ids(account);
   expect(uid).toBeLessThan(1000);
+  const group = m.must(["getent", "group", "jailed"]).stdout;
+  expect(group).toMatch(/^jailed:[^:]*:[1-9]\d{0,2}:\n$/);
 
   m.mkdir(jail);
   m.must(["jk_init", "-j", jail, "basicshell"]);
@@ -99,6 +101,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
   rpm("-e", "jailkit-procmail", "jailkit");
+  expect(m.must(["getent", "group", "jailed"]).stdout).toBe(group);
   expect(m.read("/etc/shells")).toBe(shells);
   for (const folder of ["/usr/sbin", "/usr/bin"])
     expect(m.list(folder).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);

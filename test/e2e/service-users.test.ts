@@ -93,6 +93,13 @@ describe("jailkit delete", () => {
     m.write("/usr/share/given", "given", { owner: [4321, 4321] });
     m.must(["jk_cp", "-o", "-j", jail, "/usr/share/given"]);
     expect(m.stat(`${jail}/usr/share/given`)?.uid).toBe(4321);
+    // But what that user has made of it.
+    for (const change of ["printf more >>", "printf other >"]) {
+      m.must(["sh", "-c", `${change} ${jail}/usr/share/given`], { user: { uid: 4321, gid: 4321 } });
+      const { status, stderr } = jailkit("delete", "--yes", jail);
+      expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4321: 1, as ")]);
+    }
+    m.must(["jk_cp", "-f", "-o", "-j", jail, "/usr/share/given"]);
     m.addUser("local", { uid: 4100, home: "/home/local", createHome: true });
     m.must(["jk_jailuser", "-m", "-j", jail, "local"]);
     expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });

@@ -8,7 +8,7 @@ setDefaultTimeout(120_000);
 let m: Machine;
 let jails = 0;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update"] });
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update", "jk_check"] });
   m.write(
     "/etc/jailkit/jk_init.d/tiny.ini",
     "[tiny]\npaths = tiny, tinyloop, /usr/share/tiny\nincludesections = uidbasics\n",
@@ -114,6 +114,29 @@ describe("what stays", () => {
     expect(update("--prune", "-j", jail).status).toBe(0);
     expect(m.read(`${jail}/usr/share/tiny/changed`)).toBe("new, and longer\n");
     expect(m.exists(`${jail}/usr/share/tiny/gone`)).toBe(false);
+  });
+
+  test("what a user changed of what was given to that user", () => {
+    install(m, 1);
+    const jail = fresh();
+    m.write("/opt/given/kept", "host's\n", { owner: [4001, 4001] });
+    m.write("/opt/given/edited", "host's\n", { owner: [4001, 4001] });
+    m.chown("/opt/given", 4001, 4001);
+    m.must(["jk_cp", "-o", "-j", jail, "/opt/given"]);
+    m.must(["sh", "-c", `echo "work of a year" > ${jail}/opt/given/edited`], { user: "u" });
+    const both = () => ["kept", "edited"].map((name) => m.read(`${jail}/opt/given/${name}`));
+    m.run(["jk_check", "--fix", jail]);
+    expect(both()).toEqual(["host's\n", "work of a year\n"]);
+    for (const name of ["kept", "edited"]) m.write(`/opt/given/${name}`, "new\n", { owner: [4001, 4001] });
+    const { status, stdout } = update("-v", "-j", jail);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringContaining(`${jail}/opt/given/edited belongs to uid 4001: it stays as it is\n`),
+    ]);
+    expect(both()).toEqual(["new\n", "work of a year\n"]);
+    m.remove("/opt/given");
+    expect(update("-j", jail).status).toBe(0);
+    expect(m.list(`${jail}/opt/given`)).toEqual(["edited"]);
   });
 
   test("what was made in the jail, unless it is pruned", () => {
@@ -311,7 +334,48 @@ describe("a jail of which nothing is recorded", () => {
   });
 });
 
+/** What --json says of each jail. */
+const states = (json: string) =>
+  Object.fromEntries(
+    JSON.parse(json).jails.map(({ jail, state }: Record<string, string>) => [jail, state] as const),
+  );
+
 describe("options", () => {
+  test("with --all, a jail that is not safe hides nothing of the others", () => {
+    m.remove("/var/lib/jailkit");
+    install(m, 1);
+    const [unsafe, other] = [fresh(), fresh()];
+    install(m, 2);
+    m.chmod(unsafe, 0o777);
+    expect(update("--all", "--check")).toMatchObject({ status: 10, stdout: "" });
+    const { status, stdout } = update("--all", "--check", "--json");
+    expect(status).toBe(10);
+    expect(states(stdout)).toEqual({ [unsafe]: "failed", [other]: "pending" });
+    expect(update("--all")).toMatchObject({ status: 1, stderr: expect.stringContaining(unsafe) });
+    expect(runs(other)).toBe("version 2\n");
+    expect(update("--all", "--check").status).toBe(1);
+    m.chmod(unsafe, 0o755);
+    expect(update("--all").status).toBe(0);
+    expect(update("--all", "--check").status).toBe(0);
+  });
+
+  test("a jail that was just made, of any section, is up to date", () => {
+    m.remove("/var/lib/jailkit");
+    const listed = JSON.parse(m.must(["jk_init", "--list", "--json"]).stdout);
+    const sections: string[] = (Array.isArray(listed) ? listed : listed.sections).map(
+      ({ name }: { name: string }) => name,
+    );
+    expect(sections.length).toBeGreaterThan(20);
+    const late = sections.filter((section) => {
+      const jail = `/srv/made-${section}`;
+      // A section of which nothing is on the machine makes no jail.
+      return (
+        m.run(["jk_init", "-j", jail, section]).status === 0 && update("--check", "-j", jail).status !== 0
+      );
+    });
+    expect(late).toEqual([]);
+  });
+
   test("--all and --json", () => {
     m.remove("/var/lib/jailkit");
     install(m, 1);
@@ -323,10 +387,7 @@ describe("options", () => {
     expect(status).toBe(0);
     const report = JSON.parse(stdout);
     expect(report).toMatchObject({ version: 1, tool: "jk_update", dryRun: false, exitStatus: 0 });
-    expect(report.jails.map(({ jail, state }: Record<string, string>) => [jail, state])).toEqual([
-      [one, "updated"],
-      [other, "updated"],
-    ]);
+    expect(states(stdout)).toEqual({ [one]: "updated", [other]: "updated", [gone]: "gone" });
     expect(report.warnings.join()).toContain(gone);
     expect(runs(one)).toBe("version 2\n");
     expect(runs(other)).toBe("version 1\n");

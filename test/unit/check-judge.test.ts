@@ -444,3 +444,17 @@ test("of a kind that there is too much of, a part is kept and the rest counted",
     message: "1500 more findings of the kind fifo are not shown",
   });
 });
+
+test("what one user makes too much of hides nothing of others", () => {
+  const list = createFindingList();
+  const about = (path: string) => [{ rule: "setuid-for-others", path, message: "x" } as const];
+  for (let i = 0; i < 2000; i++) list.addOf(1000, about(`/j/home/u/${String(i).padStart(4, "0")}`));
+  list.addOf(1001, about("/j/tmp/theirs"));
+  list.add(...about("/j/usr/bin/su"));
+  const all = list.inOrder("/j");
+  expect(all).toHaveLength(1003);
+  expect(all.slice(1000).map(({ path }) => path)).toEqual(["/j/tmp/theirs", "/j/usr/bin/su", "/j"]);
+  expect(all[1002]?.message).toBe(
+    "1000 more findings of the kind setuid-for-others, about what belongs to uid 1000, are not shown",
+  );
+});

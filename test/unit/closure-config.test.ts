@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { abiOf } from "../../src/populate/abi.ts";
 import { parseNsswitch } from "../../src/populate/dlopen-sets.ts";
-import { hwcapSubdirectories } from "../../src/populate/hwcaps.ts";
+import { hwcapSubdirectories, platformOn } from "../../src/populate/hwcaps.ts";
 import { builtInDirectories } from "../../src/populate/interpreter.ts";
 import { parseLinkerCache } from "../../src/populate/ld-cache.ts";
 import { readLinkerConf } from "../../src/populate/ld-conf.ts";
@@ -138,6 +138,18 @@ test("glibc-hwcaps, by the processor", () => {
   ]);
 });
 
+test("$PLATFORM, by the processor", () => {
+  const x86 = abiOf(64, true, 62, 0);
+  const has = (flags: string, vendor = "GenuineIntel") => `vendor_id\t: ${vendor}\nflags\t\t: fpu ${flags}\n`;
+  const haswell = "avx2 fma bmi1 bmi2 abm movbe popcnt";
+  expect(platformOn(x86, "")).toBe("x86_64");
+  expect(platformOn(x86, has(haswell))).toBe("haswell");
+  expect(platformOn(x86, has(haswell.replace("movbe", "")))).toBe("x86_64");
+  expect(platformOn(x86, has(haswell, "AuthenticAMD"))).toBe("x86_64");
+  expect(platformOn(x86, has(`${haswell} avx512cd avx512er avx512pf`))).toBe("xeon_phi");
+  expect(platformOn(abiOf(32, true, 3, 0), has(haswell))).toBe("i686");
+});
+
 test.skipIf(process.arch !== "x64" || !existsSync("/lib64/ld-linux-x86-64.so.2"))(
   "glibc-hwcaps of this processor, and its directories, as ld.so itself tells them",
   () => {
@@ -148,6 +160,10 @@ test.skipIf(process.arch !== "x64" || !existsSync("/lib64/ld-linux-x86-64.so.2")
     const cpuinfo = readFileSync("/proc/cpuinfo", "latin1");
     expect(hwcapSubdirectories(abiOf(64, true, 62, 0), cpuinfo)).toEqual(
       theirs.filter((name) => name !== undefined),
+    );
+    const diagnostics = Bun.spawnSync([loader, "--list-diagnostics"], { env: {} }).stdout.toString("latin1");
+    expect(platformOn(abiOf(64, true, 62, 0), cpuinfo)).toBe(
+      /^dl_platform="(.*)"$/m.exec(diagnostics)?.[1] ?? "",
     );
     const directories = [...help.matchAll(/^ {2}(\S+) \(system search path\)$/gm)].map(
       (match) => match[1] ?? "",

@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import fc from "fast-check";
 import { JailkitError } from "../../src/cli/error.ts";
+import { abiOf } from "../../src/populate/abi.ts";
 import { createLoader, type Dependency, type LoaderOptions } from "../../src/populate/closure.ts";
+import { nativePlatform } from "../../src/populate/hwcaps.ts";
 import { type ElfRecipe, makeCache, makeElf } from "./elf-builder.ts";
 import { type TemporaryRoot, temporaryRoot } from "./temporary-root.ts";
 
@@ -153,6 +155,7 @@ describe("where a library is found", () => {
   });
 
   test("$ORIGIN, $LIB and $PLATFORM, with and without braces", () => {
+    const platform = nativePlatform(abiOf(64, true, 62, 0));
     const origin = (runpath: string) =>
       own(
         closure(
@@ -160,7 +163,7 @@ describe("where a library is found", () => {
             "bin/p": "-> ../opt/app/bin/p",
             "opt/app/bin/p": program({ needed: ["liba.so"], runpath }),
             "opt/app/lib/liba.so": elf(),
-            "opt/app/lib/x86_64-linux-gnu/x86_64/liba.so": elf(),
+            [`opt/app/lib/x86_64-linux-gnu/${platform}/liba.so`]: elf(),
           },
           "/bin/p",
         ).paths,
@@ -169,7 +172,9 @@ describe("where a library is found", () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: ld.so's own notation
     expect(origin("/none:${ORIGIN}/..//./lib/")).toEqual(["/opt/app/lib/liba.so"]);
     // biome-ignore lint/suspicious/noTemplateCurlyInString: ld.so's own notation
-    expect(origin("/opt/app/$LIB/${PLATFORM}")).toEqual(["/opt/app/lib/x86_64-linux-gnu/x86_64/liba.so"]);
+    expect(origin("/opt/app/$LIB/${PLATFORM}")).toEqual([
+      `/opt/app/lib/x86_64-linux-gnu/${platform}/liba.so`,
+    ]);
     for (const nothing of ["$ORIGINAL/../lib", "ORIGIN/../lib", "", ":", "../opt/app/lib", "opt/app/lib"]) {
       expect(origin(nothing)).toEqual([]);
     }

@@ -64,6 +64,22 @@ test("a size of 0 is not believed", () => {
   expect(copy(from, 0).copied).toBeGreaterThan(100);
 });
 
+test("an empty file that became a long one is not copied until the disk is full", () => {
+  const from = make(2 ** 40, [[0, 4 * K]]);
+  const to = openSync(`${folder}/to`, "wx");
+  expect(() => copyContents(from, to, 0)).toThrow("File too large");
+  expect(statSync(`${folder}/to`).size).toBeLessThan(1 << 27);
+  closeSync(to);
+  closeSync(from);
+});
+
+test("a file whose end no number holds is refused, and not cut", () => {
+  const from = make(1, []);
+  const end = 2n ** 53n + 1n;
+  // The file system may hold it or not; what fstat(2) says of it is a rounded number.
+  expect(() => copy(from, Number(end))).toThrow("File too large");
+});
+
 test.each([
   ["data", [[0, 300 * K]]],
   ["a hole", [[0, 4 * K]]],

@@ -31,6 +31,7 @@ function inode(
       uid: 0,
       nlink: 1,
       size,
+      mtime: 0n,
       ino: BigInt(ino),
       devMajor: 8,
       devMinor: 1,

@@ -309,6 +309,18 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/inspect/check-fix.ts", "attack/acl.test.ts", [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
+  ...within("src/inspect/check-collect.ts", "attack/check-fix.test.ts", [
+    ['if (seen.space === "user") result.findings.addOf', "if (false) result.findings.addOf"],
+  ]),
+  ...within("src/inspect/check-fix.ts", "attack/check-fix.test.ts", [
+    ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
+  ]),
+  ...within("src/populate/update-state.ts", "e2e/update.test.ts", [
+    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],
+  ]),
+  ...within("src/inspect/check-drift.ts", "attack/check-fix.test.ts", [
+    ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
+  ]),
   ...within("src/inspect/check-drift.ts", "unit/check-judge.test.ts", [
     ["modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
   ]),
@@ -372,5 +384,17 @@ export const JAIL: readonly Mutant[] = [
     ["if (!holds) return false;", ""],
     ["if (conditions.length === 0) return false;", ""],
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
+  ]),
+  ...within("src/jail/user-keys.ts", "attack/user-keys.test.ts", [
+    ["  if (seen.nlink > 1)", "  if (seen.nlink > 9)"],
+    ["  if (stat.uid === user.uid) return;", "  if (stat.uid === user.uid || stat.uid === 0) return;"],
+    ["    requireOwn(place, path, directory.stat);\n", ""],
+  ]),
+  ...within("src/jail/user-policy.ts", "e2e/user-access.test.ts", [
+    [
+      "  if (same) return { ...plan, present: true };",
+      "  if (there.length > 0) return { ...plan, present: true };",
+    ],
+    ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
   ]),
 ];

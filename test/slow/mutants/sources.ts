@@ -11,6 +11,10 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   }));
 
 export const SOURCES: readonly Mutant[] = [
+  ...within("src/populate/planner.ts", "attack/grants.test.ts", [
+    ["if (device && host.withheld(path).devices) {", "if (false) {"],
+    ["othersDecide(path) || host.withheld(path).setuid ?", "othersDecide(path) ?"],
+  ]),
   ...within("src/populate/ground.ts", "unit/untrusted.test.ts", [
     ["if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;", "if (stat.uid !== 0) return true;"],
     [
@@ -88,7 +92,7 @@ export const SOURCES: readonly Mutant[] = [
   ...within("src/populate/planner.ts", "attack/sources.test.ts", [
     ["if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;", ""],
     ["if (ground.others && leave(", "if (leave("],
-    ["return othersDecide(path) ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;", "return keeps;"],
+    ["othersDecide(path) || host.withheld(path).setuid ?", "host.withheld(path).setuid ?"],
   ]),
   ...within("src/populate/root-view.ts", "unit/untrusted.test.ts", [
     ["if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],

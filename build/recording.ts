@@ -1,0 +1,81 @@
+/** The recording of a session as an animated SVG: a terminal whose lines appear as they did, at a pace to read them. */
+
+/** A line of the terminal, printable text without its end, and how it looks. */
+export interface RecordedLine {
+  readonly text: string;
+  readonly kind: "heading" | "command" | "output" | "verdict";
+}
+
+const COLUMNS = 100;
+const ROWS = 26;
+const LINE = 18;
+const WIDTH = 860;
+const PADDING = 14;
+
+/** In seconds: how long a line stays before the next appears. What was printed at once is to be read line by line. */
+const PAUSE: Record<RecordedLine["kind"], number> = {
+  heading: 0.6,
+  command: 0.9,
+  output: 0.12,
+  verdict: 1.1,
+};
+const AT_THE_END = 6;
+
+const escaped = (text: string) =>
+  text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign] ?? "&quot;");
+
+/** Long lines go on in the next one, as in a terminal. */
+function wrapped({ text, kind }: RecordedLine): RecordedLine[] {
+  if (text.length <= COLUMNS) return [{ text, kind }];
+  return [{ text: text.slice(0, COLUMNS), kind }, ...wrapped({ text: text.slice(COLUMNS), kind })];
+}
+
+/**
+ * The SVG. It moves by CSS alone: `curtain` uncovers line after line, `scroll` moves up what does not fit any more.
+ * Who asked for less motion sees the end of the session.
+ */
+export function recordingSvg(title: string, session: readonly RecordedLine[]): string {
+  const lines = session.flatMap(wrapped);
+  const total = lines.reduce((sum, { kind }) => sum + PAUSE[kind], AT_THE_END);
+  const uncovered = (count: number) => `transform: translateY(${count * LINE}px)`;
+  const scrolled = (count: number) => `transform: translateY(${-Math.max(0, count - ROWS) * LINE}px)`;
+  const curtain: string[] = [];
+  const scroll: string[] = [];
+  let at = 0;
+  lines.forEach(({ kind }, index) => {
+    const percent = ((100 * at) / total).toFixed(2);
+    curtain.push(`${percent}% { ${uncovered(index + 1)} }`);
+    scroll.push(`${percent}% { ${scrolled(index + 1)} }`);
+    at += PAUSE[kind];
+  });
+  const texts = lines.map(
+    ({ text, kind }, index) =>
+      `<text class="${kind}" x="${PADDING}" y="${(index + 0.75) * LINE}">${escaped(text)}</text>`,
+  );
+  const height = ROWS * LINE + 2 * PADDING;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img">
+<title>${escaped(title)}</title>
+<style>
+text { font: 13px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre; fill: #c9d1d9 }
+.heading { fill: #ffffff; font-weight: bold }
+.command { fill: #7ee787 }
+.verdict { fill: #8b949e }
+.curtain { animation: curtain ${total.toFixed(1)}s step-end infinite; ${uncovered(lines.length)} }
+.scroll { animation: scroll ${total.toFixed(1)}s step-end infinite; ${scrolled(lines.length)} }
+@keyframes curtain { ${curtain.join(" ")} }
+@keyframes scroll { ${scroll.join(" ")} }
+@media (prefers-reduced-motion: reduce) { .curtain, .scroll { animation: none } }
+</style>
+<rect width="${WIDTH}" height="${height}" rx="8" fill="#0d1117"/>
+<clipPath id="screen"><rect y="${PADDING}" width="${WIDTH}" height="${ROWS * LINE}"/></clipPath>
+<g clip-path="url(#screen)">
+<g transform="translate(0 ${PADDING})">
+<g class="scroll">
+${texts.join("\n")}
+<rect class="curtain" width="${WIDTH}" height="${(lines.length + ROWS) * LINE}" fill="#0d1117"/>
+</g>
+</g>
+</g>
+</svg>
+`;
+}

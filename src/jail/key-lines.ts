@@ -1,0 +1,215 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { suggest } from "../cli/suggest.ts";
+
+/** A line of authorized_keys that holds a key. */
+export interface KeyLine {
+  /** The whole line, without its end. */
+  line: ByteString;
+  /** What stands before the type, "" for nothing. */
+  options: ByteString;
+  /** Type and key, by which it is known again. */
+  key: ByteString;
+}
+
+/** The largest file of keys that is taken, in bytes: some hundred keys. */
+export const KEYS_LIMIT = 1 << 16;
+
+// What sshd(8) takes a key of a user from; DSA it takes no more.
+const TYPES = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "ssh-rsa",
+  "sk-ssh-ed25519@openssh.com",
+  "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
+// AUTHORIZED_KEYS FILE FORMAT of sshd(8). One that sshd does not know makes it pass over the line.
+const FLAGS = [
+  "agent-forwarding",
+  "cert-authority",
+  "no-agent-forwarding",
+  "no-port-forwarding",
+  "no-pty",
+  "no-touch-required",
+  "no-user-rc",
+  "no-verify-required",
+  "no-x11-forwarding",
+  "port-forwarding",
+  "pty",
+  "restrict",
+  "touch-required",
+  "user-rc",
+  "verify-required",
+  "x11-forwarding",
+];
+const VALUED = [
+  "command",
+  "environment",
+  "expiry-time",
+  "from",
+  "permitlisten",
+  "permitopen",
+  "principals",
+  "tunnel",
+];
+
+/** Where the first word of a line ends: at a blank that stands in no quotes. */
+function endOfWord(line: ByteString): number {
+  let inQuotes = false;
+  for (let at = 0; at < line.length; at++) {
+    const char = line.charAt(at);
+    if (char === "\\" && line.charAt(at + 1) === '"') at++;
+    else if (char === '"') inQuotes = !inQuotes;
+    else if (!inQuotes && (char === " " || char === "\t")) return at;
+  }
+  return line.length;
+}
+
+/** Why sshd would not take these options; undefined where it would. */
+function badOptions(options: ByteString): string | undefined {
+  let rest = options;
+  for (;;) {
+    const [whole = "", name = "", value] = /^([\w-]+)(="(?:\\"|[^"\\]|\\(?!"))*")?(?:,|$)/.exec(rest) ?? [];
+    const word = name.toLowerCase();
+    const known = value === undefined ? FLAGS : VALUED;
+    if (!known.includes(word)) {
+      const shown = name || rest.slice(0, 40);
+      if ([...FLAGS, ...VALUED].includes(word)) {
+        return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
+      }
+      const near = suggest(shown, [...FLAGS, ...VALUED]);
+      return `${quoted(shown)} is no option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
+    }
+    rest = rest.slice(whole.length);
+    if (rest === "") return whole.endsWith(",") ? "an option is missing after the last comma" : undefined;
+  }
+}
+
+/** The strings of a key as RFC 4253 has them, each after its length in four bytes; undefined where they do not fit. */
+function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
+  const found: Uint8Array[] = [];
+  for (let at = 0; at < blob.length; ) {
+    if (at + 4 > blob.length) return undefined;
+    const end = at + 4 + view.getUint32(at);
+    if (end > blob.length) return undefined;
+    found.push(blob.subarray(at + 4, end));
+    at = end;
+  }
+  return found;
+}
+
+/** Why this is no key of its type; undefined where it is one. */
+function badKey(type: ByteString, text: ByteString): string | undefined {
+  const whole = /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0;
+  const strings = whole ? stringsOf(Buffer.from(text, "base64")) : undefined;
+  const [inner, ...values] = strings ?? [];
+  if (inner === undefined) return "the key is damaged or was cut off";
+  if (Buffer.from(inner).toString("latin1") !== type) return `the key is not of the type ${quoted(type)}`;
+  // The two of a curve and a point, of an exponent and a modulus; a security key names its application besides.
+  const wanted =
+    (type.endsWith("ed25519") || type.includes("ssh-ed25519") ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
+  const complete = values.length === wanted && values.every((value) => value.length > 0);
+  const point = type.includes("ed25519") ? values[0]?.length === 32 : true;
+  const bits = type === "ssh-rsa" ? (values[1]?.length ?? 0) * 8 : 4096;
+  if (!complete || !point) return "the key is damaged or was cut off";
+  if (bits < 1024) return "the RSA key is shorter than 1024 bits: sshd does not take it";
+  return undefined;
+}
+
+/** Reads a line: a key, undefined for a comment or an empty line, or why it is neither. */
+export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: string } {
+  const line = text.replace(/[ \t\r]+$/, "").replace(/^[ \t]+/, "");
+  if (line === "" || line.startsWith("#")) return undefined;
+  const first = line.slice(0, endOfWord(line));
+  const plain = TYPES.includes(first);
+  const options = plain ? "" : first;
+  const [type = "", key = ""] = (plain ? line : line.slice(first.length)).trimStart().split(/[ \t]+/, 2);
+  if (!TYPES.includes(type)) {
+    const named = [first, type].find((word) => /^(?:ssh|ecdsa|sk|webauthn)-[\w@.-]+$/.test(word));
+    if (named === undefined) return { problem: "is no public key of OpenSSH" };
+    return { problem: `keys of the type ${quoted(named)} are not taken by sshd` };
+  }
+  const problem = (options === "" ? undefined : badOptions(options)) ?? badKey(type, key);
+  return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
+}
+
+function refuse(what: ByteString, why: string): JailkitError {
+  return new JailkitError("bad-key", 1, `${what}: ${why}`);
+}
+
+/** The error for more than KEYS_LIMIT bytes. */
+export function tooLong(what: ByteString): JailkitError {
+  return refuse(what, `is longer than ${KEYS_LIMIT} bytes: that is no file of public keys`);
+}
+
+const PRIVATE = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m;
+const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
+
+/**
+ * The keys in the text of a file of public keys, as authorized_keys of sshd(8) has them: at least one. `what` names the
+ * file in errors, printable. Throws JailkitError "bad-key", which shows nothing of what the file holds but the words of
+ * a line of keys.
+ */
+export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
+  if (text.length > KEYS_LIMIT) throw tooLong(what);
+  if (PRIVATE.test(text)) {
+    throw refuse(what, "is a private key, which stays with its user: give the public one (FILE.pub)");
+  }
+  if (RFC_4716.test(text)) {
+    throw refuse(
+      what,
+      "is a key in the format of RFC 4716: turn it into one of OpenSSH with 'ssh-keygen -i -f FILE'",
+    );
+  }
+  if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text)) {
+    throw refuse(what, "holds control bytes: that is no file of public keys");
+  }
+  const keys = new Map<ByteString, KeyLine>();
+  // Editors of other systems begin a file with a byte order mark.
+  for (const [index, line] of text
+    .replace(/^\xef\xbb\xbf/, "")
+    .split("\n")
+    .entries()) {
+    const found = readKeyLine(line);
+    if (found === undefined) continue;
+    if ("problem" in found) throw refuse(`${what}, line ${index + 1}`, found.problem);
+    if (!keys.has(found.key)) keys.set(found.key, found);
+  }
+  if (keys.size === 0) throw refuse(what, "holds no public key");
+  return [...keys.values()];
+}
+
+/** What adding keys to a file comes to. */
+export interface KeyMerge {
+  /** The text that the file is to have; undefined where it stays as it is. */
+  text: ByteString | undefined;
+  added: number;
+  /** Keys that are there already. */
+  present: number;
+  /** Of those, the ones that have other options there; they stay as they are. */
+  otherOptions: number;
+}
+
+/** Adds keys that are not there yet to the end of the text of an authorized_keys, which stays as it is. Pure. */
+export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
+  const there = new Map<ByteString, ByteString>();
+  for (const line of existing.split("\n")) {
+    const found = readKeyLine(line);
+    if (found !== undefined && !("problem" in found) && !there.has(found.key))
+      there.set(found.key, found.options);
+  }
+  const fresh = keys.filter(({ key }) => !there.has(key));
+  const other = keys.filter(({ key, options }) => there.has(key) && there.get(key) !== options);
+  const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;
+  return {
+    text: fresh.length === 0 ? undefined : `${start}${fresh.map(({ line }) => `${line}\n`).join("")}`,
+    added: fresh.length,
+    present: keys.length - fresh.length,
+    otherOptions: other.length,
+  };
+}

@@ -1,0 +1,45 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { suggest } from "../cli/suggest.ts";
+import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
+import { parseGroup } from "./account-lines.ts";
+import { ACCOUNT_FILE_LIMIT } from "./accounts.ts";
+
+/** The names in the host's own file; those of directory services are not listed. */
+function namesOfHost(): ByteString[] {
+  const bytes = readFileIfPresent("/etc/group", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
+  return parseGroup(bytes).flatMap(({ entry }) => (entry === undefined ? [] : [entry.name]));
+}
+
+function noSuchGroup(word: ByteString): JailkitError {
+  const near = suggest(word, namesOfHost());
+  const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
+  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${display(word)}`;
+  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; '${make}' makes it` : "";
+  return new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
+}
+
+/**
+ * The group of the host that a name or, where there is none of that name, a gid stands for. Throws JailkitError
+ * "no-such-group", with one of a similar name.
+ */
+export function requireGroup(word: ByteString): GroupEntry {
+  const named = word === "" ? undefined : groupByName(word);
+  const found = named ?? (/^\d{1,10}$/.test(word) ? groupByGid(Number(word)) : undefined);
+  if (found === undefined) throw noSuchGroup(word);
+  return found;
+}
+
+/** The groups of a list with commas, as -G of useradd(8) takes it; each once. Throws as requireGroup does. */
+export function requireGroups(list: ByteString | undefined): GroupEntry[] {
+  if (list === undefined) return [];
+  const found = new Map<number, GroupEntry>();
+  for (const word of list.split(",")) {
+    const group = requireGroup(word.trim());
+    found.set(group.gid, group);
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mergeKeys, parsePublicKeys, readKeyLine } from "../../src/jail/key-lines.ts";
+import { codeOf, messageOf } from "./jail-helper.ts";
+
+/** A string of RFC 4253: its length in four bytes, and itself. */
+const sshString = (value: string | Buffer) => {
+  const bytes = Buffer.from(value as string);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+};
+const keyOf = (type: string, ...values: (string | Buffer)[]) =>
+  `${type} ${Buffer.concat([type, ...values].map(sshString)).toString("base64")}`;
+
+const point = Buffer.alloc(65, 4);
+const ed25519 = keyOf("ssh-ed25519", Buffer.alloc(32, 7));
+let folder = "";
+const made: [name: string, line: string][] = [];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jailkit-keys-"));
+  for (const [type, bits] of [
+    ["ed25519", "256"],
+    ["ecdsa", "256"],
+    ["ecdsa", "384"],
+    ["ecdsa", "521"],
+    ["rsa", "2048"],
+  ] as const) {
+    const name = `${type}${bits}`;
+    Bun.spawnSync([
+      "ssh-keygen",
+      "-q",
+      "-t",
+      type,
+      "-b",
+      bits,
+      "-N",
+      "",
+      "-C",
+      `a "comment" of ${name}`,
+      "-f",
+      join(folder, name),
+    ]);
+    made.push([name, readFileSync(join(folder, `${name}.pub`), "latin1").trim()]);
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a key", () => {
+  test("that ssh-keygen makes is one, and each that was cut off is none", () => {
+    expect(made.length).toBe(5);
+    for (const [, line] of made) {
+      expect(parsePublicKeys(`${line}\n`, "f")).toEqual([
+        { line, options: "", key: line.split(" ").slice(0, 2).join(" ") },
+      ]);
+      const [type = "", blob = ""] = line.split(" ");
+      for (let length = 0; length < blob.length; length += 7)
+        expect(readKeyLine(`${type} ${blob.slice(0, length)}`)).toHaveProperty("problem");
+      // What comes from the key is whole: one more is not that key.
+      expect(readKeyLine(`${type} ${blob}AAAA`)).toHaveProperty("problem");
+    }
+  });
+
+  test("of a security key is one", () => {
+    const keys = [
+      keyOf("sk-ssh-ed25519@openssh.com", Buffer.alloc(32, 7), "ssh:"),
+      keyOf("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", point, "ssh:"),
+    ];
+    expect(parsePublicKeys(keys.join("\n"), "f").map(({ key }) => key)).toEqual(keys);
+  });
+
+  test.each([
+    ["of another type than it says", keyOf("ssh-rsa", Buffer.alloc(32, 7)).replace("ssh-rsa", "ssh-ed25519")],
+    ["of a length that is not its type's", keyOf("ssh-ed25519", Buffer.alloc(31, 7))],
+    ["without a part", keyOf("ecdsa-sha2-nistp256", "nistp256")],
+    ["with an empty part", keyOf("ecdsa-sha2-nistp256", "nistp256", "")],
+    ["of RSA that is too short", keyOf("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(64, 0x7f))],
+    ["of DSA", keyOf("ssh-dss", point, point, point, point)],
+    ["that is a certificate", keyOf("ssh-ed25519-cert-v01@openssh.com", point)],
+    ["after two options that no comma joins", `restrict no-pty ${ed25519}`],
+    ["with text in it", ed25519.replace("AAAA", "AA=A")],
+    ["alone, without its type", ed25519.split(" ")[1] ?? ""],
+    ["with no type but options", "restrict"],
+  ])("%s is none", (_, line) => {
+    expect(readKeyLine(line)).toHaveProperty("problem");
+    expect(codeOf(() => parsePublicKeys(line, "f"))).toBe("bad-key");
+  });
+});
+
+describe("options", () => {
+  test.each([
+    "restrict",
+    "restrict,pty",
+    "NO-PTY,Restrict",
+    'command="/usr/bin/rsync --server \\"x y\\"",restrict',
+    'from="10.0.0.0/8,!10.1.1.1",no-touch-required',
+    'environment="A=b",environment="C=d",expiry-time="20300101"',
+    'permitopen="host:80",permitlisten="8080",principals="a,b",tunnel="0",cert-authority',
+    'command="echo \\\\ \\x"',
+  ])("%s are taken", (options) => {
+    const found = readKeyLine(`${options} ${ed25519} a comment`);
+    expect(found).toMatchObject({ options, key: ed25519 });
+  });
+
+  test.each([
+    ["restrit", "did you mean 'restrict'?"],
+    ["restrict,", "missing after the last comma"],
+    [",restrict", "is no option of sshd"],
+    ["command=ls", "is no option of sshd"],
+    ['restrict="x"', "is written restrict alone"],
+    ["command", 'is written command="..."'],
+    ['command="a\\"', "is no public key"],
+    ['command="a"b', "is no option of sshd"],
+  ])("%s are not", (options, reason) => {
+    expect(readKeyLine(`${options} ${ed25519}`)).toMatchObject({ problem: expect.stringContaining(reason) });
+  });
+});
+
+test("comments, blanks, line ends of other systems and a byte order mark do not count; a key counts once", () => {
+  const text = `\xef\xbb\xbf# keys\r\n\r\n  \t${ed25519} one \r\n\t# x\n${ed25519} again`;
+  expect(parsePublicKeys(text, "f")).toEqual([{ line: `${ed25519} one`, options: "", key: ed25519 }]);
+});
+
+test("an error names file and line, and shows nothing of a file that holds something else", () => {
+  const shadow = "root:$6$salt$hash:19000:0:99999:7:::\n";
+  expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe("'/x', line 1: is no public key of OpenSSH");
+  const mixed = `${ed25519}\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n`;
+  expect(messageOf(() => parsePublicKeys(mixed, "'/x'"))).toStartWith("'/x': is a private key");
+});
+
+test("keys are added once, after what is there", () => {
+  const [one, two] = [ed25519, keyOf("ssh-ed25519", Buffer.alloc(32, 8))];
+  const keys = parsePublicKeys(`${one} first\nrestrict ${two}\n`, "f");
+  expect(mergeKeys("", keys)).toEqual({
+    text: `${one} first\nrestrict ${two}\n`,
+    added: 2,
+    present: 0,
+    otherOptions: 0,
+  });
+  const there = `# kept\n\xff broken line\n${one} other comment`;
+  expect(mergeKeys(there, keys)).toEqual({
+    text: `${there}\nrestrict ${two}\n`,
+    added: 1,
+    present: 1,
+    otherOptions: 0,
+  });
+  expect(mergeKeys(`restrict ${one}\n${two}\n`, keys)).toEqual({
+    text: undefined,
+    added: 0,
+    present: 2,
+    otherOptions: 2,
+  });
+});
