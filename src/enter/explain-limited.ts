@@ -14,6 +14,7 @@ import { allowLines, commandRemedy, sectionRemedy } from "./explain-section.ts";
 import { filesBelow, statBelow } from "./files-below.ts";
 import {
   executeLimits,
+  LIMITED_CONFIG_FILE,
   type LimitedPlan,
   type LimitedPolicy,
   type LimitedRequest,
@@ -126,11 +127,16 @@ function explainPolicy(
     const { code, reason, exitStatus } = policy;
     const missing = code === "no-section" || code === "config-missing";
     const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
-    add(step("policy", "failed", reason, remedy ?? `mend ${configFile}`, exitStatus));
+    // Where the jail has nothing to allow, something is brought in first.
+    const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
+    const bring = jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
+    const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
+    add(step("policy", "failed", reason, remedy ?? other, exitStatus));
     return undefined;
   }
   add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));
-  for (const { message } of policy.notes) add(step("policy", "warned", message, `mend ${configFile}`));
+  for (const { message } of policy.notes)
+    add(step("policy", "warned", message, `jailkit config check ${shellWord(configFile)}`));
   return policy;
 }
 

@@ -3,11 +3,12 @@ import * as C from "../../ffi/constants.ts";
 import { readAllFd, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { closedDirectory } from "../enter/gather.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import { jailFindings, shellWord } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
-import { groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./check-accounts.ts";
 import { type Collected, collect } from "./check-collect.ts";
 import { compareContents } from "./check-contents.ts";
@@ -91,6 +92,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...record.findings,
     ...shells.findings,
     ...safetyFindings(root),
+    ...closedFindings(root, users),
     ...libraries.filter(({ path }) => !told.has(path)),
     ...compared.findings,
     ...strangerFindings(root, collected),
@@ -194,6 +196,22 @@ function safetyFindings(root: JailRoot): CheckFinding[] {
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
     return common;
+  });
+}
+
+/** The jail's directory, or one above it, that keeps out accounts that live there. */
+function closedFindings(root: JailRoot, users: readonly JailedUser[]): CheckFinding[] {
+  const closed = new Map<ByteString, ByteString>();
+  for (const { name, jail } of users) {
+    const real = jail === root.path ? passwdByName(name) : undefined;
+    if (real === undefined) continue;
+    const groups = groupIdsOf(name, real.gid);
+    const path = closedDirectory(root, { uid: real.uid, gid: real.gid, groups });
+    if (path !== undefined && !closed.has(path)) closed.set(path, name);
+  }
+  return [...closed].map(([path, name]): CheckFinding => {
+    const message = `user ${display(name)} cannot pass ${display(path)}: no login in ${display(root.path)} works`;
+    return { rule: "closed-directory", path, message, remedy: `chmod o+x ${shellWord(path)}` };
   });
 }
 

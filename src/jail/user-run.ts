@@ -100,12 +100,22 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
   });
 }
 
+/** Throws JailkitError where there is no home to move, with how to do without. */
+function requireHome({ user, jailHome }: JailingPlan, from: ByteString, root: JailRoot): void {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return;
+  const [jail, place] = [shellWord(root.path), shellWord(hostPath(root, jailHome))];
+  const make = `jk_jailuser -n -j ${jail} ${shellWord(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
+  throw new JailkitError("no-home", 1, message);
+}
+
 /** What is to be done to jail an account; calling it does it. */
 export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: UserOutcome) {
   const { host, root, access } = request;
   outcome.home = plan.home;
   outcome.shell = plan.shell;
   const { moveFrom } = plan;
+  if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root);
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
   const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };

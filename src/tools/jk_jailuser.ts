@@ -5,8 +5,10 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { closedDirectory } from "../enter/gather.ts";
 import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
@@ -23,7 +25,7 @@ import {
 } from "../jail/user-run.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
 import { userHint } from "../system/account-names.ts";
-import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
 const NAME = "jk_jailuser";
 
@@ -178,6 +180,8 @@ export const tool = defineTool({
         carryOut(plan, outcome, report);
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access.keys.length > 0);
+        if (root !== undefined && known !== undefined && outcome.error === undefined)
+          warnOfClosed(root, known, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -253,6 +257,19 @@ function decideJailSide(remove: boolean) {
       return { known, plan: undefined };
     }
   };
+}
+
+/** A jail that the account cannot pass is of no use to it. */
+function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) => void): void {
+  const closed = closedDirectory(root, {
+    uid: user.uid,
+    gid: user.gid,
+    groups: groupIdsOf(user.name, user.gid),
+  });
+  if (closed === undefined) return;
+  warn(
+    `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
+  );
 }
 
 function asksToMove(user: PasswdEntry, root: JailRoot): boolean {

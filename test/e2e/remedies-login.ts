@@ -171,6 +171,15 @@ export const CASES: readonly LoginCase[] = [
   mail("home-entry", "closed to its owner", `chmod 0600 ${HOME}`),
   mail("procmail", "it is gone from the jail", "rm usr/bin/procmail"),
   mail("procmail", "its group can write it", "chmod g+w usr/bin/procmail"),
+  lsh(
+    "not-jailed",
+    "jk_lsh as the login shell of an account with a jail",
+    `usermod -s /usr/sbin/jk_lsh ${LIMITED_USER}`,
+    {
+      refused: false,
+      shellIsTheFault: true,
+    },
+  ),
   lsh("policy", "no file", `rm etc/jailkit/jk_lsh.ini`),
   lsh("policy", "no section", `echo > etc/jailkit/jk_lsh.ini`),
   lsh("policy", "unreadable", `chmod 0600 etc/jailkit/jk_lsh.ini`),
