@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { passCredentials, setNonblocking } from "../../ffi/sockets.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
@@ -92,10 +92,7 @@ export function ensurePlace(served: Served, now: number, tell: (text: ByteString
     return "made";
   } catch (error) {
     const reason = error instanceof SystemError ? error.reason : describeError(error);
-    const missing = isErrno(error, "ENOENT")
-      ? `; there is no directory ${display(above(settings.path))}`
-      : "";
-    const text = `while opening ${display(settings.path)}: ${reason}${missing}`;
+    const text = `while opening ${display(settings.path)}: ${reason}`;
     if (served.complaint !== text) tell(text);
     served.complaint = text;
     return "missing";
