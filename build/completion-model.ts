@@ -54,7 +54,6 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   HASH: "none",
   JAIL: "jail",
   LIST: "none",
-  NEW: "directory",
   OLD: "jail",
   PATH: "file",
   "PROCMAIL-ARGUMENT": "none",
@@ -67,6 +66,7 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   TYPE: ["datagram", "stream"],
   UID: "none",
   USER: "user",
+  WHEN: ["auto", "always", "never"],
   WHOM: ["kernel", "sender"],
 };
 
@@ -134,20 +134,24 @@ function readLine(program: string, line: string, options: readonly CompletedOpti
 function completed({ help, posix }: Documented): Completed {
   const [program = "", ...command] = help.name.split(" ");
   const options = completedOptions(help.name, help.options);
-  const lines = help.synopsis.map((line) => readLine(help.name, line, options));
+  const all = help.synopsis.map((line) => readLine(help.name, line, options));
+  // Where a user or a jail may come first it is mostly a user: a jail has a slash, and is completed behind -j.
+  const startsWith = (name: string) => (line: Line) => line.operands[0]?.name === name;
+  const usersFirst = all.some((line) => !line.hasJailOption && startsWith("USER")(line));
+  const lines = usersFirst ? all.filter((line) => !startsWith("JAIL")(line)) : all;
   // Of several forms the one with the most operands says most.
   const most = (hasJailOption: boolean) =>
     lines
       .filter((line) => line.hasJailOption === hasJailOption)
-      .toSorted((a, b) => b.operands.length - a.operands.length)[0]?.operands ?? [];
+      .toSorted((a, b) => b.operands.length - a.operands.length)[0]?.operands;
   const withJail = most(true);
   const without = most(false);
   return {
     words: [program, ...command],
     summary: help.summary,
     options,
-    operands: without.length > 0 ? without : withJail,
-    operandsWithJail: withJail.length > 0 ? withJail : without,
+    operands: without ?? withJail ?? [],
+    operandsWithJail: withJail ?? without ?? [],
     posix,
   };
 }

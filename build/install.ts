@@ -1,12 +1,12 @@
 /**
  * npm run install-tools -- [--destdir D] [--prefix /usr] [--sysconfdir /etc] [--uninstall]
  *
- * Puts what `npm run build` made in its place, with the owners, modes and the one capability that it needs, and
- * takes it away again. Each file appears by rename, complete with its privilege, or not at all.
+ * Puts what `npm run build` made in its place, with the owners, modes and the one capability that it needs, beside it
+ * manual pages and completions, and takes all of it away again. Each file appears by rename, complete with its
+ * privilege, or not at all.
  */
-import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../ffi/constants.ts";
 import { isErrno } from "../ffi/error.ts";
 import { close, openAt, setXattr } from "../ffi/files.ts";
@@ -17,6 +17,20 @@ import { PROCMAIL, PROCMAIL_WRAPPER } from "../src/enter/procmail-checks.ts";
 import { MAKE_ACCOUNT, RELAY_ACCOUNT } from "../src/log-socket/account.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../src/system/account-tools.ts";
 import { groupByName, passwdByName } from "../src/system/accounts.ts";
+import { completedTools } from "./completion-model.ts";
+import { completionFiles } from "./completions.ts";
+import {
+  at,
+  digest,
+  linkTo,
+  openTree,
+  put,
+  removeAll,
+  replace,
+  type Tree,
+  writeRecord,
+} from "./install/tree.ts";
+import { manualPages } from "./man.ts";
 
 // Where distributions have the programs that make accounts.
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,6 +57,15 @@ export const LINKS = [
   "jk_update",
 ];
 
+/**
+ * For sshd, to be copied by the administrator. An example is no configuration: Debian's policy (12.6) has it below
+ * /usr/share/doc, and rpm does too, while a file in /etc would be one that upgrades ask about.
+ */
+export const SSHD_EXAMPLE = "config/sshd-jailkit.conf.example";
+
+/** Where that goes, below the prefix. */
+export const SSHD_EXAMPLE_PATH = `share/doc/jailkit/examples/${basename(SSHD_EXAMPLE, ".example")}`;
+
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {
   const CAP_SYS_CHROOT = 18;
@@ -52,51 +75,28 @@ function capabilityXattr(): Uint8Array {
   return new Uint8Array(value.buffer);
 }
 
+/** Where things go: absolute, below the destination. */
 interface Places {
   prefix: string;
   sbin: string;
   etc: string;
   shells: string;
-  record: string;
   /** What makes the account of jk_socketd's relay, and the group of jailed accounts. */
   sysusers: string;
 }
 
-function places(destdir: string, prefix: string, sysconfdir: string): Places {
+function places(prefix: string, sysconfdir: string): Places {
   for (const [option, path] of Object.entries({ prefix, sysconfdir })) {
     if (!path.startsWith("/"))
       throw new JailkitError("bad-option", 1, `--${option}: ${path} is not absolute`);
   }
   return {
-    prefix: join(destdir, prefix),
-    sbin: join(destdir, prefix, "sbin"),
-    etc: join(destdir, sysconfdir, "jailkit"),
-    shells: join(destdir, sysconfdir, "shells"),
-    record: join(destdir, "/var/lib/jailkit/installed.json"),
-    sysusers: join(destdir, prefix, "lib/sysusers.d/jailkit.conf"),
+    prefix,
+    sbin: join(prefix, "sbin"),
+    etc: join(sysconfdir, "jailkit"),
+    shells: join(sysconfdir, "shells"),
+    sysusers: join(prefix, "lib/sysusers.d/jailkit.conf"),
   };
-}
-
-/** Writes a file under a temporary name, gives it its owner, mode and capability, and renames it into place. */
-function place(
-  target: string,
-  content: { copyOf: string } | string,
-  mode: number,
-  prepare?: (path: string) => void,
-) {
-  const temporary = join(dirname(target), `.${randomBytes(8).toString("hex")}.new`);
-  try {
-    if (typeof content === "string") fs.writeFileSync(temporary, content, { mode: 0o600, flag: "wx" });
-    else
-      fs.copyFileSync(content.copyOf, temporary, fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE);
-    fs.chownSync(temporary, 0, 0);
-    fs.chmodSync(temporary, mode);
-    prepare?.(temporary);
-    fs.renameSync(temporary, target);
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
-  }
 }
 
 function grantChroot(path: string): void {
@@ -115,47 +115,39 @@ function grantChroot(path: string): void {
   }
 }
 
-const digest = (text: string) => createHash("sha256").update(text).digest("hex");
-
-function readRecord(path: string): Record<string, string> {
-  if (!fs.existsSync(path)) return {};
-  return JSON.parse(fs.readFileSync(path, "utf8")).configuration ?? {};
-}
-
 /** Installs the default ini files. One that the administrator edited stays, and the new default lies beside it. */
-function installConfiguration(at: Places): void {
-  fs.mkdirSync(at.etc, { recursive: true, mode: 0o755 });
-  const record = readRecord(at.record);
+function installConfiguration(tree: Tree, { etc }: Places): void {
+  const { configuration } = tree.installed;
   for (const name of fs.readdirSync(join(root, "config")).filter((file) => file.endsWith(".ini"))) {
     const wanted = fs.readFileSync(join(root, "config", name), "latin1");
-    const target = join(at.etc, name);
+    const path = join(etc, name);
+    const target = at(tree, path);
     const present = fs.existsSync(target) ? fs.readFileSync(target, "latin1") : undefined;
-    if (present === undefined || (present !== wanted && record[name] === digest(present))) {
-      place(target, wanted, 0o644);
+    if (present === undefined || (present !== wanted && configuration[name] === digest(present))) {
+      replace(tree, path, wanted, 0o644);
     } else if (present !== wanted) {
-      place(`${target}.dist`, wanted, 0o644);
+      put(tree, `${path}.dist`, wanted, 0o644);
       printLine(`${target}: kept as it is; the new default is ${name}.dist beside it`);
     }
-    record[name] = digest(wanted);
+    configuration[name] = digest(wanted);
   }
-  fs.mkdirSync(dirname(dirname(at.record)), { recursive: true, mode: 0o755 });
-  fs.mkdirSync(dirname(at.record), { recursive: true, mode: 0o700 });
-  place(at.record, `${JSON.stringify({ version: 1, configuration: record }, null, 2)}\n`, 0o600);
 }
 
-function editShells(at: Places, line: string, wanted: boolean): void {
-  const text = fs.existsSync(at.shells) ? fs.readFileSync(at.shells, "latin1") : "";
+function editShells(tree: Tree, { shells }: Places, line: string, wanted: boolean): void {
+  const target = at(tree, shells);
+  const isThere = fs.existsSync(target);
+  const text = isThere ? fs.readFileSync(target, "latin1") : "";
   const lines = text.split("\n").filter((entry, i, all) => i < all.length - 1 || entry !== "");
   if (lines.includes(line) === wanted) return;
   const edited = wanted ? [...lines, line] : lines.filter((entry) => entry !== line);
-  fs.mkdirSync(dirname(at.shells), { recursive: true });
-  place(at.shells, edited.map((entry) => `${entry}\n`).join(""), 0o644);
+  if (!isThere) tree.installed.madeShells = true;
+  if (edited.length === 0 && tree.installed.madeShells) fs.rmSync(target);
+  else replace(tree, shells, edited.map((entry) => `${entry}\n`).join(""), 0o644);
 }
 
 /** A program with a privilege that nobody has a use for is not installed. One that is there is brought up to date. */
-function isWanted(name: string, folder: string, at: Places, withProcmail: boolean): boolean {
-  if (name !== PROCMAIL_WRAPPER || withProcmail) return true;
-  return fs.existsSync(PROCMAIL) || fs.existsSync(join(at.prefix, folder, name));
+function isWanted(name: string, present: string, withProcmail: boolean): boolean {
+  return name !== PROCMAIL_WRAPPER || withProcmail || fs.existsSync(PROCMAIL) || fs.existsSync(present);
 }
 
 /** The account of jk_socketd's relay and the group of jailed accounts, by systemd-sysusers(8), else by shadow's tools. */
@@ -174,9 +166,21 @@ function makeAccounts({ sysusers }: Places): void {
   }
 }
 
-function install(at: Places, shellName: string, withProcmail: boolean): void {
+/** Manual pages and completions, but for those of a program that is not installed. */
+async function installForReaders(tree: Tree, { prefix }: Places, isInstalled: (name: string) => boolean) {
+  const share = join(prefix, "share");
+  for (const { name, section, text } of await manualPages())
+    if (isInstalled(name)) put(tree, join(share, `man/man${section}/${name}.${section}`), text, 0o644);
+  for (const file of completionFiles(await completedTools())) {
+    const path = join(share, file.path);
+    if ("text" in file) put(tree, path, file.text, 0o644);
+    else linkTo(tree, join(dirname(path), file.linkTo), path);
+  }
+}
+
+async function install(tree: Tree, to: Places, shellName: string, withProcmail: boolean): Promise<void> {
   const privileged = Object.entries(TAKES_PRIVILEGE).filter(([name, folder]) =>
-    isWanted(name, folder, at, withProcmail),
+    isWanted(name, at(tree, join(to.prefix, folder, name)), withProcmail),
   );
   const missing = ["jailkit", ...privileged.map(([name]) => name)].filter(
     (name) => !fs.existsSync(join(bin, name)),
@@ -184,50 +188,33 @@ function install(at: Places, shellName: string, withProcmail: boolean): void {
   if (missing.length > 0) {
     throw new JailkitError("not-built", 1, `dist/bin/${missing[0]} is missing: run 'npm run build' first`);
   }
-  fs.mkdirSync(at.sbin, { recursive: true, mode: 0o755 });
-  place(join(at.sbin, "jailkit"), { copyOf: join(bin, "jailkit") }, 0o755);
-  for (const name of LINKS) {
-    const temporary = join(at.sbin, `.${randomBytes(8).toString("hex")}.new`);
-    fs.linkSync(join(at.sbin, "jailkit"), temporary);
-    fs.renameSync(temporary, join(at.sbin, name));
-    // rename(2) of two links to one inode does nothing and leaves both.
-    fs.rmSync(temporary, { force: true });
-  }
-  for (const [name, folder] of privileged) {
-    fs.mkdirSync(join(at.prefix, folder), { recursive: true, mode: 0o755 });
-    place(join(at.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
-  }
-  installConfiguration(at);
-  editShells(at, shellName, true);
-  fs.mkdirSync(dirname(at.sysusers), { recursive: true, mode: 0o755 });
-  place(at.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
+  const shared = join(to.sbin, "jailkit");
+  put(tree, shared, { copyOf: join(bin, "jailkit") }, 0o755);
+  for (const name of LINKS) linkTo(tree, shared, join(to.sbin, name));
+  for (const [name, folder] of privileged)
+    put(tree, join(to.prefix, folder, name), { copyOf: join(bin, name) }, 0o755, grantChroot);
+  installConfiguration(tree, to);
+  editShells(tree, to, shellName, true);
+  put(tree, to.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
+  put(tree, join(to.prefix, SSHD_EXAMPLE_PATH), fs.readFileSync(join(root, SSHD_EXAMPLE), "latin1"), 0o644);
+  const isInstalled = (name: string) =>
+    !(name in TAKES_PRIVILEGE) || privileged.some(([one]) => one === name);
+  await installForReaders(tree, to, isInstalled);
 }
 
-function uninstall(at: Places, shellName: string): void {
-  editShells(at, shellName, false);
-  fs.rmSync(at.sysusers, { force: true });
-  for (const name of ["jailkit", ...LINKS]) fs.rmSync(join(at.sbin, name), { force: true });
-  for (const [name, folder] of Object.entries(TAKES_PRIVILEGE)) {
-    fs.rmSync(join(at.prefix, folder, name), { force: true });
-  }
-  for (const [name, recorded] of Object.entries(readRecord(at.record))) {
-    const target = join(at.etc, name);
-    fs.rmSync(`${target}.dist`, { force: true });
+function uninstall(tree: Tree, to: Places, shellName: string): void {
+  editShells(tree, to, shellName, false);
+  for (const [name, recorded] of Object.entries(tree.installed.configuration)) {
+    const target = at(tree, join(to.etc, name));
     if (!fs.existsSync(target)) continue;
     if (digest(fs.readFileSync(target, "latin1")) === recorded) fs.rmSync(target);
     else printLine(`${target}: kept, since it was edited`);
   }
-  fs.rmSync(at.record, { force: true });
-  for (const directory of [at.etc, join(dirname(at.record), "empty"), dirname(at.record)]) {
-    try {
-      fs.rmdirSync(directory);
-    } catch {
-      // Not empty: something of the administrator's is in it.
-    }
-  }
+  removeAll(tree);
 }
 
-const tool = defineTool({
+/** npm run install-tools. */
+export const tool = defineTool({
   name: "install-tools",
   summary: "Install jailkit from dist/bin and config/, or take it away again.",
   synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--with-procmail] [--uninstall]"],
@@ -244,19 +231,25 @@ const tool = defineTool({
     uninstall: { description: "remove what was installed; edited configuration files stay" },
   },
   exitStatus: { 0: "done", 1: "not done; the message says why" },
-  run({ options, operands }) {
+  async run({ options, operands }) {
     if (operands.length > 0) throw new JailkitError("bad-option", 1, `what is ${operands[0]}? see --help`);
     if (process.getuid?.() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
     const text = (bytes: string | undefined, otherwise: string) =>
       bytes === undefined ? otherwise : Buffer.from(bytes, "latin1").toString("utf8");
     const prefix = text(options.prefix, "/usr");
-    const at = places(text(options.destdir, "/"), prefix, text(options.sysconfdir, "/etc"));
+    const to = places(prefix, text(options.sysconfdir, "/etc"));
+    const tree = openTree(text(options.destdir, "/"));
     const shellName = join(prefix, "sbin/jk_chrootsh");
-    if (options.uninstall) uninstall(at, shellName);
+    if (options.uninstall) uninstall(tree, to, shellName);
     else {
-      install(at, shellName, options.withProcmail);
+      try {
+        await install(tree, to, shellName, options.withProcmail);
+      } finally {
+        // Of what was installed before something failed, too.
+        writeRecord(tree);
+      }
       // Of another root directory the account is made when that is started, from the same file.
-      if (text(options.destdir, "/") === "/") makeAccounts(at);
+      if (tree.destdir === "/") makeAccounts(to);
     }
     return 0;
   },

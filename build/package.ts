@@ -1,25 +1,24 @@
 /**
  * npm run package -- [deb|rpm|tar|sbom]... [--arch x64|arm64] [--dist DIR] [--output DIR] [--fast]
  *
- * Makes packages from what `npm run build` made, all formats where none is named, into dist/packages. Two runs of one
- * commit give the same bytes. SHA256SUMS lists every package in that folder. `--dist` says where the built programs
- * are, `--fast` compresses little.
+ * Makes packages from what `npm run build` made, all formats at once where none is named, into dist/packages. Two runs of
+ * one commit give the same bytes. SHA256SUMS lists every package in that folder. `--dist` says where the built programs
+ * are, `--fast` compresses little. What is going on is told on standard error.
  */
 import * as fs from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { VERSION } from "../src/cli/version.ts";
-import { writeCompletions } from "./completions.ts";
-import { writeManualPages } from "./man.ts";
-import { buildDeb } from "./package/deb.ts";
+import { buildDebs } from "./package/debian.ts";
+import type { Job } from "./package/job.ts";
 import { buildPlain } from "./package/plain.ts";
-import { buildRpm } from "./package/rpm.ts";
+import { buildRpms } from "./package/rpm.ts";
 import { run } from "./package/run.ts";
 import { billOfMaterials } from "./package/sbom.ts";
-import type { PackageOptions } from "./package/stage.ts";
 
 const root = join(import.meta.dir, "..");
 const FORMATS = ["deb", "rpm", "tar", "sbom"] as const;
+type Format = (typeof FORMATS)[number];
 const MACHINES = {
   x64: { debian: "amd64", rpm: "x86_64" },
   arm64: { debian: "arm64", rpm: "aarch64" },
@@ -27,10 +26,11 @@ const MACHINES = {
 type Machine = (typeof MACHINES)[keyof typeof MACHINES];
 
 /** The date of the last commit, or SOURCE_DATE_EPOCH. */
-function sourceDate(): number {
+async function sourceDate(): Promise<number> {
   const given = Number(process.env.SOURCE_DATE_EPOCH);
   if (given > 0) return given;
-  return Number(run(["git", "-C", root, "-c", `safe.directory=${root}`, "log", "-1", "--format=%ct"]).trim());
+  const words = ["git", "-C", root, "-c", `safe.directory=${root}`, "log", "-1", "--format=%ct"];
+  return Number((await run(words)).trim());
 }
 
 async function main(): Promise<void> {
@@ -56,47 +56,52 @@ async function main(): Promise<void> {
     const target = values.arch === process.arch ? "" : ` -- --target ${values.arch}`;
     throw new Error(`${program} is missing: npm run build${target}`);
   }
-  const output = resolve(values.output);
-  const options: PackageOptions = {
+  const job: Job = {
     root,
     dist,
-    share: join(output, ".share"),
-    epoch: sourceDate(),
-    output,
+    epoch: await sourceDate(),
+    output: resolve(values.output),
     fast: values.fast,
   };
-  fs.mkdirSync(output, { recursive: true });
-  try {
-    await writeManualPages(join(options.share, "man"));
-    await writeCompletions(options.share);
-    makePackages(formats, machine, options);
-  } finally {
-    fs.rmSync(options.share, { recursive: true, force: true });
-  }
+  fs.mkdirSync(job.output, { recursive: true });
+  // One that fails does not take the others with it.
+  const results = await Promise.allSettled(formats.map((format) => make(format, machine, job)));
+  writeSums(job.output);
+  const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  if (failures.length > 0) throw new Error(failures.map((reason) => reason.message).join("\n"));
 }
 
-/** Makes the packages and SHA256SUMS, and tells what each is and how large. */
-function makePackages(formats: readonly string[], machine: Machine, options: PackageOptions): void {
-  const made: string[] = [];
-  for (const name of ["jailkit", "jailkit-procmail"] as const) {
-    if (formats.includes("deb")) made.push(buildDeb(name, machine.debian, options));
-    if (formats.includes("rpm")) made.push(buildRpm(name, machine.rpm, options));
-  }
-  if (formats.includes("tar")) made.push(buildPlain(machine.rpm, options));
-  if (formats.includes("sbom")) {
-    const file = join(options.output, `jailkit-${VERSION}-linux-${machine.rpm}.cdx.json`);
-    fs.writeFileSync(file, billOfMaterials(options));
-    made.push(file);
-  }
-  for (const file of made) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
-  const all = fs.readdirSync(options.output).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
+const MAKERS: Readonly<Record<Format, (machine: Machine, job: Job) => Promise<string[]>>> = {
+  deb: (machine, job) => buildDebs(machine.debian, job),
+  rpm: (machine, job) => buildRpms(machine.rpm, job),
+  tar: (machine, job) => buildPlain(machine.rpm, job),
+  sbom: async (machine, job) => {
+    const file = join(job.output, `jailkit-${VERSION}-linux-${machine.rpm}.cdx.json`);
+    fs.writeFileSync(file, billOfMaterials(job));
+    return [file];
+  },
+};
+
+/** Makes the packages of one format, and tells when it begins, and what each is and how large. */
+async function make(format: Format, machine: Machine, job: Job): Promise<void> {
+  const started = performance.now();
+  console.error(`package: ${format}: started`);
+  const files = await MAKERS[format](machine, job).catch((error: Error) => {
+    console.error(`package: ${format}: failed`);
+    throw error;
+  });
+  console.error(`package: ${format}: done in ${Math.round((performance.now() - started) / 1000)} s`);
+  for (const file of files) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
+}
+
+/** SHA256SUMS, of every package in the folder. */
+function writeSums(folder: string): void {
+  const all = fs.readdirSync(folder).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
   const sums = all.sort().map((name) => {
-    const digest = new Bun.CryptoHasher("sha256")
-      .update(fs.readFileSync(join(options.output, name)))
-      .digest("hex");
+    const digest = new Bun.CryptoHasher("sha256").update(fs.readFileSync(join(folder, name))).digest("hex");
     return `${digest}  ${name}\n`;
   });
-  fs.writeFileSync(join(options.output, "SHA256SUMS"), sums.join(""));
+  fs.writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
 }
 
 try {

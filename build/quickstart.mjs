@@ -1,7 +1,7 @@
 // npm run quickstart: builds the tools and runs the main job for real, in a throwaway copy of this machine: an overlay
 // of / in a mount namespace of its own, gone when this process ends. Packages that are missing (a compiler, OpenSSH)
-// are installed in the copy. `-- --record FILE` also writes what was shown as an animated SVG. Plain JavaScript for
-// Node.js, since Bun may have to be installed first.
+// are installed in the copy. `-- --record FILE` also writes what was shown as an animated SVG; `-- --color=never` leaves
+// colours away. Plain JavaScript for Node.js, since Bun may have to be installed first.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,12 +17,12 @@ function fail(message) {
   process.exit(1);
 }
 
-function outside(record) {
+function outside(options) {
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart", "--modules-only"]);
   const copy = mkdtempSync(join(tmpdir(), "jailkit-quickstart-"));
   try {
     const self = fileURLToPath(import.meta.url);
-    const words = ["--mount", "--propagation", "private", process.execPath, self, "inside", copy, ...record];
+    const words = ["--mount", "--propagation", "private", process.execPath, self, "inside", copy, ...options];
     const result = spawnSync("unshare", words, { stdio: "inherit" });
     if (result.error) fail(`unshare: ${result.error.message}`);
     process.exitCode = result.status === null ? 1 : result.status;
@@ -32,7 +32,7 @@ function outside(record) {
   }
 }
 
-function inside(copy, record) {
+function inside(copy, options) {
   must("mount", ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", copy]);
   const at = (name) => join(copy, name);
   for (const name of ["upper", "work", "root"]) mkdirSync(at(name));
@@ -46,13 +46,15 @@ function inside(copy, record) {
   enterRoot(at("root"));
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart"]);
   must(bun, [join(root, "build/compile.ts")]);
-  must(bun, [join(root, "build/quickstart.ts"), ...record], { cwd: root });
+  must(bun, [join(root, "build/quickstart.ts"), ...options], { cwd: root });
 }
 
 const [stage, ...words] = process.argv.slice(2);
 main(() => {
-  if (stage === "inside") inside(words[0], words.slice(1));
-  else if (stage === undefined) outside([]);
-  else if (stage === "--record" && words.length === 1) outside([stage, words[0]]);
-  else fail("options: none, or --record FILE (below the checkout)");
+  if (stage === "inside") return inside(words[0], words.slice(1));
+  const given = process.argv.slice(2);
+  const left = given.filter((word) => !/^--color=(auto|always|never)$/.test(word));
+  if (left.length > 0 && (left[0] !== "--record" || left.length !== 2))
+    fail("options: --record FILE (below the checkout), --color=auto, --color=always, --color=never");
+  return outside(given);
 });

@@ -2,9 +2,10 @@
  * The main job, step by step, on a disposable machine: two accounts in a jail, and OpenSSH's clients against a real
  * sshd. build/quickstart.mjs starts it. Exit status 0 if every step did what it should.
  *
- * `--record FILE` also writes what was shown as an animated SVG.
+ * `--record FILE` also writes what was shown as an animated SVG; `--color=WHEN` is that of the tools.
  */
 import { writeFileSync } from "node:fs";
+import { paintFor } from "../src/cli/colour.ts";
 import { display } from "../src/cli/display.ts";
 import { openMachine } from "../test/machine/machine.ts";
 import { type RecordedLine, recordingSvg } from "./recording.ts";
@@ -15,6 +16,8 @@ const services = "sftp,scp,rsync";
 const m = await openMachine({ under: "ours" });
 let failures = 0;
 const session: RecordedLine[] = [];
+const words = process.argv.slice(2);
+const paint = paintFor(words.find((word) => word.startsWith("--color="))?.slice("--color=".length), 2);
 
 /** Prints one line, after an empty one where something begins. */
 function say(kind: RecordedLine["kind"], text: string): void {
@@ -23,7 +26,7 @@ function say(kind: RecordedLine["kind"], text: string): void {
     console.log();
   }
   session.push({ kind, text });
-  console.log(text);
+  console.log(kind === "verdict" ? paint(text.includes("FAILED") ? "bad" : "good", text) : text);
 }
 
 function show(text: string): void {
@@ -93,8 +96,8 @@ try {
   await m.close();
 }
 say("heading", failures === 0 ? "All of it worked. The machine is as it was." : `${failures} steps failed.`);
-const [option, file] = process.argv.slice(2);
-if (option === "--record" && file !== undefined) {
+const file = words[words.indexOf("--record") + 1];
+if (words.includes("--record") && file !== undefined) {
   writeFileSync(file, recordingSvg("npm run quickstart", session));
   console.log(`recorded in ${file}`);
 }

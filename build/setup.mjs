@@ -2,7 +2,7 @@
 // named as the argument (build, package, site, quickstart or test). Plain JavaScript, since Bun is one of the things it
 // brings. JK_SETUP=check only tells what is missing.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, requireMachine } from "./needs.mjs";
@@ -10,7 +10,7 @@ import { fail, requireMachine } from "./needs.mjs";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const compiler = ["gcc", "libc6-dev"];
 const login = ["openssh-server", "openssh-client", "rsync", "git"];
-const packagers = ["rpm", "xz-utils", "zstd"];
+const packagers = ["dpkg-dev", "debhelper", "rpm", "zstd"];
 const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
@@ -46,10 +46,26 @@ const needs = {
     "acl",
     "e2fsprogs",
     "iproute2",
+    // forwarding of a display
+    "xauth",
+    // what the documents call
+    "jq",
+    "gpg",
+    "make",
     "procps",
     "procmail",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
+    // what the recipes and the page on changing over use
+    "cron",
+    "at",
+    "sudo",
+    "rush",
+    "quota",
+    "auditd",
+    // a kernel of its own, where the machine's cannot be used for what is tested, with its modules
+    "user-mode-linux",
+    "kmod",
     // servers that the limited shell knows
     "cvs",
     "subversion",
@@ -63,14 +79,22 @@ const needs = {
     "man-db",
     "zsh",
     "fish",
-    // packages, and what judges them
+    // packages, and what judges them, installs them and follows them
     ...packagers,
     "lintian",
     "rpmlint",
+    "autopkgtest",
+    "dnf",
+    "dnf-plugins-core",
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],
 };
+
+// What the tests install in machines of their own, since it cannot be installed beside others of these packages: a second
+// log daemon. apt keeps the files, with those that they need, where it keeps what it has fetched.
+const fetched = { test: ["syslog-ng-core"] };
+const ARCHIVES = "/var/cache/apt/archives";
 
 function run(program, words, options = {}) {
   const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -145,9 +169,29 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
+/** Fetches packages without installing them. */
+function fetchPackages(names = []) {
+  const missing = () =>
+    names.filter((name) => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`)));
+  if (!existsSync(ARCHIVES) || missing().length === 0) return;
+  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
+  console.error(`setup: fetching ${missing().join(" ")}`);
+  const words = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
+  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...words]);
+  let result = fetch();
+  if (result.status !== 0) {
+    run("apt-get", ["update"]);
+    result = fetch();
+  }
+  if (missing().length > 0) fail(`apt-get ${words.join(" ")} failed:\n${result.text}`);
+}
+
 const task = process.argv[2] || "build";
 if (!(task in needs)) fail(`unknown task ${task}: one of ${Object.keys(needs).join(", ")}`);
 requireMachine(task);
 // The checkout before the machine.
 installModules();
-if (!process.argv.includes("--modules-only")) installPackages(needs[task]);
+if (!process.argv.includes("--modules-only")) {
+  installPackages(needs[task]);
+  fetchPackages(fetched[task]);
+}

@@ -3,8 +3,9 @@
  * built; the behaviour tests once more against jailkit 2.23; and those of the path of a login once more with the files
  * as packages install them. Ends with `N passed, N failed`.
  *
- * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, package, slow, mutants. The last one
- * changes the code rule by rule, and takes as long as half of the others.
+ * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, words, package, slow, mutants. `words`
+ * types what README.md, docs/ and the manual pages show, and the last one changes the code rule by rule, and takes as long
+ * as half of the others.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -69,6 +70,8 @@ async function suite(folder: string, env: Record<string, string> = {}, only = /.
   // Passing tests are not news.
   const news = output.split("\n").filter((line) => !line.startsWith("(pass)"));
   if (status !== 0) console.log(news.join("\n"));
+  // But for what test/words counts and leaves out.
+  else if (folder === "words") console.log(/^\d+ blocks: .*\n(?: {2}.*\n)*/m.exec(output)?.[0].trimEnd());
   tally(output, status, name);
   console.log(
     `${status === 0 ? "ok" : "FAILED"}: ${name} (${Math.round((performance.now() - started) / 1000)} s)`,
@@ -86,7 +89,8 @@ if (wanted("check")) {
 if (wanted("unit")) await suite("unit");
 const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
 if (built) {
-  for (const folder of ["machine", "attack", "differential", "e2e"]) if (wanted(folder)) await suite(folder);
+  for (const folder of ["machine", "attack", "differential", "e2e", "words"])
+    if (wanted(folder)) await suite(folder);
   if (wanted("slow")) await suite("slow", {}, /^packages/);
   if (wanted("mutants")) await suite("slow", {}, /^mutants/);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });

@@ -1,14 +1,20 @@
-/** Runs a program of the build: its arguments as a list, its failure with all that it said. Returns its output. */
-export function run(words: string[], options: { cwd?: string; env?: Record<string, string> } = {}): string {
-  const result = Bun.spawnSync(words, {
+/** Runs a program of the build: its arguments as a list, its failure with all that it said. Resolves to its output. */
+export async function run(
+  words: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<string> {
+  const child = Bun.spawn(words, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C", HOME: "/nonexistent", ...options.env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
-  const output = result.stdout.toString();
-  if (!result.success) throw new Error(`${words[0]} failed:\n${result.stderr}${output}`);
+  const [output, said] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) !== 0) throw new Error(`${words[0]} failed:\n${said}${output}`);
   return output;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import type { PackageOptions } from "./stage.ts";
+import type { Job } from "./job.ts";
 
 interface Component {
   type: "application" | "library" | "framework" | "file";
@@ -74,7 +74,7 @@ function uuidOf(text: string): string {
  * The bill of materials (CycloneDX 1.6, JSON) of the executables: each of them with its digest, the runtime with its
  * parts, and the libraries that are compiled in.
  */
-export function billOfMaterials({ root, dist, epoch }: PackageOptions): string {
+export function billOfMaterials({ root, dist, epoch }: Job): string {
   const entries = fs.readdirSync(join(dist, "entry")).sort();
   const files = [
     builtFile(join(dist, "bin/jailkit"), "jailkit"),

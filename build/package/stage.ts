@@ -1,11 +1,12 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { LINKS, TAKES_PRIVILEGE } from "../install.ts";
-import type { Units } from "./scripts.ts";
+import { LINKS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH, TAKES_PRIVILEGE } from "../install.ts";
+import { placedDocuments, withInstalledLinks } from "./documents.ts";
 
 /** The two packages: all but the wrapper of procmail, and that one. */
-export type PackageName = "jailkit" | "jailkit-procmail";
+export const PACKAGES = ["jailkit", "jailkit-procmail"] as const;
+export type PackageName = (typeof PACKAGES)[number];
 
 /** A file of a package: where it goes, and where it comes from. */
 export interface PackageFile {
@@ -15,23 +16,15 @@ export interface PackageFile {
   mode: number;
   /** Its content: bytes, a file of the project, or another name (a hard link) of a file that stands before it. */
   content: Uint8Array | { file: string } | { linkTo: string };
-  /** A file that the administrator may edit, which an upgrade does not overwrite. */
-  configuration?: boolean;
 }
 
-/** Paths are absolute. */
-export interface PackageOptions {
+/** Where the parts of packages are. Paths are absolute. */
+export interface Parts {
   root: string;
   /** The folder with bin/ and entry/ of the machine that the package is for. */
   dist: string;
   /** The folder with manual pages and completions, which stands for /usr/share. */
   share: string;
-  /** Seconds since the epoch: what every file is dated with, so that two builds are the same. */
-  epoch: number;
-  /** Where packages go; what is needed on the way lies there too. */
-  output: string;
-  /** Compresses little, for tests. */
-  fast: boolean;
 }
 
 /** What a hard link is linked to; undefined for a file of its own. */
@@ -66,11 +59,11 @@ const filesIn = (folder: string) =>
   entriesIn(folder).flatMap(({ path, link }) => (link === undefined ? [path] : []));
 
 /** A file's content, packed by gzip without a name or a date in it. */
-export const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
+const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
 
 /** The manual pages that go with a package: those of the wrapper go with the wrapper. */
-function manualPages(options: PackageOptions, name: PackageName): PackageFile[] {
-  return filesIn(join(options.share, "man"))
+function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
+  return filesIn(join(share, "man"))
     .filter((file) => /\.[1-8]$/.test(file))
     .filter((file) => basename(file).startsWith(`${PROCMAIL}.`) === (name === "jailkit-procmail"))
     .map((file) => ({
@@ -80,91 +73,21 @@ function manualPages(options: PackageOptions, name: PackageName): PackageFile[] 
     }));
 }
 
-function documentation(options: PackageOptions, name: PackageName, files: readonly string[]): PackageFile[] {
-  return files
-    .filter((file) => fs.existsSync(join(options.root, file)))
-    .map((file) => ({
-      path: `/usr/share/doc/${name}/${basename(file)}`,
-      mode: 0o644,
-      content: { file: join(options.root, file) },
-    }));
-}
-
 // jk_socketd.socket names the jail of an example.
 const UNIT = /^(?:jk_socketd\.service|jailkit-update\.(?:service|timer))$/;
 
-/** The systemd units of a package, by the paths of its files. */
-export function unitsIn(files: readonly PackageFile[]): Units {
-  const all = files
-    .filter(({ path }) => path.startsWith("/usr/lib/systemd/system/"))
-    .map(({ path }) => basename(path));
-  return { all, services: all.filter((unit) => unit === "jk_socketd.service") };
-}
-
-/**
- * What is in a package, in the order in which it shall appear on the machine: what the entries start comes before them.
- * Nothing of it depends on the format of the package.
- */
-export function packageFiles(name: PackageName, options: PackageOptions): PackageFile[] {
-  const { root, dist } = options;
-  const entry = (tool: string): PackageFile => ({
-    path: entryPath(tool),
-    mode: 0o4755,
-    content: { file: join(dist, "entry", tool) },
+function documents(root: string): PackageFile[] {
+  const examples = filesIn(join(root, "docs/units")).map((file) => basename(file));
+  const placed = placedDocuments(
+    root,
+    examples.filter((name) => !UNIT.test(name)),
+  );
+  return placed.map(({ source, path }) => {
+    const file = join(root, source);
+    if (!source.endsWith(".md")) return { path, mode: 0o644, content: { file } };
+    const text = withInstalledLinks(fs.readFileSync(file, "utf8"), source, placed);
+    return { path, mode: 0o644, content: new TextEncoder().encode(text) };
   });
-  if (name === "jailkit-procmail") {
-    return [entry(PROCMAIL), ...manualPages(options, name), ...documentation(options, name, ["README.md"])];
-  }
-  const units = filesIn(join(root, "docs/units"));
-  return [
-    { path: SHARED, mode: SHARED_MODE, content: { file: join(dist, "bin/jailkit") } },
-    ...Object.keys(TAKES_PRIVILEGE)
-      .filter((tool) => tool !== PROCMAIL)
-      .map(entry),
-    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: SHARED_MODE, content: { linkTo: SHARED } })),
-    ...filesIn(join(root, "config"))
-      .filter((file) => file.endsWith(".ini"))
-      .map((file) => ({
-        path: `/etc/jailkit/${basename(file)}`,
-        mode: 0o644,
-        content: { file },
-        configuration: true,
-      })),
-    {
-      path: "/usr/lib/sysusers.d/jailkit.conf",
-      mode: 0o644,
-      content: { file: join(root, "config/sysusers.conf") },
-    },
-    ...units
-      .filter((file) => UNIT.test(basename(file)))
-      .map((file) => ({
-        path: `/usr/lib/systemd/system/${basename(file)}`,
-        mode: 0o644,
-        content: { file },
-      })),
-    ...completions(options.share),
-    ...manualPages(options, name),
-    ...documentation(options, name, [
-      "README.md",
-      "CHANGELOG.md",
-      "docs/security.md",
-      "docs/advisories.md",
-      "docs/differences.md",
-      "docs/panels.md",
-    ]),
-    ...filesIn(join(root, "docs/schemas")).map((file) => ({
-      path: `/usr/share/doc/jailkit/schemas/${basename(file)}`,
-      mode: 0o644,
-      content: { file },
-    })),
-    ...units
-      .filter((file) => !UNIT.test(basename(file)))
-      .map((file) => ({
-        path: `/usr/share/doc/jailkit/examples/${basename(file)}`,
-        mode: 0o644,
-        content: { file },
-      })),
-  ];
 }
 
 /** Completions, where each shell looks for them. What is a link there becomes another name of the file. */
@@ -178,9 +101,44 @@ function completions(share: string): PackageFile[] {
     });
 }
 
-/** Writes the files of a package below `target` (which must not exist), owned by root, all with one date. */
+/** What is in a package, whatever its format; what others are linked to comes before them. */
+export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
+  const { root, dist, share } = parts;
+  const entry = (tool: string): PackageFile => ({
+    path: entryPath(tool),
+    mode: 0o4755,
+    content: { file: join(dist, "entry", tool) },
+  });
+  const plain = (folder: string, file: string, as = basename(file)): PackageFile => ({
+    path: `${folder}/${as}`,
+    mode: 0o644,
+    content: { file },
+  });
+  if (name === "jailkit-procmail") return [entry(PROCMAIL), ...manualPages(parts, name)];
+  const config = join(root, "config");
+  return [
+    { path: SHARED, mode: SHARED_MODE, content: { file: join(dist, "bin/jailkit") } },
+    ...Object.keys(TAKES_PRIVILEGE)
+      .filter((tool) => tool !== PROCMAIL)
+      .map(entry),
+    ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: SHARED_MODE, content: { linkTo: SHARED } })),
+    ...filesIn(config)
+      .filter((file) => file.endsWith(".ini"))
+      .map((file) => plain("/etc/jailkit", file)),
+    plain("/usr/lib/sysusers.d", join(config, "sysusers.conf"), "jailkit.conf"),
+    plain("/usr/lib/tmpfiles.d", join(config, "tmpfiles.conf"), "jailkit.conf"),
+    ...filesIn(join(root, "docs/units"))
+      .filter((file) => UNIT.test(basename(file)))
+      .map((file) => plain("/usr/lib/systemd/system", file)),
+    ...completions(share),
+    ...manualPages(parts, name),
+    ...documents(root),
+    { path: `/usr/${SSHD_EXAMPLE_PATH}`, mode: 0o644, content: { file: join(root, SSHD_EXAMPLE) } },
+  ];
+}
+
+/** Writes the files of a package below `target`, all with one date: `epoch`, in seconds. */
 export function stage(files: readonly PackageFile[], target: string, epoch: number): void {
-  fs.mkdirSync(target, { recursive: true, mode: 0o755 });
   for (const { path, mode, content } of files) {
     const place = join(target, path);
     fs.mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
@@ -189,7 +147,6 @@ export function stage(files: readonly PackageFile[], target: string, epoch: numb
       fs.linkSync(join(target, content.linkTo), place);
       continue;
     } else fs.copyFileSync(content.file, place, fs.constants.COPYFILE_FICLONE);
-    fs.chownSync(place, 0, 0);
     fs.chmodSync(place, mode);
     fs.utimesSync(place, epoch, epoch);
   }
@@ -200,7 +157,7 @@ export function stage(files: readonly PackageFile[], target: string, epoch: numb
 }
 
 /** The folders below one, itself last, so that a date that is set stays. */
-export function foldersIn(target: string): string[] {
+function foldersIn(target: string): string[] {
   return fs
     .readdirSync(target, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isDirectory())

@@ -1,5 +1,15 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
+
+/** Where in a file an error is. */
+export interface ErrorPlace {
+  /** Both count from 1; the column in bytes. */
+  readonly line: number;
+  readonly column: number;
+  /** The whole line, as it is in the file. */
+  readonly text: ByteString;
+}
 
 /**
  * The one error of the tools. The message is one line of printable text that names the thing and the remedy
@@ -13,6 +23,8 @@ export class JailkitError extends Error {
     readonly code: string,
     readonly exitStatus: number,
     message: string,
+    /** The line of a file that it is about; shown below the message. */
+    readonly place?: ErrorPlace,
     /** What to type, apart from the message, where a report has a place of its own for it. */
     readonly remedy: string = "",
   ) {

@@ -21,7 +21,12 @@ export class UsageError extends Error {
  * `posix`, and `--` as the end of the options. Throws UsageError.
  */
 export function getopt(args: readonly ByteString[], table: OptionTable, posix = false): NormalisedArguments {
-  const specs = Object.entries(table).map(([key, spec]) => ({ key, spec, long: longName(key, spec) }));
+  const specs = Object.entries(table).map(([key, spec]) => {
+    const long = longName(key, spec);
+    const also = spec.also ?? [];
+    const names = [long, ...also.filter((one) => one.length > 1)];
+    return { key, spec, long, names, letters: [spec.short, ...also.filter((one) => one.length === 1)] };
+  });
   const result: NormalisedArguments = { options: [], operands: [] };
   let at = 0;
 
@@ -34,8 +39,9 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
   const long = (word: ByteString) => {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
-    const exact = specs.find((entry) => entry.long === name);
-    const candidates = exact ? [exact] : specs.filter((entry) => entry.long.startsWith(name) && name !== "");
+    const exact = specs.find((entry) => entry.names.includes(name));
+    const begins = ({ names }: { names: readonly string[] }) => names.some((one) => one.startsWith(name));
+    const candidates = exact ? [exact] : specs.filter((entry) => name !== "" && begins(entry));
     const entry = candidates[0];
     if (entry === undefined) {
       const shown = specs.filter(({ spec }) => spec.hidden !== true).map((one) => one.long);
@@ -58,7 +64,7 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
   const bundle = (word: ByteString) => {
     for (let i = 1; i < word.length; i++) {
       const letter = word.charAt(i);
-      const entry = specs.find((candidate) => candidate.spec.short === letter);
+      const entry = specs.find((candidate) => candidate.letters.includes(letter));
       if (entry === undefined) throw new UsageError(`invalid option -- ${quoted(letter)}`);
       if (!takesValue(entry.spec)) {
         result.options.push({ key: entry.key, long: entry.long, value: undefined });

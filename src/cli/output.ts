@@ -34,6 +34,11 @@ export function printJson(value: unknown): void {
   put(1, `${utf8(JSON.stringify(value, null, 2))}\n`);
 }
 
+/** True where standard output is a terminal. */
+export function stdoutIsTerminal(): boolean {
+  return libc.isatty(1) === 1;
+}
+
 /** True where standard error is a terminal; progress is shown only there. */
 export function stderrIsTerminal(): boolean {
   return libc.isatty(standardError) === 1;

@@ -2,11 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "./error.ts";
+import { excerptLines } from "./excerpt.ts";
 import { printError } from "./output.ts";
 import { runTool, type Tool } from "./tool.ts";
 
 /**
- * Runs a program to its end: the one place where an executable exits. An error becomes one line on standard error
+ * Runs a program to its end: the one place where an executable exits. An error becomes one line on standard error, with the
+ * line of a config file below it that it is about,
  * and its exit status (1 for a system error that nobody foresaw).
  */
 export async function startProgram(name: string, main: () => number | Promise<number>): Promise<never> {
@@ -16,6 +18,9 @@ export async function startProgram(name: string, main: () => number | Promise<nu
     status = await main();
   } catch (error) {
     printError(`${name}: ${describeError(error)}`);
+    if (error instanceof JailkitError && error.place !== undefined) {
+      for (const line of excerptLines(error.place)) printError(line);
+    }
     status = error instanceof JailkitError ? error.exitStatus : 1;
   }
   libc._exit(status);

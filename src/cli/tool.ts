@@ -1,5 +1,6 @@
 import { type ArgsDef, defineCommand, parseArgs } from "citty";
 import type { ByteString } from "../../ffi/bytes.ts";
+import { versionLine } from "./about.ts";
 import { getopt, UsageError } from "./getopt.ts";
 import { type HelpSource, renderHelp } from "./help.ts";
 import { longName, type OptionTable, type OptionValues } from "./options.ts";
@@ -54,8 +55,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
         parsed = getopt(args, options, definition.posix);
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
-        printError(`${definition.name}: ${error.message}`);
-        printError(`Try '${definition.name} --help' for more information.`);
+        printError(`${definition.name}: ${error.message}; see '${definition.name} --help'`);
         return definition.badOptionStatus ?? 1;
       }
       if (parsed.options.some((option) => option.key === "help" || option.key === "questionMark")) {
@@ -63,7 +63,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
         return 0;
       }
       if (parsed.options.some((option) => option.key === "version")) {
-        printLine(`${definition.name} (jailkit) ${VERSION}`);
+        printLine(versionLine(definition.name));
         return 0;
       }
       const words = parsed.options.map(

@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
@@ -6,8 +6,8 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
-import { type FixSource, fixText } from "./fixes.ts";
-import { type Dialect, type IniFile, LIMITS, type Problem, problemLine } from "./model.ts";
+import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
+import { problemError, type Sources } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, ownRemedy, type UnsafePlace, unsafeConfig } from "./trusted.ts";
 
@@ -44,7 +44,7 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 type Unsafe = (path: ByteString, problem: ByteString, remedy: ByteString | undefined) => void;
 
 function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
-  throw new JailkitError(code, exitStatus, message, remedy);
+  throw new JailkitError(code, exitStatus, message, undefined, remedy);
 }
 
 /** Reads an open file and closes it; errors name `file`. */
@@ -158,7 +158,7 @@ export function readConfigSources(
  * there twice: the first wins ("c"), or it is an error ("py"). A [DEFAULT] ("py") holds for its own file.
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
-  const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [] };
+  const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
   const seen = new Map<ByteString, ByteString>();
   for (const part of parts) {
     for (const section of part.sections) {
@@ -175,27 +175,15 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
     merged.sections.push(...part.sections);
     merged.defaults.push(...part.defaults);
     merged.problems.push(...part.problems);
+    merged.texts.push(...part.texts);
   }
   return merged;
 }
 
-/** Throws a JailkitError that names the first error among `problems`, if there is one. */
-export function requireNoErrors(
-  problems: readonly Problem[],
-  exitStatus = 1,
-  source: FixSource = { dialect: "c", linesOf: () => [] },
-): void {
+/** Throws a JailkitError that names the first error among `problems`, if there is one, with its line in `sources`. */
+export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, sources?: Sources): void {
   const error = problems.find((problem) => problem.severity === "error");
-  if (error === undefined) return;
-  refuse("config-invalid", exitStatus, problemLine(error, display(error.file)), fixText(error, source));
-}
-
-/** The lines of files that were read, for fixText. */
-export function linesOf(sources: readonly ConfigSource[]): FixSource["linesOf"] {
-  return (file) => {
-    const source = sources.find((one) => one.file === file);
-    return source === undefined ? [] : fromBytes(source.bytes).split(/\r\n|\r|\n/);
-  };
+  if (error !== undefined) throw problemError(error, exitStatus, sources);
 }
 
 /**
@@ -209,6 +197,6 @@ export function loadConfig(file: ByteString, options: LoadOptions): IniFile | un
   const parts: IniFile[] = [];
   for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));
   const merged = mergeFiles(parts, file, dialect);
-  requireNoErrors(merged.problems, exitStatus, { dialect, linesOf: linesOf(sources) });
+  requireNoErrors(merged.problems, exitStatus, merged);
   return merged;
 }

@@ -86,6 +86,8 @@ export interface IniFile {
   /** [DEFAULT] in dialect "py", one for each file that has it. */
   defaults: IniSection[];
   problems: Problem[];
+  /** What was read, by file. */
+  texts: { file: ByteString; bytes: Uint8Array }[];
 }
 
 /** What is larger or more is an error; no sensible file comes near. They bound time and memory. */
@@ -134,8 +136,15 @@ export function findEntry(section: IniSection | undefined, key: ByteString): Ini
   return section?.entries.find((entry) => entry.key === key);
 }
 
-/** `file:line:column: severity: message [code]`; `shownFile` is printable. */
-export function problemLine(problem: Problem, shownFile: ByteString): ByteString {
-  const { line, column, severity, message, code } = problem;
-  return `${shownFile}:${line}:${column}: ${severity}: ${message} [${code}]`;
+/**
+ * `file:line:column: severity: message [code]`; `shownFile` is printable, and so is what stands for the severity, where it
+ * is to look different.
+ */
+export function problemLine(
+  problem: Problem,
+  shownFile: ByteString,
+  shownSeverity: ByteString = problem.severity,
+): ByteString {
+  const { line, column, message, code } = problem;
+  return `${shownFile}:${line}:${column}: ${shownSeverity}: ${message} [${code}]`;
 }

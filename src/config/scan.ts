@@ -9,7 +9,8 @@ import { scanPy } from "./scan-py.ts";
  */
 export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): IniFile {
   const report = reporter(file);
-  const result: IniFile = { file, dialect, sections: [], defaults: [], problems: report.problems };
+  const { problems } = report;
+  const result: IniFile = { file, dialect, sections: [], defaults: [], problems, texts: [{ file, bytes }] };
   if (bytes.length > LIMITS.fileBytes) {
     report.error(1, 1, "too-long", `more than ${LIMITS.fileBytes} bytes`);
     return result;

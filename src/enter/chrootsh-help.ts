@@ -1,14 +1,16 @@
 import type { HelpSource } from "../cli/help.ts";
+import { ABOUT_ITSELF } from "../cli/options.ts";
 
-/**
- * What the documentation says of jk_chrootsh. The program itself has no help: as a login shell it hands every argument
- * on to the shell in the jail.
- */
+/** What the documentation says of jk_chrootsh, and `--help` to callers whose home is in no jail. */
 export const CHROOTSH_HELP: HelpSource = {
   name: "jk_chrootsh",
   summary: "login shell that goes into the user's jail",
-  synopsis: ["[ARGUMENT...]"],
-  options: {},
+  synopsis: ["[ARGUMENT...]", "--help | --version"],
+  options: ABOUT_ITSELF,
+  notes:
+    "It is for accounts whose home in passwd(5) has the separator /./. It has no options of its own: all arguments are " +
+    "for the shell in the jail. Only a caller whose home is in no jail, such as an administrator, is told by --help " +
+    "and --version what the program is. 'jailkit explain USER' tells what a login does, and why it fails.",
   exitStatus: {
     1: "called by another name than jk_chrootsh, su, or one of them with a dash in front",
     11: "the program has lost the right to enter a jail",

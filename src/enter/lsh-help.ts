@@ -1,11 +1,14 @@
 import type { HelpSource } from "../cli/help.ts";
+import { ABOUT_ITSELF } from "../cli/options.ts";
 
-/** What the documentation says of jk_lsh. The program itself has no help: what it is given is a command. */
+/** What the documentation and `--help` say of jk_lsh. */
 export const LSH_HELP: HelpSource = {
   name: "jk_lsh",
   summary: "limited shell that runs the programs of jk_lsh.ini and no others",
-  synopsis: ["-c COMMAND"],
-  options: {},
+  synopsis: ["-c COMMAND", "--help | --version"],
+  options: ABOUT_ITSELF,
+  notes:
+    "COMMAND is what sshd hands to a login shell. 'jailkit explain USER -- COMMAND' tells whether a command is allowed, and why not.",
   exitStatus: {
     1: "/etc/jailkit/jk_lsh.ini is missing or cannot be used",
     2: "the user is not known, or USER names another one",

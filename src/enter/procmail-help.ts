@@ -1,4 +1,5 @@
 import type { HelpSource } from "../cli/help.ts";
+import { ABOUT_ITSELF } from "../cli/options.ts";
 import { PROCMAIL, PROCMAIL_WRAPPER } from "./procmail-checks.ts";
 
 /** The help of jk_procmailwrapper. */
@@ -6,10 +7,7 @@ export const PROCMAIL_HELP: HelpSource = {
   name: PROCMAIL_WRAPPER,
   summary: `deliver mail through ${PROCMAIL}, inside the jail of the recipient`,
   synopsis: ["[PROCMAIL-ARGUMENT...]"],
-  options: {
-    help: { description: "show this help and exit; only if it is the one argument" },
-    version: { description: "show the version and exit; only if it is the one argument" },
-  },
+  options: ABOUT_ITSELF,
   notes:
     "A mail server starts it as the recipient, in the place of procmail, with the mail on standard input. " +
     "An account whose home has the separator /./ gets its mail from the procmail in its jail, with HOME and USER " +

@@ -75,5 +75,5 @@ export function requireReadable(file: ByteString, who: Credentials): void {
   if (obstacle === undefined) return;
   const { path, remedy } = obstacle;
   const message = `the user cannot read ${display(path)}; mend it with: ${display(remedy)}`;
-  throw new JailkitError("config-unreadable", 1, message, remedy);
+  throw new JailkitError("config-unreadable", 1, message, undefined, remedy);
 }

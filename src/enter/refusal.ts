@@ -25,7 +25,7 @@ export class Refusal extends JailkitError {
     readonly shown: string,
     remedy: ByteString = "",
   ) {
-    super(code, exitStatus, display(reason), remedy);
+    super(code, exitStatus, display(reason), undefined, remedy);
   }
 }
 

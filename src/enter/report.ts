@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { type Paint, plain, type Tone } from "../cli/colour.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import type { Outcome } from "./checks.ts";
 
@@ -76,6 +77,13 @@ export function reportStatus({ verdict }: Report): number {
   return { works: 0, refused: 1, unknown: 2 }[verdict];
 }
 
+const TONES: Readonly<Partial<Record<Outcome, Tone>>> = {
+  passed: "good",
+  warned: "caution",
+  failed: "bad",
+  unknown: "caution",
+};
+
 const LABELS: Readonly<Record<Outcome, string>> = {
   passed: "ok",
   warned: "warning",
@@ -117,8 +125,21 @@ function verdictLine({ about, verdict, exitStatus, user }: Report): ByteString {
   return `${subject} ${name} would be refused${status}.`;
 }
 
+const VERDICT_TONES: Readonly<Record<Report["verdict"], Tone>> = {
+  works: "good",
+  refused: "bad",
+  unknown: "caution",
+};
+
+/** The word for an outcome, with blanks behind it up to the width of the longest. */
+function label(outcome: Outcome, paint: Paint): ByteString {
+  const word = LABELS[outcome];
+  const tone = TONES[outcome];
+  return `${tone === undefined ? word : paint(tone, word)}${" ".repeat(8 - word.length)}`;
+}
+
 /** A report for people: lines of printable text. */
-export function reportLines(report: Report): ByteString[] {
+export function reportLines(report: Report, paint: Paint = plain): ByteString[] {
   const lines: ByteString[] = [];
   let stage: string | undefined;
   for (const step of report.steps) {
@@ -126,7 +147,7 @@ export function reportLines(report: Report): ByteString[] {
     stage = step.stage;
     const status =
       step.outcome === "failed" && step.exitStatus !== undefined ? ` [exit ${step.exitStatus}]` : "";
-    lines.push(`  ${LABELS[step.outcome].padEnd(8)} ${step.name}: ${displayAgain(step.message)}${status}`);
+    lines.push(`  ${label(step.outcome, paint)} ${step.name}: ${displayAgain(step.message)}${status}`);
     if (step.remedy !== "" && step.outcome !== "passed") {
       const [first = "", ...more] = step.remedy.split("\n").map(displayAgain);
       lines.push(`           remedy: ${first}`, ...more.map((line) => `             ${line}`));
@@ -151,7 +172,7 @@ export function reportLines(report: Report): ByteString[] {
     for (const entry of command.environment) lines.push(`  environment: ${display(entry)}`);
     if (command.umask !== undefined) lines.push(`  umask: ${octal(command.umask)}`);
   }
-  lines.push(verdictLine(report));
+  lines.push(paint(VERDICT_TONES[report.verdict], verdictLine(report)));
   return lines;
 }
 
@@ -160,6 +181,8 @@ export function reportJson(report: Report): unknown {
   const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
   const { command } = report;
   return {
+    version: 1,
+    tool: "jailkit explain",
     about: report.about,
     user: text(report.user),
     uid: report.uid ?? null,

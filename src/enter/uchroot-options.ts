@@ -1,20 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { getopt, UsageError } from "../cli/getopt.ts";
 import { type HelpSource, renderHelp } from "../cli/help.ts";
-import type { OptionTable } from "../cli/options.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../cli/options.ts";
 
 const OPTIONS = {
-  jail: {
-    short: "j",
-    value: "JAIL",
-    description: "the jail to go into: one of those that the settings allow",
-  },
-  executable: {
+  jail: jailOption("the jail to go into: one of those that the settings allow"),
+  exec: {
     short: "x",
+    also: ["executable"],
     value: "PROGRAM",
-    description: "the program to run, by its path in the jail; --exec is understood too",
+    description: "the program to run, by its path in the jail",
   },
-  verbose: { short: "v", hidden: true, description: "accepted, and without a meaning" },
+  verbose: VERBOSE_IGNORED,
   help: { short: "h", description: "show this help and exit" },
   version: { description: "show the version and exit" },
 } as const satisfies OptionTable;
@@ -23,7 +21,7 @@ const OPTIONS = {
 export const UCHROOT_HELP: HelpSource = {
   name: "jk_uchroot",
   summary: "run a program in a jail that /etc/jailkit/jk_uchroot.ini allows",
-  synopsis: ["-j JAIL -x PROGRAM [--] [ARGUMENT...]"],
+  synopsis: ["-j JAIL -x PROGRAM [--] [ARGUMENT...]", "-x PROGRAM [--] JAIL [ARGUMENT...]"],
   options: OPTIONS,
   exitStatus: {
     1: "wrong options, no such program in the jail, or no section of jk_uchroot.ini for the user",
@@ -66,9 +64,9 @@ export function readUchrootArguments(given: readonly ByteString[]): UchrootReque
   const value = (key: string) => options.findLast((option) => option.key === key)?.value;
   if (options.some(({ key }) => key === "help")) return { kind: "help", text: renderHelp(UCHROOT_HELP) };
   if (options.some(({ key }) => key === "version")) return { kind: "version" };
-  const jail = value("jail");
-  const program = value("executable");
+  const { jail, rest } = jailOrFirst(value("jail"), operands);
+  const program = value("exec");
   if (jail === undefined) return { kind: "usage", message: "no jail: give it with -j" };
   if (program === undefined) return { kind: "usage", message: "no program: give it with -x" };
-  return { kind: "run", jail, program, programArguments: operands };
+  return { kind: "run", jail, program, programArguments: [...rest] };
 }

@@ -1,8 +1,8 @@
 import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds, environment, execve } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
+import { versionLine } from "../cli/about.ts";
 import { print, printError, printLine } from "../cli/output.ts";
-import { VERSION } from "../cli/version.ts";
 import { filterEnvironment } from "../limited-shell/environment.ts";
 import { passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
@@ -79,7 +79,7 @@ export function uchroot(): number {
     return 0;
   }
   if (request.kind === "version") {
-    printLine(`${TOOL} (jailkit) ${VERSION}`);
+    printLine(versionLine(TOOL));
     return 0;
   }
   const log = openSyslog(TOOL, "auth");
@@ -87,8 +87,7 @@ export function uchroot(): number {
     const facts = request.kind === "run" ? callerFacts(request.jail, request.program) : callerFacts("", "");
     demand(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
-    printError(`${TOOL}: ${request.message}`);
-    printError(`Try '${TOOL} --help' for more information.`);
+    printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
     return 1;
   } catch (error) {
     return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);

@@ -5,6 +5,7 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
+import { placeOf } from "../config/place.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { isDirectory } from "../jail/walk.ts";
 import type { JailedUser } from "./check-host.ts";
@@ -27,11 +28,12 @@ export function jailsToCheck(
   const paths = new Set<ByteString>();
   if (asked.length > 0) for (const path of asked) paths.add(plainPath(path));
   else {
-    for (const { name, line, file } of ini?.sections ?? []) {
+    for (const { name, line, column, file } of ini?.sections ?? []) {
       if (name.startsWith("/")) paths.add(plainPath(name));
       else {
         const message = `${display(file)}:${line}: a section is named after the absolute path of a jail, not ${display(name)}`;
-        problems.push({ code: "bad-section", path: file, message });
+        const place = ini && placeOf(ini, { file, line, column });
+        problems.push({ code: "bad-section", path: file, message, place });
       }
     }
     for (const { jail } of users) if (jail !== undefined) paths.add(jail);
@@ -42,7 +44,7 @@ export function jailsToCheck(
     for (const problem of found) {
       if (problem.severity !== "error") continue;
       const message = problemLine(problem, display(problem.file));
-      problems.push({ code: problem.code, path: problem.file, message });
+      problems.push({ code: problem.code, path: problem.file, message, place: ini && placeOf(ini, problem) });
     }
     return { path, settings };
   });

@@ -28,6 +28,9 @@ interface ProblemReport {
   code: string;
   path: string;
   message: string;
+  /** Where in a configuration file it is. */
+  line?: number;
+  column?: number;
 }
 
 interface JailJson {
@@ -51,10 +54,11 @@ function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
   return report;
 }
 
-const problemReport = ({ code, path, message }: CheckProblem): ProblemReport => ({
+const problemReport = ({ code, path, message, place }: CheckProblem): ProblemReport => ({
   code,
   path: jsonText(path),
   message: jsonText(message),
+  ...(place === undefined ? {} : { line: place.line, column: place.column }),
 });
 
 function jailJson({ path, report, findings, problems, fixes, fixed, tests }: CheckedJail): JailJson {

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import type { ErrorPlace } from "../cli/error.ts";
 
 /** "error": not as it has to be, or as it was put there. "warning": a danger that may be wanted. */
 export type Level = "error" | "warning";
@@ -134,4 +135,6 @@ export interface CheckProblem {
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
+  /** The line of a configuration file that it is about. */
+  readonly place?: ErrorPlace | undefined;
 }

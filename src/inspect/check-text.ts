@@ -1,45 +1,51 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { type Paint, plain } from "../cli/colour.ts";
 import { display, displayAgain } from "../cli/display.ts";
 import type { CheckedJail, HostReport } from "./check.ts";
-import { type CheckFinding, RULES } from "./check-rules.ts";
+import { type CheckFinding, type CheckProblem, RULES } from "./check-rules.ts";
 
 /** Lines for standard output, and those for standard error. */
 export interface Lines {
   readonly out: readonly ByteString[];
-  readonly err: readonly ByteString[];
+  readonly err: readonly Pick<CheckProblem, "message" | "place">[];
 }
 
 /** A finding as jailkit 2 worded it. */
-export function findingLine({ rule, message }: CheckFinding): ByteString {
-  return `${RULES[rule].level === "error" ? "ERROR" : "WARNING"}: ${message}`;
+export function findingLine({ rule, message }: CheckFinding, paint: Paint = plain): ByteString {
+  const word = RULES[rule].level === "error" ? paint("bad", "ERROR") : paint("caution", "WARNING");
+  return `${word}: ${message}`;
 }
 
 /** A finding, and below it what to type. */
-function findingLines(finding: CheckFinding): ByteString[] {
+function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
   const remedy =
     first === undefined || first === "" ? [] : [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
-  return [findingLine(finding), ...remedy];
+  return [findingLine(finding, paint), ...remedy];
 }
 
 /** What is told of the host, before the jails. */
-export function hostLines({ findings, problems, warnings }: HostReport): Lines {
+export function hostLines({ findings, problems, warnings }: HostReport, paint: Paint = plain): Lines {
   return {
-    out: [...warnings.map((warning) => `WARNING: ${warning}`), ...findings.flatMap(findingLines)],
-    err: problems.map(({ message }) => message),
+    out: [
+      ...warnings.map((warning) => `${paint("caution", "WARNING")}: ${warning}`),
+      ...findings.flatMap((finding) => findingLines(finding, paint)),
+    ],
+    err: problems,
   };
 }
 
 /**
  * What is told of a jail: what was found on standard output, what kept jk_check from looking on standard error.
  */
-export function jailLines({ findings, problems, fixes, fixed }: CheckedJail): Lines {
-  const repaired = fixes.map(({ done, message }) => `${done ? "Fixed" : "Not fixed"}: ${message}`);
+export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, paint: Paint = plain): Lines {
+  const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
+  const repaired = fixes.map(({ done, message }) => `${outcome(done)}: ${message}`);
   const left = findings.length - fixed.size;
   const rest = fixes.length > 0 ? [`${fixed.size} findings are gone, ${left} are left`] : [];
   return {
-    out: [...findings.flatMap(findingLines), ...repaired, ...rest],
-    err: problems.map(({ message }) => message),
+    out: [...findings.flatMap((finding) => findingLines(finding, paint)), ...repaired, ...rest],
+    err: problems,
   };
 }
 

@@ -93,16 +93,15 @@ function takeOut(
         warnings: [],
         error: undefined,
       };
-      return [{ name, act: unjailUser(user, request, result) }];
+      return [{ name, home: user.home, act: unjailUser(user, request, result) }];
     });
     const stays: ByteString[] = [];
-    for (const { name, act } of plans) {
-      act({
-        done: () => undefined,
-        // Of a home that could not be removed, for there may be something in it that is not in the copy.
-        warn: (line) => stays.push(line),
-        progress: () => undefined,
-      });
+    for (const { name, home, act } of plans) {
+      const told: ByteString[] = [];
+      act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
+      // One that could not be removed may hold something that is not in the copy.
+      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...told);
+      else outcome.warnings.push(...told);
       done(`took the user ${quoted(name)} out, with the home`);
     }
     if (stays.length > 0) throw refuse("home-stays", stays.join("; "));

@@ -57,7 +57,7 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
     const what = "others than root can write it; look at what is in it, and then";
     const remedy = `chown 0:0 ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
-    throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, remedy);
+    throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, undefined, remedy);
   }
   if (uid === me || me === 0) return true;
   throw new JailkitError("registry-unreadable", 1, `${shown}: root alone can read it; start this as root`);

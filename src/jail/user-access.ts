@@ -3,10 +3,10 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
-import type { KeyLine } from "./key-lines.ts";
+import type { GroupEntry } from "../system/accounts.ts";
+import { type KeyLine, mergeKeys } from "./key-lines.ts";
 import { requireGroups } from "./user-groups.ts";
-import { describeKeys, KEYS_FILE, planKeys, readPublicKeys, writeKeys } from "./user-keys.ts";
+import { describeKeys, KEYS_FILE, type KeyPlace, planKeys, readPublicKeys, writeKeys } from "./user-keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./user-policy.ts";
 import { hostPath, type JailRoot } from "./walk.ts";
 
@@ -15,14 +15,17 @@ export const ACCESS_OPTIONS = {
   groups: {
     short: "G",
     value: "GROUPS",
+    repeat: true,
     description: "more groups, with commas; the account stays in those that it has",
   },
   authorizedKey: {
     value: "FILE",
+    repeat: true,
     description: "let the public keys in FILE log in; with - they come from standard input",
   },
   policy: {
     value: "SERVICES",
+    repeat: true,
     description: `what the limited shell lets the account use, with commas: ${SERVICES.map(({ name }) => name).join(", ")}`,
   },
 } as const satisfies OptionTable;
@@ -38,20 +41,20 @@ export interface Access {
 export const NO_ACCESS: Access = { joins: [], keys: [], services: [] };
 
 /** Looks up what these options name; standard input is read for `-`. Throws JailkitError. */
-export function readAccess(
-  options: Partial<Record<keyof typeof ACCESS_OPTIONS, ByteString | undefined>>,
-): Access {
+export function readAccess(options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>): Access {
+  const { groups, policy, authorizedKey } = options;
   return {
-    joins: requireGroups(options.groups),
-    services: requireServices(options.policy),
-    keys: options.authorizedKey === undefined ? [] : readPublicKeys(options.authorizedKey),
+    joins: groups.length === 0 ? [] : requireGroups(groups.join(",")),
+    services: policy.length === 0 ? [] : requireServices(policy.join(",")),
+    // Standard input gives its keys once.
+    keys: [...new Set(authorizedKey)].flatMap(readPublicKeys),
   };
 }
 
-/** Whose access it is: a jail, the home in it, and the shell that the account has there. */
+/** Whose access it is: a jail, an account's home in it, and the shell that it has there. */
 export interface AccessPlace {
   root: JailRoot;
-  user: Pick<PasswdEntry, "name" | "uid" | "gid">;
+  name: ByteString;
   home: ByteString;
   shell: ByteString;
 }
@@ -59,31 +62,39 @@ export interface AccessPlace {
 /** True for the shell that goes by jk_lsh.ini. */
 export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
 
-/** Throws JailkitError where services are asked for and the shell in the jail does not go by jk_lsh.ini. */
-export function requireLimitedShell(shell: ByteString, { services }: Access): void {
-  if (services.length === 0 || isLimitedShell(shell)) return;
-  const message = `--policy is for the limited shell jk_lsh, and the shell in the jail is ${quoted(shell)}: leave one of the two out`;
-  throw new JailkitError("bad-shell", 1, message);
+/** What keys and services come to: a printable line each, and whether anything changes. */
+export interface AccessPlan {
+  lines: string[];
+  changes: boolean;
 }
 
 /**
- * What keys and services come to, a printable line each; nothing is written. `now` is where the home is as yet. Throws
- * JailkitError where something speaks against them.
+ * What keys and services come to; nothing is written. `now` is where the home is as yet, undefined where it is still to be
+ * made. Throws JailkitError where something speaks against them: services for a shell that does not go by jk_lsh.ini,
+ * and what planKeys and planPolicy refuse.
  */
 export function planAccess(
-  { root, user, home, shell }: AccessPlace,
-  access: Access,
-  now: { root: JailRoot; home: ByteString },
-): { lines: string[]; changes: boolean } {
-  requireLimitedShell(shell, access);
-  const { keys, services } = access;
-  const merge = keys.length === 0 ? undefined : planKeys({ ...now, user }, keys);
-  const policy = services.length === 0 ? undefined : planPolicy(root, user.name, services);
-  const lines = [
-    ...(merge === undefined ? [] : describeKeys(merge, hostPath(root, `${home}/${KEYS_FILE}`), true)),
-    ...(policy === undefined ? [] : [describePolicy(policy, true)]),
-  ];
-  return { lines, changes: merge?.text !== undefined || policy?.present === false };
+  { root, name, home, shell }: AccessPlace,
+  { keys, services }: Access,
+  now: KeyPlace | undefined,
+): AccessPlan {
+  if (services.length > 0 && !isLimitedShell(shell)) {
+    const message = `--policy is for the limited shell jk_lsh, and the shell in the jail is ${quoted(shell)}: leave one of the two out`;
+    throw new JailkitError("bad-shell", 1, message);
+  }
+  const lines: string[] = [];
+  let changes = false;
+  if (keys.length > 0) {
+    const merge = now === undefined ? mergeKeys("", keys) : planKeys(now, keys);
+    lines.push(...describeKeys(merge, hostPath(root, `${home}/${KEYS_FILE}`), true));
+    changes ||= merge.text !== undefined;
+  }
+  if (services.length > 0) {
+    const policy = planPolicy(root, name, services);
+    lines.push(describePolicy(policy, true));
+    changes ||= !policy.present;
+  }
+  return { lines, changes };
 }
 
 /**
@@ -91,7 +102,7 @@ export function planAccess(
  * what the administrator should know. Throws as planAccess does.
  */
 export function writeAccess(
-  { root, user, home }: AccessPlace,
+  { root, user, home }: KeyPlace,
   { keys, services }: Access,
   done: (line: string) => void,
   warn: (line: string) => void,
@@ -102,7 +113,7 @@ export function writeAccess(
     for (const line of describeKeys(merge, file, false)) done(line);
     if (merge.otherOptions > 0) {
       warn(
-        `${quoted(file)} has a key of those with other options: that line stays as it is; change it there`,
+        `${quoted(file)} has one of the keys with other options: that line stays as it is; change it there`,
       );
     }
   }

@@ -34,8 +34,7 @@ export function requireGroup(word: ByteString): GroupEntry {
 }
 
 /** The groups of a list with commas, as -G of useradd(8) takes it; each once. Throws as requireGroup does. */
-export function requireGroups(list: ByteString | undefined): GroupEntry[] {
-  if (list === undefined) return [];
+export function requireGroups(list: ByteString): GroupEntry[] {
   const found = new Map<number, GroupEntry>();
   for (const word of list.split(",")) {
     const group = requireGroup(word.trim());

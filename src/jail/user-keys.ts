@@ -248,6 +248,9 @@ export function describeKeys(merge: KeyMerge, file: ByteString, planned: boolean
   const lines: string[] = [];
   if (merge.added > 0)
     lines.push(`${planned ? "would add" : "added"} ${count(merge.added)} to ${quoted(file)}`);
-  if (merge.present > 0) lines.push(`${count(merge.present)} of those are in ${quoted(file)} already`);
+  if (merge.present > 0)
+    lines.push(
+      `${merge.present} of the keys ${merge.present === 1 ? "is" : "are"} in ${quoted(file)} already`,
+    );
   return lines;
 }

@@ -24,8 +24,7 @@ const FILE = "/etc/jailkit/jk_lsh.ini";
 const DROP_INS = "/etc/jailkit/jk_lsh.d";
 
 /** The services of a list with commas. Throws JailkitError "no-such-service", with one of a similar name. */
-export function requireServices(list: ByteString | undefined): Service[] {
-  if (list === undefined) return [];
+export function requireServices(list: ByteString): Service[] {
   const names = SERVICES.map(({ name }) => name);
   const found = list.split(",").map((word) => {
     const service = serviceNamed(word.trim());

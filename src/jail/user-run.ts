@@ -118,9 +118,15 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root);
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
-  const place = root && { root, user: plan.user, home: plan.jailHome, shell: plan.jailShell };
-  const now = moveFrom === undefined ? place : { root: host, home: moveFrom };
-  const granted = place && now && planAccess(place, access, now);
+  const { user, jailHome: home, jailShell } = plan;
+  const keys = root && { root, user, home };
+  const granted =
+    root &&
+    planAccess(
+      { root, name: user.name, home, shell: jailShell },
+      access,
+      moveFrom === undefined ? keys : { root: host, user, home: moveFrom },
+    );
   return (report: Reporter): void => {
     for (const note of plan.notes) report.done(note);
     const nothing =
@@ -132,7 +138,7 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       for (const line of granted?.lines ?? []) report.done(line);
       return;
     }
-    if (root === undefined || place === undefined) return;
+    if (root === undefined || keys === undefined) return;
     // First: a run that is cut short must not lose where the account came from.
     const remembered = plan.changeAccount && rememberAccount(root, plan.user, request.shell);
     try {
@@ -142,10 +148,11 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       throw error;
     }
     if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
-    writeAccess(place, access, report.done, report.warn);
-    const group = groupByGid(plan.user.gid)?.name ?? "";
-    const account = { root, name: plan.user.name, group, shell: plan.jailShell, access };
-    for (const one of missingPolicy(account)) report.warn(missingLine(one));
+    writeAccess(keys, access, report.done, report.warn);
+    const group = groupByGid(user.gid)?.name ?? "";
+    const account = { root, name: user.name, group, shell: jailShell, access };
+    // Whoever is in the jail already is known to the administrator.
+    for (const one of plan.changeAccount ? missingPolicy(account) : []) report.warn(missingLine(one));
   };
 }
 
@@ -280,7 +287,8 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   outcome.shell = shell;
   return (report: Reporter): void => {
     outcome.status = request.dryRun ? "planned" : "done";
-    if (groupNamesOf(user).includes(JAILED_GROUP)) {
+    // The primary group is no membership that could be taken away.
+    if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }

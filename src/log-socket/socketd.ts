@@ -8,7 +8,8 @@ import { chdir } from "../../ffi/process.ts";
 import { receivePacket, sendPacket } from "../../ffi/sockets.ts";
 import { waitFor } from "../../ffi/spawn.ts";
 import { display } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
+import { excerptLines } from "../cli/excerpt.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { VERSION } from "../cli/version.ts";
 import { relayAccount } from "./account.ts";
@@ -64,10 +65,11 @@ export function runSocketd(options: SocketdOptions): number {
   const show = (text: ByteString) => {
     if (options.foreground) printLine(text);
   };
-  /** An end as jailkit 2.23 has it: in the log, and on standard output where lines are shown. */
-  const stop = (status: number, text: ByteString): number => {
+  /** An end as jailkit 2.23 has it: in the log, and shown as what is logged is, or else told on standard error. */
+  const stop = (status: number, text: ByteString, place?: ErrorPlace): number => {
     log.write(status === 1 ? "err" : "crit", `version ${VERSION}, ${text}`);
-    printLine(`version ${VERSION}, ${text}`);
+    if (options.foreground) printLine(`version ${VERSION}, ${text}`);
+    else printError([`jk_socketd: ${text}`, ...(place === undefined ? [] : excerptLines(place))].join("\n"));
     return status;
   };
 
@@ -85,7 +87,7 @@ export function runSocketd(options: SocketdOptions): number {
   }
   if (account.warning !== undefined) {
     log.write("warning", `version ${VERSION}, ${account.warning}`);
-    printError(`jk_socketd: ${account.warning}`);
+    printError(`jk_socketd: warning: ${account.warning}`);
   }
   let monitor: Monitor;
   try {
@@ -100,7 +102,7 @@ export function runSocketd(options: SocketdOptions): number {
     });
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
-    return stop(error.exitStatus, error.message);
+    return stop(error.exitStatus, error.message, error.place);
   }
   try {
     if (monitor.count === 0) {

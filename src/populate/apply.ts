@@ -166,14 +166,14 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       const full = noRoom(error, { path: root.path, fd: root.fd }, plan.entries.slice(done - 1), total);
       const problem = full ?? problemOf(root, entry, error);
       problems.push(problem);
-      reporter.warn(`ERROR: ${problem.message}`);
+      reporter.fail(problem.message);
       stopped = full !== undefined;
       if (stopped) break;
     }
   }
   if (links.size > 0) {
     reporter.warn(
-      "WARNING: hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
+      "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
     );
   }
   return { present, links, changed, problems, stopped };

@@ -9,8 +9,10 @@ export interface Reporter {
   say(line: ByteString): void;
   /** As `say`, where more output is asked for. */
   tell(line: ByteString): void;
-  /** Standard error; the line is printable already. */
-  warn(line: ByteString): void;
+  /** A warning on standard error; the message is printable already. */
+  warn(message: ByteString): void;
+  /** What went wrong, likewise. */
+  fail(message: ByteString): void;
   /** How far the work is. */
   at(done: number, total: number): void;
   /** Writes what has been held back. Call it at the end. */
@@ -20,11 +22,11 @@ export interface Reporter {
 const MOST_HELD_BACK = 1 << 16;
 
 /**
- * Lines on standard output and error. Those on standard output are written in large pieces, since a jail may take
- * thousands; `silent` keeps them to oneself, as where the output is JSON.
+ * Lines of a tool. Those on standard output are written in large pieces, since a jail may take thousands; `silent`
+ * keeps them to oneself, as where the output is JSON.
  */
-export function makeReporter(label: string, verbose: boolean, silent: boolean): Reporter {
-  const progress: Progress = startProgress(label);
+export function makeReporter(tool: string, verbose: boolean, silent: boolean): Reporter {
+  const progress: Progress = startProgress(tool);
   let held = "";
   const flush = () => {
     progress.clear();
@@ -41,9 +43,13 @@ export function makeReporter(label: string, verbose: boolean, silent: boolean): 
     tell(line) {
       if (verbose) say(line);
     },
-    warn(line) {
+    warn(message) {
       flush();
-      printError(line);
+      printError(`${tool}: warning: ${message}`);
+    },
+    fail(message) {
+      flush();
+      printError(`${tool}: ${message}`);
     },
     at: (done, total) => progress.at(done, total),
     flush,

@@ -151,10 +151,10 @@ async function carryOut(
   root: JailRoot | undefined,
   reporter: Reporter,
 ): Promise<number> {
-  for (const warning of plan.warnings) if (!manner.json) reporter.warn(`WARNING: ${warning}`);
+  for (const warning of plan.warnings) if (!manner.json) reporter.warn(warning);
   for (const note of plan.notes) reporter.tell(note);
   const problems = [...plan.problems];
-  if (!manner.json) for (const { message } of problems) reporter.warn(`ERROR: ${message}`);
+  if (!manner.json) for (const { message } of problems) reporter.fail(message);
   let entries: readonly Entry[] = plan.entries;
   if (manner.dryRun || root === undefined) {
     showPlan(request, plan, manner.hardlink, reporter);
@@ -193,7 +193,7 @@ async function remember(
   } catch (error) {
     if (applied.stopped) return [];
     const message = `the manifest of the jail is not written: ${describeError(error)}`;
-    reporter.warn(`ERROR: ${message}`);
+    reporter.fail(message);
     return [{ code: "manifest", path: request.jail, message }];
   }
 }
@@ -224,7 +224,7 @@ function finish(request: Request, root: JailRoot, entries: readonly Entry[], rep
       const message = describeError(error);
       const code = error instanceof JailkitError ? error.code : what;
       problems.push({ code, path: request.jail, message });
-      reporter.warn(`ERROR: ${message}`);
+      reporter.fail(message);
     }
   };
   const { accounts } = request;
@@ -233,7 +233,7 @@ function finish(request: Request, root: JailRoot, entries: readonly Entry[], rep
       // Names differ between distributions, so one of several may be missing; where all are, something is wrong.
       const none = accounts.users.length + accounts.groups.length === 0;
       for (const each of accounts.missing) {
-        if (none) reporter.warn(`WARNING: this machine has no ${each}`);
+        if (none) reporter.warn(`this machine has no ${each}`);
         else reporter.tell(`this machine has no ${each}`);
       }
       addAccounts(root, accounts, reporter);

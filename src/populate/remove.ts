@@ -120,7 +120,7 @@ function carryOut(
   const stays = readRecipe(remaining.filter(asksForFiles), host, loader);
   const goes = readRecipe(removed, host, loader);
   const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
-  for (const warning of warnings) reporter.warn(`WARNING: ${warning}`);
+  for (const warning of warnings) reporter.warn(warning);
   const { removals, kept, forgotten } = decide(root, manifest, request, means, stays, goes);
   for (const each of kept) reporter.say(keptMessage(root, each));
   if (request.dryRun) {
@@ -130,7 +130,7 @@ function carryOut(
   const problems: Problem[] = [];
   const failed = (problem: Problem) => {
     problems.push(problem);
-    reporter.warn(`ERROR: ${problem.message}`);
+    reporter.fail(problem.message);
   };
   const attempt = (code: string, act: () => void) => {
     try {
@@ -201,8 +201,7 @@ function decide(
 function closeLogSocket(root: JailRoot, reporter: Reporter): void {
   const { removed, left } = unregisterLogSocket(root.path);
   if (removed !== undefined) reporter.tell(`Removing ${removed}`);
-  if (left !== undefined)
-    reporter.warn(`WARNING: ${display(left)} still names ${display(root.path)}/dev/log`);
+  if (left !== undefined) reporter.warn(`${display(left)} still names ${display(root.path)}/dev/log`);
 }
 
 /** The record without the requests, and without their names at what others want too. */

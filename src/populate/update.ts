@@ -135,8 +135,8 @@ function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means:
     problems: plan.problems,
   };
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
-  for (const warning of plan.warnings) reporter.warn(`WARNING: ${warning}`);
-  for (const { message } of plan.problems) reporter.warn(`ERROR: ${message}`);
+  for (const warning of plan.warnings) reporter.warn(warning);
+  for (const { message } of plan.problems) reporter.fail(message);
   for (const note of plan.notes) reporter.tell(note);
   for (const each of plan.kept) {
     if (each.notable) reporter.say(keptMessage(root, each));
@@ -184,7 +184,7 @@ async function carryOut(
   const problems: Problem[] = [...outcome.problems];
   const failed = (problem: Problem) => {
     problems.push(problem);
-    means.reporter.warn(`ERROR: ${problem.message}`);
+    means.reporter.fail(problem.message);
   };
   let finished = true;
   const attempt = (code: string, act: () => void) => {

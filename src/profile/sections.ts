@@ -5,6 +5,7 @@ import { didYouMean } from "../cli/suggest.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
 import { initKeys } from "../config/login-tables.ts";
 import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
+import { problemError } from "../config/place.ts";
 
 /** The values of a section of jk_init.ini, by key. */
 export type SectionValues = KeyValues<typeof initKeys>["values"];
@@ -42,7 +43,7 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
       const loop = [...chain.slice(chain.indexOf(section.name)), section.name].map(quoted).join(" -> ");
       throw new JailkitError("include-cycle", 1, `sections include each other in a circle: ${loop}`);
     }
-    const values = valuesOf(section, warnings);
+    const values = valuesOf(ini, section, warnings);
     for (const name of values.includesections) {
       const included = byName.get(name);
       if (included) add(included, [...chain, section.name]);
@@ -65,10 +66,10 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
   return { sections, unknown, warnings };
 }
 
-function valuesOf(section: IniSection, warnings: string[]): SectionValues {
+function valuesOf(ini: IniFile, section: IniSection, warnings: string[]): SectionValues {
   const { values, problems } = readKeys(section, initKeys);
   const error = problems.find((problem) => problem.severity === "error");
-  if (error) throw new JailkitError("bad-config", 1, shown(error));
+  if (error) throw problemError(error, 1, ini, "bad-config");
   warnings.push(...problems.map(shown));
   return values;
 }
@@ -78,6 +79,6 @@ const shown = (problem: Problem): string => problemLine(problem, display(problem
 /** The sections of a file as `jk_init --list` shows them: name and comment, sorted by name. */
 export function listSections(ini: IniFile): { name: ByteString; comment: ByteString | undefined }[] {
   return ini.sections
-    .map((section) => ({ name: section.name, comment: valuesOf(section, []).comment }))
+    .map((section) => ({ name: section.name, comment: valuesOf(ini, section, []).comment }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }

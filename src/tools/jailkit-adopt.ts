@@ -2,6 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { onlyJail } from "../cli/jail-operand.ts";
+import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -79,43 +81,45 @@ function follow(from: ByteString, to: ByteString | undefined, dryRun: boolean): 
 export const tool = defineTool({
   name: NAME,
   summary: "make a record of a jail that has none, from what is in it",
-  synopsis: ["[OPTION...] JAIL", "[--dry-run] --moved OLD [NEW]"],
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] --moved OLD [JAIL]"],
   options: {
+    jail: jailOption("the jail"),
     configfile: {
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
-    force: { short: "f", description: "start anew where there is a record already" },
+    force: forceOption("start anew where there is a record already"),
     moved: {
+      value: "OLD",
       description: "the jail was moved from OLD: let its record, its accounts and the configuration follow",
     },
-    dryRun: { description: "tell what was found out, and record nothing" },
-    json: { description: "print one JSON object instead of lines" },
+    dryRun: DRY_RUN,
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "the jail is recorded; what could not be explained was told",
     1: "it is not, or something could not be read; the message says why",
-    2: "no jail was named",
+    2: "no jail was named, or more than one",
     5: "not started by root",
   },
   notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is taken over at its new path NEW: the record, the homes of the accounts that live in it, and what names it in /etc/jailkit and in /etc/fstab. Without NEW it is looked for near its old place, by its inode and by what is recorded of it. Sockets that jk_socketd(8) served at the old path, and what is mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is taken over at its new path, JAIL: the record, the homes of the accounts that live in it, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is looked for near its old place, by its inode and by what is recorded of it. Sockets that jk_socketd(8) served at the old path, and what is mounted there, are not moved.
 
 What the host does not have, and what was written in the jail, is told and not recorded, so that nothing of jailkit touches it. Nothing in the jail is changed.`,
   run({ options, operands }) {
-    const [operand, more, third] = operands;
-    if (operand === undefined || third !== undefined || (more !== undefined && !options.moved)) {
-      throw new JailkitError("usage", 2, `name one jail; see '${NAME} --help'`);
-    }
+    const { moved } = options;
+    const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
+    const jail = searched ? undefined : onlyJail(options.jail, operands, NAME, 2);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    if (options.moved) return follow(absolutePath(operand), more, options.dryRun);
+    if (moved !== undefined) return follow(absolutePath(moved), jail, options.dryRun);
+    if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    const root = openNamedJail(absolutePath(operand));
+    const root = openNamedJail(absolutePath(jail));
     const loader = createLoader({ dlopen: true });
     try {
       requireJailToFill(root, 1);

@@ -1,17 +1,21 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
+import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
 import { display, displayAgain, jsonText, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { excerptLines } from "../cli/excerpt.ts";
+import { JSON_OUTPUT } from "../cli/options.ts";
+import { printError, printJson, printLine, stdoutIsTerminal } from "../cli/output.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
 import { fixText } from "../config/fixes.ts";
 import { lint } from "../config/lint.ts";
-import { CONFIG_DIRECTORY, linesOf, mergeFiles, readConfigSources } from "../config/load.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
+import { fixSource, placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { jailedUsers } from "../inspect/check-host.ts";
 import { openWorld } from "../inspect/lint-world.ts";
@@ -24,6 +28,8 @@ interface Finding extends Problem {
 
 interface Result {
   findings: Finding[];
+  /** The lines that findings are about; of some it is the whole file. */
+  places: Map<Problem, ErrorPlace>;
   /** Files that were read, drop-ins included. */
   files: ByteString[];
   /** Why something could not be read; printable. */
@@ -41,11 +47,13 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     result.findings.push({ file: name, line: 1, column: 1, severity, code, message, remedy });
   };
   let sources: ReturnType<typeof readConfigSources>;
+  let trusted = true;
   try {
     // The tools would refuse it; what is in it can be judged all the same.
-    sources = readConfigSources(file, 2, 0, (path, problem, remedy) =>
-      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`, remedy),
-    );
+    sources = readConfigSources(file, 2, 0, (path, problem, remedy) => {
+      trusted = false;
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`, remedy);
+    });
   } catch (error) {
     result.failures.push(describeError(error));
     return;
@@ -68,7 +76,6 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   }
   const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
   const merged = mergeFiles(parts, file, kind.dialect);
-  const source = { dialect: kind.dialect, linesOf: linesOf(sources) };
   let view: ReturnType<typeof openWorld>;
   try {
     view = openWorld(file);
@@ -77,8 +84,14 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     return;
   }
   try {
-    for (const problem of lint(merged, kind, view.world))
-      result.findings.push({ ...problem, remedy: fixText(problem, source) });
+    const source = fixSource(merged);
+    for (const problem of lint(merged, kind, view.world)) {
+      // Somebody may have put another file there, whose lines are nobody's business.
+      const place = trusted ? placeOf(merged, problem) : undefined;
+      const finding: Finding = { ...problem, remedy: trusted ? fixText(problem, source) : undefined };
+      result.findings.push(finding);
+      if (place !== undefined) result.places.set(finding, place);
+    }
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     result.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
@@ -117,6 +130,8 @@ function checkShells(result: Result): void {
 
 function printJsonResult({ findings, files, failures }: Result): void {
   printJson({
+    version: 1,
+    tool: "jailkit config",
     files: files.map(jsonText),
     findings: findings.map(({ file, line, column, severity, code, message, remedy }) => ({
       file: jsonText(file),
@@ -131,13 +146,33 @@ function printJsonResult({ findings, files, failures }: Result): void {
   });
 }
 
+function remedyLines(remedy: ByteString | undefined): ByteString[] {
+  if (remedy === undefined) return [];
+  const [first = "", ...more] = remedy.split("\n").map(displayAgain);
+  return [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
+}
+
+/** Each finding with the line that it is about. */
+function findingLines({ findings, places }: Result, paint: Paint): ByteString[] {
+  return findings.flatMap((one) => {
+    const severity = paint(one.severity === "error" ? "bad" : "caution", one.severity);
+    const place = places.get(one);
+    return [
+      problemLine(one, display(one.file), severity),
+      ...(place === undefined ? [] : excerptLines(place)),
+      ...remedyLines(one.remedy),
+    ];
+  });
+}
+
 /** `jailkit config check`: what is wrong with the config files. */
 export const tool = defineTool({
   name: "jailkit config",
   summary: "check the configuration files",
-  synopsis: ["check [--json] [FILE...]"],
+  synopsis: ["check [--json] [--color=WHEN] [FILE...]"],
   options: {
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
+    color: COLOR,
   },
   exitStatus: {
     0: "nothing was found",
@@ -149,7 +184,9 @@ export const tool = defineTool({
 
 file:line:column: severity: message [code]
 
-with a remedy below it: a command, or the text for a line of the file. It makes the finding go away; whether the line was meant otherwise is for you to say. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists what was read, "failures" what could not be.`,
+with the line and a caret under the place below it, indented, and a remedy: a command, or the text for a line of the file. It makes the finding go away; whether the line was meant otherwise is for you to say. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists what was read, "failures" what could not be.
+
+Where nothing is found, a terminal is told "no findings"; in a pipe or a file nothing is said, and the exit status tells.`,
   run({ options, operands }) {
     const [command, ...names] = operands;
     if (command !== "check") {
@@ -157,7 +194,8 @@ with a remedy below it: a command, or the text for a line of the file. It makes 
       printError(`jailkit config: ${what}: say 'jailkit config check'`);
       return 2;
     }
-    const result: Result = { findings: [], files: [], failures: [] };
+    const paint = paintFor(options.color, 2);
+    const result: Result = { findings: [], places: new Map(), files: [], failures: [] };
     for (const name of names) checkNamed(name, result);
     if (names.length === 0) {
       for (const kind of CONFIG_KINDS) {
@@ -167,12 +205,9 @@ with a remedy below it: a command, or the text for a line of the file. It makes 
     }
     if (options.json) printJsonResult(result);
     else {
-      for (const one of result.findings) {
-        printLine(problemLine(one, display(one.file)));
-        if (one.remedy === undefined) continue;
-        const [first = "", ...more] = one.remedy.split("\n").map(displayAgain);
-        printLine(`  remedy: ${first}`);
-        for (const line of more) printLine(`    ${line}`);
+      for (const line of findingLines(result, paint)) printLine(line);
+      if (result.findings.length + result.failures.length === 0 && stdoutIsTerminal()) {
+        printLine(`${paint("good", "no findings")} in ${result.files.map(display).join(", ") || "no files"}`);
       }
       for (const failure of result.failures) printError(`jailkit config: ${failure}`);
     }

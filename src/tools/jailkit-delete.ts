@@ -4,6 +4,8 @@ import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
+import { onlyJail } from "../cli/jail-operand.ts";
+import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -78,8 +80,9 @@ function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; ou
 export const tool = defineTool({
   name: NAME,
   summary: "delete a jail, with its log socket, its mounts and its record",
-  synopsis: ["[OPTION...] JAIL"],
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL"],
   options: {
+    jail: jailOption("the jail"),
     yes: { short: "y", description: "do not ask" },
     unjail: {
       description: "take users who live in it out first, with their homes; else they are a reason to refuse",
@@ -88,14 +91,14 @@ export const tool = defineTool({
       description:
         "delete files of users with the rest, also those of accounts that are not in /etc/passwd; else they are a reason to refuse",
     },
-    dryRun: { description: "show what would be deleted, and delete nothing" },
+    dryRun: DRY_RUN,
     json: { description: "print one JSON object instead of lines; needs --yes or --dry-run" },
-    verbose: { short: "v", description: "tell what is done" },
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "the jail is gone",
     1: "it is not, or not all of it; the message says why",
-    2: "no jail was named, or the answer was no",
+    2: "no jail was named, or more than one, or the answer was no",
     5: "not started by root",
   },
   notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it is as it was put there, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
@@ -104,16 +107,13 @@ Homes of users who are taken out go to where they were before, or to the same pa
 
 What was begun and failed can be done again.`,
   run({ options, operands }) {
-    const [operand, more] = operands;
-    if (operand === undefined || more !== undefined) {
-      throw new JailkitError("usage", 2, `name one jail; see '${NAME} --help'`);
-    }
+    const jail = onlyJail(options.jail, operands, NAME, 2);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     if (options.json && !options.yes && !options.dryRun) {
       throw new JailkitError("usage", 2, "--json does not ask: give --yes or --dry-run too");
     }
     const { unjail, userFiles } = options;
-    const request: DeleteRequest = { jail: absolutePath(operand), unjail, userFiles };
+    const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };
     let plan: DeletePlan;
     try {
       plan = planDelete(request);

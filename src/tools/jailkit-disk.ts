@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -62,6 +63,7 @@ export const tool = defineTool({
   summary: "tell what jails cost on the disk, what is shared counted once",
   synopsis: ["[-u] [--json] [JAIL...]"],
   options: {
+    jail: jailsOption("measure this jail only, as if it were an operand; may be repeated"),
     users: { short: "u", description: "show what each user has in them, too" },
     json: { description: "print one JSON object, with all numbers in bytes" },
   },
@@ -75,7 +77,8 @@ export const tool = defineTool({
 Some file systems, such as tmpfs, do not tell which pieces are shared; that is said.`,
   run({ options, operands }) {
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    const paths = operands.length > 0 ? operands.map(absolutePath) : knownJailPaths(jailedUsers());
+    const named = [...options.jail, ...operands];
+    const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured: Measured[] = [];
     const problems: { code: string; path: ByteString; message: string }[] = [];
     const ledger = newLedger();

@@ -1,6 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { COLOR, paintFor } from "../cli/colour.ts";
 import { describeError } from "../cli/error.ts";
+import { jailBeforeUsers } from "../cli/jail-operand.ts";
+import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -43,16 +46,14 @@ export const tool = defineTool({
     "[--json] USER",
     "[--json] USER -- COMMAND [ARGUMENT...]",
     "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
+    "[--json] JAIL USER -- PROGRAM [ARGUMENT...]",
     "[--json] --mail USER",
   ],
   options: {
-    jail: {
-      short: "j",
-      value: "JAIL",
-      description: "not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user",
-    },
+    jail: jailOption("not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
     mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
+    color: COLOR,
   },
   posix: true,
   exitStatus: {
@@ -65,16 +66,17 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command.
 
-With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
+With --json, one object: version, tool, about ("login", "jk_uchroot" or "jk_procmailwrapper"), user, uid, verdict ("works", "refused", "unknown"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus.`,
   run({ options, operands }) {
-    const [user, ...words] = operands;
+    const { jail, rest } = jailBeforeUsers(options.jail, operands, 2);
+    const [user, ...words] = rest;
     if (words[0] === "--") words.shift();
     if (user === undefined || user === "") {
       printError("jailkit explain: no user; try 'jailkit explain --help'");
       return 2;
     }
+    const paint = paintFor(options.color, 2);
     const callerUid = libc.getuid();
-    const { jail } = options;
     const [program, ...programArguments] = words;
     if (jail !== undefined && program === undefined) {
       printError("jailkit explain: no program for jk_uchroot; try 'jailkit explain --help'");
@@ -100,7 +102,7 @@ With --json, one object: about ("login", "jk_uchroot" or "jk_procmailwrapper"), 
             },
           });
     if (options.json) printJson(reportJson(report));
-    else for (const line of reportLines(report)) printLine(line);
+    else for (const line of reportLines(report, paint)) printLine(line);
     return reportStatus(report);
   },
 });

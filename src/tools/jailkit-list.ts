@@ -1,6 +1,7 @@
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -13,7 +14,8 @@ export const tool = defineTool({
   summary: "list the jails that are known, their users, and what was asked for in them",
   synopsis: ["[--json] [JAIL...]"],
   options: {
-    json: { description: "print one JSON object instead of a table" },
+    jail: jailsOption("list this jail only, as if it were an operand; may be repeated"),
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "the list is printed, and every jail in it is ready, or has no record yet",
@@ -24,7 +26,7 @@ export const tool = defineTool({
     'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users whom only a name service (LDAP) has are found by the name and the uid that they have in the passwd of a known jail, and by the owners of what is in its /home. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
   run({ options, operands }) {
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    const jails = listJails(operands.map(absolutePath));
+    const jails = listJails([...options.jail, ...operands].map(absolutePath));
     if (options.json) printJson(jailsReport(jails));
     else if (jails.length === 0) printLine("No jail is known");
     else {

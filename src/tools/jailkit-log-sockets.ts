@@ -1,6 +1,7 @@
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -55,7 +56,7 @@ export const tool = defineTool({
   summary: "show the log sockets that jk_socketd serves, with their counters",
   synopsis: ["[--json]"],
   options: {
-    json: { description: "print one JSON object instead of a table" },
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "shown",
@@ -81,7 +82,7 @@ export const tool = defineTool({
     const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
     for (const line of table([heading, ...sockets.map(row)])) printLine(line);
     const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
-    for (const warning of warnings) printError(`jailkit log-sockets: ${warning}`);
+    for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
     return 0;
   },
 });

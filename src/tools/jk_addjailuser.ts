@@ -4,28 +4,20 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
-import { mergeKeys } from "../jail/key-lines.ts";
 import { lookUp } from "../jail/look.ts";
 import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
-import {
-  ACCESS_OPTIONS,
-  type Access,
-  readAccess,
-  requireLimitedShell,
-  writeAccess,
-} from "../jail/user-access.ts";
+import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
 import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
 import { requireGroup } from "../jail/user-groups.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import { describeKeys, KEYS_FILE } from "../jail/user-keys.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
-import { describePolicy, planPolicy } from "../jail/user-policy.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
@@ -86,7 +78,7 @@ export const tool = defineTool({
   summary: "Create a user account in a jail. The account is made by useradd(8), which most options are for.",
   synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail" },
+    jail: jailOption("the jail"),
     comment: { short: "c", value: "TEXT", description: "the account's comment" },
     home: { short: "d", value: "DIR", description: "the home, as the jail sees it (default /home/USER)" },
     expiredate: { short: "e", value: "DATE", description: "the day on which the account expires" },
@@ -115,9 +107,9 @@ export const tool = defineTool({
     },
     nonUnique: { short: "o", description: "the uid may be another account's" },
     system: { short: "r", description: "make a system account" },
-    dryRun: { description: "tell what would be done, and change nothing" },
-    json: { description: "tell the result as JSON" },
-    verbose: { short: "v", description: "tell what is done" },
+    dryRun: DRY_RUN_WITHOUT_LETTER,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "the account is there",
@@ -143,7 +135,8 @@ export const tool = defineTool({
       if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
       const group = primaryGroup(options.gid);
-      const planned = planFirst(root, name, jailHome, shell, access, !options.noCreateHome);
+      if (options.noCreateHome && access.keys.length > 0) requireHome(root, jailHome);
+      const planned = planAccess({ root, name, home: jailHome, shell }, access, undefined).lines;
       const say = (line: ByteString) => {
         if ((options.verbose || options.dryRun) && !options.json) printLine(line);
       };
@@ -179,7 +172,7 @@ export const tool = defineTool({
           say(`created the group ${quoted(group)}`);
         }
         const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
-          writeAccess({ root, user: made, home: jailHome, shell }, access, say, warn),
+          writeAccess({ root, user: made, home: jailHome }, access, say, warn),
         );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         const foreign = foreignHome(root, user, jailHome);
@@ -223,31 +216,14 @@ function primaryGroup(given: ByteString | undefined): ByteString {
   return given === undefined ? DEFAULT_GROUP : requireGroup(given).name;
 }
 
-/** What keys and services come to before there is an account. Throws JailkitError where something speaks against them. */
-function planFirst(
-  root: JailRoot,
-  name: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  access: Access,
-  makesHome: boolean,
-): string[] {
-  requireLimitedShell(shell, access);
-  const lines: string[] = [];
-  const { keys, services } = access;
-  if (keys.length > 0) {
-    if (!makesHome && lookUp(root, home) === undefined) {
-      const where = quoted(hostPath(root, home));
-      throw new JailkitError(
-        "no-home",
-        1,
-        `${where} does not exist: --authorized-key needs a home, leave -M out`,
-      );
-    }
-    lines.push(...describeKeys(mergeKeys("", keys), hostPath(root, `${home}/${KEYS_FILE}`), true));
-  }
-  if (services.length > 0) lines.push(describePolicy(planPolicy(root, name, services), true));
-  return lines;
+function requireHome(root: JailRoot, home: ByteString): void {
+  if (lookUp(root, home) !== undefined) return;
+  const where = quoted(hostPath(root, home));
+  throw new JailkitError(
+    "no-home",
+    1,
+    `${where} does not exist: --authorized-key needs a home, leave -M out`,
+  );
 }
 
 /** What to tell of a home that was there before and is somebody else's: useradd(8) leaves it as it is. */

@@ -1,5 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { COLOR, paintFor } from "../cli/colour.ts";
 import { JailkitError } from "../cli/error.ts";
+import { excerptLines } from "../cli/excerpt.ts";
+import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -11,23 +14,23 @@ import { hostLines, jailLines, type Lines, verboseLine } from "../inspect/check-
 import { serveComparisons } from "../inspect/check-worker.ts";
 import { absolutePath } from "../populate/sources.ts";
 
+const NAME = "jk_check";
+
 function show({ out, err }: Lines): void {
   if (out.length > 0) print(out.map((line) => `${line}\n`).join(""));
-  for (const line of err) printError(line);
+  for (const { message, place } of err) {
+    printError(`${NAME}: ${message}`);
+    if (place !== undefined) for (const line of excerptLines(place)) printError(line);
+  }
 }
 
 /** jk_check(8): tells what is wrong with jails, and mends what can be mended safely. */
 export const tool = defineTool({
-  name: "jk_check",
+  name: NAME,
   summary: "check the integrity and the safety of jails",
   synopsis: ["[OPTION...] [JAIL...]"],
   options: {
-    jail: {
-      short: "j",
-      value: "JAIL",
-      repeat: true,
-      description: "check this jail only, as if it were an operand; may be repeated",
-    },
+    jail: jailsOption("check this jail only, as if it were an operand; may be repeated"),
     configfile: {
       short: "c",
       value: "FILE",
@@ -36,8 +39,9 @@ export const tool = defineTool({
     full: { description: "read every file, whatever an earlier check found" },
     fix: { description: "repair what is safe to repair, and tell what was done" },
     run: { description: "run a test of each section that is in the jail, as an ordinary user" },
-    json: { description: "print one JSON object instead of lines" },
+    json: JSON_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
+    color: COLOR,
     verbose: { short: "v", description: "show what is being tested" },
   },
   exitStatus: {
@@ -52,6 +56,7 @@ export const tool = defineTool({
     if (options.json && options.sarif) throw new JailkitError("usage", 2, "give --json or --sarif, not both");
     const jails = [...options.jail, ...operands];
     if (jails.includes("")) throw new JailkitError("usage", 2, "the empty name is no jail");
+    const paint = paintFor(options.color, 2);
     const lines = !options.json && !options.sarif;
     const result = await check({
       configFile: options.configfile ?? `${CONFIG_DIRECTORY}/jk_check.ini`,
@@ -60,8 +65,8 @@ export const tool = defineTool({
       fix: options.fix,
       run: options.run,
       verbose: options.verbose && lines ? (line) => print(`${verboseLine(line)}\n`) : () => undefined,
-      begun: (host) => lines && show(hostLines(host)),
-      done: (jail) => lines && show(jailLines(jail)),
+      begun: (host) => lines && show(hostLines(host, paint)),
+      done: (jail) => lines && show(jailLines(jail, paint)),
     });
     if (options.json) printJson(checkReport(result));
     if (options.sarif) printJson(sarifLog(result));

@@ -1,3 +1,5 @@
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { jailOption, VERBOSE_IGNORED } from "../cli/options.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { launch } from "../enter/launch.ts";
@@ -6,11 +8,15 @@ import { launch } from "../enter/launch.ts";
 export const tool = defineTool({
   name: "jk_chrootlaunch",
   summary: "start a daemon in a jail",
-  synopsis: ["-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]"],
+  synopsis: [
+    "-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]",
+    "-x PROGRAM [OPTION...] [--] JAIL [ARGUMENT...]",
+  ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail, by its absolute path" },
+    jail: jailOption("the jail, by its absolute path"),
     exec: {
       short: "x",
+      also: ["executable"],
       value: "PROGRAM",
       description: "the program, by its path in the jail or on the host; only root may be able to change it",
     },
@@ -31,7 +37,7 @@ export const tool = defineTool({
     },
     daemon: { description: "run the program in the background, without a terminal" },
     notify: { description: "let it reach the service manager: sd_notify(3), Type=notify" },
-    verbose: { short: "v", hidden: true, description: "accepted, and without a meaning" },
+    verbose: VERBOSE_IGNORED,
   },
   exitStatus: {
     0: "with --daemon: the program was executed; otherwise the exit status is the program's",
@@ -52,7 +58,8 @@ export const tool = defineTool({
     "stay as they are; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
   run: ({ options, operands }) => {
-    const { jail, exec, user, group, pidfile, keepCaps, daemon, notify } = options;
+    const { exec, user, group, pidfile, keepCaps, daemon, notify } = options;
+    const { jail, rest } = jailOrFirst(options.jail, operands);
     return launch({
       jail,
       program: exec,
@@ -62,7 +69,7 @@ export const tool = defineTool({
       keepCaps,
       daemon,
       notify,
-      programArguments: operands,
+      programArguments: rest,
     });
   },
 });

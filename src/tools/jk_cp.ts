@@ -2,6 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -54,25 +56,22 @@ export const tool = defineTool({
     "[OPTION...] --remove -j JAIL FILE...",
   ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail to copy into" },
-    force: { short: "f", description: "overwrite files that are in the jail already" },
-    hardlink: {
-      short: "k",
-      description: "use hard links where possible: owner and mode are shared with the host",
-    },
+    jail: jailOption("the jail to copy into"),
+    force: forceOption("overwrite files that are in the jail already"),
+    hardlink: HARDLINK,
     owner: { short: "o", description: "keep owner and group; else both are root" },
     setuid: {
       short: "s",
       description: "keep setuid and setgid, where the ids that they grant stay the same",
     },
-    dryRun: { description: "show what would be done, and change nothing" },
+    dryRun: DRY_RUN,
     remove: {
       description: "take FILE out again, with what nothing else that was asked for needs",
     },
     why: { value: "PATH", description: "tell what brings PATH into the jail, and by which way" },
-    sync: { description: "have everything on the disk before ending" },
-    json: { description: "print one JSON object instead of lines" },
-    verbose: { short: "v", description: "tell more of what is done" },
+    sync: SYNC,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "all that was asked for is in the jail",
@@ -85,8 +84,7 @@ export const tool = defineTool({
   },
   async run({ options, operands }) {
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    const jailPath = options.jail ?? operands[0];
-    const names = options.jail === undefined ? operands.slice(1) : operands;
+    const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     const host = fileSystemAt();
     if (options.remove && jailPath !== undefined && names.length > 0) {
       return remove(host, absolutePath(jailPath), names, options);

@@ -2,6 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
@@ -27,7 +29,7 @@ function readIni(file: ByteString): IniFile | undefined {
   } catch (error) {
     // A file that is there and makes no sense is another failure than one that is not.
     if (!(error instanceof JailkitError) || error.code !== "config-invalid") throw error;
-    throw new JailkitError(error.code, 1, error.message);
+    throw new JailkitError(error.code, 1, error.message, error.place);
   }
 }
 
@@ -35,9 +37,14 @@ function list(file: ByteString, json: boolean): number {
   const ini = readIni(file);
   const sections = ini ? listSections(ini) : [];
   if (json) {
-    printJson(
-      sections.map(({ name, comment = "" }) => ({ name: jsonText(name), comment: jsonText(comment) })),
-    );
+    printJson({
+      version: 1,
+      tool: NAME,
+      sections: sections.map(({ name, comment = "" }) => ({
+        name: jsonText(name),
+        comment: jsonText(comment),
+      })),
+    });
     return 0;
   }
   printLine(`\n** Available sections in ${display(file)} **\n`);
@@ -79,20 +86,17 @@ export const tool = defineTool({
     "--list",
   ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail; it is made where it does not exist" },
+    jail: jailOption("the jail; it is made where it does not exist"),
     configfile: {
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
     list: { short: "l", description: "list the sections, and do nothing" },
-    force: { short: "f", description: "overwrite files that are in the jail already" },
-    hardlink: {
-      short: "k",
-      description: "use hard links where possible: owner and mode are shared with the host",
-    },
+    force: forceOption("overwrite files that are in the jail already"),
+    hardlink: HARDLINK,
     copyShell: { description: "also the file of the limited shell, jk_lsh, of 110 MB" },
-    dryRun: { description: "show what would be done, and change nothing" },
+    dryRun: DRY_RUN,
     remove: {
       description: "take the sections out again, with what nothing else that was asked for needs",
     },
@@ -101,9 +105,9 @@ export const tool = defineTool({
       description:
         "tell which section brings PATH into the jail, and by which way (without SECTION: from the record)",
     },
-    sync: { description: "have everything on the disk before ending" },
-    json: { description: "print one JSON object instead of lines" },
-    verbose: { short: "v", description: "tell more of what is done" },
+    sync: SYNC,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "all that was asked for is in the jail",
@@ -117,8 +121,7 @@ export const tool = defineTool({
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file, options.json);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    const jailPath = options.jail ?? operands[0];
-    const names = options.jail === undefined ? operands.slice(1) : operands;
+    const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     if (jailPath !== undefined && options.why !== undefined && names.length === 0) {
       return tellRecordedWhy(absolutePath(jailPath), options.why, options.json);
     }

@@ -3,6 +3,8 @@ import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
+import { jailBeforeUsers } from "../cli/jail-operand.ts";
+import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -30,7 +32,7 @@ import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.t
 const NAME = "jk_jailuser";
 
 function reporter(verbose: boolean, outcome: UserOutcome): Reporter {
-  const progress = startProgress("copying the home");
+  const progress = startProgress(`${NAME}: copying the home`);
   return {
     done(line) {
       progress.clear();
@@ -92,11 +94,12 @@ export const tool = defineTool({
   summary: "Put user accounts into a jail, or take them out again.",
   synopsis: [
     "[-mnv] [-s SHELL] -j JAIL USER...",
+    "[-mnv] [-s SHELL] JAIL USER...",
     "[-mv] [-s SHELL] --unjail USER...",
     "[-v] [-s SHELL] --jail-side-only [--unjail] -j JAIL USER...",
   ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail; asked for where it is not given" },
+    jail: jailOption("the jail; asked for where it is not given. As an operand it has a slash in it"),
     shell: {
       short: "s",
       value: "SHELL",
@@ -104,16 +107,19 @@ export const tool = defineTool({
     },
     ...ACCESS_OPTIONS,
     move: { short: "m", description: "move the home directory into the jail, or out of it" },
-    noninteractive: { short: "n", description: "ask nothing; without -m the home is not moved" },
+    noninteractive: {
+      short: "n",
+      description: "ask nothing; without -m the home is not moved (not a dry run: that has no letter here)",
+    },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
     unjail: { description: "take the accounts out of their jail" },
     jailSideOnly: {
       description:
         "change nothing but the jail's etc/passwd and etc/group: they say of the accounts what the host says, or with --unjail nothing more",
     },
-    dryRun: { description: "tell what would be done, and change nothing" },
-    json: { description: "tell the result as JSON" },
-    verbose: { short: "v", description: "tell what is done" },
+    dryRun: DRY_RUN_WITHOUT_LETTER,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "all accounts are as asked",
@@ -123,7 +129,8 @@ export const tool = defineTool({
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
-    if (operands.length === 0) {
+    const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
+    if (names.length === 0) {
       printError(`${NAME}: no user was named; try '${NAME} --help'`);
       return 2;
     }
@@ -132,12 +139,12 @@ export const tool = defineTool({
       return 5;
     }
     const aside = options.jailSideOnly;
-    if (aside && (options.move || options.jail === undefined)) {
+    if (aside && (options.move || jail === undefined)) {
       printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
       return 2;
     }
     const { groups, authorizedKey, policy } = options;
-    if ((options.unjail || aside) && (groups ?? authorizedKey ?? policy) !== undefined) {
+    if ((options.unjail || aside) && groups.length + authorizedKey.length + policy.length > 0) {
       const without = aside ? "--jail-side-only" : "--unjail";
       printError(
         `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
@@ -147,23 +154,23 @@ export const tool = defineTool({
     const access = readAccess(options);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;
     // What comes from standard input is keys, and no answers.
-    const interactive = !quiet && authorizedKey !== "-";
+    const interactive = !quiet && !authorizedKey.includes("-");
     const shell = options.shell ?? LIMITED_SHELL;
-    const root = options.unjail && !aside ? undefined : findJail(options.jail, shell, interactive);
+    const root = options.unjail && !aside ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
     const outcomes: UserOutcome[] = [];
     try {
       const requests: JailingOptions = {
         host,
         root,
-        jail: options.jail,
+        jail,
         shell: options.shell,
         access,
         dryRun: options.dryRun,
         move: options.move,
       };
       // All are decided on before the first is changed.
-      const planned = operands.map((name) => {
+      const planned = names.map((name) => {
         const outcome = outcomeFor(name);
         outcomes.push(outcome);
         const how = aside ? decideJailSide(options.unjail) : decide;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
+import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -13,6 +14,8 @@ const NAME = "jk_list";
 function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): unknown {
   const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
   return {
+    version: 1,
+    tool: NAME,
     processes: list.processes.map(
       ({ pid, parent, uid, root, exe, exeRemoved, arguments: words, argumentsCut }) => ({
         pid,
@@ -65,16 +68,16 @@ function printTable(
 export const tool = defineTool({
   name: NAME,
   summary: "list the processes that run in a chroot jail",
-  synopsis: ["[-w] [--tree] [-a] [-j JAIL]...", "--json [-a] [-j JAIL]..."],
+  synopsis: ["[-w] [--tree] [-a] [JAIL...]", "--json [-a] [JAIL...]"],
   options: {
-    jail: { short: "j", value: "JAIL", repeat: true, description: "only processes in this jail" },
+    jail: jailsOption("only processes in this jail, as if it were an operand; may be repeated"),
     wide: { short: "w", description: "show each command in full" },
     tree: { description: "show below each process those that it started in the jail" },
     all: {
       short: "a",
       description: "show processes of containers too, as mnt:[NUMBER] and the root in their mount namespace",
     },
-    json: { description: "print one JSON object instead of a table" },
+    json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "the list is printed, be it empty",
@@ -83,9 +86,9 @@ export const tool = defineTool({
   notes:
     "A process is in a jail if its root is another directory than that of the system, be it in a mount namespace of its own. " +
     "Other users' processes are seen by root alone.",
-  run({ options }) {
+  run({ options, operands }) {
     const { jail, all, tree, json, wide } = options;
-    const list = listProcesses({ jails: jail, containers: all, parents: tree || json });
+    const list = listProcesses({ jails: [...jail, ...operands], containers: all, parents: tree || json });
     const nameOf = userNames();
     if (json) printJson(asJson(list, nameOf));
     else printTable(list, nameOf, wide, tree);

@@ -1,10 +1,18 @@
-import { requireGuard } from "../../ffi/guard.ts";
+import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
+import { tellAbout } from "../cli/about.ts";
+import { askedOfItself } from "../enter/asked-of-itself.ts";
 import { lsh } from "../enter/lsh.ts";
+import { LSH_HELP } from "../enter/lsh-help.ts";
 
 /** Runs jk_lsh to its end. Apart from src/cli/start.ts, which knows options and help: a login has no time for them. */
 export async function main(): Promise<never> {
   requireGuard("jk_lsh");
+  const asked = askedOfItself(args());
+  if (asked !== undefined) {
+    tellAbout(LSH_HELP, asked);
+    libc._exit(0);
+  }
   libc._exit(lsh());
   throw new Error("unreachable");
 }

@@ -42,16 +42,16 @@ const definition = defineTool({
     base: { value: "BYTES", description: "with --socket: bytes that pass in an interval (511)" },
     peak: {
       value: "BYTES",
+      also: ["peek"],
       description: "with --socket: bytes that pass after an interval with less than base (2048)",
     },
-    peek: { value: "BYTES", hidden: true, description: "as --peak" },
     interval: { value: "SECONDS", description: "with --socket: length of an interval (10)" },
     type: { value: "TYPE", description: "with --socket: datagram or stream (datagram)" },
     trust: {
       value: "WHOM",
       description: "with --socket: kernel or sender, for whose word counts on who sent a message (kernel)",
     },
-    user: { value: "USER", description: "the account that the relay runs as (_jk-socketd)" },
+    user: { short: "u", value: "USER", description: "the account that the relay runs as (_jk-socketd)" },
   },
   exitStatus: {
     0: "ended by SIGTERM or SIGINT, or running in the background",
@@ -64,8 +64,7 @@ const definition = defineTool({
   async run({ options, operands }) {
     if (operands.length > 0)
       throw new JailkitError("usage", 1, "takes no arguments; see 'jk_socketd --help'");
-    const { socket, base, interval, type, trust } = options;
-    const peak = options.peak ?? options.peek;
+    const { socket, base, peak, interval, type, trust } = options;
     for (const [name, value, known] of [
       ["type", type, ["datagram", "dgram", "stream"]],
       ["trust", trust, ["kernel", "sender"]],
@@ -82,7 +81,9 @@ const definition = defineTool({
       throw new JailkitError("usage", 1, `--${name} is ${what}, not ${quoted(value)}`);
     }
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
-      printError("jk_socketd: --base, --peak, --interval, --type and --trust mean nothing without --socket");
+      printError(
+        "jk_socketd: warning: --base, --peak, --interval, --type and --trust mean nothing without --socket",
+      );
     }
     const socketd = await import("../log-socket/socketd.ts");
     if (!options.nodetach && !detached) return socketd.detach(words);

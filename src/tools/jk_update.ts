@@ -4,11 +4,14 @@ import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { printError, printJson } from "../cli/output.ts";
+import { jailOrFirst } from "../cli/jail-operand.ts";
+import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
+import { printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
+import { problemError } from "../config/place.ts";
 import { readSection } from "../config/schema.ts";
 import { updateSchema } from "../config/update-schema.ts";
 import { type JailedUser, jailedUsers } from "../inspect/check-host.ts";
@@ -34,12 +37,12 @@ interface Settings {
 
 function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   const found = new Map<ByteString, Settings>();
-  for (const section of loadConfig(CONFIG, { dialect: "py" })?.sections ?? []) {
+  const ini = loadConfig(CONFIG, { dialect: "py" });
+  for (const section of ini?.sections ?? []) {
     const { values, problems } = readSection(section, updateSchema);
     for (const problem of problems) {
-      const line = problemLine(problem, display(problem.file));
-      if (problem.severity === "error") throw new JailkitError("config-invalid", 1, line);
-      reporter.warn(`WARNING: ${line}`);
+      if (problem.severity === "error") throw problemError(problem, 1, ini);
+      reporter.warn(problemLine(problem, display(problem.file)));
     }
     found.set(section.name, {
       directories: values.directories,
@@ -99,18 +102,20 @@ export const tool = defineTool({
   summary: "bring a jail up to date with the files of the host",
   synopsis: [
     "[OPTION...] -j JAIL [DIRECTORY...]",
+    "[OPTION...] JAIL [DIRECTORY...]",
     "[OPTION...] -c SECTION [DIRECTORY...]",
     "[OPTION...] --all",
   ],
   options: {
-    jail: { short: "j", value: "JAIL", description: "the jail to bring up to date" },
+    jail: jailOption("the jail to bring up to date"),
     configsection: {
       short: "c",
       value: "SECTION",
       description: "the jail of that name, as jk_update.ini says",
     },
-    all: { description: "every jail that is known, each as jk_update.ini says" },
-    dryRun: { short: "d", description: "show what would be done, and change nothing" },
+    all: { short: "a", description: "every jail that is known, each as jk_update.ini says" },
+    // -d is that of jailkit 2.
+    dryRun: { ...DRY_RUN, also: ["d"] },
     check: { description: "show nothing; exit status 10 if there is something to do" },
     skip: {
       short: "s",
@@ -118,16 +123,13 @@ export const tool = defineTool({
       repeat: true,
       description: "leave PATH, and what is below it, as it is; may be repeated",
     },
-    hardlink: {
-      short: "k",
-      description: "use hard links where possible: owner and mode are shared with the host",
-    },
+    hardlink: HARDLINK,
     prune: {
       description: "also remove what was made in the jail or belongs to users, and the host does not have",
     },
-    sync: { description: "have everything on the disk before ending" },
-    json: { description: "print one JSON object instead of lines" },
-    verbose: { short: "v", description: "tell more of what is done" },
+    sync: SYNC,
+    json: JSON_OUTPUT,
+    verbose: VERBOSE,
   },
   exitStatus: {
     0: "there was nothing to do, or all was done",
@@ -147,7 +149,11 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     if (options.jail !== undefined && options.configsection !== undefined) {
       throw new JailkitError("usage", 21, "cannot specify both a jail and a configsection");
     }
-    if (options.jail === undefined && options.configsection === undefined && !options.all) {
+    const { jail: named, rest } =
+      options.configsection === undefined && !options.all
+        ? jailOrFirst(options.jail, operands)
+        : { jail: undefined, rest: operands };
+    if (named === undefined && options.configsection === undefined && !options.all) {
       throw new JailkitError("usage", 1, `need a jail, a section or --all; see '${NAME} --help'`);
     }
     if (options.all && (options.jail ?? options.configsection) !== undefined) {
@@ -156,8 +162,8 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const silent = options.json || options.check;
     const reporter = makeReporter(NAME, options.verbose, silent);
-    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined } : reporter;
-    const settings = options.jail === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
+    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined, fail: () => undefined } : reporter;
+    const settings = named === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section)) {
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
@@ -167,14 +173,14 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     const users = jailedUsers();
     const { known, gone } = options.all
       ? allJails(settings, users)
-      : { known: [{ path: absolutePath(options.jail ?? section ?? ""), shellsOnly: false }], gone: [] };
+      : { known: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], gone: [] };
     const outcomes: UpdateOutcome[] = [];
     for (const path of gone) {
       const warning = `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
       warnings.push(warning);
       outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
     }
-    if (!options.json) for (const warning of warnings) quiet.warn(`WARNING: ${warning}`);
+    if (!options.json) for (const warning of warnings) quiet.warn(warning);
     const loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
     const means: UpdateMeans = { host, loader, readRecipe, reporter: quiet, loginsOf: loginsOf(users) };
@@ -182,7 +188,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
-        directories: [...operands, ...own.directories],
+        directories: [...rest, ...own.directories],
         skips: [...options.skip, ...own.skips],
         hardlink: options.hardlink || own.hardlink,
         prune: options.prune,
@@ -201,7 +207,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         const problem = { code, path: jail, message };
         problems.push(problem);
         outcomes.push(untouched(jail, { problems: [problem] }));
-        if (!options.json) printError(`${NAME}: ${message}`);
+        if (!options.json) reporter.fail(message);
       }
     }
     loader.close();

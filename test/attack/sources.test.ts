@@ -63,10 +63,10 @@ const outside = () =>
 function remedies(stderr: string): string[][] {
   return stderr
     .split("\n")
-    .flatMap((line) => /^WARNING: .* run: (.*)$/.exec(line)?.[1]?.split("; ") ?? [])
+    .flatMap((line) => /^\w+: warning: .* run: (.*)$/.exec(line)?.[1]?.split("; ") ?? [])
     .map((command) => command.split(" "));
 }
-const warnings = (stderr: string) => stderr.split("\n").filter((line) => line.startsWith("WARNING"));
+const warnings = (stderr: string) => stderr.split("\n").filter((line) => /^\w+: warning: /.test(line));
 
 /** What alice puts into her directory, and what root's copy of it would bring along. */
 const HERS: Readonly<Record<string, { put: () => void; brings: string; offered?: boolean }>> = {
@@ -226,7 +226,7 @@ describe("what is named of hers", () => {
   test("names that are made to be misread are shown as they are, and can be typed", () => {
     const odd = "/usr/local/share/x y\n\xff'";
     m.write(odd, "odd");
-    link("a\nWARNING: b", odd);
+    link("a\njk_cp: warning: b", odd);
     const { status, stderr } = m.run(["jk_cp", "-v", "-j", jail, "/srv/www"]);
     expect([status, warnings(stderr).length]).toEqual([0, 1]);
     const command = / run: (.*)$/m.exec(stderr)?.[1] ?? "";

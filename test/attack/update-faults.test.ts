@@ -27,7 +27,7 @@ function fail(error: string, { call, nth }: Point): void {
   if (status === 0) expect([at, after]).toEqual([at, scene.wanted]);
   else outcomes.failed++;
   // Where no program could be started at all, the runtime may end in its own way.
-  if (status === 1 && /jk_update: |ERROR: /.test(stderr) && signal === undefined) outcomes.sane++;
+  if (status === 1 && /^jk_update: (?!warning: )/m.test(stderr) && signal === undefined) outcomes.sane++;
   if (status !== 0 && Bun.deepEquals(after, before)) outcomes.untouched++;
   expect([at, scene.complete()]).toEqual([at, scene.wanted]);
 }

@@ -71,7 +71,10 @@ describe.each(Object.entries(TARGETS))("a user's link to %s", (_, target) => {
     m.remove("/usr/share/other");
     // The user does not hold up the rest either.
     const { status, stderr } = m.run(["jk_update", ...options, "-j", jail]);
-    expect([status, stderr.split("\n").filter((line) => line.startsWith("ERROR"))]).toEqual([0, []]);
+    expect([status, stderr.split("\n").filter((line) => !/^(?:$|jk_update: warning: )/.test(line))]).toEqual([
+      0,
+      [],
+    ]);
     expect(m.exists(`${jail}/usr/share/other`)).toBe(options.includes("/opt"));
     expect(victims(jail)).toEqual(before);
     expect(m.run(["jk_cp", "--remove", "-j", jail, "/opt/app"]).status).toBeLessThan(2);

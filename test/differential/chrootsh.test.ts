@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
+import { renderHelp } from "../../src/cli/help.ts";
+import { VERSION } from "../../src/cli/version.ts";
+import { CHROOTSH_HELP } from "../../src/enter/chrootsh-help.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
 import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
 
@@ -83,6 +86,16 @@ table("going in", [
   { name: "the shell's own status", args: ["-c", "exit 42"], is: ends(42) },
   { name: "arguments reach the shell", args: ["-c", 'echo "$@"', "a", "b c", ""], is: prints("b c \n") },
   { name: "-h is the shell's", args: ["-h", "-c", "echo $-"], is: prints("hBc\n") },
+  {
+    name: "--help is the shell's",
+    args: ["--help"],
+    is: { status: 0, stdout: expect.stringContaining("GNU bash") },
+  },
+  {
+    name: "--version is the shell's",
+    args: ["--version"],
+    is: { status: 0, stdout: expect.stringContaining("GNU bash") },
+  },
   { name: "an empty environment", args: ["-c", "echo $HOME"], env: {}, is: prints("/home/u\n") },
   {
     name: "umask and limits stay",
@@ -151,6 +164,34 @@ const home = (text: string) => () => account(text);
 table("the home on the host", [
   { name: "empty", before: home(""), is: ends(16) },
   { name: "without separator", before: home(`${J}/home/u`), is: ends(17) },
+  {
+    name: "--help without a jail",
+    before: home("/home/u"),
+    args: ["--help"],
+    is: { debian: ends(17), ours: prints(renderHelp(CHROOTSH_HELP)), difference: "chrootsh-help" },
+  },
+  {
+    name: "--version without a jail",
+    before: home("/home/u"),
+    args: ["--version"],
+    env: {},
+    is: { debian: ends(17), ours: prints(`jk_chrootsh (jailkit) ${VERSION}\n`), difference: "chrootsh-help" },
+  },
+  { name: "--help and more, without a jail", before: home("/home/u"), args: ["--help", "x"], is: ends(17) },
+  {
+    name: "--help of a login shell, without a jail",
+    before: home("/home/u"),
+    argv0: "-jk_chrootsh",
+    args: ["--help"],
+    is: ends(17),
+  },
+  {
+    name: "--help for root",
+    user: "root",
+    env: {},
+    args: ["--help"],
+    is: { debian: ends(12), ours: prints(renderHelp(CHROOTSH_HELP)), difference: "chrootsh-help" },
+  },
   { name: "no jail before the separator", before: home("/./home/u"), is: ends(17) },
   { name: "the separator at the end", before: home(`${J}/.`), is: ends(17) },
   { name: "no such jail", before: home("/nope/./home/u"), is: ends(19) },

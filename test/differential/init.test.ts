@@ -66,7 +66,12 @@ describe("options", () => {
     m.mkdir(jail);
     const { status, stdout, stderr } = init(empty, ["-j", jail, "nosuch"]);
     expect(status).toBe(expectedOf({ debian: 0, ours: 4, difference: "init-status" }));
-    expect(stdout + stderr).toContain("nosuch");
+    const message = expectedOf({
+      debian: /^WARNING: .*nosuch/m,
+      ours: /^jk_init: .*nosuch/,
+      difference: "messages-named",
+    });
+    expect(expectedOf({ debian: stdout, ours: stderr, difference: "messages-named" })).toMatch(message);
   });
 });
 

@@ -147,6 +147,12 @@ table("deliberate differences", [
     is: { debian: { status: 1 }, ours: list(rows.slice(0, 1)), difference: "list-jail-option" },
   },
   {
+    name: "a jail as an operand",
+    start: two,
+    args: [A],
+    is: { debian: list(rows), ours: list(rows.slice(0, 1)), difference: "one-spelling" },
+  },
+  {
     name: "a uid without an account",
     start: () => [waitIn(m, A, [], "7777:7777")],
     is: { debian: ends(1), ours: list([["7777", A, `${A}${wait} `]]), difference: "list-orphan-uid" },

@@ -1,5 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are the shell's
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { renderHelp } from "../../src/cli/help.ts";
+import { VERSION } from "../../src/cli/version.ts";
+import { LSH_HELP } from "../../src/enter/lsh-help.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
 import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
 
@@ -67,6 +70,18 @@ test("descriptors", () => {
 table("the command line", [
   { args: [], is: ends(7) },
   { args: ["-c"], is: ends(7) },
+  {
+    args: ["--help"],
+    is: { debian: ends(7), ours: prints(renderHelp(LSH_HELP)), difference: "lsh-help" },
+  },
+  {
+    args: ["--version"],
+    config: false,
+    is: { debian: ends(7), ours: prints(`jk_lsh (jailkit) ${VERSION}\n`), difference: "lsh-help" },
+  },
+  { args: ["--help"], argv0: "-jk_lsh", is: ends(7), name: "--help of a login shell" },
+  { args: ["--help", "x"], is: ends(7) },
+  { args: ["-c", "--help"], is: ends(4) },
   { args: ["foo", "bar"], is: ends(7) },
   { args: ["-c", "ls", "extra"], is: ends(7) },
   { args: [], config: false, is: ends(7), name: "no config file and no -c" },

@@ -202,7 +202,7 @@ describe("exit status and arguments", () => {
     const { status, stdout, stderr } = m.run(["jk_check", jail, "/srv/nosuchjail"]);
     expect(status).toBe(2);
     expect(stdout).toContain(`WARNING: ${jail}/etc/ is writable for others!`);
-    expect(stderr).toBe("cannot check files in /srv/nosuchjail/, it does not exist\n");
+    expect(stderr).toBe("jk_check: cannot check files in /srv/nosuchjail/, it does not exist\n");
   });
 
   test("2 where the record is damaged or not root's own is 1, for it was found", () => {
@@ -221,7 +221,9 @@ describe("exit status and arguments", () => {
     m.chmod(`${jail}/etc/hosts`, 0o600);
     const { status, stderr } = m.run(["jk_check", jail], { user: "reader" });
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^the record of the jail cannot be used: .*\n.*etc\/hosts.*\n$/);
+    expect(stderr).toMatch(
+      /^jk_check: the record of the jail cannot be used: .*\njk_check: .*etc\/hosts.*\n$/,
+    );
   });
 
   test("2 for --json with --sarif, a bad option, and a config file that makes no sense", () => {

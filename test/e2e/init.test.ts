@@ -168,7 +168,10 @@ describe("what else a jail needs", () => {
     const { stderr } = init("[a]\nusers = u, nosuchuser\n", ["-j", fresh(), "a"]);
     expect(stderr).toBe("");
     const none = init("[a]\nusers = nosuchuser\n", ["-j", fresh(), "a"]);
-    expect(none).toMatchObject({ status: 0, stderr: "WARNING: this machine has no user 'nosuchuser'\n" });
+    expect(none).toMatchObject({
+      status: 0,
+      stderr: "jk_init: warning: this machine has no user 'nosuchuser'\n",
+    });
   });
 
   test("no hash of a password", () => {

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { account } from "../machine/log-relay.ts";
+import { account, makeAccount } from "../machine/log-relay.ts";
 import { ensureBuilt, type Machine, openMachine } from "../machine/machine.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const checkout = join(import.meta.dir, "../..");
 let m: Machine;
@@ -63,11 +63,61 @@ test("a default of an earlier version that nobody edited is replaced", () => {
 
 test("--uninstall takes away what was installed, and no edited file", () => {
   expect(install("--destdir", "/dest", "--uninstall").status).toBe(0);
-  expect(m.list("/dest/usr/sbin")).toEqual([]);
-  expect(m.list("/dest/usr/bin")).toEqual([]);
+  expect(m.list("/dest")).toEqual(["etc"]);
   expect(m.list("/dest/etc/jailkit")).toEqual(["jk_lsh.ini"]);
   expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n");
-  expect(m.exists("/dest/var/lib/jailkit")).toBe(false);
+});
+
+test("manual pages and completions are where man and the shells look for them", () => {
+  expect(install("--destdir", "/d3").status).toBe(0);
+  const share = "/d3/usr/share";
+  const shown = m.must(["man", "-P", "cat", `${share}/man/man8/jk_init.8`], {
+    env: { PATH: "/usr/bin:/bin", MANWIDTH: "80" },
+  });
+  expect(shown.stdout).toContain("jk_init");
+  expect(m.must(["man", "-M", `${share}/man`, "-w", "jk_lsh.ini"]).stdout).toBe(
+    `${share}/man/man5/jk_lsh.ini.5\n`,
+  );
+  const bash = `${share}/bash-completion/completions`;
+  expect(m.stat(`${bash}/jk_init`)?.ino).toBe(m.stat(`${bash}/jailkit`)?.ino as bigint);
+  expect(m.must(["bash", "-n", `${bash}/jk_init`])).toMatchObject({ stdout: "", stderr: "" });
+  expect(m.must(["zsh", "-n", `${share}/zsh/site-functions/_jailkit`])).toMatchObject({
+    stdout: "",
+    stderr: "",
+  });
+  expect(m.must(["fish", "-n", `${share}/fish/vendor_completions.d/jk_cp.fish`]).stderr).toBe("");
+});
+
+test("--uninstall leaves the file tree as it was, below --destdir and on the machine", () => {
+  const pruned = ["(", "-path", "/var/cache", "-o", "-path", "/var/tmp", ")", "-prune", "-o"];
+  const listing = (...folders: string[]) =>
+    m.must(["find", ...folders, ...pruned, "-printf", "%M %U:%G %p %l\\n"]).stdout;
+  m.mkdir("/bare");
+  m.mkdir("/full/usr/share/zsh/site-functions");
+  m.write("/full/etc/shells", "/bin/sh\n");
+  for (const place of ["/bare", "/full"]) {
+    const before = listing(place);
+    for (const words of [["--with-procmail"], []])
+      expect(install("--destdir", place, ...words).status).toBe(0);
+    expect(listing(place)).not.toBe(before);
+    expect(install("--destdir", place, "--uninstall")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(listing(place)).toBe(before);
+  }
+  expect(m.read("/full/etc/shells")).toBe("/bin/sh\n");
+
+  // Debian's jailkit would lend it directories and programs. The account stays, and useradd(8) leaves copies of what it
+  // changed: there they are from the start.
+  m.must(["dpkg", "--purge", "jailkit"]);
+  makeAccount(m);
+  m.remove("/usr/lib/sysusers.d/jailkit.conf");
+  const machine = () => listing("/etc", "/opt", "/srv", "/usr", "/var");
+  const before = machine();
+  expect(install("--with-procmail").status).toBe(0);
+  expect(machine()).not.toBe(before);
+  expect(install("--uninstall")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  expect(machine()).toBe(before);
+  m.must(["userdel", account]);
+  m.must(["groupdel", "jailed"]);
 });
 
 test("where the file system takes no capabilities it is setuid root, and says so", () => {

@@ -26,6 +26,8 @@ interface Listed {
 }
 
 interface Answer {
+  version: 1;
+  tool: "jk_list";
   processes: Listed[];
   containers: number;
   ended: number;
@@ -83,7 +85,14 @@ describe("what is listed", () => {
   });
 
   test("nothing where nothing is jailed, not the list itself", () => {
-    expect(json()).toEqual({ processes: [], containers: 0, ended: 0, unreadable: 0 });
+    expect(json()).toEqual({
+      version: 1,
+      tool: "jk_list",
+      processes: [],
+      containers: 0,
+      ended: 0,
+      unreadable: 0,
+    });
     expect(table()).toMatchObject({ stdout: "No jailed processes found\n", stderr: "" });
   });
 

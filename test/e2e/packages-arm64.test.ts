@@ -8,7 +8,7 @@ import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, buildPackages, privilegeOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const needed = ["qemu-aarch64", "aarch64-linux-gnu-gcc"];
 const missing = process.arch !== "x64" || needed.some((name) => Bun.which(name) === null);

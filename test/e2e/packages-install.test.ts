@@ -5,7 +5,7 @@ import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { bring, packages, privilegeOf, stateOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const jail = "/home/jail";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
@@ -39,22 +39,12 @@ async function login(): Promise<string> {
   return `${status} ${stderr}${stdout}`;
 }
 
-/** All names on the machine but those of what the kernel, dpkg and this test make. */
+/** All names where a package may leave something, but for those of what dpkg and this test make. */
 function names(): string[] {
-  const pruned = [
-    "/proc",
-    "/sys",
-    "/dev",
-    "/run",
-    "/tmp",
-    "/root",
-    "/var/lib/dpkg",
-    "/var/cache",
-    "/var/log",
-    jail,
-  ];
+  const pruned = ["/var/lib/dpkg", "/var/cache", "/var/log", "/var/tmp", jail];
   const prune = pruned.flatMap((path, i) => [...(i > 0 ? ["-o"] : []), "-path", path]);
-  const words = ["find", "/", "-xdev", "(", ...prune, ")", "-prune", "-o", "-print"];
+  const folders = ["/boot", "/etc", "/home", "/opt", "/srv", "/usr", "/var"];
+  const words = ["find", ...folders, "-xdev", "(", ...prune, ")", "-prune", "-o", "-print"];
   return m.must(words).stdout.split("\n").sort();
 }
 
@@ -82,6 +72,13 @@ describe("a fresh install", () => {
     }
     expect(m.read("/etc/shells")).toEndWith("/usr/sbin/jk_chrootsh\n");
     expect(m.must(["dpkg", "--verify", "jailkit", "jailkit-procmail"]).stdout).toBe("");
+    for (const [path, mode] of [
+      ["/var/lib/jailkit", 0o40755],
+      ["/var/lib/jailkit/jails", 0o40700],
+      ["/var/lib/jailkit/empty", 0o40755],
+      ["/run/jailkit/log-sockets", 0o40700],
+    ] as const)
+      expect(m.stat(path)).toMatchObject({ uid: 0, gid: 0, mode });
     expect(m.must(["man", "-w", "jk_chrootsh"]).stdout).toContain("jk_chrootsh.8");
     expect(await login()).toBe("0 /home/u\n");
     // The one shared file costs nothing in a jail.
@@ -205,9 +202,9 @@ describe("taking it away", () => {
   test("remove keeps the configuration, purge leaves the jails alone", async () => {
     // useradd(8) leaves copies of the files that it changes.
     m.addUser("somebody");
-    const before = names();
+    const before = new Set(names());
     install();
-    expect(names().length).toBeGreaterThan(before.length);
+    expect(names().length).toBeGreaterThan(before.size);
     expect(await login()).toBe("0 /home/u\n");
     // A file that jailkit makes in /etc/jailkit, and one that was edited.
     m.must(["jk_init", "-j", jail, "jk_lsh"]);
@@ -224,10 +221,29 @@ describe("taking it away", () => {
 
     m.must(["dpkg", "--purge", "jailkit", "jailkit-procmail"], { env });
     expect(stateOf(m, "jailkit") ?? "un").toStartWith("un");
-    expect(names().filter((name) => !before.includes(name))).toEqual([]);
+    expect(names().filter((name) => !before.has(name))).toEqual([]);
     expect(m.snapshot(jail)).toEqual(inside);
     expect(m.exists("/etc/jailkit")).toBe(false);
     expect(m.exists("/var/lib/jailkit")).toBe(false);
+  });
+
+  test("the accounts that cannot log in without it are told, control bytes in their names escaped", () => {
+    install();
+    const warning = () => m.must(["dpkg", "--remove", "jailkit-procmail", "jailkit"], { env }).stderr;
+    expect(warning()).not.toContain("jk_chrootsh");
+    install("--force-confold");
+    const shell = "/usr/sbin/jk_chrootsh";
+    const lines = ["ann:x:5001:5001::/home/jail/./home/ann", "b\x1b[2J\xe4:x:5002:5002::/home/jail/./home/b"];
+    m.write("/etc/passwd", `${m.read("/etc/passwd")}${lines.map((line) => `${line}:${shell}\n`).join("")}`);
+    expect(warning()).toContain(
+      [
+        "these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+        "    ann",
+        "    b^[[2JM-d",
+        "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.\n",
+      ].join("\njailkit: "),
+    );
+    expect(stateOf(m, "jailkit")).toStartWith("rc ");
   });
 
   test("what somebody else put into /etc/jailkit survives a purge", () => {

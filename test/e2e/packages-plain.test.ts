@@ -1,11 +1,11 @@
 /** The archive of plain files: its digests, and what its install.sh does. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
-import { account } from "../machine/log-relay.ts";
+import { account, makeAccount } from "../machine/log-relay.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const entries = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot"];
 let m: Machine;
@@ -71,6 +71,41 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
     ["jk_lsh.ini", "jk_socketd.d"].filter((name) => m.exists(`/etc/jailkit/${name}`)),
   );
   expect(m.read("/etc/shells")).not.toContain("jk_chrootsh");
+});
+
+test("--uninstall leaves the file tree as it was, below DESTDIR and on the machine", () => {
+  const pruned = ["(", "-path", "/var/cache", "-o", "-path", "/var/tmp", ")", "-prune", "-o"];
+  const listing = (...folders: string[]) =>
+    m.must(["find", ...folders, ...pruned, "-printf", "%M %U:%G %p %l\\n"]).stdout;
+  m.mkdir("/bare");
+  m.mkdir("/full/usr/share/zsh/site-functions");
+  m.write("/full/etc/shells", "/bin/sh\n");
+  for (const place of ["/bare", "/full"]) {
+    const before = listing(place);
+    for (const words of [["--with-procmail"], []]) expect(install([...words, place]).status).toBe(0);
+    expect(listing(place)).not.toBe(before);
+    expect(install(["--uninstall", place])).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(listing(place)).toBe(before);
+  }
+  expect(m.read("/full/etc/shells")).toBe("/bin/sh\n");
+
+  // The account stays, and useradd(8) leaves copies of what it changed: there they are from the start.
+  makeAccount(m);
+  m.remove("/usr/lib/sysusers.d/jailkit.conf");
+  const machine = () => listing("/etc", "/opt", "/srv", "/usr", "/var");
+  const before = machine();
+  expect(install(["--with-procmail"]).status).toBe(0);
+  expect(install(["--uninstall"])).toMatchObject({ status: 0, stderr: "" });
+  expect(machine()).toBe(before);
+});
+
+test("--help tells how it is used, to everybody, and changes nothing", () => {
+  m.addUser("reader");
+  m.must(["chmod", "o+x", "/root"]);
+  const result = install(["--help"], { user: "reader" });
+  expect(result).toMatchObject({ status: 0, stderr: "" });
+  for (const word of ["usage: sh install.sh ", "--with-procmail ", "--uninstall ", "DESTDIR ", "--help "])
+    expect(result.stdout).toContain(word);
 });
 
 test("without setcap the entries are setuid root", () => {

@@ -5,7 +5,7 @@ import { account } from "../machine/log-relay.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, packages, privilegeOf } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const scratch = "/srv/scratch";
 const jail = "/home/jail";
@@ -100,7 +100,9 @@ test("with its scripts: install, login, a kept file, the next version, and away"
 
   expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
-  rpm("-e", "jailkit-procmail", "jailkit");
+  expect(rpm("-e", "jailkit-procmail", "jailkit").stderr).toContain(
+    "jailkit: these accounts have jk_chrootsh for a shell, and cannot log in without it:\njailkit:     u\n",
+  );
   expect(m.must(["getent", "group", "jailed"]).stdout).toBe(group);
   expect(m.read("/etc/shells")).toBe(shells);
   for (const folder of ["/usr/sbin", "/usr/bin"])

@@ -19,7 +19,9 @@ export interface Packages {
 }
 
 function inputs(): string[] {
-  const folders = ["build", "config", "docs", "dist/entry"].map((name) => join(checkout, name));
+  const folders = ["build", "config", "debian", "docs", "packaging", "dist/entry"].map((name) =>
+    join(checkout, name),
+  );
   const below = folders.flatMap((folder) =>
     fs.existsSync(folder)
       ? fs

@@ -1,7 +1,7 @@
 import type { Machine, RunResult } from "../machine/machine.ts";
 
 // What makes, changes or takes away a name or its privilege.
-const calls = ["rename", "fchmodat", "fsetxattr"];
+const calls = ["rename", "renameat", "renameat2", "fchmodat", "fsetxattr"];
 
 /**
  * Runs a program of the machine under strace(1), which stops it and what it starts after each system call that puts a

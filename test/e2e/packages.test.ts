@@ -4,10 +4,12 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import { MAKE_ACCOUNT } from "../../src/log-socket/account.ts";
+import { MAKE_JAILED_GROUP } from "../../src/system/account-tools.ts";
 import { checkout } from "../machine/helper.ts";
 import { buildPackages, type Packages, packages, statedSizes } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const MB = 1_000_000;
 let made: Packages;
@@ -46,6 +48,21 @@ test("two builds of the same programs are the same to the byte", () => {
 test("the changes of this version are told", () => {
   const [newest] = /^## .*$/m.exec(fs.readFileSync(join(checkout, "CHANGELOG.md"), "utf8")) ?? [];
   expect(newest).toBe(`## ${packageJson.version}`);
+});
+
+const text = (name: string) => fs.readFileSync(join(checkout, name), "utf8");
+
+test("the descriptions of packages name this version, and make the same account and group", () => {
+  const { version } = packageJson;
+  expect(text("debian/changelog")).toStartWith(`jailkit (${version}-1) `);
+  expect(text("debian/jailkit.NEWS")).toStartWith("jailkit (3.0.0-1) ");
+  expect(text("packaging/jailkit.spec")).toContain(`\nVersion: ${version}\n`);
+  for (const name of ["debian/jailkit.postinst", "packaging/jailkit.spec", "packaging/install.sh"])
+    for (const [what, make] of [
+      ["relay_account", MAKE_ACCOUNT],
+      ["jailed_group", MAKE_JAILED_GROUP],
+    ] as const)
+      expect(text(name)).toContain(`${what} || ${make.join(" ")} ||\n`);
 });
 
 describe("deb", () => {
@@ -103,9 +120,10 @@ describe("deb", () => {
         .trim()
         .split("\n");
       expect(lines.length).toBeGreaterThan(1);
-      lines.forEach((line, i) => {
-        expect(line).toMatch(i % 2 === 0 ? /^# \w.{20,}/ : new RegExp(`^${name}: [a-z-]+ `));
-      });
+      // A reason, and one or more that it is for.
+      expect(lines.join("\n")).toMatch(
+        new RegExp(`^(?:(?:# \\w.{20,}\n)+(?:${name}: [a-z-]+ .*(?:\n|$))+)+$`),
+      );
     }
   });
 
@@ -144,9 +162,12 @@ describe("rpm", () => {
           .replace("/zsh/vendor-completions/", "/zsh/site-functions/")
           .replace("/changelog.gz", "/CHANGELOG.md"),
       )
-      .filter((path) => !/\/(?:copyright|changelog\.Debian\.gz)$|^\/usr\/share\/lintian\//.test(path));
-    const rpm = query(made.rpm, "[%{FILENAMES}\n]").trim().split("\n");
-    expect(rpm.filter((path) => path !== "/etc/jailkit").sort()).toEqual(deb.sort());
+      .filter(
+        (path) => !/\/(?:copyright|(?:changelog|NEWS)\.Debian\.gz)$|^\/usr\/share\/lintian\//.test(path),
+      );
+    const rpm = query(made.rpm, "[%{FILEMODES:octal} %{FILENAMES}\n]").trim().split("\n");
+    const files = rpm.flatMap((line) => /^10\d+ (.*)$/.exec(line)?.[1] ?? []);
+    expect(files.sort()).toEqual(deb.sort());
   });
 
   test("the ini files are configuration that is not replaced", () => {
@@ -156,7 +177,7 @@ describe("rpm", () => {
   });
 
   test.each(["rpm", "procmailRpm"] as const)("rpmlint finds nothing in %s that is not explained", (which) => {
-    const config = join(checkout, "build/package/rpmlint.toml");
+    const config = join(checkout, "packaging/rpmlint.toml");
     const { text } = run(["rpmlint", "-c", config, made[which]], { HOME: folder });
     expect(text.split("\n").filter((line) => /: [EW]: /.test(line))).toEqual([]);
     expect(text).toContain("0 errors, 0 warnings");

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromJSONSchema } from "zod";
+import { documentedTools } from "../../build/documented.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { stop, waitIn } from "./list-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -12,7 +14,7 @@ const schemas = join(docs, "schemas");
 const page = readFileSync(join(docs, "panels.md"), "utf8");
 const tools = [
   ...["jk_init", "jk_cp", "jk_update", "jk_check", "jk_jailuser", "jk_addjailuser"],
-  ...["jk_chrootsh", "jailkit"],
+  ...["jk_chrootsh", "jk_list", "jk_socketd", "jk_uchroot", "jailkit"],
 ];
 
 const schemaOf = (name: string) =>
@@ -26,50 +28,23 @@ const commands = [...page.matchAll(/```sh\n([^`]*)```/g)].flatMap(([, block = ""
     .map((line) => line.split(" ")),
 );
 
-/** The schema of a command's output; undefined for jailkit explain, which describes its output itself. */
-function schemaName([program = "", command = ""]: readonly string[]): string | undefined {
-  if (program !== "jailkit") return program;
-  return command === "explain" ? undefined : `jailkit-${command}`;
-}
+/** The schema of a command's output. */
+const schemaName = ([program = "", command = ""]: readonly string[]): string =>
+  program === "jailkit" ? `jailkit-${command}` : program;
 
 let m: Machine;
 beforeAll(async () => {
   m = await openMachine({ under: "ours", only: tools });
-  m.addUser("customer2", { uid: 4002, home: "/home/customer2", createHome: true });
-  m.must(["jk_init", "-j", "/srv/old", "uidbasics"]);
-  m.must(["jk_cp", "-j", "/srv/old", "tail"]);
-  m.remove("/var/lib/jailkit");
+  m.addUser("customer1");
 });
 afterAll(async () => m.close());
 
-describe("docs/panels.md", () => {
-  const STATUSES: Readonly<Record<string, number>> = {
-    // Users see only that programs in it can start others: no fault of the jail's.
-    jk_check: 1,
-  };
-
-  test.each(commands.map((words) => [words.join(" "), words] as const))("%s", (_, words) => {
-    const { status, stdout, stderr } = m.run(words);
-    const name = schemaName(words);
-    expect([words, stdout === "" ? stderr : ""]).toEqual([words, ""]);
-    const value: unknown = JSON.parse(stdout);
-    if (name !== undefined) expect(() => schemaOf(name).parse(value)).not.toThrow();
-    const allowed = [0, STATUSES[words[0] ?? ""] ?? 0];
-    expect(allowed).toContain(status);
-  });
-
-  test("what it has done", () => {
-    expect(m.exists("/srv/customer")).toBe(false);
-    expect(m.read("/etc/passwd")).toContain(":/home/customer2:/bin/sh");
-    expect(m.read("/etc/passwd")).toMatch(/^customer1:.*:\/home\/customer1:/m);
-  });
-
-  test("names every command that has a schema, and every schema", () => {
-    const named = new Set(commands.map(schemaName).filter((name) => name !== undefined));
-    const files = readdirSync(schemas).map((file) => file.replace(".schema.json", ""));
-    expect([...named].sort()).toEqual(files.sort());
-    for (const file of files) expect(page).toContain(`(schemas/${file}.schema.json)`);
-  });
+// test/words runs what is on it.
+test("docs/panels.md names every command that has a schema, and every schema", () => {
+  const named = new Set(commands.map(schemaName));
+  const files = readdirSync(schemas).map((file) => file.replace(".schema.json", ""));
+  expect([...named].sort()).toEqual(files.sort());
+  for (const file of files) expect(page).toContain(`(schemas/${file}.schema.json)`);
 });
 
 describe("JSON of what goes wrong is as the schemas say too", () => {
@@ -93,6 +68,60 @@ describe("JSON of what goes wrong is as the schemas say too", () => {
     const value = JSON.parse(result.stdout);
     expect(() => schemaOf(name).parse(value)).not.toThrow();
     expect(() => schemaOf(name).parse({ ...value, unexpected: 1 })).toThrow();
+  });
+});
+
+describe("every --json", () => {
+  const schemas = readdirSync(join(docs, "schemas")).map((file) => file.replace(".schema.json", ""));
+
+  test("has a schema", async () => {
+    const withJson = (await documentedTools()).filter(({ help }) => help.options.json !== undefined);
+    expect(withJson.map(({ page }) => page).sort()).toEqual(schemas.sort());
+  });
+
+  const definitions = (schema: { $defs?: Record<string, unknown>; properties?: object }) =>
+    schema.properties === undefined ? Object.values(schema.$defs ?? {}) : [schema];
+
+  test.each(schemas)("%s prints an object with a version", (name) => {
+    const schema = JSON.parse(readFileSync(join(docs, "schemas", `${name}.schema.json`), "utf8"));
+    for (const one of definitions(schema) as { type: string; required: string[]; properties?: object }[]) {
+      // What stands in several places has a name too.
+      if (one.type !== "object" || !("version" in (one.properties ?? {}))) continue;
+      expect(one.required).toContain("version");
+    }
+  });
+
+  test("is so where there is something to tell", async () => {
+    m.must(["jk_init", "-j", "/srv/told", "uidbasics"]);
+    m.must(["jk_cp", "-j", "/srv/told", "/usr/bin/dash"]);
+    await m.startSyslog();
+    m.write("/etc/jailkit/jk_socketd.ini", "[/srv/told/dev/log]\nbase = 511\n");
+    m.mkdir("/srv/told/dev");
+    m.write("/etc/jailkit/jk_lsh.ini", "[nosuch]\nexecutables = ls\nstray\n");
+    m.write("/etc/jailkit/jk_uchroot.ini", "[customer2]\nallowed_jails = /srv/told\n");
+    m.must(["jk_socketd"]);
+    const waiting = await waitIn(m, "/srv/told");
+    const cases: readonly (readonly [status: number, words: readonly string[], filled: string])[] = [
+      [0, ["jailkit", "log-sockets", "--json"], "sockets"],
+      [0, ["jk_list", "--json", "-j", "/srv/told"], "processes"],
+      [0, ["jk_list", "--json", "-a"], "processes"],
+      [1, ["jailkit", "config", "check", "--json"], "findings"],
+      [2, ["jailkit", "config", "check", "--json", "/nonexistent/jk_lsh.ini"], "failures"],
+      [2, ["jailkit", "explain", "--json", "customer2", "--", "ls"], "steps"],
+      [1, ["jailkit", "explain", "--json", "/srv/told", "customer2", "--", "/usr/bin/dash"], "steps"],
+      [0, ["jk_init", "--list", "--json"], "sections"],
+    ];
+    for (const [status, words, filled] of cases) {
+      const result = m.run(words);
+      const value = JSON.parse(result.stdout);
+      const schema = schemaOf(schemaName(words));
+      expect([words, result.status, value[filled].length > 0]).toEqual([words, status, true]);
+      expect(() => schema.parse(value)).not.toThrow();
+      expect(() => schema.parse({ ...value, unexpected: 1 })).toThrow();
+      expect(() => schema.parse({ ...value, version: undefined })).toThrow();
+    }
+    await stop(waiting);
+    m.must(["pkill", "-x", "jk_socketd"]);
   });
 });
 

@@ -77,12 +77,12 @@ describe("the relay", () => {
       m.must(["userdel", account]);
       m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
       const started = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);
-      expect(started.stderr).toStartWith(`jk_socketd: ${warning}`);
+      expect(started.stderr).toStartWith(`jk_socketd: warning: ${warning}`);
       await told(warning);
       const { uid } = m.ids("nobody");
       expect(m.read(`/proc/${relay()}/status`)).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
       const shown = m.must(["jailkit", "log-sockets"]);
-      expect(shown.stderr).toStartWith(`jailkit log-sockets: ${warning}`);
+      expect(shown.stderr).toStartWith(`jailkit log-sockets: warning: ${warning}`);
       expect(sockets()[0]).toMatchObject({ user: "nobody", warning: expect.stringContaining(warning) });
       stop();
       // What it says is the remedy.
@@ -101,7 +101,7 @@ describe("the relay", () => {
   test("may be told to be nobody, which is told, too", () => {
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     const { stderr } = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid", "--user=nobody"]);
-    expect(stderr).toStartWith("jk_socketd: the relay runs as nobody, as other programs do");
+    expect(stderr).toStartWith("jk_socketd: warning: the relay runs as nobody, as other programs do");
   });
 
   test("is started again when it ends, and what was sent meanwhile is not lost", async () => {

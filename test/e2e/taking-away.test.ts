@@ -217,7 +217,18 @@ describe("jailkit delete", () => {
     const refused = jailkit("delete", "--yes", jail);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("jailed")]);
     expect(m.exists(`${jail}/home/jailed/mine`)).toBe(true);
-    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
+    // What is only told of an account does not keep the jail.
+    m.must(["groupadd", "-f", "jailed"]);
+    m.addUser("homeless", { uid: 4190, groups: ["jailed"], home: "/home/homeless" });
+    m.must(["jk_jailuser", "-n", "-j", jail, "homeless"]);
+    const told = jailkit("delete", "--yes", "--unjail", jail);
+    expect([told.status, told.stderr.match(/^jailkit delete: warning: .*$/gm)]).toEqual([
+      0,
+      [
+        expect.stringContaining("'homeless' stays in the group jailed"),
+        expect.stringContaining("does not exist: no home is moved"),
+      ],
+    ]);
     expect(m.read("/home/jailed/mine")).toBe("mine");
     expect(m.read("/etc/passwd")).toContain(":/home/jailed:/bin/sh");
     expect(m.exists(jail)).toBe(false);

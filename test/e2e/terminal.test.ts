@@ -1,9 +1,7 @@
 /** A shell in a jail at a real terminal: by ssh, typed at key by key. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { compiledC } from "../machine/helper.ts";
-import { type Machine, type MachineProcess, openMachine, type Sshd } from "../machine/machine.ts";
+import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { openTerminal, type Terminal } from "../machine/terminal.ts";
 
 const J = "/srv/j";
 const CTRL_C = "\x03";
@@ -13,8 +11,6 @@ let m: Machine;
 let sshd: Sshd;
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
-  const bridge = compiledC(join(import.meta.dir, "terminal-bridge.c"), ["-static"]);
-  m.write("/usr/bin/terminal-bridge", readFileSync(bridge), { mode: 0o755 });
   m.must(["jk_init", "-j", J, "interactiveshell"]);
   m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "u"]);
   // Without a password and not locked: sshd(8) lets in whoever has a key.
@@ -28,31 +24,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => m.close());
 
-/** A session at a terminal of 80 by 24. */
-class Terminal {
-  #from = 0;
-  constructor(readonly process: MachineProcess) {}
-  /** Types, and waits until the screen shows this, behind what was waited for before. */
-  async type(keys: string, shows: string | RegExp): Promise<string> {
-    this.process.write(Buffer.from(keys).toString("latin1"));
-    return this.see(shows);
-  }
-  async see(shows: string | RegExp): Promise<string> {
-    return this.process.until(({ stdout }) => {
-      const screen = Buffer.from(stdout, "latin1").toString().slice(this.#from);
-      const at = typeof shows === "string" ? screen.indexOf(shows) : screen.search(shows);
-      if (at < 0) return undefined;
-      const length = typeof shows === "string" ? shows.length : (shows.exec(screen)?.[0].length ?? 0);
-      this.#from += at + length;
-      return screen.slice(0, at + length);
-    });
-  }
-}
-
 async function login(term = "xterm"): Promise<Terminal> {
   const words = ["ssh", ...sshd.clientOptions, "-o", "SendEnv=LANG", "-tt", "u@127.0.0.1"];
   const env = { TERM: term, LANG: "C.UTF-8", PATH: "/usr/bin:/bin" };
-  const terminal = new Terminal(m.start(["terminal-bridge", "80", "24", ...words], { env }));
+  const terminal = openTerminal(m, words, { env });
   await terminal.see("ready> ");
   return terminal;
 }

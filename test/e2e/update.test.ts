@@ -362,9 +362,7 @@ describe("options", () => {
   test("a jail that was just made, of any section, is up to date", () => {
     m.remove("/var/lib/jailkit");
     const listed = JSON.parse(m.must(["jk_init", "--list", "--json"]).stdout);
-    const sections: string[] = (Array.isArray(listed) ? listed : listed.sections).map(
-      ({ name }: { name: string }) => name,
-    );
+    const sections: string[] = listed.sections.map(({ name }: { name: string }) => name);
     expect(sections.length).toBeGreaterThan(20);
     const late = sections.filter((section) => {
       const jail = `/srv/made-${section}`;

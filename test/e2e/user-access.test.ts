@@ -63,6 +63,18 @@ const sftp = (user: string, key: string, batch: string) => {
   return m.run(["sftp", ...options, "-b", "-", `${user}@127.0.0.1`], { stdin: batch, cwd: "/root" });
 };
 const state = () => [m.read("/etc/passwd"), m.read("/etc/group"), m.read("/etc/shadow"), m.snapshot(jail)];
+let pam = false;
+/** A sshd as distributions have it: with PAM. */
+async function usePam(): Promise<void> {
+  if (pam) return;
+  sshd.process.kill();
+  await sshd.process.ended;
+  m.remove("/run/machine-ssh");
+  sshd = await m.startSshd({
+    config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes", "UsePAM yes"],
+  });
+  pam = true;
+}
 let next = 0;
 /** An account of the machine with a home, as yet in no jail. */
 function newUser(): string {
@@ -132,7 +144,7 @@ describe("one command", () => {
     const before = state();
     const again = move(["-v", "-G", "jailed", "--authorized-key", "/root/both", "--policy", "rsync", name]);
     expect(again.status).toBe(0);
-    expect(again.stdout).toContain(`2 keys of those are in '${keysOf(name)}' already`);
+    expect(again.stdout).toContain(`2 of the keys are in '${keysOf(name)}' already`);
     expect(again.stdout).toContain(`the section [${name}] is in '${policyFile}' already`);
     expect(state()).toEqual(before);
     expect(
@@ -181,12 +193,7 @@ describe("keys", () => {
     // What is asked otherwise would take its answer from the keys.
     const words = ["jk_jailuser", "-m", "-j", jail, "--authorized-key", "-", "--policy", "rsync", name];
     expect(m.run(words, { stdin: publicKey("one") }).status).toBe(0);
-    sshd.process.kill();
-    await sshd.process.ended;
-    m.remove("/run/machine-ssh");
-    sshd = await m.startSshd({
-      config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes", "UsePAM yes"],
-    });
+    await usePam();
     for (const user of ["ida", name]) expect(ssh(user, "one", "rsync", "--version").status).toBe(0);
   });
 
@@ -246,6 +253,17 @@ describe("keys", () => {
       stderr: expect.stringContaining(reason),
     });
     expect(state()).toEqual(before);
+  });
+
+  test("may come from several files, and groups and services from several options", () => {
+    const keys = ["--authorized-key", "/root/one.pub", "--authorized-key=-", "--authorized-key", "-"];
+    const words = ["-G", "jailed", "-Gproject,jailed", "--policy", "scp", "--policy=rsync,scp"];
+    expect(add([...keys, ...words, "several"], { stdin: publicKey("two") }).status).toBe(0);
+    expect(m.read(keysOf("several"))).toBe(publicKey("one") + publicKey("two"));
+    expect(m.must(["id", "-nG", "several"]).stdout).toBe("users jailed project\n");
+    expect(m.read(policyFile)).toContain(
+      "[several]\npaths = /usr/bin\nexecutables = /usr/bin/scp, /usr/bin/rsync\n",
+    );
   });
 
   test("need a home", () => {
@@ -413,6 +431,21 @@ describe("services", () => {
     expect(state()).toEqual(before);
   });
 
+  test.each(["DEFAULT", "group users"])(
+    "an account of the name %j gets no section, which would be for others",
+    (name) => {
+      m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
+      const before = state();
+      const { status, stderr } = move(["--policy", "scp", name]);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining(`a section [${name}] would hold for others too`),
+      ]);
+      expect(state()).toEqual(before);
+      m.write("/etc/passwd", m.read("/etc/passwd").replace(/^.*:5555:.*\n/m, ""));
+    },
+  );
+
   test("a primary group that does not exist is an error, and so is what gives something with --unjail", () => {
     const before = state();
     const typo = add(["-g", "projct", "nobody1"]);
@@ -437,7 +470,8 @@ describe("services", () => {
 });
 
 describe("what is still missing", () => {
-  test("is told, and the commands that are told give it", () => {
+  test("is told, and the commands that are told give it", async () => {
+    await usePam();
     m.write(policyFile, defaultPolicy);
     const { status, stderr } = add(["tom"]);
     expect(status).toBe(0);

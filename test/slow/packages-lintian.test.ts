@@ -2,7 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { packages } from "../e2e/packages-scene.ts";
 
-setDefaultTimeout(600_000);
+setDefaultTimeout(1_500_000);
 
 test("lintian finds nothing in the deb that is not explained", () => {
   const words = ["lintian", "--allow-root", "--tag-display-limit", "0", packages().deb];

@@ -38,9 +38,12 @@ describe("synopses", () => {
     expect(operands("jk_init")).toEqual(["SECTION...", "JAIL SECTION..."]);
     expect(operands("jk_cp")).toEqual(["FILE...", "JAIL FILE..."]);
     expect(operands("jk_jailuser")).toEqual(["USER...", "USER..."]);
-    expect(operands("jk_list")).toEqual(["", ""]);
+    expect(operands("jk_list")).toEqual(["JAIL...", "JAIL..."]);
     expect(operands("jailkit config")).toEqual(["check FILE...", "check FILE..."]);
-    expect(operands("jk_uchroot")).toEqual(["ARGUMENT...", "ARGUMENT..."]);
+    expect(operands("jk_uchroot")).toEqual(["ARGUMENT...", "JAIL ARGUMENT..."]);
+    expect(operands("jk_update")).toEqual(["DIRECTORY...", "JAIL DIRECTORY..."]);
+    expect(operands("jailkit explain")?.[1]).toBe("USER COMMAND ARGUMENT...");
+    expect(operands("jailkit adopt")).toEqual(["", "JAIL"]);
   });
 });
 

@@ -42,9 +42,14 @@ describe("jailkit config check", () => {
       "[group jailed]\npahts = /usr/bin\nexecutables = /usr/bin/none\n",
     );
     const { status, lines } = await run("check", ini);
-    const owned = (line: string) => !line.includes("[unsafe-file]");
-    const findings = lines.filter((line) => owned(line) && !line.startsWith("  "));
-    expect(findings).toEqual([
+    const owned = (line: string) => !line.includes("[unsafe-file]") && !line.startsWith(" ");
+    expect(lines.filter((line) => line.includes(" | ")).slice(0, 4)).toEqual([
+      "    2 | executables = /usr/bin/shell, /usr/bin/ls",
+      "      |               ^",
+      "    2 | executables = /usr/bin/shell, /usr/bin/ls",
+      "      |                               ^",
+    ]);
+    expect(lines.filter(owned)).toEqual([
       `${ini}:2:15: warning: '/usr/bin/shell' ('bash') is a shell: it can start other programs; take it out of executables [starts-programs]`,
       `${ini}:2:31: error: '/usr/bin/ls' does not exist [no-such-path]`,
       `${ini}:3:1: error: there is no user 'root' [unknown-user]`,
@@ -60,7 +65,7 @@ describe("jailkit config check", () => {
     rmSync(`${config}/jk_lsh.d/x.ini`, { force: true });
     const { status, lines } = await run("check", "--json", ini);
     const { findings: found, ...rest } = JSON.parse(lines.join("\n"));
-    expect(rest).toEqual({ files: [ini], failures: [] });
+    expect(rest).toEqual({ version: 1, tool: "jailkit config", files: [ini], failures: [] });
     expect(found.filter((one: { code: string }) => one.code !== "unsafe-file")).toEqual([
       {
         file: ini,

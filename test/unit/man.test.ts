@@ -149,10 +149,9 @@ describe("pages", () => {
   test("the worked example is that of README.md", () => {
     const readme = readFileSync(join(checkout, "README.md"), "utf8");
     const part = /^## A jailed sftp[\s\S]*?(?=^## The tools)/m.exec(readme)?.[0] ?? "";
-    const commands = part
-      .split("\n")
-      .filter((line) => line.startsWith("    ") && !line.includes("JK-"))
-      .map((line) => line.trim());
+    const commands = [...part.matchAll(/^```(?:sh|ini)\n([^`]*)```$/gm)].flatMap(([, block = ""]) =>
+      block.trim().split("\n"),
+    );
     expect(commands.length).toBeGreaterThan(15);
     const overview = page("jailkit.7")
       .text.split("\n")

@@ -28,7 +28,44 @@ const ids = (from: string, to: string, test = "attack/chrootsh-entered.test.ts")
   test,
 });
 
+/** What a login shell says of itself, and to whom. */
+const about = (file: string, from: string, to: string, test: string, title: string): Mutant => ({
+  file: `src/${file}`,
+  from,
+  to,
+  test,
+  title,
+});
+
 export const LOGIN: readonly Mutant[] = [
+  about(
+    "enter/asked-of-itself.ts",
+    "argv.length !== 2",
+    "argv.length < 2",
+    "differential/lsh.test.ts",
+    "help",
+  ),
+  about(
+    "enter/asked-of-itself.ts",
+    'argv[0]?.startsWith("-")',
+    "false",
+    "differential/chrootsh.test.ts",
+    "help of a login shell",
+  ),
+  about(
+    "enter/chrootsh-about.ts",
+    'if (account?.home.includes("/./")) return false;',
+    "",
+    "differential/chrootsh.test.ts",
+    "is the shell's",
+  ),
+  about(
+    "cli/excerpt.ts",
+    "let shown = display(piece);",
+    "let shown = piece;",
+    "unit/excerpt.test.ts",
+    "any bytes, any place",
+  ),
   session("  proveIds(ids);\n", ""),
   session("if (!isOnlyGroup(gid))", "if (false)"),
   session("if (!isOnlyUser(uid))", "if (false)"),

@@ -1,0 +1,35 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { deliver, inScratch, type Job } from "./job.ts";
+import { require, run } from "./run.ts";
+
+/**
+ * Makes the .deb files in the output with debian/rules, and returns their paths. dpkg-buildpackage(1) writes into
+ * debian/ and beside the checkout: it gets a folder of its own, with links to everything else.
+ */
+export function buildDebs(architecture: "amd64" | "arm64", job: Job): Promise<string[]> {
+  require("dpkg-buildpackage", "dpkg-dev");
+  require("dh", "debhelper");
+  return inScratch(job, async (folder) => {
+    const tree = join(folder, "jailkit");
+    fs.mkdirSync(tree);
+    for (const name of fs.readdirSync(job.root).filter((name) => name !== ".git"))
+      if (name === "debian") fs.cpSync(join(job.root, name), join(tree, name), { recursive: true });
+      else fs.symlinkSync(join(job.root, name), join(tree, name));
+    const named = ["DEBFULLNAME", "DEBEMAIL"].flatMap((name) => {
+      const value = process.env[name];
+      return value ? [[name, value]] : [];
+    });
+    // What the package needs to be built is brought by build/setup.mjs, hence no look at Build-Depends.
+    await run(["dpkg-buildpackage", "-b", "-us", "-uc", "-d", "-a", architecture], {
+      cwd: tree,
+      env: {
+        ...Object.fromEntries(named),
+        SOURCE_DATE_EPOCH: String(job.epoch),
+        JK_DIST: job.dist,
+        ...(job.fast ? { DPKG_DEB_COMPRESSOR_TYPE: "gzip", DPKG_DEB_COMPRESSOR_LEVEL: "1" } : {}),
+      },
+    });
+    return deliver(job, folder, /\.deb$/);
+  });
+}

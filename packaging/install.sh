@@ -1,0 +1,151 @@
+#!/bin/sh
+set -eu
+
+usage="usage: sh install.sh [--with-procmail] [--uninstall] [DESTDIR]
+
+Installs jailkit from the folder that this script is in, or takes it away again.
+
+  DESTDIR          an absolute path: puts everything below it, as a package builder does
+  --with-procmail  installs jk_procmailwrapper where there is no /usr/bin/procmail, too
+  --uninstall      removes what was installed; files in /etc/jailkit that were edited stay
+  --help           shows this
+
+A second run brings an older version up to date. Files in /etc/jailkit that are there are never overwritten: the new
+default is put beside them as NAME.dist. Exit status: 0 done; 1 not done, and the last line says why."
+
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+destdir=
+uninstall=
+procmail=
+for word in "$@"; do
+    case $word in
+    --help | -h)
+        printf '%s\n' "$usage"
+        exit 0
+        ;;
+    --uninstall) uninstall=1 ;;
+    --with-procmail) procmail=1 ;;
+    /*) destdir=${word%/} ;;
+    *)
+        echo "install.sh: $word: not an option, nor an absolute path; see --help" >&2
+        exit 1
+        ;;
+    esac
+done
+if [ "$(id -u)" != 0 ]; then
+    echo "install.sh: must be run as root" >&2
+    exit 1
+fi
+cd "$here"
+shells=$destdir/etc/shells
+shell=/usr/sbin/jk_chrootsh
+# Directories, and /etc/shells, that were not there before: relative to DESTDIR, one a line.
+made=$destdir/var/lib/jailkit/installed
+
+# Files in /etc/jailkit that were edited stay.
+take_away() {
+    case $1 in
+    etc/jailkit/*)
+        rm -f -- "$destdir/$1.dist"
+        if [ -e "$destdir/$1" ] && ! cmp -s "files/$1" "$destdir/$1"; then
+            echo "install.sh: $destdir/$1 is kept, since it was edited" >&2
+            return 0
+        fi
+        ;;
+    esac
+    rm -f -- "$destdir/$1"
+}
+if [ -n "$uninstall" ]; then
+    if [ -e "$shells" ]; then
+        sed -i -e "\\,^$shell\$,d" "$shells"
+    fi
+    while read -r file linked; do
+        rm -f -- "$destdir/$file"
+    done < LINKS
+    while read -r mode file; do
+        take_away "$file"
+    done < FILES
+    if [ -e "$made" ]; then
+        # The deepest first.
+        all=$(LC_ALL=C sort -ru "$made")
+        rm -f -- "$made"
+        rmdir -- "$destdir/var/lib/jailkit/jails" "$destdir/var/lib/jailkit/empty" 2> /dev/null || true
+        printf '%s\n' "$all" | while read -r path; do
+            if [ "$path" = etc/shells ]; then
+                [ -s "$shells" ] || rm -f -- "$shells"
+            else
+                rmdir -- "$destdir/$path" 2> /dev/null || true
+            fi
+        done
+    fi
+    exit 0
+fi
+
+sha256sum --check --quiet SHA256SUMS
+umask 022
+fresh=
+# A directory, relative to DESTDIR, with those above it.
+directory() {
+    if [ "$1" != . ] && [ ! -d "$destdir/$1" ]; then
+        directory "$(dirname -- "$1")"
+        mkdir -- "$destdir/$1"
+        fresh="$fresh$1
+"
+    fi
+}
+# Each file appears by rename, with its privilege, so that a login works at every moment.
+place() {
+    mode=$1
+    file=$2
+    target="$destdir/$file"
+    case $file in
+    etc/jailkit/*)
+        if [ -e "$target" ]; then
+            cmp -s "files/$file" "$target" && return 0
+            echo "install.sh: $target is kept; the new default is $target.dist" >&2
+            target="$target.dist"
+        fi
+        ;;
+    */jk_procmailwrapper)
+        # A program with a privilege that nobody has a use for is not installed.
+        [ -n "$procmail" ] || [ -e "$target" ] || [ -e "$destdir/usr/bin/procmail" ] || return 0
+        ;;
+    esac
+    directory "$(dirname -- "$file")"
+    cp -- "files/$file" "$target.new"
+    chown 0:0 "$target.new"
+    chmod "$mode" "$target.new"
+    if [ "$mode" = 4755 ] && command -v setcap > /dev/null && setcap cap_sys_chroot+ep "$target.new" 2> /dev/null; then
+        chmod 0755 "$target.new"
+    fi
+    mv -f -- "$target.new" "$target"
+}
+[ -z "$destdir" ] || mkdir -p -- "$destdir"
+directory var/lib/jailkit
+while read -r mode file; do
+    place "$mode" "$file"
+done < FILES
+while read -r file linked; do
+    directory "$(dirname -- "$file")"
+    ln -f -- "$destdir/$linked" "$destdir/$file.new"
+    mv -f -- "$destdir/$file.new" "$destdir/$file"
+    rm -f -- "$destdir/$file.new"
+done < LINKS
+directory etc
+[ -e "$shells" ] || fresh="${fresh}etc/shells
+"
+grep -qsx "$shell" "$shells" || echo "$shell" >> "$shells"
+printf %s "$fresh" >> "$made"
+# Below DESTDIR the account is made when that is started, from the same file.
+[ -z "$destdir" ] || exit 0
+relay_account() {
+    getent passwd _jk-socketd > /dev/null
+}
+jailed_group() {
+    getent group jailed > /dev/null
+}
+{ relay_account && jailed_group; } || systemd-sysusers jailkit.conf 2> /dev/null || true
+relay_account || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin _jk-socketd ||
+    echo "jailkit: the account _jk-socketd could not be made, see jk_socketd(8)" >&2
+jailed_group || groupadd --system jailed ||
+    echo "jailkit: the group jailed could not be made, see jk_addjailuser(8)" >&2

@@ -1,0 +1,59 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { environment } from "../../ffi/guard.ts";
+import { JailkitError } from "./error.ts";
+import { stdoutIsTerminal } from "./output.ts";
+
+/** What a word of the output says of the thing: right, to be looked at, wrong. */
+export type Tone = "good" | "caution" | "bad";
+
+/** Makes a word stand out by its tone, or leaves it as it is. */
+export type Paint = (tone: Tone, word: ByteString) => ByteString;
+
+/** `--color` */
+export const COLOR = {
+  value: "WHEN",
+  description:
+    "colours for outcomes: auto (on a terminal, unless NO_COLOR is set or TERM is dumb), always or never",
+} as const;
+
+// Those of ECMA-48 that every terminal with colours has; the last one ends them.
+const START: Readonly<Record<Tone, string>> = { good: "\x1b[32m", caution: "\x1b[33m", bad: "\x1b[31m" };
+const END = "\x1b[0m";
+
+/** For what has no colours. */
+export const plain: Paint = (_, word) => word;
+
+/** For what has. */
+export const coloured: Paint = (tone, word) => `${START[tone]}${word}${END}`;
+
+/** What `auto` depends on. */
+export interface ColourFacts {
+  /** Whether the output is a terminal. */
+  readonly terminal: boolean;
+  /** The variables NO_COLOR and TERM; undefined where they are not set. */
+  readonly noColor: ByteString | undefined;
+  readonly term: ByteString | undefined;
+}
+
+/** Whether `auto` means colours. An empty NO_COLOR counts as none (no-color.org). */
+export function wantsColour({ terminal, noColor, term }: ColourFacts): boolean {
+  return terminal && (noColor ?? "") === "" && (term ?? "") !== "" && term !== "dumb";
+}
+
+/**
+ * The paint for standard output that `--color=WHEN` asks for; undefined stands for auto. Throws JailkitError "usage",
+ * with `exitStatus`, for a word that is none of the three.
+ */
+export function paintFor(when: ByteString | undefined, exitStatus: number): Paint {
+  if (when === "always") return coloured;
+  if (when === "never") return plain;
+  if (when !== undefined && when !== "auto") {
+    throw new JailkitError("usage", exitStatus, "--color is one of auto, always, never");
+  }
+  const variable = (name: string) =>
+    environment()
+      .find((entry) => entry.startsWith(`${name}=`))
+      ?.slice(name.length + 1);
+  const facts = { terminal: stdoutIsTerminal(), noColor: variable("NO_COLOR"), term: variable("TERM") };
+  return wantsColour(facts) ? coloured : plain;
+}

@@ -1,0 +1,116 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { display } from "./display.ts";
+import type { ErrorPlace } from "./error.ts";
+
+/** Of a longer line, what is around the place. */
+const WIDTH = 72;
+const BEFORE = 40;
+/** Bytes on either side that are looked at: no more than that fits, however long the line is. */
+const NEAR = 4 * WIDTH;
+const TAB = 8;
+const CUT = "...";
+
+/** What is shown for some bytes of the line, and how many columns of a terminal it takes. */
+interface Cell {
+  shown: ByteString;
+  width: number;
+  /** Where in the line the bytes end. */
+  end: number;
+}
+
+const isContinuation = (code: number) => (code & 0xc0) === 0x80;
+
+/** How many bytes the character that starts with this one has, by its first byte. */
+function lengthOf(lead: number): number {
+  if (lead < 0xc2) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
+}
+
+let decoder: TextDecoder | undefined;
+
+/** Columns on a terminal: two for a wide character, none for one that is drawn over the one before. */
+function widthOf(shown: ByteString): number {
+  if (/^[\x20-\x7e]*$/.test(shown)) return shown.length;
+  decoder ??= new TextDecoder("utf-8");
+  return Bun.stringWidth(decoder.decode(toBytes(shown)));
+}
+
+/** The line from byte `start` to byte `end` as cells. */
+function cellsOf(text: ByteString, start: number, end: number): Cell[] {
+  const cells: Cell[] = [];
+  let column = 0;
+  for (let at = start; at < end; ) {
+    const length = lengthOf(text.charCodeAt(at));
+    let piece = text.slice(at, at + length);
+    let shown = display(piece);
+    // No character after all: its first byte stands alone.
+    if (length > 1 && shown !== piece) {
+      const whole = [...piece].slice(1).every((byte) => isContinuation(byte.charCodeAt(0)));
+      if (!whole || piece.length < length) {
+        piece = text.charAt(at);
+        shown = display(piece);
+      }
+    }
+    if (piece === "\t") shown = " ".repeat(TAB - (column % TAB));
+    const width = widthOf(shown);
+    at += piece.length;
+    const last = cells.at(-1);
+    if (width === 0 && last !== undefined) {
+      last.shown += shown;
+      last.end = at;
+    } else cells.push({ shown, width, end: at });
+    column += width;
+  }
+  return cells;
+}
+
+/** Where the piece of the line that is looked at begins and ends, in bytes and between characters. */
+function nearby(text: ByteString, at: number): [number, number] {
+  let start = Math.max(0, at - NEAR);
+  let end = Math.min(text.length, at + NEAR);
+  while (start > 0 && isContinuation(text.charCodeAt(start))) start--;
+  while (end < text.length && isContinuation(text.charCodeAt(end))) end++;
+  return [start, end];
+}
+
+/**
+ * The line of a file that an error is about, and a caret under the place, both indented: as compilers show it. What is in
+ * the line is printable (`display`); of a long one it is the part around the place.
+ */
+export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, ByteString] {
+  const at = Math.min(Math.max(0, column - 1), text.length);
+  const [start, end] = nearby(text, at);
+  const cells = cellsOf(text, start, end);
+  const found = cells.findIndex((cell) => cell.end > at);
+  const target = found < 0 ? cells.length : found;
+  let first = target;
+  let before = 0;
+  const total = cells.reduce((sum, { width }) => sum + width, 0);
+  const fits = start === 0 && end === text.length && total <= WIDTH;
+  while (first > 0) {
+    const width = cells[first - 1]?.width ?? 0;
+    if (!fits && before + width > BEFORE) break;
+    before += width;
+    first--;
+  }
+  let last = target;
+  let shownWidth = before;
+  while (last < cells.length) {
+    const width = cells[last]?.width ?? 0;
+    if (!fits && shownWidth + width > WIDTH) break;
+    shownWidth += width;
+    last++;
+  }
+  const left = first > 0 || start > 0 ? CUT : "";
+  const right = last < cells.length || end < text.length ? CUT : "";
+  const shown = cells
+    .slice(first, last)
+    .map((cell) => cell.shown)
+    .join("");
+  const number = String(line).padStart(5);
+  return [
+    `${number} | ${left}${shown}${right}`.trimEnd(),
+    `${" ".repeat(number.length)} | ${" ".repeat(left.length + before)}^`,
+  ];
+}

@@ -1,0 +1,75 @@
+/** docs/manifest.md describes the record of a jail: each field that a real one has, and no other. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { readDocument } from "./blocks.ts";
+
+setDefaultTimeout(120_000);
+
+type Fields = Record<string, unknown>;
+interface Manifest {
+  jail: Fields;
+  requests: Fields[];
+  entries: Fields[];
+}
+
+const JAILS = "/var/lib/jailkit/jails";
+const page = readDocument("docs/manifest.md");
+let m: Machine;
+let folders: string[];
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.must(["jk_init", "-j", "/srv/copied", "uidbasics", "sftp", "interactiveshell"]);
+  m.must(["jk_init", "-k", "-j", "/srv/linked", "uidbasics", "sftp"]);
+  m.run(["jk_check", "/srv/copied"]);
+  m.must(["jk_update", "-j", "/srv/copied"]);
+  folders = m.list(JAILS);
+});
+afterAll(() => m?.close());
+
+/** The names that the rows of a table begin with: of the n-th table of the page. */
+function documented(index: number): string[] {
+  const table = page.split(/\n\n(?=\|)/)[index + 1]?.split("\n\n")[0] ?? "";
+  return table
+    .split("\n")
+    .slice(2)
+    .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, name = ""]) => name))
+    .sort();
+}
+
+const manifests = () =>
+  folders.map((id) => JSON.parse(m.read(`${JAILS}/${id}/manifest.json`)) as Manifest & Fields);
+const namesOf = (all: readonly Fields[]) => [...new Set(all.flatMap((one) => Object.keys(one)))].sort();
+/** The names in backquotes of the sentence that begins with some words, or of a row. */
+const named = (start: string) =>
+  [...(page.slice(page.indexOf(start)).split(/\n\n|\|\n/)[0] ?? "").matchAll(/`(\w+)`/g)].map(
+    ([, name]) => name ?? "",
+  );
+
+test("the record", () => {
+  expect(namesOf(manifests())).toEqual(documented(0));
+});
+
+test("its jail", () => {
+  const [, ...fields] = named("| `jail` |");
+  expect(namesOf(manifests().map(({ jail }) => jail))).toEqual(fields.sort());
+});
+
+test("its requests", () => {
+  const fields = named("A request has").filter((name) => name !== "jk_init");
+  expect(namesOf(manifests().flatMap(({ requests }) => requests))).toEqual(fields.sort());
+});
+
+test("its entries, and their types", () => {
+  const entries = manifests().flatMap((one) => one.entries);
+  expect(namesOf(entries)).toEqual(documented(1));
+  const types = [...new Set(entries.map(({ type }) => String(type)))];
+  const [, ...known] = named("| `type` |");
+  for (const type of types) expect(known).toContain(type);
+});
+
+test("what is beside it", () => {
+  const beside = folders.flatMap((id) => m.list(`${JAILS}/${id}`)).filter((name) => name !== "manifest.json");
+  expect(beside).not.toEqual([]);
+  for (const name of new Set(beside)) expect(page).toContain(`- \`${name}\`: `);
+});

@@ -1,0 +1,90 @@
+import { expect } from "bun:test";
+import type { Scene } from "../scene.ts";
+import { addAccount, JAIL, makeJail, makeLimited } from "./jail.ts";
+
+/** The pages of `jailkit COMMAND`. */
+export const COMMANDS: Readonly<Record<string, Scene>> = {
+  "jailkit-adopt.8": {
+    prepare: (stage) => {
+      makeJail()(stage);
+      // A jail of jailkit 2 has no record.
+      stage.m.remove("/var/lib/jailkit");
+    },
+    steps: {
+      "jailkit adopt --dry-run /srv/jail": {
+        after: ({ m }) => expect(m.must(["jailkit", "list"]).stdout).toContain(JAIL),
+      },
+    },
+  },
+  "jailkit-config.8": { prepare: makeJail(JAIL, "jk_lsh") },
+  "jailkit-delete.8": {
+    prepare: (stage) => makeLimited(stage),
+    steps: {
+      "jailkit delete --dry-run --unjail /srv/jail": {
+        after: ({ m }) => {
+          expect(m.exists(JAIL)).toBe(false);
+          expect(m.read("/etc/passwd")).not.toContain(JAIL);
+        },
+      },
+    },
+  },
+  "jailkit-disk.8": { prepare: (stage) => makeLimited(stage) },
+  "jailkit-explain.8": {
+    boot: true,
+    prepare(stage) {
+      const { m } = stage;
+      makeLimited(stage);
+      addAccount(stage, "anna");
+      m.must(["jk_init", "-j", "/srv/build", "uidbasics"]);
+      m.must(["jk_cp", "-j", "/srv/build", "/usr/bin/cc"]);
+      for (const name of ["passwd", "group"]) {
+        const line = /^anna:.*\n/m.exec(m.read(`/etc/${name}`))?.[0] ?? "";
+        m.write(`/srv/build/etc/${name}`, m.read(`/srv/build/etc/${name}`) + line);
+      }
+      m.write("/etc/jailkit/jk_uchroot.ini", "[anna]\nallowed_jails = /srv/build\n");
+    },
+    steps: {
+      "jailkit explain test": {
+        after: ({ ssh }) => expect(ssh("test", "/usr/lib/openssh/sftp-server")).toMatchObject({ status: 0 }),
+      },
+      "jailkit explain -j /srv/build anna -- /usr/bin/cc": {
+        after: ({ m }) =>
+          expect(
+            m.run(["jk_uchroot", "-j", "/srv/build", "-x", "/usr/bin/cc", "--", "--version"], {
+              user: "anna",
+            }),
+          ).toMatchObject({ status: 0, stderr: "" }),
+      },
+      "jk_chrootsh:": {
+        before: ({ m }) => m.chmod(JAIL, 0o775),
+        outputOf: "jailkit explain test",
+        after: ({ ssh }) => expect(ssh("test", "id").status).toBe(53),
+      },
+    },
+  },
+  "jailkit-list.8": {
+    prepare: (stage) => makeLimited(stage),
+    steps: {
+      "jailkit list": {
+        after: (_stage, [list, users]) => {
+          expect(list).toContain(JAIL);
+          expect(users).toContain('"test"');
+        },
+      },
+    },
+  },
+  "jailkit-log-sockets.8": {
+    boot: true,
+    async prepare(stage) {
+      makeLimited(stage);
+      stage.m.must(["systemd-sysusers", "/dev/stdin"], { stdin: "u! _jk-socketd - - /nonexistent\n" });
+      stage.m.mkdir(`${JAIL}/dev`);
+      stage.m.write(
+        "/etc/jailkit/jk_socketd.ini",
+        `[${JAIL}/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n`,
+      );
+      await stage.must("jk_socketd");
+    },
+  },
+  "jailkit.8": { prepare: makeJail(JAIL, "jk_lsh") },
+};

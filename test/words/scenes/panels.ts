@@ -1,0 +1,62 @@
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fromJSONSchema } from "zod";
+import { checkout } from "../../machine/helper.ts";
+import type { Scene, Stage, Step } from "../scene.ts";
+
+/** The schema of a command's output. */
+function schemaOf(line: string) {
+  const [program = "", command = ""] = line.split(" ");
+  const name = program === "jailkit" ? `jailkit-${command}` : program;
+  const text = readFileSync(join(checkout, `docs/schemas/${name}.schema.json`), "utf8");
+  return fromJSONSchema(JSON.parse(text));
+}
+
+/** What each line printed is JSON of its schema; what warns stands on the screen, too. */
+function checkJson(_stage: Stage, outputs: readonly string[], lines: readonly string[]): void {
+  lines.forEach((line, index) => {
+    const json = (outputs[index] ?? "").replace(/^(?:jk_\w+|jailkit[\w -]*): .*\n?/gm, "");
+    const value: unknown = JSON.parse(json);
+    expect(() => schemaOf(line).parse(value)).not.toThrow();
+  });
+}
+
+const json: Step = { after: checkJson };
+
+/** docs/panels.md: every command, in order; test/e2e/panels.test.ts has what goes wrong. */
+export const PANELS: Scene = {
+  prepare({ m }) {
+    m.addUser("customer2", { uid: 4002, home: "/home/customer2", createHome: true });
+    m.must(["jk_init", "-j", "/srv/old", "uidbasics"]);
+    m.must(["jk_cp", "-j", "/srv/old", "tail"]);
+    m.remove("/var/lib/jailkit");
+  },
+  steps: {
+    "jk_init --list --json": json,
+    "jk_addjailuser --json -j /srv/customer -s /bin/bash customer1": json,
+    "jailkit explain --json customer1": json,
+    "jk_jailuser --json --unjail --move -- customer2": json,
+    "jk_update --json --check --all": json,
+    "jk_check --json --run /srv/customer": {
+      ...json,
+      status: {
+        // Users see only that programs in it can start others: no fault of the jail's.
+        "jk_check --json --run /srv/customer": 1,
+        // It does not run.
+        "jailkit log-sockets --json": 1,
+      },
+    },
+    "jk_cp --json --remove -j /srv/customer -- /usr/bin/strace": json,
+    "jailkit adopt --json /srv/old": json,
+    "jailkit delete --json --dry-run --unjail /srv/customer": {
+      after(stage, outputs, lines) {
+        checkJson(stage, outputs, lines);
+        const { m } = stage;
+        expect(m.exists("/srv/customer")).toBe(false);
+        expect(m.read("/etc/passwd")).toContain(":/home/customer2:/bin/sh");
+        expect(m.read("/etc/passwd")).toMatch(/^customer1:.*:\/home\/customer1:/m);
+      },
+    },
+  },
+};
