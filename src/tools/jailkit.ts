@@ -109,7 +109,8 @@ async function runCommand(): Promise<number> {
   if (status !== undefined) return status;
   const { didYouMean } = await import("../cli/suggest.ts");
   const hint = didYouMean(command, [...Object.keys(COMMANDS), ...Object.keys(TOOLS)]);
-  printError(`jailkit: there is no command ${quoted(command)}${hint}; 'jailkit --help' lists them`);
+  const lists = `${hint === "" ? ";" : ""} 'jailkit --help' lists them`;
+  printError(`jailkit: there is no command ${quoted(command)}${hint}${lists}`);
   return 2;
 }
 
