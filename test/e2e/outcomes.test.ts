@@ -17,7 +17,7 @@ const END = "\x1b[0m";
 let m: Machine;
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
-  const bridge = compiledC(join(import.meta.dir, "terminal-bridge.c"), ["-static"]);
+  const bridge = compiledC(join(import.meta.dir, "../machine/terminal-bridge.c"), ["-static"]);
   m.write("/usr/bin/terminal-bridge", readFileSync(bridge), { mode: 0o755 });
   m.must(["jk_init", "-j", J, "uidbasics"]);
   m.must(["jk_addjailuser", "-j", J, "u"]);
