@@ -9,6 +9,7 @@ import { undeletableDirectory } from "../jail/host-directories.ts";
 import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/manifest.ts";
 import { nearJail } from "../jail/named-jail.ts";
 import { withTree } from "../jail/registry.ts";
+import { isOneOf } from "../jail/remove.ts";
 import { exchangeFindings } from "../jail/safety.ts";
 import { type JailMount, jailMounts } from "../jail/unmount.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
@@ -213,10 +214,17 @@ function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: num
 
 /**
  * Looks again, when what was mounted in the jail is not any more and users were taken out: what lay below a mount, or
- * came meanwhile, may belong to somebody.
+ * came meanwhile, may belong to somebody. Returns what may go: what was seen, and what is root's.
  */
-export function requireStillDeletable(root: JailRoot, { request, users }: DeletePlan): void {
-  if (request.userFiles) return;
-  const { owners, unread } = ownersIn(root, { users: users.filter(({ fromService }) => !fromService) });
+export function requireStillDeletable(
+  root: JailRoot,
+  { request, users }: DeletePlan,
+): (stat: Stat) => boolean {
+  if (request.userFiles) return () => true;
+  const { inodes, owners, unread } = ownersIn(root, {
+    users: users.filter(({ fromService }) => !fromService),
+  });
   requireNobodyElse(root, owners, unread);
+  const seen = isOneOf([...inodes.values()].map(({ usage }) => usage));
+  return (stat) => stat.uid === 0 || seen(stat);
 }

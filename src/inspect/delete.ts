@@ -9,7 +9,8 @@ import { REGISTRY } from "../jail/manifest.ts";
 import { withTree } from "../jail/registry.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { NO_ACCESS } from "../jail/user-access.ts";
-import { type JailingOptions, type UserOutcome, unjailUser } from "../jail/user-run.ts";
+import type { JailingOptions, UserOutcome } from "../jail/user-run.ts";
+import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, openTree } from "../jail/walk.ts";
 import { removeTree } from "../jail/write.ts";
 import type { Problem } from "../populate/entry.ts";
@@ -144,8 +145,8 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   const { jail } = plan;
   if (seen === undefined) return;
   if (jailMounts(jail).length > 0) throw refuse("mounts", `${display(jail)}: something is mounted in it`);
-  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
-  withTree((tree) => removeTree(tree, jail, seen));
+  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
+  withTree((tree) => removeTree(tree, jail, seen, mayGo));
   done(`removed ${display(jail)}`);
 }
 

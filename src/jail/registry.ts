@@ -171,8 +171,16 @@ export function findManifest(
 
 /** Calls `use` while this process alone may write the manifest of `id`. */
 export function locked<T>(tree: JailRoot, registry: ByteString, id: ByteString, use: () => T): T {
+  return lockedAt(tree, registry, joinPath(registry, id), use);
+}
+
+/** Calls `use` while this process alone may change what jailkit adds to files of the host, as fstab(5). */
+export function hostLocked<T>(registry: ByteString, use: () => T): T {
+  return withTree((tree) => lockedAt(tree, registry, registry, use));
+}
+
+function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString, use: () => T): T {
   const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-  const directory = joinPath(registry, id);
   const own = (path: ByteString) => path === registry || path === directory;
   makeDirectories(tree, directory, (path) => ({ ...owner, mode: own(path) ? 0o700 : 0o755 }));
   registryExists(tree, registry);

@@ -77,6 +77,24 @@ export function removeTree(
   return removeSeen(root, path, seen, among);
 }
 
+/** By which something that was looked at is known again. */
+type Seen = Pick<Stat, "mode" | "devMajor" | "devMinor" | "ino" | "size" | "mtime">;
+
+/**
+ * For `among` of removeTree: what is one of those that were looked at, with the content that it had by size and time;
+ * another file may have got its inode.
+ */
+export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
+  const key = ({ mode, devMajor, devMinor, ino, size, mtime }: Seen) => {
+    // Those of a directory change while it is emptied.
+    const content = (mode & C.S_IFMT) === C.S_IFDIR ? "" : `${size}:${mtime}`;
+    return `${devMajor}:${devMinor}:${ino}:${content}`;
+  };
+  const keys = new Set<string>();
+  for (const one of all) keys.add(key(one));
+  return (stat) => keys.has(key(stat));
+}
+
 function removeSeen(
   root: JailRoot,
   path: ByteString,

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { close, fstat, type Stat } from "../../ffi/files.ts";
+import { close, fstat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
@@ -8,7 +8,7 @@ import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
 import { requireStage } from "./place.ts";
-import { removeTree } from "./remove.ts";
+import { isOneOf, removeTree } from "./remove.ts";
 import { exchangeFindings, type Finding, nearestDirectory } from "./safety.ts";
 import type { GroupChange, JailingPlan } from "./user-plan.ts";
 import { hostPath, type JailRoot, release } from "./walk.ts";
@@ -124,9 +124,8 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, re
       report.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }
-    const inode = ({ ino, devMajor, devMinor }: Stat) => `${devMajor}:${devMinor}:${ino}`;
-    const copied = new Set(source.entries.map(({ stat }) => inode(stat)));
-    removeTree(move.from, move.fromPath, fstat(source.fd), (stat) => copied.has(inode(stat)));
+    const copied = isOneOf(source.entries.map(({ stat }) => stat));
+    removeTree(move.from, move.fromPath, fstat(source.fd), copied);
     report.done(`removed ${where}`);
   } catch (error) {
     report.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);

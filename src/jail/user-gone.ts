@@ -9,13 +9,8 @@ import { findMoved, lostJail } from "./moved.ts";
 import { jailError } from "./named-jail.ts";
 import { REGISTRY, readContent, withTree } from "./registry.ts";
 import type { Reporter } from "./user-apply.ts";
+import { beforeIn } from "./user-memory.ts";
 import type { JailingOptions, UserOutcome } from "./user-run.ts";
-
-/** What a record tells of an account from before it was jailed. */
-export interface Before {
-  home: ByteString | undefined;
-  shell: ByteString | undefined;
-}
 
 /**
  * Decides how an account gets out of a jail that is gone, with all that was in it: it gets the home and the shell that
@@ -28,17 +23,14 @@ export function leaveGoneJail(
   request: JailingOptions,
   outcome: UserOutcome,
   error: unknown,
-  recall: (
-    requests: readonly { tool: ByteString; operands: ByteString[]; options: Record<string, unknown> }[],
-  ) => Before,
 ): (report: Reporter) => void {
   const gone = error instanceof JailkitError && error.code === "no-such-jail";
   const lost = gone ? lostJail(jail) : undefined;
   if (!gone || (lost !== undefined && findMoved(lost) !== undefined)) throw jailError(jail, error);
   const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
-  const before = recall(content?.requests ?? []);
-  const home = before.home ?? jailHome;
-  const shell = request.shell ?? before.shell ?? "/bin/sh";
+  const before = beforeIn(content?.requests ?? [], user.name);
+  const home = before?.home ?? jailHome;
+  const shell = request.shell ?? before?.shell ?? "/bin/sh";
   if (statIfPresent(AT_FDCWD, shell, true) === undefined)
     throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
   outcome.home = home;

@@ -26,6 +26,7 @@ import {
   isRegular,
   type JailRoot,
   joinPath,
+  namedError,
   openChild,
   openDirectory,
   release,
@@ -101,15 +102,23 @@ function openHomeFor({ root, home, user }: KeyPlace): Directory {
   throw refuse(root, home, `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`);
 }
 
+/**
+ * Something stands where it will not do, in the open directory `above`. Where the user may exchange what leads there,
+ * root does nothing by its name: the user may rename it, whoever's it is. It is not given to the user, who may have
+ * moved somebody else's file there.
+ */
+function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
+  const from = shellWord(hostPath(root, path));
+  const as = above.stat.uid === 0 ? "" : `runuser -u ${shellWord(user.name)} -- `;
+  const remedy = `${as}mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
+  return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`);
+}
+
 /** What is the user's alone is written to; what is somebody else's may be a link to what root alone should read. */
-function requireOwn({ root, user }: KeyPlace, path: ByteString, stat: Stat): void {
-  if (stat.uid === user.uid) return;
-  const remedy = `chown -h ${shellWord(user.name)} ${shellWord(hostPath(root, path))}`;
-  throw refuse(
-    root,
-    path,
-    `belongs to uid ${stat.uid}, not to ${quoted(user.name)}; give it to the user with: ${remedy}`,
-  );
+function requireOwn(place: KeyPlace, above: Directory, path: ByteString, stat: Stat): void {
+  const { uid, name } = place.user;
+  if (stat.uid === uid) return;
+  throw inTheWay(place, above, path, `belongs to uid ${stat.uid}, not to ${quoted(name)}`);
 }
 
 /** Opens .ssh in an open home; undefined where there is none. It is the user's own directory, and no link. */
@@ -120,11 +129,11 @@ function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefin
   if (stat === undefined) return undefined;
   if (!isDirectory(stat)) {
     const what = isLink(stat) ? "is a symbolic link" : "is no directory";
-    throw refuse(root, path, `${what}: no key is written there; put a directory in its place`);
+    throw inTheWay(place, home, path, what);
   }
   const directory = openChild(root, home, DIRECTORY);
   try {
-    requireOwn(place, path, directory.stat);
+    requireOwn(place, home, path, directory.stat);
     return directory;
   } catch (error) {
     release(directory);
@@ -139,18 +148,26 @@ interface Existing {
 
 /** What the authorized_keys in an open directory holds; undefined where there is none. */
 function readExisting(place: KeyPlace, directory: Directory): Existing | undefined {
+  try {
+    return readFileIn(place, directory);
+  } catch (error) {
+    throw namedError(error, hostPath(place.root, joinPath(directory.path, FILE)));
+  }
+}
+
+function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined {
   const { root } = place;
   const path = joinPath(directory.path, FILE);
   const seen = statIfPresent(directory.fd, FILE);
   if (seen === undefined) return undefined;
   if (!isRegular(seen)) {
     const what = isLink(seen) ? "is a symbolic link" : "is no regular file";
-    throw refuse(root, path, `${what}: no key is written there; put a file in its place`);
+    throw inTheWay(place, directory, path, what);
   }
   // What others have under another name may be theirs to read alone.
   if (seen.nlink > 1)
     throw refuse(root, path, "has another name elsewhere (a hard link): put a copy in its place");
-  requireOwn(place, path, seen);
+  requireOwn(place, directory, path, seen);
   const fd = openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
   try {
     const stat = fstat(fd);
@@ -203,6 +220,8 @@ export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
     if (directory === undefined) throw changed(root, joinPath(home.path, DIRECTORY));
     try {
       return writeIn(place, directory, keys);
+    } catch (error) {
+      throw namedError(error, hostPath(root, joinPath(directory.path, FILE)));
     } finally {
       release(directory);
     }

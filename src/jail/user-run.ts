@@ -3,23 +3,21 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { isLocked, JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
-import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { readJailAccounts } from "./accounts.ts";
 import { lookUp } from "./look.ts";
-import { openManifest, recordRequest, removeRequests, saveManifest } from "./manifest.ts";
-import { shellWord } from "./safety.ts";
-import { joinHome, splitHome } from "./separator.ts";
+import { splitHome } from "./separator.ts";
 import { type Access, planAccess, writeAccess } from "./user-access.ts";
-import { applyJailing, changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
-import { type Before, leaveGoneJail } from "./user-gone.ts";
-import { absolute } from "./user-jail.ts";
+import { applyJailing, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { KEYS_FILE } from "./user-keys.ts";
+import { forgetAccount, recall, rememberAccount } from "./user-memory.ts";
 import { missingLine, missingPolicy } from "./user-missing.ts";
-import { CHROOT_SHELL, type JailingPlan, normalise, planJailing } from "./user-plan.ts";
-import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "./walk.ts";
+import { CHROOT_SHELL, type JailingPlan, planJailing } from "./user-plan.ts";
+import { hostPath, isDirectory, type JailRoot } from "./walk.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -140,7 +138,9 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     }
     if (root === undefined || keys === undefined) return;
     // First: a run that is cut short must not lose where the account came from.
-    const remembered = plan.changeAccount && rememberAccount(root, plan.user, request.shell);
+    // Jailed again after an edit by hand: what is recorded is from before the first time.
+    const remembered = plan.changeAccount && splitHome(plan.user.home) === undefined;
+    if (remembered) rememberAccount(root, plan.user, request.shell);
     try {
       applyJailing(plan, root, host, report);
     } catch (error) {
@@ -156,64 +156,14 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   };
 }
 
-/** Which account of the jail's recipe a request is about; jailing one records where it came from. */
-const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
-  request.tool === "jk_jailuser" && request.operands[0] === name;
-
-/** Records what the account had before, for the way back, and its shell in the jail. True where it was recorded. */
-function rememberAccount(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): boolean {
-  // Jailed again after an edit by hand: what is recorded is from before the first time.
-  if (splitHome(user.home) !== undefined) return false;
-  const manifest = openManifest(root);
-  removeRequests(manifest, isAbout(user.name));
-  recordRequest(manifest, {
-    tool: "jk_jailuser",
-    sections: [],
-    operands: [user.name],
-    options: {
-      "previous-home": user.home,
-      "previous-shell": user.shell,
-      ...(shell === undefined ? {} : { shell }),
-    },
-    time: Math.floor(Date.now() / 1000),
-  });
-  saveManifest(manifest);
-  return true;
-}
-
-function forgetAccount(root: JailRoot, name: ByteString): void {
-  const manifest = openManifest(root);
-  removeRequests(manifest, isAbout(name));
-  saveManifest(manifest);
-}
-
 /** A move that was cut short, or that found something changed, has left the home that was copied. */
 function tellOfOldHome(root: JailRoot, { user, home, jailHome }: JailingPlan, report: Reporter): void {
-  const old = recall(root, user.name).home;
+  const old = recall(root, user.name)?.home;
   const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
   const now = lookUp(root, jailHome)?.stat;
   if (old === undefined || there === undefined || now === undefined) return;
   if (!isDirectory(there) || there.uid !== user.uid || sameFile(there, now)) return;
   report.warn(`${quoted(old)} is still there, from before the home moved: compare it with ${quoted(home)}`);
-}
-
-type Jailing = { tool: ByteString; operands: ByteString[]; options: Record<string, unknown> };
-
-const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-
-function beforeOf(requests: readonly Jailing[], name: ByteString): Before {
-  const options = requests.find(isAbout(name))?.options;
-  return { home: text(options?.["previous-home"]), shell: text(options?.["previous-shell"]) };
-}
-
-/** The home and the shell that an account had before it was jailed, where that was recorded. */
-function recall(root: JailRoot, name: ByteString): Before {
-  return beforeOf(openManifest(root).content.requests, name);
-}
-
-/** The shell that an account was given in a jail, where that was recorded. */
-export function recordedShell(root: JailRoot, name: ByteString): ByteString | undefined {
-  return text(openManifest(root).content.requests.find(isAbout(name))?.options.shell);
 }
 
 function describe(plan: JailingPlan, report: Reporter): void {
@@ -227,101 +177,5 @@ function describe(plan: JailingPlan, report: Reporter): void {
   for (const group of plan.joins) report.done(`would add ${name} to the group ${quoted(group.name)}`);
   if (plan.changeAccount) {
     report.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
-  }
-}
-
-/** The jail that an account is in; throws where it is in none, or not in the one that was named. */
-function jailOf(
-  user: PasswdEntry,
-  named: ByteString | undefined,
-): { jail: ByteString; jailHome: ByteString } {
-  const split = splitHome(user.home);
-  if (split === undefined) throw new JailkitError("not-jailed", 1, `${quoted(user.name)} is in no jail`);
-  const jail = normalise(split.jail);
-  if (named !== undefined && normalise(absolute(named)) !== jail) {
-    throw new JailkitError(
-      "not-jailed",
-      1,
-      `${quoted(user.name)} is in the jail ${quoted(jail)}, not in that one`,
-    );
-  }
-  return { jail, jailHome: normalise(split.home) };
-}
-
-/**
- * Decides how an account gets out of its jail: its entry in the jail goes, and it gets the shell that was asked for,
- * the one that it had, or /bin/sh. With `move` its home goes to where it was, or to the same path on the host; else
- * it stays where it is. Calling what is returned does it. Throws JailkitError, also where the move would not be safe.
- */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
-  const { jail, jailHome } = jailOf(user, request.jail);
-  const processes = processesOf(user.uid);
-  if (processes.length > 0) {
-    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
-    throw new JailkitError("has-processes", 1, message);
-  }
-  let root: JailRoot;
-  try {
-    root = openJailRoot(jail);
-  } catch (error) {
-    const remembered = (requests: readonly Jailing[]) => beforeOf(requests, user.name);
-    return leaveGoneJail(user, jail, jailHome, request, outcome, error, remembered);
-  }
-  let before: Before;
-  let home: ByteString;
-  // Some accounts never had one.
-  let move = request.move;
-  try {
-    before = recall(root, user.name);
-    move &&= lookUp(root, jailHome) !== undefined;
-    home = request.move ? normalise(before.home ?? jailHome) : normalise(`${jail}${jailHome}`);
-    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: home });
-  } finally {
-    closeJailRoot(root);
-  }
-  const shell = request.shell ?? before.shell ?? "/bin/sh";
-  if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
-    throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
-  }
-  outcome.home = home;
-  outcome.shell = shell;
-  return (report: Reporter): void => {
-    outcome.status = request.dryRun ? "planned" : "done";
-    // The primary group is no membership that could be taken away.
-    if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
-      const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
-      report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
-    }
-    if (request.move && !move)
-      report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
-    if (request.dryRun) {
-      if (move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
-      report.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
-      report.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(user, jail, jailHome, home, shell, { ...request, move }, report);
-  };
-}
-
-function release(
-  user: PasswdEntry,
-  jail: ByteString,
-  jailHome: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  request: JailingOptions,
-  report: Reporter,
-): void {
-  const root = openJailRoot(jail);
-  try {
-    const move = { from: root, fromPath: jailHome, to: request.host, toPath: home };
-    const nothing = () => undefined;
-    const change = { home, shell, groups: [] };
-    changeAccount(user, change, request.move ? move : undefined, nothing, nothing, report);
-    // Last: until the host's account has changed, logins go into the jail and need these lines.
-    updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
-    report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    forgetAccount(root, user.name);
-  } finally {
-    closeJailRoot(root);
   }
 }

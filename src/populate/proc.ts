@@ -1,9 +1,8 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { takeLock } from "../jail/lock.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
+import { hostLocked, REGISTRY } from "../jail/registry.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot, openTree, release, walk } from "../jail/walk.ts";
 import { makeDirectories, putFile } from "../jail/write.ts";
 import { fstabField, isProc, mountProc } from "../system/mounts.ts";
@@ -26,7 +25,7 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
 }
 
 /**
- * Changes `etc`/fstab: by rename(2), under a lock of root's own, which no user can hold. `change` gets its text and
+ * Changes `etc`/fstab: by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
  * answers the new one, undefined where nothing is to be changed; the lock is taken only where something is. True where
  * it was changed. Throws JailkitError "fstab" for what is no regular file, with what is to be done by hand (`otherwise`).
  */
@@ -34,6 +33,7 @@ export function changeFstab(
   root: JailRoot,
   change: (fstab: ByteString) => ByteString | undefined,
   otherwise: string,
+  registry: ByteString = REGISTRY,
 ): boolean {
   const changed = (): ByteString | undefined => {
     const found = lookUp(root, "/fstab");
@@ -45,17 +45,14 @@ export function changeFstab(
     return change(bytes ? fromBytes(bytes) : "");
   };
   if (changed() === undefined) return false;
-  const lock = takeLock(root, "/.jailkit.lock");
-  try {
+  return hostLocked(registry, () => {
     // As it is now that nobody else of ours changes it.
     const text = changed();
     if (text === undefined) return false;
     const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
     putFile(root, "/fstab", toBytes(text), attributes, { replace: true });
     return true;
-  } finally {
-    close(lock);
-  }
+  });
 }
 
 /** Adds the line for a jail's proc to `etc`/fstab, once. True where it was added. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { lookUp } from "../jail/look.ts";
+import { REGISTRY } from "../jail/manifest.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/walk.ts";
 import { removePath } from "../jail/write.ts";
@@ -37,6 +38,7 @@ export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
 export function removeProcLine(
   jail: ByteString,
   etc: ByteString = "/etc",
+  registry: ByteString = REGISTRY,
 ): { removed: boolean; left: ByteString[] } {
   const root = openTree(etc);
   try {
@@ -49,7 +51,7 @@ export function removeProcLine(
       return without;
     };
     const byHand = `take the line for ${display(jail)}/proc out by hand`;
-    return { removed: changeFstab(root, change, byHand), left };
+    return { removed: changeFstab(root, change, byHand, registry), left };
   } finally {
     closeJailRoot(root);
   }

@@ -19,6 +19,8 @@ export interface Change {
   readonly hardlink: boolean;
   /** What stands there before. */
   readonly standing: Standing | undefined;
+  /** What was in it, where it is a directory that is exchanged: nothing else goes with it. */
+  readonly within: readonly Stat[];
 }
 
 /** Something that stays as it is though the recipe has something else there; the reason is printable. */
@@ -40,6 +42,8 @@ export type Judgement =
 export interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
+  /** What is in a directory that makes room for something else. */
+  readonly within: (path: ByteString) => readonly Stat[];
   /** Whether an entry is to be a hard link. */
   readonly hardlink: (entry: Entry) => boolean;
 }
@@ -52,7 +56,13 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
   const standing = state.at(entry.path);
   const change = (action: Change["action"]): Judgement => ({
     kind: "change",
-    change: { action, entry, hardlink: entry.type === "file" && context.hardlink(entry), standing },
+    change: {
+      action,
+      entry,
+      hardlink: entry.type === "file" && context.hardlink(entry),
+      standing,
+      within: action === "exchange" ? context.within(entry.path) : [],
+    },
   });
   if (standing === undefined) return change("create");
   if (entry.type === "directory") {

@@ -102,9 +102,11 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     replaceMade: recipe === undefined,
     tell: input.tell,
   });
-  const plan = planRecipe(input, state, scan);
+  const hidden = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
+  const plan = planRecipe(input, state, scan, hidden);
   const obstacle = usersObstacles(root);
   const linked = (entry: Entry) => isLinked(input, entry);
+  const within = (path: ByteString) => hidden.get(path) ?? [];
   const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
   const changes: Change[] = [];
   const present: UpdatePlan["present"][number][] = [];
@@ -113,7 +115,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   for (const entry of plan.entries) {
     if (skips.has(entry.path)) continue;
     if (wanted !== undefined && !wanted.has(entry)) continue;
-    const judged = judgeEntry({ state, host, hardlink: linked }, entry);
+    const judged = judgeEntry({ state, host, within, hardlink: linked }, entry);
     if (judged.kind === "change" && obstacle(entry.path)) {
       kept.push({ path: entry.path, reason: "is where a user has put something in the way" });
     } else if (judged.kind === "change") changes.push(judged.change);
@@ -164,15 +166,19 @@ function split<T>(list: readonly T[], test: (item: T) => boolean): [T[], T[]] {
   return [list.filter(test), list.filter((item) => !test(item))];
 }
 
-function planRecipe(input: UpdateInput, state: JailState, scan: Scan): Draft {
-  const { host, recipe, records, prune, loader } = input;
+function planRecipe(
+  input: UpdateInput,
+  state: JailState,
+  scan: Scan,
+  hidden: Pick<ReadonlySet<ByteString>, "has">,
+): Draft {
+  const { host, recipe, prune, loader } = input;
   const found = new Set(scan.outdated.map(({ pattern }) => pattern));
   const replaceable = (path: ByteString, standing: Standing): boolean => {
     if (found.has(path) || mayReplace(path, standing, prune)) return true;
     // Without a record, what an updated program needs is as good as what was found.
     return recipe === undefined && standing.stat.uid === 0 && isCopy(host, path, standing);
   };
-  const hidden = changedDirectories(state, records.values(), host, (path) => namesAt(state.root, path));
   return makePlan({
     host,
     jail: planningView(state, replaceable, hidden),

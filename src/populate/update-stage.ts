@@ -11,6 +11,7 @@ import { openSource } from "../jail/source.ts";
 import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
   type Attributes,
+  isOneOf,
   makeDirectories,
   putDevice,
   putFile,
@@ -182,8 +183,21 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
     discard(root, temporary);
     return "in-the-way";
   }
-  if (action === "exchange" && standing !== undefined) removeTree(root, temporary.path, standing.stat);
+  if (action === "exchange" && standing !== undefined) removeOld(root, change, temporary, standing.stat);
   return "done";
+}
+
+/** What stood there goes; a directory into which something was put since it was looked at comes back with it. */
+function removeOld(root: JailRoot, { entry, within }: Change, temporary: Temporary, old: Stat): void {
+  try {
+    removeTree(root, temporary.path, old, isOneOf(within));
+  } catch (error) {
+    if (lookUp(root, temporary.path) === undefined) throw error;
+    moveInPlace(root, temporary.path, entry.path, "exchange", { made: old, standing: temporary.made });
+    if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
+    const message = `${display(root.path + entry.path)}: something was put into it meanwhile: it stays`;
+    throw new JailkitError("appeared", 1, message);
+  }
 }
 
 /** Takes what was made ready away again; what cannot be is left to the next run, which tidies up. */

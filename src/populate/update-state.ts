@@ -141,7 +141,7 @@ export function mayReplace(path: ByteString, { whose }: Standing, prune: boolean
 export function planningView(
   state: JailState,
   replaceable: (path: ByteString, standing: Standing) => boolean,
-  hidden: ReadonlySet<ByteString>,
+  hidden: Pick<ReadonlySet<ByteString>, "has">,
 ): FileSystem {
   const real = jailFileSystem(state.root);
   const lstat = (path: ByteString) => {
@@ -156,25 +156,27 @@ export function planningView(
 
 /**
  * Directories of the record in whose place the host has something else now, and in which there is nothing that is
- * not jailkit's: they make room.
+ * not jailkit's: they make room. With each, all that was seen in it.
  */
 export function changedDirectories(
   state: JailState,
   records: Iterable<ManifestEntry>,
   host: FileSystem,
   namesIn: (path: ByteString) => readonly ByteString[],
-): Set<ByteString> {
-  const isOurs = (path: ByteString): boolean => {
+): Map<ByteString, readonly Stat[]> {
+  const isOurs = (path: ByteString, within: Stat[]): boolean => {
     const standing = state.at(path);
     if (standing?.whose !== "as-put") return false;
-    return !isDirectory(standing.stat) || namesIn(path).every((name) => isOurs(`${path}/${name}`));
+    within.push(standing.stat);
+    return !isDirectory(standing.stat) || namesIn(path).every((name) => isOurs(`${path}/${name}`, within));
   };
-  const found = new Set<ByteString>();
+  const found = new Map<ByteString, readonly Stat[]>();
   for (const { path, type, source } of records) {
     if (type !== "directory" || source === undefined) continue;
     const stat = host.lstat(source);
     const other = stat !== undefined && (stat.mode & C.S_IFMT) !== C.S_IFDIR;
-    if (other && isOurs(path)) found.add(path);
+    const within: Stat[] = [];
+    if (other && isOurs(path, within)) found.set(path, within);
   }
   return found;
 }

@@ -15,16 +15,16 @@ import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
+import { recordedShell } from "../jail/user-memory.ts";
 import {
   groupsOf,
   type JailingOptions,
   jailUser,
   planFor,
-  recordedShell,
   type UserOutcome,
-  unjailUser,
   warnOfLogin,
 } from "../jail/user-run.ts";
+import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
 import { userHint } from "../system/account-names.ts";
 import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";

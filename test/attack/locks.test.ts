@@ -6,12 +6,14 @@ setDefaultTimeout(120_000);
 
 let m: Machine;
 let holder: MachineProcess;
+let dotFiles: string[];
 const HOLD = `use Fcntl qw(:DEFAULT :flock); $| = 1; my @held;
 for (@ARGV) { sysopen(my $f, $_, O_RDONLY) or next; flock($f, LOCK_EX | LOCK_NB) or next; push @held, $f; print "held $_\\n" }
 print "ready\\n"; sleep 1000 while 1;`;
 beforeAll(async () => {
   m = await openMachine({ under: "ours", only: ["jk_init", "jailkit"] });
   m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nneed_proc = 1\nneed_logsocket = 1\n");
+  dotFiles = m.list("/etc").filter((name) => name.startsWith("."));
   m.must(["jk_init", "-j", "/srv/first", "one"]);
   m.addUser("mallory");
   // Not the jail's proc, which could not be unmounted then.
@@ -36,8 +38,9 @@ test("jk_init and jailkit delete change /etc/fstab all the same", async () => {
   expect(m.read("/etc/fstab")).toContain(" /srv/second/proc ");
   m.must(["jailkit", "delete", "--yes", "/srv/first"], { timeout: 60_000 });
   expect(m.read("/etc/fstab")).not.toContain(" /srv/first/proc ");
-  const lock = m.stat("/etc/.jailkit.lock");
-  expect([lock?.uid, lock?.mode]).toEqual([0, 0o100600]);
+  const lock = m.stat("/var/lib/jailkit/jails");
+  expect([lock?.uid, lock?.mode]).toEqual([0, 0o40700]);
+  expect(m.list("/etc").filter((name) => name.startsWith("."))).toEqual(dotFiles);
   holder.kill();
   const { stdout } = await holder.ended;
   expect(stdout).toContain("held /etc\n");

@@ -265,6 +265,42 @@ test("what is made where users can write is never there under a name that they c
   expect(m.list(jail).filter((name) => name.startsWith(".jk-"))).toEqual([]);
 });
 
+test("jailkit delete leaves what a user puts into the jail after the last look", async () => {
+  const own = "/srv/lasts";
+  m.must(["jk_init", "-j", own, "one"]);
+  for (const name of ["a", "b"]) {
+    m.mkdir(`${own}/${name}`, { mode: 0o1777 });
+    m.write(`${own}/${name}/roots`, "x");
+  }
+  m.addUser("late");
+  // Its first removal: it has looked at everything then, and one of the two directories is still to come.
+  const stop = ["-e", "trace=unlinkat", "-P", `${own}/a`, "-P", `${own}/b`, "-P", own];
+  const inject = ["-e", "inject=unlinkat:signal=STOP:when=1"];
+  const command = ["jailkit", "delete", "--yes", own];
+  const deletion = m.start(["strace", "-f", "-o", "/root/stopped", ...stop, ...inject, ...command]);
+  let pid: string | undefined;
+  let over = false;
+  deletion.ended.then(() => {
+    over = true;
+  });
+  while (pid === undefined && !over) {
+    const told = m.exists("/root/stopped") ? m.read("/root/stopped") : "";
+    pid = /^(\d+) +--- stopped by SIGSTOP/m.exec(told)?.[1];
+    if (pid === undefined) await new Promise((done) => setImmediate(done));
+  }
+  const [still = ""] = ["a", "b"].filter((name) => m.exists(`${own}/${name}/roots`));
+  m.must(["sh", "-c", `echo theirs > ${own}/${still}/mine`], { user: "late" });
+  m.must(["kill", "-CONT", pid ?? ""]);
+  const { status, stderr } = await deletion.ended;
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`${own}/${still}/mine: appeared after the rest was looked at, and stays`),
+  ]);
+  expect(m.read(`${own}/${still}/mine`)).toBe("theirs\n");
+  m.must(["jailkit", "delete", "--yes", "--user-files", own]);
+  expect(m.exists(own)).toBe(false);
+});
+
 test("jailkit delete below a directory that others can write is refused", () => {
   m.mkdir("/srv/open");
   m.must(["jk_init", "-j", "/srv/open/jail", "one"]);

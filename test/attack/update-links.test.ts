@@ -110,6 +110,38 @@ test("a directory and a link that are exchanged all the time, updates meanwhile"
   expect(changed).toBeGreaterThan(0);
 });
 
+test("what a user puts into a directory between the look and its exchange for a file stays", async () => {
+  const jail = scene();
+  m.remove("/opt/app/data");
+  m.write("/opt/app/data", "a file by now", { owner: [USER, USER] });
+  m.must(["chown", "root:", "/opt/app", `${jail}/opt/app`]);
+  // Its first rename puts its journal in place: it has looked at everything then, and changed nothing.
+  const stop = ["-e", "trace=renameat2", "-e", "inject=renameat2:signal=STOP:when=1"];
+  const update = m.start(["strace", "-f", "-o", "/root/stopped", ...stop, "jk_update", "-j", jail]);
+  racer = update;
+  const stopped = () => (m.exists("/root/stopped") ? m.read("/root/stopped") : "");
+  let pid: string | undefined;
+  while (pid === undefined) {
+    pid = /^(\d+) +--- stopped by SIGSTOP/m.exec(stopped())?.[1];
+    if (pid === undefined) await new Promise((done) => setImmediate(done));
+  }
+  expect(m.read("/root/stopped").match(/renameat2\(/g)).toHaveLength(1);
+  m.must(["sh", "-c", `echo theirs > ${jail}/opt/app/data/mine`], { user: "u" });
+  m.must(["kill", "-CONT", pid]);
+  const { status, stderr } = await update.ended;
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`${jail}/opt/app/data: something was put into it meanwhile: it stays`),
+  ]);
+  expect(m.read(`${jail}/opt/app/data/mine`)).toBe("theirs\n");
+  m.must(["jk_update", "-j", jail]);
+  expect(m.read(`${jail}/opt/app/data/mine`)).toBe("theirs\n");
+  expect(m.list(`${jail}/opt/app`).filter((name) => name.startsWith(".jk-"))).toEqual([]);
+  m.remove(`${jail}/opt/app/data`);
+  m.must(["jk_update", "-j", jail]);
+  expect(m.read(`${jail}/opt/app/data`)).toBe("a file by now");
+});
+
 test("names that are made to be misread are shown as they are", () => {
   const jail = scene();
   const name = "x\n\x1b[31mremoving deprecated file /etc/passwd";

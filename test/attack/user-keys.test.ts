@@ -141,6 +141,60 @@ test.each(plants)("%s: nothing is written", (_, plant, reason) => {
   expect(stderr).toContain(reason);
   expect(stderr).not.toContain(secret.trim());
   expect([others(), m.run(["find", home, "-ls"]).stdout]).toEqual(before);
+  const remedy = /; move it away with: (.*)\n$/.exec(stderr)?.[1];
+  if (["has another name elsewhere", "is longer than"].includes(reason)) {
+    expect(remedy).toBeUndefined();
+    return;
+  }
+  // What was there stays what it is, whoever's it is, under another name; and then there is place for the key.
+  const contents = () =>
+    m.run(["find", home, "-mindepth", "1", "-printf", "%i %U %m %l\n"]).stdout.split("\n").sort();
+  const were = contents();
+  m.must(["sh", "-c", remedy ?? ""]);
+  expect(contents()).toEqual(were);
+  expect(give().status).toBe(0);
+  expect(m.read(`${home}/.ssh/authorized_keys`)).toBe(key);
+  expect(others()).toEqual(before[0] as ReturnType<typeof others>);
+});
+
+test("the command that moves something away follows no link of the user's", () => {
+  ownDirectory(".ssh");
+  m.write(`${home}/.ssh/authorized_keys`, secret, { mode: 0o600 });
+  const [, remedy = ""] = give().stderr.trim().split("move it away with: ");
+  m.must(["mv", `${home}/.ssh`, `${home}/.away`], { user: "mal" });
+  link("/root/.ssh", ".ssh");
+  const before = others();
+  expect(m.run(["sh", "-c", remedy]).status).toBe(1);
+  expect(others()).toEqual(before);
+});
+
+test("in a home that is root's, root moves it away", () => {
+  m.chown(home, 0, 0);
+  m.mkdir(`${home}/.ssh`, { owner: [m.ids("victim").uid, 0] });
+  const [, remedy = ""] = give().stderr.trim().split("move it away with: ");
+  expect(remedy).toStartWith("mv ");
+  m.must(["sh", "-c", remedy]);
+  expect(give().status).toBe(0);
+  expect(m.read(`${home}/.ssh/authorized_keys`)).toBe(key);
+});
+
+test("a file that cannot be read is named with its path", () => {
+  ownDirectory(".ssh");
+  own(".ssh/authorized_keys", "# mine\n");
+  const fail = [
+    "-P",
+    "authorized_keys",
+    "-e",
+    "trace=openat,openat2",
+    "-e",
+    "inject=openat,openat2:error=EIO",
+  ];
+  const words = ["jk_jailuser", "-n", "-j", jail, "--authorized-key", "/root/key.pub", "mal"];
+  const { status, stderr } = m.run(["strace", "-f", "-qq", "-o", "/dev/null", ...fail, ...words]);
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`jk_jailuser: ${home}/.ssh/authorized_keys: open`),
+  ]);
 });
 
 test("a home that is to move is looked at before anything is done", () => {

@@ -73,10 +73,14 @@ describe("--dry-run and --json", () => {
 
   test("the list", () => {
     const list = JSON.parse(init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
-    expect(list).toEqual([
-      { name: "a", comment: "A" },
-      { name: "b", comment: "" },
-    ]);
+    expect(list).toEqual({
+      version: 1,
+      tool: "jk_init",
+      sections: [
+        { name: "a", comment: "A" },
+        { name: "b", comment: "" },
+      ],
+    });
   });
 });
 

@@ -114,6 +114,9 @@ test("--uninstall leaves the file tree as it was, below --destdir and on the mac
   const before = machine();
   expect(install("--with-procmail").status).toBe(0);
   expect(machine()).not.toBe(before);
+  // What a jail adds to files of the host goes with the jail.
+  m.must(["jk_init", "-j", "/srv/once", "processes"]);
+  m.must(["jailkit", "delete", "--yes", "/srv/once"]);
   expect(install("--uninstall")).toMatchObject({ status: 0, stdout: "", stderr: "" });
   expect(machine()).toBe(before);
   m.must(["userdel", account]);

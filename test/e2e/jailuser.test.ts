@@ -345,6 +345,51 @@ test("a move that ends when the account has changed tells of the old home, and k
   expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
 });
 
+test.each([
+  [["--unjail", "-m"], "the home moved"],
+  [["--unjail"], "the home stays"],
+])("%j that ends when the account has changed is completed by the second run", (words, what) => {
+  const name = newUser();
+  const bare = newUser();
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.must(["mv", usermod, real]);
+  m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
+  expect(run(...words, name).status).toBe(137);
+  m.must(["mv", "-f", real, usermod]);
+  const home = what === "the home moved" ? `/home/${name}` : `${jail}/home/${name}`;
+  expect([account(name), inJail(name)]).toEqual([
+    expect.stringContaining(`:${home}:/bin/bash`),
+    expect.stringMatching(/:\/usr\/sbin\/jk_lsh$/),
+  ]);
+  const dry = run(...words, "--dry-run", name);
+  expect([dry.status, dry.stdout]).toEqual([0, `would remove '${name}' from the jail's account files\n`]);
+  expect(run("--unjail", "-j", "/srv/shared", name).stderr).toContain("is in no jail");
+  const { status, stderr } = run(...words, name);
+  const told = `'${jail}/home/${name}' is still there, from before the home moved: compare it with '${home}'`;
+  expect([status, stderr]).toEqual([0, what === "the home moved" ? expect.stringContaining(told) : ""]);
+  expect([account(name), inJail(name)]).toEqual([expect.stringContaining(`:${home}:/bin/bash`), undefined]);
+  expect(m.read(`${home}/file`)).toBe(name);
+  for (const one of [name, bare])
+    expect(run("--unjail", one)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("is in no jail"),
+    });
+});
+
+test("--unjail takes out what a first run has left that ended before the account was changed", () => {
+  const name = newUser();
+  const before = account(name);
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.must(["mv", usermod, real]);
+  m.write(usermod, "#!/bin/sh\nkill -9 $PPID\n", { mode: 0o755 });
+  expect(run("-n", "-j", jail, name).status).toBe(137);
+  m.must(["mv", "-f", real, usermod]);
+  expect([account(name), inJail(name)]).toEqual([before, expect.stringContaining(name)]);
+  expect(run("--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+  expect([account(name), inJail(name)]).toEqual([before, undefined]);
+});
+
 test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
   m.mkdir(`${jail}/home`, { mode: 0o1777 });
   m.symlink("/nowhere", `${jail}/home/linked`);

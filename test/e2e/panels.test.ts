@@ -36,6 +36,7 @@ let m: Machine;
 beforeAll(async () => {
   m = await openMachine({ under: "ours", only: tools });
   m.addUser("customer1");
+  m.addUser("customer2", { uid: 4002, home: "/home/customer2", createHome: true });
 });
 afterAll(async () => m.close());
 

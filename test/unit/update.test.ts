@@ -231,7 +231,7 @@ describe("order", () => {
     };
     const order = createOrder((path) => byPath.get(path), new Set(), loader);
     const changes = list.map((each) => ({
-      change: { action: "create", entry: each, hardlink: false, standing: undefined } as const,
+      change: { action: "create", entry: each, hardlink: false, standing: undefined, within: [] } as const,
     }));
     const sorted = order.sorted(changes).map(({ change }) => change.entry.path);
     const at = (path: string) => sorted.indexOf(path);

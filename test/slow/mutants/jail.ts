@@ -387,8 +387,8 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/jail/user-keys.ts", "attack/user-keys.test.ts", [
     ["  if (seen.nlink > 1)", "  if (seen.nlink > 9)"],
-    ["  if (stat.uid === user.uid) return;", "  if (stat.uid === user.uid || stat.uid === 0) return;"],
-    ["    requireOwn(place, path, directory.stat);\n", ""],
+    ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
+    ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
   ...within("src/jail/user-policy.ts", "e2e/user-access.test.ts", [
     [

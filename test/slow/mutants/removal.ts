@@ -190,11 +190,7 @@ export const REMOVAL: readonly Mutant[] = [
   home("sameFile(a, b) && a.ctime", "a.ctime", "what changes while it is copied", {
     equivalent: "a new inode has a new time of change",
   }),
-  apply(
-    "(stat) => copied.has(inode(stat))",
-    "() => copied.size > 0",
-    "what comes into a home after the last look",
-  ),
+  apply("fstat(source.fd), copied)", "fstat(source.fd))", "what comes into a home after the last look"),
   parents(
     "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
     "one.stat.mode & C.S_ISVTX ? [] : parentFindings(one);",
@@ -239,8 +235,8 @@ export const REMOVAL: readonly Mutant[] = [
   plan("(entry.mtime ?? mtime) === mtime", "true", "does not count what was put there so"),
   plan("!leaving.has(usage.uid) && ", "", "does not count what was put there so"),
   deletion(
-    "  withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
-    "",
+    "  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
+    "  const mayGo = () => true;\n",
     "sees what lies below a mount",
   ),
   deletion(

@@ -1,0 +1,32 @@
+/** Links in documents, once these are installed in one folder. */
+import { expect, test } from "bun:test";
+import { withInstalledLinks } from "../../build/package/documents.ts";
+
+const placed = [
+  { source: "README.md", path: "/usr/share/doc/jailkit/README.md" },
+  { source: "docs/security.md", path: "/usr/share/doc/jailkit/security.md" },
+  { source: "docs/units/web.service", path: "/usr/share/doc/jailkit/examples/web.service" },
+];
+const linked = (text: string, source = "README.md") => withInstalledLinks(text, source, placed);
+
+test("a link leads to where its target is now, and names it so", () => {
+  expect(linked("[docs/security.md](docs/security.md)")).toBe("[security.md](security.md)");
+  expect(linked("[what is trusted](docs/security.md#trusted)")).toBe(
+    "[what is trusted](security.md#trusted)",
+  );
+  expect(linked("[it](../README.md)", "docs/security.md")).toBe("[it](README.md)");
+  expect(linked("[units/](units/) [one](units/web.service)", "docs/security.md")).toBe(
+    "[units/](examples) [one](examples/web.service)",
+  );
+});
+
+test("of one that leads to nothing installed the words are left", () => {
+  expect(linked("[CONTRIBUTING.md](CONTRIBUTING.md) tells, ![a figure](docs/a.svg) shows")).toBe(
+    "CONTRIBUTING.md tells, a figure shows",
+  );
+});
+
+test("others stay as they are", () => {
+  for (const text of ["[x](https://example.org/docs/security.md)", "[x](#below)", "a[0](b"])
+    expect(linked(text)).toBe(text);
+});
