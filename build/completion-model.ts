@@ -55,6 +55,7 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   HASH: "none",
   JAIL: "jail",
   LIST: "none",
+  OLD: "jail",
   PATH: "file",
   "PROCMAIL-ARGUMENT": "none",
   PROGRAM: "file",

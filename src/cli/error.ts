@@ -25,6 +25,8 @@ export class JailkitError extends Error {
     message: string,
     /** The line of a file that it is about; shown below the message. */
     readonly place?: ErrorPlace,
+    /** What to type, apart from the message, where a report has a place of its own for it. */
+    readonly remedy: string = "",
   ) {
     super(message);
   }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "./display.ts";
 import { longName, type OptionSpec, type OptionTable } from "./options.ts";
+import { suggest } from "./suggest.ts";
 
 /** Arguments brought into one form: every option as `--long` or `--long=value`, then the operands. */
 export interface NormalisedArguments {
@@ -42,7 +43,12 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
     const begins = ({ names }: { names: readonly string[] }) => names.some((one) => one.startsWith(name));
     const candidates = exact ? [exact] : specs.filter((entry) => name !== "" && begins(entry));
     const entry = candidates[0];
-    if (entry === undefined) throw new UsageError(`unrecognized option ${quoted(`--${name}`)}`);
+    if (entry === undefined) {
+      const shown = specs.filter(({ spec }) => spec.hidden !== true).map((one) => one.long);
+      const near = suggest(name, shown);
+      const hint = near === undefined ? "" : `; did you mean '--${near}'?`;
+      throw new UsageError(`unrecognized option ${quoted(`--${name}`)}${hint}`);
+    }
     if (candidates.length > 1) {
       const names = candidates.map((candidate) => `'--${candidate.long}'`).join(" ");
       throw new UsageError(`option ${quoted(`--${name}`)} is ambiguous; possibilities: ${names}`);

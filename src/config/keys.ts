@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { findEntry, type IniEntry, type IniSection, type Problem } from "./model.ts";
+import { type Fix, findEntry, type IniEntry, type IniSection, type Problem } from "./model.ts";
 import { type KeyFacts, missingValue, type Reading, readValue, type ValueOf } from "./values.ts";
 
 /** The keys of a file, by name. */
@@ -22,7 +22,9 @@ export function problemOf(entry: IniEntry, facts: KeyFacts, reading: Reading): P
   }
   if (reading.doubt === undefined) return undefined;
   const message = `${quoted(key)}: ${reading.doubt}`;
-  return { file, line, column, severity: "warning", code: "doubtful-value", message };
+  const { meant = "" } = reading;
+  const fix: Fix = meant === "" ? { kind: "disable" } : { kind: "value", text: meant };
+  return { file, line, column, severity: "warning", code: "doubtful-value", message, fix };
 }
 
 /** Reads the keys of `table` from a section; without a section all are missing. Other keys are not looked at. */

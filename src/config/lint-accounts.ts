@@ -1,15 +1,31 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
 import { hooksWarning, isHooksPair } from "../programs/hooks.ts";
 import { ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
 import { carriesCode } from "../programs/starters.ts";
+import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { badPath, type Item, itemPlace, type LintContext, type Place, valuePlace } from "./lint-context.ts";
+import {
+  badPath,
+  type Item,
+  itemPlace,
+  type LintContext,
+  mendedPath,
+  type Place,
+  pathFix,
+  valuePlace,
+} from "./lint-context.ts";
 import { holdsPrograms, lintExecute } from "./lint-execute.ts";
+import { lintSeparators } from "./lint-separators.ts";
 import { readLshSection } from "./login-keys.ts";
-import { findEntry, type IniEntry, type IniSection } from "./model.ts";
+import { type Fix, findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { leadingInteger, listItems, splitList } from "./values.ts";
+
+// Where a program is looked for that stands in executables by its name alone.
+const DIRECTORIES = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
 /** Checks jk_lsh.ini: each program that a section allows, where it is looked for, and what it is given. */
 export function lintLsh(section: IniSection, context: LintContext): void {
@@ -17,7 +33,11 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   const executables = findEntry(section, "executables");
   const paths = findEntry(section, "paths");
   if ((executables?.value ?? "") === "") {
-    report(section, "warning", "no-executables", "no key executables: this section allows nothing");
+    const usual = USUAL_PROGRAMS.filter((path) => context.world.lookUp(path)?.type === "file");
+    const lines = ["paths = /usr/bin", `executables = ${usual.join(", ")}`];
+    const fix: Fix =
+      usual.length === 0 ? { kind: "disable-section" } : { kind: "in-section", section: section.name, lines };
+    report(section, "warning", "no-executables", "no key executables: this section allows nothing", fix);
   }
   for (const item of paths === undefined ? [] : listItems(paths)) {
     if (paths !== undefined) lintDirectory(item, paths, context);
@@ -33,8 +53,15 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     if (executables === undefined) break;
     if (seen.has(item.value)) {
       const place = itemPlace(executables, item);
-      report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`);
-    } else lintExecutable(item, executables, { directories, unchecked, held, givesHome }, context);
+      const fix: Fix = { kind: "item", old: item.value };
+      report(place, "warning", "duplicate-item", `${quoted(item.value)} stands here twice`, fix);
+    } else
+      lintExecutable(
+        item,
+        executables,
+        { sectionName: section.name, directories, unchecked, held, givesHome },
+        context,
+      );
     seen.add(item.value);
   }
   lintExecute(section, context);
@@ -50,24 +77,33 @@ export function lintLsh(section: IniSection, context: LintContext): void {
       name.startsWith("LD_") ? "error" : "warning",
       "code-variable",
       message,
+      { kind: "item", old: item.value },
     );
   }
   lintNames(section, context);
 }
 
 function lintDirectory(item: Item, entry: IniEntry, { world, report }: LintContext): void {
+  if (lintSeparators(item, entry, (path) => world.lookUp(path) !== undefined, { report })) return;
   const place = itemPlace(entry, item);
   const bad = badPath(item.value);
   const file = bad === undefined ? world.lookUp(item.value) : undefined;
-  if (bad !== undefined) report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`);
-  else if (file === undefined) report(place, "error", "no-such-path", `${quoted(item.value)} does not exist`);
-  else if (file.type !== "directory") {
-    report(place, "error", "not-a-directory", `${quoted(item.value)} is not a directory`);
+  const known = entry.key === "allowed_jails" ? world.jails() : [];
+  const near = suggest(item.value, known);
+  const fix: Fix = { kind: "item", old: item.value, with: near };
+  if (bad !== undefined)
+    report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`, pathFix(item.value));
+  else if (file === undefined) {
+    const hint = didYouMean(item.value, known);
+    report(place, "error", "no-such-path", `${quoted(item.value)} does not exist${hint}`, fix);
+  } else if (file.type !== "directory") {
+    report(place, "error", "not-a-directory", `${quoted(item.value)} is not a directory`, fix);
   }
 }
 
 /** What of a section the check of each program goes by. */
 interface SectionFacts {
+  sectionName: ByteString;
   /** The key `paths`. */
   directories: readonly ByteString[] | undefined;
   /** The key `allow_spawn_options`. */
@@ -81,30 +117,45 @@ interface SectionFacts {
 function lintExecutable(
   item: Item,
   entry: IniEntry,
-  { directories, unchecked, held, givesHome }: SectionFacts,
+  { sectionName, directories, unchecked, held, givesHome }: SectionFacts,
   { world, report }: LintContext,
 ): void {
   const place = itemPlace(entry, item);
   const path = item.value;
+  if (lintSeparators(item, entry, (one) => world.lookUp(one) !== undefined, { report })) return;
   const bad = badPath(path);
   if (bad !== undefined) {
     const code = path.startsWith("/") ? "bad-path" : "relative-executable";
     const why =
       code === "bad-path" ? "" : ", and is never run: the directory of the user would decide what it is";
-    report(place, "error", code, `${quoted(path)} ${bad}${why}`);
+    const found = DIRECTORIES.map((one) => `${one}/${path}`).find(
+      (one) => world.lookUp(one)?.type === "file",
+    );
+    const fix: Fix =
+      code === "bad-path" || path.includes("\n") ? pathFix(path) : { kind: "item", old: path, with: found };
+    report(place, "error", code, `${quoted(path)} ${bad}${why}`, fix);
     return;
   }
   const file = world.lookUp(path);
-  if (file === undefined) report(place, "error", "no-such-path", `${quoted(path)} does not exist`);
-  else if (file.type !== "file" || !file.executable) {
-    report(place, "error", "not-executable", `${quoted(path)} is not an executable file`);
+  if (file === undefined) {
+    const command = world.bringIn(path);
+    const fix: Fix = command === undefined ? { kind: "item", old: path } : { kind: "command", text: command };
+    report(place, "error", "no-such-path", `${quoted(path)} does not exist`, fix);
+  } else if (file.type !== "file" || !file.executable) {
+    const text = `chmod a+x ${shellWord(world.hostPath(path))}`;
+    const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };
+    report(place, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
   }
-  for (const { message, remedy } of programWarnings(path, world.files, unchecked, held)) {
-    report(place, "warning", "starts-programs", `${message}; ${remedy}`);
+  for (const { message, remedy, spawns } of programWarnings(path, world.files, unchecked, held)) {
+    const fix: Fix =
+      spawns === true
+        ? { kind: "in-section", section: sectionName, lines: ["allow_spawn_options = 0"] }
+        : { kind: "item", old: path };
+    report(place, "warning", "starts-programs", `${message}; ${remedy}`, fix);
   }
   lintKnown(place, path, { unchecked, held, givesHome }, { world, report });
   if (file !== undefined && directories !== undefined)
-    lintSearch(place, path, directories, { world, report });
+    lintSearch(place, path, { sectionName, directories }, { world, report });
 }
 
 /** What there is to say of a program by what is known of it. */
@@ -118,7 +169,10 @@ function lintKnown(
   const stopped = held && !unchecked ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
   if (stopped !== undefined) {
     const severity = stopped.certain ? "error" : "warning";
-    report(place, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`);
+    report(place, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`, {
+      kind: "item",
+      old: path,
+    });
   }
   const original = program.known.length === 0 && !unchecked ? world.copyOfKnown(path) : undefined;
   if (original !== undefined) {
@@ -128,11 +182,12 @@ function lintKnown(
       "warning",
       "unknown-copy",
       `${message}; name the program by its own name, or by a link to it`,
+      { kind: "item", old: path, with: original },
     );
   }
   if (!givesHome && program.known.length === 0 && world.readsPopt(path)) {
     const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
-    report(place, "warning", "starts-programs", message);
+    report(place, "warning", "starts-programs", message, { kind: "item", old: path });
   }
 }
 
@@ -156,7 +211,7 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
 function lintSearch(
   place: Place,
   path: ByteString,
-  directories: readonly ByteString[],
+  { sectionName, directories }: { sectionName: ByteString; directories: readonly ByteString[] },
   { world, report }: Pick<LintContext, "world" | "report">,
 ): void {
   const name = path.slice(path.lastIndexOf("/") + 1);
@@ -168,7 +223,21 @@ function lintSearch(
     first === undefined
       ? `${quoted(name)} is not found in paths; ${how}`
       : `${quoted(name)} is found as ${quoted(first)}, which is not the same; ${how}`;
-  report(place, "warning", first === undefined ? "not-in-paths" : "other-in-paths", message);
+  const own = path.slice(0, path.lastIndexOf("/"));
+  const lines = [
+    `paths = ${[own, ...directories.filter((one) => one.replace(/\/$/, "") !== own)].join(", ")}`,
+  ];
+  report(place, "warning", first === undefined ? "not-in-paths" : "other-in-paths", message, {
+    kind: "in-section",
+    section: sectionName,
+    lines,
+  });
+}
+
+/** A shell that is no plain path: as it is meant, or none. */
+function shellFix(shell: ByteString): Fix {
+  const mended = mendedPath(shell);
+  return mended === undefined ? { kind: "disable" } : { kind: "value", text: mended };
 }
 
 /** Checks jk_chrootsh.ini. */
@@ -177,7 +246,8 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   const shell = findEntry(section, "injail_shell");
   if (shell !== undefined && shell.value !== "") {
     const bad = badPath(shell.value);
-    if (bad !== undefined) report(valuePlace(shell), "error", "bad-path", `${quoted(shell.value)} ${bad}`);
+    if (bad !== undefined)
+      report(valuePlace(shell), "error", "bad-path", `${quoted(shell.value)} ${bad}`, shellFix(shell.value));
   }
   lintNames(section, context);
 }
@@ -186,7 +256,8 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
 export function lintUchroot(section: IniSection, context: LintContext): void {
   const jails = findEntry(section, "allowed_jails");
   if ((jails?.value ?? "") === "") {
-    context.report(section, "warning", "no-jails", "no key allowed_jails: this section allows nothing");
+    const message = "no key allowed_jails: this section allows nothing";
+    context.report(section, "warning", "no-jails", message, { kind: "disable-section" });
   }
   for (const item of jails === undefined ? [] : listItems(jails)) {
     if (jails !== undefined) lintDirectory(item, jails, context);
@@ -200,11 +271,14 @@ function lintNames(section: IniSection, { report }: LintContext): void {
   for (const item of env === undefined ? [] : listItems(env)) {
     if (env === undefined) return;
     const place = itemPlace(env, item);
+    if (lintSeparators(item, env, () => false, { report })) continue;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(item.value)) {
-      report(place, "error", "bad-name", `${quoted(item.value)} is not the name of a variable`);
+      const fix: Fix = { kind: "item", old: item.value };
+      report(place, "error", "bad-name", `${quoted(item.value)} is not the name of a variable`, fix);
     } else if (carriesCode(item.value)) {
       const message = `${quoted(item.value)} lets the user choose code that programs run`;
-      report(place, item.value.startsWith("LD_") ? "error" : "warning", "code-variable", message);
+      const severity = item.value.startsWith("LD_") ? "error" : "warning";
+      report(place, severity, "code-variable", message, { kind: "item", old: item.value });
     }
   }
 }

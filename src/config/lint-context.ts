@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { HookedRepository } from "../programs/hooks.ts";
 import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
-import type { IniEntry, IniFile, IniSection, Problem } from "./model.ts";
+import type { FindingCode } from "./finding-codes.ts";
+import type { Fix, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import type { listItems } from "./values.ts";
 
 /** A place in a file. */
@@ -23,7 +24,16 @@ export interface SeenFile {
 export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
+  /** Names to suggest where one is unknown. */
+  userNames(): readonly ByteString[];
+  groupNames(): readonly ByteString[];
   lookUp(path: ByteString): SeenFile | undefined;
+  /** The command that brings in a program that is not there; undefined where nothing does. */
+  bringIn(path: ByteString): ByteString | undefined;
+  /** A command's word for a path of this machine or jail, on the host. */
+  hostPath(path: ByteString): ByteString;
+  /** The paths of jails that are known. */
+  jails(): readonly ByteString[];
   /** Links and identities, for what a program is. */
   files: ProgramFiles;
   /** A program that reads ~/.popt. */
@@ -49,7 +59,13 @@ export interface SeenExecution {
 }
 
 /** Where findings go. */
-export type Report = (place: Place, severity: Problem["severity"], code: string, message: ByteString) => void;
+export type Report = (
+  place: Place,
+  severity: Problem["severity"],
+  code: FindingCode,
+  message: ByteString,
+  fix?: Fix,
+) => void;
 
 /** What a check of one kind of file gets. */
 export interface LintContext {
@@ -71,6 +87,23 @@ export type Item = ReturnType<typeof listItems>[number];
 /** Where an item of a list stands, with the file of its entry. */
 export function itemPlace(entry: IniEntry, item: Item): Place {
   return { file: entry.file, line: item.line, column: item.column };
+}
+
+/** The same item without what is wrong with its form; undefined where that cannot be told. */
+export function mendedPath(path: ByteString): ByteString | undefined {
+  if (!path.startsWith("/") || path.includes("\n")) return undefined;
+  const parts: ByteString[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** How an item is mended that badPath objects to. */
+export function pathFix(path: ByteString): Fix {
+  if (path.includes("\n")) return { kind: "comma" };
+  return { kind: "item", old: path, with: mendedPath(path) };
 }
 
 /** Says what is wrong with the form of an absolute path, as the end of a sentence; undefined where nothing is. */

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { badPath, itemPlace, type LintContext, valuePlace } from "./lint-context.ts";
+import { badPath, itemPlace, type LintContext, pathFix, valuePlace } from "./lint-context.ts";
 import { readLshSection } from "./login-keys.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { listItems } from "./values.ts";
@@ -20,7 +20,9 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   const { execute, executables = [] } = readLshSection(section);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
-    report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message);
+    report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message, {
+      kind: "disable",
+    });
     return;
   }
   const view = world.execution(execute, executables);
@@ -40,13 +42,14 @@ export function lintExecute(section: IniSection, context: LintContext): void {
     const granted = world.grantedBy(path);
     if (granted !== undefined) {
       const message = `${quoted(path)} ${granted}, which has no effect unless execute = any`;
-      report(place, "warning", "no-effect", message);
+      report(place, "warning", "no-effect", message, { kind: "item", old: path });
     }
     const blocked = view?.blocked(path);
     if (blocked === undefined) continue;
     const directory = blocked.slice(0, blocked.lastIndexOf("/"));
     const message = `${quoted(path)} needs ${quoted(blocked)}, which may not be executed; to let it: execute = system, ${directory}`;
-    report(place, "error", "not-executed", message);
+    const lines = [`execute = ${["system", ...execute, directory].join(", ")}`];
+    report(place, "error", "not-executed", message, { kind: "in-section", section: section.name, lines });
   }
 }
 
@@ -61,10 +64,16 @@ function lintNamed(
     const bad = badPath(item.value);
     const why = leftOut.find(({ path }) => path === item.value.replace(/\/+$/, ""))?.why;
     if (bad !== undefined)
-      report(itemPlace(entry, item), "error", "bad-path", `${quoted(item.value)} ${bad}`);
+      report(
+        itemPlace(entry, item),
+        "error",
+        "bad-path",
+        `${quoted(item.value)} ${bad}`,
+        pathFix(item.value),
+      );
     else if (why !== undefined) {
       const message = `nothing in ${quoted(item.value)} may be executed: ${why}`;
-      report(itemPlace(entry, item), "error", "not-executed", message);
+      report(itemPlace(entry, item), "error", "not-executed", message, { kind: "item", old: item.value });
     }
   }
 }

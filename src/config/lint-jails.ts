@@ -1,10 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
 import { LIBRARY_DIRECTORY } from "./init-schema.ts";
-import { badPath, itemPlace, type LintContext, valuePlace } from "./lint-context.ts";
-import { findEntry, type IniEntry, type IniSection } from "./model.ts";
+import {
+  badPath,
+  type Item,
+  itemPlace,
+  type LintContext,
+  mendedPath,
+  pathFix,
+  valuePlace,
+} from "./lint-context.ts";
+import { lintSeparators } from "./lint-separators.ts";
+import { type Fix, findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { readSocketLimits } from "./socketd-schema.ts";
-import { suggest } from "./suggest.ts";
 import { listItems } from "./values.ts";
 
 // sun_path of unix(7), with its NUL
@@ -30,38 +39,87 @@ export function lintInit(section: IniSection, context: LintContext): void {
     const entry = findEntry(section, key);
     if (entry !== undefined && !entry.inherited) lintPaths(entry, key, context);
   }
+  lintNames(section, "users", context);
+  lintNames(section, "groups", context);
   const includes = findEntry(section, "includesections");
   if (includes === undefined || includes.inherited) return;
   for (const item of listItems(includes)) {
     const place = itemPlace(includes, item);
+    if (lintSeparators(item, includes, (name) => context.byName.has(name), context)) continue;
     if (context.byName.has(item.value)) {
       const chain = circle(section, item.value, context);
       if (chain !== undefined) {
         const message = `sections include each other in a circle: ${chain.map(quoted).join(" -> ")}`;
-        context.report(place, "error", "include-circle", message);
+        context.report(place, "error", "include-circle", message, { kind: "item", old: item.value });
       }
       continue;
     }
+    const hint = didYouMean(item.value, [...context.byName.keys()]);
     const near = suggest(item.value, [...context.byName.keys()]);
-    const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
     const message = `there is no section ${quoted(item.value)}${hint}`;
-    context.report(place, "error", "unknown-section", message);
+    context.report(place, "error", "unknown-section", message, { kind: "item", old: item.value, with: near });
   }
 }
 
-function lintPaths(entry: IniEntry, key: string, { report }: LintContext): void {
+function lintPaths(entry: IniEntry, key: string, { report, world }: LintContext): void {
   for (const item of listItems(entry)) {
     const place = itemPlace(entry, item);
     const path = item.value;
+    if (lintSeparators(item, entry, (one) => world.lookUp(one) !== undefined, { report })) continue;
+    if (key === "devices") lintDevice(item, entry, { report, world });
     if (path.startsWith("$") && !path.startsWith(LIBRARY_DIRECTORY)) {
       const message = `${quoted(path)}: only ${LIBRARY_DIRECTORY} has a meaning here`;
-      report(place, "error", "bad-path", message);
+      report(place, "error", "bad-path", message, { kind: "item", old: path });
       continue;
     }
     const relative = !path.startsWith("/") && !path.startsWith("$");
     if (relative && !ABSOLUTE_LISTS.includes(key) && !/[/\n]/.test(path)) continue;
     const bad = badPath(path.startsWith("$") ? `/${path}` : path);
-    if (bad !== undefined) report(place, "error", "bad-path", `${quoted(path)} ${bad}`);
+    if (bad === undefined) continue;
+    const program = relative ? undefined : mendedPath(path);
+    const fix: Fix = path.includes("\n") ? { kind: "comma" } : { kind: "item", old: path, with: program };
+    report(place, "error", "bad-path", `${quoted(path)} ${bad}`, fix);
+  }
+}
+
+// Those that jails are given. A device that only other machines have is no finding.
+const DEVICES = "null zero full random urandom tty ptmx console log pts shm fuse net/tun".split(" ");
+
+/** A device that is not there, and whose name is nearly that of one that jails are given. */
+function lintDevice(
+  item: Item,
+  entry: IniEntry,
+  { report, world }: Pick<LintContext, "report" | "world">,
+): void {
+  const known = DEVICES.map((name) => `/dev/${name}`);
+  if (!item.value.startsWith("/dev/") || known.includes(item.value) || world.lookUp(item.value) !== undefined)
+    return;
+  const name = item.value.slice("/dev/".length);
+  const near = suggest(name, DEVICES);
+  if (near === undefined) return;
+  const fix: Fix = { kind: "item", old: item.value, with: `/dev/${near}` };
+  const message = `${quoted(item.value)} does not exist; did you mean '/dev/${near}'?`;
+  report(itemPlace(entry, item), "warning", "no-such-path", message, fix);
+}
+
+/** Accounts that jails are to know. Names differ between machines, so one of several may be missing, unless it is near. */
+function lintNames(section: IniSection, key: "users" | "groups", { report, world }: LintContext): void {
+  const entry = findEntry(section, key);
+  if (entry === undefined || entry.inherited) return;
+  const users = key === "users";
+  const exists = (name: ByteString) =>
+    /^\d+$/.test(name) || (users ? world.userExists(name) : world.groupExists(name));
+  const items = listItems(entry);
+  const none = items.length > 0 && items.every(({ value }) => !exists(value));
+  for (const item of items) {
+    if (exists(item.value) || lintSeparators(item, entry, exists, { report })) continue;
+    const near = suggest(item.value, users ? world.userNames() : world.groupNames());
+    const known = items.some(({ value }) => value === near);
+    if (!none && (near === undefined || known || editDistance(near, item.value) > 1)) continue;
+    const hint = near === undefined || known ? "" : `; did you mean ${quoted(near)}?`;
+    const message = `there is no ${users ? "user" : "group"} ${quoted(item.value)} on this machine${hint}`;
+    const fix: Fix = { kind: "item", old: item.value, with: known ? undefined : near };
+    report(itemPlace(entry, item), "warning", users ? "unknown-user" : "unknown-group", message, fix);
   }
 }
 
@@ -84,7 +142,8 @@ function circle(start: IniSection, next: ByteString, { byName }: LintContext): B
 }
 
 /** The name of a section is the absolute path of a jail that exists. Returns false where it is not. */
-function lintJailName(section: IniSection, { world, report }: LintContext): boolean {
+function lintJailName(section: IniSection, context: LintContext): boolean {
+  const { world, report } = context;
   const bad = badPath(section.name);
   if (bad !== undefined) {
     report(
@@ -92,14 +151,31 @@ function lintJailName(section: IniSection, { world, report }: LintContext): bool
       "error",
       "bad-path",
       `a section is named after a jail, and ${quoted(section.name)} ${bad}`,
+      jailNameFix(section.name, context),
     );
     return false;
   }
   const file = world.lookUp(section.name);
   if (file?.type === "directory") return true;
   const what = file === undefined ? "does not exist" : "is not a directory";
-  report(section, "error", "no-such-path", `the jail ${quoted(section.name)} ${what}`);
+  const hint = didYouMean(section.name, world.jails());
+  report(
+    section,
+    "error",
+    "no-such-path",
+    `the jail ${quoted(section.name)} ${what}${hint}`,
+    jailNameFix(section.name, context),
+  );
   return false;
+}
+
+/** The header of the jail that was probably meant, if no other section has it; else the section goes. */
+function jailNameFix(name: ByteString, { world, byName }: LintContext): Fix {
+  const mended = mendedPath(name);
+  const there = mended !== undefined && world.lookUp(mended)?.type === "directory" ? mended : undefined;
+  const near = there ?? suggest(name, world.jails());
+  if (near === undefined || near === name || byName.has(near)) return { kind: "disable-section" };
+  return { kind: "line", text: `[${near}]` };
 }
 
 /** Checks jk_check.ini. */
@@ -111,11 +187,15 @@ export function lintCheck(section: IniSection, context: LintContext): void {
     for (const item of listItems(entry)) {
       const place = itemPlace(entry, item);
       const bad = badPath(item.value);
-      if (bad !== undefined) context.report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`);
+      if (lintSeparators(item, entry, (path) => context.world.lookUp(path) !== undefined, context)) continue;
+      if (bad !== undefined)
+        context.report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`, pathFix(item.value));
       else if (item.value !== jail && !item.value.startsWith(`${jail}/`)) {
-        context.report(place, "error", "not-in-jail", `${quoted(item.value)} is not in the jail`);
+        const fix: Fix = { kind: "item", old: item.value };
+        context.report(place, "error", "not-in-jail", `${quoted(item.value)} is not in the jail`, fix);
       } else if (exists && context.world.lookUp(item.value) === undefined) {
-        context.report(place, "warning", "no-such-path", `${quoted(item.value)} does not exist`);
+        const fix: Fix = { kind: "item", old: item.value };
+        context.report(place, "warning", "no-such-path", `${quoted(item.value)} does not exist`, fix);
       }
     }
   }
@@ -130,7 +210,8 @@ export function lintUpdate(section: IniSection, context: LintContext): void {
     for (const item of listItems(entry)) {
       const bad = badPath(item.value);
       if (bad === undefined) continue;
-      context.report(itemPlace(entry, item), "error", "bad-path", `${quoted(item.value)} ${bad}`);
+      const fix = pathFix(item.value);
+      context.report(itemPlace(entry, item), "error", "bad-path", `${quoted(item.value)} ${bad}`, fix);
     }
   }
 }
@@ -141,17 +222,31 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
   const bad = badPath(name);
   const parent = name.slice(0, Math.max(1, name.lastIndexOf("/")));
   if (bad !== undefined) {
-    report(section, "error", "bad-path", `a section is named after a socket, and ${quoted(name)} ${bad}`);
+    const mended = mendedPath(name);
+    const fix: Fix =
+      mended === undefined ? { kind: "disable-section" } : { kind: "line", text: `[${mended}]` };
+    report(
+      section,
+      "error",
+      "bad-path",
+      `a section is named after a socket, and ${quoted(name)} ${bad}`,
+      fix,
+    );
   } else if (name.length > LONGEST_SOCKET) {
     const message = `${quoted(name)} is longer than ${LONGEST_SOCKET} bytes, which no socket can be`;
-    report(section, "error", "too-long", message);
+    report(section, "error", "too-long", message, { kind: "disable-section" });
   } else if (world.lookUp(parent)?.type !== "directory") {
-    report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`);
+    const fix: Fix = { kind: "disable-section" };
+    report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, fix);
   }
-  const { problems } = readSocketLimits(section);
+  const { problems, limits } = readSocketLimits(section);
   const peak = findEntry(section, "peak");
   const clash = problems.find((problem) => problem.code === "peak-under-base");
   if (clash !== undefined) {
-    report(peak === undefined ? section : valuePlace(peak), "warning", clash.code, clash.message);
+    const fix: Fix =
+      peak === undefined
+        ? { kind: "in-section", section: name, lines: [`peak = ${limits.peak}`] }
+        : { kind: "value", text: `${limits.peak}` };
+    report(peak === undefined ? section : valuePlace(peak), "warning", clash.code, clash.message, fix);
   }
 }

@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import type { ConfigKind } from "./catalogue.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
+import { CONFIG_KINDS, type ConfigKind } from "./catalogue.ts";
+import type { FindingCode } from "./finding-codes.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./lint-accounts.ts";
 import { type LintContext, type LintWorld, type Report, valuePlace } from "./lint-context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./lint-jails.ts";
-import type { Dialect, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
+import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
 import { describe, readSection } from "./schema.ts";
-import { suggest } from "./suggest.ts";
 import type { KeyFacts } from "./values.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -27,8 +28,8 @@ const BY_KIND: Readonly<Record<string, SectionLint>> = {
  */
 export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
   const problems: Problem[] = [...ini.problems];
-  const report: Report = ({ file, line, column }, severity, code, message) => {
-    problems.push({ file, line, column, severity, code, message });
+  const report: Report = ({ file, line, column }, severity, code, message, fix) => {
+    problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
   };
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
   const context: LintContext = { ini, byName, world, report };
@@ -52,8 +53,13 @@ function inOrder(problems: Problem[], ini: IniFile): Problem[] {
   return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
 }
 
-function keyHint({ key }: IniEntry, known: readonly ByteString[], dialect: Dialect): ByteString {
-  const near = suggest(key, known);
+function keyHint(
+  { key }: IniEntry,
+  near: ByteString | undefined,
+  elsewhere: ByteString | undefined,
+  dialect: Dialect,
+): ByteString {
+  if (elsewhere !== undefined) return `; ${elsewhere}.ini has one`;
   if (near === undefined) return "";
   // Where `exe = ...` did something, the administrator has to know that it no longer does.
   return dialect === "c" && near.startsWith(key)
@@ -72,8 +78,18 @@ function lintKeys(
     if (entry.inherited) continue;
     const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
     if (facts === undefined) {
-      const message = `there is no key ${quoted(entry.key)}${keyHint(entry, known, dialect)}`;
-      report(entry, "error", "unknown-key", message);
+      const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(describe(kind.schema), entry.key))?.name;
+      const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
+      const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
+      // Where the right key is there already, this one goes.
+      const free = near !== undefined && !section.entries.some(({ key }) => key === near);
+      report(
+        entry,
+        "error",
+        "unknown-key",
+        message,
+        free ? { kind: "key", name: near } : { kind: "disable" },
+      );
     } else if (entry.value === "") {
       report(
         entry,
@@ -83,28 +99,60 @@ function lintKeys(
       );
     } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
-      report(valuePlace(entry), "error", "comment-in-value", message);
+      report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
     }
   }
 }
 
-function lintAccountName(section: IniSection, { world, report }: LintContext): void {
+function lintAccountName(section: IniSection, context: LintContext): void {
+  const { world, report } = context;
   const { name } = section;
   if (name === "DEFAULT") return;
-  const error = (code: string, message: ByteString) => report(section, "error", code, message);
+  const error = (code: FindingCode, message: ByteString, header?: ByteString) => {
+    const fix: Fix =
+      header === undefined ? { kind: "disable-section" } : { kind: "line", text: `[${header}]` };
+    report(section, "error", code, message, fix);
+  };
+  const named = (known: readonly ByteString[], wanted: ByteString, prefix = "") => {
+    const near = suggest(wanted, known);
+    return near === undefined || context.byName.has(`${prefix}${near}`) ? undefined : `${prefix}${near}`;
+  };
   const group = /^group ([^ ].*)$/.exec(name)?.[1];
   if (group !== undefined) {
-    if (!world.groupExists(group)) error("unknown-group", `there is no group ${quoted(group)}`);
+    if (!world.groupExists(group)) {
+      error(
+        "unknown-group",
+        `there is no group ${quoted(group)}${didYouMean(group, world.groupNames())}`,
+        named(world.groupNames(), group, "group "),
+      );
+    }
     return;
   }
   if (world.userExists(name)) return;
   const words = name.trim().split(/\s+/);
   const trimmed = words.join(" ");
   if (trimmed.toUpperCase() === "DEFAULT") {
-    error("unknown-user", `there is no user ${quoted(name)}; the section for all others is [DEFAULT]`);
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; the section for all others is [DEFAULT]`,
+      "DEFAULT",
+    );
   } else if (words.length === 2 && words[0]?.toLowerCase() === "group") {
-    error("unknown-user", `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`);
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`,
+      `group ${words[1]}`,
+    );
   } else if (world.groupExists(trimmed)) {
-    error("unknown-user", `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`);
-  } else error("unknown-user", `there is no user ${quoted(name)}`);
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`,
+      `group ${trimmed}`,
+    );
+  } else
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}${didYouMean(name, world.userNames())}`,
+      named(world.userNames(), name),
+    );
 }

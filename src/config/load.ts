@@ -4,11 +4,12 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
 import { problemError, type Sources } from "./place.ts";
 import { scanIni } from "./scan.ts";
-import { openTrusted, unsafeConfig } from "./trusted.ts";
+import { openTrusted, ownRemedy, type UnsafePlace, unsafeConfig } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
@@ -40,10 +41,10 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 }
 
 /** What becomes of something unsafe: its path, and what is wrong with it as the end of a sentence. */
-type Unsafe = (path: ByteString, problem: ByteString) => void;
+type Unsafe = (path: ByteString, problem: ByteString, remedy: ByteString | undefined) => void;
 
-function refuse(code: string, exitStatus: number, message: ByteString): never {
-  throw new JailkitError(code, exitStatus, message);
+function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
+  throw new JailkitError(code, exitStatus, message, undefined, remedy);
 }
 
 /** Reads an open file and closes it; errors name `file`. */
@@ -68,11 +69,17 @@ function about<T>(file: ByteString, action: () => T): T {
 }
 
 /** The same as unsafeConfig, with the entries where it is an ACL that lets others write: the group's bits hide them. */
-function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): ByteString | undefined {
+function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): UnsafePlace | undefined {
   const writers = writersOf(acl);
-  if (stat.uid !== owner || writers.length === 0) return unsafeConfig(stat, owner);
+  if (stat.uid !== owner || writers.length === 0) return unsafeAs(file, stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  return `${because}; mend it with: ${removalCommand(writers)} ${file}`;
+  const remedy = `${removalCommand(writers)} ${shellWord(file)}`;
+  return { because: `${because}; mend it with: ${remedy}`, remedy };
+}
+
+function unsafeAs(file: ByteString, stat: Stat, owner: number): UnsafePlace | undefined {
+  const because = unsafeConfig(stat, owner);
+  return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat, owner) };
 }
 
 function dropInNames(fd: number): ByteString[] {
@@ -92,8 +99,8 @@ function readDropIns(
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
-    const problem = unsafeConfig(fstat(fd), owner);
-    if (problem !== undefined) unsafe(directory, problem);
+    const problem = unsafeAs(directory, fstat(fd), owner);
+    if (problem !== undefined) unsafe(directory, problem.because, problem.remedy);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {
       refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
@@ -105,7 +112,7 @@ function readDropIns(
       if (statIfPresent(fd, each) === undefined) return [];
       const source = about(file, () => readSource(file, openAt(fd, each, flags)));
       const problem = unsafeSource(source, owner);
-      if (problem !== undefined) unsafe(file, problem);
+      if (problem !== undefined) unsafe(file, problem.because, problem.remedy);
       return [source];
     });
   } finally {
@@ -118,7 +125,7 @@ function readMain(file: ByteString, owner: number, unsafe: Unsafe): ConfigSource
   const source = fd === undefined ? undefined : readSource(file, fd);
   // Where there is none, somebody else may have taken it away.
   const problem = (source && unsafeSource(source, owner)) ?? onTheWay;
-  if (problem !== undefined) unsafe(file, problem);
+  if (problem !== undefined) unsafe(file, problem.because, problem.remedy);
   return source;
 }
 
@@ -131,8 +138,8 @@ export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
   owner = 0,
-  unsafe: Unsafe = (path, problem) =>
-    refuse("config-unsafe", exitStatus, `${display(path)} ${display(problem)}`),
+  unsafe: Unsafe = (path, problem, remedy) =>
+    refuse("config-unsafe", exitStatus, `${display(path)} ${display(problem)}`, remedy),
 ): ConfigSource[] {
   const directory = dropInDirectory(file);
   try {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { FindingCode } from "./finding-codes.ts";
 
 /**
  * How a file is read. "c": jk_chrootsh, jk_lsh, jk_uchroot and jk_socketd (no continuation lines, no inheritance,
@@ -14,11 +15,36 @@ export interface Problem {
   line: number;
   column: number;
   severity: "error" | "warning";
-  /** A stable name for programs, such as "duplicate-key". */
-  code: string;
+  /** A stable name for programs. */
+  code: FindingCode;
   /** One printable line. */
   message: ByteString;
+  /** How it is mended, where that is not the usual for its code; see fixText. */
+  fix?: Fix | undefined;
 }
+
+/** A change that mends a finding; what it is about begins at the place of the finding. */
+export type Fix =
+  /** A command, as it is. */
+  | { kind: "command"; text: ByteString }
+  /** Of sed(1). */
+  | { kind: "strip"; expression: ByteString }
+  /** The entry, or the section, becomes a comment. */
+  | { kind: "disable" | "disable-section" }
+  /** The whole line. */
+  | { kind: "line"; text: ByteString }
+  /** The name of the key. */
+  | { kind: "key"; name: ByteString }
+  /** The value. */
+  | { kind: "value"; text: ByteString }
+  /** A comment behind a value gets a line of its own. */
+  | { kind: "comment" }
+  /** A comma at the end of the line. */
+  | { kind: "comma" }
+  /** An item of a list is another, or goes. */
+  | { kind: "item"; old: ByteString; with?: ByteString | undefined }
+  /** Lines for a section, in the place of those with the same keys. */
+  | { kind: "in-section"; section: ByteString; lines: readonly ByteString[] };
 
 /** Where a piece of a value stands. */
 export interface Place {
@@ -77,8 +103,8 @@ export const LIMITS = {
 /** Collects the problems of one file, up to a limit. */
 export interface Reporter {
   readonly problems: Problem[];
-  error(line: number, column: number, code: string, message: ByteString): void;
-  warning(line: number, column: number, code: string, message: ByteString): void;
+  error(line: number, column: number, code: FindingCode, message: ByteString): void;
+  warning(line: number, column: number, code: FindingCode, message: ByteString): void;
 }
 
 /** A reporter for `file`. An error is kept even beyond the limit when none was before it. */
@@ -89,7 +115,7 @@ export function reporter(file: ByteString): Reporter {
     severity: Problem["severity"],
     line: number,
     column: number,
-    code: string,
+    code: FindingCode,
     message: ByteString,
   ) => {
     const first = severity === "error" && !failed;

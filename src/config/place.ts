@@ -1,6 +1,7 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { type ErrorPlace, JailkitError } from "../cli/error.ts";
+import { type FixSource, fixText } from "./fixes.ts";
 import { type IniFile, type Problem, problemLine } from "./model.ts";
 
 const LINE_FEED = 10;
@@ -51,5 +52,19 @@ export function problemError(
   code = "config-invalid",
 ): JailkitError {
   const place = sources === undefined ? undefined : placeOf(sources, problem);
-  return new JailkitError(code, exitStatus, problemLine(problem, display(problem.file)), place);
+  const remedy = fixText(problem, sources === undefined ? NOTHING_READ : fixSource(sources));
+  return new JailkitError(code, exitStatus, problemLine(problem, display(problem.file)), place, remedy);
+}
+
+const NOTHING_READ: FixSource = { dialect: "c", linesOf: () => [] };
+
+/** The lines of the files that were read, for fixText. */
+export function fixSource({ texts, dialect }: Sources): FixSource {
+  return {
+    dialect,
+    linesOf(file) {
+      const source = texts.find((one) => one.file === file);
+      return source === undefined ? [] : fromBytes(source.bytes).split(/\r\n|\r|\n/);
+    },
+  };
 }

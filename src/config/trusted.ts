@@ -3,6 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 
 const ELOOP = 40;
@@ -13,6 +14,15 @@ export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined
   if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
   if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
   return undefined;
+}
+
+/** The command that makes a file of the configuration root's alone. */
+export function ownRemedy(path: ByteString, stat: Stat, owner: number): ByteString {
+  const word = shellWord(path);
+  const commands: ByteString[] = [];
+  if (stat.uid !== owner) commands.push(`chown ${owner === 0 ? "root" : owner} ${word}`);
+  if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
+  return commands.join(" && ");
 }
 
 /** The same of a file of the configuration, with what heals it. */
@@ -35,12 +45,17 @@ function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, By
   return ["can be written by its group or by others", "chmod go-w"];
 }
 
+/** What makes a file unsafe: the end of a sentence that begins with its path, and a command, if one heals it. */
+export interface UnsafePlace {
+  because: ByteString;
+  remedy: ByteString | undefined;
+}
+
 /** A file, and the first thing on the way to it that others than root and `owner` can exchange. */
 export interface Opened {
   /** Undefined where nothing is there; what made it so is in `unsafe` all the same. */
   fd: number | undefined;
-  /** As the end of a sentence that begins with the path of the file. */
-  unsafe: ByteString | undefined;
+  unsafe: UnsafePlace | undefined;
 }
 
 /** Where a walk is: an open directory, its name, and the names that are left. */
@@ -63,15 +78,15 @@ function start(path: ByteString, from?: Place): Place {
   };
 }
 
-function because(place: Place, stat: Stat, owner: number): ByteString | undefined {
+function because(place: Place, stat: Stat, owner: number): UnsafePlace | undefined {
   const unsafe = directoryUnsafe(place.directory, stat, owner);
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
   // The directory of the configuration can be mended; a home must stay its owner's.
-  const remedy = path.endsWith("/etc/jailkit")
-    ? `mend it with: ${unsafe[1]} ${path}`
-    : "keep it where root alone can change it";
-  return `stands in ${path}, which ${unsafe[0]}; ${remedy}`;
+  const command = path.endsWith("/etc/jailkit") ? `${unsafe[1]} ${shellWord(path)}` : undefined;
+  const remedy =
+    command === undefined ? "keep it where root alone can change it" : `mend it with: ${command}`;
+  return { because: `stands in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: command };
 }
 
 /** Opens the next name; a link as such. */
@@ -92,7 +107,7 @@ function openNext(place: Place, name: ByteString, last: boolean): number {
  */
 export function openTrusted(path: ByteString, owner: number): Opened {
   let place = start(path);
-  let unsafe: ByteString | undefined;
+  let unsafe: UnsafePlace | undefined;
   // A link in the place of the file leads on: then nothing at its end is not the same as nothing there.
   let followed = false;
   try {
@@ -112,7 +127,8 @@ export function openTrusted(path: ByteString, owner: number): Opened {
       }
       followed ||= last;
       if (stat.uid !== 0 && stat.uid !== owner) {
-        unsafe ??= `is reached by the link ${here}, which belongs to uid ${stat.uid}; chown -h root it`;
+        const why = `is reached by the link ${here}, which belongs to uid ${stat.uid}; chown -h root it`;
+        unsafe ??= { because: why, remedy: `chown -h root ${shellWord(here)}` };
       }
       const target = readLink(fd, "");
       close(fd);

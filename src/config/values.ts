@@ -105,6 +105,8 @@ interface LeadingNumber {
   number: number;
   /** What stands after the digits. */
   rest: ByteString;
+  /** What was taken for the number. */
+  text: ByteString;
 }
 
 /** The number that scanf(3) finds at the start with %u: blanks, a sign, decimal digits. */
@@ -112,7 +114,7 @@ export function leadingInteger(value: ByteString): LeadingNumber | undefined {
   const match = /^([-+]?)([0-9]+)/.exec(trim(value));
   if (match?.[2] === undefined) return undefined;
   const number = Number(match[2]) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(trim(value).slice(match[0].length)) };
+  return { number, rest: trim(trim(value).slice(match[0].length)), text: match[0] };
 }
 
 /** As leadingInteger, with %o. */
@@ -120,14 +122,14 @@ export function leadingOctal(value: ByteString): LeadingNumber | undefined {
   const match = /^([-+]?)([0-7]+)/.exec(trim(value));
   if (match?.[2] === undefined) return undefined;
   const number = Number.parseInt(match[2], 8) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(trim(value).slice(match[0].length)) };
+  return { number, rest: trim(trim(value).slice(match[0].length)), text: match[0] };
 }
 
 /** As leadingInteger, with %f, without exponents and hexadecimal. */
 export function leadingDecimal(value: ByteString): LeadingNumber | undefined {
   const match = /^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)/.exec(trim(value));
   if (match === null) return undefined;
-  return { number: Number(match[0]), rest: trim(trim(value).slice(match[0].length)) };
+  return { number: Number(match[0]), rest: trim(trim(value).slice(match[0].length)), text: match[0] };
 }
 
 const YES_OR_NO: Readonly<Record<string, boolean>> = {
@@ -141,8 +143,11 @@ const YES_OR_NO: Readonly<Record<string, boolean>> = {
   "0": false,
 };
 
-/** A value that was read, or why it could not be (one printable line). `doubt`: it was read, but looks wrong. */
-export type Reading = { value: unknown; doubt?: ByteString } | { reason: ByteString };
+/**
+ * A value that was read, or why it could not be (one printable line). `doubt`: it was read, but looks wrong; `meant` is
+ * what was taken, empty where that is nothing.
+ */
+export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
 
 const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => Reading>> = {
   list: (value) => ({ value: splitList(value) }),
@@ -151,7 +156,11 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
     const lost = splitList(value).length - pairs.length;
     return lost === 0
       ? { value: pairs }
-      : { value: pairs, doubt: `${lost} of the items ${lost === 1 ? "is" : "are"} not NAME=VALUE` };
+      : {
+          value: pairs,
+          doubt: `${lost} of the items ${lost === 1 ? "is" : "are"} not NAME=VALUE`,
+          meant: pairs.map((pair) => pair.join("=")).join(", "),
+        };
   },
   text: (value) => ({ value }),
   flag: (value) => {
@@ -170,7 +179,11 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
       return { reason: `${quoted(value)} is not an octal number, such as 022` };
     }
     if (read.number === -1) return { value: undefined, ...trailing(read) };
-    if (read.number > 0o777) return { value: read.number & 0o777, doubt: "only the last three digits count" };
+    if (read.number > 0o777) {
+      const mask = read.number & 0o777;
+      const meant = mask.toString(8).padStart(3, "0");
+      return { value: mask, doubt: "only the last three digits count", meant };
+    }
     return { value: read.number, ...trailing(read) };
   },
   integer: (value, facts) => bounded(value, leadingInteger(value), facts),
@@ -188,8 +201,9 @@ const readers: Readonly<Record<KeyKind, (value: ByteString, facts: KeyFacts) => 
   },
 };
 
-function trailing({ rest }: LeadingNumber): { doubt?: ByteString } {
-  return rest === "" || /^[#;]/.test(rest) ? {} : { doubt: `only the number before ${quoted(rest)} counts` };
+function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: ByteString } {
+  if (rest === "" || /^[#;]/.test(rest)) return {};
+  return { doubt: `only the number before ${quoted(rest)} counts`, meant: text };
 }
 
 function bounded(value: ByteString, read: LeadingNumber | undefined, facts: KeyFacts): Reading {

@@ -1,5 +1,8 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { baseName, type CallerFacts } from "./facts.ts";
+import { allRemedies } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {
   const name = facts.userVariable;
@@ -18,11 +21,15 @@ function judgeAccount(facts: CallerFacts): Verdict {
     }
   } else if (entry === undefined) {
     const what = `failed to get user information for user ID ${facts.uid}, check /etc/passwd`;
-    return failed(`abort, ${what}`, "add the account, or start the name service that knows it");
+    const remedy = `getent passwd ${facts.uid}`;
+    return failed(
+      `abort, ${what}`,
+      `${remedy}: where it shows nothing, the account is gone, or its name service is down`,
+    );
   }
   if (entry.name === "") {
     const what = `got an empty username for user ID ${facts.uid}, check /etc/passwd`;
-    return failed(`abort, ${what}`, "give the account a name");
+    return failed(`abort, ${what}`, `give the line of uid ${facts.uid} a name: vipw`);
   }
   return passed(`user ${entry.name} (${entry.uid})`);
 }
@@ -35,7 +42,7 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
   const notes = findings.map(
     (finding): Note => ({ severity: finding.tolerated ? "warning" : "err", message: finding.message }),
   );
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   if (bad.length > 0) {
     const what = `jailkit configuration directory ${facts.configDirectory} is not safe`;
     const rule = "it should be owned 0:0 and not writable for others";
@@ -62,7 +69,7 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
  * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
  * 11), root (12), the account and its groups (13).
  */
-export function callerChecks(tool: string, rootRemedy: string): Check<CallerFacts>[] {
+export function callerChecks(tool: string, rootRemedy: (name: ByteString) => string): Check<CallerFacts>[] {
   return [
     {
       name: "privilege",
@@ -81,12 +88,12 @@ export function callerChecks(tool: string, rootRemedy: string): Check<CallerFact
       exitStatus: 12,
       shown: "root cannot be jailed",
       needs: [],
-      judge: ({ uid }) =>
-        uid !== 0
-          ? passed(`user ID ${uid}`)
+      judge: (facts) =>
+        facts.uid !== 0
+          ? passed(`user ID ${facts.uid}`)
           : failed(
               `abort, ${tool} is run by root, which does not make sense because user root can break out of a jail anyway`,
-              rootRemedy,
+              rootRemedy(facts.account()?.name ?? "root"),
             ),
     },
     {
@@ -105,7 +112,8 @@ export function callerChecks(tool: string, rootRemedy: string): Check<CallerFact
         const group = facts.group();
         if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
         const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
-        return failed(`abort, ${what}`, "add the group");
+        const name = facts.account()?.name ?? `g${facts.gid}`;
+        return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${shellWord(name)}`);
       },
     },
     {

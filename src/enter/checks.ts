@@ -70,21 +70,6 @@ export function warned(message: ByteString, remedy: ByteString, notes: Note[]): 
   return { outcome: "warned", message, remedy, notes };
 }
 
-/** A fact that whoever is asked about may not read, and the command that mends that. */
-export class UnreadableFact extends JailkitError {
-  constructor(
-    message: string,
-    readonly remedy: ByteString,
-  ) {
-    super("unreadable", 1, message);
-  }
-}
-
-/** What there is to do about an error that is not a check's own. */
-function remedyFor(error: unknown): ByteString {
-  return error instanceof UnreadableFact ? error.remedy : "";
-}
-
 /** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */
 export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
@@ -98,7 +83,8 @@ export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<
       try {
         verdict = check.judge(facts);
       } catch (error) {
-        verdict = failed(`abort, ${describeError(error)}`, remedyFor(error));
+        const remedy = error instanceof JailkitError ? error.remedy : "";
+        verdict = failed(`abort, ${describeError(error)}`, remedy);
       }
     }
     if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);

@@ -1,5 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { suggest } from "../cli/suggest.ts";
+import { namesIn } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type Report } from "./report.ts";
 
@@ -18,14 +21,10 @@ export function beginReport(
     throw new JailkitError("not-yourself", 2, "only root may ask about other users");
   }
   if (account === undefined) {
+    const near = suggest(user, namesIn("/etc/passwd"));
     const message = "there is no such user on this machine";
-    report.steps.push({
-      stage: "account",
-      name: "account",
-      outcome: "failed",
-      message,
-      remedy: "check the name",
-    });
+    const remedy = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
+    report.steps.push({ stage: "account", name: "account", outcome: "failed", message, remedy });
     judgeReport(report);
   } else {
     report.uid = account.uid;

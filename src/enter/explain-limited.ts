@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
@@ -12,10 +13,11 @@ import { programWarnings } from "../programs/warnings.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { explainExecute, holdsPrograms } from "./explain-execute.ts";
-import { sectionRemedy } from "./explain-section.ts";
+import { allowLines, commandRemedy, sectionRemedy } from "./explain-section.ts";
 import { filesBelow, useBelow } from "./files-below.ts";
 import {
   executeLimits,
+  LIMITED_CONFIG_FILE,
   type LimitedPlan,
   type LimitedPolicy,
   type LimitedRequest,
@@ -23,6 +25,7 @@ import {
   planLimited,
 } from "./limited.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
+import { sectionLinesRemedy } from "./remedies.ts";
 import { INTERACTIVE, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 
@@ -99,7 +102,8 @@ export function explainLimited(
   report.lshSection = policy.section;
   const { executables, paths } = policy.values;
   if (executables === undefined) {
-    const remedy = `name programs in the key executables of ${place.configFile}`;
+    const lines = allowLines(session.arguments[1], request.files);
+    const remedy = sectionLinesRemedy(place.configFile, policy.section, lines);
     add(step("executables", "failed", `the section has no key executables`, remedy, 5));
     return;
   }
@@ -124,11 +128,16 @@ function explainPolicy(
     const { code, reason, exitStatus } = policy;
     const missing = code === "no-section" || code === "config-missing";
     const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
-    add(step("policy", "failed", reason, remedy ?? `mend ${configFile}`, exitStatus));
+    // Where the jail has nothing to allow, something is brought in first.
+    const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
+    const bring = jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
+    const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
+    add(step("policy", "failed", reason, remedy ?? other, exitStatus));
     return undefined;
   }
   add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));
-  for (const { message } of policy.notes) add(step("policy", "warned", message, `mend ${configFile}`));
+  for (const { message } of policy.notes)
+    add(step("policy", "warned", message, `jailkit config check ${shellWord(configFile)}`));
   return policy;
 }
 
@@ -193,7 +202,7 @@ function explainCommand(
       add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
       return;
     }
-    const remedy = `allow it in section [${policy.section}] of ${configFile}, if it should be`;
+    const remedy = commandRemedy(plan.code, session.arguments[1], policy, configFile, request.files, root);
     add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
     return;
   }

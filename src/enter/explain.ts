@@ -7,6 +7,7 @@ import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ff
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { shellWord } from "../jail/safety.ts";
+import { splitHome } from "../jail/separator.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
@@ -136,6 +137,11 @@ function explainLsh(report: Report, session: LimitedSession): void {
     : environment();
   report.shell = shell;
   report.home = home;
+  if (splitHome(home) !== undefined) {
+    const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh alone enters no jail`;
+    const remedy = `usermod -s ${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH} ${shellWord(name)}`;
+    report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
+  }
   explainLimited(report, session, place, argv, given);
 }
 

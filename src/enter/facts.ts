@@ -26,9 +26,9 @@ export interface PrivilegeFact {
 export type JailFact =
   | { kind: "opened" }
   /** It cannot be reached: missing, not a directory, not to be passed. */
-  | { kind: "unreachable"; reason: ByteString }
-  /** It leads somewhere, but not straight: a link, "..", a relative path. */
-  | { kind: "crooked"; reason: ByteString };
+  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
+  /** It leads somewhere, but not straight: a link, "..", a relative path. `real`: where to, if that can be told. */
+  | { kind: "crooked"; reason: ByteString; real?: ByteString };
 
 /** What the jail's account files say. Each is undefined where there is no such entry. */
 export interface InJailFacts {
@@ -84,8 +84,8 @@ export interface LoginFacts extends CallerFacts {
   home(): Stat | undefined;
   /** The home's ACL. */
   homeAcl(): AclReading;
-  /** Why the session could not change to the home; undefined where it can. */
-  homeObstacle(): ByteString | undefined;
+  /** Why the session could not change to the home, and the directory that is closed; undefined where it can. */
+  homeObstacle(): { reason: ByteString; closed?: ByteString } | undefined;
   inJail(): InJailFacts;
   shell(): ShellFact;
 }

@@ -1,17 +1,19 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { close, openAt, readLink } from "../../ffi/files.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lookUp, readJailFile } from "../jail/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
-import { type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
+import { hostPath, type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
+import { above, passRemedy } from "./remedies.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
 
@@ -108,16 +110,44 @@ export function openPlainly(text: ByteString): OpenedJail {
   } catch (error) {
     const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
     if (error instanceof JailkitError && crooked.includes(error.code)) {
-      return { root: undefined, fact: { kind: "crooked", reason: error.message } };
+      return { root: undefined, fact: { kind: "crooked", reason: error.message, ...realPath(text) } };
     }
     if (error instanceof JailkitError || error instanceof SystemError) {
-      return { root: undefined, fact: { kind: "unreachable", reason: describeError(error) } };
+      const reason =
+        error instanceof JailkitError && error.code === "no-such-jail" ? NO_SUCH_JAIL : describeError(error);
+      return { root: undefined, fact: { kind: "unreachable", reason, ...reachRemedy(text, error) } };
     }
     throw error;
   }
   // One slash at the end is the only other way to write it.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
-  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}` } };
+  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}`, real: root.path } };
+}
+
+/** Where a path leads, links followed; nothing where that cannot be told. */
+function realPath(path: ByteString): { real?: ByteString } {
+  if (!path.startsWith("/")) return {};
+  try {
+    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+    try {
+      return { real: readLink(AT_FDCWD, `/proc/self/fd/${fd}`) };
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return {};
+    throw error;
+  }
+}
+
+const NO_SUCH_JAIL = "No such file or directory";
+
+/** What makes a jail reachable again. */
+function reachRemedy(path: ByteString, error: Error): { remedy?: ByteString } {
+  if (error instanceof JailkitError && error.code === "no-such-jail")
+    return { remedy: `jailkit adopt --moved ${shellWord(path)}` };
+  if (!isErrno(error, "EACCES") || error.path === undefined) return {};
+  return { remedy: passRemedy(above(error.path)) };
 }
 
 function homeAcl(root: JailRoot, home: ByteString): AclReading {
@@ -129,17 +159,18 @@ function homeAcl(root: JailRoot, home: ByteString): AclReading {
   }
 }
 
-function homeObstacle(root: JailRoot, home: ByteString): ByteString | undefined {
+function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["homeObstacle"]> {
   const found = lookUp(root, home);
-  if (found === undefined) return "No such file or directory";
-  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return "Not a directory";
+  if (found === undefined) return { reason: "No such file or directory" };
+  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return { reason: "Not a directory" };
   const directory = walk(root, home);
   try {
     close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
     return undefined;
   } catch (error) {
-    if (error instanceof SystemError) return error.reason;
-    throw error;
+    if (!(error instanceof SystemError)) throw error;
+    const { reason } = error;
+    return isErrno(error, "EACCES") ? { reason, closed: hostPath(root, found.canonicalPath) } : { reason };
   } finally {
     release(directory);
   }

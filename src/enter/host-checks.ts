@@ -3,10 +3,13 @@ import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { joinHome } from "../jail/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
+import { above, allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -28,7 +31,11 @@ function judgeSettings(facts: LoginFacts): Verdict {
       : `section [${section}] of ${facts.configFile}`;
   if (warnings.length === 0) return passed(found);
   const notes = warnings.map((message): Note => ({ severity: "warning", message }));
-  return warned(`${found}, with warnings: ${warnings.join("; ")}`, "mend the lines that are named", notes);
+  return warned(
+    `${found}, with warnings: ${warnings.join("; ")}`,
+    `jailkit config check ${facts.configFile}`,
+    notes,
+  );
 }
 
 function judgeSeparator(facts: LoginFacts): Verdict {
@@ -45,23 +52,30 @@ function judgeJail(kind: "unreachable" | "crooked") {
     const fact = facts.jail();
     if (fact.kind !== kind)
       return passed(kind === "crooked" ? `${jail} is a plain path` : `${jail} is there`);
-    return kind === "unreachable"
+    return fact.kind === "unreachable"
       ? failed(
           `abort, chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`,
-          `make the directory, and let the user pass (chmod o+x) every directory above it`,
+          fact.remedy ?? `ls -ld ${shellWord(jail)}`,
         )
       : failed(
           `abort, the jail ${jail} is not the path of a directory without detours: ${fact.reason}`,
-          "write the jail's real path, from / on and without links, into the home of the account",
+          straightRemedy(facts, fact.real),
         );
   };
+}
+
+/** Writes the jail's path, from / on and without links, into the home of the account. */
+function straightRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
+  const { name } = accountOf(facts);
+  const { home } = splitOf(facts);
+  return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${shellWord(name)}`;
 }
 
 function judgeJailSafety(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const findings = facts.jailFindings();
   if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   const what = `${jail} is not a safe jail, check ownership and permissions.`;
   return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
 }
@@ -78,18 +92,18 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = "let the user pass every directory above the home (chmod o+x)";
+    const remedy = passRemedy(error.path ?? above(path));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
-    const remedy = "make it a real directory of the user, as the jail sees it";
+    const remedy = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
     return failed(`abort, path ${path} is not a directory`, remedy);
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
-  return warned(message, `chmod u-s,g-s ${path}`, [{ severity: "err", message }]);
+  return warned(message, `chmod u-s,g-s ${shellWord(path)}`, [{ severity: "err", message }]);
 }
 
 /** A rule about the home that a setting can relax. */
@@ -120,7 +134,7 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
     (home) => (home.mode & 0o020) !== 0,
     (path) => [
       `path ${path} is group writable, set option 'relax_home_group_permissions' to relax this check`,
-      `chmod g-w ${path}`,
+      `chmod g-w ${shellWord(path)}`,
     ],
   )(facts);
   const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
@@ -131,20 +145,20 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   if (acl === "unknown") {
     return failed(
       `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
-      `chmod g-w ${path}`,
+      `chmod g-w ${shellWord(path)}`,
     );
   }
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
   const writers = writersOf(acl).filter((entry) => !own(entry));
   if (writers.length === 0) return verdict;
   const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
-  return failed(message, `${removalCommand(writers)} ${path}`);
+  return failed(message, `${removalCommand(writers)} ${shellWord(path)}`);
 }
 
 /** The checks of a login on the side of the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
-  ...callerChecks("jk_chrootsh", "give root another login shell"),
+  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${name}`),
   CONFIG_DIRECTORY_CHECK,
   {
     name: "config-file",
@@ -173,7 +187,7 @@ export const HOST_CHECKS: readonly Check[] = [
     judge(facts) {
       const { name, uid, home } = accountOf(facts);
       if (home !== "") return passed(`home ${home}`);
-      const remedy = `jk_jailuser -m -j JAIL ${name}`;
+      const remedy = `usermod -d ${joinHome("JAIL", `/home/${name}`)} ${name}`;
       return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
     },
   },
@@ -220,7 +234,7 @@ export const HOST_CHECKS: readonly Check[] = [
     judge: homeRule(
       (facts) => facts.settings().values.relaxHomeOwner,
       (home, facts) => home.uid !== facts.uid,
-      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown ${uid} ${path}`],
+      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown ${uid} ${shellWord(path)}`],
     ),
   },
   {
@@ -233,7 +247,7 @@ export const HOST_CHECKS: readonly Check[] = [
       (home, facts) => home.gid !== facts.gid,
       (path, { gid }) => [
         `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
-        `chgrp ${gid} ${path}`,
+        `chgrp ${gid} ${shellWord(path)}`,
       ],
     ),
   },
@@ -254,7 +268,7 @@ export const HOST_CHECKS: readonly Check[] = [
       (home) => (home.mode & 0o002) !== 0,
       (path) => [
         `path ${path} is writable for other, set option 'relax_home_other_permissions' to relax this check`,
-        `chmod o-w ${path}`,
+        `chmod o-w ${shellWord(path)}`,
       ],
     ),
   },

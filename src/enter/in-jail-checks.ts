@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
+import { homeRemedy, jailSideRemedy, passRemedy, programRemedy, sectionLinesRemedy } from "./remedies.ts";
 
 // Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
@@ -16,7 +18,7 @@ function unlessSkipped(judge: InJailJudge) {
   };
 }
 
-const addUser = (facts: LoginFacts) => `jk_jailuser -j ${splitOf(facts).jail} ${accountOf(facts).name}`;
+const addUser = (facts: LoginFacts) => jailSideRemedy(splitOf(facts).jail, accountOf(facts).name);
 
 /** True where both are the same text, or differ by one slash at the end. */
 function directoriesEqual(a: ByteString, b: ByteString): boolean {
@@ -35,19 +37,41 @@ function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
     return failed(`abort, failed to find user ${uid} in ${file}`, addUser(facts));
   }
   const what = `home directory ${home} differs from jail home directory ${numbered.home} for user ${name} (${uid})`;
-  const remedy = `set the home of ${name} in ${file} to ${home}`;
-  return failed(`abort, ${what}, check /etc/passwd and ${file}`, remedy);
+  return failed(`abort, ${what}, check /etc/passwd and ${file}`, addUser(facts));
+}
+
+/** Lets the user pass a directory: the home itself by the owner's bit, what is above it by that of all others. */
+function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
+  const { jail, home } = splitOf(facts);
+  const own = directoriesEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
+  return own ? `chmod u+x ${shellWord(directory)}` : passRemedy(directory);
 }
 
 function judgeHomeEntry(facts: LoginFacts): Verdict {
   const { jail, home } = splitOf(facts);
   const obstacle = facts.homeObstacle();
   if (obstacle === undefined) return passed(`${home} can be entered`);
-  const what = `chdir(${home}) failed inside the jail ${jail}: ${obstacle}`;
+  const what = `chdir(${home}) failed inside the jail ${jail}: ${obstacle.reason}`;
   return failed(
     `abort, ${what}, check the permissions for ${jail}${home}`,
-    `make ${jail}${home} a directory that the user may enter`,
+    obstacle.closed === undefined
+      ? homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true)
+      : openRemedy(obstacle.closed, facts),
   );
+}
+
+/** Puts the shell into the jail; where the account has none to put there, the limited one is it. */
+function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
+  const { jail } = splitOf(facts);
+  if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
+  const { injailShell } = facts.settings().values;
+  const { name } = accountOf(facts);
+  if (injailShell !== undefined)
+    return sectionLinesRemedy(facts.configFile, facts.settings().section ?? name, [
+      "injail_shell = /usr/sbin/jk_lsh",
+    ]);
+  const word = shellWord(jail);
+  return `jk_jailuser --jail-side-only -s /usr/sbin/jk_lsh -j ${word} ${shellWord(name)}`;
 }
 
 function judgeShell(facts: LoginFacts): Verdict {
@@ -65,10 +89,7 @@ function judgeShell(facts: LoginFacts): Verdict {
     return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return refusal(
-      shell.reason,
-      shell.remedy ?? `put the shell into the jail (jk_cp -j ${jail} SHELL), or name another`,
-    );
+    return refusal(shell.reason, shell.remedy ?? shellRemedy(facts, shell.path));
   }
   if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
   const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));

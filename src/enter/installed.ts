@@ -28,7 +28,7 @@ function mountedNosuid(fd: number): boolean {
 
 /** The privilege that an installed jk_chrootsh would have when somebody starts it. */
 export function installedPrivilege(program: ByteString): PrivilegeFact {
-  const remedy = `install jailkit again, or: chown root:root ${program} && setcap cap_sys_chroot+ep ${program}`;
+  const remedy = `chown root:root ${program} && chmod 0755 ${program} && setcap cap_sys_chroot+ep ${program}`;
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);
@@ -51,7 +51,7 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     }
     if (mountedNosuid(fd)) {
       const reason = `the file system of ${program} is mounted nosuid`;
-      return { held: false, reason, remedy: "remount it without nosuid, or install jailkit elsewhere" };
+      return { held: false, reason, remedy: `mount -o remount,suid "$(stat -c %m ${program})"` };
     }
     return {
       held: true,

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Check, failed, passed, type Verdict } from "./checks.ts";
 import { accountOf, type CallerFacts, type InJailFacts } from "./facts.ts";
+import { jailSideRemedy } from "./remedies.ts";
 
 /** The facts of a caller, and what the jail's account files say of them. */
 export interface JailAccountFacts extends CallerFacts {
@@ -27,8 +28,7 @@ export function entryOf(facts: JailAccountFacts) {
   return facts.userVariable === undefined || facts.userVariable === "" ? numbered : named;
 }
 
-const addUser = (facts: JailAccountFacts, jail: ByteString) =>
-  `jk_jailuser -j ${jail} ${accountOf(facts).name}`;
+const addUser = (facts: JailAccountFacts, jail: ByteString) => jailSideRemedy(jail, accountOf(facts).name);
 
 function judgeUser(facts: JailAccountFacts, jail: ByteString): Verdict {
   const { uid } = facts;
@@ -40,7 +40,7 @@ function judgeUser(facts: JailAccountFacts, jail: ByteString): Verdict {
   }
   if (entry.uid !== uid) {
     const what = `got user information in the jail for user ID ${entry.uid} instead of user ID ${uid}, check ${file}`;
-    return failed(`abort, ${what}`, `set the user ID of ${entry.name} in ${file} to ${uid}`);
+    return failed(`abort, ${what}`, addUser(facts, jail));
   }
   return passed(`${file} has ${entry.name} (${uid})`);
 }
@@ -59,7 +59,7 @@ function judgeUserName(facts: JailAccountFacts, jail: ByteString): Verdict {
   const inside = entryOf(facts)?.name ?? "";
   if (inside === name) return passed(`user name ${name} on both sides`);
   const what = `username ${name} differs from jail username ${inside} for user ID ${uid}, check /etc/passwd and ${file}`;
-  return failed(`abort, ${what}`, `name the user ${name} in ${file}`);
+  return failed(`abort, ${what}`, addUser(facts, jail));
 }
 
 function judgeGroupName(facts: JailAccountFacts, jail: ByteString): Verdict {
@@ -68,7 +68,7 @@ function judgeGroupName(facts: JailAccountFacts, jail: ByteString): Verdict {
   const inside = facts.inJail().group?.name ?? "";
   if (inside === name) return passed(`group name ${name} on both sides`);
   const what = `groupname ${name} differs from jail groupname ${inside} for group ID ${facts.gid}, check /etc/group and ${file}`;
-  return failed(`abort, ${what}`, `name the group ${name} in ${file}`);
+  return failed(`abort, ${what}`, addUser(facts, jail));
 }
 
 /**

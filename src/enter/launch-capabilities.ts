@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { suggest } from "../config/suggest.ts";
+import { suggest } from "../cli/suggest.ts";
 
 // capabilities(7), each at its number
 const NAMES = (

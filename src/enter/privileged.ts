@@ -18,8 +18,8 @@ export function ownPrivilege(tool: string): PrivilegeFact {
       "the file has neither the capability nor the setuid bit (a copy loses both), its file system is mounted nosuid, " +
       "or the caller has set no_new_privs",
     remedy:
-      `install jailkit again, or: setcap cap_sys_chroot+ep on the file of ${tool}; ` +
-      "remount its file system without nosuid; start it without no_new_privs (systemd: NoNewPrivileges=no)",
+      `setcap cap_sys_chroot+ep "$(command -v ${tool})"; if it has that: mount its file system without nosuid, and ` +
+      "start it without no_new_privs (systemd: NoNewPrivileges=no)",
   };
 }
 

@@ -4,6 +4,7 @@ import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { HOST_CHECKS } from "./host-checks.ts";
 import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
+import { programRemedy } from "./remedies.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
@@ -33,7 +34,7 @@ function pick<F>(checks: readonly Check<F>[], ...names: string[]): Check<F>[] {
 
 const CALLER = callerChecks(
   PROCMAIL_WRAPPER,
-  `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
+  () => `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
 );
 
 /**
@@ -72,7 +73,7 @@ function judgeProcmail(facts: LoginFacts): Verdict {
     );
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    return refusal(reason, `jk_cp -j ${jail} ${PROCMAIL}`);
+    return refusal(reason, programRemedy(jail, PROCMAIL, found));
   }
   if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
   const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));

@@ -2,12 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
-import { MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
+import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
-import { shellWord } from "../jail/safety.ts";
+import type { JailRoot } from "../jail/walk.ts";
 import { aclAt } from "../system/acl.ts";
-import { UnreadableFact } from "./checks.ts";
 
 /** What keeps somebody from reading a file. */
 export interface Obstacle {
@@ -78,6 +79,12 @@ export function readableFor(uid: number): (file: ByteString) => void {
     const obstacle = obstacleTo(file, uid);
     if (obstacle === undefined) return;
     const { path, remedy } = obstacle;
-    throw new UnreadableFact(`the user cannot read ${display(path)}`, remedy);
+    throw new JailkitError("unreadable", 1, `the user cannot read ${display(path)}`, undefined, remedy);
   };
+}
+
+/** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. For root to ask. */
+export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
+  const way = [...root.ancestors.map(({ path }) => path), root.path];
+  return withRightsOf(who, () => way.find((path) => !mayAccess(AT_FDCWD, path, MAY_EXECUTE)));
 }

@@ -24,16 +24,17 @@ export class Refusal extends JailkitError {
     readonly reason: ByteString,
     /** What the user is told; no path outside the jail. */
     readonly shown: string,
-    readonly remedy: ByteString = "",
+    remedy: ByteString = "",
   ) {
-    super(code, exitStatus, display(reason));
+    super(code, exitStatus, display(reason), undefined, remedy);
   }
 }
 
 /** Logs a refusal in full, tells the user in one line, both with the same id, and returns the exit status. */
 export function refuse(refusal: Refusal, tool: string, log: Syslog): number {
   const id = errorId();
-  const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy}`;
+  // Lines for a file, in the one line that a log has.
+  const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy.split("\n").join(" | ")}`;
   // jailkit explain finds them again: see explain-id.ts.
   log.write("err", `${id}: ${refusal.reason} (check ${refusal.code}, uid ${libc.getuid()})${remedy}`);
   printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);

@@ -7,6 +7,7 @@ import { type Found, lookUp } from "../jail/look.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { baseName, type ShellFact, type Unsafe } from "./facts.ts";
+import { NOT_A_FILE } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -77,7 +78,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
       ? { kind: "internal", path }
       : missing("No such file or directory");
   }
-  if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing("it is not a regular file");
+  if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing(NOT_A_FILE);
   const unsafe = programFindings(root, found.canonicalPath);
   // The path has no links in it any more, so that it leads nowhere else from here.
   const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);

@@ -1,7 +1,11 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { dirsEqual } from "../jail/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf } from "./facts.ts";
 import { jailAccountChecks } from "./jail-account-checks.ts";
+import { allRemedies, appendRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./uchroot-facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -10,7 +14,11 @@ function judgeSettings(facts: UchrootFacts): Verdict {
   const settings = facts.settings();
   if (settings.kind === "none") {
     const { name } = accountOf(facts);
-    const remedy = `write a section [${name}] with the key allowed_jails into ${facts.configFile}`;
+    const line = `allowed_jails = ${facts.askedJail}`;
+    const remedy =
+      settings.section === undefined
+        ? appendRemedy(facts.configFile, [`[${name}]`, line])
+        : sectionLinesRemedy(facts.configFile, settings.section, [line]);
     return failed(`abort, ${settings.reason}`, remedy);
   }
   const found = `section [${settings.section}] of ${facts.configFile}`;
@@ -18,9 +26,16 @@ function judgeSettings(facts: UchrootFacts): Verdict {
   const notes = settings.warnings.map((message): Note => ({ severity: "warning", message }));
   return warned(
     `${found}, with warnings: ${settings.warnings.join("; ")}`,
-    "mend the lines that are named",
+    `jailkit config check ${facts.configFile}`,
     notes,
   );
+}
+
+/** The line that allows these jails. */
+function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
+  const settings = facts.settings();
+  const section = settings.section ?? accountOf(facts).name;
+  return sectionLinesRemedy(facts.configFile, section, [`allowed_jails = ${jails.join(", ")}`]);
 }
 
 function judgeAllowed(facts: UchrootFacts): Verdict {
@@ -31,7 +46,7 @@ function judgeAllowed(facts: UchrootFacts): Verdict {
   const { name, uid } = accountOf(facts);
   return failed(
     `abort, user ${name} (${uid}) is not allowed in jail ${askedJail}, according to ${facts.configFile}`,
-    `add the jail to allowed_jails in ${facts.configFile}, if it should be allowed`,
+    allowRemedy(facts, [...uchrootSettingsOf(facts).allowedJails, askedJail]),
   );
 }
 
@@ -40,7 +55,7 @@ function judgeReachable(facts: UchrootFacts): Verdict {
   if (fact.kind !== "unreachable") return passed("the jail is there");
   return failed(
     `abort, chdir(${facts.askedJail}) failed: ${fact.reason}, check the permissions for ${facts.askedJail}`,
-    "make the directory, and let the user pass (chmod o+x) every directory above it",
+    fact.remedy ?? `ls -ld ${shellWord(facts.askedJail)}`,
   );
 }
 
@@ -49,7 +64,12 @@ function judgePath(facts: UchrootFacts): Verdict {
   if (fact.kind !== "crooked") return passed("the path of the jail is plain");
   return failed(
     `abort, the jail ${facts.askedJail} is not the path of a directory without detours: ${fact.reason}`,
-    `write the jail's real path, from / on and without links, into allowed_jails in ${facts.configFile}`,
+    allowRemedy(
+      facts,
+      uchrootSettingsOf(facts).allowedJails.map((one) =>
+        dirsEqual(one, facts.askedJail) ? (fact.real ?? "JAIL") : one,
+      ),
+    ),
   );
 }
 
@@ -57,7 +77,7 @@ function judgeSafety(facts: UchrootFacts): Verdict {
   const jail = facts.jailPath();
   const findings = facts.jailFindings();
   if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = findings.map((finding) => finding.remedy).join("; ");
+  const remedy = allRemedies(findings);
   const what = `${jail} is not a safe jail, check ownership and permissions.`;
   const notes = findings.map(({ message }): Note => ({ severity: "err", message }));
   return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, notes);
@@ -68,12 +88,14 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const fact = facts.program();
   const jail = facts.jailPath();
   if (fact.kind === "missing") {
-    const remedy = `put it into the jail: jk_cp -j ${jail} ${askedProgram}`;
+    const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
+    const remedy = `jk_cp -j ${shellWord(jail)} ${shellWord(absolute)}`;
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
-  const remedy = `set allow_setuid = 1 in ${facts.configFile}, if it should have`;
+  const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
+  const remedy = `chmod u-s,g-s ${shellWord(`${jail}${absolute}`)}`;
   return warned(message, remedy, [{ severity: "notice", message }]);
 }
 
@@ -84,15 +106,13 @@ function judgeForeignGroups(facts: UchrootFacts): Verdict {
   const list = foreign.map(({ gid, entry }) => (entry === undefined ? `${gid}` : `${gid} (${entry.name})`));
   const file = `${facts.jailPath()}/etc/group`;
   const message = `user ${name} (${uid}) keeps the supplementary groups ${list.join(", ")}, which ${file} lacks`;
-  return warned(message, `add them to ${file}, or take the user out of them`, [
-    { severity: "notice", message },
-  ]);
+  return warned(message, jailSideRemedy(facts.jailPath(), name), [{ severity: "notice", message }]);
 }
 
 /** The checks of who calls jk_uchroot, which come before its options are looked at. */
 export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
   programName(TOOL, [TOOL, `-${TOOL}`]),
-  ...callerChecks(TOOL, "start it as the user whose program it shall be; root has chroot(8)"),
+  ...callerChecks(TOOL, () => "start it as the user whose program it shall be; root has chroot(8)"),
 ];
 
 /** The checks on the side of the host, in the order of jailkit 2.23, but that nothing comes before the permission. */

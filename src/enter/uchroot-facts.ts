@@ -16,8 +16,8 @@ export interface UchrootSettings {
 /** The settings for a user and where they come from, or why there are none. */
 export type UchrootSettingsFact =
   | { kind: "found"; values: UchrootSettings; section: ByteString; warnings: ByteString[] }
-  /** No file, no section for the user, or one that allows no jail. */
-  | { kind: "none"; reason: ByteString };
+  /** No file, no section for the user, or one that allows no jail: `section`. */
+  | { kind: "none"; reason: ByteString; section: ByteString | undefined };
 
 /** What became of the jail that was asked for. */
 export type AllowedJailFact =
@@ -25,9 +25,9 @@ export type AllowedJailFact =
   | { kind: "opened"; listed: ByteString }
   | { kind: "not-allowed" }
   /** It stands in the settings as it was asked for, but cannot be reached. */
-  | { kind: "unreachable"; reason: ByteString }
-  /** It stands in the settings as it was asked for, but not by its plain path. */
-  | { kind: "crooked"; reason: ByteString };
+  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
+  /** It stands in the settings as it was asked for, but not by its plain path. `real`: where it leads. */
+  | { kind: "crooked"; reason: ByteString; real?: ByteString };
 
 /** The program that was asked for, as the jail sees it. */
 export type ProgramFact =

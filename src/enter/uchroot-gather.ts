@@ -52,7 +52,11 @@ export interface GatheredUchrootFacts extends UchrootFacts {
 }
 
 function readSettings(file: ByteString, user: ByteString, group: ByteString): UchrootSettingsFact {
-  const none = (reason: ByteString): UchrootSettingsFact => ({ kind: "none", reason });
+  const none = (reason: ByteString, section?: ByteString): UchrootSettingsFact => ({
+    kind: "none",
+    reason,
+    section,
+  });
   const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
   if (ini === undefined) return none(`configfile ${file} is not available`);
   const section = selectSection(ini, user, group);
@@ -64,7 +68,7 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
   const { problems, ...values } = readUchrootSection(section);
   requireNoErrors(problems, CONFIG_STATUS);
   if (values.allowedJails.length === 0) {
-    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`);
+    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`, section.name);
   }
   const warnings = [...ini.problems, ...problems].map((one) => problemLine(one, display(one.file)));
   return { kind: "found", values, section: section.name, warnings };

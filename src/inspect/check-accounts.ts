@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/account-lines.ts";
 import { dirsEqual, splitHome } from "../jail/separator.ts";
+import { LIMITED_SHELL } from "../jail/user-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";
 import { plainPath } from "./check-settings.ts";
@@ -21,6 +23,9 @@ export interface AccountFacts {
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** Whether a program of that path can be executed in the jail. */
   readonly programInJail: (path: ByteString) => boolean;
+  readonly programOnHost: (path: ByteString) => boolean;
+  /** Whether jk_uchroot lets an account of the host in, which is then in the jail for its name alone. */
+  readonly isGuest: (user: PasswdEntry) => boolean;
   readonly verbose: (line: ByteString) => void;
 }
 
@@ -40,8 +45,12 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
   const findings: CheckFinding[] = [];
   const passwd = `${facts.jail}/etc/passwd`;
   const group = `${facts.jail}/etc/group`;
-  const tell = (rule: Rule, message: string, path: ByteString = passwd, repair?: Repair) =>
-    findings.push({ rule, path, message, ...(repair === undefined ? {} : { repair }) });
+  const tell: Tell = (rule, message, remedy, path = passwd, repair) => {
+    const more = { ...(remedy === undefined ? {} : { remedy }), ...(repair === undefined ? {} : { repair }) };
+    findings.push({ rule, path, message, ...more });
+  };
+  /** Makes a line a comment. */
+  const comment = (file: ByteString, index: number) => `sed -i '${index + 1}s/^/#/' ${shellWord(file)}`;
 
   const names = new Set<ByteString>();
   const uids = new Map<number, ByteString>();
@@ -50,7 +59,11 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
     const entry = parsePasswdLine(line);
     if (entry === undefined) {
       if (!line.startsWith("#"))
-        tell("account-line", `${display(passwd)}: line ${index + 1} is no account: ${display(line)}`);
+        tell(
+          "account-line",
+          `${display(passwd)}: line ${index + 1} is no account: ${display(line)}`,
+          comment(passwd, index),
+        );
       return;
     }
     const other = names.has(entry.name) ? entry.name : uids.get(entry.uid);
@@ -59,6 +72,9 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
       tell(
         "duplicate-user",
         `${what} in jail ${display(facts.jail)}/ is there already, as ${display(other)}`,
+        entry.name === other || facts.hostUser(entry.name) === undefined
+          ? comment(passwd, index)
+          : sideRemedy(facts, entry.name),
       );
     }
     names.add(entry.name);
@@ -68,45 +84,73 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
   facts.group.forEach((line, index) => {
     if (line === "") return;
     const entry = parseGroupLine(line);
-    if (entry !== undefined) judgeGroup(entry, facts, tell, group);
-    else if (!line.startsWith("#"))
-      tell("account-line", `${display(group)}: line ${index + 1} is no group: ${display(line)}`, group);
+    if (entry !== undefined) judgeGroup(entry, index, facts, tell, group);
+    else if (!line.startsWith("#")) {
+      const message = `${display(group)}: line ${index + 1} is no group: ${display(line)}`;
+      tell("account-line", message, comment(group, index), group);
+    }
   });
   return findings;
 }
 
-type Tell = (rule: Rule, message: string, path?: ByteString, repair?: Repair) => void;
+type Tell = (
+  rule: Rule,
+  message: string,
+  remedy: string | undefined,
+  path?: ByteString,
+  repair?: Repair,
+) => void;
+
+/** Makes the jail's lines say of an account what the host says. */
+function sideRemedy({ jail }: AccountFacts, name: ByteString): string {
+  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(name)}`;
+}
+
+/** Takes the lines of an account out of the jail. */
+function removeRemedy({ jail }: AccountFacts, name: ByteString): string {
+  return `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${shellWord(name)}`;
+}
 
 function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const { jail, verbose } = facts;
   const name = display(entry.name);
   const where = `jail ${display(jail)}/`;
   if (!NO_PASSWORD.test(entry.password)) {
-    tell("password-hash", `user ${name} has a password hash in ${where}`, undefined, {
+    tell("password-hash", `user ${name} has a password hash in ${where}`, undefined, undefined, {
       kind: "password",
       user: entry.name,
     });
   }
   if (entry.name === "root") {
     verbose("ignoring entry for user root in jail/etc/passwd");
-    if (entry.uid !== 0) tell("user-changed", `user root is changed in ${where}`);
+    const remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(`${jail}/etc/passwd`)}`;
+    if (entry.uid !== 0) tell("user-changed", `user root is changed in ${where}`, remedy);
     return;
   }
   verbose(`comparing jailed user ${entry.name} with the real user`);
-  if (entry.uid === 0) tell("extra-root", `user ${name} in ${where} has uid 0, like root`);
   const real = facts.hostUser(entry.name);
+  if (entry.uid === 0) {
+    const remedy =
+      real === undefined || real.uid === 0 ? removeRemedy(facts, entry.name) : sideRemedy(facts, entry.name);
+    tell("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
+  }
   if (real === undefined) {
-    tell("user-unknown", `user ${name} in ${where} does not exist on the real system`);
+    const message = `user ${name} in ${where} does not exist on the real system`;
+    tell("user-unknown", message, removeRemedy(facts, entry.name));
     return;
   }
   if (real.uid !== entry.uid || real.gid !== entry.gid)
-    tell("user-changed", `user ${name} is changed in ${where}`);
+    tell("user-changed", `user ${name} is changed in ${where}`, sideRemedy(facts, entry.name));
   const split = splitHome(real.home);
   const inside = split !== undefined && plainPath(split.jail) === jail;
   // An account of the system, such as www-data, is in the jail for its name alone.
-  const lent = split === undefined && isSystemAccount(real.uid) && real.home === entry.home;
+  const guest = isSystemAccount(real.uid) || facts.isGuest(real);
+  const lent = split === undefined && real.home === entry.home && guest;
   if (!lent && !(inside && split !== undefined && dirsEqual(split.home, entry.home))) {
-    tell("home-differs", `the real homedir and jail homedir for user ${name} do not correspond in ${where}`);
+    // One that lives elsewhere has no business in this jail.
+    const remedy = (inside || facts.isGuest(real) ? sideRemedy : removeRemedy)(facts, entry.name);
+    const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
+    tell("home-differs", message, remedy);
   }
   if (inside) judgeJailed(entry, facts, tell);
 }
@@ -118,26 +162,46 @@ function judgeJailed(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void 
   const path = `${jail}${plainPath(entry.home)}`;
   const home = facts.inJail(entry.home);
   if (home === undefined)
-    tell("home-missing", `the home ${display(path)} of user ${name} does not exist`, path);
+    tell(
+      "home-missing",
+      `the home ${display(path)} of user ${name} does not exist`,
+      `install -d -o ${entry.uid} -g ${entry.gid} -m 0700 ${shellWord(path)}`,
+      path,
+    );
   else if (home.uid !== entry.uid) {
     const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
-    tell("home-owner", message, path);
+    tell("home-owner", message, `chown -h ${entry.uid} ${shellWord(path)}`, path);
   }
   // jk_chrootsh runs the limited shell itself where the jail has none.
   if (entry.shell.endsWith("/jk_lsh") || facts.programInJail(entry.shell)) return;
   const shell = `${jail}${plainPath(entry.shell)}`;
-  tell("shell-missing", `the shell ${display(shell)} of user ${name} is no program in the jail`, shell);
+  const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(entry.shell)}`;
+  const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${shellWord(entry.name)}`;
+  const remedy = facts.programOnHost(entry.shell) ? copy : other;
+  tell(
+    "shell-missing",
+    `the shell ${display(shell)} of user ${name} is no program in the jail`,
+    remedy,
+    shell,
+  );
 }
 
-function judgeGroup(entry: GroupEntry, facts: AccountFacts, tell: Tell, path: ByteString): void {
+function judgeGroup(
+  entry: GroupEntry,
+  index: number,
+  facts: AccountFacts,
+  tell: Tell,
+  path: ByteString,
+): void {
+  const sed = (expression: string) => `sed -i '${index + 1}${expression}' ${shellWord(path)}`;
   const where = `jail ${display(facts.jail)}/`;
   const name = display(entry.name);
   if (!NO_PASSWORD.test(entry.password))
-    tell("password-hash", `group ${name} has a password hash in ${where}`, path);
+    tell("password-hash", `group ${name} has a password hash in ${where}`, sed("s/:[^:]*/:x/"), path);
   const real = facts.hostGroup(entry.name);
   if (real === undefined) {
-    tell("group-unknown", `group ${name} in ${where} does not exist on the real system`, path);
+    tell("group-unknown", `group ${name} in ${where} does not exist on the real system`, sed("s/^/#/"), path);
   } else if (real.gid !== entry.gid) {
-    tell("group-changed", `group ${name} is changed in ${where}`, path);
+    tell("group-changed", `group ${name} is changed in ${where}`, sed(`s/:[0-9]*:/:${real.gid}:/`), path);
   }
 }

@@ -37,7 +37,8 @@ const SPECIAL = C.S_ISUID | C.S_ISGID;
 const NOTHING: Drift = { findings: [] };
 
 // What jailkit and ldconfig(8) make for a jail, and what is made to differ: the jail's own accounts and configuration.
-const GENERATED = /^\/etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)$/;
+const GENERATED =
+  /^\/(?:etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)|var\/cache\/ldconfig(?:\/.*)?)$/;
 
 /** True for what a jail has for itself: its contents are no copy of the host's. */
 export function isGenerated(jailPath: ByteString): boolean {
@@ -153,12 +154,12 @@ function linkDrift(
 
 function outdatedFinding(judged: Judged, source: ByteString): CheckFinding {
   const message = `${display(judged.path)} is as it was put there, but ${display(source)} has changed since`;
-  return { ...findingOf(judged, "outdated", message), remedy: "jk_update brings what is new" };
+  return findingOf(judged, "outdated", message);
 }
 
 function goneFinding(judged: Judged, source: ByteString): CheckFinding {
   const message = `${display(judged.path)} is as it was put there, but ${display(source)} is gone`;
-  return { ...findingOf(judged, "source-gone", message), remedy: "jk_update removes what the host lost" };
+  return findingOf(judged, "source-gone", message);
 }
 
 function fileDrift(judged: Judged, counterpart: Counterpart, entry: ManifestEntry): Drift {
@@ -231,14 +232,7 @@ function unrecordedDrift(judged: Judged, counterpart: Counterpart, recordKept: b
 export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckFinding {
   const { path, seen } = judged;
   const message = `${display(path)} is not in the record of the jail: nothing of jailkit put it there`;
-  return {
-    rule: "unrecorded",
-    path,
-    jailPath: seen.path,
-    message,
-    remedy:
-      "if it should be there: jk_cp it from the host, or name it in ignorepathoncompare of jk_check.ini(5)",
-  };
+  return { rule: "unrecorded", path, jailPath: seen.path, message };
 }
 
 /**

@@ -10,10 +10,11 @@ import {
   statIfPresent,
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { unsafeBecause } from "../config/trusted.ts";
-import { configDirectoryFindings, shellWord } from "../jail/safety.ts";
-import { splitHome } from "../jail/separator.ts";
+import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
+import { configDirectoryFindings } from "../jail/safety.ts";
+import { joinHome, splitHome } from "../jail/separator.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";
 import type { CheckFinding } from "./check-rules.ts";
 import { plainPath } from "./check-settings.ts";
@@ -64,12 +65,15 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   const findings: CheckFinding[] = [];
   if (user.jail === undefined) {
     const message = `user ${name} has a /./ in the home ${display(user.home)}, and no jail before it`;
-    findings.push({ rule: "bad-separator", path, message });
+    const home = user.home.slice(user.home.lastIndexOf("/./") + 2);
+    const remedy = `usermod -d ${joinHome("JAIL", home)} ${shellWord(user.name)}`;
+    findings.push({ rule: "bad-separator", path, message, ...(user.fromService ? {} : { remedy }) });
   }
   if (!isJailShell(user.shell)) {
-    const message = `user ${name} has a /./ but does not have the ${SHELL} shell`;
+    const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
+    const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
     // The account of a name service is changed where that keeps it.
-    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${name}` };
+    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${shellWord(user.name)}` };
     findings.push({ rule: "wrong-shell", path, message, ...remedy });
   }
   return findings;
@@ -86,7 +90,7 @@ function isJailShell(shell: ByteString): boolean {
 /** A jailed user whom the jail's passwd does not know. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
-  const remedy = `jk_jailuser -j ${shellWord(jail)} ${shellWord(user.name)}`;
+  const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user.name)}`;
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
 }
 
@@ -103,7 +107,8 @@ export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckF
   const look = (path: ByteString, stat: Stat) => {
     const because = unsafeBecause(stat, 0);
     if (because === undefined) return;
-    findings.push({ rule: "config-file", path, message: `${display(path)} ${because}` });
+    const remedy = ownRemedy(path, stat, 0);
+    findings.push({ rule: "config-file", path, message: `${display(path)} ${because}`, remedy });
   };
   for (const { path, stat } of filesIn(directory, /\.(?:ini|d)$/)) {
     look(path, stat);

@@ -3,11 +3,12 @@ import * as C from "../../ffi/constants.ts";
 import { readAllFd, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { closedDirectory } from "../enter/readable.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import { jailFindings, shellWord } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
-import { groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./check-accounts.ts";
 import { type Collected, collect } from "./check-collect.ts";
 import { compareContents } from "./check-contents.ts";
@@ -15,10 +16,12 @@ import { unrecordedFinding } from "./check-drift.ts";
 import { type JailedUser, notInJailFinding } from "./check-host.ts";
 import { libraryFindings } from "./check-libraries.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
+import { withRemedy } from "./check-remedies.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
 import { ownShells } from "./check-shells.ts";
 import { createSpaces } from "./check-spaces.ts";
+import { uchrootGuests } from "./uchroot-guests.ts";
 
 /** How a jail is to be checked. */
 export interface JailCheck {
@@ -89,6 +92,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...record.findings,
     ...shells.findings,
     ...safetyFindings(root),
+    ...closedFindings(root, users),
     ...libraries.filter(({ path }) => !told.has(path)),
     ...compared.findings,
     ...strangerFindings(root, collected),
@@ -106,14 +110,25 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         const stat = path.startsWith("/") ? lookInJail(root, path, true) : undefined;
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
+      programOnHost(path) {
+        const stat = path.startsWith("/") ? statIfPresent(C.AT_FDCWD, path, true) : undefined;
+        return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
+      },
+      isGuest: uchrootGuests(root.path),
       verbose,
     }),
   );
+  const remedies = {
+    jail: root.path,
+    content: record.content,
+    section: check.settings.section,
+    nameOf: (uid: number) => accounts.find((one) => one.uid === uid)?.name ?? passwdByUid(uid)?.name,
+  };
   problems.push(...collected.problems, ...compared.problems, ...keepVerified(record, compared.verified));
   return {
     path: root.path,
     record,
-    findings: collected.findings.inOrder(root.path),
+    findings: collected.findings.inOrder(root.path).map((finding) => withRemedy(finding, remedies)),
     problems,
     counts: {
       objects: collected.objects,
@@ -181,6 +196,22 @@ function safetyFindings(root: JailRoot): CheckFinding[] {
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
     return common;
+  });
+}
+
+/** The jail's directory, or one above it, that keeps out accounts that live there. */
+function closedFindings(root: JailRoot, users: readonly JailedUser[]): CheckFinding[] {
+  const closed = new Map<ByteString, ByteString>();
+  for (const { name, jail } of users) {
+    const real = jail === root.path ? passwdByName(name) : undefined;
+    if (real === undefined) continue;
+    const groups = groupIdsOf(name, real.gid);
+    const path = closedDirectory(root, { uid: real.uid, gid: real.gid, groups });
+    if (path !== undefined && !closed.has(path)) closed.set(path, name);
+  }
+  return [...closed].map(([path, name]): CheckFinding => {
+    const message = `user ${display(name)} cannot pass ${display(path)}: no login in ${display(root.path)} works`;
+    return { rule: "closed-directory", path, message, remedy: `chmod o+x ${shellWord(path)}` };
   });
 }
 

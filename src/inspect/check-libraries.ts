@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/look.ts";
-import { shellWord } from "../jail/safety.ts";
 import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { createLoader, type DependencyProblem, type Loader } from "../populate/closure.ts";
 import type { CheckFinding } from "./check-rules.ts";
@@ -94,9 +96,12 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
     path,
     jailPath,
     message: `${display(path)}${rest}`,
-    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(file)}`,
+    // A program that came from elsewhere cannot be copied again; what it needs can.
+    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost(file) ? file : library)}`,
   };
 }
+
+const isOnHost = (path: ByteString) => statIfPresent(AT_FDCWD, path, true) !== undefined;
 
 function withoutLinks(root: JailRoot, path: ByteString): ByteString {
   try {

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
-import { shellWord } from "../jail/safety.ts";
 import { isDirectory, isLink, isRegular } from "../jail/walk.ts";
 import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/manifest.ts";
 import type { JailRoot } from "../jail/walk.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
@@ -41,8 +42,10 @@ export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): Jai
   } catch (error) {
     const message = `the record of the jail cannot be used: ${describeError(error)}`;
     // For others than root it never is theirs.
-    if (error instanceof JailkitError && libc.geteuid() === 0)
-      return { ...nothing, findings: [{ rule: "registry-unsafe", path: registry, message }] };
+    if (error instanceof JailkitError && libc.geteuid() === 0) {
+      const remedy = error.remedy === "" ? `jailkit adopt --force ${shellWord(root.path)}` : error.remedy;
+      return { ...nothing, findings: [{ rule: "registry-unsafe", path: registry, message, remedy }] };
+    }
     return { ...nothing, problems: [{ code: "unreadable", path: registry, message }] };
   }
 }

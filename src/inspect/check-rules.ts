@@ -29,6 +29,7 @@ export const RULES = {
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "a directory above the jail is not root's alone"),
   "unsafe-jail": error("jail", "the jail breaks the rule of safety, and logins are refused"),
+  "closed-directory": error("jail", "users cannot pass the jail, or a directory above it"),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
   "proc-writable": warning("jail", "proc is mounted in the jail so that it can be written"),

@@ -16,6 +16,8 @@ export interface JailSettings {
   readonly setuidForUser: PathTest;
   readonly setuidForGroup: PathTest;
   readonly setuidForOthers: PathTest;
+  /** Where they come from. */
+  readonly section: IniSection | undefined;
 }
 
 /** A path as it is written in one way only: without doubled slashes, "." and a slash at the end. */
@@ -47,6 +49,7 @@ export function jailSettings(section: IniSection | undefined): {
       setuidForUser: pathTest(values.ignoresetuidexecuteforuser),
       setuidForGroup: pathTest(values.ignoresetuidexecuteforgroup),
       setuidForOthers: pathTest(values.ignoresetuidexecuteforothers),
+      section,
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { makeOf } from "../enter/make.ts";
 import { withJailFile } from "../jail/look.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
-import { shellWord } from "../jail/safety.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { isOwnMount, shellPlaces } from "../populate/update-shell.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";

@@ -3,6 +3,7 @@ import { type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
 import { lookUp } from "../jail/look.ts";
@@ -65,7 +66,8 @@ export async function runSmokeTests(
     .filter(({ outcome }) => outcome === "failed")
     .map(({ shows, reason = "" }): CheckFinding => {
       const message = `the test that ${shows} failed in ${display(root.path)}: ${reason}`;
-      return { rule: "smoke-test", path: root.path, message };
+      const remedy = `jk_check --fix ${shellWord(root.path)}`;
+      return { rule: "smoke-test", path: root.path, message, remedy };
     });
   return { results, findings, problems: [] };
 }

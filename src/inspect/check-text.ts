@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Paint, plain } from "../cli/colour.ts";
-import { display } from "../cli/display.ts";
+import { display, displayAgain } from "../cli/display.ts";
 import type { CheckedJail, HostReport } from "./check.ts";
 import { type CheckFinding, type CheckProblem, RULES } from "./check-rules.ts";
 
@@ -16,12 +16,20 @@ export function findingLine({ rule, message }: CheckFinding, paint: Paint = plai
   return `${word}: ${message}`;
 }
 
+/** A finding, and below it what to type. */
+function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
+  const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
+  const remedy =
+    first === undefined || first === "" ? [] : [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
+  return [findingLine(finding, paint), ...remedy];
+}
+
 /** What is told of the host, before the jails. */
 export function hostLines({ findings, problems, warnings }: HostReport, paint: Paint = plain): Lines {
   return {
     out: [
       ...warnings.map((warning) => `${paint("caution", "WARNING")}: ${warning}`),
-      ...findings.map((finding) => findingLine(finding, paint)),
+      ...findings.flatMap((finding) => findingLines(finding, paint)),
     ],
     err: problems,
   };
@@ -36,7 +44,7 @@ export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, pai
   const left = findings.length - fixed.size;
   const rest = fixes.length > 0 ? [`${fixed.size} findings are gone, ${left} are left`] : [];
   return {
-    out: [...findings.map((finding) => findingLine(finding, paint)), ...repaired, ...rest],
+    out: [...findings.flatMap((finding) => findingLines(finding, paint)), ...repaired, ...rest],
     err: problems,
   };
 }

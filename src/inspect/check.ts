@@ -3,6 +3,7 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
+import { jailHint } from "../jail/named-jail.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { type FixOutcome, fixFindings } from "./check-fix.ts";
 import {
@@ -177,8 +178,9 @@ async function fix(
 
 function openProblem(path: ByteString, error: unknown): CheckProblem {
   const missing = error instanceof JailkitError && error.code === "no-such-jail";
+  const hint = missing ? jailHint(path) : undefined;
   const message = missing
-    ? `cannot check files in ${display(path)}/, it does not exist`
+    ? `cannot check files in ${display(path)}/, it does not exist${hint === undefined ? "" : `; ${hint}`}`
     : `cannot check files in ${display(path)}/: ${describeError(error)}`;
   return { code: error instanceof JailkitError ? error.code : "unreadable", path, message };
 }

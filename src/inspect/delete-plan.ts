@@ -7,6 +7,7 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { undeletableDirectory } from "../jail/host-directories.ts";
 import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/manifest.ts";
+import { nearJail } from "../jail/named-jail.ts";
 import { withTree } from "../jail/registry.ts";
 import { isOneOf } from "../jail/remove.ts";
 import { exchangeFindings } from "../jail/safety.ts";
@@ -65,7 +66,12 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const records = recordsOf(known, jail);
   const paths = knownJailPaths(allUsers);
   if (!paths.includes(jail) && records.length === 0) {
-    throw refuse("unknown-jail", `${shown}: is no jail that is known; 'jailkit list' shows those that are`);
+    const near = nearJail(jail, paths);
+    const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
+    throw refuse(
+      "unknown-jail",
+      `${shown}: is no jail that is known${hint}; 'jailkit list' shows those that are`,
+    );
   }
   if (seen !== undefined) requireDeletable(jail, seen, paths);
   const users = allUsers.filter((user) => user.jail === jail);

@@ -44,6 +44,10 @@ export interface AccountsEditor extends JailAccounts {
   changeUser(name: ByteString, changes: Partial<Omit<PasswdEntry, "name">>): boolean;
   /** Removes the entry of a user and its memberships; false where there is neither. */
   removeUser(name: ByteString): boolean;
+  /** Puts `entry` in the place of an entry that `users` gave; without it that line goes. */
+  replaceUser(old: PasswdEntry, entry?: PasswdEntry): void;
+  /** The same with one that `groups` gave. */
+  replaceGroup(old: GroupEntry, entry?: GroupEntry): void;
 }
 
 function entriesOf<Entry>(file: AccountFile<Entry>): Entry[] {
@@ -138,7 +142,19 @@ function editorOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntr
         );
       return passwd.length < before || memberships.length > 0;
     },
+    replaceUser: (old, entry) => replaceLine(passwd, old, entry, formatPasswdLine),
+    replaceGroup: (old, entry) => replaceLine(group, old, entry, formatGroupLine),
   };
+}
+
+function replaceLine<Entry>(
+  file: AccountFile<Entry>,
+  old: Entry,
+  entry: Entry | undefined,
+  format: (entry: Entry) => ByteString,
+): void {
+  const at = file.findIndex((line) => line.entry === old);
+  if (at >= 0) file.splice(at, 1, ...(entry === undefined ? [] : [{ text: format(entry), entry }]));
 }
 
 const PASSWD = "/etc/passwd";
@@ -157,6 +173,12 @@ function readAccountFile(root: JailRoot, path: ByteString): Uint8Array {
  */
 export function readJailAccounts(root: JailRoot): JailAccounts {
   return viewOf(parsePasswd(readAccountFile(root, PASSWD)), parseGroup(readAccountFile(root, GROUP)));
+}
+
+/** What `change` would do to the accounts of a jail; nothing is written. */
+export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
+  const passwd = parsePasswd(readAccountFile(root, PASSWD));
+  return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
 }
 
 /**

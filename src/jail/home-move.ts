@@ -15,6 +15,7 @@ import {
 } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { grantsRights } from "../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -23,7 +24,6 @@ import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { splitPath, withJailFile } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { shellWord } from "./safety.ts";
 import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 

@@ -15,7 +15,7 @@ import {
 import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "./safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import {
   type Directory,
   forgetDirectories,

@@ -5,6 +5,7 @@ import { close, lockFile, openAt, readAllFd, readDirectory, readInto } from "../
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { lookUp, withJailFile } from "./look.ts";
 import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
 import {
@@ -55,11 +56,8 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   }
   if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
     const what = "others than root can write it; look at what is in it, and then";
-    throw new JailkitError(
-      "unsafe-registry",
-      1,
-      `${shown}: ${what}: chown 0:0 ${shown} && chmod 0700 ${shown}`,
-    );
+    const remedy = `chown 0:0 ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
+    throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, undefined, remedy);
   }
   if (uid === me || me === 0) return true;
   throw new JailkitError("registry-unreadable", 1, `${shown}: root alone can read it; start this as root`);
@@ -125,7 +123,7 @@ function idFor(path: ByteString): ByteString {
  * Whether a jail is the one that a manifest tells of: of some of the files, links and devices in it, spread over
  * the manifest, at least half are there.
  */
-function tellsOf(content: ManifestContent, root: JailRoot): boolean {
+export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
   const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
   if (entries.length === 0) return true;
   const step = Math.ceil(entries.length / SAMPLE);

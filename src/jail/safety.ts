@@ -5,6 +5,7 @@ import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ff
 import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import {
   type Ancestor,
@@ -18,6 +19,8 @@ import {
   toleratesGroup,
   walk,
 } from "./walk.ts";
+
+export { shellWord } from "../cli/shell-word.ts";
 
 /** A rule of safety that something breaks. */
 export type SafetyRule =
@@ -56,14 +59,6 @@ const USUAL =
     " ",
   );
 
-/** A path as a word of a shell command. */
-export function shellWord(path: ByteString): ByteString {
-  if (/^[\w@%+=:,./-]+$/.test(path)) return path;
-  const shown = display(path);
-  // What display had to escape needs the shell's own escapes, which are the same.
-  return shown === path ? `'${path.replaceAll("'", "'\\''")}'` : `$'${shown.replaceAll("'", "\\'")}'`;
-}
-
 function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
   return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
 }
@@ -76,13 +71,19 @@ function ownerFinding(path: ByteString, stat: Stat): Finding[] {
     : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
 }
 
+/** One command for both where both may write. */
+function closing(stat: Stat, alone: string): string {
+  return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
+}
+
 function groupWriteFinding(path: ByteString, stat: Stat): Finding {
   const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat)})`;
-  return finding(path, "group-writable", what, "chmod g-w");
+  return finding(path, "group-writable", what, closing(stat, "chmod g-w"));
 }
 
 function otherWriteFinding(path: ByteString, stat: Stat): Finding {
-  return finding(path, "other-writable", `is writable by everyone (mode ${octal(stat)})`, "chmod o-w");
+  const what = `is writable by everyone (mode ${octal(stat)})`;
+  return finding(path, "other-writable", what, closing(stat, "chmod o-w"));
 }
 
 /**

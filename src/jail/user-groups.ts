@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { suggest } from "../config/suggest.ts";
+import { suggest } from "../cli/suggest.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
 import { parseGroup } from "./account-lines.ts";

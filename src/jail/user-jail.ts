@@ -5,7 +5,8 @@ import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "./host-directories.ts";
 import { lookUp } from "./look.ts";
-import { closeJailRoot, hostPath, type JailRoot, openJailRoot } from "./walk.ts";
+import { openNamedJail } from "./named-jail.ts";
+import { closeJailRoot, hostPath, type JailRoot } from "./walk.ts";
 
 /** The exit status where the jail that was named will not do, as in jailkit 2. */
 export const BAD_JAIL = 33;
@@ -25,7 +26,7 @@ export function absolute(path: ByteString): ByteString {
 export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot {
   let root: JailRoot;
   try {
-    root = openJailRoot(absolute(path));
+    root = openNamedJail(absolute(path));
   } catch (error) {
     throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
   }

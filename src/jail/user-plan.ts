@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { JailAccounts } from "./accounts.ts";
 import { joinHome, splitHome } from "./separator.ts";
@@ -89,6 +90,11 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
   return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
 }
 
+/** Makes the jail's lines say what the host says. */
+function sideRemedy({ jail, user }: JailingFacts): string {
+  return `mend it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user.name)}`;
+}
+
 /** The jail's entry for the account, or undefined where the one that is there will do. */
 function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
   const { user, accounts, shell, jail } = facts;
@@ -101,12 +107,12 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
     throw refuse(
       "jail-entry-differs",
       user,
-      `has uid ${present.uid} in ${file}, and ${user.uid} on the host`,
+      `has uid ${present.uid} in ${file}, and ${user.uid} on the host: ${sideRemedy(facts)}`,
     );
   }
   if (normalise(present.home) !== jailHome) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
-    throw refuse("jail-entry-differs", user, `has the ${homes}: mend that line`);
+    throw refuse("jail-entry-differs", user, `has the ${homes}: ${sideRemedy(facts)}`);
   }
   return undefined;
 }
@@ -119,7 +125,7 @@ function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupCha
     if (byName !== undefined && byName.gid !== group.gid) {
       const where = quoted(`${jail}/etc/group`);
       const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
-      throw new JailkitError("jail-group-differs", 1, `${what}: mend that line`);
+      throw new JailkitError("jail-group-differs", 1, `${what}: ${sideRemedy(facts)}`);
     }
     const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);

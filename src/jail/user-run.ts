@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
@@ -17,7 +18,7 @@ import { KEYS_FILE } from "./user-keys.ts";
 import { forgetAccount, recall, rememberAccount } from "./user-memory.ts";
 import { missingLine, missingPolicy } from "./user-missing.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./user-plan.ts";
-import { isDirectory, type JailRoot } from "./walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "./walk.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -100,12 +101,22 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
   });
 }
 
+/** Throws JailkitError where there is no home to move, with how to do without. */
+function requireHome({ user, jailHome }: JailingPlan, from: ByteString, root: JailRoot): void {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return;
+  const [jail, place] = [shellWord(root.path), shellWord(hostPath(root, jailHome))];
+  const make = `jk_jailuser -n -j ${jail} ${shellWord(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
+  throw new JailkitError("no-home", 1, message);
+}
+
 /** What is to be done to jail an account; calling it does it. */
 export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: UserOutcome) {
   const { host, root, access } = request;
   outcome.home = plan.home;
   outcome.shell = plan.shell;
   const { moveFrom } = plan;
+  if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root);
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
   const { user, jailHome: home, jailShell } = plan;
@@ -132,7 +143,7 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
     // First: a run that is cut short must not lose where the account came from.
     // Jailed again after an edit by hand: what is recorded is from before the first time.
     const remembered = plan.changeAccount && splitHome(plan.user.home) === undefined;
-    if (remembered) rememberAccount(root, plan.user);
+    if (remembered) rememberAccount(root, plan.user, request.shell);
     try {
       applyJailing(plan, root, host, report);
     } catch (error) {

@@ -12,6 +12,7 @@ import { knownJails } from "./manifest.ts";
 import { shellWord } from "./safety.ts";
 import { joinHome, splitHome } from "./separator.ts";
 import { changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
+import { leaveGoneJail } from "./user-gone.ts";
 import { absolute } from "./user-jail.ts";
 import { type Before, forgetAccount, recall, rememberAccount } from "./user-memory.ts";
 import { normalise } from "./user-plan.ts";
@@ -119,7 +120,14 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
  * it. Throws JailkitError, also where the move would not be safe.
  */
 export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
-  const plan = decide(user, request);
+  let plan: Release;
+  try {
+    plan = decide(user, request);
+  } catch (error) {
+    const split = splitHome(user.home);
+    if (split === undefined) throw error;
+    return leaveGoneJail(user, normalise(split.jail), normalise(split.home), request, outcome, error);
+  }
   const { jail, jailHome, home, shell, move } = plan;
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {

@@ -34,6 +34,8 @@ export interface MonitorOptions extends RelayOptions {
 export interface Monitor {
   /** How many sockets there are. */
   readonly count: number;
+  /** Why sockets are not served, so far. */
+  readonly complaints: readonly ByteString[];
   /** Starts the relay, hands it the sockets. Throws JailkitError. */
   start(): void;
   /** Serves until a signal says that this is the end. */
@@ -58,6 +60,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   let nextId = 1;
   let reloadAt = NEVER;
   let placesAt = NEVER;
+  const complaints: ByteString[] = [];
   let stopping = false;
 
   const host = createHostLink(watches, (connection) => {
@@ -89,6 +92,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   });
 
   function tell(severity: Severity, text: ByteString): void {
+    if (severity === "crit") complaints.push(text);
     log.write(severity, text);
     options.show(text);
   }
@@ -243,6 +247,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   apply(options.read());
 
   return {
+    complaints,
     get count() {
       return [...served.values()].filter((one) => descriptorOf(one) !== undefined).length;
     },

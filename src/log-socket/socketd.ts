@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { close, openAt, statIfPresent } from "../../ffi/files.ts";
 import { environment, standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { chdir } from "../../ffi/process.ts";
@@ -106,6 +106,8 @@ export function runSocketd(options: SocketdOptions): number {
   }
   try {
     if (monitor.count === 0) {
+      // Of those that a file names the log tells; the one of --socket was typed just now.
+      if (options.socket !== undefined) tellWhy(options.socket.path, monitor.complaints);
       return stop(
         1,
         "no valid sockets specified in configfile /etc/jailkit/jk_socketd.ini or on commandline, nothing to do, exiting...",
@@ -120,6 +122,13 @@ export function runSocketd(options: SocketdOptions): number {
   } finally {
     monitor.close();
   }
+}
+
+function tellWhy(path: ByteString, complaints: readonly ByteString[]): void {
+  const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+  const missing = path.startsWith("/") && statIfPresent(C.AT_FDCWD, directory) === undefined;
+  const hint = missing ? `; there is no directory ${display(directory)}` : "";
+  for (const why of complaints) printError(`jk_socketd: ${why}${hint}`);
 }
 
 function serve(monitor: Monitor, options: SocketdOptions, complain: (text: ByteString) => void): void {

@@ -18,6 +18,7 @@ import {
 import type { Entry, Plan, Problem } from "./entry.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
+import { noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { lastOf, parentOf } from "./sources.ts";
 
@@ -37,6 +38,8 @@ export interface Applied {
   /** How many objects were made or replaced. */
   readonly changed: number;
   readonly problems: readonly Problem[];
+  /** Nothing more can be written there: the rest was left. */
+  readonly stopped: boolean;
 }
 
 // link(2): another file system, too many links, not allowed; ENOENT: a descriptor may not be linked without
@@ -154,14 +157,18 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   }
 
   let done = 0;
+  let stopped = false;
   for (const entry of plan.entries) {
     reporter.at(done++, total);
     try {
       applyOne(entry);
     } catch (error) {
-      const problem = problemOf(root, entry, error);
+      const full = noRoom(error, { path: root.path, fd: root.fd }, plan.entries.slice(done - 1), total);
+      const problem = full ?? problemOf(root, entry, error);
       problems.push(problem);
       reporter.fail(problem.message);
+      stopped = full !== undefined;
+      if (stopped) break;
     }
   }
   if (links.size > 0) {
@@ -169,7 +176,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
       "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
     );
   }
-  return { present, links, changed, problems };
+  return { present, links, changed, problems, stopped };
 }
 
 const REPLACE = { replace: true } as const;

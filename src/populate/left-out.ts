@@ -4,7 +4,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.
 import { SystemError } from "../../ffi/error.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import type { Dependency, Reason } from "./entry.ts";
 import type { Ground } from "./ground.ts";

@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
+import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { addAccounts, type WantedAccounts } from "./accounts.ts";
 import { type Applied, applyPlan } from "./apply.ts";
 import type { Loader } from "./closure.ts";
@@ -135,7 +136,7 @@ function tellWhy(
 /** As `--why` with wants, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
 export async function tellRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./recorded-why.ts");
-  const root = openJailRoot(jail);
+  const root = openNamedJail(jail);
   try {
     return tellWhy(explainRecorded(root, path), path, json, "section");
   } finally {
@@ -160,7 +161,9 @@ async function carryOut(
   } else {
     const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
     entries = applied.present;
-    problems.push(...applied.problems, ...finish(request, root, entries, reporter));
+    problems.push(...applied.problems);
+    if (!applied.stopped) problems.push(...finish(request, root, entries, reporter));
+    // What is there is recorded, so that the next run goes on from there.
     problems.push(...(await remember(request, manner, root, applied, reporter)));
   }
   const exitStatus = statusOf(problems);
@@ -188,6 +191,7 @@ async function remember(
     recordJail(root, request, manner, applied.present, applied.links);
     return [];
   } catch (error) {
+    if (applied.stopped) return [];
     const message = `the manifest of the jail is not written: ${describeError(error)}`;
     reporter.fail(message);
     return [{ code: "manifest", path: request.jail, message }];

@@ -11,7 +11,8 @@ import {
   saveManifest,
   updateEntries,
 } from "../jail/manifest.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
+import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry, Problem } from "./entry.ts";
@@ -71,7 +72,7 @@ export interface UpdateMeans {
  * later is in `problems`.
  */
 export async function updateJail(options: UpdateOptions, means: UpdateMeans): Promise<UpdateOutcome> {
-  const root = openJailRoot(options.jail, { sync: options.sync });
+  const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
     if (options.dryRun) return look(root, openManifest(root), options, means).outcome;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
 import { initKeys } from "../config/login-tables.ts";
 import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
@@ -46,7 +47,12 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
     for (const name of values.includesections) {
       const included = byName.get(name);
       if (included) add(included, [...chain, section.name]);
-      else warnings.push(`section ${quoted(section.name)} includes ${quoted(name)}, which does not exist`);
+      else {
+        const hint = didYouMean(name, [...byName.keys()]);
+        warnings.push(
+          `section ${quoted(section.name)} includes ${quoted(name)}, which does not exist${hint}`,
+        );
+      }
     }
     done.add(section.name);
     sections.push({ name: section.name, values });

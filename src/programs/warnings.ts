@@ -9,6 +9,8 @@ export interface ProgramWarning {
   message: string;
   /** An imperative. */
   remedy: string;
+  /** It is allow_spawn_options that opens it. */
+  spawns?: boolean;
 }
 
 /**
@@ -38,6 +40,7 @@ export function programWarnings(
     warnings.push({
       message: `with allow_spawn_options a user can start any program with ${quoted(path)}`,
       remedy: "take allow_spawn_options out of the section",
+      spawns: true,
     });
     return warnings;
   }

@@ -9,8 +9,10 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type Adoption, adoptJail, examineJail } from "../inspect/adopt.ts";
+import { followMove, planMove } from "../inspect/follow-move.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
-import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
+import { closeJailRoot } from "../jail/walk.ts";
 import { createLoader } from "../populate/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
 
@@ -57,11 +59,29 @@ function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatu
   };
 }
 
+/** --moved: tells and does what is to follow a jail to its new place. */
+function follow(from: ByteString, to: ByteString | undefined, dryRun: boolean): number {
+  const move = planMove(from, to === undefined ? undefined : absolutePath(to));
+  printLine(`${display(move.from)} is ${display(move.to)} now`);
+  if (dryRun) {
+    for (const name of move.users) printLine(`would change the home of ${display(name)}`);
+    for (const { path } of move.files) printLine(`would change ${display(path)}`);
+    printLine("(dry run: nothing was changed)");
+    return 0;
+  }
+  let status = 0;
+  followMove(move, printLine, (line) => {
+    printError(`${NAME}: ${line}`);
+    status = 1;
+  });
+  return status;
+}
+
 /** `jailkit adopt`: makes a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
   summary: "make a record of a jail that has none, from what is in it",
-  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL"],
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] --moved OLD [JAIL]"],
   options: {
     jail: jailOption("the jail"),
     configfile: {
@@ -70,6 +90,10 @@ export const tool = defineTool({
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
     force: forceOption("start anew where there is a record already"),
+    moved: {
+      value: "OLD",
+      description: "the jail was moved from OLD: let its record, its accounts and the configuration follow",
+    },
     dryRun: DRY_RUN,
     json: JSON_OUTPUT,
   },
@@ -81,15 +105,21 @@ export const tool = defineTool({
   },
   notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
+With --moved a jail that was moved with mv(1), or restored elsewhere, is taken over at its new path, JAIL: the record, the homes of the accounts that live in it, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is looked for near its old place, by its inode and by what is recorded of it. Sockets that jk_socketd(8) served at the old path, and what is mounted there, are not moved.
+
 What the host does not have, and what was written in the jail, is told and not recorded, so that nothing of jailkit touches it. Nothing in the jail is changed.`,
   run({ options, operands }) {
-    const jail = onlyJail(options.jail, operands, NAME, 2);
+    const { moved } = options;
+    const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
+    const jail = searched ? undefined : onlyJail(options.jail, operands, NAME, 2);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    if (moved !== undefined) return follow(absolutePath(moved), jail, options.dryRun);
+    if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    const root = openJailRoot(absolutePath(jail));
+    const root = openNamedJail(absolutePath(jail));
     const loader = createLoader({ dlopen: true });
     try {
       requireJailToFill(root, 1);

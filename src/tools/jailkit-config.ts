@@ -1,131 +1,35 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
-import { display, jsonText, quoted } from "../cli/display.ts";
+import { display, displayAgain, jsonText, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine, stdoutIsTerminal } from "../cli/output.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
+import { fixText } from "../config/fixes.ts";
 import { lint } from "../config/lint.ts";
-import type { LintWorld, SeenFile } from "../config/lint-context.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
-import { placeOf } from "../config/place.ts";
+import { fixSource, placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
-import { canLimitExecution } from "../confine/execute.ts";
-import { grantedBy, viewExecution } from "../confine/execute-view.ts";
-import { filesBelow } from "../enter/files-below.ts";
-import { jailedUsers, limitedUsers } from "../inspect/check-host.ts";
-import { hookedRepositories, SHARED } from "../inspect/hooks.ts";
-import { readJailAccounts } from "../jail/accounts.ts";
+import { jailedUsers } from "../inspect/check-host.ts";
+import { jailOf, openWorld } from "../inspect/lint-world.ts";
 import { knownJails } from "../jail/manifest.ts";
-import { shellWord } from "../jail/safety.ts";
-import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
-import { executedFiles } from "../populate/closure.ts";
-import { copyOfKnown } from "../populate/copies.ts";
-import { ownStart } from "../populate/own-start.ts";
-import { createPoptReaders } from "../populate/popt.ts";
-import { groupByName, passwdByName } from "../system/accounts.ts";
 
-/** What stands at a path below an open root directory, links followed as a process in that root would. */
-function lookUp(root: number, path: ByteString): SeenFile | undefined {
-  let fd: number;
-  try {
-    fd = openAt2(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES", "ENAMETOOLONG", "EINVAL", "EXDEV")) {
-      return undefined;
-    }
-    throw error;
-  }
-  try {
-    const { mode } = fstat(fd);
-    const format = mode & C.S_IFMT;
-    const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
-    return { type, executable: (mode & 0o111) !== 0 };
-  } finally {
-    close(fd);
-  }
-}
-
-/** What the sections of jk_lsh.ini let programs execute in the root directory `path`, which is open as `root`. */
-function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution" | "grantedBy"> {
-  return {
-    grantedBy: (program) => grantedBy(root, program),
-    execution(named, executables) {
-      if (!canLimitExecution()) return undefined;
-      const { leftOut, mayExecute } = viewExecution(root, { named, executables, home: "/" });
-      return { leftOut, blocked: (program) => executedFiles(path, program).find((one) => !mayExecute(one)) };
-    },
-  };
-}
-
-/** Where users keep repositories: in their homes, and in /srv. */
-function repositoriesOf(
-  root: number,
-  users: () => readonly { name: ByteString; home: ByteString }[],
-): LintWorld["hookedRepositories"] {
-  const known = new Map<ByteString | undefined, ReturnType<typeof hookedRepositories>>();
-  return (user) => {
-    const there = known.get(user);
-    if (there !== undefined) return there;
-    const homes = users().flatMap(({ name, home }) => (user === undefined || name === user ? [home] : []));
-    const found = hookedRepositories(root, [...homes, SHARED]);
-    known.set(user, found);
-    return found;
-  };
-}
-
-/** The jail in which a file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the machine's. */
-const jailOf = (file: ByteString): ByteString | undefined =>
-  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
-
-/** The machine, or the jail in which the file stands. */
-function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
-  const jail = jailOf(file);
-  const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
-  const popt = createPoptReaders(jail ?? "/");
-  const files = {
-    lookUp: (path: ByteString) => lookUp(root, path),
-    files: filesBelow(root, "/", () => undefined),
-    ...executionIn(root, jail ?? "/"),
-    readsPopt: popt.readsPopt,
-    ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
-    copyOfKnown: (path: ByteString) => copyOfKnown(jail ?? "/", path),
-  };
-  const closeBoth = () => {
-    popt.close();
-    close(root);
-  };
-  if (jail === undefined) {
-    const userExists = (name: ByteString) => passwdByName(name) !== undefined;
-    const groupExists = (name: ByteString) => groupByName(name) !== undefined;
-    const repositories = { hookedRepositories: repositoriesOf(root, limitedUsers) };
-    return { world: { ...files, userExists, groupExists, ...repositories }, leave: closeBoth };
-  }
-  const tree = openJailRoot(jail);
-  const accounts = readJailAccounts(tree);
-  const world: LintWorld = {
-    ...files,
-    userExists: (name) => accounts.userByName(name) !== undefined,
-    groupExists: (name) => accounts.groupByName(name) !== undefined,
-    hookedRepositories: repositoriesOf(root, () => accounts.users),
-  };
-  const leave = () => {
-    closeJailRoot(tree);
-    closeBoth();
-  };
-  return { world, leave };
+/** A finding, and what to type against it; undefined where only the administrator can tell what is meant. */
+interface Finding extends Problem {
+  remedy: ByteString | undefined;
 }
 
 interface Result {
-  findings: Problem[];
+  findings: Finding[];
   /** The lines that findings are about; of some it is the whole file. */
   places: Map<Problem, ErrorPlace>;
   /** Files that were read, drop-ins included. */
@@ -144,22 +48,28 @@ function closedDirectory(file: ByteString): ByteString | undefined {
   const all = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
   const above = all.filter((path) => path.length > jail.length);
   return above.find((path) => {
-    const stat = statIfPresent(C.AT_FDCWD, path, true);
+    const stat = statIfPresent(AT_FDCWD, path, true);
     return stat !== undefined && (stat.mode & 0o001) === 0;
   });
 }
 
 function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail", result: Result): void {
-  const whole = (severity: Problem["severity"], name: ByteString, code: string, message: ByteString) => {
-    result.findings.push({ file: name, line: 1, column: 1, severity, code, message });
+  const whole = (
+    severity: Problem["severity"],
+    name: ByteString,
+    code: Problem["code"],
+    message: ByteString,
+    remedy: ByteString | undefined,
+  ) => {
+    result.findings.push({ file: name, line: 1, column: 1, severity, code, message, remedy });
   };
   let sources: ReturnType<typeof readConfigSources>;
   let trusted = true;
   try {
     // The tools would refuse it; what is in it can be judged all the same.
-    sources = readConfigSources(file, 2, 0, (path, problem) => {
+    sources = readConfigSources(file, 2, 0, (path, problem, remedy) => {
       trusted = false;
-      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`);
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`, remedy);
     });
   } catch (error) {
     result.failures.push(describeError(error));
@@ -172,9 +82,9 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   }
   const closed = kind.sections === "account" ? closedDirectory(file) : undefined;
   if (closed !== undefined) {
-    const path = shellWord(closed);
-    const message = `${quoted(closed)} cannot be passed by everybody: who cannot is refused; mend it with: chmod a+x ${path}`;
-    whole("error", closed, "unreadable-file", message);
+    const remedy = `chmod a+x ${shellWord(closed)}`;
+    const message = `${quoted(closed)} cannot be passed by everybody: who cannot is refused; mend it with: ${remedy}`;
+    whole("error", closed, "unreadable-file", message, remedy);
   }
   if (sources.length === 0) return;
   result.files.push(...sources.map((source) => source.file));
@@ -182,8 +92,9 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     for (const { file: path, stat } of sources) {
       // What goes by such a file runs as the user.
       if ((stat.mode & 0o004) !== 0) continue;
-      const message = `${quoted(path)} cannot be read by everybody: who cannot is refused; mend it with: chmod a+r ${display(path)}`;
-      whole("error", path, "unreadable-file", message);
+      const remedy = `chmod a+r ${shellWord(path)}`;
+      const message = `${quoted(path)} cannot be read by everybody: who cannot is refused; mend it with: ${remedy}`;
+      whole("error", path, "unreadable-file", message, remedy);
     }
   }
   const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
@@ -196,10 +107,12 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
     return;
   }
   try {
-    for (const finding of lint(merged, kind, view.world)) {
-      result.findings.push(finding);
+    const source = fixSource(merged);
+    for (const problem of lint(merged, kind, view.world)) {
       // Somebody may have put another file there, whose lines are nobody's business.
-      const place = trusted ? placeOf(merged, finding) : undefined;
+      const place = trusted ? placeOf(merged, problem) : undefined;
+      const finding: Finding = { ...problem, remedy: trusted ? fixText(problem, source) : undefined };
+      result.findings.push(finding);
       if (place !== undefined) result.places.set(finding, place);
     }
   } catch (error) {
@@ -243,13 +156,23 @@ function printJsonResult({ findings, files, failures }: Result): void {
     version: 1,
     tool: "jailkit config",
     files: files.map(jsonText),
-    findings: findings.map((one) => ({
-      ...one,
-      file: jsonText(one.file),
-      message: jsonText(one.message),
+    findings: findings.map(({ file, line, column, severity, code, message, remedy }) => ({
+      file: jsonText(file),
+      line,
+      column,
+      severity,
+      code,
+      message: jsonText(message),
+      remedy: remedy === undefined ? null : jsonText(remedy),
     })),
     failures: failures.map(jsonText),
   });
+}
+
+function remedyLines(remedy: ByteString | undefined): ByteString[] {
+  if (remedy === undefined) return [];
+  const [first = "", ...more] = remedy.split("\n").map(displayAgain);
+  return [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
 }
 
 /** Each finding with the line that it is about. */
@@ -260,6 +183,7 @@ function findingLines({ findings, places }: Result, paint: Paint): ByteString[] 
     return [
       problemLine(one, display(one.file), severity),
       ...(place === undefined ? [] : excerptLines(place)),
+      ...remedyLines(one.remedy),
     ];
   });
 }
@@ -283,13 +207,14 @@ export const tool = defineTool({
 
 file:line:column: severity: message [code]
 
-with the line and a caret under the place below it, indented, and with --json as an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable) and message. "files" lists what was read, "failures" what could not be.
+with the line and a caret under the place below it, indented, and a remedy: a command, or the text for a line of the file. It makes the finding go away; whether the line was meant otherwise is for you to say. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists what was read, "failures" what could not be.
 
 Where nothing is found, a terminal is told "no findings"; in a pipe or a file nothing is said, and the exit status tells.`,
   run({ options, operands }) {
     const [command, ...names] = operands;
     if (command !== "check") {
-      printError(`jailkit config: ${command === undefined ? "no command" : quoted(command)}: say 'check'`);
+      const what = command === undefined ? "no command" : quoted(command);
+      printError(`jailkit config: ${what}: say 'jailkit config check'`);
       return 2;
     }
     const paint = paintFor(options.color, 2);

@@ -10,7 +10,8 @@ import { jailedUsers } from "../inspect/check-host.ts";
 import { addUp, collectInodes, type DiskUse, newLedger } from "../inspect/disk.ts";
 import { knownJailPaths } from "../inspect/jails.ts";
 import { type Owner, ownerCounter, ownerJson, ownerName } from "../inspect/owners.ts";
-import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
+import { openNamedJail } from "../jail/named-jail.ts";
+import { closeJailRoot } from "../jail/walk.ts";
 import { absolutePath } from "../populate/sources.ts";
 
 const NAME = "jailkit disk";
@@ -94,7 +95,7 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
     let sharingKnown = true;
     for (const path of paths) {
       try {
-        const root = openJailRoot(path);
+        const root = openNamedJail(path);
         try {
           const counter = ownerCounter();
           const { inodes, mounts, unread } = collectInodes(root, counter.add);

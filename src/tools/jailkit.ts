@@ -107,7 +107,10 @@ async function runCommand(): Promise<number> {
   if (known !== undefined) return start((await known.load()).tool, rest);
   const status = await dispatch(command, rest);
   if (status !== undefined) return status;
-  printError(`jailkit: there is no command ${quoted(command)}; 'jailkit --help' lists them`);
+  const { didYouMean } = await import("../cli/suggest.ts");
+  const hint = didYouMean(command, [...Object.keys(COMMANDS), ...Object.keys(TOOLS)]);
+  const lists = `${hint === "" ? ";" : ""} 'jailkit --help' lists them`;
+  printError(`jailkit: there is no command ${quoted(command)}${hint}${lists}`);
   return 2;
 }
 

@@ -68,7 +68,7 @@ function requireFreeName(root: JailRoot, name: ByteString, uid: ByteString | und
   }
   const present = readJailAccounts(root).userByName(name);
   if (present !== undefined && String(present.uid) !== uid) {
-    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}): take another name, or mend that line`;
+    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: take another name, or mend it with: jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${shellWord(name)}`;
     throw new JailkitError("user-exists", 1, message);
   }
 }

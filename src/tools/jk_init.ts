@@ -6,6 +6,7 @@ import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -140,10 +141,11 @@ export const tool = defineTool({
       options.copyShell ? "like-others" : "built-in",
     );
     const jail = absolutePath(jailPath);
+    const known = ini.sections.map((section) => section.name);
     const unknown = selection.unknown.map((name) => ({
       code: "no-such-section",
       path: name,
-      message: `section ${quoted(name)} does not exist in ${display(file)}`,
+      message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
       exitStatus: UNKNOWN_SECTION,
     }));
     // As in jailkit 2, where the jail is named without -j: scripts that are so old expect no more.

@@ -7,15 +7,27 @@ import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { closedDirectory } from "../enter/readable.ts";
+import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import { type JailingOptions, jailUser, planFor, type UserOutcome, warnOfLogin } from "../jail/user-run.ts";
+import { recordedShell } from "../jail/user-memory.ts";
+import {
+  groupsOf,
+  type JailingOptions,
+  jailUser,
+  planFor,
+  type UserOutcome,
+  warnOfLogin,
+} from "../jail/user-run.ts";
 import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
-import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { userHint } from "../system/account-names.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
 const NAME = "jk_jailuser";
 
@@ -84,6 +96,7 @@ export const tool = defineTool({
     "[-mnv] [-s SHELL] -j JAIL USER...",
     "[-mnv] [-s SHELL] JAIL USER...",
     "[-mv] [-s SHELL] --unjail USER...",
+    "[-v] [-s SHELL] --jail-side-only [--unjail] -j JAIL USER...",
   ],
   options: {
     jail: jailOption("the jail; asked for where it is not given. As an operand it has a slash in it"),
@@ -100,6 +113,10 @@ export const tool = defineTool({
     },
     nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
     unjail: { description: "take the accounts out of their jail" },
+    jailSideOnly: {
+      description:
+        "change nothing but the jail's etc/passwd and etc/group: they say of the accounts what the host says, or with --unjail nothing more",
+    },
     dryRun: DRY_RUN_WITHOUT_LETTER,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
@@ -121,19 +138,25 @@ export const tool = defineTool({
       printError(`${NAME}: must be run as root`);
       return 5;
     }
+    const aside = options.jailSideOnly;
+    if (aside && (options.move || jail === undefined)) {
+      printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
+      return 2;
+    }
     const { groups, authorizedKey, policy } = options;
-    if (options.unjail && groups.length + authorizedKey.length + policy.length > 0) {
+    if ((options.unjail || aside) && groups.length + authorizedKey.length + policy.length > 0) {
+      const without = aside ? "--jail-side-only" : "--unjail";
       printError(
-        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with --unjail`,
+        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
       );
       return 1;
     }
     const access = readAccess(options);
-    const quiet = options.noninteractive || options.json || options.dryRun || options.unjail;
+    const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;
     // What comes from standard input is keys, and no answers.
     const interactive = !quiet && !authorizedKey.includes("-");
     const shell = options.shell ?? LIMITED_SHELL;
-    const root = options.unjail ? undefined : findJail(jail, shell, interactive);
+    const root = options.unjail && !aside ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
     const outcomes: UserOutcome[] = [];
     try {
@@ -150,19 +173,22 @@ export const tool = defineTool({
       const planned = names.map((name) => {
         const outcome = outcomeFor(name);
         outcomes.push(outcome);
-        return { outcome, ...decide(name, outcome, requests, interactive) };
+        const how = aside ? decideJailSide(options.unjail) : decide;
+        return { outcome, ...how(name, outcome, requests, interactive) };
       });
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
       for (const { outcome, known, plan } of planned) {
-        if (plan === undefined || known === undefined) continue;
+        if (plan === undefined) continue;
         const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
         if (refused) {
           outcome.status = "not-done";
           continue;
         }
         carryOut(plan, outcome, report);
-        if (outcome.error === undefined && !options.unjail)
+        if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access.keys.length > 0);
+        if (root !== undefined && known !== undefined && outcome.error === undefined)
+          warnOfClosed(root, known, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -195,18 +221,62 @@ function decide(
 ): { known: PasswdEntry | undefined; plan: Plan | undefined } {
   const known = passwdByName(name);
   try {
-    if (known === undefined)
-      throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist`);
+    if (known === undefined) throw noSuchUser(name);
     if (request.root === undefined) return { known, plan: unjailUser(known, request, outcome) };
     const move = request.move || (interactive && asksToMove(known, request.root));
     return { known, plan: jailUser(planFor(known, { ...request, move }), { ...request, move }, outcome) };
   } catch (error) {
-    outcome.status = "refused";
-    outcome.error = describeError(error);
-    if (error instanceof JailkitError) outcome.exitStatus = error.exitStatus;
-    printError(`${NAME}: ${outcome.error}`);
+    refuse(outcome, error);
     return { known, plan: undefined };
   }
+}
+
+const noSuchUser = (name: ByteString) =>
+  new JailkitError("no-such-user", 1, `user ${display(name)} does not exist${userHint(name)}`);
+
+function refuse(outcome: UserOutcome, error: unknown): void {
+  outcome.status = "refused";
+  outcome.error = describeError(error);
+  if (error instanceof JailkitError) outcome.exitStatus = error.exitStatus;
+  printError(`${NAME}: ${outcome.error}`);
+}
+
+/** The same for --jail-side-only. With `remove` the host need not have the account. */
+function decideJailSide(remove: boolean) {
+  return (name: ByteString, outcome: UserOutcome, { root, shell, dryRun }: JailingOptions) => {
+    const known = passwdByName(name);
+    try {
+      if (root === undefined) throw new JailkitError("no-jail", BAD_JAIL, "no jail was named: use -j JAIL");
+      if (known === undefined && !remove) throw noSuchUser(name);
+      const request = { root, shell, usualShell: recordedShell(root, name), dryRun };
+      const groups = known === undefined || remove ? [] : groupsOf(known);
+      const plan: Plan = (report) => {
+        const steps =
+          known === undefined || remove
+            ? removeJailSide(name, request)
+            : writeJailSide(known, groups, request);
+        for (const step of steps) report.done(dryRun ? `would have ${step}` : step);
+        outcome.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
+      };
+      return { known, plan };
+    } catch (error) {
+      refuse(outcome, error);
+      return { known, plan: undefined };
+    }
+  };
+}
+
+/** A jail that the account cannot pass is of no use to it. */
+function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) => void): void {
+  const closed = closedDirectory(root, {
+    uid: user.uid,
+    gid: user.gid,
+    groups: groupIdsOf(user.name, user.gid),
+  });
+  if (closed === undefined) return;
+  warn(
+    `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
+  );
 }
 
 function asksToMove(user: PasswdEntry, root: JailRoot): boolean {

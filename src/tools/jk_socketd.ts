@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { blockSignals } from "../../ffi/events.ts";
 import { workingDirectory } from "../../ffi/process.ts";
+import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
@@ -70,6 +71,14 @@ const definition = defineTool({
     ] as const) {
       if (value === undefined || (known as readonly string[]).includes(value)) continue;
       throw new JailkitError("usage", 1, `--${name} is one of ${known.join(", ")}`);
+    }
+    for (const [name, value, what] of [
+      ["base", base, "a number of bytes"],
+      ["peak", peak, "a number of bytes"],
+      ["interval", interval, "a number of seconds"],
+    ] as const) {
+      if (value === undefined || /^\s*[-+]?(?:\d|\.\d)/.test(value)) continue;
+      throw new JailkitError("usage", 1, `--${name} is ${what}, not ${quoted(value)}`);
     }
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
       printError(

@@ -248,10 +248,16 @@ describe("contents", () => {
     expect(result.status).toBe(expectedOf(found));
     const stream = expectedOf({
       debian: { stderr: `${line}\n` },
-      ours: { stdout: `${line}\n` },
+      ours: { stdout: expect.stringContaining(`${line}\n`), stderr: "" },
       difference: "check-streams",
     });
     expect(result).toMatchObject(stream);
+    const told = expectedOf<object>({
+      debian: { stdout: "" },
+      ours: { stdout: `${line}\n  remedy: jk_cp -f -j ${jail} /usr/bin/true\n` },
+      difference: "check-remedies",
+    });
+    expect(result).toMatchObject(told);
   });
 
   test("with other bytes in a short file", () => {

@@ -168,6 +168,22 @@ describe("limits", () => {
     expect(await rates()).toEqual([expected]);
   });
 
+  test("an option that is no number", async () => {
+    const words = [`--socket=${socket}`, "--base=abc"];
+    const takes = expectedOf({
+      debian: { refused: false },
+      ours: { refused: true },
+      difference: "socketd-number",
+    });
+    if (takes.refused) {
+      const { status, stderr } = m.run(["jk_socketd", ...words]);
+      expect([status, stderr]).toEqual([1, "jk_socketd: --base is a number of bytes, not 'abc'\n"]);
+    } else {
+      start(undefined, ...words);
+      expect(await rates()).toEqual(["[511:2048]/10.000000"]);
+    }
+  });
+
   const sections: [string, Expected<{ rates: string[] }>][] = [
     ["", { rates: ["[511:2048]/5.000000"] }],
     ["base = 1024\npeak=10240\ninterval = 2.0\n", { rates: ["[1024:10240]/2.000000"] }],

@@ -30,8 +30,10 @@ const size = (path: string) => `$(stat -c %s ${path})`;
 const socket = (path: string) =>
   `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die $!' ${path}`;
 
+const SECTIONS = ["basicshell", "extendedshell", "sftp", "rsync", "perl", "editors", "terminfo"];
+
 /** What the jail holds before: put there by the tools. */
-export function makeJail(m: Machine): void {
+export function makeJail(m: Machine, sections: readonly string[] = SECTIONS): void {
   m.addUser("u", { uid: USER, createHome: true, home: "/home/u" });
   for (const name of ["v", "w", "x"]) m.addUser(name, { createHome: true, home: `/home/${name}` });
   m.addUser("stray");
@@ -47,18 +49,7 @@ export function makeJail(m: Machine): void {
     "cd /opt/data; ln -s 1 link; echo x > tree/below/file; head -c 3000000 /dev/urandom > large",
   ]);
   m.mkdir("/srv/above/farther");
-  m.must([
-    "jk_init",
-    "-j",
-    JAIL,
-    "basicshell",
-    "extendedshell",
-    "sftp",
-    "rsync",
-    "perl",
-    "editors",
-    "terminfo",
-  ]);
+  m.must(["jk_init", "-j", JAIL, ...sections]);
   m.must(["jk_cp", "-j", JAIL, "/opt/data"]);
   m.write("/srv/open/file", "x");
   m.must(["jk_cp", "-j", JAIL, "/usr/bin/su", "/usr/bin/mount", "/srv/open/file"]);

@@ -287,7 +287,8 @@ test("large files, compared in several threads, by either executable", async () 
       `for f in b d; do printf x | dd of=${jail}/opt/large/$f bs=1 seek=52428799 conv=notrunc status=none; done`,
     ]);
     const lines = ["b", "d"].map(
-      (name) => `ERROR: ${jail}/opt/large/${name} and /opt/large/${name} are not the same!\n`,
+      (name) =>
+        `ERROR: ${jail}/opt/large/${name} and /opt/large/${name} are not the same!\n  remedy: jk_check --fix ${jail}\n`,
     );
     for (const command of [["jk_check"], ["jailkit", "jk_check"]])
       expect(m.run([...command, jail])).toMatchObject({ status: 1, stdout: lines.join(""), stderr: "" });

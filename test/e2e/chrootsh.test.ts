@@ -84,7 +84,7 @@ describe("the log", () => {
     const line = (await scene.lines("jk_chrootsh")).find(({ message }) => message.includes(id));
     expect(line).toMatchObject({ facility: 4, severity: 3 });
     expect(line?.message).toContain(`abort, ${J} is not a safe jail`);
-    expect(line?.message).toContain(`chmod o-w ${J}/etc`);
+    expect(line?.message).toContain(`chmod go-w ${J}/etc`);
   });
 });
 

@@ -1,6 +1,7 @@
 /** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 const jail = "/srv/jail";
 let m: Machine;
@@ -475,4 +476,85 @@ test("a jail that cannot take the account leaves none on the host", () => {
   expect(result.status).toBe(1);
   expect(account("new5")).toBeUndefined();
   expect(inJail("new5")).toBeUndefined();
+});
+
+test("--jail-side-only writes the jail's lines as the host has the account, and nothing on the host", () => {
+  const name = newUser();
+  m.must(["usermod", "-aG", "games", name]);
+  const before = account(name);
+  const home = m.snapshot(`/home/${name}`);
+  const side = (...words: string[]) => run("--jail-side-only", "-v", ...words, "-j", jail, name);
+  const { uid } = m.ids(name);
+  expect(side("--dry-run").stdout).toContain(`would have added '${name}' to the jail's etc/passwd`);
+  expect(inJail(name)).toBeUndefined();
+  expect(side().status).toBe(0);
+  expect(inJail(name)).toBe(`${name}:x:${uid}:${uid}::/home/${name}:/usr/sbin/jk_lsh`);
+  expect(account("games", `${jail}/etc/group`)).toEndWith(name);
+  expect(side()).toMatchObject({ status: 0, stdout: "" });
+  const good = m.read(`${jail}/etc/passwd`);
+  for (const [wrong, right] of [
+    [`${name}:x:${uid}:`, `${name}:x:4321:`],
+    [`${name}:x:`, `old:x:`],
+    [`:/home/${name}:`, ":/elsewhere:"],
+    [`${name}:x:${uid}:`, `old:x:${uid}:${uid}::/:/bin/sh\n${name}:x:${uid}:`],
+  ] as const) {
+    m.write(`${jail}/etc/passwd`, good.replace(wrong, right));
+    expect(side().status).toBe(0);
+    expect(m.read(`${jail}/etc/passwd`)).toBe(good);
+  }
+  const groups = m.read(`${jail}/etc/group`);
+  for (const wrong of [`${name}:x:4322:`, `old:x:${uid}:`]) {
+    m.write(`${jail}/etc/group`, groups.replace(`${name}:x:${uid}:`, wrong));
+    expect(side().status).toBe(0);
+    expect(m.read(`${jail}/etc/group`)).toBe(groups);
+  }
+  expect(account(name)).toBe(before);
+  expect(m.snapshot(`/home/${name}`)).toEqual(home);
+  m.must(["userdel", name]);
+  expect(side().status).toBe(1);
+  expect(side("--unjail").status).toBe(0);
+  expect(inJail(name)).toBeUndefined();
+  expect(account("games", `${jail}/etc/group`)).not.toContain(name);
+});
+
+test("--jail-side-only needs a jail, and has no use for -m", () => {
+  expect(run("--jail-side-only", "root").status).toBe(2);
+  expect(run("--jail-side-only", "-m", "-j", jail, "root").status).toBe(2);
+  expect(run("--jail-side-only", "-j", jail, "root").status).toBe(1);
+});
+
+test("-m without a home to move: the command that is told jails the account and makes one", () => {
+  m.addUser("homeless", { home: "/home/homeless" });
+  const refused = run("-n", "-m", "-j", jail, "homeless");
+  expect(refused).toMatchObject({ status: 1, stdout: "" });
+  const command = / make one: (.*)\n$/.exec(refused.stderr)?.[1] ?? "";
+  expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
+  const { uid } = m.ids("homeless");
+  expect(m.stat(`${jail}/home/homeless`)).toMatchObject({ uid, mode: 0o40700 });
+  expect(account("homeless")).toContain(`:${jail}/./home/homeless:`);
+});
+
+test("what the jail's files say otherwise is mended by the command that is told", () => {
+  const name = newUser();
+  m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}${name}:x:4999:4999::/elsewhere:/bin/sh\n`);
+  m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}${name}:x:4999:\n`);
+  const refused = run("-n", "-j", jail, name);
+  expect(refused.status).toBe(1);
+  expect(typeRemedy(m, /mend it with: (.*)\n$/.exec(refused.stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
+  expect(run("-n", "-j", jail, name).status).toBe(0);
+  m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}stale:x:4998:4998::/home/stale:/bin/sh\n`);
+  const add = () => m.run(["jk_addjailuser", "-j", jail, "stale"]);
+  const { status, stderr } = add();
+  expect(status).toBe(1);
+  expect(typeRemedy(m, /mend it with: (.*)\n$/.exec(stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
+  expect(add().status).toBe(0);
+});
+
+test("a jail that users cannot pass is told", () => {
+  const name = newUser();
+  m.chmod(jail, 0o700);
+  const { status, stderr } = run("-n", "-j", jail, name);
+  expect(status).toBe(0);
+  expect(stderr).toContain(`chmod o+x ${jail}`);
+  m.chmod(jail, 0o755);
 });

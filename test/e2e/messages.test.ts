@@ -66,7 +66,7 @@ describe("usage", () => {
     for (const words of [["nosuch"], ["--nosuch"], ["jk_chrootsh"], ["a\x1b[31m\nb"]])
       complains("jailkit", words);
     expect(complains("jailkit", ["lists"])).toBe(
-      "jailkit: there is no command 'lists'; 'jailkit --help' lists them\n",
+      "jailkit: there is no command 'lists'; did you mean 'list'? 'jailkit --help' lists them\n",
     );
   });
 });

@@ -73,7 +73,7 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m.rename(`${jail}${procmail}`, `${jail}${procmail}.away`);
     const missing = explain("jailed");
     m.rename(`${jail}${procmail}.away`, `${jail}${procmail}`);
-    expect(missing.stdout).toContain(`jk_cp -j ${jail} ${procmail}`);
+    expect(missing.stdout).toContain(`jk_cp -f -j ${jail} ${procmail}`);
     expect(m.run(["jailkit", "explain", "--mail", "john"], { user: "jailed" }).status).toBe(2);
     expect(explain("john", "--", "x").status).toBe(2);
   });

@@ -63,7 +63,7 @@ test("a refusal says in one line that it is one, and the log why and what to do"
   const line = await log.waitForLog(({ message }) => message.startsWith(`${id}: `));
   expect(line).toMatchObject({ ident: "jk_uchroot", facility: 4, severity: 3 });
   expect(line.message).toContain(`${J}/etc/passwd`);
-  expect(line.message).toContain(`remedy: jk_jailuser -j ${J} u`);
+  expect(line.message).toContain(`remedy: jk_jailuser --jail-side-only -j ${J} u`);
 });
 
 test("help is for everybody, root too", () => {
@@ -168,9 +168,9 @@ describe("jailkit explain", () => {
         }
         expect(found).toMatchObject({ status: 1, verdict: "refused" });
         expect([failed?.name, found.exitStatus]).toEqual([check, status]);
+        expect(failed?.remedy).toMatch(/./);
         // Of a value the message names file, line and column.
-        const told = failed?.remedy ?? failed?.message;
-        expect(told).toMatch(name === "a value that is none" ? /jk_uchroot\.ini:3:/ : /./);
+        expect(failed?.message).toMatch(name === "a value that is none" ? /jk_uchroot\.ini:3:/ : /./);
       }
     } finally {
       mend?.();

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
+import { editDistance, suggest } from "../../src/cli/suggest.ts";
 import { CONFIG_KINDS, kindOf } from "../../src/config/catalogue.ts";
 import { lint } from "../../src/config/lint.ts";
 import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { editDistance, suggest } from "../../src/config/suggest.ts";
 import type { HookedRepository } from "../../src/programs/hooks.ts";
 import type { OwnStart } from "../../src/programs/own-start.ts";
 
@@ -46,6 +46,11 @@ const ownStarts: Record<string, OwnStart> = {
 const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff"].includes(name),
+  bringIn: () => undefined,
+  hostPath: (path) => path,
+  jails: () => ["/srv/jail"],
+  userNames: () => ["root", "u"],
+  groupNames: () => ["root", "staff"],
   lookUp: (path) => files[path],
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt"].includes(path),

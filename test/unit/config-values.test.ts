@@ -223,7 +223,7 @@ describe("jk_socketd.ini", () => {
   test.each(rows)("%p", (body, [base, peak, interval], codes) => {
     const { limits, problems } = readSocketLimits(section(body));
     expect(limits).toEqual({ base, peak, interval });
-    expect(problems.map(({ severity, code }) => [severity, code])).toEqual(
+    expect(problems.map(({ severity, code }): string[] => [severity, code])).toEqual(
       codes.map((code) => ["warning", code]),
     );
   });

@@ -171,7 +171,11 @@ describe("each check", () => {
     ["no home in the jail", 53, home(none)],
     ["a link as home", 53, home({ mode: 0o120777 })],
     ["a FIFO as home", 53, home({ mode: 0o010755 })],
-    ["a file as home", 41, { ...home({ mode: 0o100644 }), homeObstacle: () => "Not a directory" }],
+    [
+      "a file as home",
+      41,
+      { ...home({ mode: 0o100644 }), homeObstacle: () => ({ reason: "Not a directory" }) },
+    ],
     ["a setgid home", 0, home({ mode: 0o042755 })],
     ["somebody else's home", 53, home({ uid: 5 })],
     ["a home of a higher uid", 53, home({ uid: uid + 1 })],
@@ -263,7 +267,7 @@ describe("each check", () => {
         inJail: () => ({ named: none, numbered: none, group: none }),
       },
     ],
-    ["a home that cannot be entered", 41, { homeObstacle: () => "Permission denied" }],
+    ["a home that cannot be entered", 41, { homeObstacle: () => ({ reason: "Permission denied" }) }],
     ["no shell", 111, { shell: () => ({ kind: "missing", path: "/bin/sh", reason: "gone" }) }],
     ["a jk_lsh that is not there", 0, { shell: () => ({ kind: "internal", path: "/usr/sbin/jk_lsh" }) }],
     [

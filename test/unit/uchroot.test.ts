@@ -121,7 +121,7 @@ const faults: [name: string, exitStatus: number, change: Partial<UchrootFacts>][
   ["account", 13, { account: () => undefined }],
   ["group", 13, { group: () => undefined }],
   ["config-directory", 14, { configFindings: () => [{ ...unsafe, tolerated: false }] }],
-  ["config-file", 1, { settings: () => ({ kind: "none", reason: "no section" }) }],
+  ["config-file", 1, { settings: () => ({ kind: "none", reason: "no section", section: undefined }) }],
   ["jail-allowed", 21, { allowedJail: () => ({ kind: "not-allowed" }) }],
   ["jail-reachable", 19, { allowedJail: () => ({ kind: "unreachable", reason: "gone" }) }],
   ["jail-path", 21, { allowedJail: () => ({ kind: "crooked", reason: "a link" }) }],

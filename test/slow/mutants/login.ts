@@ -151,11 +151,7 @@ export const LOGIN: readonly Mutant[] = [
     'if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);',
     "",
   ),
-  within(
-    "checks.ts",
-    "verdict = failed(`abort, ${describeError(error)}`, remedyFor(error));",
-    'verdict = passed("");',
-  ),
+  within("checks.ts", "verdict = failed(`abort, ${describeError(error)}`, remedy);", 'verdict = passed("");'),
   {
     file: "src/enter/privileged.ts",
     from: 'if (result.outcome === "passed" || result.outcome === "warned") continue;',

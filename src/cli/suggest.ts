@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "./display.ts";
 
 /** How many letters have to be added, removed, changed or exchanged with their neighbour (Damerau-Levenshtein). */
 export function editDistance(a: ByteString, b: ByteString): number {
@@ -39,4 +40,10 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   }
   if (best !== undefined) return best.name;
   return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));
+}
+
+/** `; did you mean 'X'?` for the end of a message, or nothing where no known name is near. */
+export function didYouMean(name: ByteString, known: readonly ByteString[]): string {
+  const near = suggest(name, known);
+  return near === undefined ? "" : `; did you mean ${quoted(near)}?`;
 }

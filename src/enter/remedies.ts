@@ -1,0 +1,58 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { baseName, type ShellFact } from "./facts.ts";
+
+/** Why a program that is there cannot be one. */
+export const NOT_A_FILE = "it is not a regular file";
+
+/**
+ * What is printed for an administrator to type: a command for a root shell, or lines for a file. Nothing in it is left
+ * to be filled in but JAIL, where nothing tells which jail is meant.
+ */
+
+/** Makes the jail's passwd and group say of an account what the host says. */
+export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
+  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user)}`;
+}
+
+/** Makes a home; what is there in its place is kept beside it. */
+export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: boolean): ByteString {
+  const word = shellWord(path);
+  const make = `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
+  return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
+}
+
+/** Puts a program into a jail again; what is in its place and is no file is kept beside the system part. */
+export function programRemedy(jail: ByteString, path: ByteString, found: ShellFact): ByteString {
+  const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+  if (found.kind !== "missing" || found.reason !== NOT_A_FILE) return copy;
+  const kept = shellWord(`${jail}/not-${baseName(path)}`);
+  return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
+}
+
+/** Lets everybody pass a directory. */
+export function passRemedy(directory: ByteString): ByteString {
+  return `chmod o+x ${shellWord(directory)}`;
+}
+
+/** Lines for the end of a config file. */
+export function appendRemedy(file: ByteString, lines: readonly ByteString[]): ByteString {
+  return `add these lines to ${file}:\n${lines.join("\n")}`;
+}
+
+/** Lines for a section of a config file, in the place of those with the same keys. */
+export function sectionLinesRemedy(
+  file: ByteString,
+  section: ByteString,
+  lines: readonly ByteString[],
+): ByteString {
+  return `in section [${section}] of ${file} write:\n${lines.join("\n")}`;
+}
+
+/** The remedies of several findings, each once. */
+export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteString {
+  return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
+}
+
+/** The directory that a path stands in. */
+export const above = (path: ByteString): ByteString => path.slice(0, path.lastIndexOf("/")) || "/";

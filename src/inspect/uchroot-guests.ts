@@ -1,0 +1,30 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { readUchrootSection } from "../config/login-keys.ts";
+import type { IniFile } from "../config/model.ts";
+import { selectSection } from "../config/scan.ts";
+import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { plainPath } from "./check-settings.ts";
+
+/** Whether jk_uchroot lets an account of the host into a jail; nobody where its file is missing or cannot be used. */
+export function uchrootGuests(
+  jail: ByteString,
+  file: ByteString = `${CONFIG_DIRECTORY}/jk_uchroot.ini`,
+): (user: PasswdEntry) => boolean {
+  let ini: IniFile | undefined;
+  try {
+    ini = loadConfig(file, { dialect: "c" });
+  } catch (error) {
+    // `jailkit config check` tells what is wrong with it.
+    if (!(error instanceof JailkitError)) throw error;
+  }
+  if (ini === undefined) return () => false;
+  const found = ini;
+  return ({ name, gid }) => {
+    const section = selectSection(found, name, groupByGid(gid)?.name ?? "");
+    return (
+      section !== undefined && readUchrootSection(section).allowedJails.some((one) => plainPath(one) === jail)
+    );
+  };
+}

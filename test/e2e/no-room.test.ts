@@ -1,0 +1,49 @@
+/** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { check, summary } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(300_000);
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_check"] });
+  m.remove("/var/lib/jailkit");
+});
+afterAll(() => m?.close());
+
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+test("a full file system: what is missing and how much, and after room is made it goes on", () => {
+  m.mkdir("/srv/small");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=3m", "tmpfs", "/srv/small"]);
+  const first = m.run(["jk_init", "-j", "/srv/small", "basicshell", "uidbasics"]);
+  expect(first.status).toBe(1);
+  expect(lines(first.stderr)).toEqual([
+    expect.stringMatching(
+      /^jk_init: \/srv\/small: its file system is full: \d+ MiB more are needed, \d+ MiB are free \(\d+ of \d+ objects are in place\); make room, and run this again$/,
+    ),
+  ]);
+  const leftovers = m.must(["find", "/srv/small", "-name", ".jk-*"]).stdout;
+  expect(leftovers).toBe("");
+  m.must(["mount", "-o", "remount,size=200m", "/srv/small"]);
+  expect(m.run(["jk_init", "-j", "/srv/small", "basicshell", "uidbasics"])).toMatchObject({
+    status: 0,
+    stderr: "",
+  });
+  expect(summary(check(m, "/srv/small").found)).toEqual([]);
+});
+
+test("a read-only one: the command that is told makes it writable", () => {
+  m.mkdir("/srv/fixed");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/srv/fixed"]);
+  m.must(["mount", "-o", "remount,ro", "/srv/fixed"]);
+  const first = m.run(["jk_cp", "-j", "/srv/fixed", "/bin/true"]);
+  expect(first.status).toBe(1);
+  const [line = "", ...more] = lines(first.stderr);
+  expect(more).toEqual([]);
+  const command = /read-only \(.*?\): (.*), and run this again$/.exec(line)?.[1] ?? "";
+  expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
+  expect(m.run(["jk_cp", "-j", "/srv/fixed", "/bin/true"])).toMatchObject({ status: 0, stderr: "" });
+});

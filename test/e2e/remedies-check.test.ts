@@ -1,0 +1,209 @@
+/**
+ * What jk_check prints as the remedy of a finding is typed as it is, at a login shell: the finding is gone, no other
+ * came, logins work, and nothing of the jail's system part is gone. For each rule, the faults of check-faults.ts.
+ */
+import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
+import { RULES, type Rule } from "../../src/inspect/check-rules.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { FAULTS, type Fault, JAIL, makeJail } from "./check-faults.ts";
+import { check } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(600_000);
+
+const OF_A_RULE = 1;
+let m: Machine;
+let ran = 0;
+let baseline: string[] = [];
+
+const own = (rule: Rule, path: string, script: string): Fault => ({
+  rule,
+  path,
+  plant: (machine) => {
+    machine.must(["sh", "-ec", `cd ${JAIL}\n${script}`]);
+  },
+});
+
+/** Faults that only make sense here, or that check-faults.ts makes in another way. */
+const MORE: readonly Fault[] = [
+  own("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
+  own("unsafe-jail", "/", "chmod g+w ."),
+  own("closed-directory", "/", "chmod 0700 ."),
+  own("unsafe-jail", "/usr", "chmod o+w usr"),
+  own("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),
+  own("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
+  own(
+    "missing-interpreter",
+    "/usr/bin/tailed",
+    "printf '#!/usr/bin/tail -n1\\n' > usr/bin/tailed; chmod 0755 usr/bin/tailed; rm usr/bin/tail",
+  ),
+  own("user-changed", "/etc/passwd", "sed -i 's/^root:x:0:/root:x:7:/' etc/passwd"),
+  own("home-missing", "/home/x", "rm -r home/x"),
+  own("home-differs", "/etc/passwd", "usermod -d /home/w w"),
+  own("user-not-in-jail", "/etc/passwd", "sed -i '/^x:/d' etc/passwd"),
+  own("bad-separator", "//etc/passwd", "usermod -d /./home/x x"),
+  own("writable-for-group", "/home/v/", "chmod 0770 home/v"),
+  own("different-size", "/etc/bash.bashrc", "echo changed > etc/bash.bashrc"),
+  own("link-outside", "/home/u/up", "ln -s ../../../x home/u/up"),
+  own("unrecorded", "/usr/bin/factor", "cp -p /usr/bin/factor usr/bin/factor"),
+  own("different-type", "/usr/share/tabset", "rm -r usr/share/tabset; echo x > usr/share/tabset"),
+  own(
+    "socket",
+    "/dev/log",
+    "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"dev/log\", Listen => 1) or die'",
+  ),
+  own("foreign-owner", "/etc/ld.so.conf.d", "chown 4711 etc/ld.so.conf.d"),
+  own("no-counterpart", "/usr/bin/alone", "echo x > usr/bin/alone; rm -r /var/lib/jailkit/jails/*"),
+];
+const INSTEAD = new Set<Rule>([
+  "missing-library",
+  "missing-interpreter",
+  "home-missing",
+  "registry-unsafe",
+  "own-shell",
+  "user-not-in-jail",
+  "bad-separator",
+  "writable-for-group",
+]);
+
+/** Rules whose findings no command mends, and why. */
+const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
+  "dangerous-program": "the program was asked for: whether it is to go is the administrator's to say",
+  "too-many": "it stands for more findings of another rule",
+};
+/** What a remedy has to change, though none else may. */
+const SHELL_IS_THE_FAULT = new Set<Rule>(["wrong-shell", "shell-missing"]);
+/** What the host lost goes from the jail too. */
+const GOES = new Set<Rule>(["source-gone", "own-shell"]);
+/** What is told in more than one way. */
+const KEPT = ["/etc", "/srv", "/opt/data", "/var/lib/jailkit", "/home"];
+
+const chosen = [
+  ...Object.keys(RULES).flatMap((rule) =>
+    FAULTS.filter((one) => one.rule === rule && !INSTEAD.has(one.rule)).slice(0, OF_A_RULE),
+  ),
+  ...MORE,
+].filter(({ rule }) => NO_COMMAND[rule] === undefined);
+
+test("the remedy heals: smoke-test", () => {
+  onTestFinished(() => restore(false));
+  const failed = () => {
+    const report = JSON.parse(m.run(["jk_check", "--run", "--json", JAIL]).stdout);
+    return report.jails[0].findings.filter(({ rule }: { rule: Rule }) => rule === "smoke-test");
+  };
+  expect(failed()).toEqual([]);
+  m.must(["truncate", "-s", "5000", `${JAIL}/usr/bin/rsync`]);
+  const [first] = failed();
+  typeRemedy(m, first.remedy);
+  ran++;
+  expect({ remedy: first.remedy, left: failed() }).toEqual({ remedy: first.remedy, left: [] });
+  expect(keys(told())).toEqual(baseline);
+});
+
+interface Told {
+  key: string;
+  remedy: string | undefined;
+}
+
+function told(): Told[] {
+  const { found, jails } = check(m);
+  const findings = found.map((one) => ({
+    key: `${one.rule} ${one.path}`,
+    remedy: (one as { remedy?: string }).remedy,
+  }));
+  const problems = jails.flatMap((jail) =>
+    jail.problems.map(({ message }) => ({ key: message, remedy: undefined })),
+  );
+  return [...findings, ...problems];
+}
+
+const keys = (list: readonly Told[]) => list.map(({ key }) => key);
+const named = (path: string) => (path.startsWith("//") ? path.slice(1) : `${JAIL}${path.replace(/\/$/, "")}`);
+const SYSTEM = /^(?:bin|dev|etc|lib[^/]*|opt|sbin|usr)(?:\/|$)/;
+const systemPart = () =>
+  m
+    .must(["find", JAIL, "-printf", "%P\\n"])
+    .stdout.split("\n")
+    .filter((name) => SYSTEM.test(name));
+const shells = () =>
+  ["/etc/passwd", `${JAIL}/etc/passwd`].flatMap((file) =>
+    m
+      .read(file)
+      .split("\n")
+      .filter((line) => /^[uvwx]:/.test(line))
+      .map((line) => `${file} ${line.split(":")[0]} ${line.split(":")[6]}`),
+  );
+const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "u", env: { USER: "u" } });
+
+/** As it was before; where it healed, what is left of it shows by size and time. */
+function restore(healed: boolean): void {
+  m.run(["sh", "-c", `cd /; for each in host etc queue proc; do umount ${JAIL}/var/$each; done`]);
+  const how = healed ? [] : ["--checksum"];
+  for (const path of KEPT) m.must(["rsync", "-aHAX", "--delete", ...how, `/root/kept${path}/`, `${path}/`]);
+}
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.remove("/var/lib/jailkit");
+  // Whatever the faults below are about, and little more: each is looked for several times.
+  makeJail(m, ["basicshell", "extendedshell", "rsync", "terminfo"]);
+  m.must(["jk_cp", "--remove", "-j", JAIL, "/usr/bin/su", "/usr/bin/mount"]);
+  for (const path of KEPT) m.must(["rsync", "-aHAX", "--mkpath", `${path}/`, `/root/kept${path}/`]);
+  baseline = keys(told());
+});
+afterAll(async () => {
+  const without = Object.keys(NO_COMMAND).length;
+  console.log(`remedies of jk_check that were typed: ${ran}; rules that no command heals: ${without}`);
+  await m?.close();
+});
+
+test("nothing is found before", () => {
+  expect(baseline).toEqual([]);
+  expect(login().status).toBe(0);
+});
+
+describe("the remedy heals", () => {
+  const titled = chosen.map((one, index) => [index, one.rule, named(one.path), one] as const);
+  test.each(titled)("%d %s %s", (_index, rule, path, { plant }) => {
+    const names = systemPart();
+    const before = shells();
+    let healed = false;
+    onTestFinished(() => restore(healed));
+    plant(m);
+    let left = told();
+    const first = `${rule} ${path || "/"}`;
+    expect(keys(left)).toContain(first);
+    const typed: string[] = [];
+    // The one that the fault is about, and then what else is told of it.
+    for (let next = left.find(({ key }) => key === first); next !== undefined; ) {
+      const { key, remedy } = next;
+      const { status, stderr } = typeRemedy(m, (remedy ?? "").replace("JAIL/", `${JAIL}/`));
+      typed.push(`${key}: ${remedy}`);
+      ran++;
+      expect({ typed, status, stderr }).toEqual({ typed, status: 0, stderr: expect.any(String) });
+      const now = told();
+      expect({ typed, gone: !keys(now).includes(key) }).toEqual({ typed, gone: true });
+      const known = new Set(keys(left));
+      expect({ typed, appeared: keys(now).filter((one) => !known.has(one)) }).toEqual({
+        typed,
+        appeared: [],
+      });
+      left = now;
+      next = left.find((one) => !baseline.includes(one.key));
+      if (typed.length > 10) break;
+    }
+    expect({ typed, left: keys(left) }).toEqual({ typed, left: baseline });
+    expect(login()).toMatchObject({ status: 0 });
+    const after = new Set(systemPart());
+    if (!GOES.has(rule))
+      expect({ typed, lost: names.filter((name) => !after.has(name)) }).toEqual({ typed, lost: [] });
+    const changed = shells().filter((one) => !before.includes(one));
+    if (!SHELL_IS_THE_FAULT.has(rule)) expect({ typed, changed }).toEqual({ typed, changed: [] });
+    healed = true;
+  });
+});
+
+test.each(Object.keys(RULES) as Rule[])("%s has a case", (rule) => {
+  const ownTest = rule === "smoke-test";
+  expect(ownTest || chosen.some((one) => one.rule === rule) || NO_COMMAND[rule] !== undefined).toBe(true);
+});

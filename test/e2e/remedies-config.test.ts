@@ -1,0 +1,227 @@
+/**
+ * What `jailkit config check` prints as the remedy of a finding is typed as it is, and the finding is gone, and no other
+ * came: for each code of FINDING_CODES, in a file with that one fault.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(300_000);
+
+const JAIL = "/srv/one";
+const CONFIG = "/etc/jailkit";
+let m: Machine;
+let ran = 0;
+
+/** A fault: in which file, its text, and where there is more to it, what is done besides. */
+interface Fault {
+  code: FindingCode;
+  file: string;
+  text: string;
+  plant?: string;
+}
+
+const inJail = `${JAIL}${CONFIG}/jk_lsh.ini`;
+const fault = (code: FindingCode, file: string, text: string, plant?: string): Fault => ({
+  code,
+  file: file.startsWith("/") ? file : `${CONFIG}/${file}.ini`,
+  text,
+  ...(plant === undefined ? {} : { plant }),
+});
+const lsh = (code: FindingCode, lines: string, plant?: string) =>
+  fault(code, inJail, `[u]\npaths = /usr/bin\n${lines}\n`, plant);
+const ls = "executables = /usr/bin/ls";
+
+const FAULTS: readonly Fault[] = [
+  fault("bad-header", "jk_chrootsh", "[u\nenv = A\n"),
+  fault("bad-header", "jk_chrootsh", "[u] [v]\nenv = A\n"),
+  fault("bad-header", "jk_chrootsh", "[u]\ne[nv = A\n"),
+  fault("bad-header", "jk_chrootsh", "[]\n[u]\nenv = A\n"),
+  fault("bad-name", "jk_chrootsh", "[u]\nenv = A, 1B, C\n"),
+  fault("bad-path", inJail, "[u]\npaths = /usr/bin\nexecutables = /usr//bin/ls\n"),
+  fault("bad-path", inJail, "[u]\npaths = /usr/bin/../bin\nexecutables = /usr/bin/ls\n"),
+  fault("bad-path", "jk_init", "[a]\npaths = /bin/ls\n  /bin/cat, /bin/cp\n"),
+  fault("bad-path", "jk_init", "[a]\npaths = /bin/./ls, /bin/cp\nemptydirs = tmp, /var/tmp\n"),
+  fault("bad-path", "jk_init", "[a]\npaths = $X/ls, /bin/cp\n"),
+  fault("bad-path", "jk_chrootsh", "[u]\ninjail_shell = /bin//sh\n"),
+  fault("bad-path", "jk_chrootsh", "[u]\ninjail_shell = sh\n"),
+  fault("bad-path", "jk_uchroot", "[u]\nallowed_jails = /srv/./one\n"),
+  fault("bad-path", "jk_check", `[${JAIL}/]\nignorepatheverywhere = ${JAIL}//home\n`),
+  fault("bad-path", "jk_update", "[srv/one]\nskips = home\n"),
+  fault("bad-path", "jk_socketd", `[/srv//one/dev/log]\nbase = 511\n`),
+  fault("bad-value", "jk_chrootsh", "[u]\nskip_injail_passwd_check = maybe\n"),
+  fault("bad-value", "jk_socketd", `[${JAIL}/dev/log]\nbase = x\ntype = seqpacket\ntrust = me\n`),
+  lsh("bad-value", `${ls}\numask = 9\nexecute = /usr/bin`),
+  fault("byte-order-mark", "jk_chrootsh", "\xef\xbb\xbf[u]\nenv = A\n"),
+  lsh("code-variable", `${ls}\nenvironment = A=1, LD_PRELOAD=/x\nenv = LD_AUDIT, B`),
+  lsh("comment-in-value", `${ls} # as it should be`),
+  fault("comment-in-value", "jk_init", "[a]\npaths = /bin/ls, # one\n  /bin/cat\n"),
+  fault("doubtful-header", "jk_chrootsh", "[u]\nenv = A\n;[v]\nrelax_home_group = 1\n"),
+  lsh("doubtful-value", `${ls}\nno_new_privs = 1 yes`),
+  lsh("doubtful-value", `${ls}\nenvironment = A, B=1`),
+  lsh("doubtful-value", `${ls}\numask = 7022`),
+  lsh("duplicate-item", `${ls}, /usr/bin/cat, /usr/bin/ls`),
+  lsh("duplicate-key", `${ls}\n${ls}`),
+  fault("duplicate-key", "jk_init", "[a]\npaths = /bin/ls\npaths = /bin/cat,\n  /bin/cp\nusers = root\n"),
+  fault(
+    "duplicate-section",
+    "jk_chrootsh",
+    "[u]\nenv = A\n[DEFAULT]\nenv = B\n\n[u]\nenv = C\n\n[v]\nenv = D\n",
+  ),
+  fault(
+    "duplicate-section",
+    "jk_init",
+    "[a]\npaths = /bin/ls\n[a]\npaths = /bin/cat,\n  /bin/cp\n[b]\npaths = /bin/cp\n",
+  ),
+  fault("empty-value", "jk_chrootsh", "[u]\nenv =\n"),
+  lsh("execute-any", `${ls}\nexecute = any`),
+  fault(
+    "include-circle",
+    "jk_init",
+    "[a]\nincludesections = b, c\n[b]\nincludesections = a\n[c]\npaths = /bin/ls\n",
+  ),
+  lsh("no-effect", `${ls}, /usr/bin/su`),
+  lsh("no-executables", "umask = 022"),
+  fault("no-jails", "jk_uchroot", "[u]\nenv = A\n"),
+  fault("no-section", "jk_chrootsh", "env = A\n[u]\nenv = B\n"),
+  fault("no-section", "jk_init", "paths = x\n[a]\npaths = /bin/ls\n"),
+  lsh("no-such-path", `${ls}, /usr/bin/nosuch`),
+  lsh("no-such-path", `${ls}, /usr/bin/factor`),
+  fault("no-such-path", inJail, "[u]\npaths = /usr/bin, /usr/local/nosuch\nexecutables = /usr/bin/ls\n"),
+  fault("no-such-path", "jk_init", "[a]\ndevices = /dev/nul, /dev/tty\n"),
+  fault("no-such-path", "jk_uchroot", "[u]\nallowed_jails = /srv/onne\n"),
+  fault("no-such-path", "jk_uchroot", "[u]\nallowed_jails = /srv/one, /elsewhere/entirely\n"),
+  fault("no-such-path", "jk_check", `[${JAIL}]\nignorepatheverywhere = ${JAIL}/nosuch\n`),
+  fault("no-such-path", "jk_check", "[/srv/oen]\nignorepatheverywhere = /srv/one/home\n"),
+  fault("no-such-path", "jk_update", "[/nowhere/at/all]\nskips = /home\n[/srv/one]\nskips = /home\n"),
+  fault("no-such-path", "jk_socketd", "[/nowhere/dev/log]\nbase = 511\n"),
+  fault("not-a-directory", inJail, "[u]\npaths = /usr/bin, /etc/passwd\nexecutables = /usr/bin/ls\n"),
+  lsh("not-a-list", "executables = /usr/bin/ls /usr/bin/cat"),
+  lsh("not-a-list", "executables = /usr/bin/ls; /usr/bin/cat"),
+  lsh("not-a-list", "executables = /usr/bin/ls:/usr/bin/cat"),
+  lsh("not-a-list", 'executables = "/usr/bin/ls", /usr/bin/cat'),
+  fault("not-a-list", "jk_init", "[a]\npaths = /bin/ls /bin/cat\n"),
+  fault("not-a-list", "jk_init", "[a]\npaths = /bin/ls\nusers = root daemon\ngroups = root;daemon\n"),
+  fault("not-a-list", "jk_init", "[b]\npaths = /bin/ls\n[c]\npaths = /bin/cp\n[a]\nincludesections = b c\n"),
+  fault("not-a-list", "jk_chrootsh", "[u]\nenv = A B\n"),
+  fault("not-a-list", "jk_uchroot", "[u]\nallowed_jails = '/srv/one'\n"),
+  lsh("not-executable", `${ls}, /usr/bin/cat`, `chmod 0644 ${JAIL}/usr/bin/cat`),
+  lsh("not-executable", `${ls}, /usr/bin`),
+  lsh("not-executed", `${ls}\nexecute = system, /home`, `chown 1000 ${JAIL}/home`),
+  fault("not-in-jail", "jk_check", `[${JAIL}]\nignorepatheverywhere = ${JAIL}/home, /home\n`),
+  lsh(
+    "not-in-paths",
+    `${ls}, /usr/local/bin/tool`,
+    `install -D -m 0755 /bin/true ${JAIL}/usr/local/bin/tool`,
+  ),
+  fault("nul-byte", "jk_chrootsh", "[u]\nenv = A\0B\n"),
+  lsh(
+    "other-in-paths",
+    "executables = /usr/local/bin/ls",
+    `install -D -m 0755 /bin/ls ${JAIL}/usr/local/bin/ls`,
+  ),
+  fault("peak-under-base", "jk_socketd", `[${JAIL}/dev/log]\nbase = 5000\npeak = 600\n`),
+  fault("peak-under-base", "jk_socketd", `[${JAIL}/dev/log]\nbase = 5000\n`),
+  lsh("relative-executable", "executables = ls, nosuch"),
+  lsh("starts-programs", `${ls}, /bin/bash`),
+  lsh("starts-programs", `${ls}, /usr/bin/rsync\nallow_spawn_options = 1`),
+  fault("stray-text", "jk_chrootsh", "; no comment\n[u] of all\nenv = A\n= B\nno sense\n"),
+  fault("stray-text", "jk_init", "[a]\npaths = /bin/ls\nnonsense\n= x\n"),
+  fault("too-long", "jk_chrootsh", `[u]\nenv = A\n${"k".repeat(2000)} = x\n`),
+  fault("too-long", "jk_socketd", `[${JAIL}/${"d".repeat(120)}]\nbase = 511\n`),
+  lsh("unknown-copy", `${ls}, /usr/bin/copy`, `cp ${JAIL}/usr/bin/rsync ${JAIL}/usr/bin/copy`),
+  fault("unknown-group", "jk_chrootsh", "[group gaems]\nenv = A\n[group nosuchgroup]\nenv = B\n"),
+  fault("unknown-group", "jk_init", "[a]\npaths = /bin/ls\ngroups = nosuchgroup\n"),
+  lsh("unknown-key", "excutables = /usr/bin/ls"),
+  lsh("unknown-key", `${ls}\nexcutables = /usr/bin/cat`),
+  lsh("unknown-key", `${ls}\nallowed_jails = /srv/one`),
+  fault("unknown-key", "jk_chrootsh", "[u]\ncolour = blue\nenv = A\n"),
+  fault("unknown-key", "jk_init", "[a]\npahts = /bin/ls,\n  /bin/cat\nfoobar = x,\n  y\nusers = root\n"),
+  fault("unknown-section", "jk_init", "[basic]\npaths = /bin/ls\n[a]\nincludesections = basci, nowhere\n"),
+  fault("unknown-user", "jk_chrootsh", "[uu]\nenv = A\n"),
+  fault("unknown-user", "jk_chrootsh", "[default]\nenv = A\n"),
+  fault("unknown-user", "jk_chrootsh", "[ group games]\nenv = A\n"),
+  fault("unknown-user", "jk_chrootsh", "[audio]\nenv = A\n"),
+  fault("unknown-user", "jk_chrootsh", "[nobodyatall]\nenv = A\n\n[u]\nenv = A\n"),
+  fault("unknown-user", "jk_init", "[a]\npaths = /bin/ls\nusers = nosuch\n"),
+  fault("unknown-user", "jk_init", "[a]\npaths = /bin/ls\nusers = root, daemn\n"),
+  fault("unreadable-file", "jk_chrootsh", "[u]\nenv = A\n", `chmod 0600 ${CONFIG}/jk_chrootsh.ini`),
+  fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chmod 0666 ${CONFIG}/jk_chrootsh.ini`),
+  fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chown 1000 ${CONFIG}/jk_chrootsh.ini`),
+  fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `setfacl -m u:1000:rw ${CONFIG}/jk_chrootsh.ini`),
+];
+
+/** What nothing that is printed heals, and why. */
+const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
+  "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
+  "no-landlock": "the kernel is another one",
+  "too-many": "which of thousands of sections or keys are to go cannot be told",
+};
+
+interface Found {
+  file: string;
+  line: number;
+  code: FindingCode;
+  remedy: string | null;
+}
+
+function check(file: string): Found[] {
+  const { stdout, stderr, status } = m.run(["jailkit", "config", "check", "--json", file]);
+  if (status > 1) throw new Error(stderr);
+  return JSON.parse(stdout).findings;
+}
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.addUser("u", { uid: 4001 });
+  m.must(["jk_init", "-j", JAIL, "basicshell", "uidbasics"]);
+  m.must(["jk_cp", "-j", JAIL, "/usr/bin/rsync", "/usr/bin/su"]);
+  m.mkdir(`${JAIL}/home`);
+  m.must(["chmod", "u+s", `${JAIL}/usr/bin/su`]);
+  m.must(["jk_jailuser", "--jail-side-only", "-j", JAIL, "u"]);
+  m.must(["cp", "-a", CONFIG, "/root/config"]);
+  m.must(["cp", "-a", JAIL, "/root/jail"]);
+});
+afterAll(async () => {
+  console.log(
+    `remedies of config check that were typed: ${ran}; codes without: ${Object.keys(NO_REMEDY).length}`,
+  );
+  await m?.close();
+});
+
+const titled = FAULTS.map(
+  (one, index) => [index, one.code, JSON.stringify(one.text).slice(0, 60), one] as const,
+);
+
+describe("the remedies heal", () => {
+  test.each(titled)("%d %s %s", (_index, _code, _text, { code, file, text, plant }) => {
+    for (const [kept, place] of [
+      ["/root/config", CONFIG],
+      ["/root/jail", JAIL],
+    ] as const)
+      m.must(["rsync", "-aHAX", "--delete", `${kept}/`, `${place}/`]);
+    m.write(file, text);
+    if (plant !== undefined) m.must(["sh", "-ec", plant]);
+    const before = check(file);
+    expect(before.map((one) => one.code)).toContain(code);
+    // One at a time, each from a fresh look: a line that was changed moves others.
+    const seen: string[] = [];
+    for (let left = before; left.length > 0 && seen.length < 12; left = check(file)) {
+      const [first] = left;
+      if (first === undefined) break;
+      const { status, stderr } = typeRemedy(m, first.remedy ?? "");
+      ran++;
+      seen.push(`${first.code}: ${first.remedy}`);
+      expect([seen, status, stderr]).toEqual([seen, 0, ""]);
+      const now = check(file);
+      expect([seen, now.length]).toEqual([seen, expect.any(Number)]);
+      if (now.length >= left.length) expect([seen, now]).toEqual([seen, left.slice(1)]);
+    }
+    expect([seen, check(file)]).toEqual([seen, []]);
+  });
+});
+
+test.each(Object.keys(FINDING_CODES) as FindingCode[])("%s has a case", (code) => {
+  expect(FAULTS.some((one) => one.code === code) || NO_REMEDY[code] !== undefined).toBe(true);
+});

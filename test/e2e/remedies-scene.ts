@@ -1,0 +1,177 @@
+import { CONFIG_DIRECTORY } from "../../src/config/load.ts";
+import { type Machine, openMachine, type RunResult, type Syslog } from "../machine/machine.ts";
+import { check, summary } from "./check-helper.ts";
+
+/** The jail that is broken in one way at a time, and who lives in it or enters it. */
+export const JAIL = "/srv/jails/one";
+/** With a shell in the jail. */
+export const SHELL_USER = "anna";
+/** With the limited shell. */
+export const LIMITED_USER = "lima";
+/** Not jailed: jk_uchroot lets this one in. */
+export const GUEST = "guest";
+/** What lima may run. */
+export const COMMAND = "/usr/bin/id";
+
+const SECTIONS = ["uidbasics", "basicshell", "procmail"];
+const SYSTEM = /^(?:bin|dev|etc|lib[^/]*|opt|sbin|usr)(?:\/|$)/;
+
+/** A step of `jailkit explain --json`. */
+export interface Step {
+  stage: string;
+  name: string;
+  outcome: string;
+  message: string;
+  remedy: string | null;
+}
+
+/** What is wrong with the machine, told by all that tells it: a line each. */
+export type Health = string[];
+
+/** A machine with a jail in which all works, and ways to look at it. */
+export interface Scene {
+  m: Machine;
+  log: Syslog;
+  explain(...words: string[]): Step[];
+  health(): Health;
+  /** Types a remedy as an administrator would, at a login shell of root's; lines for a file go into that file. */
+  type(remedy: string): RunResult;
+  /** Puts the machine back as it was, for the next case, where a remedy did not. */
+  restore(): void;
+  /** The names in the system part of the jail; the login shells on the host and in the jail. */
+  kept(): { names: string[]; shells: string[] };
+}
+
+/** Opens the scene; it is closed by `m.close()`. */
+export async function openRemedies(): Promise<Scene> {
+  const m = await openMachine({ under: "ours" });
+  const log = await m.startSyslog();
+  m.remove("/var/lib/jailkit");
+  m.mkdir("/srv/jails");
+  m.addUser(SHELL_USER, { uid: 5001, groups: ["games"], home: `/home/${SHELL_USER}`, createHome: true });
+  m.addUser(LIMITED_USER, { uid: 5002, home: `/home/${LIMITED_USER}`, createHome: true });
+  m.addUser(GUEST, { uid: 5003, groups: ["games"], home: `/home/${GUEST}`, createHome: true });
+  m.must(["jk_init", "-j", JAIL, ...SECTIONS]);
+  m.must(["jk_cp", "-j", JAIL, COMMAND]);
+  for (const name of ["tmp", "var/mail"]) m.mkdir(`${JAIL}/${name}`, { mode: 0o1777 });
+  m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, "-s", "/bin/bash", SHELL_USER]);
+  m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, LIMITED_USER]);
+  m.must(["jk_jailuser", "--jail-side-only", "-j", JAIL, GUEST]);
+  m.write(
+    `${JAIL}${CONFIG_DIRECTORY}/jk_lsh.ini`,
+    `[${LIMITED_USER}]\npaths = /usr/bin\nexecutables = ${COMMAND}\n`,
+  );
+  m.write(`${CONFIG_DIRECTORY}/jk_uchroot.ini`, `[${GUEST}]\nallowed_jails = ${JAIL}\n`);
+
+  const explain: Scene["explain"] = (...words) => {
+    const { stdout, stderr } = m.run(["jailkit", "explain", "--json", ...words]);
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(Buffer.from(stdout, "latin1").toString("utf8")).steps;
+  };
+  const health: Scene["health"] = () => {
+    const steps = QUESTIONS.flatMap((words) => explain(...words).map((step) => ({ ...step, about: words })));
+    const bad = steps.filter(
+      ({ outcome, stage }) => outcome !== "passed" && outcome !== "skipped" && stage !== "sshd",
+    );
+    const checked = check(m, JAIL);
+    const config = JSON.parse(m.run(["jailkit", "config", "check", "--json"]).stdout);
+    return [
+      ...bad.map(
+        ({ about, stage, name, outcome }) => `explain ${about.join(" ")}: ${stage}/${name} ${outcome}`,
+      ),
+      ...summary(checked.found).map((line) => `jk_check: ${line}`),
+      ...checked.jails.flatMap(({ problems }) => problems.map(({ message }) => `jk_check: ${message}`)),
+      ...config.findings.map(
+        ({ file, line, code }: { file: string; line: number; code: string }) =>
+          `config: ${file}:${line} ${code}`,
+      ),
+      ...config.failures.map((message: string) => `config: ${message}`),
+    ];
+  };
+  for (const path of KEPT) m.must(["rsync", ...COPY, `${path}/`, `/root/kept${path}/`]);
+  const restore = () => {
+    for (const path of KEPT) m.must(["rsync", ...COPY, `/root/kept${path}/`, `${path}/`]);
+    m.must(["sh", "-c", "rm -f /srv/link"]);
+    for (const program of PRIVILEGED) {
+      m.chmod(program, 0o755);
+      m.must(["setcap", "cap_sys_chroot+ep", program]);
+    }
+  };
+  return { m, log, explain, health, restore, type: (remedy) => typeRemedy(m, remedy), kept: () => kept(m) };
+}
+
+const PRIVILEGED = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot", "/usr/sbin/jk_procmailwrapper"];
+const KEPT = ["/etc", "/srv/jails", "/var/lib/jailkit"];
+const COPY = ["-aHAX", "--checksum", "--delete", "--mkpath"];
+
+/** What is asked of `jailkit explain`. */
+export const QUESTIONS: readonly string[][] = [
+  [SHELL_USER],
+  [LIMITED_USER, "--", COMMAND],
+  ["-j", JAIL, GUEST, "--", "/bin/bash"],
+  ["--mail", SHELL_USER],
+];
+
+function kept(m: Machine): { names: string[]; shells: string[] } {
+  const names = Object.keys(m.snapshot(JAIL)).filter((name) => SYSTEM.test(name));
+  const shells = ["/etc/passwd", `${JAIL}/etc/passwd`].flatMap((file) =>
+    [SHELL_USER, LIMITED_USER, GUEST].map((name) => {
+      const line = m.exists(file) ? (new RegExp(`^${name}:.*$`, "m").exec(m.read(file))?.[0] ?? "") : "";
+      return `${file} ${name} ${line.slice(line.lastIndexOf(":") + 1)}`;
+    }),
+  );
+  return { names, shells };
+}
+
+/** How a remedy begins that is no command but lines for a file. */
+const APPEND = /^add these lines to (\S+):\n/;
+const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
+const IN_LINE = /^write in line (\d+) of (\S+):\n/;
+const FILE = /^write into (\S+):\n/;
+
+/** Types a remedy: a command at a login shell, or lines with an editor. Of several forms, all that it has. */
+export function typeRemedy(m: Machine, remedy: string): RunResult {
+  const lines = (head: RegExpExecArray) => `${remedy.slice(head[0].length).trimEnd()}\n`;
+  const nothing = { status: 0, signal: undefined, stdout: "", stderr: "", stdoutBytes: Buffer.alloc(0) };
+  const append = APPEND.exec(remedy);
+  if (append?.[1] !== undefined) {
+    const file = append[1];
+    m.write(file, `${m.exists(file) ? m.read(file).replace(/\n*$/, "\n") : ""}${lines(append)}`);
+    return nothing;
+  }
+  const whole = FILE.exec(remedy);
+  if (whole?.[1] !== undefined) {
+    m.write(whole[1], lines(whole));
+    return nothing;
+  }
+  const section = IN_SECTION.exec(remedy);
+  if (section?.[1] !== undefined && section[2] !== undefined) {
+    m.write(section[2], withLines(m.read(section[2]), section[1], lines(section)));
+    return nothing;
+  }
+  const line = IN_LINE.exec(remedy);
+  if (line?.[1] !== undefined && line[2] !== undefined) {
+    const text = m.read(line[2]).split("\n");
+    text.splice(Number(line[1]) - 1, 1, lines(line).trimEnd());
+    m.write(line[2], text.join("\n"));
+    return nothing;
+  }
+  return m.run(["bash", "-l"], { stdin: `${remedy}\n`, env: { HOME: "/root", TERM: "dumb" } });
+}
+
+/** The text of a config file with `lines` in a section, in the place of lines with the same keys. */
+function withLines(text: string, section: string, lines: string): string {
+  const keyOf = (line: string) => line.split("=", 1)[0]?.trim();
+  const keys = lines.trimEnd().split("\n").map(keyOf);
+  const out: string[] = [];
+  let inside = false;
+  for (const line of text.split("\n")) {
+    const header = /^\s*\[([^\]]*)\]/.exec(line)?.[1];
+    if (header === undefined && inside && line.includes("=") && keys.includes(keyOf(line))) continue;
+    out.push(line);
+    if (header === undefined) continue;
+    inside = header === section;
+    if (inside) out.push(...lines.trimEnd().split("\n"));
+  }
+  return out.join("\n");
+}

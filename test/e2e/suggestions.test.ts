@@ -1,0 +1,114 @@
+/** What tools say of names that are nearly right, and of jails that were moved or are gone. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { check, summary } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(300_000);
+
+const JAIL = "/srv/jails/customers";
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  await m.startSyslog();
+  m.remove("/var/lib/jailkit");
+  m.mkdir("/srv/jails");
+  m.must(["jk_init", "-j", JAIL, "basicshell", "uidbasics", "logbasics"]);
+  m.addUser("anna", { home: "/home/anna", createHome: true, shell: "/bin/bash" });
+  m.must(["jk_jailuser", "-m", "-n", "-j", JAIL, "-s", "/bin/bash", "anna"]);
+});
+afterAll(() => m?.close());
+
+const said = (...words: string[]) => {
+  const { status, stderr, stdout } = m.run(words);
+  expect(status).not.toBe(0);
+  return `${stderr}${stdout}`;
+};
+const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "anna", env: { USER: "anna" } });
+
+test.each([
+  [["jailkit", "expalin", "anna"], "did you mean 'explain'?"],
+  [["jailkit", "jk_chekc"], "did you mean 'jk_check'?"],
+  [["jk_init", "--verbsoe", "-j", JAIL, "git"], "did you mean '--verbose'?"],
+  [["jk_init", "-j", JAIL, "basicshel"], "did you mean 'basicshell'?"],
+  [["jk_jailuser", "-n", "-j", JAIL, "ana"], "did you mean 'anna'?"],
+  [["jailkit", "explain", "ana"], "did you mean 'anna'?"],
+  [["jk_jailuser", "-n", "-j", "/srv/jails/custmers", "anna"], `did you mean ${JAIL}?`],
+  [["jk_update", "-j", "/srv/jail/customers"], `did you mean ${JAIL}?`],
+  [["jk_check", "/srv/jails/custommers"], `did you mean ${JAIL}?`],
+  [["jailkit", "delete", "/srv/jails/custommers"], `did you mean ${JAIL}?`],
+])("%p", (words, hint) => {
+  expect(said(...words)).toContain(hint);
+});
+
+test.each([
+  [["jailkit", "zzzzzz"]],
+  [["jk_init", "--zzzzzz", "-j", JAIL, "git"]],
+  [["jk_init", "-j", JAIL, "zzzzzz"]],
+  [["jk_jailuser", "-n", "-j", JAIL, "zzzzzz"]],
+  [["jk_jailuser", "-n", "-j", "/zzzzzz", "anna"]],
+])("%p is near to nothing", (words) => {
+  expect(said(...words)).not.toContain("did you mean");
+});
+
+test("jk_lsh tells a jailed user no names", () => {
+  m.write(`${JAIL}/etc/jailkit/jk_lsh.ini`, "[anna]\npaths = /usr/bin\nexecutables = /usr/bin/rsync\n");
+  const env = { USER: "anna" };
+  const { stderr } = m.run(["/usr/sbin/jk_lsh", "-c", "rsnyc"], { user: "anna", env });
+  expect(stderr).not.toContain("did you mean");
+});
+
+test("a jail that was moved: each tool says where it is, and adopt --moved lets all follow", () => {
+  m.write("/etc/jailkit/jk_uchroot.ini", `[anna]\nallowed_jails = ${JAIL}, /srv/jails/customers2\n`);
+  m.write("/etc/jailkit/jk_check.ini", `[${JAIL}]\nignorepatheverywhere = ${JAIL}/home\n`);
+  m.must(["mv", JAIL, "/srv/jails/clients"]);
+  const command = `jailkit adopt --moved ${JAIL} /srv/jails/clients`;
+  expect(said("jk_jailuser", "--unjail", "anna")).toContain(command);
+  expect(said("jk_update", "-j", JAIL)).toContain(command);
+  expect(said("jk_check", JAIL)).toContain(command);
+  const planned = m.must(["jailkit", "adopt", "--dry-run", "--moved", JAIL]).stdout;
+  expect(planned).toContain(`${JAIL} is /srv/jails/clients now`);
+  expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
+  expect(m.read("/etc/passwd")).toContain(":/srv/jails/clients/./home/anna:/usr/sbin/jk_chrootsh\n");
+  expect(m.read("/etc/jailkit/jk_uchroot.ini")).toBe(
+    "[anna]\nallowed_jails = /srv/jails/clients, /srv/jails/customers2\n",
+  );
+  expect(m.read("/etc/jailkit/jk_check.ini")).toBe(
+    "[/srv/jails/clients]\nignorepatheverywhere = /srv/jails/clients/home\n",
+  );
+  expect(login().status).toBe(0);
+  expect(summary(check(m, "/srv/jails/clients").found)).toEqual([]);
+  expect(m.must(["jailkit", "list"]).stdout).not.toContain(JAIL);
+  // Another jail is not taken for it.
+  m.must(["jk_init", "-j", "/srv/jails/other", "uidbasics"]);
+  m.must(["mv", "/srv/jails/clients", "/srv/clients"]);
+  expect(said("jailkit", "adopt", "--moved", "/srv/jails/clients", "/srv/jails/other")).toContain(
+    "is not the jail",
+  );
+  expect(said("jailkit", "adopt", "--moved", "/srv/jails/other")).toContain("is there");
+  m.must(["jailkit", "adopt", "--moved", "/srv/jails/clients"]);
+  expect(login().status).toBe(0);
+});
+
+test("a jail that is gone lets its accounts go, with the home and shell that they had", () => {
+  m.must(["rm", "-rf", "/srv/clients"]);
+  expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");
+  const result = m.run(["jk_jailuser", "--unjail", "anna"]);
+  expect(result).toMatchObject({ status: 0 });
+  expect(result.stderr).toContain("/srv/clients is gone");
+  expect(m.read("/etc/passwd")).toContain(":/home/anna:/bin/bash\n");
+});
+
+test("jk_socketd says what is wrong with its options", () => {
+  for (const [option, what] of [
+    ["--base=abc", "--base is a number of bytes, not 'abc'"],
+    ["--interval=", "--interval is a number of seconds, not ''"],
+  ] as const) {
+    const { status, stderr } = m.run(["jk_socketd", "--socket=/srv/x/dev/log", option]);
+    expect([status, stderr]).toEqual([1, `jk_socketd: ${what}\n`]);
+  }
+  const missing = m.run(["jk_socketd", "--socket=/x/dev/log"]);
+  expect(missing.status).toBe(1);
+  expect(missing.stderr).toContain("/x/dev/log: No such file or directory; there is no directory /x/dev");
+  expect(m.run(["jk_socketd", "--socket=/dev/log"]).stderr).toContain("this machine's own log daemon");
+});
