@@ -18,6 +18,7 @@ function scene(chunks: Chunk[], limits = {}) {
     pid: 0,
     uid: 0xffffffff,
     over: false,
+    heardAt: 0,
   };
   const receiver = receiverOf(chunks, 1);
   return {
