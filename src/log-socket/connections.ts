@@ -10,6 +10,8 @@ export interface Connection {
   /** What came and is not relayed: `used` bytes, all of them from one sender. */
   buffer: Buffer;
   used: number;
+  /** How many of them were looked through for the end of a message, and have none. */
+  scanned: number;
   pid: number;
   uid: number;
   /** The other end is closed. */
@@ -47,7 +49,17 @@ export function acceptConnection(inlet: Inlet, now: number): Connection | undefi
   if (fd === undefined) return undefined;
   passCredentials(fd);
   inlet.counters.connections++;
-  return { fd, inlet, buffer: Buffer.alloc(0), used: 0, pid: 0, uid: 0xffffffff, over: false, heardAt: now };
+  return {
+    fd,
+    inlet,
+    buffer: Buffer.alloc(0),
+    used: 0,
+    scanned: 0,
+    pid: 0,
+    uid: 0xffffffff,
+    over: false,
+    heardAt: now,
+  };
 }
 
 /** Closes a connection; what is left in it is lost. */
@@ -67,9 +79,12 @@ function append(connection: Connection, bytes: Uint8Array): void {
   connection.used = needed;
 }
 
-/** Where the first message ends: at a NUL, a newline, or the longest that a message may be; undefined: not yet. */
-function messageEnd({ buffer, used, over }: Connection, start: number): number | undefined {
-  for (let i = start; i < used; i++) {
+/**
+ * Where the message ends that begins at `start`: at a NUL, a newline, or the longest that a message may be; undefined: not
+ * yet. It is looked for from `from` on: who sends byte by byte is not to have all of them looked through each time.
+ */
+function messageEnd({ buffer, used, over }: Connection, start: number, from: number): number | undefined {
+  for (let i = from; i < used; i++) {
     if (buffer[i] === 0 || buffer[i] === NEWLINE || i - start === LONGEST_MESSAGE) return i;
   }
   return over && used > start ? used : undefined;
@@ -82,17 +97,20 @@ function messageEnd({ buffer, used, over }: Connection, start: number): number |
 export function relayBuffered(context: InletContext, connection: Connection, now: number): boolean {
   const { inlet, pid, uid, buffer } = connection;
   let start = 0;
+  let from = connection.scanned;
   let stopped = false;
   for (;;) {
-    const end = messageEnd(connection, start);
+    const end = messageEnd(connection, start, from);
     if (end === undefined) break;
     stopped = isHolding(inlet);
     if (stopped) break;
     relayOrHold(context, inlet, buffer, start, end, pid, uid, now);
     start = end < connection.used && end - start < LONGEST_MESSAGE ? end + 1 : end;
+    from = start;
   }
-  buffer.copyWithin(0, start, connection.used);
+  if (start > 0) buffer.copyWithin(0, start, connection.used);
   connection.used -= start;
+  connection.scanned = stopped ? 0 : connection.used;
   // An idle connection is not to hold the room that one long message took.
   if (connection.used === 0 && buffer.length > 4096) connection.buffer = Buffer.alloc(0);
   return !stopped;
@@ -104,6 +122,7 @@ export function endUnfinished(context: InletContext, connection: Connection, now
   if (used === 0) return;
   relayOrHold(context, inlet, buffer, 0, used, pid, uid, now);
   connection.used = 0;
+  connection.scanned = 0;
 }
 
 /**
