@@ -57,6 +57,24 @@ const VALUED = [
   "tunnel",
 ];
 
+const isBlank = (char: string) => char === " " || char === "\t";
+
+/** Without blanks at both ends; in time that grows with the length alone, for a user may write any line. */
+function withoutBlanks(text: ByteString): ByteString {
+  let start = 0;
+  let end = text.length;
+  while (end > start && (isBlank(text.charAt(end - 1)) || text.charAt(end - 1) === "\r")) end--;
+  while (start < end && isBlank(text.charAt(start))) start++;
+  return text.slice(start, end);
+}
+
+/** Splits off what stands before the first blank. */
+function splitWord(text: ByteString): [word: ByteString, rest: ByteString] {
+  let at = 0;
+  while (at < text.length && !isBlank(text.charAt(at))) at++;
+  return [text.slice(0, at), withoutBlanks(text.slice(at))];
+}
+
 /** Where the first word of a line ends: at a blank that stands in no quotes. */
 function endOfWord(line: ByteString): number {
   let inQuotes = false;
@@ -64,7 +82,7 @@ function endOfWord(line: ByteString): number {
     const char = line.charAt(at);
     if (char === "\\" && line.charAt(at + 1) === '"') at++;
     else if (char === '"') inQuotes = !inQuotes;
-    else if (!inQuotes && (char === " " || char === "\t")) return at;
+    else if (!inQuotes && isBlank(char)) return at;
   }
   return line.length;
 }
@@ -123,12 +141,13 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
 
 /** Reads a line: a key, undefined for a comment or an empty line, or why it is neither. */
 export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: string } {
-  const line = text.replace(/[ \t\r]+$/, "").replace(/^[ \t]+/, "");
+  const line = withoutBlanks(text);
   if (line === "" || line.startsWith("#")) return undefined;
   const first = line.slice(0, endOfWord(line));
   const plain = TYPES.includes(first);
   const options = plain ? "" : first;
-  const [type = "", key = ""] = (plain ? line : line.slice(first.length)).trimStart().split(/[ \t]+/, 2);
+  const [type, rest] = splitWord(plain ? line : withoutBlanks(line.slice(first.length)));
+  const [key] = splitWord(rest);
   if (!TYPES.includes(type)) {
     const named = [first, type].find((word) => /^(?:ssh|ecdsa|sk|webauthn)-[\w@.-]+$/.test(word));
     if (named === undefined) return { problem: "is no public key of OpenSSH" };

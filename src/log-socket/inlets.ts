@@ -5,6 +5,8 @@ import {
   acceptConnection,
   type Connection,
   closeConnection,
+  connectionToClose,
+  endUnfinished,
   MOST_CONNECTIONS,
   readConnection,
   relayBuffered,
@@ -61,10 +63,9 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     const holding = isHolding(inlet);
     if (inlet.pausedUntil !== undefined) paused.add(inlet);
     else if (holding) stalled.add(inlet);
-    const stream = inlet.settings.type === "stream";
-    if (holding || (stream && inlet.counters.connections >= MOST_CONNECTIONS)) unwatch(inlet.fd);
+    if (holding) unwatch(inlet.fd);
     else watch(inlet.fd);
-    if (!stream) return;
+    if (inlet.settings.type !== "stream") return;
     for (const connection of connectionsOf(inlet)) {
       if (holding || connection.over) unwatch(connection.fd);
       else watch(connection.fd);
@@ -96,9 +97,20 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
     return 1;
   }
 
-  function accept(inlet: Inlet): number {
-    const connection = acceptConnection(inlet);
+  /** Closes a connection for one that waits; what came through it is relayed first. */
+  function makeRoom(inlet: Inlet, now: number): void {
+    const connection = connectionToClose(connectionsOf(inlet));
+    if (connection === undefined) return;
+    readConnection(context, connection, receiver, now);
+    endUnfinished(context, connection, now);
+    endConnection(connection);
+  }
+
+  function accept(inlet: Inlet, now: number): number {
+    if (isHolding(inlet)) return 0;
+    const connection = acceptConnection(inlet, now);
     if (connection === undefined) return 0;
+    if (inlet.counters.connections > MOST_CONNECTIONS) makeRoom(inlet, now);
     connections.set(connection.fd, connection);
     if (connections.size === 1) context.connected();
     watch(connection.fd);
@@ -137,7 +149,7 @@ export function createInlets(context: InletContext, set: EventSet, receiver: Rec
         const connection = connections.get(fd);
         return connection === undefined ? undefined : readStream(connection, now);
       }
-      if (inlet.settings.type === "stream") return accept(inlet);
+      if (inlet.settings.type === "stream") return accept(inlet, now);
       const count = readDatagrams(context, inlet, receiver, now);
       if (isHolding(inlet)) arrange(inlet);
       return count;

@@ -61,8 +61,10 @@ export function readDlopenNotes(image: ElfImage): DlopenNote[] {
         image.number(bytes, at + 8, 4) === FDO_DLOPEN &&
         fromBytes(bytes, name, name + nameSize) === "FDO\0"
       ) {
-        const text = fromBytes(bytes, content, content + size).replace(/\0+$/, "");
-        found.push(...parseEntries(text));
+        // A pattern would be slow where a user has written many zeros.
+        let end = content + size;
+        while (end > content && bytes[end - 1] === 0) end--;
+        found.push(...parseEntries(fromBytes(bytes, content, end)));
         if (found.length > MOST_ENTRIES) return found.slice(0, MOST_ENTRIES);
       }
       at = content + Math.ceil(size / 4) * 4;

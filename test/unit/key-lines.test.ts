@@ -90,6 +90,20 @@ describe("a key", () => {
   });
 });
 
+// A user's own file may have a million of these; time that grows with its square would be hours.
+test.each([
+  ["blanks before a word", `${" ".repeat(1 << 20)}x`],
+  ["blanks between words", `x${" \t".repeat(1 << 19)}x`],
+  ["carriage returns", `${"\r".repeat(1 << 20)}x`],
+  ["blanks behind a type", `ssh-rsa${"\t".repeat(1 << 20)}A`],
+  ["quotes", `command="${'\\"'.repeat(1 << 19)}" ssh-rsa A`],
+  ["an option without an end", `command="${"a".repeat(1 << 20)}`],
+  ["letters", "a".repeat(1 << 20)],
+])("a long line of %s is read", (_, line) => {
+  expect(readKeyLine(line)).toHaveProperty("problem");
+  expect(mergeKeys(`${line}\n`, parsePublicKeys(ed25519, "f")).added).toBe(1);
+});
+
 describe("options", () => {
   test.each([
     "restrict",

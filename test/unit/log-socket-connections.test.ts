@@ -15,9 +15,11 @@ function scene(chunks: Chunk[], limits = {}) {
     inlet,
     buffer: Buffer.alloc(0),
     used: 0,
+    scanned: 0,
     pid: 0,
     uid: 0xffffffff,
     over: false,
+    heardAt: 0,
   };
   const receiver = receiverOf(chunks, 1);
   return {
@@ -64,6 +66,25 @@ test("nor another process's", () => {
   one.read();
   one.read();
   expect(one.relayed()).toEqual(["<13>a[5]: x (jail=/j uid=4001)", "<13>b[6]: y (jail=/j uid=4001)"]);
+});
+
+test("byte by byte, nothing is looked through twice", () => {
+  const text = `<13>t: one\n<13>t: two\0<13>t: ${"x".repeat(70_000)}\n<13>t: half`;
+  const relay = (length: (at: number) => number) => {
+    const pieces: Chunk[] = [];
+    for (let at = 0; at < text.length; at += length(at))
+      pieces.push({ uid: 1, text: text.slice(at, at + length(at)) });
+    const one = scene(pieces);
+    for (const _ of pieces) {
+      one.read();
+      expect(one.connection.scanned).toBe(one.connection.used);
+    }
+    expect(one.connection.used).toBe("<13>t: half".length);
+    return one.relayed();
+  };
+  const bytes = relay((at) => (at < 40 || at > 65_000 ? 1 : 100));
+  expect(bytes).toHaveLength(4);
+  expect(bytes).toEqual(relay(() => 1000));
 });
 
 test("without room nothing more is read, and all of it comes in its order afterwards", () => {

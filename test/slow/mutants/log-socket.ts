@@ -23,7 +23,12 @@ export const LOG_SOCKET: readonly Mutant[] = [
     "if (uid !== connection.uid || pid !== connection.pid) endUnfinished",
     "if (uid !== connection.uid) endUnfinished",
   ),
-  within("unit/log-socket-connections.test.ts", "connections.ts", "  connection.used = 0;\n}", "}"),
+  within(
+    "unit/log-socket-connections.test.ts",
+    "connections.ts",
+    "  connection.used = 0;\n  connection",
+    "  connection",
+  ),
   within(
     "unit/log-socket-connections.test.ts",
     "connections.ts",
