@@ -3,7 +3,9 @@ import { environment } from "../../ffi/guard.ts";
 import { capabilities } from "../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/look.ts";
+import { hostPath } from "../jail/walk.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import type { Outcome } from "./checks.ts";
 import { warnOfLaunch } from "./launch.ts";
@@ -64,7 +66,7 @@ function startSteps(
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
   const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
   if (!may) {
-    const remedy = `chmod o+x ${root.path}${path}, and let it pass the directories above; no mount with noexec`;
+    const remedy = `chmod a+x ${shellWord(hostPath(root, path))}, and let it pass the directories above; no mount with noexec`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;

@@ -221,7 +221,9 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteSt
   if (found?.may) return step("command", "passed", `${path} is allowed`);
   const place = `${jail ?? ""}${path}`;
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
-  const remedy = found?.noexec ? `remount the file system of ${place} with exec` : `chmod o+x ${place}`;
+  const remedy = found?.noexec
+    ? `remount the file system of ${place} with exec`
+    : `chmod a+x ${shellWord(place)}`;
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 

@@ -65,7 +65,12 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   const add = (name: string, message: ByteString, remedy: ByteString, outcome: "passed" | "failed") =>
     report.steps.push(step({ name, outcome, message, remedy, exitStatus: EXEC_FAILED }));
   if (fact.kind === "file" && !fact.executable) {
-    add("exec", `${program} cannot be executed by the user`, `chmod o+x ${jail}/${program}`, "failed");
+    add(
+      "exec",
+      `${program} cannot be executed by the user`,
+      `chmod a+x ${shellWord(`${jail}/${program.replace(/^\/+/, "")}`)}`,
+      "failed",
+    );
     return;
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;

@@ -102,7 +102,7 @@ function requireEntry({ fd, path }: JailRoot): void {
 
 /** Opens the jail without following links, and says how its text relates to where it leads. */
 export function openPlainly(text: ByteString): OpenedJail {
-  let root: JailRoot;
+  let root: JailRoot | undefined;
   try {
     // A login may have a limit of 16 open files.
     root = openJailRoot(text, { cacheLimit: 3 });
@@ -115,7 +115,10 @@ export function openPlainly(text: ByteString): OpenedJail {
     if (error instanceof JailkitError || error instanceof SystemError) {
       const reason =
         error instanceof JailkitError && error.code === "no-such-jail" ? NO_SUCH_JAIL : describeError(error);
-      return { root: undefined, fact: { kind: "unreachable", reason, ...reachRemedy(text, error) } };
+      return {
+        root: undefined,
+        fact: { kind: "unreachable", reason, ...reachRemedy(text, error, root?.path) },
+      };
     }
     throw error;
   }
@@ -142,12 +145,16 @@ function realPath(path: ByteString): { real?: ByteString } {
 
 const NO_SUCH_JAIL = "No such file or directory";
 
-/** What makes a jail reachable again. */
-function reachRemedy(path: ByteString, error: Error): { remedy?: ByteString } {
+/** What makes a jail reachable again. `opened`: the jail, where only to pass it is not allowed. */
+function reachRemedy(
+  path: ByteString,
+  error: Error,
+  opened: ByteString | undefined,
+): { remedy?: ByteString } {
   if (error instanceof JailkitError && error.code === "no-such-jail")
     return { remedy: `jailkit adopt --moved ${shellWord(path)}` };
   if (!isErrno(error, "EACCES") || error.path === undefined) return {};
-  return { remedy: passRemedy(above(error.path)) };
+  return { remedy: passRemedy(opened ?? above(error.path)) };
 }
 
 function homeAcl(root: JailRoot, home: ByteString): AclReading {

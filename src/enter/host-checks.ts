@@ -92,7 +92,7 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = passRemedy(error.path ?? above(path));
+    const remedy = passRemedy(above(error.path ?? path));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;

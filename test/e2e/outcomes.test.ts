@@ -107,6 +107,8 @@ describe("the line of an error, with a caret under the place", () => {
       `${file}:2:25: error [bad-path]`,
       "    2 | allowed_jails = /srv/j, relative",
       "      |                         ^",
+      `  remedy: write in line 2 of ${file}:`,
+      "    allowed_jails = /srv/j",
       `${file}:3:13: error [bad-name]`,
       "    3 |         env = PATH,\xe6\x97\xa5,LD_\\x07",
       "      |                    ^",
