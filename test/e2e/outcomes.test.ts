@@ -107,15 +107,22 @@ describe("the line of an error, with a caret under the place", () => {
       `${file}:2:25: error [bad-path]`,
       "    2 | allowed_jails = /srv/j, relative",
       "      |                         ^",
+      `  remedy: write in line 2 of ${file}:`,
+      "    allowed_jails = /srv/j",
       `${file}:3:13: error [bad-name]`,
       "    3 |         env = PATH,\xe6\x97\xa5,LD_\\x07",
       "      |                    ^",
+      `  remedy: write in line 3 of ${file}:`,
+      "     env = PATH,LD_\\x07",
       `${file}:3:17: error [bad-name]`,
       "    3 |         env = PATH,\xe6\x97\xa5,LD_\\x07",
       "      |                       ^",
+      `  remedy: write in line 3 of ${file}:`,
+      "     env = PATH,\xe6\x97\xa5",
       `${file}:4:1: warning [stray-text]`,
       "    4 | stray \\x1b[31m",
       "      | ^",
+      `  remedy: sed -i '4s/^/#/' ${file}`,
     ]);
     const { screen } = await onTerminal(words);
     expect(screen).toContain(`${file}:4:1: ${YELLOW}warning${END}: `);
