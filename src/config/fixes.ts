@@ -37,7 +37,7 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
   if (fix === undefined) return undefined;
   const file = shellWord(problem.file);
   const write = (text: ByteString, number = problem.line) =>
-    `write in line ${number} of ${problem.file}:\n${text}`;
+    `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;
   const off = (first: number, last: number) =>
     `sed -i ${shellWord(`${first === last ? first : `${first},${last}`}s/^/#/`)} ${file}`;
   switch (fix.kind) {

@@ -132,7 +132,7 @@ function explainPolicy(
     const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
     const bring = jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
     const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
-    add(step("policy", "failed", reason, remedy ?? other, exitStatus));
+    add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
     return undefined;
   }
   add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));

@@ -1,14 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { fixText } from "../config/fixes.ts";
 import { type LshSection, readLshSection } from "../config/login-keys.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
+import { fixSource } from "../config/place.ts";
 import { selectSection } from "../config/scan.ts";
 import type { ExecuteScope } from "../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../confine/execute.ts";
 import { decide } from "../limited-shell/decide.ts";
 import { commandEnvironment } from "../limited-shell/environment.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import type { RefusalCode } from "../limited-shell/refusal-codes.ts";
 import { programEnvironment } from "../programs/environment.ts";
 import { startsOf } from "../programs/starts.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -82,9 +85,11 @@ export function variable(environment: readonly ByteString[], name: ByteString): 
 class Stop extends Error {
   constructor(
     readonly exitStatus: number,
-    readonly code: string,
+    readonly code: RefusalCode,
     readonly reason: ByteString,
     readonly shown: ByteString,
+    /** What an administrator can type; empty where nothing is known. */
+    readonly remedy: ByteString = "",
   ) {
     super(reason);
   }
@@ -128,12 +133,12 @@ interface Policy {
 
 function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry, notes: LogLine[]): Policy {
   const unusable = "the configuration cannot be used";
-  const stop = (reason: ByteString) => new Stop(1, "config-invalid", reason, unusable);
+  const stop = (reason: ByteString, remedy = "") => new Stop(1, "config-invalid", reason, unusable, remedy);
   let ini: IniFile | undefined;
   try {
     ini = request.loadConfig();
   } catch (error) {
-    if (error instanceof JailkitError) throw stop(`abort, ${error.message}`);
+    if (error instanceof JailkitError) throw stop(`abort, ${error.message}`, error.remedy);
     throw error;
   }
   if (ini === undefined) {
@@ -150,7 +155,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   const problems = [...ini.problems, ...values.problems];
   const line = (severity: string) => problems.find((problem) => problem.severity === severity);
   const error = line("error");
-  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`);
+  const mended = error === undefined ? undefined : fixText(error, fixSource(ini));
+  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, mended);
   for (const problem of problems) {
     notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
   }
@@ -184,7 +190,15 @@ function isFree(
 /** What the limited shell allows somebody, whatever the command. */
 export type LimitedPolicy =
   | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
-  | { usable: false; exitStatus: number; code: string; reason: ByteString; shown: ByteString };
+  | {
+      usable: false;
+      exitStatus: number;
+      code: string;
+      reason: ByteString;
+      shown: ByteString;
+      /** As of Stop. */
+      remedy: ByteString;
+    };
 
 /** The policy for the caller, without a command: for explanations. */
 export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
@@ -194,8 +208,8 @@ export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
     return { usable: true, ...policyOf(request, user, groupOf(request), notes), notes };
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
-    const { exitStatus, code, reason, shown } = error;
-    return { usable: false, exitStatus, code, reason, shown };
+    const { exitStatus, code, reason, shown, remedy } = error;
+    return { usable: false, exitStatus, code, reason, shown, remedy };
   }
 }
 

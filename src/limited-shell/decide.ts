@@ -7,6 +7,7 @@ import { expandWords } from "./expand.ts";
 import type { FileView } from "./file-view.ts";
 import { EXIT_NO_EXECUTABLES, EXIT_NOT_ALLOWED, EXIT_NOT_FOUND, type LshPolicy } from "./policy.ts";
 import { WORDS_EXIT_STATUS } from "./refusal.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 import { splitWords } from "./split.ts";
 
 /** What a decision depends on, all of it: nothing else is looked at. */
@@ -97,7 +98,7 @@ function decideOnWords(
 ): Decision {
   const { executables = [], paths } = policy;
   const joined = [typed, ...args].join(" ");
-  const refuse = (exitStatus: number, code: string, why: string, shown?: string): Refused => ({
+  const refuse = (exitStatus: number, code: RefusalCode, why: string, shown?: string): Refused => ({
     allowed: false,
     exitStatus,
     code,

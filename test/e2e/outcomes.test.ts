@@ -112,12 +112,17 @@ describe("the line of an error, with a caret under the place", () => {
       `${file}:3:13: error [bad-name]`,
       "    3 |         env = PATH,\xe6\x97\xa5,LD_\\x07",
       "      |                    ^",
+      `  remedy: write in line 3 of ${file}:`,
+      "     env = PATH,LD_\\x07",
       `${file}:3:17: error [bad-name]`,
       "    3 |         env = PATH,\xe6\x97\xa5,LD_\\x07",
       "      |                       ^",
+      `  remedy: write in line 3 of ${file}:`,
+      "     env = PATH,\xe6\x97\xa5",
       `${file}:4:1: warning [stray-text]`,
       "    4 | stray \\x1b[31m",
       "      | ^",
+      `  remedy: sed -i '4s/^/#/' ${file}`,
     ]);
     const { screen } = await onTerminal(words);
     expect(screen).toContain(`${file}:4:1: ${YELLOW}warning${END}: `);

@@ -14,8 +14,9 @@ import {
   UCHROOT_HOST_CHECKS,
   UCHROOT_IN_JAIL_CHECKS,
 } from "../../src/enter/uchroot-checks.ts";
+import { REFUSALS, type RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
 import type { RunResult } from "../machine/machine.ts";
-import { CASES, type LoginCase, NO_COMMAND } from "./remedies-login.ts";
+import { CASES, type LoginCase, NO_COMMAND, NO_LSH_COMMAND } from "./remedies-login.ts";
 import {
   COMMAND,
   GUEST,
@@ -71,7 +72,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   console.log(
-    `remedies of logins that were typed: ${ran}; cases that no command heals: ${NO_COMMAND.length}`,
+    `remedies of logins that were typed: ${ran}; cases that no command heals: ${NO_COMMAND.length + Object.keys(NO_LSH_COMMAND).length}`,
   );
   await scene?.m.close();
 });
@@ -132,5 +133,8 @@ describe("every check has its case", () => {
   test.each(rows)("%s/%s", (tool, name) => {
     const isAbout = (one: { tool: string; check: string }) => one.tool === tool && one.check === name;
     expect(CASES.filter(isAbout).length + NO_COMMAND.filter(isAbout).length).toBeGreaterThan(0);
+  });
+  test.each(Object.keys(REFUSALS) as RefusalCode[])("jk_lsh: %s", (code) => {
+    expect(CASES.some(({ refusal }) => refusal === code) || NO_LSH_COMMAND[code] !== undefined).toBe(true);
   });
 });

@@ -1,3 +1,4 @@
+import type { RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
 import type { Machine } from "../machine/machine.ts";
 import { GUEST, JAIL, LIMITED_USER, SHELL_USER } from "./remedies-scene.ts";
 
@@ -17,6 +18,8 @@ export interface LoginCase {
   back?: (m: Machine) => void;
   /** The remedy is read from the log of a login with this environment, for `jailkit explain` does not get there. */
   fromLog?: Record<string, string>;
+  /** Of jk_lsh: which of its refusals it is. */
+  refusal?: RefusalCode;
   /** What `jailkit explain` is asked, if not the usual. */
   words?: string[];
 }
@@ -171,6 +174,9 @@ export const CASES: readonly LoginCase[] = [
   mail("home-entry", "closed to its owner", `chmod 0600 ${HOME}`),
   mail("procmail", "it is gone from the jail", "rm usr/bin/procmail"),
   mail("procmail", "its group can write it", "chmod g+w usr/bin/procmail"),
+  lsh("policy", "a header without an end", `sed -i 's/]//' etc/jailkit/jk_lsh.ini`, {
+    refusal: "config-invalid",
+  }),
   lsh(
     "not-jailed",
     "jk_lsh as the login shell of an account with a jail",
@@ -180,16 +186,19 @@ export const CASES: readonly LoginCase[] = [
       shellIsTheFault: true,
     },
   ),
-  lsh("policy", "no file", `rm etc/jailkit/jk_lsh.ini`),
-  lsh("policy", "no section", `echo > etc/jailkit/jk_lsh.ini`),
+  lsh("policy", "no file", `rm etc/jailkit/jk_lsh.ini`, { refusal: "config-missing" }),
+  lsh("policy", "no section", `echo > etc/jailkit/jk_lsh.ini`, { refusal: "no-section" }),
   lsh("policy", "unreadable", `chmod 0600 etc/jailkit/jk_lsh.ini`),
-  lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`),
+  lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`, {
+    refusal: "no-executables",
+  }),
   lsh(
     "command",
     "another program alone",
     `sed -i 's#^executables.*#executables = /usr/bin/true#' etc/jailkit/jk_lsh.ini`,
+    { refusal: "not-allowed" },
   ),
-  lsh("command", "gone from the jail", "rm usr/bin/id"),
+  lsh("command", "gone from the jail", "rm usr/bin/id", { refusal: "not-allowed" }),
   lsh("command", "nobody may execute it", "chmod 0644 usr/bin/id"),
 ];
 
@@ -216,3 +225,16 @@ export const NO_COMMAND: readonly { tool: string; check: string; reason: string 
   { tool: "jk_procmailwrapper", check: "not-root", reason: "the mail server is to deliver as the recipient" },
   { tool: "jk_chrootsh", check: "not-root", reason: "root has a jailed login shell" },
 ];
+
+/** Refusals of jk_lsh that no command of the administrator heals, and why. */
+export const NO_LSH_COMMAND: Readonly<Partial<Record<RefusalCode, string>>> = {
+  "unknown-user": "in a jail jk_chrootsh refuses before, and says what to type; outside, the account is gone",
+  "unknown-group": "the same of the group",
+  interactive: "it runs single commands by design",
+  "relative-executable":
+    "a program is found by its path, so this takes a file without one in the user's directory",
+  "not-found":
+    "a program that is not there is not found in paths either, and is refused as not-allowed before",
+  "spawn-option": "it is refused by design",
+  "empty-command": "the user typed nothing",
+};
