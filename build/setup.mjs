@@ -60,8 +60,6 @@ const needs = {
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
     // what the recipes and the page on changing over use
-    "cron",
-    "at",
     "sudo",
     "rush",
     "quota",
