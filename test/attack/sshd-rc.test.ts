@@ -43,7 +43,7 @@ test("sshd loads a library of the user's outside the jail, unless PermitUserRC i
   expect(login("norc")).toBeUndefined();
   const told = (user: string) => {
     const where = `user=${user},host=localhost,addr=127.0.0.1`;
-    const words = ["/usr/sbin/sshd", "-T", "-C", where, "-f", "/run/machine-ssh/sshd_config"];
+    const words = ["/usr/sbin/sshd", "-T", "-C", where];
     return warningsFor(user, m.must(words).stdout).map(({ code }) => code);
   };
   expect(told("rc")).toContain("user-rc");
