@@ -57,6 +57,8 @@ const needs = {
     // which run what a jailed user asks for on the host
     "cron",
     "at",
+    // nologin(8), which the smallest of Debians lacks
+    "login",
     // accounts that are in no file of the machine's own
     "libnss-extrausers",
     // what the recipes and the page on changing over use
