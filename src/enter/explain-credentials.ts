@@ -2,14 +2,9 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
+import { keyLinesIn, keyOptions, keyType } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import {
-  type AuthorizedKey,
-  authorizedKeys,
-  hasExpired,
-  isAccepted,
-  keyFiles,
-} from "../system/authorized-keys.ts";
+import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
 import { passwordState, type ShadowEntry } from "../system/shadow.ts";
 import type { SshdSettings } from "../system/sshd.ts";
 import { strictFinding } from "../system/strict-modes.ts";
@@ -64,13 +59,16 @@ export function passwordWay(
   }
 }
 
+/** The options of a key that counts. */
+type KeyOptions = ReturnType<typeof keyOptions>;
+
 /** What of one file of keys counts. */
 function fileWay(
   file: ByteString,
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
-): { keys: AuthorizedKey[]; why: ByteString; remedy: ByteString } {
+): { keys: KeyOptions[]; why: ByteString; remedy: ByteString } {
   const none = (why: ByteString, remedy = "") => ({ keys: [], why, remedy });
   let bytes: Uint8Array | undefined;
   try {
@@ -84,12 +82,15 @@ function fileWay(
     first(settings, "strictmodes") === "yes" ? strictFinding(file, account.home, account.uid) : undefined;
   if (finding !== undefined)
     return none(`sshd does not use ${file} (StrictModes): ${finding.message}`, finding.remedy);
-  const all = authorizedKeys(fromBytes(bytes));
+  const all = keyLinesIn(fromBytes(bytes));
   const now = new Date();
   const algorithms = first(settings, "pubkeyacceptedalgorithms")
     .split(",")
     .filter((one) => one !== "");
-  const keys = all.filter((key) => !hasExpired(key, now) && isAccepted(key.type, algorithms));
+  const keys = all
+    .filter((key) => isAccepted(keyType(key), algorithms))
+    .map(({ options }) => keyOptions(options))
+    .filter((options) => !hasExpired(options, now));
   if (keys.length > 0) return { keys, why: `a key in ${file}`, remedy: "" };
   const what = all.length === 0 ? "holds no key" : "holds no key that sshd still takes";
   return none(`${file} ${what}`, `put a public key into ${file}`);
@@ -108,8 +109,8 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
   const patterns = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
   const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who));
   const keys = files.flatMap((file) => file.keys);
-  const open = keys.filter(({ options }) => !options.has("from") && !options.has("cert-authority"));
-  const commands = new Set(open.map(({ options }) => options.get("command") ?? ""));
+  const open = keys.filter((options) => !options.has("from") && !options.has("cert-authority"));
+  const commands = new Set(open.map((options) => options.get("command") ?? ""));
   if (open.length > 0)
     return {
       ...way(

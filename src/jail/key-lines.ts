@@ -57,6 +57,9 @@ const VALUED = [
   "tunnel",
 ];
 
+/** One option, with the comma behind it: its name, and the value that stands in quotes. */
+const OPTION = /([\w-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/y;
+
 const isBlank = (char: string) => char === " " || char === "\t";
 
 /** Without blanks at both ends; in time that grows with the length alone, for a user may write any line. */
@@ -89,22 +92,34 @@ function endOfWord(line: ByteString): number {
 
 /** Why sshd would not take these options; undefined where it would. */
 function badOptions(options: ByteString): string | undefined {
-  let rest = options;
-  for (;;) {
-    const [whole = "", name = "", value] = /^([\w-]+)(="(?:\\"|[^"\\]|\\(?!"))*")?(?:,|$)/.exec(rest) ?? [];
+  for (let at = 0; ; ) {
+    OPTION.lastIndex = at;
+    const [whole = "", name = "", value] = OPTION.exec(options) ?? [];
     const word = name.toLowerCase();
     const known = value === undefined ? FLAGS : VALUED;
     if (!known.includes(word)) {
-      const shown = name || rest.slice(0, 40);
+      const shown = name || options.slice(at, at + 40);
       if ([...FLAGS, ...VALUED].includes(word)) {
         return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
       }
       const near = suggest(shown, [...FLAGS, ...VALUED]);
       return `${quoted(shown)} is no option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
     }
-    rest = rest.slice(whole.length);
-    if (rest === "") return whole.endsWith(",") ? "an option is missing after the last comma" : undefined;
+    at += whole.length;
+    if (at === options.length)
+      return whole.endsWith(",") ? "an option is missing after the last comma" : undefined;
   }
+}
+
+/** The type of a KeyLine. */
+export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
+
+/** The options of a KeyLine, names in lower case; what has no value has "". Quotes are gone. */
+export function keyOptions(options: ByteString): ReadonlyMap<string, ByteString> {
+  const found = new Map<string, ByteString>();
+  for (const [, name = "", value = ""] of options.matchAll(new RegExp(OPTION.source, "gy")))
+    found.set(name.toLowerCase(), value.replaceAll('\\"', '"'));
+  return found;
 }
 
 /** The strings of a key as RFC 4253 has them, each after its length in four bytes; undefined where they do not fit. */
@@ -155,6 +170,14 @@ export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: 
   }
   const problem = (options === "" ? undefined : badOptions(options)) ?? badKey(type, key);
   return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
+}
+
+/** The keys in the text of an authorized_keys; lines that sshd could make nothing of are left out. Pure. */
+export function keyLinesIn(text: ByteString): KeyLine[] {
+  return text.split("\n").flatMap((line) => {
+    const found = readKeyLine(line);
+    return found === undefined || "problem" in found ? [] : [found];
+  });
 }
 
 function refuse(what: ByteString, why: string): JailkitError {
@@ -217,11 +240,7 @@ export interface KeyMerge {
 /** Adds keys that are not there yet to the end of the text of an authorized_keys, which stays as it is. Pure. */
 export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
   const there = new Map<ByteString, ByteString>();
-  for (const line of existing.split("\n")) {
-    const found = readKeyLine(line);
-    if (found !== undefined && !("problem" in found) && !there.has(found.key))
-      there.set(found.key, found.options);
-  }
+  for (const { key, options } of keyLinesIn(existing)) if (!there.has(key)) there.set(key, options);
   const fresh = keys.filter(({ key }) => !there.has(key));
   const other = keys.filter(({ key, options }) => there.has(key) && there.get(key) !== options);
   const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;

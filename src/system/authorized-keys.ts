@@ -1,59 +1,9 @@
-import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 
-/** A key of an authorized_keys file of sshd(8). */
-export interface AuthorizedKey {
-  line: number;
-  type: ByteString;
-  /** Names in lower case; what has no value has "". Quotes are gone. */
-  options: ReadonlyMap<string, ByteString>;
-}
-
-const OPTION = /^([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(,|\s+|$)/;
-
-const KNOWN = new Set(
-  (
-    "agent-forwarding cert-authority command environment expiry-time from permitlisten permitopen port-forwarding " +
-    "principals pty restrict touch-required tunnel user-rc verify-required x11-forwarding"
-  ).split(" "),
-);
-
-/** The base64 text of a key, whose first string repeats the type: RFC 4253, section 6.6. */
-function isBlob(type: ByteString, text: ByteString): boolean {
-  if (!/^[A-Za-z0-9+/]+=*$/.test(text)) return false;
-  const bytes = Buffer.from(text, "base64");
-  const length = bytes.length < 4 ? -1 : bytes.readUInt32BE(0);
-  return length === type.length && bytes.subarray(4, 4 + length).equals(Buffer.from(toBytes(type)));
-}
-
-/** The type of a key at the beginning of a text; undefined where there is none. */
-function keyType(text: ByteString): ByteString | undefined {
-  const [type = "", blob = ""] = text.split(/\s+/);
-  return /^[a-z0-9@.-]+$/.test(type) && isBlob(type, blob) ? type : undefined;
-}
-
-/** The keys of a file; lines that sshd could make nothing of are left out. Pure. */
-export function authorizedKeys(text: ByteString): AuthorizedKey[] {
-  return text.split("\n").flatMap((raw, index): AuthorizedKey[] => {
-    let rest = raw.trim();
-    if (rest === "" || rest.startsWith("#")) return [];
-    const options = new Map<string, ByteString>();
-    for (let type = keyType(rest); ; type = keyType(rest)) {
-      if (type !== undefined) return [{ line: index + 1, type, options }];
-      const [whole = "", name = "", value = ""] = OPTION.exec(rest) ?? [];
-      // sshd takes no key with an option that it does not know.
-      if (whole === "" || !KNOWN.has(name.toLowerCase().replace(/^no-/, ""))) return [];
-      options.set(name.toLowerCase(), value.replaceAll('\\"', '"'));
-      rest = rest.slice(whole.length);
-    }
-  });
-}
-
-/** Whether `expiry-time` of a key (YYYYMMDD or YYYYMMDDHHMM[SS], UTC with a Z) lies in the past. Pure. */
-export function hasExpired(key: AuthorizedKey, now: Date): boolean {
-  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)$/i.exec(
-    key.options.get("expiry-time") ?? "",
-  );
-  if (parts === null) return key.options.has("expiry-time");
+/** Whether `expiry-time` among the options of a key (YYYYMMDD or YYYYMMDDHHMM[SS], UTC with a Z) lies in the past. Pure. */
+export function hasExpired(options: ReadonlyMap<string, ByteString>, now: Date): boolean {
+  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)$/i.exec(options.get("expiry-time") ?? "");
+  if (parts === null) return options.has("expiry-time");
   const [, year, month, day, hour = "0", minute = "0", second = "0", utc] = parts;
   const numbers = [year, month, day, hour, minute, second].map(Number);
   const [y = 0, mo = 1, d = 1, h = 0, mi = 0, s = 0] = numbers;

@@ -1,7 +1,8 @@
 /** What decides before the login shell, as pure functions: ages, lists of users, keys, jobs, lines of logs. */
 import { describe, expect, test } from "bun:test";
 import { parseRefusal } from "../../src/enter/explain-id.ts";
-import { authorizedKeys, hasExpired, isAccepted, keyFiles } from "../../src/system/authorized-keys.ts";
+import { keyLinesIn, keyOptions } from "../../src/jail/key-lines.ts";
+import { hasExpired, isAccepted, keyFiles } from "../../src/system/authorized-keys.ts";
 import { type LogEntry, parseJournalLine, parseLogLine } from "../../src/system/log-search.ts";
 import { mayScheduleJobs } from "../../src/system/scheduled-jobs.ts";
 import { accountAge, passwordState, type ShadowEntry } from "../../src/system/shadow.ts";
@@ -65,9 +66,10 @@ describe("lists of users", () => {
 });
 
 describe("keys", () => {
-  const blob = `AAAAC3NzaC1lZDI1NTE5AAAA${"A".repeat(44)}`;
+  const blob = `AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`;
   const key = `ssh-ed25519 ${blob} somebody`;
-  const options = (text: string) => authorizedKeys(text).map((one) => Object.fromEntries(one.options));
+  const options = (text: string) =>
+    keyLinesIn(text).map((one) => Object.fromEntries(keyOptions(one.options)));
   test("lines with keys, and lines with none", () => {
     const text = `# ${key}\n\n${key}\nssh-ed25519 AAAA\nssh-rsa ${blob}\nunknown ${key}\n  restrict ${key}`;
     expect(options(text)).toEqual([{}, { restrict: "" }]);
@@ -78,11 +80,16 @@ describe("keys", () => {
     ]);
     expect(options(`command="unfinished ${key}`)).toEqual([]);
   });
+  test("a line of any length, which a user may write, takes no longer than to read it", () => {
+    expect(options(`${"pty ".repeat(250_000)}${key}`)).toEqual([]);
+    expect(options(`${"pty,".repeat(250_000)}pty ${key}`)).toEqual([{ pty: "" }]);
+  });
   test("expiry", () => {
-    const [one] = authorizedKeys(`expiry-time="20200101Z" ${key}`);
+    const [one] = keyLinesIn(`expiry-time="20200101Z" ${key}`);
     if (one === undefined) throw new Error("no key");
-    expect(hasExpired(one, new Date("2019-12-31T23:59:59Z"))).toBe(false);
-    expect(hasExpired(one, new Date("2020-01-01T00:00:00Z"))).toBe(true);
+    const options = keyOptions(one.options);
+    expect(hasExpired(options, new Date("2019-12-31T23:59:59Z"))).toBe(false);
+    expect(hasExpired(options, new Date("2020-01-01T00:00:00Z"))).toBe(true);
   });
   test("algorithms and files", () => {
     expect(isAccepted("ssh-rsa", ["rsa-sha2-256"])).toBe(true);

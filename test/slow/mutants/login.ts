@@ -277,9 +277,9 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/access.test.ts",
   },
   {
-    file: "src/system/authorized-keys.ts",
-    from: ' || !KNOWN.has(name.toLowerCase().replace(/^no-/, ""))',
-    to: "",
+    file: "src/jail/key-lines.ts",
+    from: "if (!known.includes(word)) {",
+    to: "if (false) {",
     test: "unit/access.test.ts",
   },
   {
