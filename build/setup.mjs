@@ -84,6 +84,8 @@ const needs = {
     "fish",
     // packages, and what judges them, installs them and follows them
     ...packagers,
+    // which dpkg-buildpackage asks of every machine
+    "build-essential",
     "lintian",
     "rpmlint",
     "autopkgtest",
