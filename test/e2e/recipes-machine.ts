@@ -37,13 +37,16 @@ export const login = (command: string, user = "anna"): RunResult => m.run(client
 export const terminal = (): Terminal =>
   openTerminal(m, client(["-tt"], "anna", ""), { env: { TERM: "dumb" } });
 
-/** How many lines with a pattern a unit has written into the journal. */
-export const logged = async (unit: string, pattern: string): Promise<number> =>
-  Number(await must(`journalctl -q --no-pager -u ${unit} | grep -c '${pattern}' || true`));
+/**
+ * How many lines with a pattern a program has written into the journal. By its name, since the journal does not know the
+ * unit of a process that has ended at once.
+ */
+export const logged = async (program: string, pattern: string): Promise<number> =>
+  Number(await must(`journalctl -q --no-pager -t ${program} | grep -c '${pattern}' || true`));
 
 /** Does what reloads sshd, and waits until it serves by its new configuration. */
 export async function reloading(act: () => Promise<unknown>): Promise<void> {
-  const listens = () => logged("ssh", "Server listening on 0.0.0.0");
+  const listens = () => logged("sshd", "Server listening on 0.0.0.0");
   const before = await listens();
   await act();
   while ((await listens()) === before);
