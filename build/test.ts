@@ -7,7 +7,8 @@
  * types what README.md, docs/ and the manual pages show. The last one changes the code rule by rule, and is run only
  * where it is asked for: it takes as long as half of the others.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "..");
@@ -30,52 +31,61 @@ function step(name: string, words: string[]): boolean {
   return ok;
 }
 
-/** The counts of a `bun test` run, from the lines that it closes with. */
-function tally(output: string, status: number, name: string): void {
+/** Counts a `bun test` run by the lines that it closes with; whether it passed. */
+function tally(output: string, status: number, name: string): boolean {
   const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
   const [pass, fail] = [count("pass"), count("fail")];
   passed += pass;
   failed += fail;
   skipped += count("skip");
   // A file that could not be loaded or a crash leaves no failed test behind.
-  if ((status !== 0 && fail === 0) || (status === 0 && pass === 0)) {
+  const silent = (status !== 0 && fail === 0) || (status === 0 && pass === 0);
+  if (silent) {
     failed++;
     console.log(`FAILED: ${name}: ended with status ${status} and ${pass} tests passed`);
   }
+  return !silent && fail === 0;
 }
 
-async function suite(folder: string, env: Record<string, string> = {}, only = /./): Promise<void> {
-  const path = join(root, "test", folder);
-  if (!existsSync(path)) return;
-  const files = readdirSync(path).filter((file) => file.endsWith(".test.ts") && only.test(file));
-  if (files.length === 0) return;
-  const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
-  const started = performance.now();
-  const child = Bun.spawn(
-    [bun, "test", "--timeout", "120000", ...files.map((file) => `./test/${folder}/${file}`)],
-    {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    },
-  );
+/** Runs test files in one `bun test`, and prints what is news: not the tests that passed. */
+async function run(files: readonly string[], env: Record<string, string>, name: string): Promise<boolean> {
+  const child = Bun.spawn([bun, "test", "--timeout", "120000", ...files], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [out, err] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
   const status = await child.exited;
+  if (process.env.JK_TIMES) console.log(name, performance.now());
   const output = `${out}\n${err}`;
-  // Passing tests are not news.
-  const news = output.split("\n").filter((line) => !line.startsWith("(pass)"));
-  if (status !== 0) console.log(news.join("\n"));
+  if (status !== 0) console.log(output.replace(/^\(pass\).*\n/gm, ""));
   // But for what test/words counts and leaves out.
-  else if (folder === "words") console.log(/^\d+ blocks: .*\n(?: {2}.*\n)*/m.exec(output)?.[0].trimEnd());
-  tally(output, status, name);
-  console.log(
-    `${status === 0 ? "ok" : "FAILED"}: ${name} (${Math.round((performance.now() - started) / 1000)} s)`,
-  );
+  else process.stdout.write(/^\d+ blocks: .*\n(?: {2}.*\n)*/m.exec(output)?.[0] ?? "");
+  return tally(output, status, name);
+}
+
+/** Runs the test files of a folder: those of test/unit together, others each by itself, as many at a time as there are cores. */
+async function suite(folder: string, env: Record<string, string> = {}, only = /./): Promise<void> {
+  const path = join(root, "test", folder);
+  const files = readdirSync(path)
+    .filter((file) => file.endsWith(".test.ts") && only.test(file))
+    .sort()
+    .map((file) => `./test/${folder}/${file}`);
+  const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
+  const started = performance.now();
+  const queue = folder === "unit" ? [files] : files.map((file) => [file]);
+  let ok = true;
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      ok = (await run(next, env, next.length === 1 ? `${name} ${next}` : name)) && ok;
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  console.log(`${ok ? "ok" : "FAILED"}: ${name} (${Math.round((performance.now() - started) / 1000)} s)`);
 }
 
 const asked = process.argv.slice(2);
@@ -89,6 +99,9 @@ if (wanted("check")) {
 if (wanted("unit")) await suite("unit");
 const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
 if (built) {
+  // Made here, since test files that run side by side would each begin to make them.
+  if (wanted("e2e") || wanted("slow"))
+    step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
   for (const folder of ["machine", "attack", "differential", "e2e", "words"])
     if (wanted(folder)) await suite(folder);
   if (wanted("slow")) await suite("slow", {}, /^packages/);

@@ -179,3 +179,5 @@ export function statedSizes(name: string): { download: number; installed: number
   );
   return { download, installed };
 }
+
+if (import.meta.main) packages();
