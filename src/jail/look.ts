@@ -26,6 +26,9 @@ import {
   walk,
 } from "./walk.ts";
 
+/** How often a file is opened that is another one each time, before that is an error. */
+const MOST_ATTEMPTS = 64;
+
 /** Splits a path of the jail into its directory and its last component, which must not be ".." or missing. */
 export function splitPath(root: JailRoot, path: ByteString): { above: ByteString; name: ByteString } {
   const parts = pathComponents(path);
@@ -108,7 +111,8 @@ export function readJailLink(root: JailRoot, path: ByteString): ByteString | und
 
 /**
  * Opens a regular file of the jail for reading, links followed as walk does, and hands descriptor and Stat to
- * `use`; undefined where there is nothing. What is no regular file is never opened: EINVAL.
+ * `use`; undefined where there is nothing. What is no regular file is never opened: EINVAL. A file that is another one at
+ * each of many attempts is EAGAIN.
  */
 export function withJailFile<T>(
   root: JailRoot,
@@ -116,19 +120,26 @@ export function withJailFile<T>(
   use: (fd: number, found: Found) => T,
   options: { follow?: boolean } = {},
 ): T | undefined {
-  return withPlace(root, path, options.follow ?? true, ({ directory, name, stat, canonicalPath }) => {
-    if (!isRegular(stat)) throw new SystemError(22, "not a regular file", undefined);
-    // Non-blocking, and compared: a user may put a FIFO in its place meanwhile.
-    const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-    const fd = openAt(directory.fd, name, flags);
-    try {
-      const opened = fstat(fd);
-      if (!sameFile(opened, stat)) throw new SystemError(11, "open", undefined);
-      return use(fd, { stat: opened, canonicalPath });
-    } finally {
-      close(fd);
-    }
-  });
+  const look = (last: boolean) =>
+    withPlace(root, path, options.follow ?? true, ({ directory, name, stat, canonicalPath }) => {
+      if (!isRegular(stat)) throw new SystemError(22, "not a regular file", undefined);
+      // Non-blocking, and compared: a user may put a FIFO in its place meanwhile.
+      const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+      const fd = openAt(directory.fd, name, flags);
+      try {
+        const opened = fstat(fd);
+        if (sameFile(opened, stat)) return { result: use(fd, { stat: opened, canonicalPath }) };
+        if (last) throw new SystemError(11, "open", undefined);
+        return "exchanged";
+      } finally {
+        close(fd);
+      }
+    });
+  // Another of our programs may just have renamed a new file to this path.
+  for (let attempt = 1; ; attempt++) {
+    const found = look(attempt === MOST_ATTEMPTS);
+    if (found !== "exchanged") return found?.result;
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { fromBytes } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { lookUp, readJailFile } from "../../src/jail/look.ts";
 import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
@@ -113,6 +113,24 @@ describe("readJailFile", () => {
     expect(readJailFile(jail.root, "/etc/none", 10)).toBeUndefined();
     symlinkSync("/etc/passwd", `${jail.path}/home/u/f`);
     expect(codeOf(() => readJailFile(jail.root, "/home/u/f", 10))).toBe("link-in-untrusted-directory");
+  });
+  test("reads a file that another program renames new ones to meanwhile", async () => {
+    const [path, fresh] = [`${jail.path}/etc/f`, `${jail.path}/etc/.f`];
+    writeFileSync(path, "text");
+    const script = `const { renameSync, writeFileSync, writeSync } = require("node:fs");
+      for (let n = 0; ; n++) {
+        writeFileSync(${JSON.stringify(fresh)}, "text");
+        renameSync(${JSON.stringify(fresh)}, ${JSON.stringify(path)});
+        if (n === 0) writeSync(1, "begun");
+      }`;
+    const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    await other.stdout.getReader().read();
+    const seen = new Set<ByteString | undefined>();
+    for (let n = 0; n < 5_000; n++)
+      seen.add(fromBytes(readJailFile(jail.root, "/etc/f", 10) ?? new Uint8Array()));
+    other.kill();
+    await other.exited;
+    expect([...seen]).toEqual(["text"]);
   });
   test("does not read a link of the host's", () => {
     writeFileSync(`${jail.base}/secret`, "secret");
