@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { baseName, type CallerFacts } from "./facts.ts";
 import { allRemedies } from "./remedies.ts";
@@ -113,7 +113,7 @@ export function callerChecks(tool: string, rootRemedy: (name: ByteString) => str
         if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
         const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
         const name = facts.account()?.name ?? `g${facts.gid}`;
-        return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${shellWord(name)}`);
+        return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${operands(name)}`);
       },
     },
     {

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
+import { operands } from "../cli/shell-word.ts";
 import { keyLinesIn, keyOptions, keyType } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
@@ -42,7 +43,7 @@ export function passwordWay(
     first(settings, "usepam") === "yes" && first(settings, "kbdinteractiveauthentication") === "yes";
   if (first(settings, "passwordauthentication") !== "yes" && !byPam)
     return no("sshd takes no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
-  const password = `passwd ${name}`;
+  const password = `passwd ${operands(name)}`;
   if (shadow === undefined)
     return { can: "unknown", why: [`whether ${name} has a password is not in shadow(5)`], remedies: [] };
   switch (passwordState(shadow.password)) {
@@ -53,7 +54,10 @@ export function passwordWay(
         ? { can: "unknown", why: ["the password is empty"], remedies: [] }
         : no("the password is empty, which sshd does not take (PermitEmptyPasswords no)", password);
     case "locked":
-      return no("the password is locked", shadow.password.length > 2 ? `passwd -u ${name}` : password);
+      return no(
+        "the password is locked",
+        shadow.password.length > 2 ? `passwd -u ${operands(name)}` : password,
+      );
     default:
       return no("there is no password", password);
   }

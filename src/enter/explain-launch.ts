@@ -12,6 +12,7 @@ import { warnOfLaunch } from "./launch.ts";
 import { capabilityNames } from "./launch-capabilities.ts";
 import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "./launch-checks.ts";
 import type { FindMissing } from "./missing.ts";
+import { copyRemedy } from "./remedies.ts";
 import { emptyReport, judgeReport, type Report, type ReportStep } from "./report.ts";
 
 const TOOL = "jk_chrootlaunch";
@@ -66,14 +67,14 @@ function startSteps(
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
   const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
   if (!may) {
-    const remedy = `chmod a+x ${shellWord(hostPath(root, path))}, and let it pass the directories above; no mount with noexec`;
+    const remedy = `let it pass the directories above, none of them mounted noexec, and: chmod a+x ${shellWord(hostPath(root, path))}`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = missingFiles(root.path, absolute);
   for (const { message, copy, exitStatus, atExec } of missing) {
     const status = atExec ? EXEC_FAILED : exitStatus;
-    steps.push(step("libraries", "failed", message, `jk_cp -j ${root.path} ${copy}`, status));
+    steps.push(step("libraries", "failed", message, copyRemedy(root.path, ...copy), status));
   }
   if (missing.length === 0)
     steps.push(step("libraries", "passed", `the libraries and interpreters that ${program} names are there`));

@@ -18,6 +18,7 @@ import {
 } from "./procmail-checks.ts";
 import { gatherProcmail } from "./procmail-facts.ts";
 import { readableFor } from "./readable.ts";
+import { copyRemedy } from "./remedies.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 
 /** A delivery that is asked about, and by whom. */
@@ -85,7 +86,7 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
   if (split === undefined) return;
   report.jail = split.jail;
   report.home = split.home;
-  const remedy = `jk_cp -j ${split.jail} ${PROCMAIL}`;
+  const remedy = copyRemedy(split.jail, PROCMAIL);
   const environment = [`HOME=${split.home}`, `USER=${account.name}`];
   if (!failed) explainProgram(report, split.jail, remedy, environment, question.missingFiles);
 }

@@ -1,9 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { appendRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
 
 /** Where the program of a command line is looked for, by its first word. */
 function places(command: ByteString | undefined): ByteString[] {
@@ -34,7 +33,7 @@ export function commandRemedy(
   root: ByteString,
 ): ByteString {
   const [first] = places(command);
-  const copy = (path: ByteString) => (root === "/" ? "" : `jk_cp -j ${shellWord(root)} ${shellWord(path)}`);
+  const copy = (path: ByteString) => (root === "/" ? "" : copyRemedy(root, path));
   const { executables = [] } = values;
   const listed = places(command).find((path) => executables.includes(path));
   // It is allowed, and missing: without it no name is found in paths.

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import type { Credentials } from "../../ffi/rights.ts";
+import { operands } from "../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
 import { CONFIGURATION, loginWarnings, type SshdSettings } from "../system/sshd.ts";
@@ -81,11 +82,11 @@ function admissionSteps(
   if (passwordState(shadow.password) === "locked") {
     const message =
       "the account is locked (a ! before the password), and sshd without PAM takes no key either";
-    const remedy = `give it a password that matches nothing: usermod -p '*' ${name}`;
+    const remedy = `give it a password that matches nothing: usermod -p '*' ${operands(name)}`;
     steps.push(step("account-locked", "failed", message, remedy));
   }
   if (accountAge(shadow, today()) === "account-expired")
-    steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${name}`));
+    steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${operands(name)}`));
   return steps;
 }
 
@@ -136,7 +137,7 @@ function sessionSteps(
           "nologin",
           "failed",
           "/etc/nologin is there: nobody but root may log in",
-          "mv /etc/nologin /etc/nologin.old, once the machine is to be open again",
+          "once the machine is to be open again: mv /etc/nologin /etc/nologin.old",
         ),
       );
     if (
@@ -144,7 +145,7 @@ function sessionSteps(
       ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
     ) {
       const message = "the password has to be changed: who logs in by it cannot, in a jail";
-      steps.push(step("password-expired", "unknown", message, `passwd ${account.name}`));
+      steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
     }
   }
   return steps;

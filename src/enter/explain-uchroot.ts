@@ -3,7 +3,7 @@ import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
-import { shellWord } from "../jail/safety.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
@@ -12,6 +12,7 @@ import { limitSteps } from "./explain-limits.ts";
 import { installedPrivilege } from "./installed.ts";
 import type { FindMissing } from "./missing.ts";
 import { readableFor } from "./readable.ts";
+import { copyRemedy } from "./remedies.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { uchrootEnvironment } from "./uchroot.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./uchroot-checks.ts";
@@ -75,8 +76,7 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
-  for (const { message, copy } of missing)
-    add("libraries", message, `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`, "failed");
+  for (const { message, copy } of missing) add("libraries", message, copyRemedy(jail, ...copy), "failed");
   if (missing.length > 0) return;
   add("libraries", `the libraries and interpreters that ${program} names are there`, "", "passed");
   // What the caller would have in the environment is known only to the caller.

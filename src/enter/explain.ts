@@ -5,8 +5,8 @@ import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
-import { shellWord } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -31,6 +31,7 @@ import { installedPrivilege } from "./installed.ts";
 import { LIMITED_CONFIG_FILE } from "./limited.ts";
 import type { FindMissing } from "./missing.ts";
 import { readableFor } from "./readable.ts";
+import { copyRemedy } from "./remedies.ts";
 import { judgeReport, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
@@ -139,7 +140,7 @@ function explainLsh(report: Report, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh alone enters no jail`;
-    const remedy = `usermod -s ${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH} ${shellWord(name)}`;
+    const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
     report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
   }
   explainLimited(report, session, place, argv, given);
@@ -159,10 +160,7 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
     const missing = missingFiles(root, program);
     for (const { message, copy, exitStatus: end, atExec } of missing) {
       const exitStatus = atExec && stage === JK_CHROOTSH ? EXEC_FAILED : end;
-      const remedy =
-        jail === undefined
-          ? "install what is missing"
-          : `jk_cp -j ${[jail, ...copy].map(shellWord).join(" ")}`;
+      const remedy = jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy);
       report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
     }
     if (missing.length > 0) continue;
@@ -193,7 +191,7 @@ function shellSteps(shell: ByteString): ReportStep[] {
         step(
           "failed",
           `the user cannot execute ${shell}`,
-          `chmod 755 ${shell}, and let everybody pass the way to it`,
+          `let everybody pass the way to it, and: chmod 755 ${shellWord(shell)}`,
         ),
       ];
 }
@@ -256,7 +254,7 @@ export function explainLogin(question: Question): Report {
   if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
     const shell = account.shell === "" ? "/bin/sh" : account.shell;
     const message = `the login shell is ${shell}: jailkit has no part in this login`;
-    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${user}`;
+    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(user)}`;
     report.steps.push({ stage: "account", name: "login-shell", outcome: "unknown", message, remedy });
     judgeReport(report);
     return report;

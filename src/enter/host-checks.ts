@@ -3,7 +3,7 @@ import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { joinHome } from "../jail/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
@@ -33,7 +33,7 @@ function judgeSettings(facts: LoginFacts): Verdict {
   const notes = warnings.map((message): Note => ({ severity: "warning", message }));
   return warned(
     `${found}, with warnings: ${warnings.join("; ")}`,
-    `jailkit config check ${facts.configFile}`,
+    `jailkit config check ${shellWord(facts.configFile)}`,
     notes,
   );
 }
@@ -43,7 +43,7 @@ function judgeSeparator(facts: LoginFacts): Verdict {
   const split = facts.split();
   if (split !== undefined) return passed(`jail ${split.jail}, home ${split.home}`);
   const what = `homedir '${home}' for user ${name} (${uid}) does not contain the jail separator <jail>/./<home>`;
-  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${name}`);
+  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${operands(name)}`);
 }
 
 function judgeJail(kind: "unreachable" | "crooked") {
@@ -68,7 +68,7 @@ function judgeJail(kind: "unreachable" | "crooked") {
 function straightRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
   const { name } = accountOf(facts);
   const { home } = splitOf(facts);
-  return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${shellWord(name)}`;
+  return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
 }
 
 function judgeJailSafety(facts: LoginFacts): Verdict {
@@ -158,7 +158,7 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
 /** The checks of a login on the side of the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
-  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${name}`),
+  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),
   CONFIG_DIRECTORY_CHECK,
   {
     name: "config-file",
@@ -187,7 +187,7 @@ export const HOST_CHECKS: readonly Check[] = [
     judge(facts) {
       const { name, uid, home } = accountOf(facts);
       if (home !== "") return passed(`home ${home}`);
-      const remedy = `usermod -d ${joinHome("JAIL", `/home/${name}`)} ${name}`;
+      const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
       return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
     },
   },
@@ -234,7 +234,7 @@ export const HOST_CHECKS: readonly Check[] = [
     judge: homeRule(
       (facts) => facts.settings().values.relaxHomeOwner,
       (home, facts) => home.uid !== facts.uid,
-      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown ${uid} ${shellWord(path)}`],
+      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h ${uid} ${shellWord(path)}`],
     ),
   },
   {
@@ -247,7 +247,7 @@ export const HOST_CHECKS: readonly Check[] = [
       (home, facts) => home.gid !== facts.gid,
       (path, { gid }) => [
         `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
-        `chgrp ${gid} ${shellWord(path)}`,
+        `chgrp -h ${gid} ${shellWord(path)}`,
       ],
     ),
   },

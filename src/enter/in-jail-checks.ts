@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
@@ -71,7 +71,7 @@ function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
       "injail_shell = /usr/sbin/jk_lsh",
     ]);
   const word = shellWord(jail);
-  return `jk_jailuser --jail-side-only -s /usr/sbin/jk_lsh -j ${word} ${shellWord(name)}`;
+  return `jk_jailuser --jail-side-only -s /usr/sbin/jk_lsh -j ${word} ${operands(name)}`;
 }
 
 function judgeShell(facts: LoginFacts): Verdict {

@@ -2,8 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/look.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/walk.ts";
+import { copyRemedy } from "./remedies.ts";
 import { programFindings } from "./shell.ts";
 
 /**
@@ -33,7 +35,7 @@ export function requireSafeProgram(root: JailRoot, path: ByteString): void {
     throw error;
   }
   if (found === undefined) {
-    throw refusal(`${shown} does not exist; put it there: jk_cp -j ${display(root.path)} ${display(path)}`);
+    throw refusal(`${shown} does not exist; put it there: ${copyRemedy(root.path, path)}`);
   }
   const { stat, canonicalPath } = found;
   const unsafe = programFindings(root, canonicalPath);
@@ -44,7 +46,8 @@ export function requireSafeProgram(root: JailRoot, path: ByteString): void {
   if (isDirectory(stat)) throw refusal(`${shown} cannot be executed: it is a directory`, 31);
   if (!isRegular(stat)) throw refusal(`${shown} is not a regular file`);
   if (stat.gid !== 0) {
-    const file = display(`${root.path}${canonicalPath}`);
-    throw refusal(`${shown} is not safe: path ${file} does not have group 0; mend it with: chgrp 0 ${file}`);
+    const file = `${root.path}${canonicalPath}`;
+    const what = `path ${display(file)} does not have group 0`;
+    throw refusal(`${shown} is not safe: ${what}; mend it with: chgrp -h 0 ${shellWord(file)}`);
   }
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { baseName, type ShellFact } from "./facts.ts";
 
 /** Why a program that is there cannot be one. */
@@ -12,7 +12,12 @@ export const NOT_A_FILE = "it is not a regular file";
 
 /** Makes the jail's passwd and group say of an account what the host says. */
 export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
-  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user)}`;
+  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;
+}
+
+/** Brings files of the host into a jail, with what they need. */
+export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
+  return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
 }
 
 /** Makes a home; what is there in its place is kept beside it. */

@@ -3,6 +3,7 @@ import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.t
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/look.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { isNoexec } from "../system/mounts.ts";
@@ -14,7 +15,8 @@ export const LIMITED_SHELL = "jk_lsh";
 
 /**
  * What speaks against running the file at `canonicalPath` of the jail: whoever can change it, or a directory
- * above it, decides what is run, and a set-id bit would hand out a privilege right at the entrance.
+ * above it, decides what is run, and a set-id bit would hand out a privilege right at the entrance. All that is wrong with
+ * the first of them that is not as it should be.
  */
 export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsafe[] {
   const found: Unsafe[] = [];
@@ -25,10 +27,12 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     if (stat === undefined) continue;
     const path = i === 0 ? root.path : `${root.path}${inside}`;
     const add = (what: string, remedy: string) =>
-      found.push({ path, message: `path ${path} ${what}`, remedy: `${remedy} ${path}` });
-    if (stat.uid !== 0) add("is not owned by user 0", "chown 0");
+      found.push({ path, message: `path ${path} ${what}`, remedy: `${remedy} ${shellWord(path)}` });
+    if (stat.uid !== 0) add("is not owned by user 0", "chown -h 0");
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
+    // Who can write a directory could exchange what lies below: no command of root's names that before it is mended.
+    if (i < parts.length && found.length > 0) break;
     // On directories these bits say who owns new files, and nothing else.
     if (i < parts.length) continue;
     if ((stat.mode & S_ISUID) !== 0) add("is setuid", "chmod u-s");
@@ -47,7 +51,7 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
     return { reason: "Permission denied", remedy: `let the user pass every directory above ${path}` };
   }
   try {
-    if (!isNoexec(fd)) return { reason: "Permission denied", remedy: `chmod a+x ${path}` };
+    if (!isNoexec(fd)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
     const remedy = `remount the file system of ${path} without noexec (mount -o remount,exec), and in fstab(5)`;
     return { reason: "Permission denied (its file system is mounted noexec)", remedy };
   } finally {

@@ -5,7 +5,7 @@ import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-chec
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf } from "./facts.ts";
 import { jailAccountChecks } from "./jail-account-checks.ts";
-import { allRemedies, appendRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { allRemedies, appendRemedy, copyRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./uchroot-facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -26,7 +26,7 @@ function judgeSettings(facts: UchrootFacts): Verdict {
   const notes = settings.warnings.map((message): Note => ({ severity: "warning", message }));
   return warned(
     `${found}, with warnings: ${settings.warnings.join("; ")}`,
-    `jailkit config check ${facts.configFile}`,
+    `jailkit config check ${shellWord(facts.configFile)}`,
     notes,
   );
 }
@@ -89,7 +89,7 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const jail = facts.jailPath();
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
-    const remedy = `jk_cp -j ${shellWord(jail)} ${shellWord(absolute)}`;
+    const remedy = copyRemedy(jail, absolute);
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/account-lines.ts";
 import { dirsEqual, splitHome } from "../jail/separator.ts";
 import { LIMITED_SHELL } from "../jail/user-jail.ts";
@@ -103,12 +103,12 @@ type Tell = (
 
 /** Makes the jail's lines say of an account what the host says. */
 function sideRemedy({ jail }: AccountFacts, name: ByteString): string {
-  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(name)}`;
+  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
 }
 
 /** Takes the lines of an account out of the jail. */
 function removeRemedy({ jail }: AccountFacts, name: ByteString): string {
-  return `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${shellWord(name)}`;
+  return `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
 }
 
 function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
@@ -175,8 +175,8 @@ function judgeJailed(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void 
   // jk_chrootsh runs the limited shell itself where the jail has none.
   if (entry.shell.endsWith("/jk_lsh") || facts.programInJail(entry.shell)) return;
   const shell = `${jail}${plainPath(entry.shell)}`;
-  const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(entry.shell)}`;
-  const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${shellWord(entry.name)}`;
+  const copy = `jk_cp -f -j ${shellWord(jail)} ${operands(entry.shell)}`;
+  const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${operands(entry.name)}`;
   const remedy = facts.programOnHost(entry.shell) ? copy : other;
   tell(
     "shell-missing",

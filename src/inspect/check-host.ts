@@ -10,7 +10,7 @@ import {
   statIfPresent,
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
 import { configDirectoryFindings } from "../jail/safety.ts";
@@ -66,14 +66,14 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   if (user.jail === undefined) {
     const message = `user ${name} has a /./ in the home ${display(user.home)}, and no jail before it`;
     const home = user.home.slice(user.home.lastIndexOf("/./") + 2);
-    const remedy = `usermod -d ${joinHome("JAIL", home)} ${shellWord(user.name)}`;
+    const remedy = `usermod -d ${shellWord(joinHome("JAIL", home))} ${operands(user.name)}`;
     findings.push({ rule: "bad-separator", path, message, ...(user.fromService ? {} : { remedy }) });
   }
   if (!isJailShell(user.shell)) {
     const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
     // The account of a name service is changed where that keeps it.
-    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${shellWord(user.name)}` };
+    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${operands(user.name)}` };
     findings.push({ rule: "wrong-shell", path, message, ...remedy });
   }
   return findings;
@@ -90,7 +90,7 @@ function isJailShell(shell: ByteString): boolean {
 /** A jailed user whom the jail's passwd does not know. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
-  const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user.name)}`;
+  const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
 }
 

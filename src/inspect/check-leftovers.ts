@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { sameFile } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/look.ts";
-import { shellWord } from "../jail/safety.ts";
 import { hostPath, type JailRoot, onlyRootWrites } from "../jail/walk.ts";
 import { rootRuns } from "../system/processes.ts";
 import type { CheckFinding } from "./check-rules.ts";

@@ -94,7 +94,8 @@ function foreignOwner({ finding, stat }: Case): ByteString | undefined {
 /** The directory goes out of the files that say where libraries are looked for. */
 function libraryDirectory({ finding, jail }: Case): ByteString {
   const etc = shellWord(`${jail}/etc`);
-  const line = shellWord(`\\#^[ \t]*${finding.jailPath ?? ""}/*[ \t]*$#d`);
+  const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
+  const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);
   return `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`;
 }
 

@@ -4,6 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { attributesAt, readJailFile } from "../jail/look.ts";
 import { knownJails, openManifest, saveManifest } from "../jail/manifest.ts";
@@ -43,9 +44,9 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const found = to ?? (record === undefined ? undefined : findMoved(record));
   if (found === undefined) {
     const users = jailedUsers().filter(({ jail }) => jail === old);
-    const out = users.map(({ name }) => name).join(" ");
+    const out = operands(...users.map(({ name }) => name));
     const leave = users.length === 0 ? "" : `; where it is gone for good: jk_jailuser --unjail ${out}`;
-    const message = `${shown}: the jail is nowhere near; where it is elsewhere: jailkit adopt --moved ${shown} NEW${leave}`;
+    const message = `${shown}: the jail is nowhere near; where it is elsewhere: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }
   const place = normalise(found);

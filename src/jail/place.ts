@@ -15,7 +15,7 @@ import {
 import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands } from "../cli/shell-word.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -71,7 +71,7 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   for (let count = 0; count <= parts.length; count++) {
     const one = walk(root, parts.slice(0, count).join("/"));
     if (!onlyRootWrites(one.stat)) {
-      names.push(shellWord(hostPath(root, one.path)));
+      names.push(hostPath(root, one.path));
       sticky ||= (one.stat.mode & C.S_ISVTX) !== 0;
     }
     release(one);
@@ -80,7 +80,7 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const what = `no home can be copied to ${where}, for no directory on its mount is root's alone`;
   const remedy = sticky
     ? "choose a place that is not below a directory that everybody can write"
-    : `mend it with: chmod go-w ${names.join(" ")}`;
+    : `mend it with: chmod go-w ${operands(...names)}`;
   throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
 }
 

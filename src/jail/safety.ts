@@ -20,8 +20,6 @@ import {
   walk,
 } from "./walk.ts";
 
-export { shellWord } from "../cli/shell-word.ts";
-
 /** A rule of safety that something breaks. */
 export type SafetyRule =
   | "missing"

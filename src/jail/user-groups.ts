@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
-import { display, quoted } from "../cli/display.ts";
+import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import { suggest } from "../cli/suggest.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
@@ -17,7 +18,7 @@ function namesOfHost(): ByteString[] {
 function noSuchGroup(word: ByteString): JailkitError {
   const near = suggest(word, namesOfHost());
   const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
-  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${display(word)}`;
+  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
   const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; '${make}' makes it` : "";
   return new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
 }

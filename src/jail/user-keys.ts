@@ -14,10 +14,10 @@ import {
 } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { makeDirectoryIn } from "./directories.ts";
 import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
-import { shellWord } from "./safety.ts";
 import {
   type Directory,
   hostPath,

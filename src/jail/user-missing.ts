@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "./look.ts";
-import { shellWord } from "./safety.ts";
 import { type Access, isLimitedShell } from "./user-access.ts";
 import { KEYS_FILE } from "./user-keys.ts";
 import { type OwnSection, ownSection, policyFor, servicesIn } from "./user-policy.ts";
@@ -39,7 +39,7 @@ export interface NewAccount extends JailedAccount {
 const USUAL = ["sftp", "scp", "rsync", "git"];
 
 const again = ({ root, name }: JailedAccount, option: string) =>
-  `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${shellWord(name)}`;
+  `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
 function missingLogin(account: NewAccount): Missing[] {
   const { root, name, home, access, hasPassword } = account;
@@ -47,7 +47,7 @@ function missingLogin(account: NewAccount): Missing[] {
   // The skeleton of homes may bring one.
   if (lookUp(root, `${home}/${KEYS_FILE}`) !== undefined) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
-  const remedies = [`passwd ${shellWord(name)}`, again(account, "--authorized-key FILE")];
+  const remedies = [`passwd ${operands(name)}`, again(account, "--authorized-key FILE")];
   return [{ code: "password-or-key", message, remedies }];
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { JailAccounts } from "./accounts.ts";
 import { joinHome, splitHome } from "./separator.ts";
@@ -75,7 +75,7 @@ function homeInJail(user: PasswdEntry, jail: ByteString): { jailHome: ByteString
   if (split !== undefined && normalise(split.jail) !== jail) {
     const message =
       `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
-      `take it out first with: jk_jailuser --unjail ${user.name}`;
+      `take it out first with: jk_jailuser --unjail ${operands(user.name)}`;
     throw new JailkitError("in-another-jail", 1, message);
   }
   if (split !== undefined) return { jailHome: normalise(split.home), inside: true };
@@ -92,7 +92,7 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
 
 /** Makes the jail's lines say what the host says. */
 function sideRemedy({ jail, user }: JailingFacts): string {
-  return `mend it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${shellWord(user.name)}`;
+  return `mend it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
 }
 
 /** The jail's entry for the account, or undefined where the one that is there will do. */

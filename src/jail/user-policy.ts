@@ -4,6 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { suggest } from "../cli/suggest.ts";
 import { mergeFiles, requireNoErrors } from "../config/load.ts";
 import { readLshSection } from "../config/login-keys.ts";
@@ -15,7 +16,6 @@ import { filesOf, SERVICES, type Service, serviceNamed } from "../programs/servi
 import { sftpServers } from "../system/sshd.ts";
 import { withAccountsLock } from "./accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "./look.ts";
-import { shellWord } from "./safety.ts";
 import { hostPath, isRegular, type JailRoot, release, walk } from "./walk.ts";
 import { makeDirectories, putFile } from "./write.ts";
 
@@ -163,8 +163,8 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
       section === undefined ? missing : [],
     );
     const commands = [
-      ...(sections.length > 0 ? [`jk_init -j ${jail} ${sections.join(" ")}`] : []),
-      ...(names.length > 0 ? [`jk_cp -j ${jail} ${names.join(" ")}`] : []),
+      ...(sections.length > 0 ? [`jk_init -j ${jail} ${operands(...sections)}`] : []),
+      ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
     ];
     const missing = lacking.flatMap((one) => one.missing).join(", ");
     const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; this brings it: ${commands.join(" && ")}`;

@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
@@ -105,7 +105,7 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
 function requireHome({ user, jailHome }: JailingPlan, from: ByteString, root: JailRoot): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   const [jail, place] = [shellWord(root.path), shellWord(hostPath(root, jailHome))];
-  const make = `jk_jailuser -n -j ${jail} ${shellWord(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const make = `jk_jailuser -n -j ${jail} ${operands(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
   throw new JailkitError("no-home", 1, message);
 }

@@ -5,6 +5,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { openSource } from "../jail/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
@@ -209,7 +210,7 @@ function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {
     throw new JailkitError(
       "device-refused",
       1,
-      `${to}: mknod: ${error.reason}; a container may not make devices: bind-mount ${display(entry.source ?? "")} there, or run 'mknod ${to} ${numbers}' outside it`,
+      `${to}: mknod: ${error.reason}; a container may not make devices: bind-mount ${display(entry.source ?? "")} there, or run this outside it: mknod ${shellWord(root.path + entry.path)} ${numbers}`,
     );
   }
 }

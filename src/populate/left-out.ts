@@ -4,7 +4,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.
 import { SystemError } from "../../ffi/error.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import type { Dependency, Reason } from "./entry.ts";
 import type { Ground } from "./ground.ts";
@@ -258,8 +258,8 @@ function warning(jail: ByteString, tree: ByteString, account: Account): string {
   const more = lacked.size > MOST_SHOWN ? ` and ${lacked.size - MOST_SHOWN} more (-v lists them)` : "";
   const commands: string[] = [];
   if (offered.size > 0) {
-    const words = [...offered].slice(0, MOST_SHOWN).map(shellWord);
-    commands.push(`jk_cp -j ${shellWord(jail)} ${words.join(" ")}`);
+    const paths = [...offered].slice(0, MOST_SHOWN);
+    commands.push(`jk_cp -j ${shellWord(jail)} ${operands(...paths)}`);
   }
   for (const { inJail, stat } of devices.slice(0, MOST_SHOWN)) commands.push(mknod(jail + inJail, stat));
   const what = partly ? "what everybody may have of it" : "it";

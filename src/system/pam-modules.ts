@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { appendCommand, operands, shellWord } from "../cli/shell-word.ts";
 import type { PamKind, PamRule } from "./pam.ts";
 import { judgeAccess } from "./pam-access.ts";
 import type { PamAnswer, PamResult } from "./pam-stack.ts";
@@ -43,12 +44,16 @@ const unix: Judge = ({ name, shadow, day }, words) => {
     return say("unknown", `pam_unix: ${name} is not in shadow(5): how old the account is is not known`);
   switch (accountAge(shadow, day)) {
     case "account-expired":
-      return say("acct_expired", `the account of ${name} has expired (pam_unix)`, `chage -E -1 ${name}`);
+      return say(
+        "acct_expired",
+        `the account of ${name} has expired (pam_unix)`,
+        `chage -E -1 ${operands(name)}`,
+      );
     case "password-expired":
       return say(
         "authtok_expired",
         `the password of ${name} has expired, and the time to change it is over (pam_unix)`,
-        `chage -I -1 ${name}, and then a new password: passwd ${name}`,
+        `chage -I -1 ${operands(name)} && passwd ${operands(name)}`,
       );
     case "password-must-change": {
       const what = `the password of ${name} has to be changed at the next login, and cannot be in a jail (pam_unix)`;
@@ -58,7 +63,7 @@ const unix: Judge = ({ name, shadow, day }, words) => {
         : say(
             "new_authtok_reqd",
             what,
-            `passwd ${name}; for one who logs in by a key: chage -d ${day} ${name}`,
+            `passwd ${operands(name)}, or for one who logs in by a key: chage -d ${day} ${operands(name)}`,
           );
     }
     default:
@@ -75,7 +80,7 @@ const nologin: Judge = ({ uid, read }, words) => {
   return say(
     "auth_err",
     `${there} is there: nobody but root may log in (pam_nologin)`,
-    `mv ${there} ${there}.old, once the machine is to be open again`,
+    `once the machine is to be open again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`,
   );
 };
 
@@ -83,7 +88,7 @@ const shells: Judge = ({ shell, read }) => {
   const listed = (read("/etc/shells") ?? "").split("\n").includes(shell);
   return listed
     ? say("success", "")
-    : say("auth_err", `${shell} is not in /etc/shells (pam_shells)`, `echo ${shell} >> /etc/shells`);
+    : say("auth_err", `${shell} is not in /etc/shells (pam_shells)`, appendCommand(shell, "/etc/shells"));
 };
 
 const time: Judge = ({ name, service, read }, words) => {
@@ -125,7 +130,11 @@ const localuser: Judge = ({ name, read }, words) => {
 const faillock: Judge = ({ name, read }, words) => {
   const tally = `${value(words, "dir") ?? "/var/run/faillock"}/${name}`;
   if ((read(tally) ?? "") === "") return say("ignore", "");
-  return say("unknown", `${tally} counts failed logins (pam_faillock)`, `faillock --user ${name} --reset`);
+  return say(
+    "unknown",
+    `${tally} counts failed logins (pam_faillock)`,
+    `faillock --user ${shellWord(name)} --reset`,
+  );
 };
 
 const always =

@@ -3,6 +3,7 @@ import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { shellWord } from "../cli/shell-word.ts";
 
 /** What sshd's StrictModes objects to: a path, and the command that mends it. */
 export interface StrictFinding {
@@ -42,9 +43,9 @@ export function realPath(path: ByteString): ByteString | undefined {
 
 function finding(path: ByteString, stat: Stat, uid: number): StrictFinding | undefined {
   if (stat.uid !== 0 && stat.uid !== uid)
-    return { path, message: `${path} belongs to uid ${stat.uid}`, remedy: `chown ${uid} ${path}` };
+    return { path, message: `${path} belongs to uid ${stat.uid}`, remedy: `chown ${uid} ${shellWord(path)}` };
   if ((stat.mode & 0o022) !== 0)
-    return { path, message: `${path} can be written by others`, remedy: `chmod go-w ${path}` };
+    return { path, message: `${path} can be written by others`, remedy: `chmod go-w ${shellWord(path)}` };
   return undefined;
 }
 

@@ -6,11 +6,11 @@ import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
 import { lookUp } from "../jail/look.ts";
-import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
 import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
@@ -68,7 +68,7 @@ function requireFreeName(root: JailRoot, name: ByteString, uid: ByteString | und
   }
   const present = readJailAccounts(root).userByName(name);
   if (present !== undefined && String(present.uid) !== uid) {
-    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: take another name, or mend it with: jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${shellWord(name)}`;
+    const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: take another name, or mend it with: jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`;
     throw new JailkitError("user-exists", 1, message);
   }
 }

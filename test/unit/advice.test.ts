@@ -42,7 +42,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "what an option does",
   reset: "an action of pam.conf(5)",
   // Advice.
-  "faillock --user ${name} --reset": "sets a counter to zero",
+  "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "take them out, or give --user-files to delete them": "where a jail is being deleted",
   "change their homes where the accounts are kept, and take their files out, or give --user-files to delete these":
     "where a jail is being deleted",

@@ -1,0 +1,96 @@
+/**
+ * What stands in a command that is printed is a word of a shell: each text of the source that has a command in it is looked
+ * at, and what is filled in behind the command's name goes through shellWord, operands or appendCommand, or is a number, a
+ * constant, or listed here with the reason. A new one has to be thought of. What comes out is in shell-words.test.ts.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../../src");
+
+const NAMES =
+  "chage|chgrp|chmod|chown|cp|echo|faillock|getent|gpasswd|groupadd|groupdel|groupmod|kill|mkdir|mknod|mount|mv|passwd|" +
+  "printf|rm|runuser|setcap|setfacl|systemctl|touch|umount|useradd|userdel|usermod|" +
+  "jailkit (?:adopt|config|delete|disk|explain|list|log-sockets)";
+// Of these, only with an option: the rest of the time they are words of a sentence.
+const WITH_OPTION = "find \\S+|install|jk_\\w+|ln|ls|sed|stat";
+const COMMAND = new RegExp(
+  `(?:^|[\\s\`'"(])(?:(?:${NAMES}) |(?:${WITH_OPTION}) -)|^\`\\$\\{(?:\\w+\\.)?(?:command|remedy)\\} `,
+);
+const MAKES_WORDS = "(?:shellWord|operands|appendCommand)\\(";
+/** A call that makes words, with what is between its parentheses. */
+const CALL = new RegExp(`\\b${MAKES_WORDS}(?:[^()\`]|\\((?:[^()\`]|\`[^\`]*\`)*\\)|\`[^\`]*\`)*\\)`, "g");
+const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
+
+const ALLOWED: Readonly<Record<string, string>> = {
+  "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
+  "sed -i '${index + 1}${expression}' ${WORD}": "a number, and one of three expressions of our own",
+  "chmod ${change} ${WORD}": "a mode of our own",
+  "runuser -u ${WORD} -- ${command}": "a command",
+  "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
+  "mv -nT ${word} ${WORD} && ${make}": "a command",
+  "mv -nT ${WORD} ${kept} && ${copy}": "a command",
+  "setfacl -m u:${uid}:${letters} ${word}": "letters of a mode",
+  "chmod a+${letters} ${word}": "letters of a mode",
+  "mknod -m ${bits} ${WORD} ${type} ${rdevMajor} ${rdevMinor}": "a mode, and b or c",
+  "run this outside it: mknod ${WORD} ${numbers}": "b or c, and numbers",
+  'chown ${owner === 0 ? "root" : owner} ${word}': "a number",
+  '; chown ${owner === 0 ? "root" : owner} it': "a number",
+  "or for one who logs in by a key: chage -d ${day} ${WORD}": "a number",
+  "usermod -aG ${group} ${WORD}": "a name of letters and digits",
+  "jk_jailuser -n -j ${WORD} ${option} ${WORD}": "an option of our own",
+  "jk_jailuser --unjail ${out}": "words",
+  "jailkit adopt --moved ${WORD} NEW${leave}": "the rest of a sentence",
+  "touch ${allow} (": "/etc/cron.allow or /etc/at.allow",
+  'setcap cap_sys_chroot+ep "$(command -v ${tool})"': "the name of a tool",
+  "${remedy} ${WORD}": "a command without the path",
+  "${found.remedy} ${WORD}": "a command without its last path",
+  // No commands.
+  "usermod reported success": "a sentence",
+  "useradd reported success": "a sentence",
+  "${command} needs ${blocked}": "a sentence",
+  "did neither find a section": "a sentence",
+  '"$(printf ': "what makes the words",
+};
+
+/** What is filled in behind the name of a command and is no word, in a line of the source of a file. */
+function openIn(line: string, isWord: (name: string) => boolean): string[] {
+  let left = line;
+  for (let before = ""; before !== left; ) {
+    before = left;
+    left = left.replace(CALL, "WORD");
+  }
+  return [...left.matchAll(/`[^`]*`/g)].flatMap(([text]) => {
+    const at = COMMAND.exec(text)?.index;
+    if (at === undefined || Object.keys(ALLOWED).some((one) => text.includes(one))) return [];
+    const filled = [...text.slice(at).matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1] ?? "");
+    return filled.some((one) => !HARMLESS.test(one) && !isWord(one)) ? [text] : [];
+  });
+}
+
+test("every name and path in a command is a word of a shell", () => {
+  const found: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root })) {
+    const source = readFileSync(join(root, file), "latin1");
+    const isWord = (name: string) =>
+      /^\w+$/.test(name) &&
+      new RegExp(`\\b${name} = ${MAKES_WORDS}|\\[(?:\\w+, )*${name}\\b[^=]*\\] = \\[${MAKES_WORDS}`).test(
+        source,
+      );
+    for (const line of source.split("\n").filter((one) => !/^\s*(?:\/\/|\*|\/\*|import )/.test(one)))
+      found.push(...openIn(line, isWord).map((text) => `${file}: ${text}`));
+  }
+  expect(found.sort()).toEqual([]);
+});
+
+const SAMPLES: Readonly<Record<string, number>> = {
+  "`chmod go-w ${path}`": 1,
+  "`mend it with: jk_cp -j ${shellWord(`${jail}/x`)} ${copy}`": 1,
+  "add(`${remedy} ${path}`)": 1,
+  "`chmod go-w ${word} && chown ${uid} ${operands(a, `${b}.old`)}`": 0,
+  "`${path} can be written by others`": 0,
+};
+test.each(Object.entries(SAMPLES))("in %s: %d", (line, count) => {
+  expect(openIn(line, (name) => name === "word")).toHaveLength(count);
+});

@@ -1,0 +1,253 @@
+/**
+ * What is printed to be typed is read by /bin/sh as it is meant: names of accounts and paths, with whatever bytes in them,
+ * are one word each. And no text of a command in the source has anything in it that is none.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { displayAgain } from "../../src/cli/display.ts";
+import { appendCommand, shellWord } from "../../src/cli/shell-word.ts";
+import { passwordWay } from "../../src/enter/explain-credentials.ts";
+import type { LoginFacts } from "../../src/enter/facts.ts";
+import { HOST_CHECKS } from "../../src/enter/host-checks.ts";
+import { installedPrivilege } from "../../src/enter/installed.ts";
+import {
+  copyRemedy,
+  homeRemedy,
+  jailSideRemedy,
+  passRemedy,
+  programRemedy,
+} from "../../src/enter/remedies.ts";
+import { programFindings } from "../../src/enter/shell.ts";
+import { notInJailFinding, userFindings } from "../../src/inspect/check-host.ts";
+import { configDirectoryFindings } from "../../src/jail/safety.ts";
+import { planJailing } from "../../src/jail/user-plan.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
+import { judgeModule, type PamSubject } from "../../src/system/pam-modules.ts";
+import type { ShadowEntry } from "../../src/system/shadow.ts";
+import { keyWarnings, parseSshdSettings } from "../../src/system/sshd.ts";
+import { userRule } from "../../src/system/sshd-users.ts";
+
+const SHELLS = ["/bin/sh", "bash", "dash", "zsh", "mksh", "busybox"].flatMap((name) => Bun.which(name) ?? []);
+/** The bytes of names that are not in every one: quotes, blanks, what shells expand, control bytes, what is no UTF-8. */
+const NAMES = [
+  "a b'c;$x",
+  'it\'s `id` $(id) "!!" \\n \\',
+  "-n",
+  "~root",
+  "*",
+  "",
+  "%s%%d\u0080\u00ff",
+  "a\n'; touch /tmp/pwned; #",
+  "-e\t\x1b[31m\x7f!x\\'",
+  "\n\n",
+  "na\u00c3\u00afve",
+  "zero\u00e2\u0080\u008bwidth",
+];
+const STUBS = (
+  "chage chgrp chmod chown faillock groupadd install jk_cp jk_jailuser jk_update jailkit mkdir mount mv passwd runuser " +
+  "setcap systemctl usermod"
+).split(" ");
+
+let base: string;
+let jail: string;
+beforeAll(() => {
+  base = mkdtempSync(join(tmpdir(), "shell-words-"));
+  jail = `${base}/it's a $(jail)\n#`;
+  mkdirSync(`${jail}/usr/bin`, { recursive: true });
+  writeFileSync(`${jail}/usr/bin/a shell`, "", { mode: 0o755 });
+  chmodSync(`${jail}/usr/bin/a shell`, 0o6775);
+  mkdirSync(`${base}/bin`);
+  // Each tells the words that it got, and does nothing.
+  writeFileSync(`${base}/bin/tell`, `#!/bin/sh\nprintf '%s\\0' "\${0##*/}" "$@" ''\n`, { mode: 0o755 });
+  for (const name of STUBS) symlinkSync("tell", `${base}/bin/${name}`);
+});
+afterAll(() => rmSync(base, { recursive: true }));
+
+function typed(line: string, shell = "/bin/sh"): string[] {
+  const command = shell.endsWith("/busybox") ? [shell, "sh"] : [shell];
+  const { stdout, stderr, exitCode } = Bun.spawnSync(command, {
+    // As bytes: what is no UTF-8 is to get there too.
+    stdin: Buffer.from(`${line}\n`, "latin1"),
+    env: { PATH: `${base}/bin:/usr/bin:/bin`, HOME: "/nowhere", LC_ALL: "C" },
+    cwd: base,
+  });
+  expect([line, exitCode, String(stderr)]).toEqual([line, 0, ""]);
+  return stdout.toString("latin1").split("\0").slice(0, -1);
+}
+
+describe.each(SHELLS)("%s", (shell) => {
+  const read = (words: string) => typed(`printf '%s\\0' ${words}`, shell);
+  // Only what is older than POSIX of 2024 does not know $'...', and reads another name then: one word still.
+  const knowsNewlines = typed("printf '%s\\0' $'a'", shell)[0] === "a";
+  const exactly = (name: string) => knowsNewlines || !name.endsWith("\n");
+
+  test.each(NAMES)("%j is one word", (name) => {
+    if (exactly(name)) expect(read(shellWord(name))).toEqual([name]);
+    expect(read(`${shellWord(name)} next`).slice(1)).toEqual(["next"]);
+  });
+  test("any bytes are one word, and print as one line", () => {
+    const byte = fc.oneof(
+      fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+      fc.constantFrom("'", '"', "\\", "\n", "$", "`", "-", "!", "%", " "),
+    );
+    const names = fc.sample(fc.string({ unit: byte, maxLength: 12 }), 500);
+    const words = names.map(shellWord);
+    expect(words.filter((word) => displayAgain(word) !== word)).toEqual([]);
+    const got = read(words.join(" "));
+    expect(got.length).toBe(names.length);
+    expect(got.filter((_, at) => exactly(names[at] ?? ""))).toEqual(names.filter(exactly));
+  });
+});
+
+describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
+  const account = {
+    ...{ name, password: "x", uid: 7, gid: 8, gecos: "", home: `/j j/./home/${name}`, shell: "/bin/a shell" },
+  };
+  const [j, rest] = ["/j j", name.startsWith("-") ? ["--", name] : [name]];
+  const shadow = (change: Partial<ShadowEntry>): ShadowEntry => ({
+    ...{ password: "*", lastChange: 100, maximum: -1, inactive: -1, expire: -1 },
+    ...change,
+  });
+  const pam = (module: string, words: readonly string[], change: Partial<PamSubject> = {}): string => {
+    const subject: PamSubject = {
+      ...{ name, uid: 7, gid: 8, shell: account.shell, home: account.home, groups: [], service: "sshd" },
+      ...{ from: undefined, shadow: undefined, day: 200, read: () => undefined, list: () => [] },
+      installed: () => true,
+      ...change,
+    };
+    const kind = module === "pam_faillock.so" ? "auth" : "account";
+    const rule = { control: "required", module, arguments: [...words], dispensable: false };
+    return judgeModule(kind, rule, subject)?.remedy ?? "";
+  };
+  const host = (check: string, facts: Partial<LoginFacts>): string => {
+    const judge = HOST_CHECKS.find((one) => one.name === check)?.judge;
+    const all = { account: () => account, uid: 7, gid: 8, configFile: "/a b/c.ini", ...facts };
+    return judge?.(all as LoginFacts).remedy ?? "";
+  };
+  const settings = parseSshdSettings("passwordauthentication yes\nusepam no\nallowgroups friends\n");
+  const thrown = (action: () => unknown): string => {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof Error) return error.message;
+    }
+    return "";
+  };
+  const plan = (change: object) =>
+    thrown(() =>
+      planJailing({
+        ...{ user: account, groups: [], jail: "/j j", shell: undefined, move: false, processes: [] },
+        accounts: { userByName: () => undefined, groupByName: () => undefined, groupByGid: () => undefined },
+        ...change,
+      }),
+    );
+  const user = { name, home: "/./x y", shell: "/bin/sh", jail: undefined };
+  const sideOnly = ["jk_jailuser", "--jail-side-only", "-j", j, ...rest];
+
+  const rows: [text: string, ...commands: string[][]][] = [
+    [jailSideRemedy(j, name), sideOnly],
+    [copyRemedy(j, "/a b", "/c,d"), ["jk_cp", "-j", j, "/a b", "/c,d"]],
+    [homeRemedy("/h h", 7, 8, false), ["install", "-d", "-o", "7", "-g", "8", "-m", "0700", "/h h"]],
+    [
+      programRemedy(j, "/b b", { kind: "missing", path: "/b b", reason: "it is not a regular file" }),
+      ["mv", "-nT", "/j j/b b", "/j j/not-b b"],
+      ["jk_cp", "-f", "-j", j, "/b b"],
+    ],
+    [passRemedy("/d d"), ["chmod", "o+x", "/d d"]],
+    [passwordWay(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
+    [
+      passwordWay(settings, account, shadow({ password: "!$6$x" })).remedies.join(),
+      ["passwd", "-u", ...rest],
+    ],
+    [pam("pam_unix.so", [], { shadow: shadow({ expire: 1 }) }), ["chage", "-E", "-1", ...rest]],
+    [
+      pam("pam_unix.so", [], { shadow: shadow({ maximum: 1, inactive: 1 }) }),
+      ["chage", "-I", "-1", ...rest],
+      ["passwd", ...rest],
+    ],
+    [
+      pam("pam_unix.so", [], { shadow: shadow({ lastChange: 0 }) }).split("by a key: ")[1] ?? "",
+      ["chage", "-d", "200", ...rest],
+    ],
+    [
+      pam("pam_nologin.so", ["file=/no no"], { read: () => "" }).split("again: ")[1] ?? "",
+      ["mv", "/no no", "/no no.old"],
+    ],
+    [pam("pam_faillock.so", [], { read: () => "x" }), ["faillock", "--user", name, "--reset"]],
+    [
+      userRule(settings, { name, groups: [] }, undefined)?.remedy ?? "",
+      ["usermod", "-aG", "friends", ...rest],
+    ],
+    [
+      keyWarnings(settings, name, "x", true)[0]?.remedy.split("with: ")[1] ?? "",
+      ["usermod", "-p", "*", ...rest],
+    ],
+    [host("separator", { split: () => undefined }), ["jk_jailuser", "-m", "-j", "JAIL", ...rest]],
+    [
+      host("home-set", { account: () => ({ ...account, home: "" }) }),
+      ["usermod", "-d", `JAIL/./home/${name}`, ...rest],
+    ],
+    [
+      host("jail-path", {
+        split: () => ({ jail: "/x", home: "/h h" }),
+        jail: () => ({ kind: "crooked", reason: "", real: "/r r" }),
+      }),
+      ["usermod", "-d", "/r r/./h h", ...rest],
+    ],
+    [host("not-root", { uid: 0 }), ["usermod", "-s", "/bin/bash", ...rest]],
+    [host("group", { group: () => undefined }), ["groupadd", "-g", "8", ...rest]],
+    [
+      installedPrivilege("/no such/jk_chrootsh").remedy,
+      ["chown", "root:root", "/no such/jk_chrootsh"],
+      ["chmod", "0755", "/no such/jk_chrootsh"],
+      ["setcap", "cap_sys_chroot+ep", "/no such/jk_chrootsh"],
+    ],
+    [userFindings(user)[0]?.remedy ?? "", ["usermod", "-d", "JAIL/./x y", ...rest]],
+    [userFindings(user)[1]?.remedy ?? "", ["usermod", "-s", "/usr/sbin/jk_chrootsh", ...rest]],
+    [notInJailFinding(user, j).remedy ?? "", sideOnly],
+    [
+      configDirectoryFindings("/no such directory")[0]?.remedy ?? "",
+      ["install", "-d", "-o", "root", "-g", "root", "-m", "0755", "/no such directory"],
+    ],
+    ...(name.includes("\n")
+      ? []
+      : ([
+          [plan({ jail: "/other" }).split("with: ")[1] ?? "", ["jk_jailuser", "--unjail", ...rest]],
+          [
+            plan({
+              accounts: {
+                ...{ groupByName: () => undefined, groupByGid: () => undefined },
+                userByName: () => ({ ...account, uid: 9 }),
+              },
+            }).split("with: ")[1] ?? "",
+            sideOnly,
+          ],
+        ] satisfies [string, ...string[][]][])),
+  ];
+  test.each(rows)("%s", (text, ...commands) => {
+    expect(typed(text)).toEqual(commands.flatMap((words) => [...words, ""]));
+  });
+
+  test("a line for a file", () => {
+    typed(appendCommand(name, `${base}/a file`));
+    typed(pam("pam_shells.so", [], { shell: name }).replace("/etc/shells", shellWord(`${base}/a file`)));
+    expect(readFileSync(`${base}/a file`, "latin1")).toBe(`${name}\n${name}\n`);
+    rmSync(`${base}/a file`);
+  });
+});
+
+test("the way to a program of a jail, from the top: what could be exchanged is not named", () => {
+  const path = `${jail}/usr/bin/a shell`;
+  const remedies = (mode: number) => {
+    chmodSync(`${jail}/usr/bin`, mode);
+    const root = openJailRoot(jail);
+    const found = programFindings(root, "/usr/bin/a shell");
+    closeJailRoot(root);
+    return found.flatMap(({ remedy }) => typed(remedy));
+  };
+  expect(remedies(0o757)).toEqual(["chmod", "o-w", `${jail}/usr/bin`, ""]);
+  expect(remedies(0o755)).toEqual(["g-w", "u-s", "g-s"].flatMap((change) => ["chmod", change, path, ""]));
+});
