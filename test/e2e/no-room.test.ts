@@ -8,7 +8,7 @@ setDefaultTimeout(300_000);
 
 let m: Machine;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_check"] });
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"] });
   m.remove("/var/lib/jailkit");
 });
 afterAll(() => m?.close());
@@ -46,4 +46,22 @@ test("a read-only one: the command that is told makes it writable", () => {
   const command = /read-only \(.*?\): (.*), and run this again$/.exec(line)?.[1] ?? "";
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   expect(m.run(["jk_cp", "-j", "/srv/fixed", "/bin/true"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test.each([
+  ["jk_init -v -j JAIL uidbasics", "jk_init: "],
+  ["jk_update -j JAIL", "jk_update: JAIL: "],
+  ["jk_check JAIL", "jk_check: "],
+  ["jailkit list", "jailkit list: "],
+])("standard output is on one, of %s: it is told as that, and the work is done", (command, label) => {
+  m.mkdir("/opt/told");
+  m.mkdir("/srv/told");
+  m.write("/opt/told/file", "1");
+  m.must(["jk_cp", "-f", "-j", "/srv/told", "/opt/told"]);
+  m.write("/opt/told/file", "2, and longer");
+  const words = (text: string) => text.replace("JAIL", "/srv/told");
+  const { status, stderr } = m.run(["sh", "-c", `${words(command)} > /dev/full`]);
+  const message = `${words(label)}standard output: write: No space left on device`;
+  expect([status, lines(stderr)]).toEqual([1, [message]]);
+  if (command.startsWith("jk_update")) expect(m.read("/srv/told/opt/told/file")).toBe("2, and longer");
 });
