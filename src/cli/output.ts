@@ -3,6 +3,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { writeAll } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
+import { describeError, JailkitError } from "./error.ts";
 
 // Not process.stdout: it costs milliseconds at start, and keeps what it could not write.
 function put(fd: number, text: ByteString): void {
@@ -10,7 +11,9 @@ function put(fd: number, text: ByteString): void {
     writeAll(fd, toBytes(text));
   } catch (error) {
     // A reader that went away or a descriptor that was closed by the caller is not this program's failure.
-    if (!isErrno(error, "EPIPE", "EBADF")) throw error;
+    if (isErrno(error, "EPIPE", "EBADF")) return;
+    // Not the system's error: ENOSPC is to be taken for that of nothing else.
+    throw new JailkitError("output", 1, `standard ${fd === 1 ? "output" : "error"}: ${describeError(error)}`);
   }
 }
 

@@ -164,7 +164,9 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     try {
       applyOne(entry);
     } catch (error) {
-      const full = noRoom(error, { path: root.path, fd: root.fd }, plan.entries.slice(done - 1), total);
+      const left = plan.entries.slice(done - 1).filter((each) => each.action !== "keep");
+      const progress = `${done - 1} of ${total} objects are in place`;
+      const full = noRoom(error, root.path, { left: linking ? [] : left, progress });
       const problem = full ?? problemOf(root, entry, error);
       problems.push(problem);
       reporter.fail(problem.message);

@@ -1,53 +1,143 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { withTree } from "../jail/registry.ts";
+import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
 import type { Entry, Problem } from "./entry.ts";
+import { parentOf } from "./sources.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
 const STATFS_BYTES = 120;
 const BLOCK_SIZE = 8;
+const BLOCKS_FREE = 24;
 const BLOCKS_AVAILABLE = 32;
+const FILES = 40;
+const FILES_FREE = 48;
 
-/** How many bytes can still be written where an open directory is; undefined where that cannot be told. */
-function bytesLeft(fd: number): number | undefined {
+// What is written besides what is counted: the cache of libraries, passwd and group.
+const BESIDES = 1 << 17;
+
+interface Room {
+  readonly block: number;
+  /** Bytes: for root, and for those who may not have what is kept for root. */
+  readonly free: number;
+  readonly available: number;
+  /** How many files can be made; undefined where there is no such limit. */
+  readonly files: number | undefined;
+}
+
+/** What can still be written where an open directory is; undefined where that cannot be told. */
+function roomAt(fd: number): Room | undefined {
   const buffer = new Uint8Array(STATFS_BYTES);
   if (libc.fstatfs(fd, buffer) < 0) return undefined;
   const view = new DataView(buffer.buffer);
-  return Number(view.getBigInt64(BLOCK_SIZE, true) * view.getBigUint64(BLOCKS_AVAILABLE, true));
+  const number = (offset: number) => Number(view.getBigUint64(offset, true));
+  const block = number(BLOCK_SIZE);
+  return {
+    block,
+    free: number(BLOCKS_FREE) * block,
+    available: number(BLOCKS_AVAILABLE) * block,
+    files: number(FILES) === 0 ? undefined : number(FILES_FREE),
+  };
 }
+
+/** How many bytes entries take on a disk: each at least a block. */
+function bytesOf(entries: readonly Entry[], block: number): number {
+  if (entries.length === 0) return 0;
+  return entries.reduce((sum, { size }) => sum + Math.max(1, Math.ceil(size / block)) * block, BESIDES);
+}
+
+/** True where entries certainly take more than is free where a jail is. */
+export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
+  const room = roomAt(root.fd);
+  return room !== undefined && bytesOf(entries, room.block) > room.free;
+}
+
+/** True for the error of a file system that is full or cannot be written. */
+export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
+
+/** True for a problem that noRoom has told of. */
+export const saysNoRoom = ({ code }: Problem): boolean => code === "no-room" || code === "read-only";
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
+/** What was to be done in a jail, for a message that tells how far it came. */
+export interface Work {
+  /** What needs room and is not there yet. */
+  readonly left: readonly Entry[];
+  /** How far it came: "3 of 7 objects are in place". */
+  readonly progress: string;
+}
+
 /**
- * What to say, in the place of an error for each file, where the file system of a jail is full or cannot be written:
- * what is missing and how much, and that the same run goes on from there. Undefined for any other error. `left`: the
- * entries that are not there yet.
+ * What to say, in the place of an error for each file, where a file system is full or cannot be written: what is missing
+ * and how much, and that the same run goes on from there. It is about the file system on which the error says it failed,
+ * which may be another than the jail's, such as that of the records. Undefined for any other error.
  */
-export function noRoom(
-  error: unknown,
-  jail: { path: ByteString; fd: number },
-  left: readonly Entry[],
-  total: number,
-): Problem | undefined {
-  const done = `${total - left.length} of ${total} objects are in place`;
-  const { path } = jail;
-  if (isErrno(error, "EROFS")) {
-    const command = `mount -o remount,rw "$(stat -c %m ${shellWord(path)})"`;
-    const message = `${display(path)}: its file system is read-only (${done}): ${command}, and run this again`;
+export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
+  if (!isNoRoom(error)) return undefined;
+  return withTree((tree) => {
+    const place = nearest(tree, error.path ?? jail);
+    const inJail = isIn(place.path, jail) && mountOf(tree, jail) === place.stat.mountId;
+    const path = inJail ? jail : place.path;
+    const how = inJail ? progress : `${progress} in ${display(jail)}`;
+    const room = roomAt(place.fd);
+    const { trusted } = place;
+    release(place);
+    if (error.code !== "EROFS") return full(error.code, path, inJail ? left : [], how, room);
+    // Where others can write above it, they could put a link to anything in its place.
+    const remedy = trusted
+      ? `mount -o remount,rw "$(stat -c %m ${shellWord(path)})"`
+      : "make it writable, as mount(8) says";
+    const message = `${display(path)}: its file system is read-only (${how}): ${remedy}, and run this again`;
     return { code: "read-only", path, message };
-  }
-  if (!isErrno(error, "ENOSPC", "EDQUOT")) return undefined;
-  const needed = left.reduce((sum, { size }) => sum + size, 0);
-  const free = bytesLeft(jail.fd);
+  });
+}
+
+function full(
+  code: string,
+  path: ByteString,
+  left: readonly Entry[],
+  progress: string,
+  room: Room | undefined,
+): Problem {
+  const needed = bytesOf(left, room?.block ?? 1);
+  // What is kept for root may be kept from the root of a container.
+  const free = room !== undefined && room.free < needed ? room.free : room?.available;
+  const noFiles = room?.files !== undefined && room.files < Math.max(1, left.length);
   const lacks =
-    error.code === "EDQUOT"
+    code === "EDQUOT"
       ? "the quota is used up"
-      : free !== undefined && free >= needed
+      : noFiles
         ? "no more files can be made on its file system (see df -i)"
         : "its file system is full";
-  const room = free === undefined ? "" : `, ${megabytes(free)} are free`;
-  const message = `${display(path)}: ${lacks}: ${megabytes(needed)} more are needed${room} (${done}); make room, and run this again`;
+  const amounts = [
+    ...(needed === 0 ? [] : [`${megabytes(needed)} more are needed`]),
+    ...(free === undefined ? [] : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
+  ].join(", ");
+  const message = `${display(path)}: ${lacks}${amounts === "" ? "" : `: ${amounts}`} (${progress}); make room, and run this again`;
   return { code: "no-room", path, message };
+}
+
+const isIn = (path: ByteString, jail: ByteString) => path === jail || path.startsWith(`${jail}/`);
+
+/** The nearest directory that is there, at a path of the host or above it. */
+function nearest(tree: JailRoot, path: ByteString): Directory {
+  for (let at = path; at !== "" && at !== "/"; at = parentOf(at)) {
+    try {
+      return walk(tree, at);
+    } catch (error) {
+      if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
+    }
+  }
+  return walk(tree, "/");
+}
+
+function mountOf(tree: JailRoot, path: ByteString): Directory["stat"]["mountId"] {
+  const directory = nearest(tree, path);
+  release(directory);
+  return directory.stat.mountId;
 }

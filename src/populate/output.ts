@@ -15,7 +15,7 @@ export interface Reporter {
   fail(message: ByteString): void;
   /** How far the work is. */
   at(done: number, total: number): void;
-  /** Writes what has been held back. Call it at the end. */
+  /** Writes what has been held back. Call it at the end: throws JailkitError "output" where something could not be shown. */
   flush(): void;
 }
 
@@ -28,15 +28,21 @@ const MOST_HELD_BACK = 1 << 16;
 export function makeReporter(tool: string, verbose: boolean, silent: boolean): Reporter {
   const progress: Progress = startProgress(tool);
   let held = "";
-  const flush = () => {
+  let failure: unknown;
+  // What is half done is not to stop because nobody can be told of it.
+  const show = () => {
     progress.clear();
-    if (held !== "") print(held);
+    try {
+      if (held !== "" && failure === undefined) print(held);
+    } catch (error) {
+      failure = error;
+    }
     held = "";
   };
   const say = (line: ByteString) => {
     if (silent) return;
     held += `${display(line)}\n`;
-    if (held.length > MOST_HELD_BACK) flush();
+    if (held.length > MOST_HELD_BACK) show();
   };
   return {
     say,
@@ -44,14 +50,19 @@ export function makeReporter(tool: string, verbose: boolean, silent: boolean): R
       if (verbose) say(line);
     },
     warn(message) {
-      flush();
+      show();
       printError(`${tool}: warning: ${message}`);
     },
     fail(message) {
-      flush();
+      show();
       printError(`${tool}: ${message}`);
     },
     at: (done, total) => progress.at(done, total),
-    flush,
+    flush() {
+      show();
+      const error = failure;
+      failure = undefined;
+      if (error !== undefined) throw error;
+    },
   };
 }

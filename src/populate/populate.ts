@@ -12,6 +12,7 @@ import { jailFileSystem, openSafeJail } from "./jail.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
 import { registerLogSocket } from "./log-socket.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
+import { noRoom, saysNoRoom, type Work } from "./no-room.ts";
 import { makeReporter, type Reporter } from "./output.ts";
 import { makePlan } from "./plan.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
@@ -164,7 +165,8 @@ async function carryOut(
     problems.push(...applied.problems);
     if (!applied.stopped) problems.push(...finish(request, root, entries, reporter));
     // What is there is recorded, so that the next run goes on from there.
-    problems.push(...(await remember(request, manner, root, applied, reporter)));
+    const stopped = applied.stopped || problems.some(saysNoRoom);
+    problems.push(...(await remember(request, manner, root, applied, stopped, reporter)));
   }
   const exitStatus = statusOf(problems);
   reporter.flush();
@@ -184,6 +186,7 @@ async function remember(
   manner: Manner,
   root: JailRoot,
   applied: Applied,
+  stopped: boolean,
   reporter: Reporter,
 ): Promise<Problem[]> {
   try {
@@ -191,10 +194,15 @@ async function remember(
     recordJail(root, request, manner, applied.present, applied.links);
     return [];
   } catch (error) {
-    if (applied.stopped) return [];
+    if (stopped) return [];
     const message = `the manifest of the jail is not written: ${describeError(error)}`;
-    reporter.fail(message);
-    return [{ code: "manifest", path: request.jail, message }];
+    const problem = noRoom(error, request.jail, ALL_FILES) ?? {
+      code: "manifest",
+      path: request.jail,
+      message,
+    };
+    reporter.fail(problem.message);
+    return [problem];
   }
 }
 
@@ -214,17 +222,21 @@ function showPlan(request: Request, plan: Plan, hardlink: boolean, reporter: Rep
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
 }
 
+const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
+
 /** What a jail needs besides files. Each step is tried, and what fails becomes a problem. */
 function finish(request: Request, root: JailRoot, entries: readonly Entry[], reporter: Reporter): Problem[] {
   const problems: Problem[] = [];
   const attempt = (what: string, step: () => void) => {
+    if (problems.some(saysNoRoom)) return;
     try {
       step();
     } catch (error) {
-      const message = describeError(error);
       const code = error instanceof JailkitError ? error.code : what;
-      problems.push({ code, path: request.jail, message });
-      reporter.fail(message);
+      const other = { code, path: request.jail, message: describeError(error) };
+      const problem = noRoom(error, request.jail, ALL_FILES) ?? other;
+      problems.push(problem);
+      reporter.fail(problem.message);
     }
   };
   const { accounts } = request;

@@ -1,17 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, type SystemError } from "../../ffi/error.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { removePath } from "../jail/write.ts";
 import type { Entry, Problem } from "./entry.ts";
+import { isNoRoom, noRoom, type Work } from "./no-room.ts";
 import { lastOf, parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 import type { Order } from "./update-order.ts";
 import type { Removal } from "./update-removals.ts";
-import { commit, discard, type Staged, stage } from "./update-stage.ts";
+import { commit, discard, discardDirectories, type Staged, stage } from "./update-stage.ts";
 
 /** What is told meanwhile. */
 export interface ApplyEvents {
@@ -20,7 +21,7 @@ export interface ApplyEvents {
   failed(problem: Problem): void;
   at(done: number, total: number): void;
   /** What programs need is in its place, and the programs are not: the time for the cache of libraries. */
-  librariesAreThere(done: readonly Entry[]): void;
+  librariesAreThere(done: readonly Entry[], progress: string): void;
 }
 
 /** What became of changes. */
@@ -28,6 +29,8 @@ export interface Applied {
   readonly done: readonly { entry: Entry; hardlink: boolean }[];
   /** Something failed, but for what is in directories that users can write: they must not hold up the rest. */
   readonly incomplete: boolean;
+  /** The first error of a file system that is full or cannot be written; it has been told. */
+  readonly full: SystemError | undefined;
 }
 
 // No space, no quota, read-only, a broken disk: what comes next would fail likewise.
@@ -48,12 +51,15 @@ export function applyChanges(
   const done: { entry: Entry; hardlink: boolean }[] = [];
   let hopeless = false;
   let incomplete = false;
+  // Told once, and at the end, when what was made ready is gone again and it is known what is missing.
+  let full: SystemError | undefined;
 
   function fail({ entry }: Change, error: unknown, ours = true): void {
     failed.add(entry);
     incomplete ||= ours;
     hopeless ||= ours && isErrno(error, ...HOPELESS);
-    events.failed(problemOf(root, entry.path, error, "cannot-write"));
+    if (isNoRoom(error)) full ??= error;
+    else events.failed(problemOf(root, entry.path, error, "cannot-write"));
   }
 
   /** What has failed, or cannot be read, and what is to be replaced needs. What is new can do no harm. */
@@ -84,9 +90,10 @@ export function applyChanges(
   }
 
   const { ready, inside } = makeReady(root, changes, fail, () => hopeless);
-  let told = hopeless;
+  let told = false;
   const tell = () => {
-    if (!told) events.librariesAreThere(done.map(({ entry }) => entry));
+    const entries = new Set(done.map(({ entry }) => entry));
+    if (!told && !hopeless) events.librariesAreThere([...entries], workLeft(changes, entries).progress);
     told = true;
   };
   order.sorted(ready).forEach((one, index) => {
@@ -99,7 +106,26 @@ export function applyChanges(
   for (const { change, linked } of inside) {
     if (!hopeless && !failed.has(change.entry)) done.push({ entry: change.entry, hardlink: linked });
   }
-  return { done, incomplete: incomplete || hopeless };
+  const entries = new Set(done.map(({ entry }) => entry));
+  if (hopeless)
+    discardDirectories(
+      root,
+      ready.filter(({ change }) => !entries.has(change.entry)),
+    );
+  const problem = noRoom(full, root.path, workLeft(changes, entries));
+  if (problem !== undefined) events.failed(problem);
+  return { done, incomplete: incomplete || hopeless, full };
+}
+
+/** Of changes, what is not `done` and needs room. */
+export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): Work {
+  const left = changes.filter(
+    ({ entry, action, hardlink }) => !done.has(entry) && !hardlink && action !== "attributes",
+  );
+  return {
+    left: left.map(({ entry }) => entry),
+    progress: `${done.size} of ${changes.length} changes are made`,
+  };
 }
 
 /**
@@ -143,9 +169,10 @@ export function applyRemovals(
   root: JailRoot,
   removals: readonly Removal[],
   events: Pick<ApplyEvents, "removing" | "failed">,
-): { removed: ByteString[]; incomplete: boolean } {
+): { removed: ByteString[]; incomplete: boolean; full: boolean } {
   const removed: ByteString[] = [];
   let incomplete = false;
+  let full = false;
   for (const removal of removals) {
     const { path } = removal;
     try {
@@ -156,10 +183,14 @@ export function applyRemovals(
     } catch (error) {
       if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
       incomplete = true;
-      events.failed(problemOf(root, path, error, "cannot-remove"));
+      const progress = `${removed.length} of ${removals.length} are removed`;
+      const problem = noRoom(error, root.path, { left: [], progress });
+      events.failed(problem ?? problemOf(root, path, error, "cannot-remove"));
+      full = problem !== undefined;
+      if (full) break;
     }
   }
-  return { removed, incomplete };
+  return { removed, incomplete, full };
 }
 
 /**

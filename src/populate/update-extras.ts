@@ -10,6 +10,7 @@ import { addAccounts, hasAccounts } from "./accounts.ts";
 import type { Problem } from "./entry.ts";
 import { lacksCache, renewLibraryCache } from "./library-cache.ts";
 import { registerLogSocket } from "./log-socket.ts";
+import { noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { addProcLine, mountJailProc, withProcLine } from "./proc.ts";
 import type { Recipe } from "./recipe.ts";
@@ -63,15 +64,21 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   return extras;
 }
 
-/** Does each, and tells what failed. */
-export function addExtras(root: JailRoot, extras: readonly Extra[], reporter: Reporter): Problem[] {
+/** Does each, and tells what failed. `progress`: how far all the work is. */
+export function addExtras(
+  root: JailRoot,
+  extras: readonly Extra[],
+  progress: string,
+  reporter: Reporter,
+): Problem[] {
   return extras.flatMap(({ kind, act }) => {
     try {
       act(reporter);
       return [];
     } catch (error) {
       const code = error instanceof JailkitError ? error.code : kind;
-      return [{ code, path: root.path, message: describeError(error) }];
+      const full = noRoom(error, root.path, { left: [], progress });
+      return [full ?? { code, path: root.path, message: describeError(error) }];
     }
   });
 }

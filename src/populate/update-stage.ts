@@ -17,6 +17,7 @@ import {
   putFile,
   putHardLink,
   putSymlink,
+  removePath,
   removeTree,
   setAttributes,
 } from "../jail/write.ts";
@@ -36,6 +37,8 @@ export interface Staged {
   readonly change: Change;
   /** Where it lies meanwhile, and what it is; undefined where it is done in its place. */
   readonly temporary: Temporary | undefined;
+  /** A directory that was made in its place already. */
+  readonly directory?: Temporary | undefined;
   /** It is another name of the host's file. */
   readonly linked: boolean;
 }
@@ -69,8 +72,7 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
   const inPlace: Staged = { change, temporary: undefined, linked: false };
   if (action === "attributes") return inPlace;
   if (entry.type === "directory" && action === "create") {
-    makeNewDirectory(root, entry, at ?? entry.path);
-    return inPlace;
+    return { ...inPlace, directory: makeNewDirectory(root, entry, at ?? entry.path) };
   }
   if (at !== undefined) return { change, temporary: undefined, linked: putEntry(root, change, at) };
   // Where users can write, what lies there could be exchanged before it is moved.
@@ -86,19 +88,24 @@ function whatIsAt(root: JailRoot, path: ByteString): Temporary {
   return { path, made };
 }
 
-/** A directory appears with its mode and owner, so that one that is there is one that is finished. */
-function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): void {
+/**
+ * A directory appears with its mode and owner, so that one that is there is one that is finished. undefined where users
+ * can write: it may be another by now.
+ */
+function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Temporary | undefined {
   const attributes = () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid });
   if (!isTrustedPlace(root, path)) {
     makeDirectories(root, path, attributes);
-    return;
+    return undefined;
   }
   const temporary = `${parentOf(path)}/${temporaryName()}`;
   makeDirectories(root, temporary, attributes);
   const { made } = whatIsAt(root, temporary);
   try {
     const placement = moveInPlace(root, temporary, path, "new", { made, standing: undefined });
-    if (placement === "kept") discard(root, { path: temporary, made });
+    if (placement !== "kept") return { path, made };
+    discard(root, { path: temporary, made });
+    return undefined;
   } catch (error) {
     discard(root, { path: temporary, made });
     throw error;
@@ -197,6 +204,17 @@ function removeOld(root: JailRoot, { entry, within }: Change, temporary: Tempora
     if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
     const message = `${display(root.path + entry.path)}: something was put into it meanwhile: it stays`;
     throw new JailkitError("appeared", 1, message);
+  }
+}
+
+/** Takes directories away again that were made and that nothing has come into. */
+export function discardDirectories(root: JailRoot, staged: readonly Staged[]): void {
+  for (const { directory } of staged.toReversed()) {
+    try {
+      if (directory !== undefined) removePath(root, directory.path, directory.made);
+    } catch {
+      // Something is in it, or the error that led here is in the way of this too.
+    }
   }
 }
 

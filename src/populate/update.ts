@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
 import {
   type Manifest,
@@ -15,16 +15,18 @@ import { openNamedJail } from "../jail/named-jail.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 import type { Loader } from "./closure.ts";
-import type { Entry, Problem } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import { jailFileSystem } from "./jail.ts";
-import { concernsLibraries, renewLibraryCache } from "./library-cache.ts";
+import { renewLibraryCache } from "./library-cache.ts";
 import { actionMessage } from "./messages.ts";
+import { lacksRoom, noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { asksForFiles, type RecipeReader } from "./recipe.ts";
 import { manifestEntry } from "./record.ts";
 import { type FileSystem, lastOf, parentOf } from "./sources.ts";
-import { type ApplyEvents, applyChanges, applyRemovals } from "./update-apply.ts";
+import { applyChanges, applyRemovals, workLeft } from "./update-apply.ts";
 import { type Change, keptMessage } from "./update-compare.ts";
+import { eventsFor, gatherFailures } from "./update-events.ts";
 import { addExtras, missingExtras } from "./update-extras.ts";
 import {
   alone,
@@ -40,6 +42,8 @@ import { createOrder } from "./update-order.ts";
 import { isFound, planShells, planUpdate, type UpdatePlan } from "./update-plan.ts";
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
 import { FOUND_SECTION } from "./update-scan.ts";
+
+const ENOSPC = 28;
 
 /** How a jail is brought up to date; the options of jk_update and the keys of jk_update.ini. */
 export interface UpdateOptions {
@@ -64,6 +68,8 @@ export interface UpdateMeans {
   readonly readRecipe: RecipeReader;
   readonly reporter: Reporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
+  /** File systems that were found full in this run, as fileSystemOf names them. */
+  readonly full: Set<string>;
 }
 
 /**
@@ -79,6 +85,10 @@ export async function updateJail(options: UpdateOptions, means: UpdateMeans): Pr
     // The id is where the lock is; the record is read once it is held.
     const { id } = openManifest(root);
     return await alone(id, async () => carryOut(root, openManifest(root), options, means));
+  } catch (error) {
+    const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
+    if (problem === undefined) throw error;
+    throw new JailkitError(problem.code, 1, problem.message);
   } finally {
     means.reporter.flush();
     closeJailRoot(root);
@@ -181,40 +191,38 @@ async function carryOut(
     if (settled) saveManifest(manifest);
     return outcome;
   }
-  const problems: Problem[] = [...outcome.problems];
-  const failed = (problem: Problem) => {
-    problems.push(problem);
-    means.reporter.fail(problem.message);
-  };
-  let finished = true;
-  const attempt = (code: string, act: () => void) => {
-    try {
-      act();
-    } catch (error) {
-      finished = false;
-      failed({ code, path: root.path, message: `${display(root.path)}: ${describeError(error)}` });
-    }
-  };
+  const failures = gatherFailures(root.path, outcome.problems, means.reporter);
+  const { problems, failed, attempt } = failures;
+  const todo = workLeft(plan.changes, new Set());
+  // Where another jail has failed for want of room, all would only be copied to fail again.
+  if (means.full.has(fileSystemOf(root)) && lacksRoom(root, todo.left)) {
+    failed(noRoom(new SystemError(ENOSPC, "write", root.path), root.path, todo));
+    return { ...outcome, problems };
+  }
   try {
     const intended = [...(journal?.intended.values() ?? []), ...intendedEntries(plan)];
     const directories = plan.changes.map(({ entry }) => parentOf(entry.path) || "/");
     writeJournal(root, manifest.id, intended, [...(journal?.directories ?? []), ...directories]);
   } catch (error) {
-    failed({ code: "journal", path: root.path, message: `nothing was changed: ${describeError(error)}` });
+    const message = `nothing was changed: ${describeError(error)}`;
+    failed(noRoom(error, root.path, todo) ?? { code: "journal", path: root.path, message });
     return { ...outcome, problems };
   }
-  const events = eventsFor(root, means.reporter, failed, attempt);
+  const events = eventsFor(root, means.reporter, failures);
   const order = createOrder(plan.entryOf, plan.unread, means.loader);
-  const { done, incomplete } = applyChanges(root, plan.changes, order, events);
+  const { done, incomplete, full } = applyChanges(root, plan.changes, order, events);
+  const { progress } = workLeft(plan.changes, new Set(done.map(({ entry }) => entry)));
+  if (isErrno(full, "ENOSPC")) means.full.add(fileSystemOf(root));
   if (!incomplete) {
-    for (const problem of addExtras(root, outcome.extras, means.reporter)) failed(problem);
+    for (const problem of addExtras(root, outcome.extras, progress, means.reporter)) failed(problem);
   }
   // Somebody may have asked for more meanwhile, and for something that is about to go.
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
-  const removal = certain ? applyRemovals(root, plan.removals, events) : { removed: [], incomplete: true };
+  const nothing = { removed: [], incomplete: true, full: false };
+  const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
   const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path)));
-  if (libraries || (journal !== undefined && !incomplete))
-    attempt("library-cache", () => renewLibraryCache(root));
+  if (!removal.full && (libraries || (journal !== undefined && !incomplete)))
+    attempt("library-cache", progress, () => renewLibraryCache(root));
   if (recorded) {
     updateEntries(
       manifest,
@@ -223,42 +231,21 @@ async function carryOut(
     );
     const gone = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
     removeEntries(manifest, [...removal.removed, ...gone]);
-    attempt("manifest", () => saveManifest(manifest));
+    attempt("manifest", progress, () => saveManifest(manifest));
   }
   // What is left half-done is for the next run.
-  if (finished && !incomplete && !removal.incomplete) attempt("journal", () => removeJournal(manifest.id));
+  if (!failures.unfinished && !incomplete && !removal.incomplete)
+    attempt("journal", progress, () => removeJournal(manifest.id));
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };
 }
 
-function sameRequests(one: Manifest, other: Manifest): boolean {
-  return JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);
+function fileSystemOf({ top: { stat } }: JailRoot): string {
+  return `${stat.devMajor}:${stat.devMinor}`;
 }
 
-function eventsFor(
-  root: JailRoot,
-  reporter: Reporter,
-  failed: (problem: Problem) => void,
-  attempt: (code: string, act: () => void) => void,
-): ApplyEvents {
-  return {
-    changing(change) {
-      const { action, entry } = change;
-      const to = root.path + entry.path;
-      if (action === "attributes") reporter.tell(changeLine(root.path, change, false));
-      else if (action !== "create") reporter.say(changeLine(root.path, change, false));
-      if (action === "attributes") return;
-      const { text, detail } = actionMessage({ ...entry, action: "create" }, to, change.hardlink);
-      if (detail) reporter.tell(text);
-      else reporter.say(text);
-    },
-    removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
-    failed,
-    at: reporter.at,
-    librariesAreThere(done) {
-      if (concernsLibraries(done)) attempt("library-cache", () => renewLibraryCache(root));
-    },
-  };
+function sameRequests(one: Manifest, other: Manifest): boolean {
+  return JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);
 }
 
 function recordOf(entry: Entry, hardlink: boolean) {

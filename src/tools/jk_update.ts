@@ -183,7 +183,14 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     if (!options.json) for (const warning of warnings) quiet.warn(warning);
     const loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
-    const means: UpdateMeans = { host, loader, readRecipe, reporter: quiet, loginsOf: loginsOf(users) };
+    const means: UpdateMeans = {
+      host,
+      loader,
+      readRecipe,
+      reporter: quiet,
+      loginsOf: loginsOf(users),
+      full: new Set(),
+    };
     for (const { path: jail, shellsOnly } of known) {
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {

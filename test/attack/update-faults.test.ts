@@ -26,6 +26,10 @@ function fail(error: string, { call, nth }: Point): void {
   const after = scene.m.snapshot(JAIL);
   if (status === 0) expect([at, after]).toEqual([at, scene.wanted]);
   else outcomes.failed++;
+  // What was to be changed and could not be is told in one line, whatever else would fail likewise.
+  const told = stderr.split("\n").filter((line) => /^jk_update: (?!warning: )/.test(line));
+  if (CHANGING.some((each) => each === call) && status === 1)
+    expect([at, told]).toEqual([at, [expect.stringMatching(/ run this again$|: standard output: write: /)]]);
   // Where no program could be started at all, the runtime may end in its own way.
   if (status === 1 && /^jk_update: (?!warning: )/m.test(stderr) && signal === undefined) outcomes.sane++;
   if (status !== 0 && Bun.deepEquals(after, before)) outcomes.untouched++;

@@ -8,7 +8,7 @@ setDefaultTimeout(300_000);
 
 let m: Machine;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_check"] });
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"] });
   m.remove("/var/lib/jailkit");
 });
 afterAll(() => m?.close());
@@ -46,4 +46,168 @@ test("a read-only one: the command that is told makes it writable", () => {
   const command = /read-only \(.*?\): (.*), and run this again$/.exec(line)?.[1] ?? "";
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   expect(m.run(["jk_cp", "-j", "/srv/fixed", "/bin/true"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+const FULL =
+  /^jk_update: (\S+): its file system is full: (\d+) MiB more are needed, (\d+) MiB are free \((\d+) of (\d+) changes are made\); make room, and run this again$/;
+const MIB = 1 << 20;
+
+/** Changes what the jails below a directory hold: three small files, new directories, and files of some megabytes. */
+function upgrade(version: string, megabytes: Readonly<Record<string, number>>): void {
+  for (const name of ["a", "b", `${version}/c`]) m.write(`/opt/small/${name}`, version);
+  for (const [name, size] of Object.entries(megabytes))
+    m.write(`/opt/${name}/data`, version.repeat((size * MIB) / version.length));
+}
+
+/** A file system of its own with jails on it, each with /opt/small and one more; then the upgrade, and little room. */
+function jailsOn(base: string, jails: Readonly<Record<string, string>>, room: number): void {
+  m.remove("/var/lib/jailkit");
+  m.mkdir(base);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=200m", "tmpfs", base]);
+  upgrade("1", { large: 1, little: 1 });
+  for (const name of Object.keys(jails)) m.mkdir(`${base}/${name}`);
+  for (const [name, directory] of Object.entries(jails))
+    m.must(["jk_cp", "-j", `${base}/${name}`, "/opt/small", directory]);
+  upgrade("2", { large: 40, little: 2 });
+  const used = Number(m.must(["df", "--output=used", "-B1", base]).stdout.split("\n")[1]);
+  m.must(["mount", "-o", `remount,size=${used + room * MIB}`, base]);
+}
+
+const namesBelow = (base: string) => m.must(["find", base]).stdout;
+const updated = (jail: string) => m.run(["jk_update", "--check", "-j", jail]).status;
+
+test("jk_update on a full file system: nothing is changed, and the figures are true", () => {
+  jailsOn("/srv/full", { one: "/opt/large" }, 9);
+  const names = namesBelow("/srv/full");
+  const before = m.snapshot("/srv/full");
+  const { status, stdout, stderr } = m.run(["jk_update", "-j", "/srv/full/one"]);
+  expect([status, stdout, lines(stderr)]).toEqual([1, "", [expect.stringMatching(FULL)]]);
+  expect(m.snapshot("/srv/full")).toEqual(before);
+  expect(namesBelow("/srv/full")).toBe(names);
+  const [, jail, needed, free, done] = FULL.exec(lines(stderr)[0] ?? "") ?? [];
+  expect([jail, done]).toEqual(["/srv/full/one", "0"]);
+  expect(Number(needed)).toBeGreaterThan(39);
+  expect(Number(free)).toBeLessThanOrEqual(9);
+  const used = Number(m.must(["df", "--output=used", "-B1", "/srv/full"]).stdout.split("\n")[1]);
+  // What is freed is what the message says, and no more.
+  m.must(["mount", "-o", `remount,size=${used + Number(needed) * MIB}`, "/srv/full"]);
+  expect(m.run(["jk_update", "-j", "/srv/full/one"])).toMatchObject({ status: 0, stderr: "" });
+  expect(updated("/srv/full/one")).toBe(0);
+  expect(summary(check(m, "/srv/full/one").found)).toEqual([]);
+});
+
+test("--all: of the jails on a full file system those are tried that there is room for", () => {
+  const jails = { a: "/opt/large", b: "/opt/little", c: "/opt/large", d: "/usr/share/other" };
+  m.write("/usr/share/other/file", "the same");
+  jailsOn("/srv/shared", jails, 9);
+  m.must(["jk_update", "-j", "/srv/shared/d"]);
+  m.write("/opt/elsewhere", "1");
+  m.mkdir("/srv/elsewhere");
+  m.must(["jk_cp", "-j", "/srv/elsewhere", "/opt/elsewhere"]);
+  m.write("/opt/elsewhere", "2, and longer");
+  const { status, stderr } = m.run(["strace", "-o", "/root/trace", "jk_update", "--all"]);
+  expect([status, lines(stderr)]).toEqual([1, [expect.stringMatching(FULL), expect.stringMatching(FULL)]]);
+  expect(lines(stderr).map((line) => FULL.exec(line)?.[1])).toEqual(["/srv/shared/a", "/srv/shared/c"]);
+  // It ran into the end of the file system once.
+  expect(m.read("/root/trace").match(/^write\(.*= -1 ENOSPC/gm)).toHaveLength(1);
+  for (const jail of ["/srv/shared/b", "/srv/shared/d", "/srv/elsewhere"]) expect(updated(jail)).toBe(0);
+  const json = JSON.parse(m.run(["jk_update", "--all", "--json"]).stdout);
+  const failed = json.jails.filter(({ state }: { state: string }) => state === "failed");
+  expect(
+    failed.map(({ problems }: { problems: { code: string }[] }) => problems.map(({ code }) => code)),
+  ).toEqual([["no-room"], ["no-room"]]);
+  expect(namesBelow("/srv/shared")).not.toContain(".jk-");
+  m.must(["mount", "-o", "remount,size=300m", "/srv/shared"]);
+  expect(m.run(["jk_update", "--all"])).toMatchObject({ status: 0, stderr: "" });
+  for (const name of Object.keys(jails)) expect(updated(`/srv/shared/${name}`)).toBe(0);
+});
+
+test("jk_update on a read-only one: the command that is told makes it writable", () => {
+  jailsOn("/srv/ro", { one: "/opt/little", two: "/opt/little" }, 50);
+  m.must(["mount", "-o", "remount,ro", "/srv/ro"]);
+  const { status, stdout, stderr } = m.run(["jk_update", "--all"]);
+  expect([status, stdout, lines(stderr).length]).toEqual([1, "", 2]);
+  const command = /^jk_update: \/srv\/ro\/one: .* read-only \(.*?\): (.*), and run this again$/m.exec(
+    stderr,
+  )?.[1];
+  expect(typeRemedy(m, command ?? "")).toMatchObject({ status: 0 });
+  expect(m.run(["jk_update", "--all"])).toMatchObject({ status: 0, stderr: "" });
+  for (const name of ["one", "two"]) expect(updated(`/srv/ro/${name}`)).toBe(0);
+});
+
+test("jk_update where the quota is used up", () => {
+  jailsOn("/srv/quota", { one: "/opt/large" }, 100);
+  const names = namesBelow("/srv/quota");
+  const fault = "inject=linkat:error=EDQUOT:when=3+";
+  const { status, stderr } = m.run([
+    "strace",
+    "-o",
+    "/root/trace",
+    "-e",
+    fault,
+    "jk_update",
+    "/srv/quota/one",
+  ]);
+  expect([status, lines(stderr)]).toEqual([
+    1,
+    [
+      expect.stringMatching(
+        /^jk_update: \/srv\/quota\/one: the quota is used up: \d+ MiB more are needed, \d+ MiB are free \(0 of \d+ changes are made\); make room, and run this again$/,
+      ),
+    ],
+  ]);
+  expect(namesBelow("/srv/quota")).toBe(names);
+  expect(m.run(["jk_update", "/srv/quota/one"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test.each(["full", "read-only"])("the records of jails are on a file system that is %s", (how) => {
+  m.mkdir("/srv/records");
+  jailsOn(`/srv/records/${how}`, { one: "/opt/little" }, 100);
+  m.must(["cp", "-a", "/var/lib/jailkit", "/root/records"]);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=20m", "tmpfs", "/var/lib/jailkit"]);
+  m.must(["cp", "-aT", "/root/records", "/var/lib/jailkit"]);
+  if (how === "full") m.run(["dd", "if=/dev/zero", "of=/var/lib/jailkit/fill"]);
+  else m.must(["mount", "-o", "remount,ro", "/var/lib/jailkit"]);
+  const jail = `/srv/records/${how}/one`;
+  const before = m.snapshot(jail);
+  const { status, stdout, stderr } = m.run(["jk_update", "-j", jail]);
+  expect([status, stdout, lines(stderr)]).toEqual([
+    1,
+    "",
+    [
+      expect.stringMatching(
+        how === "full"
+          ? /^jk_update: \/var\/lib\/jailkit\/jails\/\w+: its file system is full: 0 MiB are free \(0 of \d+ changes are made in \/srv\/records\/full\/one\); make room, and run this again$/
+          : /^jk_update: \/var\/lib\/jailkit\/jails\/\w+: its file system is read-only \(nothing was changed in \/srv\/records\/read-only\/one\): mount -o remount,rw "\$\(stat -c %m \/var\/lib\/jailkit\/jails\/\w+\)", and run this again$/,
+      ),
+    ],
+  ]);
+  expect(m.snapshot(jail)).toEqual(before);
+  if (how === "full") m.remove("/var/lib/jailkit/fill");
+  else expect(typeRemedy(m, /\): (mount .*), and/.exec(stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
+  expect(m.run(["jk_update", "-j", jail])).toMatchObject({ status: 0, stderr: "" });
+  expect(updated(jail)).toBe(0);
+  m.must(["umount", "/var/lib/jailkit"]);
+  m.remove("/var/lib/jailkit");
+  m.must(["cp", "-aT", "/root/records", "/var/lib/jailkit"]);
+  m.remove("/root/records");
+  m.must(["jk_update", "-j", jail]);
+});
+
+test.each([
+  ["jk_init -v -j JAIL uidbasics", "jk_init: "],
+  ["jk_update -j JAIL", "jk_update: JAIL: "],
+  ["jk_check JAIL", "jk_check: "],
+  ["jailkit list", "jailkit list: "],
+])("standard output is on one, of %s: it is told as that, and the work is done", (command, label) => {
+  m.mkdir("/opt/told");
+  m.mkdir("/srv/told");
+  m.write("/opt/told/file", "1");
+  m.must(["jk_cp", "-f", "-j", "/srv/told", "/opt/told"]);
+  m.write("/opt/told/file", "2, and longer");
+  const words = (text: string) => text.replace("JAIL", "/srv/told");
+  const { status, stderr } = m.run(["sh", "-c", `${words(command)} > /dev/full`]);
+  const message = `${words(label)}standard output: write: No space left on device`;
+  expect([status, lines(stderr)]).toEqual([1, [message]]);
+  if (command.startsWith("jk_update")) expect(m.read("/srv/told/opt/told/file")).toBe("2, and longer");
 });
