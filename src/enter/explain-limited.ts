@@ -202,7 +202,8 @@ function explainCommand(
       add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
       return;
     }
-    const remedy = commandRemedy(plan.code, session.arguments[1], policy, configFile, request.files, root);
+    const command = session.arguments[1];
+    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
     add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
     return;
   }
@@ -211,6 +212,8 @@ function explainCommand(
   add(executableStep(place, report, path));
   if (!unchecked) explainServer(plan, request, held, add);
 }
+
+const isHostProgram = (path: ByteString) => mayAccess(AT_FDCWD, path, MAY_EXECUTE);
 
 /** Whether the user may execute what is allowed. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {

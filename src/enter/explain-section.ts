@@ -2,13 +2,29 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { above, appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
 
-/** Where the program of a command line is looked for, by its first word. */
-function places(command: ByteString | undefined): ByteString[] {
+/** What a section has of the two keys. */
+interface Allowed {
+  paths: readonly ByteString[];
+  executables: readonly ByteString[];
+}
+
+/**
+ * Where the program of a command line may be, by its first word, in this order: in `paths`, as the limited shell looks;
+ * where a section allows it; and where programs usually are.
+ */
+function places(
+  command: ByteString | undefined,
+  { paths, executables }: Allowed = { paths: [], executables: [] },
+): ByteString[] {
   const [typed = ""] = (command ?? "").split(/\s+/);
-  const paths = typed.startsWith("/") ? [typed] : [`/usr/bin/${typed}`, `/bin/${typed}`];
-  return paths.filter((path) => /^(?:\/[\w.+-]+)+$/.test(path));
+  const name = typed === "internal-sftp" ? "sftp-server" : typed;
+  if (!/^[\w.+/-]*[\w+-]$/.test(name)) return [];
+  if (name.startsWith("/")) return [name];
+  const inPaths = paths.map((directory) => `${directory.replace(/\/$/, "")}/${name}`);
+  const elsewhere = [...executables, ...USUAL_PROGRAMS].filter((path) => path.endsWith(`/${name}`));
+  return [...inPaths, ...elsewhere, `/usr/bin/${name}`, `/bin/${name}`];
 }
 
 /** The program of `command`, if that is there and starts no others, or else what is there of the usual ones. */
@@ -18,32 +34,47 @@ function programsFor(command: ByteString | undefined, files: FileView): ByteStri
   return harmless ? [asked] : USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
 }
 
-/** The lines of a section that allow the program of `command`, or what is there of the usual ones. */
-export function allowLines(command: ByteString | undefined, files: FileView): ByteString[] {
-  return ["paths = /usr/bin", `executables = ${programsFor(command, files).join(", ")}`];
+/** The lines of a section that allow programs besides what it allows; those that stay as they are are left out. */
+function linesFor(programs: readonly ByteString[], { paths, executables }: Allowed): ByteString[] {
+  const line = (key: string, old: readonly ByteString[], wanted: readonly ByteString[]) => {
+    const all = [...new Set([...old, ...wanted])];
+    return all.length === old.length ? [] : [`${key} = ${all.join(", ")}`];
+  };
+  const found = paths.map((directory) => directory.replace(/(?<=.)\/$/, ""));
+  const directories = programs.map(above).filter((directory) => !found.includes(directory));
+  return [...line("paths", paths, directories), ...line("executables", executables, programs)];
 }
 
-/** What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. */
+/** The lines of a section that allow the program of `command`, or what is there of the usual ones. */
+export function allowLines(command: ByteString | undefined, files: FileView): ByteString[] {
+  return linesFor(programsFor(command, files), { paths: [], executables: [] });
+}
+
+/**
+ * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`: whether
+ * a program could be copied from the host.
+ */
 export function commandRemedy(
   code: string,
   command: ByteString | undefined,
-  { section, values }: { section: ByteString; values: { executables?: readonly ByteString[] | undefined } },
+  { section, values }: { section: ByteString; values: Partial<Allowed> },
   configFile: ByteString,
   files: FileView,
   root: ByteString,
+  onHost: (path: ByteString) => boolean,
 ): ByteString {
-  const [first] = places(command);
-  const copy = (path: ByteString) => (root === "/" ? "" : copyRemedy(root, path));
-  const { executables = [] } = values;
-  const listed = places(command).find((path) => executables.includes(path));
-  // It is allowed, and missing: without it no name is found in paths.
-  if (listed !== undefined && !files.isRegularFile(listed)) return copy(listed);
-  if (code !== "not-allowed") return "";
-  const there = places(command).find((path) => files.isRegularFile(path));
-  if (there === undefined) return first === undefined ? "" : copy(first);
-  const line = `executables = ${[...executables, there].join(", ")}`;
-  const warnings = programWarnings(there, files, false, true);
-  return warnings.length > 0 ? "" : sectionLinesRemedy(configFile, section, [line]);
+  if (code !== "not-allowed" && code !== "not-found") return "";
+  const { paths = [], executables = [] } = values;
+  const candidates = places(command, { paths, executables });
+  const there = candidates.find((path) => files.isRegularFile(path));
+  const asked = there ?? (root === "/" ? undefined : candidates.find(onHost));
+  if (asked === undefined) return "";
+  const copy = there === undefined ? copyRemedy(root, asked) : "";
+  const lines = linesFor([asked], { paths, executables });
+  if (lines.length === 0) return copy;
+  // What starts others is not to be allowed in passing.
+  if (programWarnings(asked, files, false, true).length > 0) return "";
+  return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
 }
 
 /**

@@ -199,6 +199,12 @@ export const CASES: readonly LoginCase[] = [
     { refusal: "not-allowed" },
   ),
   lsh("command", "gone from the jail", "rm usr/bin/id", { refusal: "not-allowed" }),
+  lsh(
+    "command",
+    "gone from the jail, and not allowed",
+    `rm usr/bin/id; sed -i 's#^executables.*#executables = /usr/bin/true#' etc/jailkit/jk_lsh.ini`,
+    { refusal: "not-allowed" },
+  ),
   lsh("command", "nobody may execute it", "chmod 0644 usr/bin/id"),
 ];
 

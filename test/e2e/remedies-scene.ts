@@ -126,6 +126,7 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 /** How a remedy begins that is no command but lines for a file. */
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
+const FIRST = /^(.*); then (?=in section )/;
 const IN_LINE = /^write in line (\d+) of (\S+):\n/;
 const FILE = /^write into (\S+):\n/;
 
@@ -143,6 +144,11 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
   if (whole?.[1] !== undefined) {
     m.write(whole[1], lines(whole));
     return nothing;
+  }
+  const first = FIRST.exec(remedy);
+  if (first?.[1] !== undefined) {
+    const done = typeRemedy(m, first[1]);
+    return done.status === 0 ? typeRemedy(m, remedy.slice(first[0].length)) : done;
   }
   const section = IN_SECTION.exec(remedy);
   if (section?.[1] !== undefined && section[2] !== undefined) {
