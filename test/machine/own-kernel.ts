@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { ByteString } from "../../ffi/bytes.ts";
+import { compiledC } from "./helper.ts";
 import type { Machine } from "./machine.ts";
 
 const KERNEL = "/usr/bin/linux.uml";
@@ -33,5 +35,10 @@ export function kernelWords(machine: Machine, disk: ByteString, ...units: string
   machine.write("/root/init", `#!/bin/sh\n${init} --show-status=no --log-target=null\n`, { mode: 0o755 });
   const settings = ["mem=1G", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", "init=/root/init"];
   const consoles = ["con=null", "con1=fd:0,fd:1", "quiet"];
-  return ["env", "HOME=/root", KERNEL, ...settings, ...consoles, `ubdb=${disk}`];
+  const variables = ["HOME=/root"];
+  if (process.arch === "x64") {
+    const library = compiledC(join(import.meta.dir, "xstate.c"), ["-shared", "-fPIC"]);
+    variables.push(`LD_PRELOAD=${library}`);
+  }
+  return ["env", ...variables, KERNEL, ...settings, ...consoles, `ubdb=${disk}`];
 }
