@@ -82,8 +82,7 @@ function fileWay(
     return none(`the user cannot read ${file}: ${error.reason}`, `let the user read ${file}`);
   }
   if (bytes === undefined) return none(`${file} is not there`, `put a public key into ${file}`);
-  const finding =
-    first(settings, "strictmodes") === "yes" ? strictFinding(file, account.home, account.uid) : undefined;
+  const finding = first(settings, "strictmodes") === "yes" ? strictFinding(file, account) : undefined;
   if (finding !== undefined)
     return none(`sshd does not use ${file} (StrictModes): ${finding.message}`, finding.remedy);
   const all = keyLinesIn(fromBytes(bytes));

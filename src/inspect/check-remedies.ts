@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { asUser, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { findEntry, type IniSection } from "../config/model.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
@@ -38,7 +38,7 @@ function safely({ above, nameOf }: Case, command: ByteString): ByteString | unde
   if (above === undefined) return undefined;
   if (above.uid === 0) return command;
   const name = nameOf(above.uid);
-  return name === undefined ? undefined : `runuser -u ${shellWord(name)} -- ${command}`;
+  return name === undefined ? undefined : asUser(name, command);
 }
 
 const chmod = (change: string) => (one: Case) =>
