@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { findEntry, type IniSection } from "../config/model.ts";
@@ -26,7 +27,6 @@ interface Case extends RemedyContext {
   readonly above: Stat | undefined;
 }
 
-const directoryOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
 const nameIn = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
 
 const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
