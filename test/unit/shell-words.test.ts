@@ -27,7 +27,8 @@ import { planJailing } from "../../src/jail/user-plan.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
 import { judgeModule, type PamSubject } from "../../src/system/pam-modules.ts";
 import type { ShadowEntry } from "../../src/system/shadow.ts";
-import { keyWarnings, parseSshdSettings } from "../../src/system/sshd.ts";
+import { keyWarnings } from "../../src/system/sshd.ts";
+import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
 import { userRule } from "../../src/system/sshd-users.ts";
 
 const SHELLS = ["/bin/sh", "bash", "dash", "zsh", "mksh", "busybox"].flatMap((name) => Bun.which(name) ?? []);
