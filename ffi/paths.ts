@@ -6,3 +6,8 @@ export function pathComponents(path: ByteString): ByteString[] {
   for (const name of path.split("/")) if (name !== "" && name !== ".") names.push(name);
   return names;
 }
+
+/** The directory that an absolute path stands in; of the root directory, itself. */
+export function directoryOf(path: ByteString): ByteString {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}

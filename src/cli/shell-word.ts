@@ -24,6 +24,11 @@ export function operands(...texts: readonly ByteString[]): ByteString {
   return (texts.some((text) => text.startsWith("-")) ? ["--", ...words] : words).join(" ");
 }
 
+/** A command as root types it so that it is run with the rights of a user, and of no more. */
+export function asUser(name: ByteString, command: ByteString): ByteString {
+  return `runuser -u ${shellWord(name)} -- ${command}`;
+}
+
 /** The command that adds a line to a file; echo(1) would take some lines for options, and change others. */
 export function appendCommand(line: ByteString, file: ByteString): ByteString {
   const word = shellWord(line);

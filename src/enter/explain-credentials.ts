@@ -7,7 +7,7 @@ import { keyLinesIn, keyOptions, keyType } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
 import { passwordState, type ShadowEntry } from "../system/shadow.ts";
-import type { SshdSettings } from "../system/sshd.ts";
+import { firstOf, isSet, type SshdSettings, wordsOf } from "../system/sshd-settings.ts";
 import { strictFinding } from "../system/strict-modes.ts";
 
 /** Whether somebody can show who they are in one way. */
@@ -25,9 +25,6 @@ export interface KeyWay extends Way {
 
 const LARGEST_FILE = 1 << 20;
 
-const first = (settings: SshdSettings, keyword: string) => settings.get(keyword)?.[0] ?? "";
-const isSet = (settings: SshdSettings, keyword: string) => !["", "none"].includes(first(settings, keyword));
-
 /** Whether a password would do: what shadow(5) holds, and whether sshd asks for one. Pure. */
 export function passwordWay(
   settings: SshdSettings,
@@ -40,8 +37,8 @@ export function passwordWay(
     remedies: remedy === "" ? [] : [remedy],
   });
   const byPam =
-    first(settings, "usepam") === "yes" && first(settings, "kbdinteractiveauthentication") === "yes";
-  if (first(settings, "passwordauthentication") !== "yes" && !byPam)
+    firstOf(settings, "usepam") === "yes" && firstOf(settings, "kbdinteractiveauthentication") === "yes";
+  if (firstOf(settings, "passwordauthentication") !== "yes" && !byPam)
     return no("sshd takes no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
   const password = `passwd ${operands(name)}`;
   if (shadow === undefined)
@@ -50,7 +47,7 @@ export function passwordWay(
     case "usable":
       return { can: "yes", why: ["there is a password"], remedies: [] };
     case "empty":
-      return first(settings, "permitemptypasswords") === "yes"
+      return firstOf(settings, "permitemptypasswords") === "yes"
         ? { can: "unknown", why: ["the password is empty"], remedies: [] }
         : no("the password is empty, which sshd does not take (PermitEmptyPasswords no)", password);
     case "locked":
@@ -82,13 +79,12 @@ function fileWay(
     return none(`the user cannot read ${file}: ${error.reason}`, `let the user read ${file}`);
   }
   if (bytes === undefined) return none(`${file} is not there`, `put a public key into ${file}`);
-  const finding =
-    first(settings, "strictmodes") === "yes" ? strictFinding(file, account.home, account.uid) : undefined;
+  const finding = firstOf(settings, "strictmodes") === "yes" ? strictFinding(file, account) : undefined;
   if (finding !== undefined)
     return none(`sshd does not use ${file} (StrictModes): ${finding.message}`, finding.remedy);
   const all = keyLinesIn(fromBytes(bytes));
   const now = new Date();
-  const algorithms = first(settings, "pubkeyacceptedalgorithms")
+  const algorithms = firstOf(settings, "pubkeyacceptedalgorithms")
     .split(",")
     .filter((one) => one !== "");
   const keys = all
@@ -108,9 +104,9 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
     remedies,
     commands: new Set(),
   });
-  if (first(settings, "pubkeyauthentication") !== "yes")
+  if (firstOf(settings, "pubkeyauthentication") !== "yes")
     return way("no", ["sshd takes no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
-  const patterns = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
+  const patterns = wordsOf(settings, "authorizedkeysfile");
   const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who));
   const keys = files.flatMap((file) => file.keys);
   const open = keys.filter((options) => !options.has("from") && !options.has("cert-authority"));
@@ -142,7 +138,7 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
 /** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
 export function judgeWays(settings: SshdSettings, ways: { key: Way; password: Way }): Way["can"] {
   const others = ["gssapiauthentication", "hostbasedauthentication"].some(
-    (keyword) => first(settings, keyword) === "yes",
+    (keyword) => firstOf(settings, keyword) === "yes",
   );
   const one = (method: ByteString): Way["can"] => {
     const name = method.split(":")[0];
@@ -150,8 +146,8 @@ export function judgeWays(settings: SshdSettings, ways: { key: Way; password: Wa
     if (name === "password" || name === "keyboard-interactive") return ways.password.can;
     return name === "none" ? "no" : "unknown";
   };
-  const lists = (settings.get("authenticationmethods") ?? ["any"]).flatMap((line) => line.split(/\s+/));
-  const results = lists.map((list): Way["can"] => {
+  const lists = wordsOf(settings, "authenticationmethods");
+  const results = (lists.length > 0 ? lists : ["any"]).map((list): Way["can"] => {
     const each =
       list === "any"
         ? [[ways.key.can, ways.password.can, others ? "unknown" : "no"] as const].map((all): Way["can"] =>

@@ -3,15 +3,14 @@ import { SystemError } from "../../ffi/error.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import type { SshdSettings } from "../system/sshd.ts";
-import { matchesPattern } from "../system/sshd-users.ts";
+import { firstOf, matchesPattern, type SshdSettings } from "../system/sshd-settings.ts";
 
 const LARGEST_FILE = 1 << 20;
 const USER = "USER";
 
 /** Whether sshd takes the variable USER from the user: PermitUserEnvironment of sshd_config(5). Pure. */
 export function takesUserVariable(settings: SshdSettings): boolean {
-  const permitted = settings.get("permituserenvironment")?.[0] ?? "no";
+  const permitted = firstOf(settings, "permituserenvironment");
   if (permitted === "no" || permitted === "") return false;
   return permitted === "yes" || permitted.split(",").some((pattern) => matchesPattern(USER, pattern));
 }

@@ -5,8 +5,9 @@ import type { Credentials } from "../../ffi/rights.ts";
 import { operands } from "../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
-import { CONFIGURATION, loginWarnings, type SshdSettings } from "../system/sshd.ts";
+import { CONFIGURATION, loginWarnings } from "../system/sshd.ts";
 import { openMatches } from "../system/sshd-match.ts";
+import { firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
@@ -37,15 +38,12 @@ const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""):
   remedy,
 });
 
-const first = (settings: SshdSettings, keyword: string) => settings.get(keyword)?.[0] ?? "";
-const isSet = (settings: SshdSettings, keyword: string) => !["", "none"].includes(first(settings, keyword));
-
 /** The settings themselves, and whether a Match block makes them depend on what was not asked. */
 function settingSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
   const sftp = (settings.get("subsystem") ?? []).find((entry) => entry.startsWith("sftp "));
-  const told = shown.map((keyword) => `${keyword} ${first(settings, keyword)}`);
+  const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) told.push(`subsystem ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
   const open = openMatches().find(({ address }) => !address || from === undefined);
@@ -66,7 +64,7 @@ function admissionSteps(
 ): ReportStep[] {
   const { name } = account;
   const steps: ReportStep[] = [];
-  if (first(settings, "refuseconnection") === "yes") {
+  if (firstOf(settings, "refuseconnection") === "yes") {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
     steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
   }
@@ -77,7 +75,7 @@ function admissionSteps(
     const outcome = rule.outcome === "refused" ? "failed" : "unknown";
     steps.push(step("allowed-users", outcome, rule.message, rule.remedy));
   }
-  if (first(settings, "usepam") === "yes" || shadow === undefined) return steps;
+  if (firstOf(settings, "usepam") === "yes" || shadow === undefined) return steps;
   // Without PAM sshd looks itself.
   if (passwordState(shadow.password) === "locked") {
     const message =
@@ -104,8 +102,8 @@ function credentialStep(
   if (can === "unknown") return [step("credentials", "unknown", told)];
   if (can === "yes") {
     const steps = [step("credentials", "passed", told)];
-    const service = first(settings, "pamservicename") || "sshd";
-    if (key.can === "yes" || first(settings, "usepam") !== "yes") return steps;
+    const service = firstOf(settings, "pamservicename") || "sshd";
+    if (key.can === "yes" || firstOf(settings, "usepam") !== "yes") return steps;
     return [...steps, pamStep("auth", { account, service, from })];
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
@@ -121,7 +119,7 @@ function sessionSteps(
   shadow: ShadowEntry | undefined,
 ): ReportStep[] {
   const steps: ReportStep[] = [];
-  if (first(settings, "maxsessions") === "0")
+  if (firstOf(settings, "maxsessions") === "0")
     steps.push(
       step(
         "max-sessions",
@@ -130,7 +128,7 @@ function sessionSteps(
         "set MaxSessions to 1 or more",
       ),
     );
-  if (first(settings, "usepam") !== "yes") {
+  if (firstOf(settings, "usepam") !== "yes") {
     if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined)
       steps.push(
         step(
@@ -165,17 +163,9 @@ function chrootObstacle(path: ByteString): ByteString | undefined {
 }
 
 /** What ChrootDirectory does to a login shell that makes the jail itself. */
-function chrootSteps(
-  settings: SshdSettings,
-  { name, uid, home, shell }: PasswdEntry,
-  served: boolean,
-): ReportStep[] {
+function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boolean): ReportStep[] {
   if (!isSet(settings, "chrootdirectory")) return [];
-  const tokens: Readonly<Record<string, ByteString>> = { "%": "%", h: home, u: name, U: String(uid) };
-  const path = first(settings, "chrootdirectory").replace(
-    /%(.)/g,
-    (all, token: string) => tokens[token] ?? all,
-  );
+  const path = withTokens(firstOf(settings, "chrootdirectory"), account);
   const remedy = "let one of the two make the jail, not both";
   const obstacle = chrootObstacle(path);
   const what = `sshd itself changes the root to ${path}`;
@@ -185,14 +175,14 @@ function chrootSteps(
     return [step("chroot-directory", "failed", `${what}, and cannot: ${obstacle}`, mend)];
   }
   if (served) return [step("chroot-directory", "passed", what)];
-  if (statIfPresent(AT_FDCWD, `${path}${shell}`, true) === undefined)
-    return [step("chroot-directory", "failed", `${what}, where there is no ${shell}`, remedy)];
+  if (statIfPresent(AT_FDCWD, `${path}${account.shell}`, true) === undefined)
+    return [step("chroot-directory", "failed", `${what}, where there is no ${account.shell}`, remedy)];
   return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
 }
 
 /** What runs in the place of the command that a client asks for. */
 function forcedCommand(settings: SshdSettings, key: KeyWay): { forced?: ByteString; steps: ReportStep[] } {
-  if (isSet(settings, "forcecommand")) return { forced: first(settings, "forcecommand"), steps: [] };
+  if (isSet(settings, "forcecommand")) return { forced: firstOf(settings, "forcecommand"), steps: [] };
   const commands = [...key.commands];
   const [only = ""] = commands;
   if (commands.every((command) => command === "")) return { steps: [] };
@@ -232,7 +222,7 @@ export function sshdPart(
   const { forced, steps: forcedSteps } = forcedCommand(settings, key);
   const unjailed = forced !== undefined && INTERNAL.test(forced);
   const service =
-    first(settings, "usepam") === "yes" ? first(settings, "pamservicename") || "sshd" : undefined;
+    firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
   const steps = [
     ...settingSteps(settings, from),
     ...admissionSteps(settings, account, from, shadow),

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readLink } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
@@ -13,7 +14,7 @@ import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
-import { above, passRemedy } from "./remedies.ts";
+import { passRemedy } from "./remedies.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
 
@@ -154,7 +155,7 @@ function reachRemedy(
   if (error instanceof JailkitError && error.code === "no-such-jail")
     return { remedy: `jailkit adopt --moved ${shellWord(path)}` };
   if (!isErrno(error, "EACCES") || error.path === undefined) return {};
-  return { remedy: passRemedy(opened ?? above(error.path)) };
+  return { remedy: passRemedy(opened ?? directoryOf(error.path)) };
 }
 
 function homeAcl(root: JailRoot, home: ByteString): AclReading {

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { joinHome } from "../jail/separator.ts";
@@ -9,7 +10,7 @@ import { type NamedEntry, removalCommand, showEntries, writersOf } from "../syst
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
-import { above, allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
+import { allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -92,7 +93,7 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = passRemedy(above(error.path ?? path));
+    const remedy = passRemedy(directoryOf(error.path ?? path));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;

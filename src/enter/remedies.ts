@@ -58,6 +58,3 @@ export function sectionLinesRemedy(
 export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteString {
   return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
 }
-
-/** The directory that a path stands in. */
-export const above = (path: ByteString): ByteString => path.slice(0, path.lastIndexOf("/")) || "/";

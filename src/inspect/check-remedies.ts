@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { asUser, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { findEntry, type IniSection } from "../config/model.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
@@ -26,7 +27,6 @@ interface Case extends RemedyContext {
   readonly above: Stat | undefined;
 }
 
-const directoryOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
 const nameIn = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
 
 const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
@@ -38,7 +38,7 @@ function safely({ above, nameOf }: Case, command: ByteString): ByteString | unde
   if (above === undefined) return undefined;
   if (above.uid === 0) return command;
   const name = nameOf(above.uid);
-  return name === undefined ? undefined : `runuser -u ${shellWord(name)} -- ${command}`;
+  return name === undefined ? undefined : asUser(name, command);
 }
 
 const chmod = (change: string) => (one: Case) =>

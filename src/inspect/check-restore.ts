@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
@@ -6,8 +7,6 @@ import type { ManifestContent, ManifestEntry } from "../jail/manifest.ts";
 import { withTree } from "../jail/registry.ts";
 import { isDirectory, type JailRoot, onlyRootWrites, release, walk } from "../jail/walk.ts";
 import { type Attributes, makeDirectories, putDevice, putFile, putSymlink } from "../jail/write.ts";
-
-const parentOf = (path: ByteString): ByteString => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /**
  * Puts back what the record has at a path and below it, with the mode and owner that it was given. From the host's
@@ -31,7 +30,7 @@ export function restoreEntries(
       : { mode: 0o755, uid: 0, gid: 0 };
   };
   for (const entry of wanted) {
-    makeDirectories(root, parentOf(entry.path), given);
+    makeDirectories(root, directoryOf(entry.path), given);
     restoreOne(root, entry, given);
   }
   return wanted.length === 1 ? "is put back" : `is put back, with ${wanted.length - 1} things in it`;
@@ -87,7 +86,7 @@ function restoreFile(root: JailRoot, entry: ManifestEntry): void {
     );
   };
   withTree((tree) => {
-    const directory = walk(tree, parentOf(source));
+    const directory = walk(tree, directoryOf(source));
     const { trusted } = directory;
     release(directory);
     if (!trusted) refuse("is in a directory that others than root can write: jk_cp it");

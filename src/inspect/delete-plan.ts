@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import type { Usage } from "../../ffi/extents.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { undeletableDirectory } from "../jail/host-directories.ts";
@@ -96,7 +97,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
   if (host !== undefined) {
     throw refuse("host-directory", `${shown}: is the host's ${host}, which is never deleted`);
   }
-  const [finding] = withTree((tree) => exchangeFindings(tree, jail.slice(0, jail.lastIndexOf("/")) || "/"));
+  const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail)));
   if (finding !== undefined) {
     const message = `${shown}: others could put another directory in its place meanwhile: ${finding.message}; mend it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message);

@@ -13,6 +13,7 @@ import {
   setXattr,
   statAt,
 } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -84,7 +85,7 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
-  const above = to.slice(0, to.lastIndexOf("/")) || "/";
+  const above = directoryOf(to);
   const name = to.slice(to.lastIndexOf("/") + 1);
   const attributes = { mode: 0o755, uid: 0, gid: 0 };
   makeDirectories(root, above, () => attributes);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf, withTree } from "./registry.ts";
 import { closeJailRoot, joinPath, openJailRoot } from "./walk.ts";
@@ -11,8 +12,6 @@ const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
 const DT_UNKNOWN = 0;
 const DT_DIRECTORY = 4;
-
-const parentOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /** The directories of a directory, and what that is; nothing where it cannot be read. */
 function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | undefined {
@@ -32,8 +31,8 @@ function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | 
 
 /** The nearest directory above a path that is there. */
 function nearest(path: ByteString): ByteString {
-  let at = parentOf(path);
-  while (at !== "/" && statIfPresent(AT_FDCWD, at) === undefined) at = parentOf(at);
+  let at = directoryOf(path);
+  while (at !== "/" && statIfPresent(AT_FDCWD, at) === undefined) at = directoryOf(at);
   return at;
 }
 
@@ -81,7 +80,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
     // All that is mounted is below the root: there one level has to do.
     const found = search(place, place === "/" ? 2 : DEEPEST);
     if (found !== undefined) return found;
-    const above = parentOf(place);
+    const above = directoryOf(place);
     const near = above === "/" ? undefined : search(above, 2);
     if (near !== undefined) return near;
   }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { directoryOf, pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -192,7 +192,7 @@ export function directoryFindings(root: JailRoot): Finding[] {
 
 /** Opens the directory at `path` of a tree, or where it is missing the nearest one above. Hand it to release. */
 export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
-  for (let at = path; ; at = at.slice(0, at.lastIndexOf("/")) || "/") {
+  for (let at = path; ; at = directoryOf(at)) {
     try {
       return walk(root, at);
     } catch (error) {

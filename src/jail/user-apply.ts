@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { close, fstat } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
@@ -32,24 +33,25 @@ export interface HomeMove {
   toPath: ByteString;
 }
 
-const parentOf = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
-
 /**
  * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
  * or of the new one while root works on it, "no-safe-place" where there is nowhere to make the new one.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void {
-  const findings = [...exchangeFindings(from, parentOf(fromPath)), ...exchangeFindings(to, parentOf(toPath))];
+  const findings = [
+    ...exchangeFindings(from, directoryOf(fromPath)),
+    ...exchangeFindings(to, directoryOf(toPath)),
+  ];
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(findings, what);
-  const parent = nearestDirectory(to, parentOf(toPath));
+  const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
 }
 
 /** The same for a home that is made by its name, as useradd(8) does. */
 export function requireSafePlace(root: JailRoot, home: ByteString): void {
-  refuseUnsafe(exchangeFindings(root, parentOf(home)), `${quoted(hostPath(root, home))} is not made`);
+  refuseUnsafe(exchangeFindings(root, directoryOf(home)), `${quoted(hostPath(root, home))} is not made`);
 }
 
 function refuseUnsafe([finding]: readonly Finding[], what: string): void {

@@ -14,7 +14,7 @@ import {
 } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { asUser, shellWord } from "../cli/shell-word.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { makeDirectoryIn } from "./directories.ts";
 import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
@@ -109,8 +109,8 @@ function openHomeFor({ root, home, user }: KeyPlace): Directory {
  */
 function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
   const from = shellWord(hostPath(root, path));
-  const as = above.stat.uid === 0 ? "" : `runuser -u ${shellWord(user.name)} -- `;
-  const remedy = `${as}mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
+  const move = `mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
+  const remedy = above.stat.uid === 0 ? move : asUser(user.name, move);
   return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`);
 }
 

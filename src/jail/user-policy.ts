@@ -2,6 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -57,7 +58,7 @@ function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString
 /** Reads one of the files; one that others than root can change is an error, as for jk_lsh. */
 function readOne(root: JailRoot, path: ByteString): { path: ByteString; bytes: Uint8Array } | undefined {
   return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
-    requireTrusted(root, canonicalPath.slice(0, canonicalPath.lastIndexOf("/")) || "/", hostPath(root, path));
+    requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
     const unsafe = unsafeConfig(stat, 0);
     if (unsafe === undefined) return { path: canonicalPath, bytes: readAllFd(fd, LIMITS.fileBytes) };
     throw new JailkitError("config-unsafe", 1, `${display(hostPath(root, path))} ${unsafe}`);

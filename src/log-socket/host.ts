@@ -4,6 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { IN_ATTRIB } from "../../ffi/events.ts";
 import { close, readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { connectTo, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/sockets.ts";
 import { type Severity, syslogLine } from "../system/syslog.ts";
 import { NAMES, type Watches } from "./watches.ts";
@@ -48,7 +49,7 @@ function hostDirectories(): ByteString[] {
   const directories: ByteString[] = [];
   let path = HOST_SOCKET;
   for (let links = 0; links < 8; links++) {
-    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+    const directory = directoryOf(path);
     directories.push(directory);
     try {
       const target = readLink(C.AT_FDCWD, path);

@@ -12,6 +12,7 @@ import {
   unlinkAt,
 } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { bindIn, listen, openSocket, passCredentials, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/sockets.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -132,7 +133,7 @@ function removeIfThere(directory: number, name: ByteString): void {
 export function isInPlace(placed: PlacedSocket, path: ByteString): boolean {
   const stat = statIfPresent(placed.directory, placed.name);
   if (stat === undefined || !sameFile(stat, placed.stat)) return false;
-  const parent = statIfPresent(C.AT_FDCWD, path.slice(0, path.lastIndexOf("/")) || "/", true);
+  const parent = statIfPresent(C.AT_FDCWD, directoryOf(path), true);
   return parent !== undefined && sameFile(parent, placed.directoryStat);
 }
 

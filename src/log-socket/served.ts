@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { passCredentials, setNonblocking } from "../../ffi/sockets.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
@@ -33,8 +34,6 @@ const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 const LEVELS = 3;
 
-const above = (path: ByteString) => path.slice(0, path.lastIndexOf("/")) || "/";
-
 /** The descriptor that is to be served, if there is one. */
 export function descriptorOf(served: Served): number | undefined {
   return served.activated?.fd ?? served.placed?.fd;
@@ -53,7 +52,7 @@ export function watchPlace(served: Served, watches: Watches): void {
   let path = served.settings.path;
   for (let level = 0; level < LEVELS && path !== "/"; level++) {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    const directory = above(path);
+    const directory = directoryOf(path);
     // In the directory itself a change of its mode counts too, which has no name.
     const there = watches.add({ path: directory, mask: NAMES, name, changed: served.changed });
     // Of a path that is missing, the nearest directory that is there.

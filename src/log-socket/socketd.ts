@@ -4,6 +4,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, statIfPresent } from "../../ffi/files.ts";
 import { environment, standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { chdir } from "../../ffi/process.ts";
 import { receivePacket, sendPacket } from "../../ffi/sockets.ts";
 import { waitFor } from "../../ffi/spawn.ts";
@@ -125,7 +126,7 @@ export function runSocketd(options: SocketdOptions): number {
 }
 
 function tellWhy(path: ByteString, complaints: readonly ByteString[]): void {
-  const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+  const directory = directoryOf(path);
   const missing = path.startsWith("/") && statIfPresent(C.AT_FDCWD, directory) === undefined;
   const hint = missing ? `; there is no directory ${display(directory)}` : "";
   for (const why of complaints) printError(`jk_socketd: ${why}${hint}`);

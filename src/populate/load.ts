@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { type Abi, abiKey } from "./abi.ts";
 import type { OpenCandidate } from "./candidate.ts";
@@ -27,10 +28,6 @@ const MOST_OBJECTS = 8192;
 
 /** Names for which musl's loader stands in itself. */
 const muslBuiltIn = /^lib(?:c|pthread|rt|m|dl|util|xnet)\./;
-
-function directoryOf(path: ByteString): ByteString {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
-}
 
 /** Remembers `rulesOf` and `interpreterOf` for a root. */
 export function createInterpreterLookUp(view: RootView): Pick<LoadContext, "rulesOf" | "interpreterOf"> {

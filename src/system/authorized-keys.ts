@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { PasswdEntry } from "./accounts.ts";
+import { withTokens } from "./sshd-settings.ts";
 
 /** Whether `expiry-time` among the options of a key (YYYYMMDD or YYYYMMDDHHMM[SS], UTC with a Z) lies in the past. Pure. */
 export function hasExpired(options: ReadonlyMap<string, ByteString>, now: Date): boolean {
@@ -20,13 +22,12 @@ export function isAccepted(type: ByteString, algorithms: readonly ByteString[]):
 /** The files of AuthorizedKeysFile for somebody, tokens of sshd_config(5) filled in. Pure. */
 export function keyFiles(
   patterns: readonly ByteString[],
-  { name, uid, home }: { name: ByteString; uid: number; home: ByteString },
+  account: Pick<PasswdEntry, "name" | "uid" | "home">,
 ): ByteString[] {
   return patterns
     .filter((pattern) => pattern !== "none")
     .map((pattern) => {
-      const tokens: Readonly<Record<string, ByteString>> = { "%": "%", h: home, u: name, U: String(uid) };
-      const path = pattern.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all);
-      return path.startsWith("/") ? path : `${home}/${path}`;
+      const path = withTokens(pattern, account);
+      return path.startsWith("/") ? path : `${account.home}/${path}`;
     });
 }

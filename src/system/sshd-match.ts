@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { CONFIGURATION } from "./sshd.ts";
-import { matchesPattern } from "./sshd-users.ts";
+import { matchesPattern } from "./sshd-settings.ts";
 
 const DEEPEST = 16;
 

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { operands } from "../cli/shell-word.ts";
-import type { SshdSettings } from "./sshd.ts";
+import { matchesPattern, type SshdSettings, wordsOf } from "./sshd-settings.ts";
 
 /** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
 export interface UserRule {
@@ -8,12 +8,6 @@ export interface UserRule {
   outcome: "refused" | "unknown";
   message: ByteString;
   remedy: ByteString;
-}
-
-/** A pattern of ssh_config(5): `*` and `?`. Pure. */
-export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`, "s").test(text);
 }
 
 /** A list of patterns, in which one with a `!` in front refuses whatever else matches. */
@@ -48,10 +42,7 @@ export function userRule(
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
 ): UserRule | undefined {
-  const listed = (keyword: string) =>
-    (settings.get(keyword.toLowerCase()) ?? []).flatMap((line) =>
-      line.split(/\s+/).filter((word) => word !== ""),
-    );
+  const listed = (keyword: string) => wordsOf(settings, keyword.toLowerCase());
   const named = (keyword: UserRule["keyword"]): boolean | undefined => {
     const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from));
     return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;

@@ -6,10 +6,15 @@ import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
+import {
+  firstOf,
+  isSet,
+  matchesPattern,
+  parseSshdSettings,
+  type SshdSettings,
+  wordsOf,
+} from "./sshd-settings.ts";
 import { startsUserManager } from "./user-manager.ts";
-
-/** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
-export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
 
 /** Something in sshd's settings that no jail can hold, with the way to mend it. */
 export interface SshdWarning {
@@ -64,26 +69,12 @@ export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): 
   return { settings: parseSshdSettings(result.stdout) };
 }
 
-/** Reads the output of sshd -T: a keyword, a blank, its value; a keyword may come several times. */
-export function parseSshdSettings(text: ByteString): SshdSettings {
-  const settings = new Map<string, ByteString[]>();
-  for (const line of text.split("\n")) {
-    const blank = line.indexOf(" ");
-    if (blank <= 0) continue;
-    const keyword = line.slice(0, blank).toLowerCase();
-    const values = settings.get(keyword) ?? [];
-    values.push(line.slice(blank + 1).trim());
-    settings.set(keyword, values);
-  }
-  return settings;
-}
-
 /**
  * What of these settings gives a jailed user more than the jail: pure, so that it can be shown for any settings.
  * sshd_config(5) names the keywords.
  */
 export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarning[] {
-  const value = (keyword: string) => settings.get(keyword)?.[0] ?? "";
+  const value = (keyword: string) => firstOf(settings, keyword);
   const warnings: SshdWarning[] = [];
   const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
 
@@ -92,7 +83,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
   const internal = [sftp.replace(/^sftp\s+/, ""), forced].some((command) =>
     /^internal-sftp(\s|$)/.test(command),
   );
-  if (internal && ["", "none"].includes(value("chrootdirectory"))) {
+  if (internal && !isSet(settings, "chrootdirectory")) {
     warnings.push({
       code: "internal-sftp",
       message:
@@ -128,7 +119,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
       remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
     });
   }
-  const accepted = (settings.get("acceptenv") ?? []).flatMap((entry) => entry.split(/\s+/));
+  const accepted = wordsOf(settings, "acceptenv");
   const loads = !["no", ""].includes(value("permituserenvironment")) || accepted.some(coversLoader);
   if (loads && value("permituserrc") !== "no") {
     warnings.push({
@@ -148,7 +139,7 @@ export function keyWarnings(
   file: ByteString,
   locked: boolean,
 ): SshdWarning[] {
-  if (locked && settings.get("usepam")?.[0] === "no") {
+  if (locked && firstOf(settings, "usepam") === "no") {
     const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
     return [
       {
@@ -158,11 +149,11 @@ export function keyWarnings(
       },
     ];
   }
-  if (settings.get("pubkeyauthentication")?.[0] === "no") {
+  if (firstOf(settings, "pubkeyauthentication") === "no") {
     const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
     return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
   }
-  const places = (settings.get("authorizedkeysfile") ?? []).flatMap((line) => line.split(/\s+/));
+  const places = wordsOf(settings, "authorizedkeysfile");
   if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
   return [
     {
@@ -194,8 +185,8 @@ export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & {
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
   const warnings = sshdWarnings(settings, user.name);
-  const service = settings.get("pamservicename")?.[0] ?? "sshd";
-  if (settings.get("usepam")?.[0] === "yes" && startsUserManager(user, service)) {
+  const service = firstOf(settings, "pamservicename") || "sshd";
+  if (firstOf(settings, "usepam") === "yes" && startsUserManager(user, service)) {
     warnings.push({
       code: "user-manager",
       message:
@@ -208,7 +199,5 @@ export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & {
 
 /** Whether a pattern of AcceptEnv (`*` and `?`) lets a variable through by which ld.so(8) loads a file. */
 function coversLoader(pattern: ByteString): boolean {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  const whole = new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`);
-  return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => whole.test(name));
+  return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
 }

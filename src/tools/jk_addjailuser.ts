@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
@@ -246,7 +247,7 @@ function create(
   useradd: ReadonlyMap<string, ByteString>,
   more: (user: PasswdEntry) => void,
 ): PasswdEntry {
-  const above = jailHome.slice(0, jailHome.lastIndexOf("/")) || "/";
+  const above = directoryOf(jailHome);
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const user = addAccount(name, home, CHROOT_SHELL, useradd);
   let inJail = false;

@@ -47,12 +47,14 @@ export const ACCOUNTS: readonly Case[] = [
     sshd: ["PasswordAuthentication no"],
     breaks: ({ m }, { keys }) => m.chmod(keys, 0o666),
     ...refused("sshd credentials", /bad ownership or modes for file/),
+    mends: true,
   },
   {
     name: "a directory of keys that others can write",
     sshd: ["PasswordAuthentication no"],
     breaks: ({ m }, { home }) => m.chmod(`${home}/.ssh`, 0o777),
     ...refused("sshd credentials", /bad ownership or modes for directory/),
+    mends: true,
   },
   {
     name: "a file of keys that is somebody else's",
@@ -62,6 +64,58 @@ export const ACCOUNTS: readonly Case[] = [
       m.chown(keys, m.ids("somebody").uid, 0);
     },
     ...refused("sshd credentials", /bad ownership or modes for file/),
+    mends: "keys",
+  },
+  {
+    name: "a directory of keys that is somebody else's",
+    sshd: ["PasswordAuthentication no"],
+    breaks({ m }, { home, gid }) {
+      m.chmod(`${home}/.ssh`, 0o755);
+      m.chown(`${home}/.ssh`, m.ids("somebody").uid, gid);
+    },
+    ...refused("sshd credentials", /bad ownership or modes for directory/),
+    mends: "keys",
+  },
+  {
+    name: "a home that others can write, and keys in it",
+    sshd: ["PasswordAuthentication no"],
+    breaks: ({ m }, { home }) => m.chmod(home, 0o777),
+    ...refused("sshd credentials", /bad ownership or modes for directory/),
+    mends: true,
+  },
+  {
+    name: "a file of keys that is a link to what others can write, out of the home",
+    sshd: ["PasswordAuthentication no"],
+    breaks({ m }, { keys, jail, uid, gid }) {
+      m.rename(keys, `${jail}.keys`);
+      m.chmod(`${jail}.keys`, 0o666);
+      m.symlink(`${jail}.keys`, keys);
+      m.must(["chown", "-h", `${uid}:${gid}`, keys]);
+    },
+    ...refused("sshd credentials", /bad ownership or modes for file/),
+    mends: "keys",
+  },
+  {
+    name: "a directory of keys that is a link to what others can write, out of the home",
+    sshd: ["PasswordAuthentication no"],
+    breaks({ m }, { home, jail }) {
+      m.rename(`${home}/.ssh`, `${jail}.ssh`);
+      m.chmod(`${jail}.ssh`, 0o777);
+      m.symlink(`${jail}.ssh`, `${home}/.ssh`);
+    },
+    ...refused("sshd credentials", /bad ownership or modes for directory/),
+    mends: "keys",
+  },
+  {
+    name: "a directory for the keys of all that is somebody else's",
+    sshd: ["PasswordAuthentication no", "AuthorizedKeysFile /srv/keys/%u"],
+    breaks({ m }, { user, keys }) {
+      m.mkdir("/srv/keys");
+      m.write(`/srv/keys/${user}`, m.read(keys));
+      m.chown("/srv/keys", m.ids("somebody").uid, 0);
+    },
+    ...refused("sshd credentials", /bad ownership or modes for directory/),
+    mends: true,
   },
   {
     name: "a file of keys that the user cannot read",

@@ -114,6 +114,15 @@ export const HEALTHY: readonly Case[] = [
     verdict: "works",
   },
   {
+    name: "keys that root keeps, where a link in the home leads",
+    breaks({ m }, { user, keys }) {
+      m.write(`/etc/ssh/keys/${user}`, m.read(keys));
+      m.remove(keys);
+      m.symlink(`/etc/ssh/keys/${user}`, keys);
+    },
+    verdict: "works",
+  },
+  {
     name: "limits that will do",
     breaks: ({ m }, { user }) => m.write("/etc/security/limits.d/verdicts.conf", `${user} hard nofile 64\n`),
     verdict: "works",

@@ -91,8 +91,20 @@ export const JAILS: readonly Case[] = [
     ...chrootsh("home-present"),
   },
   {
-    name: "a home that is root's",
-    breaks: ({ m }, { home, gid }) => m.chown(home, 0, gid),
+    name: "a home that is root's, as useradd closes it on some machines",
+    by: "password",
+    breaks({ m }, { home, gid }) {
+      m.chmod(home, 0o700);
+      m.chown(home, 0, gid);
+    },
+    ...chrootsh("home-owner"),
+  },
+  {
+    name: "a home that is root's, and open, so that the key in it counts",
+    breaks({ m }, { home, gid }) {
+      m.chmod(home, 0o755);
+      m.chown(home, 0, gid);
+    },
     ...chrootsh("home-owner"),
   },
   {

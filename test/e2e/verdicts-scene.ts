@@ -38,6 +38,8 @@ export interface Case {
   log?: RegExp;
   /** Of "unknown": why nobody can know. */
   why?: string;
+  /** What is printed is typed, and the login works; "keys": once the user has put the keys in anew, as it says. */
+  mends?: true | "keys";
 }
 
 export interface Scene {
@@ -46,6 +48,8 @@ export interface Scene {
   /** Makes the account of a case, breaks it, and starts sshd as the case has it. */
   prepare(one: Case): Promise<{ account: Account; undo: () => void }>;
   login(account: Account, one: Case): RunResult;
+  /** The user puts the key into the file of keys, which is there no more. */
+  putKeys(account: Account): void;
   /** What sshd has said since the last case began, with its last word of the connection. */
   said(account: Account): Promise<ByteString>;
 }
@@ -151,6 +155,10 @@ export async function openVerdicts(): Promise<Scene> {
       await startSshd((one.sshd ?? []).map((line) => line.replaceAll("USER", user)));
       heard = sshd?.process.stderr.length ?? 0;
       return { account, undo: typeof undo === "function" ? () => undo() : () => {} };
+    },
+    putKeys({ user, home, keys }) {
+      const script = `mkdir -p -m 0700 ${home}/.ssh && set -C && cat ${FOLDER}/client.pub > ${keys}`;
+      m.must(["sh", "-ec", script], { user });
     },
     async said({ user }) {
       const all = () => sshd?.process.stderr.slice(heard) ?? "";

@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunResult } from "../machine/machine.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
 import { JAILS } from "./verdicts-jails.ts";
@@ -79,6 +80,18 @@ function isEvident(one: Case, step: Step | undefined, words: string): boolean {
   return step?.stage === "jk_chrootsh" && words.includes(step.message);
 }
 
+/** Types what is printed first, the command at its end, as it is. */
+function mend(account: Account, one: Case, printed: string): void {
+  const remedy = printed.split(", or: ")[0] ?? "";
+  const command = one.mends === "keys" ? (/^put .* after: (.*)$/.exec(remedy)?.[1] ?? "false") : remedy;
+  const { status, stderr } = typeRemedy(scene.m, command);
+  expect([remedy, status, stderr]).toEqual([remedy, 0, ""]);
+  if (one.mends === "keys") scene.putKeys(account);
+  const steps = explain(account, one).steps.filter(({ outcome }) => ["failed", "unknown"].includes(outcome));
+  expect([remedy, steps]).toEqual([remedy, []]);
+  expect([remedy, worked(scene.login(account, one), one)]).toEqual([remedy, true]);
+}
+
 async function compare(one: Case): Promise<void> {
   const { account, undo } = await scene.prepare(one);
   try {
@@ -110,6 +123,7 @@ async function compare(one: Case): Promise<void> {
       console.error(`${one.name}:\n${JSON.stringify(deciding, null, 1)}\nlogin: ${login.status}\n${words}`);
     expect(actual).toEqual(expected);
     expect([one.name, (one.why ?? "") !== ""]).toEqual([one.name, one.verdict === "unknown"]);
+    if (one.mends !== undefined) mend(account, one, first?.remedy ?? "");
     compared.set(one.verdict, (compared.get(one.verdict) ?? 0) + 1);
   } finally {
     undo();

@@ -6,7 +6,7 @@ import { hasExpired, isAccepted, keyFiles } from "../../src/system/authorized-ke
 import { type LogEntry, parseJournalLine, parseLogLine } from "../../src/system/log-search.ts";
 import { mayScheduleJobs } from "../../src/system/scheduled-jobs.ts";
 import { accountAge, passwordState, type ShadowEntry } from "../../src/system/shadow.ts";
-import { parseSshdSettings } from "../../src/system/sshd.ts";
+import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
 import { userRule } from "../../src/system/sshd-users.ts";
 
 describe("shadow", () => {

@@ -18,7 +18,7 @@ const WITH_OPTION = "find \\S+|install|jk_\\w+|ln|ls|sed|stat";
 const COMMAND = new RegExp(
   `(?:^|[\\s\`'"(])(?:(?:${NAMES}) |(?:${WITH_OPTION}) -)|^\`\\$\\{(?:\\w+\\.)?(?:command|remedy)\\} `,
 );
-const MAKES_WORDS = "(?:shellWord|operands|appendCommand)\\(";
+const MAKES_WORDS = "(?:shellWord|operands|appendCommand|asUser)\\(";
 /** A call that makes words, with what is between its parentheses. */
 const CALL = new RegExp(`\\b${MAKES_WORDS}(?:[^()\`]|\\((?:[^()\`]|\`[^\`]*\`)*\\)|\`[^\`]*\`)*\\)`, "g");
 const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
@@ -27,7 +27,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
   "sed -i '${index + 1}${expression}' ${WORD}": "a number, and one of three expressions of our own",
   "chmod ${change} ${WORD}": "a mode of our own",
-  "runuser -u ${WORD} -- ${command}": "a command",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
   "mv -nT ${word} ${WORD} && ${make}": "a command",
   "mv -nT ${WORD} ${kept} && ${copy}": "a command",
@@ -52,6 +51,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${command} needs ${blocked}": "a sentence",
   "did neither find a section": "a sentence",
   '"$(printf ': "what makes the words",
+  "runuser -u ${WORD} -- ${command}": "a command",
+  'chown -h ${inHome ? account.uid : "root"} ${WORD}': "a number",
 };
 
 /** What is filled in behind the name of a command and is no word, in a line of the source of a file. */

@@ -265,10 +265,27 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/system/strict-modes.ts",
-    from: "if ((stat.mode & 0o022) !== 0)",
-    to: "if ((stat.mode & 0o002) === 2 && path === undefined)",
-    test: "e2e/verdicts.test.ts",
-    title: "a directory of keys that others can write",
+    from: "(stat.mode & 0o022) !== 0;",
+    to: "(stat.mode & 0o002) !== 0;",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/system/strict-modes.ts",
+    from: "owner !== 0 && owner !== uid",
+    to: "owner > uid",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/system/strict-modes.ts",
+    from: "return place.stat.uid === 0 && (held || !isWritable(place));",
+    to: "return held || !isWritable(place);",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/system/strict-modes.ts",
+    from: "way.slice(0, -1).every(",
+    to: "way.slice(0, -2).every(",
+    test: "unit/strict-modes.test.ts",
   },
   {
     file: "src/system/shadow.ts",

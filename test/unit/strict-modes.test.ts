@@ -1,0 +1,205 @@
+/**
+ * What sshd's StrictModes objects to, and what mends it: typed as it is, by root, while the user may exchange whatever
+ * stands in the home.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { passwdByUid } from "../../src/system/accounts.ts";
+import { strictFinding } from "../../src/system/strict-modes.ts";
+
+// An account of every machine, so that runuser(1) knows it.
+const uid = 65534;
+const name = passwdByUid(uid)?.name ?? "";
+const STRANGER = 4711;
+
+let base: string;
+let home: string;
+let file: string;
+let account: Parameters<typeof strictFinding>[1];
+
+function make(path: string, owner: number, mode: number): void {
+  if (path.endsWith("/")) mkdirSync(path);
+  else writeFileSync(path, "ssh-ed25519 AAAA\n");
+  chownSync(path, owner, owner === 0 ? 0 : uid);
+  chmodSync(path, mode);
+}
+
+beforeEach(() => {
+  // What is above is root's, or sticky.
+  base = mkdtempSync("/dev/shm/it's strict-");
+  chmodSync(base, 0o755);
+  make(`${base}/jail/`, 0, 0o755);
+  make(`${base}/jail/home/`, 0, 0o755);
+  home = `${base}/jail/home/u`;
+  make(`${home}/`, uid, 0o755);
+  make(`${home}/.ssh/`, uid, 0o755);
+  make(`${home}/.ssh/authorized_keys`, uid, 0o644);
+  account = { name, uid, home: `${base}/jail/./home/u` };
+  file = `${account.home}/.ssh/authorized_keys`;
+});
+afterEach(() => rmSync(base, { recursive: true }));
+
+const found = () => strictFinding(file, account);
+function type(command: string): void {
+  const { exitCode, stderr } = Bun.spawnSync(["/bin/sh", "-c", command], { stdin: "ignore" });
+  expect([command, exitCode, String(stderr)]).toEqual([command, 0, ""]);
+}
+
+const SSH = () => `${home}/.ssh`;
+const KEYS = () => `${home}/.ssh/authorized_keys`;
+const own = (path: () => string, owner: number) => () => lchownSync(path(), owner, uid);
+const mode = (path: () => string, bits: number) => () => chmodSync(path(), bits);
+const all =
+  (...changes: (() => void)[]) =>
+  () => {
+    for (const change of changes) change();
+  };
+/** A link in the place of something, to where that is now, out of the home. */
+const linkOut = (path: () => string) => () => {
+  renameSync(path(), `${base}/elsewhere`);
+  symlinkSync(`${base}/elsewhere`, path());
+  lchownSync(path(), uid, uid);
+};
+
+const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
+const asUser = (command: string) => `runuser -u ${name} -- ${command}`;
+const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
+const give = (owner: number | "root", path: () => string) => () => `chown -h ${owner} ${quoted(path())}`;
+const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`${path()}.old`)}`;
+const theirs = (command: () => string) => () => asUser(command());
+const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
+const noLink = (command: () => string) => () =>
+  `put a file of keys in the place of ${file}, and no link, after: ${command()}`;
+const HOME = () => home;
+
+const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] = [
+  ["nothing", () => {}],
+  ["a file that others can write", mode(KEYS, 0o666), theirs(close(KEYS))],
+  ["a directory that its group can write", mode(SSH, 0o775), theirs(close(SSH))],
+  ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), theirs(close(KEYS))],
+  ["a home that others can write", mode(HOME, 0o777), close(HOME)],
+  ["a home that is somebody else's", own(HOME, STRANGER), give(uid, HOME)],
+  ["a home that is root's, and what is right in it", own(HOME, 0)],
+  ["a home that is root's, .ssh somebody else's", all(own(HOME, 0), own(SSH, STRANGER)), give(uid, SSH)],
+  ["a home that is root's, .ssh to be written", all(own(HOME, 0), mode(SSH, 0o777)), close(SSH)],
+  [
+    "all that is root's, and a file to be written",
+    all(own(HOME, 0), own(SSH, 0), own(KEYS, 0), mode(KEYS, 0o666)),
+    close(KEYS),
+  ],
+  [
+    "all that is root's, and a file of somebody else's",
+    all(own(HOME, 0), own(SSH, 0), own(KEYS, STRANGER)),
+    anew(aside(KEYS)),
+  ],
+  ["a file that is somebody else's", own(KEYS, STRANGER), anew(theirs(aside(KEYS)))],
+  ["a .ssh that is somebody else's", own(SSH, STRANGER), anew(theirs(aside(SSH)))],
+  [
+    "a .ssh that is root's, with a stranger's file",
+    all(own(SSH, 0), own(KEYS, STRANGER)),
+    anew(theirs(aside(SSH))),
+  ],
+  ["a .ssh that is root's and to be written", all(own(SSH, 0), mode(SSH, 0o777)), anew(theirs(aside(SSH)))],
+  [
+    "a file that is root's and to be written",
+    all(own(KEYS, 0), mode(KEYS, 0o666)),
+    anew(theirs(aside(KEYS))),
+  ],
+  [
+    "a directory in the place of the file",
+    all(
+      () => rmSync(KEYS()),
+      () => make(`${KEYS()}/`, uid, 0o755),
+    ),
+    anew(theirs(aside(KEYS))),
+  ],
+  [
+    "a link to another file in the home",
+    () => {
+      renameSync(KEYS(), `${home}/keys`);
+      symlinkSync("../keys", KEYS());
+      chmodSync(`${home}/keys`, 0o666);
+    },
+    theirs(close(() => `${home}/keys`)),
+  ],
+  [
+    "a link out of the home, to what can be written",
+    all(mode(KEYS, 0o666), linkOut(KEYS)),
+    noLink(theirs(aside(KEYS))),
+  ],
+  [".ssh a link out of the home", all(mode(SSH, 0o777), linkOut(SSH)), noLink(theirs(aside(SSH)))],
+  [
+    "the file a link, and .ssh root's",
+    all(mode(KEYS, 0o666), linkOut(KEYS), own(SSH, 0)),
+    noLink(theirs(aside(SSH))),
+  ],
+];
+
+describe("what is printed is typed, and heals", () => {
+  test.each(cases)("%s", (_what, plant, ...expected) => {
+    plant();
+    const seen: string[] = [];
+    for (let finding = found(); finding !== undefined && seen.length < 5; finding = found()) {
+      const { remedy } = finding;
+      expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
+      seen.push(remedy);
+      type(remedy.replace(/^put .* after: /, ""));
+      if (!remedy.startsWith("put ")) continue;
+      // What nobody needs to tell the user: a directory of one's own for the keys.
+      if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);
+      make(KEYS(), uid, 0o600);
+    }
+    expect(seen).toHaveLength(expected.length);
+  });
+});
+
+test("a file elsewhere is looked at from the root directory on, and nothing is advised that all rely on", () => {
+  file = `${base}/keys`;
+  make(file, 0, 0o644);
+  const remedy = "let AuthorizedKeysFile name a file that is not below /dev/shm";
+  expect(found()).toMatchObject({ path: "/dev/shm", remedy });
+});
+
+test("what the user puts in the way meanwhile is not changed", () => {
+  make(`${base}/roots/`, 0, 0o755);
+  make(`${base}/roots/authorized_keys`, 0, 0o666);
+  const plants: (() => void)[] = [
+    mode(KEYS, 0o666),
+    own(KEYS, STRANGER),
+    all(mode(SSH, 0o777)),
+    own(SSH, STRANGER),
+  ];
+  for (const plant of plants) {
+    plant();
+    const remedy = found()?.remedy.replace(/^put .* after: /, "") ?? "";
+    renameSync(SSH(), `${home}/away`);
+    symlinkSync(`${base}/roots`, SSH());
+    // Root types nothing here that is about anything else.
+    expect(remedy).toMatch(/^runuser -u \w+ -- \w+ \S+ '\/dev\/shm\/it'/);
+    Bun.spawnSync(["/bin/sh", "-c", remedy], { stdin: "ignore" });
+    const { mode: bits, uid: owner } = lstatSync(`${base}/roots/authorized_keys`);
+    expect([remedy, bits & 0o777, owner]).toEqual([remedy, 0o666, 0]);
+    expect(readFileSync(`${base}/roots/authorized_keys`, "latin1")).toContain("ssh");
+    const directory = lstatSync(`${base}/roots`);
+    expect([remedy, directory.mode & 0o777, directory.uid]).toEqual([remedy, 0o755, 0]);
+    rmSync(SSH(), { force: true });
+    rmSync(`${SSH()}.old`, { force: true });
+    renameSync(`${home}/away`, SSH());
+    chownSync(SSH(), uid, uid);
+    chmodSync(SSH(), 0o755);
+    chownSync(KEYS(), uid, uid);
+    chmodSync(KEYS(), 0o644);
+  }
+});
