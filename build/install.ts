@@ -19,6 +19,7 @@ import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../src/system/account-tools.ts"
 import { groupByName, passwdByName } from "../src/system/accounts.ts";
 import { completedTools } from "./completion-model.ts";
 import { completionFiles } from "./completions.ts";
+import { accountsLeft, allAccounts } from "./install/left-accounts.ts";
 import {
   at,
   digest,
@@ -208,6 +209,11 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
 }
 
 function uninstall(tree: Tree, to: Places, shellName: string): void {
+  // As the packages do; those of another root directory are of that machine.
+  const shells = [shellName, join(to.sbin, "jk_lsh")].filter((path) => tree.installed.files.includes(path));
+  if (tree.destdir === "/" && shells.length > 0)
+    for (const message of accountsLeft(allAccounts(SYSTEM_PATH), shells))
+      printError(`install-tools: ${message}`);
   editShells(tree, to, shellName, false);
   for (const [name, recorded] of Object.entries(tree.installed.configuration)) {
     const target = at(tree, join(to.etc, name));

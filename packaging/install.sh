@@ -58,12 +58,19 @@ take_away() {
 if [ -n "$uninstall" ]; then
     if [ -z "$destdir" ]; then
         # Names come from whatever serves accounts here: cat shows the control bytes in them.
-        accounts=$(getent passwd | awk -F: '$7 == "/usr/sbin/jk_chrootsh" { print $1 }' | LC_ALL=C cat -vT)
-        if [ -n "$accounts" ]; then
-            echo "install.sh: these accounts have jk_chrootsh for a shell, and cannot log in without it:" >&2
+        for program in jk_chrootsh jk_lsh; do
+            accounts=$(getent passwd | awk -F: -v program="/usr/sbin/$program" '$7 == program { print $1 }' | LC_ALL=C cat -vT)
+            if [ -z "$accounts" ]; then
+                continue
+            fi
+            echo "install.sh: these accounts have $program for a shell, and cannot log in without it:" >&2
             printf '%s\n' "$accounts" | sed 's/^/install.sh:     /' >&2
-            echo "install.sh: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail." >&2
-        fi
+            if [ "$program" = jk_chrootsh ]; then
+                echo "install.sh: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail." >&2
+            else
+                echo "install.sh: 'usermod -s SHELL USER' gives one another." >&2
+            fi
+        done
     fi
     if [ -e "$shells" ]; then
         sed -i -e "\\,^$shell\$,d" "$shells"

@@ -123,6 +123,42 @@ test("--uninstall leaves the file tree as it was, below --destdir and on the mac
   m.must(["groupdel", "jailed"]);
 });
 
+test("--uninstall names the accounts that cannot log in without it, and how they get another shell", () => {
+  const passwd = m.read("/etc/passwd");
+  expect(install().status).toBe(0);
+  const line = (name: string, shell: string) =>
+    `${name}:x:5001:5001::/srv/jail/./home/x:/usr/sbin/${shell}\n`;
+  const many = Array.from({ length: 25 }, (_, index) => line(`user${index}`, "jk_chrootsh"));
+  const all = [line("b\x1b[2J\xe4", "jk_chrootsh"), ...many, line("lima", "jk_lsh")];
+  m.write("/etc/passwd", m.read("/etc/passwd") + all.join(""));
+  // Of those of another root directory nothing is known.
+  expect(install("--destdir", "/d4").status).toBe(0);
+  expect(install("--destdir", "/d4", "--uninstall").stderr).toBe("");
+  const { status, stderr } = install("--uninstall");
+  expect([status, stderr.split("\n")]).toEqual([
+    0,
+    [
+      "install-tools: these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+      "    b\\x1b[2J\\xe4",
+      ...Array.from({ length: 19 }, (_, index) => `    user${index}`),
+      "    and 6 more",
+      "install-tools: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
+      "install-tools: these accounts have jk_lsh for a shell, and cannot log in without it:",
+      "    lima",
+      "install-tools: 'usermod -s SHELL USER' gives one another.",
+      "",
+    ],
+  ]);
+  expect(m.exists("/usr/sbin/jk_chrootsh")).toBe(false);
+  // Where nothing of it is installed, it takes nobody's shell away.
+  expect(install("--uninstall")).toMatchObject({ status: 0, stderr: "" });
+  m.must(["usermod", "-s", "/bin/sh", "lima"]);
+  expect(m.read("/etc/passwd")).toMatch(/^lima:.*:\/bin\/sh$/m);
+  m.must(["userdel", account]);
+  m.must(["groupdel", "jailed"]);
+  m.write("/etc/passwd", passwd);
+});
+
 test("what was installed before it failed is taken away too", () => {
   // It has no room for the second of the programs.
   m.mkdir("/small");

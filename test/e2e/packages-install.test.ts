@@ -234,13 +234,20 @@ describe("taking it away", () => {
     install("--force-confold");
     const shell = "/usr/sbin/jk_chrootsh";
     const lines = ["ann:x:5001:5001::/home/jail/./home/ann", "b\x1b[2J\xe4:x:5002:5002::/home/jail/./home/b"];
-    m.write("/etc/passwd", `${m.read("/etc/passwd")}${lines.map((line) => `${line}:${shell}\n`).join("")}`);
+    const limited = "lima:x:5003:5003::/home/lima:/usr/sbin/jk_lsh\n";
+    m.write(
+      "/etc/passwd",
+      `${m.read("/etc/passwd")}${lines.map((line) => `${line}:${shell}\n`).join("")}${limited}`,
+    );
     expect(warning()).toContain(
       [
         "these accounts have jk_chrootsh for a shell, and cannot log in without it:",
         "    ann",
         "    b^[[2JM-d",
-        "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.\n",
+        "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
+        "these accounts have jk_lsh for a shell, and cannot log in without it:",
+        "    lima",
+        "'usermod -s SHELL USER' gives one another.\n",
       ].join("\njailkit: "),
     );
     expect(stateOf(m, "jailkit")).toStartWith("rc ");

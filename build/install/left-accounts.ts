@@ -1,0 +1,36 @@
+/** What --uninstall says of accounts that cannot log in without what it takes away, as the packages say it. */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../../src/cli/display.ts";
+
+const MOST_NAMED = 20;
+
+/** How an account gets another login shell, by the program that it has now. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  jk_chrootsh: "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
+  jk_lsh: "'usermod -s SHELL USER' gives one another.",
+};
+
+/** The lines of passwd(5) of all name services that have a list, as getent(1) prints them; without it, the file's. */
+export function allAccounts(path: string): ByteString {
+  if (Bun.which("getent", { PATH: path }) === null) return readFileSync("/etc/passwd", "latin1");
+  return Bun.spawnSync(["getent", "passwd"], { env: { PATH: path } }).stdout.toString("latin1");
+}
+
+/** What to tell of the accounts that have one of these programs (paths) for a shell: messages, each of some lines. */
+export function accountsLeft(accounts: ByteString, programs: readonly string[]): string[] {
+  const all = accounts.split("\n").map((line) => line.split(":"));
+  return programs.flatMap((program) => {
+    const names = all.filter((fields) => fields[6] === program).map(([name = ""]) => display(name));
+    if (names.length === 0) return [];
+    const shell = basename(program);
+    const named = names.slice(0, MOST_NAMED);
+    const more = names.length - named.length;
+    const list = [...named, ...(more > 0 ? [`and ${more} more`] : [])];
+    return [
+      `these accounts have ${shell} for a shell, and cannot log in without it:\n    ${list.join("\n    ")}`,
+      ...(REMEDIES[shell] === undefined ? [] : [REMEDIES[shell]]),
+    ];
+  });
+}
