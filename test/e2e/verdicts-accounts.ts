@@ -177,6 +177,16 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("sshd allowed-users", /not allowed because none of user's groups are listed in AllowGroups/),
   },
   {
+    name: "AllowGroups with the two words of one group",
+    sshd: ['AllowGroups "my users"'],
+    ...refused("sshd allowed-users", /not allowed because none of user's groups are listed in AllowGroups/),
+  },
+  {
+    name: "DenyGroups with a group of the user, and the same with a ! that means nothing there",
+    sshd: ["DenyGroups users !users"],
+    ...refused("sshd allowed-users", /not allowed because a group is listed in DenyGroups/),
+  },
+  {
     name: "DenyGroups that names a group of the user",
     sshd: ["DenyGroups friends"],
     breaks: ({ m }, { user }) => m.must(["usermod", "-aG", "friends", user]),
