@@ -368,6 +368,21 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("limits maxlogins", /pam_open_session|[Tt]oo many logins|PAM session not opened/),
   },
   {
+    name: "no login at a time, for the group of the user",
+    breaks: ({ m }) => m.write(LIMITS, "%users - maxlogins 0\n"),
+    ...refused("limits maxlogins", /pam_open_session|[Tt]oo many logins|PAM session not opened/),
+  },
+  {
+    name: "no process but that of sshd",
+    breaks: ({ m }, { user }) => m.write(LIMITS, `${user} hard nproc 1\n`),
+    ...refused("limits nproc", /fork: Resource temporarily unavailable/),
+  },
+  {
+    name: "no new privileges, by pam_limits",
+    breaks: ({ m }, { user }) => m.write(LIMITS, `${user} - nonewprivs 1\n`),
+    ...refused("limits nonewprivs", /CAP_SYS_CHROOT is missing/),
+  },
+  {
     name: "su: pam_succeed_if keeps the account out",
     by: "su",
     breaks({ m }, { user }) {
