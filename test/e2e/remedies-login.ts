@@ -32,6 +32,9 @@ const sh =
 const HOME = `${JAIL}/home/${SHELL_USER}`;
 const inJail = (remedy: string) => remedy.replace("JAIL", JAIL);
 const passwd = (script: string) => `sed -i '${script}' etc/passwd`;
+/** Another home, on both sides. */
+const livesAt = (home: string) =>
+  `usermod -d ${JAIL}/./${home} ${SHELL_USER}; jk_jailuser --jail-side-only -j ${JAIL} ${SHELL_USER}`;
 const CHROOTSH = "/usr/sbin/jk_chrootsh";
 const UCHROOT = "/usr/bin/jk_uchroot";
 const MAIL = "/usr/sbin/jk_procmailwrapper";
@@ -128,6 +131,11 @@ export const CASES: readonly LoginCase[] = [
   chrootsh("home-present", "no home", `rm -r ${HOME}`),
   chrootsh("home-present", "a link in its place", `mv ${HOME} ${HOME}.was; ln -s ${SHELL_USER}.was ${HOME}`),
   chrootsh("home-owner", "another user's", `chown 5002 ${HOME}`),
+  chrootsh("home-owner", "the jail's etc is the home", livesAt("etc")),
+  chrootsh("home-owner", "what all homes are in is the home", livesAt("home")),
+  chrootsh("home-owner", "the home of another account", livesAt(`home/${LIMITED_USER}`)),
+  chrootsh("home-present", "a link of the jail's own is the home", livesAt("bin")),
+  chrootsh("home-present", "no home, and no place for one", livesAt("usr/none")),
   chrootsh("home-group", "another group's", `chgrp 5002 ${HOME}`),
   chrootsh("home-group-write", "its group can write it", `chmod 0770 ${HOME}`),
   chrootsh("home-other-write", "everybody can write it", `chmod 0707 ${HOME}`),
