@@ -1,7 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { joinHome } from "./separator.ts";
+import { readJailAccounts } from "./accounts.ts";
+import { lookUp } from "./look.ts";
+import { dirsEqual, joinHome } from "./separator.ts";
+import { hostPath, type JailRoot } from "./walk.ts";
 
 // What is in these is for all who live in the jail, at any depth; of the others the directory itself is.
 const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;
@@ -20,6 +25,18 @@ export function isJailsOwn(home: ByteString): boolean {
 
 /** The home that an account has in a jail where nobody says another, as the jail sees it. */
 export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
+
+/**
+ * Throws JailkitError "bad-home" for a home, as the jail sees it, that a new account cannot have: a directory of the
+ * jail's own that is there, and the home of another account. `uid`: that of the account, where it is known.
+ */
+export function requireFreeHome(root: JailRoot, home: ByteString, uid: ByteString | undefined): void {
+  const refuse = (what: ByteString) =>
+    new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: name another home with -d`);
+  if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
+  const other = readJailAccounts(root).users.find((one) => dirsEqual(one.home, home) && `${one.uid}` !== uid);
+  if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
+}
 
 /** Gives an account the usual home in its jail, where the one that it has is not for it alone. */
 export function otherHomeRemedy(

@@ -8,7 +8,9 @@ import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { requireFreeHome } from "../jail/home-place.ts";
 import { lookUp } from "../jail/look.ts";
 import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
@@ -132,6 +134,7 @@ export const tool = defineTool({
       requireFreeName(root, name, options.uid);
       const jailHome = normalise(options.home ?? `/home/${name}`);
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
+      requireFreeHome(root, jailHome, options.uid);
       if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
       const group = primaryGroup(options.gid);
@@ -232,8 +235,7 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
-  const make = `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`;
-  return `${what}; move it away, and make another: ${make}`;
+  return `${what}; keep it beside, and make another: ${homeRemedy(path, user.uid, user.gid, true)}`;
 }
 
 /** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */

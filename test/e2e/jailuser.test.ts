@@ -428,9 +428,29 @@ test("jk_addjailuser tells of a home that was there before and is somebody else'
     0,
     expect.stringContaining(`'${jail}/home/theirs' was there before and is not the user's`),
   ]);
-  m.must(["mv", `${jail}/home/theirs`, "/srv/away"]);
-  m.must(/make another: (.*)/.exec(stderr)?.[1]?.split(" ") ?? []);
-  expect(m.stat(`${jail}/home/theirs`)?.uid).toBe(m.ids("theirs").uid);
+  m.must(["sh", "-c", /make another: (.*)/.exec(stderr)?.[1] ?? "false"]);
+  const owners = ["theirs", "theirs.old"].map((home) => m.stat(`${jail}/home/${home}`)?.uid);
+  expect(owners).toEqual([m.ids("theirs").uid, other.uid]);
+});
+
+test("jk_addjailuser gives nobody a directory of the jail's own, and no account's home to another", () => {
+  m.must(["jk_addjailuser", "-j", jail, "first5"]);
+  const before = m.read("/etc/passwd");
+  const owner = m.stat(`${jail}/etc`)?.uid;
+  for (const [home, what] of [
+    ["/etc", "is a directory of the jail's own"],
+    ["/home", "is a directory of the jail's own"],
+    ["/home/first5/", "is the home of 'first5'"],
+  ])
+    for (const look of [[], ["--dry-run"]])
+      expect(m.run(["jk_addjailuser", ...look, "-j", jail, "-d", `${home}`, "second5"])).toMatchObject({
+        status: 1,
+        stdout: "",
+        stderr: expect.stringContaining(`${what}: name another home with -d`),
+      });
+  expect([m.read("/etc/passwd"), m.stat(`${jail}/etc`)?.uid]).toEqual([before, owner]);
+  const uid = `${m.ids("first5").uid}`;
+  m.must(["jk_addjailuser", "-j", jail, "-d", "/home/first5", "-o", "-u", uid, "third5"]);
 });
 
 test("jk_addjailuser hands useradd's options on", () => {
