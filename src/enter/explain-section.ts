@@ -1,8 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import type { LshSection } from "../config/login-keys.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import { filesOf, type Service, serviceNamed } from "../programs/services.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
+import { baseName } from "./facts.ts";
 import { appendRemedy, sectionLinesRemedy } from "./remedies.ts";
 
 /** Where the program of a command line is looked for, by its first word. */
@@ -24,27 +29,49 @@ export function allowLines(command: ByteString | undefined, files: FileView): By
   return ["paths = /usr/bin", `executables = ${programsFor(command, files).join(", ")}`];
 }
 
+/** The known server that is asked for by name, where that is not in the usual place: sftp-server never is. */
+function serverFor(command: ByteString | undefined): Service | undefined {
+  const [typed = ""] = (command ?? "").split(/\s+/);
+  return typed.includes("/") ? undefined : serviceNamed(typed);
+}
+
+/** What brings the program of `command` into a jail; empty where this machine has none. */
+function bringRemedy(command: ByteString | undefined, root: ByteString): ByteString {
+  if (root === "/") return "";
+  const path = places(command).find((one) => statIfPresent(AT_FDCWD, one, true) !== undefined);
+  if (path !== undefined) return `jk_cp -j ${shellWord(root)} ${shellWord(path)}`;
+  const section = serverFor(command)?.section;
+  return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
+}
+
 /** What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. */
 export function commandRemedy(
   code: string,
   command: ByteString | undefined,
-  { section, values }: { section: ByteString; values: { executables?: readonly ByteString[] | undefined } },
+  { section, values }: { section: ByteString; values: Pick<LshSection, "paths" | "executables"> },
   configFile: ByteString,
   files: FileView,
   root: ByteString,
 ): ByteString {
-  const [first] = places(command);
-  const copy = (path: ByteString) => (root === "/" ? "" : `jk_cp -j ${shellWord(root)} ${shellWord(path)}`);
-  const { executables = [] } = values;
+  const isThere = (path: ByteString) => files.isRegularFile(path);
+  const { executables = [], paths } = values;
   const listed = places(command).find((path) => executables.includes(path));
   // It is allowed, and missing: without it no name is found in paths.
-  if (listed !== undefined && !files.isRegularFile(listed)) return copy(listed);
+  if (listed !== undefined && !isThere(listed)) return bringRemedy(listed, root);
   if (code !== "not-allowed") return "";
-  const there = places(command).find((path) => files.isRegularFile(path));
-  if (there === undefined) return first === undefined ? "" : copy(first);
-  const line = `executables = ${[...executables, there].join(", ")}`;
-  const warnings = programWarnings(there, files, false, true);
-  return warnings.length > 0 ? "" : sectionLinesRemedy(configFile, section, [line]);
+  const [typed = ""] = (command ?? "").split(/\s+/);
+  const server = serverFor(command);
+  const there =
+    places(command).find(isThere) ??
+    (server && filesOf(server, isThere).paths.find((path) => baseName(path) === typed));
+  if (there === undefined) return bringRemedy(command, root);
+  if (programWarnings(there, files, false, true).length > 0) return "";
+  const lines = executables.includes(there) ? [] : [`executables = ${[...executables, there].join(", ")}`];
+  // A name is looked for in paths, and nowhere else.
+  const directory = there.slice(0, there.lastIndexOf("/"));
+  if (!typed.includes("/") && !paths.includes(directory))
+    lines.unshift(`paths = ${[...paths, directory].join(", ")}`);
+  return lines.length === 0 ? "" : sectionLinesRemedy(configFile, section, lines);
 }
 
 /**

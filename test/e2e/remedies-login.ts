@@ -38,6 +38,8 @@ const livesAt = (home: string) =>
 const CHROOTSH = "/usr/sbin/jk_chrootsh";
 const UCHROOT = "/usr/bin/jk_uchroot";
 const MAIL = "/usr/sbin/jk_procmailwrapper";
+const SFTP = "/usr/lib/openssh/sftp-server";
+const ALLOW_SFTP = `jk_cp -j . ${SFTP}; sed -i 's#^executables.*#&, ${SFTP}#' etc/jailkit/jk_lsh.ini`;
 
 function moveBack(m: Machine): void {
   m.must(["mv", "/srv/jails/two", JAIL]);
@@ -206,6 +208,16 @@ export const CASES: readonly LoginCase[] = [
     `sed -i 's#^executables.*#executables = /usr/bin/true#' etc/jailkit/jk_lsh.ini`,
     { refusal: "not-allowed" },
   ),
+  lsh("command", "a server by its name, in a directory that paths has not", `jk_cp -j . ${SFTP}`, {
+    refused: false,
+    words: [LIMITED_USER, "--", "sftp-server"],
+    back: sh(`sed -i "s#, ${SFTP}##; s#, /usr/lib/openssh##" etc/jailkit/jk_lsh.ini`),
+  }),
+  lsh("command", "a server by its name, which is allowed by its path alone", ALLOW_SFTP, {
+    refused: false,
+    words: [LIMITED_USER, "--", "sftp-server"],
+    back: sh(`sed -i "s#, ${SFTP}##; s#, /usr/lib/openssh##" etc/jailkit/jk_lsh.ini`),
+  }),
   lsh("command", "gone from the jail", "rm usr/bin/id", { refusal: "not-allowed" }),
   lsh("command", "nobody may execute it", "chmod 0644 usr/bin/id"),
 ];
