@@ -143,6 +143,7 @@ export const tool = defineTool({
       const say = (line: ByteString) => {
         if ((options.verbose || options.dryRun) && !options.json) printLine(line);
       };
+      const written: ByteString[] = [];
       const warnings: ByteString[] = [];
       const warn = (line: ByteString) => {
         warnings.push(line);
@@ -175,7 +176,12 @@ export const tool = defineTool({
           say(`created the group ${quoted(group)}`);
         }
         const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
-          writeAccess({ root, user: made, home: jailHome }, access, say, warn),
+          writeAccess(
+            { root, user: made, home: jailHome },
+            access,
+            (line) => written.push(line) && say(line),
+            warn,
+          ),
         );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         const foreign = foreignHome(root, user, jailHome);
@@ -198,7 +204,7 @@ export const tool = defineTool({
           home: jsonText(home),
           shell: jsonText(shell),
           groups: [group, ...access.joins.map((one) => one.name)].map(jsonText),
-          access: planned.map(jsonText),
+          access: (options.dryRun ? planned : written).map(jsonText),
           warnings: warnings.map(jsonText),
           missing: missing.map(({ code, message, remedies }) => ({
             code,
