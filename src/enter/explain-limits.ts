@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import type { PamRule } from "../system/pam.ts";
 import { serviceRules } from "../system/pam-service.ts";
 import { processesOf } from "../system/processes.ts";
 import type { Outcome } from "./checks.ts";
-import { hardLimits, type LimitItem, NEEDED, sessionLimit, tooLow } from "./limits.ts";
+import { hardLimits, type LimitItem, neededFor, privilegeLimit, sessionLimits, tooLow } from "./limits.ts";
 import type { ReportStep } from "./report.ts";
 
 const LIMIT_FILE = "/etc/security/limits.conf";
@@ -27,7 +28,7 @@ function limitFiles(rules: readonly PamRule[]): { file: ByteString; text: ByteSt
 
 /** A limit in words. */
 function shown(item: LimitItem, value: number): string {
-  if (item === "nofile") return `${value}`;
+  if (item === "nofile" || item === "nproc") return `${value}`;
   return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
 }
 
@@ -49,9 +50,11 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
   const gids = groupIdsOf(account.name, account.gid);
   const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
   const files = limitFiles(rules);
-  const steps = tooLow(hardLimits(files, user)).map(({ item, value, file, line }): ReportStep => {
-    const least = item === "nofile" ? `${NEEDED[item]}` : `${NEEDED[item] / 1024} (KiB)`;
-    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and the programs need ${shown(item, NEEDED[item])}`;
+  const steps = tooLow(hardLimits(files, user), service).map(({ item, value, file, line }): ReportStep => {
+    const need = neededFor(item, service);
+    const least = item === "nofile" || item === "nproc" ? `${need}` : `${need / 1024} (KiB)`;
+    const what = item === "nproc" ? "a login by ssh needs" : "the programs need";
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and ${what} ${shown(item, need)}`;
     return step(
       item,
       "failed",
@@ -59,7 +62,13 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
       `raise the hard limit '${item}' of ${account.name} to ${least} or more`,
     );
   });
-  steps.push(...countSteps(sessionLimit(files, user), account, step));
+  const privileges = privilegeLimit(files, user);
+  if (privileges !== undefined) {
+    const { file, line } = privileges;
+    const message = `${file}:${line} sets nonewprivs: jk_chrootsh gets no privilege, and enters no jail`;
+    steps.push(step("nonewprivs", "failed", message, `sed -i '${line}s/^/#/' ${shellWord(file)}`));
+  }
+  steps.push(...sessionLimits(files, user).flatMap((limit) => countSteps(limit, account, step)));
   if (steps.length > 0) return steps;
   const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no hard limit below what the programs need`;
   return [step("pam-limits", "passed", message)];
@@ -67,17 +76,16 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
 
 /** How many logins at a time there may be: how many there are now is known only where there is none. */
 function countSteps(
-  limit: ReturnType<typeof sessionLimit>,
+  { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
   step: (name: string, outcome: Outcome, message: ByteString, remedy?: ByteString) => ReportStep,
 ): ReportStep[] {
-  if (limit === undefined) return [];
-  const { value, file, line } = limit;
-  const remedy = `raise maxlogins of ${name} in ${file}`;
-  if (value === 0) return [step("maxlogins", "failed", `${file}:${line} lets ${name} have no login`, remedy)];
-  if (processesOf(uid).length === 0) return [];
-  const message = `${file}:${line} lets ${name} have ${value} logins at a time, and there are processes of the user`;
-  return [step("maxlogins", "unknown", message, remedy)];
+  const remedy = `raise ${item} of ${name} in ${file}`;
+  if (value === 0) return [step(item, "failed", `${file}:${line} lets ${name} have no login`, remedy)];
+  // How many logins of all users there are is not looked at: it is another question at each moment.
+  if (item === "maxsyslogins" || processesOf(uid).length === 0) return [];
+  const message = `${file}:${line} lets ${value} logins be open at a time, and there are processes of the user`;
+  return [step(item, "unknown", message, remedy)];
 }
 
 function limitRules(service: ByteString): PamRule[] {

@@ -1,8 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
+import { serviceNamed } from "../programs/services.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { above, appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
 
 /** What a section has of the two keys. */
 interface Allowed {
@@ -41,13 +44,19 @@ function linesFor(programs: readonly ByteString[], { paths, executables }: Allow
     return all.length === old.length ? [] : [`${key} = ${all.join(", ")}`];
   };
   const found = paths.map((directory) => directory.replace(/(?<=.)\/$/, ""));
-  const directories = programs.map(above).filter((directory) => !found.includes(directory));
+  const directories = programs.map(directoryOf).filter((directory) => !found.includes(directory));
   return [...line("paths", paths, directories), ...line("executables", executables, programs)];
 }
 
 /** The lines of a section that allow the program of `command`, or what is there of the usual ones. */
 export function allowLines(command: ByteString | undefined, files: FileView): ByteString[] {
   return linesFor(programsFor(command, files), { paths: [], executables: [] });
+}
+
+/** Tells what brings a known server that this machine has not either; empty for other programs. */
+function sectionOf(command: ByteString | undefined, root: ByteString): ByteString {
+  const section = serviceNamed((command ?? "").split(/\s+/)[0] ?? "")?.section;
+  return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
 }
 
 /**
@@ -68,7 +77,7 @@ export function commandRemedy(
   const candidates = places(command, { paths, executables });
   const there = candidates.find((path) => files.isRegularFile(path));
   const asked = there ?? (root === "/" ? undefined : candidates.find(onHost));
-  if (asked === undefined) return "";
+  if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
   const lines = linesFor([asked], { paths, executables });
   if (lines.length === 0) return copy;

@@ -10,7 +10,7 @@ import { lookUp, readJailFile } from "../jail/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { hostPath, type JailRoot, openJailRoot, release, walk } from "../jail/walk.ts";
-import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "./flat-accounts.ts";
@@ -219,6 +219,10 @@ export function gatherFacts(login: Login): GatheredFacts {
     jail: () => opened().fact,
     jailFindings: once(() => jailFindings(root())),
     home: once(() => lookUp(root(), home())?.stat),
+    homeOwner: once(() => {
+      const there = lookUp(root(), home())?.stat;
+      return there && passwdByUid(there.uid);
+    }),
     homeAcl: once(() => homeAcl(root(), home())),
     homeObstacle: once(() => homeObstacle(root(), home())),
     inJail,

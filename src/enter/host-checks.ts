@@ -5,7 +5,8 @@ import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { joinHome } from "../jail/separator.ts";
+import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/home-place.ts";
+import { dirsEqual, joinHome } from "../jail/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
@@ -84,6 +85,19 @@ function judgeJailSafety(facts: LoginFacts): Verdict {
 // What jk_chrootsh ends with where the home cannot be entered.
 const HOME_ENTRY_STATUS = 41;
 
+/**
+ * What to do about a home that is not as it should be: `give` changes it for the account. Where it is a directory of the
+ * jail's own, or another account's home, that would take it from the others: the account gets a home of its own.
+ */
+export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
+  const { jail, home } = splitOf(facts);
+  const { name, home: text } = accountOf(facts);
+  if (dirsEqual(home, usualHome(name))) return give;
+  const owner = facts.homeOwner();
+  const others = owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text);
+  return others || isJailsOwn(home) ? otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }) : give;
+}
+
 function judgeHome(facts: LoginFacts): Verdict {
   const { home: path } = accountOf(facts);
   let home: Stat | undefined;
@@ -99,8 +113,8 @@ function judgeHome(facts: LoginFacts): Verdict {
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
-    const remedy = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
-    return failed(`abort, path ${path} is not a directory`, remedy);
+    const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
+    return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, make));
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
@@ -120,7 +134,7 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    return failed(`abort, ${message}`, remedy);
+    return failed(`abort, ${message}`, ownHomeRemedy(facts, remedy));
   };
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
+import { ownHomeRemedy } from "./host-checks.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
 import { homeRemedy, jailSideRemedy, passRemedy, programRemedy, sectionLinesRemedy } from "./remedies.ts";
 
@@ -55,7 +56,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   return failed(
     `abort, ${what}, check the permissions for ${jail}${home}`,
     obstacle.closed === undefined
-      ? homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true)
+      ? ownHomeRemedy(facts, homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true))
       : openRemedy(obstacle.closed, facts),
   );
 }

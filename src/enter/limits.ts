@@ -8,9 +8,18 @@ import type { ByteString } from "../../ffi/bytes.ts";
  */
 export const NEEDED = { as: 2400 * 2 ** 20, data: 2400 * 2 ** 20, stack: 192 * 1024, nofile: 16 } as const;
 
-export type LimitItem = keyof typeof NEEDED;
+export type LimitItem = keyof typeof NEEDED | "nproc";
 
-const isItem = (name: string | undefined): name is LimitItem => name !== undefined && name in NEEDED;
+// sshd's own process for the login, which the user's, and the login shell. su needs none but that of root.
+const PROCESSES_OF_SSHD = 2;
+
+/** The least of a limit for a login through a service of PAM: bytes, or a number of files or processes. */
+export function neededFor(item: LimitItem, service: ByteString | undefined): number {
+  if (item !== "nproc") return NEEDED[item];
+  return service === "sshd" ? PROCESSES_OF_SSHD : 0;
+}
+
+const isItem = (name: string): name is LimitItem => name === "nproc" || name in NEEDED;
 
 /** Somebody to whom limits.conf(5) may apply. */
 export interface LimitedUser {
@@ -44,22 +53,34 @@ function range(text: ByteString, of: readonly number[]): boolean {
   return of.some((id) => id >= from && id <= to);
 }
 
-/** How closely a domain of limits.conf(5) names the user; 0 where it does not. */
-function weight(domain: ByteString, user: LimitedUser): number {
+// Items that count logins: with them soft is as good as hard, and `%` may stand before a group.
+const COUNTED: ReadonlySet<ByteString> = new Set(["maxlogins", "maxsyslogins"]);
+
+/** How closely a domain of limits.conf(5) names the user for an item; 0 where it does not. */
+function weight(domain: ByteString, user: LimitedUser, item: ByteString): number {
   if (domain === "*") return EVERYBODY;
   if (domain === user.name) return USER;
-  if (domain.startsWith("@")) {
+  if (domain.startsWith("@") || (domain.startsWith("%") && COUNTED.has(item))) {
     const group = domain.slice(1);
     return user.groups.includes(group) || range(group, user.gids) ? GROUP : 0;
   }
   return range(domain, [user.uid]) ? USER : 0;
 }
 
-/** A value of limits.conf(5), which counts in KiB but for files; undefined for no limit, or for what is no number. */
-function limitValue(item: LimitItem, text: ByteString): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
-  return item === "nofile" ? Number(text) : Number(text) * 1024;
+/** A number of limits.conf(5): what follows its digits is ignored. Undefined for no limit, or for what is no number. */
+function limitNumber(text: ByteString): number | undefined {
+  const digits = /^\+?(\d+)/.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
 }
+
+/** A value in the units of NEEDED: limits.conf(5) counts in KiB, but for files and processes. */
+function limitValue(item: LimitItem, text: ByteString): number | undefined {
+  const value = limitNumber(text);
+  return value === undefined || item === "nofile" || item === "nproc" ? value : value * 1024;
+}
+
+const TYPES: ReadonlySet<ByteString> = new Set(["hard", "soft", "-"]);
+const PRIVILEGES = "nonewprivs";
 
 interface LimitLine {
   item: ByteString;
@@ -78,12 +99,16 @@ function linesFor(
   const found = new Map<ByteString, LimitLine>();
   for (const { file, text } of files) {
     for (const [index, raw] of text.split("\n").entries()) {
-      const [domain, type, item, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
-      if (domain === undefined || item === undefined || value === undefined || !wanted(item)) continue;
-      if (type !== "hard" && type !== "-") continue;
-      const here = weight(domain, user);
+      const [given, type, name, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
+      if (given === undefined || type === undefined || name === undefined || value === undefined) continue;
+      const [domain, item] = given === "%" ? ["*", "maxsyslogins"] : [given, name.toLowerCase()];
+      if (!wanted(item) || !TYPES.has(type.toLowerCase())) continue;
+      if (type.toLowerCase() === "soft" && !COUNTED.has(item) && item !== PRIVILEGES) continue;
+      const here = weight(domain, user, item);
       // A group or everybody's line does not apply to root, but root is no user of a jail.
-      if (here === 0 || here < (found.get(item)?.weight ?? 0)) continue;
+      if (here === 0) continue;
+      // Of this one the last line counts, whomever it names.
+      if (item !== PRIVILEGES && here < (found.get(item)?.weight ?? 0)) continue;
       found.set(item, { item, value, weight: here, file, line: index + 1 });
     }
   }
@@ -104,17 +129,29 @@ export function hardLimits(
   });
 }
 
-/** How many logins at a time limits.conf(5) lets a user have, with its line; undefined for any number. */
-export function sessionLimit(
+/** How many logins at a time limits.conf(5) lets a user have, with the lines; none for any number. */
+export function sessionLimits(
   files: readonly { file: ByteString; text: ByteString }[],
   user: LimitedUser,
-): Omit<HardLimit, "item"> | undefined {
-  const [found] = linesFor(files, user, (item) => item === "maxlogins");
-  if (found === undefined || !/^\d+$/.test(found.value)) return undefined;
-  return { value: Number(found.value), file: found.file, line: found.line };
+): { item: ByteString; value: number; file: ByteString; line: number }[] {
+  return linesFor(files, user, (item) => COUNTED.has(item)).flatMap(({ item, value, file, line }) => {
+    const most = limitNumber(value);
+    return most === undefined ? [] : [{ item, value: most, file, line }];
+  });
 }
 
-/** The hard limits that are too low for the runtime. */
-export function tooLow(limits: readonly HardLimit[]): HardLimit[] {
-  return limits.filter(({ item, value }) => value < NEEDED[item]);
+/** The line of limits.conf(5) that takes from a user what file capabilities and setuid bits give; undefined for none. */
+export function privilegeLimit(
+  files: readonly { file: ByteString; text: ByteString }[],
+  user: LimitedUser,
+): { file: ByteString; line: number } | undefined {
+  const [found] = linesFor(files, user, (item) => item === PRIVILEGES);
+  return found !== undefined && limitNumber(found.value) === 1
+    ? { file: found.file, line: found.line }
+    : undefined;
+}
+
+/** The hard limits that are too low for a login through a service of PAM. */
+export function tooLow(limits: readonly HardLimit[], service: ByteString | undefined): HardLimit[] {
+  return limits.filter(({ item, value }) => value < neededFor(item, service));
 }

@@ -3,6 +3,7 @@ import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/account-lines.ts";
+import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/home-place.ts";
 import { dirsEqual, splitHome } from "../jail/separator.ts";
 import { LIMITED_SHELL } from "../jail/user-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -155,6 +156,14 @@ function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   if (inside) judgeJailed(entry, facts, tell);
 }
 
+/** Whether an account of the jail with this uid has this home. */
+function isHomeOf({ passwd }: AccountFacts, uid: number, home: ByteString): boolean {
+  return passwd.some((line) => {
+    const entry = parsePasswdLine(line);
+    return entry !== undefined && entry.uid === uid && dirsEqual(entry.home, home);
+  });
+}
+
 /** What an account that logs in to this jail needs there. */
 function judgeJailed(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const { jail } = facts;
@@ -165,12 +174,18 @@ function judgeJailed(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void 
     tell(
       "home-missing",
       `the home ${display(path)} of user ${name} does not exist`,
-      `install -d -o ${entry.uid} -g ${entry.gid} -m 0700 ${shellWord(path)}`,
+      isJailsOwn(entry.home)
+        ? otherHomeRemedy(jail, entry)
+        : `install -d -o ${entry.uid} -g ${entry.gid} -m 0700 ${shellWord(path)}`,
       path,
     );
   else if (home.uid !== entry.uid) {
     const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
-    tell("home-owner", message, `chown -h ${entry.uid} ${shellWord(path)}`, path);
+    // Given to this account, it would be taken from whom it is for.
+    const shared = isJailsOwn(entry.home) || isHomeOf(facts, home.uid, entry.home);
+    const own = dirsEqual(entry.home, usualHome(entry.name)) || !shared;
+    const remedy = own ? `chown -h ${entry.uid} ${shellWord(path)}` : otherHomeRemedy(jail, entry);
+    tell("home-owner", message, remedy, path);
   }
   // jk_chrootsh runs the limited shell itself where the jail has none.
   if (entry.shell.endsWith("/jk_lsh") || facts.programInJail(entry.shell)) return;

@@ -22,7 +22,7 @@ import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { type HomeCopy, makeCopy } from "./home-copy.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
-import { splitPath, withJailFile } from "./look.ts";
+import { lookUp, splitPath, withJailFile } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
@@ -36,20 +36,42 @@ export interface HomeSource {
   readonly entries: readonly TreeEntry[];
 }
 
+/** Opens a home (O_PATH), by the rules of openHome. */
+function openOwn(host: JailRoot, path: ByteString, uid: number): number {
+  const directory = openDirectory(host, path);
+  const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
+  release(directory);
+  if (fstat(fd).uid === uid) return fd;
+  close(fd);
+  const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
+  throw new JailkitError("not-their-home", 1, message);
+}
+
+/** Throws where openHome would, but for what is in the home, or where something stands at `to` in the other tree. */
+export function requireMovable(
+  host: JailRoot,
+  path: ByteString,
+  uid: number,
+  root: JailRoot,
+  to: ByteString,
+): void {
+  close(openOwn(host, path, uid));
+  if (lookUp(root, to) !== undefined) throw homeExists(root, to);
+}
+
+function homeExists(root: JailRoot, to: ByteString): JailkitError {
+  const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
+  return new JailkitError("home-exists", 1, message);
+}
+
 /**
  * Opens and scans the home of `uid`. `host` is the host's root (openTree("/")): on the way, links are followed only
  * where root alone could have made them. Throws JailkitError where it cannot be moved: not a directory of that
  * user, or something in it (see scanTree).
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
-  const directory = openDirectory(host, path);
-  const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
-  release(directory);
+  const fd = openOwn(host, path, uid);
   try {
-    if (fstat(fd).uid !== uid) {
-      const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
-      throw new JailkitError("not-their-home", 1, message);
-    }
     return { path, fd, entries: scanTree(fd, path) };
   } catch (error) {
     close(fd);
@@ -110,11 +132,7 @@ export function copyHome(
         close(made.fd);
       }
     }
-    if (isErrno(error, "EEXIST", "ENOTEMPTY")) {
-      const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
-      throw new JailkitError("home-exists", 1, message);
-    }
-    throw error;
+    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
   } finally {
     if (made !== undefined) close(made.lock);
     release(parent);

@@ -7,7 +7,7 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { updateJailAccounts } from "./accounts.ts";
-import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "./home-move.ts";
+import { closeHome, copyHome, type HomeSource, isUnchanged, openHome, requireMovable } from "./home-move.ts";
 import { scanTree } from "./home-scan.ts";
 import { requireStage } from "./place.ts";
 import { isOneOf, removeTree } from "./remove.ts";
@@ -35,9 +35,10 @@ export interface HomeMove {
 
 /**
  * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
- * or of the new one while root works on it, "no-safe-place" where there is nowhere to make the new one.
+ * or of the new one while root works on it, "no-safe-place" where there is nowhere to make the new one, and where the old
+ * one is not of `uid` or the new one is there already.
  */
-export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void {
+export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, uid: number): void {
   const findings = [
     ...exchangeFindings(from, directoryOf(fromPath)),
     ...exchangeFindings(to, directoryOf(toPath)),
@@ -47,6 +48,7 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove): void 
   const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
+  requireMovable(from, fromPath, uid, to, toPath);
 }
 
 /** The same for a home that is made by its name, as useradd(8) does. */
@@ -81,7 +83,7 @@ export function changeAccount(
   undoAccounts: () => void,
   report: Reporter,
 ): void {
-  if (move !== undefined) requireSafeMove(move);
+  if (move !== undefined) requireSafeMove(move, user.uid);
   const source = move === undefined ? undefined : openHome(move.from, move.fromPath, user.uid);
   let copy: number | undefined;
   try {

@@ -70,12 +70,12 @@ export function normalise(path: ByteString): ByteString {
 }
 
 /** Where the account's home is in the jail: the part after the separator, the part below the jail, or the same path. */
-function homeInJail(user: PasswdEntry, jail: ByteString): { jailHome: ByteString; inside: boolean } {
+function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
   if (split !== undefined && normalise(split.jail) !== jail) {
     const message =
       `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
-      `take it out first with: jk_jailuser --unjail ${operands(user.name)}`;
+      `take it out first with: jk_jailuser --unjail ${move ? "-m " : ""}${operands(user.name)}`;
     throw new JailkitError("in-another-jail", 1, message);
   }
   if (split !== undefined) return { jailHome: normalise(split.home), inside: true };
@@ -146,11 +146,12 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     if (/[:\n\0]/.test(value))
       throw refuse("bad-path", user, `cannot be jailed: ${quoted(value)} breaks passwd(5)`);
   }
-  const { jailHome, inside } = homeInJail(user, jail);
-  if (jailHome === "/" && !inside)
-    throw refuse("no-home", user, "has the home '/', which cannot be in a jail");
+  const { jailHome, inside } = homeInJail(facts);
   const home = joinHome(jail, jailHome);
   const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
+  // usermod(8) would write it in another way, which no longer names the jail.
+  if (jailHome === "/" && changeAccount)
+    throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
   const moveFrom = facts.move && !inside ? normalise(user.home) : undefined;
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");

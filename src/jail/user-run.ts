@@ -102,10 +102,22 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
 }
 
 /** Throws JailkitError where there is no home to move, with how to do without. */
-function requireHome({ user, jailHome }: JailingPlan, from: ByteString, root: JailRoot): void {
+function requireHome(
+  { user, jailHome }: JailingPlan,
+  from: ByteString,
+  root: JailRoot,
+  request: JailingOptions,
+): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
-  const [jail, place] = [shellWord(root.path), shellWord(hostPath(root, jailHome))];
-  const make = `jk_jailuser -n -j ${jail} ${operands(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const { shell, access } = request;
+  const options = [
+    ...(shell === undefined ? [] : ["-s", shell]),
+    ...(access.joins.length === 0 ? [] : ["-G", access.joins.map((group) => group.name).join(",")]),
+    ...(access.services.length === 0 ? [] : ["--policy", access.services.map((one) => one.name).join(",")]),
+  ];
+  const words = ["jk_jailuser", "-n", ...options, "-j", root.path].map(shellWord).join(" ");
+  const place = shellWord(hostPath(root, jailHome));
+  const make = `${words} ${operands(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
   throw new JailkitError("no-home", 1, message);
 }
@@ -116,9 +128,9 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   outcome.home = plan.home;
   outcome.shell = plan.shell;
   const { moveFrom } = plan;
-  if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root);
+  if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root, request);
   if (moveFrom !== undefined && root !== undefined)
-    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome });
+    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome }, plan.user.uid);
   const { user, jailHome: home, jailShell } = plan;
   const keys = root && { root, user, home };
   const granted =

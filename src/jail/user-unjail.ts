@@ -81,7 +81,7 @@ function planRelease(
     const target = request.move ? normalise(before?.home ?? jailHome) : normalise(`${jail}${jailHome}`);
     // Some accounts never had one.
     const move = request.move && lookUp(root, jailHome) !== undefined;
-    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target });
+    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
     const shell = request.shell ?? before?.shell ?? "/bin/sh";
     const unrecorded = before === undefined;
     return { user, jail, jailHome, home: target, shell, move, unrecorded };

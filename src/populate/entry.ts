@@ -96,7 +96,7 @@ export interface Plan {
   readonly warnings: readonly string[];
   /** Told where more output is asked for. */
   readonly notes: readonly string[];
-  /** Sections of which at least one path exists on the host. */
+  /** Sections of which at least one file or directory is on the host; devices and empty directories do not count. */
   readonly satisfied: ReadonlySet<ByteString>;
 }
 

@@ -46,7 +46,6 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob
       return;
     }
     placeEmpty(path, stat, manner, reason);
-    draft.satisfied.add(want.section);
     return;
   }
   const stat = host.lstat(path);
@@ -56,8 +55,9 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob
     return;
   }
   const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
-  if (found.length > 0) draft.satisfied.add(want.section);
-  else draft.notes.push(`Source file ${display(path)} does not exist`);
+  // Devices are the same on each machine, and say nothing of what the section is for.
+  if (found.length > 0 && want.kind === "any") draft.satisfied.add(want.section);
+  else if (found.length === 0) draft.notes.push(`Source file ${display(path)} does not exist`);
   const matched = stat === undefined;
   for (const each of found) place(each, manner, { ...reason, matched });
 }

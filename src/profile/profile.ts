@@ -18,6 +18,8 @@ export interface Profile {
   readonly needLogsocket: boolean;
   /** What does not come: names that no directory of the search path has, for several may stand for one thing. */
   readonly notFound: readonly string[];
+  /** Sections that name files, of which one at least is to be on the machine. */
+  readonly needFiles: ReadonlySet<ByteString>;
 }
 
 /**
@@ -52,18 +54,22 @@ export function readProfile(
   const directories = distinct(host, libraryDirectories);
   const wants: Want[] = [];
   const notFound: string[] = [];
+  const needFiles = new Set<ByteString>();
+  const builtIn = new Set<ByteString>();
   for (const { name: section, values } of sections) {
     const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
     for (const { key, search, ...how } of LISTS) {
       for (const written of values[key]) {
         for (const item of expandLibraryDirectory(written, directories)) {
+          if (shell === "built-in" && lastOf(item) === LIMITED_SHELL) {
+            notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
+            builtIn.add(section);
+            continue;
+          }
+          needFiles.add(section);
           const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
           if (pattern === undefined) {
             notFound.push(`section ${section}: ${quoted(item)} is not found`);
-            continue;
-          }
-          if (shell === "built-in" && lastOf(pattern) === LIMITED_SHELL) {
-            notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
             continue;
           }
           const glob = how.glob && hasMagic(pattern);
@@ -86,6 +92,7 @@ export function readProfile(
     needProc: sections.some(({ values }) => values.need_proc),
     needLogsocket: sections.some(({ values }) => values.need_logsocket),
     notFound,
+    needFiles: new Set([...needFiles].filter((section) => !builtIn.has(section))),
   };
 }
 

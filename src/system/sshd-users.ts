@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { operands } from "../cli/shell-word.ts";
-import { matchesPattern, type SshdSettings, wordsOf } from "./sshd-settings.ts";
+import { JAILED_GROUP } from "./account-tools.ts";
+import { matchesPattern, type SshdSettings } from "./sshd-settings.ts";
 
 /** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
 export interface UserRule {
@@ -8,13 +9,6 @@ export interface UserRule {
   outcome: "refused" | "unknown";
   message: ByteString;
   remedy: ByteString;
-}
-
-/** A list of patterns, in which one with a `!` in front refuses whatever else matches. */
-function matchesList(texts: readonly ByteString[], patterns: readonly ByteString[]): boolean {
-  const matches = (pattern: ByteString) => texts.some((text) => matchesPattern(text, pattern));
-  if (patterns.some((pattern) => pattern.startsWith("!") && matches(pattern.slice(1)))) return false;
-  return patterns.some((pattern) => !pattern.startsWith("!") && matches(pattern));
 }
 
 /** Whether USER or USER@HOST names a login; undefined where it depends on where it comes from. */
@@ -42,7 +36,13 @@ export function userRule(
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
 ): UserRule | undefined {
-  const listed = (keyword: string) => wordsOf(settings, keyword.toLowerCase());
+  // sshd -T has a line for each pattern: one with a blank in it was quoted. As sshd_config(5) has them they mean what they
+  // say: a `!` in front is a part of the name, unlike in Match.
+  const listed = (keyword: string) => settings.get(keyword.toLowerCase()) ?? [];
+  const line = (keyword: string, ...more: ByteString[]) =>
+    [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
+  const namesGroup = (keyword: string) =>
+    listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
   const named = (keyword: UserRule["keyword"]): boolean | undefined => {
     const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from));
     return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;
@@ -52,30 +52,31 @@ export function userRule(
     outcome: UserRule["outcome"],
     what: ByteString,
     remedy: ByteString,
-  ): UserRule => ({ keyword, outcome, message: `${keyword} ${listed(keyword).join(" ")}: ${what}`, remedy });
+  ): UserRule => ({ keyword, outcome, message: `${line(keyword)}: ${what}`, remedy });
   const open = "whether it means this login depends on where it comes from: ask with --from ADDRESS";
 
   const denied = named("DenyUsers");
-  if (denied === true) return rule("DenyUsers", "refused", "names the user", `take ${name} out of DenyUsers`);
+  const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from) === true);
+  if (denied === true)
+    return rule("DenyUsers", "refused", "names the user", `take ${pattern} out of DenyUsers`);
   if (denied === undefined) return rule("DenyUsers", "unknown", open, "");
   if (listed("AllowUsers").length > 0) {
     const allowed = named("AllowUsers");
-    const remedy = `add the user to the line in sshd_config(5): AllowUsers ${listed("AllowUsers").join(" ")} ${name}`;
+    const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", name)}`;
     if (allowed === false) return rule("AllowUsers", "refused", "does not name the user", remedy);
     if (allowed === undefined) return rule("AllowUsers", "unknown", open, "");
   }
-  if (listed("DenyGroups").length > 0 && matchesList(groups, listed("DenyGroups"))) {
+  if (namesGroup("DenyGroups")) {
     const remedy = `take the group out of DenyGroups, or the user out of the group`;
     return rule("DenyGroups", "refused", "names a group of the user", remedy);
   }
-  if (listed("AllowGroups").length > 0 && !matchesList(groups, listed("AllowGroups"))) {
-    const [group = "GROUP"] = listed("AllowGroups").filter((one) => /^[\w-]+$/.test(one));
-    return rule(
-      "AllowGroups",
-      "refused",
-      "names no group of the user",
-      `usermod -aG ${group} ${operands(name)}`,
-    );
+  if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
+    // Of the groups that it names nobody knows what else they allow: sudo is often one of them.
+    const there = listed("AllowGroups").includes(JAILED_GROUP);
+    const join = `groupadd -f -r ${JAILED_GROUP} && usermod -aG ${JAILED_GROUP} ${operands(name)}`;
+    const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;
+    const remedy = there ? join : groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
+    return rule("AllowGroups", "refused", "names no group of the user", remedy);
   }
   return undefined;
 }

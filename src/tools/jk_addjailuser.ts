@@ -10,7 +10,9 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { requireFreeHome } from "../jail/home-place.ts";
 import { lookUp } from "../jail/look.ts";
 import { joinHome } from "../jail/separator.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
@@ -133,6 +135,7 @@ export const tool = defineTool({
       requireFreeName(root, name, options.uid);
       const jailHome = normalise(options.home ?? `/home/${name}`);
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
+      requireFreeHome(root, jailHome, options.uid);
       if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
       const group = primaryGroup(options.gid);
@@ -141,6 +144,7 @@ export const tool = defineTool({
       const say = (line: ByteString) => {
         if ((options.verbose || options.dryRun) && !options.json) printLine(line);
       };
+      const written: ByteString[] = [];
       const warnings: ByteString[] = [];
       const warn = (line: ByteString) => {
         warnings.push(line);
@@ -173,7 +177,12 @@ export const tool = defineTool({
           say(`created the group ${quoted(group)}`);
         }
         const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
-          writeAccess({ root, user: made, home: jailHome }, access, say, warn),
+          writeAccess(
+            { root, user: made, home: jailHome },
+            access,
+            (line) => written.push(line) && say(line),
+            warn,
+          ),
         );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         const foreign = foreignHome(root, user, jailHome);
@@ -196,7 +205,7 @@ export const tool = defineTool({
           home: jsonText(home),
           shell: jsonText(shell),
           groups: [group, ...access.joins.map((one) => one.name)].map(jsonText),
-          access: planned.map(jsonText),
+          access: (options.dryRun ? planned : written).map(jsonText),
           warnings: warnings.map(jsonText),
           missing: missing.map(({ code, message, remedies }) => ({
             code,
@@ -233,8 +242,7 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
-  const make = `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`;
-  return `${what}; move it away, and make another: ${make}`;
+  return `${what}; keep it beside, and make another: ${homeRemedy(path, user.uid, user.gid, true)}`;
 }
 
 /** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */

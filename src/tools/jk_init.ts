@@ -12,7 +12,6 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { wantedAccounts } from "../populate/accounts.ts";
 import { createLoader } from "../populate/closure.ts";
-import type { Want } from "../populate/entry.ts";
 import { makeReporter } from "../populate/output.ts";
 import { populate, tellRecordedWhy } from "../populate/populate.ts";
 import { absolutePath, fileSystemAt } from "../populate/sources.ts";
@@ -164,7 +163,7 @@ export const tool = defineTool({
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         needProc: profile.needProc,
         needLogsocket: profile.needLogsocket,
-        mustExist: names.filter((name) => namesPaths(name, profile.wants)),
+        mustExist: names.filter((name) => profile.needFiles.has(name)),
         problems: tolerant ? [] : unknown,
         warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
         notes: profile.notFound,
@@ -177,10 +176,5 @@ export const tool = defineTool({
     return status;
   },
 });
-
-/** Of a section that only includes others, or adds accounts, nothing need be found. */
-function namesPaths(section: ByteString, wants: readonly Want[]): boolean {
-  return wants.some((want) => want.section === section && want.kind === "any");
-}
 
 if (import.meta.main) await startTool(tool);

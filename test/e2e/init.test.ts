@@ -215,6 +215,19 @@ describe("exit statuses", () => {
     expect(init(ini, ["-j", fresh(), "b"])).toMatchObject({ status: 0, stderr: "" });
   });
 
+  test("devices and empty directories are not what a section is for", () => {
+    const ini =
+      "[name]\npaths = nosuch\ndevices = /dev/null\n[path]\npaths = /no/such\nemptydirs = /tmp\ndevices = /dev/null\n" +
+      "[devices]\ndevices = /dev/null\n[shell]\npaths = jk_lsh\ndevices = /dev/null\n";
+    for (const section of ["name", "path"])
+      expect(init(ini, ["-j", fresh(), section])).toMatchObject({
+        status: 1,
+        stderr: `jk_init: nothing that section '${section}' names is on this machine\n`,
+      });
+    for (const section of ["devices", "shell"])
+      expect(init(ini, ["-j", fresh(), section])).toMatchObject({ status: 0, stderr: "" });
+  });
+
   test("a device that may not be made, with the remedy, after the rest", () => {
     const jail = fresh();
     m.write("/root/test.ini", "[a]\ndevices = /dev/null\npaths = true\n");

@@ -177,6 +177,56 @@ test("--dry-run changes nothing and says what would be", () => {
   expect([m.read("/etc/passwd"), m.snapshot(jail)]).toEqual(before);
 });
 
+test("--dry-run refuses what a move refuses", () => {
+  const [theirs, present, nowhere] = [newUser(), newUser(), newUser()];
+  m.chown(`/home/${theirs}`, 0, 0);
+  m.write(`${jail}/bin/sh`, "", { mode: 0o755 });
+  m.mkdir(`${jail}/home/${present}`);
+  m.remove(`/home/${nowhere}`);
+  const jailed = (name: string, ...more: string[]) =>
+    run("-n", "-m", ...more, "-s", "/bin/sh", "-G", "games", "-j", jail, name);
+  for (const [name, why] of [
+    [theirs, `'/home/${theirs}' does not belong to the user`],
+    [present, `'${jail}/home/${present}' exists already: move it out of the way`],
+    [nowhere, `'/home/${nowhere}', the home of '${nowhere}', does not exist`],
+  ] as const)
+    for (const look of [[], ["--dry-run"]])
+      expect(jailed(name, ...look)).toMatchObject({
+        status: 1,
+        stdout: "",
+        stderr: expect.stringContaining(why),
+      });
+  // What is told for the last keeps what was asked for.
+  m.must(["sh", "-c", /make one: (.*)/.exec(jailed(nowhere).stderr)?.[1] ?? "false"]);
+  expect(inJail(nowhere)).toEndWith(":/bin/sh");
+  expect(m.must(["id", "-nG", nowhere]).stdout.trim()).toBe(`${nowhere} games`);
+});
+
+test("a jail is nobody's home, and an account whose home it is stays as it is", () => {
+  const name = newUser();
+  m.must(["usermod", "-d", jail, name]);
+  const before = m.read("/etc/passwd");
+  for (const look of [[], ["--dry-run"]])
+    expect(run("-n", ...look, "-j", jail, name)).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining(`has the home '${jail}', which cannot be in a jail`),
+    });
+  expect([m.read("/etc/passwd"), inJail(name)]).toEqual([before, undefined]);
+});
+
+test("the way out of another jail takes the home along, where it is to move", () => {
+  const name = newUser();
+  m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+  m.mkdir("/srv/second/etc");
+  for (const file of ["passwd", "group"]) m.write(`/srv/second/etc/${file}`, "");
+  const into = () => run("-n", "-m", "-j", "/srv/second", name);
+  const command = /take it out first with: (.*)/.exec(into().stderr)?.[1] ?? "false";
+  m.must(["sh", "-c", command]);
+  expect(into().status).toBe(0);
+  expect(m.read(`/srv/second/home/${name}/file`)).toBe(name);
+});
+
 test.each([
   [["-n"], 2],
   [["--bogus"], 1],
@@ -428,9 +478,29 @@ test("jk_addjailuser tells of a home that was there before and is somebody else'
     0,
     expect.stringContaining(`'${jail}/home/theirs' was there before and is not the user's`),
   ]);
-  m.must(["mv", `${jail}/home/theirs`, "/srv/away"]);
-  m.must(/make another: (.*)/.exec(stderr)?.[1]?.split(" ") ?? []);
-  expect(m.stat(`${jail}/home/theirs`)?.uid).toBe(m.ids("theirs").uid);
+  m.must(["sh", "-c", /make another: (.*)/.exec(stderr)?.[1] ?? "false"]);
+  const owners = ["theirs", "theirs.old"].map((home) => m.stat(`${jail}/home/${home}`)?.uid);
+  expect(owners).toEqual([m.ids("theirs").uid, other.uid]);
+});
+
+test("jk_addjailuser gives nobody a directory of the jail's own, and no account's home to another", () => {
+  m.must(["jk_addjailuser", "-j", jail, "first5"]);
+  const before = m.read("/etc/passwd");
+  const owner = m.stat(`${jail}/etc`)?.uid;
+  for (const [home, what] of [
+    ["/etc", "is a directory of the jail's own"],
+    ["/home", "is a directory of the jail's own"],
+    ["/home/first5/", "is the home of 'first5'"],
+  ])
+    for (const look of [[], ["--dry-run"]])
+      expect(m.run(["jk_addjailuser", ...look, "-j", jail, "-d", `${home}`, "second5"])).toMatchObject({
+        status: 1,
+        stdout: "",
+        stderr: expect.stringContaining(`${what}: name another home with -d`),
+      });
+  expect([m.read("/etc/passwd"), m.stat(`${jail}/etc`)?.uid]).toEqual([before, owner]);
+  const uid = `${m.ids("first5").uid}`;
+  m.must(["jk_addjailuser", "-j", jail, "-d", "/home/first5", "-o", "-u", uid, "third5"]);
 });
 
 test("jk_addjailuser hands useradd's options on", () => {

@@ -32,9 +32,14 @@ const sh =
 const HOME = `${JAIL}/home/${SHELL_USER}`;
 const inJail = (remedy: string) => remedy.replace("JAIL", JAIL);
 const passwd = (script: string) => `sed -i '${script}' etc/passwd`;
+/** Another home, on both sides. */
+const livesAt = (home: string) =>
+  `usermod -d ${JAIL}/./${home} ${SHELL_USER}; jk_jailuser --jail-side-only -j ${JAIL} ${SHELL_USER}`;
 const CHROOTSH = "/usr/sbin/jk_chrootsh";
 const UCHROOT = "/usr/bin/jk_uchroot";
 const MAIL = "/usr/sbin/jk_procmailwrapper";
+const SFTP = "/usr/lib/openssh/sftp-server";
+const ALLOW_SFTP = `jk_cp -j . ${SFTP}; sed -i 's#^executables.*#&, ${SFTP}#' etc/jailkit/jk_lsh.ini`;
 
 function moveBack(m: Machine): void {
   m.must(["mv", "/srv/jails/two", JAIL]);
@@ -128,6 +133,11 @@ export const CASES: readonly LoginCase[] = [
   chrootsh("home-present", "no home", `rm -r ${HOME}`),
   chrootsh("home-present", "a link in its place", `mv ${HOME} ${HOME}.was; ln -s ${SHELL_USER}.was ${HOME}`),
   chrootsh("home-owner", "another user's", `chown 5002 ${HOME}`),
+  chrootsh("home-owner", "the jail's etc is the home", livesAt("etc")),
+  chrootsh("home-owner", "what all homes are in is the home", livesAt("home")),
+  chrootsh("home-owner", "the home of another account", livesAt(`home/${LIMITED_USER}`)),
+  chrootsh("home-present", "a link of the jail's own is the home", livesAt("bin")),
+  chrootsh("home-present", "no home, and no place for one", livesAt("usr/none")),
   chrootsh("home-group", "another group's", `chgrp 5002 ${HOME}`),
   chrootsh("home-group-write", "its group can write it", `chmod 0770 ${HOME}`),
   chrootsh("home-other-write", "everybody can write it", `chmod 0707 ${HOME}`),
@@ -198,6 +208,16 @@ export const CASES: readonly LoginCase[] = [
     `sed -i 's#^executables.*#executables = /usr/bin/true#' etc/jailkit/jk_lsh.ini`,
     { refusal: "not-allowed" },
   ),
+  lsh("command", "a server by its name, in a directory that paths has not", `jk_cp -j . ${SFTP}`, {
+    refused: false,
+    words: [LIMITED_USER, "--", "sftp-server"],
+    back: sh(`sed -i "s#, ${SFTP}##; s#, /usr/lib/openssh##" etc/jailkit/jk_lsh.ini`),
+  }),
+  lsh("command", "a server by its name, which is allowed by its path alone", ALLOW_SFTP, {
+    refused: false,
+    words: [LIMITED_USER, "--", "sftp-server"],
+    back: sh(`sed -i "s#, ${SFTP}##; s#, /usr/lib/openssh##" etc/jailkit/jk_lsh.ini`),
+  }),
   lsh("command", "gone from the jail", "rm usr/bin/id", { refusal: "not-allowed" }),
   lsh(
     "command",

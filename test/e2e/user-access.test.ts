@@ -509,6 +509,19 @@ describe("what is still missing", () => {
     expect(m.read("/srv/bare/etc/jailkit/jk_lsh.ini")).toStartWith("\n[yan]\n");
   });
 
+  test("--json tells of what was done as done, and of what would be as that", () => {
+    const words = ["--json", "--authorized-key", "/root/one.pub", "--policy", "scp", "xena"];
+    const access = (...more: string[]): string[] => JSON.parse(add([...more, ...words]).stdout).access;
+    expect(access("--dry-run")).toEqual([
+      `would add 1 key to '${keysOf("xena")}'`,
+      `would add the section [xena] to '${policyFile}': /usr/bin/scp`,
+    ]);
+    expect(access()).toEqual([
+      `added 1 key to '${keysOf("xena")}'`,
+      `added the section [xena] to '${policyFile}': /usr/bin/scp`,
+    ]);
+  });
+
   test("--dry-run and --json show all of it, and nothing is changed", () => {
     const before = m.snapshot(jail);
     const words = [

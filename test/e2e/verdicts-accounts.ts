@@ -231,6 +231,16 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("sshd allowed-users", /not allowed because none of user's groups are listed in AllowGroups/),
   },
   {
+    name: "AllowGroups with the two words of one group",
+    sshd: ['AllowGroups "my users"'],
+    ...refused("sshd allowed-users", /not allowed because none of user's groups are listed in AllowGroups/),
+  },
+  {
+    name: "DenyGroups with a group of the user, and the same with a ! that means nothing there",
+    sshd: ["DenyGroups users !users"],
+    ...refused("sshd allowed-users", /not allowed because a group is listed in DenyGroups/),
+  },
+  {
     name: "DenyGroups that names a group of the user",
     sshd: ["DenyGroups friends"],
     breaks: ({ m }, { user }) => m.must(["usermod", "-aG", "friends", user]),
@@ -410,6 +420,21 @@ export const ACCOUNTS: readonly Case[] = [
     name: "no login at a time",
     breaks: ({ m }, { user }) => m.write(LIMITS, `${user} hard maxlogins 0\n`),
     ...refused("limits maxlogins", /pam_open_session|[Tt]oo many logins|PAM session not opened/),
+  },
+  {
+    name: "no login at a time, for the group of the user",
+    breaks: ({ m }) => m.write(LIMITS, "%users - maxlogins 0\n"),
+    ...refused("limits maxlogins", /pam_open_session|[Tt]oo many logins|PAM session not opened/),
+  },
+  {
+    name: "no process but that of sshd",
+    breaks: ({ m }, { user }) => m.write(LIMITS, `${user} hard nproc 1\n`),
+    ...refused("limits nproc", /fork: Resource temporarily unavailable/),
+  },
+  {
+    name: "no new privileges, by pam_limits",
+    breaks: ({ m }, { user }) => m.write(LIMITS, `${user} - nonewprivs 1\n`),
+    ...refused("limits nonewprivs", /CAP_SYS_CHROOT is missing/),
   },
   {
     name: "su: pam_succeed_if keeps the account out",

@@ -105,6 +105,11 @@ export const HEALTHY: readonly Case[] = [
     verdict: "works",
   },
   {
+    name: "AllowGroups that names a group of the user, and the same with a ! that means nothing there",
+    sshd: ["AllowGroups users !users"],
+    verdict: "works",
+  },
+  {
     name: "keys that root keeps",
     sshd: ["AuthorizedKeysFile /etc/ssh/keys/%u"],
     breaks({ m }, { user, keys }) {

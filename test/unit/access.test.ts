@@ -59,9 +59,26 @@ describe("lists of users", () => {
     ["allowgroups friends", undefined, "in"],
     ["allowgroups others", undefined, "AllowGroups refused"],
     ["denygroups fr*", undefined, "DenyGroups refused"],
-    ["denygroups fr*,!friends".replace(",", " "), undefined, "in"],
+    ["denygroups fr*\ndenygroups !friends", undefined, "DenyGroups refused"],
+    ["allowgroups friends\nallowgroups !friends", undefined, "in"],
+    ["allowgroups my friends", undefined, "AllowGroups refused"],
+    ["allowusers u x", undefined, "AllowUsers refused"],
+    ["denyusers u x", undefined, "in"],
   ])("%s from %s: %s", (text, from, expected) => {
     expect(judge(text, from)).toBe(expected);
+  });
+  const remedy = (text: string, groups: string[]) =>
+    userRule(parseSshdSettings(text), { name: "u", groups }, undefined)?.remedy;
+  test("what stands in DenyUsers is what is to go", () => {
+    expect(remedy("denyusers v\ndenyusers u*\n", ["u"])).toBe("take u* out of DenyUsers");
+  });
+  test("no group is advised that may allow more than a login", () => {
+    const join = "groupadd -f -r jailed && usermod -aG jailed u";
+    const line = "add the group jailed to the line in sshd_config(5): AllowGroups";
+    const two = "allowgroups sudo\nallowgroups my friends\n";
+    expect(remedy(two, ["u"])).toBe(`${line} sudo "my friends" jailed; and type: ${join}`);
+    expect(remedy(two, ["u", "jailed"])).toBe(`${line} sudo "my friends" jailed`);
+    expect(remedy(`${two}allowgroups jailed\n`, ["u"])).toBe(join);
   });
 });
 

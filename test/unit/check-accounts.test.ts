@@ -19,9 +19,11 @@ const GROUPS: GroupEntry[] = [
   { name: "u", password: "x", gid: 1000, members: [] },
 ];
 
-function rules(passwd: string, group = ""): string[] {
+const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
+
+function findingsOf(passwd: string, group = "") {
   const told: string[] = [];
-  const findings = accountFindings({
+  return accountFindings({
     jail: "/j",
     passwd: passwd.split("\n"),
     group: group.split("\n"),
@@ -43,10 +45,23 @@ function rules(passwd: string, group = ""): string[] {
     isGuest: ({ name }) => name === "guest",
     verbose: (line) => told.push(line),
   });
-  return findings.map(({ rule }) => rule);
 }
 
 describe("accounts of a jail", () => {
+  const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000";
+  test.each([
+    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000 /j/srv/u"],
+    ["a directory of the jail's own", "u:x:1000:1000::/etc:/bin/sh", other],
+    [
+      "another account's",
+      "slash:x:1001:1001::/home/slash:/bin/sh\nu:x:1000:1000::/home/slash:/bin/sh",
+      other,
+    ],
+  ])("a home that belongs to somebody else: %s", (_what, passwd, remedy) => {
+    const [found] = findingsOf(passwd).filter(({ rule }) => rule === "home-owner");
+    expect(found?.remedy).toStartWith(remedy);
+  });
+
   const cases: readonly (readonly [what: string, passwd: string, rules: readonly string[]])[] = [
     ["as on the host", "root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/home/u:/bin/sh\n", []],
     ["a limited shell that is not in the jail", "u:x:1000:1000::/home/u:/usr/sbin/jk_lsh\n", []],

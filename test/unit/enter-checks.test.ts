@@ -82,6 +82,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     jail: () => ({ kind: "opened" }),
     jailFindings: () => [],
     home: () => directory,
+    homeOwner: () => account,
     homeAcl: () => "none",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),

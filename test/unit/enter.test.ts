@@ -7,7 +7,7 @@ import { NOT_LOOKED_AT } from "../../src/enter/checks.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
-import { hardLimits, NEEDED, tooLow } from "../../src/enter/limits.ts";
+import { hardLimits, NEEDED, privilegeLimit, sessionLimits, tooLow } from "../../src/enter/limits.ts";
 import { errorId } from "../../src/enter/refusal.ts";
 import {
   INTERACTIVE,
@@ -149,7 +149,11 @@ describe("limits.conf", () => {
     ["1001: hard as 7", undefined],
     [":1000 hard as 7", 7],
     ["@50:60 hard as 7", 7],
-    ["u hard nproc 7", undefined],
+    ["u hard sigpending 7", undefined],
+    ["u HARD As 7", 7],
+    ["u hard as 7x", 7],
+    ["u hard as -1", undefined],
+    ["%g hard as 7", undefined],
     ["u - stack 7", 7],
     ["u hard as 9\n* hard as 1\n@g hard as 2", 9],
     ["* hard as 1\nu hard as unlimited", undefined],
@@ -169,8 +173,39 @@ describe("limits.conf", () => {
       Object.entries(NEEDED)
         .map(([item, least]) => `u hard ${item} ${(item === "nofile" ? least : least / 1024) + more}\n`)
         .join("");
-    expect(tooLow(of(border(0)))).toEqual([]);
-    expect(tooLow(of(border(-1))).map(({ item }) => item)).toEqual(["as", "data", "stack", "nofile"]);
+    expect(tooLow(of(border(0)), "sshd")).toEqual([]);
+    expect(tooLow(of(border(-1)), "sshd").map(({ item }) => item)).toEqual(["as", "data", "stack", "nofile"]);
+  });
+
+  test("sshd has a process of the user's besides the login shell", () => {
+    const items = (text: string, service: string) => tooLow(of(text), service).map(({ item }) => item);
+    expect(items("u hard nproc 1", "sshd")).toEqual(["nproc"]);
+    expect(items("u hard nproc 2", "sshd")).toEqual([]);
+    expect(items("u hard nproc 0", "su-l")).toEqual([]);
+  });
+
+  test.each([
+    ["u - nonewprivs 1", 1],
+    ["u soft nonewprivs 1", 1],
+    ["u - nonewprivs 1\n* - nonewprivs 0", undefined],
+    ["u - nonewprivs 0\n* - nonewprivs 1", 2],
+    ["u - nonewprivs yes", undefined],
+    ["v - nonewprivs 1", undefined],
+  ])("%j takes privileges in line %p", (text, line) => {
+    expect(privilegeLimit([{ file: "/f", text }], user)?.line).toBe(line);
+  });
+
+  test.each([
+    ["u - maxlogins 0", ["maxlogins 0"]],
+    ["u soft MaxLogins 3", ["maxlogins 3"]],
+    ["%g - maxlogins 0", ["maxlogins 0"]],
+    ["%g - maxlogins 0\nu - maxlogins 3", ["maxlogins 3"]],
+    ["%other - maxlogins 0", []],
+    ["% - maxlogins 0", ["maxsyslogins 0"]],
+    ["* - maxsyslogins 0", ["maxsyslogins 0"]],
+  ])("%j counts logins: %p", (text, expected) => {
+    const found = sessionLimits([{ file: "/f", text }], user);
+    expect(found.map(({ item, value }) => `${item} ${value}`)).toEqual(expected);
   });
 });
 

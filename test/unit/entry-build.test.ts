@@ -57,6 +57,15 @@ for (const [architecture, machine, compiler] of architectures) {
       },
     );
 
+    test.if(architecture === "x64")("README.md has its size", () => {
+      const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+      const told = [...readme.matchAll(/native (?:program|entry) of (\d+) KB/g)].map(([, size]) =>
+        Number(size),
+      );
+      const size = Math.round(build("jk_chrootsh").length / 1000);
+      expect(told).toEqual([size, size]);
+    });
+
     test("two builds are the same to the byte, and leave nothing else behind", () => {
       expect(build("jk_chrootsh", "again").equals(build("jk_chrootsh"))).toBe(true);
       expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);

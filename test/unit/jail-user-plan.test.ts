@@ -46,7 +46,6 @@ test.each([
   ["/srv/j//./home/u", "/srv/j/./home/u", "/home/u"],
   ["/srv/j/../j/home/x", "/srv/j/./home/x", "/home/x"],
   ["/srv/j2/home/u", "/srv/j/./srv/j2/home/u", "/srv/j2/home/u"],
-  ["/srv/j", "/srv/j/./", "/"],
 ])("home %s becomes %s", (home, expected, jailHome) => {
   const result = plan({ user: { ...user, home } });
   expect(result).toMatchObject({ home: expected, jailHome });
@@ -74,6 +73,11 @@ test("a second run has nothing to do", () => {
   expect(result.notes).toHaveLength(3);
 });
 
+test("the jail as the home of an account that is jailed already stays", () => {
+  const jailed = { ...user, home: "/srv/j/./", shell: "/usr/sbin/jk_chrootsh" };
+  expect(plan({ user: jailed })).toMatchObject({ jailHome: "/", changeAccount: false });
+});
+
 test("a home moves only from outside", () => {
   expect(plan({ move: true }).moveFrom).toBe("/home/u");
   expect(plan({ move: true, user: { ...user, home: "/srv/j/home/u" } }).moveFrom).toBeUndefined();
@@ -96,6 +100,7 @@ test.each([
   ["another home in the jail", { passwd: [{ ...user, home: "/home/v" }] }, "'/home/v'"],
   ["another gid in the jail", { group: [group("u", 9)] }, "has gid 9"],
   ["a home of /", { user: { ...user, home: "/" } }, "home '/'"],
+  ["a home that is the jail", { user: { ...user, home: "/srv/j" } }, "home '/srv/j'"],
   [
     "a home that breaks the file",
     { user: { ...user, home: "/home/u\nroot::0:0::/:/bin/sh" } },

@@ -182,8 +182,9 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     ],
     [pam("pam_faillock.so", [], { read: () => "x" }), ["faillock", "--user", name, "--reset"]],
     [
-      userRule(settings, { name, groups: [] }, undefined)?.remedy ?? "",
-      ["usermod", "-aG", "friends", ...rest],
+      userRule(settings, { name, groups: [] }, undefined)?.remedy.split("type: ")[1] ?? "",
+      ["groupadd", "-f", "-r", "jailed"],
+      ["usermod", "-aG", "jailed", ...rest],
     ],
     [
       keyWarnings(settings, name, "x", true)[0]?.remedy.split("with: ")[1] ?? "",

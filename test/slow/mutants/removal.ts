@@ -192,7 +192,11 @@ export const REMOVAL: readonly Mutant[] = [
     "    renameAt(stage.fd, made.name, parent.fd, name);",
     "an empty directory at the new place",
   ),
-  home("    if (fstat(fd).uid !== uid) {", "    if (fd < 0) {", "a home that belongs to somebody else"),
+  home(
+    "  if (fstat(fd).uid === uid) return fd;",
+    "  if (fd >= 0) return fd;",
+    "a home that belongs to somebody else",
+  ),
   home(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
   home("a.ctime === b.ctime", "a.ctime > 0n", "what changes while it is copied"),
   home("sameFile(a, b) && a.ctime", "a.ctime", "what changes while it is copied", {

@@ -36,7 +36,7 @@ export const OVERVIEW: Scene = {
     },
     "cp /usr/share/doc/jailkit/examples/sshd-jailkit.conf /etc/ssh/sshd_config.d/jailkit.conf": {
       after: async ({ must }) => {
-        const told = await must("jailkit explain test -- sftp-server");
+        const told = await must("jailkit explain test -- /usr/lib/openssh/sftp-server");
         expect(told).toContain("allowtcpforwarding no");
         expect(told).not.toContain("warning");
       },

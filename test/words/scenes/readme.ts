@@ -76,7 +76,7 @@ export const README: Scene = {
       },
       after: async (stage) => {
         expect(await servedBySshd(stage)).toEqual({ forwards: false, startsRc: false });
-        const { output } = await stage.shell.type("jailkit explain test -- sftp-server");
+        const { output } = await stage.shell.type("jailkit explain test -- /usr/lib/openssh/sftp-server");
         // What cron does is told where the account is jailed, and is no matter of sshd's.
         expect(output.replace(/^jobs:\r?\n(?: .*\n)*/m, "")).not.toContain("warning");
       },
@@ -91,12 +91,12 @@ export const README: Scene = {
         );
       },
     },
-    "jailkit explain test -- sftp-server": {
-      status: { "jailkit explain test -- sftp-server": 1, "jailkit config check": 1 },
+    "jailkit explain test -- /usr/lib/openssh/sftp-server": {
+      status: { "jailkit explain test -- /usr/lib/openssh/sftp-server": 1, "jailkit config check": 1 },
       async after({ must }, [explained = ""]) {
         const remedy = /FAILED.*\n +remedy: (.*)/.exec(explained)?.[1] ?? "no remedy";
         await must(remedy);
-        await must("jailkit explain test -- sftp-server");
+        await must("jailkit explain test -- /usr/lib/openssh/sftp-server");
         await must("jailkit config check");
         await must("sftp test@localhost", [[/sftp> $/, "bye"]]);
       },
