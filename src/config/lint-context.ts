@@ -24,6 +24,8 @@ export interface SeenFile {
 export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
+  /** Of a jail: whether the machine has an account of this name, which may have left the jail. */
+  isOutside(name: ByteString): boolean;
   /** Names to suggest where one is unknown. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];

@@ -129,6 +129,11 @@ function lintAccountName(section: IniSection, context: LintContext): void {
     return;
   }
   if (world.userExists(name)) return;
+  if (world.isOutside(name)) {
+    // What it had there is not for the group that bears its name.
+    error("unknown-user", `the user ${quoted(name)} is not in this jail`);
+    return;
+  }
   const words = name.trim().split(/\s+/);
   const trimmed = words.join(" ");
   if (trimmed.toUpperCase() === "DEFAULT") {

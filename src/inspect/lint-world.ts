@@ -112,7 +112,8 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
     const groupExists = (name: ByteString) => groupByName(name) !== undefined;
     const repositories = { hookedRepositories: repositoriesOf(root, limitedUsers) };
     const names = { userNames: () => namesIn("/etc/passwd"), groupNames: () => namesIn("/etc/group") };
-    return { world: { ...files, userExists, groupExists, ...names, ...repositories }, leave: closeBoth };
+    const world = { ...files, userExists, groupExists, isOutside: () => false, ...names, ...repositories };
+    return { world, leave: closeBoth };
   }
   const tree = openJailRoot(jail);
   const accounts = readJailAccounts(tree);
@@ -120,6 +121,7 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
     ...files,
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
+    isOutside: (name) => passwdByName(name) !== undefined,
     userNames: () => accounts.users.map(({ name }) => name),
     groupNames: () => accounts.groups.map(({ name }) => name),
     hookedRepositories: repositoriesOf(root, () => accounts.users),

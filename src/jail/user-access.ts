@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
 import { type KeyLine, mergeKeys } from "./key-lines.ts";
@@ -35,15 +36,26 @@ export interface Access {
   joins: readonly GroupEntry[];
   keys: readonly KeyLine[];
   services: readonly Service[];
+  lacking: FindLacking;
 }
 
+/** What the program at a path below a root directory does not start without, and how to bring that in; undefined for nothing. */
+export type FindLacking = (
+  root: ByteString,
+  program: ByteString,
+) => { message: ByteString; copy: readonly ByteString[] } | undefined;
+
 /** Nothing of it. */
-export const NO_ACCESS: Access = { joins: [], keys: [], services: [] };
+export const NO_ACCESS: Access = { joins: [], keys: [], services: [], lacking: () => undefined };
 
 /** Looks up what these options name; standard input is read for `-`. Throws JailkitError. */
-export function readAccess(options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>): Access {
+export function readAccess(
+  options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>,
+  lacking: FindLacking,
+): Access {
   const { groups, policy, authorizedKey } = options;
   return {
+    lacking,
     joins: groups.length === 0 ? [] : requireGroups(groups.join(",")),
     services: policy.length === 0 ? [] : requireServices(policy.join(",")),
     // Standard input gives its keys once.
@@ -75,7 +87,7 @@ export interface AccessPlan {
  */
 export function planAccess(
   { root, name, home, shell }: AccessPlace,
-  { keys, services }: Access,
+  { keys, services, lacking }: Access,
   now: KeyPlace | undefined,
 ): AccessPlan {
   if (services.length > 0 && !isLimitedShell(shell)) {
@@ -91,10 +103,20 @@ export function planAccess(
   }
   if (services.length > 0) {
     const policy = planPolicy(root, name, services);
+    for (const program of policy.executables) requireStart(root, program, lacking);
     lines.push(describePolicy(policy, true));
     changes ||= !policy.present;
   }
   return { lines, changes };
+}
+
+/** Throws where a program that is in the jail does not start there, with what to type. */
+function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking): void {
+  const lack = lacking(root.path, program);
+  if (lack === undefined) return;
+  const bring = `jk_cp -j ${[root.path, ...lack.copy].map(shellWord).join(" ")}`;
+  const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; this brings it: ${bring}`;
+  throw new JailkitError("program-missing", 1, message);
 }
 
 /**

@@ -24,6 +24,7 @@ import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
+import { missingPython } from "../populate/python.ts";
 import { addAccount, addGroup, removeAccount, requireAccountName } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
@@ -129,7 +130,7 @@ export const tool = defineTool({
       return 5;
     }
     const shell = options.shell ?? LIMITED_SHELL;
-    const access = readAccess(options);
+    const access = readAccess(options, missingPython);
     const root = openJailForUsers(jail, shell);
     try {
       requireFreeName(root, name, options.uid);

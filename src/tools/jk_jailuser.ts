@@ -26,6 +26,7 @@ import {
 } from "../jail/user-run.ts";
 import { unjailUser } from "../jail/user-unjail.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
+import { missingPython } from "../populate/python.ts";
 import { userHint } from "../system/account-names.ts";
 import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 
@@ -151,7 +152,7 @@ export const tool = defineTool({
       );
       return 1;
     }
-    const access = readAccess(options);
+    const access = readAccess(options, missingPython);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;
     // What comes from standard input is keys, and no answers.
     const interactive = !quiet && !authorizedKey.includes("-");

@@ -509,6 +509,21 @@ describe("what is still missing", () => {
     expect(m.read("/srv/bare/etc/jailkit/jk_lsh.ini")).toStartWith("\n[yan]\n");
   });
 
+  test("a service that does not start in the jail is not given, and what is told brings all of it", () => {
+    const python = m.must(["readlink", "-f", "/usr/bin/python3"]).stdout.trim();
+    m.write("/usr/bin/hg", `#!${python}\nimport os\n`, { mode: 0o755 });
+    const words = ["--policy", "hg", "--authorized-key", "/root/one.pub", "hgonly"];
+    const lacks = ["has no hg", `/usr/bin/hg needs the standard library of ${python}, which is not there`];
+    for (const why of lacks) {
+      expect(add(["--dry-run", ...words])).toMatchObject({ status: 1, stdout: "" });
+      const { status, stderr } = add(words);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(why)]);
+      m.must(["sh", "-c", /this brings it: (.*)/.exec(stderr)?.[1] ?? "false"]);
+    }
+    expect(add(words)).toMatchObject({ status: 0 });
+    expect(m.run(["chroot", jail, "/usr/bin/hg"])).toMatchObject({ status: 0, stderr: "" });
+  });
+
   test("--json tells of what was done as done, and of what would be as that", () => {
     const words = ["--json", "--authorized-key", "/root/one.pub", "--policy", "scp", "xena"];
     const access = (...more: string[]): string[] => JSON.parse(add([...more, ...words]).stdout).access;

@@ -45,7 +45,8 @@ const ownStarts: Record<string, OwnStart> = {
 };
 const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
-  groupExists: (name) => ["root", "staff"].includes(name),
+  groupExists: (name) => ["root", "staff", "gone"].includes(name),
+  isOutside: (name) => name === "gone",
   bringIn: () => undefined,
   hostPath: (path) => path,
   jails: () => ["/srv/jail"],
@@ -72,11 +73,22 @@ function findings(file: string, text: string): string[] {
   return lint(ini, kind, world).map(({ line, column, code }) => `${line}:${column} ${code}`);
 }
 
-const message = (file: string, text: string): string[] => {
+function scanned(file: string, text: string) {
   const kind = kindOf(file);
   if (kind === undefined) throw new Error(`no kind for ${file}`);
-  return lint(scanIni(toBytes(text), file, kind.dialect), kind, world).map((one) => one.message);
-};
+  return lint(scanIni(toBytes(text), file, kind.dialect), kind, world);
+}
+
+const message = (file: string, text: string): string[] => scanned(file, text).map((one) => one.message);
+
+test("what a user had who left the jail is not offered to the group of that name", () => {
+  const [found, ...more] = scanned("/srv/jail/etc/jailkit/jk_lsh.ini", "[gone]\nexecutables = /usr/bin/ls\n");
+  expect([found?.message, found?.fix, more]).toEqual([
+    "the user 'gone' is not in this jail",
+    { kind: "disable-section" },
+    [],
+  ]);
+});
 
 describe("jk_lsh.ini", () => {
   const rows: [string, string, string[]][] = [
