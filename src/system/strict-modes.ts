@@ -3,12 +3,16 @@ import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { display } from "../cli/display.ts";
 
-/** What sshd's StrictModes objects to: a path, and the command that mends it. */
+/** What sshd's StrictModes objects to. */
 export interface StrictFinding {
+  /** Without links. */
   path: ByteString;
+  stat: Stat;
+  rule: "owner" | "writable" | "type";
+  /** Printable. */
   message: ByteString;
-  remedy: ByteString;
 }
 
 const MOST_LINKS = 40;
@@ -41,10 +45,12 @@ export function realPath(path: ByteString): ByteString | undefined {
 }
 
 function finding(path: ByteString, stat: Stat, uid: number): StrictFinding | undefined {
-  if (stat.uid !== 0 && stat.uid !== uid)
-    return { path, message: `${path} belongs to uid ${stat.uid}`, remedy: `chown ${uid} ${path}` };
-  if ((stat.mode & 0o022) !== 0)
-    return { path, message: `${path} can be written by others`, remedy: `chmod go-w ${path}` };
+  const found = (rule: StrictFinding["rule"], what: string): StrictFinding => ({
+    ...{ path, stat, rule },
+    message: `${display(path)} ${what}`,
+  });
+  if (stat.uid !== 0 && stat.uid !== uid) return found("owner", `belongs to uid ${stat.uid}`);
+  if ((stat.mode & 0o022) !== 0) return found("writable", "can be written by others");
   return undefined;
 }
 
@@ -61,7 +67,7 @@ export function strictFinding(file: ByteString, home: ByteString, uid: number): 
     const stat = statIfPresent(AT_FDCWD, at);
     if (stat === undefined) return undefined;
     if (at === path && (stat.mode & S_IFMT) !== S_IFREG)
-      return { path: at, message: `${at} is no regular file`, remedy: "make it a file" };
+      return { path: at, stat, rule: "type", message: `${display(at)} is no regular file` };
     const found = finding(at, stat, uid);
     if (found !== undefined) return found;
     if (at === top || at === "/") return undefined;
