@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.ts";
 import type { Report, ReportStep } from "./report.ts";
@@ -92,7 +93,9 @@ function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
   try {
     const report = again(refusal.entry.ident, account.name);
     return report === undefined
-      ? unknown(`ask with the jail and the program: jailkit explain -j JAIL ${account.name} -- PROGRAM`)
+      ? unknown(
+          `ask with the jail and the program: jailkit explain -j JAIL ${shellWord(account.name)} -- PROGRAM`,
+        )
       : stillSo(refusal, report);
   } catch (error) {
     return unknown(describeError(error));

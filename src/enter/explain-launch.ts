@@ -4,6 +4,7 @@ import { capabilities } from "../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { lookUp } from "../jail/look.ts";
 import { hostPath } from "../jail/walk.ts";
 import { passwdByUid } from "../system/accounts.ts";
@@ -66,14 +67,23 @@ function startSteps(
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
   const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
   if (!may) {
-    const remedy = `chmod a+x ${shellWord(hostPath(root, path))}, and let it pass the directories above; no mount with noexec`;
+    const place = hostPath(root, path);
+    const remedy = `${commandAt(place, `chmod a+x ${shellWord(place)}`)}, and let it pass the directories above; no mount with noexec`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = missingFiles(root.path, absolute);
   for (const { message, copy, exitStatus, atExec } of missing) {
     const status = atExec ? EXEC_FAILED : exitStatus;
-    steps.push(step("libraries", "failed", message, `jk_cp -j ${root.path} ${copy}`, status));
+    steps.push(
+      step(
+        "libraries",
+        "failed",
+        message,
+        `jk_cp -j ${[root.path, ...copy].map(shellWord).join(" ")}`,
+        status,
+      ),
+    );
   }
   if (missing.length === 0)
     steps.push(step("libraries", "passed", `the libraries and interpreters that ${program} names are there`));

@@ -5,6 +5,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
@@ -223,7 +224,7 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteSt
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
   const remedy = found?.noexec
     ? `remount the file system of ${place} with exec`
-    : `chmod a+x ${shellWord(place)}`;
+    : commandAt(place, `chmod a+x ${shellWord(place)}`);
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
@@ -85,7 +86,7 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
   if (split === undefined) return;
   report.jail = split.jail;
   report.home = split.home;
-  const remedy = `jk_cp -j ${split.jail} ${PROCMAIL}`;
+  const remedy = `jk_cp -j ${shellWord(split.jail)} ${PROCMAIL}`;
   const environment = [`HOME=${split.home}`, `USER=${account.name}`];
   if (!failed) explainProgram(report, split.jail, remedy, environment, question.missingFiles);
 }

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { sameContent } from "../jail/compare.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { type Make, makeOf } from "./make.ts";
@@ -31,8 +33,8 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
     message: `${place} ${whatOf(make)}`,
     remedy:
       make === "jailkit-2" || make === "jailkit-3"
-        ? `jk_update -j ${root.path}`
-        : `if it is not to be there: mv ${place} ${place}.old`,
+        ? `jk_update -j ${shellWord(root.path)}`
+        : `if it is not to be there: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
   };
 }
 

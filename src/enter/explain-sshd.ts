@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import type { Credentials } from "../../ffi/rights.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
 import { CONFIGURATION, loginWarnings, type SshdSettings } from "../system/sshd.ts";
@@ -81,11 +82,13 @@ function admissionSteps(
   if (passwordState(shadow.password) === "locked") {
     const message =
       "the account is locked (a ! before the password), and sshd without PAM takes no key either";
-    const remedy = `give it a password that matches nothing: usermod -p '*' ${name}`;
+    const remedy = `give it a password that matches nothing: usermod -p '*' ${shellWord(name)}`;
     steps.push(step("account-locked", "failed", message, remedy));
   }
   if (accountAge(shadow, today()) === "account-expired")
-    steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${name}`));
+    steps.push(
+      step("account-expired", "failed", "the account has expired", `chage -E -1 ${shellWord(name)}`),
+    );
   return steps;
 }
 
@@ -144,7 +147,7 @@ function sessionSteps(
       ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
     ) {
       const message = "the password has to be changed: who logs in by it cannot, in a jail";
-      steps.push(step("password-expired", "unknown", message, `passwd ${account.name}`));
+      steps.push(step("password-expired", "unknown", message, `passwd ${shellWord(account.name)}`));
     }
   }
   return steps;

@@ -6,6 +6,7 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { shellWord } from "../jail/safety.ts";
 import { splitHome } from "../jail/separator.ts";
 import { openTree } from "../jail/walk.ts";
@@ -139,7 +140,8 @@ function explainLsh(report: Report, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh alone enters no jail`;
-    const remedy = `usermod -s ${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH} ${shellWord(name)}`;
+    const chrootsh = `${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`;
+    const remedy = `usermod -s ${shellWord(chrootsh)} ${shellWord(name)}`;
     report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
   }
   explainLimited(report, session, place, argv, given);
@@ -193,7 +195,7 @@ function shellSteps(shell: ByteString): ReportStep[] {
         step(
           "failed",
           `the user cannot execute ${shell}`,
-          `chmod 755 ${shell}, and let everybody pass the way to it`,
+          `${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}, and let everybody pass the way to it`,
         ),
       ];
 }
@@ -256,7 +258,7 @@ export function explainLogin(question: Question): Report {
   if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
     const shell = account.shell === "" ? "/bin/sh" : account.shell;
     const message = `the login shell is ${shell}: jailkit has no part in this login`;
-    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${user}`;
+    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${shellWord(user)}`;
     report.steps.push({ stage: "account", name: "login-shell", outcome: "unknown", message, remedy });
     judgeReport(report);
     return report;

@@ -82,6 +82,8 @@ export interface LoginFacts extends CallerFacts {
   jailFindings(): Unsafe[];
   /** The home as it stands in the jail, a last link not followed; undefined where nothing stands there. */
   home(): Stat | undefined;
+  /** Whether root alone can put something else in the place of the home. */
+  homeKept(): boolean;
   /** The home's ACL. */
   homeAcl(): AclReading;
   /** Why the session could not change to the home, and the directory that is closed; undefined where it can. */

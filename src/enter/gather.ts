@@ -157,6 +157,17 @@ function reachRemedy(
   return { remedy: passRemedy(opened ?? above(error.path)) };
 }
 
+function homeKept(root: JailRoot, home: ByteString): boolean {
+  try {
+    const directory = walk(root, above(home));
+    release(directory);
+    return directory.trusted;
+  } catch (error) {
+    if (error instanceof SystemError || error instanceof JailkitError) return false;
+    throw error;
+  }
+}
+
 function homeAcl(root: JailRoot, home: ByteString): AclReading {
   const directory = walk(root, home);
   try {
@@ -218,6 +229,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     jail: () => opened().fact,
     jailFindings: once(() => jailFindings(root())),
     home: once(() => lookUp(root(), home())?.stat),
+    homeKept: once(() => homeKept(root(), home())),
     homeAcl: once(() => homeAcl(root(), home())),
     homeObstacle: once(() => homeObstacle(root(), home())),
     inJail,

@@ -9,7 +9,7 @@ import { type NamedEntry, removalCommand, showEntries, writersOf } from "../syst
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
-import { above, allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
+import { above, allRemedies, atHome, homeRemedy, passRemedy } from "./remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -43,7 +43,7 @@ function judgeSeparator(facts: LoginFacts): Verdict {
   const split = facts.split();
   if (split !== undefined) return passed(`jail ${split.jail}, home ${split.home}`);
   const what = `homedir '${home}' for user ${name} (${uid}) does not contain the jail separator <jail>/./<home>`;
-  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${name}`);
+  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${shellWord(name)}`);
 }
 
 function judgeJail(kind: "unreachable" | "crooked") {
@@ -92,18 +92,19 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = passRemedy(above(error.path ?? path));
+    const remedy = atHome(facts, path, passRemedy(above(error.path ?? path)));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
-    const remedy = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
+    const remedy = atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, home !== undefined));
     return failed(`abort, path ${path} is not a directory`, remedy);
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
-  return warned(message, `chmod u-s,g-s ${shellWord(path)}`, [{ severity: "err", message }]);
+  const remedy = atHome(facts, path, `chmod u-s,g-s ${shellWord(path)}`);
+  return warned(message, remedy, [{ severity: "err", message }]);
 }
 
 /** A rule about the home that a setting can relax. */
@@ -119,7 +120,7 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    return failed(`abort, ${message}`, remedy);
+    return failed(`abort, ${message}`, atHome(facts, path, remedy));
   };
 }
 
@@ -145,20 +146,20 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   if (acl === "unknown") {
     return failed(
       `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
-      `chmod g-w ${shellWord(path)}`,
+      atHome(facts, path, `chmod g-w ${shellWord(path)}`),
     );
   }
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
   const writers = writersOf(acl).filter((entry) => !own(entry));
   if (writers.length === 0) return verdict;
   const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
-  return failed(message, `${removalCommand(writers)} ${shellWord(path)}`);
+  return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
 /** The checks of a login on the side of the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
-  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${name}`),
+  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${shellWord(name)}`),
   CONFIG_DIRECTORY_CHECK,
   {
     name: "config-file",
@@ -187,7 +188,7 @@ export const HOST_CHECKS: readonly Check[] = [
     judge(facts) {
       const { name, uid, home } = accountOf(facts);
       if (home !== "") return passed(`home ${home}`);
-      const remedy = `usermod -d ${joinHome("JAIL", `/home/${name}`)} ${name}`;
+      const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${shellWord(name)}`;
       return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
     },
   },

@@ -4,6 +4,8 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, getXattr, openAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import type { PrivilegeFact } from "./facts.ts";
 
 const ST_NOSUID = 2;
@@ -28,7 +30,10 @@ function mountedNosuid(fd: number): boolean {
 
 /** The privilege that an installed jk_chrootsh would have when somebody starts it. */
 export function installedPrivilege(program: ByteString): PrivilegeFact {
-  const remedy = `chown root:root ${program} && chmod 0755 ${program} && setcap cap_sys_chroot+ep ${program}`;
+  const word = shellWord(program);
+  const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+  // The shell of an account may name any file: a privilege is given to none that a user can put there.
+  const remedy = commandAt(program, give);
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);
@@ -51,7 +56,7 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     }
     if (mountedNosuid(fd)) {
       const reason = `the file system of ${program} is mounted nosuid`;
-      return { held: false, reason, remedy: `mount -o remount,suid "$(stat -c %m ${program})"` };
+      return { held: false, reason, remedy: `mount -o remount,suid "$(stat -c %m ${word})"` };
     }
     return {
       held: true,

@@ -3,6 +3,8 @@ import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 import { isDirectory, joinPath, onlyRootWrites, toleratesGroup } from "./walk.ts";
 
@@ -39,4 +41,13 @@ export function onlyRootExchanges(path: ByteString): boolean {
     if (error instanceof SystemError) return false;
     throw error;
   }
+}
+
+/** What comes before a command that acts by the name `path`, where others could exchange that. */
+export const closeFirst = (path: ByteString): ByteString =>
+  `first let root alone write the directories above ${display(path)}`;
+
+/** `command`, which acts by the name `path`, where root may type it; else what has to be done before. */
+export function commandAt(path: ByteString, command: ByteString): ByteString {
+  return withRightsOf(undefined, () => onlyRootExchanges(path)) ? command : closeFirst(path);
 }

@@ -10,6 +10,7 @@ import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts } from "./accounts.ts";
+import { onlyRootExchanges } from "./exchange.ts";
 import { lookUp } from "./look.ts";
 import { splitHome } from "./separator.ts";
 import { type Access, planAccess, writeAccess } from "./user-access.ts";
@@ -105,7 +106,9 @@ export function planFor(user: PasswdEntry, request: JailingOptions): JailingPlan
 function requireHome({ user, jailHome }: JailingPlan, from: ByteString, root: JailRoot): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   const [jail, place] = [shellWord(root.path), shellWord(hostPath(root, jailHome))];
-  const make = `jk_jailuser -n -j ${jail} ${shellWord(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const jailing = `jk_jailuser -n -j ${jail} ${shellWord(user.name)}`;
+  const install = `install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const make = onlyRootExchanges(hostPath(root, jailHome)) ? `${jailing} && ${install}` : jailing;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
   throw new JailkitError("no-home", 1, message);
 }

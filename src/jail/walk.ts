@@ -5,6 +5,7 @@ import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 
 /** An open directory of a jail. */
@@ -140,7 +141,7 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   } catch (error) {
     close(fd);
     if (!isErrno(error, "ENOENT")) throw namedError(error, at);
-    const message = `${display(at)}: no such directory; make it with: mkdir -m 0755 ${display(at)}`;
+    const message = `${display(at)}: no such directory; make it with: mkdir -m 0755 ${shellWord(at)}`;
     throw new JailkitError("no-such-jail", 1, message);
   }
   const trusted = onlyRootWrites(stat);

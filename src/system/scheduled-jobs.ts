@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
@@ -77,7 +78,7 @@ function permission(
   }
   const remedy = named
     ? `take ${user} out of ${allow}`
-    : `touch ${allow} (whom it does not name may not then), or for this account alone: echo ${user} >> ${deny}`;
+    : `touch ${allow} (whom it does not name may not then), or for this account alone: echo ${shellWord(user)} >> ${deny}`;
   return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
 }
 
@@ -93,7 +94,7 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): J
     warnings.push({
       code: "crontab",
       message,
-      remedy: `look at it, and take it away from cron: mv ${crontab} /root/crontab.${name}`,
+      remedy: `look at it, and take it away from cron: mv ${shellWord(crontab)} ${shellWord(`/root/crontab.${name}`)}`,
     });
   }
   const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
@@ -102,7 +103,7 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): J
     warnings.push({
       code: "at-jobs",
       message,
-      remedy: `look at them, and take them away from at: mv ${jobs.join(" ")} /root`,
+      remedy: `look at them, and take them away from at: mv ${jobs.map(shellWord).join(" ")} /root`,
     });
   }
   return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];

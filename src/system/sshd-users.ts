@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { SshdSettings } from "./sshd.ts";
 
 /** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
@@ -78,7 +79,12 @@ export function userRule(
   }
   if (listed("AllowGroups").length > 0 && !matchesList(groups, listed("AllowGroups"))) {
     const [group = "GROUP"] = listed("AllowGroups").filter((one) => /^[\w-]+$/.test(one));
-    return rule("AllowGroups", "refused", "names no group of the user", `usermod -aG ${group} ${name}`);
+    return rule(
+      "AllowGroups",
+      "refused",
+      "names no group of the user",
+      `usermod -aG ${group} ${shellWord(name)}`,
+    );
   }
   return undefined;
 }

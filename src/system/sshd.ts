@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { PamUser } from "./pam.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -150,7 +151,11 @@ export function keyWarnings(
   if (locked && settings.get("usepam")?.[0] === "no") {
     const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
     return [
-      { code: "locked", message, remedy: `let the key count, and no password, with: usermod -p '*' ${user}` },
+      {
+        code: "locked",
+        message,
+        remedy: `let the key count, and no password, with: usermod -p '*' ${shellWord(user)}`,
+      },
     ];
   }
   if (settings.get("pubkeyauthentication")?.[0] === "no") {

@@ -9,6 +9,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { lookUp } from "../jail/look.ts";
 import { shellWord } from "../jail/safety.ts";
 import { joinHome } from "../jail/separator.ts";
@@ -232,7 +233,7 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
-  const make = `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`;
+  const make = commandAt(path, `install -d -o ${user.uid} -g ${user.gid} -m 0755 ${shellWord(path)}`);
   return `${what}; move it away, and make another: ${make}`;
 }
 

@@ -3,7 +3,7 @@
  * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
  * nothing out but what it says.
  */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
@@ -222,4 +222,73 @@ test("what the user's own rights do heals", () => {
   m.must(["usermod", "-p", "*", "mal"]);
   expect(m.run(["bash", "-l"], { stdin: `${explained()}\n` }).status).toBe(0);
   expect(explained()).toBe("");
+});
+
+/** The remedies of `jailkit explain`, in order. */
+function remediesFor(user: string): string[] {
+  const { stdout } = m.run(["jailkit", "explain", "--json", user]);
+  const { steps } = JSON.parse(stdout) as { steps: { outcome: string; remedy: string | null }[] };
+  return steps.flatMap(({ outcome, remedy }) => (outcome !== "passed" && remedy !== null ? [remedy] : []));
+}
+
+describe("a home in a directory of another user", () => {
+  const inner = `${home}/inner`;
+  const place = () => [m.stat("/etc"), m.stat("/srv/host")].map((stat) => [stat?.mode, stat?.uid, stat?.gid]);
+  beforeAll(() => {
+    m.addUser("inner", { uid: 6001, home: `${jail}/./home/mal/inner`, shell: "/usr/sbin/jk_chrootsh" });
+    m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "inner"]);
+    m.mkdir("/srv/host", { mode: 0o775 });
+  });
+
+  test.each<[what: string, plant: () => void]>([
+    ["is missing", () => {}],
+    ["is a link", () => mal("ln -s /tmp inner")],
+    ["is not the user's", () => m.mkdir(inner, { owner: [6002, 6001] })],
+    ["has another group", () => m.mkdir(inner, { owner: [6001, 6002] })],
+    ["can be written by its group", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o775 })],
+    ["is closed", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o600 })],
+    ["is setgid", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o2755 })],
+  ])("that %s", (_what, plant) => {
+    plant();
+    const remedies = remediesFor("inner").filter((one) => one.includes(inner) || one.includes("home/mal"));
+    expect(remedies).not.toEqual([]);
+    for (const target of ["/etc", "/srv/host"]) {
+      m.remove(inner);
+      mal(`ln -s ${target} inner`);
+      const before = [others(), place()] as const;
+      for (const remedy of remedies) m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+      expect({ remedies, changed: changed(before[0]), place: place() }).toEqual({
+        remedies,
+        changed: [],
+        place: before[1],
+      });
+    }
+  });
+});
+
+test("the name of an account is a word of a command, whatever its letters are", () => {
+  const name = "x;touch RAN";
+  const passwd = m.read("/etc/passwd");
+  const shadow = m.read("/etc/shadow");
+  let typed = 0;
+  for (const [where, shell, password] of [
+    [`${jail}/./home/x`, "/usr/sbin/jk_chrootsh", "!"],
+    ["", "/usr/sbin/jk_chrootsh", "*"],
+    ["/home/x", "/usr/sbin/jk_chrootsh", "!$6$x"],
+    ["/home/x", "/usr/sbin/jk_lsh", "!"],
+    ["/home/x", "/bin/sh", "!"],
+  ]) {
+    m.write("/etc/passwd", `${passwd}${name}:x:6003:6003::${where}:${shell}\n`);
+    m.write("/etc/shadow", `${shadow}${name}:${password}:1:0:99999:7::1:\n`);
+    const remedies = remediesFor(name).filter((remedy) => remedy.includes("touch"));
+    typed += remedies.length;
+    for (const remedy of remedies) {
+      // What stands before and behind a command in words is none of it.
+      m.run(["bash"], { stdin: `${remedy.replace(/^.*?(?: with: |: )/, "")}\n${remedy}\n`, cwd: "/root" });
+      expect({ remedy, ran: m.exists("/root/RAN") }).toEqual({ remedy, ran: false });
+    }
+  }
+  m.write("/etc/passwd", passwd);
+  m.write("/etc/shadow", shadow);
+  expect(typed).toBeGreaterThan(4);
 });

@@ -83,6 +83,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     jailFindings: () => [],
     home: () => directory,
     homeAcl: () => "none",
+    homeKept: () => true,
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
     shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),
