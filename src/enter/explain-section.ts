@@ -1,4 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
@@ -12,9 +16,19 @@ function places(command: ByteString | undefined): ByteString[] {
   return paths.filter((path) => /^(?:\/[\w.+-]+)+$/.test(path));
 }
 
+/** The command may be one that the user's own key names: what the user has put there is not proposed. */
+function isRoots(found: ReturnType<FileView["look"]>): boolean {
+  if (found === undefined || found.uid !== 0) return false;
+  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
+}
+
+/** The program of `command` that is there. */
+const programOf = (command: ByteString | undefined, files: FileView) =>
+  places(command).find((path) => files.isRegularFile(path) && isRoots(files.look(path)));
+
 /** The program of `command`, if that is there and starts no others, or else what is there of the usual ones. */
 function programsFor(command: ByteString | undefined, files: FileView): ByteString[] {
-  const asked = places(command).find((path) => files.isRegularFile(path));
+  const asked = programOf(command, files);
   const harmless = asked !== undefined && programWarnings(asked, files, false, true).length === 0;
   return harmless ? [asked] : USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
 }
@@ -22,6 +36,15 @@ function programsFor(command: ByteString | undefined, files: FileView): ByteStri
 /** The lines of a section that allow the program of `command`, or what is there of the usual ones. */
 export function allowLines(command: ByteString | undefined, files: FileView): ByteString[] {
   return ["paths = /usr/bin", `executables = ${programsFor(command, files).join(", ")}`];
+}
+
+function hostLook(path: ByteString): ReturnType<FileView["look"]> {
+  try {
+    return statIfPresent(AT_FDCWD, path);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
 }
 
 /** What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. */
@@ -33,14 +56,14 @@ export function commandRemedy(
   files: FileView,
   root: ByteString,
 ): ByteString {
-  const [first] = places(command);
+  const first = places(command).find((path) => isRoots(withRightsOf(undefined, () => hostLook(path))));
   const copy = (path: ByteString) => (root === "/" ? "" : `jk_cp -j ${shellWord(root)} ${shellWord(path)}`);
   const { executables = [] } = values;
   const listed = places(command).find((path) => executables.includes(path));
   // It is allowed, and missing: without it no name is found in paths.
   if (listed !== undefined && !files.isRegularFile(listed)) return copy(listed);
   if (code !== "not-allowed") return "";
-  const there = places(command).find((path) => files.isRegularFile(path));
+  const there = programOf(command, files);
   if (there === undefined) return first === undefined ? "" : copy(first);
   const line = `executables = ${[...executables, there].join(", ")}`;
   const warnings = programWarnings(there, files, false, true);

@@ -292,3 +292,30 @@ test("the name of an account is a word of a command, whatever its letters are", 
   m.write("/etc/shadow", shadow);
   expect(typed).toBeGreaterThan(4);
 });
+
+test("what the user's own key names is not proposed where it is the user's own program", () => {
+  const ini = `${jail}/etc/jailkit/jk_lsh.ini`;
+  const kept = m.read(ini);
+  m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/command-key"]);
+  m.mkdir(`${home}/.ssh`, { mode: 0o700, owner: ids });
+  m.write("/tmp/evil", "", { mode: 0o755, owner: ids });
+  mal("mkdir bin; touch bin/evil; chmod 755 bin/evil");
+  for (const text of [
+    kept,
+    `${kept}\n[mal]\npaths = /usr/bin\nexecutables = /usr/lib/openssh/sftp-server\n`,
+  ]) {
+    m.write(ini, text);
+    for (const program of ["/home/mal/bin/evil", "/tmp/evil"]) {
+      const key = `command="${program}" ${m.read("/root/command-key.pub")}`;
+      m.write(keys, key, { mode: 0o600, owner: ids });
+      const remedies = remediesFor("mal");
+      expect(m.run(["jailkit", "explain", "mal"]).stdout).toContain(program);
+      expect({ program, remedies: remedies.filter((one) => one.includes("evil")) }).toEqual({
+        program,
+        remedies: [],
+      });
+    }
+  }
+  m.write(ini, kept);
+  m.remove("/tmp/evil");
+});
