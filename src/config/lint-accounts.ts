@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { hooksWarning, isHooksPair } from "../programs/hooks.ts";
 import { ownStartWarning } from "../programs/own-start.ts";
@@ -142,7 +141,7 @@ function lintExecutable(
     const fix: Fix = command === undefined ? { kind: "item", old: path } : { kind: "command", text: command };
     report(place, "error", "no-such-path", `${quoted(path)} does not exist`, fix);
   } else if (file.type !== "file" || !file.executable) {
-    const text = `chmod a+x ${shellWord(world.hostPath(path))}`;
+    const text = world.letExecute(path);
     const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };
     report(place, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
   }

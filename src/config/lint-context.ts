@@ -32,8 +32,8 @@ export interface LintWorld {
   lookUp(path: ByteString): SeenFile | undefined;
   /** The command that brings in a program that is not there; undefined where nothing does. */
   bringIn(path: ByteString): ByteString | undefined;
-  /** A command's word for a path of this machine or jail, on the host. */
-  hostPath(path: ByteString): ByteString;
+  /** What there is to do so that everybody may execute a file of this machine or jail: a command, where root may type it. */
+  letExecute(path: ByteString): ByteString;
   /** The paths of jails that are known. */
   jails(): readonly ByteString[];
   /** Links and identities, for what a program is. */

@@ -2,13 +2,15 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
 import { operands } from "../cli/shell-word.ts";
 import { keyLinesIn, keyOptions, keyType } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
 import { passwordState, type ShadowEntry } from "../system/shadow.ts";
 import { firstOf, isSet, type SshdSettings, wordsOf } from "../system/sshd-settings.ts";
-import { strictFinding } from "../system/strict-modes.ts";
+import { type StrictFinding, strictFinding } from "../system/strict-modes.ts";
+import { addRemedy, readRemedy } from "./key-remedies.ts";
 
 /** Whether somebody can show who they are in one way. */
 export interface Way {
@@ -71,17 +73,21 @@ function fileWay(
   who: Credentials,
 ): { keys: KeyOptions[]; why: ByteString; remedy: ByteString } {
   const none = (why: ByteString, remedy = "") => ({ keys: [], why, remedy });
+  const shown = display(file);
+  const strict = firstOf(settings, "strictmodes") === "yes";
   let bytes: Uint8Array | undefined;
+  let finding: StrictFinding | undefined;
   try {
     bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
+    // The user may exchange it meanwhile, for a circle of links above all.
+    if (bytes !== undefined && strict) finding = strictFinding(file, account);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return none(`the user cannot read ${file}: ${error.reason}`, `let the user read ${file}`);
+    return none(`the user cannot read ${shown}: ${error.reason}`, readRemedy(file, account));
   }
-  if (bytes === undefined) return none(`${file} is not there`, `put a public key into ${file}`);
-  const finding = firstOf(settings, "strictmodes") === "yes" ? strictFinding(file, account) : undefined;
+  if (bytes === undefined) return none(`${shown} is not there`, addRemedy(file, account));
   if (finding !== undefined)
-    return none(`sshd does not use ${file} (StrictModes): ${finding.message}`, finding.remedy);
+    return none(`sshd does not use ${shown} (StrictModes): ${finding.message}`, finding.remedy);
   const all = keyLinesIn(fromBytes(bytes));
   const now = new Date();
   const algorithms = firstOf(settings, "pubkeyacceptedalgorithms")
@@ -91,9 +97,9 @@ function fileWay(
     .filter((key) => isAccepted(keyType(key), algorithms))
     .map(({ options }) => keyOptions(options))
     .filter((options) => !hasExpired(options, now));
-  if (keys.length > 0) return { keys, why: `a key in ${file}`, remedy: "" };
+  if (keys.length > 0) return { keys, why: `a key in ${shown}`, remedy: "" };
   const what = all.length === 0 ? "holds no key" : "holds no key that sshd still takes";
-  return none(`${file} ${what}`, `put a public key into ${file}`);
+  return none(`${shown} ${what}`, addRemedy(file, account));
 }
 
 /** Whether a key would do, as sshd(8) reads AuthorizedKeysFile: with the rights of the user, and by StrictModes. */

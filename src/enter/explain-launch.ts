@@ -4,6 +4,7 @@ import { capabilities } from "../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { lookUp } from "../jail/look.ts";
 import { hostPath } from "../jail/walk.ts";
 import { passwdByUid } from "../system/accounts.ts";
@@ -67,7 +68,9 @@ function startSteps(
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
   const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
   if (!may) {
-    const remedy = `let it pass the directories above, none of them mounted noexec, and: chmod a+x ${shellWord(hostPath(root, path))}`;
+    const place = hostPath(root, path);
+    const command = commandAt(place, `chmod a+x ${shellWord(place)}`);
+    const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;

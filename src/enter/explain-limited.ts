@@ -1,10 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
 import { someNamedCounts } from "../confine/directories.ts";
 import type { ExecuteLimits } from "../confine/execute.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { type HookedRepository, hooksWarning } from "../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
@@ -203,7 +206,7 @@ function explainCommand(
       return;
     }
     const command = session.arguments[1];
-    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
+    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, hostLook);
     add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
     return;
   }
@@ -213,7 +216,15 @@ function explainCommand(
   if (!unchecked) explainServer(plan, request, held, add);
 }
 
-const isHostProgram = (path: ByteString) => mayAccess(AT_FDCWD, path, MAY_EXECUTE);
+/** What stands at a path of the host, a link not followed; undefined for nothing. */
+function hostLook(path: ByteString): { uid: number; mode: number } | undefined {
+  try {
+    return withRightsOf(undefined, () => statIfPresent(AT_FDCWD, path));
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
 
 /** Whether the user may execute what is allowed. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {
@@ -226,7 +237,7 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteSt
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
   const remedy = found?.noexec
     ? `remount the file system of ${place} with exec`
-    : `chmod a+x ${shellWord(place)}`;
+    : commandAt(place, `chmod a+x ${shellWord(place)}`);
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 

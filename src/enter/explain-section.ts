@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
@@ -30,9 +31,15 @@ function places(
   return [...inPaths, ...elsewhere, `/usr/bin/${name}`, `/bin/${name}`];
 }
 
+/** The command may be one that the user's own key names: what the user has put there is not proposed. */
+function isRoots(found: ReturnType<FileView["look"]>): boolean {
+  if (found === undefined || found.uid !== 0) return false;
+  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
+}
+
 /** The program of `command`, if that is there and starts no others, or else what is there of the usual ones. */
 function programsFor(command: ByteString | undefined, files: FileView): ByteString[] {
-  const asked = places(command).find((path) => files.isRegularFile(path));
+  const asked = places(command).find((path) => files.isRegularFile(path) && isRoots(files.look(path)));
   const harmless = asked !== undefined && programWarnings(asked, files, false, true).length === 0;
   return harmless ? [asked] : USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
 }
@@ -60,8 +67,8 @@ function sectionOf(command: ByteString | undefined, root: ByteString): ByteStrin
 }
 
 /**
- * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`: whether
- * a program could be copied from the host.
+ * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`: what
+ * stands at a path of the host, from where it could be copied.
  */
 export function commandRemedy(
   code: string,
@@ -70,17 +77,18 @@ export function commandRemedy(
   configFile: ByteString,
   files: FileView,
   root: ByteString,
-  onHost: (path: ByteString) => boolean,
+  onHost: FileView["look"],
 ): ByteString {
   if (code !== "not-allowed" && code !== "not-found") return "";
   const { paths = [], executables = [] } = values;
   const candidates = places(command, { paths, executables });
   const there = candidates.find((path) => files.isRegularFile(path));
-  const asked = there ?? (root === "/" ? undefined : candidates.find(onHost));
+  const asked = there ?? (root === "/" ? undefined : candidates.find((path) => isRoots(onHost(path))));
   if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
   const lines = linesFor([asked], { paths, executables });
   if (lines.length === 0) return copy;
+  if (there !== undefined && !isRoots(files.look(there))) return "";
   // What starts others is not to be allowed in passing.
   if (programWarnings(asked, files, false, true).length > 0) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;

@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { sameContent } from "../jail/compare.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
 import { type Make, makeOf } from "./make.ts";
@@ -33,7 +34,7 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
     remedy:
       make === "jailkit-2" || make === "jailkit-3"
         ? `jk_update -j ${shellWord(root.path)}`
-        : `if it is not to be there: mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`,
+        : `if it is not to be there: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
   };
 }
 

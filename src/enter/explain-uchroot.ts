@@ -4,6 +4,7 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { findProgram } from "../system/run.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
@@ -66,10 +67,11 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   const add = (name: string, message: ByteString, remedy: ByteString, outcome: "passed" | "failed") =>
     report.steps.push(step({ name, outcome, message, remedy, exitStatus: EXEC_FAILED }));
   if (fact.kind === "file" && !fact.executable) {
+    const place = `${jail}/${program.replace(/^\/+/, "")}`;
     add(
       "exec",
       `${program} cannot be executed by the user`,
-      `chmod a+x ${shellWord(`${jail}/${program.replace(/^\/+/, "")}`)}`,
+      commandAt(place, `chmod a+x ${shellWord(place)}`),
       "failed",
     );
     return;

@@ -7,6 +7,7 @@ import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ff
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { splitHome } from "../jail/separator.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -191,7 +192,7 @@ function shellSteps(shell: ByteString): ReportStep[] {
         step(
           "failed",
           `the user cannot execute ${shell}`,
-          `let everybody pass the way to it, and: chmod 755 ${shellWord(shell)}`,
+          `let everybody pass the way to it, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
         ),
       ];
 }

@@ -84,6 +84,8 @@ export interface LoginFacts extends CallerFacts {
   home(): Stat | undefined;
   /** The account on the host that the home belongs to, as its uid has it. */
   homeOwner(): PasswdEntry | undefined;
+  /** Whether root alone can put something else in the place of the home. */
+  homeKept(): boolean;
   /** The home's ACL. */
   homeAcl(): AclReading;
   /** Why the session could not change to the home, and the directory that is closed; undefined where it can. */

@@ -158,6 +158,17 @@ function reachRemedy(
   return { remedy: passRemedy(opened ?? directoryOf(error.path)) };
 }
 
+function homeKept(root: JailRoot, home: ByteString): boolean {
+  try {
+    const directory = walk(root, directoryOf(home));
+    release(directory);
+    return directory.trusted;
+  } catch (error) {
+    if (error instanceof SystemError || error instanceof JailkitError) return false;
+    throw error;
+  }
+}
+
 function homeAcl(root: JailRoot, home: ByteString): AclReading {
   const directory = walk(root, home);
   try {
@@ -223,6 +234,7 @@ export function gatherFacts(login: Login): GatheredFacts {
       const there = lookUp(root(), home())?.stat;
       return there && passwdByUid(there.uid);
     }),
+    homeKept: once(() => homeKept(root(), home())),
     homeAcl: once(() => homeAcl(root(), home())),
     homeObstacle: once(() => homeObstacle(root(), home())),
     inJail,

@@ -11,7 +11,7 @@ import { type NamedEntry, removalCommand, showEntries, writersOf } from "../syst
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf, type LoginFacts, splitOf, type Unsafe } from "./facts.ts";
-import { allRemedies, homeRemedy, passRemedy } from "./remedies.ts";
+import { allRemedies, atHome, homeRemedy, passRemedy } from "./remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -107,18 +107,19 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = passRemedy(directoryOf(error.path ?? path));
+    const remedy = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
-    return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, make));
+    return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
-  return warned(message, `chmod u-s,g-s ${shellWord(path)}`, [{ severity: "err", message }]);
+  const remedy = atHome(facts, path, `chmod u-s,g-s ${shellWord(path)}`);
+  return warned(message, remedy, [{ severity: "err", message }]);
 }
 
 /** A rule about the home that a setting can relax. */
@@ -134,7 +135,7 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    return failed(`abort, ${message}`, ownHomeRemedy(facts, remedy));
+    return failed(`abort, ${message}`, ownHomeRemedy(facts, atHome(facts, path, remedy)));
   };
 }
 
@@ -160,14 +161,14 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   if (acl === "unknown") {
     return failed(
       `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
-      `chmod g-w ${shellWord(path)}`,
+      atHome(facts, path, `chmod g-w ${shellWord(path)}`),
     );
   }
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
   const writers = writersOf(acl).filter((entry) => !own(entry));
   if (writers.length === 0) return verdict;
   const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
-  return failed(message, `${removalCommand(writers)} ${shellWord(path)}`);
+  return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
 /** The checks of a login on the side of the host, in the order of jailkit 2.23. */

@@ -4,7 +4,14 @@ import { type Check, failed, type Note, passed, type Verdict } from "./checks.ts
 import { accountOf, type LoginFacts, splitOf } from "./facts.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "./jail-account-checks.ts";
-import { homeRemedy, jailSideRemedy, passRemedy, programRemedy, sectionLinesRemedy } from "./remedies.ts";
+import {
+  atHome,
+  homeRemedy,
+  jailSideRemedy,
+  passRemedy,
+  programRemedy,
+  sectionLinesRemedy,
+} from "./remedies.ts";
 
 // Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
@@ -56,8 +63,11 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   return failed(
     `abort, ${what}, check the permissions for ${jail}${home}`,
     obstacle.closed === undefined
-      ? ownHomeRemedy(facts, homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true))
-      : openRemedy(obstacle.closed, facts),
+      ? ownHomeRemedy(
+          facts,
+          atHome(facts, `${jail}${home}`, homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true)),
+        )
+      : atHome(facts, obstacle.closed, openRemedy(obstacle.closed, facts)),
   );
 }
 

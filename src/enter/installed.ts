@@ -5,6 +5,7 @@ import { close, fstat, getXattr, openAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import type { PrivilegeFact } from "./facts.ts";
 
 const ST_NOSUID = 2;
@@ -30,7 +31,9 @@ function mountedNosuid(fd: number): boolean {
 /** The privilege that an installed jk_chrootsh would have when somebody starts it. */
 export function installedPrivilege(program: ByteString): PrivilegeFact {
   const word = shellWord(program);
-  const remedy = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+  const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+  // The shell of an account may name any file: a privilege is given to none that a user can put there.
+  const remedy = commandAt(program, give);
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);

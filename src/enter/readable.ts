@@ -7,6 +7,7 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
+import { commandAt } from "../jail/exchange.ts";
 import type { JailRoot } from "../jail/walk.ts";
 import { aclAt } from "../system/acl.ts";
 
@@ -25,7 +26,8 @@ function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | u
   const word = shellWord(path);
   // What an ACL says of the user counts before what it says of everybody.
   const named = typeof acl !== "string" && acl.named.length > 0;
-  return { path, remedy: named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}` };
+  const command = named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
+  return { path, remedy: commandAt(path, command) };
 }
 
 function namesIn(directory: ByteString): ByteString[] {

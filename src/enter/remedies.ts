@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { baseName, type ShellFact } from "./facts.ts";
+import { closeFirst } from "../jail/exchange.ts";
+import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
 
 /** Why a program that is there cannot be one. */
 export const NOT_A_FILE = "it is not a regular file";
@@ -18,6 +19,11 @@ export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
 /** Brings files of the host into a jail, with what they need. */
 export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
+}
+
+/** A command that acts by the name of a home, where nobody but root can exchange that. */
+export function atHome(facts: LoginFacts, path: ByteString, command: ByteString): ByteString {
+  return facts.jailFindings().length === 0 && facts.homeKept() ? command : closeFirst(path);
 }
 
 /** Makes a home; what is there in its place is kept beside it. */

@@ -3,6 +3,7 @@ import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.t
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/look.ts";
 import { hostPath, type JailRoot } from "../jail/walk.ts";
@@ -26,9 +27,13 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const stat = lookUp(root, inside)?.stat;
     if (stat === undefined) continue;
     const path = i === 0 ? root.path : `${root.path}${inside}`;
-    const add = (what: string, remedy: string) =>
-      found.push({ path, message: `path ${path} ${what}`, remedy: `${remedy} ${shellWord(path)}` });
-    if (stat.uid !== 0) add("is not owned by user 0", "chown -h 0");
+    const tell = (what: string, remedy: ByteString) =>
+      found.push({ path, message: `path ${path} ${what}`, remedy });
+    const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
+    // What somebody else's file holds is not to become root's: it is put there anew.
+    const again = `jk_cp -f -j ${shellWord(root.path)} ${shellWord(inside)}`;
+    const own = i < parts.length ? `chown -h 0 ${shellWord(path)}` : again;
+    if (stat.uid !== 0) tell("is not owned by user 0", own);
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
     // Who can write a directory could exchange what lies below: no command of root's names that before it is mended.
@@ -48,11 +53,14 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
   try {
     fd = openAt(root.fd, canonicalPath.slice(1), O_PATH);
   } catch {
-    return { reason: "Permission denied", remedy: `let the user pass every directory above ${path}` };
+    return {
+      reason: "Permission denied",
+      remedy: `let the user pass every directory above ${display(path)}`,
+    };
   }
   try {
     if (!isNoexec(fd)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
-    const remedy = `remount the file system of ${path} without noexec (mount -o remount,exec), and in fstab(5)`;
+    const remedy = `remount the file system of ${display(path)} without noexec (mount -o remount,exec), and in fstab(5)`;
     return { reason: "Permission denied (its file system is mounted noexec)", remedy };
   } finally {
     close(fd);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { dirsEqual } from "../jail/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
@@ -95,7 +96,8 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
   const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
-  const remedy = `chmod u-s,g-s ${shellWord(`${jail}${absolute}`)}`;
+  const place = `${jail}${absolute}`;
+  const remedy = commandAt(place, `chmod u-s,g-s ${shellWord(place)}`);
   return warned(message, remedy, [{ severity: "notice", message }]);
 }
 

@@ -1,11 +1,16 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
+import { display } from "../cli/display.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { findEntry, type IniSection } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { splitList } from "../config/values.ts";
+import { onlyRootExchanges } from "../jail/exchange.ts";
 import type { ManifestContent } from "../jail/manifest.ts";
+import { isRegular } from "../jail/walk.ts";
 import type { CheckFinding, Rule } from "./check-rules.ts";
 
 /** What the remedy of a finding is worked out from. */
@@ -33,23 +38,33 @@ const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
 const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
 const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 
-/** Who may write the directory might exchange what stands in it: then the command runs with that one's rights alone. */
-function safely({ above, nameOf }: Case, command: ByteString): ByteString | undefined {
-  if (above === undefined) return undefined;
-  if (above.uid === 0) return command;
-  const name = nameOf(above.uid);
+/** A command that acts by name: only where that is the same thing still when the command is typed. */
+const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
+  onlyRootExchanges(finding.path) ? command : undefined;
+
+/** Where a user might exchange the thing meanwhile, the command runs with the rights of its owner alone. */
+function safely(one: Case, command: ByteString): ByteString | undefined {
+  const { stat, nameOf } = one;
+  const asRoot = byName(one, command);
+  if (asRoot !== undefined || stat === undefined || stat.uid === 0) return asRoot;
+  const name = nameOf(stat.uid);
   return name === undefined ? undefined : asUser(name, command);
 }
 
 const chmod = (change: string) => (one: Case) =>
   safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
 
-/** Out of the jail; nothing is lost. Where a user could exchange it for something of root's, it is only left out. */
-function takeOut(one: Case): ByteString | undefined {
-  const { finding, above } = one;
-  if (above?.uid !== 0) return ignore("ignorepatheverywhere")(one);
-  return `mv -nT ${shellWord(finding.path)} ${shellWord(`/root/${nameIn(finding.path)}`)}`;
-}
+/**
+ * Out of the jail; nothing is lost. Not under its own name, which a user may have given: /root/.bash_profile would be run.
+ * Undefined where a user could exchange it for something of root's.
+ */
+const aside = (one: Case) =>
+  byName(
+    one,
+    `mv -nT ${shellWord(one.finding.path)} ${shellWord(`/root/out-of-jail-${nameIn(one.finding.path)}`)}`,
+  );
+
+const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
 
 /** Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. */
 function copyOrIgnore(one: Case): ByteString | undefined {
@@ -62,18 +77,40 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   const sameType = one.stat === undefined || (one.stat.mode & 0o170000) === (there.mode & 0o170000);
   if (sameType) return copy;
   // jk_cp puts no file in the place of a directory, nor the other way round.
-  return `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${nameIn(jailPath)}`)} && ${copy}`;
+  return byName(
+    one,
+    `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${nameIn(jailPath)}`)} && ${copy}`,
+  );
 }
 
-/** The lines of jk_check.ini by which a finding is none. */
+/**
+ * The lines of jk_check.ini by which a finding is none. Undefined for a path that would say something else there: a user
+ * who names a file `x, /srv/jail` is not to have all of the jail left out.
+ */
 function ignore(key: string) {
-  return ({ finding, jail, section }: Case): ByteString => {
-    if (section === undefined)
-      return `add these lines to ${CONFIG_DIRECTORY}/jk_check.ini:\n[${jail}]\n${key} = ${finding.path}`;
-    const before = findEntry(section, key)?.value.split("\n").join(" ");
-    const value = before === undefined ? finding.path : `${before}, ${finding.path}`;
-    return `in section [${section.name}] of ${section.file} write:\n${key} = ${value}`;
+  return ({ finding, jail, section }: Case): ByteString | undefined => {
+    const { path } = finding;
+    const entry = section === undefined ? undefined : findEntry(section, key);
+    const before = entry?.value.split("\n").join(" ");
+    const name = section?.name ?? jail;
+    const line = `${key} = ${before === undefined ? path : `${before}, ${path}`}`;
+    const text = `[${name}]\n${line}`;
+    // A reference (%) may mean itself now, and something else with another key beside it.
+    if (display(name) !== name || display(path) !== path || path.includes("%")) return undefined;
+    if (!readsAs(text, key, [...splitList(before ?? ""), path])) return undefined;
+    if (section === undefined) return `add these lines to ${CONFIG_DIRECTORY}/jk_check.ini:\n${text}`;
+    return `in section [${name}] of ${section.file} write:\n${line}`;
   };
+}
+
+/** Whether these lines of an ini file are one section with one list, which has these items. */
+function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]): boolean {
+  const { sections, problems } = scanIni(toBytes(text), "", "py");
+  const [only, ...others] = sections;
+  if (only === undefined || others.length > 0 || problems.length > 0 || only.entries.length !== 1)
+    return false;
+  const read = splitList(findEntry(only, key)?.value ?? "");
+  return read.length === items.length && read.every((item, index) => item === items[index]);
 }
 
 function socket(one: Case): ByteString | undefined {
@@ -82,13 +119,27 @@ function socket(one: Case): ByteString | undefined {
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
 }
 
+/** No link is followed, and nothing of anybody else's given away: what stands there itself may be exchanged. */
 function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
   if (stat === undefined || above === undefined) return undefined;
+  if (!onlyRootExchanges(directoryOf(finding.path))) return undefined;
   return `chown -hR --from=${stat.uid} ${above.uid} ${shellWord(finding.path)}`;
 }
 
-function foreignOwner({ finding, stat }: Case): ByteString | undefined {
-  return stat === undefined ? undefined : `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`;
+/** A file may hold what its owner wants, so it is put there anew, or goes; a directory shows what is in it. */
+function foreignOwner(one: Case): ByteString | undefined {
+  const { finding, jail, stat } = one;
+  if (stat === undefined) return undefined;
+  const { jailPath = "/" } = finding;
+  if (!isRegular(stat))
+    return byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
+  const there = statIfPresent(AT_FDCWD, jailPath, true);
+  return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
+}
+
+function deviceDiffers(one: Case): ByteString | undefined {
+  const away = aside(one);
+  return away === undefined ? undefined : `${away} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`;
 }
 
 /** The directory goes out of the files that say where libraries are looked for. */
@@ -110,7 +161,7 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "foreign-owner": foreignOwner,
   "unknown-owner": unknownOwner,
   "device-unexpected": takeOut,
-  "device-differs": (one) => `${takeOut(one)} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`,
+  "device-differs": deviceDiffers,
   socket,
   fifo: takeOut,
   "link-outside": takeOut,
@@ -132,12 +183,22 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "smoke-test": fix,
 };
 
+// These look where they act by themselves, through descriptors.
+const CAREFUL = /^(?:jk_\w+|jailkit) /;
+
+/** A remedy that came with the finding. */
+function brought(one: Case, remedy: ByteString): ByteString | undefined {
+  if (CAREFUL.test(remedy)) return remedy;
+  return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
+}
+
 /** The finding with what to type against it. Of what a user may exchange, nothing is done with the rights of root. */
-export function withRemedy(finding: CheckFinding, context: RemedyContext): CheckFinding {
-  if (finding.remedy !== undefined) return finding;
+export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
+  const { remedy: own, ...finding } = found;
   const stat = statIfPresent(AT_FDCWD, finding.path);
   const above = statIfPresent(AT_FDCWD, directoryOf(finding.path), true);
   const one = { ...context, finding, stat, above };
-  const remedy = finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one);
+  const worked = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
+  const remedy = own === undefined ? worked() : brought(one, own);
   return remedy === undefined ? finding : { ...finding, remedy };
 }

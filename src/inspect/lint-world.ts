@@ -9,6 +9,7 @@ import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { filesBelow } from "../enter/files-below.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { closeJailRoot, openJailRoot } from "../jail/walk.ts";
 import { executedFiles } from "../populate/closure.ts";
@@ -100,7 +101,10 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
       const there = jail !== undefined && statIfPresent(C.AT_FDCWD, path, true) !== undefined;
       return there ? `jk_cp -j ${shellWord(jail)} ${shellWord(path)}` : undefined;
     },
-    hostPath: (path: ByteString) => `${jail ?? ""}${path}`,
+    letExecute(path: ByteString) {
+      const place = `${jail ?? ""}${path}`;
+      return commandAt(place, `chmod a+x ${shellWord(place)}`);
+    },
     jails: knownPaths,
   };
   const closeBoth = () => {

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
 import { type KeyLine, mergeKeys } from "./key-lines.ts";
@@ -114,7 +114,7 @@ export function planAccess(
 function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking): void {
   const lack = lacking(root.path, program);
   if (lack === undefined) return;
-  const bring = `jk_cp -j ${[root.path, ...lack.copy].map(shellWord).join(" ")}`;
+  const bring = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
   const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; this brings it: ${bring}`;
   throw new JailkitError("program-missing", 1, message);
 }

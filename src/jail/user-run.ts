@@ -10,6 +10,7 @@ import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd.ts";
 import { readJailAccounts } from "./accounts.ts";
+import { onlyRootExchanges } from "./exchange.ts";
 import { lookUp } from "./look.ts";
 import { splitHome } from "./separator.ts";
 import { type Access, planAccess, writeAccess } from "./user-access.ts";
@@ -116,8 +117,10 @@ function requireHome(
     ...(access.services.length === 0 ? [] : ["--policy", access.services.map((one) => one.name).join(",")]),
   ];
   const words = ["jk_jailuser", "-n", ...options, "-j", root.path].map(shellWord).join(" ");
-  const place = shellWord(hostPath(root, jailHome));
-  const make = `${words} ${operands(user.name)} && install -d -o ${user.uid} -g ${user.gid} -m 0700 ${place}`;
+  const jailing = `${words} ${operands(user.name)}`;
+  const place = hostPath(root, jailHome);
+  const install = `install -d -o ${user.uid} -g ${user.gid} -m 0700 ${shellWord(place)}`;
+  const make = onlyRootExchanges(place) ? `${jailing} && ${install}` : jailing;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist, so none can be moved; jail the account without, and make one: ${make}`;
   throw new JailkitError("no-home", 1, message);
 }

@@ -29,29 +29,32 @@ const FILES = ["auth.log", "secure", "syslog", "messages"].flatMap((name) => [
   `/var/log/${name}.1`,
 ]);
 const CHUNK = 1 << 20;
+// Whoever was told an error id may write as many lines with it as they like. The true one is before those.
+const MOST_LINES = 1000;
+const MOST_OUTPUT = 1 << 26;
 // A line of syslog is shorter; of a longer one the end is enough.
 const LONGEST_LINE = 1 << 16;
 const NEWLINE = 10;
 
-/** Calls `found` with each line of an open file that holds a text; the file may be of any size. */
-function linesWith(fd: number, text: ByteString, found: (line: ByteString) => void): void {
+/** Calls `found` with each line of an open file that holds a text, until it says that this is enough. The file may be of any size. */
+function linesWith(fd: number, text: ByteString, found: (line: ByteString) => boolean): void {
   const buffer = Buffer.alloc(LONGEST_LINE + CHUNK);
   let kept = 0;
-  const look = (bytes: Buffer) => {
+  const look = (bytes: Buffer): boolean => {
     for (let at = bytes.indexOf(text, 0, "latin1"); at >= 0; at = bytes.indexOf(text, at, "latin1")) {
       const begin = bytes.lastIndexOf(NEWLINE, at) + 1;
       const end = bytes.indexOf(NEWLINE, at);
-      found(fromBytes(bytes, begin, end < 0 ? bytes.length : end));
-      if (end < 0) return;
+      if (!found(fromBytes(bytes, begin, end < 0 ? bytes.length : end))) return false;
+      if (end < 0) return true;
       at = end;
     }
+    return true;
   };
   for (;;) {
     const count = readInto(fd, buffer.subarray(kept, kept + CHUNK));
     const all = buffer.subarray(0, kept + count);
     const whole = count === 0 ? all.length : all.lastIndexOf(NEWLINE) + 1;
-    look(all.subarray(0, whole));
-    if (count === 0) return;
+    if (!look(all.subarray(0, whole)) || count === 0) return;
     const rest = all.subarray(Math.max(whole, all.length - LONGEST_LINE));
     buffer.set(rest);
     kept = rest.length;
@@ -87,9 +90,13 @@ function searchFile(path: ByteString, text: ByteString, { entries, unread }: Log
   }
   try {
     if ((fstat(fd).mode & S_IFMT) !== S_IFREG) return;
+    let count = 0;
     linesWith(fd, text, (line) => {
       const entry = parseLogLine(path, line);
       if (entry !== undefined) entries.push(entry);
+      if (++count < MOST_LINES) return true;
+      unread.push(`${path} after ${MOST_LINES} lines with ${text}`);
+      return false;
     });
   } finally {
     close(fd);
@@ -129,10 +136,11 @@ function searchJournal(text: ByteString, { entries, unread }: LogSearch): void {
   const journalctl = findProgram("journalctl");
   if (journalctl === undefined) return;
   const words = ["--output=json", "--quiet", "--no-pager", "--all", `--grep=${text}`];
-  const { status, stdout, stderr } = runProgram(journalctl, words);
+  const { status, stdout, stderr, cutOff } = runProgram(journalctl, words, {}, MOST_OUTPUT);
   // 1: there is nothing that matches, or no journal.
-  if (status > 1) unread.push(`journalctl ended with status ${status}: ${stderr.split("\n")[0] ?? ""}`);
-  for (const line of stdout.split("\n")) {
+  if (cutOff) unread.push(`the journal after ${MOST_OUTPUT} bytes with ${text}`);
+  else if (status > 1) unread.push(`journalctl ended with status ${status}: ${stderr.split("\n")[0] ?? ""}`);
+  for (const line of stdout.split("\n").slice(0, MOST_LINES)) {
     const entry = line === "" ? undefined : parseJournalLine(line);
     if (entry !== undefined) entries.push(entry);
   }

@@ -59,14 +59,36 @@ export function pamRules(
   return rules;
 }
 
-/** The rules for sessions of a service, substacks laid open: see pamRules. Pure. */
-export function sessionRules(
+/** The rules of one kind of a service, substacks laid open: see pamRules. Pure. */
+export function openRules(
+  kind: PamKind,
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
 ): PamRule[] {
   const open = (rules: readonly PamRule[]): PamRule[] =>
     rules.flatMap((rule) => (rule.substack === undefined ? [rule] : open(rule.substack)));
-  return open(pamRules("session", service, read));
+  return open(pamRules(kind, service, read));
+}
+
+/** The rules for sessions of a service: see openRules. Pure. */
+export function sessionRules(
+  service: ByteString,
+  read: (service: ByteString) => ByteString | undefined,
+): PamRule[] {
+  return openRules("session", service, read);
+}
+
+/** Whether pam_env(8) of a service takes variables from ~/.pam_environment: sshd gives them to what it starts. Pure. */
+export function readsUserEnvironment(
+  service: ByteString,
+  read: (service: ByteString) => ByteString | undefined,
+): boolean {
+  const option = "user_readenv=";
+  const rules = (["auth", "session"] as const).flatMap((kind) => openRules(kind, service, read));
+  return rules.some(({ module, arguments: words }) => {
+    const last = words.findLast((word) => word.startsWith(option));
+    return module === "pam_env.so" && last !== undefined && !/^0*$/.test(last.slice(option.length));
+  });
 }
 
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]);

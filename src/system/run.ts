@@ -10,6 +10,8 @@ export interface ProgramResult {
   status: number;
   stdout: ByteString;
   stderr: ByteString;
+  /** It said more than it was let, and was ended. */
+  cutOff: boolean;
 }
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
@@ -27,12 +29,14 @@ export function findProgram(name: ByteString): ByteString | undefined {
 
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
- * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty. `arguments` are ASCII or UTF-8.
+ * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty. `arguments` are ASCII or UTF-8. It is ended when it
+ * has written about `mostOutput` bytes.
  */
 export function runProgram(
   path: ByteString,
   programArguments: readonly ByteString[],
   env: Readonly<Record<string, string>> = {},
+  mostOutput?: number,
 ): ProgramResult {
   const asText = (text: ByteString) => {
     const decoded = Buffer.from(text, "latin1").toString("utf8");
@@ -51,6 +55,8 @@ export function runProgram(
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
+      killSignal: "SIGKILL",
+      ...(mostOutput === undefined ? {} : { maxBuffer: mostOutput }),
     });
   } catch (error) {
     throw new JailkitError("cannot-run", 1, `${display(path)}: cannot be started: ${describeError(error)}`);
@@ -59,5 +65,6 @@ export function runProgram(
     status: result.exitCode ?? 128,
     stdout: Buffer.from(result.stdout).toString("latin1"),
     stderr: Buffer.from(result.stderr).toString("latin1"),
+    cutOff: result.exitedDueToMaxBuffer === true,
   };
 }

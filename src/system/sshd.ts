@@ -4,7 +4,8 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
-import type { PamUser } from "./pam.ts";
+import { type PamUser, readsUserEnvironment } from "./pam.ts";
+import { serviceText } from "./pam-service.ts";
 import { findProgram, runProgram } from "./run.ts";
 import {
   firstOf,
@@ -23,6 +24,7 @@ export interface SshdWarning {
     | "tcp-forwarding"
     | "stream-forwarding"
     | "permit-user-environment"
+    | "pam-environment"
     | "tunnel"
     | "keys-elsewhere"
     | "locked"
@@ -71,9 +73,13 @@ export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): 
 
 /**
  * What of these settings gives a jailed user more than the jail: pure, so that it can be shown for any settings.
- * sshd_config(5) names the keywords.
+ * sshd_config(5) names the keywords. `byPam`: the service of PAM that takes variables from the user's ~/.pam_environment.
  */
-export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarning[] {
+export function sshdWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  byPam: ByteString | undefined = undefined,
+): SshdWarning[] {
   const value = (keyword: string) => firstOf(settings, keyword);
   const warnings: SshdWarning[] = [];
   const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
@@ -119,8 +125,19 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString): SshdWarn
       remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
     });
   }
+  if (byPam !== undefined) {
+    warnings.push({
+      code: "pam-environment",
+      message:
+        "PAM takes environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
+      remedy: `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
+    });
+  }
   const accepted = wordsOf(settings, "acceptenv");
-  const loads = !["no", ""].includes(value("permituserenvironment")) || accepted.some(coversLoader);
+  const loads =
+    byPam !== undefined ||
+    !["no", ""].includes(value("permituserenvironment")) ||
+    accepted.some(coversLoader);
   if (loads && value("permituserrc") !== "no") {
     warnings.push({
       code: "user-rc",
@@ -184,9 +201,12 @@ export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & {
   const answer = sshdSettings(user.name, from);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
-  const warnings = sshdWarnings(settings, user.name);
   const service = firstOf(settings, "pamservicename") || "sshd";
-  if (firstOf(settings, "usepam") === "yes" && startsUserManager(user, service)) {
+  const withPam = firstOf(settings, "usepam") === "yes";
+  const ruled = serviceText(service) === undefined ? "other" : service;
+  const byPam = withPam && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
+  const warnings = sshdWarnings(settings, user.name, byPam);
+  if (withPam && startsUserManager(user, service)) {
     warnings.push({
       code: "user-manager",
       message:

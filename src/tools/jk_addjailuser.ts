@@ -12,6 +12,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { commandAt } from "../jail/exchange.ts";
 import { requireFreeHome } from "../jail/home-place.ts";
 import { lookUp } from "../jail/look.ts";
 import { joinHome } from "../jail/separator.ts";
@@ -243,7 +244,8 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   if (stat === undefined || (stat.uid === user.uid && (stat.mode & S_IFMT) === S_IFDIR)) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
-  return `${what}; keep it beside, and make another: ${homeRemedy(path, user.uid, user.gid, true)}`;
+  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
+  return `${what}; keep it beside, and make another: ${make}`;
 }
 
 /** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */

@@ -49,6 +49,28 @@ interface Found {
 }
 const json = (id: string) => JSON.parse(explain("--json", id).stdout) as Found;
 
+test("however many lines a user writes with the id: the true one is told, and there is an end", async () => {
+  const id = refuse();
+  await written(id);
+  const forged = (at: number) =>
+    `Jan  1 00:00:00 h jk_chrootsh[1]: ${id}: ${at} ${"x".repeat(1000)} (check shell, uid 0)\n`;
+  m.write(LOG, `${m.read(LOG)}${Array.from({ length: 5000 }, (_each, at) => forged(at)).join("")}`);
+  const { refusals } = json(id);
+  expect(refusals[0]?.check).toBe("home-owner");
+  expect(refusals.length).toBeLessThanOrEqual(1000);
+  expect(explain(id).stdout).toContain(`not read: ${LOG} after 1000 lines`);
+  m.write(LOG, "");
+});
+
+test("a journal without an end", () => {
+  const kept = m.read("/usr/bin/journalctl");
+  m.write("/usr/bin/journalctl", "#!/bin/sh\nexec cat /dev/zero\n", { mode: 0o755 });
+  expect(explain("JK-AAAAAAAA").stdout).toContain("not read: the journal after ");
+  m.write("/usr/bin/journalctl", "#!/bin/sh\nexec yes '{}'\n", { mode: 0o755 });
+  expect(explain("JK-AAAAAAAA").stdout).toContain("not read: the journal after ");
+  m.write("/usr/bin/journalctl", kept, { mode: 0o755 });
+});
+
 test("of a file: who, when, which check, what to do, and that it is still so; and then not any more", async () => {
   const id = refuse();
   await written(id);

@@ -46,6 +46,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "touch ${allow} (": "/etc/cron.allow or /etc/at.allow",
   'setcap cap_sys_chroot+ep "$(command -v ${tool})"': "the name of a tool",
   "${remedy} ${WORD}": "a command without the path",
+  "${command} ${WORD}": "a command without the path",
   "${found.remedy} ${WORD}": "a command without its last path",
   // No commands.
   "usermod reported success": "a sentence",

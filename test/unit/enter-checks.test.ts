@@ -84,6 +84,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     home: () => directory,
     homeOwner: () => account,
     homeAcl: () => "none",
+    homeKept: () => true,
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
     shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),

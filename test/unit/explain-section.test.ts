@@ -4,6 +4,8 @@ import type { FileView } from "../../src/limited-shell/file-view.ts";
 
 const HOST = ["/usr/bin/id", "/usr/bin/rsync", "/usr/lib/openssh/sftp-server"];
 
+const ROOTS = { uid: 0, mode: 0o100755 };
+
 /** What is advised where a section refuses a command, in a jail of `files`. */
 function remedy(
   command: string,
@@ -20,10 +22,12 @@ function remedy(
     homeOf: () => undefined,
     readLink: () => undefined,
     identity: () => undefined,
-    look: () => undefined,
+    look: (path) =>
+      files.includes(path) ? { ...ROOTS, uid: path.startsWith("/home") ? 1000 : 0 } : undefined,
   };
   const policy = { section: "u", values: { paths, executables } };
-  return commandRemedy("not-allowed", command, policy, "/f", view, root, (path) => HOST.includes(path));
+  const onHost: FileView["look"] = (path) => (HOST.includes(path) ? ROOTS : undefined);
+  return commandRemedy("not-allowed", command, policy, "/f", view, root, onHost);
 }
 
 const IN = "in section [u] of /f write:\n";
@@ -72,6 +76,7 @@ describe("what allows a refused command", () => {
       [],
       `jk_cp -j /j /usr/lib/openssh/sftp-server; then ${IN}paths = /usr/lib/openssh\nexecutables = /usr/lib/openssh/sftp-server`,
     ],
+    ["the user has put it there", "/home/u/x", ["/usr/bin"], [], ["/home/u/x"], ""],
     ["it is nowhere", "idd", ["/usr/bin"], [], [], ""],
     ["it starts others", "bash", ["/usr/bin"], [], ["/usr/bin/bash"], ""],
     ["no program", "A=1 id", ["/usr/bin"], [], ["/usr/bin/id"], ""],

@@ -180,7 +180,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/shell.ts",
-    from: 'if (stat.uid !== 0) add("is not owned by user 0", "chown -h 0");',
+    from: 'if (stat.uid !== 0) tell("is not owned by user 0", own);',
     to: "",
     test: "attack/chrootsh.test.ts",
   },

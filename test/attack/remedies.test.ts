@@ -1,0 +1,321 @@
+/**
+ * A user chooses the names of files, and what stands under them when root types what jk_check or `jailkit explain`
+ * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
+ * nothing out but what it says.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { typeRemedy } from "../e2e/remedies-scene.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(240_000);
+
+const jail = "/srv/j";
+const home = `${jail}/home/mal`;
+const INI = "/etc/jailkit/jk_check.ini";
+const SECRET = "/etc/secret";
+let m: Machine;
+let ids: [number, number];
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  await m.startSshd({ config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes"] });
+  m.must(["jk_init", "-j", jail, "jk_lsh", "sftp"]);
+  for (const name of ["mal", "victim"]) m.must(["jk_addjailuser", "-j", jail, name]);
+  ids = [m.ids("mal").uid, m.ids("mal").gid];
+  m.mkdir(`${jail}/var`);
+  m.mkdir(`${jail}/tmp`, { mode: 0o1777 });
+  m.mkdir("/root/.ssh", { mode: 0o700 });
+  m.must(["rsync", "-aH", "/etc/jailkit/", "/root/kept/"]);
+});
+afterAll(() => m?.close());
+
+beforeEach(() => {
+  m.remove(home);
+  m.mkdir(home, { owner: ids });
+  m.must(["find", `${jail}/tmp`, "-mindepth", "1", "-delete"]);
+  m.must(["rsync", "-aH", "--delete", "/root/kept/", "/etc/jailkit/"]);
+  m.write(SECRET, "root's alone\n", { mode: 0o600 });
+  const { uid, gid } = m.ids("victim");
+  m.write(`${jail}/home/victim/note`, "victim's\n", { mode: 0o644, owner: [uid, gid] });
+});
+
+const mal = (script: string) => m.must(["bash", "-ec", `cd ${home}; ${script}`], { user: "mal" });
+interface Told {
+  rule: string;
+  path: string;
+  remedy?: string;
+}
+function findings(): Told[] {
+  const { stdout } = m.run(["jk_check", "--json", jail]);
+  const { jails } = JSON.parse(stdout) as { jails: { findings: Told[] }[] };
+  return jails.flatMap((one) => one.findings);
+}
+const remedyOf = (path: string) => findings().find((one) => one.path === path)?.remedy ?? "";
+/** All that is nobody of mal's business, but the configuration that root is told to write. */
+function others(): Map<string, string> {
+  const all = ["/etc", "/root/.ssh", `${jail}/home/victim`, `${jail}/etc`].flatMap((place) =>
+    m.exists(place)
+      ? Object.entries(m.snapshot(place)).map(([name, is]): [string, string] => [`${place}/${name}`, is])
+      : [],
+  );
+  const names = m.list("/root").map((name): [string, string] => [`/root/${name}`, ""]);
+  return new Map([...all.filter(([name]) => !name.startsWith("/etc/jailkit/")), ...names]);
+}
+/** The names of what is another now. */
+function changed(before: Map<string, string>): string[] {
+  const after = others();
+  return [...new Set([...before.keys(), ...after.keys()])].filter(
+    (name) => before.get(name) !== after.get(name),
+  );
+}
+
+test("what is taken out of the jail gets no name in root's home that means something there", () => {
+  mal(`echo 'touch /root/RAN' > run; ln -s ${home}/run ${jail}/tmp/.bash_profile`);
+  const path = `${jail}/tmp/.bash_profile`;
+  typeRemedy(m, remedyOf(path));
+  expect(m.exists("/root/.bash_profile")).toBe(false);
+  m.must(["mv", "-T", path, "/root/x"]);
+  m.must(["mv", "-T", "/root/x", `${jail}/var/.bash_profile`]);
+  typeRemedy(m, remedyOf(`${jail}/var/.bash_profile`));
+  expect(m.exists(`${jail}/var/.bash_profile`)).toBe(false);
+  expect(m.exists("/root/.bash_profile")).toBe(false);
+  m.run(["bash", "-l", "-c", "true"], { env: { HOME: "/root" } });
+  expect(m.exists("/root/RAN")).toBe(false);
+  m.remove("/root/out-of-jail-.bash_profile");
+});
+
+test("a directory of root's that a user can exchange leads no command to a file of the host", () => {
+  m.mkdir(`${home}/own`);
+  m.must(["ln", "-s", `${jail}/x`, `${home}/own/secret`]);
+  m.write(`${home}/own/writable`, "", { mode: 0o666 });
+  m.write("/etc/writable", "", { mode: 0o666 });
+  const remedies = [remedyOf(`${home}/own/secret`), remedyOf(`${home}/own/writable`)];
+  mal("mv own away; ln -s /etc own");
+  const before = others();
+  for (const remedy of remedies) if (remedy !== "") typeRemedy(m, remedy);
+  expect(changed(before)).toEqual([]);
+  m.remove("/etc/writable");
+});
+
+test("what nobody owns any more is not given to a user by another name", () => {
+  m.mkdir("/etc/left", { owner: [4711, 4711] });
+  mal("mkdir -m 0777 d");
+  m.write(`${home}/d/left`, "", { owner: [4711, 4711] });
+  m.write(`${home}/left`, "", { owner: [4711, 4711] });
+  const remedies = [remedyOf(`${home}/d/left`), remedyOf(`${home}/left`)];
+  mal("mv d away; mv left gone; ln -s /etc d; ln -s /etc/left left");
+  const before = others();
+  for (const remedy of remedies) if (remedy !== "") typeRemedy(m, remedy);
+  expect(changed(before)).toEqual([]);
+  m.remove("/etc/left");
+});
+
+test("an ACL goes from a user's file alone", () => {
+  const acl = ["setfacl", "-m", `u:${m.ids("victim").uid}:rw`];
+  mal(`touch shared; ${acl.join(" ")} shared`);
+  m.must([...acl, SECRET]);
+  const remedy = remedyOf(`${home}/shared`);
+  expect(remedy).toContain("setfacl");
+  mal(`rm shared; ln -s ${SECRET} shared`);
+  const acls = () => m.must(["getfacl", "-cp", SECRET]).stdout;
+  const before = acls();
+  typeRemedy(m, remedy);
+  expect(acls()).toBe(before);
+});
+
+test.each([
+  ["a comma", `'x, ${jail}'`],
+  ["the end of a line", `$'x\\nignorepatheverywhere = ${jail}'`],
+  ["a section", `$'x\\n[${jail}/y]\\nz'`],
+  ["a blank before a line's end", `$'x \\n ${jail}'`],
+  ["a reference to another key", "'%(ignorepathoncompare)s'"],
+  ["a comment after it", "'x ; y'"],
+  ["a control byte", "$'x\\e[2J'"],
+])("a name with %s leaves nothing else out of the check", (_what, word) => {
+  mal(`name=${word}; mkdir -p -- "$(dirname -- "$name")"; ln -s ${jail}/y "$name"`);
+  m.write(`${jail}/etc/planted`, "", { mode: 0o666 });
+  for (const section of ["", `[${jail}]\nignorepathoncompare = ${jail}/usr\n`]) {
+    m.write(INI, section);
+    for (const { remedy = "", path } of findings())
+      if (path.startsWith(home) && remedy !== "") typeRemedy(m, remedy);
+    expect(findings().map(({ path }) => path)).toContain(`${jail}/etc/planted`);
+    const lines = m.run(["jk_check", jail]).stdout.split("\n");
+    expect(lines.filter((line) => !/^(?:ERROR|WARNING| {2}remedy| {4}[[i]|$)/.test(line))).toEqual([]);
+  }
+  m.remove(`${jail}/etc/planted`);
+});
+
+test("a plain name is left out as it is told", () => {
+  mal(`ln -s ${jail}/y 'a link'`);
+  typeRemedy(m, remedyOf(`${home}/a link`));
+  expect(findings().map(({ path }) => path)).not.toContain(`${home}/a link`);
+});
+
+test("a file that a user could fill is not made root's", () => {
+  m.write(`${jail}/usr/bin/mine`, "mal's\n", { mode: 0o755, owner: ids });
+  m.must(["cp", "/usr/bin/true", `${jail}/usr/bin/true`]);
+  m.write(`${jail}/usr/bin/true`, "mal's\n", { mode: 0o755 });
+  m.chown(`${jail}/usr/bin/true`, ...ids);
+  const told = findings().filter(({ rule }) => rule === "foreign-owner");
+  expect(told.map(({ path }) => path).sort()).toEqual([`${jail}/usr/bin/mine`, `${jail}/usr/bin/true`]);
+  for (const { remedy = "" } of told) expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(m.exists(`${jail}/usr/bin/mine`)).toBe(false);
+  expect(m.read(`${jail}/usr/bin/true`) === m.read("/usr/bin/true")).toBe(true);
+  m.must(["jk_cp", "--remove", "-j", jail, "/usr/bin/true"]);
+  m.remove("/root/out-of-jail-mine");
+});
+
+const keys = `${home}/.ssh/authorized_keys`;
+const explained = (): string => {
+  const { stdout } = m.run(["jailkit", "explain", "--json", "mal"]);
+  const { steps } = JSON.parse(stdout) as { steps: { name: string; remedy: string | null }[] };
+  const remedy = steps.find(({ name }) => name === "credentials")?.remedy ?? "";
+  return remedy.replace(/, or: passwd mal$/, "");
+};
+
+test.each<[what: string, plant: string]>([
+  ["leads to another user's", `ln -s ${jail}/home/victim/note .ssh/authorized_keys`],
+  ["leads to what root alone reads", `ln -s ${SECRET} .ssh/authorized_keys`],
+  ["leads to where there is nothing yet", "ln -s /root/.ssh/authorized_keys .ssh/authorized_keys"],
+  ["is in a directory that leads elsewhere", `rm -r .ssh; ln -s ${jail}/home/victim .ssh`],
+  [
+    "leads to a name with a command in it",
+    "touch ';touch RAN;'; chmod 666 ';touch RAN;'; ln -s '../;touch RAN;' .ssh/authorized_keys",
+  ],
+  [
+    "leads to a name with a line in it",
+    "touch $'x\\ntouch RAN\\n'; chmod 666 x*; ln -s $'../x\\ntouch RAN\\n' .ssh/authorized_keys",
+  ],
+  ["cannot be read", "touch .ssh/authorized_keys; chmod 0 .ssh/authorized_keys"],
+  ["can be written by others", "touch .ssh/authorized_keys; chmod 666 .ssh/authorized_keys"],
+  ["is a FIFO", "mkfifo .ssh/authorized_keys"],
+])("authorized_keys that %s", (_what, plant) => {
+  mal(`mkdir -m 0700 .ssh; ${plant}`);
+  const before = others();
+  const remedy = explained();
+  expect(remedy).not.toBe("");
+  expect(remedy.split("\n")).toHaveLength(1);
+  // Who is told in words does what they say.
+  m.write("/FILE.pub", `ssh-ed25519 ${"A".repeat(68)} key\n`);
+  const command = remedy
+    .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
+    .replace(/^let the user read (.*)$/, "chmod a+r $1");
+  m.run(["bash", "-c", command], { cwd: "/", env: { PATH: "/usr/sbin:/usr/bin", HOME: "/root" } });
+  expect({ remedy, changed: changed(before) }).toEqual({ remedy, changed: [] });
+  expect(["/RAN", "/root/RAN", `${home}/RAN`].filter((path) => m.exists(path))).toEqual([]);
+});
+
+test("what is exchanged after root was told to close it stays as it is", () => {
+  mal("mkdir -m 0700 .ssh; touch .ssh/authorized_keys; chmod 666 .ssh/authorized_keys");
+  const remedy = explained();
+  m.write("/etc/open", "", { mode: 0o666 });
+  mal("ln -sf /etc/open .ssh/authorized_keys");
+  m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+  expect(m.stat("/etc/open")?.mode).toBe(0o100666);
+  m.remove("/etc/open");
+});
+
+test("what the user's own rights do heals", () => {
+  mal("mkdir -m 0700 .ssh");
+  m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/mal-key"]);
+  m.write(keys, m.read("/root/mal-key.pub"), { mode: 0o666, owner: ids });
+  m.must(["usermod", "-p", "*", "mal"]);
+  expect(m.run(["bash", "-l"], { stdin: `${explained()}\n` }).status).toBe(0);
+  expect(explained()).toBe("");
+});
+
+/** The remedies of `jailkit explain`, in order. */
+function remediesFor(user: string): string[] {
+  const { stdout } = m.run(["jailkit", "explain", "--json", user]);
+  const { steps } = JSON.parse(stdout) as { steps: { outcome: string; remedy: string | null }[] };
+  return steps.flatMap(({ outcome, remedy }) => (outcome !== "passed" && remedy !== null ? [remedy] : []));
+}
+
+describe("a home in a directory of another user", () => {
+  const inner = `${home}/inner`;
+  const place = () => [m.stat("/etc"), m.stat("/srv/host")].map((stat) => [stat?.mode, stat?.uid, stat?.gid]);
+  beforeAll(() => {
+    m.addUser("inner", { uid: 6001, home: `${jail}/./home/mal/inner`, shell: "/usr/sbin/jk_chrootsh" });
+    m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "inner"]);
+    m.mkdir("/srv/host", { mode: 0o775 });
+  });
+
+  test.each<[what: string, plant: () => void]>([
+    ["is missing", () => {}],
+    ["is a link", () => mal("ln -s /tmp inner")],
+    ["is not the user's", () => m.mkdir(inner, { owner: [6002, 6001] })],
+    ["has another group", () => m.mkdir(inner, { owner: [6001, 6002] })],
+    ["can be written by its group", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o775 })],
+    ["is closed", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o600 })],
+    ["is setgid", () => m.mkdir(inner, { owner: [6001, 6001], mode: 0o2755 })],
+  ])("that %s", (_what, plant) => {
+    plant();
+    const remedies = remediesFor("inner").filter((one) => one.includes(inner) || one.includes("home/mal"));
+    expect(remedies).not.toEqual([]);
+    for (const target of ["/etc", "/srv/host"]) {
+      m.remove(inner);
+      mal(`ln -s ${target} inner`);
+      const before = [others(), place()] as const;
+      for (const remedy of remedies) m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+      expect({ remedies, changed: changed(before[0]), place: place() }).toEqual({
+        remedies,
+        changed: [],
+        place: before[1],
+      });
+    }
+  });
+});
+
+test("the name of an account is a word of a command, whatever its letters are", () => {
+  const name = "x;touch RAN";
+  const passwd = m.read("/etc/passwd");
+  const shadow = m.read("/etc/shadow");
+  let typed = 0;
+  for (const [where, shell, password] of [
+    [`${jail}/./home/x`, "/usr/sbin/jk_chrootsh", "!"],
+    ["", "/usr/sbin/jk_chrootsh", "*"],
+    ["/home/x", "/usr/sbin/jk_chrootsh", "!$6$x"],
+    ["/home/x", "/usr/sbin/jk_lsh", "!"],
+    ["/home/x", "/bin/sh", "!"],
+  ]) {
+    m.write("/etc/passwd", `${passwd}${name}:x:6003:6003::${where}:${shell}\n`);
+    m.write("/etc/shadow", `${shadow}${name}:${password}:1:0:99999:7::1:\n`);
+    const remedies = remediesFor(name).filter((remedy) => remedy.includes("touch"));
+    typed += remedies.length;
+    for (const remedy of remedies) {
+      // What stands before and behind a command in words is none of it.
+      m.run(["bash"], { stdin: `${remedy.replace(/^.*?(?: with: |: )/, "")}\n${remedy}\n`, cwd: "/root" });
+      expect({ remedy, ran: m.exists("/root/RAN") }).toEqual({ remedy, ran: false });
+    }
+  }
+  m.write("/etc/passwd", passwd);
+  m.write("/etc/shadow", shadow);
+  expect(typed).toBeGreaterThan(4);
+});
+
+test("what the user's own key names is not proposed where it is the user's own program", () => {
+  const ini = `${jail}/etc/jailkit/jk_lsh.ini`;
+  const kept = m.read(ini);
+  m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/command-key"]);
+  m.mkdir(`${home}/.ssh`, { mode: 0o700, owner: ids });
+  m.write("/tmp/evil", "", { mode: 0o755, owner: ids });
+  mal("mkdir bin; touch bin/evil; chmod 755 bin/evil");
+  for (const text of [
+    kept,
+    `${kept}\n[mal]\npaths = /usr/bin\nexecutables = /usr/lib/openssh/sftp-server\n`,
+  ]) {
+    m.write(ini, text);
+    for (const program of ["/home/mal/bin/evil", "/tmp/evil"]) {
+      const key = `command="${program}" ${m.read("/root/command-key.pub")}`;
+      m.write(keys, key, { mode: 0o600, owner: ids });
+      const remedies = remediesFor("mal");
+      expect(m.run(["jailkit", "explain", "mal"]).stdout).toContain(program);
+      expect({ program, remedies: remedies.filter((one) => one.includes("evil")) }).toEqual({
+        program,
+        remedies: [],
+      });
+    }
+  }
+  m.write(ini, kept);
+  m.remove("/tmp/evil");
+});
