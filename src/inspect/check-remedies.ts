@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
@@ -91,8 +91,14 @@ function foreignOwner({ finding, stat }: Case): ByteString | undefined {
   return stat === undefined ? undefined : `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`;
 }
 
-/** The directory goes out of the files that say where libraries are looked for. */
+/**
+ * Root's directory is made root's alone; that of a user, or one such as /tmp, goes out of the files that say where libraries
+ * are looked for.
+ */
 function libraryDirectory({ finding, jail }: Case): ByteString {
+  const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
+  const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
+  if (causes.length > 0 && roots) return `chmod go-w ${causes.map(({ path }) => shellWord(path)).join(" ")}`;
   const etc = shellWord(`${jail}/etc`);
   const line = shellWord(`\\#^[ \t]*${finding.jailPath ?? ""}/*[ \t]*$#d`);
   return `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`;
