@@ -55,9 +55,19 @@ export interface LintWorld {
 /** What the key `execute` in a section of jk_lsh.ini comes to. */
 export interface SeenExecution {
   /** Directories that do not count, and why: a clause. */
-  leftOut: readonly { path: ByteString; why: ByteString }[];
+  leftOut: readonly { path: ByteString; why: ByteString; unsafe?: UnsafeDirectory | undefined }[];
   /** An interpreter that a program needs, and that may not be executed. */
-  blocked(path: ByteString): ByteString | undefined;
+  blocked(path: ByteString): { path: ByteString; unsafe?: UnsafeDirectory | undefined } | undefined;
+}
+
+/** A directory of the system that others than root can write, for which nothing in it is executed. */
+export interface UnsafeDirectory {
+  /** On the host. */
+  path: ByteString;
+  /** The end of a sentence that begins with it. */
+  because: ByteString;
+  /** The command that mends it. */
+  remedy: ByteString;
 }
 
 /** Where findings go. */
@@ -76,6 +86,8 @@ export interface LintContext {
   readonly byName: ReadonlyMap<ByteString, IniSection>;
   readonly world: LintWorld;
   readonly report: Report;
+  /** Directories that have been told of. */
+  readonly told: Set<ByteString>;
 }
 
 /** The place of an entry's value. */

@@ -1,6 +1,13 @@
-import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { badPath, itemPlace, type LintContext, pathFix, valuePlace } from "./lint-context.ts";
+import {
+  badPath,
+  itemPlace,
+  type LintContext,
+  pathFix,
+  type SeenExecution,
+  type UnsafeDirectory,
+  valuePlace,
+} from "./lint-context.ts";
 import { readLshSection } from "./login-keys.ts";
 import { findEntry, type IniEntry, type IniSection } from "./model.ts";
 import { listItems } from "./values.ts";
@@ -46,23 +53,33 @@ export function lintExecute(section: IniSection, context: LintContext): void {
     }
     const blocked = view?.blocked(path);
     if (blocked === undefined) continue;
-    const directory = blocked.slice(0, blocked.lastIndexOf("/"));
-    const message = `${quoted(path)} needs ${quoted(blocked)}, which may not be executed; to let it: execute = system, ${directory}`;
+    if (blocked.unsafe !== undefined) {
+      tellUnsafe(blocked.unsafe, context);
+      continue;
+    }
+    const directory = blocked.path.slice(0, blocked.path.lastIndexOf("/"));
+    const message = `${quoted(path)} needs ${quoted(blocked.path)}, which may not be executed; to let it: execute = system, ${directory}`;
     const lines = [`execute = ${["system", ...execute, directory].join(", ")}`];
     report(place, "error", "not-executed", message, { kind: "in-section", section: section.name, lines });
   }
 }
 
+/** What keeps all that is in a directory from being executed is told, once, and none of what follows from it. */
+function tellUnsafe({ path, because, remedy }: UnsafeDirectory, { report, told }: LintContext): void {
+  if (told.has(path)) return;
+  told.add(path);
+  const message = `nothing in ${quoted(path)} may be executed: it ${because}`;
+  const place = { file: path, line: 1, column: 1 };
+  report(place, "error", "not-executed", message, { kind: "command", text: remedy });
+}
+
 /** The directories that the section names itself. */
-function lintNamed(
-  entry: IniEntry,
-  leftOut: readonly { path: ByteString; why: ByteString }[],
-  { report }: LintContext,
-): void {
+function lintNamed(entry: IniEntry, leftOut: SeenExecution["leftOut"], context: LintContext): void {
+  const { report } = context;
   for (const item of listItems(entry)) {
     if (!item.value.startsWith("/")) continue;
     const bad = badPath(item.value);
-    const why = leftOut.find(({ path }) => path === item.value.replace(/\/+$/, ""))?.why;
+    const one = leftOut.find(({ path }) => path === item.value.replace(/\/+$/, ""));
     if (bad !== undefined)
       report(
         itemPlace(entry, item),
@@ -71,8 +88,9 @@ function lintNamed(
         `${quoted(item.value)} ${bad}`,
         pathFix(item.value),
       );
-    else if (why !== undefined) {
-      const message = `nothing in ${quoted(item.value)} may be executed: ${why}`;
+    else if (one?.unsafe !== undefined) tellUnsafe(one.unsafe, context);
+    else if (one !== undefined) {
+      const message = `nothing in ${quoted(item.value)} may be executed: ${one.why}`;
       report(itemPlace(entry, item), "error", "not-executed", message, { kind: "item", old: item.value });
     }
   }

@@ -32,7 +32,7 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
     problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
   };
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
-  const context: LintContext = { ini, byName, world, report };
+  const context: LintContext = { ini, byName, world, report, told: new Set() };
   const table = describe(kind.schema);
 
   for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, ini.dialect, report);

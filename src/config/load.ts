@@ -40,8 +40,8 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
   return named ? `${file.slice(0, -".ini".length)}.d` : undefined;
 }
 
-/** What becomes of something unsafe: its path, and what is wrong with it as the end of a sentence. */
-type Unsafe = (path: ByteString, problem: ByteString, remedy: ByteString | undefined) => void;
+/** What becomes of something unsafe: its path, and what is wrong with it. */
+type Unsafe = (path: ByteString, problem: UnsafePlace) => void;
 
 function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
   throw new JailkitError(code, exitStatus, message, undefined, remedy);
@@ -100,7 +100,7 @@ function readDropIns(
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
     const problem = unsafeAs(directory, fstat(fd), owner);
-    if (problem !== undefined) unsafe(directory, problem.because, problem.remedy);
+    if (problem !== undefined) unsafe(directory, problem);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {
       refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
@@ -112,7 +112,7 @@ function readDropIns(
       if (statIfPresent(fd, each) === undefined) return [];
       const source = about(file, () => readSource(file, openAt(fd, each, flags)));
       const problem = unsafeSource(source, owner);
-      if (problem !== undefined) unsafe(file, problem.because, problem.remedy);
+      if (problem !== undefined) unsafe(file, problem);
       return [source];
     });
   } finally {
@@ -125,7 +125,7 @@ function readMain(file: ByteString, owner: number, unsafe: Unsafe): ConfigSource
   const source = fd === undefined ? undefined : readSource(file, fd);
   // Where there is none, somebody else may have taken it away.
   const problem = (source && unsafeSource(source, owner)) ?? onTheWay;
-  if (problem !== undefined) unsafe(file, problem.because, problem.remedy);
+  if (problem !== undefined) unsafe(file, problem);
   return source;
 }
 
@@ -138,8 +138,8 @@ export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
   owner = 0,
-  unsafe: Unsafe = (path, problem, remedy) =>
-    refuse("config-unsafe", exitStatus, `${display(path)} ${display(problem)}`, remedy),
+  unsafe: Unsafe = (path, { because, remedy }) =>
+    refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
 ): ConfigSource[] {
   const directory = dropInDirectory(file);
   try {

@@ -49,6 +49,8 @@ function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, By
 export interface UnsafePlace {
   because: ByteString;
   remedy: ByteString | undefined;
+  /** The directory on the way that is to blame, why, and what would make it root's alone. */
+  directory?: { path: ByteString; because: ByteString; command: ByteString };
 }
 
 /** A file, and the first thing on the way to it that others than root and `owner` can exchange. */
@@ -82,11 +84,17 @@ function because(place: Place, stat: Stat, owner: number): UnsafePlace | undefin
   const unsafe = directoryUnsafe(place.directory, stat, owner);
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
+  const command = `${unsafe[1]} ${shellWord(path)}`;
+  const directory = { path, because: unsafe[0], command };
   // The directory of the configuration can be mended; a home must stay its owner's.
-  const command = path.endsWith("/etc/jailkit") ? `${unsafe[1]} ${shellWord(path)}` : undefined;
-  const remedy =
-    command === undefined ? "keep it where root alone can change it" : `mend it with: ${command}`;
-  return { because: `stands in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: command };
+  if (path.endsWith("/etc/jailkit")) return { ...standsIn(directory), directory };
+  const remedy = "keep it where root alone can change it";
+  return { because: `stands in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
+}
+
+/** What to say of a file in a directory that can be mended. */
+export function standsIn({ path, because, command }: Required<UnsafePlace>["directory"]): UnsafePlace {
+  return { because: `stands in ${path}, which ${because}; mend it with: ${command}`, remedy: command };
 }
 
 /** Opens the next name; a link as such. */

@@ -23,10 +23,34 @@ export const SYSTEM_GROUPS: readonly Group[] = [
   ],
 ];
 
-/** A directory from which nothing may be executed, and why: a clause. */
-export interface LeftOut {
-  path: ByteString;
+/** True for one of these directories, what is in it, and what is above it. */
+export function isOfSystem(path: ByteString): boolean {
+  return SYSTEM_GROUPS.some(([above, names]) =>
+    names.some((name) => {
+      const one = `/${[...above, name].join("/")}`;
+      return path === "/" || path === one || path.startsWith(`${one}/`) || one.startsWith(`${path}/`);
+    }),
+  );
+}
+
+/** Why nothing may be executed from a directory. */
+interface Reason {
+  /** A clause. */
   why: ByteString;
+  /** The directory, it or one above it, that others than root can write; undefined where that is not the reason. */
+  unsafe?: UnsafeDirectory;
+}
+
+/** A directory that others than root can write. */
+export interface UnsafeDirectory {
+  path: ByteString;
+  /** Why: the end of a sentence that begins with it. */
+  because: ByteString;
+}
+
+/** A directory from which nothing may be executed. */
+export interface LeftOut extends Reason {
+  path: ByteString;
 }
 
 /** Whose directories are asked for. */
@@ -40,19 +64,19 @@ export interface ExecuteScope {
 }
 
 // On many systems some of the names are missing, or links to others of them: nothing is wrong then.
-const MISSING = "there is no such directory, or it is a link";
+const MISSING: Reason = { why: "there is no such directory, or it is a link" };
 
 const [ENOENT, EACCES, ENOTDIR, ELOOP] = [2, 13, 20, 40];
 
 /** Opens a directory in an open one that root alone can write; a link, or what is none, is MISSING. Throws SystemError. */
-function openIn(above: number, name: ByteString): number | ByteString {
+function openIn(above: number, name: ByteString): number | Reason {
   const flags = C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_CLOEXEC;
   const fd = libc.openat(above, cArgument(name), flags, 0);
   if (fd >= 0) return fd;
   // No exception where nothing is wrong: a login has no time to make one.
   const number = errno();
   if (number === ENOENT || number === ENOTDIR || number === ELOOP) return MISSING;
-  if (number === EACCES) return "the user cannot look into it";
+  if (number === EACCES) return { why: "the user cannot look into it" };
   throw new SystemError(number, "open", name);
 }
 
@@ -60,19 +84,21 @@ function openIn(above: number, name: ByteString): number | ByteString {
 const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o022) === 0;
 
 /** Why others than root can write into an open directory; undefined where they cannot. */
-function unsafe(fd: number, path: ByteString, stat: BasicStat): ByteString | undefined {
-  return isSafe(stat) ? undefined : `${path || "/"} ${unsafeBecause(fstat(fd), 0)}`;
+function unsafe(fd: number, path: ByteString, stat: BasicStat): Reason | undefined {
+  if (isSafe(stat)) return undefined;
+  const directory = { path: path || "/", because: unsafeBecause(fstat(fd), 0) ?? "" };
+  return { why: `${directory.path} ${directory.because}`, unsafe: directory };
 }
 
 /** Goes down to a directory, through directories into which root alone can write; or tells why not. */
-function descend(root: number, names: readonly ByteString[]): number | ByteString {
+function descend(root: number, names: readonly ByteString[]): number | Reason {
   let fd = openAt(root, ".", C.O_PATH | C.O_DIRECTORY);
   let here = "";
   let why = unsafe(fd, here, basicFstat(fd));
   for (const name of names) {
     if (why !== undefined) break;
     const next = openIn(fd, name);
-    if (typeof next === "string") {
+    if (typeof next !== "number") {
       why = next;
       break;
     }
@@ -123,11 +149,11 @@ export function eachTrustedDirectory(
 ): LeftOut[] {
   const homes = homeAndAbove(root, home);
   const leftOut: LeftOut[] = [];
-  const offer = (fd: number, path: ByteString): ByteString | undefined => {
+  const offer = (fd: number, path: ByteString): Reason | undefined => {
     const stat = basicFstat(fd);
     const why = unsafe(fd, path, stat);
     if (why !== undefined) return why;
-    for (const one of homes) if (same(one, stat)) return `the home ${home} lies in it`;
+    for (const one of homes) if (same(one, stat)) return { why: `the home ${home} lies in it` };
     use(path, fd);
     return undefined;
   };
@@ -136,12 +162,12 @@ export function eachTrustedDirectory(
     const prefix = above.length === 0 ? "/" : `/${above.join("/")}/`;
     for (const name of names) {
       const path = prefix + name;
-      const fd = typeof directory === "string" ? directory : openIn(directory, name);
-      const why = typeof fd === "string" ? fd : offer(fd, path);
-      if (typeof fd !== "string") close(fd);
-      if (why !== undefined && (all || why !== MISSING)) leftOut.push({ path, why });
+      const fd = typeof directory === "number" ? openIn(directory, name) : directory;
+      const reason = typeof fd === "number" ? offer(fd, path) : fd;
+      if (typeof fd === "number") close(fd);
+      if (reason !== undefined && (all || reason !== MISSING)) leftOut.push({ path, ...reason });
     }
-    if (typeof directory !== "string") close(directory);
+    if (typeof directory === "number") close(directory);
   };
   if (!onlyNamed) for (const group of SYSTEM_GROUPS) offerGroup(group[0], group[1], false);
   for (const path of named) {

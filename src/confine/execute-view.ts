@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, getXattr, openAt2, readLink } from "../../ffi/files.ts";
-import { eachTrustedDirectory, type LeftOut } from "./directories.ts";
+import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
 /** What limitExecution would do in a root directory: for explanations. */
@@ -11,6 +11,8 @@ export interface ExecuteView {
   leftOut: LeftOut[];
   /** Whether a file may be executed, by its path below the root; links are followed. */
   mayExecute(path: ByteString): boolean;
+  /** The directory that keeps a file from being executed, for others than root can write it or one above it. */
+  unsafeFor(path: ByteString): UnsafeDirectory | undefined;
 }
 
 /** Opens a path below a root directory as a process would that has it as its own; undefined where it cannot. */
@@ -53,6 +55,10 @@ export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView 
     mayExecute(path) {
       const real = canonical(path);
       return programs.has(real) || directories.some((directory) => real.startsWith(`${directory}/`));
+    },
+    unsafeFor(path) {
+      const real = canonical(path);
+      return leftOut.find((one) => real.startsWith(`${one.path}/`))?.unsafe;
     },
   };
 }

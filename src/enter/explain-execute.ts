@@ -69,7 +69,11 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
     command === undefined ? undefined : executedFiles(command).find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {
     const directory = blocked.slice(0, blocked.lastIndexOf("/"));
-    const remedy = `execute = system, ${directory} in ${configFile}`;
+    const unsafe = view.unsafeFor(blocked);
+    const remedy =
+      unsafe === undefined
+        ? `execute = system, ${directory} in ${configFile}`
+        : `${unsafe.path} ${unsafe.because}`;
     steps.push(
       step("failed", `${command} needs ${blocked}, which may not be executed`, remedy, NOT_EXECUTABLE),
     );

@@ -16,6 +16,7 @@ import { compareContents } from "./check-contents.ts";
 import { unrecordedFinding } from "./check-drift.ts";
 import { type JailedUser, notInJailFinding } from "./check-host.ts";
 import { libraryFindings } from "./check-libraries.ts";
+import { withoutConsequences } from "./check-list.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
 import { withRemedy } from "./check-remedies.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
@@ -129,7 +130,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   return {
     path: root.path,
     record,
-    findings: collected.findings.inOrder(root.path).map((finding) => withRemedy(finding, remedies)),
+    findings: withoutConsequences(collected.findings.inOrder(root.path)).map((finding) =>
+      withRemedy(finding, remedies),
+    ),
     problems,
     counts: {
       objects: collected.objects,

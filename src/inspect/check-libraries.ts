@@ -1,11 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/look.ts";
-import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
+import { hostPath, type JailRoot, onlyRootWrites, release, walk } from "../jail/walk.ts";
 import { createLoader, type DependencyProblem, type Loader } from "../populate/closure.ts";
 import type { CheckFinding } from "./check-rules.ts";
 
@@ -121,6 +123,7 @@ function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
         rule: "library-directory",
         path,
         jailPath: directory,
+        causes: untrustedOnTheWay(root, directory),
         message: `${display(path)} is where programs look for libraries, and ${why}`,
       },
     ];
@@ -133,4 +136,24 @@ function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
       return unsafe(`it cannot be reached safely: ${describeError(error)}`);
     }
   });
+}
+
+/** The directories on the way to one of the jail's, and it itself, that are not root's alone, on the host. */
+function untrustedOnTheWay(root: JailRoot, directory: ByteString): ByteString[] {
+  const parts = pathComponents(directory);
+  const found: ByteString[] = [];
+  try {
+    for (let count = 0; count <= parts.length; count++) {
+      const path = `/${parts.slice(0, count).join("/")}`;
+      const opened = walk(root, path);
+      release(opened);
+      // A link has led there, perhaps through others.
+      if (opened.path !== path)
+        return [...found, ...untrustedOnTheWay(root, [opened.path, ...parts.slice(count)].join("/"))];
+      if (!onlyRootWrites(opened.stat)) found.push(hostPath(root, path));
+    }
+  } catch (error) {
+    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+  }
+  return found;
 }

@@ -57,6 +57,30 @@ export function createFindingList(): FindingList {
   };
 }
 
+// What is wrong with a directory itself, in which programs or libraries are.
+const OF_DIRECTORY: readonly Rule[] = [
+  "unsafe-jail",
+  "foreign-owner",
+  "writable-for-others",
+  "writable-for-group",
+  "acl-entry",
+];
+
+/** The findings without those that only follow from another one among them, or say the same. */
+export function withoutConsequences(findings: readonly CheckFinding[]): CheckFinding[] {
+  const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));
+  const notRoots = new Set(
+    findings.flatMap(({ rule, path, repair }) =>
+      rule === "unsafe-jail" && repair !== undefined ? path : [],
+    ),
+  );
+  const ownersToo = ({ rule, path }: CheckFinding) =>
+    (rule === "foreign-owner" || rule === "unknown-owner") && notRoots.has(path);
+  const follows = ({ causes = [] }: CheckFinding) =>
+    causes.length > 0 && causes.every((path) => blamed.has(path));
+  return findings.filter((finding) => !follows(finding) && !ownersToo(finding));
+}
+
 const compare = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** A list in order at once. */

@@ -1,5 +1,5 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
@@ -142,8 +142,14 @@ function deviceDiffers(one: Case): ByteString | undefined {
   return away === undefined ? undefined : `${away} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`;
 }
 
-/** The directory goes out of the files that say where libraries are looked for. */
+/**
+ * Root's directory is made root's alone; that of a user, or one such as /tmp, goes out of the files that say where libraries
+ * are looked for.
+ */
 function libraryDirectory({ finding, jail }: Case): ByteString {
+  const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
+  const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
+  if (causes.length > 0 && roots) return `chmod go-w ${causes.map(({ path }) => shellWord(path)).join(" ")}`;
   const etc = shellWord(`${jail}/etc`);
   const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
   const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);

@@ -125,6 +125,8 @@ export interface CheckFinding {
   readonly repair?: Repair;
   /** As the jail sees it; what `repair` is about. */
   readonly jailPath?: ByteString;
+  /** The directories whose fault it is, on the host: where all of them are told, this is not. */
+  readonly causes?: readonly ByteString[];
   /** What was looked at, where `repair` changes its attributes: nothing else gets them. Undefined: any directory. */
   readonly seen?: Stat;
 }

@@ -42,7 +42,8 @@ export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, pai
   const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
   const repaired = fixes.map(({ done, message }) => `${outcome(done)}: ${message}`);
   const left = findings.length - fixed.size;
-  const rest = fixes.length > 0 ? [`${fixed.size} findings are gone, ${left} are left`] : [];
+  const rest =
+    fixes.length > 0 ? [`${counted(fixed.size)} gone, ${left} ${left === 1 ? "is" : "are"} left`] : [];
   return {
     out: [...findings.flatMap((finding) => findingLines(finding, paint)), ...repaired, ...rest],
     err: problems,
@@ -51,3 +52,5 @@ export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, pai
 
 /** A line of -v. Text from outside is in it as it is. */
 export const verboseLine = (line: ByteString): ByteString => display(line);
+
+const counted = (count: number) => (count === 1 ? "1 finding is" : `${count} findings are`);

@@ -18,6 +18,7 @@ import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { fstabField } from "../system/mounts.ts";
 import { jailedUsers } from "./check-host.ts";
+import type { CheckProblem } from "./check-rules.ts";
 
 const LARGEST_FILE = 1 << 20;
 
@@ -130,16 +131,17 @@ function iniFiles(directory: ByteString): ByteString[] {
 export function followMove(
   { from, to, users, files }: Move,
   done: (line: string) => void,
-  failed: (line: string) => void,
+  failed: (problem: CheckProblem) => void,
 ): void {
-  const attempt = (step: () => void) => {
+  const attempt = (what: string, path: ByteString, step: () => void) => {
     try {
       step();
     } catch (error) {
-      failed(describeError(error));
+      const code = error instanceof JailkitError ? error.code : what;
+      failed({ code, path, message: describeError(error) });
     }
   };
-  attempt(() => {
+  attempt("record", to, () => {
     const root = openJailRoot(to);
     try {
       const manifest = openManifest(root);
@@ -151,7 +153,7 @@ export function followMove(
     }
   });
   for (const name of users) {
-    attempt(() => {
+    attempt("account", "/etc/passwd", () => {
       const user = passwdByName(name);
       const split = user === undefined ? undefined : splitHome(user.home);
       if (user === undefined || split === undefined) return;
@@ -162,7 +164,7 @@ export function followMove(
   }
   const [unsafe] = configDirectoryFindings(CONFIG_DIRECTORY).filter(({ tolerated }) => !tolerated);
   for (const { path, text } of files) {
-    attempt(() => {
+    attempt("file", path, () => {
       if (unsafe !== undefined && path.startsWith(`${CONFIG_DIRECTORY}/`)) {
         throw new JailkitError("config-unsafe", 1, `${unsafe.message}; mend it with: ${unsafe.remedy}`);
       }

@@ -4,7 +4,9 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import type { LintWorld, SeenFile } from "../config/lint-context.ts";
+import type { LintWorld, SeenFile, UnsafeDirectory as SeenUnsafe } from "../config/lint-context.ts";
+import { ownRemedy } from "../config/trusted.ts";
+import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { filesBelow } from "../enter/files-below.ts";
@@ -22,7 +24,7 @@ import { jailedUsers, limitedUsers } from "./check-host.ts";
 import { hookedRepositories, SHARED } from "./hooks.ts";
 
 /** The jails of the registry and of accounts, for suggestions; root alone can read the registry. */
-function knownPaths(): ByteString[] {
+export function knownPaths(): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
     for (const { jail } of knownJails()) paths.add(jail.path);
@@ -53,14 +55,30 @@ function lookUp(root: number, path: ByteString): SeenFile | undefined {
   }
 }
 
+/** A directory that belongs to the system of a root directory, as it stands on the host; undefined for a user's. */
+function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined): SeenUnsafe | undefined {
+  if (unsafe === undefined || !isOfSystem(unsafe.path)) return undefined;
+  const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
+  const stat = statIfPresent(C.AT_FDCWD, path);
+  if (stat === undefined) return undefined;
+  return { path, because: unsafe.because, remedy: ownRemedy(path, stat, 0) };
+}
+
 /** What the sections of jk_lsh.ini let programs execute in the root directory `path`, which is open as `root`. */
 function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution" | "grantedBy"> {
   return {
     grantedBy: (program) => grantedBy(root, program),
     execution(named, executables) {
       if (!canLimitExecution()) return undefined;
-      const { leftOut, mayExecute } = viewExecution(root, { named, executables, home: "/" });
-      return { leftOut, blocked: (program) => executedFiles(path, program).find((one) => !mayExecute(one)) };
+      const { leftOut, mayExecute, unsafeFor } = viewExecution(root, { named, executables, home: "/" });
+      return {
+        leftOut: leftOut.map((one) => ({ ...one, unsafe: systemDirectory(path, one.unsafe) })),
+        blocked(program) {
+          const blocked = executedFiles(path, program).find((one) => !mayExecute(one));
+          if (blocked === undefined) return undefined;
+          return { path: blocked, unsafe: systemDirectory(path, unsafeFor(blocked)) };
+        },
+      };
     },
   };
 }

@@ -246,7 +246,16 @@ export function jailFindings(root: JailRoot): Finding[] {
   }
   // Where a directory on the way is at fault, so is each link through it; nobody is to remove those.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");
-  return causes.length > 0 ? causes : findings;
+  return (causes.length > 0 ? causes : findings).map(namingWriters);
+}
+
+/** The bits of the group are the mask of an ACL, where there is one: then the message says whom that lets write. */
+function namingWriters(found: Finding): Finding {
+  if (found.rule !== "group-writable") return found;
+  const writers = writersOf(aclAt(C.AT_FDCWD, found.path));
+  if (writers.length === 0) return found;
+  const what = `is writable by others than root through its ACL (${showEntries(writers)})`;
+  return { ...found, message: `${display(found.path)} ${what}` };
 }
 
 /** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */

@@ -71,12 +71,7 @@ export async function populate(
   try {
     const plan = planFor(request, manner, host, loader, root);
     if (manner.why !== undefined)
-      return tellWhy(
-        explain(plan, manner.why),
-        manner.why,
-        manner.json,
-        request.tool === "jk_init" ? "section" : "operand",
-      );
+      return tellWhy(request.tool, explain(plan, manner.why), manner.why, manner.json);
     return await carryOut(request, manner, plan, root, reporter);
   } finally {
     reporter.flush();
@@ -123,23 +118,23 @@ function planFor(
 }
 
 function tellWhy(
+  tool: string,
   explanations: Explanation[] | undefined,
   path: ByteString,
   json: boolean,
-  label: string,
 ): number {
-  if (json) printJson(explanationReport(path, explanations ?? []));
-  else if (explanations) for (const line of explanationLines(path, explanations, label)) printLine(line);
+  if (json) printJson(explanationReport(tool, path, explanations ?? []));
+  else if (explanations) for (const line of explanationLines(path, explanations)) printLine(line);
   else printLine(`${display(path)}: nothing of what was asked for brings it in`);
   return explanations ? 0 : 1;
 }
 
-/** As `--why` with wants, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
+/** As jk_init's `--why` with sections, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
 export async function tellRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./recorded-why.ts");
   const root = openNamedJail(jail);
   try {
-    return tellWhy(explainRecorded(root, path), path, json, "section");
+    return tellWhy("jk_init", explainRecorded(root, path), path, json);
   } finally {
     closeJailRoot(root);
   }

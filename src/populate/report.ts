@@ -106,9 +106,10 @@ function problemReports(problems: readonly Problem[]): PopulateReport["problems"
 }
 
 /** Explanations of `--why` as JSON shows them. */
-export function explanationReport(path: ByteString, explanations: readonly Explanation[]) {
+export function explanationReport(tool: string, path: ByteString, explanations: readonly Explanation[]) {
   return {
     version: 1,
+    tool,
     path: jsonText(path),
     sections: explanations.map(({ section, steps }) => ({
       section: jsonText(section),

@@ -66,14 +66,11 @@ function inWords(reason: Reason): string {
   }
 }
 
-/** Explanations as lines of text: the section (or what else asks, by `label`), then one step in each line. */
-export function explanationLines(
-  path: ByteString,
-  explanations: readonly Explanation[],
-  label: string,
-): string[] {
+/** Explanations as lines of text: the section of jk_init, or the operand of jk_cp, then one step in each line. */
+export function explanationLines(path: ByteString, explanations: readonly Explanation[]): string[] {
   return explanations.flatMap(({ section, steps }) => [
-    `${display(path)}: ${label} ${display(section)}`,
+    // jk_cp records its operands by full path.
+    `${display(path)}: ${section.startsWith("/") ? "operand" : "section"} ${display(section)}`,
     ...steps.map((step) => `  ${display(step.path)}: ${step.why}`),
   ]);
 }

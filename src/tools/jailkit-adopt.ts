@@ -9,7 +9,8 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type Adoption, adoptJail, examineJail } from "../inspect/adopt.ts";
-import { followMove, planMove } from "../inspect/follow-move.ts";
+import type { CheckProblem } from "../inspect/check-rules.ts";
+import { followMove, type Move, planMove } from "../inspect/follow-move.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
 import { openNamedJail } from "../jail/named-jail.ts";
 import { closeJailRoot } from "../jail/walk.ts";
@@ -50,38 +51,61 @@ function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatu
     hardlink: adoption.hardlink,
     entries: adoption.entries.length,
     unexplained: adoption.unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
-    problems: adoption.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: adoption.problems.map(problemReport),
     exitStatus,
   };
 }
 
+const problemReport = ({ code, path, message }: { code: string; path: ByteString; message: string }) => ({
+  code,
+  path: jsonText(path),
+  message: jsonText(message),
+});
+
 /** --moved: tells and does what is to follow a jail to its new place. */
-function follow(from: ByteString, to: ByteString | undefined, dryRun: boolean): number {
+function follow(
+  from: ByteString,
+  to: ByteString | undefined,
+  { dryRun, json }: { dryRun: boolean; json: boolean },
+): number {
   const move = planMove(from, to === undefined ? undefined : absolutePath(to));
-  printLine(`${display(move.from)} is ${display(move.to)} now`);
+  const say = json ? () => undefined : printLine;
+  say(`${display(move.from)} is ${display(move.to)} now`);
+  const problems: CheckProblem[] = [];
   if (dryRun) {
-    for (const name of move.users) printLine(`would change the home of ${display(name)}`);
-    for (const { path } of move.files) printLine(`would change ${display(path)}`);
-    printLine("(dry run: nothing was changed)");
-    return 0;
+    for (const name of move.users) say(`would change the home of ${display(name)}`);
+    for (const { path } of move.files) say(`would change ${display(path)}`);
+    say("(dry run: nothing was changed)");
+  } else {
+    followMove(move, say, (problem) => {
+      problems.push(problem);
+      if (!json) printError(`${NAME}: ${problem.message}`);
+    });
   }
-  let status = 0;
-  followMove(move, printLine, (line) => {
-    printError(`${NAME}: ${line}`);
-    status = 1;
-  });
-  return status;
+  const exitStatus = problems.length === 0 ? 0 : 1;
+  if (json) printJson(moveReport(move, dryRun, problems, exitStatus));
+  return exitStatus;
+}
+
+function moveReport(move: Move, dryRun: boolean, problems: readonly CheckProblem[], exitStatus: number) {
+  return {
+    version: 1,
+    tool: NAME,
+    moved: jsonText(move.from),
+    jail: jsonText(move.to),
+    dryRun,
+    users: move.users.map(jsonText),
+    files: move.files.map(({ path }) => jsonText(path)),
+    problems: problems.map(problemReport),
+    exitStatus,
+  };
 }
 
 /** `jailkit adopt`: makes a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
   summary: "make a record of a jail that has none, from what is in it",
-  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] --moved OLD [JAIL]"],
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] [--json] --moved OLD [JAIL]"],
   options: {
     jail: jailOption("the jail"),
     configfile: {
@@ -113,7 +137,7 @@ What the host does not have, and what was written in the jail, is told and not r
     const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
     const jail = searched ? undefined : onlyJail(options.jail, operands, NAME, 2);
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
-    if (moved !== undefined) return follow(absolutePath(moved), jail, options.dryRun);
+    if (moved !== undefined) return follow(absolutePath(moved), jail, options);
     if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;

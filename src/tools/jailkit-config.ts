@@ -19,8 +19,9 @@ import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.
 import { type Problem, problemLine } from "../config/model.ts";
 import { fixSource, placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
+import { standsIn } from "../config/trusted.ts";
 import { jailedUsers } from "../inspect/check-host.ts";
-import { jailOf, openWorld } from "../inspect/lint-world.ts";
+import { jailOf, knownPaths, openWorld } from "../inspect/lint-world.ts";
 import { knownJails } from "../jail/manifest.ts";
 
 /** A finding, and what to type against it; undefined where only the administrator can tell what is meant. */
@@ -53,6 +54,13 @@ function closedDirectory(file: ByteString): ByteString | undefined {
   });
 }
 
+/** True for the directory of the jail in which a file stands, where that is known as one, and for those in it. */
+function isOfJail(directory: ByteString, file: ByteString): boolean {
+  const jail = jailOf(file);
+  if (jail === undefined || !knownPaths().includes(jail)) return false;
+  return directory === jail || directory.startsWith(`${jail}/`);
+}
+
 function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail", result: Result): void {
   const whole = (
     severity: Problem["severity"],
@@ -65,11 +73,16 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   };
   let sources: ReturnType<typeof readConfigSources>;
   let trusted = true;
+  const told = new Set<ByteString>();
   try {
     // The tools would refuse it; what is in it can be judged all the same.
-    sources = readConfigSources(file, 2, 0, (path, problem, remedy) => {
+    sources = readConfigSources(file, 2, 0, (path, problem) => {
       trusted = false;
-      whole("error", path, "unsafe-file", `${quoted(path)} ${display(problem)}`, remedy);
+      const { directory } = problem;
+      if (directory !== undefined) told.add(directory.path);
+      const jails = directory !== undefined && isOfJail(directory.path, file);
+      const { because, remedy } = jails ? standsIn(directory) : problem;
+      whole("error", path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
     });
   } catch (error) {
     result.failures.push(describeError(error));
@@ -109,9 +122,13 @@ function checkFile(file: ByteString, kind: ConfigKind, missing: "ignore" | "fail
   try {
     const source = fixSource(merged);
     for (const problem of lint(merged, kind, view.world)) {
+      // It follows from what has been told already.
+      if (told.has(problem.file)) continue;
       // Somebody may have put another file there, whose lines are nobody's business.
       const place = trusted ? placeOf(merged, problem) : undefined;
-      const finding: Finding = { ...problem, remedy: trusted ? fixText(problem, source) : undefined };
+      const aboutLines = sources.some((one) => one.file === problem.file);
+      const remedy = trusted || !aboutLines ? fixText(problem, source) : undefined;
+      const finding: Finding = { ...problem, remedy };
       result.findings.push(finding);
       if (place !== undefined) result.places.set(finding, place);
     }

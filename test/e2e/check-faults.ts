@@ -266,7 +266,6 @@ export const CONSEQUENCES: readonly RegExp[] = [
   /^setuid-for-others .*\/ln$/,
   /^changed-(?:owner|mode) .*\/usr\/bin\/(?:ln|mkdir|mv|rm|rmdir)$/,
   /^unknown-owner .*\/home\/x$/,
-  /^foreign-owner .*\/opt$/,
   /^different-size .*\/usr\/bin\/(?:gdb|script|sort)$/,
   /^missing .*\/(?:tail|libpcre2-8\.so\S*)$/,
   /^missing-library .*\/libselinux\.so\.1$/,

@@ -60,7 +60,7 @@ const world: LintWorld = {
   hookedRepositories: (user) => repositories.filter(({ path }) => path.startsWith(`/home/${user ?? ""}`)),
   execution: (named) => ({
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
-    blocked: (path) => (path === "/bin/cat" ? "/opt/lib/ld.so" : undefined),
+    blocked: (path) => (path === "/bin/cat" ? { path: "/opt/lib/ld.so" } : undefined),
   }),
   grantedBy: (path) => (path === "/bin/cat" ? "is setuid" : undefined),
 };

@@ -338,7 +338,7 @@ describe("why", () => {
 
   test("the way from a library to what was asked for", () => {
     const plan = planOf({ host, wants: [want("/bin", { written: "bin" })], needs });
-    expect(explanationLines("/lib/libc-2.so", explain(plan, "/lib/libc-2.so") ?? [], "section")).toEqual([
+    expect(explanationLines("/lib/libc-2.so", explain(plan, "/lib/libc-2.so") ?? [])).toEqual([
       "/lib/libc-2.so: section s",
       "  /lib/libc-2.so: target of the symbolic link /lib/libc.so",
       "  /lib/libc.so: library libc.so of /lib/libz.so",

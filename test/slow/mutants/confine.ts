@@ -70,7 +70,12 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "are left out",
   ),
-  execute(DIRECTORIES, "if (same(one, stat)) return `the home", "if (false) return `the home", "home lies"),
+  execute(
+    DIRECTORIES,
+    "if (same(one, stat)) return { why: `the home",
+    "if (false) return { why: `the home",
+    "home lies",
+  ),
   execute(
     EXECUTE,
     "createRuleset(EXECUTE | REFER | MAKE_BLOCK)",

@@ -1,0 +1,120 @@
+/**
+ * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
+ * whose remedy would heal nothing. Each remedy that is told heals, whichever is typed first.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { check } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(300_000);
+
+const J = "/srv/one";
+const INI = `${J}/etc/jailkit/jk_lsh.ini`;
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({
+    under: "ours",
+    only: ["jk_init", "jk_cp", "jk_check", "jk_addjailuser", "jailkit"],
+  });
+  m.remove("/var/lib/jailkit");
+  m.must(["jk_init", "-j", J, "basicshell", "uidbasics", "rsync"]);
+  m.must(["jk_addjailuser", "-j", J, "v"]);
+  m.mkdir(`${J}/usr/local/lib`);
+  m.mkdir(`${J}/tmp`, { mode: 0o1777 });
+  m.write(
+    INI,
+    "[v]\npaths = /usr/bin\nexecutables = /usr/bin/rsync, /usr/bin/gzip\nexecute = system, /usr/local/lib\n",
+  );
+  for (const path of ["/etc", J]) m.must(["rsync", "-aHAX", "--mkpath", `${path}/`, `/root/kept${path}/`]);
+  expect(told()).toEqual([]);
+});
+afterAll(async () => m?.close());
+
+const restore = () => {
+  for (const path of ["/etc", J])
+    m.must(["rsync", "-aHAX", "--checksum", "--delete", `/root/kept${path}/`, `${path}/`]);
+};
+
+interface Told {
+  what: string;
+  message: string;
+  remedy: string;
+}
+
+/** What both tell. */
+function told(): Told[] {
+  const found = check(m, J).found.map(({ rule, path, message, remedy = "" }) => {
+    return { what: `${rule} ${path}`, message, remedy };
+  });
+  const { stdout } = m.run(["jailkit", "config", "check", "--json", INI]);
+  const { findings, failures } = JSON.parse(stdout);
+  expect(failures).toEqual([]);
+  const config = findings.map(
+    ({ code, file, message, remedy }: { code: string; file: string; message: string; remedy: string }) => {
+      return { what: `${code} ${file}`, message, remedy: remedy ?? "" };
+    },
+  );
+  return [...found, ...config];
+}
+
+const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
+  [`chmod 0757 ${J}`, [`unsafe-jail ${J}`, `writable-for-others ${J}`, `unsafe-file ${INI}`]],
+  [`chown 4001 ${J}`, [`unsafe-jail ${J}`, `unsafe-file ${INI}`]],
+  [`chmod o+w ${J}/etc`, [`unsafe-jail ${J}/etc`, `writable-for-others ${J}/etc`, `unsafe-file ${INI}`]],
+  [`chmod o+w ${INI}`, [`file-writable-for-others ${INI}`, `unsafe-file ${INI}`]],
+  [`chown 4001 ${J}/etc/jailkit`, [`foreign-owner ${J}/etc/jailkit`, `unsafe-file ${INI}`]],
+  [`chmod g+w ${J}/usr`, [`unsafe-jail ${J}/usr`, `writable-for-group ${J}/usr`, `not-executed ${J}/usr`]],
+  [`chown 4001 ${J}/usr/lib`, [`unsafe-jail ${J}/usr/lib`, `not-executed ${J}/usr/lib`]],
+  [
+    `chmod o+w ${J}/usr/local/lib`,
+    [`writable-for-others ${J}/usr/local/lib`, `not-executed ${J}/usr/local/lib`],
+  ],
+  [`setfacl -m u:4001:rwx ${J}/usr`, [`unsafe-jail ${J}/usr`, `acl-entry ${J}/usr`, `not-executed ${J}/usr`]],
+  // What nothing else tells is told.
+  [
+    `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,
+    [`unrecorded ${J}/etc/ld.so.conf.d/tmp.conf`, `library-directory ${J}/tmp`],
+  ],
+  [
+    `echo '[${J}]\nignorewritableforothers = ${J}/usr/share' > /etc/jailkit/jk_check.ini
+     echo /usr/share/lib > ${J}/etc/ld.so.conf.d/share.conf; mkdir -p ${J}/usr/share/lib; chmod o+w ${J}/usr/share`,
+    [`unrecorded ${J}/etc/ld.so.conf.d/share.conf`, `library-directory ${J}/usr/share/lib`],
+  ],
+];
+
+describe.each(CASES)("%s", (plant, found) => {
+  test("is told, and nothing that follows from it", () => {
+    restore();
+    m.must(["sh", "-ec", plant]);
+    expect(told().map(({ what }) => what)).toEqual([...found]);
+  });
+
+  test.each(found.map((_, index) => index))("remedy %d heals", (index) => {
+    restore();
+    m.must(["sh", "-ec", plant]);
+    const { what, remedy } = told()[index] ?? { what: "", remedy: "" };
+    expect({ what, remedy, status: typeRemedy(m, remedy).status }).toEqual({ what, remedy, status: 0 });
+    const left = told();
+    expect({ remedy, left: left.map((one) => one.what) }).toEqual({
+      remedy,
+      left: left.map((one) => one.what).filter((one) => one !== what && found.includes(one)),
+    });
+    for (const one of left) typeRemedy(m, one.remedy);
+    expect({ remedy, left: told() }).toEqual({ remedy, left: [] });
+  });
+});
+
+test("whom an ACL lets write is not told as the group", () => {
+  restore();
+  m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
+  const [first] = told();
+  expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
+});
+
+test("one finding that is gone is one", () => {
+  restore();
+  m.must(["chown", "4001", J]);
+  expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");
+});
