@@ -3,6 +3,8 @@ import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { groupByGid, type PasswdEntry } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 
 /** What sshd's StrictModes objects to: a path, and the command that mends it. */
 export interface StrictFinding {
@@ -40,10 +42,29 @@ export function realPath(path: ByteString): ByteString | undefined {
   return `/${done.join("/")}`;
 }
 
+// Debian's sshd, and that of its children, lets the group write whose one member the user is (user-group-modes.patch).
+const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
+
+/** Whether the user alone is in a group, as far as the machine's own files say. */
+function isGroupOfOne(gid: number, uid: number): boolean {
+  const group = groupByGid(gid);
+  if (group === undefined) return false;
+  const members = passwdEntries().filter((one) => one.gid === gid || group.members.includes(one.name));
+  return members.length > 0 && members.every((one) => one.uid === uid);
+}
+
+function passwdEntries(): Pick<PasswdEntry, "name" | "uid" | "gid">[] {
+  return (hostText("/etc/passwd") ?? "").split("\n").flatMap((line) => {
+    const [name = "", , uid = "", gid = ""] = line.split(":");
+    return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? [{ name, uid: Number(uid), gid: Number(gid) }] : [];
+  });
+}
+
 function finding(path: ByteString, stat: Stat, uid: number): StrictFinding | undefined {
   if (stat.uid !== 0 && stat.uid !== uid)
     return { path, message: `${path} belongs to uid ${stat.uid}`, remedy: `chown ${uid} ${path}` };
-  if ((stat.mode & 0o022) !== 0)
+  const byGroup = (stat.mode & 0o022) === 0o020 && isDebian() && isGroupOfOne(stat.gid, uid);
+  if ((stat.mode & 0o022) !== 0 && !byGroup)
     return { path, message: `${path} can be written by others`, remedy: `chmod go-w ${path}` };
   return undefined;
 }

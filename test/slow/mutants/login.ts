@@ -265,7 +265,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/system/strict-modes.ts",
-    from: "if ((stat.mode & 0o022) !== 0)",
+    from: "if ((stat.mode & 0o022) !== 0 && !byGroup)",
     to: "if ((stat.mode & 0o002) === 2 && path === undefined)",
     test: "e2e/verdicts.test.ts",
     title: "a directory of keys that others can write",
