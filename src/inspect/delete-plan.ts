@@ -5,6 +5,7 @@ import type { Usage } from "../../ffi/extents.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { undeletableDirectory } from "../jail/host-directories.ts";
 import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/manifest.ts";
 import { nearJail } from "../jail/named-jail.ts";
@@ -77,7 +78,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
-    const message = `${shown}: users live in it (${names}): take them out with 'jk_jailuser --unjail -m', or give --unjail`;
+    const words = users.map(({ name }) => shellWord(name)).join(" ");
+    const message = `${shown}: users live in it (${names}): give --unjail, or take them out first: jk_jailuser --unjail -m ${words}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
