@@ -65,12 +65,30 @@ export function passwordWay(
 /** The options of a key that counts. */
 type KeyOptions = ReturnType<typeof keyOptions>;
 
+// How a file of ssh-keygen -k begins; others have a public key in each line.
+const KRL = "SSHKRL\n\0";
+
+/** The keys that RevokedKeys names; a word where nobody can tell, or where sshd takes no key at all. */
+function revokedKeys(settings: SshdSettings): ReadonlySet<ByteString> | "unreadable" | "binary" {
+  if (!isSet(settings, "revokedkeys")) return new Set();
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = readFileIfPresent(firstOf(settings, "revokedkeys"), LARGEST_FILE);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+  if (bytes === undefined) return "unreadable";
+  const text = fromBytes(bytes);
+  return text.startsWith(KRL) ? "binary" : new Set(keyLinesIn(text).map(({ key }) => key));
+}
+
 /** What of one file of keys counts. */
 function fileWay(
   file: ByteString,
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
+  revoked: ReadonlySet<ByteString>,
 ): { keys: KeyOptions[]; why: ByteString; remedy: ByteString } {
   const none = (why: ByteString, remedy = "") => ({ keys: [], why, remedy });
   const shown = display(file);
@@ -94,7 +112,7 @@ function fileWay(
     .split(",")
     .filter((one) => one !== "");
   const keys = all
-    .filter((key) => isAccepted(keyType(key), algorithms))
+    .filter((key) => isAccepted(keyType(key), algorithms) && !revoked.has(key.key))
     .map(({ options }) => keyOptions(options))
     .filter((options) => !hasExpired(options, now));
   if (keys.length > 0) return { keys, why: `a key in ${shown}`, remedy: "" };
@@ -112,11 +130,22 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
   });
   if (firstOf(settings, "pubkeyauthentication") !== "yes")
     return way("no", ["sshd takes no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
+  const revoked = revokedKeys(settings);
+  const list = firstOf(settings, "revokedkeys");
+  if (revoked === "unreadable")
+    return way(
+      "no",
+      [`sshd takes no key: it cannot read ${list} (RevokedKeys)`],
+      [`make ${list}, or take RevokedKeys out`],
+    );
+  const taken = revoked === "binary" ? new Set<ByteString>() : revoked;
   const patterns = wordsOf(settings, "authorizedkeysfile");
-  const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who));
+  const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who, taken));
   const keys = files.flatMap((file) => file.keys);
   const open = keys.filter((options) => !options.has("from") && !options.has("cert-authority"));
   const commands = new Set(open.map((options) => options.get("command") ?? ""));
+  if (open.length > 0 && revoked === "binary")
+    return way("unknown", [`whether a key is revoked stands in ${list} (RevokedKeys)`]);
   if (open.length > 0)
     return {
       ...way(

@@ -3,7 +3,7 @@ import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { asUser, shellWord } from "../cli/shell-word.ts";
+import { asUser, operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { findEntry, type IniSection } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
@@ -149,7 +149,7 @@ function deviceDiffers(one: Case): ByteString | undefined {
 function libraryDirectory({ finding, jail }: Case): ByteString {
   const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
   const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
-  if (causes.length > 0 && roots) return `chmod go-w ${causes.map(({ path }) => shellWord(path)).join(" ")}`;
+  if (causes.length > 0 && roots) return `chmod go-w ${operands(...causes.map(({ path }) => path))}`;
   const etc = shellWord(`${jail}/etc`);
   const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
   const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);

@@ -6,6 +6,7 @@ import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import { undeletableDirectory } from "../jail/host-directories.ts";
 import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/manifest.ts";
 import { nearJail } from "../jail/named-jail.ts";
@@ -78,7 +79,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
-    const message = `${shown}: users live in it (${names}): take them out with 'jk_jailuser --unjail -m', or give --unjail`;
+    const words = operands(...users.map(({ name }) => name));
+    const message = `${shown}: users live in it (${names}): give --unjail, or take them out first: jk_jailuser --unjail -m ${words}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };

@@ -4,7 +4,8 @@ import { SystemError } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { asUser, operands } from "../cli/shell-word.ts";
-import type { PasswdEntry } from "./accounts.ts";
+import { groupByGid, type PasswdEntry } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 
 /** What sshd's StrictModes objects to: a path, and what mends it: a command, or words with one at their end. */
 export interface StrictFinding {
@@ -67,13 +68,33 @@ function wayTo(path: ByteString): Place[] | undefined {
 const typeOf = ({ stat }: Place) => stat.mode & S_IFMT;
 const isWritable = ({ stat }: Place) => (stat.mode & 0o022) !== 0;
 
+// Debian's sshd, and that of its children, lets the group write whose one member the user is (user-group-modes.patch).
+const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
+
+/** Whether the user alone is in a group, as far as the machine's own files say. */
+function isGroupOfOne(gid: number, uid: number): boolean {
+  const group = groupByGid(gid);
+  if (group === undefined) return false;
+  const members = passwdEntries().filter((one) => one.gid === gid || group.members.includes(one.name));
+  return members.length > 0 && members.every((one) => one.uid === uid);
+}
+
+function passwdEntries(): Pick<PasswdEntry, "name" | "uid" | "gid">[] {
+  return (hostText("/etc/passwd") ?? "").split("\n").flatMap((line) => {
+    const [name = "", , uid = "", gid = ""] = line.split(":");
+    return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? [{ name, uid: Number(uid), gid: Number(gid) }] : [];
+  });
+}
+
 type Fault = "kind" | "owner" | "mode";
 
 function faultOf(place: Place, isFile: boolean, uid: number): Fault | undefined {
   const { uid: owner } = place.stat;
   if (isFile && typeOf(place) !== S_IFREG) return "kind";
   if (owner !== 0 && owner !== uid) return "owner";
-  return isWritable(place) ? "mode" : undefined;
+  if (!isWritable(place)) return undefined;
+  const byGroup = (place.stat.mode & 0o022) === 0o020 && isDebian() && isGroupOfOne(place.stat.gid, uid);
+  return byGroup ? undefined : "mode";
 }
 
 const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {

@@ -234,6 +234,15 @@ describe("jailkit delete", () => {
     expect(m.exists(jail)).toBe(false);
   });
 
+  test("the command that is told takes the users out, with their homes", () => {
+    const jail = fresh("one");
+    m.addUser("out", { home: "/home/out", createHome: true });
+    m.must(["jk_jailuser", "-m", "-j", jail, "out"]);
+    const { stderr } = jailkit("delete", "--yes", jail);
+    m.must(["sh", "-c", /take them out first: (.*)/.exec(stderr)?.[1] ?? "false"]);
+    expect([m.exists("/home/out"), jailkit("delete", "--yes", jail).status]).toEqual([true, 0]);
+  });
+
   test("refuses what is no jail, the host's directories, and what holds another jail", () => {
     m.mkdir("/srv/no-jail");
     m.write("/etc/jailkit/jk_update.ini", "[/home]\n[/srv]\n");

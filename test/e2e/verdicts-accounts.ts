@@ -152,6 +152,22 @@ export const ACCOUNTS: readonly Case[] = [
     ...refused("sshd credentials", NO_WAY),
   },
   {
+    name: "a key that is revoked",
+    sshd: ["PasswordAuthentication no", "RevokedKeys /run/verdicts/client.pub"],
+    ...refused("sshd credentials", /revoked by file/),
+  },
+  {
+    name: "no list of revoked keys, where one is named",
+    sshd: ["PasswordAuthentication no", "RevokedKeys /run/verdicts/none"],
+    ...refused("sshd credentials", /Error checking authentication key|No such file/),
+  },
+  {
+    name: "a list of revoked keys that ssh-keygen made",
+    sshd: ["PasswordAuthentication no", "RevokedKeys /run/verdicts/krl"],
+    breaks: ({ m }) => m.must(["ssh-keygen", "-q", "-k", "-f", "/run/verdicts/krl"]),
+    ...unknown("sshd credentials", "ssh-keygen -Q alone reads such a list"),
+  },
+  {
     name: "keys that sshd looks for elsewhere",
     sshd: ["PasswordAuthentication no", "AuthorizedKeysFile /etc/ssh/keys/%u"],
     ...refused("sshd credentials", NO_WAY),

@@ -110,6 +110,22 @@ export const HEALTHY: readonly Case[] = [
     verdict: "works",
   },
   {
+    name: "a file of keys that a group can write which is the user's alone, as Debian's sshd has it",
+    sshd: ["PasswordAuthentication no"],
+    breaks({ m }, { user, keys }) {
+      m.must(["groupadd", `${user}-own`]);
+      m.must(["gpasswd", "-a", user, `${user}-own`]);
+      m.must(["chgrp", `${user}-own`, keys]);
+      m.chmod(keys, 0o664);
+    },
+    verdict: "works",
+  },
+  {
+    name: "a list that revokes other keys",
+    sshd: ["PasswordAuthentication no", "RevokedKeys /run/verdicts/host.pub"],
+    verdict: "works",
+  },
+  {
     name: "keys that root keeps",
     sshd: ["AuthorizedKeysFile /etc/ssh/keys/%u"],
     breaks({ m }, { user, keys }) {
