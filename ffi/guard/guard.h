@@ -18,6 +18,7 @@ typedef unsigned short u16;
 /* Exit statuses of a refusal. */
 #define CANNOT_START 127
 #define NOT_PERMITTED 126
+#define TRY_AGAIN 75      /* EX_TEMPFAIL of sysexits.h */
 #define CALLER_IS_ROOT 12 /* what jailkit 2.23 ends with in that case, ... */
 #define NO_PRIVILEGE 11   /* ... and in this one */
 

@@ -12,7 +12,7 @@ void refuse(int status, const char *reason) {
   const char *who = state && state->entry ? state->entry : "jailkit";
   i64 fd = state && state->standard_error ? (i64)state->standard_error : STANDARD_ERROR;
   tell_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
-  for (;;) sys1(SYS_exit_group, status);
+  for (;;) sys1(SYS_exit_group, refusal_status(who, status));
 }
 
 /*

@@ -62,6 +62,14 @@ static int write_log(const char *who, const char *reason, const char *id) {
   return sent == (i64)line.length;
 }
 
+int refusal_status(const char *who, int status) {
+  static const char mail[] = "jk_procmailwrapper";
+  if (status != CANNOT_START) return status;
+  for (u64 i = 0; i < sizeof(mail); i++)
+    if (who[i] != mail[i]) return status;
+  return TRY_AGAIN;
+}
+
 void tell_refusal(i64 fd, const char *who, const char *reason, int logged) {
   char id[ID_LENGTH + 1];
   struct text line;

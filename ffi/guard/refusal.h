@@ -10,4 +10,7 @@
  */
 void tell_refusal(i64 fd, const char *who, const char *reason, int logged);
 
+/* The exit status that `who` ends with: at CANNOT_START a mail server loses the mail, which it keeps at TRY_AGAIN. */
+int refusal_status(const char *who, int status);
+
 #endif

@@ -29,7 +29,7 @@ export const PROCMAIL_HELP: HelpSource = {
     39: "the account has another home in the jail",
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
-    75: "try again later: started by root, or the account is not known",
+    75: "try again later: started by root, the account is not known, or the program cannot start as things are (a limit, memory)",
     111: "the jail's procmail is missing, not safe, or cannot be run",
   },
 };

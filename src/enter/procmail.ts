@@ -13,6 +13,7 @@ import {
   PROCMAIL_HOST_CHECKS,
   PROCMAIL_IN_JAIL_CHECKS,
   PROCMAIL_WRAPPER,
+  TRY_AGAIN,
 } from "./procmail-checks.ts";
 import { gatherProcmail } from "./procmail-facts.ts";
 import { Refusal, refuse } from "./refusal.ts";
@@ -75,6 +76,12 @@ function deliver(log: Syslog): never {
   }
 }
 
+/** What nobody foresaw, such as a lack of memory, is no fault of the mail's. */
+function keptFor(error: unknown): Refusal {
+  const { code, reason, shown } = unforeseen(error);
+  return new Refusal(code, TRY_AGAIN, reason, shown);
+}
+
 /**
  * jk_procmailwrapper: delivers the mail on standard input through procmail, in the jail of the account that it runs
  * as, or on the host where that has none. Returns only where that was refused, with the exit status; the log then has
@@ -86,6 +93,6 @@ export function procmailWrapper(): number {
   try {
     return deliver(log);
   } catch (error) {
-    return refuse(error instanceof Refusal ? error : unforeseen(error), PROCMAIL_WRAPPER, log);
+    return refuse(error instanceof Refusal ? error : keptFor(error), PROCMAIL_WRAPPER, log);
   }
 }

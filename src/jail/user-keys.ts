@@ -146,6 +146,11 @@ interface Existing {
   stat: Stat;
 }
 
+/** The command by which its user, and nobody with more rights, makes a file another that holds the same: sed(1), -i. */
+function copyOf({ root, user }: KeyPlace, path: ByteString): ByteString {
+  return `runuser -u ${shellWord(user.name)} -- sed -i '' ${shellWord(hostPath(root, path))}`;
+}
+
 /** What the authorized_keys in an open directory holds; undefined where there is none. */
 function readExisting(place: KeyPlace, directory: Directory): Existing | undefined {
   try {
@@ -166,7 +171,11 @@ function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined
   }
   // What others have under another name may be theirs to read alone.
   if (seen.nlink > 1)
-    throw refuse(root, path, "has another name elsewhere (a hard link): put a copy in its place");
+    throw refuse(
+      root,
+      path,
+      `has another name elsewhere (a hard link); put a copy in its place with: ${copyOf(place, path)}`,
+    );
   requireOwn(place, directory, path, seen);
   const fd = openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
   try {

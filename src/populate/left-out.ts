@@ -141,7 +141,8 @@ function lackedFor(input: TellInput, left: LeftOut, account: Account): ByteStrin
       return [left.path];
     case "device":
       if (reaches(left.inJail)) return [];
-      account.devices.push(left);
+      if (isHarmless(left.stat)) account.devices.push(left);
+      else account.partly = true;
       return [left.path];
     case "link": {
       if (reaches(left.target)) return [];
@@ -195,6 +196,14 @@ function isCopyable({ forbidden }: TellInput, stat: BasicStat): boolean {
   const type = stat.mode & S_IFMT;
   if (type === S_IFDIR) return forbidden(stat) === undefined;
   return type === S_IFREG || type === S_IFCHR || type === S_IFBLK;
+}
+
+// null, zero, full, random, urandom; tty, ptmx
+const HARMLESS = /^(?:1:[35789]|5:[02])$/;
+
+/** A disk or the memory of the machine is offered to no jail: whoever has the directory has chosen it, and its mode. */
+function isHarmless({ mode, rdevMajor, rdevMinor }: BasicStat): boolean {
+  return (mode & S_IFMT) === S_IFCHR && HARMLESS.test(`${rdevMajor}:${rdevMinor}`);
 }
 
 /** What everybody may read is offered: a link of somebody's must not make the administrator give away more. */

@@ -176,6 +176,21 @@ describe.each([
     await refused(deliver([], { user: { uid: 4999, gid: 4001 } }), 75, "user ID 4999");
   });
 
+  test.if(layout === "package")("what keeps the program from its start keeps the mail", async () => {
+    const kept = async (result: RunResult, why: string) => {
+      expect(result).toMatchObject({ status: 75, stdout: "" });
+      const id = /JK-[A-Z2-7]{8}/.exec(result.stderr)?.[0] ?? "none";
+      expect((await log.waitForLog(({ message }) => message.startsWith(id))).message).toContain(why);
+    };
+    await kept(deliver([], { limits: { NOFILE: 15 } }), "open files");
+    await kept(deliver([], { limits: { AS: 1 << 30 } }), "address space");
+    await kept(deliver([], { limits: { DATA: 1 << 30 } }), "data size");
+    m.rename("/usr/sbin/jailkit", "/usr/sbin/jailkit.away");
+    await kept(deliver(), "cannot be opened");
+    m.rename("/usr/sbin/jailkit.away", "/usr/sbin/jailkit");
+    inside(deliver());
+  });
+
   test("a group that is not the account's, and one that nobody knows", async () => {
     await refused(deliver([], { user: { uid, gid: 4002 } }), 15, "group ID");
     await refused(deliver([], { user: { uid, gid: 4999 } }), 13, "group ID 4999");

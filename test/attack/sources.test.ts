@@ -174,6 +174,15 @@ describe("a directory of alice's", () => {
   });
 });
 
+test("of the devices in a directory of hers, no command brings a disk or the memory of the machine", () => {
+  const make = "cd /srv/www; mknod disk b 8 0; mknod mem c 1 1; mknod null c 1 3; chmod 666 disk mem null";
+  m.must(["sh", "-ec", `${make}; chown alice: disk mem null`]);
+  const { stderr } = m.run(["jk_cp", "-j", jail, "/srv/www"]);
+  expect(stderr).toContain("'/srv/www/disk', '/srv/www/mem', '/srv/www/null'");
+  const [, commands] = /run: (.*)/.exec(stderr) ?? [];
+  expect(commands).toBe(`mknod -m 0666 ${jail}/srv/www/null c 1 3`);
+});
+
 describe("what is named of hers", () => {
   test("a program comes with the libraries of the system, and runs", () => {
     copy("tool", "/root/x");

@@ -168,6 +168,23 @@ test("the command that moves something away follows no link of the user's", () =
   expect(others()).toEqual(before);
 });
 
+test("the command that puts a copy in the place of a hard link has the user's rights alone", () => {
+  const remedy = () => /put a copy in its place with: (.*)\n$/.exec(give().stderr)?.[1] ?? "";
+  ownDirectory(".ssh");
+  m.write(`${jail}/secret`, secret, { mode: 0o600 });
+  m.must(["ln", "--", `${jail}/secret`, `${home}/.ssh/authorized_keys`]);
+  expect(m.run(["bash", "-c", remedy()]).status).not.toBe(0);
+  expect(m.stat(`${home}/.ssh/authorized_keys`)).toMatchObject({ uid: 0, mode: 0o100600, nlink: 2 });
+  m.remove(`${home}/.ssh/authorized_keys`);
+  own(".ssh/authorized_keys", "# mine\n");
+  m.must(["ln", `${home}/.ssh/authorized_keys`, `${home}/other`], { user: "mal" });
+  m.must(["bash", "-c", remedy()]);
+  expect(m.read(`${home}/.ssh/authorized_keys`)).toBe("# mine\n");
+  expect(give().status).toBe(0);
+  expect(m.read(`${home}/.ssh/authorized_keys`)).toBe(`# mine\n${key}`);
+  expect(m.read(`${home}/other`)).toBe("# mine\n");
+});
+
 test("in a home that is root's, root moves it away", () => {
   m.chown(home, 0, 0);
   m.mkdir(`${home}/.ssh`, { owner: [m.ids("victim").uid, 0] });

@@ -43,7 +43,7 @@ asm(".globl _start\n"
 
 void refuse(int status, const char *reason) {
   tell_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
-  for (;;) sys1(SYS_exit_group, status);
+  for (;;) sys1(SYS_exit_group, refusal_status(ENTRY_NAME, status));
 }
 
 static void *map_zeros(u64 bytes) {
