@@ -149,7 +149,8 @@ function deviceDiffers(one: Case): ByteString | undefined {
 function libraryDirectory({ finding, jail }: Case): ByteString {
   const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
   const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
-  if (causes.length > 0 && roots) return `chmod go-w ${operands(...causes.map(({ path }) => path))}`;
+  const open = operands(...causes.map(({ path }) => path));
+  if (causes.length > 0 && roots) return `chmod go-w ${open}`;
   const etc = shellWord(`${jail}/etc`);
   const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
   const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);
