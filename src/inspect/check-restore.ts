@@ -60,9 +60,6 @@ function restoreOne(
       putDevice(root, path, { type: entry.type, major, minor }, { mode, uid, gid }, replace);
       return;
     }
-    case "fifo":
-      putDevice(root, path, { type: "fifo", major: 0, minor: 0 }, { mode, uid, gid }, replace);
-      return;
     case "file":
       restoreFile(root, entry);
   }

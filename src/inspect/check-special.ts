@@ -28,7 +28,7 @@ export function specialFindings(judged: Judged, context: SpecialContext): CheckF
   const type = judged.seen.stat.mode & C.S_IFMT;
   if (type === C.S_IFCHR || type === C.S_IFBLK) return deviceFindings(judged, context);
   if (type === C.S_IFSOCK) return socketFindings(judged, context);
-  if (type === C.S_IFIFO && judged.seen.space === "system" && judged.entry?.type !== "fifo") {
+  if (type === C.S_IFIFO && judged.seen.space === "system") {
     const { path, seen } = judged;
     const message = `${display(path)} is a FIFO that nothing asked for`;
     return [{ rule: "fifo", path, jailPath: seen.path, message }];

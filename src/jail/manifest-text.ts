@@ -5,7 +5,7 @@ import { jsonText } from "../cli/display.ts";
 export interface ManifestEntry {
   /** As the jail sees it, without links: "/usr/bin/vim". The key. */
   path: ByteString;
-  type: "file" | "directory" | "link" | "char" | "block" | "fifo";
+  type: "file" | "directory" | "link" | "char" | "block";
   /** The file of the host that it was copied from; undefined for what was made, such as etc/passwd. */
   source?: ByteString | undefined;
   /** The sections of jk_init.ini, or the operands of jk_cp, that asked for it. */
@@ -129,7 +129,7 @@ function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
   return left;
 }
 
-const TYPES = ["file", "directory", "link", "char", "block", "fifo"] as const;
+const TYPES = ["file", "directory", "link", "char", "block"] as const;
 const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );

@@ -10,7 +10,7 @@ import { type JailState, look, type Standing } from "./update-state.ts";
 /** Something that goes. */
 export interface Removal {
   readonly path: ByteString;
-  readonly type: ManifestEntry["type"] | "socket";
+  readonly type: ManifestEntry["type"] | "fifo" | "socket";
   /** What stood there when that was decided: anything else stays. */
   readonly seen: Stat;
   /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */

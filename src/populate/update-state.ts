@@ -49,7 +49,7 @@ export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteStrin
     case "directory":
       return isDirectory(stat);
     default: {
-      const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO }[entry.type];
+      const type = { char: C.S_IFCHR, block: C.S_IFBLK }[entry.type];
       const same = stat.rdevMajor === (entry.major ?? 0) && stat.rdevMinor === (entry.minor ?? 0);
       return (stat.mode & C.S_IFMT) === type && same;
     }

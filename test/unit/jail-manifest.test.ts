@@ -86,6 +86,17 @@ test("what is saved is read again, every byte of it", () => {
   expect(again.content.entries.get("/l")).toEqual(link);
 });
 
+test("an entry of a kind that is not known is left out, and the rest is read", () => {
+  const manifest = open();
+  updateEntries(manifest, [file("/one", "a"), file("/pipe", "a"), file("/two", "a")]);
+  saveManifest(manifest);
+  const path = `${registry}/${manifest.id}/manifest.json`;
+  const text = readFileSync(path, "utf8").replace('"/pipe","type":"file"', '"/pipe","type":"fifo"');
+  expect(text).toContain('"fifo"');
+  writeFileSync(path, text);
+  expect(paths(open())).toEqual(["/one", "/two"]);
+});
+
 test("is root's alone", () => {
   const manifest = open();
   saveManifest(manifest);
