@@ -1,13 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { appendRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { appendRemedy, isRoots, isRootsFile, sectionLinesRemedy } from "./remedies.ts";
 
 /** Where the program of a command line is looked for, by its first word. */
 function places(command: ByteString | undefined): ByteString[] {
@@ -16,13 +13,7 @@ function places(command: ByteString | undefined): ByteString[] {
   return paths.filter((path) => /^(?:\/[\w.+-]+)+$/.test(path));
 }
 
-/** The command may be one that the user's own key names: what the user has put there is not proposed. */
-function isRoots(found: ReturnType<FileView["look"]>): boolean {
-  if (found === undefined || found.uid !== 0) return false;
-  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
-}
-
-/** The program of `command` that is there. */
+/** The program of `command` that is there: it may be one that the user's own key names, and the user has put there. */
 const programOf = (command: ByteString | undefined, files: FileView) =>
   places(command).find((path) => files.isRegularFile(path) && isRoots(files.look(path)));
 
@@ -38,15 +29,6 @@ export function allowLines(command: ByteString | undefined, files: FileView): By
   return ["paths = /usr/bin", `executables = ${programsFor(command, files).join(", ")}`];
 }
 
-function hostLook(path: ByteString): ReturnType<FileView["look"]> {
-  try {
-    return statIfPresent(AT_FDCWD, path);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
-
 /** What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. */
 export function commandRemedy(
   code: string,
@@ -56,7 +38,7 @@ export function commandRemedy(
   files: FileView,
   root: ByteString,
 ): ByteString {
-  const first = places(command).find((path) => isRoots(withRightsOf(undefined, () => hostLook(path))));
+  const first = places(command).find((path) => withRightsOf(undefined, () => isRootsFile(path)));
   const copy = (path: ByteString) => (root === "/" ? "" : `jk_cp -j ${shellWord(root)} ${shellWord(path)}`);
   const { executables = [] } = values;
   const listed = places(command).find((path) => executables.includes(path));
