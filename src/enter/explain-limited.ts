@@ -1,7 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
@@ -28,7 +26,7 @@ import {
   planLimited,
 } from "./limited.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "./readable.ts";
-import { sectionLinesRemedy } from "./remedies.ts";
+import { isRootsFile, sectionLinesRemedy } from "./remedies.ts";
 import { INTERACTIVE, type Report, type ReportStep } from "./report.ts";
 import { LIMITED_SHELL } from "./shell.ts";
 
@@ -206,7 +204,7 @@ function explainCommand(
       return;
     }
     const command = session.arguments[1];
-    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, hostLook);
+    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
     add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
     return;
   }
@@ -216,15 +214,7 @@ function explainCommand(
   if (!unchecked) explainServer(plan, request, held, add);
 }
 
-/** What stands at a path of the host, a link not followed; undefined for nothing. */
-function hostLook(path: ByteString): { uid: number; mode: number } | undefined {
-  try {
-    return withRightsOf(undefined, () => statIfPresent(AT_FDCWD, path));
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
+const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsFile(path));
 
 /** Whether the user may execute what is allowed. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {

@@ -1,12 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FileView } from "../limited-shell/file-view.ts";
 import { serviceNamed } from "../programs/services.ts";
 import { USUAL_PROGRAMS } from "../programs/usual.ts";
 import { programWarnings } from "../programs/warnings.ts";
-import { appendRemedy, copyRemedy, sectionLinesRemedy } from "./remedies.ts";
+import { appendRemedy, copyRemedy, isRoots, sectionLinesRemedy } from "./remedies.ts";
 
 /** What a section has of the two keys. */
 interface Allowed {
@@ -29,12 +28,6 @@ function places(
   const inPaths = paths.map((directory) => `${directory.replace(/\/$/, "")}/${name}`);
   const elsewhere = [...executables, ...USUAL_PROGRAMS].filter((path) => path.endsWith(`/${name}`));
   return [...inPaths, ...elsewhere, `/usr/bin/${name}`, `/bin/${name}`];
-}
-
-/** The command may be one that the user's own key names: what the user has put there is not proposed. */
-function isRoots(found: ReturnType<FileView["look"]>): boolean {
-  if (found === undefined || found.uid !== 0) return false;
-  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
 }
 
 /** The program of `command`, if that is there and starts no others, or else what is there of the usual ones. */
@@ -67,8 +60,8 @@ function sectionOf(command: ByteString | undefined, root: ByteString): ByteStrin
 }
 
 /**
- * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`: what
- * stands at a path of the host, from where it could be copied.
+ * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`:
+ * whether a path of the host is something that root alone has put there, and could be copied.
  */
 export function commandRemedy(
   code: string,
@@ -77,13 +70,13 @@ export function commandRemedy(
   configFile: ByteString,
   files: FileView,
   root: ByteString,
-  onHost: FileView["look"],
+  onHost: (path: ByteString) => boolean,
 ): ByteString {
   if (code !== "not-allowed" && code !== "not-found") return "";
   const { paths = [], executables = [] } = values;
   const candidates = places(command, { paths, executables });
   const there = candidates.find((path) => files.isRegularFile(path));
-  const asked = there ?? (root === "/" ? undefined : candidates.find((path) => isRoots(onHost(path))));
+  const asked = there ?? (root === "/" ? undefined : candidates.find(onHost));
   if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
   const lines = linesFor([asked], { paths, executables });

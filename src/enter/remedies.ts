@@ -1,4 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { closeFirst } from "../jail/exchange.ts";
 import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
@@ -63,4 +66,20 @@ export function sectionLinesRemedy(
 /** The remedies of several findings, each once. */
 export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteString {
   return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
+}
+
+/** What root alone has put somewhere: what a user has named, and may have put there, is proposed to nobody otherwise. */
+export function isRoots(found: { uid: number; mode: number } | undefined): boolean {
+  if (found === undefined || found.uid !== 0) return false;
+  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
+}
+
+/** The same of a path of the machine. */
+export function isRootsFile(path: ByteString): boolean {
+  try {
+    return isRoots(statIfPresent(AT_FDCWD, path));
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { commandAt } from "../jail/exchange.ts";
 import { dirsEqual } from "../jail/separator.ts";
@@ -6,7 +7,14 @@ import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "./caller-chec
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import { accountOf } from "./facts.ts";
 import { jailAccountChecks } from "./jail-account-checks.ts";
-import { allRemedies, appendRemedy, copyRemedy, jailSideRemedy, sectionLinesRemedy } from "./remedies.ts";
+import {
+  allRemedies,
+  appendRemedy,
+  copyRemedy,
+  isRootsFile,
+  jailSideRemedy,
+  sectionLinesRemedy,
+} from "./remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./uchroot-facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -14,13 +22,7 @@ const TOOL = "jk_uchroot";
 function judgeSettings(facts: UchrootFacts): Verdict {
   const settings = facts.settings();
   if (settings.kind === "none") {
-    const { name } = accountOf(facts);
-    const line = `allowed_jails = ${facts.askedJail}`;
-    const remedy =
-      settings.section === undefined
-        ? appendRemedy(facts.configFile, [`[${name}]`, line])
-        : sectionLinesRemedy(facts.configFile, settings.section, [line]);
-    return failed(`abort, ${settings.reason}`, remedy);
+    return failed(`abort, ${settings.reason}`, allowRemedy(facts, []));
   }
   const found = `section [${settings.section}] of ${facts.configFile}`;
   if (settings.warnings.length === 0) return passed(found);
@@ -32,11 +34,22 @@ function judgeSettings(facts: UchrootFacts): Verdict {
   );
 }
 
-/** The line that allows these jails. */
+/**
+ * A path that is one item of a list, in one line. Any user may ask for what they like: what would be more than that in
+ * jk_uchroot.ini is not handed on to whoever reads the log.
+ */
+const isOneItem = (path: ByteString) =>
+  display(path) === path && /^\/(?! )[\w@+=:./~\x80-\xff -]*$/.test(path) && !path.endsWith(" ");
+
+/** The lines that allow the jail which was asked for beside these; empty where there are none. */
 function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
-  const settings = facts.settings();
-  const section = settings.section ?? accountOf(facts).name;
-  return sectionLinesRemedy(facts.configFile, section, [`allowed_jails = ${jails.join(", ")}`]);
+  const { askedJail, configFile } = facts;
+  if (!isOneItem(askedJail)) return "";
+  const { section } = facts.settings();
+  const line = `allowed_jails = ${[...jails, askedJail].join(", ")}`;
+  return section === undefined
+    ? appendRemedy(configFile, [`[${accountOf(facts).name}]`, line])
+    : sectionLinesRemedy(configFile, section, [line]);
 }
 
 function judgeAllowed(facts: UchrootFacts): Verdict {
@@ -47,7 +60,7 @@ function judgeAllowed(facts: UchrootFacts): Verdict {
   const { name, uid } = accountOf(facts);
   return failed(
     `abort, user ${name} (${uid}) is not allowed in jail ${askedJail}, according to ${facts.configFile}`,
-    allowRemedy(facts, [...uchrootSettingsOf(facts).allowedJails, askedJail]),
+    allowRemedy(facts, uchrootSettingsOf(facts).allowedJails),
   );
 }
 
@@ -90,7 +103,8 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const jail = facts.jailPath();
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
-    const remedy = copyRemedy(jail, absolute);
+    // It is the caller who has named it.
+    const remedy = isRootsFile(absolute) ? copyRemedy(jail, absolute) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);

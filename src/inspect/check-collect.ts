@@ -179,9 +179,19 @@ function narrate({ seen, path, settings }: Judged, verbose: (line: ByteString) =
 function hostDevice({ stat, path }: Seen): { hostDevice: Stat | undefined } {
   const type = stat.mode & C.S_IFMT;
   if (type !== C.S_IFCHR && type !== C.S_IFBLK) return { hostDevice: undefined };
-  const there = statIfPresent(C.AT_FDCWD, path, true);
+  const there = onHost(path, true);
   const device = there !== undefined && [C.S_IFCHR, C.S_IFBLK].includes(there.mode & C.S_IFMT);
   return { hostDevice: device ? there : undefined };
+}
+
+/** What stands at a path of the host; a user may nest so deep that the kernel takes it for no path. */
+function onHost(path: ByteString, follow = false): Stat | undefined {
+  try {
+    return statIfPresent(C.AT_FDCWD, path, follow);
+  } catch (error) {
+    if (isErrno(error, "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
 }
 
 function counterpartOf({ seen, entry }: Judged): Counterpart {
@@ -189,7 +199,7 @@ function counterpartOf({ seen, entry }: Judged): Counterpart {
   // Nothing is asked of a directory's.
   if (isDirectory(seen.stat) && (entry === undefined || entry.type === "directory"))
     return { path, stat: undefined, target: undefined };
-  const stat = statIfPresent(C.AT_FDCWD, path);
+  const stat = onHost(path);
   return { path, stat, target: stat !== undefined && isLink(stat) ? readLink(C.AT_FDCWD, path) : undefined };
 }
 
@@ -202,14 +212,26 @@ function judgeLink(
   return linkFindings(seen.path, target, {
     root,
     expected: seen.space === "user" ? undefined : (entry?.target ?? counterpart.target),
-    inJail(path) {
+    inJail: isThere((path) => {
       const resolve = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS;
       const fd = openIfPresent(root.fd, path.slice(1), C.O_PATH, resolve);
       if (fd !== undefined) close(fd);
       return fd !== undefined;
-    },
-    onHost: (path) => statIfPresent(C.AT_FDCWD, path) !== undefined,
+    }),
+    onHost: isThere((path) => statIfPresent(C.AT_FDCWD, path) !== undefined),
   });
+}
+
+/** A user may write any text into a link: what the kernel takes for no path leads nowhere. */
+function isThere(look: (path: ByteString) => boolean): (path: ByteString) => boolean {
+  return (path) => {
+    try {
+      return look(path);
+    } catch (error) {
+      if (isErrno(error, "ENAMETOOLONG", "ELOOP", "EACCES", "ENOTDIR")) return false;
+      throw error;
+    }
+  };
 }
 
 function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrier): CheckFinding[] {
@@ -253,7 +275,7 @@ function hardLinkFindings({ root, content, settings }: CollectContext, links: Ha
     const first = paths[0] ?? "";
     const entry = content?.entries.get(first);
     const source = entry?.source ?? first;
-    const there = statIfPresent(C.AT_FDCWD, source);
+    const there = onHost(source);
     const shared = there !== undefined && sameFile(there, stat);
     if (shared && (asked || entry?.hardLink === true)) continue;
     if (shared && content === undefined) {

@@ -1,5 +1,6 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
@@ -71,7 +72,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   const { finding, jail, content } = one;
   const { jailPath = "/" } = finding;
   const source = content?.entries.get(jailPath)?.source ?? jailPath;
-  const there = statIfPresent(AT_FDCWD, source);
+  const there = lookAt(source);
   if (there === undefined) return ignore("ignorepathoncompare")(one);
   const copy = copyPath(jail, source === jailPath ? jailPath : source);
   const sameType = one.stat === undefined || (one.stat.mode & 0o170000) === (there.mode & 0o170000);
@@ -133,7 +134,7 @@ function foreignOwner(one: Case): ByteString | undefined {
   const { jailPath = "/" } = finding;
   if (!isRegular(stat))
     return byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
-  const there = statIfPresent(AT_FDCWD, jailPath, true);
+  const there = lookAt(jailPath, true);
   return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
 }
 
@@ -190,6 +191,16 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "smoke-test": fix,
 };
 
+/** A user may nest so deep that no path is short enough for the kernel: that must not end the check of the jail. */
+function lookAt(path: ByteString, follow = false): Stat | undefined {
+  try {
+    return statIfPresent(AT_FDCWD, path, follow);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
 // These look where they act by themselves, through descriptors.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
@@ -202,8 +213,8 @@ function brought(one: Case, remedy: ByteString): ByteString | undefined {
 /** The finding with what to type against it. Of what a user may exchange, nothing is done with the rights of root. */
 export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
   const { remedy: own, ...finding } = found;
-  const stat = statIfPresent(AT_FDCWD, finding.path);
-  const above = statIfPresent(AT_FDCWD, directoryOf(finding.path), true);
+  const stat = lookAt(finding.path);
+  const above = lookAt(directoryOf(finding.path), true);
   const one = { ...context, finding, stat, above };
   const worked = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
   const remedy = own === undefined ? worked() : brought(one, own);

@@ -319,3 +319,28 @@ test("what the user's own key names is not proposed where it is the user's own p
   m.write(ini, kept);
   m.remove("/tmp/evil");
 });
+
+test.each([
+  [
+    "a path that is too long for the kernel",
+    "for i in $(seq 40); do mkdir -m 0777 $(printf %0200d 1); cd -P $(printf %0200d 1); done; ln -s /srv/j/x l",
+  ],
+  [
+    "more directories than are looked into",
+    "for i in $(seq 400); do mkdir d; cd -P d; done; ln -s /srv/j/x l",
+  ],
+  [
+    "links whose text is no path",
+    "ln -s /$(printf %0300d 1) a; ln -s /$(printf %04000d 1) b; ln -s /home/mal/c c; ln -s /etc/passwd/x d",
+  ],
+])("%s keep nothing else from being told", (_what, script) => {
+  m.write(`${jail}/etc/planted`, "", { mode: 0o666 });
+  mal(script);
+  const told = m.run(["jk_check", jail]);
+  expect({ status: told.status, stderr: told.stderr.slice(0, 200) }).toEqual({ status: 1, stderr: "" });
+  expect(told.stdout).toContain(`${jail}/etc/planted is writable for others`);
+  m.run(["jk_check", "--fix", jail]);
+  expect(m.stat(`${jail}/etc/planted`)?.mode).toBe(0o100644);
+  m.remove(`${jail}/etc/planted`);
+  m.must(["rm", "-rf", home]);
+});

@@ -172,6 +172,35 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     for (let i = 0; i < reasons.length; i += 2) expect(plain(reasons[i])).toBe(plain(reasons[i + 1]));
   });
 
+  test("what a user asks for becomes no other line of the log's remedies, and no program of the user's is proposed", async () => {
+    m.write("/tmp/evil", "", { mode: 0o755, owner: [uid, gid] });
+    const remedies = async () => {
+      const lines = (await log.lines()).map(({ message }) => message.split("; remedy: ")[1] ?? "");
+      await log.clear();
+      return lines.filter((line) => line !== "");
+    };
+    await log.clear();
+    for (const text of [`[u]\nallowed_jails = /srv/k\n`, "[v]\nallowed_jails = /srv/k\n"]) {
+      m.write(ini, text);
+      for (const asked of [
+        `${J}, /`,
+        `${J}\n[root]\nallowed_jails = /`,
+        `${J}#`,
+        `${J} | [v] | allowed_jails = /`,
+      ])
+        uchroot(["-j", asked, "-x", PROBE]);
+      expect(await remedies()).toEqual([]);
+      uchroot(["-j", J, "-x", PROBE]);
+      expect((await remedies()).map((line) => line.endsWith(J))).toEqual([true]);
+    }
+    m.write(ini, `[u]\nallowed_jails = ${J}\n`);
+    enter({}, "/tmp/evil");
+    expect(await remedies()).toEqual([]);
+    enter({}, "/usr/bin/id");
+    expect(await remedies()).toEqual([`jk_cp -j ${J} /usr/bin/id`]);
+    m.remove("/tmp/evil");
+  });
+
   test("a jail that is not allowed is refused the same whatever is in it, and before it is looked at", () => {
     m.mkdir("/srv/k/bin");
     m.write(`/srv/k${PROBE}`, probe, { mode: 0o755 });

@@ -234,7 +234,7 @@ describe("exit statuses", () => {
     const command = ["setpriv", "--bounding-set=-mknod", "--inh-caps=-mknod", "jk_init"];
     const { status, stderr } = m.run([...command, "-c", "/root/test.ini", "-j", jail, "a"]);
     expect(status).toBe(1);
-    expect(stderr).toContain(`'mknod ${jail}/dev/null c 1 3'`);
+    expect(stderr).toContain(`: mknod ${jail}/dev/null c 1 3\n`);
     expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
   });
 

@@ -26,8 +26,7 @@ function remedy(
       files.includes(path) ? { ...ROOTS, uid: path.startsWith("/home") ? 1000 : 0 } : undefined,
   };
   const policy = { section: "u", values: { paths, executables } };
-  const onHost: FileView["look"] = (path) => (HOST.includes(path) ? ROOTS : undefined);
-  return commandRemedy("not-allowed", command, policy, "/f", view, root, onHost);
+  return commandRemedy("not-allowed", command, policy, "/f", view, root, (path) => HOST.includes(path));
 }
 
 const IN = "in section [u] of /f write:\n";
