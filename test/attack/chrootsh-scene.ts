@@ -29,8 +29,15 @@ export interface Scene {
 export const J = "/srv/j";
 export const PROBE = "/bin/probe";
 
-/** Opens a scene; close it with `scene.m.close()`. */
-export async function openScene(privilege: "capability" | "setuid", layout?: Layout): Promise<Scene> {
+/**
+ * Opens a scene; close it with `scene.m.close()`. The limit on processes counts those that a uid has in all machines at
+ * once: a test file with such limits has a uid of its own.
+ */
+export async function openScene(
+  privilege: "capability" | "setuid",
+  layout?: Layout,
+  ownUid = 4001,
+): Promise<Scene> {
   const only = ["jk_chrootsh", "jk_lsh"];
   const m = await openMachine({
     under: "ours",
@@ -39,7 +46,7 @@ export async function openScene(privilege: "capability" | "setuid", layout?: Lay
     ...(layout === undefined ? {} : { layout }),
   });
   const log = await m.startSyslog();
-  const { uid, gid } = m.addUser("u", { uid: 4001, groups: ["games"], shell: "/usr/sbin/jk_chrootsh" });
+  const { uid, gid } = m.addUser("u", { uid: ownUid, groups: ["games"], shell: "/usr/sbin/jk_chrootsh" });
   m.addUser("other", { uid: 4002, shell: "/usr/sbin/jk_chrootsh" });
   m.write("/etc/only-outside", "secret\n");
   const source = await Bun.file(join(import.meta.dir, "chrootsh-probe.c")).bytes();

@@ -9,7 +9,7 @@ import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
 describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   let scene: Scene;
   beforeAll(async () => {
-    scene = await openScene(privilege);
+    scene = await openScene(privilege, undefined, 4003);
   });
   afterAll(() => scene?.m.close());
   beforeEach(() => scene.reset());

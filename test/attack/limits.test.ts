@@ -12,6 +12,7 @@ type Limits = NonNullable<RunOptions["limits"]>;
 
 const INFINITY = -1;
 const MiB = 1 << 20;
+const UID = 4004;
 const KiB = 1 << 10;
 // A hard limit, and a soft one below a hard one that leaves room.
 const both = (name: keyof Limits, values: number[]): Limits[] =>
@@ -46,7 +47,7 @@ function environmentOf(size: number): string[] {
 describe.each(["package", "standalone"] as const)("%s", (layout) => {
   let scene: Scene;
   beforeAll(async () => {
-    scene = await openScene("capability", layout);
+    scene = await openScene("capability", layout, UID);
     scene.m.write("/root/nothing.c", "int main(void) { return 0; }\n");
     for (const [name, kind] of [
       ["static", "-static"],
@@ -119,7 +120,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
       ({ facility, severity }) => facility === 4 && severity === 3,
     );
     const [first] = logged.filter(({ message }) => message.includes(ids[0] ?? "none"));
-    expect(first?.message).toMatch(/^JK-[A-Z2-7]{8}: uid 4001: the limit on .*: raise it$/);
+    expect(first?.message).toMatch(/^JK-[A-Z2-7]{8}: uid 4004: the limit on .*: raise it$/);
     const known = new Set(logged.map(({ message }) => message.slice(0, 11)));
     expect(ids.filter((id) => !known.has(id))).toEqual([]);
     expect(new Set(ids).size).toBe(ids.length);
@@ -134,10 +135,10 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     }
     m.must(["cp", "/root/probe", `${J}${PROBE}`]);
     const limits = { NOFILE: 16 };
-    expect(scene.says(scene.login([], { limits }), "uid")).toEqual(["4001 4001 4001"]);
+    expect(scene.says(scene.login([], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.jailPasswd("/usr/sbin/jk_lsh");
     m.write(`${J}/etc/jailkit/jk_lsh.ini`, "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/probe\n");
-    expect(scene.says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual(["4001 4001 4001"]);
+    expect(scene.says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.reset();
   });
 
@@ -158,7 +159,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(status).toBe(127);
     expect(id).toBeDefined();
     expect(
-      (await scene.log.lines()).filter(({ message }) => message.startsWith(`${id}: uid 4001: `)),
+      (await scene.log.lines()).filter(({ message }) => message.startsWith(`${id}: uid ${UID}: `)),
     ).toHaveLength(1);
     scene.m.rename("/dev/log", "/dev/away");
     const mute = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });

@@ -58,6 +58,8 @@ test("dpkg-buildpackage makes the same packages in a checkout", () => {
     expect(contents(join(folder, made.replace(/.*\//, "")))).toEqual(contents(made));
   must(["debian/rules", "clean"]);
   expect(entries()).toEqual([...before, "dist"].sort());
+  // The home that debhelper gives to what it runs.
+  expect(fs.existsSync("/nonexistent")).toBe(false);
 });
 
 test("rpmbuild makes the same packages in a checkout, and leaves there what a build does", () => {
