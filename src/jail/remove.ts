@@ -65,17 +65,16 @@ export function removePath(root: JailRoot, path: ByteString, seen: Stat): boolea
 /**
  * Removes a directory and all that is in it, or one name, if it is what it was when it was looked at (`seen`; whoever
  * keeps a descriptor of it makes sure that no other gets its inode); by descriptor and never through a link. With
- * `among`, only what that knows: what came later ends it with JailkitError "appeared", and stays. Other file systems
+ * `among`, only what that knows (by its Stat, and its path in the jail): what came later ends it with JailkitError
+ * "appeared", and stays. Other file systems
  * are not entered: EBUSY names the mount point. False where nothing stands there. Throws JailkitError "exchanged".
  */
-export function removeTree(
-  root: JailRoot,
-  path: ByteString,
-  seen: Stat,
-  among: (stat: Stat) => boolean = () => true,
-): boolean {
+export function removeTree(root: JailRoot, path: ByteString, seen: Stat, among: Among = () => true): boolean {
   return removeSeen(root, path, seen, among);
 }
+
+/** True for what may be removed. */
+export type Among = (stat: Stat, path: ByteString) => boolean;
 
 /** By which something that was looked at is known again. */
 type Seen = Pick<Stat, "mode" | "devMajor" | "devMinor" | "ino" | "size" | "mtime">;
@@ -95,12 +94,7 @@ export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
   return (stat) => keys.has(key(stat));
 }
 
-function removeSeen(
-  root: JailRoot,
-  path: ByteString,
-  seen: Stat,
-  among: ((stat: Stat) => boolean) | undefined,
-): boolean {
+function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among: Among | undefined): boolean {
   return (
     inParentIfThere(root, path, (parent, name) => {
       const stat = statIfPresent(parent.fd, name);
@@ -161,13 +155,7 @@ function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, 
   throw new SystemError(16, "a file system is mounted here; unmount it first", path);
 }
 
-function emptyDirectory(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  seen: Stat,
-  among: (stat: Stat) => boolean,
-): void {
+function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, seen: Stat, among: Among): void {
   const path = joinPath(parent.path, name);
   const top = openLevel(parent.fd, name, seen, parent.stat, hostPath(root, path));
   const descend = (fd: number, at: ByteString, depth: number): void => {
@@ -183,7 +171,7 @@ function emptyDirectory(
   const removeEntry = (fd: number, entry: ByteString, at: ByteString, depth: number): void => {
     const stat = statIfPresent(fd, entry);
     if (stat === undefined) return;
-    if (!among(stat)) {
+    if (!among(stat, at)) {
       const message = `${display(hostPath(root, at))}: appeared after the rest was looked at, and stays`;
       throw new JailkitError("appeared", 1, message);
     }

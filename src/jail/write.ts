@@ -30,7 +30,7 @@ import { type Directory, hostPath, type JailRoot, joinPath, namedError, release,
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
 export type { Placement } from "./place.ts";
-export { isOneOf, removePath, removeTree } from "./remove.ts";
+export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
 
 // Asked for when something is written: jk_uchroot loads this, and writes nothing.
 let own: { uid: number; gid: number } | undefined;

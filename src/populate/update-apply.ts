@@ -8,11 +8,13 @@ import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
 import { removePath } from "../jail/write.ts";
 import type { Entry, Problem } from "./entry.ts";
 import { isNoRoom, noRoom, type Work } from "./no-room.ts";
+import { manifestEntry } from "./record.ts";
 import { lastOf, parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 import type { Order } from "./update-order.ts";
 import type { Removal } from "./update-removals.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./update-stage.ts";
+import { putFor } from "./update-sweep.ts";
 
 /** What is told meanwhile. */
 export interface ApplyEvents {
@@ -68,6 +70,12 @@ export function applyChanges(
     return unread ?? [...order.needs(entry)].find((each) => failed.has(each))?.path;
   }
 
+  const put = new Map(changes.map(({ entry }) => [entry.path, manifestEntry(entry)]));
+  function takeBack({ temporary, change }: Staged): void {
+    if (temporary === undefined) return;
+    discard(root, temporary, putFor(root, temporary.path, [change.entry.path], [put]));
+  }
+
   function finish(one: Staged): void {
     const { change } = one;
     const lacking = lackingFor(change);
@@ -76,16 +84,19 @@ export function applyChanges(
       fail(change, new JailkitError("needs-failed", 1, why));
     }
     if (lacking !== undefined || hopeless) {
-      discard(root, one.temporary);
+      takeBack(one);
       return;
     }
     try {
       events.changing(change);
       if (commit(root, one) === "done") done.push({ entry: change.entry, hardlink: one.linked });
-      else fail(change, new JailkitError("in-the-way", 1, "something was made there meanwhile"));
+      else {
+        takeBack(one);
+        fail(change, new JailkitError("in-the-way", 1, "something was made there meanwhile"));
+      }
     } catch (error) {
       fail(change, error, one.temporary !== undefined || change.action === "attributes");
-      discard(root, one.temporary);
+      takeBack(one);
     }
   }
 

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, lockFile, openAt, readAllFd, statIfPresent } from "../../ffi/files.ts";
+import { close, lockFile, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { withJailFile } from "../jail/look.ts";
 import { REGISTRY } from "../jail/manifest.ts";
@@ -12,9 +11,9 @@ import {
   parseManifest,
 } from "../jail/manifest-text.ts";
 import { identityOf, registryExists, removeOwn, withTree } from "../jail/registry.ts";
-import { isDirectory, type JailRoot, openDirectory, release } from "../jail/walk.ts";
-import { makeDirectories, putFile, removeTree } from "../jail/write.ts";
-import { namesIn } from "./update-scan.ts";
+import { type JailRoot, openDirectory, release } from "../jail/walk.ts";
+import { makeDirectories, putFile } from "../jail/write.ts";
+import { FOUND_SECTION } from "./update-scan.ts";
 
 /**
  * What a run is about to do, beside the jail's record: /var/lib/jailkit/jails/ID/update.json. It is there while a run
@@ -22,14 +21,25 @@ import { namesIn } from "./update-scan.ts";
  * directories something half-made may lie.
  */
 export interface Journal {
+  /** What it puts into the jail. */
+  readonly put: ReadonlyMap<ByteString, ManifestEntry>;
+  /** Of that, what is to be recorded: what somebody asked for. */
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
   readonly directories: readonly ByteString[];
+  /** Directories that make room for something else. */
+  readonly exchanged: readonly Exchanged[];
+}
+
+/** A directory that was exchanged for something else: where it was, and which it is. */
+export interface Exchanged {
+  readonly path: ByteString;
+  readonly ino: bigint;
 }
 
 const LIMIT = 1 << 28;
-const TEMPORARY = /^\.jk-[\w-]{12}$/;
 
-const directoryOf = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
+/** Where the record of a jail is. */
+export const directoryOf = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
 const journalPath = (id: ByteString): ByteString => `${directoryOf(id)}/update.json`;
 const lockPath = (id: ByteString): ByteString => `${directoryOf(id)}/update.lock`;
 
@@ -48,28 +58,40 @@ export function readJournal(id: ByteString): Journal | undefined {
   if (bytes === undefined) return undefined;
   const content = parseManifest(bytes);
   // One of a newer version is of no use, but that there is one tells enough.
-  if (content === undefined) return { intended: new Map(), directories: [] };
-  const { directories } = content.unknown;
-  const list = Array.isArray(directories) ? directories.filter((each) => typeof each === "string") : [];
+  if (content === undefined) return { put: new Map(), intended: new Map(), directories: [], exchanged: [] };
+  const { directories, exchanged } = content.unknown;
+  const asked = [...content.entries].filter(([, { sections }]) =>
+    sections.some((one) => one !== FOUND_SECTION),
+  );
   return {
-    intended: content.entries,
-    directories: list.map((text) => Buffer.from(text, "base64").toString("latin1")),
+    put: content.entries,
+    intended: new Map(asked),
+    directories: textsOf(directories).map(decoded),
+    exchanged: textsOf(exchanged).map((text): Exchanged => {
+      const [path = "", ino = ""] = text.split(" ");
+      return { path: decoded(path), ino: BigInt(/^[0-9]{1,20}$/.test(ino) ? ino : "0") };
+    }),
   };
 }
+
+const textsOf = (value: unknown) =>
+  Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+const encoded = (path: ByteString) => Buffer.from(path, "latin1").toString("base64");
+const decoded = (text: string): ByteString => Buffer.from(text, "base64").toString("latin1");
 
 /** Writes down what is about to be put into a jail, and in which directories things are made ready for it. */
 export function writeJournal(
   root: JailRoot,
   id: ByteString,
-  entries: readonly ManifestEntry[],
-  directories: readonly ByteString[],
+  { put, directories, exchanged }: Omit<Journal, "intended">,
 ): void {
   const content: ManifestContent = {
     jail: identityOf(root),
     requests: [],
-    entries: new Map(entries.map((entry) => [entry.path, entry])),
+    entries: new Map(put),
     unknown: {
-      directories: [...new Set(directories)].map((path) => Buffer.from(path, "latin1").toString("base64")),
+      directories: [...new Set(directories)].map(encoded),
+      exchanged: exchanged.map(({ path, ino }) => `${encoded(path)} ${ino}`),
     },
   };
   const owner = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
@@ -104,35 +126,5 @@ export async function alone<T>(id: ByteString, use: () => Promise<T>): Promise<T
     return await use();
   } finally {
     close(fd);
-  }
-}
-
-/** Removes what a run that was cut short has left half-made: names that only jailkit gives, in the directories it was in. */
-export function sweep(root: JailRoot, { directories }: Journal): void {
-  for (const path of directories) sweepDirectory(root, path);
-}
-
-/** The same beside the record of a jail. */
-export function sweepRegistry(id: ByteString): void {
-  withTree((tree) => sweepDirectory(tree, directoryOf(id)));
-}
-
-/** Removes half-made files of root's from a directory of a tree; one that users can write is left alone. */
-function sweepDirectory(root: JailRoot, path: ByteString): void {
-  let directory: ReturnType<typeof openDirectory>;
-  try {
-    directory = openDirectory(root, path);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
-    throw error;
-  }
-  try {
-    if (!directory.trusted || !isDirectory(directory.stat)) return;
-    for (const name of namesIn(directory)) {
-      const seen = TEMPORARY.test(name) ? statIfPresent(directory.fd, name) : undefined;
-      if (seen !== undefined) removeTree(root, `${directory.path}/${name}`, seen);
-    }
-  } finally {
-    release(directory);
   }
 }

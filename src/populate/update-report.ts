@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
+import { isDirectory, isLink } from "../jail/walk.ts";
 import type { Entry, Problem } from "./entry.ts";
 import type { Change, Kept } from "./update-compare.ts";
 import type { Extra } from "./update-extras.ts";
@@ -157,11 +159,17 @@ export function updateReport(
 }
 
 /** What is told before a change, as jailkit 2 worded it. Text from outside is in it as it is. */
-export function changeLine(jail: ByteString, { action, entry }: Change, dryRun: boolean): ByteString {
+export function changeLine(
+  jail: ByteString,
+  { action, entry, standing }: Change,
+  dryRun: boolean,
+): ByteString {
   const to = jail + entry.path;
-  const what = entry.type === "symlink" ? "link" : entry.type;
+  const kind = entry.type === "symlink" ? "link" : entry.type;
+  // What it replaces is of another kind there.
+  const what = action === "exchange" && standing !== undefined ? kindOf(standing.stat) : kind;
   if (dryRun) {
-    if (action === "create") return `will add ${what} ${to}`;
+    if (action === "create") return `will add ${kind} ${to}`;
     if (action === "attributes") return `will change mode, owner or time of ${to}`;
     return `will update outdated ${what} ${to}`;
   }
@@ -175,3 +183,5 @@ export function removalLine(jail: ByteString, { path, type, reason }: Removal, d
   const what = type === "directory" ? "directory" : "file";
   return `${dryRun ? "will remove" : "removing"} deprecated ${what} ${jail}${path}`;
 }
+
+const kindOf = (stat: Stat) => (isDirectory(stat) ? "directory" : isLink(stat) ? "link" : "file");

@@ -10,6 +10,7 @@ import { temporaryName } from "../jail/place.ts";
 import { openSource } from "../jail/source.ts";
 import { isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
+  type Among,
   type Attributes,
   isOneOf,
   makeDirectories,
@@ -186,10 +187,7 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
   }
   const how = action === "create" ? "new" : action;
   const seen = { made: temporary.made, standing: standing?.stat };
-  if (moveInPlace(root, temporary.path, entry.path, how, seen) === "kept") {
-    discard(root, temporary);
-    return "in-the-way";
-  }
+  if (moveInPlace(root, temporary.path, entry.path, how, seen) === "kept") return "in-the-way";
   if (action === "exchange" && standing !== undefined) removeOld(root, change, temporary, standing.stat);
   return "done";
 }
@@ -218,11 +216,14 @@ export function discardDirectories(root: JailRoot, staged: readonly Staged[]): v
   }
 }
 
-/** Takes what was made ready away again; what cannot be is left to the next run, which tidies up. */
-export function discard(root: JailRoot, temporary: Temporary | undefined): void {
+/**
+ * Takes what was made ready away again, of a directory what `among` knows; what cannot be is left to the next run, which
+ * tidies up.
+ */
+export function discard(root: JailRoot, temporary: Temporary | undefined, among: Among = () => false): void {
   if (temporary === undefined) return;
   try {
-    removeTree(root, temporary.path, temporary.made);
+    removeTree(root, temporary.path, temporary.made, among);
   } catch {
     // The error that led here says more.
   }

@@ -28,20 +28,13 @@ import { applyChanges, applyRemovals, workLeft } from "./update-apply.ts";
 import { type Change, keptMessage } from "./update-compare.ts";
 import { eventsFor, gatherFailures } from "./update-events.ts";
 import { addExtras, missingExtras } from "./update-extras.ts";
-import {
-  alone,
-  type Journal,
-  readJournal,
-  removeJournal,
-  sweep,
-  sweepRegistry,
-  writeJournal,
-} from "./update-journal.ts";
+import { alone, type Journal, readJournal, removeJournal, writeJournal } from "./update-journal.ts";
 import type { JailLogins } from "./update-logins.ts";
 import { createOrder } from "./update-order.ts";
 import { isFound, planShells, planUpdate, type UpdatePlan } from "./update-plan.ts";
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
 import { FOUND_SECTION } from "./update-scan.ts";
+import { sweep, sweepRegistry } from "./update-sweep.ts";
 
 const ENOSPC = 28;
 
@@ -81,7 +74,10 @@ export async function updateJail(options: UpdateOptions, means: UpdateMeans): Pr
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
-    if (options.dryRun) return look(root, openManifest(root), options, means).outcome;
+    if (options.dryRun) {
+      const manifest = openManifest(root);
+      return look(root, manifest, readJournal(manifest.id), options, means).outcome;
+    }
     // The id is where the lock is; the record is read once it is held.
     const { id } = openManifest(root);
     return await alone(id, async () => carryOut(root, openManifest(root), options, means));
@@ -98,17 +94,21 @@ export async function updateJail(options: UpdateOptions, means: UpdateMeans): Pr
 interface Looked {
   readonly manifest: Manifest;
   readonly recorded: boolean;
-  readonly journal: Journal | undefined;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
 }
 
 /** Looks at everything, tells what is to be done where that is all, and changes nothing. */
-function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means: UpdateMeans): Looked {
+function look(
+  root: JailRoot,
+  manifest: Manifest,
+  journal: Journal | undefined,
+  options: UpdateOptions,
+  means: UpdateMeans,
+): Looked {
   const { host, loader, reporter } = means;
   const { requests, entries } = manifest.content;
   const recorded = requests.some(asksForFiles);
-  const journal = readJournal(manifest.id);
   const recipe =
     recorded && !options.shellsOnly
       ? means.readRecipe(requests.filter(asksForFiles), host, loader)
@@ -153,7 +153,7 @@ function look(root: JailRoot, manifest: Manifest, options: UpdateOptions, means:
     else reporter.tell(keptMessage(root, each));
   }
   if (options.dryRun) tellPlan(root, outcome, reporter);
-  return { manifest, recorded, journal, plan, outcome };
+  return { manifest, recorded, plan, outcome };
 }
 
 function tellPlan(root: JailRoot, { changes, removals, extras }: UpdateOutcome, reporter: Reporter): void {
@@ -180,12 +180,12 @@ async function carryOut(
   options: UpdateOptions,
   means: UpdateMeans,
 ): Promise<UpdateOutcome> {
-  const looked = look(root, manifest, options, means);
-  const { outcome, plan, journal, recorded } = looked;
-  if (journal !== undefined) {
-    sweep(root, journal);
-    sweepRegistry(manifest.id);
-  }
+  const journal = readJournal(manifest.id);
+  const left = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
+  if (journal !== undefined) sweepRegistry(manifest.id);
+  for (const warning of left) means.reporter.warn(warning);
+  const { plan, recorded, ...looked } = look(root, manifest, journal, options, means);
+  const outcome = { ...looked.outcome, warnings: [...left, ...looked.outcome.warnings] };
   const settled = settle(root, manifest, plan, recorded);
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
@@ -200,9 +200,7 @@ async function carryOut(
     return { ...outcome, problems };
   }
   try {
-    const intended = [...(journal?.intended.values() ?? []), ...intendedEntries(plan)];
-    const directories = plan.changes.map(({ entry }) => parentOf(entry.path) || "/");
-    writeJournal(root, manifest.id, intended, [...(journal?.directories ?? []), ...directories]);
+    writeJournal(root, manifest.id, journalOf(plan, journal));
   } catch (error) {
     const message = `nothing was changed: ${describeError(error)}`;
     failed(noRoom(error, root.path, todo) ?? { code: "journal", path: root.path, message });
@@ -254,8 +252,20 @@ function recordOf(entry: Entry, hardlink: boolean) {
   return hardlink ? { ...record, hardLink: true } : record;
 }
 
-const intendedEntries = (plan: UpdatePlan) =>
-  plan.changes.filter(({ entry }) => !isFound(entry)).map(({ entry }) => manifestEntry(entry));
+/** What is about to be done, beside what a run that was cut short was about to do. */
+function journalOf({ changes }: UpdatePlan, before: Journal | undefined): Omit<Journal, "intended"> {
+  const exchanged = changes.flatMap(({ action, entry: { path }, standing }) =>
+    action === "exchange" && standing !== undefined ? [{ path, ino: standing.stat.ino }] : [],
+  );
+  return {
+    put: new Map([
+      ...(before?.put ?? []),
+      ...changes.map(({ entry }) => [entry.path, manifestEntry(entry)] as const),
+    ]),
+    directories: [...(before?.directories ?? []), ...changes.map(({ entry }) => parentOf(entry.path) || "/")],
+    exchanged: [...(before?.exchanged ?? []), ...exchanged],
+  };
+}
 
 /** What stands there as it is to be is recorded anew where the record is another. True where anything was. */
 function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {

@@ -45,6 +45,8 @@ describe("after an upgrade of the host", () => {
     expect(stdout).toContain(`removing outdated file ${jail}/usr/bin/tiny\n`);
     expect(stdout).toContain(`/libextra.so.2 to ${jail}${LIBDIR}/libextra.so.2\n`);
     expect(stdout).toContain(`removing deprecated file ${jail}/usr/share/tiny/gone\n`);
+    expect(stdout).toContain(`removing outdated directory ${jail}/usr/share/tiny/was-directory\n`);
+    expect(stdout).toContain(`removing outdated link ${jail}/usr/share/tiny/was-link\n`);
     expect(stdout).toContain(`removing deprecated directory ${jail}/usr/share/tiny/old\n`);
     expect(runs(jail)).toBe("version 2\n");
     expect(m.read(`${jail}/home/u/data`)).toBe("mine");

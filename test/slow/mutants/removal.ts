@@ -14,6 +14,7 @@ const inFile =
   });
 
 const exchange = inFile("src/populate/update-stage.ts", "attack/update-links.test.ts");
+const sweep = inFile("src/populate/update-sweep.ts", "attack/update-exchange.test.ts");
 const pidfile = inFile("src/enter/launch-pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/remove.ts", "unit/jail-remove.test.ts");
 const move = inFile("src/jail/move.ts", "unit/update.test.ts");
@@ -33,6 +34,13 @@ export const REMOVAL: readonly Mutant[] = [
     "removeTree(root, temporary.path, old)",
     "between the look",
   ),
+  sweep(
+    "removeTree(root, at, stat, putFor(root, at, places, [put, records]));",
+    "removeTree(root, at, stat);",
+    "puts files",
+  ),
+  sweep("    if (stat.uid !== 0 && !ours()) return [stays];\n", "", "puts files"),
+  sweep("if (old === undefined || !putBack(", "if (true || !putBack(", "comes back"),
   pidfile("  requirePidfilePlace(path, present);\n", "", "never takes the place of a device"),
   remove(
     "      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
@@ -66,7 +74,7 @@ export const REMOVAL: readonly Mutant[] = [
     test: "attack/remove-exchange.test.ts",
   }),
   remove(
-    "    if (!among(stat)) {",
+    "    if (!among(stat, at)) {",
     "    if (among === undefined) {",
     "nor what came into a directory after it was looked at",
   ),
