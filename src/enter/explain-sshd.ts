@@ -11,7 +11,7 @@ import { firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-se
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
-import { ownUserVariable } from "./explain-environment.ts";
+import { sshUserVariable, variableSteps } from "./explain-environment.ts";
 import { pamStep, pamSteps } from "./explain-pam.ts";
 import type { ReportStep } from "./report.ts";
 
@@ -20,7 +20,7 @@ export interface SshdPart {
   steps: ReportStep[];
   /** The command that runs in the place of any other; undefined for none. */
   forced?: ByteString;
-  /** The variable USER, where the user's own files set it. */
+  /** The variable USER, where something sets it. */
   userVariable?: ByteString;
   /** sshd serves every session itself, and the login shell is never run. */
   unjailed: boolean;
@@ -55,6 +55,20 @@ function settingSteps(settings: SshdSettings, from: ByteString | undefined): Rep
   return steps;
 }
 
+/** The numbers with which sshd refuses everybody; how many connections there are at a time is not looked at. */
+function countSteps(settings: SshdSettings): ReportStep[] {
+  const steps: ReportStep[] = [];
+  if (firstOf(settings, "persourcemaxstartups") === "0") {
+    const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
+    steps.push(step("startups", "failed", "sshd takes no connection (PerSourceMaxStartups 0)", remedy));
+  }
+  if (firstOf(settings, "maxauthtries") === "0") {
+    const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
+    steps.push(step("max-auth-tries", "failed", "sshd lets nobody try to log in (MaxAuthTries 0)", remedy));
+  }
+  return steps;
+}
+
 /** What sshd asks of the account before anybody has shown who they are. */
 function admissionSteps(
   settings: SshdSettings,
@@ -63,7 +77,7 @@ function admissionSteps(
   shadow: ShadowEntry | undefined,
 ): ReportStep[] {
   const { name } = account;
-  const steps: ReportStep[] = [];
+  const steps = countSteps(settings);
   if (firstOf(settings, "refuseconnection") === "yes") {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
     steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
@@ -97,8 +111,8 @@ function credentialStep(
   from: ByteString | undefined,
 ): ReportStep[] {
   const password = passwordWay(settings, account, shadow);
-  const can = judgeWays(settings, { key, password });
-  const told = [...key.why, ...password.why].join("; ");
+  const { can, why } = judgeWays(settings, { key, password });
+  const told = [...key.why, ...password.why, ...why].join("; ");
   if (can === "unknown") return [step("credentials", "unknown", told)];
   if (can === "yes") {
     const steps = [step("credentials", "passed", told)];
@@ -108,7 +122,9 @@ function credentialStep(
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd wants ${methods}: `;
-  const remedy = [...key.remedies, ...password.remedies].join(", or: ");
+  const own = [...key.remedies, ...password.remedies];
+  const other = `set AuthenticationMethods in ${CONFIGURATION} to what the user can show, for this user`;
+  const remedy = (own.length > 0 ? own : [other]).join(", or: ");
   return [step("credentials", "failed", `${wanted}nobody can show to be ${account.name}: ${told}`, remedy)];
 }
 
@@ -223,6 +239,7 @@ export function sshdPart(
   const unjailed = forced !== undefined && INTERNAL.test(forced);
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
+  const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
     ...settingSteps(settings, from),
     ...admissionSteps(settings, account, from, shadow),
@@ -231,12 +248,12 @@ export function sshdPart(
     ...sessionSteps(settings, account, shadow),
     ...chrootSteps(settings, account, unjailed),
     ...forcedSteps,
+    ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
-  const userVariable = ownUserVariable(settings, account, who);
   return {
     ...{ steps, unjailed, service },
     ...(forced === undefined ? {} : { forced }),
-    ...(userVariable === undefined ? {} : { userVariable }),
+    ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
   };
 }

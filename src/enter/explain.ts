@@ -16,6 +16,7 @@ import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
+import { pamUserVariable, variableSteps } from "./explain-environment.ts";
 import {
   explainLimited,
   type LimitedPlace,
@@ -135,7 +136,7 @@ function explainLsh(report: Report, session: LimitedSession): void {
   };
   const argv = [shell, ...session.arguments];
   const given = session.onBehalf
-    ? [`HOME=${home}`, `USER=${name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
+    ? [`HOME=${home}`, `USER=${session.userVariable ?? name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
     : environment();
   report.shell = shell;
   report.home = home;
@@ -216,8 +217,12 @@ function explainEntrance(
   const { by, from, command } = question;
   const who = credentials(session);
   if (by === "su") {
-    if (onBehalf) report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
-    else
+    if (onBehalf) {
+      const variable = pamUserVariable("su-l", account, who);
+      if (variable?.value !== undefined) session.userVariable = variable.value;
+      report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
+      report.steps.push(...variableSteps(variable, account));
+    } else
       report.steps.push({
         stage: "pam",
         name: "account",
