@@ -7,8 +7,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen } from "../system/pam.ts";
 import { serviceRules } from "../system/pam-service.ts";
-import { CONFIGURATION } from "../system/sshd.ts";
-import { firstOf, matchesPattern, type SshdSettings } from "../system/sshd-settings.ts";
+import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../system/sshd-settings.ts";
 import type { KeyWay } from "./explain-credentials.ts";
 import type { ReportStep } from "./report.ts";
 

@@ -5,9 +5,9 @@ import type { Credentials } from "../../ffi/rights.ts";
 import { operands } from "../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
-import { CONFIGURATION, loginWarnings } from "../system/sshd.ts";
+import { loginWarnings } from "../system/sshd.ts";
 import { openMatches } from "../system/sshd-match.ts";
-import { firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
+import { CONFIGURATION, firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
@@ -24,6 +24,10 @@ export interface SshdPart {
   userVariable?: ByteString;
   /** sshd serves every session itself, and the login shell is never run. */
   unjailed: boolean;
+  /** It serves sftp itself, and for all else runs the login shell. */
+  ownSftp: boolean;
+  /** It changes the root directory before it runs the login shell. */
+  changesRoot: boolean;
   /** The service of PAM that opens the session; undefined for none. */
   service: ByteString | undefined;
 }
@@ -46,10 +50,10 @@ function settingSteps(settings: SshdSettings, from: ByteString | undefined): Rep
   const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) told.push(`subsystem ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
-  const open = openMatches().find(({ address }) => !address || from === undefined);
+  const open = openMatches(settings).find(({ address }) => !address || from === undefined);
   if (open !== undefined) {
     const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
-    const what = open.address ? "where a login comes from" : "more than user, group and address";
+    const what = open.address ? "where a login comes from" : "more than can be asked for";
     steps.push(step("match", "unknown", `the settings depend on ${what}: Match ${open.line}`, remedy));
   }
   return steps;
@@ -220,7 +224,7 @@ export function sshdPart(
   isRoot: boolean,
   from: ByteString | undefined,
 ): SshdPart {
-  const nothing = { unjailed: false, service: "sshd" };
+  const nothing = { unjailed: false, ownSftp: false, changesRoot: false, service: "sshd" };
   if (!isRoot)
     return {
       ...nothing,
@@ -239,6 +243,10 @@ export function sshdPart(
   const unjailed = forced !== undefined && INTERNAL.test(forced);
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
+  const ownSftp = (settings.get("subsystem") ?? []).some((line) =>
+    INTERNAL.test(line.replace(/^sftp\s+/, "")),
+  );
+  const changesRoot = isSet(settings, "chrootdirectory");
   const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
     ...settingSteps(settings, from),
@@ -251,8 +259,12 @@ export function sshdPart(
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
+  // With other settings sshd might not refuse.
+  const open = steps.some(({ name, outcome }) => name === "match" && outcome === "unknown");
+  if (open)
+    for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
   return {
-    ...{ steps, unjailed, service },
+    ...{ steps, unjailed, ownSftp, changesRoot, service },
     ...(forced === undefined ? {} : { forced }),
     ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
   };

@@ -139,4 +139,48 @@ export const SSHD: readonly Case[] = [
     breaks: ({ m }) => m.write(LIMITS, "somebody - chroot /srv/template\n@friends - chroot /none\n"),
     ...works,
   },
+  {
+    name: "a Match block by the one port that sshd listens on",
+    sshd: ["Match LocalPort 22", "AllowUsers root"],
+    ...refused("sshd allowed-users", /not allowed because not listed in AllowUsers/),
+  },
+  { name: "a Match block by another port", sshd: ["Match LocalPort 2222", "AllowUsers root"], ...works },
+  {
+    name: "a Match block by port, and sshd listens on two",
+    sshd: ["Port 2222", "Match LocalPort 2222", "AllowUsers root"],
+    ...unknown("sshd match", "which port is called decides"),
+  },
+  {
+    name: "a Match block by address, in which a login of this machine itself would be refused",
+    sshd: ["Match Address 127.0.0.1", "AllowUsers root"],
+    ...unknown("sshd match", "where the login comes from decides"),
+  },
+  {
+    name: "a Match block by the one address that sshd listens on",
+    sshd: ["Match LocalAddress 127.0.0.1", "AllowUsers root"],
+    ...refused("sshd allowed-users", /not allowed because not listed in AllowUsers/),
+  },
+  {
+    name: "a Match block by address, and sshd listens on all",
+    sshd: ["ListenAddress 0.0.0.0:2222", "Match LocalAddress 127.0.0.9", "AllowUsers root"],
+    ...unknown("sshd match", "which address is called decides"),
+  },
+  ...["/usr/sbin/nologin", "/bin/false", "/bin/none"].flatMap((shell): Case[] => {
+    const log = /currently not available|session closed for user|shell \S+ does not exist|failed to execute/;
+    const breaks: Case["breaks"] = ({ m }, { user }) => m.must(["usermod", "-s", shell, user]);
+    const way = refused("account login-shell", log);
+    return [
+      { name: `the login shell ${shell}`, breaks, ...way },
+      { name: `su: the login shell ${shell}`, by: "su", breaks, ...way },
+    ];
+  }),
+  ...["ForceCommand internal-sftp", "Subsystem sftp internal-sftp"].map(
+    (setting): Case => ({
+      name: `nologin, and ${setting}`,
+      by: "sftp",
+      sshd: [setting],
+      breaks: ({ m }, { user }) => m.must(["usermod", "-s", "/usr/sbin/nologin", user]),
+      ...unknown("account login-shell", "sshd serves sftp itself, and no tool of jailkit has a part in it"),
+    }),
+  ),
 ];
