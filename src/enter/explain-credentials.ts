@@ -4,7 +4,7 @@ import { readFileIfPresent } from "../../ffi/files.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { operands } from "../cli/shell-word.ts";
-import { keyLinesIn, keyOptions, keyType } from "../jail/key-lines.ts";
+import { keyLinesIn, keyOptions, keyType, optionValues } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
 import { passwordState, type ShadowEntry } from "../system/shadow.ts";
@@ -20,9 +20,16 @@ export interface Way {
   remedies: ByteString[];
 }
 
-/** By a key: and the command that each key that counts is held to ("" for none). */
+/** By a key. */
 export interface KeyWay extends Way {
+  /** The command that each key that counts is held to ("" for none). */
   commands: ReadonlySet<ByteString>;
+  /** What each key that counts sets USER to, where sshd takes variables from keys; undefined: it does not. */
+  users: ReadonlySet<ByteString | undefined>;
+  /** How many different keys surely count. */
+  count: number;
+  /** There may be more. */
+  more: boolean;
 }
 
 const LARGEST_FILE = 1 << 20;
@@ -62,8 +69,18 @@ export function passwordWay(
   }
 }
 
-/** The options of a key that counts. */
-type KeyOptions = ReturnType<typeof keyOptions>;
+/** A key that counts. */
+interface CountedKey {
+  key: ByteString;
+  options: ReturnType<typeof keyOptions>;
+  /** What it sets USER to: of several, sshd takes the first. */
+  user: ByteString | undefined;
+}
+
+const userOf = (options: ByteString) =>
+  optionValues(options, "environment")
+    .find((entry) => entry.startsWith("USER="))
+    ?.slice("USER=".length);
 
 // How a file of ssh-keygen -k begins; others have a public key in each line.
 const KRL = "SSHKRL\n\0";
@@ -89,7 +106,7 @@ function fileWay(
   account: PasswdEntry,
   who: Credentials,
   revoked: ReadonlySet<ByteString>,
-): { keys: KeyOptions[]; why: ByteString; remedy: ByteString } {
+): { keys: CountedKey[]; why: ByteString; remedy: ByteString } {
   const none = (why: ByteString, remedy = "") => ({ keys: [], why, remedy });
   const shown = display(file);
   const strict = firstOf(settings, "strictmodes") === "yes";
@@ -113,8 +130,8 @@ function fileWay(
     .filter((one) => one !== "");
   const keys = all
     .filter((key) => isAccepted(keyType(key), algorithms) && !revoked.has(key.key))
-    .map(({ options }) => keyOptions(options))
-    .filter((options) => !hasExpired(options, now));
+    .map(({ key, options }) => ({ key, options: keyOptions(options), user: userOf(options) }))
+    .filter(({ options }) => !hasExpired(options, now));
   if (keys.length > 0) return { keys, why: `a key in ${shown}`, remedy: "" };
   const what = all.length === 0 ? "holds no key" : "holds no key that sshd still takes";
   return none(`${shown} ${what}`, addRemedy(file, account));
@@ -126,7 +143,7 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
     can,
     why,
     remedies,
-    commands: new Set(),
+    ...{ commands: new Set(), users: new Set(), count: 0, more: false },
   });
   if (firstOf(settings, "pubkeyauthentication") !== "yes")
     return way("no", ["sshd takes no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
@@ -142,8 +159,10 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
   const patterns = wordsOf(settings, "authorizedkeysfile");
   const files = keyFiles(patterns, account).map((file) => fileWay(file, settings, account, who, taken));
   const keys = files.flatMap((file) => file.keys);
-  const open = keys.filter((options) => !options.has("from") && !options.has("cert-authority"));
-  const commands = new Set(open.map((options) => options.get("command") ?? ""));
+  const open = keys.filter(({ options }) => !options.has("from") && !options.has("cert-authority"));
+  const elsewhere = ["authorizedkeyscommand", "trustedusercakeys"].filter((keyword) =>
+    isSet(settings, keyword),
+  );
   if (open.length > 0 && revoked === "binary")
     return way("unknown", [`whether a key is revoked stands in ${list} (RevokedKeys)`]);
   if (open.length > 0)
@@ -152,11 +171,11 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
         "yes",
         files.filter((one) => one.keys.length > 0).map(({ why }) => why),
       ),
-      commands,
+      commands: new Set(open.map(({ options }) => options.get("command") ?? "")),
+      users: new Set(open.map(({ user }) => user)),
+      count: new Set(open.map(({ key }) => key)).size,
+      more: elsewhere.length > 0 || open.length < keys.length,
     };
-  const elsewhere = ["authorizedkeyscommand", "trustedusercakeys"].filter((keyword) =>
-    isSet(settings, keyword),
-  );
   if (keys.length > 0 || elsewhere.length > 0) {
     const what = keys.length > 0 ? "the keys are for some addresses or by certificate alone" : "";
     return way("unknown", [what, ...elsewhere.map((keyword) => `keys come from ${keyword}`)].filter(Boolean));
@@ -170,26 +189,62 @@ export function keyWay(settings: SshdSettings, account: PasswdEntry, who: Creden
   );
 }
 
+/** What the ways come to; `why`: what sshd wants and nobody can show, where that is not told by the ways. */
+export interface Judged {
+  can: Way["can"];
+  why: ByteString[];
+}
+
+const OTHERS: Readonly<Record<string, string>> = {
+  hostbased: "hostbasedauthentication",
+  "gssapi-with-mic": "gssapiauthentication",
+};
+
+/** One method of a list. sshd passes over a list that names one which its settings switch off. */
+function methodWay(settings: SshdSettings, { key, password }: Ways, method: ByteString): Judged {
+  const on = (keyword: string) => firstOf(settings, keyword) === "yes";
+  const off: Judged = { can: "no", why: [`sshd's settings do not allow the method ${method}`] };
+  const [name = "", device = "pam"] = method.split(":");
+  if (name === "publickey") return { can: key.can, why: [] };
+  if (name === "password") return on("passwordauthentication") ? { can: password.can, why: [] } : off;
+  if (name === "keyboard-interactive") {
+    const open = on("usepam") && on("kbdinteractiveauthentication") && device === "pam";
+    return open ? { can: password.can, why: [] } : off;
+  }
+  const keyword = OTHERS[name];
+  return keyword !== undefined && on(keyword) ? { can: "unknown", why: [] } : off;
+}
+
+/** One list of AuthenticationMethods, all of which is wanted: of several keys each is to be another one. */
+function listWay(settings: SshdSettings, ways: Ways, list: ByteString): Judged {
+  const methods = list.split(",");
+  const each = methods.map((method) => methodWay(settings, ways, method));
+  const { key } = ways;
+  const wanted = methods.filter((method) => method === "publickey").length;
+  if (key.can === "yes" && wanted > key.count) {
+    const have = key.count === 1 ? "is 1" : `are ${key.count}`;
+    each.push({
+      can: key.more ? "unknown" : "no",
+      why: [`${wanted} different keys are wanted, and there ${have}`],
+    });
+  }
+  const can = first(each, "no") ?? first(each, "unknown") ?? "yes";
+  return { can, why: can === "yes" ? [] : each.flatMap((one) => (one.can === can ? one.why : [])) };
+}
+
+type Ways = { key: KeyWay; password: Way };
+
+const first = (each: readonly Judged[], can: Way["can"]) =>
+  each.some((one) => one.can === can) ? can : undefined;
+
 /** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
-export function judgeWays(settings: SshdSettings, ways: { key: Way; password: Way }): Way["can"] {
-  const others = ["gssapiauthentication", "hostbasedauthentication"].some(
-    (keyword) => firstOf(settings, keyword) === "yes",
-  );
-  const one = (method: ByteString): Way["can"] => {
-    const name = method.split(":")[0];
-    if (name === "publickey") return ways.key.can;
-    if (name === "password" || name === "keyboard-interactive") return ways.password.can;
-    return name === "none" ? "no" : "unknown";
-  };
-  const lists = wordsOf(settings, "authenticationmethods");
-  const results = (lists.length > 0 ? lists : ["any"]).map((list): Way["can"] => {
-    const each =
-      list === "any"
-        ? [[ways.key.can, ways.password.can, others ? "unknown" : "no"] as const].map((all): Way["can"] =>
-            all.includes("yes") ? "yes" : all.includes("unknown") ? "unknown" : "no",
-          )
-        : list.split(",").map(one);
-    return each.includes("no") ? "no" : each.includes("unknown") ? "unknown" : "yes";
-  });
-  return results.includes("yes") ? "yes" : results.includes("unknown") ? "unknown" : "no";
+export function judgeWays(settings: SshdSettings, ways: Ways): Judged {
+  const others = Object.values(OTHERS).some((keyword) => firstOf(settings, keyword) === "yes");
+  const rest: Way["can"] = others ? "unknown" : "no";
+  const any = [ways.key.can, ways.password.can, rest].map((one): Judged => ({ can: one, why: [] }));
+  const lists = wordsOf(settings, "authenticationmethods").filter((list) => list !== "any");
+  const results = lists.length > 0 ? lists.map((list) => listWay(settings, ways, list)) : any;
+  const can = first(results, "yes") ?? first(results, "unknown") ?? "no";
+  const why = results.flatMap((one) => (one.can === can ? one.why : []));
+  return { can, why: [...new Set(why)] };
 }

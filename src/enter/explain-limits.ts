@@ -2,11 +2,19 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
-import type { PamRule } from "../system/pam.ts";
+import { laidOpen, type PamRule } from "../system/pam.ts";
 import { serviceRules } from "../system/pam-service.ts";
 import { processesOf } from "../system/processes.ts";
 import type { Outcome } from "./checks.ts";
-import { hardLimits, type LimitItem, neededFor, privilegeLimit, sessionLimits, tooLow } from "./limits.ts";
+import {
+  hardLimits,
+  type LimitItem,
+  neededFor,
+  privilegeLimit,
+  rootLimit,
+  sessionLimits,
+  tooLow,
+} from "./limits.ts";
 import type { ReportStep } from "./report.ts";
 
 const LIMIT_FILE = "/etc/security/limits.conf";
@@ -68,6 +76,12 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
     const message = `${file}:${line} sets nonewprivs: jk_chrootsh gets no privilege, and enters no jail`;
     steps.push(step("nonewprivs", "failed", message, `sed -i '${line}s/^/#/' ${shellWord(file)}`));
   }
+  const root = rootLimit(files, user);
+  if (root !== undefined) {
+    const { file, line, value } = root;
+    const message = `${file}:${line} sets another root directory, ${value}, where pam_limits knows 'chroot' (Debian's does): login shell and home are then looked for in there`;
+    steps.push(step("chroot", "unknown", message, `sed -i '${line}s/^/#/' ${shellWord(file)}`));
+  }
   steps.push(...sessionLimits(files, user).flatMap((limit) => countSteps(limit, account, step)));
   if (steps.length > 0) return steps;
   const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no hard limit below what the programs need`;
@@ -89,7 +103,5 @@ function countSteps(
 }
 
 function limitRules(service: ByteString): PamRule[] {
-  const open = (rules: readonly PamRule[]): PamRule[] =>
-    rules.flatMap((rule) => (rule.substack === undefined ? [rule] : open(rule.substack)));
-  return open(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
+  return laidOpen(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
 }

@@ -5,13 +5,13 @@ import type { Credentials } from "../../ffi/rights.ts";
 import { operands } from "../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
-import { CONFIGURATION, loginWarnings } from "../system/sshd.ts";
+import { loginWarnings } from "../system/sshd.ts";
 import { openMatches } from "../system/sshd-match.ts";
-import { firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
+import { CONFIGURATION, firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
-import { ownUserVariable } from "./explain-environment.ts";
+import { sshUserVariable, variableSteps } from "./explain-environment.ts";
 import { pamStep, pamSteps } from "./explain-pam.ts";
 import type { ReportStep } from "./report.ts";
 
@@ -20,10 +20,14 @@ export interface SshdPart {
   steps: ReportStep[];
   /** The command that runs in the place of any other; undefined for none. */
   forced?: ByteString;
-  /** The variable USER, where the user's own files set it. */
+  /** The variable USER, where something sets it. */
   userVariable?: ByteString;
   /** sshd serves every session itself, and the login shell is never run. */
   unjailed: boolean;
+  /** It serves sftp itself, and for all else runs the login shell. */
+  ownSftp: boolean;
+  /** It changes the root directory before it runs the login shell. */
+  changesRoot: boolean;
   /** The service of PAM that opens the session; undefined for none. */
   service: ByteString | undefined;
 }
@@ -46,11 +50,25 @@ function settingSteps(settings: SshdSettings, from: ByteString | undefined): Rep
   const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) told.push(`subsystem ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
-  const open = openMatches().find(({ address }) => !address || from === undefined);
+  const open = openMatches(settings).find(({ address }) => !address || from === undefined);
   if (open !== undefined) {
     const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
-    const what = open.address ? "where a login comes from" : "more than user, group and address";
+    const what = open.address ? "where a login comes from" : "more than can be asked for";
     steps.push(step("match", "unknown", `the settings depend on ${what}: Match ${open.line}`, remedy));
+  }
+  return steps;
+}
+
+/** The numbers with which sshd refuses everybody; how many connections there are at a time is not looked at. */
+function countSteps(settings: SshdSettings): ReportStep[] {
+  const steps: ReportStep[] = [];
+  if (firstOf(settings, "persourcemaxstartups") === "0") {
+    const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
+    steps.push(step("startups", "failed", "sshd takes no connection (PerSourceMaxStartups 0)", remedy));
+  }
+  if (firstOf(settings, "maxauthtries") === "0") {
+    const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
+    steps.push(step("max-auth-tries", "failed", "sshd lets nobody try to log in (MaxAuthTries 0)", remedy));
   }
   return steps;
 }
@@ -63,7 +81,7 @@ function admissionSteps(
   shadow: ShadowEntry | undefined,
 ): ReportStep[] {
   const { name } = account;
-  const steps: ReportStep[] = [];
+  const steps = countSteps(settings);
   if (firstOf(settings, "refuseconnection") === "yes") {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
     steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
@@ -97,8 +115,8 @@ function credentialStep(
   from: ByteString | undefined,
 ): ReportStep[] {
   const password = passwordWay(settings, account, shadow);
-  const can = judgeWays(settings, { key, password });
-  const told = [...key.why, ...password.why].join("; ");
+  const { can, why } = judgeWays(settings, { key, password });
+  const told = [...key.why, ...password.why, ...why].join("; ");
   if (can === "unknown") return [step("credentials", "unknown", told)];
   if (can === "yes") {
     const steps = [step("credentials", "passed", told)];
@@ -108,7 +126,9 @@ function credentialStep(
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd wants ${methods}: `;
-  const remedy = [...key.remedies, ...password.remedies].join(", or: ");
+  const own = [...key.remedies, ...password.remedies];
+  const other = `set AuthenticationMethods in ${CONFIGURATION} to what the user can show, for this user`;
+  const remedy = (own.length > 0 ? own : [other]).join(", or: ");
   return [step("credentials", "failed", `${wanted}nobody can show to be ${account.name}: ${told}`, remedy)];
 }
 
@@ -204,7 +224,7 @@ export function sshdPart(
   isRoot: boolean,
   from: ByteString | undefined,
 ): SshdPart {
-  const nothing = { unjailed: false, service: "sshd" };
+  const nothing = { unjailed: false, ownSftp: false, changesRoot: false, service: "sshd" };
   if (!isRoot)
     return {
       ...nothing,
@@ -223,6 +243,11 @@ export function sshdPart(
   const unjailed = forced !== undefined && INTERNAL.test(forced);
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
+  const ownSftp = (settings.get("subsystem") ?? []).some((line) =>
+    INTERNAL.test(line.replace(/^sftp\s+/, "")),
+  );
+  const changesRoot = isSet(settings, "chrootdirectory");
+  const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
     ...settingSteps(settings, from),
     ...admissionSteps(settings, account, from, shadow),
@@ -231,12 +256,16 @@ export function sshdPart(
     ...sessionSteps(settings, account, shadow),
     ...chrootSteps(settings, account, unjailed),
     ...forcedSteps,
+    ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
-  const userVariable = ownUserVariable(settings, account, who);
+  // With other settings sshd might not refuse.
+  const open = steps.some(({ name, outcome }) => name === "match" && outcome === "unknown");
+  if (open)
+    for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
   return {
-    ...{ steps, unjailed, service },
+    ...{ steps, unjailed, ownSftp, changesRoot, service },
     ...(forced === undefined ? {} : { forced }),
-    ...(userVariable === undefined ? {} : { userVariable }),
+    ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
   };
 }

@@ -1,21 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
-import { close, openAt, statIfPresent } from "../../ffi/files.ts";
 import { environment } from "../../ffi/guard.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
-import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
+import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
-import { commandAt } from "../jail/exchange.ts";
 import { splitHome } from "../jail/separator.ts";
 import { openTree } from "../jail/walk.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
-import { isNoexec } from "../system/mounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { CHECKS } from "./check-list.ts";
 import { type CheckResult, runChecks } from "./checks.ts";
 import { beginReport } from "./explain-account.ts";
+import { pamUserVariable, variableSteps } from "./explain-environment.ts";
 import {
   explainLimited,
   type LimitedPlace,
@@ -24,7 +21,7 @@ import {
 } from "./explain-limited.ts";
 import { limitSteps } from "./explain-limits.ts";
 import { pamSteps } from "./explain-pam.ts";
-import { OWN_SHELL, ownShellStep } from "./explain-shell.ts";
+import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./explain-shell.ts";
 import { sshdPart } from "./explain-sshd.ts";
 import { accountOf, baseName, type PrivilegeFact, splitOf } from "./facts.ts";
 import { type GatheredFacts, gatherFacts } from "./gather.ts";
@@ -135,7 +132,7 @@ function explainLsh(report: Report, session: LimitedSession): void {
   };
   const argv = [shell, ...session.arguments];
   const given = session.onBehalf
-    ? [`HOME=${home}`, `USER=${name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
+    ? [`HOME=${home}`, `USER=${session.userVariable ?? name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
     : environment();
   report.shell = shell;
   report.home = home;
@@ -170,42 +167,6 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
   }
 }
 
-/** The login shell itself: whether whoever starts the session can execute it. */
-function shellSteps(shell: ByteString): ReportStep[] {
-  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy = ""): ReportStep => ({
-    stage: "account",
-    name: "login-shell",
-    outcome,
-    message,
-    remedy,
-  });
-  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return [step("passed", `login shell ${shell}`)];
-  const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
-  if (stat === undefined)
-    return [
-      step("failed", `the login shell ${shell} does not exist`, "install jailkit, or name its jk_chrootsh"),
-    ];
-  const noexec = withRightsOf(undefined, () => isOnNoexec(shell));
-  return noexec
-    ? [step("failed", `the file system of ${shell} is mounted noexec`, `remount it with exec`)]
-    : [
-        step(
-          "failed",
-          `the user cannot execute ${shell}`,
-          `let everybody pass the way to it, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
-        ),
-      ];
-}
-
-function isOnNoexec(path: ByteString): boolean {
-  const fd = openAt(AT_FDCWD, path, O_PATH);
-  try {
-    return isNoexec(fd);
-  } finally {
-    close(fd);
-  }
-}
-
 /** Adds what comes before the login shell, and says which command it is given. */
 function explainEntrance(
   report: Report,
@@ -216,8 +177,12 @@ function explainEntrance(
   const { by, from, command } = question;
   const who = credentials(session);
   if (by === "su") {
-    if (onBehalf) report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
-    else
+    if (onBehalf) {
+      const variable = pamUserVariable("su-l", account, who);
+      if (variable?.value !== undefined) session.userVariable = variable.value;
+      report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
+      report.steps.push(...variableSteps(variable, account));
+    } else
       report.steps.push({
         stage: "pam",
         name: "account",
@@ -253,10 +218,8 @@ export function explainLogin(question: Question): Report {
   if (account === undefined) return report;
   const kind = baseName(account.shell);
   if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
-    const shell = account.shell === "" ? "/bin/sh" : account.shell;
-    const message = `the login shell is ${shell}: jailkit has no part in this login`;
-    const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(user)}`;
-    report.steps.push({ stage: "account", name: "login-shell", outcome: "unknown", message, remedy });
+    const who = { uid: account.uid, gid: account.gid, groups: groupIdsOf(account.name, account.gid) };
+    report.steps.push(otherShell(account, who, question.by, isRoot, question.from));
     judgeReport(report);
     return report;
   }

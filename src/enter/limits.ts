@@ -81,6 +81,7 @@ function limitValue(item: LimitItem, text: ByteString): number | undefined {
 
 const TYPES: ReadonlySet<ByteString> = new Set(["hard", "soft", "-"]);
 const PRIVILEGES = "nonewprivs";
+const ROOT = "chroot";
 
 interface LimitLine {
   item: ByteString;
@@ -103,7 +104,8 @@ function linesFor(
       if (given === undefined || type === undefined || name === undefined || value === undefined) continue;
       const [domain, item] = given === "%" ? ["*", "maxsyslogins"] : [given, name.toLowerCase()];
       if (!wanted(item) || !TYPES.has(type.toLowerCase())) continue;
-      if (type.toLowerCase() === "soft" && !COUNTED.has(item) && item !== PRIVILEGES) continue;
+      if (type.toLowerCase() === "soft" && !COUNTED.has(item) && item !== PRIVILEGES && item !== ROOT)
+        continue;
       const here = weight(domain, user, item);
       // A group or everybody's line does not apply to root, but root is no user of a jail.
       if (here === 0) continue;
@@ -149,6 +151,14 @@ export function privilegeLimit(
   return found !== undefined && limitNumber(found.value) === 1
     ? { file: found.file, line: found.line }
     : undefined;
+}
+
+/** The line of limits.conf(5) by which sessions of a user have another root directory, and which; Debian has it. */
+export function rootLimit(
+  files: readonly { file: ByteString; text: ByteString }[],
+  user: LimitedUser,
+): { value: ByteString; file: ByteString; line: number } | undefined {
+  return linesFor(files, user, (item) => item === ROOT)[0];
 }
 
 /** The hard limits that are too low for a login through a service of PAM. */

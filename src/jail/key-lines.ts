@@ -116,10 +116,19 @@ export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexO
 
 /** The options of a KeyLine, names in lower case; what has no value has "". Quotes are gone. */
 export function keyOptions(options: ByteString): ReadonlyMap<string, ByteString> {
-  const found = new Map<string, ByteString>();
-  for (const [, name = "", value = ""] of options.matchAll(new RegExp(OPTION.source, "gy")))
-    found.set(name.toLowerCase(), value.replaceAll('\\"', '"'));
-  return found;
+  return new Map(optionList(options));
+}
+
+/** The values of an option that may come several times (`environment`), in their order. Pure. */
+export function optionValues(options: ByteString, wanted: string): ByteString[] {
+  return optionList(options).flatMap(([name, value]) => (name === wanted ? [value] : []));
+}
+
+function optionList(options: ByteString): [string, ByteString][] {
+  return [...options.matchAll(new RegExp(OPTION.source, "gy"))].map(([, name = "", value = ""]) => [
+    name.toLowerCase(),
+    value.replaceAll('\\"', '"'),
+  ]);
 }
 
 /** The strings of a key as RFC 4253 has them, each after its length in four bytes; undefined where they do not fit. */

@@ -65,9 +65,12 @@ export function openRules(
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
 ): PamRule[] {
-  const open = (rules: readonly PamRule[]): PamRule[] =>
-    rules.flatMap((rule) => (rule.substack === undefined ? [rule] : open(rule.substack)));
-  return open(pamRules(kind, service, read));
+  return laidOpen(pamRules(kind, service, read));
+}
+
+/** Rules with those of substacks in the place of these. Pure. */
+export function laidOpen(rules: readonly PamRule[]): PamRule[] {
+  return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : laidOpen(rule.substack)));
 }
 
 /** The rules for sessions of a service: see openRules. Pure. */

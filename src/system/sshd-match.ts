@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { hostNames, hostText } from "./host-files.ts";
-import { CONFIGURATION } from "./sshd.ts";
-import { matchesPattern } from "./sshd-settings.ts";
+import { CONFIGURATION, listens, matchesPattern, type SshdSettings } from "./sshd-settings.ts";
 
 const DEEPEST = 16;
 
@@ -25,13 +24,18 @@ function configTexts(file: ByteString, depth = 0): ByteString[] {
 
 /**
  * The Match lines of sshd_config(5) that go by more than the user and the group: by where a login comes from (`address`),
- * or by what a question cannot say (the name of the host, the address that is called). Throws SystemError.
+ * or by what a question cannot say: the name of the host, and the address and port that are called where sshd listens
+ * on more than one. Throws SystemError.
  */
-export function openMatches(): { line: ByteString; address: boolean }[] {
+export function openMatches(settings: SshdSettings): { line: ByteString; address: boolean }[] {
+  const { addresses, ports } = listens(settings);
   return configTexts(CONFIGURATION).flatMap((text) =>
     [...text.matchAll(/^\s*match\s+(.+)$/gim)].flatMap((match) => {
       const line = (match[1] ?? "").trim();
-      const other = /\b(?:host|localaddress|localport|rdomain|version)\b/i.test(line);
+      const other =
+        /\b(?:host|rdomain|version)\b/i.test(line) ||
+        (addresses.length !== 1 && /\blocaladdress\b/i.test(line)) ||
+        (ports.length !== 1 && /\blocalport\b/i.test(line));
       if (!other && !/\baddress\b/i.test(line)) return [];
       return [{ line, address: !other }];
     }),

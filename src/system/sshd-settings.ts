@@ -1,6 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { PasswdEntry } from "./accounts.ts";
 
+/** The configuration that is asked about. */
+export const CONFIGURATION = "/etc/ssh/sshd_config";
+
 /** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
 export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
 
@@ -31,6 +34,19 @@ export function isSet(settings: SshdSettings, keyword: string): boolean {
 /** The words of all lines of a keyword. */
 export function wordsOf(settings: SshdSettings, keyword: string): ByteString[] {
   return (settings.get(keyword) ?? []).flatMap((line) => line.split(/\s+/).filter((word) => word !== ""));
+}
+
+/** The addresses and ports that sshd listens on; no address where it is any (ListenAddress). Pure. */
+export function listens(settings: SshdSettings): { addresses: ByteString[]; ports: ByteString[] } {
+  const all = (settings.get("listenaddress") ?? []).flatMap((entry) => {
+    const [, wide, narrow, port] = /^(?:\[(.*)\]|([^:]*)):(\d+)/.exec(entry) ?? [];
+    return port === undefined ? [] : [{ address: wide ?? narrow ?? "", port }];
+  });
+  const any = all.some(({ address }) => address === "0.0.0.0" || address === "::");
+  return {
+    addresses: any ? [] : [...new Set(all.map(({ address }) => address))],
+    ports: [...new Set(all.map(({ port }) => port))],
+  };
 }
 
 /** A value with the tokens of sshd_config(5) that stand for an account filled in. Pure. */

@@ -8,8 +8,10 @@ import { type PamUser, readsUserEnvironment } from "./pam.ts";
 import { serviceText } from "./pam-service.ts";
 import { findProgram, runProgram } from "./run.ts";
 import {
+  CONFIGURATION,
   firstOf,
   isSet,
+  listens,
   matchesPattern,
   parseSshdSettings,
   type SshdSettings,
@@ -38,9 +40,6 @@ export interface SshdWarning {
 /** How asking sshd went: its settings, or why there are none. */
 export type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean };
 
-/** The configuration that is asked about. */
-export const CONFIGURATION = "/etc/ssh/sshd_config";
-
 /**
  * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
  * sshd loads its host keys. Throws JailkitError (2) for what is no address.
@@ -56,19 +55,24 @@ export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): 
   // A user name with a comma or an equals sign would be read as more of the specification.
   if (/[^A-Za-z0-9_.@$-]/.test(user))
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
-  const result = runProgram(sshd, [
-    "-T",
-    "-C",
-    `user=${user},host=${from === "127.0.0.1" ? "localhost" : from},addr=${from}`,
-  ]);
-  if (result.status !== 0) {
-    const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
-    return {
-      unavailable: `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}`,
-      installed: true,
-    };
-  }
-  return { settings: parseSshdSettings(result.stdout) };
+  const login = `user=${user},host=${from === "127.0.0.1" ? "localhost" : from},addr=${from}`;
+  const answer = askSshd(sshd, login, LOCAL);
+  if (!("settings" in answer)) return answer;
+  // On what it listens it says itself; of several it is not known which one is called.
+  const { addresses, ports } = listens(answer.settings);
+  const local = { address: addresses[0] ?? LOCAL.address, port: ports[0] ?? LOCAL.port };
+  const same = local.address === LOCAL.address && local.port === LOCAL.port;
+  return same ? answer : askSshd(sshd, login, local);
+}
+
+const LOCAL = { address: "127.0.0.1", port: "22" };
+
+function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof LOCAL): SshdAnswer {
+  const result = runProgram(sshd, ["-T", "-C", `${login},laddr=${address},lport=${port}`]);
+  if (result.status === 0) return { settings: parseSshdSettings(result.stdout) };
+  const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
+  const unavailable = `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}`;
+  return { unavailable, installed: true };
 }
 
 /**

@@ -10,6 +10,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { homeFault } from "../enter/home-fault.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
 import { commandAt } from "../jail/exchange.ts";
@@ -187,7 +188,8 @@ export const tool = defineTool({
           ),
         );
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
-        const foreign = foreignHome(root, user, jailHome);
+        const there = lookUp(root, jailHome) !== undefined;
+        const foreign = foreignHome(root, user, jailHome) ?? (there ? homeFault(user) : undefined);
         if (foreign !== undefined) warn(foreign);
         warnOfLogin(user, warn, access.keys.length > 0);
       }

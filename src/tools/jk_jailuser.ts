@@ -10,6 +10,7 @@ import { startProgress } from "../cli/progress.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { homeFault } from "../enter/home-fault.ts";
 import { closedDirectory } from "../enter/readable.ts";
 import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
@@ -190,6 +191,8 @@ export const tool = defineTool({
           warnOfLogin(known, report.warn, access.keys.length > 0);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
           warnOfClosed(root, known, report.warn);
+        if (root !== undefined && outcome.error === undefined && !options.dryRun && !aside)
+          warnOfHome(outcome.name, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -278,6 +281,13 @@ function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) =>
   warn(
     `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
   );
+}
+
+/** The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. */
+function warnOfHome(name: ByteString, warn: (line: ByteString) => void): void {
+  const now = passwdByName(name);
+  const fault = now === undefined ? undefined : homeFault(now);
+  if (fault !== undefined) warn(fault);
 }
 
 function asksToMove(user: PasswdEntry, root: JailRoot): boolean {

@@ -628,3 +628,41 @@ test("a jail that users cannot pass is told", () => {
   expect(stderr).toContain(`chmod o+x ${jail}`);
   m.chmod(jail, 0o755);
 });
+
+/** What is said of the home, and what mends it. */
+const homeSaid = (stderr: string) =>
+  /(\S+ cannot log in, path .*); mend it with: (.*)\n/.exec(stderr)?.slice(1);
+
+test("a home that jk_chrootsh would refuse is told, with what makes it good", () => {
+  const name = newUser();
+  m.chmod(`/home/${name}`, 0o775);
+  const { status, stderr } = run("-m", "-j", jail, name);
+  const home = `${jail}/./home/${name}`;
+  const why = `path ${home} is group writable, set option 'relax_home_group_permissions' to relax this check`;
+  expect([status, homeSaid(stderr)]).toEqual([0, [`${name} cannot log in, ${why}`, `chmod g-w ${home}`]]);
+  expect(typeRemedy(m, `chmod g-w ${home}`).status).toBe(0);
+  expect(homeSaid(run("-m", "-j", jail, name).stderr)).toBeUndefined();
+});
+
+test("a home that is a directory of the jail's own is told, and the remedy gives another", () => {
+  const name = newUser();
+  m.must(["usermod", "-d", `${jail}/etc`, name]);
+  const { status, stderr } = run("-n", "-j", jail, name);
+  const [what, remedy = ""] = homeSaid(stderr) ?? [];
+  expect([status, what]).toEqual([
+    0,
+    `${name} cannot log in, path ${jail}/./etc is not owned by ${m.ids(name).uid}`,
+  ]);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(homeSaid(run("-n", "-j", jail, name).stderr)).toBeUndefined();
+  expect(account(name)).toContain(`:${jail}/./home/${name}:`);
+  expect(m.stat(`${jail}/etc`)).toMatchObject({ uid: 0, mode: 0o40755 });
+});
+
+test("the home that useradd makes is told where jk_chrootsh would refuse it", () => {
+  const before = m.read("/etc/login.defs");
+  m.write("/etc/login.defs", `${before.replace(/^HOME_MODE.*\n/gm, "")}HOME_MODE 0775\n`);
+  const { status, stderr } = m.run(["jk_addjailuser", "-p", "*", "-s", "/bin/sh", jail, "wide"]);
+  m.write("/etc/login.defs", before);
+  expect([status, homeSaid(stderr)?.[1]]).toEqual([0, `chmod g-w ${jail}/./home/wide`]);
+});

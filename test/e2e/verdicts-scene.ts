@@ -21,7 +21,7 @@ export interface Case {
   name: string;
   /** Breaks it; gives back what undoes that which is not undone for each account. */
   breaks?: (scene: Scene, account: Account) => unknown;
-  /** Lines of sshd_config, `Match` last. */
+  /** Lines of sshd_config, `Match` last; USER is the account, unless it is the name of a variable. */
   sshd?: readonly string[];
   /** The shell in the jail; /bin/sh. */
   shell?: string;
@@ -69,6 +69,8 @@ const RESTORED = [
   "/etc/security/access.conf",
   "/etc/security/time.conf",
   "/etc/security/limits.d/verdicts.conf",
+  "/etc/security/pam_env.conf",
+  "/etc/environment",
   "/etc/nologin",
   "/etc/shells",
   "/etc/jailkit/jk_chrootsh.ini",
@@ -152,7 +154,7 @@ export async function openVerdicts(): Promise<Scene> {
       const account = add(one);
       const undo = one.breaks?.(scene, account);
       const { user } = account;
-      await startSshd((one.sshd ?? []).map((line) => line.replaceAll("USER", user)));
+      await startSshd((one.sshd ?? []).map((line) => line.replaceAll(/USER(?!=)/g, user)));
       heard = sshd?.process.stderr.length ?? 0;
       return { account, undo: typeof undo === "function" ? () => undo() : () => {} };
     },
@@ -163,7 +165,7 @@ export async function openVerdicts(): Promise<Scene> {
     async said({ user }) {
       const all = () => sshd?.process.stderr.slice(heard) ?? "";
       const last = new RegExp(
-        `(?:Disconnected from|Connection (?:closed|reset) by|Access denied for|fatal: ).* ${user} |prohibited`,
+        `(?:Disconnected from|Connection (?:closed|reset) by|Access denied for|fatal: ).* ${user} |prohibited|Too many authentication failures|contains disabled method|drop connection`,
       );
       await sshd?.process.until(() => last.test(all()) || undefined).catch(() => undefined);
       return all();

@@ -11,6 +11,7 @@ import { HEALTHY } from "./verdicts-healthy.ts";
 import { JAILS } from "./verdicts-jails.ts";
 import { type Account, type Case, openVerdicts, type Scene, type Verdict } from "./verdicts-scene.ts";
 import { SHELLS } from "./verdicts-shells.ts";
+import { SSHD } from "./verdicts-sshd.ts";
 
 setDefaultTimeout(120_000);
 
@@ -143,4 +144,7 @@ describe("broken shells and policies", () => {
 });
 describe("accounts, sshd and PAM", () => {
   test.each(named(ACCOUNTS))("%s", (_name, one) => compare(one));
+});
+describe("sshd for everybody", () => {
+  test.each(named(SSHD))("%s", (_name, one) => compare(one));
 });
