@@ -43,3 +43,27 @@ export function requireGroups(list: ByteString): GroupEntry[] {
   }
   return [...found.values()];
 }
+
+// By what they can read, write or start, or by what sudo lets them; adm reads logs alone.
+const ADMINISTRATORS = new Set([
+  ...["root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk", "shadow", "kmem"],
+]);
+
+/**
+ * A printable line where an account is in groups, or would be, that can make it root; undefined where it is not. `primary`:
+ * the name of its primary group. `isThere`: the account exists, and can be taken out.
+ */
+export function groupWarning(
+  name: ByteString,
+  primary: ByteString,
+  others: readonly ByteString[],
+  isThere: boolean,
+): string | undefined {
+  const found = [...new Set([primary, ...others])].filter((group) => ADMINISTRATORS.has(group));
+  if (found.length === 0) return undefined;
+  const leave = (group: ByteString) =>
+    group === primary ? `usermod -g users ${operands(name)}` : `gpasswd -d ${operands(name, group)}`;
+  const what = `of the ${found.length === 1 ? "group" : "groups"} ${found.map(quoted).join(", ")}`;
+  const remedy = isThere ? `take it out: ${found.map(leave).join(" && ")}` : "leave that out";
+  return `a member ${what} can become root on most machines; unless that is meant, ${remedy}`;
+}

@@ -15,6 +15,7 @@ import { lookUp } from "./look.ts";
 import { splitHome } from "./separator.ts";
 import { type Access, planAccess, writeAccess } from "./user-access.ts";
 import { applyJailing, type Reporter, requireSafeMove } from "./user-apply.ts";
+import { groupWarning } from "./user-groups.ts";
 import { KEYS_FILE } from "./user-keys.ts";
 import { forgetAccount, recall, rememberAccount } from "./user-memory.ts";
 import { missingLine, missingPolicy } from "./user-missing.ts";
@@ -50,13 +51,13 @@ export interface UserOutcome {
 
 /**
  * Tells `warn` what sshd, what it starts itself, and cron and at give a jailed account, which no jail can hold: a line
- * each, with the way to mend it; and whether the account can log in at all, with a key where one was written. Throws
- * SystemError.
+ * each, with the way to mend it; groups that make it root; and whether the account can log in at all, with a key where
+ * one was written. Throws SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
   warn: (line: ByteString) => void,
-  writesKeys = false,
+  { keys: written, joins }: Access,
 ): void {
   if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
     warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
@@ -65,9 +66,14 @@ export function warnOfLogin(
   const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
   const answer = loginWarnings(user);
   const keys =
-    writesKeys && "settings" in answer
+    written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
       : [];
+  const joined = joins.map(({ name }) => name);
+  const primary = groupByGid(account.gid)?.name ?? "";
+  const isThere = joined.every((name) => user.groups.includes(name));
+  const administrator = groupWarning(account.name, primary, [...joined, ...user.groups], isThere);
+  if (administrator !== undefined) warn(administrator);
   for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
     warn(`${message}; ${remedy}`);
 }

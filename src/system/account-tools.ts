@@ -25,7 +25,8 @@ function runAccountTool(
   }
   const result = runProgram(path, words);
   if (result.status === 0) return;
-  const said = result.stderr.trim().split("\n")[0] ?? "";
+  // Our tools do not have that option.
+  const said = (result.stderr.trim().split("\n")[0] ?? "").replace(/: use --badname.*$/, "");
   throw new JailkitError(
     "account-tool",
     1,
@@ -83,8 +84,8 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
   }
 }
 
-/** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, "" for a flag. */
-export type UseraddOptions = ReadonlyMap<string, ByteString>;
+/** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, true for a flag. */
+export type UseraddOptions = ReadonlyMap<string, ByteString | true>;
 
 /**
  * Creates an account with useradd(8) and hands back what the account files now say of it. Where that fails half-way, as
@@ -101,7 +102,7 @@ export function addAccount(
     throw new JailkitError("user-exists", 1, `the user ${quoted(name)} exists already; jk_jailuser jails it`);
   }
   const words: ByteString[] = [];
-  for (const [letter, value] of options) words.push(`-${letter}`, ...(value === "" ? [] : [value]));
+  for (const [letter, value] of options) words.push(`-${letter}`, ...(value === true ? [] : [value]));
   try {
     runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
   } catch (error) {

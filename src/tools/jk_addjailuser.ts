@@ -19,16 +19,22 @@ import { lookUp } from "../jail/look.ts";
 import { joinHome } from "../jail/separator.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
 import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
-import { requireGroup } from "../jail/user-groups.ts";
+import { groupWarning, requireGroup } from "../jail/user-groups.ts";
 import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
+import {
+  isUsablePassword,
+  newAccountWarnings,
+  requireJailSide,
+  requireNewAccount,
+} from "../jail/user-new.ts";
 import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
 import { missingPython } from "../populate/python.ts";
-import { addAccount, addGroup, removeAccount, requireAccountName } from "../system/account-tools.ts";
-import { groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";
@@ -57,23 +63,16 @@ function jailAndUser(
 /** A letter of useradd(8) and what it was given: a value, or whether the flag was there. */
 type Given = readonly [letter: string, value: ByteString | boolean | undefined];
 
-function useraddOptions(given: readonly Given[]): Map<string, ByteString> {
-  const options = new Map<string, ByteString>();
-  for (const [letter, value] of given) {
-    if (value === undefined || value === false) continue;
-    options.set(letter, value === true ? "" : value);
-  }
+function useraddOptions(given: readonly Given[]): UseraddOptions {
+  const options = new Map<string, ByteString | true>();
+  for (const [letter, value] of given) if (value !== undefined && value !== false) options.set(letter, value);
   return options;
 }
 
 /** Refuses before anything is made what would fail after it. */
-function requireFreeName(root: JailRoot, name: ByteString, uid: ByteString | undefined): void {
-  requireAccountName(name);
-  if (passwdByName(name) !== undefined) {
-    throw new JailkitError("user-exists", 1, `the user ${quoted(name)} exists already; jk_jailuser jails it`);
-  }
+function requireFreeName(root: JailRoot, name: ByteString, uid: number | undefined): void {
   const present = readJailAccounts(root).userByName(name);
-  if (present !== undefined && String(present.uid) !== uid) {
+  if (present !== undefined && String(present.uid) !== `${uid}`) {
     const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: take another name, or mend it with: jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`;
     throw new JailkitError("user-exists", 1, message);
   }
@@ -135,14 +134,19 @@ export const tool = defineTool({
     const access = readAccess(options, missingPython);
     const root = openJailForUsers(jail, shell);
     try {
-      requireFreeName(root, name, options.uid);
+      const values = { ...options, name, nonUnique: options.nonUnique };
+      const uid = requireNewAccount(values);
+      requireFreeName(root, name, uid);
       const jailHome = normalise(options.home ?? `/home/${name}`);
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
-      requireFreeHome(root, jailHome, options.uid);
+      requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`);
       if (!options.noCreateHome) requireSafePlace(root, jailHome);
       const home = joinHome(root.path, jailHome);
       const group = primaryGroup(options.gid);
       if (options.noCreateHome && access.keys.length > 0) requireHome(root, jailHome);
+      const present = groupByName(group);
+      const side = [...(present === undefined ? [] : [present]), ...access.joins];
+      requireJailSide(root, { name, uid, home, shell }, side);
       const planned = planAccess({ root, name, home: jailHome, shell }, access, undefined).lines;
       const say = (line: ByteString) => {
         if ((options.verbose || options.dryRun) && !options.json) printLine(line);
@@ -153,11 +157,15 @@ export const tool = defineTool({
         warnings.push(line);
         printError(`${NAME}: warning: ${line}`);
       };
+      for (const line of newAccountWarnings(values)) warn(line);
       if (options.dryRun) {
         say(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
         for (const { name: joined } of access.joins)
           say(`would have put it into the group ${quoted(joined)}`);
         for (const line of planned) say(line);
+        const joins = access.joins.map((one) => one.name);
+        const administrator = groupWarning(name, group, joins, false);
+        if (administrator !== undefined) warn(administrator);
       } else {
         const keyAlone = access.keys.length > 0 && options.password === undefined;
         const given: Given[] = [
@@ -175,7 +183,7 @@ export const tool = defineTool({
           ["o", options.nonUnique],
           ["r", options.system],
         ];
-        if (groupByName(group) === undefined && group === DEFAULT_GROUP) {
+        if (present === undefined && group === DEFAULT_GROUP) {
           addGroup(group);
           say(`created the group ${quoted(group)}`);
         }
@@ -191,9 +199,9 @@ export const tool = defineTool({
         const there = lookUp(root, jailHome) !== undefined;
         const foreign = foreignHome(root, user, jailHome) ?? (there ? homeFault(user) : undefined);
         if (foreign !== undefined) warn(foreign);
-        warnOfLogin(user, warn, access.keys.length > 0);
+        warnOfLogin(user, warn, access);
       }
-      const hasPassword = options.password !== undefined;
+      const hasPassword = options.password !== undefined && isUsablePassword(options.password);
       const account = { root, name, group, home: jailHome, shell, access, hasPassword };
       const inherited = inheritedPolicy(account);
       if (inherited !== undefined) warn(inherited);
@@ -257,7 +265,7 @@ function create(
   jailHome: ByteString,
   home: ByteString,
   shell: ByteString,
-  useradd: ReadonlyMap<string, ByteString>,
+  useradd: UseraddOptions,
   more: (user: PasswdEntry) => void,
 ): PasswdEntry {
   const above = directoryOf(jailHome);

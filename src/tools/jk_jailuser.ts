@@ -188,7 +188,7 @@ export const tool = defineTool({
         }
         carryOut(plan, outcome, report);
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
-          warnOfLogin(known, report.warn, access.keys.length > 0);
+          warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
           warnOfClosed(root, known, report.warn);
         if (root !== undefined && outcome.error === undefined && !options.dryRun && !aside)

@@ -666,3 +666,93 @@ test("the home that useradd makes is told where jk_chrootsh would refuse it", ()
   m.write("/etc/login.defs", before);
   expect([status, homeSaid(stderr)?.[1]]).toEqual([0, `chmod g-w ${jail}/./home/wide`]);
 });
+
+const add = (...words: string[]) => m.run(["jk_addjailuser", "-j", jail, "-s", "/bin/sh", ...words]);
+
+test.each([
+  [["-u", "UID"], "the uid UID is that of 'first': name another one"],
+  [["-u", "0x10"], "'0x10' is no uid"],
+  [["-u", "4294967295"], "'4294967295' is no uid"],
+  [["-o"], "-o needs a uid: -u UID"],
+  [["-o", "-u", "0"], "'fresh' has uid 0: a jail cannot hold root"],
+  [["-c", "a:b"], "'a:b' is no comment: it has ':', a control character or no UTF-8 in it"],
+  [["-c", "a\tb"], "'a\\tb' is no comment: it has ':', a control character or no UTF-8 in it"],
+  [["-c", "\xff"], "'\\xff' is no comment: it has ':', a control character or no UTF-8 in it"],
+  [["-p", "a:b"], "'a:b' is no password: it has ':', a control character or no UTF-8 in it"],
+  [["-d", "/a:b"], "'/a:b' is no home: it has ':', a control character or no UTF-8 in it"],
+  [["-f", "x"], "'x' is no number of days, nor -1 for none"],
+  [["-f", ""], "'' is no number of days, nor -1 for none"],
+])("a dry run of jk_addjailuser %j refuses what the real run refuses", (words, message) => {
+  if (!m.read("/etc/passwd").includes("\nfirst:")) m.must(["useradd", "-M", "first"]);
+  const uid = `${m.ids("first").uid}`;
+  const given = words.map((word) => word.replace("UID", uid));
+  const stderr = `jk_addjailuser: ${message.replace("uid UID", `uid ${uid}`)}\n`;
+  const before = m.read("/etc/passwd");
+  for (const dry of [["--dry-run"], []])
+    expect(add(...dry, ...given, "fresh")).toMatchObject({ status: 1, stdout: "", stderr });
+  expect(m.read("/etc/passwd")).toBe(before);
+});
+
+test("a name of digits alone is refused, and no option is named that jk_addjailuser does not have", () => {
+  for (const dry of [["--dry-run"], []]) {
+    const { status, stderr } = add(...dry, "123");
+    expect([status, stderr]).toEqual([
+      1,
+      "jk_addjailuser: '123' is no name for an account: it is a number\n",
+    ]);
+  }
+});
+
+test("an empty value of an option of useradd is that option's value, and takes no other word", () => {
+  const { status, stderr } = add("-c", "", "-e", "", "-p", "", "empty");
+  expect([status, account("empty")?.split(":")[4]]).toEqual([0, ""]);
+  expect(stderr).toContain("jk_addjailuser: warning: the password is empty: nobody is asked for one\n");
+  expect(account("empty", "/etc/shadow")).toMatch(/^empty::/);
+});
+
+test("what useradd takes in silence is told, in a dry run too", () => {
+  const words = ["-k", "/nosuch", "-p", "plain", "-e", "tomorrow"];
+  const warnings = [
+    "jk_addjailuser: warning: what -p gives is no password as crypt(3) makes it, and no password matches it",
+    "jk_addjailuser: warning: the date 'tomorrow' is not YYYY-MM-DD: useradd decides what it means",
+    "jk_addjailuser: warning: '/nosuch' is no directory: the new home is empty",
+    "jk_addjailuser: 'silent' has no password and no key, and cannot log in; mend it with: passwd silent or: ",
+  ];
+  for (const dry of [["--dry-run"], []]) {
+    const { status, stderr } = add(...dry, ...words, "silent");
+    expect(status).toBe(0);
+    for (const warning of warnings) expect(stderr).toContain(warning);
+  }
+  expect(m.list(`${jail}/home/silent`)).toEqual([]);
+  expect(add("--dry-run", "-p", "!", "nobody-logs-in").stderr).not.toContain("crypt(3)");
+});
+
+/** What is said of groups, and what takes the account out of them. */
+const groupsSaid = (stderr: string) =>
+  /a member (of the groups? .* can become root) on most machines; unless that is meant, (.*)\n/
+    .exec(stderr)
+    ?.slice(1);
+
+test("groups that can make somebody root are told, and the remedy takes the account out", () => {
+  const what = "of the groups 'root', 'sudo', 'disk' can become root";
+  expect(groupsSaid(add("--dry-run", "-G", "root,sudo,adm,disk", "mighty").stderr)).toEqual([
+    what,
+    "leave that out",
+  ]);
+  const { status, stderr } = add("-G", "root,sudo,adm,disk", "mighty");
+  const [said, remedy = ""] = groupsSaid(stderr) ?? [];
+  expect([status, said]).toEqual([0, what]);
+  expect(typeRemedy(m, remedy.replace("take it out: ", "")).status).toBe(0);
+  expect(groupsSaid(run("-n", "-j", jail, "mighty").stderr)).toBeUndefined();
+  expect(m.must(["id", "-nG", "mighty"]).stdout).toBe("users adm\n");
+
+  expect(groupsSaid(run("-n", "-j", jail, "-G", "shadow", "mighty").stderr)).toEqual([
+    "of the group 'shadow' can become root",
+    "take it out: gpasswd -d mighty shadow",
+  ]);
+  m.must(["usermod", "-g", "sudo", "mighty"]);
+  const first = groupsSaid(run("-n", "-j", jail, "mighty").stderr)?.[1] ?? "";
+  expect(first).toStartWith("take it out: usermod -g users mighty && gpasswd -d");
+  expect(typeRemedy(m, first.replace("take it out: ", "")).status).toBe(0);
+  expect(groupsSaid(run("-n", "-j", jail, "mighty").stderr)).toBeUndefined();
+});
