@@ -153,7 +153,7 @@ function lintExecutable(
     report(place, "warning", "starts-programs", `${message}; ${remedy}`, fix);
   }
   lintKnown(place, path, { unchecked, held, givesHome }, { world, report });
-  if (file !== undefined && directories !== undefined)
+  if (file?.type === "file" && file.executable && directories !== undefined)
     lintSearch(place, path, { sectionName, directories }, { world, report });
 }
 
@@ -183,6 +183,7 @@ function lintKnown(
       `${message}; name the program by its own name, or by a link to it`,
       { kind: "item", old: path, with: original },
     );
+    return;
   }
   if (!givesHome && program.known.length === 0 && world.readsPopt(path)) {
     const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
@@ -214,7 +215,8 @@ function lintSearch(
   { world, report }: Pick<LintContext, "world" | "report">,
 ): void {
   const name = path.slice(path.lastIndexOf("/") + 1);
-  const hits = directories.map((directory) => `${directory.replace(/\/$/, "")}/${name}`);
+  // What is wrong with the form of a directory is told of that.
+  const hits = directories.map((one) => `${(mendedPath(one) ?? one).replace(/\/$/, "")}/${name}`);
   const first = hits.find((hit) => world.lookUp(hit)?.type === "file");
   if (first === path) return;
   const how = `a user has to type ${quoted(path)}`;

@@ -86,7 +86,7 @@ export interface LintContext {
   readonly byName: ReadonlyMap<ByteString, IniSection>;
   readonly world: LintWorld;
   readonly report: Report;
-  /** Directories that have been told of. */
+  /** What is told only once: directories, and circles of sections. */
   readonly told: Set<ByteString>;
 }
 

@@ -48,7 +48,10 @@ export function lintInit(section: IniSection, context: LintContext): void {
     if (lintSeparators(item, includes, (name) => context.byName.has(name), context)) continue;
     if (context.byName.has(item.value)) {
       const chain = circle(section, item.value, context);
-      if (chain !== undefined) {
+      // From each of its sections it is the same circle.
+      const name = `circle ${[...new Set(chain)].sort().join(" ")}`;
+      if (chain !== undefined && !context.told.has(name)) {
+        context.told.add(name);
         const message = `sections include each other in a circle: ${chain.map(quoted).join(" -> ")}`;
         context.report(place, "error", "include-circle", message, { kind: "item", old: item.value });
       }
@@ -190,10 +193,12 @@ export function lintCheck(section: IniSection, context: LintContext): void {
       if (lintSeparators(item, entry, (path) => context.world.lookUp(path) !== undefined, context)) continue;
       if (bad !== undefined)
         context.report(place, "error", "bad-path", `${quoted(item.value)} ${bad}`, pathFix(item.value));
+      // Of a jail that is none it cannot be told what is in it.
+      else if (!exists) continue;
       else if (item.value !== jail && !item.value.startsWith(`${jail}/`)) {
         const fix: Fix = { kind: "item", old: item.value };
         context.report(place, "error", "not-in-jail", `${quoted(item.value)} is not in the jail`, fix);
-      } else if (exists && context.world.lookUp(item.value) === undefined) {
+      } else if (context.world.lookUp(item.value) === undefined) {
         const fix: Fix = { kind: "item", old: item.value };
         context.report(place, "warning", "no-such-path", `${quoted(item.value)} does not exist`, fix);
       }

@@ -4,6 +4,7 @@ import { didYouMean, suggest } from "../cli/suggest.ts";
 import { CONFIG_KINDS, type ConfigKind } from "./catalogue.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./lint-accounts.ts";
+import { withoutConsequences } from "./lint-consequences.ts";
 import { type LintContext, type LintWorld, type Report, valuePlace } from "./lint-context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./lint-jails.ts";
 import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "./model.ts";
@@ -43,7 +44,7 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
     BY_KIND[kind.name]?.(section, context);
   }
   for (const section of ini.defaults) problems.push(...readSection(section, kind.schema).problems);
-  return inOrder(problems, ini);
+  return inOrder(withoutConsequences(problems, ini), ini);
 }
 
 function inOrder(problems: Problem[], ini: IniFile): Problem[] {

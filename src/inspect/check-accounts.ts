@@ -153,7 +153,8 @@ function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
     const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
     tell("home-differs", message, remedy);
   }
-  if (inside) judgeJailed(entry, facts, tell);
+  if (inside && split !== undefined)
+    judgeJailed(entry, { ...real, home: plainPath(split.home) }, facts, tell);
 }
 
 /** Whether an account of the jail with this uid has this home. */
@@ -164,27 +165,30 @@ function isHomeOf({ passwd }: AccountFacts, uid: number, home: ByteString): bool
   });
 }
 
-/** What an account that logs in to this jail needs there. */
-function judgeJailed(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
+/**
+ * What an account that logs in to this jail needs there. The home is that of the host's account, and `real` as the jail
+ * sees it: where the jail's line says something else, the line is at fault, and no home.
+ */
+function judgeJailed(entry: PasswdEntry, real: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const { jail } = facts;
   const name = display(entry.name);
-  const path = `${jail}${plainPath(entry.home)}`;
-  const home = facts.inJail(entry.home);
+  const path = jail + real.home;
+  const home = facts.inJail(real.home);
   if (home === undefined)
     tell(
       "home-missing",
       `the home ${display(path)} of user ${name} does not exist`,
-      isJailsOwn(entry.home)
-        ? otherHomeRemedy(jail, entry)
-        : `install -d -o ${entry.uid} -g ${entry.gid} -m 0700 ${shellWord(path)}`,
+      isJailsOwn(real.home)
+        ? otherHomeRemedy(jail, real)
+        : `install -d -o ${real.uid} -g ${real.gid} -m 0700 ${shellWord(path)}`,
       path,
     );
-  else if (home.uid !== entry.uid) {
+  else if (home.uid !== real.uid) {
     const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
     // Given to this account, it would be taken from whom it is for.
-    const shared = isJailsOwn(entry.home) || isHomeOf(facts, home.uid, entry.home);
-    const own = dirsEqual(entry.home, usualHome(entry.name)) || !shared;
-    const remedy = own ? `chown -h ${entry.uid} ${shellWord(path)}` : otherHomeRemedy(jail, entry);
+    const shared = isJailsOwn(real.home) || isHomeOf(facts, home.uid, real.home);
+    const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
+    const remedy = own ? `chown -h ${real.uid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
     tell("home-owner", message, remedy, path);
   }
   // jk_chrootsh runs the limited shell itself where the jail has none.

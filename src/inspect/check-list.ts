@@ -66,19 +66,35 @@ const OF_DIRECTORY: readonly Rule[] = [
   "acl-entry",
 ];
 
+const OF_CONTENT: readonly Rule[] = [
+  "unrecorded",
+  "no-counterpart",
+  "different-size",
+  "different-content",
+  "different-link",
+  "different-type",
+];
+// What is not told of a path of which that is told: it says no more, or has a remedy that would make things worse.
+const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
+  "home-owner": ["unknown-owner"],
+  "link-outside": OF_CONTENT,
+  preload: OF_CONTENT,
+  shadow: OF_CONTENT,
+};
+
 /** The findings without those that only follow from another one among them, or say the same. */
 export function withoutConsequences(findings: readonly CheckFinding[]): CheckFinding[] {
   const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));
-  const notRoots = new Set(
-    findings.flatMap(({ rule, path, repair }) =>
-      rule === "unsafe-jail" && repair !== undefined ? path : [],
-    ),
-  );
-  const ownersToo = ({ rule, path }: CheckFinding) =>
-    (rule === "foreign-owner" || rule === "unknown-owner") && notRoots.has(path);
   const follows = ({ causes = [] }: CheckFinding) =>
     causes.length > 0 && causes.every((path) => blamed.has(path));
-  return findings.filter((finding) => !follows(finding) && !ownersToo(finding));
+  const enough = new Set(findings.flatMap((one) => hiddenBy(one).map((rule) => `${rule} ${one.path}`)));
+  return findings.filter((one) => !follows(one) && !enough.has(`${one.rule} ${one.path}`));
+}
+
+function hiddenBy({ rule, repair }: CheckFinding): readonly Rule[] {
+  // That the owner is another is the one thing about an unsafe directory that is repaired.
+  if (rule === "unsafe-jail") return repair === undefined ? [] : ["foreign-owner", "unknown-owner"];
+  return SAYS_ENOUGH[rule] ?? [];
 }
 
 const compare = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -67,13 +67,18 @@ const aside = (one: Case) =>
 
 const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
 
-/** Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. */
+/**
+ * Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. What not everybody
+ * may read on the host comes into a jail only where it was asked for.
+ */
 function copyOrIgnore(one: Case): ByteString | undefined {
   const { finding, jail, content } = one;
   const { jailPath = "/" } = finding;
-  const source = content?.entries.get(jailPath)?.source ?? jailPath;
+  const entry = content?.entries.get(jailPath);
+  const source = entry?.source ?? jailPath;
   const there = lookAt(source);
-  if (there === undefined) return ignore("ignorepathoncompare")(one);
+  const secret = entry === undefined && there !== undefined && (there.mode & 0o004) === 0;
+  if (there === undefined || secret) return ignore("ignorepathoncompare")(one);
   const copy = copyPath(jail, source === jailPath ? jailPath : source);
   const sameType = one.stat === undefined || (one.stat.mode & 0o170000) === (there.mode & 0o170000);
   if (sameType) return copy;

@@ -219,7 +219,7 @@ export const FAULTS: readonly Fault[] = [
   fault("group-unknown", "/etc/group", "echo 'phantoms:x:6003:' >> etc/group"),
   fault("password-hash", "/etc/passwd", "sed -i 's#^root:x:#root:$6$salt$hash:#' etc/passwd"),
   fault("password-hash", "/etc/group", "echo 'root:$6$salt$hash:0:' >> etc/group"),
-  fault("home-missing", "/home/other", "true"),
+  fault("home-missing", "/home/w", "rm -r home/w"),
   fault("home-owner", "/home/x", "chown 4990 home/x"),
   fault("shell-missing", "/bin/nosuchshell", "sed -i '/^x:/s#/bin/bash#/bin/nosuchshell#' etc/passwd"),
   fault("user-not-in-jail", "/etc/passwd", `usermod -d ${JAIL}/./home/stray -s /usr/sbin/jk_chrootsh stray`),
@@ -256,18 +256,15 @@ export const FAULTS: readonly Fault[] = [
 /** What follows from the faults above: the same things seen in another way. "RULE PATH", of the jail or the host. */
 export const CONSEQUENCES: readonly RegExp[] = [
   /^config-file \/etc\/jailkit$/,
-  /^different-size .*\/etc\/g?shadow-?$/,
   // Where the machine has no gdb.
   /^unrecorded .*\/usr\/bin\/gdb$/,
-  /^unrecorded .*\/(?:user\.conf|ld\.so\.preload|broken|tailed|self|up)$/,
+  /^unrecorded .*\/(?:user\.conf|broken|tailed)$/,
   /^writable-for-(?:others|group) .*\/home(?:\/u)?$/,
   /^file-writable-for-group .*\/home\/u\/file$/,
   /^setuid-for-(?:user|group) .*\/(?:sh|root|chmod|ln|mkdir)$/,
   /^setuid-for-others .*\/ln$/,
   /^changed-(?:owner|mode) .*\/usr\/bin\/(?:ln|mkdir|mv|rm|rmdir)$/,
-  /^unknown-owner .*\/home\/x$/,
   /^different-size .*\/usr\/bin\/(?:gdb|script|sort)$/,
   /^missing .*\/(?:tail|libpcre2-8\.so\S*)$/,
   /^missing-library .*\/libselinux\.so\.1$/,
-  /^home-owner .*\/home\/v$/,
 ];

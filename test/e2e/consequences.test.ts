@@ -1,6 +1,6 @@
 /**
  * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
- * whose remedy would heal nothing. Each remedy that is told heals, whichever is typed first.
+ * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -16,7 +16,7 @@ let m: Machine;
 beforeAll(async () => {
   m = await openMachine({
     under: "ours",
-    only: ["jk_init", "jk_cp", "jk_check", "jk_addjailuser", "jailkit"],
+    only: ["jk_init", "jk_cp", "jk_check", "jk_addjailuser", "jk_jailuser", "jailkit"],
   });
   m.remove("/var/lib/jailkit");
   m.must(["jk_init", "-j", J, "basicshell", "uidbasics", "rsync"]);
@@ -72,6 +72,13 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
     [`writable-for-others ${J}/usr/local/lib`, `not-executed ${J}/usr/local/lib`],
   ],
   [`setfacl -m u:4001:rwx ${J}/usr`, [`unsafe-jail ${J}/usr`, `acl-entry ${J}/usr`, `not-executed ${J}/usr`]],
+  // A remedy of these would bring the host's hashes into the jail, or give a home to another.
+  [`cp /etc/shadow ${J}/etc/shadow`, [`shadow ${J}/etc/shadow`]],
+  [`echo /x.so > ${J}/etc/ld.so.preload`, [`preload ${J}/etc/ld.so.preload`]],
+  [`ln -s ../../../../etc/passwd ${J}/usr/bin/up`, [`link-outside ${J}/usr/bin/up`]],
+  [`sed -i 's/^v:x:[0-9]*:/v:x:4999:/' ${J}/etc/passwd`, [`user-changed ${J}/etc/passwd`]],
+  [`sed -i 's#:/home/v:#:/home/other:#' ${J}/etc/passwd`, [`home-differs ${J}/etc/passwd`]],
+  [`chown 4990 ${J}/home/v`, [`home-owner ${J}/home/v`]],
   // What nothing else tells is told.
   [
     `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,
@@ -111,6 +118,16 @@ test("whom an ACL lets write is not told as the group", () => {
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
   const [first] = told();
   expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
+});
+
+test("no remedy brings in what not everybody may read on the host", () => {
+  restore();
+  m.write("/etc/secret", "the host's", { mode: 0o600 });
+  m.write(`${J}/etc/secret`, "the jail's own");
+  const [first, ...more] = told();
+  expect([first?.what, more]).toEqual([`different-size ${J}/etc/secret`, []]);
+  expect(typeRemedy(m, first?.remedy ?? "").status).toBe(0);
+  expect([told(), m.read(`${J}/etc/secret`)]).toEqual([[], "the jail's own"]);
 });
 
 test("one finding that is gone is one", () => {

@@ -9,10 +9,11 @@ const USERS = [
   user("root", 0, 0, "/root"),
   user("daemon", 1, 1, "/usr/sbin"),
   user("nobody", 65534, 65534, "/nonexistent"),
-  user("u", 1000, 1000, "/j/./home/u"),
   user("slash", 1001, 1001, "/j//./home/slash/"),
   user("other", 1002, 1002, "/k/./home/other"),
   user("free", 1003, 1003, "/home/free"),
+  user("gone", 1005, 1005, "/j/./home/gone"),
+  user("lost", 1006, 1006, "/j/./home/lost"),
 ];
 const GROUPS: GroupEntry[] = [
   { name: "root", password: "x", gid: 0, members: [] },
@@ -21,13 +22,14 @@ const GROUPS: GroupEntry[] = [
 
 const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
 
-function findingsOf(passwd: string, group = "") {
+/** `home`: that of u on the host. */
+function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
   const told: string[] = [];
   return accountFindings({
     jail: "/j",
     passwd: passwd.split("\n"),
     group: group.split("\n"),
-    hostUser: (name) => USERS.find((one) => one.name === name),
+    hostUser: (name) => (name === "u" ? user("u", 1000, 1000, home) : USERS.find((one) => one.name === name)),
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     inJail: (path) =>
       path === "/home/gone"
@@ -58,7 +60,8 @@ describe("accounts of a jail", () => {
       other,
     ],
   ])("a home that belongs to somebody else: %s", (_what, passwd, remedy) => {
-    const [found] = findingsOf(passwd).filter(({ rule }) => rule === "home-owner");
+    const home = passwd.split(":").at(-2);
+    const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
     expect(found?.remedy).toStartWith(remedy);
   });
 
@@ -66,12 +69,14 @@ describe("accounts of a jail", () => {
     ["as on the host", "root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/home/u:/bin/sh\n", []],
     ["a limited shell that is not in the jail", "u:x:1000:1000::/home/u:/usr/sbin/jk_lsh\n", []],
     ["another shell that is not", "u:x:1000:1000::/home/u:/bin/zsh\n", ["shell-missing"]],
-    ["another uid", "u:x:1009:1000::/home/u:/bin/sh\n", ["user-changed", "home-owner"]],
+    ["another uid", "u:x:1009:1000::/home/u:/bin/sh\n", ["user-changed"]],
     ["another gid", "u:x:1000:1009::/home/u:/bin/sh\n", ["user-changed"]],
     ["root with another uid", "root:x:5:0::/root:/bin/sh\n", ["user-changed"]],
-    ["another home", "u:x:1000:1000::/home/v:/bin/sh\n", ["home-differs", "home-owner"]],
+    ["another home", "u:x:1000:1000::/home/v:/bin/sh\n", ["home-differs"]],
     ["homes that are written in another way", "slash:x:1001:1001::/home/slash:/bin/sh\n", []],
-    ["a home that is gone", "u:x:1000:1000::/home/gone:/bin/sh\n", ["home-differs", "home-missing"]],
+    ["another home that is not there", "u:x:1000:1000::/home/gone:/bin/sh\n", ["home-differs"]],
+    ["a home that is gone", "gone:x:1005:1005::/home/gone:/bin/sh\n", ["home-missing"]],
+    ["a home that is another's", "lost:x:1006:1006::/home/lost:/bin/sh\n", ["home-owner"]],
     ["of another jail", "other:x:1002:1002::/home/other:/bin/sh\n", ["home-differs"]],
     ["of no jail", "free:x:1003:1003::/home/free:/bin/sh\n", ["home-differs"]],
     ["of the system", "daemon:x:1:1::/usr/sbin:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/sh\n", []],
