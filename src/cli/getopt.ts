@@ -36,6 +36,10 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
     return value;
   };
 
+  const add = ({ key, long }: (typeof specs)[number], value: ByteString | undefined) => {
+    result.options.push({ key, long, value });
+  };
+
   const long = (word: ByteString) => {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
@@ -58,7 +62,7 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
     }
     let value: ByteString | undefined;
     if (takesValue(entry.spec)) value = equals >= 0 ? word.slice(equals + 1) : take(`--${entry.long}`);
-    result.options.push({ key: entry.key, long: entry.long, value });
+    add(entry, value);
   };
 
   const bundle = (word: ByteString) => {
@@ -71,11 +75,7 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
         continue;
       }
       const rest = word.slice(i + 1);
-      result.options.push({
-        key: entry.key,
-        long: entry.long,
-        value: rest === "" ? take(`-${letter}`) : rest,
-      });
+      add(entry, rest === "" ? take(`-${letter}`) : rest);
       return;
     }
   };

@@ -6,6 +6,8 @@ export interface OptionSpec {
   readonly long?: string;
   /** What the value is called in the help; an option without it is a flag. */
   readonly value?: string;
+  /** Its value may be empty: one that is no name and no path. */
+  readonly mayBeEmpty?: boolean;
   /** The option may be given several times, and all its values count. */
   readonly repeat?: boolean;
   readonly description: string;

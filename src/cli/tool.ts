@@ -12,6 +12,8 @@ export interface ToolDefinition<T extends OptionTable = OptionTable> extends Hel
   readonly options: T;
   /** Options end at the first operand, as for a tool that starts another program. */
   readonly posix?: boolean;
+  /** The operands are the arguments of another program: they may be empty. */
+  readonly operandsOfProgram?: boolean;
   /** The exit status for arguments that do not parse; 1 as in jailkit 2 unless said otherwise. */
   readonly badOptionStatus?: number;
   /** Does the work and returns the exit status. */
@@ -53,6 +55,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
       let parsed: ReturnType<typeof getopt>;
       try {
         parsed = getopt(args, options, definition.posix);
+        requireNames(parsed, options, definition.posix ?? definition.operandsOfProgram);
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
         printError(`${definition.name}: ${error.message}; see '${definition.name} --help'`);
@@ -70,6 +73,17 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
       return definition.run({ options: typed, operands: parsed.operands });
     },
   };
+}
+
+/** Refuses an empty name: a variable that is not set would name the working directory. Throws UsageError. */
+function requireNames(
+  { options: given, operands }: ReturnType<typeof getopt>,
+  options: OptionTable,
+  ofProgram: boolean | undefined,
+): void {
+  const empty = given.find(({ key, value }) => value === "" && options[key]?.mayBeEmpty !== true);
+  if (empty !== undefined) throw new UsageError(`the value of option '--${empty.long}' is empty`);
+  if (ofProgram !== true && operands.includes("")) throw new UsageError("an argument is empty");
 }
 
 /** What was given, by the keys of the table. */
@@ -97,7 +111,9 @@ export function parseArguments<const T extends OptionTable>(
   args: readonly ByteString[],
   options: T,
 ): ToolContext<T> {
-  const { options: given, operands } = getopt(args, options);
+  const parsed = getopt(args, options);
+  requireNames(parsed, options, true);
+  const { options: given, operands } = parsed;
   return { options: optionValues<T>(given, options, cittyArguments(options)), operands };
 }
 

@@ -113,7 +113,7 @@ export function otherShell(
   const [found] = withRightsOf(who, () => shellSteps(shell));
   const closed = CLOSED.has(baseName(shell));
   if (found === undefined || (found.outcome === "passed" && !closed)) return other;
-  if (by === "ssh" && servesOtherwise(sshdPart(account, who, true, from))) return other;
+  if (by === "ssh" && servesOtherwise(sshdPart(account, who, true, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
   return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
 }

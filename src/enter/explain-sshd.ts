@@ -24,6 +24,8 @@ export interface SshdPart {
   userVariable?: ByteString;
   /** sshd serves every session itself, and the login shell is never run. */
   unjailed: boolean;
+  /** The root directory in which it does: ChrootDirectory. */
+  held: ByteString | undefined;
   /** It serves sftp itself, and for all else runs the login shell. */
   ownSftp: boolean;
   /** It changes the root directory before it runs the login shell. */
@@ -33,6 +35,7 @@ export interface SshdPart {
 }
 
 const INTERNAL = /^internal-sftp(\s|$)/;
+const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
 const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
   stage: "sshd",
@@ -182,10 +185,13 @@ function chrootObstacle(path: ByteString): ByteString | undefined {
   return undefined;
 }
 
+const chrootDirectory = (settings: SshdSettings, account: PasswdEntry) =>
+  withTokens(firstOf(settings, "chrootdirectory"), account);
+
 /** What ChrootDirectory does to a login shell that makes the jail itself. */
 function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boolean): ReportStep[] {
   if (!isSet(settings, "chrootdirectory")) return [];
-  const path = withTokens(firstOf(settings, "chrootdirectory"), account);
+  const path = chrootDirectory(settings, account);
   const remedy = "let one of the two make the jail, not both";
   const obstacle = chrootObstacle(path);
   const what = `sshd itself changes the root to ${path}`;
@@ -216,15 +222,16 @@ function forcedCommand(settings: SshdSettings, key: KeyWay): { forced?: ByteStri
 
 /**
  * What sshd would do for a user before and instead of the login shell, as far as it can be asked: only root can. `from`
- * is the address that the login comes from, undefined for any.
+ * is the address that the login comes from, undefined for any; `command` what a client asks for.
  */
 export function sshdPart(
   account: PasswdEntry,
   who: Credentials,
   isRoot: boolean,
   from: ByteString | undefined,
+  command: ByteString | undefined,
 ): SshdPart {
-  const nothing = { unjailed: false, ownSftp: false, changesRoot: false, service: "sshd" };
+  const nothing = { unjailed: false, held: undefined, ownSftp: false, changesRoot: false, service: "sshd" };
   if (!isRoot)
     return {
       ...nothing,
@@ -240,12 +247,15 @@ export function sshdPart(
   const shadow = shadowOf(account.name);
   const key = keyWay(settings, account, who);
   const { forced, steps: forcedSteps } = forcedCommand(settings, key);
-  const unjailed = forced !== undefined && INTERNAL.test(forced);
-  const service =
-    firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
   const ownSftp = (settings.get("subsystem") ?? []).some((line) =>
     INTERNAL.test(line.replace(/^sftp\s+/, "")),
   );
+  // Who asks about the server of sftp asks about sftp.
+  const unjailed = INTERNAL.test(
+    forced ?? (ownSftp && SFTP_SERVER.test(command ?? "") ? "internal-sftp" : ""),
+  );
+  const service =
+    firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
   const changesRoot = isSet(settings, "chrootdirectory");
   const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
@@ -264,7 +274,14 @@ export function sshdPart(
   if (open)
     for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
   return {
-    ...{ steps, unjailed, ownSftp, changesRoot, service },
+    ...{
+      steps,
+      unjailed,
+      held: changesRoot ? chrootDirectory(settings, account) : undefined,
+      ownSftp,
+      changesRoot,
+      service,
+    },
     ...(forced === undefined ? {} : { forced }),
     ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
   };

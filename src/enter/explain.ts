@@ -193,10 +193,12 @@ function explainEntrance(
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
-  const { steps, forced, unjailed, service, userVariable } = sshdPart(account, who, onBehalf, from);
+  const part = sshdPart(account, who, onBehalf, from, command);
+  const { steps, forced, unjailed, service, userVariable } = part;
   if (userVariable !== undefined) session.userVariable = userVariable;
   report.steps.push(...steps, ...limitSteps(account, service));
   report.unjailed = unjailed;
+  report.heldBySshd = part.held;
   return forced ?? command;
 }
 

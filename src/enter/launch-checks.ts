@@ -56,7 +56,11 @@ function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest):
   if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
   if (program === undefined) throw new JailkitError("no-program", 23, "no program: give it with -x");
   if (!jail.startsWith("/")) {
-    throw new JailkitError("relative-path", 27, `${display(jail)}: not an absolute path; write it from / on`);
+    throw new JailkitError(
+      "relative-path",
+      27,
+      `${jail === "" ? "''" : display(jail)}: not an absolute path; write it from / on`,
+    );
   }
 }
 

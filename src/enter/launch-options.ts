@@ -5,7 +5,8 @@ import type { LaunchRequest } from "./launch-checks.ts";
 
 /** The options of jk_chrootlaunch(8). */
 export const LAUNCH_OPTIONS = {
-  jail: jailOption("the jail, by its absolute path"),
+  // The check of the jail has an exit status of its own.
+  jail: { ...jailOption("the jail, by its absolute path"), mayBeEmpty: true },
   exec: {
     short: "x",
     also: ["executable"],

@@ -49,6 +49,8 @@ export interface Report {
   verdict: "works" | "refused" | "unknown" | "not-jailed";
   /** sshd serves the login itself: the login shell is never run. */
   unjailed: boolean;
+  /** The root directory in which it does, by ChrootDirectory. */
+  heldBySshd?: ByteString | undefined;
   /** What a refused login ends with. */
   exitStatus: number | undefined;
   loginShell: ByteString | undefined;
@@ -129,10 +131,12 @@ export function judgeReport(report: Report): void {
     return;
   }
   const open = report.steps.some((step) => step.outcome === "unknown");
-  report.verdict = open ? "unknown" : report.unjailed ? "not-jailed" : "works";
+  const free = report.unjailed && report.heldBySshd === undefined;
+  report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
 }
 
-function verdictLine({ about, verdict, exitStatus, user, steps }: Report): ByteString {
+function verdictLine(report: Report): ByteString {
+  const { about, verdict, exitStatus, user, steps, heldBySshd } = report;
   const name = display(user);
   const subject = {
     login: "A login of",
@@ -140,6 +144,8 @@ function verdictLine({ about, verdict, exitStatus, user, steps }: Report): ByteS
     jk_procmailwrapper: "Mail for",
     jk_chrootlaunch: "jk_chrootlaunch as",
   }[about];
+  if (verdict === "works" && report.unjailed)
+    return `${subject} ${name} would work: sshd serves it itself, in ${display(heldBySshd ?? "/")} (ChrootDirectory), and never runs the login shell.`;
   if (verdict === "works") {
     const single = steps.some(({ name: check, outcome }) => check === INTERACTIVE && outcome === "warned");
     return single

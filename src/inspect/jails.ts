@@ -58,8 +58,10 @@ export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): Ja
   const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
-    const what = stat === undefined ? "is gone" : "is no directory";
     const id = knownJails().find(({ jail }) => jail.path === path)?.id;
+    const known = id !== undefined || knownJailPaths(allUsers).includes(path);
+    const what =
+      stat !== undefined ? "is no directory" : known ? "is gone" : "is not there, and no jail that is known";
     return { ...nothing, id, condition: "missing", reason: `${display(path)} ${what}` };
   }
   try {

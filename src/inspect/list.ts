@@ -26,7 +26,7 @@ export interface ProcessList {
 }
 
 /** A path without doubled slashes, "." and a slash at the end, for comparison with what the kernel shows. */
-function plain(path: ByteString): ByteString {
+export function plain(path: ByteString): ByteString {
   return `/${path
     .split("/")
     .filter((part) => part !== "" && part !== ".")

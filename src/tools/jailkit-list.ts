@@ -32,7 +32,9 @@ export const tool = defineTool({
     else {
       for (const line of jailLines(jails)) printLine(line);
       for (const { path, reason } of jails) {
-        if (reason !== undefined) printError(`jailkit list: ${display(path)}: ${reason}`);
+        if (reason === undefined) continue;
+        const shown = display(path);
+        printError(`jailkit list: ${reason.includes(shown) ? "" : `${shown}: `}${reason}`);
       }
     }
     const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");

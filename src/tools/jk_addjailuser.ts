@@ -84,9 +84,14 @@ export const tool = defineTool({
   synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
   options: {
     jail: jailOption("the jail"),
-    comment: { short: "c", value: "TEXT", description: "the account's comment" },
+    comment: { short: "c", value: "TEXT", mayBeEmpty: true, description: "the account's comment" },
     home: { short: "d", value: "DIR", description: "the home, as the jail sees it (default /home/USER)" },
-    expiredate: { short: "e", value: "DATE", description: "the day on which the account expires" },
+    expiredate: {
+      short: "e",
+      value: "DATE",
+      mayBeEmpty: true,
+      description: "the day on which the account expires",
+    },
     inactive: {
       short: "f",
       value: "DAYS",
@@ -99,7 +104,12 @@ export const tool = defineTool({
     },
     ...ACCESS_OPTIONS,
     skel: { short: "k", value: "DIR", description: "what a new home is filled with (default /etc/skel)" },
-    password: { short: "p", value: "HASH", description: "the password, as crypt(3) makes it" },
+    password: {
+      short: "p",
+      value: "HASH",
+      mayBeEmpty: true,
+      description: "the password, as crypt(3) makes it",
+    },
     shell: { short: "s", value: "SHELL", description: `the shell in the jail (default ${LIMITED_SHELL})` },
     uid: { short: "u", value: "UID", description: "the uid" },
     createHome: { short: "m", description: "make the home (the default)" },

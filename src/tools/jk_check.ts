@@ -55,7 +55,6 @@ export const tool = defineTool({
   async run({ options, operands }) {
     if (options.json && options.sarif) throw new JailkitError("usage", 2, "give --json or --sarif, not both");
     const jails = [...options.jail, ...operands];
-    if (jails.includes("")) throw new JailkitError("usage", 2, "the empty name is no jail");
     const paint = paintFor(options.color, 2);
     const lines = !options.json && !options.sarif;
     const result = await check({

@@ -6,6 +6,7 @@ import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch-options.ts";
 /** jk_chrootlaunch(8): starts a daemon in a jail. */
 export const tool = defineTool({
   name: "jk_chrootlaunch",
+  operandsOfProgram: true,
   summary: "start a daemon in a jail",
   synopsis: [
     "-j JAIL -x PROGRAM [OPTION...] [--] [ARGUMENT...]",

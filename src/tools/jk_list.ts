@@ -1,13 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { listProcesses, type ProcessList } from "../inspect/list.ts";
+import { listProcesses, type ProcessList, plain } from "../inspect/list.ts";
 import { rowsOf, tableLines, treeOrder } from "../inspect/list-text.ts";
 import { userNames } from "../inspect/list-users.ts";
+import { isDirectory } from "../jail/walk.ts";
 
 const NAME = "jk_list";
 
@@ -64,6 +68,22 @@ function printTable(
   }
 }
 
+/** Tells of a name that is no directory, and of none that processes still have as their root. */
+function warnOfNone(jail: ByteString, { processes }: ProcessList): void {
+  const reason = noJail(jail);
+  const running = processes.some(({ root }) => root.removed && root.name === plain(jail));
+  if (reason !== undefined && !running) printError(`${NAME}: no such jail, ${display(jail)}: ${reason}`);
+}
+
+function noJail(jail: ByteString): ByteString | undefined {
+  try {
+    return isDirectory(statAt(AT_FDCWD, jail, true)) ? undefined : "Not a directory";
+  } catch (error) {
+    if (error instanceof SystemError) return isErrno(error, "ENOENT", "ENOTDIR") ? error.reason : undefined;
+    throw error;
+  }
+}
+
 /** jk_list(8): lists the processes that run in a jail. */
 export const tool = defineTool({
   name: NAME,
@@ -88,10 +108,12 @@ export const tool = defineTool({
     "Other users' processes are seen by root alone.",
   run({ options, operands }) {
     const { jail, all, tree, json, wide } = options;
-    const list = listProcesses({ jails: [...jail, ...operands], containers: all, parents: tree || json });
+    const jails = [...jail, ...operands];
+    const list = listProcesses({ jails, containers: all, parents: tree || json });
     const nameOf = userNames();
     if (json) printJson(asJson(list, nameOf));
     else printTable(list, nameOf, wide, tree);
+    for (const one of jails) warnOfNone(one, list);
     return 0;
   },
 });

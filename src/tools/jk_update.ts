@@ -6,7 +6,7 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { printJson } from "../cli/output.ts";
+import { printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -116,7 +116,10 @@ export const tool = defineTool({
     all: { short: "a", description: "every jail that is known, each as jk_update.ini says" },
     // -d is that of jailkit 2.
     dryRun: { ...DRY_RUN, also: ["d"] },
-    check: { description: "show nothing; exit status 10 if there is something to do" },
+    check: {
+      description:
+        "change nothing; exit status 10 if there is something to do; with --all, name the jails in which there is",
+    },
     skip: {
       short: "s",
       value: "PATH",
@@ -223,6 +226,9 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
     // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.
     const exitStatus = pending ? 10 : failed ? 1 : 0;
     const dryRun = options.dryRun || options.check;
+    if (options.all && options.check && !options.json)
+      for (const { jail } of outcomes.filter(hasWork))
+        printLine(`${display(jail)}: there is something to do`);
     if (options.json) printJson(updateReport(outcomes, { problems, warnings }, dryRun, exitStatus));
     return exitStatus;
   },

@@ -153,6 +153,12 @@ table("deliberate differences", [
     is: { debian: list(rows), ours: list(rows.slice(0, 1)), difference: "one-spelling" },
   },
   {
+    name: "an empty operand",
+    start: two,
+    args: [""],
+    is: { debian: list(rows), ours: { status: 1 }, difference: "empty-names" },
+  },
+  {
     name: "a uid without an account",
     start: () => [waitIn(m, A, [], "7777:7777")],
     is: { debian: ends(1), ours: list([["7777", A, `${A}${wait} `]]), difference: "list-orphan-uid" },

@@ -681,7 +681,7 @@ test.each([
   [["-p", "a:b"], "'a:b' is no password: it has ':', a control character or no UTF-8 in it"],
   [["-d", "/a:b"], "'/a:b' is no home: it has ':', a control character or no UTF-8 in it"],
   [["-f", "x"], "'x' is no number of days, nor -1 for none"],
-  [["-f", ""], "'' is no number of days, nor -1 for none"],
+  [["-f", ""], "the value of option '--inactive' is empty; see 'jk_addjailuser --help'"],
 ])("a dry run of jk_addjailuser %j refuses what the real run refuses", (words, message) => {
   if (!m.read("/etc/passwd").includes("\nfirst:")) m.must(["useradd", "-M", "first"]);
   const uid = `${m.ids("first").uid}`;

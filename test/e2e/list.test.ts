@@ -162,6 +162,22 @@ describe("-j", () => {
   });
 });
 
+describe("a name that is no jail", () => {
+  test("is told, and the status is that of 2.23", () => {
+    m.write("/srv/plain", "");
+    expect(table(["/nosuch", "/srv/plain"])).toMatchObject({
+      status: 0,
+      stdout: "No jailed processes found\n",
+      stderr:
+        "jk_list: no such jail, /nosuch: No such file or directory\njk_list: no such jail, /srv/plain: Not a directory\n",
+    });
+    expect(m.run(["jailkit", "list", "/nosuch"])).toMatchObject({
+      status: 1,
+      stderr: "jailkit list: /nosuch is not there, and no jail that is known\n",
+    });
+  });
+});
+
 describe("a jail that was removed", () => {
   test("keeps its name, and is told of", async () => {
     makeShellJail(m, "/srv/gone");

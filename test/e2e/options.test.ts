@@ -125,3 +125,64 @@ describe("-n", () => {
     expect(stdout.replace(/\s+/g, " ")).toContain("(not a dry run: that has no letter here)");
   });
 });
+
+describe("an empty name, as of a variable that is not set, is no name", () => {
+  const option = (tool: string, long: string) =>
+    `${tool}: the value of option '--${long}' is empty; see '${tool} --help'\n`;
+  const argument = (tool: string) => `${tool}: an argument is empty; see '${tool} --help'\n`;
+
+  test.each([
+    [1, "jk_init", ["-j", "", "uidbasics"], "jail"],
+    [1, "jk_init", ["", "uidbasics"], undefined],
+    [1, "jk_init", ["-j", J, ""], undefined],
+    [1, "jk_init", ["-c", "", "-j", J, "uidbasics"], "configfile"],
+    [1, "jk_cp", ["-j", "", "true"], "jail"],
+    [1, "jk_cp", ["-j", J, ""], undefined],
+    [1, "jk_cp", ["-j", J, "--remove", ""], undefined],
+    [1, "jk_jailuser", ["-j", "", "u"], "jail"],
+    [1, "jk_jailuser", ["-j", J, ""], undefined],
+    [1, "jk_jailuser", ["-j", J, "-s", "", "u"], "shell"],
+    [1, "jk_jailuser", ["-j", J, "--authorized-key", "", "u"], "authorized-key"],
+    [1, "jk_addjailuser", ["-j", "", "v"], "jail"],
+    [1, "jk_addjailuser", ["-j", J, "-d", "", "v"], "home"],
+    [1, "jk_addjailuser", ["-j", J, "--authorized-key=", "v"], "authorized-key"],
+    [1, "jk_update", ["-j", ""], "jail"],
+    [1, "jk_update", [""], undefined],
+    [1, "jk_update", ["-j", J, "-s", ""], "skip"],
+    [2, "jk_check", ["-j", ""], "jail"],
+    [2, "jk_check", [""], undefined],
+    [2, "jk_check", ["-c", "", J], "configfile"],
+    [1, "jk_list", ["-j", ""], "jail"],
+    [1, "jk_list", [""], undefined],
+    [1, "jk_chrootlaunch", ["-j", J, "-x", ""], "exec"],
+    [1, "jk_chrootlaunch", ["-j", J, "-x", "/usr/bin/true", "-p", ""], "pidfile"],
+    [1, "jk_socketd", ["-p", ""], "pidfile"],
+  ] as const)("%i %s %j", (status, tool, words, long) => {
+    const before = m.snapshot(J);
+    const stderr = long === undefined ? argument(tool) : option(tool, long);
+    expect(m.run([tool, ...words])).toMatchObject({ status, stdout: "", stderr });
+    expect(m.snapshot(J)).toEqual(before);
+  });
+
+  test.each(["list", "delete", "disk", "adopt"])("jailkit %s", (command) => {
+    for (const words of [["-j", ""], [""]]) {
+      const { status, stderr } = m.run(["jailkit", command, ...words]);
+      expect([status, stderr]).toEqual([
+        1,
+        words.length > 1 ? option(`jailkit ${command}`, "jail") : argument(`jailkit ${command}`),
+      ]);
+    }
+  });
+
+  test("jk_chrootlaunch has an exit status of its own for a jail", () => {
+    const { status, stderr } = m.run(["jk_chrootlaunch", "-j", "", "-x", "/usr/bin/true"]);
+    expect([status, stderr]).toEqual([27, "jk_chrootlaunch: '': not an absolute path; write it from / on\n"]);
+  });
+
+  test("not of what a program is given", () => {
+    const words = ["-j", J, "-x", "/usr/bin/printf", "--", "<%s>", "", "x"];
+    const other = m.run(["jk_uchroot", ...words], { user: "u", env: { USER: "u" } });
+    expect(other).toMatchObject({ status: 0, stdout: "<><x>" });
+    expect(m.run(["jk_chrootlaunch", ...words.filter((word) => word !== "--")]).stdout).toBe("<><x>");
+  });
+});

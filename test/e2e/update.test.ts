@@ -40,6 +40,9 @@ describe("after an upgrade of the host", () => {
     install(m, 2);
     expect(runs(jail)).toBe("version 1\n");
     expect(update("--check", "-j", jail)).toMatchObject({ status: 10, stdout: "", stderr: "" });
+    const all = update("--check", "--all");
+    expect([all.status, all.stderr]).toEqual([10, ""]);
+    expect(all.stdout.split("\n")).toContain(`${jail}: there is something to do`);
     const { status, stderr, stdout } = update("-j", jail);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(`removing outdated file ${jail}/usr/bin/tiny\n`);
@@ -55,6 +58,7 @@ describe("after an upgrade of the host", () => {
     m.remove(`${jail}/usr/local`);
     expect(contents(jail)).toEqual(contents(fresh()));
     expect(update("--check", "-j", jail).status).toBe(0);
+    expect(update("--check", "--all").stdout).not.toContain(`${jail}:`);
     expect(update("-j", jail)).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
@@ -349,7 +353,10 @@ describe("options", () => {
     const [unsafe, other] = [fresh(), fresh()];
     install(m, 2);
     m.chmod(unsafe, 0o777);
-    expect(update("--all", "--check")).toMatchObject({ status: 10, stdout: "" });
+    expect(update("--all", "--check")).toMatchObject({
+      status: 10,
+      stdout: `${other}: there is something to do\n`,
+    });
     const { status, stdout } = update("--all", "--check", "--json");
     expect(status).toBe(10);
     expect(states(stdout)).toEqual({ [unsafe]: "failed", [other]: "pending" });

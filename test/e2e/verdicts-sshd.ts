@@ -165,6 +165,45 @@ export const SSHD: readonly Case[] = [
     sshd: ["ListenAddress 0.0.0.0:2222", "Match LocalAddress 127.0.0.9", "AllowUsers root"],
     ...unknown("sshd match", "which address is called decides"),
   },
+  {
+    name: "ForceCommand internal-sftp in a ChrootDirectory: that holds it",
+    sshd: ["ChrootDirectory /srv/template", "ForceCommand internal-sftp"],
+    by: "sftp",
+    ...works,
+  },
+  {
+    name: "a key that is for internal-sftp, in a ChrootDirectory",
+    sshd: ["ChrootDirectory /srv/template"],
+    breaks({ m }, { keys, uid, gid }) {
+      m.write(keys, `command="internal-sftp" ${m.read(keys)}`, { mode: 0o600, owner: [uid, gid] });
+    },
+    by: "sftp",
+    ...works,
+  },
+  {
+    name: "ForceCommand internal-sftp in a ChrootDirectory that is the user's",
+    sshd: ["ChrootDirectory %h", "ForceCommand internal-sftp"],
+    by: "sftp",
+    ...refused("sshd chroot-directory", /bad ownership or modes for chroot directory/),
+  },
+  {
+    name: "Subsystem sftp internal-sftp: sftp works, and no jail holds it",
+    sshd: ["Subsystem sftp internal-sftp"],
+    by: "sftp",
+    verdict: "not-jailed",
+  },
+  {
+    name: "Subsystem sftp internal-sftp in a ChrootDirectory: that holds it",
+    sshd: ["Subsystem sftp internal-sftp", "ChrootDirectory /srv/template"],
+    by: "sftp",
+    ...works,
+  },
+  { name: "Subsystem sftp internal-sftp, and a command", sshd: ["Subsystem sftp internal-sftp"], ...works },
+  {
+    name: "Subsystem sftp internal-sftp in a ChrootDirectory, and a command",
+    sshd: ["Subsystem sftp internal-sftp", "ChrootDirectory /srv/template"],
+    ...refused("sshd chroot-directory", /jk_chrootsh: No such file or directory/),
+  },
   ...["/usr/sbin/nologin", "/bin/false", "/bin/none"].flatMap((shell): Case[] => {
     const log = /currently not available|session closed for user|shell \S+ does not exist|failed to execute/;
     const breaks: Case["breaks"] = ({ m }, { user }) => m.must(["usermod", "-s", shell, user]);
