@@ -4,8 +4,7 @@
  * as packages install them. Ends with `N passed, N failed`.
  *
  * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, words, package, slow, mutants. `words`
- * types what README.md, docs/ and the manual pages show. The last one changes the code rule by rule, and is run only
- * where it is asked for: it takes as long as half of the others.
+ * types what README.md, docs/ and the manual pages show; `mutants` changes the code rule by rule, and sees a test fail.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -105,7 +104,7 @@ if (built) {
   for (const folder of ["machine", "attack", "differential", "e2e", "words"])
     if (wanted(folder)) await suite(folder);
   if (wanted("slow")) await suite("slow", {}, /^packages/);
-  if (asked.includes("mutants")) await suite("slow", {}, /^mutants/);
+  if (wanted("mutants")) await suite("slow", {}, /^mutants/);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
   if (wanted("package")) {
     for (const folder of ["attack", "differential", "e2e"])

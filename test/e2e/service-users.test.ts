@@ -100,6 +100,11 @@ describe("jailkit delete", () => {
       expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4321: 1, as ")]);
     }
     m.must(["jk_cp", "-f", "-o", "-j", jail, "/usr/share/given"]);
+    // And what is somebody else's than it was put there for.
+    m.must(["chown", "4322", `${jail}/usr/share/given`]);
+    const { status, stderr } = jailkit("delete", "--yes", jail);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4322: 1, as ")]);
+    m.must(["chown", "4321", `${jail}/usr/share/given`]);
     m.addUser("local", { uid: 4100, home: "/home/local", createHome: true });
     m.must(["jk_jailuser", "-m", "-j", jail, "local"]);
     expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
