@@ -26,6 +26,8 @@ export const ACCESS_OPTIONS = {
   },
   policy: {
     value: "SERVICES",
+    // Its own check tells which services there are.
+    mayBeEmpty: true,
     repeat: true,
     description: `what the limited shell lets the account use, with commas: ${SERVICES.map(({ name }) => name).join(", ")}`,
   },
