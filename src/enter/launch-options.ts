@@ -3,25 +3,35 @@ import { jailOrFirst } from "../cli/jail-operand.ts";
 import { jailOption, type OptionTable, type OptionValues, VERBOSE_IGNORED } from "../cli/options.ts";
 import type { LaunchRequest } from "./launch-checks.ts";
 
-/** The options of jk_chrootlaunch(8). */
+/**
+ * The options of jk_chrootlaunch(8). The checks of what they name have exit statuses of their own, and a pidfile that
+ * cannot be made stops no daemon: so an empty value is for them to judge.
+ */
 export const LAUNCH_OPTIONS = {
-  // The check of the jail has an exit status of its own.
   jail: { ...jailOption("the jail, by its absolute path"), mayBeEmpty: true },
   exec: {
     short: "x",
     also: ["executable"],
     value: "PROGRAM",
+    mayBeEmpty: true,
     description: "the program, by its path in the jail or on the host; only root may be able to change it",
   },
   user: {
     short: "u",
     value: "USER",
+    mayBeEmpty: true,
     description: "run as this user, a name or a number, with the user's group and supplementary groups",
   },
-  group: { short: "g", value: "GROUP", description: "run with this group, a name or a number" },
+  group: {
+    short: "g",
+    value: "GROUP",
+    mayBeEmpty: true,
+    description: "run with this group, a name or a number",
+  },
   pidfile: {
     short: "p",
     value: "FILE",
+    mayBeEmpty: true,
     description: "write the process id into this file of the host, once the program is executed",
   },
   keepCaps: {

@@ -102,7 +102,7 @@ test("a jail that is gone lets its accounts go, with the home and shell that the
 test("jk_socketd says what is wrong with its options", () => {
   for (const [option, what] of [
     ["--base=abc", "--base is a number of bytes, not 'abc'"],
-    ["--interval=", "--interval is a number of seconds, not ''"],
+    ["--interval=x", "--interval is a number of seconds, not 'x'"],
   ] as const) {
     const { status, stderr } = m.run(["jk_socketd", "--socket=/srv/x/dev/log", option]);
     expect([status, stderr]).toEqual([1, `jk_socketd: ${what}\n`]);
