@@ -122,6 +122,8 @@ export const tool = defineTool({
     },
     skip: {
       short: "s",
+      // Of an empty one there is nothing to skip: scripts give what a variable holds.
+      mayBeEmpty: true,
       value: "PATH",
       repeat: true,
       description: "leave PATH, and what is below it, as it is; may be repeated",
@@ -199,7 +201,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       const request: UpdateOptions = {
         jail,
         directories: [...rest, ...own.directories],
-        skips: [...options.skip, ...own.skips],
+        skips: [...options.skip.filter((path) => path !== ""), ...own.skips],
         hardlink: options.hardlink || own.hardlink,
         prune: options.prune,
         dryRun: options.dryRun || options.check,
