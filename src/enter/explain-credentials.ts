@@ -6,7 +6,7 @@ import { display } from "../cli/display.ts";
 import { operands } from "../cli/shell-word.ts";
 import { keyLinesIn, keyOptions, keyType, optionValues } from "../jail/key-lines.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { hasExpired, isAccepted, keyFiles } from "../system/authorized-keys.ts";
+import { hasExpired, isAccepted, keyFiles, rsaBits } from "../system/authorized-keys.ts";
 import { passwordState, type ShadowEntry } from "../system/shadow.ts";
 import { firstOf, isSet, type SshdSettings, wordsOf } from "../system/sshd-settings.ts";
 import { type StrictFinding, strictFinding } from "../system/strict-modes.ts";
@@ -125,11 +125,13 @@ function fileWay(
     return none(`sshd does not use ${shown} (StrictModes): ${finding.message}`, finding.remedy);
   const all = keyLinesIn(fromBytes(bytes));
   const now = new Date();
+  const least = Number(firstOf(settings, "requiredrsasize") || "0");
+  const isShort = (key: ByteString) => (rsaBits(key.split(" ")[1] ?? "") ?? least) < least;
   const algorithms = firstOf(settings, "pubkeyacceptedalgorithms")
     .split(",")
     .filter((one) => one !== "");
   const keys = all
-    .filter((key) => isAccepted(keyType(key), algorithms) && !revoked.has(key.key))
+    .filter((key) => isAccepted(keyType(key), algorithms) && !revoked.has(key.key) && !isShort(key.key))
     .map(({ key, options }) => ({ key, options: keyOptions(options), user: userOf(options) }))
     .filter(({ options }) => !hasExpired(options, now));
   if (keys.length > 0) return { keys, why: `a key in ${shown}`, remedy: "" };

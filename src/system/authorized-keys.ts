@@ -19,6 +19,24 @@ export function isAccepted(type: ByteString, algorithms: readonly ByteString[]):
   return algorithms.length === 0 || names.some((name) => algorithms.includes(name));
 }
 
+/**
+ * How many bits an RSA key has, of its text in base64: RFC 4253, section 6.6 (a string, the exponent and the modulus, with
+ * the length before each). undefined for what is none. Pure.
+ */
+export function rsaBits(base64: ByteString): number | undefined {
+  const blob = Buffer.from(base64, "base64");
+  const fields: Buffer[] = [];
+  for (let at = 0; at + 4 <= blob.length; ) {
+    const end = at + 4 + blob.readUInt32BE(at);
+    fields.push(blob.subarray(at + 4, end));
+    at = end;
+  }
+  const [type, , modulus] = fields;
+  if (type?.toString("latin1") !== "ssh-rsa" || modulus === undefined) return undefined;
+  const first = modulus.findIndex((byte) => byte !== 0);
+  return first < 0 ? 0 : (modulus.length - first) * 8 - (Math.clz32(modulus[first] ?? 0) - 24);
+}
+
 /** The files of AuthorizedKeysFile for somebody, tokens of sshd_config(5) filled in. Pure. */
 export function keyFiles(
   patterns: readonly ByteString[],

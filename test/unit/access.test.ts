@@ -1,8 +1,10 @@
 /** What decides before the login shell, as pure functions: ages, lists of users, keys, jobs, lines of logs. */
+
 import { describe, expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
 import { parseRefusal } from "../../src/enter/explain-id.ts";
 import { keyLinesIn, keyOptions } from "../../src/jail/key-lines.ts";
-import { hasExpired, isAccepted, keyFiles } from "../../src/system/authorized-keys.ts";
+import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../src/system/authorized-keys.ts";
 import { type LogEntry, parseJournalLine, parseLogLine } from "../../src/system/log-search.ts";
 import { mayScheduleJobs } from "../../src/system/scheduled-jobs.ts";
 import { accountAge, passwordState, type ShadowEntry } from "../../src/system/shadow.ts";
@@ -109,6 +111,20 @@ describe("keys", () => {
     expect(hasExpired(options, new Date("2020-01-01T00:00:00Z"))).toBe(true);
   });
   test("algorithms and files", () => {
+    const publicKey = (bits: number) => {
+      const { publicKey: made } = generateKeyPairSync("rsa", { modulusLength: bits });
+      const { e = "", n = "" } = made.export({ format: "jwk" });
+      const numbers = [e, n].map((one) => Buffer.concat([Buffer.of(0), Buffer.from(one, "base64url")]));
+      const fields = [Buffer.from("ssh-rsa"), ...numbers].flatMap((field) => {
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(field.length);
+        return [length, field];
+      });
+      return Buffer.concat(fields).toString("base64");
+    };
+    expect([1024, 2048].map((bits) => rsaBits(publicKey(bits)))).toEqual([1024, 2048]);
+    for (const text of ["", "AAAA", "AAAAC3NzaC1lZDI1NTE5AAAAIA==", "AAAAB3NzaC1yc2H/////"])
+      expect(rsaBits(text)).toBeUndefined();
     expect(isAccepted("ssh-rsa", ["rsa-sha2-256"])).toBe(true);
     expect(isAccepted("ssh-dss", ["ssh-ed25519"])).toBe(false);
     const account = { name: "u", uid: 7, home: "/j/./home/u" };
