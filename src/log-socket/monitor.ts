@@ -268,8 +268,8 @@ export function createMonitor(options: MonitorOptions): Monitor {
     run() {
       for (;;) {
         const fds = set.wait(doWhatIsDue()).map(({ fd }) => fd);
-        // First: at the end nothing is made anew.
-        if (fds.includes(signals)) takeSignals();
+        // First, and those that came after the wait too: at the end nothing is made anew.
+        takeSignals();
         if (stopping) return;
         if (fds.includes(watches.fd)) watches.dispatch();
         if (status !== undefined && fds.includes(status.fd)) status.serve();

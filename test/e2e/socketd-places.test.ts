@@ -195,9 +195,13 @@ describe("from start to end", () => {
   test("the end takes away what it made, and nothing of others", () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n`);
     const stopped = monitor();
+    const state = (letter: string) =>
+      new RegExp(`^State:\\t${letter}`, "m").test(m.read(`/proc/${stopped}/status`));
+    // It waits: whatever it has seen of its start is dealt with.
+    while (!state("S"));
     m.must(["kill", "-STOP", stopped]);
     // kill(2) does not wait for it.
-    while (!/^State:\tT/m.test(m.read(`/proc/${stopped}/status`)));
+    while (!state("T"));
     m.write("/srv/new", "somebody else's");
     m.rename("/srv/new", `${jail}/other`);
     m.must(["kill", "-INT", stopped]);
