@@ -45,6 +45,16 @@ const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""):
   remedy,
 });
 
+/** Where sshd serves no sftp, a command is run all the same: a client may name the server. */
+function subsystemSteps(settings: SshdSettings, command: ByteString | undefined): ReportStep[] {
+  const served = (settings.get("subsystem") ?? []).some((line) => /^sftp\s/.test(line));
+  if (served || !SFTP_SERVER.test(command ?? "")) return [];
+  const message =
+    "sshd has no Subsystem sftp: it refuses sftp and scp, but to clients that name the server (-s)";
+  const remedy = `write 'Subsystem sftp ${command}' into ${CONFIGURATION}`;
+  return [step("subsystem", "unknown", message, remedy)];
+}
+
 /** The settings themselves, and whether a Match block makes them depend on what was not asked. */
 function settingSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
@@ -266,6 +276,7 @@ export function sshdPart(
     ...sessionSteps(settings, account, shadow),
     ...chrootSteps(settings, account, unjailed),
     ...forcedSteps,
+    ...subsystemSteps(settings, forced ?? command),
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];

@@ -131,7 +131,8 @@ export async function openVerdicts(): Promise<Scene> {
     const settings = [
       ...["Port 22", "ListenAddress 127.0.0.1", `HostKey ${FOLDER}/host`, "PidFile none"],
       ...["UsePAM yes", "KbdInteractiveAuthentication no", "PrintMotd no", "PerSourcePenalties no"],
-      ...["LogLevel VERBOSE", "Subsystem sftp /usr/lib/openssh/sftp-server"],
+      "LogLevel VERBOSE",
+      ...(lines.includes("# no Subsystem") ? [] : ["Subsystem sftp /usr/lib/openssh/sftp-server"]),
     ];
     const all =
       match < 0 ? [...lines, ...settings] : [...lines.slice(0, match), ...settings, ...lines.slice(match)];

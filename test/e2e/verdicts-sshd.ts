@@ -187,6 +187,12 @@ export const SSHD: readonly Case[] = [
     ...refused("sshd chroot-directory", /bad ownership or modes for chroot directory/),
   },
   {
+    name: "no Subsystem sftp",
+    sshd: ["# no Subsystem"],
+    by: "sftp",
+    ...unknown("sshd subsystem", "a client may name the server"),
+  },
+  {
     name: "Subsystem sftp internal-sftp: sftp works, and no jail holds it",
     sshd: ["Subsystem sftp internal-sftp"],
     by: "sftp",
