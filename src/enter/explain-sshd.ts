@@ -7,7 +7,14 @@ import { groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../system/shadow.ts";
 import { loginWarnings } from "../system/sshd.ts";
 import { openMatches } from "../system/sshd-match.ts";
-import { CONFIGURATION, firstOf, isSet, type SshdSettings, withTokens } from "../system/sshd-settings.ts";
+import {
+  CONFIGURATION,
+  firstOf,
+  isSet,
+  type SshdSettings,
+  sftpSubsystem,
+  withTokens,
+} from "../system/sshd-settings.ts";
 import { userRule } from "../system/sshd-users.ts";
 import type { Outcome } from "./checks.ts";
 import { judgeWays, type KeyWay, keyWay, passwordWay } from "./explain-credentials.ts";
@@ -47,8 +54,7 @@ const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""):
 
 /** Where sshd serves no sftp, a command is run all the same: a client may name the server. */
 function subsystemSteps(settings: SshdSettings, command: ByteString | undefined): ReportStep[] {
-  const served = (settings.get("subsystem") ?? []).some((line) => /^sftp\s/.test(line));
-  if (served || !SFTP_SERVER.test(command ?? "")) return [];
+  if (sftpSubsystem(settings) !== undefined || !SFTP_SERVER.test(command ?? "")) return [];
   const message =
     "sshd has no Subsystem sftp: it refuses sftp and scp, but to clients that name the server (-s)";
   const remedy = `write 'Subsystem sftp ${command}' into ${CONFIGURATION}`;
@@ -59,9 +65,9 @@ function subsystemSteps(settings: SshdSettings, command: ByteString | undefined)
 function settingSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
-  const sftp = (settings.get("subsystem") ?? []).find((entry) => entry.startsWith("sftp "));
+  const sftp = sftpSubsystem(settings);
   const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
-  if (sftp !== undefined) told.push(`subsystem ${sftp}`);
+  if (sftp !== undefined) told.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
   const open = openMatches(settings).find(({ address }) => !address || from === undefined);
   if (open !== undefined) {
@@ -257,9 +263,7 @@ export function sshdPart(
   const shadow = shadowOf(account.name);
   const key = keyWay(settings, account, who);
   const { forced, steps: forcedSteps } = forcedCommand(settings, key);
-  const ownSftp = (settings.get("subsystem") ?? []).some((line) =>
-    INTERNAL.test(line.replace(/^sftp\s+/, "")),
-  );
+  const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
   // Who asks about the server of sftp asks about sftp.
   const unjailed = INTERNAL.test(
     forced ?? (ownSftp && SFTP_SERVER.test(command ?? "") ? "internal-sftp" : ""),

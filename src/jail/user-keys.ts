@@ -148,7 +148,7 @@ interface Existing {
 
 /** The command by which its user, and nobody with more rights, makes a file another that holds the same: sed(1), -i. */
 function copyOf({ root, user }: KeyPlace, path: ByteString): ByteString {
-  return `runuser -u ${shellWord(user.name)} -- sed -i '' ${shellWord(hostPath(root, path))}`;
+  return asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
 }
 
 /** What the authorized_keys in an open directory holds; undefined where there is none. */

@@ -49,6 +49,12 @@ export function listens(settings: SshdSettings): { addresses: ByteString[]; port
   };
 }
 
+/** What serves sftp, as the line `Subsystem sftp` has it; undefined where nothing does. */
+export function sftpSubsystem(settings: SshdSettings): ByteString | undefined {
+  const line = settings.get("subsystem")?.find((one) => /^sftp\s/.test(one));
+  return line?.slice("sftp".length).trimStart();
+}
+
 /** A value with the tokens of sshd_config(5) that stand for an account filled in. Pure. */
 export function withTokens(
   value: ByteString,

@@ -15,6 +15,7 @@ import {
   matchesPattern,
   parseSshdSettings,
   type SshdSettings,
+  sftpSubsystem,
   wordsOf,
 } from "./sshd-settings.ts";
 import { startsUserManager } from "./user-manager.ts";
@@ -88,9 +89,8 @@ export function sshdWarnings(
   const warnings: SshdWarning[] = [];
   const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
 
-  const sftp = (settings.get("subsystem") ?? []).find((entry) => /^sftp\s/.test(entry)) ?? "";
   const forced = value("forcecommand");
-  const internal = [sftp.replace(/^sftp\s+/, ""), forced].some((command) =>
+  const internal = [sftpSubsystem(settings) ?? "", forced].some((command) =>
     /^internal-sftp(\s|$)/.test(command),
   );
   if (internal && !isSet(settings, "chrootdirectory")) {
@@ -189,7 +189,8 @@ export function keyWarnings(
 export function sftpServers(user: ByteString): ByteString[] {
   const answer = sshdSettings(user);
   if (!("settings" in answer)) return [];
-  return (answer.settings.get("subsystem") ?? []).flatMap((line) => /^sftp\s+(\/\S+)/.exec(line)?.[1] ?? []);
+  const path = /^\/\S+/.exec(sftpSubsystem(answer.settings) ?? "")?.[0];
+  return path === undefined ? [] : [path];
 }
 
 /** Somebody who logs in. */

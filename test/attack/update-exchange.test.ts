@@ -100,21 +100,19 @@ function plant(): string[] {
   return [...planted, "theirs aside"];
 }
 
+/** jk_update, killed at the nth of its calls of a kind. */
+const updateKilledAt = (call: string, nth: number) =>
+  m.run([
+    ...["strace", "-o", "/root/trace", "-e", `inject=${call}:signal=KILL:when=${nth}`],
+    ...["jk_update", "-j", J],
+  ]);
+
 test("killed at each of its calls, and then somebody puts files into each directory", () => {
   expect(points.length).toBeGreaterThan(25);
   for (const { call, nth } of points) {
     const at = `${call} ${nth}`;
     reset();
-    const { signal } = m.run([
-      "strace",
-      "-o",
-      "/root/trace",
-      "-e",
-      `inject=${call}:signal=KILL:when=${nth}`,
-      "jk_update",
-      "-j",
-      J,
-    ]);
+    const { signal } = updateKilledAt(call, nth);
     expect([at, signal]).toEqual([at, "SIGKILL"]);
     goOn(plant(), at);
   }
@@ -124,16 +122,7 @@ test("nothing is put there: it is completed, and nothing is left", () => {
   for (const { call, nth } of points) {
     const at = `${call} ${nth}`;
     reset();
-    m.run([
-      "strace",
-      "-o",
-      "/root/trace",
-      "-e",
-      `inject=${call}:signal=KILL:when=${nth}`,
-      "jk_update",
-      "-j",
-      J,
-    ]);
+    updateKilledAt(call, nth);
     goOn([], at);
     expect([at, m.snapshot(APP)]).toEqual([at, wanted]);
   }
