@@ -11,3 +11,28 @@ export function pathComponents(path: ByteString): ByteString[] {
 export function directoryOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf("/")) || "/";
 }
+
+/** All but the last component of an absolute path; "" for the root directory and for what stands in it. */
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+}
+
+/** The last component of a path. */
+export function baseName(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** A path from the root on, written in one way only: without doubled slashes, `.` and a slash at the end. */
+export function plainPath(path: ByteString): ByteString {
+  return `/${pathComponents(path).join("/")}`;
+}
+
+/** The same, and `..` taken out of the text, whatever links may stand before it. */
+export function normalPath(path: ByteString): ByteString {
+  const names: ByteString[] = [];
+  for (const name of pathComponents(path)) {
+    if (name === "..") names.pop();
+    else names.push(name);
+  }
+  return `/${names.join("/")}`;
+}

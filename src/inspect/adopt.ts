@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
@@ -20,7 +21,7 @@ import { jailFileSystem } from "../populate/jail.ts";
 import { makePlan } from "../populate/plan.ts";
 import { asksForFiles } from "../populate/recipe.ts";
 import { manifestEntry } from "../populate/record.ts";
-import { type FileSystem, parentOf } from "../populate/sources.ts";
+import type { FileSystem } from "../populate/sources.ts";
 import { namesShell } from "../populate/update-shell.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";

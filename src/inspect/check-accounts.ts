@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/account-lines.ts";
@@ -8,7 +9,6 @@ import { dirsEqual, splitHome } from "../jail/separator.ts";
 import { LIMITED_SHELL } from "../jail/user-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { CheckFinding, Repair, Rule } from "./check-rules.ts";
-import { plainPath } from "./check-settings.ts";
 
 /** What is known of the accounts of a jail and of the host. */
 export interface AccountFacts {

@@ -1,6 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { readAllFd, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -14,15 +15,16 @@ import { accountFindings, livesIn } from "./check-accounts.ts";
 import { type Collected, collect } from "./check-collect.ts";
 import { compareContents } from "./check-contents.ts";
 import { unrecordedFinding } from "./check-drift.ts";
-import { type JailedUser, notInJailFinding } from "./check-host.ts";
+import { notInJailFinding } from "./check-host.ts";
 import { libraryFindings } from "./check-libraries.ts";
 import { withoutConsequences } from "./check-list.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
 import { withRemedy } from "./check-remedies.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
-import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
+import type { JailSettings, PathTest } from "./check-settings.ts";
 import { ownShells } from "./check-shells.ts";
 import { createSpaces } from "./check-spaces.ts";
+import type { JailedUser } from "./jailed-users.ts";
 import { uchrootGuests } from "./uchroot-guests.ts";
 
 /** How a jail is to be checked. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -8,9 +9,9 @@ import { type IniFile, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { isDirectory } from "../jail/walk.ts";
-import type { JailedUser } from "./check-host.ts";
 import type { CheckProblem } from "./check-rules.ts";
-import { type JailSettings, jailSettings, type PathTest, plainPath, sectionOf } from "./check-settings.ts";
+import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./check-settings.ts";
+import type { JailedUser } from "./jailed-users.ts";
 
 /** A jail to check, and what is left out of its check. */
 export interface JailToCheck {

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { baseName, pathComponents } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -79,11 +79,9 @@ function examine(loader: Loader, path: ByteString): string | undefined {
 /** True where the host's file lacks the same. */
 function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem): boolean {
   if (examine(host, source) !== undefined) return true;
-  const name = lastOf(problem.file);
-  return host.problems().some((other) => other.library === problem.library && lastOf(other.file) === name);
+  const name = baseName(problem.file);
+  return host.problems().some((other) => other.library === problem.library && baseName(other.file) === name);
 }
-
-const lastOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf("/") + 1);
 
 function problemFinding(root: JailRoot, { file, library, message }: DependencyProblem): CheckFinding {
   const jailPath = withoutLinks(root, file);
@@ -92,7 +90,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
   const whole = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
   // What there is to do is another thing in a jail than on a machine.
   const rest = whole.replace(/: install .*$/, " in the jail");
-  const shared = LIBRARY.test(lastOf(library)) && !/\/ld-[^/]*$/.test(library);
+  const shared = LIBRARY.test(baseName(library)) && !/\/ld-[^/]*$/.test(library);
   return {
     rule: shared ? "missing-library" : "missing-interpreter",
     path,

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { checkSchema } from "../config/check-schema.ts";
 import type { IniFile, IniSection, Problem } from "../config/model.ts";
 import { readSection } from "../config/schema.ts";
@@ -18,11 +18,6 @@ export interface JailSettings {
   readonly setuidForOthers: PathTest;
   /** Where they come from. */
   readonly section: IniSection | undefined;
-}
-
-/** A path as it is written in one way only: without doubled slashes, "." and a slash at the end. */
-export function plainPath(path: ByteString): ByteString {
-  return `/${pathComponents(path).join("/")}`;
 }
 
 /** A test for the paths of a list and all below them, by component: /j/home does not cover /j/homework. */

@@ -6,18 +6,13 @@ import type { IniFile } from "../config/model.ts";
 import { jailHint } from "../jail/named-jail.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/walk.ts";
 import { type FixOutcome, fixFindings } from "./check-fix.ts";
-import {
-  configFindings,
-  type JailedUser,
-  jailedUsers,
-  notInJailFinding,
-  userFindings,
-} from "./check-host.ts";
+import { configFindings, notInJailFinding, userFindings } from "./check-host.ts";
 import { checkJail, type JailReport } from "./check-jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./check-jails.ts";
 import { ordered } from "./check-list.ts";
 import type { CheckFinding, CheckProblem } from "./check-rules.ts";
 import { runSmokeTests, type SmokeResult } from "./check-smoke.ts";
+import { type JailedUser, jailedUsers } from "./jailed-users.ts";
 import { serviceUsersIfTold } from "./service-users.ts";
 
 /** What jk_check is asked to do. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -16,7 +17,6 @@ import { removeTree } from "../jail/write.ts";
 import type { Problem } from "../populate/entry.ts";
 import { removeProcLine, unregisterLogSocket } from "../populate/remove-extras.ts";
 import { passwdByName } from "../system/accounts.ts";
-import { plainPath } from "./check-settings.ts";
 import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 
 /** How it went. */

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -11,14 +12,13 @@ import { knownJails, openManifest, saveManifest } from "../jail/manifest.ts";
 import { findMoved, isRecorded } from "../jail/moved.ts";
 import { configDirectoryFindings } from "../jail/safety.ts";
 import { joinHome, splitHome } from "../jail/separator.ts";
-import { normalise } from "../jail/user-plan.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/walk.ts";
 import { putFile } from "../jail/write.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { fstabField } from "../system/mounts.ts";
-import { jailedUsers } from "./check-host.ts";
 import type { CheckProblem } from "./check-rules.ts";
+import { jailedUsers } from "./jailed-users.ts";
 
 const LARGEST_FILE = 1 << 20;
 
@@ -37,7 +37,7 @@ export interface Move {
  * JailkitError where there still is a jail at the old path, and where the new one is not the jail that was there.
  */
 export function planMove(from: ByteString, to: ByteString | undefined): Move {
-  const old = normalise(from);
+  const old = normalPath(from);
   const record = knownJails().find(({ jail }) => jail.path === old);
   const shown = display(old);
   if (directoryIsThere(old))
@@ -50,7 +50,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     const message = `${shown}: the jail is nowhere near; where it is elsewhere: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }
-  const place = normalise(found);
+  const place = normalPath(found);
   closeJailRoot(openJailRoot(place));
   if (record !== undefined && !isRecorded(place, record)) {
     const message = `${display(place)}: is not the jail that was at ${shown}: what is recorded of that is not in it`;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -10,8 +11,7 @@ import { jailFindings } from "../jail/safety.ts";
 import { closeJailRoot, isDirectory, openJailRoot } from "../jail/walk.ts";
 import { asksForFiles } from "../populate/recipe.ts";
 import { isInterrupted } from "../populate/update-journal.ts";
-import { type JailedUser, jailedUsers } from "./check-host.ts";
-import { plainPath } from "./check-settings.ts";
+import { type JailedUser, jailedUsers } from "./jailed-users.ts";
 import { serviceUsersIfTold } from "./service-users.ts";
 
 /**

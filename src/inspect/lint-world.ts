@@ -20,8 +20,8 @@ import { ownStart } from "../populate/own-start.ts";
 import { createPoptReaders } from "../populate/popt.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
-import { jailedUsers, limitedUsers } from "./check-host.ts";
 import { hookedRepositories, SHARED } from "./hooks.ts";
+import { jailedUsers, limitedUsers } from "./jailed-users.ts";
 
 /** The jails of the registry and of accounts, for suggestions; root alone can read the registry. */
 export function knownPaths(): ByteString[] {

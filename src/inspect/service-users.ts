@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { parsePasswdLine } from "../jail/account-lines.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
@@ -9,8 +10,7 @@ import { readJailFile } from "../jail/look.ts";
 import { splitHome } from "../jail/separator.ts";
 import { type JailRoot, release, walk } from "../jail/walk.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
-import type { JailedUser } from "./check-host.ts";
-import { plainPath } from "./check-settings.ts";
+import type { JailedUser } from "./jailed-users.ts";
 
 /** What cannot be read in a jail is for its check to tell. */
 function orNothing<T>(read: () => T[]): T[] {

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { readUchrootSection } from "../config/login-keys.ts";
 import type { IniFile } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
-import { plainPath } from "./check-settings.ts";
 
 /** Whether jk_uchroot lets an account of the host into a jail; nobody where its file is missing or cannot be used. */
 export function uchrootGuests(

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "./accounts.ts";
 import { splitHome } from "./separator.ts";
 import { LIMITED_SHELL } from "./user-jail.ts";
-import { normalise } from "./user-plan.ts";
 import type { JailRoot } from "./walk.ts";
 
 /** What the host knows: asked where a line of the jail belongs to another account or group. */
@@ -29,7 +29,7 @@ export interface JailSide {
 
 /** The home of an account as a jail sees it: what follows the separator, what lies below the jail, or the same path. */
 function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
-  const home = normalise(splitHome(user.home)?.home ?? user.home);
+  const home = normalPath(splitHome(user.home)?.home ?? user.home);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }
 

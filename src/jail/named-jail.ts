@@ -1,31 +1,30 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
+import { baseName, normalPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { editDistance } from "../cli/suggest.ts";
 import { findMoved, lostJail } from "./moved.ts";
 import { knownJails } from "./registry.ts";
-import { normalise } from "./user-plan.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "./walk.ts";
-
-const lastOf = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
 
 /** The known jail that a path was probably meant to be: the same name elsewhere, or a letter or two wrong. */
 export function nearJail(path: ByteString, known: readonly ByteString[]): ByteString | undefined {
-  const most = Math.max(1, Math.min(3, Math.floor(lastOf(path).length / 3)));
+  const most = Math.max(1, Math.min(3, Math.floor(baseName(path).length / 3)));
   const rated = known
     .map((jail) => ({ jail, distance: editDistance(path, jail) }))
     .sort((a, b) => a.distance - b.distance);
   const near =
-    rated.find(({ distance }) => distance <= most) ?? rated.find(({ jail }) => lastOf(jail) === lastOf(path));
+    rated.find(({ distance }) => distance <= most) ??
+    rated.find(({ jail }) => baseName(jail) === baseName(path));
   return near?.jail;
 }
 
 /** Where the jail of a path is now, or which was meant, as the rest of a message; undefined where nothing tells. */
 export function jailHint(path: ByteString): string | undefined {
   try {
-    const plain = normalise(path);
+    const plain = normalPath(path);
     const lost = lostJail(plain);
     if (lost !== undefined) {
       const now = findMoved(lost);
@@ -49,9 +48,9 @@ export function jailHint(path: ByteString): string | undefined {
 /** The error that is to be shown in the place of one that opening a jail ended with. */
 export function jailError(path: ByteString, error: unknown): unknown {
   if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
-  const shown = shellWord(normalise(path));
+  const shown = shellWord(normalPath(path));
   const other = `'jailkit list' shows the jails, and this makes one: jk_init -j ${shown} SECTION`;
-  const message = `${display(normalise(path))}: no such directory; ${jailHint(path) ?? other}`;
+  const message = `${display(normalPath(path))}: no such directory; ${jailHint(path) ?? other}`;
   return new JailkitError("no-such-jail", error.exitStatus, message);
 }
 

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -59,29 +59,19 @@ export interface JailingPlan {
   notes: ByteString[];
 }
 
-/** A path without doubled slashes, "." and "..". */
-export function normalise(path: ByteString): ByteString {
-  const parts: ByteString[] = [];
-  for (const part of pathComponents(path)) {
-    if (part === "..") parts.pop();
-    else parts.push(part);
-  }
-  return `/${parts.join("/")}`;
-}
-
 /** Where the account's home is in the jail: the part after the separator, the part below the jail, or the same path. */
 function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
-  if (split !== undefined && normalise(split.jail) !== jail) {
+  if (split !== undefined && normalPath(split.jail) !== jail) {
     const message =
       `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
       `take it out first with: jk_jailuser --unjail ${move ? "-m " : ""}${operands(user.name)}`;
     throw new JailkitError("in-another-jail", 1, message);
   }
-  if (split !== undefined) return { jailHome: normalise(split.home), inside: true };
-  const home = normalise(user.home);
+  if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
+  const home = normalPath(user.home);
   if (home === jail || home.startsWith(`${jail}/`)) {
-    return { jailHome: normalise(home.slice(jail.length)), inside: true };
+    return { jailHome: normalPath(home.slice(jail.length)), inside: true };
   }
   return { jailHome: home, inside: false };
 }
@@ -110,7 +100,7 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
       `has uid ${present.uid} in ${file}, and ${user.uid} on the host: ${sideRemedy(facts)}`,
     );
   }
-  if (normalise(present.home) !== jailHome) {
+  if (normalPath(present.home) !== jailHome) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
     throw refuse("jail-entry-differs", user, `has the ${homes}: ${sideRemedy(facts)}`);
   }
@@ -152,7 +142,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   // usermod(8) would write it in another way, which no longer names the jail.
   if (jailHome === "/" && changeAccount)
     throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
-  const moveFrom = facts.move && !inside ? normalise(user.home) : undefined;
+  const moveFrom = facts.move && !inside ? normalPath(user.home) : undefined;
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");
     const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";

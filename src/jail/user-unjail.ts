@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -15,7 +16,6 @@ import { changeAccount, type Reporter, requireSafeMove } from "./user-apply.ts";
 import { leaveGoneJail } from "./user-gone.ts";
 import { absolute } from "./user-jail.ts";
 import { type Before, forgetAccount, recall, rememberAccount } from "./user-memory.ts";
-import { normalise } from "./user-plan.ts";
 import type { JailingOptions, UserOutcome } from "./user-run.ts";
 import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "./walk.ts";
 
@@ -75,10 +75,10 @@ function planRelease(
   home: ByteString,
   request: JailingOptions,
 ): Release {
-  const jailHome = normalise(home);
+  const jailHome = normalPath(home);
   return withJail(jail, (root) => {
     const before = recall(root, user.name);
-    const target = request.move ? normalise(before?.home ?? jailHome) : normalise(`${jail}${jailHome}`);
+    const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
     // Some accounts never had one.
     const move = request.move && lookUp(root, jailHome) !== undefined;
     if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
@@ -93,21 +93,21 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   return withJail(jail, (root) => {
     const before: Before | undefined = recall(root, user.name);
     const line = readJailAccounts(root).userByName(user.name);
-    const jailHome = normalise(line?.home ?? before?.home ?? user.home);
+    const jailHome = normalPath(line?.home ?? before?.home ?? user.home);
     const shell = request.shell ?? user.shell;
     return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
   });
 }
 
 function decide(user: PasswdEntry, request: JailingOptions): Release {
-  const named = request.jail === undefined ? undefined : normalise(absolute(request.jail));
+  const named = request.jail === undefined ? undefined : normalPath(absolute(request.jail));
   const split = splitHome(user.home);
   if (split === undefined) {
     const jail = jailOfLeftover(user, named);
     if (jail === undefined) throw notJailed(user, "no jail");
     return planCompletion(user, jail, request);
   }
-  const jail = normalise(split.jail);
+  const jail = normalPath(split.jail);
   if (named !== undefined && named !== jail)
     throw notJailed(user, `the jail ${quoted(jail)}, not in that one`);
   return planRelease(user, jail, split.home, request);
@@ -126,7 +126,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;
-    return leaveGoneJail(user, normalise(split.jail), normalise(split.home), request, outcome, error);
+    return leaveGoneJail(user, normalPath(split.jail), normalPath(split.home), request, outcome, error);
   }
   const { jail, jailHome, home, shell, move } = plan;
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);

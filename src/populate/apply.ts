@@ -3,6 +3,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -21,7 +22,6 @@ import { stillGrants, whyNotLinked } from "./link.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
 import { noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
-import { lastOf, parentOf } from "./sources.ts";
 
 /** How a plan is carried out. */
 export interface ApplyOptions {
@@ -71,7 +71,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
     try {
       const size = sizeOf(entry, fd);
       announce(entry, to);
-      return putFileIn(root, parent, lastOf(entry.path), { fd, size }, entry, howTo(entry));
+      return putFileIn(root, parent, baseName(entry.path), { fd, size }, entry, howTo(entry));
     } finally {
       close(fd);
     }
@@ -88,7 +88,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
         return undefined;
       }
       announce(entry, to, true);
-      const placement = putHardLinkIn(root, parent, lastOf(entry.path), fd, howTo(entry));
+      const placement = putHardLinkIn(root, parent, baseName(entry.path), fd, howTo(entry));
       links.add(entry);
       return placement;
     } catch (error) {
@@ -105,7 +105,7 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   }
 
   function put(parent: Directory, entry: Entry, to: ByteString): Placement {
-    const name = lastOf(entry.path);
+    const name = baseName(entry.path);
     switch (entry.type) {
       case "directory":
         announce(entry, to);
@@ -204,7 +204,7 @@ function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {
   if (device === undefined)
     throw new JailkitError("no-such-device", 1, `${display(entry.path)}: not a device`);
   try {
-    return putDeviceIn(root, parent, lastOf(entry.path), device, entry, howTo(entry));
+    return putDeviceIn(root, parent, baseName(entry.path), device, entry, howTo(entry));
   } catch (error) {
     if (!isErrno(error, "EPERM")) throw error;
     const to = display(root.path + entry.path);

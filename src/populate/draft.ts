@@ -2,7 +2,6 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import type { Attribution, Entry, Keeps, Plan, Problem } from "./entry.ts";
-import type { LeftOut } from "./left-out.ts";
 import type { Given } from "./modes.ts";
 
 /** A plan while it grows. */
@@ -93,3 +92,18 @@ export function addProblem(
   draft.problems.push({ code, path, message: `${prefix}${message}` });
   return undefined;
 }
+
+/** Something that does not come into the jail because it is others than root who named it or put it there. */
+export type LeftOut = {
+  /** The directory that is copied, or the path that was named. */
+  readonly tree: ByteString;
+  readonly section: ByteString;
+  /** Where it stands on the host. */
+  readonly path: ByteString;
+} & (
+  | { readonly kind: "link"; readonly target: ByteString }
+  /** A program or library, and whether it was named, so that its libraries came along. */
+  | { readonly kind: "program"; readonly named: boolean }
+  | { readonly kind: "device"; readonly inJail: ByteString; readonly stat: BasicStat }
+  | { readonly kind: "private" }
+);

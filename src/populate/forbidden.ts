@@ -1,6 +1,7 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type FileSystem, parentOf } from "./sources.ts";
+import { parentOf } from "../../ffi/paths.ts";
+import type { FileSystem } from "./sources.ts";
 
 // Whole trees that no jail needs: they hold the secrets of the host and of its other users, or are no files at all.
 // What is below them can be asked for by name.

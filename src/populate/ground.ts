@@ -1,10 +1,11 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFLNK, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { writersOf } from "../system/acl.ts";
-import { type FileSystem, isSymlink, lastOf, parentOf, tidy } from "./sources.ts";
+import { type FileSystem, isSymlink, tidy } from "./sources.ts";
 
 // path_resolution(7)
 const MOST_LINKS = 40;
@@ -72,7 +73,7 @@ export function createGrounds(host: FileSystem): (directory: ByteString) => Grou
     }
     const above = at(parentOf(path), links);
     if (above.link) return above;
-    const name = lastOf(path);
+    const name = baseName(path);
     if (name !== "..") return child(above, name, links);
     const up = at(parentOf(above.real), links);
     return { ...up, others: above.others || up.others, sticky: false };

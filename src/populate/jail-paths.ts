@@ -1,10 +1,11 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyRootWrites } from "../jail/walk.ts";
 import type { Entry, Keeps } from "./entry.ts";
-import { type FileSystem, isDirectory, isSymlink, parentOf, tidy } from "./sources.ts";
+import { type FileSystem, isDirectory, isSymlink, tidy } from "./sources.ts";
 
 /** What stands at a path of the jail: planned already, or there from before. */
 export type Node =

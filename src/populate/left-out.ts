@@ -2,32 +2,19 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import type { LeftOut } from "./draft.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import type { Dependency, Reason } from "./entry.ts";
 import type { Ground } from "./ground.ts";
-import { absolutePath, type FileSystem, isSymlink, parentOf, sameFile, tidy } from "./sources.ts";
+import { absolutePath, type FileSystem, isSymlink, sameFile, tidy } from "./sources.ts";
 import { leftThere, sortNeeds } from "./untrusted.ts";
 
 const MOST_LINKS = 40;
 const MOST_SHOWN = 8;
-
-/** Something that does not come into the jail because it is others than root who named it or put it there. */
-export type LeftOut = {
-  /** The directory that is copied, or the path that was named. */
-  readonly tree: ByteString;
-  readonly section: ByteString;
-  /** Where it stands on the host. */
-  readonly path: ByteString;
-} & (
-  | { readonly kind: "link"; readonly target: ByteString }
-  /** A program or library, and whether it was named, so that its libraries came along. */
-  | { readonly kind: "program"; readonly named: boolean }
-  | { readonly kind: "device"; readonly inJail: ByteString; readonly stat: BasicStat }
-  | { readonly kind: "private" }
-);
 
 /** True for what the administrator named, or what led to it from there; not for what was found in a directory. */
 export function isNamed(reason: Reason): boolean {

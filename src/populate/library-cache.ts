@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
@@ -8,7 +9,6 @@ import { makeDirectories } from "../jail/write.ts";
 import { dropInheritedAcl } from "../system/acl.ts";
 import { findProgram, runProgram } from "../system/run.ts";
 import type { Entry } from "./entry.ts";
-import { lastOf } from "./sources.ts";
 
 const CACHE = "/etc/ld.so.cache";
 // ldconfig(8) writes the new cache under this name first, and would follow a link of that name.
@@ -18,7 +18,7 @@ const DRAFT = "/etc/ld.so.cache~";
 export function concernsLibraries(entries: readonly Entry[]): boolean {
   return entries.some(
     ({ action, path }) =>
-      action !== "keep" && (/\.so(?:\.|$)/.test(lastOf(path)) || path.startsWith("/etc/ld.so.conf")),
+      action !== "keep" && (/\.so(?:\.|$)/.test(baseName(path)) || path.startsWith("/etc/ld.so.conf")),
   );
 }
 

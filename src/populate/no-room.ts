@@ -1,13 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { withTree } from "../jail/registry.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
 import type { Entry, Problem } from "./entry.ts";
-import { parentOf } from "./sources.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
 const STATFS_BYTES = 120;

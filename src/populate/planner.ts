@@ -1,6 +1,7 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { addEntry, addProblem, emptyDraft, type Kind } from "./draft.ts";
@@ -20,7 +21,7 @@ import { isNamed, leave, tellLeftOut, treeOf } from "./left-out.ts";
 import { deviceOf, isDirectoryNode, sameDevice } from "./likeness.ts";
 import { givenToDirectory, givenToFile, strengthen, withoutAcl } from "./modes.ts";
 import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
-import { isDirectory, isSymlink, lastOf, parentOf, sameFile, tidy } from "./sources.ts";
+import { isDirectory, isSymlink, sameFile, tidy } from "./sources.ts";
 import { DEFAULT_DIRECTORY, LIBRARY, sortNeeds } from "./untrusted.ts";
 
 const LINK_MODE = { mode: 0o777, uid: 0, gid: 0, stripped: false } as const;
@@ -88,7 +89,7 @@ export function createPlanner(input: PlannerInput): Planner {
     parent: Entry | undefined,
   ): Entry | undefined {
     const directory = parent ? parent.path : paths.directory(parentOf(path), { ...manner, of: path });
-    const inJail = `${directory}/${lastOf(path)}`;
+    const inJail = `${directory}/${baseName(path)}`;
     const node = paths.at(inJail, parent?.action === "create");
     if (node?.planned !== undefined) {
       seen.set(path, node.planned);
@@ -216,7 +217,7 @@ export function createPlanner(input: PlannerInput): Planner {
     because: readonly Attribution[],
   ): Entry {
     const cause = { ...manner, of: path };
-    const last = lastOf(path);
+    const last = baseName(path);
     // No entry is called "..": where that leads, something else stands.
     let inJail =
       last === ".." ? paths.directory(path, cause) : `${paths.directory(parentOf(path), cause)}/${last}`;
@@ -251,7 +252,7 @@ export function createPlanner(input: PlannerInput): Planner {
   }
 
   function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner, reason: Reason): void {
-    if (!manner.examine || ((mode & 0o111) === 0 && !LIBRARY.test(lastOf(source)))) return;
+    if (!manner.examine || ((mode & 0o111) === 0 && !LIBRARY.test(baseName(source)))) return;
     const named = isNamed(reason);
     if (entry.untrusted !== undefined) {
       const { section } = manner;
@@ -277,7 +278,7 @@ export function createPlanner(input: PlannerInput): Planner {
       const placed = place(need.path, how, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
       for (const path of input.configurationFiles()) {
-        place(path, how, { kind: "needed", from: placed, name: lastOf(path) });
+        place(path, how, { kind: "needed", from: placed, name: baseName(path) });
       }
     }
   }

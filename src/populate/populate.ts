@@ -4,10 +4,10 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
 import { openNamedJail } from "../jail/named-jail.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
-import { addAccounts, type WantedAccounts } from "./accounts.ts";
+import { addAccounts } from "./accounts.ts";
 import { type Applied, applyPlan } from "./apply.ts";
 import type { Loader } from "./closure.ts";
-import type { Entry, Plan, Problem, Want } from "./entry.ts";
+import type { Entry, Plan, Problem } from "./entry.ts";
 import { jailFileSystem, openSafeJail } from "./jail.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
 import { registerLogSocket } from "./log-socket.ts";
@@ -17,46 +17,9 @@ import { makeReporter, type Reporter } from "./output.ts";
 import { makePlan } from "./plan.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
 import { explanationReport, populateReport } from "./report.ts";
+import type { Manner, Request } from "./request.ts";
 import { emptyFileSystem, type FileSystem } from "./sources.ts";
 import { type Explanation, explain, explanationLines } from "./why.ts";
-
-/** What is to be in a jail. */
-export interface Request {
-  readonly tool: string;
-  /** Absolute, without `.`, `..` and doubled slashes. */
-  readonly jail: ByteString;
-  /** The sections or files that were asked for, for the record. */
-  readonly asked: readonly ByteString[];
-  /** Options of the tool that decide what is put there, for the record. */
-  readonly recordedOptions: Readonly<Record<string, boolean | ByteString>>;
-  readonly wants: readonly Want[];
-  /** undefined: the jail's account files are left alone. */
-  readonly accounts?: WantedAccounts;
-  readonly needProc: boolean;
-  readonly needLogsocket: boolean;
-  /** Sections of which something must exist on this machine. */
-  readonly mustExist: readonly ByteString[];
-  /** What went wrong before, and what to tell; printable. */
-  readonly problems: readonly Problem[];
-  readonly warnings: readonly string[];
-  readonly notes: readonly string[];
-}
-
-/** How it is to be put there; the options of jk_init and jk_cp. */
-export interface Manner {
-  readonly force: boolean;
-  readonly hardlink: boolean;
-  readonly verbose: boolean;
-  readonly sync: boolean;
-  readonly dryRun: boolean;
-  readonly json: boolean;
-  /** Tell why this path is in the plan, and do nothing. */
-  readonly why?: ByteString | undefined;
-  /** The jail is made where it is missing. */
-  readonly create: boolean;
-  /** What a jail that is not safe ends with. */
-  readonly unsafeStatus: number;
-}
 
 /** Plans what a request asks for and carries it out, or only tells. Returns the exit status. */
 export async function populate(

@@ -8,7 +8,7 @@ import {
 } from "../jail/manifest.ts";
 import type { JailRoot } from "../jail/walk.ts";
 import type { Entry } from "./entry.ts";
-import type { Manner, Request } from "./populate.ts";
+import type { Manner, Request } from "./request.ts";
 
 /** Writes into the jail's manifest what was asked for and what stands there for it now. */
 export function recordJail(

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import {
@@ -18,11 +19,11 @@ import type { Reporter } from "./output.ts";
 import { makePlan } from "./plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "./recipe.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
-import { type FileSystem, lastOf } from "./sources.ts";
+import type { FileSystem } from "./sources.ts";
 import { applyRemovals } from "./update-apply.ts";
-import { type Kept, keptMessage } from "./update-compare.ts";
+import { type Kept, keptMessage, type Removal } from "./update-compare.ts";
 import { alone } from "./update-journal.ts";
-import { decideRemovals, type Removal, type Removals } from "./update-removals.ts";
+import { decideRemovals, type Removals } from "./update-removals.ts";
 import { removalLine } from "./update-report.ts";
 import { jailState, mayReplace, planningView } from "./update-state.ts";
 
@@ -150,7 +151,7 @@ function carryOut(
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path))))
+  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))))
     attempt("library-cache", () => renewLibraryCache(root));
   // Until all is gone the request stands, so that it can be made again.
   if (problems.length === 0) {

@@ -12,6 +12,7 @@ import {
 } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -138,16 +139,6 @@ export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDI
 /** True where a mode is that of a symbolic link. */
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
 
-/** All but the last component of an absolute path; "" for the root. */
-export function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(path.lastIndexOf("/"), 0));
-}
-
-/** The last component of a path. */
-export function lastOf(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
 /** An absolute path without empty components, `.` and a final slash; `..` stays, since a link may stand before it. */
 export function tidy(path: ByteString): ByteString {
   if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(path)) return path;
@@ -166,10 +157,5 @@ export function absolutePath(path: ByteString): ByteString {
     if (directory === undefined) throw new SystemError(2, "getcwd", path);
     whole = `${directory}/${path}`;
   }
-  const parts: ByteString[] = [];
-  for (const part of whole.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
+  return normalPath(whole);
 }

@@ -1,9 +1,10 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import type { Dependency } from "./entry.ts";
 import { type Ground, othersDecideContent } from "./ground.ts";
-import { type FileSystem, lastOf, parentOf } from "./sources.ts";
+import type { FileSystem } from "./sources.ts";
 
 /** Where the dynamic linker of glibc looks without being told. */
 export const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;
@@ -64,7 +65,7 @@ function isPublicLibrary(
   grounds: (directory: ByteString) => Ground,
   path: ByteString,
 ): boolean {
-  if (!DEFAULT_DIRECTORY.test(parentOf(path)) || !LIBRARY.test(lastOf(path))) return false;
+  if (!DEFAULT_DIRECTORY.test(parentOf(path)) || !LIBRARY.test(baseName(path))) return false;
   const stat = host.stat(path);
   if (stat === undefined || (stat.mode & S_IFMT) !== S_IFREG || (stat.mode & 0o004) === 0) return false;
   return !othersDecideContent(grounds, path);

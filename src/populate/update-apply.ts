@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno, type SystemError } from "../../ffi/error.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { hostPath, type JailRoot, release, walk } from "../jail/walk.ts";
@@ -9,10 +10,8 @@ import { removePath } from "../jail/write.ts";
 import type { Entry, Problem } from "./entry.ts";
 import { isNoRoom, noRoom, type Work } from "./no-room.ts";
 import { manifestEntry } from "./record.ts";
-import { lastOf, parentOf } from "./sources.ts";
-import type { Change } from "./update-compare.ts";
+import type { Change, Removal } from "./update-compare.ts";
 import type { Order } from "./update-order.ts";
-import type { Removal } from "./update-removals.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./update-stage.ts";
 import { putFor } from "./update-sweep.ts";
 
@@ -158,7 +157,7 @@ function makeReady(
     const { entry, action } = change;
     const above = parentOf(entry.path);
     const place = places.get(above);
-    const at = place === undefined ? undefined : `${place}/${lastOf(entry.path)}`;
+    const at = place === undefined ? undefined : `${place}/${baseName(entry.path)}`;
     try {
       if (missing.has(above)) throw new JailkitError("no-directory", 1, "its directory could not be made");
       const one = stage(root, change, at);

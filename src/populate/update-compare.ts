@@ -3,6 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { sameContent } from "../jail/compare.ts";
+import type { ManifestEntry } from "../jail/manifest.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/walk.ts";
 import type { Entry } from "./entry.ts";
 import { mayStayLinked } from "./link.ts";
@@ -156,4 +157,14 @@ function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, targ
 /** A line about something that stays. */
 export function keptMessage(root: JailRoot, { path, reason }: Kept): string {
   return `${display(root.path + path)} ${reason}: it stays as it is`;
+}
+
+/** Something that goes. */
+export interface Removal {
+  readonly path: ByteString;
+  readonly type: ManifestEntry["type"] | "fifo" | "socket";
+  /** What stood there when that was decided: anything else stays. */
+  readonly seen: Stat;
+  /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */
+  readonly reason?: string;
 }

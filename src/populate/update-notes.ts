@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import type { Draft } from "./draft.ts";
 import type { Problem } from "./entry.ts";
-import type { UpdateInput } from "./update-plan.ts";
+import type { UpdateInput } from "./update-input.ts";
 import { inJail } from "./update-scope.ts";
 import { look } from "./update-state.ts";
 

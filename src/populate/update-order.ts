@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import type { Loader } from "./closure.ts";
 import type { Entry } from "./entry.ts";
-import { lastOf, parentOf, tidy } from "./sources.ts";
+import { tidy } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
 /** What entries of a plan need of each other. */
@@ -42,7 +43,7 @@ export function createOrder(
   }
 
   function isProgramFile({ type, mode, path }: Entry): boolean {
-    return type === "file" && (mode & 0o111) !== 0 && !LIBRARY.test(lastOf(path));
+    return type === "file" && (mode & 0o111) !== 0 && !LIBRARY.test(baseName(path));
   }
 
   function find(entry: Entry): ReadonlySet<Entry> {
@@ -53,7 +54,7 @@ export function createOrder(
       if (unread.has(to)) lacking.set(entry, to);
     }
     if (file.type !== "file" || file.source === undefined) return found;
-    if ((file.mode & 0o111) === 0 && !LIBRARY.test(lastOf(file.path))) return found;
+    if ((file.mode & 0o111) === 0 && !LIBRARY.test(baseName(file.path))) return found;
     // What others than root can change does without what it names: see sortNeeds.
     const lacks = (path: ByteString) => file.untrusted === undefined && lacking.set(entry, path);
     try {

@@ -1,19 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
-import type { ManifestEntry } from "../jail/manifest.ts";
 import { splitHome } from "../jail/separator.ts";
 import type { JailRoot } from "../jail/walk.ts";
-import type { Loader } from "./closure.ts";
 import type { Draft } from "./draft.ts";
 import type { Entry, Problem } from "./entry.ts";
 import { makePlan } from "./plan.ts";
-import type { Recipe } from "./recipe.ts";
-import { type FileSystem, lastOf, parentOf } from "./sources.ts";
+import type { FileSystem } from "./sources.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./update-came-along.ts";
-import { type Change, judgeEntry, type Kept } from "./update-compare.ts";
+import { type Change, judgeEntry, type Kept, type Removal } from "./update-compare.ts";
+import type { UpdateInput } from "./update-input.ts";
 import type { JailLogins } from "./update-logins.ts";
 import { isEmpty, isUsual, messages } from "./update-notes.ts";
-import { type Candidate, decideRemovals, type Removal } from "./update-removals.ts";
+import { type Candidate, decideRemovals } from "./update-removals.ts";
 import { FOUND_SECTION, namesAt, type Scan, scanJail } from "./update-scan.ts";
 import { type PathSet, pathSet } from "./update-scope.ts";
 import { judgeShells, namesShell, pathsOf, shellPlaces } from "./update-shell.ts";
@@ -26,25 +25,6 @@ import {
   type Standing,
   usersObstacles,
 } from "./update-state.ts";
-
-/** What is known of a jail when it is to be brought up to date. */
-export interface UpdateInput {
-  readonly root: JailRoot;
-  readonly host: FileSystem;
-  readonly loader: Loader;
-  /** undefined for a jail of which nothing is recorded. */
-  readonly recipe: Recipe | undefined;
-  readonly records: ReadonlyMap<ByteString, ManifestEntry>;
-  /** What an earlier run meant to put there before it was cut short. */
-  readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
-  /** The directories that are looked at; none: all that was asked for, or the usual ones without a record. */
-  readonly directories: readonly ByteString[];
-  readonly skips: readonly ByteString[];
-  readonly hardlink: boolean;
-  readonly prune: boolean;
-  readonly logins: JailLogins;
-  readonly tell: (line: ByteString) => void;
-}
 
 /** What is to be done to a jail so that it is as one that is made today. */
 export interface UpdatePlan {
@@ -244,13 +224,13 @@ function candidatesFor(
     .map(({ path }): Candidate => ({ path, record: undefined }));
   if (recipe === undefined) return gone;
   const unsure = problems.some(({ code }) => !HARMLESS.has(code)) || isEmpty(input, plan);
-  const lacking = new Set(loader.problems().map(({ library }) => lastOf(library)));
+  const lacking = new Set(loader.problems().map(({ library }) => baseName(library)));
   const failed = recipe.problems.length > 0;
   const known = new Map([...input.intended, ...records]);
   const unwanted = [...known.values()].filter(({ path, sections }) => {
     if (unsure || plan.planned.has(path)) return false;
     // A program of the host that misses its library is not made worse in the jail.
-    if (lacking.has(lastOf(path))) return false;
+    if (lacking.has(baseName(path))) return false;
     return !failed || sections.every((section) => recipe.resolved.has(section) || section.startsWith("/"));
   });
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];

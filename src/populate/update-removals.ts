@@ -1,21 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { isDirectory, isLink, type JailRoot } from "../jail/walk.ts";
-import { lastOf, parentOf } from "./sources.ts";
-import type { Kept } from "./update-compare.ts";
+import type { Kept, Removal } from "./update-compare.ts";
 import { namesAt } from "./update-scan.ts";
 import { type JailState, look, type Standing } from "./update-state.ts";
-
-/** Something that goes. */
-export interface Removal {
-  readonly path: ByteString;
-  readonly type: ManifestEntry["type"] | "fifo" | "socket";
-  /** What stood there when that was decided: anything else stays. */
-  readonly seen: Stat;
-  /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */
-  readonly reason?: string;
-}
 
 /** What goes, and what of the record is not there any more. */
 export interface Removals {
@@ -37,8 +27,8 @@ const LIBRARY = /\.so(?:\.|$)/;
 /** Links before what they lead to, programs before libraries, directories from the bottom up. */
 function rank({ path, type }: Removal): number {
   if (type === "directory") return 1_000_000 - path.split("/").length;
-  if (type === "link") return LIBRARY.test(lastOf(path)) ? 2 : 0;
-  return LIBRARY.test(lastOf(path)) ? 3 : 1;
+  if (type === "link") return LIBRARY.test(baseName(path)) ? 2 : 0;
+  return LIBRARY.test(baseName(path)) ? 3 : 1;
 }
 
 /**

@@ -3,9 +3,8 @@ import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
 import { isDirectory, isLink } from "../jail/walk.ts";
 import type { Entry, Problem } from "./entry.ts";
-import type { Change, Kept } from "./update-compare.ts";
+import type { Change, Kept, Removal } from "./update-compare.ts";
 import type { Extra } from "./update-extras.ts";
-import type { Removal } from "./update-removals.ts";
 
 /** How it went with one jail. */
 export interface UpdateOutcome {

@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { parentOf, pathComponents } from "../../ffi/paths.ts";
 import { lookUp } from "../jail/look.ts";
 import type { JailRoot } from "../jail/walk.ts";
-import { parentOf } from "./sources.ts";
 
 /** Paths of a jail, each with what is below it. */
 export interface PathSet {

@@ -1,16 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { close, openAt, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { isRuntime, type Make, makeOf } from "../enter/make.ts";
 import { LIMITED_SHELL, programFindings } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
-import { lastOf, parentOf } from "./sources.ts";
-import type { Kept } from "./update-compare.ts";
+import type { Kept, Removal } from "./update-compare.ts";
 import { type JailLogins, loginObstacle } from "./update-logins.ts";
-import type { Removal } from "./update-removals.ts";
 import { look } from "./update-state.ts";
 
 /** A file, or a link, of the name of the limited shell, in a jail. */
@@ -38,7 +37,7 @@ const WHAT: Readonly<Record<Make, string | undefined>> = {
 };
 
 /** True for a path of the name of the limited shell. */
-export const namesShell = (path: ByteString): boolean => lastOf(path) === LIMITED_SHELL;
+export const namesShell = (path: ByteString): boolean => baseName(path) === LIMITED_SHELL;
 
 /**
  * Where a jail has limited shells of its own: in the usual directories, at `recorded` paths, where its accounts name

@@ -2,6 +2,7 @@ import { basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, fstat, type Stat } from "../../ffi/files.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/look.ts";
@@ -24,7 +25,6 @@ import {
 } from "../jail/write.ts";
 import type { Entry } from "./entry.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
-import { parentOf } from "./sources.ts";
 import type { Change } from "./update-compare.ts";
 
 /** Something that was made ready under a name that nobody could guess, in a directory that root alone can change. */

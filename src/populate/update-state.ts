@@ -3,12 +3,13 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { birthAt } from "../../ffi/extents.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/look.ts";
 import type { ManifestEntry } from "../jail/manifest.ts";
 import { isDirectory, isLink, isRegular, type JailRoot, release, walk } from "../jail/walk.ts";
 import { jailFileSystem } from "./jail.ts";
-import { type FileSystem, parentOf } from "./sources.ts";
+import type { FileSystem } from "./sources.ts";
 
 /**
  * Whose something in a jail is. "as-put": as jailkit put it there. "changed": put there, and other than it was.

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/look.ts";
@@ -9,7 +10,6 @@ import { moveInPlace } from "../jail/move.ts";
 import { withTree } from "../jail/registry.ts";
 import { hostPath, isDirectory, isLink, type JailRoot, openDirectory, release } from "../jail/walk.ts";
 import { type Among, removePath, removeTree } from "../jail/write.ts";
-import { lastOf, parentOf } from "./sources.ts";
 import { directoryOf, type Journal } from "./update-journal.ts";
 import { namesIn } from "./update-scan.ts";
 import { isAsRecorded } from "./update-state.ts";
@@ -30,7 +30,7 @@ export function putFor(
 ): Among {
   return (stat, path) => {
     // Made by root alone, and not yet under its name.
-    if (stat.uid === 0 && TEMPORARY.test(lastOf(path))) return true;
+    if (stat.uid === 0 && TEMPORARY.test(baseName(path))) return true;
     const rest = path.slice(from.length);
     const told = places.flatMap((place) => entries.flatMap((all) => all.get(place + rest) ?? []));
     return told.some((entry) => isAsRecorded(entry, stat, targetOf(root, path, stat)));

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/host-directories.ts";
 import {
@@ -23,7 +24,7 @@ import { lacksRoom, noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { asksForFiles, type RecipeReader } from "./recipe.ts";
 import { manifestEntry } from "./record.ts";
-import { type FileSystem, lastOf, parentOf } from "./sources.ts";
+import type { FileSystem } from "./sources.ts";
 import { applyChanges, applyRemovals, workLeft } from "./update-apply.ts";
 import { type Change, keptMessage } from "./update-compare.ts";
 import { eventsFor, gatherFailures } from "./update-events.ts";
@@ -218,7 +219,7 @@ async function carryOut(
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
   const nothing = { removed: [], incomplete: true, full: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
-  const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path)));
+  const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path)));
   if (!removal.full && (libraries || (journal !== undefined && !incomplete)))
     attempt("library-cache", progress, () => renewLibraryCache(root));
   if (recorded) {

@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { expandLibraryDirectory } from "../config/library-directory.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import type { Want } from "../populate/entry.ts";
 import { hasMagic } from "../populate/glob.ts";
-import { type FileSystem, lastOf } from "../populate/sources.ts";
+import type { FileSystem } from "../populate/sources.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
@@ -61,7 +62,7 @@ export function readProfile(
     for (const { key, search, ...how } of LISTS) {
       for (const written of values[key]) {
         for (const item of expandLibraryDirectory(written, directories)) {
-          if (shell === "built-in" && lastOf(item) === LIMITED_SHELL) {
+          if (shell === "built-in" && baseName(item) === LIMITED_SHELL) {
             notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
             builtIn.add(section);
             continue;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { baseName } from "./program.ts";
 import type { Recognised } from "./recognise.ts";
 import { startsOf } from "./starts.ts";
 import type { ProgramWarning } from "./warnings.ts";

@@ -72,8 +72,3 @@ export const START = "starts other programs";
 
 /** Ends the reasons that begin with "only" and the calls that are let through. */
 export const CALLS = "can be called here, besides its version: other calls can start programs";
-
-/** The last component of a path. */
-export function baseName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf("/") + 1);
-}

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { baseName, type Identity, type OpenInput, type Program, type ProgramFiles } from "./program.ts";
+import { baseName } from "../../ffi/paths.ts";
+import type { Identity, OpenInput, Program, ProgramFiles } from "./program.ts";
 import { PROGRAMS } from "./table.ts";
 
 /** The identity of what a stat describes. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { git } from "./git.ts";
-import { baseName, type Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { borg, rsync, scp, sftpServer, unison } from "./transfer.ts";
 import { cvs, hg, svnserve } from "./versions.ts";
 

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { baseName, type ProgramFiles } from "./program.ts";
+import type { ProgramFiles } from "./program.ts";
 import { openInputs, plainNames, recognise } from "./recognise.ts";
 import { starterReason } from "./starters.ts";
 

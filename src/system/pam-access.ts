@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import type { PamSubject } from "./pam-modules.ts";
-import type { PamAnswer } from "./pam-stack.ts";
+import type { PamAnswer, PamSubject } from "./pam-stack.ts";
 
 const FILE = "/etc/security/access.conf";
 const DIRECTORY = "/etc/security/access.d";

@@ -3,31 +3,9 @@ import { display } from "../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../cli/shell-word.ts";
 import type { PamKind, PamRule } from "./pam.ts";
 import { judgeAccess } from "./pam-access.ts";
-import type { PamAnswer, PamResult } from "./pam-stack.ts";
+import type { PamAnswer, PamResult, PamSubject } from "./pam-stack.ts";
 import { judgeSucceedIf } from "./pam-succeed-if.ts";
-import { accountAge, type ShadowEntry } from "./shadow.ts";
-
-/** Somebody who logs in, and what modules of PAM look at. */
-export interface PamSubject {
-  name: ByteString;
-  uid: number;
-  gid: number;
-  shell: ByteString;
-  home: ByteString;
-  groups: readonly ByteString[];
-  service: ByteString;
-  /** The address that the login comes from, where that is asked about. */
-  from: ByteString | undefined;
-  shadow: ShadowEntry | undefined;
-  /** In days since 1970. */
-  day: number;
-  /** The text of a file of the host; undefined where there is none. Throws SystemError. */
-  read: (path: ByteString) => ByteString | undefined;
-  /** Names in a directory of the host, in the order of their bytes. */
-  list: (path: ByteString) => readonly ByteString[];
-  /** Whether a module is installed. */
-  installed: (module: ByteString) => boolean;
-}
+import { accountAge } from "./shadow.ts";
 
 type Judge = (subject: PamSubject, words: readonly ByteString[]) => PamAnswer;
 

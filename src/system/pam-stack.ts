@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { PamRule } from "./pam.ts";
+import type { ShadowEntry } from "./shadow.ts";
 
 /** What a module returns, as pam.conf(5) names it. */
 export type PamResult =
@@ -169,4 +170,26 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
     return { kind: "failed", result, because };
   }
   return { kind: "unknown", answers: [...new Set(outcomes.flatMap(({ assumed }) => assumed))] };
+}
+
+/** Somebody who logs in, and what modules of PAM look at. */
+export interface PamSubject {
+  name: ByteString;
+  uid: number;
+  gid: number;
+  shell: ByteString;
+  home: ByteString;
+  groups: readonly ByteString[];
+  service: ByteString;
+  /** The address that the login comes from, where that is asked about. */
+  from: ByteString | undefined;
+  shadow: ShadowEntry | undefined;
+  /** In days since 1970. */
+  day: number;
+  /** The text of a file of the host; undefined where there is none. Throws SystemError. */
+  read: (path: ByteString) => ByteString | undefined;
+  /** Names in a directory of the host, in the order of their bytes. */
+  list: (path: ByteString) => readonly ByteString[];
+  /** Whether a module is installed. */
+  installed: (module: ByteString) => boolean;
 }

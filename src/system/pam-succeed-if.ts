@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { PamSubject } from "./pam-modules.ts";
-import type { PamAnswer } from "./pam-stack.ts";
+import type { PamAnswer, PamSubject } from "./pam-stack.ts";
 
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit", "use_uid"]);
 const WORDS: Readonly<Record<string, string>> = { eq: "=", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" };

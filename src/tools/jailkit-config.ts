@@ -20,7 +20,7 @@ import { type Problem, problemLine } from "../config/model.ts";
 import { fixSource, placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { standsIn } from "../config/trusted.ts";
-import { jailedUsers } from "../inspect/check-host.ts";
+import { jailedUsers } from "../inspect/jailed-users.ts";
 import { jailOf, knownPaths, openWorld } from "../inspect/lint-world.ts";
 import { knownJails } from "../jail/manifest.ts";
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
@@ -28,7 +28,7 @@ import {
   requireJailSide,
   requireNewAccount,
 } from "../jail/user-new.ts";
-import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
+import { CHROOT_SHELL, planJailing } from "../jail/user-plan.ts";
 import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
 import { makeDirectories } from "../jail/write.ts";
@@ -147,7 +147,7 @@ export const tool = defineTool({
       const values = { ...options, name, nonUnique: options.nonUnique };
       const uid = requireNewAccount(values);
       requireFreeName(root, name, uid);
-      const jailHome = normalise(options.home ?? `/home/${name}`);
+      const jailHome = normalPath(options.home ?? `/home/${name}`);
       if (jailHome === "/") throw new JailkitError("bad-home", 1, "the home cannot be '/'");
       requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`);
       if (!options.noCreateHome) requireSafePlace(root, jailHome);

@@ -14,7 +14,7 @@ import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { readSection } from "../config/schema.ts";
 import { updateSchema } from "../config/update-schema.ts";
-import { type JailedUser, jailedUsers } from "../inspect/check-host.ts";
+import { type JailedUser, jailedUsers } from "../inspect/jailed-users.ts";
 import { knownJails } from "../jail/manifest.ts";
 import { isDirectory } from "../jail/walk.ts";
 import { createLoader } from "../populate/closure.ts";

@@ -2,9 +2,10 @@ import { writeFileSync } from "node:fs";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
-import { type MachineFiles, machineFiles } from "./files.ts";
+import type { BareMachine } from "./bare.ts";
+import { machineFiles } from "./files.ts";
 import { checkout, helperProgram } from "./helper.ts";
-import { type MachineProcess, resultOf, startProcess } from "./process.ts";
+import { resultOf, startProcess } from "./process.ts";
 import { defaultPath, encodeRequest, type Ids, type RunOptions, type RunResult } from "./request.ts";
 import { type Sshd, type SshdOptions, startSshd } from "./sshd.ts";
 import { type Syslog, type SyslogOptions, startSyslog } from "./syslog.ts";
@@ -17,39 +18,11 @@ export type { Sshd } from "./sshd.ts";
 export type { LogLine, Syslog } from "./syslog.ts";
 export { ensureBuilt, type Implementation, installTools, type Layout, underTest } from "./tools.ts";
 
-/** What useradd(8) is told; a home directory is not made unless `createHome`. */
-export interface UserOptions {
-  uid?: number;
-  /** The primary group: a name or number that exists; a group of the user's name is made where it is not given. */
-  gid?: number | string;
-  groups?: readonly string[];
-  home?: ByteString;
-  createHome?: boolean;
-  shell?: ByteString;
-}
-
 /**
  * A machine of one test file: its own files (an overlay of `/`, so that nothing a test does is seen outside),
  * processes, network (lo alone), /proc, /dev, /tmp and /run, and no /dev/log until there is a syslog.
  */
-export interface Machine extends MachineFiles {
-  /** The process, as seen from outside, that keeps the machine. */
-  readonly pid: number;
-  /**
-   * Runs a program to its end, without a shell. argv[0] is a path or a name that is looked up in the usual PATH.
-   * Throws where it cannot be started, or takes longer than `timeout`.
-   */
-  run(argv: readonly ByteString[], options?: RunOptions): RunResult;
-  /** As run, but throws, with what it said, where the exit status is not 0. For what a test takes for granted. */
-  must(argv: readonly ByteString[], options?: RunOptions): RunResult;
-  /** As must; from the fork to the end of the program on the kernel's monotonic clock, in nanoseconds. */
-  time(argv: readonly ByteString[], options?: RunOptions): { start: number; end: number; stdout: ByteString };
-  /** Starts a program and goes on. */
-  start(argv: readonly ByteString[], options?: RunOptions): MachineProcess;
-  /** Adds an account through useradd(8), unlocked (a password that matches nothing). Returns its ids. */
-  addUser(name: string, options?: UserOptions): Ids;
-  /** The ids of an account and its groups, from the machine's flat files. */
-  ids(name: string): Required<Ids>;
+export interface Machine extends BareMachine {
   /** Starts a syslog on /dev/log. */
   startSyslog(options?: SyslogOptions): Promise<Syslog>;
   /** Starts sshd on 127.0.0.1; any account may log in with the key that `sshd.ssh` and the others use. */

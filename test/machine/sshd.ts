@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Machine, MachineProcess, RunOptions, RunResult } from "./machine.ts";
+import type { BareMachine } from "./bare.ts";
+import type { MachineProcess } from "./process.ts";
+import type { RunOptions, RunResult } from "./request.ts";
 
 export interface SshdOptions {
   /** More lines for sshd_config, `Match` blocks last; the first of two settings counts, and these come first. */
@@ -22,7 +24,7 @@ const folder = "/run/machine-ssh";
 const configuration = "/etc/ssh/sshd_config";
 
 /** Starts sshd on 127.0.0.1, port 22, with a key that opens every account. Returns when it listens. */
-export async function startSshd(machine: Machine, options: SshdOptions = {}): Promise<Sshd> {
+export async function startSshd(machine: BareMachine, options: SshdOptions = {}): Promise<Sshd> {
   machine.mkdir("/run/sshd");
   machine.mkdir(folder);
   for (const key of ["host", "client"])

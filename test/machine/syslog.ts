@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readFile } from "../../ffi/files.ts";
+import type { BareMachine } from "./bare.ts";
 import { helperProgram } from "./helper.ts";
-import type { Machine } from "./machine.ts";
 
 /** A line of RFC 3164 as it came in, taken apart; control bytes are shown as `#` and three octal digits. */
 export interface LogLine {
@@ -36,7 +36,7 @@ export interface Syslog {
 const log = "/run/machine.log";
 
 /** Starts a syslog on the machine's /dev/log and returns when it listens. */
-export async function startSyslog(machine: Machine, options: SyslogOptions = {}): Promise<Syslog> {
+export async function startSyslog(machine: BareMachine, options: SyslogOptions = {}): Promise<Syslog> {
   const daemon = options.daemon ?? (machine.exists("/usr/sbin/rsyslogd") ? "rsyslogd" : "recorder");
   const source = daemon === "rsyslogd" ? rsyslogd(machine, options) : recorder(machine);
   const ready = daemon === "recorder" ? "ready\n" : " start\n";
@@ -69,7 +69,7 @@ export async function startSyslog(machine: Machine, options: SyslogOptions = {})
   };
 }
 
-function rsyslogd(machine: Machine, { sockets = [] }: SyslogOptions) {
+function rsyslogd(machine: BareMachine, { sockets = [] }: SyslogOptions) {
   machine.write(log, "");
   machine.write(
     "/run/rsyslog.conf",
@@ -86,7 +86,7 @@ function rsyslogd(machine: Machine, { sockets = [] }: SyslogOptions) {
   return machine.start(["tail", "-c", "+1", "-f", log]);
 }
 
-function recorder(machine: Machine) {
+function recorder(machine: BareMachine) {
   machine.write("/run/recorder", readFile(helperProgram(), 1 << 24), { mode: 0o755 });
   return machine.start(["/run/recorder", "record", "/dev/log"]);
 }

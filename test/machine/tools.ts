@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { BareMachine } from "./bare.ts";
 import { checkout } from "./helper.ts";
-import type { Machine } from "./machine.ts";
 
 /** The programs of this project, or those of Debian's package of jailkit 2.23. */
 export type Implementation = "ours" | "debian";
@@ -59,7 +59,11 @@ function toolNames(): string[] {
  * Puts an implementation into a machine: "debian" is the package as the host has it; "ours" takes its place with
  * the programs of dist/bin and the files of config/. Either way jk_chrootsh stands in /etc/shells.
  */
-export function installTools(machine: Machine, which: Implementation, options: InstallOptions = {}): void {
+export function installTools(
+  machine: BareMachine,
+  which: Implementation,
+  options: InstallOptions = {},
+): void {
   const shells = machine.exists("/etc/shells") ? machine.read("/etc/shells") : "";
   if (!shells.includes("/jk_chrootsh\n")) machine.write("/etc/shells", `${shells}/usr/sbin/jk_chrootsh\n`);
   if (which === "debian") {
@@ -91,14 +95,14 @@ export function installTools(machine: Machine, which: Implementation, options: I
     if (name.endsWith(".ini")) machine.write(`/etc/jailkit/${name}`, readFileSync(join(config, name)));
 }
 
-function installFile(machine: Machine, source: string, target: ByteString, mode = "0755"): void {
+function installFile(machine: BareMachine, source: string, target: ByteString, mode = "0755"): void {
   // A link costs nothing: the overlay copies the inode alone. Where the checkout is on a mount of its own it fails.
   if (machine.run(["ln", source, target]).status !== 0) machine.must(["cp", source, target]);
   machine.must(["chown", "root:root", target]);
   machine.must(["chmod", mode, target]);
 }
 
-function grant(machine: Machine, target: ByteString, privilege: "capability" | "setuid"): void {
+function grant(machine: BareMachine, target: ByteString, privilege: "capability" | "setuid"): void {
   if (privilege === "setuid") machine.must(["chmod", "4755", target]);
   else machine.must(["setcap", "cap_sys_chroot+ep", target]);
 }

@@ -3,6 +3,7 @@
  * the change, and fails with it. A mutant that is called equivalent survives. JK_MUTANTS=TEXT runs those alone in whose
  * file or text TEXT occurs, or that a test file of this name kills.
  */
+
 import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -17,7 +18,8 @@ import {
 } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { MUTANTS as ALL, type Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutants/mutant.ts";
+import { MUTANTS as ALL } from "./mutants.ts";
 
 const root = join(import.meta.dir, "../..");
 // A change that never ends would say nothing about the tests.

@@ -2,29 +2,17 @@
  * Mutants of the security kernel, as data: each is a rule of the code, changed, and the test that must fail then.
  * mutants.test.ts runs them.
  */
+
 import { CONFINE } from "./mutants/confine.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
+import type { Mutant } from "./mutants/mutant.ts";
 import { PROGRAMS } from "./mutants/programs.ts";
 import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
 import { SOURCES } from "./mutants/sources.ts";
-
-export interface Mutant {
-  /** The file, from the root of the checkout. */
-  file: string;
-  /** The text that is changed. It occurs exactly once in the file. */
-  from: string;
-  to: string;
-  /** The file of tests, from the folder test/. */
-  test: string;
-  /** A regular expression for the titles that run; all of the file where it is not given. */
-  title?: string;
-  /** No test fails, for this reason: the program behaves the same. */
-  equivalent?: string;
-}
 
 export const MUTANTS: readonly Mutant[] = [
   ...GUARD,

@@ -1,8 +1,10 @@
 /** That the mutants of test/slow/ follow the code; to run them takes minutes, and this no time. */
+
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MUTANTS, type Mutant } from "../slow/mutants.ts";
+import type { Mutant } from "../slow/mutants/mutant.ts";
+import { MUTANTS } from "../slow/mutants.ts";
 
 const root = join(import.meta.dir, "../..");
 const show = ({ file, from, to }: Mutant) => `${file}: ${from} -> ${to}`;

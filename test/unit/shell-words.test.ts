@@ -2,6 +2,7 @@
  * What is printed to be typed is read by /bin/sh as it is meant: names of accounts and paths, with whatever bytes in them,
  * are one word each. And no text of a command in the source has anything in it that is none.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +26,8 @@ import { notInJailFinding, userFindings } from "../../src/inspect/check-host.ts"
 import { configDirectoryFindings } from "../../src/jail/safety.ts";
 import { planJailing } from "../../src/jail/user-plan.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
-import { judgeModule, type PamSubject } from "../../src/system/pam-modules.ts";
+import { judgeModule } from "../../src/system/pam-modules.ts";
+import type { PamSubject } from "../../src/system/pam-stack.ts";
 import type { ShadowEntry } from "../../src/system/shadow.ts";
 import { keyWarnings } from "../../src/system/sshd.ts";
 import { parseSshdSettings } from "../../src/system/sshd-settings.ts";

@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What a session may do: which programs it executes, and what it types into a terminal. */
-import type { Mutant } from "../mutants.ts";
 
 const filter = (from: string, to: string): Mutant => ({
   file: "src/confine/terminal.ts",
@@ -167,3 +166,5 @@ export const CONFINE: readonly Mutant[] = [
   ),
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),
 ];
+
+import type { Mutant } from "./mutant.ts";

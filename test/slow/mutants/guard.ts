@@ -1,5 +1,4 @@
 /** The guard and the native entries: each rule by which a privilege, a descriptor or a limit is dealt with. */
-import type { Mutant } from "../mutants.ts";
 
 export const GUARD: readonly Mutant[] = [
   {
@@ -969,3 +968,5 @@ export const GUARD: readonly Mutant[] = [
     equivalent: "the runtime uses some megabytes of a stack at most, whatever it is told of its size",
   },
 ];
+
+import type { Mutant } from "./mutant.ts";

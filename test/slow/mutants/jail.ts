@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** Who can change a jail, what is written into one, and what a file grants: directories, ACLs, links and modes. */
-import type { Mutant } from "../mutants.ts";
 
 type Change = readonly [from: string, to: string, equivalent?: string];
 
@@ -398,3 +397,5 @@ export const JAIL: readonly Mutant[] = [
     ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
   ]),
 ];
+
+import type { Mutant } from "./mutant.ts";

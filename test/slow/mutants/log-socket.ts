@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What keeps the log: whose words a message has, what its bytes do, and what the relay may. */
-import type { Mutant } from "../mutants.ts";
 
 const within = (test: string, file: string, from: string, to: string, title?: string): Mutant => ({
   file: file.includes("/") ? file : `src/log-socket/${file}`,
@@ -367,3 +366,5 @@ export const LOG_SOCKET: readonly Mutant[] = [
     ] as const
   ).map(([file, from, to]) => within("unit/log-socket-inlets.test.ts", file, from, to)),
 ];
+
+import type { Mutant } from "./mutant.ts";

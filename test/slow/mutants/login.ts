@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** The way of a login into a jail: who may, where to, and what is left of the privilege. */
-import type { Mutant } from "../mutants.ts";
 
 const session = (from: string, to: string, title?: string): Mutant => ({
   file: "src/enter/session.ts",
@@ -306,3 +305,5 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/access.test.ts",
   },
 ];
+
+import type { Mutant } from "./mutant.ts";

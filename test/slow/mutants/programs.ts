@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** The servers that the limited shell knows: what they are, what they are let through with, and what they get. */
-import type { Mutant } from "../mutants.ts";
 
 const mutant =
   (file: string, test: string) =>
@@ -128,3 +127,5 @@ export const PROGRAMS: readonly Mutant[] = [
   repository('kindOf(`${place}/commondir`, files) === "missing" &&', ""),
   repository("repositories.length > 0 && ", ""),
 ];
+
+import type { Mutant } from "./mutant.ts";

@@ -1,6 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What root removes, moves and copies: compared with what was looked at, on the same mount, holes as holes. */
-import type { Mutant } from "../mutants.ts";
 
 const inFile =
   (file: string, test: string) =>
@@ -282,3 +281,5 @@ export const REMOVAL: readonly Mutant[] = [
     "/srv/bound-boot",
   ),
 ];
+
+import type { Mutant } from "./mutant.ts";

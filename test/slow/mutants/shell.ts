@@ -1,5 +1,4 @@
 /** The limited shell: what is split, what is compared, and what a program gets. */
-import type { Mutant } from "../mutants.ts";
 
 const decide = (from: string, to: string): Mutant => ({
   file: "src/limited-shell/decide.ts",
@@ -72,3 +71,5 @@ export const SHELL: readonly Mutant[] = [
     "if (group !== undefined) return group;",
   ),
 ];
+
+import type { Mutant } from "./mutant.ts";

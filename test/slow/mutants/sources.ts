@@ -1,5 +1,4 @@
 /** What others than root can change on the host: it chooses nothing of the host for a jail. */
-import type { Mutant } from "../mutants.ts";
 
 type Change = readonly [from: string, to: string, equivalent?: string];
 
@@ -73,7 +72,7 @@ export const SOURCES: readonly Mutant[] = [
     ["!byOthers(neededBy) || ", ""],
     ["!byOthers(neededBy) || isPublicLibrary(host, grounds, path)", "true"],
     ["!DEFAULT_DIRECTORY.test(parentOf(path)) || ", ""],
-    [" || !LIBRARY.test(lastOf(path))", ""],
+    [" || !LIBRARY.test(baseName(path))", ""],
     ["(stat.mode & S_IFMT) !== S_IFREG || ", ""],
     [" || (stat.mode & 0o004) === 0) return false;", ") return false;"],
     ["return !othersDecideContent(grounds, path);", "return true;"],
@@ -131,3 +130,5 @@ export const SOURCES: readonly Mutant[] = [
     ["file.untrusted === undefined && lacking.set(entry, path)", "lacking.set(entry, path)"],
   ]),
 ];
+
+import type { Mutant } from "./mutant.ts";
