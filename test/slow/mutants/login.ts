@@ -15,7 +15,7 @@ const host = (from: string, to: string): Mutant => ({
   test: "unit/enter-checks.test.ts",
 });
 const within = (file: string, from: string, to: string): Mutant => ({
-  file: `src/enter/${file}`,
+  file,
   from,
   to,
   test: "unit/enter-checks.test.ts",
@@ -29,7 +29,7 @@ const ids = (from: string, to: string, test = "attack/chrootsh-entered.test.ts")
 
 /** What a login shell says of itself, and to whom. */
 const about = (file: string, from: string, to: string, test: string, title: string): Mutant => ({
-  file: `src/${file}`,
+  file,
   from,
   to,
   test,
@@ -38,28 +38,28 @@ const about = (file: string, from: string, to: string, test: string, title: stri
 
 export const LOGIN: readonly Mutant[] = [
   about(
-    "enter/asked-of-itself.ts",
+    "src/enter/asked-of-itself.ts",
     "argv.length !== 2",
     "argv.length < 2",
     "differential/lsh.test.ts",
     "help",
   ),
   about(
-    "enter/asked-of-itself.ts",
+    "src/enter/asked-of-itself.ts",
     'argv[0]?.startsWith("-")',
     "false",
     "differential/chrootsh.test.ts",
     "help of a login shell",
   ),
   about(
-    "enter/chrootsh-about.ts",
+    "src/enter/chrootsh-about.ts",
     'if (account?.home.includes("/./")) return false;',
     "",
     "differential/chrootsh.test.ts",
     "is the shell's",
   ),
   about(
-    "cli/excerpt.ts",
+    "src/cli/excerpt.ts",
     "let shown = display(piece);",
     "let shown = piece;",
     "unit/excerpt.test.ts",
@@ -120,37 +120,49 @@ export const LOGIN: readonly Mutant[] = [
     "(facts) => facts.settings().values.relaxHomeOtherPermissions,",
     "(facts) => facts.settings().values.relaxHomeGroupPermissions,",
   ),
-  within("caller-checks.ts", "uid !== 0\n          ? passed", "true\n          ? passed"),
-  within("caller-checks.ts", "if (entry.uid !== facts.uid) {", "if (false) {"),
-  within("caller-checks.ts", "if (entry.name !== name) {", "if (false) {"),
-  within("caller-checks.ts", "if (bad.length > 0) {", "if (bad.length > 1) {"),
-  within("caller-checks.ts", "names.includes(baseName(given))", "true"),
-  within("caller-checks.ts", "if (held) return passed(reason);", "return passed(reason);"),
-  within("jail-account-checks.ts", "if (entry.uid !== uid) {", "if (entry.uid < uid) {"),
-  within("jail-account-checks.ts", "? numbered : named;", "? named : numbered;"),
+  within("src/enter/caller-checks.ts", "uid !== 0\n          ? passed", "true\n          ? passed"),
+  within("src/enter/caller-checks.ts", "if (entry.uid !== facts.uid) {", "if (false) {"),
+  within("src/enter/caller-checks.ts", "if (entry.name !== name) {", "if (false) {"),
+  within("src/enter/caller-checks.ts", "if (bad.length > 0) {", "if (bad.length > 1) {"),
+  within("src/enter/caller-checks.ts", "names.includes(baseName(given))", "true"),
+  within("src/enter/caller-checks.ts", "if (held) return passed(reason);", "return passed(reason);"),
+  within("src/enter/jail-account-checks.ts", "if (entry.uid !== uid) {", "if (entry.uid < uid) {"),
+  within("src/enter/jail-account-checks.ts", "? numbered : named;", "? named : numbered;"),
   within(
-    "jail-account-checks.ts",
+    "src/enter/jail-account-checks.ts",
     "if (inside === name) return passed(`user name",
     "if (true) return passed(`user name",
   ),
   within(
-    "jail-account-checks.ts",
+    "src/enter/jail-account-checks.ts",
     "if (inside === name) return passed(`group name",
     "if (true) return passed(`group name",
   ),
   within(
-    "in-jail-checks.ts",
+    "src/enter/in-jail-checks.ts",
     "if (shell.unsafe.length === 0) return",
     "if (shell.unsafe.length <= 1) return",
   ),
-  within("in-jail-checks.ts", "if (obstacle === undefined) return passed", "if (true) return passed"),
-  within("in-jail-checks.ts", "return a === b || a === `${b}/` || b === `${a}/`;", "return a.startsWith(b);"),
   within(
-    "checks.ts",
+    "src/enter/in-jail-checks.ts",
+    "if (obstacle === undefined) return passed",
+    "if (true) return passed",
+  ),
+  within(
+    "src/enter/in-jail-checks.ts",
+    "return a === b || a === `${b}/` || b === `${a}/`;",
+    "return a.startsWith(b);",
+  ),
+  within(
+    "src/enter/checks.ts",
     'if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);',
     "",
   ),
-  within("checks.ts", "verdict = failed(`abort, ${describeError(error)}`, remedy);", 'verdict = passed("");'),
+  within(
+    "src/enter/checks.ts",
+    "verdict = failed(`abort, ${describeError(error)}`, remedy);",
+    'verdict = passed("");',
+  ),
   {
     file: "src/enter/privileged.ts",
     from: 'if (result.outcome === "passed" || result.outcome === "warned") continue;',
