@@ -1,5 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from "./constants.ts";
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { cArgument, errno, libc } from "./libc.ts";
 
@@ -55,7 +55,7 @@ export function basicStat(dirfd: number, path: ByteString, follow = false): Basi
   const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
   if (libc.statx(dirfd, cArgument(path), flags, STATX_BASIC_STATS, buffer) < 0) {
     const number = errno();
-    if (number === 2 || number === 20) return undefined;
+    if (number === ENOENT || number === ENOTDIR) return undefined;
     throw new SystemError(number, "statx", path);
   }
   return decode();

@@ -1,3 +1,4 @@
+import { EPERM } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, libc } from "./libc.ts";
 import { ambientCapabilities, type Capabilities, capabilities } from "./process.ts";
@@ -10,7 +11,6 @@ const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
-const EPERM = 1;
 const HIGHEST = 63;
 
 const has = (set: bigint, capability: number) => ((set >> BigInt(capability)) & 1n) === 1n;

@@ -61,3 +61,35 @@ export const LOCK_UN = 8;
 
 // system calls without a wrapper in glibc 2.41; the numbers are the same on x86-64 and aarch64
 export const SYS_openat2 = 437;
+
+// errno(3), the same on x86-64 and aarch64; ffi/errno.ts has the words.
+export const EPERM = 1;
+export const ENOENT = 2;
+export const ESRCH = 3;
+export const EINTR = 4;
+export const EIO = 5;
+export const ECHILD = 10;
+export const EAGAIN = 11;
+export const ENOMEM = 12;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
+export const EINVAL = 22;
+export const EFBIG = 27;
+export const ENOSPC = 28;
+export const ERANGE = 34;
+export const ENAMETOOLONG = 36;
+export const ENOSYS = 38;
+export const ELOOP = 40;
+export const ENODATA = 61;
+export const EMSGSIZE = 90;
+export const EOPNOTSUPP = 95;
+export const ENOBUFS = 105;
+export const ESTALE = 116;
+
+// d_type of getdents64(2).
+export const DT_UNKNOWN = 0;
+export const DT_DIR = 4;
+export const DT_LNK = 10;

@@ -31,7 +31,7 @@ export function copyContents(from: number, to: number, size: number): number {
   return copied;
 }
 
-const tooLarge = () => new SystemError(27, "copy", undefined);
+const tooLarge = () => new SystemError(C.EFBIG, "copy", undefined);
 
 /** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
 function copyPieces(from: number, to: number, size: number): number | undefined {
@@ -78,7 +78,7 @@ function copyBytes(from: number, to: number, size: number): number {
     // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) tells.
     const number = count === 0 ? 0 : errno();
     if (number !== 0 && ![18, 22, 38, 95, 4].includes(number)) fail("copy_file_range");
-    if (number !== 4) break;
+    if (number !== C.EINTR) break;
   }
   // Between two file systems: sendfile(2) copies once, read and write twice.
   while (total < size) {

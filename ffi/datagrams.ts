@@ -1,4 +1,5 @@
 import { dlopen, FFIType } from "bun:ffi";
+import { EAGAIN, EINTR } from "./constants.ts";
 import { addressOf, errno } from "./libc.ts";
 import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "./sockets.ts";
 
@@ -22,8 +23,6 @@ const LENGTH = 14;
 // that descriptors which somebody passes along are never installed here.
 const CREDENTIAL_WORDS = 8;
 const SCM_CREDENTIALS = 2;
-
-const EAGAIN = 11;
 
 interface Headers {
   words: Uint32Array;
@@ -92,7 +91,7 @@ export function createReceiver(count: number, size: number): Receiver {
       const got = libc.recvmmsg(fd, address, most, MSG_DONTWAIT, null);
       if (got >= 0) return got;
       const number = errno();
-      return number === EAGAIN || number === 4 ? 0 : -number;
+      return number === EAGAIN || number === EINTR ? 0 : -number;
     },
     length: (i) => words[i * HEADER_WORDS + LENGTH] ?? 0,
     isCut: (i) => ((words[i * HEADER_WORDS + FLAGS] ?? 0) & MSG_TRUNC) !== 0,

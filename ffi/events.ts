@@ -1,5 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, fromCString } from "./bytes.ts";
+import { EINTR } from "./constants.ts";
 import { isErrno } from "./error.ts";
 import { readInto } from "./files.ts";
 import { cArgument, check, errno } from "./libc.ts";
@@ -19,7 +20,6 @@ const libc = dlopen("libc.so.6", {
   inotify_rm_watch: { args: [i32, i32], returns: i32 },
 }).symbols;
 
-const EINTR = 4;
 const CLOEXEC = 0o2000000;
 const NONBLOCK = 0o4000;
 

@@ -1,5 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_SYMLINK_NOFOLLOW } from "./constants.ts";
+import { AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, cArgument, errno, libc } from "./libc.ts";
 
@@ -23,7 +23,7 @@ export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
 function statxAt(dirfd: number, path: ByteString, mask: number): Birth | undefined {
   if (libc.statx(dirfd, cArgument(path), AT_SYMLINK_NOFOLLOW, mask, buffer) < 0) {
     const number = errno();
-    if (number === 2 || number === 20) return undefined;
+    if (number === ENOENT || number === ENOTDIR) return undefined;
     throw new SystemError(number, "statx", path);
   }
   const told = (buffer.readUInt32LE(0) & STATX_BTIME) !== 0;

@@ -66,7 +66,7 @@ export function statIfPresent(dirfd: number, path: ByteString, follow = false): 
   const flags = follow ? 0 : C.AT_SYMLINK_NOFOLLOW;
   if (libc.statx(dirfd, cArgument(path), flags, STATX_BASIC_AND_MOUNT, statBuffer) < 0) {
     const number = errno();
-    if (number === 2 || number === 20) return undefined;
+    if (number === C.ENOENT || number === C.ENOTDIR) return undefined;
     throw new SystemError(number, "statx", path);
   }
   return decodeStat();
@@ -98,7 +98,8 @@ export function openAt2(dirfd: number, path: ByteString, flags: number, resolve:
     const fd = libc.syscall(C.SYS_openat2, dirfd, pathAddress, howAddress, 24, 0, 0);
     if (fd >= 0) return fd;
     const number = errno();
-    if ((number !== 11 && number !== 4) || attempt === 64) throw new SystemError(number, "openat2", path);
+    if ((number !== C.EAGAIN && number !== C.EINTR) || attempt === 64)
+      throw new SystemError(number, "openat2", path);
   }
 }
 
@@ -112,7 +113,7 @@ export function readInto(fd: number, buffer: Uint8Array): number {
   for (;;) {
     const count = libc.read(fd, buffer, buffer.length);
     if (count >= 0) return count;
-    if (errno() !== 4) fail("read");
+    if (errno() !== C.EINTR) fail("read");
   }
 }
 
@@ -132,7 +133,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   while (rest.length > 0) {
     const count = libc.write(fd, rest, rest.length);
     if (count >= 0) rest = rest.subarray(count);
-    else if (errno() !== 4) fail("write");
+    else if (errno() !== C.EINTR) fail("write");
   }
 }
 
@@ -147,7 +148,7 @@ export function readAllFd(fd: number, limit: number): Uint8Array {
     const count = readInto(fd, buffer.subarray(used));
     if (count === 0) return buffer.subarray(0, used);
     used += count;
-    if (used > limit) throw new SystemError(27, `more than ${limit} bytes`, undefined);
+    if (used > limit) throw new SystemError(C.EFBIG, `more than ${limit} bytes`, undefined);
     if (used === buffer.length) {
       const larger = new Uint8Array(Math.min(limit + 1, used * 2));
       larger.set(buffer);
@@ -160,7 +161,8 @@ export function readAllFd(fd: number, limit: number): Uint8Array {
 export function readFile(path: ByteString, limit: number, dirfd: number = C.AT_FDCWD): Uint8Array {
   const fd = openAt(dirfd, path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
   try {
-    if ((fstat(fd).mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", path);
+    if ((fstat(fd).mode & C.S_IFMT) !== C.S_IFREG)
+      throw new SystemError(C.EINVAL, "not a regular file", path);
     return readAllFd(fd, limit);
   } catch (error) {
     // The descriptor's calls do not know the name.
@@ -290,7 +292,7 @@ export function setTimes(fd: number, name: ByteString, atime: bigint, mtime: big
 /** The names of the extended attributes of `fd`; none where the file system has none. */
 export function listXattrs(fd: number): ByteString[] {
   const size = libc.flistxattr(fd, null, 0);
-  if (size < 0 && errno() === 95) return [];
+  if (size < 0 && errno() === C.EOPNOTSUPP) return [];
   if (check(size, "flistxattr") === 0) return [];
   const buffer = new Uint8Array(65536);
   const used = check(libc.flistxattr(fd, buffer, buffer.length), "flistxattr");
@@ -301,7 +303,7 @@ export function listXattrs(fd: number): ByteString[] {
 export function getXattr(fd: number, name: ByteString): Uint8Array | undefined {
   const buffer = new Uint8Array(65536);
   const size = libc.fgetxattr(fd, cArgument(name), buffer, buffer.length);
-  if (size < 0 && (errno() === 61 || errno() === 95)) return undefined;
+  if (size < 0 && (errno() === C.ENODATA || errno() === C.EOPNOTSUPP)) return undefined;
   return buffer.slice(0, check(size, "fgetxattr", name));
 }
 
@@ -316,8 +318,8 @@ export function setXattr(fd: number, name: ByteString, value: Uint8Array): void 
 export function lockFile(fd: number, operation: number): boolean {
   for (;;) {
     if (libc.flock(fd, operation) === 0) return true;
-    if (errno() === 11) return false;
-    if (errno() !== 4) fail("flock");
+    if (errno() === C.EAGAIN) return false;
+    if (errno() !== C.EINTR) fail("flock");
   }
 }
 

@@ -1,5 +1,6 @@
 import { CFunction, FFIType, type Pointer, read, toBuffer } from "bun:ffi";
 import { type ByteString, cString, fromCString } from "./bytes.ts";
+import { EINVAL, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
 import { userIds, workingDirectoryWasChanged } from "./process.ts";
@@ -33,8 +34,6 @@ const STATE = {
 const EXEC_DIRECTORY_CHANGED = 1;
 const EXEC_STANDARD_ONLY = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
-const EINVAL = 22;
-const ENOSYS = 38;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 

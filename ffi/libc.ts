@@ -1,5 +1,6 @@
 import { dlopen, FFIType, type Pointer, ptr, read, toBuffer } from "bun:ffi";
 import { type ByteString, fromBytes } from "./bytes.ts";
+import { EINVAL } from "./constants.ts";
 import { SystemError } from "./error.ts";
 
 const { i32, u32, u64, i64_fast, ptr: pointer } = FFIType;
@@ -144,7 +145,7 @@ let turn = 0;
 
 /** A path or another NUL-terminated argument of a call; valid until three more were made. */
 export function cArgument(text: ByteString): Uint8Array {
-  if (text.includes("\0")) throw new SystemError(22, "a NUL byte in an argument", text);
+  if (text.includes("\0")) throw new SystemError(EINVAL, "a NUL byte in an argument", text);
   const length = text.length;
   let buffer: Buffer;
   if (length < 4096) {

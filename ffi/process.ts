@@ -1,5 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_EMPTY_PATH } from "./constants.ts";
+import { AT_EMPTY_PATH, EINVAL, EPERM } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc } from "./libc.ts";
 
@@ -21,8 +21,6 @@ const PR_CAP_AMBIENT_IS_SET = 1;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 const CLONE_THREAD = 0x10000;
-const EPERM = 1;
-const EINVAL = 22;
 const SAME = 0xffffffff;
 
 /** Sets of capabilities: bit N stands for capability N. They are the calling thread's. */

@@ -1,10 +1,10 @@
+import { EINVAL } from "./constants.ts";
 import { addressOf, check, errno, libc } from "./libc.ts";
 
 /** Filters of system calls: seccomp(2), and the instructions of classic BPF that they are made of. */
 
 const PR_SET_SECCOMP = 22;
 const SECCOMP_MODE_FILTER = 2;
-const EINVAL = 22;
 
 /** One instruction; jumps go over so many of those that follow. */
 export type Instruction = readonly [code: number, yes: number, no: number, value: number];

@@ -1,8 +1,8 @@
 import type { ByteString } from "./bytes.ts";
+import { ERANGE } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, cArgument, i64At, libc, pointerAt, stringAt } from "./libc.ts";
 
-const ERANGE = 34;
 const LARGEST_BUFFER = 1 << 20;
 
 /** struct spwd of shadow(3), of 64-bit Linux: two pointers, then longs. */

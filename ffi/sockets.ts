@@ -1,5 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString, fromBytes } from "./bytes.ts";
+import { EAGAIN, EINTR, EINVAL, ENAMETOOLONG } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, libc as base, check, errno, fail } from "./libc.ts";
 import { fchdir } from "./process.ts";
@@ -50,7 +51,7 @@ export const LONGEST_SOCKET_PATH = 107;
 
 /** sockaddr_un for a path, or for an abstract name where it begins with a NUL. Throws SystemError ENAMETOOLONG. */
 function unixAddress(path: ByteString): Uint8Array {
-  if (path.length > LONGEST_SOCKET_PATH) throw new SystemError(36, "socket address", path);
+  if (path.length > LONGEST_SOCKET_PATH) throw new SystemError(ENAMETOOLONG, "socket address", path);
   const abstract = path.startsWith("\0");
   const address = new Uint8Array(2 + path.length + (abstract ? 0 : 1));
   address[0] = AF_UNIX;
@@ -85,7 +86,7 @@ export function connectTo(path: ByteString, type: number, nonblocking = false): 
  * a socket's address has no directory descriptor, and no more than 107 bytes.
  */
 export function bindIn(fd: number, directory: number, name: ByteString): void {
-  if (name.includes("/")) throw new SystemError(22, "bind", name);
+  if (name.includes("/")) throw new SystemError(EINVAL, "bind", name);
   const address = unixAddress(name);
   const root = base.openat(-100, cString("/"), 0o10000000 | SOCK_CLOEXEC, 0);
   if (root < 0) fail("open", "/");
@@ -232,8 +233,8 @@ export function sendPacket(
   for (;;) {
     if (libc.sendmsg(fd, message, flags | MSG_NOSIGNAL) >= 0) return true;
     const number = errno();
-    if (number === 11) return false;
-    if (number !== 4) throw new SystemError(number, "sendmsg", undefined);
+    if (number === EAGAIN) return false;
+    if (number !== EINTR) throw new SystemError(number, "sendmsg", undefined);
   }
 }
 
@@ -259,8 +260,8 @@ export function receivePacket(
     const length = libc.recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
     if (length < 0) {
       const number = errno();
-      if (number === 11) return undefined;
-      if (number === 4) continue;
+      if (number === EAGAIN) return undefined;
+      if (number === EINTR) continue;
       throw new SystemError(number, "recvmsg", undefined);
     }
     const received: number[] = [];

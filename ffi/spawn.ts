@@ -1,5 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
+import { ECHILD, EINTR } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { standardError } from "./guard.ts";
 import { addressOf, check, errno } from "./libc.ts";
@@ -28,8 +29,6 @@ const WNOHANG = 1;
 const WSTOPPED = 2;
 const WNOWAIT = 0x01000000;
 const P_PID = 1;
-const EINTR = 4;
-const ECHILD = 10;
 
 // posix_spawn_file_actions_t has 80 bytes in glibc, posix_spawnattr_t 336, sigset_t 128.
 const STRUCTURE = 512;

@@ -7,7 +7,6 @@ import { addressOf, cArgument, errno, libc } from "./libc.ts";
 // The system call tables; Linux 6.13. glibc 2.41 has no wrapper.
 const SYS_getxattrat = 464;
 const [ENOENT, ENOTDIR, ERANGE, ENOSYS, ENODATA, EOPNOTSUPP] = [2, 20, 34, 38, 61, 95];
-const EPERM = 1;
 
 // XATTR_SIZE_MAX: no value is longer.
 let value: Uint8Array | undefined;
@@ -54,8 +53,8 @@ export function xattrAt(
     const flags = follow ? 0 : C.AT_SYMLINK_NOFOLLOW;
     const [path, wanted] = [addressOf(cArgument(name)), addressOf(cArgument(attribute))];
     const size = libc.syscall(SYS_getxattrat, dirfd, path, flags, wanted, requestFor(value), 16);
-    // A filter of system calls that does not know this one may say EPERM, which reading an attribute never gives.
-    if (size >= 0 || (errno() !== ENOSYS && errno() !== EPERM))
+    // A filter of system calls that does not know this one may say C.EPERM, which reading an attribute never gives.
+    if (size >= 0 || (errno() !== ENOSYS && errno() !== C.EPERM))
       return readingOf(size, value, "getxattrat", name);
   }
   const path = cArgument(dirfd === C.AT_FDCWD ? name : `/proc/self/fd/${dirfd}/${name}`);

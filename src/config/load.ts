@@ -51,7 +51,7 @@ function refuse(code: string, exitStatus: number, message: ByteString, remedy?: 
 function readSource(file: ByteString, fd: number): ConfigSource {
   try {
     const stat = fstat(fd);
-    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(22, "not a regular file", file);
+    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, "not a regular file", file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
     return { file, stat, acl, bytes: readAllFd(fd, LIMITS.fileBytes) };
   } finally {

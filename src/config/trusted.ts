@@ -6,7 +6,6 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 
-const ELOOP = 40;
 const MOST_LINKS = 40;
 
 /** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
@@ -140,7 +139,7 @@ export function openTrusted(path: ByteString, owner: number): Opened {
       }
       const target = readLink(fd, "");
       close(fd);
-      if (++links > MOST_LINKS) throw new SystemError(ELOOP, "open", path);
+      if (++links > MOST_LINKS) throw new SystemError(C.ELOOP, "open", path);
       place = start(target, { ...place, left });
     }
   } catch (error) {

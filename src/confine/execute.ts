@@ -30,19 +30,18 @@ export function canLimitExecution(): boolean {
 
 const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
 const PROBE = ".jailkit-probe";
-const EPERM = 1;
 
 /**
  * Checks that the rules hold, where that shows. They do not let anybody make a block device, which an ordinary user
- * cannot anyway: but Landlock says so (EACCES) before the kernel asks for the capability (EPERM). In a working directory
+ * cannot anyway: but Landlock says so (EACCES) before the kernel asks for the capability (C.EPERM). In a working directory
  * that the user cannot write, or that is gone, the answer is the same without rules, and there is only the kernel's word
  * for them. Throws SystemError.
  */
 function checkLimited(): void {
   const result = libc.syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK, 0, 0, 0);
-  if (result < 0 && errno() !== EPERM) return;
+  if (result < 0 && errno() !== C.EPERM) return;
   if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
-  throw new SystemError(EPERM, "landlock_restrict_self", undefined);
+  throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
 }
 
 /** What may be executed, besides what lies in directories of the system. */

@@ -1,3 +1,4 @@
+import { EACCES } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
@@ -23,8 +24,6 @@ const COMPAT_EXECVE = 11;
 const COMPAT_EXECVEAT = arm ? 387 : 358;
 const X32_EXECVE = arm ? SYS_execve : 520;
 const X32_EXECVEAT = arm ? SYS_execveat : 545;
-
-const EACCES = 13;
 
 /**
  * Lets one execve(2) through: the one whose path lies at this address, all 64 bits of it. Every other execve and

@@ -1,4 +1,4 @@
-import { AT_FDCWD, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, EPERM, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
@@ -30,8 +30,6 @@ const X32_IOCTL = arm ? SYS_ioctl : 514;
 // Type characters, as if they had been typed; on a console also by way of the selection: ioctl_tty(2), ioctl_console(2).
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
-
-const EPERM = 1;
 
 /** What to say where refuseTerminalInput says no. */
 export const NO_FILTERS =

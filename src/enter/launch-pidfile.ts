@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants.ts";
+import { EISDIR, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { openAt, statIfPresent } from "../../ffi/files.ts";
 import type { UnwrittenPidfile } from "../../ffi/launch.ts";
@@ -7,7 +7,6 @@ import { workingDirectory } from "../../ffi/process.ts";
 import { requirePidfilePlace } from "../jail/pidfile.ts";
 import { isDirectory, openDirectory, openTree } from "../jail/walk.ts";
 
-const EISDIR = 21;
 const LONGEST_NAME = 255;
 
 function randomHex(): string {

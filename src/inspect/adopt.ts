@@ -120,7 +120,7 @@ function planOf(root: JailRoot, { host, loader }: AdoptMeans, wants: readonly Wa
   const real = jailFileSystem(root);
   const directoriesAlone: FileSystem["lstat"] = (path) => {
     const stat = real.lstat(path);
-    return stat !== undefined && (stat.mode & 0o170000) === 0o040000 ? stat : undefined;
+    return stat !== undefined && isDirectory(stat) ? stat : undefined;
   };
   return makePlan({
     host,
@@ -227,7 +227,7 @@ function wholeDirectories(
   const whole = (path: ByteString): boolean =>
     host.list(path).every(({ name, stat }) => {
       const child = `${path}/${name}`;
-      return (stat.mode & 0o170000) === 0o040000 ? whole(child) : there.has(child);
+      return isDirectory(stat) ? whole(child) : there.has(child);
     });
   const chosen: ByteString[] = [];
   for (const path of [...counts.keys()].sort((a, b) => a.length - b.length)) {
@@ -235,7 +235,7 @@ function wholeDirectories(
     if ((counts.get(path) ?? 0) < 2 || COMMON.test(path)) continue;
     if (chosen.some((each) => path.startsWith(`${each}/`))) continue;
     const stat = host.lstat(path);
-    if (stat !== undefined && (stat.mode & 0o170000) === 0o040000 && whole(path)) chosen.push(path);
+    if (stat !== undefined && isDirectory(stat) && whole(path)) chosen.push(path);
   }
   return chosen;
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
@@ -191,7 +192,7 @@ function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path:
 /** Devices hold nothing that could be lost. */
 function removeSpecial(root: JailRoot, path: ByteString): string {
   const stat = lookUp(root, path)?.stat;
-  const device = stat !== undefined && [0o020000, 0o060000].includes(stat.mode & 0o170000);
+  const device = stat !== undefined && [C.S_IFCHR, C.S_IFBLK].includes(stat.mode & C.S_IFMT);
   if (!device || isDirectory(stat))
     throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is no device any more`);
   removePath(root, path, stat);

@@ -1,5 +1,5 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_ISVTX } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
@@ -80,7 +80,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   const secret = entry === undefined && there !== undefined && (there.mode & 0o004) === 0;
   if (there === undefined || secret) return ignore("ignorepathoncompare")(one);
   const copy = copyPath(jail, source === jailPath ? jailPath : source);
-  const sameType = one.stat === undefined || (one.stat.mode & 0o170000) === (there.mode & 0o170000);
+  const sameType = one.stat === undefined || (one.stat.mode & S_IFMT) === (there.mode & S_IFMT);
   if (sameType) return copy;
   // jk_cp puts no file in the place of a directory, nor the other way round.
   return byName(

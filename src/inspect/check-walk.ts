@@ -116,7 +116,8 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
       const here = joinPath(path, name);
       if (handlers.ignored(here)) continue;
       try {
-        const directory = type === 4 || (type === 0 && isDirectory(statIfPresent(fd, name) ?? stat));
+        const directory =
+          type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? stat));
         if (directory) enter(fd, name, here, stat, space, depth + 1);
         else describe(fd, name, here, stat, depth === 0 ? spaces.top(name) : space);
       } catch (error) {

@@ -10,8 +10,6 @@ const LIMITS = { depth: 2, directories: 500, all: 50_000, entries: 1000, found: 
 /** Where repositories stand besides the homes. */
 export const SHARED = "/srv";
 
-const DIRECTORY = 4;
-const UNKNOWN = 0;
 const BENEATH = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
 /** Opens what lies below an open directory without following a link, and uses it; undefined where it cannot. */
@@ -70,7 +68,7 @@ function look(fd: number): Seen {
   if (hooks.length > 0) hooked.push({ kind: "git", hooks });
   if (names.has(".hg") && hasHgHooks(fd)) hooked.push({ kind: "hg", hooks: [".hg/hgrc"] });
   const isRepository = names.has("HEAD") && names.has("objects");
-  const directories = entries.filter(({ type }) => type === DIRECTORY || type === UNKNOWN);
+  const directories = entries.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
   return { hooked, below: isRepository ? [] : directories.map(({ name }) => name) };
 }
 

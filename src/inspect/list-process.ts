@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
+import { ENOENT, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { type Root, readProcFile, readProcLink, withoutDeleted } from "./list-roots.ts";
 import { identify, ownerOf } from "./list-scan.ts";
@@ -24,7 +24,6 @@ export interface JailedProcess {
 /** How many bytes of the arguments are read; as many as jailkit 2.23 shows. */
 export const ARGUMENTS_LIMIT = 4096;
 
-const ENOENT = 2;
 const buffer = new Uint8Array(ARGUMENTS_LIMIT + 1);
 
 /** The first bytes of a file of /proc; undefined where it cannot be read. No exceptions: there may be thousands. */

@@ -1,4 +1,4 @@
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, EACCES, ENOENT, EPERM, ESRCH, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { cArgument, check, errno, fail, libc } from "../../ffi/libc.ts";
@@ -50,11 +50,6 @@ const STATX_UID = 0x8;
 const STATX_MNT_ID = 0x1000;
 // What is cached is true enough, and a server that does not answer must not stop a list of processes.
 const AT_STATX_DONT_SYNC = 0x4000;
-
-const EPERM = 1;
-const ENOENT = 2;
-const ESRCH = 3;
-const EACCES = 13;
 
 const words = new Uint32Array(64);
 const statBuffer = new Uint8Array(words.buffer);

@@ -52,19 +52,21 @@ export function setTimesOf(fd: number, atime: bigint | undefined, mtime: bigint 
 export function verifyNew(stage: Directory, stat: Stat, type: number): void {
   if (stage.trusted) return;
   const ours = stat.uid === libc.geteuid() && (stat.mode & C.S_IFMT) === type;
-  if (!ours || (type !== C.S_IFDIR && stat.nlink !== 1)) throw new SystemError(11, "exchanged", undefined);
+  if (!ours || (type !== C.S_IFDIR && stat.nlink !== 1))
+    throw new SystemError(C.EAGAIN, "exchanged", undefined);
 }
 
 /** Changes the mode of what an O_PATH descriptor is, not a link (fchmodat2(2), Linux 6.6; before it, see below). */
 export function chmodPath(fd: number, mode: number): void {
   if (libc.syscall(SYS_fchmodat2, fd, addressOf(cArgument("")), mode, C.AT_EMPTY_PATH, 0, 0) === 0) return;
-  if (errno() !== 38 && errno() !== 1) throw new SystemError(errno(), "fchmodat2", undefined);
+  if (errno() !== C.ENOSYS && errno() !== C.EPERM) throw new SystemError(errno(), "fchmodat2", undefined);
   const stat = fstat(fd);
   // An older kernel: files and directories can be opened, a device must not be.
-  if (!isDirectory(stat) && !isRegular(stat)) throw new SystemError(38, "fchmodat2 (Linux 6.6)", undefined);
+  if (!isDirectory(stat) && !isRegular(stat))
+    throw new SystemError(C.ENOSYS, "fchmodat2 (Linux 6.6)", undefined);
   const again = isDirectory(stat) ? openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY) : reopen(fd);
   try {
-    if (!sameFile(fstat(again), stat)) throw new SystemError(11, "open", undefined);
+    if (!sameFile(fstat(again), stat)) throw new SystemError(C.EAGAIN, "open", undefined);
     chmodFd(again, mode);
   } finally {
     close(again);
@@ -120,7 +122,7 @@ export function setAttributesIn(
       const { uid, gid, mode, atime, mtime } = changes;
       if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);
       if (mode !== undefined) {
-        if (isLink(stat)) throw new SystemError(40, "chmod", undefined);
+        if (isLink(stat)) throw new SystemError(C.ELOOP, "chmod", undefined);
         chmodPath(fd, mode);
       }
       setTimesOf(fd, atime, mtime);

@@ -15,7 +15,7 @@ function finish(stage: Directory, name: ByteString, attributes: Attributes): voi
       const stat = fstat(fd);
       verifyNew(stage, stat, C.S_IFDIR);
       const fresh = (stat.mode & 0o777) === 0o700 && readDirectory(fd).length === 0;
-      if (!fresh) throw new SystemError(11, "exchanged", undefined);
+      if (!fresh) throw new SystemError(C.EAGAIN, "exchanged", undefined);
     }
     dropInheritedAcl(fd, true);
     // The mode last, as a change of owner may take bits away; by descriptor, as mkdir(2) obeys the umask.

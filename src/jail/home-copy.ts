@@ -32,14 +32,16 @@ export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
     if (there !== undefined && sameFile(there, fstat(copy.fd))) return copy;
     close(copy.fd);
     close(copy.lock);
-    if (attempt === 16) throw new SystemError(11, "mkdir", hostPath(root, joinPath(stage.path, copy.name)));
+    if (attempt === 16)
+      throw new SystemError(C.EAGAIN, "mkdir", hostPath(root, joinPath(stage.path, copy.name)));
   }
 }
 
 function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
   const name = `${PREFIX}${temporaryName().slice(4)}`;
   const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
-  if (placement !== "created") throw new SystemError(17, "mkdir", hostPath(root, joinPath(stage.path, name)));
+  if (placement !== "created")
+    throw new SystemError(C.EEXIST, "mkdir", hostPath(root, joinPath(stage.path, name)));
   const lock = openAt(stage.fd, name, READ);
   // Nobody but root can open it, so nobody else can hold its lock.
   lockFile(lock, C.LOCK_EX);
@@ -50,7 +52,8 @@ function sweepCopies(root: JailRoot, stage: Directory): void {
   const fd = openAt(stage.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
   try {
     for (const { name, type } of readDirectory(fd)) {
-      if (name.startsWith(PREFIX) && (type === 4 || type === 0)) sweepCopy(root, stage, name);
+      if (name.startsWith(PREFIX) && (type === C.DT_DIR || type === C.DT_UNKNOWN))
+        sweepCopy(root, stage, name);
     }
   } finally {
     close(fd);

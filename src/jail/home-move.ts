@@ -121,7 +121,7 @@ export function copyHome(
     fillCopy(home, root, copy, step);
     if (!isUnchanged(home)) throw homeChanged(home);
     if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
-      throw new SystemError(116, "rename", undefined);
+      throw new SystemError(C.ESTALE, "rename", undefined);
     renameNew(stage, made.name, parent, name, true);
     return made.fd;
   } catch (error) {
@@ -252,7 +252,8 @@ function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: 
   const fd = openAt2(home.fd, entry.path, flags, WITHIN);
   try {
     const stat = fstat(fd);
-    if (!sameFile(stat, entry.stat)) throw new SystemError(11, "changed while it was copied", entry.path);
+    if (!sameFile(stat, entry.stat))
+      throw new SystemError(C.EAGAIN, "changed while it was copied", entry.path);
     use(fd, stat);
   } finally {
     close(fd);

@@ -33,7 +33,7 @@ const MOST_ATTEMPTS = 64;
 export function splitPath(root: JailRoot, path: ByteString): { above: ByteString; name: ByteString } {
   const parts = pathComponents(path);
   const name = parts.pop();
-  if (name === undefined || name === "..") throw new SystemError(22, "path", hostPath(root, path));
+  if (name === undefined || name === "..") throw new SystemError(C.EINVAL, "path", hostPath(root, path));
   return { above: `/${parts.join("/")}`, name };
 }
 
@@ -86,7 +86,7 @@ function withPlace<T>(
       release(directory);
     }
   }
-  throw new SystemError(40, "open", hostPath(root, path));
+  throw new SystemError(C.ELOOP, "open", hostPath(root, path));
 }
 
 /**
@@ -122,14 +122,14 @@ export function withJailFile<T>(
 ): T | undefined {
   const look = (last: boolean) =>
     withPlace(root, path, options.follow ?? true, ({ directory, name, stat, canonicalPath }) => {
-      if (!isRegular(stat)) throw new SystemError(22, "not a regular file", undefined);
+      if (!isRegular(stat)) throw new SystemError(C.EINVAL, "not a regular file", undefined);
       // Non-blocking, and compared: a user may put a FIFO in its place meanwhile.
       const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
       const fd = openAt(directory.fd, name, flags);
       try {
         const opened = fstat(fd);
         if (sameFile(opened, stat)) return { result: use(fd, { stat: opened, canonicalPath }) };
-        if (last) throw new SystemError(11, "open", undefined);
+        if (last) throw new SystemError(C.EAGAIN, "open", undefined);
         return "exchanged";
       } finally {
         close(fd);

@@ -57,10 +57,10 @@ function moveIn(
   { made, standing }: MoveSeen,
 ): Placement {
   // Where users can write, what was made ready may be another thing by now.
-  if (!parent.trusted) throw new SystemError(1, "rename", undefined);
+  if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
   const there = statIfPresent(parent.fd, name);
   if (!isSame(there, standing)) return "kept";
-  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(116, "rename", undefined);
+  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);
   if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
   try {
     if (how === "new") renameNew(parent, from, parent, name, isDirectory(made));

@@ -194,7 +194,7 @@ export function place(
 
 function requireSame(parent: Directory, name: ByteString, made: Stat): void {
   const there = statIfPresent(parent.fd, name);
-  if (there === undefined || !sameFile(there, made)) throw new SystemError(11, "exchanged", undefined);
+  if (there === undefined || !sameFile(there, made)) throw new SystemError(C.EAGAIN, "exchanged", undefined);
 }
 
 function settle(

@@ -152,7 +152,7 @@ function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, 
   if (sameMount && sameFile(stat, seen)) return fd;
   close(fd);
   if (sameMount) throw exchanged(path);
-  throw new SystemError(16, "a file system is mounted here; unmount it first", path);
+  throw new SystemError(C.EBUSY, "a file system is mounted here; unmount it first", path);
 }
 
 function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, seen: Stat, among: Among): void {

@@ -138,7 +138,7 @@ function topLevel(root: JailRoot): ByteString[] {
   try {
     const names: ByteString[] = [];
     for (const { name, type } of readDirectory(fd))
-      if (type === 4 || type === 0 || type === 10 || isStrict(name)) names.push(name);
+      if (type === C.DT_DIR || type === C.DT_UNKNOWN || type === C.DT_LNK || isStrict(name)) names.push(name);
     return names.sort();
   } finally {
     close(fd);
@@ -152,7 +152,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
   try {
     const directory = walk(root, name, (parent) => {
       dangling = parent;
-      throw new SystemError(2, "open", undefined);
+      throw new SystemError(C.ENOENT, "open", undefined);
     });
     release(directory);
     const target = hostPath(root, directory.path);

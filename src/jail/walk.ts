@@ -84,14 +84,14 @@ export function onlyRootWrites(stat: Pick<Stat, "uid" | "mode">): boolean {
   return stat.uid === 0 && (stat.mode & 0o022) === 0;
 }
 
-const isType = (stat: Stat, type: number) => (stat.mode & C.S_IFMT) === type;
+const isType = (stat: Pick<Stat, "mode">, type: number) => (stat.mode & C.S_IFMT) === type;
 
 /** True for a directory. */
-export const isDirectory = (stat: Stat): boolean => isType(stat, C.S_IFDIR);
+export const isDirectory = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFDIR);
 /** True for a symbolic link. */
-export const isLink = (stat: Stat): boolean => isType(stat, C.S_IFLNK);
+export const isLink = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFLNK);
 /** True for a regular file. */
-export const isRegular = (stat: Stat): boolean => isType(stat, C.S_IFREG);
+export const isRegular = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFREG);
 
 /**
  * True where a directory is writable by gid 0 alone, as far as its bits tell, which is tolerated above a jail: they
@@ -286,9 +286,9 @@ export function walk(root: JailRoot, path: ByteString, onMissing?: OnMissing): D
       }
       let target: ByteString;
       try {
-        if (!isLink(stat)) throw new SystemError(20, "open", undefined);
+        if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
         if (!here.trusted) throw linkRefused(root, at);
-        if (++links > LINK_LIMIT) throw new SystemError(40, "open", undefined);
+        if (++links > LINK_LIMIT) throw new SystemError(C.ELOOP, "open", undefined);
         target = readLink(fd, "");
       } finally {
         close(fd);

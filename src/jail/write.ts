@@ -69,7 +69,7 @@ function fill(fd: number, source: Source): void {
     return;
   }
   const copied = copyContents(source.fd, fd, source.size);
-  if (copied < source.size) throw new SystemError(5, "copy: the source became shorter", undefined);
+  if (copied < source.size) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
 }
 
 /** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
@@ -234,7 +234,7 @@ export function putSymlinkIn(
     const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
     try {
       verifyNew(stage, fstat(fd), C.S_IFLNK);
-      if (readLink(fd, "") !== target) throw new SystemError(11, "symlink", undefined);
+      if (readLink(fd, "") !== target) throw new SystemError(C.EAGAIN, "symlink", undefined);
       setOwnerAndTimes(fd, attributes);
     } finally {
       close(fd);

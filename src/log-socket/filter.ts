@@ -1,3 +1,4 @@
+import { ENOSYS, EPERM } from "../../ffi/constants.ts";
 import {
   ALLOW,
   ARCH,
@@ -100,8 +101,6 @@ export const LIMITED = {
   tgkill: [234, 131],
 } as const satisfies Readonly<Record<string, Numbers>>;
 
-const EPERM = 1;
-const ENOSYS = 38;
 const CLONE_THREAD = 0x10000;
 const SIOCOUTQ = 0x5411;
 const PR_SET_NAME = 15;

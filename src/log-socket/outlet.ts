@@ -1,3 +1,4 @@
+import { EAGAIN, EINTR, EMSGSIZE, ENOBUFS, ENOMEM } from "../../ffi/constants.ts";
 import { createSender } from "../../ffi/datagrams.ts";
 import { close } from "../../ffi/files.ts";
 import { errno, libc } from "../../ffi/libc.ts";
@@ -42,12 +43,6 @@ const QUEUE_MESSAGES = 1 << 16;
 const BATCH = 64;
 const FIRST_SETTLE = 20_000;
 const LAST_SETTLE = 5_000_000;
-
-const EINTR = 4;
-const EAGAIN = 11;
-const ENOMEM = 12;
-const EMSGSIZE = 90;
-const ENOBUFS = 105;
 
 /** Makes an outlet without a connection. `clock` tells microseconds. */
 export function createOutlet(events: OutletEvents, clock: () => number): Outlet {

@@ -2,6 +2,7 @@ import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import {
   AT_FDCWD,
+  ENOENT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -154,7 +155,7 @@ export function absolutePath(path: ByteString): ByteString {
   let whole = path;
   if (!path.startsWith("/")) {
     const directory = workingDirectory();
-    if (directory === undefined) throw new SystemError(2, "getcwd", path);
+    if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
     whole = `${directory}/${path}`;
   }
   return normalPath(whole);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
@@ -36,8 +37,6 @@ import { isFound, planShells, planUpdate, type UpdatePlan } from "./update-plan.
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./update-report.ts";
 import { FOUND_SECTION } from "./update-scan.ts";
 import { sweep, sweepRegistry } from "./update-sweep.ts";
-
-const ENOSPC = 28;
 
 /** How a jail is brought up to date; the options of jk_update and the keys of jk_update.ini. */
 export interface UpdateOptions {

@@ -1,4 +1,5 @@
 import { type ByteString, cString } from "../../ffi/bytes.ts";
+import { ERANGE } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { addressOf, cArgument, libc, pointerAt, stringAt, u32At } from "../../ffi/libc.ts";
 
@@ -21,7 +22,6 @@ export interface GroupEntry {
   members: ByteString[];
 }
 
-const ERANGE = 34;
 // getpwnam(3) lists these as ways in which a name service says "no such name".
 const ABSENT = new Set([0, 2, 3, 9, 1]);
 const LARGEST_BUFFER = 1 << 24;

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "../../ffi/constants.ts";
+import { AT_FDCWD, ELOOP, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
@@ -38,7 +38,7 @@ export function realPath(path: ByteString): ByteString | undefined {
       done.push(name);
       continue;
     }
-    if (++links > MOST_LINKS) throw new SystemError(40, "realpath", path);
+    if (++links > MOST_LINKS) throw new SystemError(ELOOP, "realpath", path);
     const target = readLink(AT_FDCWD, here);
     if (target.startsWith("/")) done = [];
     rest = [...pathComponents(target), ...rest];

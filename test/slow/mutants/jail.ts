@@ -189,7 +189,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (stage.trusted) return;\n  const ours", "return;\n  const ours"],
   ]),
   ...within("src/jail/attributes.ts", "unit/jail-write.test.ts", [
-    ['if (isLink(stat)) throw new SystemError(40, "chmod", undefined);', ""],
+    ['if (isLink(stat)) throw new SystemError(C.ELOOP, "chmod", undefined);', ""],
   ]),
   ...within("src/system/acl.ts", "unit/acl.test.ts", [
     ["view.getUint32(0, true) !== VERSION)", "false)"],

@@ -100,13 +100,13 @@ export const REMOVAL: readonly Mutant[] = [
     { equivalent: "what is opened is compared with what was seen" },
   ),
   move(
-    '  if (!parent.trusted) throw new SystemError(1, "rename", undefined);\n',
+    '  if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);\n',
     "",
     "is not moved where a user could have exchanged it",
   ),
   move('  if (!isSame(there, standing)) return "kept";\n', "", "is not moved in the place of another"),
   move(
-    '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(116, "rename", undefined);\n',
+    '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
     "is not moved in the place of another",
   ),
@@ -184,7 +184,7 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
   home(
-    '    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))\n      throw new SystemError(116, "rename", undefined);\n',
+    '    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))\n      throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
     "a copy that is another by now",
   ),
