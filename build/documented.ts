@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { type HelpSource, optionRows } from "../src/cli/help.ts";
 import type { OptionTable } from "../src/cli/options.ts";
 import type { Tool } from "../src/cli/tool.ts";
-import { CHROOTSH_HELP } from "../src/enter/chrootsh-help.ts";
-import { LSH_HELP } from "../src/enter/lsh-help.ts";
-import { PROCMAIL_HELP } from "../src/enter/procmail-help.ts";
-import { UCHROOT_HELP } from "../src/enter/uchroot-options.ts";
+import { LSH_HELP } from "../src/enter/limited/help.ts";
+import { CHROOTSH_HELP } from "../src/enter/login/help.ts";
+import { PROCMAIL_HELP } from "../src/enter/procmail/help.ts";
+import { UCHROOT_HELP } from "../src/enter/uchroot/options.ts";
 
 /** A program, or a command of jailkit, as its manual page and the completions know it. */
 export interface Documented {

@@ -1,8 +1,8 @@
-import { chrootshSchema } from "../src/config/chrootsh-schema.ts";
-import { initSchema } from "../src/config/init-schema.ts";
-import { lshSchema } from "../src/config/lsh-schema.ts";
 import { describe } from "../src/config/schema.ts";
-import { uchrootSchema } from "../src/config/uchroot-schema.ts";
+import { chrootshSchema } from "../src/config/schemas/chrootsh.ts";
+import { initSchema } from "../src/config/schemas/init.ts";
+import { lshSchema } from "../src/config/schemas/lsh.ts";
+import { uchrootSchema } from "../src/config/schemas/uchroot.ts";
 
 const TARGET = new URL("../src/config/login-tables.ts", import.meta.url).pathname;
 

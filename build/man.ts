@@ -6,8 +6,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
-import { CONFIG_KINDS } from "../src/config/catalogue.ts";
 import { describe } from "../src/config/schema.ts";
+import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
 import { PROGRAMS } from "../src/programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";

@@ -3,7 +3,7 @@ import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { closeFirst } from "../jail/exchange.ts";
+import { closeFirst } from "../jail/fs/exchange.ts";
 import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
 
 /** Why a program that is there cannot be one. */

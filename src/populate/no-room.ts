@@ -5,8 +5,8 @@ import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { withTree } from "../jail/registry.ts";
-import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
+import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import { withTree } from "../jail/record/registry.ts";
 import type { Entry, Problem } from "./entry.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux

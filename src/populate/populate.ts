@@ -2,24 +2,24 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { printJson, printLine } from "../cli/output.ts";
-import { openNamedJail } from "../jail/named-jail.ts";
-import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
-import { addAccounts } from "./accounts.ts";
-import { type Applied, applyPlan } from "./apply.ts";
-import type { Loader } from "./closure.ts";
+import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
+import type { Loader } from "../libraries/closure.ts";
+import { addAccounts } from "./apply/accounts.ts";
+import { type Applied, applyPlan } from "./apply/apply.ts";
+import { concernsLibraries, lacksCache, renewLibraryCache } from "./apply/library-cache.ts";
+import { registerLogSocket } from "./apply/log-socket.ts";
+import { addProcLine, mountJailProc } from "./apply/proc.ts";
 import type { Entry, Plan, Problem } from "./entry.ts";
-import { jailFileSystem, openSafeJail } from "./jail.ts";
-import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
-import { registerLogSocket } from "./log-socket.ts";
+import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
 import { noRoom, saysNoRoom, type Work } from "./no-room.ts";
-import { makeReporter, type Reporter } from "./output.ts";
-import { makePlan } from "./plan.ts";
-import { addProcLine, mountJailProc } from "./proc.ts";
+import { jailFileSystem, openSafeJail } from "./open-jail.ts";
+import { makePlan } from "./plan/plan.ts";
+import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { explanationReport, populateReport } from "./report.ts";
+import { makeReporter, type Reporter } from "./reporter.ts";
 import type { Manner, Request } from "./request.ts";
-import { emptyFileSystem, type FileSystem } from "./sources.ts";
-import { type Explanation, explain, explanationLines } from "./why.ts";
 
 /** Plans what a request asks for and carries it out, or only tells. Returns the exit status. */
 export async function populate(
@@ -94,7 +94,7 @@ function tellWhy(
 
 /** As jk_init's `--why` with sections, but from the record of the jail. Returns the exit status: 0 where it knows the path. */
 export async function tellRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
-  const { explainRecorded } = await import("./recorded-why.ts");
+  const { explainRecorded } = await import("./record/recorded-why.ts");
   const root = openNamedJail(jail);
   try {
     return tellWhy("jk_init", explainRecorded(root, path), path, json);
@@ -148,7 +148,7 @@ async function remember(
   reporter: Reporter,
 ): Promise<Problem[]> {
   try {
-    const { recordJail } = await import("./record.ts");
+    const { recordJail } = await import("./record/record.ts");
     recordJail(root, request, manner, applied.present, applied.links);
     return [];
   } catch (error) {

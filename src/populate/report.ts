@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import type { Entry, Plan, Problem } from "./entry.ts";
+import type { Explanation } from "./plan/why.ts";
 import type { Request } from "./request.ts";
-import type { Explanation } from "./why.ts";
 
 /** What a tool did, or would do, as `--json` shows it. */
 export interface PopulateReport {

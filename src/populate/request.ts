@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { WantedAccounts } from "./accounts.ts";
+import type { WantedAccounts } from "./apply/accounts.ts";
 import type { Problem, Want } from "./entry.ts";
 
 /** What is to be in a jail. */

@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
-import type { Loader } from "../populate/closure.ts";
+import type { Loader } from "../libraries/closure.ts";
 import type { Want } from "../populate/entry.ts";
-import { createGlob } from "../populate/glob.ts";
-import type { FileSystem } from "../populate/sources.ts";
+import type { FileSystem } from "../populate/file-system.ts";
+import { createGlob } from "../populate/plan/glob.ts";
 import { readProfile } from "./profile.ts";
 import { type Section, selectSections } from "./sections.ts";
 

@@ -4,8 +4,8 @@ import { quoted } from "../cli/display.ts";
 import { expandLibraryDirectory } from "../config/library-directory.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import type { Want } from "../populate/entry.ts";
-import { hasMagic } from "../populate/glob.ts";
-import type { FileSystem } from "../populate/sources.ts";
+import type { FileSystem } from "../populate/file-system.ts";
+import { hasMagic } from "../populate/plan/glob.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 

@@ -3,12 +3,12 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
-import type { ManifestRequest } from "../jail/manifest.ts";
-import { wantedAccounts } from "../populate/accounts.ts";
-import type { Loader } from "../populate/closure.ts";
+import type { ManifestRequest } from "../jail/record/manifest.ts";
+import type { Loader } from "../libraries/closure.ts";
+import { wantedAccounts } from "../populate/apply/accounts.ts";
 import type { Problem, Want } from "../populate/entry.ts";
-import type { Recipe } from "../populate/recipe.ts";
-import type { FileSystem } from "../populate/sources.ts";
+import type { FileSystem } from "../populate/file-system.ts";
+import type { Recipe } from "../populate/record/recipe.ts";
 import { readProfile } from "./profile.ts";
 import { selectSections } from "./sections.ts";
 

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
@@ -8,14 +9,13 @@ import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { type Adoption, adoptJail, examineJail } from "../inspect/adopt.ts";
-import type { CheckProblem } from "../inspect/check-rules.ts";
-import { followMove, type Move, planMove } from "../inspect/follow-move.ts";
-import { requireJailToFill } from "../jail/host-directories.ts";
-import { openNamedJail } from "../jail/named-jail.ts";
-import { closeJailRoot } from "../jail/walk.ts";
-import { createLoader } from "../populate/closure.ts";
-import { absolutePath, fileSystemAt } from "../populate/sources.ts";
+import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { closeJailRoot } from "../jail/fs/walk.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
+import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
+import { followMove, type Move, planMove } from "../jails/follow-move.ts";
+import { createLoader } from "../libraries/closure.ts";
+import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 
 const NAME = "jailkit adopt";
 

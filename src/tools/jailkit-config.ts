@@ -12,17 +12,17 @@ import { printError, printJson, printLine, stdoutIsTerminal } from "../cli/outpu
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/catalogue.ts";
 import { fixText } from "../config/fixes.ts";
-import { lint } from "../config/lint.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
 import { fixSource, placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
+import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { standsIn } from "../config/trusted.ts";
-import { jailedUsers } from "../inspect/jailed-users.ts";
-import { jailOf, knownPaths, openWorld } from "../inspect/lint-world.ts";
-import { knownJails } from "../jail/manifest.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { knownJails } from "../jail/record/manifest.ts";
+import { lint } from "../lint/lint.ts";
+import { jailOf, knownPaths, openWorld } from "../lint/world.ts";
 
 /** A finding, and what to type against it; undefined where only the administrator can tell what is meant. */
 interface Finding extends Problem {

@@ -9,10 +9,10 @@ import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { type DeleteOutcome, deleteJail } from "../inspect/delete.ts";
-import { type DeletePlan, type DeleteRequest, planDelete } from "../inspect/delete-plan.ts";
-import { ownerJson, ownerName } from "../inspect/owners.ts";
-import { absolutePath } from "../populate/sources.ts";
+import { type DeleteOutcome, deleteJail } from "../jails/delete.ts";
+import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
+import { ownerJson, ownerName } from "../jails/owners.ts";
+import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit delete";
 

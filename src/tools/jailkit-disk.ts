@@ -6,13 +6,13 @@ import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { addUp, collectInodes, type DiskUse, newLedger } from "../inspect/disk.ts";
-import { jailedUsers } from "../inspect/jailed-users.ts";
-import { knownJailPaths } from "../inspect/jails.ts";
-import { type Owner, ownerCounter, ownerJson, ownerName } from "../inspect/owners.ts";
-import { openNamedJail } from "../jail/named-jail.ts";
-import { closeJailRoot } from "../jail/walk.ts";
-import { absolutePath } from "../populate/sources.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { closeJailRoot } from "../jail/fs/walk.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
+import { addUp, collectInodes, type DiskUse, newLedger } from "../jails/disk.ts";
+import { knownJailPaths } from "../jails/jails.ts";
+import { type Owner, ownerCounter, ownerJson, ownerName } from "../jails/owners.ts";
+import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
 

@@ -5,8 +5,8 @@ import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { jailLines, jailsReport, listJails } from "../inspect/jails.ts";
-import { absolutePath } from "../populate/sources.ts";
+import { jailLines, jailsReport, listJails } from "../jails/jails.ts";
+import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
 export const tool = defineTool({

@@ -5,7 +5,7 @@ import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { askStatus, type SocketStatus } from "../log-socket/status.ts";
+import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 
 const SECOND = 1_000_000;
 

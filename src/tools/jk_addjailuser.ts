@@ -10,31 +10,26 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { homeFault } from "../enter/home-fault.ts";
 import { homeRemedy } from "../enter/remedies.ts";
-import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
-import { commandAt } from "../jail/exchange.ts";
-import { requireFreeHome } from "../jail/home-place.ts";
-import { lookUp } from "../jail/look.ts";
-import { joinHome } from "../jail/separator.ts";
-import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
-import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
-import { groupWarning, requireGroup } from "../jail/user-groups.ts";
-import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
-import {
-  isUsablePassword,
-  newAccountWarnings,
-  requireJailSide,
-  requireNewAccount,
-} from "../jail/user-new.ts";
-import { CHROOT_SHELL, planJailing } from "../jail/user-plan.ts";
-import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
-import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
-import { makeDirectories } from "../jail/write.ts";
-import { missingPython } from "../populate/python.ts";
+import { homeFault } from "../explain/home-fault.ts";
+import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { requireFreeHome } from "../jail/accounts/home-place.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
+import { commandAt } from "../jail/fs/exchange.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { closeJailRoot, hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { makeDirectories } from "../jail/fs/write.ts";
+import { missingPython } from "../libraries/python.ts";
 import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
+import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../users/access.ts";
+import { addToJail, requireSafePlace } from "../users/apply.ts";
+import { groupWarning, requireGroup } from "../users/groups.ts";
+import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
+import { inheritedPolicy, missingLine, missingOf } from "../users/missing.ts";
+import { isUsablePassword, newAccountWarnings, requireJailSide, requireNewAccount } from "../users/new.ts";
+import { CHROOT_SHELL, planJailing } from "../users/plan.ts";
+import { groupsOf, warnOfLogin } from "../users/run.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";

@@ -1,4 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { check } from "../check/check.ts";
+import { serveComparisons } from "../check/content/worker.ts";
+import { checkReport } from "../check/report/json.ts";
+import { sarifLog } from "../check/report/sarif.ts";
+import { hostLines, jailLines, type Lines, verboseLine } from "../check/report/text.ts";
 import { COLOR, paintFor } from "../cli/colour.ts";
 import { JailkitError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
@@ -7,12 +12,7 @@ import { print, printError, printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { check } from "../inspect/check.ts";
-import { checkReport } from "../inspect/check-json.ts";
-import { sarifLog } from "../inspect/check-sarif.ts";
-import { hostLines, jailLines, type Lines, verboseLine } from "../inspect/check-text.ts";
-import { serveComparisons } from "../inspect/check-worker.ts";
-import { absolutePath } from "../populate/sources.ts";
+import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jk_check";
 

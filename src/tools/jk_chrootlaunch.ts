@@ -1,7 +1,7 @@
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { launch } from "../enter/launch.ts";
-import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch-options.ts";
+import { launch } from "../enter/launch/launch.ts";
+import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
 
 /** jk_chrootlaunch(8): starts a daemon in a jail. */
 export const tool = defineTool({

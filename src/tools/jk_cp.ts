@@ -7,10 +7,10 @@ import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE 
 import { printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { createLoader } from "../populate/closure.ts";
-import { makeReporter } from "../populate/output.ts";
+import { createLoader } from "../libraries/closure.ts";
+import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
-import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/sources.ts";
+import { makeReporter } from "../populate/reporter.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -31,7 +31,7 @@ async function remove(
   names: readonly ByteString[],
   how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
 ): Promise<number> {
-  const { removeReport, removeRequested } = await import("../populate/remove.ts");
+  const { removeReport, removeRequested } = await import("../update/remove.ts");
   const paths = names.map((name) => pathOf(host, name) ?? name);
   const statuses = { unsafe: 6, missing: 3, unknown: 4 };
   const request = { tool: NAME, jail, names: paths, statuses, dryRun: how.dryRun, sync: how.sync } as const;

@@ -10,11 +10,11 @@ import { didYouMean } from "../cli/suggest.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
-import { wantedAccounts } from "../populate/accounts.ts";
-import { createLoader } from "../populate/closure.ts";
-import { makeReporter } from "../populate/output.ts";
+import { createLoader } from "../libraries/closure.ts";
+import { wantedAccounts } from "../populate/apply/accounts.ts";
+import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { populate, tellRecordedWhy } from "../populate/populate.ts";
-import { absolutePath, fileSystemAt } from "../populate/sources.ts";
+import { makeReporter } from "../populate/reporter.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory, readRecipe } from "../profile/recipe.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
@@ -59,7 +59,7 @@ async function remove(
   names: readonly ByteString[],
   how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
 ): Promise<number> {
-  const { removeReport, removeRequested } = await import("../populate/remove.ts");
+  const { removeReport, removeRequested } = await import("../update/remove.ts");
   const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
   const request = { tool: NAME, jail, names, statuses, dryRun: how.dryRun, sync: how.sync } as const;
   const reporter = makeReporter(NAME, how.verbose, how.json);

@@ -10,13 +10,17 @@ import { startProgress } from "../cli/progress.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { homeFault } from "../enter/home-fault.ts";
-import { closedDirectory } from "../enter/readable.ts";
-import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
-import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
-import type { Reporter } from "../jail/user-apply.ts";
-import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
-import { recordedShell } from "../jail/user-memory.ts";
+import { homeFault } from "../explain/home-fault.ts";
+import { closedDirectory } from "../explain/readable.ts";
+import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { missingPython } from "../libraries/python.ts";
+import { userHint } from "../system/account-names.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
+import type { Reporter } from "../users/apply.ts";
+import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
+import { removeJailSide, writeJailSide } from "../users/jail-side.ts";
+import { recordedShell } from "../users/memory.ts";
 import {
   groupsOf,
   type JailingOptions,
@@ -24,12 +28,8 @@ import {
   planFor,
   type UserOutcome,
   warnOfLogin,
-} from "../jail/user-run.ts";
-import { unjailUser } from "../jail/user-unjail.ts";
-import { closeJailRoot, type JailRoot, openTree } from "../jail/walk.ts";
-import { missingPython } from "../populate/python.ts";
-import { userHint } from "../system/account-names.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+} from "../users/run.ts";
+import { unjailUser } from "../users/unjail.ts";
 
 const NAME = "jk_jailuser";
 

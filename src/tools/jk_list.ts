@@ -8,10 +8,10 @@ import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { listProcesses, type ProcessList, plain } from "../inspect/list.ts";
-import { rowsOf, tableLines, treeOrder } from "../inspect/list-text.ts";
-import { userNames } from "../inspect/list-users.ts";
-import { isDirectory } from "../jail/walk.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
+import { listProcesses, type ProcessList, plain } from "../processes/list.ts";
+import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
+import { userNames } from "../processes/users.ts";
 
 const NAME = "jk_list";
 

@@ -2,8 +2,8 @@ import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { tellAbout } from "../cli/about.ts";
 import { askedOfItself } from "../enter/asked-of-itself.ts";
-import { lsh } from "../enter/lsh.ts";
-import { LSH_HELP } from "../enter/lsh-help.ts";
+import { LSH_HELP } from "../enter/limited/help.ts";
+import { lsh } from "../enter/limited/lsh.ts";
 
 /** Runs jk_lsh to its end. Apart from src/cli/start.ts, which knows options and help: a login has no time for them. */
 export async function main(): Promise<never> {

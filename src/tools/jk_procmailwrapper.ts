@@ -2,8 +2,8 @@ import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { tellAbout } from "../cli/about.ts";
 import { askedOfItself } from "../enter/asked-of-itself.ts";
-import { procmailWrapper } from "../enter/procmail.ts";
-import { PROCMAIL_HELP } from "../enter/procmail-help.ts";
+import { PROCMAIL_HELP } from "../enter/procmail/help.ts";
+import { procmailWrapper } from "../enter/procmail/procmail.ts";
 
 /** Runs jk_procmailwrapper to its end. */
 export async function main(): Promise<never> {

@@ -85,7 +85,7 @@ const definition = defineTool({
         "jk_socketd: warning: --base, --peak, --interval, --type and --trust mean nothing without --socket",
       );
     }
-    const socketd = await import("../log-socket/socketd.ts");
+    const socketd = await import("../log-socket/monitor/socketd.ts");
     if (!options.nodetach && !detached) return socketd.detach(words);
     return socketd.runSocketd({
       foreground: options.nodetach,
@@ -102,7 +102,7 @@ export const tool: Tool = {
   ...definition,
   async main(given) {
     // While there is one thread: see blockSignals.
-    if (given[0] === RELAY_ROLE) return (await import("../log-socket/relay.ts")).runRelay();
+    if (given[0] === RELAY_ROLE) return (await import("../log-socket/relay/relay.ts")).runRelay();
     blockSignals(MONITOR_SIGNALS);
     detached = given[0] === DETACHED_ROLE;
     words = detached ? given.slice(1) : given;

@@ -13,7 +13,7 @@ import {
 import { describeError } from "../../src/cli/error.ts";
 import { printLine } from "../../src/cli/output.ts";
 import { enterJail } from "../../src/enter/session.ts";
-import { openJailRoot } from "../../src/jail/walk.ts";
+import { openJailRoot } from "../../src/jail/fs/walk.ts";
 import { openSyslog } from "../../src/system/syslog.ts";
 
 const ids = { uid: libc.getuid(), gid: libc.getgid(), groups: supplementaryGroups() };

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { linkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { readJailFile } from "../../src/jail/look.ts";
+import { readJailFile } from "../../src/jail/fs/look.ts";
 import { makeScene, OPERATIONS, protectedState, type Scene } from "./escape-scene.ts";
 
 let scene: Scene;

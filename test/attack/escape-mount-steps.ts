@@ -1,8 +1,8 @@
 import { existsSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { cArgument, check, libc } from "../../ffi/libc.ts";
-import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
-import { makeDirectories, putDevice, putFile, putSymlink, removeTree } from "../../src/jail/write.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
+import { makeDirectories, putDevice, putFile, putSymlink, removeTree } from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, messageOf, seen, USER } from "../unit/jail-helper.ts";
 
 /** Runs in a mount namespace of its own, see escape-mount.test.ts; prints what it found as JSON. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, lchownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { fromBytes } from "../../ffi/bytes.ts";
-import { readJailFile } from "../../src/jail/look.ts";
+import { readJailFile } from "../../src/jail/fs/look.ts";
 import { USER } from "../unit/jail-helper.ts";
 import { endRace, race } from "./escape-races.ts";
 import { makeScene, OPERATIONS, protectedState, type Scene } from "./escape-scene.ts";

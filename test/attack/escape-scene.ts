@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
-import type { JailRoot } from "../../src/jail/walk.ts";
+import type { JailRoot } from "../../src/jail/fs/walk.ts";
 import {
   makeDirectories,
   putDevice,
@@ -22,7 +22,7 @@ import {
   removePath,
   removeTree,
   setAttributes,
-} from "../../src/jail/write.ts";
+} from "../../src/jail/fs/write.ts";
 import { makeJail, seen, type TestJail, USER } from "../unit/jail-helper.ts";
 
 /** A jail whose user has a home, and things outside the jail and of root that no operation may change. */

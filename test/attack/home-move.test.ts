@@ -4,8 +4,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
 import { close, makeNode, statAt } from "../../ffi/files.ts";
-import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/home-move.ts";
-import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/walk.ts";
+import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
+import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
 
 const UID = 54321;
 let base: string;

@@ -10,7 +10,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { removePath, removeTree } from "../../src/jail/write.ts";
+import { removePath, removeTree } from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "../unit/jail-helper.ts";
 import { endRace, race } from "./escape-races.ts";
 

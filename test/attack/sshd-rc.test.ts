@@ -3,8 +3,8 @@
  * its configuration takes such. Then the remedy that jk_jailuser and README name.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { sshdWarnings } from "../../src/system/sshd.ts";
-import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+import { sshdWarnings } from "../../src/system/sshd/warnings.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 const JAIL = "/home/sftproot";

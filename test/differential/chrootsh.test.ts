@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import * as C from "../../ffi/constants.ts";
 import { renderHelp } from "../../src/cli/help.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { CHROOTSH_HELP } from "../../src/enter/chrootsh-help.ts";
+import { CHROOTSH_HELP } from "../../src/enter/login/help.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
 import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
 

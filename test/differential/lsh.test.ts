@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { renderHelp } from "../../src/cli/help.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { LSH_HELP } from "../../src/enter/lsh-help.ts";
+import { LSH_HELP } from "../../src/enter/limited/help.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
 import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
 

@@ -1,4 +1,4 @@
-import type { Rule } from "../../src/inspect/check-rules.ts";
+import type { Rule } from "../../src/check/rules.ts";
 import type { Machine } from "../machine/machine.ts";
 
 /** The jail that the faults are planted in, and the directories above it. */

@@ -1,4 +1,4 @@
-import type { Level, Rule } from "../../src/inspect/check-rules.ts";
+import type { Level, Rule } from "../../src/check/rules.ts";
 import type { Machine } from "../machine/machine.ts";
 
 /** A finding as --json has it. */

@@ -15,8 +15,8 @@ import { join } from "node:path";
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAt, readDirectory, statIfPresent } from "../../ffi/files.ts";
-import { createLoader } from "../../src/populate/closure.ts";
-import { createRootView } from "../../src/populate/root-view.ts";
+import { createLoader } from "../../src/libraries/closure.ts";
+import { createRootView } from "../../src/libraries/root-view.ts";
 
 const view = createRootView("/");
 

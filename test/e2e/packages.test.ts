@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { MAKE_ACCOUNT } from "../../src/log-socket/account.ts";
+import { MAKE_ACCOUNT } from "../../src/log-socket/monitor/account.ts";
 import { MAKE_JAILED_GROUP } from "../../src/system/account-tools.ts";
 import { checkout } from "../machine/helper.ts";
 import { buildPackages, type Packages, packages, statedSizes } from "./packages-scene.ts";

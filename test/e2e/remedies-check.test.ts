@@ -3,7 +3,7 @@
  * came, logins work, and nothing of the jail's system part is gone. For each rule, the faults of check-faults.ts.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
-import { RULES, type Rule } from "../../src/inspect/check-rules.ts";
+import { RULES, type Rule } from "../../src/check/rules.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { FAULTS, type Fault, JAIL, makeJail } from "./check-faults.ts";
 import { check } from "./check-helper.ts";

@@ -3,17 +3,17 @@
  * jk_chrootsh, jk_lsh, jk_uchroot and jk_procmailwrapper, a jail in which all works is broken in that one way.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
-import { CHECKS } from "../../src/enter/check-list.ts";
 import {
   PROCMAIL_CALLER_CHECKS,
   PROCMAIL_HOST_CHECKS,
   PROCMAIL_IN_JAIL_CHECKS,
-} from "../../src/enter/procmail-checks.ts";
+} from "../../src/enter/procmail/checks.ts";
 import {
   UCHROOT_CALLER_CHECKS,
   UCHROOT_HOST_CHECKS,
   UCHROOT_IN_JAIL_CHECKS,
-} from "../../src/enter/uchroot-checks.ts";
+} from "../../src/enter/uchroot/checks.ts";
+import { CHECKS } from "../../src/explain/login-checks.ts";
 import { REFUSALS, type RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { CASES, type LoginCase, NO_COMMAND, NO_LSH_COMMAND } from "./remedies-login.ts";

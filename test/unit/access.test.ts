@@ -2,14 +2,14 @@
 
 import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { parseRefusal } from "../../src/enter/explain-id.ts";
-import { keyLinesIn, keyOptions } from "../../src/jail/key-lines.ts";
-import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../src/system/authorized-keys.ts";
+import { parseRefusal } from "../../src/explain/error-id.ts";
 import { type LogEntry, parseJournalLine, parseLogLine } from "../../src/system/log-search.ts";
 import { mayScheduleJobs } from "../../src/system/scheduled-jobs.ts";
 import { accountAge, passwordState, type ShadowEntry } from "../../src/system/shadow.ts";
-import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
-import { userRule } from "../../src/system/sshd-users.ts";
+import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../src/system/sshd/authorized-keys.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+import { userRule } from "../../src/system/sshd/users.ts";
+import { keyLinesIn, keyOptions } from "../../src/users/key-lines.ts";
 
 describe("shadow", () => {
   const entry: ShadowEntry = { password: "*", lastChange: 100, maximum: 30, inactive: 5, expire: -1 };

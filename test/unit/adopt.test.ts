@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import type { Loader } from "../../src/populate/closure.ts";
+import type { Loader } from "../../src/libraries/closure.ts";
 import { guessSections } from "../../src/profile/guess.ts";
 import { fakeFileSystem, type Tree } from "./populate-fake.ts";
 

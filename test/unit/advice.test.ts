@@ -27,7 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   remove: "the name of an action",
   "cannot-remove": "a code",
   "./remove.ts": "a module",
-  "../populate/remove.ts": "a module",
+  "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
   "jailkit delete": "a command",
   "delete a jail": "what the command is for",
@@ -46,7 +46,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "take them out, or give --user-files to delete them": "where a jail is being deleted",
   "change their homes where the accounts are kept, and take their files out, or give --user-files to delete these":
     "where a jail is being deleted",
-  rm: "of symbolic links of root in a jail, and nothing else: see src/jail/safety.ts",
+  rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: holds another jail, ${display(inside)}: delete that first": "where a jail is being deleted",
   "${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to":
     "nothing is there any more",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { accountFindings, livesIn } from "../../src/inspect/check-accounts.ts";
+import { accountFindings, livesIn } from "../../src/check/accounts.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
 
 const user = (name: string, uid: number, gid: number, home: string): PasswdEntry => ({

@@ -4,19 +4,19 @@ import fc from "fast-check";
 import { sameBytes } from "../../ffi/compare.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/files.ts";
-import { createComparer, type Job, stampOf } from "../../src/inspect/check-compare.ts";
-import { fileUri } from "../../src/inspect/check-sarif.ts";
-import { SMOKE_TESTS } from "../../src/inspect/check-smoke-table.ts";
-import { share, startComparisons } from "../../src/inspect/check-threads.ts";
+import { createComparer, type Job, stampOf } from "../../src/check/content/compare.ts";
+import { share, startComparisons } from "../../src/check/content/threads.ts";
 import {
   formatVerified,
   isSettled,
   parseVerified,
   saveVerified,
   type Verified,
-} from "../../src/inspect/check-verified.ts";
-import { compareOpen } from "../../src/jail/compare.ts";
-import { forgetJail } from "../../src/jail/manifest.ts";
+} from "../../src/check/content/verified.ts";
+import { fileUri } from "../../src/check/report/sarif.ts";
+import { SMOKE_TESTS } from "../../src/check/smoke/table.ts";
+import { compareOpen } from "../../src/jail/fs/compare.ts";
+import { forgetJail } from "../../src/jail/record/manifest.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
 
 let jail: TestJail;

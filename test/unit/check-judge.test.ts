@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
-import { type Counterpart, driftOf, isGenerated, missingFindings } from "../../src/inspect/check-drift.ts";
-import { climbsOut, countHardLinks } from "../../src/inspect/check-links.ts";
-import { createFindingList } from "../../src/inspect/check-list.ts";
-import { type Judged, permissionFindings } from "../../src/inspect/check-permissions.ts";
-import { programFindings } from "../../src/inspect/check-programs.ts";
-import { jailSettings, pathTest } from "../../src/inspect/check-settings.ts";
-import { createSpaces, type Space } from "../../src/inspect/check-spaces.ts";
-import type { ManifestEntry } from "../../src/jail/manifest.ts";
+import { type Counterpart, driftOf, isGenerated, missingFindings } from "../../src/check/files/drift.ts";
+import { climbsOut, countHardLinks } from "../../src/check/files/links.ts";
+import { type Judged, permissionFindings } from "../../src/check/files/permissions.ts";
+import { programFindings } from "../../src/check/files/programs.ts";
+import { createSpaces, type Space } from "../../src/check/files/spaces.ts";
+import { createFindingList } from "../../src/check/finding-list.ts";
+import { jailSettings, pathTest } from "../../src/check/settings.ts";
+import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
 import type { AclReading, NamedEntry } from "../../src/system/acl.ts";
 
 const FILE = 0o100000;

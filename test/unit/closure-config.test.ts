@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
-import { abiOf } from "../../src/populate/abi.ts";
-import { parseNsswitch } from "../../src/populate/dlopen-sets.ts";
-import { hwcapSubdirectories, platformOn } from "../../src/populate/hwcaps.ts";
-import { builtInDirectories } from "../../src/populate/interpreter.ts";
-import { parseLinkerCache } from "../../src/populate/ld-cache.ts";
-import { readLinkerConf } from "../../src/populate/ld-conf.ts";
-import { createRootView } from "../../src/populate/root-view.ts";
-import { parseScriptLine } from "../../src/populate/script.ts";
+import { parseNsswitch } from "../../src/libraries/dlopen-sets.ts";
+import { abiOf } from "../../src/libraries/elf/abi.ts";
+import { builtInDirectories } from "../../src/libraries/interpreter.ts";
+import { createRootView } from "../../src/libraries/root-view.ts";
+import { parseScriptLine } from "../../src/libraries/script.ts";
+import { hwcapSubdirectories, platformOn } from "../../src/libraries/search/hwcaps.ts";
+import { parseLinkerCache } from "../../src/libraries/search/ld-cache.ts";
+import { readLinkerConf } from "../../src/libraries/search/ld-conf.ts";
 import { makeCache } from "./elf-builder.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 

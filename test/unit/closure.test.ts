@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import fc from "fast-check";
 import { JailkitError } from "../../src/cli/error.ts";
-import { abiOf } from "../../src/populate/abi.ts";
-import { createLoader, type Dependency, type LoaderOptions } from "../../src/populate/closure.ts";
-import { nativePlatform } from "../../src/populate/hwcaps.ts";
+import { createLoader, type Dependency, type LoaderOptions } from "../../src/libraries/closure.ts";
+import { abiOf } from "../../src/libraries/elf/abi.ts";
+import { nativePlatform } from "../../src/libraries/search/hwcaps.ts";
 import { type ElfRecipe, makeCache, makeElf } from "./elf-builder.ts";
 import { type TemporaryRoot, temporaryRoot } from "./temporary-root.ts";
 

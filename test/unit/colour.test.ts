@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { coloured, paintFor, plain, wantsColour } from "../../src/cli/colour.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { emptyReport, reportLines } from "../../src/enter/report.ts";
+import { emptyReport, reportLines } from "../../src/explain/report.ts";
 
 describe("auto", () => {
   test.each([

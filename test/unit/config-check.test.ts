@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { runTool } from "../../src/cli/tool.ts";
-import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
+import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { tool } from "../../src/tools/jailkit-config.ts";
 
 describe("jailkit config check", () => {

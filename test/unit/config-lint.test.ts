@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
 import { editDistance, suggest } from "../../src/cli/suggest.ts";
-import { CONFIG_KINDS, kindOf } from "../../src/config/catalogue.ts";
-import { lint } from "../../src/config/lint.ts";
-import type { LintWorld, SeenFile } from "../../src/config/lint-context.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { CONFIG_KINDS, kindOf } from "../../src/config/schemas/catalogue.ts";
+import type { LintWorld, SeenFile } from "../../src/lint/context.ts";
+import { lint } from "../../src/lint/lint.ts";
 import type { HookedRepository } from "../../src/programs/hooks.ts";
 import type { OwnStart } from "../../src/programs/own-start.ts";
 

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { generateLoginTables } from "../../build/generate-login-tables.ts";
 import { toBytes } from "../../ffi/bytes.ts";
-import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
-import { checkSchema } from "../../src/config/check-schema.ts";
-import { expandLibraryDirectory, initSchema } from "../../src/config/init-schema.ts";
 import { readChrootshSection, readLshSection, readUchrootSection } from "../../src/config/login-keys.ts";
-import { lshSchema } from "../../src/config/lsh-schema.ts";
 import type { IniSection, Problem } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { describe as descriptionsOf, readSection } from "../../src/config/schema.ts";
-import { readSocketLimits } from "../../src/config/socketd-schema.ts";
-import { updateSchema } from "../../src/config/update-schema.ts";
+import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
+import { checkSchema } from "../../src/config/schemas/check.ts";
+import { expandLibraryDirectory, initSchema } from "../../src/config/schemas/init.ts";
+import { lshSchema } from "../../src/config/schemas/lsh.ts";
+import { readSocketLimits } from "../../src/config/schemas/socketd.ts";
+import { updateSchema } from "../../src/config/schemas/update.ts";
 
 function section(body: string, dialect: "c" | "py" = "c"): IniSection {
   const [first] = scanIni(toBytes(`[s]\n${body}`), "f", dialect).sections;

@@ -1,5 +1,5 @@
-import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
-import { removeTree } from "../../src/jail/write.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { removeTree } from "../../src/jail/fs/write.ts";
 import { codeOf, seen } from "./jail-helper.ts";
 
 /** Removes a tree of the jail that is the argument, with the few descriptors that this process may have. */

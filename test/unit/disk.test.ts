@@ -3,7 +3,7 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, wr
 import { AT_FDCWD, O_RDONLY, S_IFREG } from "../../ffi/constants.ts";
 import { type Extent, extentsOf, usageAt } from "../../ffi/extents.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
-import { addUp, collectInodes, type Inode, newLedger } from "../../src/inspect/disk.ts";
+import { addUp, collectInodes, type Inode, newLedger } from "../../src/jails/disk.ts";
 import { fileSystemType } from "../../src/system/mounts.ts";
 import { makeJail, type TestJail, USER } from "./jail-helper.ts";
 

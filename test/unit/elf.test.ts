@@ -12,9 +12,9 @@ import {
   isLoadable,
   readElfFile,
   readElfHeader,
-} from "../../src/populate/elf-dynamic.ts";
-import { createElfReader } from "../../src/populate/elf-reader.ts";
-import { createImportFilter } from "../../src/populate/elf-symbols.ts";
+} from "../../src/libraries/elf/dynamic.ts";
+import { createElfReader } from "../../src/libraries/elf/reader.ts";
+import { createImportFilter } from "../../src/libraries/elf/symbols.ts";
 import { type ElfRecipe, makeElf } from "./elf-builder.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "jailkit-elf-"));

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
-import { CHECKS } from "../../src/enter/check-list.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
 import type { ChrootshSettings, LoginFacts } from "../../src/enter/facts.ts";
+import { CHECKS } from "../../src/explain/login-checks.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const uid = 1000;

@@ -4,11 +4,11 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { NOT_LOOKED_AT } from "../../src/enter/checks.ts";
-import { groupNumbered, userNamed, userNumbered } from "../../src/enter/flat-accounts.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
-import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited.ts";
-import { hardLimits, NEEDED, privilegeLimit, sessionLimits, tooLow } from "../../src/enter/limits.ts";
+import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited/limited.ts";
+import { loginEnvironment, shellArguments } from "../../src/enter/login/start-shell.ts";
 import { errorId } from "../../src/enter/refusal.ts";
+import { shellFact } from "../../src/enter/shell.ts";
 import {
   INTERACTIVE,
   type Report,
@@ -16,10 +16,16 @@ import {
   reportJson,
   reportLines,
   reportStatus,
-} from "../../src/enter/report.ts";
-import { shellFact } from "../../src/enter/shell.ts";
-import { loginEnvironment, shellArguments } from "../../src/enter/start-shell.ts";
-import { closeJailRoot } from "../../src/jail/walk.ts";
+} from "../../src/explain/report.ts";
+import {
+  hardLimits,
+  NEEDED,
+  privilegeLimit,
+  sessionLimits,
+  tooLow,
+} from "../../src/explain/runtime-limits.ts";
+import { closeJailRoot } from "../../src/jail/fs/walk.ts";
+import { groupNumbered, userNamed, userNumbered } from "../../src/system/flat-accounts.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
 
 describe("the environment of the shell", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { commandRemedy } from "../../src/enter/explain-section.ts";
+import { commandRemedy } from "../../src/explain/programs/section.ts";
 import type { FileView } from "../../src/limited-shell/file-view.ts";
 
 const HOST = ["/usr/bin/id", "/usr/bin/rsync", "/usr/lib/openssh/sftp-server"];

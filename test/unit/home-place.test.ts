@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isJailsOwn, otherHomeRemedy } from "../../src/jail/home-place.ts";
+import { isJailsOwn, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
 
 test.each([
   ["/", true],

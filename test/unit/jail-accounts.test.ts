@@ -15,9 +15,13 @@ import {
   parseGroup,
   parsePasswd,
   parsePasswdLine,
-} from "../../src/jail/account-lines.ts";
-import { ACCOUNT_FILE_LIMIT, readJailAccounts, updateJailAccounts } from "../../src/jail/accounts.ts";
-import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
+} from "../../src/jail/accounts/account-lines.ts";
+import {
+  ACCOUNT_FILE_LIMIT,
+  readJailAccounts,
+  updateJailAccounts,
+} from "../../src/jail/accounts/accounts.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 const user = (name: string, uid: number) => ({
@@ -177,8 +181,8 @@ describe("the accounts of a jail", () => {
   });
   test("four processes at once lose nothing", async () => {
     const program = `
-      import { updateJailAccounts } from "${import.meta.dir}/../../src/jail/accounts.ts";
-      import { openJailRoot } from "${import.meta.dir}/../../src/jail/walk.ts";
+      import { updateJailAccounts } from "${import.meta.dir}/../../src/jail/accounts/accounts.ts";
+      import { openJailRoot } from "${import.meta.dir}/../../src/jail/fs/walk.ts";
       const root = openJailRoot(process.argv[1]);
       for (let i = 0; i < 10; i++) updateJailAccounts(root, (a) => a.addUser({ name: process.argv[2] + i, password: "x", uid: 1, gid: 1, gecos: "", home: "/", shell: "/" }));
     `;

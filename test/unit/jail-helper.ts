@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import type { Stat } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { lookUp } from "../../src/jail/look.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/walk.ts";
+import { lookUp } from "../../src/jail/fs/look.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 
 /** An ordinary uid that owns what jailed users own. */
 export const USER = 4711;

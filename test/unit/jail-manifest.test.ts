@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { toBytes, utf8 } from "../../ffi/bytes.ts";
 import { jsonText } from "../../src/cli/display.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import {
   forgetJail,
   knownJails,
@@ -22,9 +23,8 @@ import {
   removeRequests,
   saveManifest,
   updateEntries,
-} from "../../src/jail/manifest.ts";
-import { formatManifest, fromJsonText, parseManifest } from "../../src/jail/manifest-text.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/walk.ts";
+} from "../../src/jail/record/manifest.ts";
+import { formatManifest, fromJsonText, parseManifest } from "../../src/jail/record/manifest-text.ts";
 import { codeOf, makeJail, type TestJail } from "./jail-helper.ts";
 
 let jail: TestJail;

@@ -14,9 +14,9 @@ import {
 import { toBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statAt } from "../../ffi/files.ts";
-import { discard, place, withTemporaryName } from "../../src/jail/place.ts";
-import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/walk.ts";
-import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/write.ts";
+import { discard, place, withTemporaryName } from "../../src/jail/fs/place.ts";
+import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/fs/walk.ts";
+import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

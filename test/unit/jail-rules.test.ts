@@ -15,15 +15,15 @@ import * as C from "../../ffi/constants.ts";
 import { fstat, type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { hasXattr } from "../../ffi/xattrs.ts";
-import { verifyNew } from "../../src/jail/attributes.ts";
+import { verifyNew } from "../../src/jail/fs/attributes.ts";
 import {
   configDirectoryFindings,
   directoryFindings,
   exchangeFindings,
   jailFindings,
-} from "../../src/jail/safety.ts";
-import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
-import { makeDirectories, putDevice, putFile, putSymlink, setAttributes } from "../../src/jail/write.ts";
+} from "../../src/jail/fs/safety.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
+import { makeDirectories, putDevice, putFile, putSymlink, setAttributes } from "../../src/jail/fs/write.ts";
 import { aclAt } from "../../src/system/acl.ts";
 import { codeOf, makeJail, type TestJail, USER } from "./jail-helper.ts";
 

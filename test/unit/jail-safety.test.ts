@@ -14,8 +14,8 @@ import {
   exchangeFindings,
   jailFindings,
   requireSafeJail,
-} from "../../src/jail/safety.ts";
-import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
+} from "../../src/jail/fs/safety.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { type JailingFacts, planJailing } from "../../src/jail/user-plan.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
+import { type JailingFacts, planJailing } from "../../src/users/plan.ts";
 
 const user: PasswdEntry = {
   name: "u",

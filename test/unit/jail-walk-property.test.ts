@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, fstat, openAt2 } from "../../ffi/files.ts";
-import { closeJailRoot, type JailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
+import { closeJailRoot, type JailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import { makeJail } from "./jail-helper.ts";
 
 const name = fc.constantFrom("a", "b", "c");

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { lookUp, readJailFile } from "../../src/jail/look.ts";
-import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/walk.ts";
+import { lookUp, readJailFile } from "../../src/jail/fs/look.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

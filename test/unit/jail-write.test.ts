@@ -16,7 +16,7 @@ import {
 import { toBytes } from "../../ffi/bytes.ts";
 import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/walk.ts";
+import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import {
   makeDirectories,
   putDevice,
@@ -26,7 +26,7 @@ import {
   putSymlink,
   removeTree,
   setAttributes,
-} from "../../src/jail/write.ts";
+} from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, messageOf, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mergeKeys, parsePublicKeys, readKeyLine } from "../../src/jail/key-lines.ts";
+import { mergeKeys, parsePublicKeys, readKeyLine } from "../../src/users/key-lines.ts";
 import { codeOf, messageOf } from "./jail-helper.ts";
 
 /** A string of RFC 4253: its length in four bytes, and itself. */

@@ -3,9 +3,9 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { basicStat } from "../../ffi/basic-stat.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { close } from "../../ffi/files.ts";
-import { openSource } from "../../src/jail/source.ts";
+import { openSource } from "../../src/jail/fs/source.ts";
+import { mayStayLinked, stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
 import type { Entry } from "../../src/populate/entry.ts";
-import { mayStayLinked, stillGrants, whyNotLinked } from "../../src/populate/link.ts";
 import { codeOf } from "./jail-helper.ts";
 
 let path: string;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { nameOfMount, parseMounts } from "../../src/inspect/list-mounts.ts";
-import { type JailedProcess, parentFromStat } from "../../src/inspect/list-process.ts";
-import { judgeRoot, type RootFacts, withoutDeleted } from "../../src/inspect/list-roots.ts";
-import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/inspect/list-text.ts";
+import { nameOfMount, parseMounts } from "../../src/processes/mounts.ts";
+import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
+import { judgeRoot, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
+import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
 
 describe("judgeRoot", () => {
   const facts = (some: Partial<RootFacts>): RootFacts => ({

@@ -1,8 +1,14 @@
 /** Whose words the bytes of a connection are, whatever happens between them. */
 import { expect, test } from "bun:test";
 import type { Receiver } from "../../ffi/datagrams.ts";
-import { type Connection, readConnection, relayBuffered } from "../../src/log-socket/connections.ts";
-import { createInlet, type Inlet, isHolding, readDatagrams, relayHeld } from "../../src/log-socket/inlet.ts";
+import { type Connection, readConnection, relayBuffered } from "../../src/log-socket/relay/connections.ts";
+import {
+  createInlet,
+  type Inlet,
+  isHolding,
+  readDatagrams,
+  relayHeld,
+} from "../../src/log-socket/relay/inlet.ts";
 import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 
 /** A connection through which one after another of `chunks` comes. */

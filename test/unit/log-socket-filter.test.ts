@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURES, type Instruction } from "../../ffi/seccomp.ts";
-import { ALLOWED, DEADLY, LIMITED, type Machine, makeFilter } from "../../src/log-socket/filter.ts";
+import { ALLOWED, DEADLY, LIMITED, type Machine, makeFilter } from "../../src/log-socket/relay/filter.ts";
 
 const root = join(import.meta.dir, "../..");
 const PID = 4711;
@@ -154,7 +154,7 @@ function confined(code: string) {
     import { dlopen } from "bun:ffi";
     import { libc, errno } from "${root}/ffi/libc.ts";
     import { setNoNewPrivileges } from "${root}/ffi/process.ts";
-    import { allowCalls } from "${root}/src/log-socket/filter.ts";
+    import { allowCalls } from "${root}/src/log-socket/relay/filter.ts";
     const i32 = "i32", i64 = "i64";
     const { syscall } = dlopen("libc.so.6", { syscall: { args: [i64, i64, i64, i64, i64, i64, i64], returns: i64 } }).symbols;
     const call = (...words) => {

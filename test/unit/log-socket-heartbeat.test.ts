@@ -5,7 +5,7 @@ import {
   ASK_WITH_CONNECTIONS,
   createHeartbeat,
   noteEnd,
-} from "../../src/log-socket/heartbeat.ts";
+} from "../../src/log-socket/monitor/heartbeat.ts";
 
 function scene() {
   const asked: number[] = [];

@@ -15,7 +15,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from "../../ffi/sockets.ts";
-import { createInlets } from "../../src/log-socket/inlets.ts";
+import { createInlets } from "../../src/log-socket/relay/inlets.ts";
 import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { countMessage, type Limits, perSecond, resume, startLimits } from "../../src/log-socket/limits.ts";
+import {
+  countMessage,
+  type Limits,
+  perSecond,
+  resume,
+  startLimits,
+} from "../../src/log-socket/relay/limits.ts";
 
 const limits: Limits = { base: 100, peak: 300, interval: 1000 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { copyMessage, LONGEST_ADDITION, markOf, rewriteMessage } from "../../src/log-socket/message.ts";
+import { copyMessage, LONGEST_ADDITION, markOf, rewriteMessage } from "../../src/log-socket/relay/message.ts";
 
 const mark = " (jail=/j uid=7)";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createQueue, type Queue } from "../../src/log-socket/queue.ts";
+import { createQueue, type Queue } from "../../src/log-socket/relay/queue.ts";
 
 function put(queue: Queue, text: string, owner = 0): boolean {
   const offset = queue.reserve(text.length);

@@ -1,7 +1,7 @@
 import { fromBytes, toBytes } from "../../ffi/bytes.ts";
 import type { Receiver } from "../../ffi/datagrams.ts";
-import type { InletContext } from "../../src/log-socket/inlet.ts";
-import { createOutlet } from "../../src/log-socket/outlet.ts";
+import type { InletContext } from "../../src/log-socket/relay/inlet.ts";
+import { createOutlet } from "../../src/log-socket/relay/outlet.ts";
 
 /** The settings of a stream socket with limits that no test meets. */
 export const settings = {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { noteMade } from "../../src/log-socket/served.ts";
-import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/settings.ts";
+import { noteMade } from "../../src/log-socket/monitor/served.ts";
+import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/monitor/settings.ts";
 
 test("a socket that is taken away is made again at once, but not for ever", () => {
   const served = { madeAt: 0, notBefore: 0, times: 0 };

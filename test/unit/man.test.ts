@@ -5,16 +5,16 @@ import { documentedTools, shownOptions } from "../../build/documented.ts";
 import { type ManualPage, manualPages } from "../../build/man.ts";
 import { escapeText, optionList, prose, sentence, summaryLine, synopsis } from "../../build/mdoc.ts";
 import type { HelpSource } from "../../src/cli/help.ts";
-import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
 import { describe as describeKeys } from "../../src/config/schema.ts";
-import { CHECKS } from "../../src/enter/check-list.ts";
-import { CHROOTSH_HELP } from "../../src/enter/chrootsh-help.ts";
+import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
+import { CHROOTSH_HELP } from "../../src/enter/login/help.ts";
 import {
   UCHROOT_CALLER_CHECKS,
   UCHROOT_HOST_CHECKS,
   UCHROOT_IN_JAIL_CHECKS,
-} from "../../src/enter/uchroot-checks.ts";
-import { UCHROOT_HELP } from "../../src/enter/uchroot-options.ts";
+} from "../../src/enter/uchroot/checks.ts";
+import { UCHROOT_HELP } from "../../src/enter/uchroot/options.ts";
+import { CHECKS } from "../../src/explain/login-checks.ts";
 
 const checkout = join(import.meta.dir, "../..");
 const pages = await manualPages();

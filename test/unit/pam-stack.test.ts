@@ -1,8 +1,8 @@
 /** How stacks of PAM end: the controls of pam.conf(5), what is not known, and who is to blame. */
 import { describe, expect, test } from "bun:test";
-import { pamRules } from "../../src/system/pam.ts";
-import { judgeModule } from "../../src/system/pam-modules.ts";
-import { judgeStack, type PamResult, type PamSubject, runStack } from "../../src/system/pam-stack.ts";
+import { judgeModule } from "../../src/system/pam/modules.ts";
+import { pamRules } from "../../src/system/pam/rules.ts";
+import { judgeStack, type PamResult, type PamSubject, runStack } from "../../src/system/pam/stack.ts";
 
 /** A stack of lines whose modules are called by what they say. */
 function end(lines: string, files: Record<string, string> = {}): string {

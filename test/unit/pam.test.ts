@@ -1,6 +1,6 @@
 /** Which sessions call pam_systemd: files as distributions have them. */
 import { expect, test } from "bun:test";
-import { callsSystemd, type PamUser, sessionRules } from "../../src/system/pam.ts";
+import { callsSystemd, type PamUser, sessionRules } from "../../src/system/pam/rules.ts";
 
 const user: PamUser = { name: "u", shell: "/usr/sbin/jk_chrootsh", groups: ["users", "jailed"] };
 const SKIP = "[success=1 default=ignore] pam_succeed_if.so quiet";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { wantedAccounts } from "../../src/populate/accounts.ts";
-import { componentMatcher, createGlob } from "../../src/populate/glob.ts";
-import { dropInName, dropInText } from "../../src/populate/log-socket.ts";
-import { withProcLine } from "../../src/populate/proc.ts";
-import { absolutePath, tidy } from "../../src/populate/sources.ts";
+import { wantedAccounts } from "../../src/populate/apply/accounts.ts";
+import { dropInName, dropInText } from "../../src/populate/apply/log-socket.ts";
+import { withProcLine } from "../../src/populate/apply/proc.ts";
+import { absolutePath, tidy } from "../../src/populate/file-system.ts";
+import { componentMatcher, createGlob } from "../../src/populate/plan/glob.ts";
 import { fakeFileSystem } from "./populate-fake.ts";
 
 describe("glob(7)", () => {

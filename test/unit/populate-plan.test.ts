@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Dependency, KEEP_OWNER, KEEP_SETUID } from "../../src/populate/entry.ts";
-import { givenToFile } from "../../src/populate/modes.ts";
-import { explain, explanationLines } from "../../src/populate/why.ts";
+import { givenToFile } from "../../src/populate/plan/modes.ts";
+import { explain, explanationLines } from "../../src/populate/plan/why.ts";
 import { fakeFileSystem, lines, planOf, want } from "./populate-fake.ts";
 
 const program = { type: "file", mode: 0o755 } as const;

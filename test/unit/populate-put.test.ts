@@ -4,7 +4,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { putFile } from "../../src/jail/write.ts";
+import { putFile } from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, type TestJail } from "./jail-helper.ts";
 
 const attributes = { mode: 0o640, uid: 12, gid: 34, atime: 1n, mtime: 1_000_000_007n };

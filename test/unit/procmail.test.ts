@@ -4,9 +4,9 @@ import {
   PROCMAIL_CALLER_CHECKS,
   PROCMAIL_HOST_CHECKS,
   PROCMAIL_IN_JAIL_CHECKS,
-} from "../../src/enter/procmail-checks.ts";
-import { PROCMAIL_HELP } from "../../src/enter/procmail-help.ts";
-import { splitHome } from "../../src/jail/separator.ts";
+} from "../../src/enter/procmail/checks.ts";
+import { PROCMAIL_HELP } from "../../src/enter/procmail/help.ts";
+import { splitHome } from "../../src/jail/accounts/separator.ts";
 
 test.each([
   "/srv/j/./home/u",

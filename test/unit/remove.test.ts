@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { mountsBelow } from "../../src/jail/unmount.ts";
-import { registerLogSocket } from "../../src/populate/log-socket.ts";
-import { withProcLine } from "../../src/populate/proc.ts";
+import { mountsBelow } from "../../src/jail/fs/unmount.ts";
+import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
+import { withProcLine } from "../../src/populate/apply/proc.ts";
 import {
   fstabMounts,
   removeProcLine,
   unregisterLogSocket,
   withoutProcLine,
-} from "../../src/populate/remove-extras.ts";
+} from "../../src/update/remove-extras.ts";
 
 describe("fstab", () => {
   const others = "# /srv/j/proc is one\n/dev/vda / ext4 defaults 0 1\nproc /proc proc defaults 0 0\n";

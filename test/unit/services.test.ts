@@ -5,10 +5,10 @@ import { toBytes } from "../../ffi/bytes.ts";
 import type { Dialect } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { appendSection } from "../../src/config/write.ts";
-import { requireServices } from "../../src/jail/user-policy.ts";
 import { filesOf, SERVICES, serviceNamed } from "../../src/programs/services.ts";
 import { PROGRAMS } from "../../src/programs/table.ts";
 import { moshServer } from "../../src/programs/versions.ts";
+import { requireServices } from "../../src/users/policy.ts";
 import { codeOf } from "./jail-helper.ts";
 
 describe("services", () => {

@@ -8,12 +8,11 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { notInJailFinding, userFindings } from "../../src/check/host.ts";
 import { displayAgain } from "../../src/cli/display.ts";
 import { appendCommand, shellWord } from "../../src/cli/shell-word.ts";
-import { passwordWay } from "../../src/enter/explain-credentials.ts";
 import type { LoginFacts } from "../../src/enter/facts.ts";
-import { HOST_CHECKS } from "../../src/enter/host-checks.ts";
-import { installedPrivilege } from "../../src/enter/installed.ts";
+import { HOST_CHECKS } from "../../src/enter/login/host-checks.ts";
 import {
   copyRemedy,
   homeRemedy,
@@ -22,16 +21,17 @@ import {
   programRemedy,
 } from "../../src/enter/remedies.ts";
 import { programFindings } from "../../src/enter/shell.ts";
-import { notInJailFinding, userFindings } from "../../src/inspect/check-host.ts";
-import { configDirectoryFindings } from "../../src/jail/safety.ts";
-import { planJailing } from "../../src/jail/user-plan.ts";
-import { closeJailRoot, openJailRoot } from "../../src/jail/walk.ts";
-import { judgeModule } from "../../src/system/pam-modules.ts";
-import type { PamSubject } from "../../src/system/pam-stack.ts";
+import { installedPrivilege } from "../../src/explain/installed.ts";
+import { passwordWay } from "../../src/explain/sshd/credentials.ts";
+import { configDirectoryFindings } from "../../src/jail/fs/safety.ts";
+import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { judgeModule } from "../../src/system/pam/modules.ts";
+import type { PamSubject } from "../../src/system/pam/stack.ts";
 import type { ShadowEntry } from "../../src/system/shadow.ts";
-import { keyWarnings } from "../../src/system/sshd.ts";
-import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
-import { userRule } from "../../src/system/sshd-users.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+import { userRule } from "../../src/system/sshd/users.ts";
+import { keyWarnings } from "../../src/system/sshd/warnings.ts";
+import { planJailing } from "../../src/users/plan.ts";
 
 const SHELLS = ["/bin/sh", "bash", "dash", "zsh", "mksh", "busybox"].flatMap((name) => Bun.which(name) ?? []);
 /** The bytes of names that are not in every one: quotes, blanks, what shells expand, control bytes, what is no UTF-8. */

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { passwdByUid } from "../../src/system/accounts.ts";
-import { strictFinding } from "../../src/system/strict-modes.ts";
+import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
 
 // An account of every machine, so that runuser(1) knows it.
 const uid = 65534;

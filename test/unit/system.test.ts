@@ -7,8 +7,8 @@ import { groupIds, isOnlyGroup, isOnlyUser, userIds } from "../../ffi/process.ts
 import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../src/system/accounts.ts";
 import { processesOf } from "../../src/system/processes.ts";
 import { findProgram, runProgram } from "../../src/system/run.ts";
-import { sshdWarnings } from "../../src/system/sshd.ts";
-import { parseSshdSettings } from "../../src/system/sshd-settings.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+import { sshdWarnings } from "../../src/system/sshd/warnings.ts";
 import { openSyslog } from "../../src/system/syslog.ts";
 
 describe("a line of the log", () => {

@@ -4,9 +4,9 @@ import {
   UCHROOT_CALLER_CHECKS,
   UCHROOT_HOST_CHECKS,
   UCHROOT_IN_JAIL_CHECKS,
-} from "../../src/enter/uchroot-checks.ts";
-import type { UchrootFacts, UchrootSettings } from "../../src/enter/uchroot-facts.ts";
-import { readUchrootArguments } from "../../src/enter/uchroot-options.ts";
+} from "../../src/enter/uchroot/checks.ts";
+import type { UchrootFacts, UchrootSettings } from "../../src/enter/uchroot/facts.ts";
+import { readUchrootArguments } from "../../src/enter/uchroot/options.ts";
 
 describe("the options", () => {
   const run = (jail: string, program: string, ...programArguments: string[]) =>

@@ -4,16 +4,16 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } 
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
-import type { ManifestEntry } from "../../src/jail/manifest.ts";
-import { emptyDraft } from "../../src/populate/draft.ts";
+import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
+import { createRootView } from "../../src/libraries/root-view.ts";
+import { stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
-import { createGrounds, othersCanChange } from "../../src/populate/ground.ts";
-import { stillGrants, whyNotLinked } from "../../src/populate/link.ts";
-import { makePlan } from "../../src/populate/plan.ts";
-import { createRootView } from "../../src/populate/root-view.ts";
-import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/sources.ts";
-import { leftThere, sortNeeds } from "../../src/populate/untrusted.ts";
-import { cameAlong, cameAlongWarnings } from "../../src/populate/update-came-along.ts";
+import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/file-system.ts";
+import { emptyDraft } from "../../src/populate/plan/draft.ts";
+import { createGrounds, othersCanChange } from "../../src/populate/plan/ground.ts";
+import { makePlan } from "../../src/populate/plan/plan.ts";
+import { leftThere, sortNeeds } from "../../src/populate/plan/untrusted.ts";
+import { cameAlong, cameAlongWarnings } from "../../src/update/plan/came-along.ts";
 import { codeOf } from "./jail-helper.ts";
 import {
   fakeFileSystem,
@@ -385,7 +385,7 @@ describe("what was looked at", () => {
     if (entry === undefined) throw new Error("no entry");
     linkSync(`${at}/a/f`, `${at}/g`);
     const why = async (path: string) => {
-      const { openSource } = await import("../../src/jail/source.ts");
+      const { openSource } = await import("../../src/jail/fs/source.ts");
       return whyNotLinked(openSource(path), { ...entry, untrusted });
     };
     const still = (path: string) => {

@@ -11,16 +11,16 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { lookUp } from "../../src/jail/look.ts";
-import type { ManifestEntry } from "../../src/jail/manifest.ts";
-import { moveInPlace } from "../../src/jail/move.ts";
-import { release, walk } from "../../src/jail/walk.ts";
-import type { Loader } from "../../src/populate/closure.ts";
+import { lookUp } from "../../src/jail/fs/look.ts";
+import { moveInPlace } from "../../src/jail/fs/move.ts";
+import { release, walk } from "../../src/jail/fs/walk.ts";
+import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
+import type { Loader } from "../../src/libraries/closure.ts";
 import type { Dependency, Entry } from "../../src/populate/entry.ts";
-import { createOrder } from "../../src/populate/update-order.ts";
-import { decideRemovals } from "../../src/populate/update-removals.ts";
-import { inJail, pathSet } from "../../src/populate/update-scope.ts";
-import { isAsRecorded, jailState, mayReplace, usersObstacles } from "../../src/populate/update-state.ts";
+import { createOrder } from "../../src/update/plan/order.ts";
+import { decideRemovals } from "../../src/update/plan/removals.ts";
+import { inJail, pathSet } from "../../src/update/plan/scope.ts";
+import { isAsRecorded, jailState, mayReplace, usersObstacles } from "../../src/update/state.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

@@ -3,8 +3,8 @@ import { type Documented, documentedTools } from "../../build/documented.ts";
 import { tool as installTools } from "../../build/install.ts";
 import { getopt, UsageError } from "../../src/cli/getopt.ts";
 import { longName } from "../../src/cli/options.ts";
-import { CONFIG_KINDS } from "../../src/config/catalogue.ts";
 import { describe as describeKeys } from "../../src/config/schema.ts";
+import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { checkout } from "../machine/helper.ts";
 import { mdocText, readDocument } from "./blocks.ts";
 

@@ -11,7 +11,7 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   }));
 
 export const JAIL: readonly Mutant[] = [
-  ...within("src/jail/walk.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/walk.ts", "unit/jail-rules.test.ts", [
     [
       "return stat.uid === 0 && (stat.mode & 0o022) === 0;",
       "return stat.uid === 0 && (stat.mode & 0o002) === 0;",
@@ -46,10 +46,10 @@ export const JAIL: readonly Mutant[] = [
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
     ["const trusted = onlyRootWrites(stat);\n  const top", "const trusted = true;\n  const top"],
   ]),
-  ...within("src/jail/walk.ts", "attack/escape-mount.test.ts", [
+  ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
   ]),
-  ...within("src/jail/safety.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
     [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
@@ -111,7 +111,7 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["for (const found of ownerFinding(path, stat)) findings.push(grave(found));", ""],
   ]),
-  ...within("src/jail/safety.ts", "unit/jail-safety.test.ts", [
+  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
     ['STRICT.includes(name) || name.startsWith("lib")', 'STRICT.includes(name) || name === "lib"'],
     ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["dev", "etc", "usr", "bin", "sbin"]'],
     ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["etc", "usr", "bin", "sbin", "opt"]'],
@@ -119,7 +119,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (findings.length > 0 || directory.trusted) return findings;", "return findings;"],
     ["  if (isLink(stat)) {\n    // A directory with", "  if (path === '') {\n    // A directory with"],
   ]),
-  ...within("src/jail/write.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
     ["  dropInheritedAcl(fd, false);\n", ""],
@@ -154,17 +154,17 @@ export const JAIL: readonly Mutant[] = [
     ["if (inherits) dropInheritedAclOfPath(fd);", ""],
     ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
   ]),
-  ...within("src/jail/place.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
     ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
   ]),
-  ...within("src/jail/directories.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/directories.ts", "unit/jail-rules.test.ts", [
     ["makeDirectory(parent.fd, name, 0o700);", "makeDirectory(parent.fd, name, 0o777);"],
     ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
     ["    dropInheritedAcl(fd, true);\n", ""],
     ["dropInheritedAcl(fd, true);", "dropInheritedAcl(fd, false);"],
     ["    chmodFd(fd, attributes.mode);\n", ""],
   ]),
-  ...within("src/jail/attributes.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/attributes.ts", "unit/jail-rules.test.ts", [
     [
       "return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
       "return stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);",
@@ -188,7 +188,7 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["if (stage.trusted) return;\n  const ours", "return;\n  const ours"],
   ]),
-  ...within("src/jail/attributes.ts", "unit/jail-write.test.ts", [
+  ...within("src/jail/fs/attributes.ts", "unit/jail-write.test.ts", [
     ['if (isLink(stat)) throw new SystemError(C.ELOOP, "chmod", undefined);', ""],
   ]),
   ...within("src/system/acl.ts", "unit/acl.test.ts", [
@@ -224,7 +224,7 @@ export const JAIL: readonly Mutant[] = [
     ["type === C.S_IFREG && capability()", "false"],
     ["special: type === C.S_IFDIR ? 0 : mode", "special: mode"],
   ]),
-  ...within("src/populate/link.ts", "unit/link.test.ts", [
+  ...within("src/populate/apply/link.ts", "unit/link.test.ts", [
     ["if (capability) return", "if (false) return"],
     ["return namesAnyone(acl) ?", "return false ?"],
     ["mode !== (C.S_IFREG | entry.mode) || ", ""],
@@ -235,14 +235,14 @@ export const JAIL: readonly Mutant[] = [
     ["const BUT_GROUP = 0o7707;", "const BUT_GROUP = 0o7777;"],
     ["const BUT_GROUP = 0o7707;", "const BUT_GROUP = 0o7700;"],
   ]),
-  ...within("src/populate/modes.ts", "unit/populate-plan.test.ts", [
+  ...within("src/populate/plan/modes.ts", "unit/populate-plan.test.ts", [
     ["return { ...stat, mode: modeWithoutAcl(mode, host.acl(path)) };", "return stat;"],
     [
       "if ((mode & 0o070) === 0 || (more === 0 && (keeps & KEEP_OWNER) === 0)) return stat;",
       "if ((mode & 0o070) === 0 || more === 0) return stat;",
     ],
   ]),
-  ...within("src/populate/planner.ts", "unit/populate-plan.test.ts", [
+  ...within("src/populate/plan/planner.ts", "unit/populate-plan.test.ts", [
     ["strengthen(entry, withoutAcl(host, source, stat, entry.keeps));", "strengthen(entry, stat);"],
     ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
     [
@@ -251,14 +251,14 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["real && withoutAcl(host, path, real, keeps)", "real"],
   ]),
-  ...within("src/populate/update-compare.ts", "attack/grants.test.ts", [
+  ...within("src/update/plan/compare.ts", "attack/grants.test.ts", [
     ["mayStayLinked(entry) ? ", "true ? "],
     ['real && withoutAcl(host, entry.source ?? "", real, entry.keeps)', "real"],
   ]),
-  ...within("src/populate/update-stage.ts", "attack/grants.test.ts", [
+  ...within("src/update/apply/stage.ts", "attack/grants.test.ts", [
     ["if (whyNotLinked(fd, entry) !== undefined) return false;", ""],
   ]),
-  ...within("src/populate/apply.ts", "attack/grants.test.ts", [
+  ...within("src/populate/apply/apply.ts", "attack/grants.test.ts", [
     ["if (why !== undefined) {", 'if (why === "") {'],
   ]),
   ...within("src/config/load.ts", "unit/config-load.test.ts", [
@@ -291,10 +291,10 @@ export const JAIL: readonly Mutant[] = [
     ["...(from?.left ?? [])]", "]"],
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
   ]),
-  ...within("src/jail/safety.ts", "unit/jail-safety.test.ts", [
+  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
     ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  if (stat.mode"],
   ]),
-  ...within("src/jail/source.ts", "unit/link.test.ts", [
+  ...within("src/jail/fs/source.ts", "unit/link.test.ts", [
     ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],
     ["C.O_NOCTTY | C.O_NOFOLLOW;", "C.O_NOCTTY;"],
   ]),
@@ -302,34 +302,34 @@ export const JAIL: readonly Mutant[] = [
     ["      dropInheritedAcl(out, false);\n", ""],
     ["    dropInheritedAcl(fd, true);\n", ""],
   ]),
-  ...within("src/populate/library-cache.ts", "attack/acl.test.ts", [
+  ...within("src/populate/apply/library-cache.ts", "attack/acl.test.ts", [
     ["withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });", ""],
   ]),
-  ...within("src/inspect/check-fix.ts", "attack/acl.test.ts", [
+  ...within("src/check/fix/fix.ts", "attack/acl.test.ts", [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
-  ...within("src/inspect/check-collect.ts", "attack/check-fix.test.ts", [
+  ...within("src/check/collect.ts", "attack/check-fix.test.ts", [
     ['if (seen.space === "user") result.findings.addOf', "if (false) result.findings.addOf"],
   ]),
-  ...within("src/inspect/check-fix.ts", "attack/check-fix.test.ts", [
+  ...within("src/check/fix/fix.ts", "attack/check-fix.test.ts", [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
-  ...within("src/populate/update-state.ts", "e2e/update.test.ts", [
+  ...within("src/update/state.ts", "e2e/update.test.ts", [
     ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],
   ]),
-  ...within("src/inspect/check-drift.ts", "attack/check-fix.test.ts", [
+  ...within("src/check/files/drift.ts", "attack/check-fix.test.ts", [
     ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
   ]),
-  ...within("src/inspect/check-drift.ts", "unit/check-judge.test.ts", [
+  ...within("src/check/files/drift.ts", "unit/check-judge.test.ts", [
     ["modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777", "stat.mode & 0o7777"],
   ]),
-  ...within("src/inspect/adopt-match.ts", "e2e/adopt.test.ts", [
+  ...within("src/jails/adopt-match.ts", "e2e/adopt.test.ts", [
     ["modeBesideAcl(seen.mode, grants.acl)", "seen.mode"],
   ]),
-  ...within("src/populate/update.ts", "attack/grants.test.ts", [
+  ...within("src/update/update.ts", "attack/grants.test.ts", [
     ["modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
   ]),
-  ...within("src/enter/host-checks.ts", "unit/enter-checks.test.ts", [
+  ...within("src/enter/login/host-checks.ts", "unit/enter-checks.test.ts", [
     ['if (acl === "unknown") {', 'if (acl === "none") {'],
     ["const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;", "const relaxed = false;"],
     [
@@ -339,57 +339,57 @@ export const JAIL: readonly Mutant[] = [
     ["filter((entry) => !own(entry))", "filter(() => true)"],
     ['id === (tag === "u" ? facts.uid : facts.gid)', 'id === facts.uid || id === facts.gid || tag === "g"'],
   ]),
-  ...within("src/inspect/check-walk.ts", "e2e/check.test.ts", [
+  ...within("src/check/files/walk.ts", "e2e/check.test.ts", [
     ["const grants = grantsOf(fd, stat.mode);", "const grants = grantsOf(fd, 0o120000);"],
     ["grantsAt(fd, name, stat.mode)", "grantsAt(fd, name, 0o120000)"],
   ]),
   ...within("src/profile/search.ts", "unit/profile.test.ts", [
     ["othersCanWrite(host, directory, stat, true)", "othersCanWrite(host, directory, stat)"],
   ]),
-  ...within("src/populate/ground.ts", "unit/profile.test.ts", [
+  ...within("src/populate/plan/ground.ts", "unit/profile.test.ts", [
     ['acl === "unknown" || ', ""],
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],
   ]),
-  ...within("src/jail/home-move.ts", "attack/home-move.test.ts", [
+  ...within("src/jail/fs/home-move.ts", "attack/home-move.test.ts", [
     [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
   ]),
-  ...within("src/inspect/check-permissions.ts", "unit/check-judge.test.ts", [
+  ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
     ["if (settings.writableForOthers(path)) return [];", ""],
     ["named.filter(({ effective }) => effective !== 0)", "named"],
     ["filter((entry) => !own(entry))", "filter(() => true)"],
     ['if (inherited.length > 0 && space !== "user") {', "if (inherited.length > 0) {"],
     ["if (!judged.seen.grants.capability) return [];", "return [];"],
   ]),
-  ...within("src/jail/look.ts", "attack/grants.test.ts", [
+  ...within("src/jail/fs/look.ts", "attack/grants.test.ts", [
     ["modeWithoutAcl(mode, aclOf(fd)) & 0o7777", "mode & 0o7777"],
   ]),
   ...within("src/system/mounts.ts", "attack/proc-memory.test.ts", [["MS_RDONLY | MS_NOSUID", "MS_NOSUID"]]),
-  ...within("src/inspect/check-collect.ts", "attack/proc-memory.test.ts", [
+  ...within("src/check/collect.ts", "attack/proc-memory.test.ts", [
     ['(barrier.type === "proc" && barrier.readOnly)', 'barrier.type === "proc"'],
   ]),
-  ...within("src/jail/compare.ts", "unit/check-content.test.ts", [
+  ...within("src/jail/fs/compare.ts", "unit/check-content.test.ts", [
     ["fds.some((one) => fstat(one).size < size)", "fds.length > 2"],
     ["next = Math.min(next, nextData(fd, at) ?? size);", "next = nextData(fd, at) ?? size;"],
   ]),
   ...within("src/system/acl.ts", "unit/acl.test.ts", [
     ['acl === "unknown" ? mode & (~0o070', 'acl === "unknown" ? mode & (~0o000'],
   ]),
-  ...within("src/system/user-manager.ts", "attack/user-manager.test.ts", [
+  ...within("src/system/sshd/user-manager.ts", "attack/user-manager.test.ts", [
     ['mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service")', 'mayStart("user@.service")'],
     ['!== "/dev/null"', '!== ""'],
   ]),
-  ...within("src/system/pam.ts", "unit/pam.test.ts", [
+  ...within("src/system/pam/rules.ts", "unit/pam.test.ts", [
     ["if (!holds) return false;", ""],
     ["if (conditions.length === 0) return false;", ""],
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
-  ...within("src/jail/user-keys.ts", "attack/user-keys.test.ts", [
+  ...within("src/users/keys.ts", "attack/user-keys.test.ts", [
     ["  if (seen.nlink > 1)", "  if (seen.nlink > 9)"],
     ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
-  ...within("src/jail/user-policy.ts", "e2e/user-access.test.ts", [
+  ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
       "  if (there.length > 0) return { ...plan, present: true };",

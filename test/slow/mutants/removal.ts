@@ -12,20 +12,20 @@ const inFile =
     ...more,
   });
 
-const exchange = inFile("src/populate/update-stage.ts", "attack/update-links.test.ts");
-const sweep = inFile("src/populate/update-sweep.ts", "attack/update-exchange.test.ts");
-const pidfile = inFile("src/enter/launch-pidfile.ts", "attack/chrootlaunch.test.ts");
-const remove = inFile("src/jail/remove.ts", "unit/jail-remove.test.ts");
-const move = inFile("src/jail/move.ts", "unit/update.test.ts");
-const place = inFile("src/jail/place.ts", "unit/jail-remove.test.ts");
-const home = inFile("src/jail/home-move.ts", "attack/home-move.test.ts");
-const parents = inFile("src/jail/safety.ts", "unit/jail-safety.test.ts");
+const exchange = inFile("src/update/apply/stage.ts", "attack/update-links.test.ts");
+const sweep = inFile("src/update/apply/sweep.ts", "attack/update-exchange.test.ts");
+const pidfile = inFile("src/enter/launch/pidfile.ts", "attack/chrootlaunch.test.ts");
+const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
+const move = inFile("src/jail/fs/move.ts", "unit/update.test.ts");
+const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
+const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
+const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
-const plan = inFile("src/inspect/delete-plan.ts", "e2e/service-users.test.ts");
-const apply = inFile("src/jail/user-apply.ts", "attack/remove-race.test.ts");
-const deletion = inFile("src/inspect/delete.ts", "e2e/service-users.test.ts");
-const services = inFile("src/inspect/service-users.ts", "e2e/service-users.test.ts");
-const hosts = inFile("src/jail/host-directories.ts", "e2e/host-directories.test.ts");
+const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
+const apply = inFile("src/users/apply.ts", "attack/remove-race.test.ts");
+const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
+const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
+const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
   exchange(
@@ -167,7 +167,7 @@ export const REMOVAL: readonly Mutant[] = [
     "      throw error;",
     "gets another name where one is taken",
   ),
-  inFile("src/jail/place.ts", "attack/home-move.test.ts")(
+  inFile("src/jail/fs/place.ts", "attack/home-move.test.ts")(
     "  if (stage.trusted) return stage;",
     "  return stage;",
     "the copy is made where no user can reach it",
@@ -177,7 +177,7 @@ export const REMOVAL: readonly Mutant[] = [
     "const stage = parent;",
     "the copy is made where no user can reach it",
   ),
-  inFile("src/jail/home-copy.ts", "e2e/jailuser.test.ts")(
+  inFile("src/jail/fs/home-copy.ts", "e2e/jailuser.test.ts")(
     "if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree",
     "if (fstat(lock)) removeTree",
     "a move that was cut short",

@@ -19,7 +19,7 @@ const environment = (from: string, to: string): Mutant => ({
   test: "unit/limited-shell-environment.test.ts",
 });
 const limited = (from: string, to: string): Mutant => ({
-  file: "src/enter/limited.ts",
+  file: "src/enter/limited/limited.ts",
   from,
   to,
   test: "unit/enter.test.ts",

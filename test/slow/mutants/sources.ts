@@ -10,11 +10,11 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   }));
 
 export const SOURCES: readonly Mutant[] = [
-  ...within("src/populate/planner.ts", "attack/grants.test.ts", [
+  ...within("src/populate/plan/planner.ts", "attack/grants.test.ts", [
     ["if (device && host.withheld(path).devices) {", "if (false) {"],
     ["othersDecide(path) || host.withheld(path).setuid ?", "othersDecide(path) ?"],
   ]),
-  ...within("src/populate/ground.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/ground.ts", "unit/untrusted.test.ts", [
     ["if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;", "if (stat.uid !== 0) return true;"],
     [
       "if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;",
@@ -50,7 +50,7 @@ export const SOURCES: readonly Mutant[] = [
     ["(stat.mode & S_IFMT) !== S_IFLNK && ", ""],
     ["(stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(host, path, stat)", "false"],
   ]),
-  ...within("src/populate/untrusted.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/untrusted.ts", "unit/untrusted.test.ts", [
     ['if (type === S_IFCHR || type === S_IFBLK) return "device";', ""],
     ['if (type === S_IFCHR || type === S_IFBLK) return "device";', 'if (type === S_IFCHR) return "device";'],
     [
@@ -77,7 +77,7 @@ export const SOURCES: readonly Mutant[] = [
     [" || (stat.mode & 0o004) === 0) return false;", ") return false;"],
     ["return !othersDecideContent(grounds, path);", "return true;"],
   ]),
-  ...within("src/populate/planner.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/planner.ts", "unit/untrusted.test.ts", [
     ["if (grounds(parentOf(path)).link) throw", "if (false) throw"],
     ["if (entry.untrusted !== undefined) {\n      const tree", "if (false) {\n      const tree"],
     ["if (!named) return;", ""],
@@ -88,45 +88,45 @@ export const SOURCES: readonly Mutant[] = [
     ["host.readlink(path, untrusted)", "host.readlink(path)"],
     ["host.list(path, entry.untrusted)", "host.list(path)"],
   ]),
-  ...within("src/populate/planner.ts", "attack/sources.test.ts", [
+  ...within("src/populate/plan/planner.ts", "attack/sources.test.ts", [
     ["if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;", ""],
     ["if (ground.others && leave(", "if (leave("],
     ["othersDecide(path) || host.withheld(path).setuid ?", "host.withheld(path).setuid ?"],
   ]),
-  ...within("src/populate/root-view.ts", "unit/untrusted.test.ts", [
+  ...within("src/libraries/root-view.ts", "unit/untrusted.test.ts", [
     ["if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],
   ]),
-  ...within("src/populate/left-out.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/left-out.ts", "unit/untrusted.test.ts", [
     [' && !(reason.kind === "asked" && reason.matched === true)', ""],
   ]),
-  ...within("src/populate/left-out.ts", "attack/sources.test.ts", [
+  ...within("src/populate/plan/left-out.ts", "attack/sources.test.ts", [
     ["    draft.seen.delete(path);", ""],
     ["(stat.mode & 0o004) !== 0;", "true;"],
   ]),
-  ...within("src/populate/jail-paths.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/jail-paths.ts", "unit/untrusted.test.ts", [
     ["(others(part.below ?? current) || others(current))", "others(current)"],
     ["(others(part.below ?? current) || others(current))", "others(part.below ?? current)"],
     ["cause !== undefined && (others", "false && (others"],
   ]),
-  ...within("src/populate/sources.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/file-system.ts", "unit/untrusted.test.ts", [
     ["if (sameFile(basicFstat(fd), expected)) return;", "return;"],
     ["if (expected !== undefined) requireSame(fd, expected, path);", ""],
     ["        requireSame(fd, expected, path);\n        return", "        return"],
   ]),
-  ...within("src/populate/link.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/apply/link.ts", "unit/untrusted.test.ts", [
     ["entry.untrusted !== undefined && !sameFile(stat, entry.untrusted)", "entry.untrusted?.mode === -1"],
     ["if (untrusted !== undefined && !sameFile(stat, untrusted)) return false;", ""],
   ]),
-  ...within("src/populate/update-came-along.ts", "unit/untrusted.test.ts", [
+  ...within("src/update/plan/came-along.ts", "unit/untrusted.test.ts", [
     ["if (treeAt(record.source ?? record.path) !== undefined) return undefined;", ""],
     ["if (operand !== undefined) return operand;", ""],
     ["records.get(at.neededBy) ?? bySource.get(at.neededBy)", "records.get(at.neededBy)"],
     ['record.type !== "directory" ? ', "true ? "],
   ]),
-  ...within("src/populate/update-plan.ts", "attack/sources.test.ts", [
+  ...within("src/update/plan/plan.ts", "attack/sources.test.ts", [
     ["candidates.filter((candidate) => !came.has(candidate))", "candidates"],
   ]),
-  ...within("src/populate/update-order.ts", "attack/sources.test.ts", [
+  ...within("src/update/plan/order.ts", "attack/sources.test.ts", [
     ["file.untrusted === undefined && lacking.set(entry, path)", "lacking.set(entry, path)"],
   ]),
 ];

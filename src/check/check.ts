@@ -1,0 +1,187 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
+import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { jailHint } from "../jail/record/named-jail.ts";
+import { ordered } from "./finding-list.ts";
+import { type FixOutcome, fixFindings } from "./fix/fix.ts";
+import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { checkJail, type JailReport } from "./jail.ts";
+import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import type { CheckFinding, CheckProblem } from "./rules.ts";
+import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
+
+/** What jk_check is asked to do. */
+export interface CheckRequest {
+  /** Absolute. */
+  readonly configFile: ByteString;
+  /** Only these, absolute; all jails where it is empty. */
+  readonly jails: readonly ByteString[];
+  readonly full: boolean;
+  readonly fix: boolean;
+  readonly run: boolean;
+  readonly verbose: (line: ByteString) => void;
+  /** Told as soon as a jail is done. */
+  readonly done: (report: CheckedJail) => void;
+  readonly begun: (host: HostReport) => void;
+}
+
+/** What is wrong with the host, and what is told of the whole. */
+export interface HostReport {
+  readonly findings: readonly CheckFinding[];
+  readonly problems: readonly CheckProblem[];
+  readonly warnings: readonly string[];
+}
+
+/** What was found in a jail, and what was done about it. */
+export interface CheckedJail {
+  readonly path: ByteString;
+  /** Undefined where it could not be looked at. */
+  readonly report: JailReport | undefined;
+  readonly findings: readonly CheckFinding[];
+  readonly problems: readonly CheckProblem[];
+  /** What --fix did. */
+  readonly fixes: readonly FixOutcome[];
+  /** Those of `findings` that are gone after it. */
+  readonly fixed: ReadonlySet<CheckFinding>;
+  readonly tests: readonly SmokeResult[];
+}
+
+/** The whole result. */
+export interface CheckResult {
+  readonly host: HostReport;
+  readonly jails: readonly CheckedJail[];
+  /** 0 clean, 1 findings, 2 something could not be checked. */
+  readonly exitStatus: 0 | 1 | 2;
+}
+
+function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
+  let root: JailRoot;
+  try {
+    root = openJailRoot(path);
+  } catch {
+    // Told when it is that jail's turn.
+    return [];
+  }
+  try {
+    return serviceUsersIfTold(root, known);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** jk_check(8). Throws JailkitError with exit status 2 for a configuration that cannot be used. */
+export async function check(request: CheckRequest): Promise<CheckResult> {
+  const warnings: string[] = [];
+  const unusable: CheckProblem[] = [];
+  const ini = readIni(request.configFile, warnings, unusable);
+  const local = jailedUsers();
+  const { jails, problems } = jailsToCheck(ini, local, request.jails);
+  problems.push(...unusable);
+  const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, local))];
+  const asked = new Set(jails.map(({ path }) => path));
+  const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
+  const servedSocket = servedSockets(problems);
+  const host: HostReport = {
+    findings: ordered([...configFindings(), ...concerned.flatMap(userFindings)], "/etc/passwd"),
+    problems,
+    warnings,
+  };
+  request.begun(host);
+  const checked: CheckedJail[] = [];
+  for (const jail of jails) {
+    const one = await checkOne(jail, request, { users, servedSocket });
+    request.done(one);
+    checked.push(one);
+  }
+  return { host, jails: checked, exitStatus: statusOf(host, checked) };
+}
+
+function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
+  try {
+    const ini = loadConfig(file, { dialect: "py", exitStatus: 2 });
+    if (ini === undefined) {
+      warnings.push(`${display(file)} does not exist, only checking jails found in /etc/passwd`);
+    }
+    return ini;
+  } catch (error) {
+    // What somebody else can write must not hide anything, nor keep this from being told.
+    if (!(error instanceof JailkitError) || error.code !== "config-unsafe") throw error;
+    problems.push({ code: error.code, path: file, message: error.message });
+    return undefined;
+  }
+}
+
+type Shared = Pick<Parameters<typeof checkJail>[0], "users" | "servedSocket">;
+
+async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared): Promise<CheckedJail> {
+  const nothing = { path: jail.path, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  let root: JailRoot;
+  try {
+    root = openJailRoot(jail.path);
+  } catch (error) {
+    const lost = shared.users.filter((user) => user.jail === jail.path);
+    const findings = lost.map((user) => notInJailFinding(user, jail.path));
+    return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
+  }
+  try {
+    const { verbose, full } = request;
+    const how = { settings: jail.settings, ...shared, full };
+    const report = await checkJail({ root, ...how, verbose });
+    const { fixes, fixed } = request.fix ? await fix(jail.path, report, how) : nothing;
+    const smoke = request.run ? await runSmokeTests(root, report.record.content, verbose) : undefined;
+    return {
+      path: jail.path,
+      report,
+      findings: [...report.findings, ...(smoke?.findings ?? [])],
+      problems: [...report.problems, ...(smoke?.problems ?? [])],
+      fixes,
+      fixed,
+      tests: smoke?.results ?? [],
+    };
+  } catch (error) {
+    const message = `${display(jail.path)}: cannot be checked: ${describeError(error)}`;
+    const problems = [{ code: "failed", path: jail.path, message }];
+    return { ...nothing, report: undefined, findings: [], problems };
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** Repairs, and looks again: fixed is what is not found any more. */
+async function fix(
+  path: ByteString,
+  report: JailReport,
+  how: Omit<Parameters<typeof checkJail>[0], "root" | "verbose">,
+): Promise<Pick<CheckedJail, "fixes" | "fixed">> {
+  const fixes = fixFindings(path, report);
+  if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set() };
+  const root = openJailRoot(path);
+  try {
+    const again = await checkJail({ root, ...how, verbose: () => undefined });
+    const key = (finding: CheckFinding) => `${finding.rule}\0${finding.path}`;
+    const left = new Set(again.findings.map(key));
+    return { fixes, fixed: new Set(report.findings.filter((finding) => !left.has(key(finding)))) };
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+function openProblem(path: ByteString, error: unknown): CheckProblem {
+  const missing = error instanceof JailkitError && error.code === "no-such-jail";
+  const hint = missing ? jailHint(path) : undefined;
+  const message = missing
+    ? `cannot check files in ${display(path)}/, it does not exist${hint === undefined ? "" : `; ${hint}`}`
+    : `cannot check files in ${display(path)}/: ${describeError(error)}`;
+  return { code: error instanceof JailkitError ? error.code : "unreadable", path, message };
+}
+
+function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {
+  if (host.problems.length > 0 || jails.some(({ problems }) => problems.length > 0)) return 2;
+  const open = jails.some(({ findings, fixed }) => findings.some((finding) => !fixed.has(finding)));
+  return host.findings.length > 0 || open ? 1 : 0;
+}

@@ -1,0 +1,83 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { sameBytes } from "../../../ffi/compare.ts";
+import * as C from "../../../ffi/constants.ts";
+import { close, fstat, openAt2, type Stat } from "../../../ffi/files.ts";
+import { describeError } from "../../cli/error.ts";
+import { compareOpen } from "../../jail/fs/compare.ts";
+import { openSource } from "../../jail/fs/source.ts";
+import { isRegular } from "../../jail/fs/walk.ts";
+
+/** Two files whose contents are to be compared, or one whose digest is wanted. */
+export interface Job {
+  /** The file in the jail, as the jail sees it, without links; and what it was when it was seen. */
+  readonly path: ByteString;
+  readonly stamp: string;
+  /** The file on the host, and what it was. */
+  readonly source: { readonly path: ByteString; readonly stamp: string } | undefined;
+}
+
+/** What came of a job. "changed": it was exchanged or written meanwhile. `digest`: of the jail's file, see contentsHasher. */
+export interface Outcome {
+  readonly verdict: "same" | "different" | "changed" | "unreadable";
+  readonly reason?: string;
+  readonly digest?: string;
+}
+
+/**
+ * What tells that a file is the one that it was: size, mtime, ctime, inode. Whoever writes to a file cannot keep its
+ * ctime.
+ */
+export function stampOf({ size, mtime, ctime, ino }: Stat): string {
+  return `${size} ${mtime} ${ctime} ${ino}`;
+}
+
+const FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+// In the jail nothing but the file that was seen will do; a mount point was walked through already.
+const RESOLVE = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
+
+/**
+ * A digest of contents that comes to the same however many holes they are stored with: SHA-256 of each block that is
+ * not all zeros behind its offset, and of the size.
+ */
+function contentsHasher(size: number) {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const number = (value: number) => new BigUint64Array([BigInt(value)]);
+  let zeros: Uint8Array | undefined;
+  return {
+    add(offset: number, block: Uint8Array) {
+      zeros ??= new Uint8Array(block.length);
+      if (!sameBytes(block, zeros, block.length)) hasher.update(number(offset)).update(block);
+    },
+    digest: () => hasher.update(number(size)).digest("hex"),
+  };
+}
+
+function contents(fd: number, sourceFd: number | undefined, size: number, wantDigest: boolean): Outcome {
+  const hasher = wantDigest ? contentsHasher(size) : undefined;
+  const verdict = compareOpen(fd, sourceFd, size, hasher?.add);
+  if (verdict !== "same") return { verdict: verdict === "ended" ? "changed" : verdict };
+  return hasher === undefined ? { verdict } : { verdict, digest: hasher.digest() };
+}
+
+/** Compares files of the jail below `rootFd`. */
+export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) => Outcome {
+  return ({ path, stamp, source }, wantDigest) => {
+    let fd = -1;
+    let sourceFd = -1;
+    try {
+      fd = openAt2(rootFd, path.slice(1), FLAGS, RESOLVE);
+      const stat = fstat(fd);
+      if (!isRegular(stat) || stampOf(stat) !== stamp) return { verdict: "changed" };
+      if (source === undefined) return contents(fd, undefined, stat.size, true);
+      sourceFd = openSource(source.path);
+      const sourceStat = fstat(sourceFd);
+      if (!isRegular(sourceStat) || stampOf(sourceStat) !== source.stamp) return { verdict: "changed" };
+      return contents(fd, sourceFd, stat.size, wantDigest);
+    } catch (error) {
+      return { verdict: "unreadable", reason: describeError(error) };
+    } finally {
+      if (fd >= 0) close(fd);
+      if (sourceFd >= 0) close(sourceFd);
+    }
+  };
+}

@@ -1,0 +1,87 @@
+import { createComparer, type Job, type Outcome } from "./compare.ts";
+import type { WorkAnswer, WorkOrder } from "./worker.ts";
+
+/** Comparisons that may be under way. */
+export interface Comparisons {
+  /** All outcomes, in the order of the jobs. */
+  finished(): Promise<Outcome[]>;
+}
+
+// Below this a thread costs more than it saves.
+const BYTES_FOR_A_THREAD = 64 << 20;
+const MOST_THREADS = 8;
+
+const compiled = import.meta.path.startsWith("/$bunfs/");
+
+/**
+ * Starts to compare the contents of files: many bytes in several threads, which work while this one does something
+ * else; few, once the outcomes are asked for. `sizes` are those of the jobs' files.
+ */
+export function startComparisons(
+  rootFd: number,
+  jobs: readonly Job[],
+  sizes: readonly number[],
+  wantDigest: boolean,
+): Comparisons {
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const wanted = Math.floor(bytes / BYTES_FOR_A_THREAD);
+  const threads = Math.min(wanted, MOST_THREADS, navigator.hardwareConcurrency);
+  if (threads < 2) return { finished: async () => here(rootFd, jobs, wantDigest) };
+  const shares = share(sizes, threads);
+  const workers = shares.map(async (indexes) => {
+    const part = indexes.flatMap((index) => jobs[index] ?? []);
+    try {
+      return await startWorker({ rootFd, jobs: part, wantDigest });
+    } catch {
+      // No thread to be had: then here, which takes longer and finds the same.
+      return { outcomes: here(rootFd, part, wantDigest).map((outcome, index) => [index, outcome] as const) };
+    }
+  });
+  return {
+    async finished() {
+      const outcomes: Outcome[] = jobs.map(() => ({ verdict: "same" }));
+      const answers: readonly WorkAnswer[] = await Promise.all(workers);
+      answers.forEach((answer, thread) => {
+        const indexes = shares[thread] ?? [];
+        for (const [number, outcome] of answer.outcomes) {
+          const index = indexes[number];
+          if (index !== undefined) outcomes[index] = outcome;
+        }
+      });
+      return outcomes;
+    },
+  };
+}
+
+function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Outcome[] {
+  const compare = createComparer(rootFd);
+  return jobs.map((job) => compare(job, wantDigest));
+}
+
+/** The jobs' numbers in as many parts as there are threads, of about the same number of bytes. */
+export function share(sizes: readonly number[], threads: number): number[][] {
+  const parts = Array.from({ length: threads }, () => ({ bytes: 0, indexes: [] as number[] }));
+  sizes.forEach((size, index) => {
+    const least = parts.reduce((a, b) => (b.bytes < a.bytes ? b : a));
+    // Opening a file costs about as much as reading this many bytes.
+    least.bytes += size + 32768;
+    least.indexes.push(index);
+  });
+  return parts.map(({ indexes }) => indexes);
+}
+
+function startWorker(order: WorkOrder): Promise<WorkAnswer> {
+  return new Promise((resolve, reject) => {
+    // The entry of an executable knows that it is a worker; see check-worker.ts.
+    const worker = new Worker(compiled ? Bun.main : new URL("./worker.ts", import.meta.url).href);
+    worker.onmessage = ({ data }: MessageEvent<WorkAnswer>) => {
+      worker.terminate();
+      resolve(data);
+    };
+    worker.onerror = (event) => {
+      worker.terminate();
+      reject(new Error(event.message));
+    };
+    worker.postMessage(order);
+  });
+}

@@ -1,0 +1,96 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Stat } from "../../../ffi/files.ts";
+import { readAllFd } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { jsonText } from "../../cli/display.ts";
+import { withJailFile } from "../../jail/fs/look.ts";
+import { putFile } from "../../jail/fs/write.ts";
+import { fromJsonText } from "../../jail/record/manifest-text.ts";
+import { locked, registryExists, withTree } from "../../jail/record/registry.ts";
+
+/** That a file of a jail was found to be the same as one of the host, and what both were then. */
+export interface Verified {
+  readonly stamp: string;
+  readonly source: ByteString;
+  readonly sourceStamp: string;
+  /** Of the contents, where all was read once with --full. */
+  readonly digest?: string | undefined;
+}
+
+/** What is known of a jail's files, by their path as the jail sees them. */
+export type VerifiedFiles = Map<ByteString, Verified>;
+
+const VERSION = 2;
+const LIMIT = 1 << 28;
+
+/** Beside the jail's manifest, root's alone like it: /var/lib/jailkit/jails/ID/verified.json. */
+const fileOf = (registry: ByteString, id: ByteString): ByteString => `${registry}/${id}/verified.json`;
+
+/** Reads what earlier checks found. What is missing, damaged or of another version is as nothing. */
+export function loadVerified(registry: ByteString, id: ByteString): VerifiedFiles {
+  const bytes = withTree((tree) =>
+    registryExists(tree, registry)
+      ? withJailFile(tree, fileOf(registry, id), (fd) => readAllFd(fd, LIMIT))
+      : undefined,
+  );
+  return bytes === undefined ? new Map() : parseVerified(bytes);
+}
+
+/** The inverse of formatVerified. */
+export function parseVerified(bytes: Uint8Array): VerifiedFiles {
+  const files: VerifiedFiles = new Map();
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    const record = value as { version?: unknown; files?: unknown } | null;
+    if (record?.version !== VERSION || !Array.isArray(record.files)) return files;
+    for (const item of record.files as unknown[]) {
+      if (!Array.isArray(item) || !item.every((field) => typeof field === "string")) continue;
+      const [path, stamp, source, sourceStamp, digest] = item as string[];
+      if (path === undefined || stamp === undefined || source === undefined || sourceStamp === undefined)
+        continue;
+      files.set(fromJsonText(path), { stamp, source: fromJsonText(source), sourceStamp, digest });
+    }
+  } catch {
+    // Half of it is no better than nothing: all is read again.
+    return new Map();
+  }
+  return files;
+}
+
+/** The text of the file: each file of the jail a line. */
+export function formatVerified(files: VerifiedFiles): Uint8Array {
+  const lines = [...files].map(([path, { stamp, source, sourceStamp, digest }]) =>
+    JSON.stringify([jsonText(path), stamp, jsonText(source), sourceStamp, ...(digest ? [digest] : [])]),
+  );
+  const text = `{"version":${VERSION},"files":[\n${lines.join(",\n")}\n]}\n`;
+  return Buffer.from(text, "utf8");
+}
+
+/** Writes what this check found, by rename(2), 0600, for the next one. */
+export function saveVerified(registry: ByteString, id: ByteString, files: VerifiedFiles): void {
+  withTree((tree) => {
+    locked(tree, registry, id, () => {
+      const owner = { uid: libc.geteuid(), gid: libc.getegid() };
+      const attributes = { ...owner, mode: 0o600 };
+      putFile(tree, fileOf(registry, id), formatVerified(files), attributes, { replace: true });
+    });
+  });
+}
+
+/**
+ * Whether a stamp can be relied on: a file that was written within the last moments may be written once more without
+ * another ctime, for the clock of a file system is coarse. `now` in nanoseconds since the epoch.
+ */
+export function isSettled(stat: Stat, now: bigint): boolean {
+  return stat.ctime < now - 2_000_000_000n;
+}
+
+/** True where both files are what they were when they were found to be the same. */
+export function isKnownSame(
+  known: Verified | undefined,
+  stamp: string,
+  source: ByteString,
+  sourceStamp: string,
+): boolean {
+  return known?.stamp === stamp && known.source === source && known.sourceStamp === sourceStamp;
+}

@@ -1,0 +1,46 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import { describeError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { withJailFile } from "../../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import type { ManifestContent } from "../../jail/record/manifest.ts";
+import { makeOf } from "../../programs/jailkit-make.ts";
+import { isOwnMount, shellPlaces } from "../../update/plan/shell.ts";
+import type { CheckFinding, CheckProblem } from "../rules.ts";
+import type { JailSettings } from "../settings.ts";
+
+/** Limited shells that a jail has of its own: those of jailkit 2, and copies of our runtime that nobody asked for. */
+export function ownShells(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  settings: JailSettings,
+): { findings: CheckFinding[]; problems: CheckProblem[] } {
+  try {
+    const places = [...shellPlaces(root, []).values()].filter((place) => {
+      const path = hostPath(root, place.path);
+      return (
+        !place.isLink && isOwnMount(root, place) && !settings.everywhere(path) && !settings.compare(path)
+      );
+    });
+    return { findings: places.flatMap(({ path }) => findingOf(root, path, content)), problems: [] };
+  } catch (error) {
+    const problem = { code: "unreadable", path: root.path, message: describeError(error) };
+    return { findings: [], problems: [problem] };
+  }
+}
+
+function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | undefined): CheckFinding[] {
+  const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
+  if (make !== "jailkit-2" && make !== "jailkit-3") return [];
+  if (make === "jailkit-3" && content?.requests.some((request) => asksForShell(request, path))) return [];
+  const place = hostPath(root, path);
+  const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody asked for";
+  const message = `${display(place)} is ${what}, and runs in the place of the limited shell in jk_chrootsh`;
+  const remedy = `jk_update -j ${shellWord(root.path)}`;
+  return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];
+}
+
+function asksForShell({ operands, options }: ManifestContent["requests"][number], path: ByteString): boolean {
+  return operands.includes(path) || options["copy-shell"] === true;
+}

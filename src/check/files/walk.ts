@@ -1,0 +1,161 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import {
+  close,
+  fstat,
+  openAt,
+  readDirectory,
+  readLink,
+  type Stat,
+  statIfPresent,
+} from "../../../ffi/files.ts";
+import { isDirectory, isLink, type JailRoot, joinPath } from "../../jail/fs/walk.ts";
+import { inheritedEntries, type NamedEntry } from "../../system/acl.ts";
+import { type Grants, grantsAt, grantsOf } from "../../system/grants.ts";
+import { fileSystemType, isReadOnly } from "../../system/mounts.ts";
+import type { Space, Spaces } from "./spaces.ts";
+
+/** One thing in a jail. */
+export interface Seen {
+  /** As the jail sees it, without links. */
+  readonly path: ByteString;
+  readonly stat: Stat;
+  /** The directory that it stands in; of the jail's root, itself. */
+  readonly parent: Stat;
+  readonly space: Space;
+  /** The text of a symbolic link. */
+  readonly target: ByteString | undefined;
+  readonly grants: Grants;
+  /** Whom a directory's default ACL names: they get at what is made in it. */
+  readonly inherited: readonly NamedEntry[];
+}
+
+/** Why a directory was not entered. */
+export type Barrier =
+  | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
+  | { readonly kind: "host"; readonly what: ByteString }
+  | { readonly kind: "fuse" }
+  | { readonly kind: "deep" };
+
+/** What a walk tells. Paths are as the jail sees them. */
+export interface WalkHandlers {
+  /** Below it, and it itself, nothing is looked at. */
+  ignored(path: ByteString): boolean;
+  /** A directory of the host's that must not be in a jail, in words. */
+  hostDirectory(stat: Stat): ByteString | undefined;
+  seen(thing: Seen): void;
+  barrier(path: ByteString, barrier: Barrier): void;
+  failed(path: ByteString, error: unknown): void;
+}
+
+// statfs(2), linux/magic.h: what these hold are no files of a jail.
+const KERNEL: Readonly<Record<number, string>> = {
+  40864: "proc",
+  1650812274: "sysfs",
+  7377: "devpts",
+  2613483: "cgroup",
+  1667723888: "cgroup2",
+  1684170528: "debugfs",
+  1953653091: "tracefs",
+  1935894131: "securityfs",
+  3405662737: "bpf",
+  1634035564: "pstore",
+  3730735588: "efivarfs",
+  427819522: "mqueue",
+  1650812272: "configfs",
+  391: "autofs",
+  1112100429: "binfmt_misc",
+  4185718668: "selinuxfs",
+};
+// A user's own program answers there, or does not.
+const FUSE = 0x65735546;
+// Each level holds a descriptor, and a user may nest as deep as he likes.
+const DEEPEST = 256;
+
+/**
+ * Walks a jail from its root, by descriptors and never through a link, names in the order of their bytes. Other file
+ * systems are entered, but not the kernel's and not FUSE.
+ */
+export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers): void {
+  function describe(fd: number, name: ByteString, path: ByteString, parent: Stat, space: Space): void {
+    const stat = statIfPresent(fd, name);
+    if (stat === undefined) return;
+    const target = isLink(stat) ? readLink(fd, name) : undefined;
+    const grants = grantsAt(fd, name, stat.mode);
+    handlers.seen({ path, stat, parent, space, target, grants, inherited: [] });
+  }
+
+  function enter(
+    parentFd: number,
+    name: ByteString,
+    path: ByteString,
+    parent: Stat,
+    above: Space,
+    depth: number,
+  ) {
+    const fd = openAt(parentFd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
+    try {
+      const stat = fstat(fd);
+      const space = depth === 0 ? "other" : spaces.inside(above, path, stat);
+      const barrier = depth === 0 ? undefined : barrierOf(fd, stat, parent, depth, handlers);
+      if (barrier !== undefined) {
+        handlers.barrier(path, barrier);
+        return;
+      }
+      const grants = grantsOf(fd, stat.mode);
+      handlers.seen({
+        path,
+        stat,
+        parent,
+        space,
+        target: undefined,
+        grants,
+        inherited: inheritedEntries(fd),
+      });
+      list(fd, path, stat, space, depth);
+    } finally {
+      close(fd);
+    }
+  }
+
+  function list(fd: number, path: ByteString, stat: Stat, space: Space, depth: number): void {
+    const entries = readDirectory(fd).sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const { name, type } of entries) {
+      const here = joinPath(path, name);
+      if (handlers.ignored(here)) continue;
+      try {
+        const directory =
+          type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? stat));
+        if (directory) enter(fd, name, here, stat, space, depth + 1);
+        else describe(fd, name, here, stat, depth === 0 ? spaces.top(name) : space);
+      } catch (error) {
+        handlers.failed(here, error);
+      }
+    }
+  }
+
+  try {
+    enter(root.fd, ".", "/", root.top.stat, "other", 0);
+  } catch (error) {
+    handlers.failed("/", error);
+  }
+}
+
+function barrierOf(
+  fd: number,
+  stat: Stat,
+  parent: Stat,
+  depth: number,
+  handlers: WalkHandlers,
+): Barrier | undefined {
+  const what = handlers.hostDirectory(stat);
+  if (what !== undefined) return { kind: "host", what };
+  const other = stat.mountId !== parent.mountId || stat.devMinor !== parent.devMinor;
+  if (other || stat.devMajor !== parent.devMajor) {
+    const magic = fileSystemType(fd);
+    const type = KERNEL[magic];
+    if (type !== undefined) return { kind: "kernel", type, readOnly: isReadOnly(fd) };
+    if (magic === FUSE) return { kind: "fuse" };
+  }
+  return depth > DEEPEST ? { kind: "deep" } : undefined;
+}

@@ -1,0 +1,210 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import type { Stat } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { display } from "../../cli/display.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
+import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
+import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
+import { hostDirectory } from "../../jail/fs/host-directories.ts";
+import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { jailFindings } from "../../jail/fs/safety.ts";
+import {
+  closeJailRoot,
+  hostPath,
+  isDirectory,
+  isRegular,
+  type JailRoot,
+  openJailRoot,
+  openTree,
+} from "../../jail/fs/walk.ts";
+import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
+import type { ManifestContent } from "../../jail/record/manifest.ts";
+import { renewLibraryCache } from "../../populate/apply/library-cache.ts";
+import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import type { JailReport } from "../jail.ts";
+import type { CheckFinding, Repair } from "../rules.ts";
+import { restoreEntries } from "./restore.ts";
+
+/** What --fix did, or why it did not; one printable line. */
+export interface FixOutcome {
+  readonly done: boolean;
+  readonly path: ByteString;
+  readonly message: string;
+}
+
+type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
+
+const SPECIAL = 0o6000;
+
+/**
+ * Repairs what is safe to repair, as the findings say, and tells of each. Modes and owners first: what is put into a
+ * jail that others can change is not put there safely. Whether it helped is for another check to tell.
+ */
+export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
+  const wanted = report.findings.filter(({ repair }) => repair !== undefined);
+  if (wanted.length === 0) return [];
+  if (libc.geteuid() !== 0) {
+    return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
+  }
+  const host = withRoot(path, (root) => hostDirectory(root.top.stat));
+  if (host !== undefined) {
+    const message = `${display(path)}: nothing is repaired: is the host's ${host}, which cannot be a jail`;
+    return [{ done: false, path, message }];
+  }
+  const outcomes: FixOutcome[] = [];
+  const { content } = report.record;
+  const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
+  const attributes = unique(wanted.filter(isAttributes));
+  // From the top down, each from a fresh look: what is above decides what can be done safely below.
+  attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
+  for (const finding of attributes) withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+  const others = unique(wanted.filter((finding) => !isAttributes(finding)));
+  if (others.length === 0) return outcomes;
+  withRoot(path, (root) => {
+    const unsafe = jailFindings(root)[0];
+    if (unsafe !== undefined) {
+      const message = `${display(path)}: nothing more is repaired, for the jail is not safe: ${unsafe.message}`;
+      outcomes.push({ done: false, path, message });
+      return;
+    }
+    for (const finding of others) outcomes.push(attempt(root, content, finding));
+    if (others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
+      outcomes.push(...renewCache(root));
+  });
+  return outcomes;
+}
+
+/** A jail as it is now: what an open one remembers is from before. */
+function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
+  const root = openJailRoot(path);
+  try {
+    return use(root);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** Several findings may ask for the same. */
+function unique(findings: readonly CheckFinding[]): CheckFinding[] {
+  const seen = new Set<string>();
+  return findings.filter(({ jailPath, repair }) => {
+    const key = JSON.stringify([jailPath, repair]);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function attempt(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): FixOutcome {
+  const { repair, path, seen } = finding;
+  const jailPath = finding.jailPath ?? "/";
+  try {
+    const message = repair === undefined ? "" : carryOut(root, content, jailPath, repair, seen);
+    return { done: true, path, message: `${display(path)}: ${message}` };
+  } catch (error) {
+    const text = describeError(error);
+    const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
+    return { done: false, path, message };
+  }
+}
+
+/** Does it, and says what. */
+function carryOut(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  path: ByteString,
+  repair: Repair,
+  seen: Stat | undefined,
+): string {
+  switch (repair.kind) {
+    case "attributes":
+      return changeAttributes(root, path, repair, seen);
+    case "restore":
+      return restoreEntries(root, content, path);
+    case "own-copy":
+      return makeOwnCopy(root, content, path);
+    case "remove":
+      return removeSpecial(root, path);
+    case "password":
+      updateJailAccounts(root, (accounts) => accounts.changeUser(repair.user, { password: "x" }));
+      return `the password of ${display(repair.user)} is x, which is none`;
+  }
+}
+
+function changeAttributes(
+  root: JailRoot,
+  path: ByteString,
+  repair: AttributeRepair,
+  seen: Stat | undefined,
+): string {
+  const { clear = 0, uid, gid } = repair;
+  const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
+  if (stat === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  // Since the check, whoever could put something there may have done so, such as a setuid program.
+  if (seen === undefined ? !isDirectory(stat) : !isSameThing(stat, seen))
+    throw exchanged(hostPath(root, path));
+  if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
+    const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who decides what it holds: put it there anew`;
+    throw new JailkitError("users-content", 1, message);
+  }
+  if (!isDirectory(stat) && stat.nlink > 1) {
+    // With a hard link the host's file would be changed too, and there it may be right.
+    const message = `${display(hostPath(root, path))}: has other names, whose mode and owner would change with it`;
+    throw new JailkitError("hard-link", 1, message);
+  }
+  const mode = (repair.mode ?? stat.mode & 0o7777) & ~clear;
+  const owner = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  };
+  if (path === "/") {
+    // The jail's root is a name in the directory above it.
+    const tree = openTree("/");
+    try {
+      setAttributes(tree, root.path, { ...owner, mode }, stat);
+    } finally {
+      closeJailRoot(tree);
+    }
+  } else setAttributes(root, path, { ...owner, mode }, stat);
+  const parts = [`mode 0${mode.toString(8)}`];
+  if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
+  return `now has ${parts.join(" and ")}`;
+}
+
+/** A new file in the place of the old one, with its content, mode, owner and times, and nothing else of it. */
+function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path: ByteString): string {
+  const allowed = (content?.entries.get(path)?.mode ?? 0) & SPECIAL;
+  const placed = withJailFile(
+    root,
+    path,
+    (fd, { stat }) => {
+      const { uid, gid, atime, mtime, size } = stat;
+      const mode = modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777 & ~(SPECIAL & ~allowed);
+      return putFile(root, path, { fd, size }, { uid, gid, mode, atime, mtime }, { replace: true });
+    },
+    { follow: false },
+  );
+  if (placed === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
+  return "is a file of its own now";
+}
+
+/** Devices hold nothing that could be lost. */
+function removeSpecial(root: JailRoot, path: ByteString): string {
+  const stat = lookUp(root, path)?.stat;
+  const device = stat !== undefined && [C.S_IFCHR, C.S_IFBLK].includes(stat.mode & C.S_IFMT);
+  if (!device || isDirectory(stat))
+    throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is no device any more`);
+  removePath(root, path, stat);
+  return "is removed";
+}
+
+function renewCache(root: JailRoot): FixOutcome[] {
+  const path = hostPath(root, "/etc/ld.so.cache");
+  try {
+    renewLibraryCache(root);
+    return [{ done: true, path, message: `${display(path)}: is renewed` }];
+  } catch (error) {
+    return [{ done: false, path, message: describeError(error) }];
+  }
+}

@@ -1,0 +1,83 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
+import { display } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { type IniFile, problemLine } from "../config/model.ts";
+import { placeOf } from "../config/place.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
+import { knownJails } from "../jail/record/manifest.ts";
+import type { CheckProblem } from "./rules.ts";
+import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./settings.ts";
+
+/** A jail to check, and what is left out of its check. */
+export interface JailToCheck {
+  readonly path: ByteString;
+  readonly settings: JailSettings;
+}
+
+/** The jails to check, in order: those of jk_check.ini, those of users, and those that jailkit knows of. */
+export function jailsToCheck(
+  ini: IniFile | undefined,
+  users: readonly JailedUser[],
+  asked: readonly ByteString[],
+): { jails: JailToCheck[]; problems: CheckProblem[] } {
+  const problems: CheckProblem[] = [];
+  const paths = new Set<ByteString>();
+  if (asked.length > 0) for (const path of asked) paths.add(plainPath(path));
+  else {
+    for (const { name, line, column, file } of ini?.sections ?? []) {
+      if (name.startsWith("/")) paths.add(plainPath(name));
+      else {
+        const message = `${display(file)}:${line}: a section is named after the absolute path of a jail, not ${display(name)}`;
+        const place = ini && placeOf(ini, { file, line, column });
+        problems.push({ code: "bad-section", path: file, message, place });
+      }
+    }
+    for (const { jail } of users) if (jail !== undefined) paths.add(jail);
+    for (const path of recordedJails(problems)) paths.add(path);
+  }
+  const jails = [...paths].map((path): JailToCheck => {
+    const { settings, problems: found } = jailSettings(sectionOf(ini, path));
+    for (const problem of found) {
+      if (problem.severity !== "error") continue;
+      const message = problemLine(problem, display(problem.file));
+      problems.push({ code: problem.code, path: problem.file, message, place: ini && placeOf(ini, problem) });
+    }
+    return { path, settings };
+  });
+  return { jails, problems };
+}
+
+/** The jails of the registry that still are there. */
+function recordedJails(problems: CheckProblem[]): ByteString[] {
+  try {
+    return knownJails()
+      .map(({ jail }) => plainPath(jail.path))
+      .filter((path) => {
+        const stat = statIfPresent(AT_FDCWD, path);
+        return stat !== undefined && isDirectory(stat);
+      })
+      .sort();
+  } catch (error) {
+    const message = `the jails that jailkit knows of cannot be read: ${describeError(error)}`;
+    problems.push({ code: "unreadable", path: "/var/lib/jailkit/jails", message });
+    return [];
+  }
+}
+
+/** Whether jk_socketd is to serve a socket of that path. */
+export function servedSockets(problems: CheckProblem[]): PathTest {
+  const file = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
+  try {
+    const sections = loadConfig(file, { dialect: "c" })?.sections ?? [];
+    const served = new Set(sections.map(({ name }) => plainPath(name)));
+    return (path) => served.has(path);
+  } catch (error) {
+    problems.push({ code: "config-unreadable", path: file, message: describeError(error) });
+    return () => false;
+  }
+}

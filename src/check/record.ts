@@ -1,0 +1,79 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
+import { loadVerified, saveVerified, type VerifiedFiles } from "./content/verified.ts";
+import type { CheckFinding, CheckProblem } from "./rules.ts";
+
+/** What is recorded of a jail outside of it. */
+export interface JailRecord {
+  readonly id: ByteString | undefined;
+  /** Undefined for a jail that jailkit 2 made. */
+  readonly content: ManifestContent | undefined;
+  readonly verified: VerifiedFiles;
+  readonly findings: readonly CheckFinding[];
+  readonly problems: readonly CheckProblem[];
+}
+
+/** The sections that asked for something in the jail. */
+export function recordedSections({ requests, entries }: ManifestContent): ByteString[] {
+  const sections = new Set(requests.flatMap((request) => request.sections));
+  const requested = new Set(requests.flatMap(({ operands }) => operands));
+  for (const entry of entries.values())
+    for (const section of entry.sections) if (!requested.has(section)) sections.add(section);
+  return [...sections].filter((name) => !name.startsWith("/")).sort();
+}
+
+/** True where the recipe asks for hard links (-k). */
+export function asksForHardLinks({ requests }: ManifestContent): boolean {
+  return requests.some(({ options }) => options.hardlink === true);
+}
+
+/** Reads the record of a jail; one that cannot be used is a finding. */
+export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): JailRecord {
+  const nothing = { id: undefined, content: undefined, verified: new Map(), problems: [], findings: [] };
+  try {
+    const { id, content } = openManifest(root, { registry });
+    const kept = content.requests.length > 0 || content.entries.size > 0;
+    const verified = loadVerified(registry, id);
+    return { ...nothing, id, content: kept ? content : undefined, verified };
+  } catch (error) {
+    const message = `the record of the jail cannot be used: ${describeError(error)}`;
+    // For others than root it never is theirs.
+    if (error instanceof JailkitError && libc.geteuid() === 0) {
+      const remedy = error.remedy === "" ? `jailkit adopt --force ${shellWord(root.path)}` : error.remedy;
+      return { ...nothing, findings: [{ rule: "registry-unsafe", path: registry, message, remedy }] };
+    }
+    return { ...nothing, problems: [{ code: "unreadable", path: registry, message }] };
+  }
+}
+
+/** Keeps what this check found to be the same, for the next one. Only root can, and nothing else depends on it. */
+export function keepVerified(
+  record: JailRecord,
+  files: VerifiedFiles,
+  registry: ByteString = REGISTRY,
+): CheckProblem[] {
+  if (record.id === undefined || libc.geteuid() !== 0) return [];
+  const same =
+    files.size === record.verified.size &&
+    [...files].every(([path, file]) => {
+      const known = record.verified.get(path);
+      return (
+        known?.stamp === file.stamp &&
+        known.sourceStamp === file.sourceStamp &&
+        known.source === file.source &&
+        known.digest === file.digest
+      );
+    });
+  if (same) return [];
+  try {
+    saveVerified(registry, record.id, files);
+    return [];
+  } catch (error) {
+    const message = `what was found cannot be kept for the next check: ${describeError(error)}`;
+    return [{ code: "not-kept", path: registry, message }];
+  }
+}

@@ -1,0 +1,227 @@
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
+import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { findEntry, type IniSection } from "../../config/model.ts";
+import { scanIni } from "../../config/scan.ts";
+import { splitList } from "../../config/values.ts";
+import { onlyRootExchanges } from "../../jail/fs/exchange.ts";
+import { isRegular } from "../../jail/fs/walk.ts";
+import type { ManifestContent } from "../../jail/record/manifest.ts";
+import type { CheckFinding, Rule } from "../rules.ts";
+
+/** What the remedy of a finding is worked out from. */
+export interface RemedyContext {
+  /** The jail's path on the host. */
+  readonly jail: ByteString;
+  /** Undefined for a jail without a record. */
+  readonly content: ManifestContent | undefined;
+  /** Its section of jk_check.ini. */
+  readonly section: IniSection | undefined;
+  /** The name of the account, of the jail or of the host, that has a uid. */
+  readonly nameOf: (uid: number) => ByteString | undefined;
+}
+
+interface Case extends RemedyContext {
+  readonly finding: CheckFinding;
+  /** lstat(2) of what the finding is about, and of the directory that it stands in. */
+  readonly stat: Stat | undefined;
+  readonly above: Stat | undefined;
+}
+
+const nameIn = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
+
+const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
+const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
+const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+
+/** A command that acts by name: only where that is the same thing still when the command is typed. */
+const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
+  onlyRootExchanges(finding.path) ? command : undefined;
+
+/** Where a user might exchange the thing meanwhile, the command runs with the rights of its owner alone. */
+function safely(one: Case, command: ByteString): ByteString | undefined {
+  const { stat, nameOf } = one;
+  const asRoot = byName(one, command);
+  if (asRoot !== undefined || stat === undefined || stat.uid === 0) return asRoot;
+  const name = nameOf(stat.uid);
+  return name === undefined ? undefined : asUser(name, command);
+}
+
+const chmod = (change: string) => (one: Case) =>
+  safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
+
+/**
+ * Out of the jail; nothing is lost. Not under its own name, which a user may have given: /root/.bash_profile would be run.
+ * Undefined where a user could exchange it for something of root's.
+ */
+const aside = (one: Case) =>
+  byName(
+    one,
+    `mv -nT ${shellWord(one.finding.path)} ${shellWord(`/root/out-of-jail-${nameIn(one.finding.path)}`)}`,
+  );
+
+const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
+
+/**
+ * Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. What not everybody
+ * may read on the host comes into a jail only where it was asked for.
+ */
+function copyOrIgnore(one: Case): ByteString | undefined {
+  const { finding, jail, content } = one;
+  const { jailPath = "/" } = finding;
+  const entry = content?.entries.get(jailPath);
+  const source = entry?.source ?? jailPath;
+  const there = lookAt(source);
+  const secret = entry === undefined && there !== undefined && (there.mode & 0o004) === 0;
+  if (there === undefined || secret) return ignore("ignorepathoncompare")(one);
+  const copy = copyPath(jail, source === jailPath ? jailPath : source);
+  const sameType = one.stat === undefined || (one.stat.mode & S_IFMT) === (there.mode & S_IFMT);
+  if (sameType) return copy;
+  // jk_cp puts no file in the place of a directory, nor the other way round.
+  return byName(
+    one,
+    `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${nameIn(jailPath)}`)} && ${copy}`,
+  );
+}
+
+/**
+ * The lines of jk_check.ini by which a finding is none. Undefined for a path that would say something else there: a user
+ * who names a file `x, /srv/jail` is not to have all of the jail left out.
+ */
+function ignore(key: string) {
+  return ({ finding, jail, section }: Case): ByteString | undefined => {
+    const { path } = finding;
+    const entry = section === undefined ? undefined : findEntry(section, key);
+    const before = entry?.value.split("\n").join(" ");
+    const name = section?.name ?? jail;
+    const line = `${key} = ${before === undefined ? path : `${before}, ${path}`}`;
+    const text = `[${name}]\n${line}`;
+    // A reference (%) may mean itself now, and something else with another key beside it.
+    if (display(name) !== name || display(path) !== path || path.includes("%")) return undefined;
+    if (!readsAs(text, key, [...splitList(before ?? ""), path])) return undefined;
+    if (section === undefined) return `add these lines to ${CONFIG_DIRECTORY}/jk_check.ini:\n${text}`;
+    return `in section [${name}] of ${section.file} write:\n${line}`;
+  };
+}
+
+/** Whether these lines of an ini file are one section with one list, which has these items. */
+function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]): boolean {
+  const { sections, problems } = scanIni(toBytes(text), "", "py");
+  const [only, ...others] = sections;
+  if (only === undefined || others.length > 0 || problems.length > 0 || only.entries.length !== 1)
+    return false;
+  const read = splitList(findEntry(only, key)?.value ?? "");
+  return read.length === items.length && read.every((item, index) => item === items[index]);
+}
+
+function socket(one: Case): ByteString | undefined {
+  const { finding, jail } = one;
+  if (finding.jailPath !== "/dev/log") return takeOut(one);
+  return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
+}
+
+/** No link is followed, and nothing of anybody else's given away: what stands there itself may be exchanged. */
+function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
+  if (stat === undefined || above === undefined) return undefined;
+  if (!onlyRootExchanges(directoryOf(finding.path))) return undefined;
+  return `chown -hR --from=${stat.uid} ${above.uid} ${shellWord(finding.path)}`;
+}
+
+/** A file may hold what its owner wants, so it is put there anew, or goes; a directory shows what is in it. */
+function foreignOwner(one: Case): ByteString | undefined {
+  const { finding, jail, stat } = one;
+  if (stat === undefined) return undefined;
+  const { jailPath = "/" } = finding;
+  if (!isRegular(stat))
+    return byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
+  const there = lookAt(jailPath, true);
+  return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
+}
+
+function deviceDiffers(one: Case): ByteString | undefined {
+  const away = aside(one);
+  return away === undefined ? undefined : `${away} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`;
+}
+
+/**
+ * Root's directory is made root's alone; that of a user, or one such as /tmp, goes out of the files that say where libraries
+ * are looked for.
+ */
+function libraryDirectory({ finding, jail }: Case): ByteString {
+  const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
+  const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
+  const open = operands(...causes.map(({ path }) => path));
+  if (causes.length > 0 && roots) return `chmod go-w ${open}`;
+  const etc = shellWord(`${jail}/etc`);
+  const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
+  const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);
+  return `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`;
+}
+
+type Remedy = (one: Case) => ByteString | undefined;
+
+/** For findings that bring none of their own, and that `--fix` does not repair. */
+const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
+  "writable-for-others": chmod("o-w"),
+  "writable-for-group": chmod("g-w"),
+  "file-writable-for-others": chmod("o-w"),
+  "file-writable-for-group": chmod("g-w"),
+  "foreign-owner": foreignOwner,
+  "unknown-owner": unknownOwner,
+  "device-unexpected": takeOut,
+  "device-differs": deviceDiffers,
+  socket,
+  fifo: takeOut,
+  "link-outside": takeOut,
+  "hard-link": ({ jail }) => `jailkit adopt ${shellWord(jail)}`,
+  "different-size": copyOrIgnore,
+  "different-content": copyOrIgnore,
+  "different-link": copyOrIgnore,
+  "different-type": copyOrIgnore,
+  "no-counterpart": ignore("ignorepathoncompare"),
+  outdated: update,
+  "source-gone": update,
+  "changed-file": ignore("ignorepathoncompare"),
+  unrecorded: copyOrIgnore,
+  preload: takeOut,
+  shadow: takeOut,
+  "library-directory": libraryDirectory,
+  "bad-program": copyOrIgnore,
+  "too-deep": ignore("ignorepatheverywhere"),
+  "smoke-test": fix,
+};
+
+/** A user may nest so deep that no path is short enough for the kernel: that must not end the check of the jail. */
+function lookAt(path: ByteString, follow = false): Stat | undefined {
+  try {
+    return statIfPresent(AT_FDCWD, path, follow);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+// These look where they act by themselves, through descriptors.
+const CAREFUL = /^(?:jk_\w+|jailkit) /;
+
+/** A remedy that came with the finding. */
+function brought(one: Case, remedy: ByteString): ByteString | undefined {
+  if (CAREFUL.test(remedy)) return remedy;
+  return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
+}
+
+/** The finding with what to type against it. Of what a user may exchange, nothing is done with the rights of root. */
+export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
+  const { remedy: own, ...finding } = found;
+  const stat = lookAt(finding.path);
+  const above = lookAt(directoryOf(finding.path), true);
+  const one = { ...context, finding, stat, above };
+  const worked = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
+  const remedy = own === undefined ? worked() : brought(one, own);
+  return remedy === undefined ? finding : { ...finding, remedy };
+}

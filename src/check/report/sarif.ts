@@ -1,0 +1,79 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { jsonText } from "../../cli/display.ts";
+import { VERSION } from "../../cli/version.ts";
+import type { CheckResult } from "../check.ts";
+import { type CheckFinding, type CheckProblem, RULES, type Rule } from "../rules.ts";
+
+/** A path as a file URI (RFC 8089): bytes other than unreserved characters and slashes are escaped (RFC 3986). */
+export function fileUri(path: ByteString): string {
+  const escaped = path.replace(
+    /[^A-Za-z0-9\-._~/]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+  return `file://${escaped}`;
+}
+
+const location = (path: ByteString) => ({ physicalLocation: { artifactLocation: { uri: fileUri(path) } } });
+
+const RULE_IDS = Object.keys(RULES) as Rule[];
+
+function result({ rule, path, message, remedy }: CheckFinding) {
+  const text = remedy === undefined ? message : `${message} (${remedy})`;
+  return {
+    ruleId: rule,
+    ruleIndex: RULE_IDS.indexOf(rule),
+    level: RULES[rule].level,
+    message: { text: jsonText(text) },
+    locations: [location(path)],
+    // The same finding of two runs is known by this.
+    partialFingerprints: { "rulePath/v1": fingerprint(rule, path) },
+  };
+}
+
+function fingerprint(rule: Rule, path: ByteString): string {
+  return new Bun.CryptoHasher("sha256").update(Buffer.from(`${rule}\0${path}`, "latin1")).digest("hex");
+}
+
+const notification = ({ code, path, message }: CheckProblem) => ({
+  descriptor: { id: code },
+  level: "error",
+  message: { text: jsonText(message) },
+  locations: [location(path)],
+});
+
+/** The result in the Static Analysis Results Interchange Format, version 2.1.0 (OASIS). What was fixed is left out. */
+export function sarifLog({ host, jails, exitStatus }: CheckResult) {
+  const findings = [
+    ...host.findings,
+    ...jails.flatMap((jail) => jail.findings.filter((finding) => !jail.fixed.has(finding))),
+  ];
+  const problems = [...host.problems, ...jails.flatMap((jail) => jail.problems)];
+  return {
+    $schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+    version: "2.1.0",
+    runs: [
+      {
+        tool: {
+          driver: {
+            name: "jk_check",
+            version: VERSION,
+            semanticVersion: VERSION,
+            rules: RULE_IDS.map((id) => ({
+              id,
+              shortDescription: { text: RULES[id].summary },
+              defaultConfiguration: { level: RULES[id].level },
+            })),
+          },
+        },
+        invocations: [
+          {
+            executionSuccessful: problems.length === 0,
+            exitCode: exitStatus,
+            toolExecutionNotifications: problems.map(notification),
+          },
+        ],
+        results: findings.map(result),
+      },
+    ],
+  };
+}

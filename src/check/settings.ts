@@ -1,0 +1,55 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { plainPath } from "../../ffi/paths.ts";
+import type { IniFile, IniSection, Problem } from "../config/model.ts";
+import { readSection } from "../config/schema.ts";
+import { checkSchema } from "../config/schemas/check.ts";
+
+/** Whether a path of the host is among those that a list names, or below one of them. */
+export type PathTest = (path: ByteString) => boolean;
+
+/** What jk_check.ini leaves out of the check of a jail. */
+export interface JailSettings {
+  readonly everywhere: PathTest;
+  readonly compare: PathTest;
+  readonly writableForGroup: PathTest;
+  readonly writableForOthers: PathTest;
+  readonly setuidForUser: PathTest;
+  readonly setuidForGroup: PathTest;
+  readonly setuidForOthers: PathTest;
+  /** Where they come from. */
+  readonly section: IniSection | undefined;
+}
+
+/** A test for the paths of a list and all below them, by component: /j/home does not cover /j/homework. */
+export function pathTest(list: readonly ByteString[]): PathTest {
+  if (list.length === 0) return () => false;
+  const plain = list.map(plainPath);
+  return (path) => plain.some((prefix) => path === prefix || prefix === "/" || path.startsWith(`${prefix}/`));
+}
+
+/** The settings of a section of jk_check.ini; those of a jail without one where it is undefined. */
+export function jailSettings(section: IniSection | undefined): {
+  settings: JailSettings;
+  problems: Problem[];
+} {
+  const empty: IniSection = { name: "", file: "", line: 0, column: 0, entries: [] };
+  const { values, problems } = readSection(section ?? empty, checkSchema);
+  return {
+    problems,
+    settings: {
+      everywhere: pathTest(values.ignorepatheverywhere),
+      compare: pathTest(values.ignorepathoncompare),
+      writableForGroup: pathTest(values.ignorewritableforgroup),
+      writableForOthers: pathTest(values.ignorewritableforothers),
+      setuidForUser: pathTest(values.ignoresetuidexecuteforuser),
+      setuidForGroup: pathTest(values.ignoresetuidexecuteforgroup),
+      setuidForOthers: pathTest(values.ignoresetuidexecuteforothers),
+      section,
+    },
+  };
+}
+
+/** The section of a jail, however its name is written. */
+export function sectionOf(ini: IniFile | undefined, jail: ByteString): IniSection | undefined {
+  return ini?.sections.find(({ name }) => plainPath(name) === jail);
+}

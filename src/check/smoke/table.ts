@@ -1,0 +1,195 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+
+/** One program that is run; `{dir}` in a word stands for a directory of the test's own in the jail. */
+export interface SmokeStep {
+  /** The words after the program. */
+  readonly words: readonly ByteString[];
+  readonly stdin?: ByteString;
+  /** Its standard input stays open until it has printed what it should: at the end of it the answer would be lost. */
+  readonly answers?: boolean;
+  /** 0 unless said otherwise. */
+  readonly status?: number;
+  readonly stdout?: RegExp;
+}
+
+/** What shows that a section of jk_init.ini does what it is for. */
+export interface SmokeTest {
+  /** The sections that it is a test of. */
+  readonly sections: readonly ByteString[];
+  /** What it shows, as the end of "test that ...". */
+  readonly shows: string;
+  /** The first of these that the jail has is run; where it has none, the host had none. */
+  readonly programs: readonly ByteString[];
+  /** It asks who it is run by: only where the jail's passwd has an ordinary account. */
+  readonly needsAccount?: boolean;
+  readonly steps: readonly SmokeStep[];
+  /** A file that is there afterwards, below the test's own directory. */
+  readonly leaves?: ByteString;
+}
+
+const named = (...names: string[]): ByteString[] =>
+  names.flatMap((name) =>
+    ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map((d) => `${d}/${name}`),
+  );
+
+/** Makes {dir}/a, a repository with a commit. */
+const GIT_REPOSITORY: readonly SmokeStep[] = [
+  { words: ["init", "-q", "{dir}/a"] },
+  {
+    words: [
+      ...["-C", "{dir}/a", "-c", "user.name=test", "-c", "user.email=test@localhost"],
+      ...["commit", "-q", "--allow-empty", "-m", "test"],
+    ],
+  },
+];
+
+/** It starts, finds its libraries, and tells what it is. */
+function starts(section: string, option: string, ...names: string[]): SmokeTest {
+  return {
+    sections: [section],
+    shows: `${names[0]} starts`,
+    programs: named(...names),
+    steps: [{ words: [option] }],
+  };
+}
+
+// SSH_FXP_INIT of version 3, and what begins an SSH_FXP_VERSION of the same (draft-ietf-secsh-filexfer-02)
+const SFTP_INIT = "\0\0\0\x05\x01\0\0\0\x03";
+const SFTP_VERSION = /^\0\0[\s\S]{2}\x02\0\0\0\x03/;
+
+const SFTP_SERVERS = ["openssh", "ssh", "misc", ""].flatMap((folder) =>
+  ["/usr/lib", "/usr/libexec"].map((base) => `${base}${folder === "" ? "" : `/${folder}`}/sftp-server`),
+);
+
+/** The smoke tests, by what they are tests of. Sections that hold data alone have none. */
+export const SMOKE_TESTS: readonly SmokeTest[] = [
+  {
+    sections: ["basicshell", "interactiveshell"],
+    shows: "bash runs programs",
+    programs: named("bash"),
+    steps: [
+      { words: ["-c", "true"] },
+      { words: ["-c", "echo hello | cat && ls / > /dev/null"], stdout: /^hello\n$/ },
+    ],
+  },
+  {
+    sections: ["basicshell", "interactiveshell"],
+    shows: "the account has a name",
+    programs: named("id"),
+    needsAccount: true,
+    steps: [{ words: ["-un"], stdout: /^\S+\n$/ }],
+  },
+  {
+    sections: ["extendedshell", "interactiveshell", "extshellplusnet"],
+    shows: "awk computes",
+    programs: named("awk"),
+    steps: [{ words: ["BEGIN { print 6 * 7 }"], stdout: /^42\n$/ }],
+  },
+  {
+    sections: ["extendedshell", "interactiveshell", "extshellplusnet"],
+    shows: "sort sorts",
+    programs: named("sort"),
+    steps: [{ words: [], stdin: "b\na\n", stdout: /^a\nb\n$/ }],
+  },
+  {
+    sections: ["processes"],
+    shows: "a program sees its own process",
+    programs: named("ps"),
+    steps: [{ words: ["-o", "comm="], stdout: /\bps\b/ }],
+  },
+  starts("midnightcommander", "--version", "mc"),
+  starts("editors", "--version", "vim", "vi", "nano"),
+  starts("editors", "--version", "nano"),
+  {
+    // There is no sh, by which a clone from a directory starts the server.
+    sections: ["gitserver"],
+    shows: "git answers a client that clones",
+    programs: named("git"),
+    steps: [...GIT_REPOSITORY, { words: ["upload-pack", "{dir}/a"], stdin: "0000", stdout: / HEAD/ }],
+  },
+  {
+    sections: ["git"],
+    shows: "git clones",
+    programs: named("git"),
+    steps: [
+      ...GIT_REPOSITORY,
+      // Not by hard links: git-upload-pack is to be started.
+      { words: ["clone", "-q", "--no-local", "{dir}/a", "{dir}/b"] },
+    ],
+    leaves: "b/.git/HEAD",
+  },
+  {
+    sections: ["sftp", "netutils"],
+    shows: "the sftp subsystem answers",
+    programs: SFTP_SERVERS,
+    needsAccount: true,
+    steps: [{ words: [], stdin: SFTP_INIT, answers: true, stdout: SFTP_VERSION }],
+  },
+  {
+    sections: ["scp", "netutils"],
+    shows: "scp takes a file",
+    programs: named("scp"),
+    needsAccount: true,
+    steps: [{ words: ["-t", "{dir}"], stdin: "C0644 5 file\nhello\0", stdout: /^\0/ }],
+    leaves: "file",
+  },
+  {
+    sections: ["ssh", "netutils"],
+    shows: "ssh starts",
+    programs: named("ssh"),
+    steps: [{ words: ["-V"] }],
+  },
+  {
+    sections: ["rsync", "netutils"],
+    shows: "rsync copies",
+    programs: named("rsync"),
+    steps: [
+      { words: ["--version"], stdout: /protocol version/ },
+      { words: ["-r", "{dir}/seed", "{dir}/copy"] },
+    ],
+    leaves: "copy",
+  },
+  {
+    sections: ["perl", "git"],
+    shows: "perl computes, with its modules",
+    programs: named("perl"),
+    steps: [
+      { words: ["-e", "print 6 * 7"], stdout: /^42$/ },
+      { words: ["-MFile::Spec", "-MList::Util", "-e", "print 1"], stdout: /^1$/ },
+    ],
+  },
+  {
+    sections: ["php"],
+    shows: "php prints",
+    programs: named("php", "php8.4", "php8.3", "php8.2", "php8.1"),
+    steps: [{ words: ["-r", "echo 6 * 7;"], stdout: /^42$/ }],
+  },
+  {
+    sections: ["python", "python3"],
+    shows: "python prints",
+    programs: named("python3"),
+    steps: [{ words: ["-c", "print(6 * 7)"], stdout: /^42\n$/ }],
+  },
+  {
+    sections: ["node", "nodejs"],
+    shows: "node prints",
+    programs: named("node", "nodejs"),
+    steps: [{ words: ["-e", "console.log(6 * 7)"], stdout: /^42\n$/ }],
+  },
+  {
+    sections: ["apacheutils", "extshellplusnet"],
+    shows: "htpasswd makes an entry",
+    programs: named("htpasswd"),
+    steps: [{ words: ["-nb", "user", "password"], stdout: /^user:/ }],
+  },
+  starts("netutils", "--version", "wget"),
+  starts("netutils", "-version", "lynx"),
+  starts("netutils", "--version", "smbclient"),
+  starts("cvs", "--version", "cvs"),
+  starts("procmail", "-v", "procmail"),
+  starts("openvpn", "--version", "openvpn"),
+  starts("apache", "-v", "apache2", "httpd"),
+  starts("xauth", "-V", "xauth"),
+  starts("vncserver", "-version", "Xvnc", "Xtigervnc", "Xtightvnc"),
+  starts("ping", "-V", "ping"),
+];

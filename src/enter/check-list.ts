@@ -1,6 +1,0 @@
-import type { Check } from "./checks.ts";
-import { HOST_CHECKS } from "./host-checks.ts";
-import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
-
-/** Every check of a login, in the order of jailkit 2.23. All of them come before chroot(2). */
-export const CHECKS: readonly Check[] = [...HOST_CHECKS, ...IN_JAIL_CHECKS];

@@ -1,0 +1,111 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { display } from "../../cli/display.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
+import { requireSafeJail } from "../../jail/fs/safety.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { type CapabilitySet, parseCapabilities } from "./capabilities.ts";
+import { type LaunchIds, resolveIds } from "./ids.ts";
+import { pathInJail, requireSafeProgram } from "./program.ts";
+
+/** What jk_chrootlaunch is asked to do; what was not given is undefined. */
+export interface LaunchRequest {
+  jail: ByteString | undefined;
+  program: ByteString | undefined;
+  user: ByteString | undefined;
+  group: ByteString | undefined;
+  pidfile: ByteString | undefined;
+  keepCaps: ByteString | undefined;
+  daemon: boolean;
+  notify: boolean;
+  programArguments: readonly ByteString[];
+}
+
+/** A launch of which all has been checked. */
+export interface Launch {
+  root: JailRoot;
+  /** As the jail sees it. */
+  program: ByteString;
+  ids: LaunchIds;
+  kept: CapabilitySet | undefined;
+}
+
+/** One check: it adds to what is known of a launch, or throws JailkitError with the exit status of jailkit 2.23. */
+interface LaunchCheck {
+  name: string;
+  run: (request: LaunchRequest, known: Partial<Launch>) => void;
+}
+
+function openSafeJail(path: ByteString): JailRoot {
+  try {
+    const root = openJailRoot(path);
+    requireSafeJail(root, 25);
+    return root;
+  } catch (error) {
+    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+    const code = error instanceof JailkitError ? error.code : "unsafe-jail";
+    throw new JailkitError(code, 25, describeError(error));
+  }
+}
+
+function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest): void {
+  if (daemon && notify) {
+    const message = "--daemon and --notify exclude each other: a service manager wants the same pid";
+    throw new JailkitError("usage", 1, message);
+  }
+  if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
+  if (program === undefined) throw new JailkitError("no-program", 23, "no program: give it with -x");
+  if (!jail.startsWith("/")) {
+    throw new JailkitError(
+      "relative-path",
+      27,
+      `${jail === "" ? "''" : display(jail)}: not an absolute path; write it from / on`,
+    );
+  }
+}
+
+/** The checks, in the order of jailkit 2.23. */
+export const LAUNCH_CHECKS: readonly LaunchCheck[] = [
+  {
+    name: "user",
+    run(request, known) {
+      known.ids = resolveIds(request.user, request.group);
+    },
+  },
+  {
+    name: "capabilities",
+    run({ keepCaps }, known) {
+      known.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
+    },
+  },
+  { name: "options", run: requireUsableOptions },
+  {
+    name: "jail",
+    run({ jail = "" }, known) {
+      known.root = openSafeJail(jail);
+    },
+  },
+  {
+    name: "program",
+    run({ jail = "", program = "" }, known) {
+      known.program = pathInJail(jail, program);
+      if (known.root !== undefined) requireSafeProgram(known.root, known.program);
+    },
+  },
+];
+
+/** What the checks have found, of which all have passed; undefined where one has not. */
+export function settled({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
+  return root === undefined || program === undefined || ids === undefined
+    ? undefined
+    : { root, program, ids, kept };
+}
+
+/** Runs the checks; throws JailkitError for the first that fails. */
+export function checkLaunch(request: LaunchRequest): Launch {
+  const known: Partial<Launch> = {};
+  for (const { run } of LAUNCH_CHECKS) run(request, known);
+  const launch = settled(known);
+  if (launch === undefined) throw new Error("a check was left out");
+  return launch;
+}

@@ -1,0 +1,161 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, O_RDWR } from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { fstat, openAt, sameFile, statAt } from "../../../ffi/files.ts";
+import { environment, execve } from "../../../ffi/guard.ts";
+import {
+  announcePid,
+  executeDaemon,
+  type PidWriter,
+  startPidWriter,
+  withdrawPid,
+} from "../../../ffi/launch.ts";
+import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.ts";
+import { display } from "../../cli/display.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
+import { printError } from "../../cli/output.ts";
+import { NO_FILTERS, refuseTerminalInput } from "../../confine/terminal.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
+import { variable } from "../limited/limited.ts";
+import { escapes } from "./capabilities.ts";
+import { checkLaunch, type Launch, type LaunchRequest } from "./checks.ts";
+import { takeIds } from "./ids.ts";
+import { bindNotifySocket, notifyWay } from "./notify.ts";
+import { openPidfile } from "./pidfile.ts";
+
+const TOOL = "jk_chrootlaunch";
+
+/** Takes a line for the log and for whoever started the program. */
+export type Tell = (severity: Severity, message: ByteString) => void;
+
+/** Tells what is allowed, and lets the program leave its jail. */
+export function warnOfLaunch(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {
+  if (ids.uid === 0) {
+    const what = `${display(program)} runs as root in jail ${display(root.path)}, and root can leave a jail`;
+    tell("warning", `${what}; name another user with -u, unless the program changes to one itself`);
+  }
+  const dangerous = escapes(kept ?? 0n);
+  if (dangerous.length > 0) tell("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
+  if (request.notify && notifyWay(variable(environment(), "NOTIFY_SOCKET")) === "none") {
+    tell("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
+  }
+}
+
+/** The process that will write the pidfile. Without one the program is started all the same, as jailkit 2.23 does. */
+function preparePidfile(path: ByteString, tell: Tell): PidWriter | undefined {
+  try {
+    const pidfile = openPidfile(path);
+    if (!pidfile.trusted) {
+      tell("notice", `pidfile ${display(path)}: others than root can replace it in its directory`);
+    }
+    return startPidWriter(pidfile);
+  } catch (error) {
+    if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
+    tell("notice", `no pidfile ${display(path)}: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+function step(code: string, exitStatus: number, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new JailkitError(code, exitStatus, `${describeError(error)}; jk_chrootlaunch must be run by root`);
+  }
+}
+
+function changeRoot({ fd, path }: JailRoot): void {
+  const jail = fstat(fd);
+  step("chdir", 33, () => fchdir(fd, path));
+  step("chroot", 35, () => {
+    chroot(".");
+    chdir("/");
+  });
+  const arrived = sameFile(statAt(AT_FDCWD, "/"), jail) && sameFile(statAt(AT_FDCWD, "."), jail);
+  if (!arrived) throw new JailkitError("chroot", 35, `chroot(${display(path)}) did not lead into the jail`);
+}
+
+/**
+ * The program may have the terminal of whoever started this: it must not type there. While this is root; root without
+ * CAP_SYS_ADMIN, as in a container, needs no_new_privs for it, which takes the effect of setuid programs away.
+ */
+function guardTerminal(tell: Tell): void {
+  const refuse = () => {
+    if (!refuseTerminalInput()) tell("notice", NO_FILTERS);
+  };
+  try {
+    refuse();
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    setNoNewPrivileges();
+    refuse();
+    tell("notice", "without CAP_SYS_ADMIN: setuid programs and file capabilities have no effect in the jail");
+  }
+}
+
+function enterAndExecute(
+  request: LaunchRequest,
+  launch: Launch,
+  writer: PidWriter | undefined,
+  log: Syslog,
+  tell: Tell,
+): number {
+  const nothing = request.daemon ? openAt(AT_FDCWD, "/dev/null", O_RDWR) : -1;
+  const socket = request.notify ? variable(environment(), "NOTIFY_SOCKET") : undefined;
+  let { root } = launch;
+  if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
+  changeRoot(root);
+  step("terminal", 39, () => guardTerminal(tell));
+  takeIds(launch.ids, launch.kept);
+  const { program } = launch;
+  log.write("notice", `executing ${program} in jail ${root.path}`);
+  const argv = [program, ...request.programArguments];
+  try {
+    if (request.daemon) {
+      executeDaemon({ path: program, argv, envp: environment(), nothing, writer });
+      writer?.wait();
+      return 0;
+    }
+    if (writer === undefined) return execve(program, argv, environment(), true);
+    announcePid(writer);
+    try {
+      return execve(program, argv, environment(), true);
+    } catch (error) {
+      withdrawPid(writer);
+      throw error;
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint = `check the permissions and libraries of ${display(program)} in ${display(root.path)}`;
+    throw new JailkitError("exec", 31, `${display(program)} cannot be executed: ${error.reason}; ${hint}`);
+  }
+}
+
+/**
+ * jk_chrootlaunch: checks everything, goes into the jail, takes on the ids and becomes the program. Returns (0) only with
+ * `daemon`, when the program was executed. Throws JailkitError with the exit statuses of jailkit 2.23; what it says is
+ * in the log by then.
+ */
+export function launch(request: LaunchRequest): number {
+  // Before the chroot, so that it leads to the log of the host.
+  const log = openSyslog(TOOL, "daemon");
+  const tell: Tell = (severity, message) => {
+    log.write(severity, message);
+    printError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
+  };
+  let writer: PidWriter | undefined;
+  try {
+    const checked = checkLaunch(request);
+    warnOfLaunch(request, checked, tell);
+    if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, tell);
+    return enterAndExecute(request, checked, writer, log, tell);
+  } catch (error) {
+    log.write("err", describeError(error));
+    // So that nothing is left of the pidfile when this program ends.
+    writer?.release();
+    writer?.wait();
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { O_NOFOLLOW, O_PATH, S_IFMT, S_IFSOCK } from "../../../ffi/constants.ts";
+import { close, fstat, openAt, sameFile } from "../../../ffi/files.ts";
+import { attachMount, cloneMount, enterPrivateMounts } from "../../../ffi/mounts.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { isDirectory, isLink, type JailRoot, openDirectory, openJailRoot } from "../../jail/fs/walk.ts";
+import { makeDirectories, putFile } from "../../jail/fs/write.ts";
+
+const cannot = (message: string) => new JailkitError("notify", 1, `--notify: ${message}`);
+
+/** What to do so that a message to NOTIFY_SOCKET of sd_notify(3) arrives from inside a jail. */
+export type NotifyWay =
+  /** There is no service manager that waits for one. */
+  | "none"
+  /** Nothing: its name does not stand in the file system. */
+  | "passes"
+  /** It is a file: it has to be in the jail too. */
+  | "bind";
+
+/** Decides by the value of NOTIFY_SOCKET. Throws JailkitError (1) for what is no address. */
+export function notifyWay(socket: ByteString | undefined): NotifyWay {
+  if (socket === undefined || socket === "") return "none";
+  if (socket.startsWith("@") || /^vsock(-[a-z]+)?:/.test(socket)) return "passes";
+  const plain =
+    socket.startsWith("/") &&
+    socket.split("/").every((part, i) => i === 0 || !["", ".", ".."].includes(part));
+  if (!plain) throw cannot(`NOTIFY_SOCKET is ${display(socket)}, which is no plain path`);
+  return "bind";
+}
+
+/** Makes an empty file that the socket can be mounted on, in a directory that only root can change. */
+function openMountPoint(root: JailRoot, path: ByteString): number {
+  const slash = path.lastIndexOf("/");
+  const [above, name] = [path.slice(0, slash), path.slice(slash + 1)];
+  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+  const directory = openDirectory(root, above);
+  const shown = display(`${root.path}${directory.path === "/" ? "" : directory.path}/${name}`);
+  if (!directory.trusted) throw cannot(`${shown} stands in a directory that others than root can write`);
+  if (lookUp(root, path) === undefined) {
+    putFile(root, path, new Uint8Array(0), { mode: 0o600, uid: 0, gid: 0 });
+  }
+  const fd = openAt(directory.fd, name, O_PATH | O_NOFOLLOW);
+  const stat = fstat(fd);
+  if (isDirectory(stat) || isLink(stat)) throw cannot(`${shown} is in the way of the socket`);
+  return fd;
+}
+
+/**
+ * Mounts the socket at `path` of the host on the same path of the jail, where only this process and what it executes will
+ * see it. Returns the jail anew, since descriptors from before lead past what is mounted. Throws JailkitError, SystemError.
+ */
+export function bindNotifySocket(jail: JailRoot, path: ByteString): JailRoot {
+  enterPrivateMounts();
+  const root = openJailRoot(jail.path);
+  if (!sameFile(root.top.stat, jail.top.stat)) throw cannot(`${display(jail.path)} was exchanged`);
+  const socket = cloneMount(path);
+  if ((fstat(socket).mode & S_IFMT) !== S_IFSOCK) throw cannot(`${display(path)} is not a socket`);
+  const target = openMountPoint(root, path);
+  attachMount(socket, target, `${root.path}${path}`);
+  close(socket);
+  close(target);
+  return root;
+}

@@ -1,0 +1,45 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { EISDIR, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { openAt, statIfPresent } from "../../../ffi/files.ts";
+import type { UnwrittenPidfile } from "../../../ffi/launch.ts";
+import { workingDirectory } from "../../../ffi/process.ts";
+import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
+import { isDirectory, openDirectory, openTree } from "../../jail/fs/walk.ts";
+
+const LONGEST_NAME = 255;
+
+function randomHex(): string {
+  let text = "";
+  for (const byte of crypto.getRandomValues(new Uint8Array(8))) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
+
+/** A pidfile that is open, and whether only root can change what stands under its name. */
+export interface OpenPidfile extends UnwrittenPidfile {
+  trusted: boolean;
+}
+
+/**
+ * Makes an empty file beside the pidfile, which will be renamed to it: no link that stands under its name is followed, and
+ * none on the way there that users can make. Throws SystemError, or JailkitError "link-in-untrusted-directory",
+ * "in-the-way".
+ */
+export function openPidfile(path: ByteString): OpenPidfile {
+  const absolute = path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;
+  const slash = absolute.lastIndexOf("/");
+  const name = absolute.slice(slash + 1);
+  if (["", ".", ".."].includes(name)) throw new SystemError(EISDIR, "open", path);
+  const directory = openDirectory(openTree("/"), absolute.slice(0, slash));
+  const present = statIfPresent(directory.fd, name);
+  if (present !== undefined && isDirectory(present)) throw new SystemError(EISDIR, "open", path);
+  requirePidfilePlace(path, present);
+  const suffix = randomHex();
+  const temporary = `.${name.slice(0, LONGEST_NAME - suffix.length - 2)}.${suffix}`;
+  try {
+    const file = openAt(directory.fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+    return { directory: directory.fd, file, temporary, name, trusted: directory.trusted };
+  } catch (error) {
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, path) : error;
+  }
+}

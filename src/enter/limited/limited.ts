@@ -1,0 +1,259 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { fixText } from "../../config/fixes.ts";
+import { type LshSection, readLshSection } from "../../config/login-keys.ts";
+import { type IniFile, problemLine } from "../../config/model.ts";
+import { fixSource } from "../../config/place.ts";
+import { selectSection } from "../../config/scan.ts";
+import type { ExecuteScope } from "../../confine/directories.ts";
+import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
+import { decide } from "../../limited-shell/decide.ts";
+import { commandEnvironment } from "../../limited-shell/environment.ts";
+import type { FileView } from "../../limited-shell/file-view.ts";
+import type { RefusalCode } from "../../limited-shell/refusal-codes.ts";
+import { programEnvironment } from "../../programs/environment.ts";
+import { startsOf } from "../../programs/starts.ts";
+import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import type { Severity } from "../../system/syslog.ts";
+
+/** The file that says what the limited shell allows. */
+export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
+
+/** What the limited shell has to go by. */
+export interface LimitedRequest {
+  /** argv, argv[0] included. */
+  argv: readonly ByteString[];
+  /** The caller's environment, "NAME=value". */
+  environment: readonly ByteString[];
+  /** The real ids. */
+  uid: number;
+  gid: number;
+  accounts: {
+    userByName: (name: ByteString) => PasswdEntry | undefined;
+    userByUid: (uid: number) => PasswdEntry | undefined;
+    groupByGid: (gid: number) => GroupEntry | undefined;
+  };
+  /** Loads LIMITED_CONFIG_FILE; undefined where it is missing, an error where it cannot be used. */
+  loadConfig: () => IniFile | undefined;
+  files: FileView;
+  /** Whether the kernel would let what lies in one of the named directories be executed: someNamedCounts. */
+  someNamedCounts: (scope: ExecuteScope) => boolean;
+}
+
+/** A line for the log that does not end anything. */
+export interface LogLine {
+  severity: Severity;
+  message: ByteString;
+}
+
+/** What the limited shell is going to do. */
+export type LimitedPlan =
+  | {
+      allowed: true;
+      user: PasswdEntry;
+      section: ByteString;
+      path: ByteString;
+      argv: ByteString[];
+      environment: ByteString[];
+      /** Undefined: as it is. */
+      umask: number | undefined;
+      noNewPrivs: boolean;
+      execute: ExecuteLimits | "any";
+      /** The command is a known server, and executes nothing else, or nothing at all where this is empty. */
+      starts: readonly ByteString[] | undefined;
+      notes: LogLine[];
+    }
+  | {
+      allowed: false;
+      exitStatus: number;
+      /** A stable name for programs. */
+      code: string;
+      /** In full, for the log. */
+      reason: ByteString;
+      /** For the user, in one line. */
+      shown: ByteString;
+      section: ByteString | undefined;
+      notes: LogLine[];
+    };
+
+/** The value of a variable; the first entry of that name, as getenv(3) finds it. */
+export function variable(environment: readonly ByteString[], name: ByteString): ByteString | undefined {
+  return environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+class Stop extends Error {
+  constructor(
+    readonly exitStatus: number,
+    readonly code: RefusalCode,
+    readonly reason: ByteString,
+    readonly shown: ByteString,
+    /** What an administrator can type; empty where nothing is known. */
+    readonly remedy: ByteString = "",
+  ) {
+    super(reason);
+  }
+}
+
+function userOf(request: LimitedRequest): PasswdEntry {
+  const name = variable(request.environment, "USER");
+  const stop = (reason: ByteString) => new Stop(2, "unknown-user", reason, "the account is not known");
+  if (name === undefined || name === "") {
+    const entry = request.accounts.userByUid(request.uid);
+    if (entry === undefined) throw stop(`cannot find user info for uid ${request.uid}`);
+    return entry;
+  }
+  const entry = request.accounts.userByName(name);
+  if (entry === undefined) throw stop(`cannot find user info for USER ${name}`);
+  if (entry.uid === request.uid) return entry;
+  const what = `running as UID ${request.uid}, but environment variable USER ${name} has UID ${entry.uid}`;
+  throw stop(`abort, ${what}`);
+}
+
+function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
+  const group = accounts.groupByGid(gid);
+  if (group !== undefined && group.name !== "") return group;
+  const reason = `cannot find group name for gid ${gid}`;
+  throw new Stop(3, "unknown-group", reason, "the group of the account is not known");
+}
+
+/** The last argument, if the one before is "-c"; whatever stands in front is not looked at. */
+function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString {
+  const line = argv[argv.length - 1];
+  if (argv.length >= 3 && argv[argv.length - 2] === "-c" && line !== undefined) return line;
+  const what = `user ${user.name} (${user.uid}) tried to get an interactive shell session (${argv.join(" ")})`;
+  const shown = "this account has no interactive shell; it runs single commands";
+  throw new Stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
+}
+
+interface Policy {
+  section: ByteString;
+  values: LshSection;
+}
+
+function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry, notes: LogLine[]): Policy {
+  const unusable = "the configuration cannot be used";
+  const stop = (reason: ByteString, remedy = "") => new Stop(1, "config-invalid", reason, unusable, remedy);
+  let ini: IniFile | undefined;
+  try {
+    ini = request.loadConfig();
+  } catch (error) {
+    if (error instanceof JailkitError) throw stop(`abort, ${error.message}`, error.remedy);
+    throw error;
+  }
+  if (ini === undefined) {
+    const reason = `configfile ${LIMITED_CONFIG_FILE} is not available`;
+    throw new Stop(1, "config-missing", reason, "there is no configuration for this account");
+  }
+  const section = selectSection(ini, user.name, group.name);
+  if (section === undefined) {
+    const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
+    const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
+    throw new Stop(3, "no-section", reason, "there is no configuration for this account");
+  }
+  const values = readLshSection(section);
+  const problems = [...ini.problems, ...values.problems];
+  const line = (severity: string) => problems.find((problem) => problem.severity === severity);
+  const error = line("error");
+  const mended = error === undefined ? undefined : fixText(error, fixSource(ini));
+  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, mended);
+  for (const problem of problems) {
+    notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
+  }
+  return { section: section.name, values };
+}
+
+/** What a section lets the programs execute themselves. */
+export function executeLimits(
+  { execute, executables = [] }: Pick<LshSection, "execute" | "executables">,
+  home: ByteString,
+): ExecuteLimits | "any" {
+  return execute === "any" ? "any" : { named: execute, executables, home };
+}
+
+/**
+ * Whether a section holds the known servers to nothing. Directories that the administrator names hold what a server is
+ * to start: hooks, and what they are written in. One that does not count frees nothing.
+ */
+function isFree(
+  { allowSpawnOptions, execute }: LshSection,
+  home: ByteString,
+  request: LimitedRequest,
+): boolean {
+  return (
+    allowSpawnOptions ||
+    execute === "any" ||
+    (execute.length > 0 && request.someNamedCounts({ named: execute, home }))
+  );
+}
+
+/** What the limited shell allows somebody, whatever the command. */
+export type LimitedPolicy =
+  | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
+  | {
+      usable: false;
+      exitStatus: number;
+      code: string;
+      reason: ByteString;
+      shown: ByteString;
+      /** As of Stop. */
+      remedy: ByteString;
+    };
+
+/** The policy for the caller, without a command: for explanations. */
+export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
+  const notes: LogLine[] = [];
+  try {
+    const user = userOf(request);
+    return { usable: true, ...policyOf(request, user, groupOf(request), notes), notes };
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    const { exitStatus, code, reason, shown, remedy } = error;
+    return { usable: false, exitStatus, code, reason, shown, remedy };
+  }
+}
+
+/**
+ * Decides what the limited shell does, in the order of jailkit 2.23: who calls (2), with which group (3), for which
+ * command (7), under which configuration (1, 3), and whether that command is allowed (4, 5, 6, 127). The numbers are
+ * exit statuses. Changes nothing.
+ */
+export function planLimited(request: LimitedRequest): LimitedPlan {
+  const notes: LogLine[] = [];
+  let section: ByteString | undefined;
+  try {
+    const user = userOf(request);
+    const group = groupOf(request);
+    const commandLine = commandLineOf(request, user);
+    const policy = policyOf(request, user, group, notes);
+    section = policy.section;
+    const { values } = policy;
+    const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
+    for (const message of findings) notes.push({ severity: "warning", message });
+    const { files } = request;
+    const home = user.home;
+    const decision = decide({ commandLine, policy: values, environment: variables, home, files });
+    if (!decision.allowed) {
+      const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
+      return { ...decision, reason, section, notes };
+    }
+    const { path, argv, known } = decision;
+    const given = values.allowSpawnOptions
+      ? variables
+      : programEnvironment(known, variables, values.environment);
+    const environment: ByteString[] = [];
+    for (const [name, value] of given) environment.push(`${name}=${value}`);
+    const { umask, noNewPrivs } = values;
+    const starts = isFree(values, home, request) ? undefined : startsOf(known);
+    const execute =
+      starts === undefined || starts.length === 0
+        ? executeLimits(values, home)
+        : startsLimits(path, starts, home);
+    const confined = { umask, noNewPrivs, execute, starts };
+    return { allowed: true, user, section, path, argv, environment, ...confined, notes };
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    const { exitStatus, code, reason, shown } = error;
+    return { allowed: false, exitStatus, code, reason, shown, section, notes };
+  }
+}

@@ -1,0 +1,33 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../../ffi/constants.ts";
+import { close, openAt } from "../../../ffi/files.ts";
+import { loadConfig } from "../../config/load.ts";
+import { someNamedCounts } from "../../confine/directories.ts";
+import { systemFiles } from "../../limited-shell/files.ts";
+import { LIMITED_CONFIG_FILE, type LimitedRequest } from "./limited.ts";
+
+/** Who asks for what: see LimitedRequest. */
+export interface LimitedCaller {
+  argv: readonly ByteString[];
+  environment: readonly ByteString[];
+  uid: number;
+  gid: number;
+}
+
+/** The request to the limited shell of this process, which sees the files that it is about: in a jail, the jail's. */
+export function limitedRequest(caller: LimitedCaller, accounts: LimitedRequest["accounts"]): LimitedRequest {
+  return {
+    ...caller,
+    accounts,
+    loadConfig: () => loadConfig(LIMITED_CONFIG_FILE, { dialect: "c" }),
+    files: systemFiles((name) => accounts.userByName(name)?.home),
+    someNamedCounts(scope) {
+      const root = openAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+      try {
+        return someNamedCounts(root, scope);
+      } finally {
+        close(root);
+      }
+    },
+  };
+}

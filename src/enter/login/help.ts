@@ -1,0 +1,37 @@
+import type { HelpSource } from "../../cli/help.ts";
+import { ABOUT_ITSELF } from "../../cli/options.ts";
+
+/** What the documentation says of jk_chrootsh, and `--help` to callers whose home is in no jail. */
+export const CHROOTSH_HELP: HelpSource = {
+  name: "jk_chrootsh",
+  summary: "login shell that goes into the user's jail",
+  synopsis: ["[ARGUMENT...]", "--help | --version"],
+  options: ABOUT_ITSELF,
+  notes:
+    "It is for accounts whose home in passwd(5) has the separator /./. It has no options of its own: all arguments are " +
+    "for the shell in the jail. Only a caller whose home is in no jail, such as an administrator, is told by --help " +
+    "and --version what the program is. 'jailkit explain USER' tells what a login does, and why it fails.",
+  exitStatus: {
+    1: "called by another name than jk_chrootsh, su, or one of them with a dash in front",
+    11: "the program has lost the right to enter a jail",
+    12: "started by root",
+    13: "the account, its group or its groups are not known, or USER names another account",
+    14: "/etc/jailkit is not safe, or jk_chrootsh.ini cannot be used",
+    15: "the session has another group than the account",
+    16: "the account has no home",
+    17: "the home has no separator /./, or no jail in front of it",
+    19: "the jail cannot be reached",
+    21: "the path of the jail is not plain: it has links, dots or doubled slashes in it",
+    33: "chroot(2) failed",
+    34: "the group is not what it must be",
+    35: "the groups are not what they must be, or the jail does not know the user or the group",
+    36: "the user is not what it must be",
+    37: "the jail knows the user or the group by another name",
+    39: "the user has another home in the jail",
+    41: "the home cannot be entered",
+    53: "the jail or the home is not safe",
+    101: "a privilege cannot be given up (102 to 104 too), or no_new_privs or the filter on the terminal cannot be set (105)",
+    111: "the shell is missing in the jail, not safe, or cannot be executed",
+    127: "the runtime cannot start: a limit of the session is too low",
+  },
+};

@@ -1,0 +1,291 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import type { Stat } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { describeError } from "../../cli/error.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home-place.ts";
+import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
+import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
+import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
+import { accountOf, type LoginFacts, splitOf, type Unsafe } from "../facts.ts";
+import { allRemedies, atHome, homeRemedy, passRemedy } from "../remedies.ts";
+
+// sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
+const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
+
+function homeOf(facts: LoginFacts): Stat {
+  const home = facts.home();
+  if (home === undefined) throw new Error("the home is missing");
+  return home;
+}
+
+const owned = (unsafe: Unsafe): Note => ({ severity: "err", message: unsafe.message });
+const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");
+
+function judgeSettings(facts: LoginFacts): Verdict {
+  const { section, warnings } = facts.settings();
+  const found =
+    section === undefined
+      ? `${facts.configFile} has no section for this user: the built-in settings apply`
+      : `section [${section}] of ${facts.configFile}`;
+  if (warnings.length === 0) return passed(found);
+  const notes = warnings.map((message): Note => ({ severity: "warning", message }));
+  return warned(
+    `${found}, with warnings: ${warnings.join("; ")}`,
+    `jailkit config check ${shellWord(facts.configFile)}`,
+    notes,
+  );
+}
+
+function judgeSeparator(facts: LoginFacts): Verdict {
+  const { name, uid, home } = accountOf(facts);
+  const split = facts.split();
+  if (split !== undefined) return passed(`jail ${split.jail}, home ${split.home}`);
+  const what = `homedir '${home}' for user ${name} (${uid}) does not contain the jail separator <jail>/./<home>`;
+  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${operands(name)}`);
+}
+
+function judgeJail(kind: "unreachable" | "crooked") {
+  return (facts: LoginFacts): Verdict => {
+    const { jail } = splitOf(facts);
+    const fact = facts.jail();
+    if (fact.kind !== kind)
+      return passed(kind === "crooked" ? `${jail} is a plain path` : `${jail} is there`);
+    return fact.kind === "unreachable"
+      ? failed(
+          `abort, chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`,
+          fact.remedy ?? `ls -ld ${shellWord(jail)}`,
+        )
+      : failed(
+          `abort, the jail ${jail} is not the path of a directory without detours: ${fact.reason}`,
+          straightRemedy(facts, fact.real),
+        );
+  };
+}
+
+/** Writes the jail's path, from / on and without links, into the home of the account. */
+function straightRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
+  const { name } = accountOf(facts);
+  const { home } = splitOf(facts);
+  return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
+}
+
+function judgeJailSafety(facts: LoginFacts): Verdict {
+  const { jail } = splitOf(facts);
+  const findings = facts.jailFindings();
+  if (findings.length === 0) return passed(`${jail} is safe`);
+  const remedy = allRemedies(findings);
+  const what = `${jail} is not a safe jail, check ownership and permissions.`;
+  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
+}
+
+// What jk_chrootsh ends with where the home cannot be entered.
+const HOME_ENTRY_STATUS = 41;
+
+/**
+ * What to do about a home that is not as it should be: `give` changes it for the account. Where it is a directory of the
+ * jail's own, or another account's home, that would take it from the others: the account gets a home of its own.
+ */
+export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
+  const { jail, home } = splitOf(facts);
+  const { name, home: text } = accountOf(facts);
+  if (dirsEqual(home, usualHome(name))) return give;
+  const owner = facts.homeOwner();
+  const others = owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text);
+  return others || isJailsOwn(home) ? otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }) : give;
+}
+
+function judgeHome(facts: LoginFacts): Verdict {
+  const { home: path } = accountOf(facts);
+  let home: Stat | undefined;
+  try {
+    home = facts.home();
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
+    const what = `chdir(${path}) would fail: ${describeError(error)}`;
+    const remedy = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
+    return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
+  }
+  const type = home === undefined ? 0 : home.mode & S_IFMT;
+  // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
+  if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
+    const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
+    return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
+  }
+  if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
+  const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
+  const remedy = atHome(facts, path, `chmod u-s,g-s ${shellWord(path)}`);
+  return warned(message, remedy, [{ severity: "err", message }]);
+}
+
+/** A rule about the home that a setting can relax. */
+function homeRule(
+  relaxed: (facts: LoginFacts) => boolean,
+  broken: (home: Stat, facts: LoginFacts) => boolean,
+  complaint: (path: ByteString, facts: LoginFacts) => [message: ByteString, remedy: ByteString],
+) {
+  return (facts: LoginFacts): Verdict => {
+    const { home: path } = accountOf(facts);
+    const home = homeOf(facts);
+    const state = `${path} is ${home.uid}:${home.gid} ${octal(home.mode)}`;
+    if (!broken(home, facts)) return passed(state);
+    if (relaxed(facts)) return passed(`${state}, which the settings allow`);
+    const [message, remedy] = complaint(path, facts);
+    return failed(`abort, ${message}`, ownHomeRemedy(facts, atHome(facts, path, remedy)));
+  };
+}
+
+/**
+ * The group may be allowed to write the home; whom the ACL names besides is not meant by that, though the group's bits,
+ * which are the ACL's mask then, say no more.
+ */
+function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
+  const { relaxHomeGroupPermissions, relaxHomeOtherPermissions } = facts.settings().values;
+  const verdict = homeRule(
+    () => relaxHomeGroupPermissions,
+    (home) => (home.mode & 0o020) !== 0,
+    (path) => [
+      `path ${path} is group writable, set option 'relax_home_group_permissions' to relax this check`,
+      `chmod g-w ${shellWord(path)}`,
+    ],
+  )(facts);
+  const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
+  if (!relaxed || (homeOf(facts).mode & 0o020) === 0) return verdict;
+  const { home: path } = accountOf(facts);
+  const option = "set option 'relax_home_other_permissions' to relax this check";
+  const acl = facts.homeAcl();
+  if (acl === "unknown") {
+    return failed(
+      `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
+      atHome(facts, path, `chmod g-w ${shellWord(path)}`),
+    );
+  }
+  const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
+  const writers = writersOf(acl).filter((entry) => !own(entry));
+  if (writers.length === 0) return verdict;
+  const message = `abort, path ${path} is writable through its ACL (${showEntries(writers)}), ${option}`;
+  return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
+}
+
+/** The checks of a login on the side of the host, in the order of jailkit 2.23. */
+export const HOST_CHECKS: readonly Check[] = [
+  programName("jk_chrootsh", PROGRAM_NAMES),
+  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),
+  CONFIG_DIRECTORY_CHECK,
+  {
+    name: "config-file",
+    exitStatus: 14,
+    shown: "the configuration cannot be used",
+    needs: ["account", "group"],
+    judge: judgeSettings,
+  },
+  {
+    name: "primary-group",
+    exitStatus: 15,
+    shown: "the session has another group than the account",
+    needs: ["account"],
+    judge(facts) {
+      const { gid } = accountOf(facts);
+      if (gid === facts.gid) return passed(`group ID ${gid}`);
+      const what = `the group ID from /etc/passwd (${gid}) does not match the group ID we run with (${facts.gid})`;
+      return failed(`abort, ${what}`, "do not start it through newgrp(1) or sg(1)");
+    },
+  },
+  {
+    name: "home-set",
+    exitStatus: 16,
+    shown: "the account has no home",
+    needs: ["account"],
+    judge(facts) {
+      const { name, uid, home } = accountOf(facts);
+      if (home !== "") return passed(`home ${home}`);
+      const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
+      return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
+    },
+  },
+  {
+    name: "separator",
+    exitStatus: 17,
+    shown: "the account is not in a jail",
+    needs: ["home-set"],
+    judge: judgeSeparator,
+  },
+  {
+    name: "jail-reachable",
+    exitStatus: 19,
+    shown: "the jail cannot be reached",
+    needs: ["separator"],
+    judge: judgeJail("unreachable"),
+  },
+  {
+    name: "jail-path",
+    exitStatus: 21,
+    shown: "the path of the jail is not plain",
+    needs: ["jail-reachable"],
+    judge: judgeJail("crooked"),
+  },
+  {
+    name: "jail-safety",
+    exitStatus: 53,
+    shown: "the jail is not safe",
+    needs: ["jail-path"],
+    judge: judgeJailSafety,
+  },
+  {
+    name: "home-present",
+    exitStatus: 53,
+    shown: "the home is not a directory",
+    needs: ["jail-path"],
+    judge: judgeHome,
+  },
+  {
+    name: "home-owner",
+    exitStatus: 53,
+    shown: "the home belongs to somebody else",
+    needs: ["home-present", "config-file"],
+    judge: homeRule(
+      (facts) => facts.settings().values.relaxHomeOwner,
+      (home, facts) => home.uid !== facts.uid,
+      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h ${uid} ${shellWord(path)}`],
+    ),
+  },
+  {
+    name: "home-group",
+    exitStatus: 53,
+    shown: "the home has another group than the account",
+    needs: ["home-present", "config-file"],
+    judge: homeRule(
+      (facts) => facts.settings().values.relaxHomeGroup,
+      (home, facts) => home.gid !== facts.gid,
+      (path, { gid }) => [
+        `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
+        `chgrp -h ${gid} ${shellWord(path)}`,
+      ],
+    ),
+  },
+  {
+    name: "home-group-write",
+    exitStatus: 53,
+    shown: "the home is writable by its group",
+    needs: ["home-present", "config-file"],
+    judge: judgeHomeGroupWrite,
+  },
+  {
+    name: "home-other-write",
+    exitStatus: 53,
+    shown: "the home is writable by everybody",
+    needs: ["home-present", "config-file"],
+    judge: homeRule(
+      (facts) => facts.settings().values.relaxHomeOtherPermissions,
+      (home) => (home.mode & 0o002) !== 0,
+      (path) => [
+        `path ${path} is writable for other, set option 'relax_home_other_permissions' to relax this check`,
+        `chmod o-w ${shellWord(path)}`,
+      ],
+    ),
+  },
+];

@@ -1,0 +1,142 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import { entryOf, jailAccountChecks, NOT_COMPARED } from "../jail-account-checks.ts";
+import {
+  atHome,
+  homeRemedy,
+  jailSideRemedy,
+  passRemedy,
+  programRemedy,
+  sectionLinesRemedy,
+} from "../remedies.ts";
+import { ownHomeRemedy } from "./host-checks.ts";
+
+// Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
+type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
+
+/** A check that `skip_injail_passwd_check` switches off. */
+function unlessSkipped(judge: InJailJudge) {
+  return (facts: LoginFacts): Verdict => {
+    if (facts.settings().values.skipInjailPasswdCheck) {
+      return passed(NOT_COMPARED);
+    }
+    return judge(facts, `${splitOf(facts).jail}/etc/passwd`);
+  };
+}
+
+const addUser = (facts: LoginFacts) => jailSideRemedy(splitOf(facts).jail, accountOf(facts).name);
+
+/** True where both are the same text, or differ by one slash at the end. */
+function directoriesEqual(a: ByteString, b: ByteString): boolean {
+  return a === b || a === `${b}/` || b === `${a}/`;
+}
+
+function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
+  const { home } = splitOf(facts);
+  const { name, uid } = accountOf(facts);
+  const { numbered } = facts.inJail();
+  const entry = entryOf(facts);
+  if (entry?.home === home || (numbered !== undefined && directoriesEqual(numbered.home, home))) {
+    return passed(`home ${home} on both sides`);
+  }
+  if (numbered === undefined) {
+    return failed(`abort, failed to find user ${uid} in ${file}`, addUser(facts));
+  }
+  const what = `home directory ${home} differs from jail home directory ${numbered.home} for user ${name} (${uid})`;
+  return failed(`abort, ${what}, check /etc/passwd and ${file}`, addUser(facts));
+}
+
+/** Lets the user pass a directory: the home itself by the owner's bit, what is above it by that of all others. */
+function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
+  const { jail, home } = splitOf(facts);
+  const own = directoriesEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
+  return own ? `chmod u+x ${shellWord(directory)}` : passRemedy(directory);
+}
+
+function judgeHomeEntry(facts: LoginFacts): Verdict {
+  const { jail, home } = splitOf(facts);
+  const obstacle = facts.homeObstacle();
+  if (obstacle === undefined) return passed(`${home} can be entered`);
+  const what = `chdir(${home}) failed inside the jail ${jail}: ${obstacle.reason}`;
+  return failed(
+    `abort, ${what}, check the permissions for ${jail}${home}`,
+    obstacle.closed === undefined
+      ? ownHomeRemedy(
+          facts,
+          atHome(facts, `${jail}${home}`, homeRemedy(`${jail}${home}`, facts.uid, facts.gid, true)),
+        )
+      : atHome(facts, obstacle.closed, openRemedy(obstacle.closed, facts)),
+  );
+}
+
+/** Puts the shell into the jail; where the account has none to put there, the limited one is it. */
+function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
+  const { jail } = splitOf(facts);
+  if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
+  const { injailShell } = facts.settings().values;
+  const { name } = accountOf(facts);
+  if (injailShell !== undefined)
+    return sectionLinesRemedy(facts.configFile, facts.settings().section ?? name, [
+      "injail_shell = /usr/sbin/jk_lsh",
+    ]);
+  const word = shellWord(jail);
+  return `jk_jailuser --jail-side-only -s /usr/sbin/jk_lsh -j ${word} ${operands(name)}`;
+}
+
+function judgeShell(facts: LoginFacts): Verdict {
+  const { jail } = splitOf(facts);
+  const { name, uid } = accountOf(facts);
+  const shell = facts.shell();
+  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
+    failed(
+      `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
+        `check the permissions and libraries of ${jail}${shell.path}`,
+      remedy,
+      notes,
+    );
+  if (shell.kind === "internal") {
+    return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
+  }
+  if (shell.kind === "missing") {
+    return refusal(shell.reason, shell.remedy ?? shellRemedy(facts, shell.path));
+  }
+  if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
+  const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));
+  const remedy = shell.unsafe.map((finding) => finding.remedy).join("; ");
+  return refusal(`it is not safe to run, ${shell.unsafe[0]?.message ?? ""}`, remedy, notes);
+}
+
+const usual = { needs: ["jail-path", "config-file", "account", "group"] } as const;
+
+/** The checks of a login on the side of the jail, in the order of jailkit 2.23. */
+export const IN_JAIL_CHECKS: readonly Check[] = [
+  ...jailAccountChecks<LoginFacts>({
+    jail: (facts) => splitOf(facts).jail,
+    skip: (facts) => facts.settings().values.skipInjailPasswdCheck,
+    statuses: { user: 35, group: 35, userName: 37, groupName: 37 },
+    needs: usual.needs,
+  }),
+  {
+    name: "jail-home",
+    exitStatus: 39,
+    shown: "the account has another home in the jail",
+    needs: ["jail-user"],
+    judge: unlessSkipped(judgeHomeText),
+  },
+  {
+    name: "home-entry",
+    exitStatus: 41,
+    shown: "the home cannot be entered",
+    needs: ["home-present"],
+    judge: judgeHomeEntry,
+  },
+  {
+    name: "shell",
+    exitStatus: 111,
+    shown: "the login shell cannot be run",
+    ...usual,
+    judge: judgeShell,
+  },
+];

@@ -1,0 +1,102 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { callerChecks, programName } from "../caller-checks.ts";
+import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import { HOST_CHECKS } from "../login/host-checks.ts";
+import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
+import { programRemedy } from "../remedies.ts";
+
+/** The name of the wrapper. */
+export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
+
+/** procmail(1), on the host and in every jail. Fixed here, so that neither a caller nor a jail chooses it. */
+export const PROCMAIL = "/usr/bin/procmail";
+
+/** EX_TEMPFAIL of sysexits.h: whoever delivers mail keeps it, and tries again later. */
+export const TRY_AGAIN = 75;
+
+/**
+ * Whether a home is one in a jail: it holds "/./", or ends where that was begun. The latter names no jail, and is
+ * refused: the recipes of an account that was meant to be jailed must not run outside. A dot in a name means nothing.
+ */
+export function isJailedHome(home: ByteString): boolean {
+  return /\/\.(?:\/|$)/.test(home);
+}
+
+/** The checks of these names, in this order. */
+function pick<F>(checks: readonly Check<F>[], ...names: string[]): Check<F>[] {
+  return names.map((name) => {
+    const found = checks.find((check) => check.name === name);
+    if (found === undefined) throw new Error(`there is no check ${name}`);
+    return found;
+  });
+}
+
+const CALLER = callerChecks(
+  PROCMAIL_WRAPPER,
+  () => `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
+);
+
+/**
+ * The checks of every delivery. What they find wrong lies outside the mail and the account: a name service that is
+ * down, a mail server that is set up wrongly. So the mail is to be kept.
+ */
+export const PROCMAIL_CALLER_CHECKS: readonly Check<LoginFacts>[] = pick(CALLER, "not-root", "account").map(
+  (check) => ({ ...check, exitStatus: TRY_AGAIN }),
+);
+
+/** The checks of a delivery into a jail, on the side of the host, in the order of jailkit 2.23. */
+export const PROCMAIL_HOST_CHECKS: readonly Check<LoginFacts>[] = [
+  programName(PROCMAIL_WRAPPER, [PROCMAIL_WRAPPER, `-${PROCMAIL_WRAPPER}`]),
+  ...pick(CALLER, "privilege", "group", "groups"),
+  ...pick(
+    HOST_CHECKS,
+    "primary-group",
+    "separator",
+    "jail-reachable",
+    "jail-path",
+    "jail-safety",
+    "home-present",
+    "home-owner",
+  ),
+];
+
+function judgeProcmail(facts: LoginFacts): Verdict {
+  const { jail } = splitOf(facts);
+  const { name, uid } = accountOf(facts);
+  const found = facts.shell();
+  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
+    failed(
+      `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`,
+      remedy,
+      notes,
+    );
+  if (found.kind !== "file") {
+    const reason = found.kind === "missing" ? found.reason : "it is another program";
+    return refusal(reason, programRemedy(jail, PROCMAIL, found));
+  }
+  if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
+  const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));
+  const remedy = found.unsafe.map((finding) => finding.remedy).join("; ");
+  return refusal(`it is not safe to run, ${found.unsafe[0]?.message ?? ""}`, remedy, notes);
+}
+
+/** The checks of a delivery on the side of the jail. */
+export const PROCMAIL_IN_JAIL_CHECKS: readonly Check<LoginFacts>[] = [
+  ...pick(
+    IN_JAIL_CHECKS,
+    "jail-user",
+    "jail-group",
+    "jail-user-name",
+    "jail-group-name",
+    "jail-home",
+    "home-entry",
+  ),
+  {
+    name: "procmail",
+    exitStatus: 111,
+    shown: "procmail cannot be run",
+    needs: ["jail-path", "account"],
+    judge: judgeProcmail,
+  },
+];

@@ -1,0 +1,17 @@
+import { readChrootshSection } from "../../config/login-keys.ts";
+import { type GatheredFacts, gatherFacts, type Login, once } from "../gather.ts";
+import { shellFact } from "../shell.ts";
+import { PROCMAIL } from "./checks.ts";
+
+/**
+ * The facts of a delivery: those of a login without a configuration, and with procmail as the program. Who else may
+ * write to the home does not matter to a delivery: procmail looks itself.
+ */
+export function gatherProcmail(login: Login): GatheredFacts {
+  const facts = gatherFacts(login);
+  return {
+    ...facts,
+    settings: once(() => ({ values: readChrootshSection(undefined), section: undefined, warnings: [] })),
+    shell: once(() => shellFact(facts.root(), PROCMAIL, login.asked)),
+  };
+}

@@ -1,0 +1,35 @@
+import type { HelpSource } from "../../cli/help.ts";
+import { ABOUT_ITSELF } from "../../cli/options.ts";
+import { PROCMAIL, PROCMAIL_WRAPPER } from "./checks.ts";
+
+/** The help of jk_procmailwrapper. */
+export const PROCMAIL_HELP: HelpSource = {
+  name: PROCMAIL_WRAPPER,
+  summary: `deliver mail through ${PROCMAIL}, inside the jail of the recipient`,
+  synopsis: ["[PROCMAIL-ARGUMENT...]"],
+  options: ABOUT_ITSELF,
+  notes:
+    "A mail server starts it as the recipient, in the place of procmail, with the mail on standard input. " +
+    "An account whose home has the separator /./ gets its mail from the procmail in its jail, with HOME and USER " +
+    "alone in the environment; any other, from that of the host, with the environment as it is. All other arguments " +
+    "are procmail's.",
+  exitStatus: {
+    1: "called by another name, or the host's procmail cannot be run",
+    11: "the program has lost the right to enter a jail",
+    13: "the group of the account is not known",
+    15: "the process has another group than the account",
+    17: "the home names no jail",
+    19: "the jail cannot be reached",
+    21: "the path of the jail is not plain",
+    33: "chroot failed",
+    34: "the group is not what it must be",
+    35: "the groups are not what they must be, or the jail does not know the account",
+    36: "the user is not what it must be",
+    37: "the account has another name in the jail",
+    39: "the account has another home in the jail",
+    41: "the home cannot be entered",
+    53: "the jail or the home is not safe",
+    75: "try again later: started by root, the account is not known, or the program cannot start as things are (a limit, memory)",
+    111: "the jail's procmail is missing, not safe, or cannot be run",
+  },
+};

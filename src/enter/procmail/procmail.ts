@@ -1,0 +1,98 @@
+import { SystemError } from "../../../ffi/error.ts";
+import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
+import { dropAllCapabilities, supplementaryGroups } from "../../../ffi/process.ts";
+import { passwdByUid } from "../../system/accounts.ts";
+import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import { accountOf, splitOf } from "../facts.ts";
+import type { GatheredFacts } from "../gather.ts";
+import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { Refusal, refuse } from "../refusal.ts";
+import { enterHome, enterJail } from "../session.ts";
+import {
+  isJailedHome,
+  PROCMAIL,
+  PROCMAIL_CALLER_CHECKS,
+  PROCMAIL_HOST_CHECKS,
+  PROCMAIL_IN_JAIL_CHECKS,
+  PROCMAIL_WRAPPER,
+  TRY_AGAIN,
+} from "./checks.ts";
+import { gatherProcmail } from "./facts.ts";
+
+function callerFacts(): GatheredFacts {
+  const { uid, gid } = callerIds();
+  return gatherProcmail({
+    programName: args()[0] ?? "",
+    uid,
+    gid,
+    // What is in the environment of a mail server says nothing about the recipient.
+    userVariable: undefined,
+    privilege: () => ownPrivilege(PROCMAIL_WRAPPER),
+    account: () => passwdByUid(uid),
+    groups: supplementaryGroups,
+    asked: false,
+  });
+}
+
+/**
+ * Becomes the host's procmail, with arguments and environment as they came. Not with argv[0]: under another name than
+ * its own, procmail takes its arguments for recipients.
+ */
+function deliverOutside(): never {
+  dropAllCapabilities();
+  try {
+    return execve(PROCMAIL, [PROCMAIL, ...args().slice(1)], environment());
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const what = `failed to execute ${PROCMAIL}: ${error.reason}`;
+    throw new Refusal("exec", 1, `abort, ${what}`, "procmail cannot be run", "install procmail");
+  }
+}
+
+function deliver(log: Syslog): never {
+  const facts = callerFacts();
+  demand(facts, PROCMAIL_CALLER_CHECKS, log);
+  const { name, home: wholeHome } = accountOf(facts);
+  if (!isJailedHome(wholeHome)) deliverOutside();
+  demand(facts, PROCMAIL_HOST_CHECKS, log);
+  const { uid, gid } = facts;
+  const { jail, home } = splitOf(facts);
+  const checkedHome = facts.home();
+
+  enterJail(facts.root(), { uid, gid, groups: facts.groups() }, false, log);
+  // From here on the process is nothing but the user's, and sees nothing but the jail.
+  demand(facts, PROCMAIL_IN_JAIL_CHECKS, log);
+  if (checkedHome === undefined) throw new Error("a check was left out");
+  enterHome(home, checkedHome);
+  const given = args().slice(1);
+  log.write("info", `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.join(" ")}`);
+  try {
+    return execve(PROCMAIL, [PROCMAIL, ...given], [`HOME=${home}`, `USER=${name}`]);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const what = `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${error.reason}`;
+    const hint = `check the permissions and libraries of ${jail}${PROCMAIL}`;
+    throw new Refusal("exec", 111, `${what}, ${hint}`, "procmail cannot be run");
+  }
+}
+
+/** What nobody foresaw, such as a lack of memory, is no fault of the mail's. */
+function keptFor(error: unknown): Refusal {
+  const { code, reason, shown } = unforeseen(error);
+  return new Refusal(code, TRY_AGAIN, reason, shown);
+}
+
+/**
+ * jk_procmailwrapper: delivers the mail on standard input through procmail, in the jail of the account that it runs
+ * as, or on the host where that has none. Returns only where that was refused, with the exit status; the log then has
+ * the reason, and whoever delivers an error id.
+ */
+export function procmailWrapper(): number {
+  // Before the chroot, so that it leads to the log of the host.
+  const log = openSyslog(PROCMAIL_WRAPPER, "auth");
+  try {
+    return deliver(log);
+  } catch (error) {
+    return refuse(error instanceof Refusal ? error : keptFor(error), PROCMAIL_WRAPPER, log);
+  }
+}

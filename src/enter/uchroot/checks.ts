@@ -1,0 +1,198 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { commandAt } from "../../jail/fs/exchange.ts";
+import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
+import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
+import { accountOf } from "../facts.ts";
+import { jailAccountChecks } from "../jail-account-checks.ts";
+import {
+  allRemedies,
+  appendRemedy,
+  copyRemedy,
+  isRootsFile,
+  jailSideRemedy,
+  sectionLinesRemedy,
+} from "../remedies.ts";
+import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
+
+const TOOL = "jk_uchroot";
+
+function judgeSettings(facts: UchrootFacts): Verdict {
+  const settings = facts.settings();
+  if (settings.kind === "none") {
+    return failed(`abort, ${settings.reason}`, allowRemedy(facts, []));
+  }
+  const found = `section [${settings.section}] of ${facts.configFile}`;
+  if (settings.warnings.length === 0) return passed(found);
+  const notes = settings.warnings.map((message): Note => ({ severity: "warning", message }));
+  return warned(
+    `${found}, with warnings: ${settings.warnings.join("; ")}`,
+    `jailkit config check ${shellWord(facts.configFile)}`,
+    notes,
+  );
+}
+
+/**
+ * A path that is one item of a list, in one line. Any user may ask for what they like: what would be more than that in
+ * jk_uchroot.ini is not handed on to whoever reads the log.
+ */
+const isOneItem = (path: ByteString) =>
+  display(path) === path && /^\/(?! )[\w@+=:./~\x80-\xff -]*$/.test(path) && !path.endsWith(" ");
+
+/** The lines that allow the jail which was asked for beside these; empty where there are none. */
+function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
+  const { askedJail, configFile } = facts;
+  if (!isOneItem(askedJail)) return "";
+  const { section } = facts.settings();
+  const line = `allowed_jails = ${[...jails, askedJail].join(", ")}`;
+  return section === undefined
+    ? appendRemedy(configFile, [`[${accountOf(facts).name}]`, line])
+    : sectionLinesRemedy(configFile, section, [line]);
+}
+
+function judgeAllowed(facts: UchrootFacts): Verdict {
+  const { askedJail } = facts;
+  const fact = facts.allowedJail();
+  if (fact.kind === "opened") return passed(`jail ${askedJail} is ${fact.listed}, which is allowed`);
+  if (fact.kind !== "not-allowed") return passed(`jail ${askedJail} is allowed`);
+  const { name, uid } = accountOf(facts);
+  return failed(
+    `abort, user ${name} (${uid}) is not allowed in jail ${askedJail}, according to ${facts.configFile}`,
+    allowRemedy(facts, uchrootSettingsOf(facts).allowedJails),
+  );
+}
+
+function judgeReachable(facts: UchrootFacts): Verdict {
+  const fact = facts.allowedJail();
+  if (fact.kind !== "unreachable") return passed("the jail is there");
+  return failed(
+    `abort, chdir(${facts.askedJail}) failed: ${fact.reason}, check the permissions for ${facts.askedJail}`,
+    fact.remedy ?? `ls -ld ${shellWord(facts.askedJail)}`,
+  );
+}
+
+function judgePath(facts: UchrootFacts): Verdict {
+  const fact = facts.allowedJail();
+  if (fact.kind !== "crooked") return passed("the path of the jail is plain");
+  return failed(
+    `abort, the jail ${facts.askedJail} is not the path of a directory without detours: ${fact.reason}`,
+    allowRemedy(
+      facts,
+      uchrootSettingsOf(facts).allowedJails.map((one) =>
+        dirsEqual(one, facts.askedJail) ? (fact.real ?? "JAIL") : one,
+      ),
+    ),
+  );
+}
+
+function judgeSafety(facts: UchrootFacts): Verdict {
+  const jail = facts.jailPath();
+  const findings = facts.jailFindings();
+  if (findings.length === 0) return passed(`${jail} is safe`);
+  const remedy = allRemedies(findings);
+  const what = `${jail} is not a safe jail, check ownership and permissions.`;
+  const notes = findings.map(({ message }): Note => ({ severity: "err", message }));
+  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, notes);
+}
+
+function judgeProgram(facts: UchrootFacts): Verdict {
+  const { askedProgram } = facts;
+  const fact = facts.program();
+  const jail = facts.jailPath();
+  if (fact.kind === "missing") {
+    const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
+    // It is the caller who has named it.
+    const remedy = isRootsFile(absolute) ? copyRemedy(jail, absolute) : "";
+    return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
+  }
+  if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
+  const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
+  const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
+  const place = `${jail}${absolute}`;
+  const remedy = commandAt(place, `chmod u-s,g-s ${shellWord(place)}`);
+  return warned(message, remedy, [{ severity: "notice", message }]);
+}
+
+function judgeForeignGroups(facts: UchrootFacts): Verdict {
+  const foreign = facts.foreignGroups();
+  if (foreign.length === 0) return passed("the jail knows all groups of the user");
+  const { name, uid } = accountOf(facts);
+  const list = foreign.map(({ gid, entry }) => (entry === undefined ? `${gid}` : `${gid} (${entry.name})`));
+  const file = `${facts.jailPath()}/etc/group`;
+  const message = `user ${name} (${uid}) keeps the supplementary groups ${list.join(", ")}, which ${file} lacks`;
+  return warned(message, jailSideRemedy(facts.jailPath(), name), [{ severity: "notice", message }]);
+}
+
+/** The checks of who calls jk_uchroot, which come before its options are looked at. */
+export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
+  programName(TOOL, [TOOL, `-${TOOL}`]),
+  ...callerChecks(TOOL, () => "start it as the user whose program it shall be; root has chroot(8)"),
+];
+
+/** The checks on the side of the host, in the order of jailkit 2.23, but that nothing comes before the permission. */
+export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
+  CONFIG_DIRECTORY_CHECK,
+  {
+    name: "config-file",
+    exitStatus: 1,
+    shown: "there is no configuration for this account, or it cannot be used",
+    needs: ["account", "group"],
+    judge: judgeSettings,
+  },
+  {
+    name: "jail-allowed",
+    exitStatus: 21,
+    shown: "this jail is not allowed",
+    needs: ["config-file"],
+    judge: judgeAllowed,
+  },
+  {
+    name: "jail-reachable",
+    exitStatus: 19,
+    shown: "the jail cannot be reached",
+    needs: ["jail-allowed"],
+    judge: judgeReachable,
+  },
+  {
+    name: "jail-path",
+    exitStatus: 21,
+    shown: "the path of the jail is not plain",
+    needs: ["jail-reachable"],
+    judge: judgePath,
+  },
+  {
+    name: "jail-safety",
+    exitStatus: 53,
+    shown: "the jail is not safe",
+    needs: ["jail-path"],
+    judge: judgeSafety,
+  },
+  {
+    name: "program",
+    exitStatus: 1,
+    shown: "there is no such program in the jail",
+    needs: ["jail-path"],
+    judge: judgeProgram,
+  },
+];
+
+const needs = ["jail-path", "account", "group"];
+
+/** The checks of jk_uchroot on the side of the jail, in the order of jailkit 2.23. */
+export const UCHROOT_IN_JAIL_CHECKS: readonly Check<UchrootFacts>[] = [
+  ...jailAccountChecks<UchrootFacts>({
+    jail: (facts) => facts.jailPath(),
+    skip: (facts) => uchrootSettingsOf(facts).skipInjailPasswdCheck,
+    statuses: { user: 35, group: 35, userName: 37, groupName: 37 },
+    needs,
+  }),
+  {
+    name: "supplementary-groups",
+    exitStatus: 35,
+    shown: "the groups of the jail cannot be read",
+    needs,
+    judge: judgeForeignGroups,
+  },
+];

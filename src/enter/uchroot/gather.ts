@@ -1,0 +1,182 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_PATH,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  S_IFMT,
+  S_IFREG,
+  S_ISGID,
+  S_ISUID,
+} from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../../ffi/files.ts";
+import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
+import { display } from "../../cli/display.ts";
+import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../../config/load.ts";
+import { readUchrootSection } from "../../config/login-keys.ts";
+import { problemLine } from "../../config/model.ts";
+import { selectSection } from "../../config/scan.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { jailFindings } from "../../jail/fs/safety.ts";
+import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
+import { groupByGid } from "../../system/accounts.ts";
+import type { InJailFacts } from "../facts.ts";
+import { gatherCaller, known, type Login, once, openPlainly } from "../gather.ts";
+import {
+  type AllowedJailFact,
+  type ProgramFact,
+  type UchrootFacts,
+  type UchrootSettingsFact,
+  uchrootSettingsOf,
+} from "./facts.ts";
+
+/** The configuration of jk_uchroot. */
+export const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
+
+// What jk_uchroot ends with where the configuration cannot be used.
+const CONFIG_STATUS = 1;
+
+/** Who calls, and what they ask for. */
+export interface UchrootLogin extends Login {
+  jail: ByteString;
+  program: ByteString;
+}
+
+/** The facts, and the jail once it was opened. */
+export interface GatheredUchrootFacts extends UchrootFacts {
+  /** The open jail; throws where the check jail-path did not pass. */
+  root: () => JailRoot;
+}
+
+function readSettings(file: ByteString, user: ByteString, group: ByteString): UchrootSettingsFact {
+  const none = (reason: ByteString, section?: ByteString): UchrootSettingsFact => ({
+    kind: "none",
+    reason,
+    section,
+  });
+  const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
+  if (ini === undefined) return none(`configfile ${file} is not available`);
+  const section = selectSection(ini, user, group);
+  if (section === undefined) {
+    return none(
+      `did neither find a section '${user}', nor 'group ${group}' nor 'DEFAULT' in configfile ${file}`,
+    );
+  }
+  const { problems, ...values } = readUchrootSection(section);
+  requireNoErrors(problems, CONFIG_STATUS);
+  if (values.allowedJails.length === 0) {
+    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`, section.name);
+  }
+  const warnings = [...ini.problems, ...problems].map((one) => problemLine(one, display(one.file)));
+  return { kind: "found", values, section: section.name, warnings };
+}
+
+/** The directory that a path leads to for this process; undefined where it leads to none. */
+function directoryAt(path: ByteString): Stat | undefined {
+  try {
+    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+    try {
+      return fstat(fd);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+interface ChosenJail {
+  root: JailRoot | undefined;
+  fact: AllowedJailFact;
+}
+
+/**
+ * Finds the allowed jail that `asked` leads to, and opens it by the path in the settings: what the caller wrote only
+ * chooses among them, and is looked at with the caller's rights. Two directories are the same where device and inode
+ * are.
+ */
+function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJail {
+  const wanted = directoryAt(asked);
+  let failure: ChosenJail | undefined;
+  for (const listed of allowed) {
+    const opened = openPlainly(listed);
+    if (opened.root !== undefined) {
+      if (wanted !== undefined && sameFile(opened.root.top.stat, wanted)) {
+        return { root: opened.root, fact: { kind: "opened", listed } };
+      }
+      closeJailRoot(opened.root);
+    } else if (opened.fact.kind !== "opened" && dirsEqual(asked, listed)) {
+      failure ??= { root: undefined, fact: opened.fact };
+    }
+  }
+  return failure ?? { root: undefined, fact: { kind: "not-allowed" } };
+}
+
+/** The program as a process in the jail would find it from its root directory. */
+function findProgram(root: JailRoot, path: ByteString): ProgramFact {
+  let fd: number;
+  try {
+    fd = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { kind: "missing", reason: error.reason };
+  }
+  try {
+    const stat = fstat(fd);
+    if ((stat.mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: "it is not a regular file" };
+    const setuid = (stat.mode & (S_ISUID | S_ISGID)) !== 0;
+    return { kind: "file", setuid, executable: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE) };
+  } finally {
+    close(fd);
+  }
+}
+
+/** The facts of a call of jk_uchroot, each gathered when it is asked for, once. */
+export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
+  const { uid, gid, requireReadable } = login;
+  const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
+  const { account, group, groups } = caller;
+  const settings = once(() => {
+    requireReadable?.(caller.configFile);
+    return readSettings(
+      caller.configFile,
+      known(account(), "the user").name,
+      known(group(), "the group").name,
+    );
+  });
+  const chosen = once(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
+  const root = () => known(chosen().root, "the jail");
+  const accounts = once(() => {
+    for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
+    return readJailAccounts(root());
+  });
+  const hostGroups = once(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
+  const facts: GatheredUchrootFacts = {
+    ...caller,
+    askedJail: login.jail,
+    askedProgram: login.program,
+    settings,
+    allowedJail: () => chosen().fact,
+    jailPath: () => root().path,
+    jailFindings: once(() => jailFindings(root())),
+    program: once(() => findProgram(root(), login.program)),
+    inJail: once((): InJailFacts => {
+      const name = known(account(), "the user").name;
+      return {
+        named: accounts().userByName(name),
+        numbered: accounts().userByUid(uid),
+        group: accounts().groupByGid(gid),
+      };
+    }),
+    hostGroups,
+    foreignGroups: once(() =>
+      hostGroups().filter((one) => one.gid !== gid && accounts().groupByGid(one.gid) === undefined),
+    ),
+    root,
+  };
+  return facts;
+}

@@ -1,0 +1,72 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { getopt, UsageError } from "../../cli/getopt.ts";
+import { type HelpSource, renderHelp } from "../../cli/help.ts";
+import { jailOrFirst } from "../../cli/jail-operand.ts";
+import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../../cli/options.ts";
+
+const OPTIONS = {
+  jail: jailOption("the jail to go into: one of those that the settings allow"),
+  exec: {
+    short: "x",
+    also: ["executable"],
+    value: "PROGRAM",
+    description: "the program to run, by its path in the jail",
+  },
+  verbose: VERBOSE_IGNORED,
+  help: { short: "h", description: "show this help and exit" },
+  version: { description: "show the version and exit" },
+} as const satisfies OptionTable;
+
+/** The help of jk_uchroot. */
+export const UCHROOT_HELP: HelpSource = {
+  name: "jk_uchroot",
+  summary: "run a program in a jail that /etc/jailkit/jk_uchroot.ini allows",
+  synopsis: ["-j JAIL -x PROGRAM [--] [ARGUMENT...]", "-x PROGRAM [--] JAIL [ARGUMENT...]"],
+  options: OPTIONS,
+  exitStatus: {
+    1: "wrong options, no such program in the jail, or no section of jk_uchroot.ini for the user",
+    11: "the program has lost the right to enter a jail",
+    12: "started by root",
+    13: "the account or its group is not known",
+    14: "/etc/jailkit is not safe",
+    19: "the jail cannot be reached",
+    21: "the jail is not among the allowed ones, or its path there is not plain",
+    33: "chroot(2) failed; 34 to 36: an id is not what it must be; 101 to 105: a privilege cannot be given up",
+    35: "the jail does not know the user or the group",
+    37: "the jail knows the user or the group by another name",
+    53: "the jail is not safe",
+    111: "the program cannot be executed",
+  },
+  notes:
+    "Otherwise the exit status is that of PROGRAM. It starts in the root directory of the jail, with the umask, the " +
+    "limits and the groups of the caller and with the harmless part of the environment. A refused caller gets one " +
+    "line with an error id, which stands in the log beside the reason.",
+};
+
+/** What the arguments of jk_uchroot ask for. */
+export type UchrootRequest =
+  | { kind: "help"; text: ByteString }
+  | { kind: "version" }
+  /** They are wrong; the message says why. */
+  | { kind: "usage"; message: ByteString }
+  | { kind: "run"; jail: ByteString; program: ByteString; programArguments: ByteString[] };
+
+/** Reads the arguments (without argv[0]) as getopt_long(3) does. Of an option that is there twice the last counts. */
+export function readUchrootArguments(given: readonly ByteString[]): UchrootRequest {
+  let read: ReturnType<typeof getopt>;
+  try {
+    read = getopt(given, OPTIONS);
+  } catch (error) {
+    if (error instanceof UsageError) return { kind: "usage", message: error.message };
+    throw error;
+  }
+  const { options, operands } = read;
+  const value = (key: string) => options.findLast((option) => option.key === key)?.value;
+  if (options.some(({ key }) => key === "help")) return { kind: "help", text: renderHelp(UCHROOT_HELP) };
+  if (options.some(({ key }) => key === "version")) return { kind: "version" };
+  const { jail, rest } = jailOrFirst(value("jail"), operands);
+  const program = value("exec");
+  if (jail === undefined) return { kind: "usage", message: "no jail: give it with -j" };
+  if (program === undefined) return { kind: "usage", message: "no program: give it with -x" };
+  return { kind: "run", jail, program, programArguments: [...rest] };
+}

@@ -1,0 +1,95 @@
+import { SystemError } from "../../../ffi/error.ts";
+import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
+import { supplementaryGroups } from "../../../ffi/process.ts";
+import { versionLine } from "../../cli/about.ts";
+import { print, printError, printLine } from "../../cli/output.ts";
+import { filterEnvironment } from "../../limited-shell/environment.ts";
+import { passwdByName, passwdByUid } from "../../system/accounts.ts";
+import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import { accountOf } from "../facts.ts";
+import { variable } from "../limited/limited.ts";
+import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { Refusal, refuse } from "../refusal.ts";
+import { enterJail } from "../session.ts";
+import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./checks.ts";
+import { uchrootSettingsOf } from "./facts.ts";
+import { type GatheredUchrootFacts, gatherUchroot } from "./gather.ts";
+import { readUchrootArguments, type UchrootRequest } from "./options.ts";
+
+const TOOL = "jk_uchroot";
+
+type RunRequest = Extract<UchrootRequest, { kind: "run" }>;
+
+function callerFacts(jail: string, program: string): GatheredUchrootFacts {
+  const { uid, gid } = callerIds();
+  const userVariable = variable(environment(), "USER");
+  return gatherUchroot({
+    programName: args()[0] ?? "",
+    uid,
+    gid,
+    userVariable,
+    privilege: () => ownPrivilege(TOOL),
+    account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
+    groups: supplementaryGroups,
+    asked: false,
+    jail,
+    program,
+  });
+}
+
+/** The environment of the program: the harmless part of the caller's, and what the settings name. */
+export function uchrootEnvironment(given: readonly string[], kept: readonly string[]): string[] {
+  const { variables } = filterEnvironment(given, kept);
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
+  demand(facts, UCHROOT_HOST_CHECKS, log);
+  const { uid, gid } = facts;
+  const { env, allowSetuid } = uchrootSettingsOf(facts);
+  const { name } = accountOf(facts);
+  const { program, programArguments } = request;
+  const root = facts.root();
+  // Asked now, since inside the jail no name service may be.
+  facts.hostGroups();
+  const who = `user ${name} (${uid})`;
+  log.write("info", `now entering jail ${root.path} for ${who} with executable ${program}`);
+
+  enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
+  // From here on the process is nothing but the user's, and sees nothing but the jail.
+  demand(facts, UCHROOT_IN_JAIL_CHECKS, log);
+  try {
+    return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const what = `ERROR: failed to execute ${program} for ${who}: ${error.reason}`;
+    const hint = `check the permissions and libraries of ${program} in ${root.path}`;
+    throw new Refusal("exec", 111, `${what}, ${hint}`, "the program cannot be executed");
+  }
+}
+
+/**
+ * jk_uchroot: checks whether the caller may enter the jail, goes in, gives up its privilege and becomes the program.
+ * Returns only where it came to nothing, with the exit status; the log then has the reason, and the user an error id.
+ */
+export function uchroot(): number {
+  const request = readUchrootArguments(args().slice(1));
+  if (request.kind === "help") {
+    print(request.text);
+    return 0;
+  }
+  if (request.kind === "version") {
+    printLine(versionLine(TOOL));
+    return 0;
+  }
+  const log = openSyslog(TOOL, "auth");
+  try {
+    const facts = request.kind === "run" ? callerFacts(request.jail, request.program) : callerFacts("", "");
+    demand(facts, UCHROOT_CALLER_CHECKS, log);
+    if (request.kind === "run") return enter(request, facts, log);
+    printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
+    return 1;
+  } catch (error) {
+    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+  }
+}

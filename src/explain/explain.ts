@@ -1,0 +1,256 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { environment } from "../../ffi/guard.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
+import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
+import { describeError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { type CheckResult, runChecks } from "../enter/checks.ts";
+import { accountOf, baseName, type PrivilegeFact, splitOf } from "../enter/facts.ts";
+import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
+import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
+import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
+import { copyRemedy } from "../enter/remedies.ts";
+import { LIMITED_SHELL } from "../enter/shell.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { openTree } from "../jail/fs/walk.ts";
+import type { FindMissing } from "../libraries/missing.ts";
+import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { jobWarnings } from "../system/scheduled-jobs.ts";
+import { beginReport } from "./account.ts";
+import { installedPrivilege } from "./installed.ts";
+import { limitSteps } from "./limits.ts";
+import { CHECKS } from "./login-checks.ts";
+import {
+  explainLimited,
+  type LimitedPlace,
+  type LimitedSession,
+  type ProgramLook,
+} from "./programs/limited.ts";
+import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shell.ts";
+import { readableFor } from "./readable.ts";
+import { judgeReport, type Report, type ReportStep } from "./report.ts";
+import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
+import { pamSteps } from "./sshd/pam.ts";
+import { sshdPart } from "./sshd/sshd.ts";
+
+/** Whose login is asked about, with which command (none: an interactive session), and by whom. */
+export interface Question {
+  user: ByteString;
+  command: ByteString | undefined;
+  callerUid: number;
+  /** By sshd(8), or by su(1) as root calls it. */
+  by: "ssh" | "su";
+  /** The address that the login comes from; undefined for any. */
+  from: ByteString | undefined;
+  /** What a program needs and the root directory does not have, each as a printable line. */
+  missingFiles: FindMissing;
+  look: ProgramLook;
+}
+
+const JK_CHROOTSH = "jk_chrootsh";
+// What it ends with where the shell cannot be executed.
+const EXEC_FAILED = 111;
+
+function checkStep(result: CheckResult): ReportStep {
+  const { name, outcome, exitStatus, message, remedy = "" } = result;
+  return { stage: JK_CHROOTSH, name, outcome, message, remedy, exitStatus };
+}
+
+function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): GatheredFacts {
+  const { account, groups, onBehalf, userVariable = account.name } = session;
+  return gatherFacts({
+    // sshd(8) and login(1) start an interactive login shell with a dash.
+    programName: session.arguments.length > 0 ? JK_CHROOTSH : `-${JK_CHROOTSH}`,
+    uid: account.uid,
+    gid: account.gid,
+    userVariable,
+    privilege: () => privilege,
+    account: () => (userVariable ? passwdByName(userVariable) : account),
+    groups: () => groups,
+    asked: true,
+    ...(onBehalf ? { requireReadable: readableFor(account.uid) } : {}),
+  });
+}
+
+/** Adds what jk_chrootsh, and the shell that it starts, would do. */
+function explainChrootsh(report: Report, session: LimitedSession, privilege: PrivilegeFact): void {
+  const facts = chrootshFacts(session, privilege);
+  const results = [...runChecks(facts, CHECKS)];
+  report.steps.push(...results.map(checkStep));
+  const passed = (name: string) =>
+    results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
+  if (passed("config-file")) {
+    report.chrootshSection = facts.settings().section;
+    report.keptVariables = facts.settings().values.env;
+  }
+  if (passed("separator")) {
+    const { jail, home } = splitOf(facts);
+    report.jail = jail;
+    report.home = home;
+  }
+  if (!passed("shell") || !passed("jail-safety")) return;
+  const shell = facts.shell();
+  const { home } = splitOf(facts);
+  const { name } = accountOf(facts);
+  const { values } = facts.settings();
+  report.shell = shell.path;
+  report.internalShell = shell.kind === "internal";
+  const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], values.injailLoginShell);
+  // What the session would have of the kept variables is known only to whoever is in one.
+  const given = session.onBehalf ? [] : environment();
+  const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
+  const root = facts.root();
+  const isLimited = baseName(shell.path) === LIMITED_SHELL;
+  const foreign =
+    isLimited && shell.kind === "file"
+      ? ownShellStep(root, shell.canonicalPath, session.account.shell)
+      : undefined;
+  if (foreign !== undefined) report.steps.push(foreign);
+  if (!isLimited || foreign !== undefined) {
+    report.command = { path: shell.path, argv, environment: envp, umask: undefined };
+    return;
+  }
+  const place: LimitedPlace = {
+    rootFd: root.fd,
+    home,
+    accounts: readJailAccounts(root),
+    configFile: `${root.path}${LIMITED_CONFIG_FILE}`,
+  };
+  explainLimited(report, session, place, argv, envp);
+}
+
+/** Adds what jk_lsh would do as a login shell outside any jail. */
+function explainLsh(report: Report, session: LimitedSession): void {
+  const { account } = session;
+  const { name, home, shell } = account;
+  const place: LimitedPlace = {
+    rootFd: openTree("/").fd,
+    home,
+    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid },
+    configFile: LIMITED_CONFIG_FILE,
+  };
+  const argv = [shell, ...session.arguments];
+  const given = session.onBehalf
+    ? [`HOME=${home}`, `USER=${session.userVariable ?? name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
+    : environment();
+  report.shell = shell;
+  report.home = home;
+  if (splitHome(home) !== undefined) {
+    const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh alone enters no jail`;
+    const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
+  }
+  explainLimited(report, session, place, argv, given);
+}
+
+/** Adds what the programs that would be executed need and do not have. */
+function explainLibraries(report: Report, { missingFiles }: Question): void {
+  const { command, shell, jail, internalShell } = report;
+  const root = jail ?? "/";
+  // What an own shell lacks is no reason to bring what it needs: it is to go.
+  if (report.steps.some(({ name }) => name === OWN_SHELL)) return;
+  const programs = new Set([internalShell ? undefined : shell, command?.path]);
+  for (const program of programs) {
+    // What did not get this far was told already.
+    if (program === undefined || command === undefined) continue;
+    const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
+    const missing = missingFiles(root, program);
+    for (const { message, copy, exitStatus: end, atExec } of missing) {
+      const exitStatus = atExec && stage === JK_CHROOTSH ? EXEC_FAILED : end;
+      const remedy = jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy);
+      report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
+    }
+    if (missing.length > 0) continue;
+    const message = `the libraries and interpreters that ${program} names are there`;
+    report.steps.push({ stage, name: "libraries", outcome: "passed", message, remedy: "" });
+  }
+}
+
+/** Adds what comes before the login shell, and says which command it is given. */
+function explainEntrance(
+  report: Report,
+  question: Question,
+  session: LimitedSession,
+): ByteString | undefined {
+  const { account, onBehalf } = session;
+  const { by, from, command } = question;
+  const who = credentials(session);
+  if (by === "su") {
+    if (onBehalf) {
+      const variable = pamUserVariable("su-l", account, who);
+      if (variable?.value !== undefined) session.userVariable = variable.value;
+      report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
+      report.steps.push(...variableSteps(variable, account));
+    } else
+      report.steps.push({
+        stage: "pam",
+        name: "account",
+        outcome: "unknown",
+        message: "only root can ask",
+        remedy: "",
+      });
+    report.steps.push(...limitSteps(account, "su-l"));
+    return command;
+  }
+  const part = sshdPart(account, who, onBehalf, from, command);
+  const { steps, forced, unjailed, service, userVariable } = part;
+  if (userVariable !== undefined) session.userVariable = userVariable;
+  report.steps.push(...steps, ...limitSteps(account, service));
+  report.unjailed = unjailed;
+  report.heldBySshd = part.held;
+  return forced ?? command;
+}
+
+const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credentials => ({
+  uid,
+  gid,
+  groups,
+});
+
+/**
+ * What a login of a user would do, found out without being that user. Root may ask about anyone, and files are then
+ * looked at with that user's rights; others about themselves: what they cannot see is "unknown". Throws JailkitError (2)
+ * for others.
+ */
+export function explainLogin(question: Question): Report {
+  const { user, callerUid } = question;
+  const { report, account } = beginReport(user, callerUid, "login");
+  const isRoot = callerUid === 0;
+  if (account === undefined) return report;
+  const kind = baseName(account.shell);
+  if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
+    const who = { uid: account.uid, gid: account.gid, groups: groupIdsOf(account.name, account.gid) };
+    report.steps.push(otherShell(account, who, question.by, isRoot, question.from));
+    judgeReport(report);
+    return report;
+  }
+  const session: LimitedSession = {
+    account,
+    groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
+    arguments: [],
+    onBehalf: isRoot,
+    look: question.look,
+  };
+  const who = credentials(session);
+  report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
+  const line = explainEntrance(report, question, session);
+  for (const { code: name, message, remedy } of jobWarnings(account))
+    report.steps.push({ stage: "jobs", name, outcome: "warned", message, remedy });
+  if (line !== undefined) session.arguments = ["-c", line];
+  try {
+    if (!report.unjailed) {
+      const privilege = installedPrivilege(account.shell);
+      withRightsOf(who, () => {
+        if (kind === JK_CHROOTSH) explainChrootsh(report, session, privilege);
+        else explainLsh(report, session);
+      });
+      explainLibraries(report, question);
+    }
+  } catch (error) {
+    const what = describeError(error);
+    report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });
+  }
+  judgeReport(report);
+  return report;
+}

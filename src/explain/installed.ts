@@ -1,0 +1,69 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_NONBLOCK, O_RDONLY, S_ISUID } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, getXattr, openAt } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import type { PrivilegeFact } from "../enter/facts.ts";
+import { commandAt } from "../jail/fs/exchange.ts";
+
+const ST_NOSUID = 2;
+
+/**
+ * Whether the capability that capabilities(7) describes as struct vfs_cap_data would be permitted and effective at
+ * exec: the flag for effective is bit 0 of the first word, permitted bits 0 to 31 are the second.
+ */
+function givesChroot(attribute: Uint8Array | undefined): boolean {
+  if (attribute === undefined || attribute.length < 20) return false;
+  const words = new DataView(attribute.buffer, attribute.byteOffset, attribute.length);
+  const effective = (words.getUint32(0, true) & 1) !== 0;
+  return effective && (words.getUint32(4, true) & (1 << CAP_SYS_CHROOT)) !== 0;
+}
+
+/** True where exec takes no privilege from files of the file system of `fd` (struct statfs: f_flags at byte 80). */
+function mountedNosuid(fd: number): boolean {
+  const buffer = new Uint8Array(120);
+  if (libc.fstatfs(fd, buffer) < 0) return false;
+  return (new DataView(buffer.buffer).getUint32(80, true) & ST_NOSUID) !== 0;
+}
+
+/** The privilege that an installed jk_chrootsh would have when somebody starts it. */
+export function installedPrivilege(program: ByteString): PrivilegeFact {
+  const word = shellWord(program);
+  const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+  // The shell of an account may name any file: a privilege is given to none that a user can put there.
+  const remedy = commandAt(program, give);
+  let fd: number;
+  try {
+    fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // Installed executable but not readable: only its start would tell.
+    const held = error.code === "EACCES" ? "unknown" : false;
+    return { held, reason: `${program}: ${error.reason}`, remedy };
+  }
+  try {
+    const stat = fstat(fd);
+    if ((stat.mode & 0o111) === 0) return { held: false, reason: `${program} is not executable`, remedy };
+    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) {
+      return { held: false, reason: `${program} can be changed by others than root`, remedy };
+    }
+    const setuid = (stat.mode & S_ISUID) !== 0;
+    if (!setuid && !givesChroot(getXattr(fd, "security.capability"))) {
+      const reason = `${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`;
+      return { held: false, reason, remedy };
+    }
+    if (mountedNosuid(fd)) {
+      const reason = `the file system of ${program} is mounted nosuid`;
+      return { held: false, reason, remedy: `mount -o remount,suid "$(stat -c %m ${word})"` };
+    }
+    return {
+      held: true,
+      reason: `${program} ${setuid ? "is setuid root" : "has cap_sys_chroot+ep"}`,
+      remedy: "",
+    };
+  } finally {
+    close(fd);
+  }
+}

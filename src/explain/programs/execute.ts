@@ -1,0 +1,82 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { describeError } from "../../cli/error.ts";
+import { someNamedCounts } from "../../confine/directories.ts";
+import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../../confine/execute.ts";
+import { grantedBy, viewExecution } from "../../confine/execute-view.ts";
+import type { ReportStep } from "../report.ts";
+
+const NOT_EXECUTABLE = 126;
+
+/** What the limited shell is about to start, and where. */
+export interface ExecuteQuestion {
+  rootFd: number;
+  configFile: ByteString;
+  limits: ExecuteLimits | "any";
+  /** The command; undefined where none is asked about. */
+  command: ByteString | undefined;
+  /** The interpreters and the dynamic linker that the kernel executes for a program. */
+  executedFiles: (program: ByteString) => ByteString[];
+}
+
+const step = (
+  outcome: ReportStep["outcome"],
+  message: ByteString,
+  remedy: ByteString = "",
+  exitStatus?: number,
+): ReportStep => ({ stage: "jk_lsh", name: "execute", outcome, message, remedy, exitStatus });
+
+/** Whether the kernel holds the known programs of a section with these limits to what they execute. */
+export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
+  try {
+    return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return false;
+  }
+}
+
+/** What the key `execute` lets the programs of a section execute, what it takes from them, and from the command. */
+export function explainExecute(question: ExecuteQuestion): ReportStep[] {
+  const { rootFd, configFile, limits, command, executedFiles } = question;
+  if (limits === "any") {
+    return [step("warned", "execute = any: uploaded programs can be executed", `mend ${configFile}`)];
+  }
+  const steps: ReportStep[] = [];
+  for (const path of limits.executables) {
+    const granted = grantedBy(rootFd, path);
+    if (granted === undefined) continue;
+    const remedy = `if the program needs it: execute = any in ${configFile}`;
+    steps.push(step("warned", `${path} ${granted}, which has no effect here`, remedy));
+  }
+  try {
+    if (!canLimitExecution()) {
+      return [step("warned", `what the programs execute is not limited: ${NO_LANDLOCK}`), ...steps];
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const message = `what the programs execute cannot be limited: ${describeError(error)}`;
+    const remedy = `allow the calls of landlock(7) here, or execute = any in ${configFile}`;
+    return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
+  }
+  const view = viewExecution(rootFd, limits);
+  const places = view.directories.join(", ");
+  steps.unshift(step("passed", `may be executed: the allowed programs, and what lies in ${places}`));
+  for (const { path, why } of view.leftOut) {
+    steps.push(step("warned", `nothing in ${path} may be executed: ${why}`, `mend it, or ${configFile}`));
+  }
+  const blocked =
+    command === undefined ? undefined : executedFiles(command).find((path) => !view.mayExecute(path));
+  if (blocked !== undefined) {
+    const directory = blocked.slice(0, blocked.lastIndexOf("/"));
+    const unsafe = view.unsafeFor(blocked);
+    const remedy =
+      unsafe === undefined
+        ? `execute = system, ${directory} in ${configFile}`
+        : `${unsafe.path} ${unsafe.because}`;
+    steps.push(
+      step("failed", `${command} needs ${blocked}, which may not be executed`, remedy, NOT_EXECUTABLE),
+    );
+  }
+  return steps;
+}

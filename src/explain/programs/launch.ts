@@ -1,0 +1,106 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { environment } from "../../../ffi/guard.ts";
+import { capabilities } from "../../../ffi/process.ts";
+import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import type { Outcome } from "../../enter/checks.ts";
+import { capabilityNames } from "../../enter/launch/capabilities.ts";
+import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
+import { warnOfLaunch } from "../../enter/launch/launch.ts";
+import { copyRemedy } from "../../enter/remedies.ts";
+import { commandAt } from "../../jail/fs/exchange.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { hostPath } from "../../jail/fs/walk.ts";
+import type { FindMissing } from "../../libraries/missing.ts";
+import { passwdByUid } from "../../system/accounts.ts";
+import { emptyReport, judgeReport, type Report, type ReportStep } from "../report.ts";
+
+const TOOL = "jk_chrootlaunch";
+const EXEC_FAILED = 31;
+
+/** What jk_chrootlaunch is asked to do, and by whom. */
+export interface LaunchQuestion {
+  request: LaunchRequest;
+  callerUid: number;
+  /** What a program needs and the root directory does not have, each as a printable line. */
+  missingFiles: FindMissing;
+}
+
+const step = (
+  name: string,
+  outcome: Outcome,
+  message: ByteString,
+  remedy = "",
+  exitStatus?: number,
+): ReportStep => ({ stage: TOOL, name, outcome, message, remedy, exitStatus });
+
+/** Runs the checks of a launch to the first that fails: each builds on those before it. */
+function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
+  const known: Partial<Launch> = {};
+  const steps: ReportStep[] = [];
+  for (const { name, run } of LAUNCH_CHECKS) {
+    try {
+      run(request, known);
+      steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
+    } catch (error) {
+      const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
+      steps.push(step(name, "failed", describeError(error), "", exitStatus));
+      return { steps, launch: undefined };
+    }
+  }
+  return { steps, launch: settled(known) };
+}
+
+/** What only the start itself would tell: the rights of the caller, and whether the program can be executed. */
+function startSteps(
+  { root, program, ids, kept }: Launch,
+  { callerUid, missingFiles }: LaunchQuestion,
+): ReportStep[] {
+  const steps: ReportStep[] = [];
+  if (callerUid !== 0)
+    steps.push(step("root", "failed", "jk_chrootlaunch must be run by root", "start it as root", 35));
+  const lost = kept === undefined ? [] : capabilityNames(kept & ~capabilities().permitted);
+  if (lost.length > 0) {
+    const message = `${lost.join(", ")} cannot be kept: this process does not have it`;
+    steps.push(step("capabilities", "failed", message, "start it where root has it", 39));
+  }
+  const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
+  const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
+  if (!may) {
+    const place = hostPath(root, path);
+    const command = commandAt(place, `chmod a+x ${shellWord(place)}`);
+    const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
+    steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
+  }
+  const absolute = program.startsWith("/") ? program : `/${program}`;
+  const missing = missingFiles(root.path, absolute);
+  for (const { message, copy, exitStatus, atExec } of missing) {
+    const status = atExec ? EXEC_FAILED : exitStatus;
+    steps.push(step("libraries", "failed", message, copyRemedy(root.path, ...copy), status));
+  }
+  if (missing.length === 0)
+    steps.push(step("libraries", "passed", `the libraries and interpreters that ${program} names are there`));
+  return steps;
+}
+
+/** What jk_chrootlaunch would do, found out without doing it. */
+export function explainLaunch(question: LaunchQuestion): Report {
+  const { request } = question;
+  const { steps, launch } = checkSteps(request);
+  const uid = launch?.ids.uid;
+  const name = request.user ?? (uid === undefined ? undefined : passwdByUid(uid)?.name) ?? "root";
+  const report: Report = { ...emptyReport(name, TOOL), uid, steps };
+  if (launch !== undefined) {
+    const { root, program } = launch;
+    report.jail = root.path;
+    warnOfLaunch(request, launch, (severity, message) => {
+      if (severity === "warning") steps.push(step("warning", "warned", message));
+    });
+    steps.push(...startSteps(launch, question));
+    const argv = [program, ...request.programArguments];
+    report.command = { path: program, argv, environment: environment(), umask: undefined };
+  }
+  judgeReport(report);
+  return report;
+}

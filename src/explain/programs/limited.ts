@@ -1,0 +1,281 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { loadConfig } from "../../config/load.ts";
+import { someNamedCounts } from "../../confine/directories.ts";
+import type { ExecuteLimits } from "../../confine/execute.ts";
+import {
+  executeLimits,
+  LIMITED_CONFIG_FILE,
+  type LimitedPlan,
+  type LimitedPolicy,
+  type LimitedRequest,
+  limitedPolicy,
+  planLimited,
+} from "../../enter/limited/limited.ts";
+import { isRootsFile, sectionLinesRemedy } from "../../enter/remedies.ts";
+import { LIMITED_SHELL } from "../../enter/shell.ts";
+import { commandAt } from "../../jail/fs/exchange.ts";
+import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
+import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
+import { type OwnStart, ownStartWarning } from "../../programs/own-start.ts";
+import { recognise } from "../../programs/recognise.ts";
+import { startsOf } from "../../programs/starts.ts";
+import { programWarnings } from "../../programs/warnings.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { isNoexec } from "../../system/mounts.ts";
+import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
+import { INTERACTIVE, type Report, type ReportStep } from "../report.ts";
+import { explainExecute, holdsPrograms } from "./execute.ts";
+import { allowLines, commandRemedy, sectionRemedy } from "./section.ts";
+
+/** How the files of programs are looked at, below a root directory. */
+export interface ProgramLook {
+  /** What the kernel executes for a program besides it: interpreters, the dynamic linker. */
+  executedFiles: (root: ByteString, program: ByteString) => ByteString[];
+  /** What a program starts itself, as far as its file shows it. */
+  ownStart: (root: ByteString, program: ByteString) => OwnStart | undefined;
+  /** Repositories with hooks that are found from a home. */
+  hookedRepositories: (rootFd: number, home: ByteString) => HookedRepository[];
+}
+
+/** Whose session it is, and how it is asked about. */
+export interface LimitedSession {
+  account: PasswdEntry;
+  groups: number[];
+  /** What is given to the login shell: nothing, or "-c" and the command. */
+  arguments: ByteString[];
+  /** The variable USER, where it is not the name of the account. */
+  userVariable?: ByteString;
+  /** Root asks on behalf of the user. */
+  onBehalf: boolean;
+  look: ProgramLook;
+}
+
+/** Where the limited shell would run, as seen from here. */
+export interface LimitedPlace {
+  rootFd: number;
+  home: ByteString;
+  accounts: LimitedRequest["accounts"];
+  configFile: ByteString;
+}
+
+type Add = (...steps: ReportStep[]) => void;
+type UsablePolicy = Extract<LimitedPolicy, { usable: true }>;
+type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
+
+const NOT_EXECUTABLE = 126;
+
+const step = (
+  name: string,
+  outcome: ReportStep["outcome"],
+  message: ByteString,
+  remedy = "",
+  exitStatus?: number,
+): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
+
+/** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
+export function explainLimited(
+  report: Report,
+  session: LimitedSession,
+  place: LimitedPlace,
+  argv: readonly ByteString[],
+  given: readonly ByteString[],
+): void {
+  const { account, onBehalf } = session;
+  // To say what is in the way: who asks for somebody has the right to mend it.
+  const closedTo = (path: ByteString) =>
+    onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, account.uid) : undefined;
+  const request: LimitedRequest = {
+    argv,
+    environment: given,
+    uid: account.uid,
+    gid: account.gid,
+    accounts: place.accounts,
+    loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
+    files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
+    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
+  };
+  const add: Add = (...steps) => report.steps.push(...steps);
+  const policy = explainPolicy(session, place, request, add);
+  if (policy === undefined) return;
+  report.lshSection = policy.section;
+  const { executables, paths } = policy.values;
+  if (executables === undefined) {
+    const lines = allowLines(session.arguments[1], request.files);
+    const remedy = sectionLinesRemedy(place.configFile, policy.section, lines);
+    add(step("executables", "failed", `the section has no key executables`, remedy, 5));
+    return;
+  }
+  add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
+  explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
+}
+
+/** Adds which section holds; undefined where none does. */
+function explainPolicy(
+  { account, onBehalf, arguments: given }: LimitedSession,
+  { configFile }: LimitedPlace,
+  request: LimitedRequest,
+  add: Add,
+): UsablePolicy | undefined {
+  const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
+  if (obstacle !== undefined) {
+    add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
+    return undefined;
+  }
+  const policy = limitedPolicy(request);
+  if (!policy.usable) {
+    const { code, reason, exitStatus } = policy;
+    const missing = code === "no-section" || code === "config-missing";
+    const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
+    // Where the jail has nothing to allow, something is brought in first.
+    const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
+    const bring = jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
+    const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
+    add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
+    return undefined;
+  }
+  add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));
+  for (const { message } of policy.notes)
+    add(step("policy", "warned", message, `jailkit config check ${shellWord(configFile)}`));
+  return policy;
+}
+
+/** What a command is judged by. */
+interface CommandFacts {
+  request: LimitedRequest;
+  policy: UsablePolicy;
+  executables: readonly ByteString[];
+  /** The directory that keeps the user out of a path in the root directory. */
+  closedTo: (path: ByteString) => Obstacle | undefined;
+}
+
+/** Leaves out the named directories that the user cannot reach, and adds that they are. */
+function reachable(
+  limits: ExecuteLimits | "any",
+  closedTo: CommandFacts["closedTo"],
+  add: Add,
+): ExecuteLimits | "any" {
+  if (limits === "any") return limits;
+  const named = limits.named.filter((path) => {
+    const closed = closedTo(path);
+    if (closed === undefined) return true;
+    const message = `nothing in ${path} may be executed: the user cannot look into ${closed.path}`;
+    add(step("execute", "warned", message, closed.remedy));
+    return false;
+  });
+  return { ...limits, named };
+}
+
+function explainCommand(
+  report: Report,
+  session: LimitedSession,
+  place: LimitedPlace,
+  { request, policy, executables, closedTo }: CommandFacts,
+  add: Add,
+): void {
+  const { rootFd, home, configFile } = place;
+  const plan = planLimited(request);
+  const limits = reachable(executeLimits(policy.values, home), closedTo, add);
+  const held = holdsPrograms(rootFd, limits);
+  const root = report.jail ?? "/";
+  add(
+    ...explainExecute({
+      rootFd,
+      configFile,
+      limits,
+      command: plan.allowed ? plan.path : undefined,
+      executedFiles: (program) => withRightsOf(undefined, () => session.look.executedFiles(root, program)),
+    }),
+  );
+  const interactive = session.arguments.length === 0;
+  const unchecked = policy.values.allowSpawnOptions;
+  for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
+    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
+      add(step("programs", "warned", message, remedy));
+    }
+    const facts = { request, policy, held, root };
+    if (!unchecked) explainTroubles(one, session, place, facts, plan.allowed, add);
+  }
+  if (!plan.allowed) {
+    if (plan.code === "interactive" && interactive) {
+      add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
+      return;
+    }
+    const command = session.arguments[1];
+    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
+    add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
+    return;
+  }
+  const { path, umask } = plan;
+  report.command = { path, argv: plan.argv, environment: plan.environment, umask };
+  add(executableStep(place, report, path));
+  if (!unchecked) explainServer(plan, request, held, add);
+}
+
+const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsFile(path));
+
+/** Whether the user may execute what is allowed. */
+function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {
+  const found = useBelow(rootFd, path, true, (fd) => ({
+    may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
+    noexec: isNoexec(fd),
+  }));
+  if (found?.may) return step("command", "passed", `${path} is allowed`);
+  const place = `${jail ?? ""}${path}`;
+  const why = found?.noexec ? ": its file system is mounted noexec" : "";
+  const remedy = found?.noexec
+    ? `remount the file system of ${place} with exec`
+    : commandAt(place, `chmod a+x ${shellWord(place)}`);
+  return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
+}
+
+/** Adds what keeps a known server from its work, or leaves part of that out. `asked`: it is the command. */
+function explainTroubles(
+  path: ByteString,
+  { look }: LimitedSession,
+  { rootFd, home }: LimitedPlace,
+  {
+    request,
+    policy,
+    held,
+    root,
+  }: Pick<CommandFacts, "request" | "policy"> & { held: boolean; root: ByteString },
+  asked: boolean,
+  add: Add,
+): void {
+  const program = recognise(path, request.files);
+  const stopped = held
+    ? ownStartWarning(
+        path,
+        program,
+        withRightsOf(undefined, () => look.ownStart(root, path)),
+      )
+    : undefined;
+  if (stopped !== undefined) {
+    const { certain, message, remedy } = stopped;
+    add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
+  }
+  if (program.known.every(({ hooks }) => hooks === undefined)) return;
+  const environment = new Map(policy.values.environment);
+  const silent = hooksWarning(
+    program,
+    withRightsOf(undefined, () => look.hookedRepositories(rootFd, home)),
+    environment,
+  );
+  if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
+}
+
+/** Adds what is known of the command where it is a server of the table. */
+function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
+  const { known } = recognise(path, files);
+  for (const { names, inputs } of known) {
+    add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
+  }
+  const starts = held ? startsOf(known) : undefined;
+  if (starts === undefined) return;
+  const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
+  const unless = "unless execute names a directory that counts, or any";
+  add(step("server", "passed", `${path} may itself execute: ${what}; ${unless}`));
+}

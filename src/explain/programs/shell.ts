@@ -1,0 +1,125 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
+import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
+import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { baseName } from "../../enter/facts.ts";
+import { LIMITED_SHELL } from "../../enter/shell.ts";
+import { sameContent } from "../../jail/fs/compare.ts";
+import { commandAt } from "../../jail/fs/exchange.ts";
+import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import { type Make, makeOf } from "../../programs/jailkit-make.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { isNoexec } from "../../system/mounts.ts";
+import type { ReportStep } from "../report.ts";
+import { type SshdPart, sshdPart } from "../sshd/sshd.ts";
+
+/** The name of the step that tells of a limited shell in the jail. */
+export const OWN_SHELL = "own-shell";
+
+const INSTEAD = "runs in the place of the limited shell in jk_chrootsh";
+
+/**
+ * What is to be told of a file of the name of the limited shell at `path` of the jail (without links): what it would do
+ * is not known from here. undefined where it is, byte by byte, the jk_lsh beside `chrootsh`, which does what that does.
+ */
+export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
+  const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
+  const ours = `${chrootsh.slice(0, chrootsh.lastIndexOf("/"))}/${LIMITED_SHELL}`;
+  const stat = make === "jailkit-3" ? lookUp(root, path)?.stat : undefined;
+  const there = statIfPresent(AT_FDCWD, ours) !== undefined;
+  if (stat !== undefined && there && sameContent(root, path, ours, stat)) return undefined;
+  const place = hostPath(root, path);
+  return {
+    stage: LIMITED_SHELL,
+    name: OWN_SHELL,
+    outcome: "unknown",
+    message: `${place} ${whatOf(make)}`,
+    remedy:
+      make === "jailkit-2" || make === "jailkit-3"
+        ? `jk_update -j ${shellWord(root.path)}`
+        : `if it is not to be there: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
+  };
+}
+
+function whatOf(make: Make | undefined): string {
+  if (make === "jailkit-2") {
+    const gap = "it takes any arguments, so that rsync -e PROGRAM starts a program that is not listed";
+    return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; more cannot be told`;
+  }
+  if (make === "jailkit-3")
+    return `is a copy of jailkit of another version, and ${INSTEAD}: what it allows cannot be told`;
+  return `is not jailkit's, and ${INSTEAD}: what it does cannot be told`;
+}
+
+/** The login shell itself: whether whoever starts the session can execute it. */
+export function shellSteps(shell: ByteString): ReportStep[] {
+  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy = ""): ReportStep => ({
+    stage: "account",
+    name: "login-shell",
+    outcome,
+    message,
+    remedy,
+  });
+  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return [step("passed", `login shell ${shell}`)];
+  const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
+  if (stat === undefined)
+    return [
+      step("failed", `the login shell ${shell} does not exist`, "install jailkit, or name its jk_chrootsh"),
+    ];
+  const noexec = withRightsOf(undefined, () => isOnNoexec(shell));
+  return noexec
+    ? [step("failed", `the file system of ${shell} is mounted noexec`, `remount it with exec`)]
+    : [
+        step(
+          "failed",
+          `the user cannot execute ${shell}`,
+          `let everybody pass the way to it, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
+        ),
+      ];
+}
+
+function isOnNoexec(path: ByteString): boolean {
+  const fd = openAt(AT_FDCWD, path, O_PATH);
+  try {
+    return isNoexec(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+// Programs that are named as login shells so that nobody logs in.
+const CLOSED = new Set(["nologin", "false"]);
+
+/**
+ * A login shell that is none of ours. It refuses for sure where it is there to refuse, or is not there, and sshd runs it:
+ * not where sshd serves sftp itself, or changes the root. Throws SystemError.
+ */
+export function otherShell(
+  account: PasswdEntry,
+  who: Credentials,
+  by: "ssh" | "su",
+  isRoot: boolean,
+  from: ByteString | undefined,
+): ReportStep {
+  const shell = account.shell === "" ? "/bin/sh" : account.shell;
+  const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(account.name)}`;
+  const other: ReportStep = {
+    ...{ stage: "account", name: "login-shell", outcome: "unknown", remedy },
+    message: `the login shell is ${shell}: jailkit has no part in this login`,
+  };
+  if (!isRoot) return other;
+  const [found] = withRightsOf(who, () => shellSteps(shell));
+  const closed = CLOSED.has(baseName(shell));
+  if (found === undefined || (found.outcome === "passed" && !closed)) return other;
+  if (by === "ssh" && servesOtherwise(sshdPart(account, who, true, from, undefined))) return other;
+  if (found.outcome !== "passed") return { ...found, remedy };
+  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
+}
+
+const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdPart) =>
+  unjailed ||
+  ownSftp ||
+  changesRoot ||
+  steps.some(({ name, outcome }) => name === "key-command" && outcome === "unknown");

@@ -1,0 +1,92 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { dropInDirectory } from "../config/load.ts";
+import { commandAt } from "../jail/fs/exchange.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { aclAt } from "../system/acl.ts";
+
+/** What keeps somebody from reading a file. */
+export interface Obstacle {
+  path: ByteString;
+  /** A command. */
+  remedy: ByteString;
+}
+
+function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | undefined {
+  if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
+    return undefined;
+  const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
+  const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
+  const word = shellWord(path);
+  // What an ACL says of the user counts before what it says of everybody.
+  const named = typeof acl !== "string" && acl.named.length > 0;
+  const command = named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
+  return { path, remedy: commandAt(path, command) };
+}
+
+function namesIn(directory: ByteString): ByteString[] {
+  try {
+    const fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      return readDirectory(fd).map(({ name }) => name);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return [];
+    throw error;
+  }
+}
+
+/** The first of the directories above an absolute path that the user, whose rights this process has, may not pass. */
+export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
+  const parts = path.split("/").slice(1, -1);
+  for (let at = 1; at <= parts.length; at++) {
+    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, uid, MAY_EXECUTE);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/**
+ * What keeps the user, whose rights this process has, from reading a file at an absolute path, and its drop-ins where it
+ * is a config file; undefined where nothing does.
+ */
+export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
+  const closed = closedAbove(file, uid);
+  if (closed !== undefined) return closed;
+  const dropIns = dropInDirectory(file);
+  const questions: [path: ByteString, wanted: number][] = [[file, MAY_READ]];
+  if (dropIns !== undefined) {
+    questions.push([dropIns, MAY_READ | MAY_EXECUTE]);
+    for (const name of namesIn(dropIns))
+      if (/^[^.].*\.ini$/.test(name)) questions.push([`${dropIns}/${name}`, MAY_READ]);
+  }
+  for (const [path, wanted] of questions) {
+    const found = obstacleAt(path, uid, wanted);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** A function that throws JailkitError where the user, whose rights this process has, cannot read a file: see obstacleTo. */
+export function readableFor(uid: number): (file: ByteString) => void {
+  return (file) => {
+    const obstacle = obstacleTo(file, uid);
+    if (obstacle === undefined) return;
+    const { path, remedy } = obstacle;
+    throw new JailkitError("unreadable", 1, `the user cannot read ${display(path)}`, undefined, remedy);
+  };
+}
+
+/** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. For root to ask. */
+export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
+  const way = [...root.ancestors.map(({ path }) => path), root.path];
+  return withRightsOf(who, () => way.find((path) => !mayAccess(AT_FDCWD, path, MAY_EXECUTE)));
+}

@@ -1,0 +1,57 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import { onlyRootExchanges } from "../../jail/fs/exchange.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { KEYS_FILE } from "../../users/keys.ts";
+
+/**
+ * What to do about a file of keys below a home. Its user chooses what stands there, and may exchange it after root was
+ * told what to type: so nothing is done there by name but with the user's own rights, and root never gives somebody
+ * a file by a name that the user has led elsewhere.
+ */
+type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
+
+/** How a key gets into a file that is not there, or holds none. */
+export function addRemedy(file: ByteString, account: Account): ByteString {
+  if (onlyRootExchanges(file)) return `put a public key into ${display(file)}`;
+  const { home, name } = account;
+  const jail = splitHome(home)?.jail;
+  // It looks where it writes.
+  if (jail !== undefined && file === `${home}/${KEYS_FILE}`)
+    return `jk_jailuser -n -j ${shellWord(jail)} --authorized-key FILE.pub ${operands(name)}`;
+  return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
+}
+
+/** The first link of the user's own on the way to a file below the home; undefined where there is none. */
+function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefined {
+  if (!file.startsWith(`${home}/`)) return undefined;
+  const parts = file.slice(home.length + 1).split("/");
+  return parts
+    .map((_part, index) => `${home}/${parts.slice(0, index + 1).join("/")}`)
+    .find((path) => {
+      try {
+        const stat = statIfPresent(AT_FDCWD, path);
+        return stat !== undefined && (stat.mode & S_IFMT) === S_IFLNK;
+      } catch (error) {
+        if (error instanceof SystemError) return false;
+        throw error;
+      }
+    });
+}
+
+const moveAway = (path: ByteString, { name }: Account) =>
+  asUser(name, `mv -nT ${operands(path, `${path}.moved`)}`);
+
+/** What lets the user read a file. */
+export function readRemedy(file: ByteString, account: Account): ByteString {
+  if (onlyRootExchanges(file)) return `let the user read ${display(file)}`;
+  const link = linkOnTheWay(file, account.home);
+  if (link !== undefined) return moveAway(link, account);
+  return asUser(account.name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
+}

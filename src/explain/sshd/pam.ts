@@ -1,0 +1,61 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Outcome } from "../../enter/checks.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { groupNamesOf } from "../../system/accounts.ts";
+import { hostNames, hostText } from "../../system/host-files.ts";
+import { judgeModule } from "../../system/pam/modules.ts";
+import type { PamKind } from "../../system/pam/rules.ts";
+import { hasModule, serviceRules } from "../../system/pam/service.ts";
+import { judgeStack, type PamSubject, type PamVerdict, runStack } from "../../system/pam/stack.ts";
+import { shadowOf, today } from "../../system/shadow.ts";
+import type { ReportStep } from "../report.ts";
+
+/** Who opens a session, by which service of PAM, and from where. */
+export interface PamQuestion {
+  account: PasswdEntry;
+  service: ByteString;
+  from: ByteString | undefined;
+}
+
+/** What the rules of one kind of a service come to for somebody, without asking PAM, which would count and log it. */
+export function judgeService(kind: PamKind, { account, service, from }: PamQuestion): PamVerdict {
+  const { name, uid, gid, shell, home } = account;
+  const subject: PamSubject = {
+    ...{ name, uid, gid, shell, home, service, from },
+    groups: groupNamesOf(account),
+    shadow: shadowOf(name),
+    day: today(),
+    read: hostText,
+    list: hostNames,
+    installed: hasModule,
+  };
+  return judgeStack(runStack(serviceRules(kind, service), (rule) => judgeModule(kind, rule, subject)));
+}
+
+/** One step for the rules of one kind. */
+export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
+  const step = (outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+    stage: "pam",
+    name: kind,
+    outcome,
+    message,
+    remedy,
+  });
+  const verdict = judgeService(kind, question);
+  const { service } = question;
+  if (verdict.kind === "passed")
+    return step("passed", `the ${kind} rules of the service ${service} let the user in`);
+  if (verdict.kind === "unknown") {
+    const what = verdict.answers.map(({ message }) => message).join("; ");
+    const remedies = verdict.answers.flatMap(({ remedy }) => (remedy ? [remedy] : []));
+    return step("unknown", `the ${kind} rules of ${service}: ${what}`, remedies.join("; "));
+  }
+  const { result, because } = verdict;
+  const why = because === undefined || because.message === "" ? `end in ${result}` : because.message;
+  return step("failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
+}
+
+/** What PAM does before a session, and in opening it. */
+export function pamSteps(question: PamQuestion): ReportStep[] {
+  return [pamStep("account", question), pamStep("session", question)];
+}

@@ -1,0 +1,110 @@
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+
+/** A line of an account file: its bytes, and the entry that it is; undefined where it is none. */
+export interface AccountLine<Entry> {
+  text: ByteString;
+  entry: Entry | undefined;
+}
+
+/** passwd(5) or group(5), line by line; what is no entry is kept as it is. */
+export type AccountFile<Entry> = AccountLine<Entry>[];
+
+/** A uid or gid in decimal. 4294967295 means "none" to the kernel, so it is no id. */
+function idOf(field: ByteString | undefined): number | undefined {
+  if (field === undefined || !/^[0-9]{1,10}$/.test(field)) return undefined;
+  const id = Number(field);
+  return id < 0xffffffff ? id : undefined;
+}
+
+/** Comments, and lines of the NIS "compat" mode, which are no entries to anyone but NIS. */
+const isEntry = (text: ByteString) => !/^[#+-]/.test(text) && !text.includes("\0");
+
+/** One line of passwd(5); undefined where it is none. */
+export function parsePasswdLine(text: ByteString): PasswdEntry | undefined {
+  const fields = text.split(":");
+  const [name, password, , , gecos, home, shell] = fields;
+  const uid = idOf(fields[2]);
+  const gid = idOf(fields[3]);
+  if (!isEntry(text) || !name || uid === undefined || gid === undefined || fields.length !== 7)
+    return undefined;
+  if (password === undefined || gecos === undefined || home === undefined || shell === undefined)
+    return undefined;
+  return { name, password, uid, gid, gecos, home, shell };
+}
+
+/** One line of group(5), the list of members may be missing; undefined where it is none. */
+export function parseGroupLine(text: ByteString): GroupEntry | undefined {
+  const fields = text.split(":");
+  const [name, password] = fields;
+  const gid = idOf(fields[2]);
+  if (!isEntry(text) || !name || password === undefined || gid === undefined || fields.length > 4)
+    return undefined;
+  return { name, password, gid, members: (fields[3] ?? "").split(",").filter((member) => member !== "") };
+}
+
+function parse<Entry>(bytes: Uint8Array, line: (text: ByteString) => Entry | undefined): AccountFile<Entry> {
+  const texts = fromBytes(bytes).split("\n");
+  // What follows the last newline is a line only where somebody forgot the newline.
+  if (texts[texts.length - 1] === "") texts.pop();
+  return texts.map((text) => ({ text, entry: line(text) }));
+}
+
+/** passwd(5) from its bytes. */
+export function parsePasswd(bytes: Uint8Array): AccountFile<PasswdEntry> {
+  return parse(bytes, parsePasswdLine);
+}
+
+/** group(5) from its bytes. */
+export function parseGroup(bytes: Uint8Array): AccountFile<GroupEntry> {
+  return parse(bytes, parseGroupLine);
+}
+
+/** The bytes of an account file; each line ends with a newline. */
+export function formatAccounts(file: AccountFile<unknown>): Uint8Array {
+  return toBytes(file.map(({ text }) => `${text}\n`).join(""));
+}
+
+function checkField(what: string, value: ByteString, forbidden: RegExp): void {
+  if (!forbidden.test(value)) return;
+  const message = `${quoted(value)} cannot be the ${what} of an account: it holds a byte that separates fields`;
+  throw new JailkitError("bad-account-field", 1, message);
+}
+
+function checkName(what: string, name: ByteString): void {
+  checkField(what, name, /[:,/\s\0]/);
+  if (/^(?:|[#+-].*)$/.test(name)) {
+    throw new JailkitError(
+      "bad-account-field",
+      1,
+      `${quoted(name)} cannot be a ${what}: it is empty or starts with #, + or -`,
+    );
+  }
+}
+
+function checkId(what: string, id: number): void {
+  if (Number.isInteger(id) && id >= 0 && id < 0xffffffff) return;
+  throw new JailkitError("bad-account-field", 1, `${id} cannot be a ${what}`);
+}
+
+/** A line of passwd(5), without newline. Throws JailkitError "bad-account-field" for what no line can hold. */
+export function formatPasswdLine(entry: PasswdEntry): ByteString {
+  checkName("user name", entry.name);
+  checkId("uid", entry.uid);
+  checkId("gid", entry.gid);
+  for (const what of ["password", "gecos", "home", "shell"] as const)
+    checkField(what, entry[what], /[:\n\0]/);
+  const { name, password, uid, gid, gecos, home, shell } = entry;
+  return [name, password, uid, gid, gecos, home, shell].join(":");
+}
+
+/** A line of group(5), without newline. Throws JailkitError "bad-account-field" for what no line can hold. */
+export function formatGroupLine(entry: GroupEntry): ByteString {
+  checkName("group name", entry.name);
+  checkId("gid", entry.gid);
+  checkField("password", entry.password, /[:\n\0]/);
+  for (const member of entry.members) checkName("member", member);
+  return [entry.name, entry.password, entry.gid, entry.members.join(",")].join(":");
+}

@@ -1,0 +1,234 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { close, readAllFd } from "../../../ffi/files.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import { takeLock } from "../fs/lock.ts";
+import { attributesAt, lookUp, withJailFile } from "../fs/look.ts";
+import type { JailRoot } from "../fs/walk.ts";
+import { makeDirectories, putFile } from "../fs/write.ts";
+import {
+  type AccountFile,
+  formatAccounts,
+  formatGroupLine,
+  formatPasswdLine,
+  parseGroup,
+  parsePasswd,
+} from "./account-lines.ts";
+
+/** The largest account file that is read, in bytes. */
+export const ACCOUNT_FILE_LIMIT = 16 << 20;
+
+/** The accounts of a jail, as its etc/passwd and etc/group have them; the first entry of a name or id counts. */
+export interface JailAccounts {
+  readonly users: readonly PasswdEntry[];
+  readonly groups: readonly GroupEntry[];
+  userByName(name: ByteString): PasswdEntry | undefined;
+  userByUid(uid: number): PasswdEntry | undefined;
+  groupByName(name: ByteString): GroupEntry | undefined;
+  groupByGid(gid: number): GroupEntry | undefined;
+}
+
+/** Whether something was added or had been there. */
+export type Addition = "added" | "present";
+
+/** The accounts of a jail while they are changed. A change that is refused throws, and nothing is written then. */
+export interface AccountsEditor extends JailAccounts {
+  /** Adds an entry as it is. Present: name and uid are there. Throws "account-conflict": the name has another uid. */
+  addUser(entry: PasswdEntry): Addition;
+  /** Adds an entry as it is. Present: name and gid are there. Throws "account-conflict": the name has another gid. */
+  addGroup(entry: GroupEntry): Addition;
+  /** Makes a user a member of a group that is there; throws "no-such-group" otherwise. */
+  addMember(group: ByteString, user: ByteString): Addition;
+  /** Changes fields of an entry; false where there is no such user. */
+  changeUser(name: ByteString, changes: Partial<Omit<PasswdEntry, "name">>): boolean;
+  /** Removes the entry of a user and its memberships; false where there is neither. */
+  removeUser(name: ByteString): boolean;
+  /** Puts `entry` in the place of an entry that `users` gave; without it that line goes. */
+  replaceUser(old: PasswdEntry, entry?: PasswdEntry): void;
+  /** The same with one that `groups` gave. */
+  replaceGroup(old: GroupEntry, entry?: GroupEntry): void;
+}
+
+function entriesOf<Entry>(file: AccountFile<Entry>): Entry[] {
+  return file.flatMap(({ entry }) => (entry === undefined ? [] : [entry]));
+}
+
+function viewOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntry>): JailAccounts {
+  const users = () => entriesOf(passwd);
+  const groups = () => entriesOf(group);
+  return {
+    get users() {
+      return users();
+    },
+    get groups() {
+      return groups();
+    },
+    userByName: (name) => users().find((entry) => entry.name === name),
+    userByUid: (uid) => users().find((entry) => entry.uid === uid),
+    groupByName: (name) => groups().find((entry) => entry.name === name),
+    groupByGid: (gid) => groups().find((entry) => entry.gid === gid),
+  };
+}
+
+function conflict(what: string, name: ByteString, kind: string, there: number, asked: number): JailkitError {
+  const message = `the jail has a ${what} ${quoted(name)} with ${kind} ${there}, not ${asked}; rename or renumber one of them`;
+  return new JailkitError("account-conflict", 1, message);
+}
+
+function editorOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntry>): AccountsEditor {
+  const view = viewOf(passwd, group);
+  const changeGroup = (entry: GroupEntry, members: ByteString[]): void => {
+    const line = group.find((candidate) => candidate.entry === entry);
+    if (line === undefined) return;
+    line.entry = { ...entry, members };
+    line.text = formatGroupLine(line.entry);
+  };
+  return {
+    ...view,
+    // Worked out anew each time, which the spread above would have done once.
+    get users() {
+      return view.users;
+    },
+    get groups() {
+      return view.groups;
+    },
+    addUser(entry) {
+      const there = view.userByName(entry.name);
+      if (there === undefined) {
+        passwd.push({ text: formatPasswdLine(entry), entry });
+        return "added";
+      }
+      if (there.uid !== entry.uid) throw conflict("user", entry.name, "uid", there.uid, entry.uid);
+      return "present";
+    },
+    addGroup(entry) {
+      const there = view.groupByName(entry.name);
+      if (there === undefined) {
+        group.push({ text: formatGroupLine(entry), entry });
+        return "added";
+      }
+      if (there.gid !== entry.gid) throw conflict("group", entry.name, "gid", there.gid, entry.gid);
+      return "present";
+    },
+    addMember(name, user) {
+      const there = view.groupByName(name);
+      if (there === undefined) {
+        throw new JailkitError(
+          "no-such-group",
+          1,
+          `the jail has no group ${quoted(name)}; add the group first`,
+        );
+      }
+      if (there.members.includes(user)) return "present";
+      changeGroup(there, [...there.members, user]);
+      return "added";
+    },
+    changeUser(name, changes) {
+      const line = passwd.find(({ entry }) => entry?.name === name);
+      if (line?.entry === undefined) return false;
+      line.entry = { ...line.entry, ...changes, name };
+      line.text = formatPasswdLine(line.entry);
+      return true;
+    },
+    removeUser(name) {
+      const before = passwd.length;
+      passwd.splice(0, before, ...passwd.filter(({ entry }) => entry?.name !== name));
+      const memberships = view.groups.filter(({ members }) => members.includes(name));
+      for (const entry of memberships)
+        changeGroup(
+          entry,
+          entry.members.filter((member) => member !== name),
+        );
+      return passwd.length < before || memberships.length > 0;
+    },
+    replaceUser: (old, entry) => replaceLine(passwd, old, entry, formatPasswdLine),
+    replaceGroup: (old, entry) => replaceLine(group, old, entry, formatGroupLine),
+  };
+}
+
+function replaceLine<Entry>(
+  file: AccountFile<Entry>,
+  old: Entry,
+  entry: Entry | undefined,
+  format: (entry: Entry) => ByteString,
+): void {
+  const at = file.findIndex((line) => line.entry === old);
+  if (at >= 0) file.splice(at, 1, ...(entry === undefined ? [] : [{ text: format(entry), entry }]));
+}
+
+const PASSWD = "/etc/passwd";
+const GROUP = "/etc/group";
+const LOCK = "/etc/.jailkit.lock";
+
+/** An account file as it is in the jail; empty where it is missing. A link is followed as walk does. */
+function readAccountFile(root: JailRoot, path: ByteString): Uint8Array {
+  const bytes = withJailFile(root, path, (fd) => readAllFd(fd, ACCOUNT_FILE_LIMIT));
+  return bytes ?? new Uint8Array(0);
+}
+
+/**
+ * The accounts in etc/passwd and etc/group of the jail; a file that is missing has none. Neither NSS nor anything
+ * else of the jail is asked. Throws SystemError naming the file: EFBIG above 16 MiB, EINVAL for no regular file.
+ */
+export function readJailAccounts(root: JailRoot): JailAccounts {
+  return viewOf(parsePasswd(readAccountFile(root, PASSWD)), parseGroup(readAccountFile(root, GROUP)));
+}
+
+/** What `change` would do to the accounts of a jail; nothing is written. */
+export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
+  const passwd = parsePasswd(readAccountFile(root, PASSWD));
+  return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
+}
+
+/**
+ * Takes the lock on the jail's account files. It is a file of its own, for the account files are replaced; and in
+ * the jail, so that all who can reach the jail have the same.
+ */
+function lockAccounts(root: JailRoot): number {
+  makeDirectories(root, "/etc", () => ({ uid: 0, gid: 0, mode: 0o755 }));
+  return takeLock(root, LOCK);
+}
+
+function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file: AccountFile<unknown>): void {
+  const found = lookUp(root, path, { follow: true });
+  const bytes = formatAccounts(file);
+  // A newline that is missing at the end is put there only where something else changes.
+  const complete = before.length > 0 && before[before.length - 1] !== 10 ? bytes.length - 1 : bytes.length;
+  if (found !== undefined && Buffer.compare(bytes.subarray(0, complete), before) === 0) return;
+  const attributes = attributesAt(root, path) ?? { mode: 0o644, uid: 0, gid: 0 };
+  putFile(root, found?.canonicalPath ?? path, bytes, attributes, { replace: true });
+}
+
+/**
+ * Changes the accounts of a jail: `change` gets the entries as they are now and adds to them, and what it returns
+ * is returned. One process at a time does so (see lockAccounts); each file is replaced by rename(2), keeping owner
+ * and mode, and only if it changed or is missing (then root's, 0644). Lines that are no entries stay as they are, and
+ * a missing newline at the end is put there. Where `change` throws, nothing is written.
+ */
+export function updateJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
+  return withAccountsLock(root, () => {
+    const passwdBytes = readAccountFile(root, PASSWD);
+    const groupBytes = readAccountFile(root, GROUP);
+    const passwd = parsePasswd(passwdBytes);
+    const group = parseGroup(groupBytes);
+    const result = change(editorOf(passwd, group));
+    // A group without its user does no harm, a user without its group cannot log in.
+    replaceFile(root, GROUP, groupBytes, group);
+    replaceFile(root, PASSWD, passwdBytes, passwd);
+    return result;
+  });
+}
+
+/**
+ * Does something to the files that say who the users of a jail are and what they may do, while no other process does.
+ * Not to be called within itself.
+ */
+export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
+  const lock = lockAccounts(root);
+  try {
+    return use();
+  } finally {
+    close(lock);
+  }
+}

@@ -1,0 +1,53 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { pathComponents } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { lookUp } from "../fs/look.ts";
+import { hostPath, type JailRoot } from "../fs/walk.ts";
+import { readJailAccounts } from "./accounts.ts";
+import { dirsEqual, joinHome } from "./separator.ts";
+
+// What is in these is for all who live in the jail, at any depth; of the others the directory itself is.
+const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;
+const SHARED = /^(?:boot|home|media|mnt|opt|run|srv|tmp|var)$/;
+
+/** Whether a directory, as a jail sees it, is one of the jail's own, which no account can be given as its home. */
+export function isJailsOwn(home: ByteString): boolean {
+  const parts: ByteString[] = [];
+  for (const part of pathComponents(home)) {
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  const [first, second] = parts;
+  return first === undefined || SYSTEM.test(first) || (second === undefined && SHARED.test(first));
+}
+
+/** The home that an account has in a jail where nobody says another, as the jail sees it. */
+export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
+
+/**
+ * Throws JailkitError "bad-home" for a home, as the jail sees it, that a new account cannot have: a directory of the
+ * jail's own that is there, and the home of another account. `uid`: that of the account, where it is known.
+ */
+export function requireFreeHome(root: JailRoot, home: ByteString, uid: ByteString | undefined): void {
+  const refuse = (what: ByteString) =>
+    new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: name another home with -d`);
+  if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
+  const other = readJailAccounts(root).users.find((one) => dirsEqual(one.home, home) && `${one.uid}` !== uid);
+  if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
+}
+
+/** Gives an account the usual home in its jail, where the one that it has is not for it alone. */
+export function otherHomeRemedy(
+  jail: ByteString,
+  { name, uid, gid }: { name: ByteString; uid: number; gid: number },
+): ByteString {
+  const home = usualHome(name);
+  const commands = [
+    ["usermod", "-d", joinHome(jail, home), name],
+    ["jk_jailuser", "--jail-side-only", "-j", jail, name],
+    ["install", "-d", "-o", `${uid}`, "-g", `${gid}`, "-m", "0700", `${jail}${home}`],
+  ];
+  return commands.map((words) => words.map(shellWord).join(" ")).join(" && ");
+}

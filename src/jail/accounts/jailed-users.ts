@@ -1,0 +1,42 @@
+import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../../ffi/files.ts";
+import { plainPath } from "../../../ffi/paths.ts";
+import { splitHome } from "./separator.ts";
+
+/** An account whose home has the separator. */
+export interface JailedUser {
+  readonly name: ByteString;
+  readonly home: ByteString;
+  readonly shell: ByteString;
+  /** Undefined where the home names no jail. */
+  readonly jail: ByteString | undefined;
+  /** It is not in /etc/passwd: a name service has it. */
+  readonly fromService?: boolean;
+}
+
+const PASSWD_LIMIT = 1 << 26;
+
+/** The accounts of the host's /etc/passwd that live in a jail, in the order of the file. */
+export function jailedUsers(file: ByteString = "/etc/passwd"): JailedUser[] {
+  return usersIn(file).flatMap(({ name, home, shell }): JailedUser[] => {
+    if (!home.includes("/./")) return [];
+    const split = splitHome(home);
+    const jail = split === undefined ? undefined : plainPath(split.jail);
+    return [{ name, home, shell, jail }];
+  });
+}
+
+/** The accounts of the host's /etc/passwd whose login shell is the limited one, without a jail. */
+export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
+  return usersIn("/etc/passwd").filter(({ shell }) => shell.endsWith("/jk_lsh"));
+}
+
+function usersIn(file: ByteString): Pick<JailedUser, "name" | "home" | "shell">[] {
+  const bytes = readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0);
+  return fromBytes(bytes)
+    .split("\n")
+    .map((line) => {
+      const [name = "", , , , , home = "", shell = ""] = line.split(":");
+      return { name, home, shell: shell.trim() };
+    });
+}

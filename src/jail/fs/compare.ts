@@ -1,0 +1,79 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { sameBytes } from "../../../ffi/compare.ts";
+import { SEEK_SET } from "../../../ffi/constants.ts";
+import { close, fstat, readInto, type Stat, sameFile, seek } from "../../../ffi/files.ts";
+import { nextData } from "../../../ffi/holes.ts";
+import { withJailFile } from "./look.ts";
+import { openSource } from "./source.ts";
+import { isRegular, type JailRoot } from "./walk.ts";
+
+// Large enough that the system calls do not matter, small enough that both stay in the processor's cache.
+const BLOCK = 1 << 18;
+let buffers: { one: Uint8Array; other: Uint8Array } | undefined;
+
+/** Fills the buffer unless the file ends; a read(2) of a regular file may still be cut short. */
+function fill(fd: number, buffer: Uint8Array): number {
+  let used = 0;
+  for (let count = -1; count !== 0 && used < buffer.length; used += count)
+    count = readInto(fd, buffer.subarray(used));
+  return used;
+}
+
+/** The first block from `at` on, by its offset, in which one of the files has data, where they then stand; or `size`. */
+function nextBlock(fds: readonly number[], at: number, size: number): number {
+  let next = size;
+  for (const [index, fd] of fds.entries()) {
+    next = Math.min(next, nextData(fd, at) ?? size);
+    // Mostly so, and then both still stand there.
+    if (index === 0 && next === at) return at;
+  }
+  if (next === size) return size;
+  const block = next - (next % BLOCK);
+  for (const fd of fds) seek(fd, block, SEEK_SET);
+  return block;
+}
+
+/**
+ * Compares two open files of `size` bytes, which stand at their beginning, block by block; without a second one it is
+ * only read. Blocks where none of them has data are left out, `each` is told of the others. "ended": one is shorter.
+ */
+export function compareOpen(
+  fd: number,
+  otherFd: number | undefined,
+  size: number,
+  each: (offset: number, block: Uint8Array) => void = () => undefined,
+): "same" | "different" | "ended" {
+  buffers ??= { one: new Uint8Array(BLOCK), other: new Uint8Array(BLOCK) };
+  const { one, other } = buffers;
+  const fds = otherFd === undefined ? [fd] : [fd, otherFd];
+  for (let at = 0; ; at += BLOCK) {
+    // What fits into one block is read at once.
+    if (size > BLOCK && at < size) at = nextBlock(fds, at, size);
+    if (at >= size) return fds.some((one) => fstat(one).size < size) ? "ended" : "same";
+    const count = fill(fd, one);
+    // What is shorter by less is found at the end.
+    if (count === 0) return "ended";
+    if (otherFd !== undefined && fill(otherFd, other) !== count) return "ended";
+    if (otherFd !== undefined && !sameBytes(one, other, count)) return "different";
+    each(at, one.subarray(0, count));
+  }
+}
+
+/** Compares a regular file of the jail with one of the host, byte by byte. False where either is another by now. */
+export function sameContent(root: JailRoot, path: ByteString, source: ByteString, stat: Stat): boolean {
+  const compare = (fd: number): boolean => {
+    const sourceFd = openSource(source);
+    try {
+      const there = fstat(sourceFd);
+      if (sameFile(there, stat)) return true;
+      if (!isRegular(there) || there.size !== stat.size) return false;
+      return compareOpen(fd, sourceFd, stat.size) === "same";
+    } finally {
+      close(sourceFd);
+    }
+  };
+  return (
+    withJailFile(root, path, (fd, found) => sameFile(found.stat, stat) && compare(fd), { follow: false }) ??
+    false
+  );
+}

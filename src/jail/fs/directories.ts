@@ -1,0 +1,80 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { chmodFd, close, fstat, makeDirectory, openAt, readDirectory, statAt } from "../../../ffi/files.ts";
+import { dropInheritedAcl } from "../../system/acl.ts";
+import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
+import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
+import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
+
+/** Opens the directory that was just made, for it alone, and gives it its attributes. */
+function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
+  const fd = openAt(stage.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
+  try {
+    if (!stage.trusted) {
+      const stat = fstat(fd);
+      verifyNew(stage, stat, C.S_IFDIR);
+      const fresh = (stat.mode & 0o777) === 0o700 && readDirectory(fd).length === 0;
+      if (!fresh) throw new SystemError(C.EAGAIN, "exchanged", undefined);
+    }
+    dropInheritedAcl(fd, true);
+    // The mode last, as a change of owner may take bits away; by descriptor, as mkdir(2) obeys the umask.
+    setOwnerAndTimes(fd, attributes);
+    chmodFd(fd, attributes.mode);
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * Makes the directory `name` in an open directory, "kept" where something stands there already. It appears with
+ * owner and mode set where users could get at it before. Throws SystemError naming the path.
+ */
+export function makeDirectoryIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  attributes: Attributes,
+): Placement {
+  try {
+    const stage = stageFor(root, parent);
+    if (stage === parent) {
+      makeDirectory(parent.fd, name, 0o700);
+      finish(parent, name, attributes);
+    } else {
+      const temporary = withTemporaryName((candidate) => makeDirectory(stage.fd, candidate, 0o700));
+      const made = statAt(stage.fd, temporary);
+      try {
+        finish(stage, temporary, attributes);
+        renameNew(stage, temporary, parent, name, true);
+      } catch (error) {
+        discard(stage, temporary, made, C.AT_REMOVEDIR);
+        throw error;
+      }
+    }
+    syncDirectory(root, parent);
+    return "created";
+  } catch (error) {
+    if (isErrno(error, "EEXIST", "ENOTEMPTY")) return "kept";
+    throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+  }
+}
+
+/**
+ * Makes the directory `path` and those above it that are missing; what exists stays as it is. A link on the way is
+ * followed as walk does, and what a dangling one leads to is made. `attributesFor` is asked once for each
+ * directory that is made, by its path as the jail sees it. Returns these paths, the topmost first.
+ */
+export function makeDirectories(
+  root: JailRoot,
+  path: ByteString,
+  attributesFor: (path: ByteString) => Attributes,
+): ByteString[] {
+  const made: ByteString[] = [];
+  const directory = walk(root, path, (parent, name) => {
+    const at = joinPath(parent.path, name);
+    if (makeDirectoryIn(root, parent, name, attributesFor(at)) === "created") made.push(at);
+  });
+  release(directory);
+  return made;
+}

@@ -1,0 +1,82 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import {
+  close,
+  fstat,
+  lockFile,
+  openAt,
+  readDirectory,
+  sameFile,
+  statIfPresent,
+} from "../../../ffi/files.ts";
+import { makeDirectoryIn } from "./directories.ts";
+import { temporaryName } from "./place.ts";
+import { removeTree } from "./remove.ts";
+import { type Directory, hostPath, type JailRoot, joinPath } from "./walk.ts";
+
+/** The directory in which a copy of a home is made ready. */
+export interface HomeCopy {
+  readonly name: ByteString;
+  /** O_PATH. */
+  readonly fd: number;
+  /** Held as long as somebody works on it; close(2) gives it back. */
+  readonly lock: number;
+}
+
+const PREFIX = ".jk-home-";
+const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
+
+/**
+ * Makes the directory of a copy in `stage`, which is root's alone, and opens it while nobody else can exchange it. What
+ * runs that were cut short have left there is removed first: a copy on which somebody still works is locked.
+ */
+export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
+  sweepCopies(root, stage);
+  for (let attempt = 1; ; attempt++) {
+    const copy = tryToMake(root, stage);
+    // Somebody else may have taken it for left over before it was locked.
+    const there = statIfPresent(stage.fd, copy.name);
+    if (there !== undefined && sameFile(there, fstat(copy.fd))) return copy;
+    close(copy.fd);
+    close(copy.lock);
+    if (attempt === 16)
+      throw new SystemError(C.EAGAIN, "mkdir", hostPath(root, joinPath(stage.path, copy.name)));
+  }
+}
+
+function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
+  const name = `${PREFIX}${temporaryName().slice(4)}`;
+  const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
+  if (placement !== "created")
+    throw new SystemError(C.EEXIST, "mkdir", hostPath(root, joinPath(stage.path, name)));
+  const lock = openAt(stage.fd, name, READ);
+  // Nobody but root can open it, so nobody else can hold its lock.
+  lockFile(lock, C.LOCK_EX);
+  return { name, lock, fd: openAt(lock, ".", C.O_PATH | C.O_DIRECTORY) };
+}
+
+function sweepCopies(root: JailRoot, stage: Directory): void {
+  const fd = openAt(stage.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+  try {
+    for (const { name, type } of readDirectory(fd)) {
+      if (name.startsWith(PREFIX) && (type === C.DT_DIR || type === C.DT_UNKNOWN))
+        sweepCopy(root, stage, name);
+    }
+  } finally {
+    close(fd);
+  }
+}
+
+/** What cannot be removed stays: it is in nobody's way. */
+function sweepCopy(root: JailRoot, stage: Directory, name: ByteString): void {
+  let lock = -1;
+  try {
+    lock = openAt(stage.fd, name, READ);
+    if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree(root, joinPath(stage.path, name), fstat(lock));
+  } catch {
+    return;
+  } finally {
+    if (lock >= 0) close(lock);
+  }
+}

@@ -1,0 +1,296 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import {
+  close,
+  fstat,
+  getXattr,
+  listXattrs,
+  openAt,
+  openAt2,
+  type Stat,
+  sameFile,
+  setXattr,
+  statAt,
+} from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { grantsRights } from "../../system/grants.ts";
+import { setAttributes } from "./attributes.ts";
+import { makeDirectories, makeDirectoryIn } from "./directories.ts";
+import { type HomeCopy, makeCopy } from "./home-copy.ts";
+import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
+import { lookUp, splitPath, withJailFile } from "./look.ts";
+import { renameNew, requireStage } from "./place.ts";
+import { removeTree } from "./remove.ts";
+import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
+import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
+
+/** A home that is to move: its directory, opened, and all that was found in it. */
+export interface HomeSource {
+  readonly path: ByteString;
+  /** O_PATH; close it with closeHome. */
+  readonly fd: number;
+  readonly entries: readonly TreeEntry[];
+}
+
+/** Opens a home (O_PATH), by the rules of openHome. */
+function openOwn(host: JailRoot, path: ByteString, uid: number): number {
+  const directory = openDirectory(host, path);
+  const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
+  release(directory);
+  if (fstat(fd).uid === uid) return fd;
+  close(fd);
+  const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
+  throw new JailkitError("not-their-home", 1, message);
+}
+
+/** Throws where openHome would, but for what is in the home, or where something stands at `to` in the other tree. */
+export function requireMovable(
+  host: JailRoot,
+  path: ByteString,
+  uid: number,
+  root: JailRoot,
+  to: ByteString,
+): void {
+  close(openOwn(host, path, uid));
+  if (lookUp(root, to) !== undefined) throw homeExists(root, to);
+}
+
+function homeExists(root: JailRoot, to: ByteString): JailkitError {
+  const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
+  return new JailkitError("home-exists", 1, message);
+}
+
+/**
+ * Opens and scans the home of `uid`. `host` is the host's root (openTree("/")): on the way, links are followed only
+ * where root alone could have made them. Throws JailkitError where it cannot be moved: not a directory of that
+ * user, or something in it (see scanTree).
+ */
+export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
+  const fd = openOwn(host, path, uid);
+  try {
+    return { path, fd, entries: scanTree(fd, path) };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** Closes what openHome opened. */
+export function closeHome(home: HomeSource): void {
+  close(home.fd);
+}
+
+/** True where the home is, to every inode and time of change, still what was scanned. */
+export function isUnchanged(home: HomeSource): boolean {
+  const now = new Map(scanTree(home.fd, home.path).map((entry) => [entry.path, entry.stat]));
+  const same = (a: Stat, b: Stat | undefined) => b !== undefined && sameFile(a, b) && a.ctime === b.ctime;
+  return (
+    now.size === home.entries.length && home.entries.every(({ path, stat }) => same(stat, now.get(path)))
+  );
+}
+
+/**
+ * Copies a home to `to` in the jail (a path as the jail sees it, where nothing may stand). The copy is made in a
+ * directory that is root's alone, on the same mount, and appears by one rename, complete: owners, modes, times,
+ * extended attributes, hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability
+ * dropped. Directories above `to` that are missing are made, root's and 0755. The source stays as it is. Returns a descriptor
+ * of the copy (O_PATH; close it), by which it is known again. Throws JailkitError where something stands at `to`, no
+ * directory there is root's alone, or the source changes meanwhile.
+ */
+export function copyHome(
+  home: HomeSource,
+  root: JailRoot,
+  to: ByteString,
+  step: (done: number, total: number) => void = () => undefined,
+): number {
+  const above = directoryOf(to);
+  const name = to.slice(to.lastIndexOf("/") + 1);
+  const attributes = { mode: 0o755, uid: 0, gid: 0 };
+  makeDirectories(root, above, () => attributes);
+  const parent = openDirectory(root, above);
+  let made: HomeCopy | undefined;
+  let copy = "";
+  try {
+    const stage = requireStage(root, parent);
+    made = makeCopy(root, stage);
+    copy = joinPath(stage.path, made.name);
+    fillCopy(home, root, copy, step);
+    if (!isUnchanged(home)) throw homeChanged(home);
+    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
+      throw new SystemError(C.ESTALE, "rename", undefined);
+    renameNew(stage, made.name, parent, name, true);
+    return made.fd;
+  } catch (error) {
+    if (made !== undefined) {
+      try {
+        removeTree(root, copy, fstat(made.fd));
+      } finally {
+        close(made.fd);
+      }
+    }
+    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
+  } finally {
+    if (made !== undefined) close(made.lock);
+    release(parent);
+  }
+}
+
+function fillCopy(
+  home: HomeSource,
+  root: JailRoot,
+  copy: ByteString,
+  step: (done: number, total: number) => void,
+): void {
+  const linked = new Map<string, ByteString>();
+  const identity = ({ ino, devMajor, devMinor }: Stat) => `${devMajor}:${devMinor}:${ino}`;
+  const target = (path: ByteString) => (path === "" ? copy : joinPath(copy, path));
+  let done = 0;
+  for (const entry of home.entries) {
+    const to = target(entry.path);
+    step(done++, home.entries.length);
+    if (isType(entry, C.S_IFDIR)) {
+      if (entry.path !== "") makeNewDirectory(home, root, to);
+      continue;
+    }
+    const first = linked.get(identity(entry.stat));
+    if (first !== undefined) {
+      withJailFile(root, first, (fd) => putHardLink(root, to, fd), { follow: false });
+      continue;
+    }
+    named(home, entry, () => copyEntry(home, root, entry, to));
+    if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
+  }
+  // A directory gets its owner when all in it is done: until then nobody but root can change names in it.
+  for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {
+    const to = target(entry.path);
+    named(home, entry, () => copyDirectoryXattrs(home, root, entry, to));
+    setAttributes(root, to, attributesOf(entry.stat));
+  }
+}
+
+/** Does something with an entry; an error names it. */
+function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
+  const whole = path === "" ? home.path : joinPath(home.path, path);
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof SystemError && error.call === "flistxattr" && error.code === "E2BIG") {
+      const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];
+      const aside = shellWord(`/var/tmp/${whole.slice(whole.lastIndexOf("/") + 1)}`);
+      const message =
+        `${quoted(whole)} has more extended attributes than a program can list: its owner can put a copy without them ` +
+        `in its place: cp -r ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
+      throw new JailkitError("home-not-movable", 1, message);
+    }
+    throw namedError(error, whole);
+  }
+}
+
+/**
+ * Makes a directory of the copy where nothing stands yet. A file system may list a name twice where its owner exchanges
+ * it meanwhile, as XFS does: what is there may be a link, made a moment ago, and what lies below is never to follow it.
+ */
+function makeNewDirectory(home: HomeSource, root: JailRoot, to: ByteString): void {
+  const { above, name } = splitPath(root, to);
+  const parent = walk(root, above);
+  try {
+    const placement = makeDirectoryIn(root, parent, name, { mode: 0o700, uid: 0, gid: 0 });
+    if (placement !== "created") throw homeChanged(home);
+  } finally {
+    release(parent);
+  }
+}
+
+function homeChanged({ path }: HomeSource): JailkitError {
+  const message = `${quoted(path)} was changed while it was copied; nothing was moved, try again`;
+  return new JailkitError("home-changed", 1, message);
+}
+
+function isType(entry: TreeEntry, type: number): boolean {
+  return (entry.stat.mode & C.S_IFMT) === type;
+}
+
+function attributesOf(stat: Stat) {
+  // A directory keeps setgid, which there only hands its group on.
+  const kept = (stat.mode & C.S_IFMT) === C.S_IFDIR ? 0o3777 : 0o1777;
+  return { mode: stat.mode & kept, uid: stat.uid, gid: stat.gid, atime: stat.atime, mtime: stat.mtime };
+}
+
+function copyEntry(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteString): void {
+  const attributes = attributesOf(entry.stat);
+  switch (entry.stat.mode & C.S_IFMT) {
+    case C.S_IFREG:
+      withSource(home, entry, (fd, stat) => {
+        putFile(root, to, { fd, size: stat.size }, attributes);
+        const xattrs = xattrsOf(fd);
+        if (xattrs.length === 0) return;
+        withJailFile(root, to, (copied) => setXattrs(copied, xattrs), { follow: false });
+        setAttributes(root, to, { atime: attributes.atime, mtime: attributes.mtime });
+      });
+      return;
+    case C.S_IFLNK:
+      putSymlink(root, to, entry.target ?? "", { attributes });
+      return;
+    case C.S_IFIFO:
+      putDevice(root, to, { type: "fifo", major: 0, minor: 0 }, attributes);
+      return;
+    case C.S_IFSOCK:
+      putDevice(root, to, { type: "socket", major: 0, minor: 0 }, attributes);
+      return;
+    default:
+      throw new JailkitError("home-not-movable", 1, `${display(entry.path)}: of a type that cannot be moved`);
+  }
+}
+
+/** Opens the very file that was scanned: by a path without links, and compared. */
+function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: Stat) => void): void {
+  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  const fd = openAt2(home.fd, entry.path, flags, WITHIN);
+  try {
+    const stat = fstat(fd);
+    if (!sameFile(stat, entry.stat))
+      throw new SystemError(C.EAGAIN, "changed while it was copied", entry.path);
+    use(fd, stat);
+  } finally {
+    close(fd);
+  }
+}
+
+// ACLs stay: they name the same users and groups, who could do the same where the home was.
+type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
+
+function xattrsOf(fd: number): Xattrs {
+  return listXattrs(fd)
+    .filter((name) => !grantsRights(name))
+    .flatMap((name) => {
+      const value = getXattr(fd, name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+}
+
+function setXattrs(fd: number, xattrs: Xattrs): void {
+  for (const [name, value] of xattrs) setXattr(fd, name, value);
+}
+
+function copyDirectoryXattrs(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteString): void {
+  const path = entry.path === "" ? "." : entry.path;
+  const fd = openAt2(home.fd, path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
+  try {
+    const xattrs = xattrsOf(fd);
+    if (xattrs.length === 0) return;
+    const directory = walk(root, to);
+    const copied = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+    try {
+      setXattrs(copied, xattrs);
+    } finally {
+      close(copied);
+      release(directory);
+    }
+  } finally {
+    close(fd);
+  }
+}

@@ -1,0 +1,58 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { close, fstat, openAt2, readDirectory, readLink, type Stat, statAt } from "../../../ffi/files.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+
+/** Something in a directory tree: where, what it is, and for a symbolic link its text. */
+export interface TreeEntry {
+  /** Relative to the top, without a leading slash; "" is the top itself. */
+  path: ByteString;
+  stat: Stat;
+  target: ByteString | undefined;
+}
+
+/** No link of any kind is followed below the top, wherever a rename may have put one meanwhile. */
+export const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
+
+// PATH_MAX bounds what a path can name; deeper trees cannot be given to one system call.
+const LONGEST_PATH = 4000;
+
+/**
+ * Everything below the directory that `top` is, the directory before what is in it, without following a link or
+ * leaving the file system. `shown` names the tree in messages. Throws JailkitError for what cannot be moved: a
+ * device, a mount point, a tree that is too deep.
+ */
+export function scanTree(top: number, shown: ByteString): TreeEntry[] {
+  const entries: TreeEntry[] = [{ path: "", stat: fstat(top), target: undefined }];
+  const mount = entries[0]?.stat.mountId;
+  const directories: ByteString[] = [""];
+  for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
+    const fd = openAt2(top, path === "" ? "." : path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
+    try {
+      for (const { name } of readDirectory(fd)) {
+        const child = path === "" ? name : `${path}/${name}`;
+        if (child.length > LONGEST_PATH)
+          throw refusal(shown, child, "lies too deep", "move it out of the way");
+        const stat = statAt(fd, name);
+        const type = stat.mode & C.S_IFMT;
+        if (type === C.S_IFBLK || type === C.S_IFCHR) {
+          throw refusal(shown, child, "is a device, which no home should hold", "move it out of the way");
+        }
+        // Not the device: an overlay shows those of its layers.
+        if (stat.mountId !== mount) {
+          throw refusal(shown, child, "is a mount point", "unmount it first");
+        }
+        entries.push({ path: child, stat, target: type === C.S_IFLNK ? readLink(fd, name) : undefined });
+        if (type === C.S_IFDIR) directories.push(child);
+      }
+    } finally {
+      close(fd);
+    }
+  }
+  return entries;
+}
+
+function refusal(top: ByteString, path: ByteString, what: string, remedy: string): JailkitError {
+  return new JailkitError("home-not-movable", 1, `${quoted(`${top}/${path}`)} ${what}: ${remedy}`);
+}

@@ -1,0 +1,40 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { close, fstat, lockFile, openAt } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { splitPath } from "./look.ts";
+import { hostPath, isRegular, type JailRoot, namedError, release, walk } from "./walk.ts";
+import { putFile } from "./write.ts";
+
+/**
+ * Takes the lock that the file at `path` is, and makes the file where it is missing; close(2) of what is returned gives
+ * it back. It is root's and 0600: whoever can open a file or a directory for reading can hold its lock (flock(2)) as
+ * long as he likes. Throws JailkitError "unsafe-jail" where others than root could put another file in its place.
+ */
+export function takeLock(root: JailRoot, path: ByteString): number {
+  putFile(root, path, new Uint8Array(0), { uid: 0, gid: 0, mode: 0o600 });
+  const { above, name } = splitPath(root, path);
+  const directory = walk(root, above);
+  const shown = hostPath(root, path);
+  try {
+    if (!directory.trusted) {
+      const what = display(hostPath(root, above));
+      throw new JailkitError("unsafe-jail", 1, `${what}: must belong to root and be writable by nobody else`);
+    }
+    const fd = openAt(directory.fd, name, C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+    const stat = fstat(fd);
+    if (isRegular(stat) && stat.uid === libc.geteuid() && (stat.mode & 0o077) === 0) {
+      lockFile(fd, C.LOCK_EX);
+      return fd;
+    }
+    close(fd);
+    const message = `${display(shown)}: is not root's own file of mode 0600; move it away`;
+    throw new JailkitError("unsafe-jail", 1, message);
+  } catch (error) {
+    throw namedError(error, shown);
+  } finally {
+    release(directory);
+  }
+}

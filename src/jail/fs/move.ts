@@ -1,0 +1,78 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { renameAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { splitPath } from "./look.ts";
+import { type Placement, renameNew, syncDirectory } from "./place.ts";
+import {
+  type Directory,
+  forgetDirectories,
+  hostPath,
+  isDirectory,
+  isLink,
+  type JailRoot,
+  joinPath,
+  namedError,
+  release,
+  walk,
+} from "./walk.ts";
+
+/** What a move is about, as it was looked at: what was made ready, and what stands in its place (undefined: nothing). */
+export interface MoveSeen {
+  readonly made: Stat;
+  readonly standing: Stat | undefined;
+}
+
+/**
+ * Moves something that was made ready in the jail to its place beside it, by one rename(2): what has the old one open
+ * keeps it. "exchange": both change places, also a directory and a link, and the old one then stands at `from`;
+ * "new": nothing stands there. "kept" is the answer where something else
+ * than was seen stands there by now. The directory must be one that nobody but root can
+ * change (EPERM). Throws SystemError ESTALE where something else than `made` stands at `from`.
+ */
+export function moveInPlace(
+  root: JailRoot,
+  from: ByteString,
+  to: ByteString,
+  how: "replace" | "exchange" | "new",
+  seen: MoveSeen,
+): Placement {
+  const { above, name } = splitPath(root, to);
+  const parent = walk(root, above);
+  try {
+    return moveIn(root, parent, splitPath(root, from).name, name, how, seen);
+  } catch (error) {
+    throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+  } finally {
+    release(parent);
+  }
+}
+
+function moveIn(
+  root: JailRoot,
+  parent: Directory,
+  from: ByteString,
+  name: ByteString,
+  how: "replace" | "exchange" | "new",
+  { made, standing }: MoveSeen,
+): Placement {
+  // Where users can write, what was made ready may be another thing by now.
+  if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
+  const there = statIfPresent(parent.fd, name);
+  if (!isSame(there, standing)) return "kept";
+  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);
+  if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
+  try {
+    if (how === "new") renameNew(parent, from, parent, name, isDirectory(made));
+    else renameAt(parent.fd, from, parent.fd, name, how === "exchange" ? C.RENAME_EXCHANGE : 0);
+  } catch (error) {
+    if (how === "new" && isErrno(error, "EEXIST")) return "kept";
+    throw error;
+  }
+  syncDirectory(root, parent);
+  return how === "new" ? "created" : "replaced";
+}
+
+function isSame(there: Stat | undefined, seen: Stat | undefined): boolean {
+  return there === undefined || seen === undefined ? there === seen : sameFile(there, seen);
+}

@@ -1,0 +1,68 @@
+import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { close, openAt, readAllFd } from "../../../ffi/files.ts";
+import { cArgument, check, libc } from "../../../ffi/libc.ts";
+import { splitPath } from "./look.ts";
+import { forgetDirectories, hostPath, type JailRoot, namedError, release, walk } from "./walk.ts";
+
+/** Something that is mounted in a jail. */
+export interface JailMount {
+  /** As the jail sees it; "/" where the jail itself is a mount point. */
+  readonly path: ByteString;
+  /** The type of the file system, as "proc". */
+  readonly type: ByteString;
+}
+
+const MOUNTINFO_LIMIT = 1 << 26;
+// umount2(2)
+const UMOUNT_NOFOLLOW = 8;
+
+/** What is mounted in the jail at `jail` and below, by the text of /proc/self/mountinfo (proc(5)); the last first. */
+export function mountsBelow(jail: ByteString, mountinfo: ByteString): JailMount[] {
+  return mountinfo
+    .split("\n")
+    .flatMap((line): JailMount[] => {
+      const fields = line.split(" ");
+      const where = fields[4]?.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+        String.fromCharCode(Number.parseInt(digits, 8)),
+      );
+      const type = fields[fields.indexOf("-") + 1];
+      if (where === undefined || type === undefined) return [];
+      if (where === jail) return [{ path: "/", type }];
+      return where.startsWith(`${jail}/`) ? [{ path: where.slice(jail.length), type }] : [];
+    })
+    .reverse();
+}
+
+/** What is mounted in a jail now; the last first. */
+export function jailMounts(jail: ByteString): JailMount[] {
+  const fd = openAt(C.AT_FDCWD, "/proc/self/mountinfo", C.O_RDONLY);
+  try {
+    return mountsBelow(jail, fromBytes(readAllFd(fd, MOUNTINFO_LIMIT)));
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * Unmounts what is mounted at a path of a jail (umount2(2)), never through a link at its end, and from its directory,
+ * so that no link that a user makes meanwhile leads to a mount of the host's. Throws SystemError, EBUSY where it is
+ * in use.
+ */
+export function unmountInJail(root: JailRoot, path: ByteString): void {
+  const { above, name } = splitPath(root, path);
+  forgetDirectories(root);
+  const parent = walk(root, above);
+  const before = openAt(C.AT_FDCWD, ".", C.O_PATH | C.O_DIRECTORY);
+  try {
+    check(libc.fchdir(parent.fd), "fchdir");
+    check(libc.umount2(cArgument(name), UMOUNT_NOFOLLOW), "umount");
+  } catch (error) {
+    throw namedError(error, hostPath(root, path));
+  } finally {
+    libc.fchdir(before);
+    close(before);
+    release(parent);
+    forgetDirectories(root);
+  }
+}

@@ -1,0 +1,309 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { copyContents } from "../../../ffi/copy.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import {
+  chmodFd,
+  close,
+  fstat,
+  makeLink,
+  makeNode,
+  makeSymlink,
+  openAt,
+  readLink,
+  sameFile,
+  seek,
+  statAt,
+  statIfPresent,
+  syncFd,
+  writeAll,
+} from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
+import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
+import { splitPath } from "./look.ts";
+import { type Placement, place, syncDirectory } from "./place.ts";
+import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
+
+export { type Attributes, setAttributes } from "./attributes.ts";
+export { makeDirectories, makeDirectoryIn } from "./directories.ts";
+export type { Placement } from "./place.ts";
+export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
+
+// Asked for when something is written: jk_uchroot loads this, and writes nothing.
+let own: { uid: number; gid: number } | undefined;
+
+/** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
+export type Source = { fd: number; size: number } | Uint8Array;
+
+export interface PutOptions {
+  /** Whether what stands there already is replaced ("kept" otherwise). */
+  replace?: boolean;
+  /** The caller has seen that nothing stands there: one look less. What appears meanwhile is still respected. */
+  absent?: boolean;
+}
+
+/** A device file, a FIFO or the name of a socket (with nobody behind it). */
+export interface Node {
+  type: "char" | "block" | "fifo" | "socket";
+  major: number;
+  minor: number;
+}
+
+/** Calls `use` with the open directory of `path` and the last component. */
+function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, name: ByteString) => T): T {
+  const { above, name } = splitPath(root, path);
+  const parent = walk(root, above);
+  try {
+    return use(parent, name);
+  } finally {
+    release(parent);
+  }
+}
+
+function fill(fd: number, source: Source): void {
+  if (source instanceof Uint8Array) {
+    writeAll(fd, source);
+    return;
+  }
+  const copied = copyContents(source.fd, fd, source.size);
+  if (copied < source.size) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
+}
+
+/** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
+function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
+  // Where the directory is setgid, or the mount has `grpid`, the group is the directory's.
+  own ??= { uid: libc.geteuid(), gid: libc.getegid() };
+  return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
+}
+
+/** Gives a new file that has its content its attributes. */
+function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
+  // Before the mode, which would set the mask of what was inherited and leave the entries.
+  dropInheritedAcl(fd, false);
+  // The owner first: a change of owner takes setuid and setgid away.
+  if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
+  else setOwnerAndTimes(fd, attributes);
+  chmodFd(fd, attributes.mode);
+  if (root.sync) syncFd(fd);
+}
+
+let namelessFiles = true;
+
+/**
+ * Makes a file without a name, and gives it its name when it is finished: O_TMPFILE of open(2). One change of the
+ * directory less than a temporary name, and nothing is left of a run that was cut short. undefined where the name is
+ * taken or the file system has no such files.
+ */
+function putNameless(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  source: Source,
+  attributes: Attributes,
+): Placement | undefined {
+  let fd: number;
+  try {
+    fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) namelessFiles = false;
+    return undefined;
+  }
+  const start = source instanceof Uint8Array ? 0 : seek(source.fd, 0, C.SEEK_CUR);
+  try {
+    fill(fd, source);
+    finish(root, parent, fd, attributes);
+    makeLink(fd, "", parent.fd, name, C.AT_EMPTY_PATH);
+    syncDirectory(root, parent);
+    return "created";
+  } catch (error) {
+    // ENOENT: before Linux 6.10 this takes CAP_DAC_READ_SEARCH.
+    if (!isErrno(error, "EEXIST", "ENOENT", "EPERM", "EXDEV")) {
+      throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+    }
+    if (error.code !== "EEXIST") namelessFiles = false;
+    // The other way begins anew.
+    if (!(source instanceof Uint8Array)) seek(source.fd, start, C.SEEK_SET);
+    return undefined;
+  } finally {
+    close(fd);
+  }
+}
+
+/** As putFile, in an open directory. */
+export function putFileIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  source: Source,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  if (options.absent && namelessFiles) {
+    const placement = putNameless(root, parent, name, source, attributes);
+    if (placement !== undefined) return placement;
+  }
+  return place(root, parent, name, options, (stage, temporary, made) => {
+    const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
+    try {
+      made(fstat(fd));
+      fill(fd, source);
+      finish(root, stage, fd, attributes);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a regular file at `path` in the jail; its directory must exist (ENOENT). It appears complete, with owner,
+ * mode and times set, by rename(2); whoever has the old one open keeps it. Contents are shared with the source
+ * (reflink) where the file system can. Throws JailkitError "directory-in-the-way", "link-in-untrusted-directory".
+ */
+export function putFile(
+  root: JailRoot,
+  path: ByteString,
+  source: Source,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putFileIn(root, parent, name, source, attributes, options));
+}
+
+/** As putHardLink, in an open directory. */
+export function putHardLinkIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  sourceFd: number,
+  options: PutOptions = {},
+): Placement {
+  const path = hostPath(root, joinPath(parent.path, name));
+  try {
+    const existing = statIfPresent(parent.fd, name);
+    // rename(2) between two names of one file does nothing and would leave the temporary one.
+    if (existing !== undefined && sameFile(existing, fstat(sourceFd))) return "kept";
+  } catch (error) {
+    throw namedError(error, path);
+  }
+  return place(root, parent, name, options, (stage, temporary, made) => {
+    makeLink(sourceFd, "", stage.fd, temporary, C.AT_EMPTY_PATH);
+    made(fstat(sourceFd));
+  });
+}
+
+/**
+ * Makes `path` another name of the file that `sourceFd` (O_PATH will do) is; owner, mode and times are the
+ * source's and stay shared with it. EXDEV: it is on another file system, so copy it. EMLINK, EPERM: likewise.
+ */
+export function putHardLink(
+  root: JailRoot,
+  path: ByteString,
+  sourceFd: number,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putHardLinkIn(root, parent, name, sourceFd, options));
+}
+
+/** As putSymlink, in an open directory. */
+export function putSymlinkIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  target: ByteString,
+  options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
+): Placement {
+  const { attributes } = options;
+  // symlink(2) makes a whole link at once, and follows nothing: it needs no other name first.
+  if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
+    try {
+      makeSymlink(target, parent.fd, name);
+      syncDirectory(root, parent);
+      return "created";
+    } catch (error) {
+      // What is there decides: place looks at it.
+      if (!isErrno(error, "EEXIST")) throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+    }
+  }
+  return place(root, parent, name, options, (stage, temporary, made) => {
+    makeSymlink(target, stage.fd, temporary);
+    made(statAt(stage.fd, temporary));
+    if (attributes === undefined) return;
+    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
+    try {
+      verifyNew(stage, fstat(fd), C.S_IFLNK);
+      if (readLink(fd, "") !== target) throw new SystemError(C.EAGAIN, "symlink", undefined);
+      setOwnerAndTimes(fd, attributes);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a symbolic link that says `target`, word for word, at `path`. It belongs to root unless `attributes` are
+ * given. Nothing that stands at `path` or at the target is followed.
+ */
+export function putSymlink(
+  root: JailRoot,
+  path: ByteString,
+  target: ByteString,
+  options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putSymlinkIn(root, parent, name, target, options));
+}
+
+/** As putDevice, in an open directory. */
+export function putDeviceIn(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  node: Node,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  if ((node.type === "char" || node.type === "block") && !parent.trusted) {
+    const shown = display(hostPath(root, joinPath(parent.path, name)));
+    const message = `${shown}: no device is made in a directory that users can write; give the directory to root`;
+    throw new JailkitError("device-in-untrusted-directory", 1, message);
+  }
+  const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
+  return place(root, parent, name, options, (stage, temporary, made) => {
+    // Whom a default ACL names must not get at it before it is taken away again: no bit for the group, no mask.
+    const inherits = hasDefaultAcl(stage.fd);
+    const mode = inherits ? attributes.mode & 0o700 : attributes.mode;
+    const umask = libc.umask(0);
+    try {
+      makeNode(stage.fd, temporary, type | mode, node.major, node.minor);
+    } finally {
+      libc.umask(umask);
+    }
+    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
+    try {
+      const stat = fstat(fd);
+      verifyNew(stage, stat, type);
+      made(stat);
+      setOwnerAndTimes(fd, attributes);
+      if (inherits) dropInheritedAclOfPath(fd);
+      if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/**
+ * Puts a character or block device or a FIFO at `path`, with exactly `attributes.mode`. A device is never opened.
+ * Throws JailkitError "device-in-untrusted-directory" where users can write the directory.
+ */
+export function putDevice(
+  root: JailRoot,
+  path: ByteString,
+  node: Node,
+  attributes: Attributes,
+  options: PutOptions = {},
+): Placement {
+  return inParent(root, path, (parent, name) => putDeviceIn(root, parent, name, node, attributes, options));
+}

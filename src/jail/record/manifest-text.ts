@@ -1,0 +1,244 @@
+import { type ByteString, utf8 } from "../../../ffi/bytes.ts";
+import { jsonText } from "../../cli/display.ts";
+
+/** Where something came from that stands in a jail, and what it was when it was put there. */
+export interface ManifestEntry {
+  /** As the jail sees it, without links: "/usr/bin/vim". The key. */
+  path: ByteString;
+  type: "file" | "directory" | "link" | "char" | "block";
+  /** The file of the host that it was copied from; undefined for what was made, such as etc/passwd. */
+  source?: ByteString | undefined;
+  /** The sections of jk_init.ini, or the operands of jk_cp, that asked for it. */
+  sections: ByteString[];
+  /** The file of the jail or host that needs it, and how ("needed", "interpreter", ...); undefined: asked for itself. */
+  neededBy?: ByteString | undefined;
+  reason?: ByteString | undefined;
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Of a file, in bytes. */
+  size?: number | undefined;
+  /** Of a file, in nanoseconds since the epoch. */
+  mtime?: bigint | undefined;
+  /** The text of a link. */
+  target?: ByteString | undefined;
+  major?: number | undefined;
+  minor?: number | undefined;
+  /** A hard link of its source. */
+  hardLink?: boolean | undefined;
+  /** What a newer version wrote and this one does not know. */
+  unknown?: Record<string, unknown> | undefined;
+}
+
+/** What somebody asked for; the requests in their order are the recipe of the jail. */
+export interface ManifestRequest {
+  /** "jk_init", "jk_cp", ... */
+  tool: ByteString;
+  sections: ByteString[];
+  operands: ByteString[];
+  /** Options that change what is put into the jail, by their long names. */
+  options: Record<string, ByteString | boolean | ByteString[]>;
+  /** When it was asked for last, in seconds since the epoch. */
+  time: number;
+  unknown?: Record<string, unknown> | undefined;
+}
+
+/** The jail that a manifest is about: where it was, and which directory it was. */
+export interface JailIdentity {
+  path: ByteString;
+  devMajor: number;
+  devMinor: number;
+  ino: bigint;
+}
+
+/** A manifest as it is kept. */
+export interface ManifestContent {
+  jail: JailIdentity;
+  requests: ManifestRequest[];
+  entries: Map<ByteString, ManifestEntry>;
+  unknown: Record<string, unknown>;
+}
+
+/** The version of the format that is written; a reader refuses a higher one. */
+export const MANIFEST_VERSION = 1;
+
+/** The inverse of jsonText: text in which U+DC80 to U+DCFF stand for single bytes, as a byte string. */
+export function fromJsonText(text: string): ByteString {
+  if (/^[\x00-\x7f]*$/.test(text)) return text;
+  let out = "";
+  for (const piece of text.match(/[\udc80-\udcff]|[^\udc80-\udcff]+/gu) ?? []) {
+    const code = piece.charCodeAt(0);
+    out += code >= 0xdc80 && code <= 0xdcff ? String.fromCharCode(code - 0xdc00) : utf8(piece);
+  }
+  return out;
+}
+
+type Json = Record<string, unknown>;
+
+/** Byte strings to JSON text and numbers that JSON has; what is undefined is left out by JSON.stringify. */
+function encode(value: unknown): unknown {
+  if (typeof value === "string") return jsonText(value);
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return value.map(encode);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encode(item)]));
+}
+
+/** A record with the fields that are not known put back, as one line. */
+function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }): string {
+  const { unknown } = record;
+  if (unknown === undefined) {
+    // Bytes above 127 are rare, and only they need a conversion that costs more than all the rest.
+    const text = JSON.stringify(
+      record.mtime === undefined ? record : { ...record, mtime: record.mtime.toString() },
+    );
+    if (/^[\x00-\x7f]*$/.test(text)) return text;
+  }
+  return JSON.stringify({ ...unknown, ...(encode({ ...record, unknown: undefined }) as Json) });
+}
+
+/** The file, a request or an entry a line; read it with parseManifest. */
+export function formatManifest(content: ManifestContent): Uint8Array {
+  const head = JSON.stringify({ ...content.unknown, version: MANIFEST_VERSION, jail: encode(content.jail) });
+  const requests = content.requests.map(line).join(",\n");
+  const entries = [...content.entries.values()].map(line).join(",\n");
+  const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
+  return new TextEncoder().encode(text);
+}
+
+const isRecord = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const bytesOf = (value: unknown): ByteString | undefined =>
+  typeof value === "string" ? fromJsonText(value) : undefined;
+const listOf = (value: unknown): ByteString[] =>
+  Array.isArray(value) ? value.flatMap((item) => bytesOf(item) ?? []) : [];
+const numberOf = (value: unknown): number | undefined =>
+  Number.isSafeInteger(value) ? (value as number) : undefined;
+const bigintOf = (value: unknown): bigint | undefined =>
+  typeof value === "string" && /^-?[0-9]{1,20}$/.test(value) ? BigInt(value) : undefined;
+
+/** What is left of a record when the known fields are taken; undefined where nothing is. */
+function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
+  let left: Json | undefined;
+  for (const key in record) {
+    if (known.has(key)) continue;
+    left ??= {};
+    left[key] = record[key];
+  }
+  return left;
+}
+
+const TYPES = ["file", "directory", "link", "char", "block"] as const;
+const ENTRY_FIELDS = new Set(
+  "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
+);
+const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "requests", "entries"]);
+
+function entryOf(value: unknown): ManifestEntry | undefined {
+  if (!isRecord(value)) return undefined;
+  const path = bytesOf(value.path);
+  const type = TYPES.find((name) => name === value.type);
+  const mode = numberOf(value.mode);
+  const uid = numberOf(value.uid);
+  const gid = numberOf(value.gid);
+  if (
+    path === undefined ||
+    type === undefined ||
+    mode === undefined ||
+    uid === undefined ||
+    gid === undefined
+  ) {
+    return undefined;
+  }
+  return {
+    path,
+    type,
+    source: bytesOf(value.source),
+    sections: listOf(value.sections),
+    neededBy: bytesOf(value.neededBy),
+    reason: bytesOf(value.reason),
+    mode,
+    uid,
+    gid,
+    size: numberOf(value.size),
+    mtime: bigintOf(value.mtime),
+    target: bytesOf(value.target),
+    major: numberOf(value.major),
+    minor: numberOf(value.minor),
+    hardLink: value.hardLink === true ? true : undefined,
+    unknown: rest(value, ENTRY_FIELDS),
+  };
+}
+
+function optionsOf(value: unknown): ManifestRequest["options"] {
+  if (!isRecord(value)) return {};
+  const options: ManifestRequest["options"] = {};
+  for (const [name, option] of Object.entries(value)) {
+    if (typeof option === "boolean") options[name] = option;
+    else if (Array.isArray(option)) options[name] = listOf(option);
+    else if (typeof option === "string") options[name] = fromJsonText(option);
+  }
+  return options;
+}
+
+function requestOf(value: unknown): ManifestRequest | undefined {
+  const tool = isRecord(value) ? bytesOf(value.tool) : undefined;
+  if (!isRecord(value) || tool === undefined) return undefined;
+  return {
+    tool,
+    sections: listOf(value.sections),
+    operands: listOf(value.operands),
+    options: optionsOf(value.options),
+    time: numberOf(value.time) ?? 0,
+    unknown: rest(value, REQUEST_FIELDS),
+  };
+}
+
+function identityOf(value: unknown): JailIdentity | undefined {
+  if (!isRecord(value)) return undefined;
+  const path = bytesOf(value.path);
+  const ino = bigintOf(value.ino);
+  if (path === undefined || ino === undefined) return undefined;
+  return {
+    path,
+    ino,
+    devMajor: numberOf(value.devMajor) ?? 0,
+    devMinor: numberOf(value.devMinor) ?? 0,
+  };
+}
+
+/** Reads what formatManifest wrote. Undefined where it is no manifest, or one of a newer version. */
+export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value) || numberOf(value.version) !== MANIFEST_VERSION) return undefined;
+  const jail = identityOf(value.jail);
+  const { requests, entries } = value;
+  if (jail === undefined || !Array.isArray(requests) || !Array.isArray(entries)) return undefined;
+  const parsed = entries.map(entryOf).filter((entry) => entry !== undefined);
+  return {
+    jail,
+    requests: requests.map(requestOf).filter((request) => request !== undefined),
+    entries: new Map(parsed.map((entry) => [entry.path, entry])),
+    unknown: rest(value, MANIFEST_FIELDS) ?? {},
+  };
+}
+
+/** Which jail a manifest is about, from its first bytes; undefined where it is no manifest. */
+export function parseIdentity(head: Uint8Array): JailIdentity | undefined {
+  const end = head.indexOf(10);
+  if (end < 1) return undefined;
+  try {
+    // The first line is the record up to its lists, see formatManifest.
+    const value: unknown = JSON.parse(`${new TextDecoder().decode(head.subarray(0, end - 1))}}`);
+    return isRecord(value) ? identityOf(value.jail) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,147 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { libc } from "../../../ffi/libc.ts";
+import type { JailRoot } from "../fs/walk.ts";
+import { putFile } from "../fs/write.ts";
+import {
+  formatManifest,
+  type ManifestContent,
+  type ManifestEntry,
+  type ManifestRequest,
+} from "./manifest-text.ts";
+import {
+  findManifest,
+  identityOf,
+  locked,
+  manifestPath,
+  REGISTRY,
+  readContent,
+  withTree,
+} from "./registry.ts";
+
+export type { ManifestContent, ManifestEntry, ManifestRequest } from "./manifest-text.ts";
+export { forgetJail, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
+
+type Change = (content: ManifestContent) => void;
+
+/** The manifest of a jail while a tool runs. `content` shows all changes at once; saveManifest makes them last. */
+export interface Manifest {
+  readonly id: ByteString;
+  /** The registry's directory on the host. */
+  readonly registry: ByteString;
+  content: ManifestContent;
+  /** What was changed since the last save; applied again to what another run may have saved meanwhile. */
+  pending: Change[];
+}
+
+function empty(root: JailRoot): ManifestContent {
+  return { jail: identityOf(root), requests: [], entries: new Map(), unknown: {} };
+}
+
+/**
+ * The manifest of a jail; an empty one where it has none. A jail that was moved on its file system is known by
+ * device and inode, one that was copied to the same path by what is in it; nothing that the jail says about itself
+ * is believed. Nothing is written before saveManifest. Throws JailkitError "bad-manifest", "unsafe-registry".
+ */
+export function openManifest(root: JailRoot, options: { registry?: ByteString } = {}): Manifest {
+  const registry = options.registry ?? REGISTRY;
+  const { id, content } = withTree((tree) => findManifest(tree, root, registry));
+  if (content !== undefined)
+    return { id, registry, content: { ...content, jail: identityOf(root) }, pending: [] };
+  // What an earlier jail at this path left behind goes with the first save.
+  const start: Change = (old) => {
+    if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
+    old.requests.length = 0;
+    old.entries.clear();
+  };
+  return { id, registry, content: empty(root), pending: [start] };
+}
+
+function change(manifest: Manifest, apply: Change): void {
+  apply(manifest.content);
+  manifest.pending.push(apply);
+}
+
+/** Changes a manifest in a way of the caller's; `apply` may be called again when it is saved. */
+export function changeManifest(manifest: Manifest, apply: (content: ManifestContent) => void): void {
+  change(manifest, apply);
+}
+
+const sameRequest = (a: ManifestRequest, b: ManifestRequest) =>
+  JSON.stringify([a.tool, a.sections, a.operands, Object.entries(a.options).sort()]) ===
+  JSON.stringify([b.tool, b.sections, b.operands, Object.entries(b.options).sort()]);
+
+/** Adds a request to the recipe; one that was made before keeps its place and gets the new time. */
+export function recordRequest(manifest: Manifest, request: ManifestRequest): void {
+  change(manifest, ({ requests }) => {
+    const earlier = requests.find((candidate) => sameRequest(candidate, request));
+    if (earlier === undefined) requests.push({ ...request });
+    else earlier.time = request.time;
+  });
+}
+
+/** Takes requests out of the recipe. */
+export function removeRequests(manifest: Manifest, which: (request: ManifestRequest) => boolean): void {
+  change(manifest, ({ requests }) => {
+    requests.splice(0, requests.length, ...requests.filter((request) => !which(request)));
+  });
+}
+
+/**
+ * Records what was put into the jail. The sections of an entry that was there are kept and those of the new one
+ * added, unless `replaceSections`.
+ */
+export function updateEntries(
+  manifest: Manifest,
+  entries: Iterable<ManifestEntry>,
+  options: { replaceSections?: boolean } = {},
+): void {
+  const list = [...entries];
+  change(manifest, (content) => {
+    for (const entry of list) {
+      const there = content.entries.get(entry.path);
+      const earlier = options.replaceSections ? undefined : there;
+      // Most entries are new: they go in as they are.
+      if (there === undefined) {
+        content.entries.set(entry.path, entry);
+        continue;
+      }
+      const sections = [...new Set([...(earlier?.sections ?? []), ...entry.sections])];
+      const unknown = entry.unknown ?? there.unknown;
+      content.entries.set(entry.path, { ...entry, sections, unknown });
+    }
+  });
+}
+
+/** Forgets what was removed from the jail, by path as the jail sees it. */
+export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): void {
+  const list = [...paths];
+  change(manifest, ({ entries }) => {
+    for (const path of list) entries.delete(path);
+  });
+}
+
+/**
+ * Writes the manifest: what was changed since openManifest is applied, under a lock, to what is on the disk now, so
+ * that two runs at once lose nothing; the file is replaced by rename(2), 0600, in a directory 0700.
+ */
+export function saveManifest(manifest: Manifest): void {
+  const { id, registry, pending } = manifest;
+  withTree((tree) => {
+    locked(tree, registry, id, () => {
+      const { jail } = manifest.content;
+      const content = readContent(tree, registry, id) ?? {
+        jail,
+        requests: [],
+        entries: new Map(),
+        unknown: {},
+      };
+      for (const apply of pending) apply(content);
+      content.jail = jail;
+      const owner = { uid: libc.geteuid(), gid: libc.getegid() };
+      const path = manifestPath(registry, id);
+      putFile(tree, path, formatManifest(content), { ...owner, mode: 0o600 }, { replace: true });
+      manifest.content = content;
+      manifest.pending = [];
+    });
+  });
+}

@@ -1,0 +1,94 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { close, fstat, openAt, readDirectory, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf, withTree } from "./registry.ts";
+
+// A jail is moved to somewhere near, as a rule: no more directories than this are looked into.
+const MOST_DIRECTORIES = 4000;
+const DEEPEST = 4;
+const DT_UNKNOWN = 0;
+const DT_DIRECTORY = 4;
+
+/** The directories of a directory, and what that is; nothing where it cannot be read. */
+function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | undefined {
+  try {
+    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      const entries = readDirectory(fd).filter(({ type }) => type === DT_DIRECTORY || type === DT_UNKNOWN);
+      return { names: entries.map(({ name }) => name), stat: fstat(fd) };
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** The nearest directory above a path that is there. */
+function nearest(path: ByteString): ByteString {
+  let at = directoryOf(path);
+  while (at !== "/" && statIfPresent(AT_FDCWD, at) === undefined) at = directoryOf(at);
+  return at;
+}
+
+/** Whether the directory at a path is the jail that a record tells of. */
+export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
+  try {
+    const root = openJailRoot(path);
+    try {
+      const content = withTree((tree) => readContent(tree, registry, id));
+      return content !== undefined && tellsOf(content, root);
+    } finally {
+      closeJailRoot(root);
+    }
+  } catch (error) {
+    if (error instanceof SystemError || error instanceof JailkitError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Where the jail of a record is now that is no longer at its path: the directory with its inode and with what is recorded
+ * of it, looked for below the directories where it and the other jails are or were, the nearest first.
+ */
+export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): ByteString | undefined {
+  const places = [lost.jail.path, ...knownJails(registry).map(({ jail }) => jail.path)].map(nearest);
+  let left = MOST_DIRECTORIES;
+  const seen = new Set<ByteString>();
+  const search = (start: ByteString, deepest: number): ByteString | undefined => {
+    const queue: { path: ByteString; depth: number }[] = [{ path: start, depth: 0 }];
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      if (left-- <= 0) return undefined;
+      const { path, depth } = next;
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const found = directoriesIn(path);
+      if (found === undefined) continue;
+      if (found.stat.ino === lost.jail.ino && isRecorded(path, lost, registry)) return path;
+      if (depth < deepest) {
+        for (const name of found.names) queue.push({ path: joinPath(path, name), depth: depth + 1 });
+      }
+    }
+    return undefined;
+  };
+  for (const place of new Set(places)) {
+    // All that is mounted is below the root: there one level has to do.
+    const found = search(place, place === "/" ? 2 : DEEPEST);
+    if (found !== undefined) return found;
+    const above = directoryOf(place);
+    const near = above === "/" ? undefined : search(above, 2);
+    if (near !== undefined) return near;
+  }
+  return undefined;
+}
+
+/** The record of a path at which no jail is any more. */
+export function lostJail(path: ByteString, registry: ByteString = REGISTRY): KnownJail | undefined {
+  if (statIfPresent(AT_FDCWD, path) !== undefined) return undefined;
+  return knownJails(registry).find(({ jail }) => jail.path === path);
+}

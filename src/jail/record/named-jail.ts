@@ -1,0 +1,64 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { baseName, normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { editDistance } from "../../cli/suggest.ts";
+import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
+import { findMoved, lostJail } from "./moved.ts";
+import { knownJails } from "./registry.ts";
+
+/** The known jail that a path was probably meant to be: the same name elsewhere, or a letter or two wrong. */
+export function nearJail(path: ByteString, known: readonly ByteString[]): ByteString | undefined {
+  const most = Math.max(1, Math.min(3, Math.floor(baseName(path).length / 3)));
+  const rated = known
+    .map((jail) => ({ jail, distance: editDistance(path, jail) }))
+    .sort((a, b) => a.distance - b.distance);
+  const near =
+    rated.find(({ distance }) => distance <= most) ??
+    rated.find(({ jail }) => baseName(jail) === baseName(path));
+  return near?.jail;
+}
+
+/** Where the jail of a path is now, or which was meant, as the rest of a message; undefined where nothing tells. */
+export function jailHint(path: ByteString): string | undefined {
+  try {
+    const plain = normalPath(path);
+    const lost = lostJail(plain);
+    if (lost !== undefined) {
+      const now = findMoved(lost);
+      const command = `jailkit adopt --moved ${shellWord(plain)}`;
+      return now === undefined
+        ? `the jail that was there is gone; if it is elsewhere: ${command} NEW`
+        : `it is at ${display(now)} now; let its accounts and its record follow with: ${command} ${shellWord(now)}`;
+    }
+    const near = nearJail(
+      plain,
+      knownJails().map(({ jail }) => jail.path),
+    );
+    return near === undefined ? undefined : `did you mean ${display(near)}?`;
+  } catch (error) {
+    // Others than root cannot read the records.
+    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** The error that is to be shown in the place of one that opening a jail ended with. */
+export function jailError(path: ByteString, error: unknown): unknown {
+  if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
+  const shown = shellWord(normalPath(path));
+  const other = `'jailkit list' shows the jails, and this makes one: jk_init -j ${shown} SECTION`;
+  const message = `${display(normalPath(path))}: no such directory; ${jailHint(path) ?? other}`;
+  return new JailkitError("no-such-jail", error.exitStatus, message);
+}
+
+/** As openJailRoot, for a jail that an administrator has named: the error says where it is now, or which was meant. */
+export function openNamedJail(path: ByteString, options: TreeOptions = {}): JailRoot {
+  try {
+    return openJailRoot(path, options);
+  } catch (error) {
+    throw jailError(path, error);
+  }
+}

@@ -1,0 +1,221 @@
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { close, lockFile, openAt, readAllFd, readDirectory, readInto } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { lookUp, withJailFile } from "../fs/look.ts";
+import {
+  closeJailRoot,
+  isDirectory,
+  type JailRoot,
+  joinPath,
+  openDirectory,
+  openTree,
+  release,
+  walk,
+} from "../fs/walk.ts";
+import { makeDirectories, removePath } from "../fs/write.ts";
+import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
+
+/** Where the manifests of all jails are: a directory for each, named by an id, and in it manifest.json. */
+export const REGISTRY = "/var/lib/jailkit/jails";
+
+// 100,000 entries of 300 bytes are 30 MB.
+const MANIFEST_LIMIT = 1 << 28;
+const HEAD_LIMIT = 1 << 16;
+const SAMPLE = 16;
+
+/** A jail of the registry. */
+export interface KnownJail {
+  id: ByteString;
+  jail: JailIdentity;
+}
+
+/** Calls `use` with the host's root directory, opened as the jails are, so that the same rules of links hold. */
+export function withTree<T>(use: (tree: JailRoot) => T): T {
+  const tree = openTree("/");
+  try {
+    return use(tree);
+  } finally {
+    closeJailRoot(tree);
+  }
+}
+
+/** The registry must be root's alone: what is in it is believed. False where it is missing. */
+export function registryExists(tree: JailRoot, registry: ByteString): boolean {
+  const found = lookUp(tree, registry, { follow: true });
+  if (found === undefined) return false;
+  const { uid, mode } = found.stat;
+  const shown = display(registry);
+  const me = libc.geteuid();
+  if (!isDirectory(found.stat)) {
+    throw new JailkitError("unsafe-registry", 1, `${shown}: must be a directory; move it away`);
+  }
+  if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
+    const what = "others than root can write it; look at what is in it, and then";
+    const remedy = `chown 0:0 ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
+    throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, undefined, remedy);
+  }
+  if (uid === me || me === 0) return true;
+  throw new JailkitError("registry-unreadable", 1, `${shown}: root alone can read it; start this as root`);
+}
+
+/** The manifest file of an id. */
+export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/manifest.json`;
+
+/** The first line of a manifest says which jail it is about. */
+function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): JailIdentity | undefined {
+  return withJailFile(tree, manifestPath(registry, id), (fd) => {
+    const buffer = new Uint8Array(HEAD_LIMIT);
+    return parseIdentity(buffer.subarray(0, readInto(fd, buffer)));
+  });
+}
+
+/** The manifest of an id; undefined where there is none. Throws JailkitError "bad-manifest". */
+export function readContent(
+  tree: JailRoot,
+  registry: ByteString,
+  id: ByteString,
+): ManifestContent | undefined {
+  const path = manifestPath(registry, id);
+  const bytes = withJailFile(tree, path, (fd) => readAllFd(fd, MANIFEST_LIMIT));
+  if (bytes === undefined) return undefined;
+  const content = parseManifest(bytes);
+  if (content !== undefined) return content;
+  const message = `${display(path)}: damaged, or written by a newer version; install that version, or restore the file from a backup`;
+  throw new JailkitError("bad-manifest", 1, message);
+}
+
+/** The jails of the registry, in no order. Those without a readable manifest are left out. */
+export function knownJails(registry: ByteString = REGISTRY): KnownJail[] {
+  return withTree((tree) => (registryExists(tree, registry) ? knownIn(tree, registry) : []));
+}
+
+function knownIn(tree: JailRoot, registry: ByteString): KnownJail[] {
+  const directory = walk(tree, registry);
+  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+  try {
+    return readDirectory(fd).flatMap(({ name }) => {
+      const jail = readIdentity(tree, registry, name);
+      return jail === undefined ? [] : [{ id: name, jail }];
+    });
+  } finally {
+    close(fd);
+    release(directory);
+  }
+}
+
+/** Which directory an open jail is. */
+export function identityOf(root: JailRoot): JailIdentity {
+  const { devMajor, devMinor, ino } = root.top.stat;
+  return { path: root.path, devMajor, devMinor, ino };
+}
+
+/** Names a jail by where it was first seen. */
+function idFor(path: ByteString): ByteString {
+  return new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 20);
+}
+
+/**
+ * Whether a jail is the one that a manifest tells of: of some of the files, links and devices in it, spread over
+ * the manifest, at least half are there.
+ */
+export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
+  const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
+  if (entries.length === 0) return true;
+  const step = Math.ceil(entries.length / SAMPLE);
+  const sample = entries.filter((_, index) => index % step === 0);
+  const there = sample.filter(({ path, type, size }) => {
+    try {
+      const stat = lookUp(root, path)?.stat;
+      return stat !== undefined && (type !== "file" || stat.size === size);
+    } catch {
+      return false;
+    }
+  });
+  return there.length * 2 >= sample.length;
+}
+
+/** Finds the manifest of a jail, by its path or, where it was moved, by its device and inode. */
+export function findManifest(
+  tree: JailRoot,
+  root: JailRoot,
+  registry: ByteString,
+): { id: ByteString; content?: ManifestContent } {
+  const identity = identityOf(root);
+  const usual = idFor(root.path);
+  if (!registryExists(tree, registry)) return { id: usual };
+  const here = readIdentity(tree, registry, usual);
+  const known = here?.path === root.path ? [{ id: usual, jail: here }] : knownIn(tree, registry);
+  const sameInode = (jail: JailIdentity) =>
+    jail.ino === identity.ino && jail.devMajor === identity.devMajor && jail.devMinor === identity.devMinor;
+  const candidates = [
+    ...known.filter(({ jail }) => jail.path === root.path),
+    ...known.filter(({ jail }) => jail.path !== root.path && sameInode(jail)),
+  ];
+  for (const { id, jail } of candidates) {
+    const content = readContent(tree, registry, id);
+    if (content === undefined) continue;
+    // Device numbers change from boot to boot, an inode at the same path does not, unless the jail was made anew.
+    const same = jail.path === root.path && jail.ino === identity.ino;
+    if (same || tellsOf(content, root)) return { id, content };
+  }
+  const taken = new Set(known.filter(({ jail }) => jail.path !== root.path).map(({ id }) => id));
+  let id = usual;
+  for (let number = 2; taken.has(id); number++) id = `${usual}-${number}`;
+  return { id };
+}
+
+/** Calls `use` while this process alone may write the manifest of `id`. */
+export function locked<T>(tree: JailRoot, registry: ByteString, id: ByteString, use: () => T): T {
+  return lockedAt(tree, registry, joinPath(registry, id), use);
+}
+
+/** Calls `use` while this process alone may change what jailkit adds to files of the host, as fstab(5). */
+export function hostLocked<T>(registry: ByteString, use: () => T): T {
+  return withTree((tree) => lockedAt(tree, registry, registry, use));
+}
+
+function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString, use: () => T): T {
+  const owner = { uid: libc.geteuid(), gid: libc.getegid() };
+  const own = (path: ByteString) => path === registry || path === directory;
+  makeDirectories(tree, directory, (path) => ({ ...owner, mode: own(path) ? 0o700 : 0o755 }));
+  registryExists(tree, registry);
+  // No lock file: nobody else can open the directory, so nobody can hold its lock.
+  const opened = openDirectory(tree, directory);
+  try {
+    const fd = openAt(opened.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+    try {
+      lockFile(fd, C.LOCK_EX);
+      return use();
+    } finally {
+      close(fd);
+    }
+  } finally {
+    release(opened);
+  }
+}
+
+/** Removes a file, or an empty directory, of the registry, in which root alone gives names. */
+export function removeOwn(tree: JailRoot, path: ByteString): boolean {
+  const found = lookUp(tree, path);
+  return found !== undefined && removePath(tree, path, found.stat);
+}
+
+/** Removes a jail from the registry: its manifest, not the jail. False where it is not there. */
+export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boolean {
+  return withTree((tree) => {
+    const removed = removeOwn(tree, manifestPath(registry, id));
+    // What jk_check remembers of the jail.
+    removeOwn(tree, `${registry}/${id}/verified.json`);
+    try {
+      removeOwn(tree, joinPath(registry, id));
+    } catch (error) {
+      if (!isErrno(error, "ENOTEMPTY")) throw error;
+    }
+    return removed;
+  });
+}

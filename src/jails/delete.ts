@@ -1,0 +1,177 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
+import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
+import { removeTree } from "../jail/fs/write.ts";
+import { REGISTRY } from "../jail/record/manifest.ts";
+import { withTree } from "../jail/record/registry.ts";
+import type { Problem } from "../populate/entry.ts";
+import { passwdByName } from "../system/accounts.ts";
+import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
+import { NO_ACCESS } from "../users/access.ts";
+import type { JailingOptions, UserOutcome } from "../users/run.ts";
+import { unjailUser } from "../users/unjail.ts";
+import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
+
+/** How it went. */
+export interface DeleteOutcome {
+  readonly steps: ByteString[];
+  readonly warnings: string[];
+  readonly problems: Problem[];
+}
+
+/**
+ * Deletes a jail: its users are taken out, with their homes; its log socket is closed; what is mounted in it is
+ * unmounted; its tree is removed, by descriptors and never across a mount; it is forgotten. Where a step fails, those
+ * after it are not done, so that it can be done again.
+ */
+export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): DeleteOutcome {
+  const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
+  const { jail } = plan;
+  const done = (line: ByteString) => {
+    outcome.steps.push(line);
+    tell(line);
+  };
+  let { seen } = plan;
+  const steps: (() => void)[] = [
+    () => takeOut(plan, outcome, done),
+    () => closeLogSocket(jail, outcome, done),
+    () => {
+      seen = unmountAll(jail, seen, done);
+    },
+    () => removeAll(plan, seen, done),
+    () => forgetAll(plan, done),
+    () => tellOfSettings(jail, outcome),
+  ];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      const code = error instanceof JailkitError ? error.code : "failed";
+      outcome.problems.push({ code, path: jail, message: describeError(error) });
+      return outcome;
+    }
+  }
+  return outcome;
+}
+
+function takeOut(
+  { jail, users }: DeletePlan,
+  outcome: DeleteOutcome,
+  done: (line: ByteString) => void,
+): void {
+  const host = openTree("/");
+  try {
+    const request: JailingOptions = {
+      host,
+      root: undefined,
+      jail,
+      shell: undefined,
+      access: NO_ACCESS,
+      dryRun: false,
+      move: true,
+    };
+    // All are decided on before the first is changed.
+    const plans = users.flatMap(({ name, fromService }) => {
+      if (fromService) {
+        outcome.warnings.push(`the account ${quoted(name)} still has its home in ${display(jail)}`);
+        return [];
+      }
+      const user = passwdByName(name);
+      if (user === undefined) return [];
+      const result: UserOutcome = {
+        name,
+        status: "failed",
+        home: undefined,
+        shell: undefined,
+        steps: [],
+        warnings: [],
+        error: undefined,
+      };
+      return [{ name, home: user.home, act: unjailUser(user, request, result) }];
+    });
+    const stays: ByteString[] = [];
+    for (const { name, home, act } of plans) {
+      const told: ByteString[] = [];
+      act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
+      // One that could not be removed may hold something that is not in the copy.
+      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...told);
+      else outcome.warnings.push(...told);
+      done(`took the user ${quoted(name)} out, with the home`);
+    }
+    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
+  } finally {
+    closeJailRoot(host);
+  }
+}
+
+function closeLogSocket(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
+  const { removed, left } = unregisterLogSocket(jail);
+  if (removed !== undefined) done(`removed ${display(removed)}, so that jk_socketd closes the log socket`);
+  if (left !== undefined) outcome.warnings.push(`${display(left)} still names ${display(jail)}/dev/log`);
+}
+
+/** Returns the directory that the jail is then: another one where a file system was mounted on it itself. */
+function unmountAll(
+  jail: ByteString,
+  planned: Stat | undefined,
+  done: (line: ByteString) => void,
+): Stat | undefined {
+  let seen = planned;
+  if (seen === undefined) return seen;
+  // Again, as there may be more by now; and until nothing is left, for mounts may lie on one another.
+  for (let round = 0; round < 64; round++) {
+    const mount = jailMounts(jail).at(0);
+    if (mount === undefined || seen === undefined) return seen;
+    withSeenJail(jail, seen, (root) => {
+      if (mount.path !== "/") unmountInJail(root, mount.path);
+    });
+    if (mount.path === "/") {
+      withTree((tree) => unmountInJail(tree, jail));
+      seen = statIfPresent(AT_FDCWD, jail);
+    }
+    done(`unmounted ${display(mount.type)} from ${display(mount.path === "/" ? jail : jail + mount.path)}`);
+  }
+  throw refuse("mounts", `${display(jail)}: something keeps mounting file systems in it`);
+}
+
+function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteString) => void): void {
+  const { jail } = plan;
+  if (seen === undefined) return;
+  if (jailMounts(jail).length > 0) throw refuse("mounts", `${display(jail)}: something is mounted in it`);
+  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
+  withTree((tree) => removeTree(tree, jail, seen, mayGo));
+  done(`removed ${display(jail)}`);
+}
+
+function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => void): void {
+  const { removed, left } = removeProcLine(jail);
+  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
+  for (const id of records) {
+    const removed = withTree((tree) => {
+      const found = lookUp(tree, `${REGISTRY}/${id}`);
+      return found !== undefined && removeTree(tree, `${REGISTRY}/${id}`, found.stat);
+    });
+    if (removed) done("removed the record of the jail");
+  }
+  if (left.length > 0) {
+    throw refuse("fstab", `/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
+  }
+}
+
+/** Configuration of the administrator's is not changed. */
+function tellOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
+  const files: Readonly<Record<string, "c" | "py">> = { jk_update: "py", jk_check: "py" };
+  for (const [name, dialect] of Object.entries(files)) {
+    const sections = loadConfig(`${CONFIG_DIRECTORY}/${name}.ini`, { dialect })?.sections ?? [];
+    const section = sections.find((each) => each.name.startsWith("/") && plainPath(each.name) === jail);
+    if (section !== undefined)
+      outcome.warnings.push(`${display(section.file)} still has a section about ${display(jail)}`);
+  }
+}

@@ -1,0 +1,174 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.ts";
+import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+
+/** What a jail takes on its disk, in bytes. */
+export interface DiskUse {
+  readonly files: number;
+  readonly directories: number;
+  /** What the files hold, each inode once. */
+  readonly apparent: number;
+  /** What they take, each inode and each piece of the disk once. */
+  readonly allocated: number;
+  /** Of `allocated`: inodes that have names outside the jail too, as hard links of the host's files. */
+  readonly linked: number;
+  /** Of `allocated`: pieces that other files have too, as copies that share their blocks. */
+  readonly shared: number;
+  /** What would be free if the jail were removed: the rest. */
+  readonly own: number;
+  /** Of `own`: what belongs to others than root. */
+  readonly users: number;
+  /** False where a file system does not tell which pieces are shared. */
+  readonly sharingKnown: boolean;
+  /** Other file systems that are mounted in the jail: not counted. */
+  readonly mounts: readonly ByteString[];
+  /** What could not be read. */
+  readonly unread: number;
+}
+
+/** One inode, as it was found. */
+export interface Inode {
+  readonly usage: Usage;
+  /** How many names of it were found. */
+  names: number;
+  /** undefined: the file system does not tell, or it has none. */
+  readonly extents: readonly Extent[] | undefined;
+}
+
+/** What is counted once over several jails. */
+export interface Ledger {
+  readonly inodes: Map<string, Inode>;
+  readonly pieces: Set<string>;
+}
+
+/** An empty ledger. */
+export const newLedger = (): Ledger => ({ inodes: new Map(), pieces: new Set() });
+
+const isType = ({ mode }: Usage, type: number) => (mode & C.S_IFMT) === type;
+const keyOf = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:${ino}`;
+
+/**
+ * All inodes of a jail, by descriptors and never through a link; other file systems are not entered. `each` is told
+ * every name below the jail's root, by its path as the jail sees it.
+ */
+export function collectInodes(
+  root: JailRoot,
+  each: (path: ByteString, usage: Usage) => void = () => undefined,
+): {
+  inodes: Map<string, Inode>;
+  mounts: ByteString[];
+  unread: number;
+} {
+  const inodes = new Map<string, Inode>();
+  const mounts: ByteString[] = [];
+  // File systems that do not tell of pieces need not be asked again.
+  const mute = new Set<string>();
+  let unread = 0;
+
+  function extents(fd: number, name: ByteString, usage: Usage): Extent[] | undefined {
+    const device = `${usage.devMajor}:${usage.devMinor}`;
+    if (!isType(usage, C.S_IFREG) || usage.allocated === 0 || mute.has(device)) return undefined;
+    const file = openAt(fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+    try {
+      const found = extentsOf(file);
+      if (found === undefined) mute.add(device);
+      return found;
+    } finally {
+      close(file);
+    }
+  }
+
+  function add(fd: number, name: ByteString, usage: Usage): void {
+    const key = keyOf(usage);
+    const known = inodes.get(key);
+    if (known !== undefined) known.names++;
+    else inodes.set(key, { usage, names: 1, extents: extents(fd, name, usage) });
+  }
+
+  function visit(fd: number, name: ByteString, path: ByteString): void {
+    const usage = usageAt(fd, name);
+    if (usage === undefined) return;
+    if (usage.mountId !== root.top.stat.mountId) {
+      mounts.push(path);
+      return;
+    }
+    add(fd, name, usage);
+    each(path, usage);
+    if (isType(usage, C.S_IFDIR)) enter(fd, name, path);
+  }
+
+  function enter(parent: number, name: ByteString, path: ByteString): void {
+    const fd = openAt(parent, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
+    try {
+      for (const entry of readDirectory(fd)) {
+        try {
+          visit(fd, entry.name, `${path}/${entry.name}`);
+        } catch (error) {
+          // A user may take away what is about to be looked at.
+          if (!isErrno(error, "ENOENT")) unread++;
+        }
+      }
+    } finally {
+      close(fd);
+    }
+  }
+
+  const top = usageAt(root.fd, ".");
+  if (top !== undefined) inodes.set(keyOf(top), { usage: top, names: 1, extents: undefined });
+  enter(root.fd, ".", "");
+  return { inodes, mounts, unread };
+}
+
+/** Counts the pieces of a file that are not in `pieces` yet; `shared` are those that other files have too. */
+function piecesOf({ usage, extents }: Inode, pieces: Set<string>): { shared: number; seen: number } {
+  let shared = 0;
+  let seen = 0;
+  for (const extent of extents ?? []) {
+    if (!extent.shared || extent.placeless) continue;
+    const length = Number(extent.length);
+    const key = `${usage.devMajor}:${usage.devMinor}:${extent.physical}:${extent.length}`;
+    if (pieces.has(key)) seen += length;
+    else shared += length;
+    pieces.add(key);
+  }
+  // What is compressed takes less than it is long.
+  const whole = Math.max(1, shared + seen);
+  const scale = Math.min(1, usage.allocated / whole);
+  return { shared: Math.round(shared * scale), seen: Math.round(seen * scale) };
+}
+
+/**
+ * Adds up what the inodes take. What `ledger` knows, from this jail or from another, is not counted again, and what
+ * is counted goes into it.
+ */
+export function addUp(
+  inodes: ReadonlyMap<string, Inode>,
+  ledger: Ledger,
+): Omit<DiskUse, "mounts" | "unread"> {
+  const sum = { files: 0, directories: 0, apparent: 0, allocated: 0, linked: 0, shared: 0, own: 0, users: 0 };
+  let sharingKnown = true;
+  for (const [key, inode] of inodes) {
+    const { usage, names } = inode;
+    const directory = isType(usage, C.S_IFDIR);
+    if (directory) sum.directories++;
+    else sum.files++;
+    if (ledger.inodes.has(key)) continue;
+    ledger.inodes.set(key, inode);
+    if (isType(usage, C.S_IFREG) && usage.allocated > 0 && inode.extents === undefined) sharingKnown = false;
+    if (!directory) sum.apparent += usage.size;
+    const { shared, seen } = piecesOf(inode, ledger.pieces);
+    const counted = usage.allocated - seen;
+    sum.allocated += counted;
+    if (!directory && usage.nlink > names) sum.linked += counted;
+    else {
+      sum.shared += shared;
+      const own = counted - shared;
+      sum.own += own;
+      if (usage.uid !== 0) sum.users += own;
+    }
+  }
+  return { ...sum, sharingKnown };
+}

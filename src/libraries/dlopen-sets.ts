@@ -1,0 +1,155 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { createImportFilter, type ImportFilter } from "./elf/symbols.ts";
+import type { RootView } from "./root-view.ts";
+
+/** What a program may load at run time: looked up like a library where `name` has no slash. */
+export interface DlopenRequest {
+  name: ByteString;
+  reason: string;
+}
+
+/** What a set needs to know of the system and of the program. */
+export interface DlopenContext {
+  view: RootView;
+  /** The functions that the program and its libraries import. */
+  imports: ReadonlySet<string>;
+  /** Where the C library was found: its own plug-ins stand below that directory. */
+  libcDirectory: ByteString;
+  /** Where OpenSSL's libcrypto was found, if it is loaded. */
+  libcrypto: ByteString | undefined;
+}
+
+/** Libraries that something loads with dlopen(3), unknown to its ELF file. Whatever is not there is left out. */
+interface DlopenSet {
+  /** The functions of which one must be imported. */
+  imports: readonly string[];
+  requests(context: DlopenContext): DlopenRequest[];
+}
+
+/** nsswitch.conf(5): which functions ask which database. */
+const databases: Record<string, readonly string[]> = {
+  passwd: ["getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getpwent", "getpwent_r"],
+  group: ["getgrnam", "getgrnam_r", "getgrgid", "getgrgid_r", "getgrent", "getgrent_r"],
+  initgroups: ["getgrouplist", "initgroups"],
+  shadow: ["getspnam", "getspnam_r", "getspent", "getspent_r"],
+  hosts: [
+    "getaddrinfo",
+    "getnameinfo",
+    "gethostbyname",
+    "gethostbyname_r",
+    "gethostbyname2",
+    "gethostbyname2_r",
+    "gethostbyaddr",
+    "gethostbyaddr_r",
+    "gethostent",
+  ],
+  services: ["getservbyname", "getservbyname_r", "getservbyport", "getservbyport_r", "getservent"],
+  protocols: ["getprotobyname", "getprotobyname_r", "getprotobynumber", "getprotobynumber_r"],
+  networks: ["getnetbyname", "getnetbyaddr"],
+  netgroup: ["innetgr", "setnetgrent"],
+};
+
+/** What glibc does for a database that nsswitch.conf does not have. */
+const defaultServices: Record<string, ByteString[]> = { hosts: ["files", "dns"], initgroups: [] };
+
+const LARGEST_NSSWITCH = 1 << 16;
+
+/** The services of each database in the text of nsswitch.conf(5), without their [actions]. */
+export function parseNsswitch(text: ByteString): Map<ByteString, ByteString[]> {
+  const found = new Map<ByteString, ByteString[]>();
+  for (const raw of text.split("\n")) {
+    const line = /^\s*([A-Za-z_]+)\s*:(.*)$/.exec(raw.replace(/#.*/, ""));
+    const services = (line?.[2] ?? "").replace(/\[[^\]]*\]/g, " ").match(/[A-Za-z0-9_+.-]+/g);
+    if (line?.[1] !== undefined) found.set(line[1], services ?? []);
+  }
+  return found;
+}
+
+function nssModules({ view, imports }: DlopenContext): DlopenRequest[] {
+  const bytes = view.readFile("/etc/nsswitch.conf", LARGEST_NSSWITCH);
+  const configured = parseNsswitch(bytes === undefined ? "" : fromBytes(bytes));
+  const requests = new Map<ByteString, DlopenRequest>();
+  for (const [database, functions] of Object.entries(databases)) {
+    const used = functions.find((name) => imports.has(name));
+    if (used === undefined) continue;
+    // initgroups has a line of its own in few files, and goes by that of group then.
+    const key = configured.has(database) || database !== "initgroups" ? database : "group";
+    for (const service of configured.get(key) ?? defaultServices[key] ?? ["files"]) {
+      const name = `libnss_${service}.so.2`;
+      requests.set(name, { name, reason: `${used}, ${key}: ${service} in /etc/nsswitch.conf` });
+    }
+  }
+  return [...requests.values()];
+}
+
+/** The encodings that programs of a jail meet beside UTF-8 and ASCII, which are built into the C library. */
+const gconvModules = [
+  "UTF-16.so",
+  "UTF-32.so",
+  "UTF-7.so",
+  "UNICODE.so",
+  "ISO8859-1.so",
+  "ISO8859-15.so",
+  "CP1252.so",
+] as const;
+
+/** Plug-ins stand below /usr by a path compiled in, even where the library itself was found in /lib. */
+function pluginDirectory(view: RootView, libraryDirectory: ByteString, name: string): ByteString {
+  const own = `${libraryDirectory}/${name}`;
+  return own.startsWith("/lib") && view.isDirectory(`/usr${own}`) ? `/usr${own}` : own;
+}
+
+function gconv({ view, libcDirectory }: DlopenContext): DlopenRequest[] {
+  const directory = pluginDirectory(view, libcDirectory, "gconv");
+  const configuration = (view.list(`${directory}/gconv-modules.d`) ?? []).filter((name) =>
+    name.endsWith(".conf"),
+  );
+  const files = [
+    "gconv-modules",
+    "gconv-modules.cache",
+    ...configuration.map((name) => `gconv-modules.d/${name}`),
+    ...gconvModules,
+  ];
+  return files.map((name) => ({ name: `${directory}/${name}`, reason: "iconv_open" }));
+}
+
+function providers({ view, libcrypto }: DlopenContext): DlopenRequest[] {
+  if (libcrypto === undefined) return [];
+  const directory = pluginDirectory(view, libcrypto.slice(0, libcrypto.lastIndexOf("/")), "ossl-modules");
+  const names = view.list(directory) ?? [];
+  return names.map((name) => ({ name: `${directory}/${name}`, reason: "OSSL_PROVIDER_load" }));
+}
+
+const sets: readonly DlopenSet[] = [
+  { imports: Object.values(databases).flat(), requests: nssModules },
+  { imports: ["iconv_open"], requests: gconv },
+  {
+    // The C library unwinds the stack with it.
+    imports: ["pthread_cancel", "pthread_exit", "thrd_exit", "backtrace"],
+    requests: () => [{ name: "libgcc_s.so.1", reason: "pthread_cancel, pthread_exit or backtrace" }],
+  },
+  { imports: ["OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load"], requests: providers },
+];
+
+/** The functions whose import tells that a set is needed. */
+export const dlopenFunctions: ImportFilter = createImportFilter(sets.flatMap((set) => set.imports));
+
+/** What a glibc program may load, from what it imports. */
+export type DlopenSets = (context: Omit<DlopenContext, "view">) => DlopenRequest[];
+
+/** The sets as they are on the system that `view` shows; its configuration is read once for each need. */
+export function createDlopenSets(view: RootView): DlopenSets {
+  const known = new Map<string, DlopenRequest[]>();
+  return (context) => {
+    const asked = [...context.imports].sort().join(" ");
+    const key = `${context.libcDirectory}\0${context.libcrypto}\0${asked}`;
+    let requests = known.get(key);
+    if (requests === undefined) {
+      requests = sets
+        .filter((set) => set.imports.some((name) => context.imports.has(name)))
+        .flatMap((set) => set.requests({ ...context, view }));
+      known.set(key, requests);
+    }
+    return requests;
+  };
+}

@@ -1,0 +1,63 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, openAt2, readDirectory, readLink, type Stat } from "../../ffi/files.ts";
+import { identityOf } from "../programs/recognise.ts";
+import type { FileView } from "./file-view.ts";
+
+/** Looks at a path below an open directory as a process that has it as its root would; undefined for nothing. */
+export function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
+  return useBelow(rootFd, path, follow, fstat);
+}
+
+/** Calls `use` with what stands at a path below an open directory, as O_PATH; undefined where nothing does, or it fails. */
+export function useBelow<T>(
+  rootFd: number,
+  path: ByteString,
+  follow: boolean,
+  use: (fd: number) => T,
+): T | undefined {
+  try {
+    const flags = C.O_PATH | (follow ? 0 : C.O_NOFOLLOW);
+    const fd = openAt2(rootFd, path, flags, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
+    try {
+      return use(fd);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    // What cannot be looked at does not exist for whoever asks.
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The files below an open directory as a process in the working directory `cwd` there would see them: the limited
+ * shell's decision without being in the jail.
+ */
+export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["homeOf"]): FileView {
+  const absolute = (path: ByteString) => (path.startsWith("/") ? path : `${cwd}/${path}`);
+  const type = (path: ByteString, follow: boolean) => {
+    const stat = statBelow(rootFd, absolute(path), follow);
+    return stat === undefined ? undefined : stat.mode & C.S_IFMT;
+  };
+  return {
+    isRegularFile: (path) => type(path, true) === C.S_IFREG,
+    isDirectory: (path) => type(path, true) === C.S_IFDIR,
+    exists: (path) => type(path, false) !== undefined,
+    readDirectory: (path) =>
+      useBelow(rootFd, absolute(path), true, (directory) => {
+        const fd = openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY);
+        try {
+          return readDirectory(fd).map(({ name }) => name);
+        } finally {
+          close(fd);
+        }
+      }),
+    readLink: (path) => useBelow(rootFd, absolute(path), false, (fd) => readLink(fd, "")),
+    identity: (path) => useBelow(rootFd, absolute(path), true, (fd) => identityOf(fstat(fd))),
+    look: (path) => statBelow(rootFd, absolute(path), false),
+    homeOf,
+  };
+}

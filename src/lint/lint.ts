@@ -1,0 +1,164 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
+import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
+import { describe, readSection } from "../config/schema.ts";
+import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
+import type { KeyFacts } from "../config/values.ts";
+import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
+import { withoutConsequences } from "./consequences.ts";
+import { type LintContext, type LintWorld, type Report, valuePlace } from "./context.ts";
+import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
+
+type SectionLint = (section: IniSection, context: LintContext) => void;
+
+const BY_KIND: Readonly<Record<string, SectionLint>> = {
+  jk_check: lintCheck,
+  jk_chrootsh: lintChrootsh,
+  jk_init: lintInit,
+  jk_lsh: lintLsh,
+  jk_socketd: lintSocketd,
+  jk_uchroot: lintUchroot,
+  jk_update: lintUpdate,
+};
+
+/**
+ * All that is wrong with a config file (and its drop-ins, read as one), the problems of the scanner included, in
+ * the order of files and lines.
+ */
+export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
+  const problems: Problem[] = [...ini.problems];
+  const report: Report = ({ file, line, column }, severity, code, message, fix) => {
+    problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
+  };
+  const byName = new Map(ini.sections.map((section) => [section.name, section]));
+  const context: LintContext = { ini, byName, world, report, told: new Set() };
+  const table = describe(kind.schema);
+
+  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, ini.dialect, report);
+  for (const section of ini.sections) {
+    const own = { ...section, entries: section.entries.filter((entry) => !entry.inherited) };
+    problems.push(...readSection(own, kind.schema).problems);
+    if (kind.sections === "account") lintAccountName(section, context);
+    BY_KIND[kind.name]?.(section, context);
+  }
+  for (const section of ini.defaults) problems.push(...readSection(section, kind.schema).problems);
+  return inOrder(withoutConsequences(problems, ini), ini);
+}
+
+function inOrder(problems: Problem[], ini: IniFile): Problem[] {
+  const files = [ini, ...ini.sections, ...problems].map((one) => one.file);
+  const rank = new Map([...new Set(files)].map((file, index) => [file, index]));
+  const of = (file: ByteString) => rank.get(file) ?? 0;
+  return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
+}
+
+function keyHint(
+  { key }: IniEntry,
+  near: ByteString | undefined,
+  elsewhere: ByteString | undefined,
+  dialect: Dialect,
+): ByteString {
+  if (elsewhere !== undefined) return `; ${elsewhere}.ini has one`;
+  if (near === undefined) return "";
+  // Where `exe = ...` did something, the administrator has to know that it no longer does.
+  return dialect === "c" && near.startsWith(key)
+    ? `; jailkit 2.23 took it for ${quoted(near)}: write it out`
+    : `; did you mean ${quoted(near)}?`;
+}
+
+function lintKeys(
+  section: IniSection,
+  table: Readonly<Record<string, KeyFacts>>,
+  dialect: Dialect,
+  report: Report,
+): void {
+  const known = Object.keys(table);
+  for (const entry of section.entries) {
+    if (entry.inherited) continue;
+    const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
+    if (facts === undefined) {
+      const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(describe(kind.schema), entry.key))?.name;
+      const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
+      const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
+      // Where the right key is there already, this one goes.
+      const free = near !== undefined && !section.entries.some(({ key }) => key === near);
+      report(
+        entry,
+        "error",
+        "unknown-key",
+        message,
+        free ? { kind: "key", name: near } : { kind: "disable" },
+      );
+    } else if (entry.value === "") {
+      report(
+        entry,
+        "warning",
+        "empty-value",
+        `${quoted(entry.key)} is empty, which is as if it were not there`,
+      );
+    } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
+      const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
+      report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
+    }
+  }
+}
+
+function lintAccountName(section: IniSection, context: LintContext): void {
+  const { world, report } = context;
+  const { name } = section;
+  if (name === "DEFAULT") return;
+  const error = (code: FindingCode, message: ByteString, header?: ByteString) => {
+    const fix: Fix =
+      header === undefined ? { kind: "disable-section" } : { kind: "line", text: `[${header}]` };
+    report(section, "error", code, message, fix);
+  };
+  const named = (known: readonly ByteString[], wanted: ByteString, prefix = "") => {
+    const near = suggest(wanted, known);
+    return near === undefined || context.byName.has(`${prefix}${near}`) ? undefined : `${prefix}${near}`;
+  };
+  const group = /^group ([^ ].*)$/.exec(name)?.[1];
+  if (group !== undefined) {
+    if (!world.groupExists(group)) {
+      error(
+        "unknown-group",
+        `there is no group ${quoted(group)}${didYouMean(group, world.groupNames())}`,
+        named(world.groupNames(), group, "group "),
+      );
+    }
+    return;
+  }
+  if (world.userExists(name)) return;
+  if (world.isOutside(name)) {
+    // What it had there is not for the group that bears its name.
+    error("unknown-user", `the user ${quoted(name)} is not in this jail`);
+    return;
+  }
+  const words = name.trim().split(/\s+/);
+  const trimmed = words.join(" ");
+  if (trimmed.toUpperCase() === "DEFAULT") {
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; the section for all others is [DEFAULT]`,
+      "DEFAULT",
+    );
+  } else if (words.length === 2 && words[0]?.toLowerCase() === "group") {
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`,
+      `group ${words[1]}`,
+    );
+  } else if (world.groupExists(trimmed)) {
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`,
+      `group ${trimmed}`,
+    );
+  } else
+    error(
+      "unknown-user",
+      `there is no user ${quoted(name)}${didYouMean(name, world.userNames())}`,
+      named(world.userNames(), name),
+    );
+}

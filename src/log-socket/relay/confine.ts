@@ -1,0 +1,109 @@
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { close, fstat, openAt, readDirectory, sameFile, statAt } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import {
+  becomeGroup,
+  becomeUser,
+  capabilities,
+  chroot,
+  chrootToFd,
+  dropAllCapabilities,
+  hasNoNewPrivileges,
+  isDumpable,
+  isOnlyGroup,
+  isOnlyUser,
+  setDumpable,
+  setNoNewPrivileges,
+  setSupplementaryGroups,
+  singleThreaded,
+  supplementaryGroups,
+} from "../../../ffi/process.ts";
+import { AF_UNIX, SOCK_DGRAM } from "../../../ffi/sockets.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { allowCalls } from "./filter.ts";
+
+const PR_CAPBSET_READ = 23;
+const PR_CAPBSET_DROP = 24;
+
+const refuse = (what: string): never => {
+  throw new JailkitError("not-confined", 1, `the relay cannot give up its privileges: ${what}`);
+};
+
+function must(holds: boolean, what: string): void {
+  if (!holds) refuse(what);
+}
+
+/** A descriptor on a directory would be a way out of the root. */
+function closeDirectories(except: readonly number[]): void {
+  const list = openAt(C.AT_FDCWD, "/proc/self/fd", C.O_RDONLY | C.O_DIRECTORY);
+  try {
+    for (const { name } of readDirectory(list)) {
+      const fd = Number(name);
+      if (fd === list || except.includes(fd)) continue;
+      if ((fstat(fd).mode & C.S_IFMT) === C.S_IFDIR) close(fd);
+    }
+  } finally {
+    close(list);
+  }
+}
+
+function dropBoundingSet(): void {
+  for (let capability = 0; libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+    const dropped = libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) === 0;
+    must(dropped && libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) === 0, `capability ${capability}`);
+  }
+}
+
+/**
+ * Makes this process nobody, in an empty directory, for good, and proves it: root, ids, groups, capabilities (the
+ * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. Last, the system calls that
+ * the relay needs are the only ones that are left. `root` is closed. Throws JailkitError "not-confined", SystemError.
+ */
+export function confine(root: number, uid: number, gid: number): void {
+  must(uid !== 0 && gid !== 0, "uid and gid must not be 0");
+  // Each of these acts on one thread, or is proved for one.
+  const tasks = openAt(C.AT_FDCWD, "/proc/self/task", C.O_PATH);
+  must(singleThreaded(tasks), "there is more than one thread");
+  closeDirectories([root, tasks]);
+  setDumpable(false);
+  setNoNewPrivileges();
+  const empty = fstat(root);
+  chrootToFd(root);
+  close(root);
+  dropBoundingSet();
+  setSupplementaryGroups([]);
+  becomeGroup(gid);
+  becomeUser(uid);
+  dropAllCapabilities();
+  // A change of ids makes a process not dumpable, or dumpable, by a setting of the machine.
+  setDumpable(false);
+
+  must(sameFile(statAt(C.AT_FDCWD, "/"), empty) && sameFile(statAt(C.AT_FDCWD, "."), empty), "the root");
+  must(isOnlyUser(uid) && isOnlyGroup(gid), "the ids");
+  must(supplementaryGroups().length === 0, "the additional groups");
+  const { effective, permitted, inheritable } = capabilities();
+  must((effective | permitted | inheritable) === 0n, "the capabilities");
+  must(hasNoNewPrivileges() && !isDumpable(), "no_new_privs, dumpable");
+  must(singleThreaded(tasks), "there is more than one thread");
+  close(tasks);
+  must(!canChroot(), "chroot(2) still works");
+  if (allowCalls(libc.getpid())) must(!canMakeSockets(), "the filter of system calls");
+}
+
+function canChroot(): boolean {
+  try {
+    chroot("/");
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EPERM")) return false;
+    throw error;
+  }
+}
+
+function canMakeSockets(): boolean {
+  const fd = libc.socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
+}

@@ -1,0 +1,248 @@
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { putEscaped, putText } from "./escape.ts";
+
+/** Who really sent a message. */
+export interface Sender {
+  pid: number;
+  /** What is appended, such as ` (jail=/srv/jail uid=1001)`. */
+  mark: Uint8Array;
+  /** What stands for the host in a message of RFC 5424. */
+  hostName: Uint8Array;
+}
+
+/** How many bytes a rewritten message is longer than what came, at most, beside the mark and the host's name. */
+export const LONGEST_ADDITION = 96;
+
+// Daemons cut what is longer than they like, rsyslog at 8 KiB: the mark at its end would be lost.
+const MAY_BE_CUT = 8000;
+
+const LESS = 0x3c;
+const GREATER = 0x3e;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+const SPACE = 0x20;
+const DASH = 0x2d;
+const NEWLINE = 0x0a;
+const ZERO = 0x30;
+const NINE = 0x39;
+const ONE = 0x31;
+
+// RFC 5424, table 1: user, mail, daemon, auth, authpriv, local0 to local7. What claims to come from the kernel, from
+// the log daemon or from cron is counted as user's, as the kernel itself does with what users write to /dev/kmsg.
+const USER = 1;
+const ALLOWED = new Set([1, 2, 3, 4, 10, 16, 17, 18, 19, 20, 21, 22, 23]);
+const NOTICE = 5;
+
+const isDigit = (byte: number | undefined) => byte !== undefined && byte >= ZERO && byte <= NINE;
+
+/** Where the message begins behind `<PRI>`, and the priority it gets. Without a valid one: user.notice (RFC 3164). */
+function readPriority(from: Uint8Array, start: number, end: number): [priority: number, next: number] {
+  if (from[start] !== LESS) return [USER * 8 + NOTICE, start];
+  let at = start + 1;
+  let priority = 0;
+  while (at < end && at < start + 4 && isDigit(from[at])) priority = priority * 10 + (from[at++] ?? 0) - ZERO;
+  if (at === start + 1 || at >= end || from[at] !== GREATER || priority > 191) {
+    return [USER * 8 + NOTICE, start];
+  }
+  const facility = priority >> 3;
+  return [(ALLOWED.has(facility) ? facility : USER) * 8 + (priority & 7), at + 1];
+}
+
+/** Other bytes that part words are escaped, so that daemons see no end of a word in them either. */
+function wordEnd(from: Uint8Array, at: number, end: number): number {
+  let next = at;
+  while (next < end && from[next] !== SPACE) next++;
+  return next;
+}
+
+const MONTHS = new Set(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]);
+const MOST_WORDS_OF_A_TIME = 6;
+
+/** Digits and what stands between them in a date or a time: `12`, `10:00:00.5`, `2024-11-24T10:00:00+01:00`. */
+function isTimeWord(from: Uint8Array, at: number, end: number): boolean {
+  for (let i = at; i < end; i++) {
+    const byte = from[i] ?? 0;
+    // + , - . / and digits and the colon; T and Z
+    if ((byte < 0x2b || byte > 0x3a) && byte !== 0x54 && byte !== 0x5a) return false;
+  }
+  return end > at;
+}
+
+function isMonth(from: Uint8Array, at: number, end: number): boolean {
+  if (end !== at + 3) return false;
+  return MONTHS.has(String.fromCharCode(from[at] ?? 0, from[at + 1] ?? 0, from[at + 2] ?? 0).toLowerCase());
+}
+
+function skipBlanks(from: Uint8Array, at: number, end: number): number {
+  let next = at;
+  while (next < end && from[next] === SPACE) next++;
+  return next;
+}
+
+/**
+ * Where the tag begins: the first word that is not part of a time stamp. Daemons know many forms of those, and what
+ * one of them takes for the tag must not be overlooked here, so whatever looks like a time is passed over.
+ */
+function findTag(from: Uint8Array, start: number, end: number): number {
+  let at = skipBlanks(from, start, end);
+  for (let i = 0; i < MOST_WORDS_OF_A_TIME; i++) {
+    const stop = wordEnd(from, at, end);
+    if (!isTimeWord(from, at, stop) && (i > 0 || !isMonth(from, at, stop))) return at;
+    at = skipBlanks(from, stop, end);
+  }
+  return at;
+}
+
+/** Writes into `to`; every function returns where it stopped. */
+function putNumber(to: Uint8Array, at: number, value: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    to[i] = ZERO + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+  return at + digits;
+}
+
+function putBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
+  for (let i = 0; i < bytes.length; i++) to[at + i] = bytes[i] ?? 0;
+  return at + bytes.length;
+}
+
+/**
+ * Copies a message as it is, for a sender that is trusted; only what would end it in a stream is escaped there. There
+ * must be room for four times the message.
+ */
+export function copyMessage(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  oneLine: boolean,
+): number {
+  if (!oneLine) {
+    to.set(from.subarray(start, end), at);
+    return at + end - start;
+  }
+  let next = at;
+  for (let i = start; i < end; i++) {
+    const byte = from[i] ?? 0;
+    if (byte === 0 || byte === NEWLINE) next = putEscaped(to, next, byte);
+    else to[next++] = byte;
+  }
+  return next;
+}
+
+/** Where digits in brackets end that begin at `at`, which is a pid for daemons; undefined where there are none. */
+function pidEnd(from: Uint8Array, at: number, end: number): number | undefined {
+  if (from[at] !== OPEN) return undefined;
+  let close = at + 1;
+  while (close < end && isDigit(from[close])) close++;
+  return close > at + 1 && close < end && from[close] === CLOSE ? close + 1 : undefined;
+}
+
+/** The first word, which daemons take for the tag; each `[...]` in it gets the pid that the kernel gave. */
+function putTag(
+  to: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  start: number,
+  end: number,
+  pid: number,
+): number {
+  let next = at;
+  let done = start;
+  for (let i = start; i < end; i++) {
+    const after = pidEnd(from, i, end);
+    if (after === undefined) continue;
+    next = putText(to, next, from, done, i + 1);
+    next = putNumber(to, next, pid);
+    to[next++] = CLOSE;
+    done = after;
+    i = after - 1;
+  }
+  return putText(to, next, from, done, end);
+}
+
+/**
+ * The header of RFC 5424, `1 TIME HOST APP PROCID MSGID `, with host and pid put right: where the header ends in
+ * `from` and in `to`. Undefined for what is not such a message.
+ */
+function putStructured(
+  to: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  start: number,
+  end: number,
+  sender: Sender,
+): [next: number, read: number] | undefined {
+  if (from[start] !== ONE || from[start + 1] !== SPACE) return undefined;
+  const words: number[] = [];
+  let read = start + 2;
+  for (let i = 0; i < 5; i++) {
+    const stop = wordEnd(from, read, end);
+    if (stop === read || stop >= end || from[stop] !== SPACE) return undefined;
+    words.push(read, stop);
+    read = stop + 1;
+  }
+  const [time = 0, timeEnd = 0, , , app = 0, appEnd = 0, , , id = 0, idEnd = 0] = words;
+  // "-" stands for no time.
+  if (!isTimeWord(from, time, timeEnd)) return undefined;
+  let next = putText(to, at, from, start, timeEnd + 1);
+  next = putBytes(to, next, sender.hostName);
+  to[next++] = SPACE;
+  next = putText(to, next, from, app, appEnd + 1);
+  next = putNumber(to, next, sender.pid);
+  to[next++] = SPACE;
+  return [putText(to, next, from, id, idEnd + 1), read];
+}
+
+/**
+ * Writes the message `from[start]` to `from[end]` to `to[at]`, so that it tells who it is from: a facility that users
+ * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also in front of its
+ * text, for daemons cut it). Control bytes in it are escaped. There must be room for four times the message, twice the
+ * mark, the host's name, and LONGEST_ADDITION. Returns where it ends; `at` for a message without content.
+ */
+export function rewriteMessage(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  sender: Sender,
+): number {
+  let stop = end;
+  // What some senders close a message with.
+  while (stop > start && (from[stop - 1] === 0 || from[stop - 1] === NEWLINE)) stop--;
+  if (stop === start) return at;
+  const [priority, text] = readPriority(from, start, stop);
+  to[at] = LESS;
+  let next = putNumber(to, at + 1, priority);
+  to[next++] = GREATER;
+  const structured = putStructured(to, next, from, text, stop, sender);
+  let read: number;
+  if (structured !== undefined) [next, read] = structured;
+  else {
+    const tag = findTag(from, text, stop);
+    next = putText(to, next, from, text, tag);
+    read = wordEnd(from, tag, stop);
+    next = putTag(to, next, from, tag, read, sender.pid);
+  }
+  const { mark } = sender;
+  const last = putText(to, next, from, read, stop);
+  if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
+  if (structured === undefined)
+    return putBytes(to, putText(to, putBytes(to, next, mark), from, read, stop), mark);
+  // There is no place for the mark before the structured data, which may be long: they become text behind it.
+  to[next++] = DASH;
+  next = putBytes(to, next, mark);
+  to[next++] = SPACE;
+  return putBytes(to, putText(to, next, from, read, stop), mark);
+}
+
+/** The mark of a jail's user. `jail` is printable. */
+export function markOf(jail: ByteString, uid: number): Uint8Array {
+  return toBytes(` (jail=${jail} uid=${uid})`);
+}

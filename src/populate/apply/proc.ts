@@ -1,0 +1,92 @@
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { attributesAt, lookUp, readJailFile } from "../../jail/fs/look.ts";
+import {
+  closeJailRoot,
+  hostPath,
+  isRegular,
+  type JailRoot,
+  openTree,
+  release,
+  walk,
+} from "../../jail/fs/walk.ts";
+import { makeDirectories, putFile } from "../../jail/fs/write.ts";
+import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
+import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
+
+const LARGEST_FSTAB = 1 << 20;
+
+/**
+ * The text of fstab(5) with a line for the proc file system of a jail, or undefined where it has one already. `jail`
+ * is the absolute path of the jail.
+ */
+export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
+  const target = fstabField(`${jail}/proc`);
+  const known = fstab.split("\n").some((line) => {
+    const [, where, type] = line.trim().split(/[ \t]+/);
+    return !line.trim().startsWith("#") && where === target && type === "proc";
+  });
+  if (known) return undefined;
+  const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
+  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`;
+}
+
+/**
+ * Changes `etc`/fstab: by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
+ * answers the new one, undefined where nothing is to be changed; the lock is taken only where something is. True where
+ * it was changed. Throws JailkitError "fstab" for what is no regular file, with what is to be done by hand (`otherwise`).
+ */
+export function changeFstab(
+  root: JailRoot,
+  change: (fstab: ByteString) => ByteString | undefined,
+  otherwise: string,
+  registry: ByteString = REGISTRY,
+): boolean {
+  const changed = (): ByteString | undefined => {
+    const found = lookUp(root, "/fstab");
+    if (found && !isRegular(found.stat)) {
+      const file = display(hostPath(root, "/fstab"));
+      throw new JailkitError("fstab", 1, `${file}: not a regular file; ${otherwise}`);
+    }
+    const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
+    return change(bytes ? fromBytes(bytes) : "");
+  };
+  if (changed() === undefined) return false;
+  return hostLocked(registry, () => {
+    // As it is now that nobody else of ours changes it.
+    const text = changed();
+    if (text === undefined) return false;
+    const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
+    putFile(root, "/fstab", toBytes(text), attributes, { replace: true });
+    return true;
+  });
+}
+
+/** Adds the line for a jail's proc to `etc`/fstab, once. True where it was added. */
+export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
+  const root = openTree(etc);
+  try {
+    const byHand = `add the line for ${display(jail)}/proc by hand`;
+    return changeFstab(root, (fstab) => withProcLine(fstab, jail), byHand);
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** Makes the jail's /proc and mounts proc(5) there, unless it is mounted. True where it had to be. */
+export function mountJailProc(root: JailRoot): boolean {
+  makeDirectories(root, "/proc", () => ({ mode: 0o555, uid: 0, gid: 0 }));
+  const directory = walk(root, "/proc");
+  try {
+    if (isProc(directory.fd)) return false;
+    if (!directory.trusted) {
+      const message = `${display(root.path)}/proc: belongs to a user or can be written by others; nothing is mounted there`;
+      throw new JailkitError("proc-untrusted", 1, message);
+    }
+    mountProc(directory.fd);
+    return true;
+  } finally {
+    release(directory);
+  }
+}

@@ -1,0 +1,53 @@
+import type { BasicStat } from "../../../ffi/basic-stat.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { parentOf } from "../../../ffi/paths.ts";
+import type { FileSystem } from "../file-system.ts";
+
+// Whole trees that no jail needs: they hold the secrets of the host and of its other users, or are no files at all.
+// What is below them can be asked for by name.
+const WHOLE = [
+  "/etc",
+  "/var",
+  "/home",
+  "/root",
+  "/run",
+  "/tmp",
+  "/boot",
+  "/mnt",
+  "/media",
+  "/dev",
+  "/dev/pts",
+  "/dev/shm",
+];
+const KERNEL = ["/proc", "/sys"];
+
+const inode = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
+const device = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}`;
+
+/**
+ * A test for directories that are never copied whole. It answers why not, in words, or undefined. Directories are
+ * told by what they are (device and inode), not by how their path is written.
+ */
+export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: BasicStat) => string | undefined {
+  const reasons = new Map<string, string>();
+  const devices = new Map<string, string>();
+  const root = host.stat("/");
+  for (const path of WHOLE) {
+    const stat = host.stat(path);
+    if (stat) reasons.set(inode(stat), `${path} is not copied whole: name what is needed of it`);
+  }
+  for (const path of KERNEL) {
+    const stat = host.stat(path);
+    // Where it is not mounted it is on the device of the root, and so is everything else.
+    if (stat && root && device(stat) !== device(root)) {
+      devices.set(device(stat), `it is in ${path}, which holds no files to copy`);
+    }
+  }
+  for (let path = jail; ; path = parentOf(path)) {
+    const stat = host.stat(path === "" ? "/" : path);
+    const what = path === jail ? "it is the jail itself" : "the jail is in it";
+    if (stat) reasons.set(inode(stat), path === "" ? "/ is not copied whole" : what);
+    if (path === "") break;
+  }
+  return (stat) => reasons.get(inode(stat)) ?? devices.get(device(stat));
+}

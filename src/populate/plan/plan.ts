@@ -1,0 +1,68 @@
+import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { display } from "../../cli/display.ts";
+import { describeError } from "../../cli/error.ts";
+import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
+import { type FileSystem, isDirectory, tidy } from "../file-system.ts";
+import { addProblem, type Draft } from "./draft.ts";
+import { createGlob, type Glob } from "./glob.ts";
+import { createPlanner } from "./planner.ts";
+import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
+
+/** What a plan is made from. */
+export interface PlanInput extends PlannerInput {
+  readonly wants: readonly Want[];
+}
+
+/** Plans what the wants bring into a jail: which objects, from where, with which attributes, and why. */
+export function makePlan(input: PlanInput): Draft {
+  const planner = createPlanner(input);
+  const glob = createGlob(input.host);
+  for (const want of input.wants) {
+    try {
+      placeWant(planner, input.host, glob, want);
+    } catch (error) {
+      const { pattern } = want;
+      addProblem(planner.draft, "cannot-place", pattern, describeError(error), `${display(pattern)}: `);
+    }
+  }
+  planner.finish();
+  return planner.draft;
+}
+
+function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob: Glob, want: Want): void {
+  const reason: Reason = { kind: "asked", pattern: want.written };
+  const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
+  const manner: Manner = { section: want.section, keeps, examine: true };
+  const path = tidy(want.pattern);
+  if (!path.startsWith("/")) {
+    addProblem(draft, "relative-path", path, "is not an absolute path");
+    return;
+  }
+  if (want.kind === "empty-directory") {
+    const stat = host.stat(path);
+    // As jailkit 2: one that the host does not have is not wanted on this machine.
+    if (stat === undefined || !isDirectory(stat.mode)) {
+      draft.notes.push(`Source directory ${display(path)} does not exist`);
+      return;
+    }
+    placeEmpty(path, stat, manner, reason);
+    return;
+  }
+  const stat = host.lstat(path);
+  if (want.kind === "device" && (stat === undefined || !isDeviceOrLink(stat.mode))) {
+    const what = stat === undefined ? "is not a device of this machine" : "is not a device";
+    addProblem(draft, "no-such-device", path, what);
+    return;
+  }
+  const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
+  // Devices are the same on each machine, and say nothing of what the section is for.
+  if (found.length > 0 && want.kind === "any") draft.satisfied.add(want.section);
+  else if (found.length === 0) draft.notes.push(`Source file ${display(path)} does not exist`);
+  const matched = stat === undefined;
+  for (const each of found) place(each, manner, { ...reason, matched });
+}
+
+function isDeviceOrLink(mode: number): boolean {
+  const type = mode & S_IFMT;
+  return type === S_IFCHR || type === S_IFBLK || type === S_IFLNK;
+}

@@ -1,0 +1,76 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import type { Entry, Plan, Reason } from "../entry.ts";
+
+/** One step of an explanation: a path of the jail, and what it has to do with the step before. */
+export interface Step {
+  readonly path: ByteString;
+  readonly why: string;
+}
+
+/** Why a section brings a path into the jail: from the path itself to what the section asks for. */
+export interface Explanation {
+  readonly section: ByteString;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Why `path` (of the jail, or the host's path that leads to it) is in a plan, once for each section; undefined where
+ * it is not.
+ */
+export function explain(plan: Plan, path: ByteString): Explanation[] | undefined {
+  const byPath = new Map(plan.entries.map((entry) => [entry.path, entry]));
+  const entry = byPath.get(path) ?? plan.entries.find((each) => each.source === path);
+  return entry?.because.map(({ section }) => ({ section, steps: chain(entry, section, byPath) }));
+}
+
+function chain(entry: Entry, section: ByteString, byPath: ReadonlyMap<ByteString, Entry>): Step[] {
+  const steps: Step[] = [];
+  const visited = new Set<Entry>();
+  let at: Entry | undefined = entry;
+  while (at !== undefined && !visited.has(at)) {
+    visited.add(at);
+    const own: Entry = at;
+    const reason = (own.because.find((each) => each.section === section) ?? own.because[0])?.reason;
+    if (reason === undefined) break;
+    steps.push({ path: own.path, why: inWords(reason) });
+    at = reason.kind === "parent" ? byPath.get(reason.of) : reason.kind === "asked" ? undefined : reason.from;
+    if (reason.kind === "parent" && at === undefined) at = sourceOf(reason.of, byPath);
+  }
+  return steps;
+}
+
+function sourceOf(path: ByteString, entries: ReadonlyMap<ByteString, Entry>): Entry | undefined {
+  for (const entry of entries.values()) if (entry.source === path) return entry;
+  return undefined;
+}
+
+function inWords(reason: Reason): string {
+  switch (reason.kind) {
+    case "asked":
+      return `asked for as ${display(reason.pattern)}`;
+    case "tree":
+      return `in the directory ${display(reason.from.path)}`;
+    case "link":
+      return `target of the symbolic link ${display(reason.from.path)}`;
+    case "parent":
+      return `on the way to ${display(reason.of)}`;
+    case "interpreter":
+      return `program interpreter of ${display(reason.from.path)}`;
+    case "script":
+      return `interpreter of the script ${display(reason.from.path)}`;
+    case "dlopen":
+      return `opened by ${display(reason.from.path)} when it runs (${display(reason.name)})`;
+    case "needed":
+      return `library ${display(reason.name)} of ${display(reason.from.path)}`;
+  }
+}
+
+/** Explanations as lines of text: the section of jk_init, or the operand of jk_cp, then one step in each line. */
+export function explanationLines(path: ByteString, explanations: readonly Explanation[]): string[] {
+  return explanations.flatMap(({ section, steps }) => [
+    // jk_cp records its operands by full path.
+    `${display(path)}: ${section.startsWith("/") ? "operand" : "section"} ${display(section)}`,
+    ...steps.map((step) => `  ${display(step.path)}: ${step.why}`),
+  ]);
+}

@@ -1,0 +1,33 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { type ManifestEntry, openManifest } from "../../jail/record/manifest.ts";
+import type { Explanation, Step } from "../plan/why.ts";
+
+/**
+ * Why `path` is in a jail, from its manifest alone: one way, and all sections (or operands of jk_cp) that want it.
+ * undefined where the manifest does not know it.
+ */
+export function explainRecorded(root: JailRoot, path: ByteString): Explanation[] | undefined {
+  const { entries } = openManifest(root).content;
+  const entry = entries.get(path) ?? bySource(entries, path);
+  if (entry === undefined) return undefined;
+  const steps: Step[] = [];
+  const visited = new Set<ManifestEntry>();
+  for (let at: ManifestEntry | undefined = entry; at !== undefined && !visited.has(at); ) {
+    visited.add(at);
+    const { neededBy, reason = "needed" }: ManifestEntry = at;
+    const why = neededBy === undefined ? "asked for" : `${display(reason)}: ${display(neededBy)}`;
+    steps.push({ path: at.path, why });
+    at = neededBy === undefined ? undefined : (entries.get(neededBy) ?? bySource(entries, neededBy));
+  }
+  return entry.sections.map((section) => ({ section, steps }));
+}
+
+function bySource(
+  entries: ReadonlyMap<ByteString, ManifestEntry>,
+  path: ByteString,
+): ManifestEntry | undefined {
+  for (const entry of entries.values()) if (entry.source === path) return entry;
+  return undefined;
+}

@@ -1,0 +1,180 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
+import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
+import { accountAge } from "../shadow.ts";
+import { judgeAccess } from "./access.ts";
+import type { PamKind, PamRule } from "./rules.ts";
+import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
+import { judgeSucceedIf } from "./succeed-if.ts";
+
+type Judge = (subject: PamSubject, words: readonly ByteString[]) => PamAnswer;
+
+const say = (result: PamResult | "unknown", message: ByteString, remedy = ""): PamAnswer => ({
+  result,
+  message,
+  remedy,
+});
+const value = (words: readonly ByteString[], key: string) =>
+  words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+
+const unix: Judge = ({ name, shadow, day }, words) => {
+  if (shadow === undefined)
+    return say("unknown", `pam_unix: ${name} is not in shadow(5): how old the account is is not known`);
+  switch (accountAge(shadow, day)) {
+    case "account-expired":
+      return say(
+        "acct_expired",
+        `the account of ${name} has expired (pam_unix)`,
+        `chage -E -1 ${operands(name)}`,
+      );
+    case "password-expired":
+      return say(
+        "authtok_expired",
+        `the password of ${name} has expired, and the time to change it is over (pam_unix)`,
+        `chage -I -1 ${operands(name)} && passwd ${operands(name)}`,
+      );
+    case "password-must-change": {
+      const what = `the password of ${name} has to be changed at the next login, and cannot be in a jail (pam_unix)`;
+      // It has an effect only for who did not give a password.
+      return words.includes("no_pass_expiry")
+        ? say("unknown", `${what}, but by no_pass_expiry a key will do`)
+        : say(
+            "new_authtok_reqd",
+            what,
+            `passwd ${operands(name)}, or for one who logs in by a key: chage -d ${day} ${operands(name)}`,
+          );
+    }
+    default:
+      return say("success", "");
+  }
+};
+
+const nologin: Judge = ({ uid, read }, words) => {
+  const named = value(words, "file");
+  const files = named === undefined ? ["/var/run/nologin", "/etc/nologin"] : [named];
+  const there = files.find((file) => read(file) !== undefined);
+  if (there === undefined) return say("ignore", "");
+  if (uid === 0) return say("success", "");
+  return say(
+    "auth_err",
+    `${there} is there: nobody but root may log in (pam_nologin)`,
+    `once the machine is to be open again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`,
+  );
+};
+
+const shells: Judge = ({ shell, read }) => {
+  const listed = (read("/etc/shells") ?? "").split("\n").includes(shell);
+  return listed
+    ? say("success", "")
+    : say("auth_err", `${shell} is not in /etc/shells (pam_shells)`, appendCommand(shell, "/etc/shells"));
+};
+
+const time: Judge = ({ name, service, read }, words) => {
+  const file = value(words, "conffile") ?? "/etc/security/time.conf";
+  // services;ttys;users;times: what does not name this service and user, or everybody, says nothing of them.
+  const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || list.trim() === word;
+  const rules = (read(file) ?? "").split("\n").filter((line) => {
+    const [services = "", , users = ""] = line.replace(/#.*/, "").split(";");
+    return services.trim() !== "" && may(services, service) && may(users, name);
+  });
+  return rules.length === 0
+    ? say("success", "")
+    : say("unknown", `${file} limits the times of a login (pam_time): ${display(rules[0]?.trim() ?? "")}`);
+};
+
+const listfile: Judge = ({ name, shell, groups, read }, words) => {
+  const item = value(words, "item");
+  const file = value(words, "file") ?? "";
+  const mine = item === "user" ? [name] : item === "group" ? groups : item === "shell" ? [shell] : undefined;
+  const text = read(file);
+  if (mine === undefined || text === undefined || value(words, "apply") !== undefined)
+    return say("unknown", `pam_listfile goes by ${display(file)}`);
+  const lines = text.split("\n").map((line) => line.trim());
+  const denies = value(words, "sense") === "deny";
+  if (mine.some((one) => lines.includes(one)) !== denies) return say("success", "");
+  const what = denies ? "names" : "does not name";
+  const remedy = denies
+    ? `take the line of ${item} out of ${file}`
+    : `add a line to ${file}: ${mine[0] ?? ""}`;
+  return say("auth_err", `${file} ${what} the ${item} of this login (pam_listfile)`, remedy);
+};
+
+const localuser: Judge = ({ name, read }, words) => {
+  const file = value(words, "file") ?? "/etc/passwd";
+  const there = (read(file) ?? "").split("\n").some((line) => line.startsWith(`${name}:`));
+  return there ? say("success", "") : say("perm_denied", `${name} is not in ${file} (pam_localuser)`);
+};
+
+const faillock: Judge = ({ name, read }, words) => {
+  const tally = `${value(words, "dir") ?? "/var/run/faillock"}/${name}`;
+  if ((read(tally) ?? "") === "") return say("ignore", "");
+  return say(
+    "unknown",
+    `${tally} counts failed logins (pam_faillock)`,
+    `faillock --user ${shellWord(name)} --reset`,
+  );
+};
+
+const always =
+  (result: PamResult, message = ""): Judge =>
+  () =>
+    say(result, message);
+
+const deny = (result: PamResult): Judge => {
+  const remedy = "take pam_deny out, or put a rule that lets in before it";
+  return () => ({ ...say(result, "pam_deny refuses everybody", remedy), deny: true });
+};
+
+const LOGIN: Readonly<Record<string, Judge>> = {
+  "pam_access.so": judgeAccess,
+  "pam_debug.so": always("ignore"),
+  "pam_echo.so": always("ignore"),
+  "pam_faildelay.so": always("ignore"),
+  "pam_listfile.so": listfile,
+  "pam_localuser.so": localuser,
+  "pam_nologin.so": nologin,
+  "pam_permit.so": always("success"),
+  "pam_shells.so": shells,
+  "pam_succeed_if.so": judgeSucceedIf,
+  "pam_time.so": time,
+  "pam_warn.so": always("ignore"),
+};
+
+const OPENING =
+  "env keyinit lastlog lastlog2 limits loginuid mail mkhomedir motd selinux systemd ttyaudit umask unix xauth"
+    .split(" ")
+    .map((name): [string, Judge] => [`pam_${name}.so`, always("success")]);
+
+const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
+  auth: {
+    ...LOGIN,
+    "pam_deny.so": deny("auth_err"),
+    "pam_env.so": always("ignore"),
+    "pam_faillock.so": faillock,
+    // That the password is the right one is for the user to know.
+    "pam_unix.so": always("success"),
+  },
+  account: {
+    ...LOGIN,
+    "pam_deny.so": deny("acct_expired"),
+    "pam_faillock.so": always("success"),
+    "pam_unix.so": unix,
+  },
+  session: {
+    ...LOGIN,
+    ...Object.fromEntries(OPENING),
+    "pam_deny.so": deny("session_err"),
+  },
+};
+
+/** What the module of a rule would say of somebody; undefined where there is no such rule. */
+export function judgeModule(kind: PamKind, rule: PamRule, subject: PamSubject): PamAnswer | undefined {
+  const { module, arguments: words, dispensable } = rule;
+  if (!subject.installed(module)) {
+    if (dispensable) return undefined;
+    return say("module_unknown", `PAM has no module ${display(module)}`, `install it, or take its line out`);
+  }
+  const judge = KNOWN[kind][module];
+  const name = module.replace(/\.so$/, "");
+  return judge?.(subject, words) ?? say("unknown", `what ${display(name)} says is not known here`);
+}

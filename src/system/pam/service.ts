@@ -1,0 +1,35 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { hostNames, hostText } from "../host-files.ts";
+import { type PamKind, type PamRule, pamRules } from "./rules.ts";
+
+const SERVICES = ["/etc/pam.d", "/usr/lib/pam.d"];
+const LIBRARIES = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
+
+/** The text of a PAM service, by name or by path, as pam.conf(5) looks for it; undefined where there is none. */
+export function serviceText(service: ByteString): ByteString | undefined {
+  if (service.startsWith("/")) return hostText(service);
+  for (const directory of SERVICES) {
+    const text = hostText(`${directory}/${service}`);
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
+/** The rules of one kind that hold for a service: its own, or else those of the service "other". */
+export function serviceRules(kind: PamKind, service: ByteString): PamRule[] {
+  const own = pamRules(kind, service, serviceText);
+  return own.length > 0 ? own : pamRules(kind, "other", serviceText);
+}
+
+let directories: ByteString[] | undefined;
+
+/** Whether PAM has a module of this name, wherever the distribution puts them. */
+export function hasModule(module: ByteString): boolean {
+  directories ??= LIBRARIES.flatMap((library) => {
+    const below = hostNames(library).filter((name) => name.includes("-linux-"));
+    return ["", ...below.map((name) => `/${name}`)].map((name) => `${library}${name}/security`);
+  });
+  return directories.some((path) => statIfPresent(AT_FDCWD, `${path}/${module}`, true) !== undefined);
+}

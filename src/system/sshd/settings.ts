@@ -1,0 +1,71 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../accounts.ts";
+
+/** The configuration that is asked about. */
+export const CONFIGURATION = "/etc/ssh/sshd_config";
+
+/** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
+export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
+
+/** Reads the output of sshd -T: a keyword, a blank, its value; a keyword may come several times. */
+export function parseSshdSettings(text: ByteString): SshdSettings {
+  const settings = new Map<string, ByteString[]>();
+  for (const line of text.split("\n")) {
+    const blank = line.indexOf(" ");
+    if (blank <= 0) continue;
+    const keyword = line.slice(0, blank).toLowerCase();
+    const values = settings.get(keyword) ?? [];
+    values.push(line.slice(blank + 1).trim());
+    settings.set(keyword, values);
+  }
+  return settings;
+}
+
+/** The first value of a keyword, which is the one that sshd goes by; "" where there is none. */
+export function firstOf(settings: SshdSettings, keyword: string): ByteString {
+  return settings.get(keyword)?.[0] ?? "";
+}
+
+/** Whether a keyword names anything: it has a value, and that is not `none`. */
+export function isSet(settings: SshdSettings, keyword: string): boolean {
+  return !["", "none"].includes(firstOf(settings, keyword));
+}
+
+/** The words of all lines of a keyword. */
+export function wordsOf(settings: SshdSettings, keyword: string): ByteString[] {
+  return (settings.get(keyword) ?? []).flatMap((line) => line.split(/\s+/).filter((word) => word !== ""));
+}
+
+/** The addresses and ports that sshd listens on; no address where it is any (ListenAddress). Pure. */
+export function listens(settings: SshdSettings): { addresses: ByteString[]; ports: ByteString[] } {
+  const all = (settings.get("listenaddress") ?? []).flatMap((entry) => {
+    const [, wide, narrow, port] = /^(?:\[(.*)\]|([^:]*)):(\d+)/.exec(entry) ?? [];
+    return port === undefined ? [] : [{ address: wide ?? narrow ?? "", port }];
+  });
+  const any = all.some(({ address }) => address === "0.0.0.0" || address === "::");
+  return {
+    addresses: any ? [] : [...new Set(all.map(({ address }) => address))],
+    ports: [...new Set(all.map(({ port }) => port))],
+  };
+}
+
+/** What serves sftp, as the line `Subsystem sftp` has it; undefined where nothing does. */
+export function sftpSubsystem(settings: SshdSettings): ByteString | undefined {
+  const line = settings.get("subsystem")?.find((one) => /^sftp\s/.test(one));
+  return line?.slice("sftp".length).trimStart();
+}
+
+/** A value with the tokens of sshd_config(5) that stand for an account filled in. Pure. */
+export function withTokens(
+  value: ByteString,
+  { name, uid, home }: Pick<PasswdEntry, "name" | "uid" | "home">,
+): ByteString {
+  const tokens: Readonly<Record<string, ByteString>> = { "%": "%", h: home, u: name, U: String(uid) };
+  return value.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all);
+}
+
+/** A pattern of ssh_config(5): `*` and `?`. Pure. */
+export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
+  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`, "s").test(text);
+}

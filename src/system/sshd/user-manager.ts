@@ -1,0 +1,37 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { readLink, statIfPresent } from "../../../ffi/files.ts";
+import { callsSystemd, type PamUser, sessionRules } from "../pam/rules.ts";
+import { serviceText } from "../pam/service.ts";
+
+// Where systemd looks for units, the first counts: systemd.unit(5).
+const UNITS = [
+  "/etc/systemd/system",
+  "/run/systemd/system",
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/** Whether systemd has a unit of this name that is not masked; undefined where there is none. */
+function mayStart(unit: ByteString): boolean | undefined {
+  for (const directory of UNITS) {
+    const stat = statIfPresent(AT_FDCWD, `${directory}/${unit}`);
+    if (stat === undefined) continue;
+    if ((stat.mode & S_IFMT) === S_IFLNK) return readLink(AT_FDCWD, `${directory}/${unit}`) !== "/dev/null";
+    return stat.size > 0;
+  }
+  return undefined;
+}
+
+/**
+ * Whether a session of this PAM service starts the user's own systemd manager on the host: systemd has one, it is not
+ * masked for the user, and pam_systemd(8) is called. Throws SystemError.
+ */
+export function startsUserManager(user: PamUser & { uid: number }, service: ByteString): boolean {
+  if (!(mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service") ?? false)) return false;
+  return callsSystemd(
+    sessionRules(serviceText(service) === undefined ? "other" : service, serviceText),
+    user,
+  );
+}

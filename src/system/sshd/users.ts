@@ -1,0 +1,82 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { JAILED_GROUP } from "../account-tools.ts";
+import { matchesPattern, type SshdSettings } from "./settings.ts";
+
+/** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
+export interface UserRule {
+  keyword: "DenyUsers" | "AllowUsers" | "DenyGroups" | "AllowGroups";
+  outcome: "refused" | "unknown";
+  message: ByteString;
+  remedy: ByteString;
+}
+
+/** Whether USER or USER@HOST names a login; undefined where it depends on where it comes from. */
+function namesLogin(
+  pattern: ByteString,
+  name: ByteString,
+  from: ByteString | undefined,
+): boolean | undefined {
+  const at = pattern.lastIndexOf("@");
+  if (at < 0) return matchesPattern(name, pattern);
+  if (!matchesPattern(name, pattern.slice(0, at))) return false;
+  const host = pattern.slice(at + 1);
+  if (host === "*") return true;
+  if (from === undefined || host.includes("/")) return undefined;
+  // It may be the name of the host, too, if sshd looks that up.
+  return matchesPattern(from, host) ? true : /^[\d.:a-f*?]+$/.test(host) ? false : undefined;
+}
+
+/**
+ * By which of DenyUsers, AllowUsers, DenyGroups and AllowGroups sshd would refuse somebody, in its order; undefined
+ * where by none. Pure.
+ */
+export function userRule(
+  settings: SshdSettings,
+  { name, groups }: { name: ByteString; groups: readonly ByteString[] },
+  from: ByteString | undefined,
+): UserRule | undefined {
+  // sshd -T has a line for each pattern: one with a blank in it was quoted. As sshd_config(5) has them they mean what they
+  // say: a `!` in front is a part of the name, unlike in Match.
+  const listed = (keyword: string) => settings.get(keyword.toLowerCase()) ?? [];
+  const line = (keyword: string, ...more: ByteString[]) =>
+    [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
+  const namesGroup = (keyword: string) =>
+    listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
+  const named = (keyword: UserRule["keyword"]): boolean | undefined => {
+    const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from));
+    return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;
+  };
+  const rule = (
+    keyword: UserRule["keyword"],
+    outcome: UserRule["outcome"],
+    what: ByteString,
+    remedy: ByteString,
+  ): UserRule => ({ keyword, outcome, message: `${line(keyword)}: ${what}`, remedy });
+  const open = "whether it means this login depends on where it comes from: ask with --from ADDRESS";
+
+  const denied = named("DenyUsers");
+  const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from) === true);
+  if (denied === true)
+    return rule("DenyUsers", "refused", "names the user", `take ${pattern} out of DenyUsers`);
+  if (denied === undefined) return rule("DenyUsers", "unknown", open, "");
+  if (listed("AllowUsers").length > 0) {
+    const allowed = named("AllowUsers");
+    const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", name)}`;
+    if (allowed === false) return rule("AllowUsers", "refused", "does not name the user", remedy);
+    if (allowed === undefined) return rule("AllowUsers", "unknown", open, "");
+  }
+  if (namesGroup("DenyGroups")) {
+    const remedy = `take the group out of DenyGroups, or the user out of the group`;
+    return rule("DenyGroups", "refused", "names a group of the user", remedy);
+  }
+  if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
+    // Of the groups that it names nobody knows what else they allow: sudo is often one of them.
+    const there = listed("AllowGroups").includes(JAILED_GROUP);
+    const join = `groupadd -f -r ${JAILED_GROUP} && usermod -aG ${JAILED_GROUP} ${operands(name)}`;
+    const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;
+    const remedy = there ? join : groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
+    return rule("AllowGroups", "refused", "names no group of the user", remedy);
+  }
+  return undefined;
+}

@@ -1,0 +1,228 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { type PamUser, readsUserEnvironment } from "../pam/rules.ts";
+import { serviceText } from "../pam/service.ts";
+import { findProgram, runProgram } from "../run.ts";
+import {
+  CONFIGURATION,
+  firstOf,
+  isSet,
+  listens,
+  matchesPattern,
+  parseSshdSettings,
+  type SshdSettings,
+  sftpSubsystem,
+  wordsOf,
+} from "./settings.ts";
+import { startsUserManager } from "./user-manager.ts";
+
+/** Something in sshd's settings that no jail can hold, with the way to mend it. */
+export interface SshdWarning {
+  code:
+    | "internal-sftp"
+    | "tcp-forwarding"
+    | "stream-forwarding"
+    | "permit-user-environment"
+    | "pam-environment"
+    | "tunnel"
+    | "keys-elsewhere"
+    | "locked"
+    | "no-keys"
+    | "user-manager"
+    | "user-rc";
+  message: string;
+  remedy: string;
+}
+
+/** How asking sshd went: its settings, or why there are none. */
+export type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean };
+
+/**
+ * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
+ * sshd loads its host keys. Throws JailkitError (2) for what is no address.
+ */
+export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
+  if (!/^[0-9a-fA-F.:]+$/.test(from))
+    throw new JailkitError("bad-address", 2, `${quoted(from)} is not an address: give it in numbers`);
+  const sshd = findProgram("sshd");
+  if (sshd === undefined) return { unavailable: "sshd is not installed", installed: false };
+  if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
+    return { unavailable: `${CONFIGURATION} does not exist`, installed: true };
+  }
+  // A user name with a comma or an equals sign would be read as more of the specification.
+  if (/[^A-Za-z0-9_.@$-]/.test(user))
+    return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
+  const login = `user=${user},host=${from === "127.0.0.1" ? "localhost" : from},addr=${from}`;
+  const answer = askSshd(sshd, login, LOCAL);
+  if (!("settings" in answer)) return answer;
+  // On what it listens it says itself; of several it is not known which one is called.
+  const { addresses, ports } = listens(answer.settings);
+  const local = { address: addresses[0] ?? LOCAL.address, port: ports[0] ?? LOCAL.port };
+  const same = local.address === LOCAL.address && local.port === LOCAL.port;
+  return same ? answer : askSshd(sshd, login, local);
+}
+
+const LOCAL = { address: "127.0.0.1", port: "22" };
+
+function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof LOCAL): SshdAnswer {
+  const result = runProgram(sshd, ["-T", "-C", `${login},laddr=${address},lport=${port}`]);
+  if (result.status === 0) return { settings: parseSshdSettings(result.stdout) };
+  const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
+  const unavailable = `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}`;
+  return { unavailable, installed: true };
+}
+
+/**
+ * What of these settings gives a jailed user more than the jail: pure, so that it can be shown for any settings.
+ * sshd_config(5) names the keywords. `byPam`: the service of PAM that takes variables from the user's ~/.pam_environment.
+ */
+export function sshdWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  byPam: ByteString | undefined = undefined,
+): SshdWarning[] {
+  const value = (keyword: string) => firstOf(settings, keyword);
+  const warnings: SshdWarning[] = [];
+  const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
+
+  const forced = value("forcecommand");
+  const internal = [sftpSubsystem(settings) ?? "", forced].some((command) =>
+    /^internal-sftp(\s|$)/.test(command),
+  );
+  if (internal && !isSet(settings, "chrootdirectory")) {
+    warnings.push({
+      code: "internal-sftp",
+      message:
+        "sshd serves sftp itself (internal-sftp, no ChrootDirectory): it never runs the login shell, so the user is not jailed",
+      remedy: "use 'Subsystem sftp /usr/lib/openssh/sftp-server' (the path as it is in the jail)",
+    });
+  }
+  if (!["no", ""].includes(value("allowtcpforwarding")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "tcp-forwarding",
+      message: "sshd forwards TCP connections for this user, from outside the jail",
+      remedy: `set 'AllowTcpForwarding no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("allowstreamlocalforwarding")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "stream-forwarding",
+      message: "sshd forwards connections to local sockets for this user, from outside the jail",
+      remedy: `set 'AllowStreamLocalForwarding no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("permittunnel")) && value("disableforwarding") !== "yes") {
+    warnings.push({
+      code: "tunnel",
+      message: "sshd lets this user make network tunnels",
+      remedy: `set 'PermitTunnel no' ${match}`,
+    });
+  }
+  if (!["no", ""].includes(value("permituserenvironment"))) {
+    warnings.push({
+      code: "permit-user-environment",
+      message: "sshd takes environment variables from the user's own files, before the login shell starts",
+      remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
+    });
+  }
+  if (byPam !== undefined) {
+    warnings.push({
+      code: "pam-environment",
+      message:
+        "PAM takes environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
+      remedy: `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
+    });
+  }
+  const accepted = wordsOf(settings, "acceptenv");
+  const loads =
+    byPam !== undefined ||
+    !["no", ""].includes(value("permituserenvironment")) ||
+    accepted.some(coversLoader);
+  if (loads && value("permituserrc") !== "no") {
+    warnings.push({
+      code: "user-rc",
+      message:
+        "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
+      remedy: `set 'PermitUserRC no' ${match}`,
+    });
+  }
+  return warnings;
+}
+
+/** Why sshd would not take keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)). Pure. */
+export function keyWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  file: ByteString,
+  locked: boolean,
+): SshdWarning[] {
+  if (locked && firstOf(settings, "usepam") === "no") {
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
+    return [
+      {
+        code: "locked",
+        message,
+        remedy: `let the key count, and no password, with: usermod -p '*' ${operands(user)}`,
+      },
+    ];
+  }
+  if (firstOf(settings, "pubkeyauthentication") === "no") {
+    const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
+    return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
+  }
+  const places = wordsOf(settings, "authorizedkeysfile");
+  if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
+  return [
+    {
+      code: "keys-elsewhere",
+      message: `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`,
+      remedy: `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`,
+    },
+  ];
+}
+
+/** The program that sshd starts for sftp, where it asks for one by its path; none where it cannot be asked. */
+export function sftpServers(user: ByteString): ByteString[] {
+  const answer = sshdSettings(user);
+  if (!("settings" in answer)) return [];
+  const path = /^\/\S+/.exec(sftpSubsystem(answer.settings) ?? "")?.[0];
+  return path === undefined ? [] : [path];
+}
+
+/** Somebody who logs in. */
+export interface SshdUser extends PamUser {
+  uid: number;
+}
+
+/**
+ * What of sshd's settings, and of what it starts before the login shell, gives a jailed user more than the jail. The
+ * settings come with it, or why there are none; only root can ask. Throws SystemError.
+ */
+export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
+  const answer = sshdSettings(user.name, from);
+  if (!("settings" in answer)) return { ...answer, warnings: [] };
+  const { settings } = answer;
+  const service = firstOf(settings, "pamservicename") || "sshd";
+  const withPam = firstOf(settings, "usepam") === "yes";
+  const ruled = serviceText(service) === undefined ? "other" : service;
+  const byPam = withPam && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
+  const warnings = sshdWarnings(settings, user.name, byPam);
+  if (withPam && startsUserManager(user, service)) {
+    warnings.push({
+      code: "user-manager",
+      message:
+        "a login starts the user's own systemd manager on the host (pam_systemd), which runs what unit files in the home's .config/systemd/user say, outside the jail",
+      remedy: `forbid it: systemctl mask user@${user.uid}.service`,
+    });
+  }
+  return { settings, warnings };
+}
+
+/** Whether a pattern of AcceptEnv (`*` and `?`) lets a variable through by which ld.so(8) loads a file. */
+function coversLoader(pattern: ByteString): boolean {
+  return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
+}

@@ -1,0 +1,110 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
+import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
+import { registerLogSocket } from "../populate/apply/log-socket.ts";
+import { addProcLine, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import type { Problem } from "../populate/entry.ts";
+import { noRoom } from "../populate/no-room.ts";
+import type { Recipe } from "../populate/record/recipe.ts";
+import type { Reporter } from "../populate/reporter.ts";
+import { isProc } from "../system/mounts.ts";
+import { findProgram } from "../system/run.ts";
+
+/** Something that a recipe wants besides files. */
+export interface Extra {
+  readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
+  /** What it is, in words that go on from "will". */
+  readonly what: string;
+  readonly act: (reporter: Reporter) => void;
+}
+
+const FSTAB_LIMIT = 1 << 20;
+
+/** What a recipe wants besides files and the jail does not have. */
+export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
+  const extras: Extra[] = [];
+  const { accounts } = recipe;
+  const some = accounts.users.length + accounts.groups.length > 0;
+  if (some && !hasAccounts(root, accounts)) {
+    extras.push({
+      kind: "accounts",
+      what: "add accounts to etc/passwd and etc/group",
+      act: (reporter) => addAccounts(root, accounts, reporter),
+    });
+  }
+  if (recipe.needProc && !(hasProcLine(root.path) && hasProc(root))) {
+    extras.push({
+      kind: "proc",
+      what: "mount proc",
+      act: () => {
+        addProcLine(root.path);
+        mountJailProc(root);
+      },
+    });
+  }
+  if (recipe.needLogsocket && !isServed(root.path)) {
+    extras.push({
+      kind: "log-socket",
+      what: "tell jk_socketd to serve dev/log",
+      act: () => void registerLogSocket(root.path),
+    });
+  }
+  if (lacksCache(root) && findProgram("ldconfig") !== undefined) {
+    extras.push({
+      kind: "library-cache",
+      what: "make the cache of libraries",
+      act: () => renewLibraryCache(root),
+    });
+  }
+  return extras;
+}
+
+/** Does each, and tells what failed. `progress`: how far all the work is. */
+export function addExtras(
+  root: JailRoot,
+  extras: readonly Extra[],
+  progress: string,
+  reporter: Reporter,
+): Problem[] {
+  return extras.flatMap(({ kind, act }) => {
+    try {
+      act(reporter);
+      return [];
+    } catch (error) {
+      const code = error instanceof JailkitError ? error.code : kind;
+      const full = noRoom(error, root.path, { left: [], progress });
+      return [full ?? { code, path: root.path, message: describeError(error) }];
+    }
+  });
+}
+
+function hasProcLine(jail: ByteString): boolean {
+  const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT, AT_FDCWD);
+  return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
+}
+
+function hasProc(root: JailRoot): boolean {
+  try {
+    const directory = walk(root, "/proc");
+    const mounted = isProc(directory.fd);
+    release(directory);
+    return mounted;
+  } catch {
+    return false;
+  }
+}
+
+function isServed(jail: ByteString): boolean {
+  try {
+    const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
+    return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
+  } catch {
+    // Adding it will tell what is wrong.
+    return false;
+  }
+}

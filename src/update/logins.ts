@@ -1,0 +1,109 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { loadConfig } from "../config/load.ts";
+import { baseName } from "../enter/facts.ts";
+import { CONFIG_FILE } from "../enter/gather.ts";
+import { LIMITED_SHELL } from "../enter/shell.ts";
+import { installedPrivilege } from "../explain/installed.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { makeOf } from "../programs/jailkit-make.ts";
+import { passwdByName } from "../system/accounts.ts";
+
+/** Who goes into a jail, and how. */
+export interface JailLogins {
+  /** The jk_chrootsh that belongs to the running program. */
+  readonly chrootsh: ByteString;
+  /** The login shells, on the host, of the accounts that are known to live in the jail. */
+  readonly shells: readonly ByteString[];
+}
+
+const JK_CHROOTSH = "jk_chrootsh";
+
+/**
+ * Why a login may need a limited shell at one of these paths of the jail; undefined where all logins work with the one
+ * in jk_chrootsh. Accounts are those of the jail's own passwd, as the name services of the host know them, besides
+ * those of `logins`.
+ */
+export function loginObstacle(
+  root: JailRoot,
+  paths: ReadonlySet<ByteString>,
+  logins: JailLogins,
+): string | undefined {
+  try {
+    return findObstacle(root, paths, logins);
+  } catch (error) {
+    // What cannot be found out may be one.
+    return `logins may need it: ${describeError(error)}`;
+  }
+}
+
+function findObstacle(
+  root: JailRoot,
+  paths: ReadonlySet<ByteString>,
+  { chrootsh, shells }: JailLogins,
+): string | undefined {
+  const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: passwdByName(entry.name) }));
+  const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
+  for (const shell of new Set(used)) {
+    // Nobody gets in with one that is not there; ours must be.
+    const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || isThere(shell));
+    const reason = counts ? chrootshObstacle(shell) : undefined;
+    if (reason !== undefined) return `logins may need it: ${reason}`;
+  }
+  for (const { entry, host } of accounts) {
+    const name = display(entry.name);
+    if (!leadsToOne(root, entry.shell, paths)) continue;
+    if (baseName(entry.shell) !== LIMITED_SHELL)
+      return `${display(entry.shell)}, the shell of ${name}, leads to it`;
+    if (host !== undefined && baseName(host.shell) === LIMITED_SHELL)
+      return `is the login shell of ${name} on the host too: sshd may start it here (ChrootDirectory)`;
+  }
+  return injailShells()
+    .filter((shell) => baseName(shell) !== LIMITED_SHELL && leadsToOne(root, shell, paths))
+    .map((shell) => `${display(shell)}, an injail_shell in ${CONFIG_FILE}, leads to it`)[0];
+}
+
+const isThere = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true) !== undefined;
+
+/** Why logins with this jk_chrootsh do not end in the limited shell of ours that is in it. */
+function chrootshObstacle(path: ByteString): string | undefined {
+  try {
+    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    try {
+      const stat = fstat(fd);
+      const make = isRegular(stat) ? makeOf(fd, stat.size) : undefined;
+      if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not that of jailkit 3`;
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return `${display(path)}: ${error.reason}`;
+  }
+  const { held, reason } = installedPrivilege(path);
+  return held === true ? undefined : reason;
+}
+
+function leadsToOne(root: JailRoot, shell: ByteString, paths: ReadonlySet<ByteString>): boolean {
+  if (!shell.startsWith("/")) return false;
+  try {
+    const found = lookUp(root, shell, { follow: true });
+    return found !== undefined && paths.has(found.canonicalPath);
+  } catch {
+    // A loop, or a link of a user's: jk_chrootsh does not get there either.
+    return false;
+  }
+}
+
+function injailShells(): ByteString[] {
+  const sections = loadConfig(CONFIG_FILE, { dialect: "c" })?.sections ?? [];
+  return sections.flatMap(({ entries }) =>
+    entries.filter(({ key }) => key === "injail_shell").map(({ value }) => value.trim()),
+  );
+}

@@ -1,0 +1,59 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
+import type { ManifestEntry } from "../../jail/record/manifest.ts";
+import type { Draft } from "../../populate/plan/draft.ts";
+import type { Candidate } from "./removals.ts";
+
+/**
+ * Which of the candidates for removal are in the jail because others than root named them in a tree that is still
+ * asked for, from when such things came along, each with that tree. What a plan leaves out is no more wanted, but the
+ * tree may need it. Directories are not among them: they go when they are empty.
+ */
+export function cameAlong(
+  plan: Draft,
+  records: ReadonlyMap<ByteString, ManifestEntry>,
+  candidates: readonly Candidate[],
+): Map<Candidate, ByteString> {
+  const found = new Map<Candidate, ByteString>();
+  const trees = [...new Set([...plan.leftOut.values()].map(({ tree }) => tree))];
+  if (trees.length === 0) return found;
+  const bySource = new Map([...records.values()].map((record) => [record.source, record]));
+  const treeAt = (path: ByteString) => trees.find((tree) => path === tree || path.startsWith(`${tree}/`));
+
+  function treeOf(record: ManifestEntry): ByteString | undefined {
+    if (treeAt(record.source ?? record.path) !== undefined) return undefined;
+    // An operand of jk_cp is the section of all that it brought.
+    const operand = trees.find((tree) => record.sections.includes(tree));
+    if (operand !== undefined) return operand;
+    const visited = new Set<ManifestEntry>();
+    for (let at: ManifestEntry | undefined = record; at?.neededBy !== undefined && !visited.has(at); ) {
+      visited.add(at);
+      const tree = treeAt(at.neededBy);
+      if (tree !== undefined) return tree;
+      at = records.get(at.neededBy) ?? bySource.get(at.neededBy);
+    }
+    return undefined;
+  }
+
+  for (const candidate of candidates) {
+    const { record } = candidate;
+    const tree = record !== undefined && record.type !== "directory" ? treeOf(record) : undefined;
+    if (tree !== undefined) found.set(candidate, tree);
+  }
+  return found;
+}
+
+/** Why such an entry stays, as the end of a sentence. */
+export function whyItStays(tree: ByteString): string {
+  return `came along with ${quoted(tree)}, where others than root named it, and is not renewed`;
+}
+
+/** One printable line for each tree. */
+export function cameAlongWarnings(trees: Iterable<ByteString>): string[] {
+  const counts = new Map<ByteString, number>();
+  for (const tree of trees) counts.set(tree, (counts.get(tree) ?? 0) + 1);
+  return [...counts].map(([tree, count]) => {
+    const what = count === 1 ? "1 entry" : `${count} entries`;
+    return `${what} of the jail came along with ${quoted(tree)}, where others than root named them: neither removed nor renewed (-v lists them)`;
+  });
+}

@@ -1,0 +1,168 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../../ffi/constants.ts";
+import { close, openAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { baseName, parentOf } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { LIMITED_SHELL, programFindings } from "../../enter/shell.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { isRegular, type JailRoot } from "../../jail/fs/walk.ts";
+import { isRuntime, type Make, makeOf } from "../../programs/jailkit-make.ts";
+import { type JailLogins, loginObstacle } from "../logins.ts";
+import { look } from "../state.ts";
+import type { Kept, Removal } from "./compare.ts";
+
+/** A file, or a link, of the name of the limited shell, in a jail. */
+export interface ShellPlace {
+  /** Without links above it, as the jail sees it. */
+  readonly path: ByteString;
+  readonly stat: Stat;
+  /** Where it is a link: what it leads to, without links; undefined where it leads nowhere. */
+  readonly leadsTo?: ByteString | undefined;
+  readonly isLink: boolean;
+}
+
+/** What becomes of the limited shells of a jail. */
+export interface ShellVerdict {
+  readonly removals: readonly Removal[];
+  readonly kept: readonly Kept[];
+}
+
+const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+const WHAT: Readonly<Record<Make, string | undefined>> = {
+  "jailkit-2": "the jk_lsh of jailkit 2",
+  "jailkit-3": "a copy of jailkit's own runtime",
+  entry: undefined,
+};
+
+/** True for a path of the name of the limited shell. */
+export const namesShell = (path: ByteString): boolean => baseName(path) === LIMITED_SHELL;
+
+/**
+ * Where a jail has limited shells of its own: in the usual directories, at `recorded` paths, where its accounts name
+ * one, and where links of that name lead to.
+ */
+export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map<ByteString, ShellPlace> {
+  const usual = DIRECTORIES.map((directory) => `${directory}/${LIMITED_SHELL}`);
+  const places = new Map<ByteString, ShellPlace>();
+  const add = (path: ByteString): void => {
+    const found = path.startsWith("/") && namesShell(path) ? look(root, path) : undefined;
+    if (found === undefined || places.has(found.canonicalPath)) return;
+    const { stat, target, canonicalPath } = found;
+    const isLink = target !== undefined;
+    if (!isLink && !isRegular(stat)) return;
+    const leadsTo = isLink ? endOf(root, path) : undefined;
+    places.set(canonicalPath, { path: canonicalPath, stat, isLink, leadsTo });
+    if (leadsTo !== undefined) add(leadsTo);
+  };
+  for (const path of [...usual, ...accountShells(root), ...recorded]) add(path);
+  return places;
+}
+
+/** The paths of these places, and what links among them lead to: none of it is brought up to date with the host. */
+export function pathsOf(places: ReadonlyMap<ByteString, ShellPlace>): ReadonlySet<ByteString> {
+  return new Set([...places.values()].flatMap(({ path, leadsTo }) => [path, leadsTo ?? path]));
+}
+
+function accountShells(root: JailRoot): ByteString[] {
+  try {
+    return readJailAccounts(root).users.map(({ shell }) => shell);
+  } catch {
+    // Without them nothing goes: see loginObstacle.
+    return [];
+  }
+}
+
+/** Where a path leads in the jail at last; undefined where it leads nowhere. */
+function endOf(root: JailRoot, path: ByteString): ByteString | undefined {
+  try {
+    return lookUp(root, path, { follow: true })?.canonicalPath;
+  } catch {
+    // A loop, or a link of a user's.
+    return undefined;
+  }
+}
+
+/**
+ * Decides which of the limited shells of a jail go: those of jailkit, recognised by their content, that nobody asked
+ * for by name, in places that root alone can change, once every login works without them.
+ */
+export function judgeShells(
+  root: JailRoot,
+  places: ReadonlyMap<ByteString, ShellPlace>,
+  wanted: (path: ByteString) => boolean,
+  logins: JailLogins,
+): ShellVerdict {
+  const removals: Removal[] = [];
+  const kept: Kept[] = [];
+  const keep = (path: ByteString, reason: string) => kept.push({ path, reason, notable: true });
+  let obstacle: { reason: string | undefined } | undefined;
+  for (const place of places.values()) {
+    const { path, stat, isLink } = place;
+    if (isLink) continue;
+    if (wanted(path)) {
+      keep(path, "was asked for by name, and runs in the place of the shell in jk_chrootsh");
+      continue;
+    }
+    const what = recognise(root, place);
+    if ("foreign" in what) {
+      keep(path, what.foreign);
+      continue;
+    }
+    obstacle ??= { reason: loginObstacle(root, new Set(places.keys()), logins) };
+    if (obstacle.reason === undefined) {
+      const reason = `${what.what}: jk_chrootsh has its own built in`;
+      removals.push({ path, type: "file", seen: stat, reason });
+    } else keep(path, `is ${what.what}, and ${obstacle.reason}`);
+  }
+  const going = new Set(removals.map(({ path }) => path));
+  for (const place of places.values()) {
+    const { path, stat, isLink, leadsTo } = place;
+    if (!isLink || leadsTo === undefined || !isOwnMount(root, place)) continue;
+    if (going.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
+      removals.push({ path, type: "link", seen: stat, reason: `a link to ${display(leadsTo)}` });
+    } else if (!namesShell(leadsTo) && !wanted(path)) {
+      keep(path, `leads to ${display(leadsTo)}, and runs in the place of the shell in jk_chrootsh`);
+    }
+  }
+  return { removals, kept };
+}
+
+/** True where something lies on the mount of the jail's root: what is mounted in the jail may be the host's own. */
+export function isOwnMount(root: JailRoot, { stat }: ShellPlace): boolean {
+  // Not by the device: overlayfs gives a file another than its directory, and a bind mount the same. Linux 5.8 tells.
+  return stat.mountId !== 0n && stat.mountId === root.top.stat.mountId;
+}
+
+/** What a file of that name is, or why it is not for us to remove. */
+function recognise(root: JailRoot, place: ShellPlace): { what: string } | { foreign: string } {
+  const { path, stat } = place;
+  if (!isOwnMount(root, place)) return { foreign: "is on a file system that is mounted in the jail" };
+  const unsafe = programFindings(root, path)[0];
+  if (unsafe !== undefined) return { foreign: `is not to be relied on: ${unsafe.message}` };
+  const make = withJailFile(
+    root,
+    path,
+    (fd, found) => (sameFile(found.stat, stat) ? makeOf(fd, found.stat.size) : undefined),
+    { follow: false },
+  );
+  const what = make === undefined ? undefined : WHAT[make];
+  if (what !== undefined) return { what };
+  return { foreign: "is not jailkit's, and runs in the place of the shell in jk_chrootsh" };
+}
+
+/**
+ * True where a path of the host leads to one of our executables, with the runtime in it: none enters a jail that nobody
+ * asked for by name.
+ */
+export function isOurRuntime(path: ByteString): boolean {
+  const stat = statIfPresent(AT_FDCWD, path, true);
+  if (stat === undefined || !isRegular(stat)) return false;
+  const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  try {
+    return isRuntime(fd, stat.size);
+  } finally {
+    close(fd);
+  }
+}

@@ -1,0 +1,91 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
+import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { removePath } from "../jail/fs/write.ts";
+import { REGISTRY } from "../jail/record/manifest.ts";
+import { dropInName } from "../populate/apply/log-socket.ts";
+import { changeFstab } from "../populate/apply/proc.ts";
+import { fstabField } from "../system/mounts.ts";
+
+/** The text of fstab(5) without the line for the proc of a jail, which jk_init makes; undefined where there is none. */
+export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
+  const target = fstabField(`${jail}/proc`);
+  const lines = fstab.split("\n");
+  const kept = lines.filter((line) => {
+    const [, where, type] = line.trim().split(/[ \t]+/);
+    return line.trim().startsWith("#") || where !== target || type !== "proc";
+  });
+  return kept.length === lines.length ? undefined : kept.join("\n");
+}
+
+/** Mount points of fstab(5) in a jail. */
+export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
+  const field = fstabField(jail);
+  return fstab.split("\n").flatMap((line) => {
+    const [, where] = line.trim().split(/[ \t]+/);
+    if (where === undefined || line.trim().startsWith("#")) return [];
+    return where === field || where.startsWith(`${field}/`) ? [where] : [];
+  });
+}
+
+/**
+ * Takes the line for a jail's proc out of `etc`/fstab, as addProcLine puts it in. `removed`: it was there; `left`:
+ * other mount points in the jail, which somebody else wrote.
+ */
+export function removeProcLine(
+  jail: ByteString,
+  etc: ByteString = "/etc",
+  registry: ByteString = REGISTRY,
+): { removed: boolean; left: ByteString[] } {
+  const root = openTree(etc);
+  try {
+    const stat = lookUp(root, "/fstab")?.stat;
+    if (stat === undefined || !isRegular(stat)) return { removed: false, left: [] };
+    let left: ByteString[] = [];
+    const change = (fstab: ByteString) => {
+      const without = withoutProcLine(fstab, jail);
+      left = fstabMounts(without ?? fstab, jail);
+      return without;
+    };
+    const byHand = `take the line for ${display(jail)}/proc out by hand`;
+    return { removed: changeFstab(root, change, byHand, registry), left };
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/** Unmounts proc(5) from the jail's /proc, where it is mounted. True where it was. */
+export function unmountJailProc(root: JailRoot): boolean {
+  const mounted = jailMounts(root.path).some(({ path, type }) => path === "/proc" && type === "proc");
+  if (mounted) unmountInJail(root, "/proc");
+  return mounted;
+}
+
+/**
+ * Has jk_socketd no longer serve JAIL/dev/log: the drop-in goes that jk_init made. `removed`: its path; `left`: the
+ * administrator's own file that names the socket, which is never changed.
+ */
+export function unregisterLogSocket(
+  jail: ByteString,
+  directory: ByteString = CONFIG_DIRECTORY,
+): { removed: ByteString | undefined; left: ByteString | undefined } {
+  const path = `/jk_socketd.d/${dropInName(jail)}`;
+  const socket = `${jail}/dev/log`;
+  const file = `${directory}/jk_socketd.ini`;
+  const section = () => loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
+  const named = section();
+  // A drop-in of that name in which something else was written is not ours.
+  if (named !== undefined && named.file !== directory + path) return { removed: undefined, left: named.file };
+  if (named === undefined) return { removed: undefined, left: undefined };
+  const root = openTree(directory);
+  try {
+    const found = lookUp(root, path);
+    const removed = found !== undefined && removePath(root, path, found.stat);
+    return { removed: removed ? directory + path : undefined, left: undefined };
+  } finally {
+    closeJailRoot(root);
+  }
+}

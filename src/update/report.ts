@@ -1,0 +1,186 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import { jsonText } from "../cli/display.ts";
+import { isDirectory, isLink } from "../jail/fs/walk.ts";
+import type { Entry, Problem } from "../populate/entry.ts";
+import type { Extra } from "./extras.ts";
+import type { Change, Kept, Removal } from "./plan/compare.ts";
+
+/** How it went with one jail. */
+export interface UpdateOutcome {
+  /** On the host, normalised. */
+  readonly jail: ByteString;
+  /** The id of its record; undefined where it has none. */
+  readonly record: ByteString | undefined;
+  /** An earlier run was cut short. */
+  readonly resumed: boolean;
+  /** What is to be done, or was. */
+  readonly changes: readonly Change[];
+  readonly removals: readonly Removal[];
+  readonly extras: readonly Extra[];
+  /** Of `changes` and `removals`, those that were done; none in a dry run. */
+  readonly done: ReadonlySet<ByteString>;
+  readonly kept: readonly Kept[];
+  readonly skipped: readonly ByteString[];
+  readonly warnings: readonly string[];
+  readonly problems: readonly Problem[];
+  /** The jail is known, and no directory is in its place. */
+  readonly gone?: boolean;
+}
+
+/** A jail that nothing is done in: it could not be updated, or it is gone. */
+export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): UpdateOutcome {
+  const nothing = {
+    changes: [],
+    removals: [],
+    extras: [],
+    kept: [],
+    skipped: [],
+    warnings: [],
+    problems: [],
+  };
+  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...told };
+}
+
+/** True where there is something to do in a jail. */
+export function hasWork({ changes, removals, extras, resumed }: UpdateOutcome): boolean {
+  return changes.length + removals.length + extras.length > 0 || resumed;
+}
+
+/** One jail as `--json` shows it. */
+export interface UpdateJailReport {
+  jail: string;
+  record: string | null;
+  state: "up-to-date" | "pending" | "updated" | "failed" | "gone";
+  changes: ChangeReport[];
+  extras: string[];
+  kept: { path: string; reason: string }[];
+  skipped: string[];
+  warnings: string[];
+  problems: { code: string; path: string; message: string }[];
+}
+
+interface ChangeReport {
+  action: Change["action"] | "remove";
+  type: Entry["type"] | Removal["type"];
+  path: string;
+  source?: string;
+  target?: string;
+  mode?: string;
+  uid?: number;
+  gid?: number;
+  /** Whether it was done; false in a dry run and where it failed. */
+  done: boolean;
+  why?: string[];
+  reason?: string;
+}
+
+/** What --json prints; docs/schemas/jk_update.schema.json describes it. */
+export interface UpdateReport {
+  version: 1;
+  tool: "jk_update";
+  dryRun: boolean;
+  jails: UpdateJailReport[];
+  warnings: string[];
+  problems: { code: string; path: string; message: string }[];
+  exitStatus: number;
+}
+
+const problemReport = ({ code, path, message }: Problem) => ({
+  code,
+  path: jsonText(path),
+  message: jsonText(message),
+});
+
+function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
+  const { type, path, source, target } = entry;
+  const report: ChangeReport = { action, type, path: jsonText(path), done };
+  if (source !== undefined) report.source = jsonText(source);
+  if (target !== undefined) report.target = jsonText(target);
+  if (type !== "symlink") {
+    report.mode = entry.mode.toString(8).padStart(4, "0");
+    report.uid = entry.uid;
+    report.gid = entry.gid;
+  }
+  report.why = entry.because.map(({ section }) => jsonText(section));
+  return report;
+}
+
+/** A jail in JSON. */
+export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailReport {
+  const { changes, removals, done } = outcome;
+  const state = () => {
+    if (outcome.gone === true) return "gone";
+    if (outcome.problems.length > 0) return "failed";
+    if (!hasWork(outcome)) return "up-to-date";
+    return dryRun ? "pending" : "updated";
+  };
+  return {
+    jail: jsonText(outcome.jail),
+    record: outcome.record ?? null,
+    state: state(),
+    changes: [
+      ...changes.map((change) => changeReport(change, done.has(change.entry.path))),
+      ...removals.map(
+        ({ path, type, reason }): ChangeReport => ({
+          action: "remove",
+          type,
+          path: jsonText(path),
+          done: done.has(path),
+          ...(reason === undefined ? {} : { reason }),
+        }),
+      ),
+    ],
+    extras: outcome.extras.map(({ kind }) => kind),
+    kept: outcome.kept.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    skipped: outcome.skipped.map(jsonText),
+    warnings: outcome.warnings.map(jsonText),
+    problems: outcome.problems.map(problemReport),
+  };
+}
+
+/** All jails in JSON. `problems`, `warnings`: of the jails that could not be updated at all. */
+export function updateReport(
+  outcomes: readonly UpdateOutcome[],
+  others: { problems: readonly Problem[]; warnings: readonly string[] },
+  dryRun: boolean,
+  exitStatus: number,
+): UpdateReport {
+  return {
+    version: 1,
+    tool: "jk_update",
+    dryRun,
+    jails: outcomes.map((outcome) => jailReport(outcome, dryRun)),
+    warnings: others.warnings.map(jsonText),
+    problems: others.problems.map(problemReport),
+    exitStatus,
+  };
+}
+
+/** What is told before a change, as jailkit 2 worded it. Text from outside is in it as it is. */
+export function changeLine(
+  jail: ByteString,
+  { action, entry, standing }: Change,
+  dryRun: boolean,
+): ByteString {
+  const to = jail + entry.path;
+  const kind = entry.type === "symlink" ? "link" : entry.type;
+  // What it replaces is of another kind there.
+  const what = action === "exchange" && standing !== undefined ? kindOf(standing.stat) : kind;
+  if (dryRun) {
+    if (action === "create") return `will add ${kind} ${to}`;
+    if (action === "attributes") return `will change mode, owner or time of ${to}`;
+    return `will update outdated ${what} ${to}`;
+  }
+  if (action === "attributes") return `changing mode, owner or time of ${to}`;
+  return `removing outdated ${what} ${to}`;
+}
+
+/** What is told before something goes. */
+export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
+  if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
+  const what = type === "directory" ? "directory" : "file";
+  return `${dryRun ? "will remove" : "removing"} deprecated ${what} ${jail}${path}`;
+}
+
+const kindOf = (stat: Stat) => (isDirectory(stat) ? "directory" : isLink(stat) ? "link" : "file");

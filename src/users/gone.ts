@@ -1,0 +1,45 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { findMoved, lostJail } from "../jail/record/moved.ts";
+import { jailError } from "../jail/record/named-jail.ts";
+import { REGISTRY, readContent, withTree } from "../jail/record/registry.ts";
+import { modifyAccount } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import type { Reporter } from "./apply.ts";
+import { beforeIn } from "./memory.ts";
+import type { JailingOptions, UserOutcome } from "./run.ts";
+
+/**
+ * Decides how an account gets out of a jail that is gone, with all that was in it: it gets the home and the shell that
+ * it had. Calling what is returned does it. Throws `error` where the jail may be elsewhere: it was moved.
+ */
+export function leaveGoneJail(
+  user: PasswdEntry,
+  jail: ByteString,
+  jailHome: ByteString,
+  request: JailingOptions,
+  outcome: UserOutcome,
+  error: unknown,
+): (report: Reporter) => void {
+  const gone = error instanceof JailkitError && error.code === "no-such-jail";
+  const lost = gone ? lostJail(jail) : undefined;
+  if (!gone || (lost !== undefined && findMoved(lost) !== undefined)) throw jailError(jail, error);
+  const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
+  const before = beforeIn(content?.requests ?? [], user.name);
+  const home = before?.home ?? jailHome;
+  const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  if (statIfPresent(AT_FDCWD, shell, true) === undefined)
+    throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
+  outcome.home = home;
+  outcome.shell = shell;
+  return (report) => {
+    outcome.status = request.dryRun ? "planned" : "done";
+    report.warn(`${display(jail)} is gone: there is nothing in it to move or to mend`);
+    if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
+    const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
+    report.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
+  };
+}

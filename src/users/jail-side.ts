@@ -1,0 +1,150 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { LIMITED_SHELL } from "./jail.ts";
+
+/** What the host knows: asked where a line of the jail belongs to another account or group. */
+export interface HostNames {
+  user: (name: ByteString) => PasswdEntry | undefined;
+  group: (name: ByteString) => GroupEntry | undefined;
+}
+
+/** An account of the host, and what its line in a jail is to have. */
+export interface JailSide {
+  user: PasswdEntry;
+  /** The primary group first. */
+  groups: readonly GroupEntry[];
+  /** As the jail sees it. */
+  home: ByteString;
+  /** Undefined leaves that of a line that is there. */
+  shell: ByteString | undefined;
+  /** That of a new line, where no other was asked for; jk_lsh unless given. */
+  usualShell?: ByteString | undefined;
+}
+
+/** The home of an account as a jail sees it: what follows the separator, what lies below the jail, or the same path. */
+function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
+  const home = normalPath(splitHome(user.home)?.home ?? user.home);
+  return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
+}
+
+/**
+ * Makes the lines of a jail's passwd and group say of an account what the host says: a line is added, or the one that
+ * is there gets the host's name, uid, gid and home. Lines that take its name or number away from it are corrected, or
+ * go where the host has no such account. Returns what was done, one printable line each.
+ */
+export function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
+  const { user, groups, home, shell, usualShell = LIMITED_SHELL } = side;
+  const { name, uid, gid } = user;
+  const steps: string[] = [];
+  const say = (what: string) => steps.push(what);
+  let own = accounts.users.find((entry) => entry.name === name);
+  for (const entry of accounts.users) {
+    if (entry === own || (entry.name !== name && entry.uid !== uid)) continue;
+    const real = entry.name === name ? undefined : host.user(entry.name);
+    if (real?.uid === uid) continue;
+    if (real !== undefined) {
+      accounts.replaceUser(entry, { ...entry, uid: real.uid, gid: real.gid });
+      say(`gave ${quoted(entry.name)} its uid ${real.uid} in the jail's etc/passwd`);
+    } else if (own === undefined) {
+      own = { ...entry, name };
+      accounts.replaceUser(entry, own);
+      say(`named ${quoted(entry.name)} ${quoted(name)} in the jail's etc/passwd`);
+    } else {
+      accounts.replaceUser(entry);
+      say(`removed the line of ${quoted(entry.name)} (uid ${entry.uid}) from the jail's etc/passwd`);
+    }
+  }
+  if (own === undefined) {
+    accounts.addUser({ ...user, password: "x", home, shell: shell ?? usualShell });
+    say(`added ${quoted(name)} to the jail's etc/passwd`);
+  } else {
+    const wanted = { ...own, uid, gid, home, shell: shell ?? own.shell };
+    const same = own.uid === uid && own.gid === gid && own.home === home && own.shell === wanted.shell;
+    accounts.replaceUser(own, wanted);
+    if (!same) say(`changed the line of ${quoted(name)} in the jail's etc/passwd`);
+  }
+  groups.forEach((group, index) => {
+    putGroup(accounts, group, host, say);
+    if (index > 0 && accounts.addMember(group.name, name) === "added")
+      say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
+  });
+  return steps;
+}
+
+function putGroup(
+  accounts: AccountsEditor,
+  { name, gid }: GroupEntry,
+  host: HostNames,
+  say: (what: string) => void,
+): void {
+  let own = accounts.groups.find((entry) => entry.name === name);
+  for (const entry of accounts.groups) {
+    if (entry === own || (entry.name !== name && entry.gid !== gid)) continue;
+    const real = entry.name === name ? undefined : host.group(entry.name);
+    if (real?.gid === gid) continue;
+    if (real !== undefined) {
+      accounts.replaceGroup(entry, { ...entry, gid: real.gid });
+      say(`gave the group ${quoted(entry.name)} its gid ${real.gid} in the jail's etc/group`);
+    } else if (own === undefined) {
+      own = { ...entry, name };
+      accounts.replaceGroup(entry, own);
+      say(`named the group ${quoted(entry.name)} ${quoted(name)} in the jail's etc/group`);
+    } else {
+      accounts.replaceGroup(entry);
+      say(`removed the line of the group ${quoted(entry.name)} (gid ${entry.gid}) from the jail's etc/group`);
+    }
+  }
+  if (own === undefined) {
+    accounts.addGroup({ name, password: "x", gid, members: [] });
+    say(`added the group ${quoted(name)} to the jail's etc/group`);
+  } else if (own.gid !== gid) {
+    accounts.replaceGroup(own, { ...own, gid });
+    say(`gave the group ${quoted(name)} its gid ${gid} in the jail's etc/group`);
+  }
+}
+
+/** What is to be done to the jail's side of an account. */
+export interface JailSideRequest {
+  root: JailRoot;
+  shell: ByteString | undefined;
+  usualShell?: ByteString | undefined;
+  dryRun: boolean;
+}
+
+/** Runs `change` on the accounts of the jail, or on what they would be. */
+function apply<T>({ root, dryRun }: JailSideRequest, change: (accounts: AccountsEditor) => T): T {
+  return dryRun ? tryJailAccounts(root, change) : updateJailAccounts(root, change);
+}
+
+/**
+ * Makes a jail know an account as the host does; the account itself stays as it is. Returns what was done. Throws
+ * JailkitError for root.
+ */
+export function writeJailSide(
+  user: PasswdEntry,
+  groups: readonly GroupEntry[],
+  request: JailSideRequest,
+): string[] {
+  if (user.uid === 0)
+    throw new JailkitError("root", 1, `${quoted(user.name)} has uid 0: a jail cannot hold root`);
+  const home = homeFor(user, request.root.path);
+  for (const value of [user.name, user.gecos, home]) {
+    if (/[:\n\0]/.test(value))
+      throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
+  }
+  const host = { user: passwdByName, group: groupByName };
+  const { shell, usualShell } = request;
+  return apply(request, (accounts) => putJailSide(accounts, { user, groups, home, shell, usualShell }, host));
+}
+
+/** Takes all lines of a name out of a jail's passwd, and its memberships; the host need not have such an account. */
+export function removeJailSide(name: ByteString, request: JailSideRequest): string[] {
+  const removed = apply(request, (accounts) => accounts.removeUser(name));
+  return removed ? [`removed ${quoted(name)} from the jail's etc/passwd`] : [];
+}

@@ -1,0 +1,284 @@
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import {
+  chmodFd,
+  close,
+  fstat,
+  openAt,
+  readAllFd,
+  readInto,
+  type Stat,
+  sameFile,
+  statIfPresent,
+} from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { asUser, shellWord } from "../cli/shell-word.ts";
+import { makeDirectoryIn } from "../jail/fs/directories.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  isRegular,
+  type JailRoot,
+  joinPath,
+  namedError,
+  openChild,
+  openDirectory,
+  release,
+} from "../jail/fs/walk.ts";
+import { putFileIn } from "../jail/fs/write.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
+
+const DIRECTORY = ".ssh";
+const FILE = "authorized_keys";
+/** Where sshd(8) looks for keys, below a home. */
+export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
+
+// A user may have made theirs as large as they like.
+const EXISTING_LIMIT = 1 << 20;
+
+function readStandardInput(): ByteString {
+  const buffer = new Uint8Array(KEYS_LIMIT + 1);
+  let used = 0;
+  for (let count = -1; count !== 0 && used < buffer.length; used += count)
+    count = readInto(0, buffer.subarray(used));
+  return fromBytes(buffer.subarray(0, used));
+}
+
+function readKeyFile(file: ByteString, what: ByteString): ByteString {
+  try {
+    const fd = openAt(C.AT_FDCWD, file, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
+    try {
+      const stat = fstat(fd);
+      if (isRegular(stat) && stat.size > KEYS_LIMIT) throw tooLong(what);
+      if (isRegular(stat)) return fromBytes(readAllFd(fd, KEYS_LIMIT));
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof JailkitError) throw error;
+    throw new JailkitError(
+      "bad-key",
+      1,
+      `--authorized-key: cannot read ${quoted(file)}: ${describeError(error)}`,
+    );
+  }
+  const message = `--authorized-key: ${quoted(file)} is no regular file; with - the keys come from standard input`;
+  throw new JailkitError("bad-key", 1, message);
+}
+
+/** The public keys in a file, or for `-` in what comes from standard input. Throws JailkitError "bad-key". */
+export function readPublicKeys(file: ByteString): KeyLine[] {
+  const what = `--authorized-key: ${file === "-" ? "standard input" : quoted(file)}`;
+  return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file, what), what);
+}
+
+function refuse(root: JailRoot, path: ByteString, why: string): JailkitError {
+  return new JailkitError("keys-not-written", 1, `${quoted(hostPath(root, path))} ${why}`);
+}
+
+/** Whose keys they are, and where: the home as `root` sees it. */
+export interface KeyPlace {
+  root: JailRoot;
+  home: ByteString;
+  user: Pick<PasswdEntry, "name" | "uid" | "gid">;
+}
+
+function openHomeFor({ root, home, user }: KeyPlace): Directory {
+  let directory: Directory;
+  try {
+    directory = openDirectory(root, home);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    throw refuse(root, home, "is no directory: without a home there is no place for a key");
+  }
+  const { uid } = directory.stat;
+  if (uid === user.uid || uid === 0) return directory;
+  release(directory);
+  throw refuse(root, home, `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`);
+}
+
+/**
+ * Something stands where it will not do, in the open directory `above`. Where the user may exchange what leads there,
+ * root does nothing by its name: the user may rename it, whoever's it is. It is not given to the user, who may have
+ * moved somebody else's file there.
+ */
+function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
+  const from = shellWord(hostPath(root, path));
+  const move = `mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
+  const remedy = above.stat.uid === 0 ? move : asUser(user.name, move);
+  return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`);
+}
+
+/** What is the user's alone is written to; what is somebody else's may be a link to what root alone should read. */
+function requireOwn(place: KeyPlace, above: Directory, path: ByteString, stat: Stat): void {
+  const { uid, name } = place.user;
+  if (stat.uid === uid) return;
+  throw inTheWay(place, above, path, `belongs to uid ${stat.uid}, not to ${quoted(name)}`);
+}
+
+/** Opens .ssh in an open home; undefined where there is none. It is the user's own directory, and no link. */
+function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefined {
+  const { root } = place;
+  const path = joinPath(home.path, DIRECTORY);
+  const stat = statIfPresent(home.fd, DIRECTORY);
+  if (stat === undefined) return undefined;
+  if (!isDirectory(stat)) {
+    const what = isLink(stat) ? "is a symbolic link" : "is no directory";
+    throw inTheWay(place, home, path, what);
+  }
+  const directory = openChild(root, home, DIRECTORY);
+  try {
+    requireOwn(place, home, path, directory.stat);
+    return directory;
+  } catch (error) {
+    release(directory);
+    throw error;
+  }
+}
+
+interface Existing {
+  text: ByteString;
+  stat: Stat;
+}
+
+/** The command by which its user, and nobody with more rights, makes a file another that holds the same: sed(1), -i. */
+function copyOf({ root, user }: KeyPlace, path: ByteString): ByteString {
+  return asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
+}
+
+/** What the authorized_keys in an open directory holds; undefined where there is none. */
+function readExisting(place: KeyPlace, directory: Directory): Existing | undefined {
+  try {
+    return readFileIn(place, directory);
+  } catch (error) {
+    throw namedError(error, hostPath(place.root, joinPath(directory.path, FILE)));
+  }
+}
+
+function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined {
+  const { root } = place;
+  const path = joinPath(directory.path, FILE);
+  const seen = statIfPresent(directory.fd, FILE);
+  if (seen === undefined) return undefined;
+  if (!isRegular(seen)) {
+    const what = isLink(seen) ? "is a symbolic link" : "is no regular file";
+    throw inTheWay(place, directory, path, what);
+  }
+  // What others have under another name may be theirs to read alone.
+  if (seen.nlink > 1)
+    throw refuse(
+      root,
+      path,
+      `has another name elsewhere (a hard link); put a copy in its place with: ${copyOf(place, path)}`,
+    );
+  requireOwn(place, directory, path, seen);
+  const fd = openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+  try {
+    const stat = fstat(fd);
+    if (!sameFile(stat, seen)) throw changed(root, path);
+    if (stat.size > EXISTING_LIMIT) throw refuse(root, path, `is longer than ${EXISTING_LIMIT} bytes`);
+    return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT)), stat };
+  } finally {
+    close(fd);
+  }
+}
+
+function changed(root: JailRoot, path: ByteString): JailkitError {
+  return refuse(root, path, "was changed meanwhile: no key was written; run it again");
+}
+
+/**
+ * What adding keys to the authorized_keys of a home would do; nothing is written. Throws JailkitError
+ * "keys-not-written" where it cannot be done: no home, a link, or something that is not the user's own.
+ */
+export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
+  const home = openHomeFor(place);
+  try {
+    const directory = openKeyDirectory(place, home);
+    if (directory === undefined) return mergeKeys("", keys);
+    try {
+      return mergeKeys(readExisting(place, directory)?.text ?? "", keys);
+    } finally {
+      release(directory);
+    }
+  } finally {
+    release(home);
+  }
+}
+
+/**
+ * Adds the keys that are not there yet to .ssh/authorized_keys of a home: the directory is the user's and 0700, the
+ * file theirs and 0600, and what it held stays. The user may change the home meanwhile: no link is followed, and what is
+ * not the user's own is neither read nor written. Throws as planKeys does.
+ */
+export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
+  const { root, user } = place;
+  const owner = { uid: user.uid, gid: user.gid };
+  const home = openHomeFor(place);
+  try {
+    let directory = openKeyDirectory(place, home);
+    if (directory === undefined) {
+      makeDirectoryIn(root, home, DIRECTORY, { ...owner, mode: 0o700 });
+      directory = openKeyDirectory(place, home);
+    }
+    if (directory === undefined) throw changed(root, joinPath(home.path, DIRECTORY));
+    try {
+      return writeIn(place, directory, keys);
+    } catch (error) {
+      throw namedError(error, hostPath(root, joinPath(directory.path, FILE)));
+    } finally {
+      release(directory);
+    }
+  } finally {
+    release(home);
+  }
+}
+
+function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]): KeyMerge {
+  const { root, user } = place;
+  const existing = readExisting(place, directory);
+  const merge = mergeKeys(existing?.text ?? "", keys);
+  if (merge.text === undefined) return merge;
+  closeToOthers(directory);
+  const now = statIfPresent(directory.fd, FILE);
+  const same =
+    now === undefined || existing === undefined ? now === existing?.stat : isSame(now, existing.stat);
+  const path = joinPath(directory.path, FILE);
+  if (!same) throw changed(root, path);
+  const attributes = { mode: 0o600, uid: user.uid, gid: user.gid };
+  const options = { replace: existing !== undefined };
+  const placement = putFileIn(root, directory, FILE, toBytes(merge.text), attributes, options);
+  if (placement === "kept") throw changed(root, path);
+  return merge;
+}
+
+const isSame = (a: Stat, b: Stat) => sameFile(a, b) && a.ctime === b.ctime && a.size === b.size;
+
+/** sshd(8) takes no keys from a directory that others can write. */
+function closeToOthers(directory: Directory): void {
+  if ((directory.stat.mode & 0o7777) === 0o700) return;
+  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+  try {
+    chmodFd(fd, 0o700);
+  } finally {
+    close(fd);
+  }
+}
+
+/** What was or (`planned`) would be added, a printable line each, for `file` as the administrator knows it. */
+export function describeKeys(merge: KeyMerge, file: ByteString, planned: boolean): string[] {
+  const count = (n: number) => (n === 1 ? "1 key" : `${n} keys`);
+  const lines: string[] = [];
+  if (merge.added > 0)
+    lines.push(`${planned ? "would add" : "added"} ${count(merge.added)} to ${quoted(file)}`);
+  if (merge.present > 0)
+    lines.push(
+      `${merge.present} of the keys ${merge.present === 1 ? "is" : "are"} in ${quoted(file)} already`,
+    );
+  return lines;
+}

@@ -1,0 +1,104 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { type Access, isLimitedShell } from "./access.ts";
+import { KEYS_FILE } from "./keys.ts";
+import { type OwnSection, ownSection, policyFor, servicesIn } from "./policy.ts";
+
+/** What an account still lacks before it can log in and do something. */
+export interface Missing {
+  code: "password-or-key" | "policy";
+  /** A printable line. */
+  message: string;
+  /** The commands that give it, each of which will do. */
+  remedies: string[];
+}
+
+/** An account that is or would be in a jail. */
+export interface JailedAccount {
+  root: JailRoot;
+  name: ByteString;
+  /** The name of its primary group. */
+  group: ByteString;
+  /** The one in the jail. */
+  shell: ByteString;
+  access: Access;
+}
+
+/** One that is new. */
+export interface NewAccount extends JailedAccount {
+  /** As the jail sees it. */
+  home: ByteString;
+  hasPassword: boolean;
+}
+
+// What accounts of the limited shell are most often for.
+const USUAL = ["sftp", "scp", "rsync", "git"];
+
+const again = ({ root, name }: JailedAccount, option: string) =>
+  `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
+
+function missingLogin(account: NewAccount): Missing[] {
+  const { root, name, home, access, hasPassword } = account;
+  if (hasPassword || access.keys.length > 0) return [];
+  // The skeleton of homes may bring one.
+  if (lookUp(root, `${home}/${KEYS_FILE}`) !== undefined) return [];
+  const message = `${quoted(name)} has no password and no key, and cannot log in`;
+  const remedies = [`passwd ${operands(name)}`, again(account, "--authorized-key FILE")];
+  return [{ code: "password-or-key", message, remedies }];
+}
+
+/** Whether an account of the limited shell has no section of jk_lsh.ini, and so can run nothing. Throws SystemError. */
+export function missingPolicy(account: JailedAccount): Missing[] {
+  const { root, name, group, shell, access } = account;
+  if (access.services.length > 0 || !isLimitedShell(shell)) return [];
+  const file = quoted(hostPath(root, "/etc/jailkit/jk_lsh.ini"));
+  let section: ByteString | undefined;
+  try {
+    section = policyFor(root, name, group);
+  } catch (error) {
+    if (!(error instanceof JailkitError)) throw error;
+    return [
+      { code: "policy", message: `${quoted(name)} can run nothing: ${describeError(error)}`, remedies: [] },
+    ];
+  }
+  if (section !== undefined) return [];
+  const services = servicesIn(root).flatMap((one) => (USUAL.includes(one.name) ? [one.name] : []));
+  const none = services.length === 0;
+  const why = none ? `, and none of ${USUAL.join(", ")} is in the jail` : "";
+  const message = `${quoted(name)} can run nothing: no section of ${file} is for it${why}`;
+  const wanted = none ? ["sftp"] : services;
+  const first = none ? `jk_init -j ${shellWord(root.path)} sftp && ` : "";
+  return [{ code: "policy", message, remedies: [first + again(account, `--policy ${wanted.join(",")}`)] }];
+}
+
+/** What a new account still lacks. Throws SystemError. */
+export function missingOf(account: NewAccount): Missing[] {
+  return [...missingLogin(account), ...missingPolicy(account)];
+}
+
+/** It as a line. */
+export function missingLine({ message, remedies }: Missing): string {
+  return remedies.length === 0 ? message : `${message}; mend it with: ${remedies.join(" or: ")}`;
+}
+
+/**
+ * What a new account finds that was made for an earlier one of its name: its section of jk_lsh.ini, as a printable line.
+ * Undefined where there is none, or where services were asked for. Throws SystemError.
+ */
+export function inheritedPolicy({ root, name, access }: JailedAccount): string | undefined {
+  if (access.services.length > 0) return undefined;
+  let own: OwnSection | undefined;
+  try {
+    own = ownSection(root, name);
+  } catch (error) {
+    if (error instanceof JailkitError) return undefined;
+    throw error;
+  }
+  if (own === undefined) return undefined;
+  const allows = own.executables.length === 0 ? "nothing" : own.executables.map(display).join(", ");
+  return `${own.place}: there is a section [${display(name)}] already, which lets the new account run: ${allows}`;
+}

@@ -1,0 +1,174 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import type { JailAccounts } from "../jail/accounts/accounts.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+
+/** The login shell of a jailed account on the host. */
+export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
+
+/** All that decides what jailing an account means. */
+export interface JailingFacts {
+  user: PasswdEntry;
+  /** The primary group first. */
+  groups: readonly GroupEntry[];
+  /** Groups that it is to be in as well. */
+  joins?: readonly GroupEntry[];
+  /** The jail on the host, normalised. */
+  jail: ByteString;
+  /** The accounts of the jail as they are. */
+  accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
+  /** The shell that the account gets in the jail; undefined leaves an entry's own, or gives jk_lsh. */
+  shell: ByteString | undefined;
+  move: boolean;
+  /** Pids of the account's processes. */
+  processes: readonly number[];
+}
+
+/** A group that the jail's etc/group is to have, and whether the account is to be a member in it. */
+export interface GroupChange {
+  name: ByteString;
+  gid: number;
+  create: boolean;
+  addMember: boolean;
+}
+
+/** What jailing an account changes: data, made before anything is changed. */
+export interface JailingPlan {
+  user: PasswdEntry;
+  /** The line for the jail's etc/passwd; undefined where it is there already. */
+  entry: PasswdEntry | undefined;
+  groups: GroupChange[];
+  /** The home in the jail, as the jail sees it. */
+  jailHome: ByteString;
+  /** What the host's account files say afterwards: `JAIL/./HOME`. */
+  home: ByteString;
+  shell: ByteString;
+  /** The shell that it has in the jail. */
+  jailShell: ByteString;
+  /** Whether the host's account gets another home or shell. */
+  changeAccount: boolean;
+  /** Groups of the host that it comes into. */
+  joins: readonly GroupEntry[];
+  /** The directory that moves into the jail. */
+  moveFrom: ByteString | undefined;
+  /** What is worth saying about what stays. */
+  notes: ByteString[];
+}
+
+/** Where the account's home is in the jail: the part after the separator, the part below the jail, or the same path. */
+function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
+  const split = splitHome(user.home);
+  if (split !== undefined && normalPath(split.jail) !== jail) {
+    const message =
+      `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
+      `take it out first with: jk_jailuser --unjail ${move ? "-m " : ""}${operands(user.name)}`;
+    throw new JailkitError("in-another-jail", 1, message);
+  }
+  if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
+  const home = normalPath(user.home);
+  if (home === jail || home.startsWith(`${jail}/`)) {
+    return { jailHome: normalPath(home.slice(jail.length)), inside: true };
+  }
+  return { jailHome: home, inside: false };
+}
+
+function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
+  return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
+}
+
+/** Makes the jail's lines say what the host says. */
+function sideRemedy({ jail, user }: JailingFacts): string {
+  return `mend it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
+}
+
+/** The jail's entry for the account, or undefined where the one that is there will do. */
+function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
+  const { user, accounts, shell, jail } = facts;
+  const present = accounts.userByName(user.name);
+  if (present === undefined) {
+    return { ...user, password: "x", home: jailHome, shell: shell ?? "/usr/sbin/jk_lsh" };
+  }
+  const file = quoted(`${jail}/etc/passwd`);
+  if (present.uid !== user.uid) {
+    throw refuse(
+      "jail-entry-differs",
+      user,
+      `has uid ${present.uid} in ${file}, and ${user.uid} on the host: ${sideRemedy(facts)}`,
+    );
+  }
+  if (normalPath(present.home) !== jailHome) {
+    const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
+    throw refuse("jail-entry-differs", user, `has the ${homes}: ${sideRemedy(facts)}`);
+  }
+  return undefined;
+}
+
+function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupChange[] {
+  const { user, accounts, jail } = facts;
+  return [...facts.groups, ...joins].flatMap((group, index) => {
+    const primary = index === 0;
+    const byName = accounts.groupByName(group.name);
+    if (byName !== undefined && byName.gid !== group.gid) {
+      const where = quoted(`${jail}/etc/group`);
+      const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
+      throw new JailkitError("jail-group-differs", 1, `${what}: ${sideRemedy(facts)}`);
+    }
+    const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
+    const addMember = !primary && !(present?.members.includes(user.name) ?? false);
+    const create = present === undefined;
+    if (!create && !addMember) return [];
+    return [{ name: present?.name ?? group.name, gid: group.gid, create, addMember }];
+  });
+}
+
+/**
+ * Decides what jailing an account changes, or throws JailkitError with the reason why it cannot be: root, an account
+ * in another jail, one with processes, or the jail's account files say something else of the name. Pure.
+ */
+export function planJailing(facts: JailingFacts): JailingPlan {
+  const { user, jail, processes } = facts;
+  if (user.uid === 0) throw refuse("root", user, "has uid 0: a jail cannot hold root");
+  for (const value of [user.name, user.gecos, user.home, jail]) {
+    if (/[:\n\0]/.test(value))
+      throw refuse("bad-path", user, `cannot be jailed: ${quoted(value)} breaks passwd(5)`);
+  }
+  const { jailHome, inside } = homeInJail(facts);
+  const home = joinHome(jail, jailHome);
+  const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
+  // usermod(8) would write it in another way, which no longer names the jail.
+  if (jailHome === "/" && changeAccount)
+    throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
+  const moveFrom = facts.move && !inside ? normalPath(user.home) : undefined;
+  if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
+    const pids = processes.slice(0, 20).join(" ");
+    const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
+    throw refuse(
+      "has-processes",
+      user,
+      `has running processes (${pids}${more}): end them first, nothing was changed`,
+    );
+  }
+  const entry = planEntry(facts, jailHome);
+  const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));
+  const notes: ByteString[] = [];
+  if (entry === undefined) notes.push(`user ${quoted(user.name)} is already in the jail's etc/passwd`);
+  if (!changeAccount) notes.push(`user ${quoted(user.name)} is already jailed on the host`);
+  if (facts.move && inside) notes.push(`the home of ${quoted(user.name)} is already inside the jail`);
+  return {
+    user,
+    entry,
+    groups: planGroups(facts, joins),
+    jailHome,
+    home,
+    shell: CHROOT_SHELL,
+    jailShell: entry?.shell ?? facts.accounts.userByName(user.name)?.shell ?? "",
+    changeAccount,
+    joins,
+    moveFrom,
+    notes,
+  };
+}

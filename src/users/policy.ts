@@ -1,0 +1,245 @@
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { suggest } from "../cli/suggest.ts";
+import { mergeFiles, requireNoErrors } from "../config/load.ts";
+import { readLshSection } from "../config/login-keys.ts";
+import { type IniFile, LIMITS } from "../config/model.ts";
+import { scanIni, selectSection } from "../config/scan.ts";
+import { unsafeConfig } from "../config/trusted.ts";
+import { appendSection } from "../config/write.ts";
+import { withAccountsLock } from "../jail/accounts/accounts.ts";
+import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
+import { hostPath, isRegular, type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import { makeDirectories, putFile } from "../jail/fs/write.ts";
+import { filesOf, SERVICES, type Service, serviceNamed } from "../programs/services.ts";
+import { sftpServers } from "../system/sshd/warnings.ts";
+
+const DIRECTORY = "/etc/jailkit";
+const FILE = "/etc/jailkit/jk_lsh.ini";
+const DROP_INS = "/etc/jailkit/jk_lsh.d";
+
+/** The services of a list with commas. Throws JailkitError "no-such-service", with one of a similar name. */
+export function requireServices(list: ByteString): Service[] {
+  const names = SERVICES.map(({ name }) => name);
+  const found = list.split(",").map((word) => {
+    const service = serviceNamed(word.trim());
+    if (service !== undefined) return service;
+    const near = suggest(word, names);
+    const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
+    const none = word.trim() === "none" ? "; without --policy and a section nothing is allowed" : "";
+    const message = `--policy: there is no ${quoted(word.trim())}${hint}${none}; there are: ${names.join(", ")}`;
+    throw new JailkitError("no-such-service", 1, message);
+  });
+  return [...new Set(found)];
+}
+
+/** What a jail's jk_lsh.ini and its drop-ins say, and the file itself. */
+interface Policies {
+  ini: IniFile;
+  /** Where the file really is, and what it holds; undefined where there is none. */
+  main: { path: ByteString; text: ByteString } | undefined;
+}
+
+/** Throws where others than root can change what is in a directory. */
+function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString): void {
+  const found = walk(root, directory);
+  release(found);
+  if (found.trusted) return;
+  const message = `${display(shown)}: others than root can change it or the directories above it in the jail`;
+  throw new JailkitError("config-unsafe", 1, message);
+}
+
+/** Reads one of the files; one that others than root can change is an error, as for jk_lsh. */
+function readOne(root: JailRoot, path: ByteString): { path: ByteString; bytes: Uint8Array } | undefined {
+  return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
+    requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
+    const unsafe = unsafeConfig(stat, 0);
+    if (unsafe === undefined) return { path: canonicalPath, bytes: readAllFd(fd, LIMITS.fileBytes) };
+    throw new JailkitError("config-unsafe", 1, `${display(hostPath(root, path))} ${unsafe}`);
+  });
+}
+
+function dropIns(root: JailRoot): ByteString[] {
+  try {
+    const directory = walk(root, DROP_INS);
+    const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+    release(directory);
+    try {
+      const names = readDirectory(fd).map(({ name }) => name);
+      return names
+        .filter((name) => name.endsWith(".ini") && !name.startsWith("."))
+        .sort((a, b) => (a < b ? -1 : 1));
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+function readPolicies(root: JailRoot): Policies {
+  const parts: IniFile[] = [];
+  const scan = (path: ByteString) => {
+    const one = readOne(root, path);
+    if (one !== undefined) parts.push(scanIni(one.bytes, hostPath(root, path), "c"));
+    return one;
+  };
+  const main = scan(FILE);
+  for (const name of dropIns(root)) scan(`${DROP_INS}/${name}`);
+  const ini = mergeFiles(parts, hostPath(root, FILE), "c");
+  requireNoErrors(ini.problems);
+  return { ini, main: main && { path: main.path, text: fromBytes(main.bytes) } };
+}
+
+/** The section that a jail's jk_lsh.ini has for a user with this primary group, by its name; undefined for none. */
+export function policyFor(root: JailRoot, user: ByteString, group: ByteString): ByteString | undefined {
+  return selectSection(readPolicies(root).ini, user, group)?.name;
+}
+
+/** A section of jk_lsh.ini that is for one user alone. */
+export interface OwnSection {
+  /** File and line, printable. */
+  place: string;
+  executables: readonly ByteString[];
+}
+
+function ownSectionIn(ini: IniFile, user: ByteString): OwnSection | undefined {
+  const section = ini.sections.find(({ name }) => name === user);
+  if (section === undefined) return undefined;
+  const place = `${quoted(section.file)}, line ${section.line}`;
+  return { place, executables: readLshSection(section).executables ?? [] };
+}
+
+/** The section of a jail's jk_lsh.ini that bears the name of a user; undefined for none. */
+export function ownSection(root: JailRoot, user: ByteString): OwnSection | undefined {
+  return ownSectionIn(readPolicies(root).ini, user);
+}
+
+function isProgram(root: JailRoot, path: ByteString): boolean {
+  const stat = lookUp(root, path, { follow: true })?.stat;
+  return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
+}
+
+/** The services that all files of are in a jail. */
+export function servicesIn(root: JailRoot): Service[] {
+  return SERVICES.filter((service) => filesOf(service, (path) => isProgram(root, path)).missing.length === 0);
+}
+
+/** The lines that let a user of a jail have some services. */
+export interface PolicyPlan {
+  /** On the host. */
+  file: ByteString;
+  /** The name of the section: that of the user. */
+  section: ByteString;
+  paths: ByteString[];
+  executables: ByteString[];
+  /** There is such a section already, and it allows just that. */
+  present: boolean;
+}
+
+/** The section as it stands in the file. */
+export function policyLines({ section, paths, executables }: Omit<PolicyPlan, "present">): ByteString {
+  return `[${section}]\npaths = ${paths.join(", ")}\nexecutables = ${executables.join(", ")}`;
+}
+
+function requirePrograms(root: JailRoot, user: ByteString, services: readonly Service[]): ByteString[] {
+  // A client of sftp gets the file that sshd names.
+  const preferred = services.some(({ name }) => name === "sftp") ? sftpServers(user) : [];
+  const found = services.map((service) => ({
+    service,
+    ...filesOf(service, (path) => isProgram(root, path), preferred),
+  }));
+  const lacking = found.filter(({ missing }) => missing.length > 0);
+  if (lacking.length > 0) {
+    const jail = shellWord(root.path);
+    const sections = lacking.flatMap(({ service: { section } }) => section ?? []);
+    const names = lacking.flatMap(({ service: { section }, missing }) =>
+      section === undefined ? missing : [],
+    );
+    const commands = [
+      ...(sections.length > 0 ? [`jk_init -j ${jail} ${operands(...sections)}`] : []),
+      ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
+    ];
+    const missing = lacking.flatMap((one) => one.missing).join(", ");
+    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; this brings it: ${commands.join(" && ")}`;
+    throw new JailkitError("program-missing", 1, message);
+  }
+  return [...new Set(found.flatMap(({ paths }) => paths))];
+}
+
+/**
+ * The section that lets a user of a jail have services, with the programs as they are in the jail. Nothing is written.
+ * Throws JailkitError: a program is missing (with the command that brings it), the user has a section already that
+ * allows anything else, or the file cannot be used.
+ */
+export function planPolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
+  return planIn(root, user, services, readPolicies(root));
+}
+
+function planIn(
+  root: JailRoot,
+  user: ByteString,
+  services: readonly Service[],
+  { ini }: Policies,
+): PolicyPlan {
+  if (user === "DEFAULT" || user.startsWith("group ")) {
+    throw new JailkitError(
+      "bad-name",
+      1,
+      `a section [${display(user)}] would hold for others too: no --policy for ${quoted(user)}`,
+    );
+  }
+  const executables = requirePrograms(root, user, services);
+  const paths = [...new Set(executables.map((path) => path.slice(0, path.lastIndexOf("/"))))];
+  const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
+  const own = ownSectionIn(ini, user);
+  if (own === undefined) return plan;
+  const there = own.executables;
+  const same = there.length === executables.length && executables.every((path) => there.includes(path));
+  if (same) return { ...plan, present: true };
+  const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
+  const message =
+    `${own.place}: there is a section [${display(user)}] already, which allows ${what}; ` +
+    "it stays as it is: change that one, or take it out and run this again";
+  throw new JailkitError("policy-exists", 1, message);
+}
+
+/**
+ * Adds the section that planPolicy plans to the end of the jail's jk_lsh.ini, in one rename; what the file holds stays
+ * byte for byte. Throws as planPolicy does.
+ */
+export function writePolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
+  return withAccountsLock(root, () => {
+    const policies = readPolicies(root);
+    const plan = planIn(root, user, services, policies);
+    if (plan.present) return plan;
+    const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
+    const text = appendSection(policies.main?.text ?? "", { name: user, values }, "c");
+    makeDirectories(root, DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+    requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
+    const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
+    const { path } = policies.main ?? { path: FILE };
+    const placement = putFile(root, path, toBytes(text), attributes, {
+      replace: policies.main !== undefined,
+    });
+    if (placement !== "kept") return plan;
+    throw new JailkitError("policy-changed", 1, `${quoted(plan.file)} appeared meanwhile: run it again`);
+  });
+}
+
+/** What was or (`planned`) would be done, as a printable line. */
+export function describePolicy(
+  { file, section, executables, present }: PolicyPlan,
+  planned: boolean,
+): string {
+  const what = `the section [${display(section)}]`;
+  if (present) return `${what} is in ${quoted(file)} already`;
+  return `${planned ? "would add" : "added"} ${what} to ${quoted(file)}: ${executables.map(display).join(", ")}`;
+}
