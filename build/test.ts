@@ -93,7 +93,7 @@ const wanted = (part: string) => asked.length === 0 || asked.includes(part);
 if (wanted("check")) {
   step("tsc --noEmit", [join(root, "node_modules/.bin/tsc"), "--noEmit", "-p", root]);
   step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
-  step("the rule of imports", [bun, join(root, "build/check-imports.ts")]);
+  step("the rule of imports", [bun, join(root, "build/check-structure.ts")]);
 }
 if (wanted("unit")) await suite("unit");
 const built = step("npm run build", [bun, join(root, "build/compile.ts")]);

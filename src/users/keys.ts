@@ -2,7 +2,6 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import {
-  chmodFd,
   close,
   fstat,
   openAt,
@@ -15,6 +14,7 @@ import {
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
+import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
 import {
   type Directory,
@@ -262,12 +262,7 @@ const isSame = (a: Stat, b: Stat) => sameFile(a, b) && a.ctime === b.ctime && a.
 /** sshd(8) takes no keys from a directory that others can write. */
 function closeToOthers(directory: Directory): void {
   if ((directory.stat.mode & 0o7777) === 0o700) return;
-  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  try {
-    chmodFd(fd, 0o700);
-  } finally {
-    close(fd);
-  }
+  chmodPath(directory.fd, 0o700);
 }
 
 /** What was or (`planned`) would be added, a printable line each, for `file` as the administrator knows it. */

@@ -1,0 +1,111 @@
+/**
+ * Checks the rules of build/rooms.ts, and prints each breach; exit status 1 where there is one. With --fix it writes the
+ * table of rooms in CONTRIBUTING.md. Cycles of imports are Biome's to find (noImportCycles).
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { LOGIN_TOOLS, NOT_ON_A_LOGIN, OTHER_WRITERS, ROOMS, roomOf, WRITERS } from "./rooms.ts";
+
+const root = join(import.meta.dir, "..");
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+const problems: string[] = [];
+
+interface Source {
+  readonly text: string;
+  /** All that it names, types too: a rule about what may know of what does not end where the compiler erases it. */
+  readonly imports: readonly string[];
+}
+
+const sources = new Map<string, Source>();
+for (const file of new Bun.Glob("{src,ffi,build,test}/**/*.ts").scanSync({ cwd: root })) {
+  const text = readFileSync(join(root, file), "utf8");
+  const named = [...text.matchAll(/\bfrom\s+"([^"]+)"|\bimport\("([^"]+)"\)/g)].map(
+    (m) => m[1] ?? m[2] ?? "",
+  );
+  sources.set(file, { text, imports: named.map((name) => resolve(file, name)) });
+}
+
+/** A relative import as a path from the root of the checkout; anything else as it stands. */
+function resolve(file: string, name: string): string {
+  return name.startsWith(".") ? relative(root, join(root, dirname(file), name)) : name;
+}
+
+/** The ranks: what a file of src/ or ffi/ imports. */
+function checkRank(file: string, target: string): void {
+  if (!sources.has(target)) return;
+  if (file.startsWith("ffi/")) {
+    if (!target.startsWith("ffi/")) problems.push(`${file}: ffi/ imports ${target}`);
+    return;
+  }
+  if (!file.startsWith("src/") || target.startsWith("ffi/")) return;
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from < 0) problems.push(`${file}: is in no room of build/rooms.ts`);
+  else if (to < 0) problems.push(`${file}: ${target} is in no room of build/rooms.ts`);
+  else if (ROOMS[to]?.folder === "tools" && file !== "src/tools/jailkit.ts") {
+    problems.push(`${file}: imports ${target} from src/tools/`);
+  } else if (to < from) {
+    problems.push(
+      `${file}: src/${ROOMS[from]?.folder}/ is below src/${ROOMS[to]?.folder}/ and imports ${target}`,
+    );
+  }
+}
+
+/** What is loaded with a file on the path of a login; what it loads only when asked does not count. */
+function checkLogin(file: string, chain: readonly string[], seen: Set<string>): void {
+  const source = sources.get(file);
+  if (source === undefined || seen.has(file)) return;
+  seen.add(file);
+  for (const { path, kind } of transpiler.scanImports(source.text)) {
+    if (kind === "dynamic-import") continue;
+    if (NOT_ON_A_LOGIN.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
+    checkLogin(resolve(file, path), [...chain, file], seen);
+  }
+}
+
+/** Whoever changes a file system. */
+function checkWriters(file: string, { text }: Source): void {
+  if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
+  const used = WRITERS.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
+  const allowed = OTHER_WRITERS[file] !== undefined;
+  if (used.length > 0 && !allowed)
+    problems.push(`${file}: uses ${used.join(", ")}, which only src/jail/fs/ does`);
+  if (used.length === 0 && allowed) problems.push(`build/rooms.ts: ${file} changes no file system`);
+}
+
+/** Each room, and each folder in it, says what it is for. */
+function checkReadmes(): void {
+  const folders = new Set([...sources.keys()].filter((file) => file.startsWith("src/")).map(dirname));
+  for (const { folder } of ROOMS) {
+    if (!folders.has(`src/${folder}`)) problems.push(`build/rooms.ts: there is no src/${folder}/`);
+    const readme = Bun.file(join(root, "src", folder, "README.md"));
+    if (readme.size === 0) problems.push(`src/${folder}/README.md: is missing`);
+  }
+}
+
+/** The table of CONTRIBUTING.md, between two comments. */
+function checkTable(): void {
+  const path = join(root, "CONTRIBUTING.md");
+  const text = readFileSync(path, "utf8");
+  const rows = ROOMS.map(({ folder, about }) => `| \`src/${folder}/\` | ${about} |`);
+  const table = ["| room | what is in it |", "|---|---|", ...rows].join("\n");
+  const wanted = text.replace(/(?<=<!-- rooms -->\n)[\s\S]*?(?=<!-- end of rooms -->)/, `${table}\n`);
+  if (!text.includes(table) && text === wanted)
+    problems.push("CONTRIBUTING.md: has no place for the table of rooms");
+  if (text === wanted) return;
+  if (process.argv.includes("--fix")) writeFileSync(path, wanted);
+  else
+    problems.push("CONTRIBUTING.md: the table of rooms is another than build/rooms.ts has; run: npm run fix");
+}
+
+for (const [file, source] of sources) {
+  for (const target of source.imports) checkRank(file, target);
+  checkWriters(file, source);
+}
+const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
+for (const file of [...LOGIN_TOOLS, ...enter]) checkLogin(file, [], new Set());
+checkReadmes();
+checkTable();
+
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exit(1);
+console.log(`structure: ${sources.size} files keep the rules`);

@@ -1,0 +1,95 @@
+/** A folder of src/, or a part of one that has a rank of its own. */
+export interface Room {
+  readonly folder: string;
+  /** What it is for, in one line. */
+  readonly about: string;
+}
+
+const room = (folder: string, about: string): Room => ({ folder, about });
+
+/**
+ * The rooms of src/, from the top. A file imports only from its own room and from rooms below it. This is the one
+ * place that says so: build/check-structure.ts checks it, and CONTRIBUTING.md shows it.
+ */
+export const ROOMS: readonly Room[] = [
+  room("tools", "one file per executable or command of `jailkit`: options in, exit status out"),
+  room("lint", "`jailkit config check`: what is wrong with a config file"),
+  room("jails", "known jails: list, adopt, delete, disk"),
+  room("check", "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`"),
+  room("update", "jk_update, and taking out what jk_init and jk_cp put in: `plan/`, `apply/`"),
+  room("profile", "sections of jk_init.ini: what a jail should hold"),
+  room(
+    "populate",
+    "jk_init and jk_cp: `plan/` what goes into a jail, `apply/` the plan, `record/` the result",
+  ),
+  room("explain", "`jailkit explain`: would this login work? `sshd/`, and the `programs/` that a login runs"),
+  room("users", "jk_jailuser and jk_addjailuser: accounts into a jail and out of it"),
+  room("processes", "jk_list: processes in jails"),
+  room(
+    "enter",
+    "the path of a login: `login/`, `limited/`, `uchroot/`, `launch/`, `procmail/`, and what they share",
+  ),
+  room("libraries", "what a program needs to start: `elf/`, the linker's `search/`, interpreters, dlopen"),
+  room("log-socket/monitor", "the part of jk_socketd that runs as root"),
+  room("log-socket/relay", "the part of jk_socketd that reads what users write, without any privilege"),
+  room("log-socket", "what both parts of jk_socketd share"),
+  room("confine", "what the kernel enforces on a session: Landlock, seccomp"),
+  room("jail/accounts", "the passwd and group of a jail, and the users who live in it"),
+  room("jail/record", "what jailkit remembers of each jail, in /var/lib/jailkit"),
+  room("jail/fs", "the file system of a jail: every look into it, and every write"),
+  room("limited-shell", "the words, the expansion and the decision of jk_lsh"),
+  room("config", "the ini files: readers, `schemas/`, drop-ins"),
+  room("programs", "what is known of other programs: git, rsync, what starts what"),
+  room("system", "the host: accounts, syslog, processes, mounts, `sshd/`, `pam/`"),
+  room("cli", "options, help, output, errors, progress"),
+];
+
+/** The room that a file of src/ is in, as an index into ROOMS; -1 for none. */
+export function roomOf(file: string): number {
+  let found = -1;
+  ROOMS.forEach(({ folder }, index) => {
+    const length = found < 0 ? -1 : (ROOMS[found]?.folder.length ?? 0);
+    if (file.startsWith(`src/${folder}/`) && folder.length > length) found = index;
+  });
+  return found;
+}
+
+/** Modules that are too slow to start for a login, and have no place where a capability is held. */
+export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
+
+/** What runs on the path of a login: all of src/enter/, and the executables that begin it. */
+export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"].map(
+  (tool) => `src/tools/${tool}.ts`,
+);
+
+/** The functions of ffi/ and the flags of open(2) that change a file system. Only src/jail/fs/ uses them. */
+export const WRITERS: readonly string[] = [
+  ...[
+    "chmodFd",
+    "chownFd",
+    "copyContents",
+    "makeDirectory",
+    "makeLink",
+    "makeNode",
+    "makeSymlink",
+    "renameAt",
+  ],
+  ...["removeXattr", "removeXattrOfPath", "setTimes", "setXattr", "unlinkAt", "writeAll", "attachMount"],
+  ...["bindIn", "O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
+];
+
+/** The files besides src/jail/fs/ that use some of them, and why. */
+export const OTHER_WRITERS: Readonly<Record<string, string>> = {
+  "src/cli/output.ts": "writes to standard output",
+  "src/cli/progress.ts": "writes to standard error",
+  "src/config/write.ts": "writes drop-ins into /etc/jailkit",
+  "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
+  "src/enter/launch/notify.ts":
+    "mounts the directory of systemd's notify socket over one that src/jail/fs made",
+  "src/enter/launch/pidfile.ts": "makes a pidfile where the caller, who is not root, may",
+  "src/log-socket/monitor/place.ts": "binds the log socket of a jail, and puts it in its place",
+  "src/log-socket/monitor/socketd.ts": "opens /dev/null for the daemon",
+  "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
+  "src/log-socket/roles.ts": "opens /dev/null for the relay",
+  "src/system/acl.ts": "drops the ACLs of a file that src/jail/fs opened",
+};
