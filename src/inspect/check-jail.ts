@@ -7,7 +7,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { closedDirectory } from "../enter/readable.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
-import { jailFindings } from "../jail/safety.ts";
+import { jailFindings, type SafetyRule } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
 import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./check-accounts.ts";
@@ -19,7 +19,7 @@ import { libraryFindings } from "./check-libraries.ts";
 import { withoutConsequences } from "./check-list.ts";
 import { type JailRecord, keepVerified, readRecord } from "./check-record.ts";
 import { withRemedy } from "./check-remedies.ts";
-import type { CheckFinding, CheckProblem } from "./check-rules.ts";
+import type { CheckFinding, CheckProblem, Rule } from "./check-rules.ts";
 import { type JailSettings, type PathTest, plainPath } from "./check-settings.ts";
 import { ownShells } from "./check-shells.ts";
 import { createSpaces } from "./check-spaces.ts";
@@ -192,14 +192,22 @@ function hostDirectories(root: JailRoot): (stat: Stat) => ByteString | undefined
   return (stat) => found.get(key(stat));
 }
 
+const TOLD_AS: Readonly<Partial<Record<SafetyRule, Rule>>> = {
+  "group-writable": "writable-for-group",
+  "other-writable": "writable-for-others",
+};
+
 function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
-  return jailFindings(root).map(({ path, rule, message, remedy }): CheckFinding => {
+  // Several links may lead to one directory.
+  const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
+  return [...found.values()].map(({ path, rule, message, remedy }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
-    return common;
+    const toldAs = TOLD_AS[rule];
+    return toldAs === undefined ? common : { ...common, toldAs };
   });
 }
 
