@@ -13,7 +13,8 @@ import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import type { Loader } from "./closure.ts";
 import type { Problem } from "./entry.ts";
 import { openSafeJail } from "./jail.ts";
-import { renewLibraryCache } from "./library-cache.ts";
+import { hasOldCache, renewLibraryCache } from "./library-cache.ts";
+import { noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { makePlan } from "./plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "./recipe.ts";
@@ -128,6 +129,7 @@ function carryOut(
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
   const problems: Problem[] = [];
+  let gone = 0;
   const failed = (problem: Problem) => {
     problems.push(problem);
     reporter.fail(problem.message);
@@ -136,7 +138,11 @@ function carryOut(
     try {
       act();
     } catch (error) {
-      failed({ code, path: root.path, message: describeError(error) });
+      const full = noRoom(error, root.path, {
+        left: [],
+        progress: `${gone} of ${removals.length} objects are removed`,
+      });
+      failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
@@ -150,7 +156,8 @@ function carryOut(
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path))))
+  gone = done.removed.length;
+  if (done.removed.some((path) => /\.so(?:\.|$)/.test(lastOf(path))) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
   // Until all is gone the request stands, so that it can be made again.
   if (problems.length === 0) {
