@@ -182,6 +182,9 @@ function openProblem(path: ByteString, error: unknown): CheckProblem {
 
 function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {
   if (host.problems.length > 0 || jails.some(({ problems }) => problems.length > 0)) return 2;
-  const open = jails.some(({ findings, fixed }) => findings.some((finding) => !fixed.has(finding)));
+  const open = jails.some(
+    ({ findings, fixed, fixes }) =>
+      findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done),
+  );
   return host.findings.length > 0 || open ? 1 : 0;
 }

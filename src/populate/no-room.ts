@@ -59,6 +59,15 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 /** True for the error of a file system that is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
+const NUMBERS = [28, 30, 122];
+
+/** That error, where the last words of what a program said are its words in the locale C; `path`: what it was to write. */
+export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
+  return NUMBERS.map((number) => new SystemError(number, program, path)).find(({ reason }) =>
+    line.endsWith(`: ${reason}`),
+  );
+}
+
 /** True for a problem that noRoom has told of. */
 export const saysNoRoom = ({ code }: Problem): boolean => code === "no-room" || code === "read-only";
 

@@ -160,6 +160,7 @@ export const tool = defineTool({
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail && !aside ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
+    const joins = access.joins.map(({ gid }) => gid);
     const outcomes: UserOutcome[] = [];
     try {
       const requests: JailingOptions = {
@@ -190,9 +191,9 @@ export const tool = defineTool({
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
-          warnOfClosed(root, known, report.warn);
-        if (root !== undefined && outcome.error === undefined && !options.dryRun && !aside)
-          warnOfHome(outcome.name, report.warn);
+          warnOfClosed(root, known, joins, report.warn);
+        if (root !== undefined && known !== undefined && outcome.error === undefined && !aside)
+          warnOfHome(known, outcome, options.dryRun ? joins : undefined, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -270,23 +271,33 @@ function decideJailSide(remove: boolean) {
   };
 }
 
-/** A jail that the account cannot pass is of no use to it. */
-function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) => void): void {
-  const closed = closedDirectory(root, {
-    uid: user.uid,
-    gid: user.gid,
-    groups: groupIdsOf(user.name, user.gid),
-  });
+/** A jail that the account cannot pass, in the groups that it comes into too, is of no use to it. */
+function warnOfClosed(
+  root: JailRoot,
+  user: PasswdEntry,
+  joins: readonly number[],
+  warn: (line: string) => void,
+): void {
+  const groups = [...groupIdsOf(user.name, user.gid), ...joins];
+  const closed = closedDirectory(root, { uid: user.uid, gid: user.gid, groups });
   if (closed === undefined) return;
   warn(
     `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
   );
 }
 
-/** The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. */
-function warnOfHome(name: ByteString, warn: (line: ByteString) => void): void {
-  const now = passwdByName(name);
-  const fault = now === undefined ? undefined : homeFault(now);
+/**
+ * The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. `joins`: the groups that it
+ * would come into, in a dry run, which is about the home that the account would have.
+ */
+function warnOfHome(
+  before: PasswdEntry,
+  { home = before.home, moveFrom }: UserOutcome,
+  joins: readonly number[] | undefined,
+  warn: (line: ByteString) => void,
+): void {
+  const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
+  const fault = now && homeFault(now, joins === undefined ? undefined : { joins, moveFrom });
   if (fault !== undefined) warn(fault);
 }
 

@@ -12,9 +12,10 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { renewLibraryCache } from "../populate/apply/library-cache.ts";
+import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Problem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
+import { noRoom } from "../populate/no-room.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "../populate/record/recipe.ts";
@@ -129,6 +130,7 @@ function carryOut(
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
   const problems: Problem[] = [];
+  let gone = 0;
   const failed = (problem: Problem) => {
     problems.push(problem);
     reporter.fail(problem.message);
@@ -137,7 +139,11 @@ function carryOut(
     try {
       act();
     } catch (error) {
-      failed({ code, path: root.path, message: describeError(error) });
+      const full = noRoom(error, root.path, {
+        left: [],
+        progress: `${gone} of ${removals.length} objects are removed`,
+      });
+      failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
@@ -151,7 +157,8 @@ function carryOut(
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))))
+  gone = done.removed.length;
+  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
   // Until all is gone the request stands, so that it can be made again.
   if (problems.length === 0) {

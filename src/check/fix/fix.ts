@@ -20,7 +20,8 @@ import {
 } from "../../jail/fs/walk.ts";
 import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
-import { renewLibraryCache } from "../../populate/apply/library-cache.ts";
+import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
+import { noRoom } from "../../populate/no-room.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";
@@ -43,7 +44,8 @@ const SPECIAL = 0o6000;
  */
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
-  if (wanted.length === 0) return [];
+  const old = withRoot(path, cacheIsOld);
+  if (wanted.length === 0 && !old) return [];
   if (libc.geteuid() !== 0) {
     return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
   }
@@ -60,7 +62,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
   for (const finding of attributes) withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
-  if (others.length === 0) return outcomes;
+  if (others.length === 0 && !old) return outcomes;
   withRoot(path, (root) => {
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) {
@@ -69,7 +71,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
       return;
     }
     for (const finding of others) outcomes.push(attempt(root, content, finding));
-    if (others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
+    if (old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
       outcomes.push(...renewCache(root));
   });
   return outcomes;
@@ -199,12 +201,23 @@ function removeSpecial(root: JailRoot, path: ByteString): string {
   return "is removed";
 }
 
+/** An earlier run found no room for it. */
+function cacheIsOld(root: JailRoot): boolean {
+  try {
+    return hasOldCache(root);
+  } catch {
+    // What is in the way is a finding of its own.
+    return false;
+  }
+}
+
 function renewCache(root: JailRoot): FixOutcome[] {
   const path = hostPath(root, "/etc/ld.so.cache");
   try {
     renewLibraryCache(root);
     return [{ done: true, path, message: `${display(path)}: is renewed` }];
   } catch (error) {
-    return [{ done: false, path, message: describeError(error) }];
+    const full = noRoom(error, root.path, { left: [], progress: "the cache of libraries is not renewed" });
+    return [{ done: false, path, message: full?.message ?? describeError(error) }];
   }
 }
