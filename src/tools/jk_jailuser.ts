@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -180,14 +182,15 @@ export const tool = defineTool({
         return { outcome, ...how(name, outcome, requests, interactive) };
       });
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
+      let stopped = false;
       for (const { outcome, known, plan } of planned) {
         if (plan === undefined) continue;
         const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
-        if (refused) {
+        if (refused || stopped) {
           outcome.status = "not-done";
           continue;
         }
-        carryOut(plan, outcome, report);
+        stopped = carryOut(plan, outcome, report) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
@@ -306,14 +309,19 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): void {
+function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped" | undefined {
   try {
-    plan(report);
+    holdingSignals(() => {
+      stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
+      plan(report);
+    });
   } catch (error) {
     outcome.status = "failed";
     outcome.error = describeError(error);
     printError(`${NAME}: ${outcome.error}`);
+    if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }
+  return undefined;
 }
 
 if (import.meta.main) await startTool(tool);

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -129,6 +131,23 @@ function carryOut(
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
+  return holdingSignals(() =>
+    takeAway(root, manifest, request, { stays, goes, reporter, warnings }, { removals, kept, forgotten }),
+  );
+}
+
+function takeAway(
+  root: JailRoot,
+  manifest: Manifest,
+  request: RemoveRequest,
+  {
+    stays,
+    goes,
+    reporter,
+    warnings,
+  }: { stays: Recipe; goes: Recipe; reporter: Reporter; warnings: string[] },
+  { removals, kept, forgotten }: Removals,
+): RemoveOutcome {
   const problems: Problem[] = [];
   let gone = 0;
   const failed = (problem: Problem) => {
@@ -168,7 +187,7 @@ function carryOut(
       saveManifest(manifest);
     });
   }
-  const exitStatus = problems.length === 0 ? 0 : 1;
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done.removed), kept, warnings, problems, exitStatus };
 }
 

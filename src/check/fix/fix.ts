@@ -4,6 +4,7 @@ import type { Stat } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { interruption } from "../../cli/interrupt.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
 import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
@@ -60,7 +61,10 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   const attributes = unique(wanted.filter(isAttributes));
   // From the top down, each from a fresh look: what is above decides what can be done safely below.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
-  for (const finding of attributes) withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+  for (const finding of attributes) {
+    if (wasStopped(path, outcomes)) return outcomes;
+    withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+  }
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
   if (others.length === 0 && !old) return outcomes;
   withRoot(path, (root) => {
@@ -70,11 +74,22 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
       outcomes.push({ done: false, path, message });
       return;
     }
-    for (const finding of others) outcomes.push(attempt(root, content, finding));
+    for (const finding of others) {
+      if (wasStopped(path, outcomes)) return;
+      outcomes.push(attempt(root, content, finding));
+    }
     if (old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
       outcomes.push(...renewCache(root));
   });
   return outcomes;
+}
+
+/** True, and told, where a signal asks for the end. */
+function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
+  const stop = interruption("the rest is not repaired");
+  if (stop === undefined) return false;
+  outcomes.push({ done: false, path, message: `${display(path)}: ${stop.message}; run this again` });
+  return true;
 }
 
 /** A jail as it is now: what an open one remembers is from before. */
