@@ -8,7 +8,7 @@ import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen } from "../system/pam.ts";
 import { serviceRules } from "../system/pam-service.ts";
 import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../system/sshd-settings.ts";
-import type { KeyWay } from "./explain-credentials.ts";
+import type { KeyWay } from "./explain-keys.ts";
 import type { ReportStep } from "./report.ts";
 
 const LARGEST_FILE = 1 << 20;

@@ -5,7 +5,7 @@ import type { PamKind, PamRule } from "./pam.ts";
 import { judgeAccess } from "./pam-access.ts";
 import type { PamAnswer, PamResult } from "./pam-stack.ts";
 import { judgeSucceedIf } from "./pam-succeed-if.ts";
-import { accountAge, type ShadowEntry } from "./shadow.ts";
+import { accountAge, passwordState, type ShadowEntry } from "./shadow.ts";
 
 /** Somebody who logs in, and what modules of PAM look at. */
 export interface PamSubject {
@@ -69,6 +69,13 @@ const unix: Judge = ({ name, shadow, day }, words) => {
     default:
       return say("success", "");
   }
+};
+
+/** That the password is the right one is for the user to know. */
+const unixPassword: Judge = ({ shadow }, words) => {
+  const state = shadow === undefined ? "usable" : passwordState(shadow.password);
+  const fits = state === "usable" || (state === "empty" && words.some((word) => word.startsWith("nullok")));
+  return fits ? say("success", "") : say("auth_err", "there is no password (pam_unix)");
 };
 
 const nologin: Judge = ({ uid, read }, words) => {
@@ -173,8 +180,7 @@ const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
     "pam_deny.so": deny("auth_err"),
     "pam_env.so": always("ignore"),
     "pam_faillock.so": faillock,
-    // That the password is the right one is for the user to know.
-    "pam_unix.so": always("success"),
+    "pam_unix.so": unixPassword,
   },
   account: {
     ...LOGIN,

@@ -294,7 +294,7 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/access.test.ts",
   },
   {
-    file: "src/jail/key-lines.ts",
+    file: "src/jail/key-options.ts",
     from: "if (!known.includes(word)) {",
     to: "if (false) {",
     test: "unit/access.test.ts",
