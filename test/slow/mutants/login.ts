@@ -305,7 +305,7 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/access.test.ts",
   },
   {
-    file: "src/users/key-lines.ts",
+    file: "src/users/key-options.ts",
     from: "if (!known.includes(word)) {",
     to: "if (false) {",
     test: "unit/access.test.ts",
