@@ -163,6 +163,25 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
   expect([fixed.status, told()]).toEqual([0, []]);
 });
 
+const FIRST = /^read (\S+) first, for others could write it; then: \S/;
+
+test.each([
+  [`chmod o+w ${INI}`, [INI, INI]],
+  [`chown 4001 ${INI}`, [undefined, INI]],
+  [`setfacl -m u:4001:rw ${INI}`, [INI, INI]],
+  [`chmod g+w ${J}/etc/passwd`, [`${J}/etc/passwd`]],
+  // What is compared with the host.
+  [`chmod o+w ${J}/usr/bin/gzip`, [undefined]],
+  [`chmod o+w ${J}/etc`, [undefined, undefined]],
+  [`chmod 0666 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+  [`chown 4001 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+])("%s: what others may have written is to be read before it counts again", (plant, files) => {
+  restore();
+  m.must(["sh", "-ec", plant]);
+  const remedies = told().map(({ remedy }) => remedy);
+  expect([remedies, remedies.map((one) => FIRST.exec(one)?.[1])]).toEqual([remedies, files]);
+});
+
 test("whom an ACL lets write is not told as the group", () => {
   restore();
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);

@@ -306,8 +306,8 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/users/key-options.ts",
-    from: "if (!known.includes(word)) {",
-    to: "if (false) {",
+    from: "if (!known.includes(word)) return notAnOption",
+    to: "if (false) return notAnOption",
     test: "unit/access.test.ts",
   },
   {
