@@ -161,6 +161,7 @@ export const IN_MOVE_SELF = 0x800;
 export const IN_IGNORED = 0x8000;
 export const IN_ONLYDIR = 0x01000000;
 export const IN_Q_OVERFLOW = 0x4000;
+export const IN_MASK_ADD = 0x20000000;
 
 /** What happened, to which watch, and to which name in it ("" where to the watched directory itself). */
 export interface FileEvent {

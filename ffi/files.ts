@@ -255,6 +255,15 @@ export function unlinkAt(dirfd: number, name: ByteString, flags = 0): void {
   check(libc.unlinkat(dirfd, cArgument(name), flags), "unlink", name);
 }
 
+/** As unlinkAt; does nothing if there is no such name. */
+export function unlinkIfPresent(dirfd: number, name: ByteString): void {
+  try {
+    unlinkAt(dirfd, name);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
+
 /** renameat2(2) with RENAME_*. */
 export function renameAt(fromFd: number, from: ByteString, toFd: number, to: ByteString, flags = 0): void {
   check(libc.renameat2(fromFd, cArgument(from), toFd, cArgument(to), flags), "rename", to);

@@ -178,6 +178,12 @@ export function hostName(): ByteString {
   return fromBytes(name, 0, name.indexOf(0));
 }
 
+/** send(2) without waiting and without SIGPIPE: the number of bytes, or -1 with errno. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  // SAFETY: the caller's reference keeps `bytes` alive during the call, which reads exactly its length.
+  return base.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /** sendto(2) to a path or an abstract name (a leading NUL), from a socket of its own. Throws SystemError. */
 export function sendDatagram(path: ByteString, bytes: Uint8Array): void {
   const fd = openSocket(SOCK_DGRAM);

@@ -62,8 +62,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/inlet.ts",
-    "if (known !== undefined) return known;",
-    "if (known !== undefined) return known; for (const any of inlet.marks.values()) return any;",
+    "if (cached !== undefined) return cached;",
+    "if (cached !== undefined) return cached; for (const any of inlet.marks.values()) return any;",
     "is what the kernel says",
   ),
   within(
@@ -291,8 +291,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/monitor/account.ts",
-    "passwdByName(asked ?? RELAY_ACCOUNT)",
-    "passwdByName(asked ?? NOBODY)",
+    "passwdByName(requested ?? RELAY_ACCOUNT)",
+    "passwdByName(requested ?? NOBODY)",
     "an account of its own",
   ),
   within(
@@ -311,29 +311,29 @@ export const LOG_SOCKET: readonly Mutant[] = [
   ),
   within(
     "e2e/socketd-attack.test.ts",
-    "src/log-socket/monitor/keeper.ts",
-    'if (relay?.isStopped()) replace("was stopped by a signal");',
+    "src/log-socket/monitor/relay-keeper.ts",
+    'if (this.relay?.isStopped()) this.replace("was stopped by a signal");',
     "",
     "that is stopped is replaced",
   ),
   within(
     "e2e/socketd-attack.test.ts",
     "src/log-socket/roles.ts",
-    "signalSet([SIGHUP, SIGINT, SIGTERM, SIGCHLD])",
-    "signalSet([SIGHUP, SIGINT, SIGTERM])",
+    "signalSet([C.SIGHUP, C.SIGINT, C.SIGTERM, C.SIGCHLD])",
+    "signalSet([C.SIGHUP, C.SIGINT, C.SIGTERM])",
     "that is stopped is replaced",
   ),
   within(
     "e2e/socketd-attack.test.ts",
-    "src/log-socket/monitor/keeper.ts",
-    "if (heartbeat.isOverdue(now)) {\n          replace",
-    "if (heartbeat.isOverdue(now + 0 * 1) && false) {\n          replace",
+    "src/log-socket/monitor/relay-keeper.ts",
+    "if (heartbeat.isOverdue(now)) {\n        this.replace",
+    "if (heartbeat.isOverdue(now + 0 * 1) && false) {\n        this.replace",
     "does not go on is replaced",
   ),
   within(
     "e2e/socketd-attack.test.ts",
-    "src/log-socket/monitor/keeper.ts",
-    "for (const pid of left) if (waitFor(pid, true) !== undefined) left.delete(pid);",
+    "src/log-socket/monitor/relay-keeper.ts",
+    "for (const pid of this.unreaped) if (waitFor(pid, true) !== undefined) this.unreaped.delete(pid);",
     "",
     "does not go on is replaced",
   ),
@@ -347,19 +347,19 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-inlets.test.ts",
     "src/log-socket/relay/inlets.ts",
-    "if (connections.size === 1) context.connected();",
+    "if (this.connections.size === 1) this.context.connected();",
     "",
   ),
   within(
     "unit/log-socket-inlets.test.ts",
     "src/log-socket/relay/inlets.ts",
-    "      if (holding || connection.over) unwatch(connection.fd);\n      else watch(connection.fd);",
-    "      watch(connection.fd);",
+    "      if (holding || connection.over) this.unwatch(connection.fd);\n      else this.watch(connection.fd);",
+    "      this.watch(connection.fd);",
   ),
   within(
     "unit/log-socket-inlets.test.ts",
     "src/log-socket/relay/inlets.ts",
-    "        relayBuffered(context, connection, now);\n        if (isHolding(inlet)) break;\n",
+    "      relayBuffered(context, connection, now);\n      if (isHolding(inlet)) break;\n",
     "",
   ),
   within(
@@ -385,15 +385,15 @@ export const LOG_SOCKET: readonly Mutant[] = [
   ),
   within(
     "e2e/socketd-attack.test.ts",
-    "src/log-socket/monitor/keeper.ts",
-    "if (status === 128 + SIGSYS) reason ??=",
-    "if (status === 128 + SIGSYS && pid === 0) reason ??=",
+    "src/log-socket/monitor/relay-keeper.ts",
+    "if (status === 128 + SIGSYS) {",
+    "if (status === 128 + SIGSYS && relay.pid === 0) {",
     "its filter of system calls ends",
   ),
   within(
     "e2e/socketd-places.test.ts",
-    "src/log-socket/monitor/place.ts",
-    "const [finding] = directoryFindings(place);",
+    "src/log-socket/monitor/bound-socket.ts",
+    "const [finding] = directoryFindings(directory);",
     "const [finding] = [] as { message: string; remedy: string }[];",
   ),
   within(
@@ -406,8 +406,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
     [
       [
         "src/log-socket/relay/inlets.ts",
-        "        if (isHolding(inlet)) break;\n        readConnection(",
-        "        readConnection(",
+        "      if (isHolding(inlet)) break;\n      readConnection(",
+        "      readConnection(",
       ],
       ["src/log-socket/relay/inlets.ts", "if (isHolding(connection.inlet)) return 0;", ""],
       ["ffi/datagrams.ts", "(words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= 28 && ", ""],
