@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, getXattr, openAt2, readLink } from "../../ffi/files.ts";
+import { close, fstat, openAt2, readLink } from "../../ffi/files.ts";
+import { getXattr } from "../../ffi/xattrs.ts";
 import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
 

@@ -1,16 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { renameAt, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import {
-  close,
-  openAt,
-  renameAt,
-  type Stat,
-  sameFile,
-  statAt,
-  statIfPresent,
-  unlinkIfPresent,
-} from "../../../ffi/files.ts";
+import { close, openAt, type Stat, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { baseName, directoryOf, parentOf } from "../../../ffi/paths.ts";
 import {

@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory, unlinkIfPresent } from "../../../ffi/files.ts";
+import { close, openAt, readDirectory } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import {
   accept,

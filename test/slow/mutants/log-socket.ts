@@ -399,8 +399,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-inlets.test.ts",
     "ffi/datagrams.ts",
-    "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff)",
-    "(known(0) ? (credentials[5] ?? 0) : 0xffffffff)",
+    "(hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : NO_UID)",
+    "(hasSender(0) ? (credentials[5] ?? 0) : NO_UID)",
   ),
   ...(
     [
@@ -410,15 +410,15 @@ export const LOG_SOCKET: readonly Mutant[] = [
         "      readConnection(",
       ],
       ["src/log-socket/relay/inlets.ts", "if (isHolding(connection.inlet)) return 0;", ""],
-      ["ffi/datagrams.ts", "(words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= 28 && ", ""],
+      ["ffi/datagrams.ts", "(words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= CREDENTIAL_LENGTH &&", ""],
       [
         "ffi/datagrams.ts",
-        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff)",
-        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0)",
+        "(hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : NO_UID)",
+        "(hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0)",
       ],
       [
         "ffi/datagrams.ts",
-        "(known(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0)",
+        "(hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0)",
         "(credentials[i * CREDENTIAL_WORDS + 4] ?? 0)",
       ],
     ] as const
