@@ -284,7 +284,7 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  // A change of ids makes a process not dumpable, or dumpable, by a setting of the machine.\n  setDumpable(false);",
+    "  // A change of ids resets this, to a value that depends on the host's settings.\n  setDumpable(false);",
     "  setDumpable(true);",
     "an account of its own",
   ),
