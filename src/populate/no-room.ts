@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { EDQUOT, ENOSPC, EROFS } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { libc } from "../../ffi/libc.ts";
 import { parentOf } from "../../ffi/paths.ts";
+import { fileSystemOf } from "../../ffi/statfs.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { interruption } from "../cli/interrupt.ts";
@@ -12,7 +12,6 @@ import { withTree } from "../jail/record/registry.ts";
 import type { Entry, Problem } from "./entry.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
-const STATFS_BYTES = 120;
 const BLOCK_SIZE = 8;
 const BLOCKS_FREE = 24;
 const BLOCKS_AVAILABLE = 32;
@@ -33,9 +32,8 @@ interface Room {
 
 /** What can still be written where an open directory is; undefined where that cannot be told. */
 function roomAt(fd: number): Room | undefined {
-  const buffer = new Uint8Array(STATFS_BYTES);
-  if (libc.fstatfs(fd, buffer) < 0) return undefined;
-  const view = new DataView(buffer.buffer);
+  const view = fileSystemOf(fd);
+  if (view === undefined) return undefined;
   const number = (offset: number) => Number(view.getBigUint64(offset, true));
   const block = number(BLOCK_SIZE);
   return {

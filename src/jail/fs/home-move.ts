@@ -1,19 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  getXattr,
-  listXattrs,
-  openAt,
-  openAt2,
-  type Stat,
-  sameFile,
-  setXattr,
-  statAt,
-} from "../../../ffi/files.ts";
+import { close, fstat, openAt, openAt2, type Stat, sameFile, statAt } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
+import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interruption, stopIfInterrupted } from "../../cli/interrupt.ts";
