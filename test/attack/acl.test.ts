@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, t
 import { join } from "node:path";
 import { checkout } from "../machine/helper.ts";
 import { ensureBuilt, type Machine } from "../machine/machine.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
