@@ -17,7 +17,7 @@ import { noRoom, saysNoRoom, type Work } from "./no-room.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { makePlan } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
-import { explanationReport, populateReport } from "./report.ts";
+import { populateReport, whyReport } from "./report.ts";
 import { makeReporter, type Reporter } from "./reporter.ts";
 import type { Manner, Request } from "./request.ts";
 
@@ -81,12 +81,12 @@ function planFor(
 }
 
 function tellWhy(
-  tool: string,
+  tool: Request["tool"],
   explanations: Explanation[] | undefined,
   path: ByteString,
   json: boolean,
 ): number {
-  if (json) printJson(explanationReport(tool, path, explanations ?? []));
+  if (json) printJson(whyReport(tool, path, explanations ?? []));
   else if (explanations) for (const line of explanationLines(path, explanations)) printLine(line);
   else printLine(`${display(path)}: nothing of what was asked for brings it in`);
   return explanations ? 0 : 1;

@@ -4,7 +4,7 @@ import type { Problem, Want } from "./entry.ts";
 
 /** What is to be in a jail. */
 export interface Request {
-  readonly tool: string;
+  readonly tool: "jk_init" | "jk_cp";
   /** Absolute, without `.`, `..` and doubled slashes. */
   readonly jail: ByteString;
   /** The sections or files that were asked for, for the record. */

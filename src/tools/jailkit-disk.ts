@@ -4,6 +4,7 @@ import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -11,7 +12,8 @@ import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { addUp, collectInodes, type DiskUse, newLedger } from "../jails/disk.ts";
 import { knownJailPaths } from "../jails/jails.ts";
-import { type Owner, ownerCounter, ownerJson, ownerName } from "../jails/owners.ts";
+import { type Owner, ownerCounter, ownerName, ownerReport } from "../jails/owners.ts";
+import type { DiskReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
@@ -121,16 +123,12 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
         jails: measured.map(({ path, use, owners }) => ({
           path: jsonText(path),
           ...useJson(use),
-          owners: owners.map(ownerJson),
+          owners: owners.map(ownerReport),
         })),
         total: { ...sum, sharingKnown },
-        problems: problems.map(({ code, path, message }) => ({
-          code,
-          path: jsonText(path),
-          message: jsonText(message),
-        })),
+        problems: problems.map(problemReport),
         exitStatus,
-      });
+      } satisfies DiskReport);
       return exitStatus;
     }
     const rows = measured.map(({ path, use }) => rowOf(display(path), use));

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { problemReport } from "../cli/report.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -24,7 +25,8 @@ import { alone } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
-import { removalLine } from "./report.ts";
+import { keptReport, removalLine } from "./report.ts";
+import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
 
 /** What is not to be in a jail any more. */
@@ -217,8 +219,8 @@ function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySe
   });
 }
 
-/** What `--remove --json` prints; docs/schemas/remove.schema.json describes it. */
-export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
+/** The report of jk_init or jk_cp with --remove. */
+export function removeReport(request: RemoveRequest, outcome: RemoveOutcome): RemoveReport {
   return {
     version: 1,
     tool: request.tool,
@@ -231,13 +233,9 @@ export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
       path: jsonText(path),
       done: outcome.removed.has(path),
     })),
-    kept: outcome.kept.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    kept: outcome.kept.map(keptReport),
     warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: outcome.problems.map(problemReport),
     exitStatus: outcome.exitStatus,
   };
 }
