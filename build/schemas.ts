@@ -53,12 +53,15 @@ export type ReportTool = keyof typeof REPORT_SCHEMAS;
 
 const STABILITY = "New fields may be added; the version changes where old ones change their meaning.";
 
+/** The name of a file of docs/schemas/. */
+export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
+
 /** The files of docs/schemas/, by name. */
 export function schemaFiles(): Map<string, string> {
   const files = new Map<string, string>();
-  for (const [tool, schema] of Object.entries(REPORT_SCHEMAS)) {
+  for (const tool of Object.keys(REPORT_SCHEMAS) as ReportTool[]) {
     const command = tool === "jailkit config" ? "jailkit config check" : tool;
-    const { $schema, description, ...rest } = z.toJSONSchema(schema, {
+    const { $schema, description, ...rest } = z.toJSONSchema(REPORT_SCHEMAS[tool], {
       override: ({ jsonSchema }) => {
         // The limits of zod's own integers.
         if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
@@ -66,8 +69,7 @@ export function schemaFiles(): Map<string, string> {
       },
     });
     const head = { $schema, title: `${command} --json`, description: `${description} ${STABILITY}` };
-    const name = `${tool.replace(" ", "-")}.schema.json`;
-    files.set(name, `${JSON.stringify({ ...head, ...rest }, null, 2)}\n`);
+    files.set(schemaFileOf(tool), `${JSON.stringify({ ...head, ...rest }, null, 2)}\n`);
   }
   return files;
 }

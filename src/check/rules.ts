@@ -4,7 +4,7 @@ import type { ErrorPlace } from "../cli/error.ts";
 
 /** "error": not as it must be, or not as it was put there. "warning": a danger that may be wanted. */
 export const LEVELS = ["error", "warning"] as const;
-export type Level = (typeof LEVELS)[number];
+type Level = (typeof LEVELS)[number];
 
 /** What a rule is about; findings are shown in this order. */
 export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;

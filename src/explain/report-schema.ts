@@ -27,7 +27,7 @@ const stepSchema = z.strictObject({
   exitStatus: integerOrNull.describe("What the program of the stage would exit with."),
 });
 
-const explainReportSchema = reportSchema("jailkit explain", {
+export const explainReportSchema = reportSchema("jailkit explain", {
   about: z.enum(["login", "jk_uchroot", "jk_procmailwrapper", "jk_chrootlaunch"]),
   user: z.string(),
   uid: integerOrNull,
@@ -53,7 +53,7 @@ const explainReportSchema = reportSchema("jailkit explain", {
   steps: z.array(stepSchema),
 });
 
-const idReportSchema = reportSchema("jailkit explain", {
+export const idReportSchema = reportSchema("jailkit explain", {
   about: z.literal("error-id"),
   id: z.string(),
   refusals: z.array(
@@ -84,4 +84,5 @@ export const explainReportsSchema = z
 
 /** What `jailkit explain --json` prints, and the same of an error id. */
 export type ExplainReport = z.infer<typeof explainReportSchema>;
+export type StepReport = z.infer<typeof stepSchema>;
 export type IdReport = z.infer<typeof idReportSchema>;

@@ -3,11 +3,11 @@ import { type Paint, plain, type Tone } from "../cli/colour.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { type CheckOutcome, NOT_LOOKED_AT } from "../enter/checks.ts";
-import type { ExplainReport } from "./report-schema.ts";
+import type { ExplainReport, StepReport } from "./report-schema.ts";
 
 /** One thing that was looked at. */
 export interface ReportStep {
-  stage: ExplainReport["steps"][number]["stage"];
+  stage: StepReport["stage"];
   name: string;
   outcome: CheckOutcome;
   message: ByteString;

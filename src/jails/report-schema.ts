@@ -99,7 +99,7 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
 /** What `jailkit delete --json` prints. */
 export type DeleteReport = z.infer<typeof deleteReportSchema>;
 
-const adoptionReportSchema = reportSchema("jailkit adopt", {
+export const adoptionReportSchema = reportSchema("jailkit adopt", {
   jail: z.string(),
   dryRun: z.boolean(),
   sections: z.array(
