@@ -7,7 +7,7 @@ import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
 import { withTree } from "../jail/record/registry.ts";
-import type { Entry, Problem } from "./entry.ts";
+import type { Entry, PopulateProblem } from "./entry.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
 const STATFS_BYTES = 120;
@@ -60,7 +60,7 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
 /** True for a problem that noRoom has told of. */
-export const saysNoRoom = ({ code }: Problem): boolean => code === "no-room" || code === "read-only";
+export const saysNoRoom = ({ code }: PopulateProblem): boolean => code === "no-room" || code === "read-only";
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
@@ -77,7 +77,11 @@ export interface Work {
  * and how much, and that the same run goes on from there. It is about the file system on which the error says it failed,
  * which may be another than the jail's, such as that of the records. Undefined for any other error.
  */
-export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
+export function noRoom(
+  error: unknown,
+  jail: ByteString,
+  { left, progress }: Work,
+): PopulateProblem | undefined {
   if (!isNoRoom(error)) return undefined;
   return withTree((tree) => {
     const place = nearest(tree, error.path ?? jail);
@@ -103,7 +107,7 @@ function full(
   left: readonly Entry[],
   progress: string,
   room: Room | undefined,
-): Problem {
+): PopulateProblem {
   const needed = bytesOf(left, room?.block ?? 1);
   // What is kept for root may be kept from the root of a container.
   const free = room !== undefined && room.free < needed ? room.free : room?.available;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { problemReport } from "../cli/report.ts";
-import type { Entry, Plan, Problem } from "./entry.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
 import type { Request } from "./request.ts";
@@ -37,7 +37,7 @@ export function populateReport(
   dryRun: boolean,
   plan: Plan,
   entries: readonly Entry[],
-  problems: readonly Problem[],
+  problems: readonly PopulateProblem[],
   exitStatus: number,
 ): PopulateReport {
   return {

@@ -2,7 +2,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
@@ -72,8 +72,7 @@ function report(
 
 function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
   const { jail } = request;
-  const code = error instanceof JailkitError ? error.code : "failed";
-  const problems = [{ code, path: jail, message: describeError(error) }];
+  const problems = [problemFrom(error, "failed", jail)];
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
   const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
   return { plan, outcome: { steps: [], warnings: [], problems } };

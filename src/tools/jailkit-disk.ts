@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
@@ -82,7 +82,7 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
     const named = [...options.jail, ...operands];
     const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured: Measured[] = [];
-    const problems: { code: string; path: ByteString; message: string }[] = [];
+    const problems: ReturnType<typeof problemFrom>[] = [];
     const ledger = newLedger();
     const sum = {
       files: 0,
@@ -110,9 +110,9 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
           closeJailRoot(root);
         }
       } catch (error) {
-        const code = error instanceof JailkitError ? error.code : "unreadable";
-        problems.push({ code, path, message: describeError(error) });
-        if (!options.json) printError(`${NAME}: ${describeError(error)}`);
+        const problem = problemFrom(error, "unreadable", path);
+        problems.push(problem);
+        if (!options.json) printError(`${NAME}: ${problem.message}`);
       }
     }
     const exitStatus = problems.length === 0 ? 0 : 1;

@@ -14,7 +14,7 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
@@ -56,7 +56,7 @@ export interface RemoveOutcome {
   readonly removed: ReadonlySet<ByteString>;
   readonly kept: readonly Kept[];
   readonly warnings: readonly string[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly exitStatus: number;
 }
 
@@ -130,8 +130,8 @@ function carryOut(
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
-  const problems: Problem[] = [];
-  const failed = (problem: Problem) => {
+  const problems: PopulateProblem[] = [];
+  const failed = (problem: PopulateProblem) => {
     problems.push(problem);
     reporter.fail(problem.message);
   };

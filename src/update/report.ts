@@ -3,7 +3,7 @@ import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
 import { problemReport } from "../cli/report.ts";
 import { isDirectory, isLink } from "../jail/fs/walk.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { Extra } from "./extras.ts";
 import type { Change, Kept, Removal } from "./plan/compare.ts";
 import type { ChangeReport, KeptReport, UpdatedJailReport, UpdateReport } from "./report-schema.ts";
@@ -25,7 +25,7 @@ export interface UpdateOutcome {
   readonly kept: readonly Kept[];
   readonly skipped: readonly ByteString[];
   readonly warnings: readonly string[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   /** The jail is known, and no directory is in its place. */
   readonly gone?: boolean;
 }
@@ -101,7 +101,7 @@ function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport 
 /** The report of jk_update. `problems`, `warnings`: of the jails that could not be updated at all. */
 export function updateReport(
   outcomes: readonly UpdateOutcome[],
-  others: { problems: readonly Problem[]; warnings: readonly string[] },
+  others: { problems: readonly PopulateProblem[]; warnings: readonly string[] },
   dryRun: boolean,
   exitStatus: UpdateReport["exitStatus"],
 ): UpdateReport {
