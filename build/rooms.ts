@@ -57,6 +57,12 @@ export function roomOf(file: string): number {
 /** Modules that are too slow to start for a login, and have no place where a capability is held. */
 export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
 
+/** What no tool loads, not even when asked: the schemas of reports are for docs/schemas/ and the tests. */
+export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
+
+/** The files that load it nevertheless. */
+export const ALLOWED_IN_A_TOOL: readonly string[] = ["src/config/schema.ts"];
+
 /** What runs on the path of a login: all of src/enter/, and the executables that begin it. */
 export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"].map(
   (tool) => `src/tools/${tool}.ts`,

@@ -32,6 +32,15 @@ export class JailkitError extends Error {
   }
 }
 
+/** An error as reports have it. `code`: of one that has no code of its own. */
+export function problemFrom(
+  error: unknown,
+  code: string,
+  path: ByteString,
+): { code: string; path: ByteString; message: string } {
+  return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
+}
+
 /** What to tell about any error, as one printable line. */
 export function describeError(error: unknown): string {
   if (error instanceof SystemError) {

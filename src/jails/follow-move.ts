@@ -5,7 +5,7 @@ import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -137,8 +137,7 @@ export function followMove(
     try {
       step();
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : what;
-      failed({ code, path, message: describeError(error) });
+      failed(problemFrom(error, what, path));
     }
   };
   attempt("record", to, () => {

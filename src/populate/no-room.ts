@@ -9,7 +9,7 @@ import { interruption } from "../cli/interrupt.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
 import { withTree } from "../jail/record/registry.ts";
-import type { Entry, Problem } from "./entry.ts";
+import type { Entry, PopulateProblem } from "./entry.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
 const BLOCK_SIZE = 8;
@@ -69,11 +69,11 @@ export function noRoomSaid(line: ByteString, program: ByteString, path: ByteStri
 }
 
 /** True for a problem that noRoom or interrupted has told of: nothing more is to be tried. */
-export const saysNoRoom = ({ code }: Problem): boolean =>
+export const saysNoRoom = ({ code }: PopulateProblem): boolean =>
   code === "no-room" || code === "read-only" || code === "interrupted";
 
 /** What to say where a signal has asked for the end; undefined where none has. */
-export function interrupted(jail: ByteString, progress: string): Problem | undefined {
+export function interrupted(jail: ByteString, progress: string): PopulateProblem | undefined {
   const stop = interruption(progress);
   if (stop === undefined) return undefined;
   const { code, exitStatus } = stop;
@@ -95,7 +95,11 @@ export interface Work {
  * and how much, and that the same run goes on from there. It is about the file system on which the error says it failed,
  * which may be another than the jail's, such as that of the records. Undefined for any other error.
  */
-export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
+export function noRoom(
+  error: unknown,
+  jail: ByteString,
+  { left, progress }: Work,
+): PopulateProblem | undefined {
   if (!isNoRoom(error)) return undefined;
   return withTree((tree) => {
     const place = nearest(tree, error.path ?? jail);
@@ -121,7 +125,7 @@ function full(
   left: readonly Entry[],
   progress: string,
   room: Room | undefined,
-): Problem {
+): PopulateProblem {
   const needed = bytesOf(left, room?.block ?? 1);
   // What is kept for root may be kept from the root of a container.
   const free = room !== undefined && room.free < needed ? room.free : room?.available;

@@ -9,6 +9,7 @@ import { describeError, type ErrorPlace } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine, stdoutIsTerminal } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -22,6 +23,7 @@ import { standsIn } from "../config/trusted.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { lint } from "../lint/lint.ts";
+import type { ConfigReport } from "../lint/report-schema.ts";
 import { jailOf, knownPaths, openWorld } from "../lint/world.ts";
 
 /** A finding, and what to type against it; undefined where only the administrator can tell what is meant. */
@@ -180,10 +182,10 @@ function printJsonResult({ findings, files, failures }: Result): void {
       severity,
       code,
       message: jsonText(message),
-      remedy: remedy === undefined ? null : jsonText(remedy),
+      remedy: jsonTextOrNull(remedy),
     })),
     failures: failures.map(jsonText),
-  });
+  } satisfies ConfigReport);
 }
 
 function remedyLines(remedy: ByteString | undefined): ByteString[] {

@@ -9,13 +9,13 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, parseArguments } from "../cli/tool.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
-import { explainId, idJson, idLines, idStatus, isErrorId } from "../explain/error-id.ts";
+import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
 import type { ProgramLook } from "../explain/programs/limited.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
-import { type Report, reportJson, reportLines, reportStatus } from "../explain/report.ts";
+import { explainReport, type LoginReport, reportLines, reportStatus } from "../explain/report.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/missing.ts";
 import { ownStart } from "../libraries/own-start.ts";
@@ -60,7 +60,7 @@ const look: ProgramLook = {
 };
 
 /** What the program that gave out an error id would say now of the account that it refused. */
-function askAgain(program: ByteString, user: ByteString): Report | undefined {
+function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
   if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
   if (program === "jk_uchroot") return undefined;
@@ -69,13 +69,13 @@ function askAgain(program: ByteString, user: ByteString): Report | undefined {
 
 function showId(id: ByteString, json: boolean): number {
   const found = explainId(id, askAgain);
-  if (json) printJson(idJson(found));
+  if (json) printJson(idReport(found));
   else for (const line of idLines(found)) printLine(line);
   return idStatus(found);
 }
 
-function showReport(report: Report, json: boolean, paint: Paint): number {
-  if (json) printJson(reportJson(report));
+function showReport(report: LoginReport, json: boolean, paint: Paint): number {
+  if (json) printJson(explainReport(report));
   else for (const line of reportLines(report, paint)) printLine(line);
   return reportStatus(report);
 }
@@ -86,7 +86,7 @@ function misused(what: string): number {
 }
 
 /** What jk_chrootlaunch would do with these arguments; its name may stand before them. */
-function launchReport(words: readonly ByteString[]): Report {
+function launchReport(words: readonly ByteString[]): LoginReport {
   const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
   const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
   return explainLaunch({ request: launchRequest(options, operands), callerUid: libc.getuid(), missingFiles });
@@ -128,7 +128,7 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
 
-With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: version, tool, about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
+With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
   run({ options, operands }) {
     const { mail, json, su, from } = options;
     const paint = paintFor(options.color, 2);

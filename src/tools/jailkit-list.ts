@@ -5,7 +5,7 @@ import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { jailLines, jailsReport, listJails } from "../jails/jails.ts";
+import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
@@ -27,7 +27,7 @@ export const tool = defineTool({
   run({ options, operands }) {
     if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
     const jails = listJails([...options.jail, ...operands].map(absolutePath));
-    if (options.json) printJson(jailsReport(jails));
+    if (options.json) printJson(listReport(jails));
     else if (jails.length === 0) printLine("No jail is known");
     else {
       for (const line of jailLines(jails)) printLine(line);

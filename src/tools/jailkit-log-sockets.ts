@@ -3,17 +3,19 @@ import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import type { LogSocketReport, LogSocketsReport } from "../log-socket/report-schema.ts";
 
 const SECOND = 1_000_000;
 
-function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): object {
+function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): LogSocketReport {
   return {
     ...rest,
     user: jsonText(user),
-    warning: warning === undefined ? null : jsonText(warning),
+    warning: jsonTextOrNull(warning),
     path: jsonText(settings.path),
     jail: jsonText(settings.jail),
     type: settings.type === "dgram" ? "datagram" : "stream",
@@ -72,7 +74,12 @@ export const tool = defineTool({
     const sockets = askStatus();
     if (options.json) {
       const running = sockets !== undefined;
-      printJson({ version: 1, tool: "jailkit log-sockets", running, sockets: (sockets ?? []).map(asJson) });
+      printJson({
+        version: 1,
+        tool: "jailkit log-sockets",
+        running,
+        sockets: (sockets ?? []).map(asJson),
+      } satisfies LogSocketsReport);
     }
     if (sockets === undefined) {
       printError("jailkit log-sockets: jk_socketd is not running");

@@ -31,6 +31,7 @@ import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/ja
 import { inheritedPolicy, missingLine, missingOf } from "../users/missing.ts";
 import { isUsablePassword, newAccountWarnings, requireJailSide, requireNewAccount } from "../users/new.ts";
 import { CHROOT_SHELL, planJailing } from "../users/plan.ts";
+import type { NewUserReport } from "../users/report-schema.ts";
 import { groupsOf, warnOfLogin } from "../users/run.ts";
 
 const NAME = "jk_addjailuser";
@@ -234,7 +235,7 @@ export const tool = defineTool({
             message: jsonText(message),
             remedies: remedies.map(jsonText),
           })),
-        });
+        } satisfies NewUserReport);
       }
       return 0;
     } finally {

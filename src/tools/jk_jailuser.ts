@@ -9,6 +9,7 @@ import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -23,6 +24,7 @@ import type { Reporter } from "../users/apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
 import { removeJailSide, writeJailSide } from "../users/jail-side.ts";
 import { recordedShell } from "../users/memory.ts";
+import type { JailedUserReport, JailUserReport } from "../users/report-schema.ts";
 import {
   groupsOf,
   type JailingOptions,
@@ -80,16 +82,15 @@ function outcomeFor(name: ByteString): UserOutcome {
   };
 }
 
-function jsonOf(outcome: UserOutcome) {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function jsonOf(outcome: UserOutcome): JailedUserReport {
   return {
     user: jsonText(outcome.name),
     status: outcome.status,
-    home: text(outcome.home),
-    shell: text(outcome.shell),
+    home: jsonTextOrNull(outcome.home),
+    shell: jsonTextOrNull(outcome.shell),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
-    error: text(outcome.error),
+    error: jsonTextOrNull(outcome.error),
   };
 }
 
@@ -207,9 +208,9 @@ export const tool = defineTool({
         version: 1,
         tool: NAME,
         dryRun: options.dryRun,
-        jail: root === undefined ? null : jsonText(root.path),
+        jail: jsonTextOrNull(root?.path),
         users: outcomes.map(jsonOf),
-      });
+      } satisfies JailUserReport);
     }
     const good = outcomes.every(
       ({ status }) => status === "done" || status === "unchanged" || status === "planned",

@@ -7,17 +7,18 @@ import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { listProcesses, type ProcessList } from "../processes/list.ts";
+import type { ProcessesReport } from "../processes/report-schema.ts";
 import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
 import { userNames } from "../processes/users.ts";
 
 const NAME = "jk_list";
 
-function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): unknown {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): ProcessesReport {
   return {
     version: 1,
     tool: NAME,
@@ -26,13 +27,13 @@ function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefin
         pid,
         parent,
         uid,
-        user: text(nameOf(uid)),
-        kind: root.kind,
+        user: jsonTextOrNull(nameOf(uid)),
+        kind: root.kind === "jail" ? "jail" : "container",
         jail: root.kind === "jail" ? jsonText(root.name) : null,
         jailRemoved: root.removed,
-        mountNamespace: text(root.mountNamespace),
+        mountNamespace: jsonTextOrNull(root.mountNamespace),
         root: jsonText(root.text),
-        exe: text(exe),
+        exe: jsonTextOrNull(exe),
         exeRemoved,
         arguments: words.map(jsonText),
         argumentsCut,

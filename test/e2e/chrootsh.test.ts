@@ -1,9 +1,12 @@
 /** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
 import { openScene, type Scene } from "../attack/chrootsh-scene.ts";
 import { J, PROBE, says } from "../attack/probe.ts";
 import { ensureBuilt, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 let scene: Scene;
 beforeAll(async () => {
@@ -89,27 +92,15 @@ describe("the log", () => {
   });
 });
 
-interface Explained {
-  verdict: string;
-  exitStatus: number | null;
-  jail: string | null;
-  chrootshSection: string | null;
-  lshSection: string | null;
-  shell: string | null;
-  internalShell: boolean;
-  command: { path: string; argv: string[]; environment: string[]; umask: string | null } | null;
-  steps: { stage: string; name: string; outcome: string; message: string; remedy: string | null }[];
-}
-
 describe("jailkit explain", () => {
   const run = (args: string[], options: RunOptions = {}) =>
     scene.m.run(["/usr/sbin/jailkit", "explain", ...args], options);
   // By su(1): sshd has a test of its own.
   const bySu = ["--json", "--su"];
-  function explain(args: string[], options: RunOptions = {}, how = bySu): Explained & { status: number } {
+  function explain(args: string[], options: RunOptions = {}, how = bySu): ExplainReport & { status: number } {
     const result = run([...how, ...args], options);
     expect(result.stderr).toBe("");
-    return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
+    return { ...reportOf(explainReportSchema, result.stdout), status: result.status };
   }
 
   test("a login that works: what is executed, with which arguments and environment", () => {

@@ -1,6 +1,8 @@
 /** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check, summary } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -111,11 +113,9 @@ test("--all: of the jails on a full file system those are tried that there is ro
   // It ran into the end of the file system once.
   expect(m.read("/root/trace").match(/^write\(.*= -1 ENOSPC/gm)).toHaveLength(1);
   for (const jail of ["/srv/shared/b", "/srv/shared/d", "/srv/elsewhere"]) expect(updated(jail)).toBe(0);
-  const json = JSON.parse(m.run(["jk_update", "--all", "--json"]).stdout);
-  const failed = json.jails.filter(({ state }: { state: string }) => state === "failed");
-  expect(
-    failed.map(({ problems }: { problems: { code: string }[] }) => problems.map(({ code }) => code)),
-  ).toEqual([["no-room"], ["no-room"]]);
+  const json = reportOf(updateReportSchema, m.run(["jk_update", "--all", "--json"]).stdout);
+  const failed = json.jails.filter(({ state }) => state === "failed");
+  expect(failed.map(({ problems }) => problems.map(({ code }) => code))).toEqual([["no-room"], ["no-room"]]);
   expect(namesBelow("/srv/shared")).not.toContain(".jk-");
   m.must(["mount", "-o", "remount,size=300m", "/srv/shared"]);
   expect(m.run(["jk_update", "--all"])).toMatchObject({ status: 0, stderr: "" });

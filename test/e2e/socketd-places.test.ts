@@ -41,7 +41,7 @@ describe("the configuration", () => {
     m.remove("/etc/jailkit/jk_socketd.d/more.ini");
     await told(`socket ${jail}/more is closed`);
     expect([m.exists(`${jail}/more`), m.exists(`${jail}/third`)]).toEqual([false, true]);
-    expect(sockets().map(({ path }: { path: string }) => path)).toEqual([socket, `${jail}/third`]);
+    expect(sockets().map(({ path }) => path)).toEqual([socket, `${jail}/third`]);
   });
 
   test("keeps what a socket has counted when its limits change, and makes it anew when its type does", async () => {
