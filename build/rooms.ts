@@ -82,7 +82,6 @@ export const WRITERS: readonly string[] = [
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
   "src/cli/progress.ts": "writes to standard error",
-  "src/config/write.ts": "writes drop-ins into /etc/jailkit",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",

@@ -3,9 +3,13 @@ import { type Dialect, type IniFile, type IniSection, LIMITS, reporter } from ".
 import { scanC } from "./scan-c.ts";
 import { scanPy } from "./scan-py.ts";
 
+// Our own scanner, and not the library `ini`: every finding shows its line and column, which `ini` does not keep; and
+// files of jailkit 2.23 must mean what they meant to its two parsers, where `ini` unquotes values, cuts them at `;` and
+// `#`, and knows neither continuation lines nor [DEFAULT].
+
 /**
- * Reads an ini file. `file` is its name, for messages. Never throws: whatever the bytes are, the answer is what
- * could be read, and `problems` in the order of the file. With an error among them the file is not to be used.
+ * Reads an ini file; `file` is its name, for messages. Never throws: it returns what could be read, with `problems` in
+ * the order of the file. With an error among them the file must not be used.
  */
 export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): IniFile {
   const report = reporter(file);

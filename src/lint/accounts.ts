@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
-import { readLshSection } from "../config/login-keys.ts";
+import { readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniEntry, type IniSection } from "../config/model.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
 import { leadingInteger, listItems, splitList } from "../config/values.ts";
 import { hooksWarning, isHooksPair } from "../programs/hooks.ts";
 import { ownStartWarning } from "../programs/own-start.ts";
@@ -64,7 +65,7 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     seen.add(item.value);
   }
   lintExecute(section, context);
-  const pairs = new Map(readLshSection(section).environment);
+  const pairs = new Map(readKeys(section, lshKeys).environment);
   if (!unchecked) lintHooks(section, context);
   for (const item of environment === undefined ? [] : listItems(environment)) {
     const name = item.value.split("=", 1)[0]?.trim() ?? "";
@@ -193,7 +194,7 @@ function lintKnown(
 
 /** Hooks in repositories, which the table of programs switches off. */
 function lintHooks(section: IniSection, { world, report }: LintContext): void {
-  const { executables = [], environment } = readLshSection(section);
+  const { executables = [], environment } = readKeys(section, lshKeys);
   const seen = new Set<string>();
   for (const path of executables) {
     const program = recognise(path, world.files);

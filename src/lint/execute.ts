@@ -1,6 +1,7 @@
 import { quoted } from "../cli/display.ts";
-import { readLshSection } from "../config/login-keys.ts";
+import { readKeys } from "../config/keys.ts";
 import { findEntry, type IniEntry, type IniSection } from "../config/model.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
 import { listItems } from "../config/values.ts";
 import {
   badPath,
@@ -14,7 +15,7 @@ import {
 
 /** Whether the kernel can hold the known programs of a section to what they execute, and the section lets it. */
 export function holdsPrograms(section: IniSection, { world }: LintContext): boolean {
-  const { execute, executables = [] } = readLshSection(section);
+  const { execute, executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") return false;
   const view = world.execution(execute, executables);
   return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
@@ -24,7 +25,7 @@ export function holdsPrograms(section: IniSection, { world }: LintContext): bool
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
   const entry = findEntry(section, "execute");
-  const { execute, executables = [] } = readLshSection(section);
+  const { execute, executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message, {
@@ -34,7 +35,7 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   }
   const view = world.execution(execute, executables);
   // The same for all sections, so it is told once.
-  const first = ini.sections.find((one) => readLshSection(one).execute !== "any");
+  const first = ini.sections.find((one) => readKeys(one, lshKeys).execute !== "any");
   if (view === undefined && section === first) {
     const message =
       "this kernel has no Landlock: execute = system, which holds here, does not limit anything";

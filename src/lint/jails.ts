@@ -1,9 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
+import { LIBRARY_DIRECTORY } from "../config/library-directory.ts";
 import { type Fix, findEntry, type IniEntry, type IniSection } from "../config/model.ts";
-import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
-import { readSocketLimits } from "../config/schemas/socketd.ts";
+import { readSocketdSection } from "../config/socketd-section.ts";
 import { listItems } from "../config/values.ts";
 import {
   badPath,
@@ -244,14 +244,14 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
     const fix: Fix = { kind: "disable-section" };
     report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, fix);
   }
-  const { problems, limits } = readSocketLimits(section);
+  const { problems, peak: taken } = readSocketdSection(section);
   const peak = findEntry(section, "peak");
   const clash = problems.find((problem) => problem.code === "peak-under-base");
   if (clash !== undefined) {
     const fix: Fix =
       peak === undefined
-        ? { kind: "in-section", section: name, lines: [`peak = ${limits.peak}`] }
-        : { kind: "value", text: `${limits.peak}` };
+        ? { kind: "in-section", section: name, lines: [`peak = ${taken}`] }
+        : { kind: "value", text: `${taken}` };
     report(peak === undefined ? section : valuePlace(peak), "warning", clash.code, clash.message, fix);
   }
 }

@@ -9,11 +9,11 @@ import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cl
 import { printJson, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
-import { readSection } from "../config/schema.ts";
-import { updateSchema } from "../config/schemas/update.ts";
+import { updateKeys } from "../config/schemas/update.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
@@ -39,7 +39,7 @@ function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   const found = new Map<ByteString, Settings>();
   const ini = loadConfig(CONFIG, { dialect: "py" });
   for (const section of ini?.sections ?? []) {
-    const { values, problems } = readSection(section, updateSchema);
+    const { problems, ...values } = readKeys(section, updateKeys);
     for (const problem of problems) {
       if (problem.severity === "error") throw problemError(problem, 1, ini);
       reporter.warn(problemLine(problem, display(problem.file)));
