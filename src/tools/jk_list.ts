@@ -5,7 +5,7 @@ import { statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
-import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { print, printError, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -111,10 +111,12 @@ export const tool = defineTool({
     const jails = [...jail, ...operands];
     const list = listProcesses({ jails, containers: all, parents: tree || json });
     const nameOf = userNames();
-    if (json) printJson(asJson(list, nameOf));
-    else printTable(list, nameOf, wide, tree);
     for (const one of jails) warnOfNone(one, list);
-    return 0;
+    return {
+      exitStatus: 0,
+      report: () => asJson(list, nameOf),
+      print: () => printTable(list, nameOf, wide, tree),
+    };
   },
 });
 

@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { readKeys } from "../config/keys.ts";
@@ -139,7 +139,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "there was nothing to do, or all was done",
     1: "something failed, or the options are wrong",
-    5: "not started by root",
+    5: "not run as root",
     10: "there is something to do (with --check; also where another jail could not be looked at)",
     21: "both a jail and a section were named",
   },
@@ -152,19 +152,19 @@ Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /op
 What was made in the jail, and what belongs to users, is left alone; so is what was changed in the jail below /etc.`,
   async run({ options, operands }) {
     if (options.jail !== undefined && options.configsection !== undefined) {
-      throw new JailkitError("usage", 21, "cannot specify both a jail and a configsection");
+      throw new UsageError("cannot specify both a jail and a configsection", 21);
     }
     const { jail: named, rest } =
       options.configsection === undefined && !options.all
         ? jailOrFirst(options.jail, operands)
         : { jail: undefined, rest: operands };
     if (named === undefined && options.configsection === undefined && !options.all) {
-      throw new JailkitError("usage", 1, `need a jail, a section or --all; see '${NAME} --help'`);
+      throw new UsageError("need a jail, a section or --all");
     }
     if (options.all && (options.jail ?? options.configsection) !== undefined) {
-      throw new JailkitError("usage", 1, "give --all, a jail or a section, not two of them");
+      throw new UsageError("give --all, a jail or a section, not two of them");
     }
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const silent = options.json || options.check;
     const reporter = makeReporter(NAME, options.verbose, silent);
     const quiet: Reporter = silent ? { ...reporter, warn: () => undefined, fail: () => undefined } : reporter;
@@ -186,7 +186,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
     }
     if (!options.json) for (const warning of warnings) quiet.warn(warning);
-    const loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
     const means: UpdateMeans = {
       host,
@@ -222,7 +222,6 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         if (!options.json) reporter.fail(message);
       }
     }
-    loader.close();
     const failed = outcomes.some((outcome) => outcome.problems.length > 0);
     const pending = options.check && outcomes.some(hasWork);
     // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { type Documented, documentedTools } from "../../build/documented.ts";
 import { tool as installTools } from "../../build/install.ts";
-import { getopt, UsageError } from "../../src/cli/getopt.ts";
+import { UsageError } from "../../src/cli/error.ts";
+import { getopt } from "../../src/cli/getopt.ts";
 import { longName } from "../../src/cli/options.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { checkout } from "../machine/helper.ts";
