@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
+import { octal } from "../cli/octal.ts";
 import { isDirectory, isLink } from "../jail/fs/walk.ts";
 import type { Entry, Problem } from "../populate/entry.ts";
 import type { Extra } from "./extras.ts";
@@ -98,7 +99,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   if (source !== undefined) report.source = jsonText(source);
   if (target !== undefined) report.target = jsonText(target);
   if (type !== "symlink") {
-    report.mode = entry.mode.toString(8).padStart(4, "0");
+    report.mode = octal(entry.mode);
     report.uid = entry.uid;
     report.gid = entry.gid;
   }
