@@ -74,7 +74,7 @@ function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): UnsafeP
   if (stat.uid !== owner || writers.length === 0) return unsafeAs(file, stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
   const remedy = `${removalCommand(writers)} ${shellWord(file)}`;
-  return { because: `${because}; mend it with: ${remedy}`, remedy };
+  return { because: `${because}; fix it with: ${remedy}`, remedy };
 }
 
 function unsafeAs(file: ByteString, stat: Stat, owner: number): UnsafePlace | undefined {

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import type { IniEntry, Place } from "./model.ts";
+import type { IniEntry, Place, Position } from "./model.ts";
 import { lowerCase, trim } from "./text.ts";
 
 /** From where programs may be executed: from anywhere, or from the system's directories and these. */
@@ -62,25 +62,25 @@ export function splitList(value: ByteString): ByteString[] {
   return items;
 }
 
-/** The items of an entry's list, each with the place where it starts. */
-export function listItems(entry: IniEntry): (Place & { value: ByteString })[] {
-  const items: (Place & { value: ByteString })[] = [];
+/** An item of a list, and where it starts. */
+export interface ListItem extends Place {
+  value: ByteString;
+}
+
+/** The items of an entry's list. */
+export function listItems(entry: IniEntry): ListItem[] {
+  const items: ListItem[] = [];
   let piece = 0;
   let column = 0;
   let item = "";
-  let place: Place | undefined;
-  const here = (): Place => {
-    const start = entry.pieces?.[piece];
-    if (start === undefined) return { line: entry.line, column: entry.valueColumn };
-    return { line: start.line, column: start.column + column };
-  };
+  let start: Position | undefined;
   for (const char of `${entry.value},`) {
     if (char === ",") {
-      if (place !== undefined) items.push({ value: trim(item), ...place });
+      if (start !== undefined) items.push({ value: trim(item), file: entry.file, ...start });
       item = "";
-      place = undefined;
+      start = undefined;
     } else {
-      if (place === undefined && trim(char) !== "") place = here();
+      if (start === undefined && trim(char) !== "") start = positionIn(entry, piece, column);
       item += char;
     }
     if (char === "\n") {
@@ -89,6 +89,12 @@ export function listItems(entry: IniEntry): (Place & { value: ByteString })[] {
     } else column++;
   }
   return items;
+}
+
+function positionIn({ pieces, line, valueColumn }: IniEntry, piece: number, offset: number): Position {
+  const start = pieces?.[piece];
+  if (start === undefined) return { line, column: valueColumn };
+  return { line: start.line, column: start.column + offset };
 }
 
 /** The items of "pairs"; those that are not NAME=VALUE with one `=` and both parts there are left out, as in 2.23. */

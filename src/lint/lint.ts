@@ -7,7 +7,7 @@ import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "../co
 import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
 import { withoutConsequences } from "./consequences.ts";
-import { type LintContext, type LintWorld, type Report, valuePlace } from "./context.ts";
+import { type LintContext, type LintWorld, type ReportFinding, valuePlace } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -28,11 +28,11 @@ const BY_KIND: Readonly<Record<string, SectionLint>> = {
  */
 export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
   const problems: Problem[] = [...ini.problems];
-  const report: Report = ({ file, line, column }, severity, code, message, fix) => {
+  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
   };
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
-  const context: LintContext = { ini, byName, world, report, told: new Set() };
+  const context: LintContext = { ini, byName, world, report, reported: new Set() };
 
   for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, kind.keys, ini.dialect, report);
   for (const section of ini.sections) {
@@ -66,7 +66,7 @@ function keyHint(
     : `; did you mean ${quoted(near)}?`;
 }
 
-function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report: Report): void {
+function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report: ReportFinding): void {
   const known = Object.keys(table);
   for (const entry of section.entries) {
     if (entry.inherited) continue;

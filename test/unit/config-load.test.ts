@@ -209,7 +209,7 @@ describe("loadConfig", () => {
       mkdirSync(home());
       lead(`${home()}/mine`);
       chownSync(home(), USER, USER);
-      expect(refusal(`stands in ${home()}, which belongs to uid ${USER}`)).toBe("config-unsafe");
+      expect(refusal(`is in ${home()}, which belongs to uid ${USER}`)).toBe("config-unsafe");
       chownSync(home(), 0, 0);
       expect(names()).toEqual(["a"]);
       // A second link on the way is where the user could have put it.
@@ -217,13 +217,13 @@ describe("loadConfig", () => {
       mkdirSync(`${home()}/deep`);
       symlinkSync(`${home()}/deep/../mine`, file);
       chownSync(`${home()}/deep`, USER, USER);
-      expect(refusal(`stands in ${home()}/deep, which`)).toBe("config-unsafe");
+      expect(refusal(`is in ${home()}/deep, which`)).toBe("config-unsafe");
     });
 
     asRoot("a directory that an ACL lets others write is refused, though its group is root's", () => {
       put(file, "[a]\n");
       Bun.spawnSync(["setfacl", "-m", "u:4711:rwx", directory]);
-      expect(refusal(`stands in ${directory}, which can be written`)).toBe("config-unsafe");
+      expect(refusal(`is in ${directory}, which can be written`)).toBe("config-unsafe");
       Bun.spawnSync(["setfacl", "-b", directory]);
       expect(names()).toEqual(["a"]);
     });
@@ -241,7 +241,7 @@ describe("loadConfig", () => {
         ] as const) {
           chmodSync(directory, mode);
           chownSync(directory, 0, group);
-          expect(refusal(`stands in ${directory}, which can be written`)).toBe("config-unsafe");
+          expect(refusal(`is in ${directory}, which can be written`)).toBe("config-unsafe");
         }
         // The group is root's, or only owners may rename there.
         for (const [mode, group] of [
@@ -260,7 +260,7 @@ describe("loadConfig", () => {
     put(file, "[a]\n", 0o644);
     for (const entry of ["u:4711:rw", "g:4711:rw"]) {
       Bun.spawnSync(["setfacl", "-m", entry, file]);
-      expect(refusal(`(${entry}-); mend it with: setfacl -x ${entry.slice(0, -3)} ${file}`)).toBe(
+      expect(refusal(`(${entry}-); fix it with: setfacl -x ${entry.slice(0, -3)} ${file}`)).toBe(
         "config-unsafe",
       );
       Bun.spawnSync(["setfacl", "-b", file]);
