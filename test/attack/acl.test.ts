@@ -42,11 +42,12 @@ function remedies(rule: string): string[] {
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Does what a message says is to be done: what stands after "mend it with: ", or after "remedy: ". */
+/** Does what a message says is to be done: what stands after "fix it with: ", or after "remedy: ". */
 function mend(text: string): void {
-  const command = /(?:mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
-    text,
-  )?.[1];
+  const command =
+    /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
+      text,
+    )?.[1];
   if (command === undefined) throw new Error(`no command in: ${text}`);
   m.must(["sh", "-c", command]);
 }

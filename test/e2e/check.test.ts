@@ -66,7 +66,7 @@ describe("planted faults", () => {
   test("the same in text and as a SARIF log", () => {
     const { stdout, stderr, status } = m.run(["jk_check"]);
     expect(status).toBe(2);
-    expect(stderr).toContain("/etc/jailkit/jk_check.ini stands in /etc/jailkit, which can be written");
+    expect(stderr).toContain("/etc/jailkit/jk_check.ini is in /etc/jailkit, which can be written");
     for (const { message, level, reason } of faulty.found) {
       const more = reason === undefined ? "" : `  reason: ${reason}\n`;
       const word = level === "error" && reason === undefined ? "ERROR" : "WARNING";
