@@ -7,6 +7,7 @@ import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { lookUp } from "../jail/look.ts";
 import { REGISTRY } from "../jail/manifest.ts";
+import { noRoom } from "../jail/no-room.ts";
 import { withTree } from "../jail/registry.ts";
 import { jailMounts, unmountInJail } from "../jail/unmount.ts";
 import { NO_ACCESS } from "../jail/user-access.ts";
@@ -56,7 +57,8 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
       step();
     } catch (error) {
       const code = error instanceof JailkitError ? error.code : "failed";
-      outcome.problems.push({ code, path: jail, message: describeError(error) });
+      const full = noRoom(error, jail, { left: [], progress: "not all is deleted" });
+      outcome.problems.push(full ?? { code, path: jail, message: describeError(error) });
       return outcome;
     }
   }

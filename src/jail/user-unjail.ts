@@ -7,7 +7,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { readJailAccounts, updateJailAccounts } from "./accounts.ts";
+import { readJailAccounts, updateJailAccounts, withAccountsLock } from "./accounts.ts";
 import { lookUp } from "./look.ts";
 import { knownJails } from "./manifest.ts";
 import { joinHome, splitHome } from "./separator.ts";
@@ -164,6 +164,8 @@ function release(plan: Release, host: JailRoot, report: Reporter): void {
   const { user, jail, jailHome, home, shell, unrecorded } = plan;
   withJail(jail, (root) => {
     const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
+    // Before anything is moved: a jail that cannot be written keeps the account.
+    withAccountsLock(root, () => undefined);
     // First: when a run that is cut short has changed the account, this alone tells the next one of the jail.
     if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
     try {

@@ -7,6 +7,7 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { interrupted, noRoom } from "../jail/no-room.ts";
 import { openSource } from "../jail/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/walk.ts";
 import {
@@ -20,7 +21,6 @@ import {
 import type { Entry, Plan, Problem } from "./entry.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
-import { interrupted, noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { lastOf, parentOf } from "./sources.ts";
 

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { noRoom, saysNoRoom } from "../jail/no-room.ts";
 import type { JailRoot } from "../jail/walk.ts";
 import type { Problem } from "./entry.ts";
 import { concernsLibraries, renewLibraryCache } from "./library-cache.ts";
 import { actionMessage } from "./messages.ts";
-import { noRoom, saysNoRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import type { ApplyEvents } from "./update-apply.ts";
 import { changeLine, removalLine } from "./update-report.ts";

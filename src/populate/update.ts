@@ -13,6 +13,7 @@ import {
   updateEntries,
 } from "../jail/manifest.ts";
 import { openNamedJail } from "../jail/named-jail.ts";
+import { lacksRoom, noRoom } from "../jail/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/walk.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 import type { Loader } from "./closure.ts";
@@ -20,7 +21,6 @@ import type { Entry } from "./entry.ts";
 import { jailFileSystem } from "./jail.ts";
 import { renewLibraryCache } from "./library-cache.ts";
 import { actionMessage } from "./messages.ts";
-import { lacksRoom, noRoom } from "./no-room.ts";
 import type { Reporter } from "./output.ts";
 import { asksForFiles, type RecipeReader } from "./recipe.ts";
 import { manifestEntry } from "./record.ts";

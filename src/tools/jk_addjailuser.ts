@@ -3,9 +3,8 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { libc } from "../../ffi/libc.ts";
-import { directoryOf } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -14,15 +13,16 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeFault } from "../enter/home-fault.ts";
 import { homeRemedy } from "../enter/remedies.ts";
-import { readJailAccounts, updateJailAccounts } from "../jail/accounts.ts";
+import { readJailAccounts } from "../jail/accounts.ts";
 import { commandAt } from "../jail/exchange.ts";
 import { requireFreeHome } from "../jail/home-place.ts";
 import { lookUp } from "../jail/look.ts";
 import { joinHome } from "../jail/separator.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../jail/user-access.ts";
-import { addToJail, requireSafePlace } from "../jail/user-apply.ts";
+import { requireSafePlace } from "../jail/user-apply.ts";
+import { createJailed } from "../jail/user-create.ts";
 import { groupWarning, requireGroup } from "../jail/user-groups.ts";
-import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
+import { absolute, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../jail/user-missing.ts";
 import {
   isUsablePassword,
@@ -30,12 +30,11 @@ import {
   requireJailSide,
   requireNewAccount,
 } from "../jail/user-new.ts";
-import { CHROOT_SHELL, normalise, planJailing } from "../jail/user-plan.ts";
-import { groupsOf, warnOfLogin } from "../jail/user-run.ts";
+import { normalise } from "../jail/user-plan.ts";
+import { warnOfLogin } from "../jail/user-run.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/walk.ts";
-import { makeDirectories } from "../jail/write.ts";
 import { missingPython } from "../populate/python.ts";
-import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 
 const NAME = "jk_addjailuser";
@@ -201,7 +200,7 @@ export const tool = defineTool({
         }
         const user = holdingSignals(() => {
           stopIfInterrupted("no account was made; run this again");
-          return create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
+          return createJailed(root, { name, home, jailHome, shell }, useraddOptions(given), (made) =>
             writeAccess(
               { root, user: made, home: jailHome },
               access,
@@ -271,47 +270,6 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
   const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
   return `${what}; keep it beside, and make another: ${make}`;
-}
-
-/** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */
-function create(
-  root: JailRoot,
-  name: ByteString,
-  jailHome: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  useradd: UseraddOptions,
-  more: (user: PasswdEntry) => void,
-): PasswdEntry {
-  const above = directoryOf(jailHome);
-  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  const user = addAccount(name, home, CHROOT_SHELL, useradd);
-  let inJail = false;
-  try {
-    const plan = planJailing({
-      user,
-      groups: groupsOf(user),
-      jail: root.path,
-      accounts: readJailAccounts(root),
-      shell,
-      move: false,
-      processes: [],
-    });
-    addToJail(root, plan.entry, name, plan.groups);
-    inJail = plan.entry !== undefined;
-    more(user);
-    return user;
-  } catch (error) {
-    removeAccount(name);
-    if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
-    const reason = describeError(error);
-    const message = `${reason}; the account ${quoted(name)} was removed again, its home ${quoted(home)} was left`;
-    throw new JailkitError(
-      "not-jailed",
-      error instanceof JailkitError ? error.exitStatus : BAD_JAIL,
-      message,
-    );
-  }
 }
 
 if (import.meta.main) await startTool(tool);

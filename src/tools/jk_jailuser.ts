@@ -15,6 +15,8 @@ import { defineTool } from "../cli/tool.ts";
 import { homeFault } from "../enter/home-fault.ts";
 import { closedDirectory } from "../enter/readable.ts";
 import { removeJailSide, writeJailSide } from "../jail/jail-side.ts";
+import { noRoom } from "../jail/no-room.ts";
+import { splitHome } from "../jail/separator.ts";
 import { ACCESS_OPTIONS, readAccess } from "../jail/user-access.ts";
 import type { Reporter } from "../jail/user-apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../jail/user-jail.ts";
@@ -189,7 +191,7 @@ export const tool = defineTool({
           outcome.status = "not-done";
           continue;
         }
-        stopped = carryOut(plan, outcome, report) === "stopped";
+        stopped = carryOut(plan, outcome, report, jailOf(root, known)) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
@@ -298,7 +300,17 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped" | undefined {
+/** The jail that an account goes into, or comes out of. */
+const jailOf = (root: JailRoot | undefined, known: PasswdEntry | undefined): ByteString =>
+  root?.path ?? splitHome(known?.home ?? "")?.jail ?? "/";
+
+/** `jail`: where there may be no room. */
+function carryOut(
+  plan: Plan,
+  outcome: UserOutcome,
+  report: Reporter,
+  jail: ByteString,
+): "stopped" | undefined {
   try {
     holdingSignals(() => {
       stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
@@ -306,7 +318,8 @@ function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped"
     });
   } catch (error) {
     outcome.status = "failed";
-    outcome.error = describeError(error);
+    const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(outcome.name)}` });
+    outcome.error = full?.message ?? describeError(error);
     printError(`${NAME}: ${outcome.error}`);
     if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }
