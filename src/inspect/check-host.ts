@@ -13,6 +13,7 @@ import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
+import { lostRemedy } from "../jail/named-jail.ts";
 import { configDirectoryFindings } from "../jail/safety.ts";
 import { joinHome, splitHome } from "../jail/separator.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/walk.ts";
@@ -89,9 +90,19 @@ function isJailShell(shell: ByteString): boolean {
 
 /** A jailed user whom the jail's passwd does not know. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
-  const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
   const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
-  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
+  return { ...notThere(user, jail), remedy };
+}
+
+/** The same where the jail itself is not there: it is to be followed, if it is found. */
+export function noJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
+  const remedy = lostRemedy(jail);
+  return { ...notThere(user, jail), ...(remedy === undefined ? {} : { remedy }) };
+}
+
+function notThere(user: JailedUser, jail: ByteString): CheckFinding {
+  const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
+  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message };
 }
 
 /** Who can change the configuration: the directory, the files in it, and their drop-ins. */

@@ -7,6 +7,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { closedDirectory } from "../enter/readable.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts.ts";
 import { lookUp, withJailFile } from "../jail/look.ts";
+import { mayHaveMoved } from "../jail/moved.ts";
 import { jailFindings } from "../jail/safety.ts";
 import { isRegular, type JailRoot } from "../jail/walk.ts";
 import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -117,6 +118,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
       isGuest: uchrootGuests(root.path),
+      mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     }),
   );

@@ -12,6 +12,7 @@ import {
   configFindings,
   type JailedUser,
   jailedUsers,
+  noJailFinding,
   notInJailFinding,
   userFindings,
 } from "./check-host.ts";
@@ -133,7 +134,8 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
     root = openJailRoot(jail.path);
   } catch (error) {
     const lost = shared.users.filter((user) => user.jail === jail.path);
-    const findings = lost.map((user) => notInJailFinding(user, jail.path));
+    const gone = error instanceof JailkitError && error.code === "no-such-jail";
+    const findings = lost.map((user) => (gone ? noJailFinding : notInJailFinding)(user, jail.path));
     return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
   }
   try {

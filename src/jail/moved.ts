@@ -87,6 +87,31 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
   return undefined;
 }
 
+/** Others than root cannot read the records. */
+function knownOrNot<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** Where the jail is now that is no longer at this path; undefined where it is there, or is not found, or one may not look. */
+export function whereMoved(path: ByteString): ByteString | undefined {
+  return knownOrNot(() => {
+    const lost = lostJail(path);
+    return lost === undefined ? undefined : findMoved(lost);
+  });
+}
+
+/** True where nothing is at the path of a jail any more, and no record says that it was another one than that at `to`. */
+export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
+  const lost = knownOrNot(() => lostJail(from));
+  return lost === undefined || isRecorded(to, lost);
+}
+
 /** The record of a path at which no jail is any more. */
 export function lostJail(path: ByteString, registry: ByteString = REGISTRY): KnownJail | undefined {
   if (statIfPresent(AT_FDCWD, path) !== undefined) return undefined;

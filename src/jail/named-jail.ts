@@ -4,7 +4,7 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { editDistance } from "../cli/suggest.ts";
-import { findMoved, lostJail } from "./moved.ts";
+import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
 import { normalise } from "./user-plan.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "./walk.ts";
@@ -20,6 +20,16 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
   const near =
     rated.find(({ distance }) => distance <= most) ?? rated.find(({ jail }) => lastOf(jail) === lastOf(path));
   return near?.jail;
+}
+
+/** Lets the record, the accounts and the configuration follow a jail that was moved. */
+export const followRemedy = (from: ByteString, to: ByteString): string =>
+  `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
+
+/** The same for a jail that is no longer at this path, where it is found; undefined where it is not. */
+export function lostRemedy(path: ByteString): string | undefined {
+  const now = whereMoved(path);
+  return now === undefined ? undefined : followRemedy(path, now);
 }
 
 /** Where the jail of a path is now, or which was meant, as the rest of a message; undefined where nothing tells. */
