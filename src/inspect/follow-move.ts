@@ -6,14 +6,15 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { attributesAt, readJailFile } from "../jail/look.ts";
+import { attributesAt, lookUp, readJailFile } from "../jail/look.ts";
 import { knownJails, openManifest, saveManifest } from "../jail/manifest.ts";
 import { findMoved, isRecorded } from "../jail/moved.ts";
 import { configDirectoryFindings } from "../jail/safety.ts";
 import { joinHome, splitHome } from "../jail/separator.ts";
 import { normalise } from "../jail/user-plan.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/walk.ts";
-import { putFile } from "../jail/write.ts";
+import { putFile, removePath } from "../jail/write.ts";
+import { dropInName, dropInText } from "../populate/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { fstabField } from "../system/mounts.ts";
@@ -88,6 +89,8 @@ export function withNewPath(text: ByteString, from: ByteString, to: ByteString):
   }
   return out + text.slice(at);
 }
+
+const dropInPath = (jail: ByteString): ByteString => `${CONFIG_DIRECTORY}/jk_socketd.d/${dropInName(jail)}`;
 
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
   const tree = openTree("/");
@@ -169,13 +172,17 @@ export function followMove(
         throw new JailkitError("config-unsafe", 1, `${unsafe.message}; mend it with: ${unsafe.remedy}`);
       }
       const tree = openTree("/");
+      // What jk_init writes has the name of the jail, by which jailkit delete finds it.
+      const place = path === dropInPath(from) && text === dropInText(to) ? dropInPath(to) : path;
       try {
         const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-        putFile(tree, path, toBytes(text), attributes, { replace: true });
+        putFile(tree, place, toBytes(text), attributes, { replace: true });
+        const old = place === path ? undefined : lookUp(tree, path);
+        if (old !== undefined) removePath(tree, path, old.stat);
       } finally {
         closeJailRoot(tree);
       }
-      done(`${display(path)} names ${quoted(to)} where it named ${quoted(from)}`);
+      done(`${display(place)} names ${quoted(to)} where it named ${quoted(from)}`);
     });
   }
 }

@@ -102,6 +102,19 @@ test("a jail that was moved: each tool says where it is, and adopt --moved lets 
   expect(login().status).toBe(0);
 });
 
+test("the log socket of a jail that was moved is closed with the jail, also where jk_update came first", () => {
+  const places = () => m.run(["ls", "/etc/jailkit/jk_socketd.d"]).stdout;
+  const before = places();
+  m.must(["jk_init", "-j", "/srv/logs", "logbasics"]);
+  m.must(["mv", "/srv/logs", "/srv/moved"]);
+  m.must(["jk_update", "-j", "/srv/moved"]);
+  m.must(["jailkit", "adopt", "--moved", "/srv/logs", "/srv/moved"]);
+  expect(places()).toBe(`${before}srv-moved.ini\n`);
+  expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain("/srv/moved");
+  expect(m.run(["jailkit", "delete", "--yes", "/srv/moved"])).toMatchObject({ status: 0, stderr: "" });
+  expect(places()).toBe(before);
+});
+
 test("a jail that is gone lets its accounts go, with the home and shell that they had", () => {
   m.must(["rm", "-rf", "/srv/clients"]);
   expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");
