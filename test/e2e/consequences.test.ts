@@ -2,7 +2,6 @@
  * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
  * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,5 +1,4 @@
 /** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
