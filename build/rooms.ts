@@ -87,13 +87,12 @@ export const WRITERS: readonly string[] = [
 /** The files besides src/jail/fs/ that use some of them, and why. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
-  "src/cli/progress.ts": "writes to standard error",
   "src/config/write.ts": "writes drop-ins into /etc/jailkit",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",
   "src/enter/launch/pidfile.ts": "makes a pidfile where the caller, who is not root, may",
-  "src/log-socket/monitor/place.ts": "binds the log socket of a jail, and puts it in its place",
+  "src/log-socket/monitor/bound-socket.ts": "binds the log socket of a jail",
   "src/log-socket/monitor/socketd.ts": "opens /dev/null for the daemon",
   "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
   "src/log-socket/roles.ts": "opens /dev/null for the relay",

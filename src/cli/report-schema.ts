@@ -36,6 +36,9 @@ export const mode = z
   .regex(/^[0-7]{4,5}$/)
   .describe("Octal.");
 
+/** The exit statuses of a tool that SIGHUP, SIGINT or SIGTERM ends. */
+export const SIGNAL_STATUSES = [129, 130, 143] as const;
+
 /** The exit status of a tool that fails in one way only. */
 export const successOrFailure = z.literal([0, 1]);
 
@@ -47,5 +50,6 @@ export const problemSchema = z
   })
   .meta({ id: "problem", description: "Something that failed." });
 
+export type SignalStatus = (typeof SIGNAL_STATUSES)[number];
 /** Something that failed. */
 export type ProblemReport = z.infer<typeof problemSchema>;

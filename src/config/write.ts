@@ -1,18 +1,9 @@
 import * as ini from "ini";
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { chmodFd, makeDirectory, renameAt, unlinkAt } from "../../ffi/changes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import {
-  chmodFd,
-  close,
-  fstat,
-  makeDirectory,
-  openAt,
-  readFileIfPresent,
-  renameAt,
-  unlinkAt,
-  writeAll,
-} from "../../ffi/files.ts";
+import { close, fstat, openAt, readFileIfPresent, writeAll } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { dropInheritedAcl } from "../system/acl.ts";

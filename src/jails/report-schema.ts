@@ -5,6 +5,7 @@ import {
   jailPath,
   problemSchema,
   reportSchema,
+  SIGNAL_STATUSES,
   successOrFailure,
   textOrNull,
   texts,
@@ -93,7 +94,7 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
   steps: texts.describe("What was done, a printable line each."),
   warnings: texts,
   problems: z.array(problemSchema),
-  exitStatus: successOrFailure,
+  exitStatus: z.literal([0, 1, ...SIGNAL_STATUSES]),
 }).describe("What was deleted, or would be.");
 
 /** What `jailkit delete --json` prints. */

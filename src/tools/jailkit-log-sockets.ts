@@ -52,7 +52,7 @@ function table(rows: readonly string[][]): string[] {
   );
 }
 
-/** `jailkit log-sockets`: what jk_socketd serves, and what came through. */
+/** `jailkit log-sockets`: the sockets that jk_socketd serves, with their counters. */
 export const tool = defineTool({
   name: "jailkit log-sockets",
   summary: "show the log sockets that jk_socketd serves, with their counters",
@@ -61,16 +61,16 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "shown",
-    1: "jk_socketd does not run, or this is not root",
+    0: "printed",
+    1: "jk_socketd is not running, or the user is not root",
     2: "the options are wrong",
   },
   badOptionStatus: 2,
   notes:
-    "LIMITS are base:peak/interval, in bytes and seconds; PAUSES tells how often a socket went over them, DROPPED how many messages did not reach the log.",
+    "LIMITS are base:peak/interval, in bytes and seconds. PAUSES counts how often a socket went over them, DROPPED the messages that did not reach the log.",
   run({ options, operands }) {
     if (operands.length > 0) throw new JailkitError("usage", 2, "takes no arguments");
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be started by root");
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
     const sockets = askStatus();
     if (options.json) {
       const running = sockets !== undefined;
@@ -82,7 +82,7 @@ export const tool = defineTool({
       } satisfies LogSocketsReport);
     }
     if (sockets === undefined) {
-      printError("jailkit log-sockets: jk_socketd does not run");
+      printError("jailkit log-sockets: jk_socketd is not running");
       return 1;
     }
     if (options.json) return 0;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { lockFile } from "../../ffi/changes.ts";
 import * as C from "../../ffi/constants.ts";
-import { close, lockFile, openAt, readAllFd } from "../../ffi/files.ts";
+import { close, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { withJailFile } from "../jail/fs/look.ts";
 import { type JailRoot, openDirectory, release } from "../jail/fs/walk.ts";

@@ -5,7 +5,8 @@ import { checkReportSchema } from "../../src/check/report/schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { ensureBuilt, type Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { makeNode } from "../../ffi/changes.ts";
 import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
-import { close, makeNode, statAt } from "../../ffi/files.ts";
+import { close, statAt } from "../../ffi/files.ts";
 import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
 

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema, type FindingReport } from "../../src/check/report/schema.ts";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
-import { typeRemedy } from "../e2e/remedies-scene.ts";
+import { BEFORE, typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
@@ -196,6 +196,7 @@ test.each<[what: string, plant: string]>([
   // Who is told in words does what they say.
   m.write("/FILE.pub", `ssh-ed25519 ${"A".repeat(68)} key\n`);
   const command = remedy
+    .replace(BEFORE, "")
     .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
     .replace(/^let the user read (.*)$/, "chmod a+r $1");
   m.run(["bash", "-c", command], { cwd: "/", env: { PATH: "/usr/sbin:/usr/bin", HOME: "/root" } });
@@ -208,7 +209,7 @@ test("what is exchanged after root was told to close it stays as it is", () => {
   const remedy = explained();
   m.write("/etc/open", "", { mode: 0o666 });
   mal("ln -sf /etc/open .ssh/authorized_keys");
-  m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+  typeRemedy(m, remedy);
   expect(m.stat("/etc/open")?.mode).toBe(0o100666);
   m.remove("/etc/open");
 });
@@ -218,7 +219,7 @@ test("what the user's own rights do heals", () => {
   m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/mal-key"]);
   m.write(keys, m.read("/root/mal-key.pub"), { mode: 0o666, owner: ids });
   m.must(["usermod", "-p", "*", "mal"]);
-  expect(m.run(["bash", "-l"], { stdin: `${explained()}\n` }).status).toBe(0);
+  expect(typeRemedy(m, explained()).status).toBe(0);
   expect(explained()).toBe("");
 });
 
@@ -254,7 +255,7 @@ describe("a home in a directory of another user", () => {
       m.remove(inner);
       mal(`ln -s ${target} inner`);
       const before = [others(), place()] as const;
-      for (const remedy of remedies) m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+      for (const remedy of remedies) typeRemedy(m, remedy);
       expect({ remedies, changed: changed(before[0]), place: place() }).toEqual({
         remedies,
         changed: [],

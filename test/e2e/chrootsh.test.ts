@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
-import { J, openScene, PROBE, type Scene } from "../attack/chrootsh-scene.ts";
+import { openScene, type Scene } from "../attack/chrootsh-scene.ts";
+import { J, PROBE, says } from "../attack/probe.ts";
 import { ensureBuilt, type RunOptions } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
@@ -21,7 +22,7 @@ describe("the settings", () => {
   test("env keeps what it names; the section of the user comes before its group's and DEFAULT", () => {
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n[u]\nenv = C, D\n");
     const env = { USER: "u", A: "1", B: "2", C: "3", HOME: "/" };
-    const kept = () => scene.says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
+    const kept = () => says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
     expect(kept()).toEqual(["C=3"]);
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n");
     expect(kept()).toEqual(["B=2"]);
@@ -32,7 +33,7 @@ describe("the settings", () => {
   test("injail_shell stands in for the shell of the jail, without the blanks around it", () => {
     scene.jailPasswd("/bin/nosuch");
     configure(`[u]\ninjail_shell =   ${PROBE}  \n`);
-    expect(scene.says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
+    expect(says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
   });
 
   test("skip_injail_passwd_check needs no account in the jail, and counts by itself", () => {
@@ -50,18 +51,18 @@ describe("the settings", () => {
 
   test("injail_login_shell gives the shell --login and nothing else", () => {
     configure("[u]\ninjail_login_shell = 1\n");
-    expect(scene.says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
+    expect(says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
   });
 
   test("no_new_privs", () => {
     configure("[u]\nno_new_privs = 1\n");
-    expect(scene.says(scene.login(), "no_new_privs")).toEqual(["1"]);
+    expect(says(scene.login(), "no_new_privs")).toEqual(["1"]);
   });
 
   test("injail_shell may be the limited shell that is not in the jail", () => {
     configure("[u]\ninjail_shell = /usr/sbin/jk_lsh\n");
     scene.m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\nexecutables = ${PROBE}\n`);
-    expect(scene.says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
+    expect(says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
     expect(scene.login(["-c", "id"])).toMatchObject({
       status: 4,
       stderr: "jk_lsh: refused: command 'id' is not allowed\n",
@@ -197,8 +198,8 @@ describe("jailkit explain", () => {
     expect(allowed.command).toMatchObject({ path: PROBE, argv: [PROBE, "a b"], umask: "027" });
     expect(allowed.command?.environment).toContain("A=b");
     const login = scene.login(["-c", "probe 'a b'"]);
-    expect(scene.says(login, "arg")).toEqual(allowed.command?.argv ?? []);
-    expect(scene.says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
+    expect(says(login, "arg")).toEqual(allowed.command?.argv ?? []);
+    expect(says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
 
     expect(explain(["u", "--", "id"])).toMatchObject({ status: 1, exitStatus: 4, command: null });
     expect(explain(["u"])).toMatchObject({ status: 0, verdict: "works" });

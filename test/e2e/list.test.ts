@@ -88,7 +88,7 @@ describe("what is listed", () => {
     const { unreadable, processes } = json([], { user: "u" });
     expect(processes).toHaveLength(1);
     expect(unreadable).toBeGreaterThanOrEqual(3);
-    expect(stderr).toBe(`jk_list: ${unreadable} processes could not be looked at; root sees all\n`);
+    expect(stderr).toBe(`jk_list: ${unreadable} processes could not be examined; root sees all\n`);
   });
 
   test("the user of a program that may not be traced is the one that it runs as", async () => {

@@ -90,7 +90,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(sshd.ssh("u", ["true"]).status).not.toBe(0);
   const said = rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
   expect(said.stderr + said.stdout).toContain(
-    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; chmod go-w it [unsafe-file]",
+    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]",
   );
   m.chmod("/etc/jailkit/jk_chrootsh.ini", 0o644);
   expect(m.read("/etc/jailkit/jk_chrootsh.ini")).toBe(edited);
@@ -101,7 +101,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
   expect(rpm("-e", "jailkit-procmail", "jailkit").stderr).toContain(
-    "jailkit: these accounts have jk_chrootsh for a shell, and cannot log in without it:\njailkit:     u\n",
+    "jailkit: these accounts have jk_chrootsh as their shell, and cannot log in without it:\njailkit:     u\n",
   );
   expect(m.must(["getent", "group", "jailed"]).stdout).toBe(group);
   expect(m.read("/etc/shells")).toBe(shells);

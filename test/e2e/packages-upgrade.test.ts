@@ -21,7 +21,7 @@ const uchroot = "/usr/bin/jk_uchroot";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
 const keep = ["--force-confdef", "--force-confold"];
 const unsafe =
-  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; chmod go-w it [unsafe-file]";
+  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]";
 const edits: Record<string, string> = {
   "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
   "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,
@@ -151,7 +151,7 @@ test("while the new files come all get in, at every step", async () => {
   const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   for (const name of Object.keys(edits)) {
-    expect(result.stderr).toContain(`${name} was made readable for everyone`);
+    expect(result.stderr).toContain(`made ${name} readable for everyone`);
     expect(m.stat(`/etc/jailkit/${name}`)?.mode).toBe(0o100604);
   }
   expect(stateOf(m, "jailkit")).toMatch(/^iU +3\./);

@@ -110,5 +110,5 @@ test("jk_socketd says what is wrong with its options", () => {
   const missing = m.run(["jk_socketd", "--socket=/x/dev/log"]);
   expect(missing.status).toBe(1);
   expect(missing.stderr).toContain("/x/dev/log: No such file or directory; there is no directory /x/dev");
-  expect(m.run(["jk_socketd", "--socket=/dev/log"]).stderr).toContain("this machine's own log daemon");
+  expect(m.run(["jk_socketd", "--socket=/dev/log"]).stderr).toContain("the host's own log daemon");
 });

@@ -2,13 +2,14 @@ import { jsonText } from "../../cli/display.ts";
 import { problemReport } from "../../cli/report.ts";
 import type { CheckedJail, CheckResult } from "../check.ts";
 import { recordedSections } from "../record.ts";
-import { type CheckFinding, type CheckProblem, RULES } from "../rules.ts";
+import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
 import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./schema.ts";
 
 function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
-  const { rule, path, message, remedy } = finding;
-  const { level, subject } = RULES[rule];
+  const { rule, path, message, reason, remedy } = finding;
+  const { level, subject } = factsOf(finding);
   const report: FindingReport = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
+  if (reason !== undefined) report.reason = jsonText(reason);
   if (remedy !== undefined) report.remedy = jsonText(remedy);
   if (fixed) report.fixed = true;
   return report;

@@ -1,15 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  lockFile,
-  openAt,
-  readDirectory,
-  sameFile,
-  statIfPresent,
-} from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { makeDirectoryIn } from "./directories.ts";
 import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";

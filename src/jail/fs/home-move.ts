@@ -1,21 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  getXattr,
-  listXattrs,
-  openAt,
-  openAt2,
-  type Stat,
-  sameFile,
-  setXattr,
-  statAt,
-} from "../../../ffi/files.ts";
+import { close, fstat, openAt, openAt2, type Stat, sameFile, statAt } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
+import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { interruption, stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
@@ -132,12 +123,16 @@ export function copyHome(
         close(made.fd);
       }
     }
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
+    throw (
+      interruption(NOTHING_MOVED) ?? (isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error)
+    );
   } finally {
     if (made !== undefined) close(made.lock);
     release(parent);
   }
 }
+
+const NOTHING_MOVED = "nothing was moved; run this again";
 
 function fillCopy(
   home: HomeSource,
@@ -152,6 +147,7 @@ function fillCopy(
   for (const entry of home.entries) {
     const to = target(entry.path);
     step(done++, home.entries.length);
+    stopIfInterrupted(NOTHING_MOVED);
     if (isType(entry, C.S_IFDIR)) {
       if (entry.path !== "") makeNewDirectory(home, root, to);
       continue;

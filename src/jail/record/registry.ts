@@ -1,7 +1,8 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, lockFile, openAt, readAllFd, readDirectory, readInto } from "../../../ffi/files.ts";
+import { close, openAt, readAllFd, readDirectory, readInto } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";

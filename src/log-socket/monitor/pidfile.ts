@@ -7,8 +7,8 @@ import { putFile, removePath } from "../../jail/fs/write.ts";
 import { withTree } from "../../jail/record/registry.ts";
 
 /**
- * Writes the pid of this process, in decimal and without a newline: no link is followed where users can write. Throws
- * SystemError, JailkitError.
+ * Writes the pid of this process, in decimal and without a newline. Follows no symbolic link in a directory that users
+ * can write. Throws SystemError, JailkitError.
  */
 export function writePidfile(path: ByteString): void {
   const bytes = toBytes(String(libc.getpid()));
@@ -18,7 +18,7 @@ export function writePidfile(path: ByteString): void {
   });
 }
 
-/** Removes the pidfile, if it is still that of this process. Never throws. */
+/** Removes the pidfile if it still has the pid of this process. Never throws. */
 export function removePidfile(path: ByteString): void {
   try {
     withTree((tree) => {
@@ -33,6 +33,6 @@ export function removePidfile(path: ByteString): void {
       if (found?.text === String(libc.getpid())) removePath(tree, path, found.stat);
     });
   } catch {
-    // It is gone, or not ours any more.
+    // It is gone, or another process's now.
   }
 }
