@@ -6,7 +6,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { readNative, unnotedPointers } from "./pointers.ts";
 import {
-  ALLOWED_IN_A_TOOL,
   LOGIN_TOOLS,
   NOT_IN_A_TOOL,
   NOT_ON_A_LOGIN,
@@ -65,12 +64,10 @@ interface LoadRule {
   readonly refused: RegExp;
   /** What a file loads only when asked counts too. */
   readonly whenAsked: boolean;
-  /** The files that may load it. */
-  readonly allowed: readonly string[];
 }
 
-const LOGIN: LoadRule = { refused: NOT_ON_A_LOGIN, whenAsked: false, allowed: [] };
-const TOOL: LoadRule = { refused: NOT_IN_A_TOOL, whenAsked: true, allowed: ALLOWED_IN_A_TOOL };
+const LOGIN: LoadRule = { refused: NOT_ON_A_LOGIN, whenAsked: false };
+const TOOL: LoadRule = { refused: NOT_IN_A_TOOL, whenAsked: true };
 
 /** What is loaded with a file, and with what that loads. Types are not: the compiler erases their imports. */
 function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen: Set<string>): void {
@@ -79,8 +76,7 @@ function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen
   seen.add(file);
   for (const { path, kind } of transpiler.scanImports(source.text)) {
     if (kind === "dynamic-import" && !rule.whenAsked) continue;
-    if (rule.refused.test(path) && !rule.allowed.includes(file))
-      problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
+    if (rule.refused.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
     checkLoads(rule, resolve(file, path), [...chain, file], seen);
   }
 }
@@ -135,9 +131,6 @@ for (const [file, source] of sources) {
 const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
 for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(LOGIN, file, [], new Set());
 for (const file of sources.keys()) if (file.startsWith("src/tools/")) checkLoads(TOOL, file, [], new Set());
-for (const file of ALLOWED_IN_A_TOOL)
-  if (!sources.get(file)?.imports.some((name) => NOT_IN_A_TOOL.test(name)))
-    problems.push(`build/rooms.ts: ${file} loads nothing that needs to be allowed`);
 checkPointers();
 checkReadmes();
 checkTable();

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { checkReportSchema } from "../src/check/report/schema.ts";
+import { checkReportSchema } from "../src/check/report/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
   adoptReportSchema,

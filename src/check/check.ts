@@ -3,7 +3,6 @@ import { holdingSignals, signalThatCame } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
-import type { SignalStatus } from "../cli/report-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -15,6 +14,7 @@ import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
@@ -59,7 +59,7 @@ export interface CheckResult {
   readonly host: HostReport;
   readonly jails: readonly CheckedJail[];
   /** 0 clean, 1 findings, 2 something could not be checked; above 128 where a signal ended --fix. */
-  readonly exitStatus: 0 | 1 | 2 | SignalStatus;
+  readonly exitStatus: CheckReport["exitStatus"];
 }
 
 function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {

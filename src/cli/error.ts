@@ -41,7 +41,17 @@ export function problemFrom(
   return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
 }
 
-/** What to tell about any error, as one printable line. */
+/**
+ * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
+ * does not count where options cannot be read: a tool has one exit status for these.
+ */
+export class UsageError extends JailkitError {
+  constructor(message: string, exitStatus = 1) {
+    super("usage", exitStatus, message);
+  }
+}
+
+/** Any error as one printable line. */
 export function describeError(error: unknown): string {
   if (error instanceof SystemError) {
     const what = error.path === undefined ? "" : `${display(error.path)}: `;

@@ -1,7 +1,6 @@
 import { endBySignal, nameOfSignal, signalThatCame } from "../../ffi/interrupts.ts";
 import { JailkitError } from "./error.ts";
 import { printError } from "./output.ts";
-import type { SignalStatus } from "./report-schema.ts";
 
 let told = false;
 
@@ -22,11 +21,13 @@ export function stopIfInterrupted(how: string): void {
   if (stop !== undefined) throw stop;
 }
 
-/** The exit status as a report shows it: that of the signal where one came. */
-export function statusAfterSignals<S extends number>(status: S): S | SignalStatus {
+/** What a shell shows of a program that SIGHUP, SIGINT or SIGTERM ended. */
+export const SIGNAL_STATUSES = [129, 130, 143] as const;
+
+/** The exit status for a report: that of the signal, if one came. */
+export function statusAfterSignals<T extends number>(status: T): T | (typeof SIGNAL_STATUSES)[number] {
   const signal = signalThatCame();
-  // The guard holds back SIGHUP, SIGINT and SIGTERM alone.
-  return signal === undefined ? status : ((128 + signal) as SignalStatus);
+  return SIGNAL_STATUSES.find((one) => one - 128 === signal) ?? status;
 }
 
 /** Ends the process by the signal that came, if one did, so that a script that waits for it ends too. */

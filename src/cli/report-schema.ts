@@ -3,6 +3,7 @@
  * description of it: types come from it by `import type`, docs/schemas/ by build/schemas.ts. No tool loads zod.
  */
 import * as z from "zod";
+import { SIGNAL_STATUSES } from "./interrupt.ts";
 
 /** A report: the version of its shape, the name of the tool, and its own fields. No others. */
 export function reportSchema<T extends string, F extends z.core.$ZodShape>(tool: T, fields: F) {
@@ -36,11 +37,12 @@ export const mode = z
   .regex(/^[0-7]{4,5}$/)
   .describe("Octal.");
 
-/** The exit statuses of a tool that SIGHUP, SIGINT or SIGTERM ends. */
-export const SIGNAL_STATUSES = [129, 130, 143] as const;
-
 /** The exit status of a tool that fails in one way only. */
 export const successOrFailure = z.literal([0, 1]);
+
+/** The exit statuses of a command that SIGHUP, SIGINT or SIGTERM may interrupt. */
+export const interruptible = <const T extends readonly number[]>(...statuses: T) =>
+  z.literal([...statuses, ...SIGNAL_STATUSES]);
 
 export const problemSchema = z
   .strictObject({
@@ -50,6 +52,5 @@ export const problemSchema = z
   })
   .meta({ id: "problem", description: "Something that failed." });
 
-export type SignalStatus = (typeof SIGNAL_STATUSES)[number];
 /** Something that failed. */
 export type ProblemReport = z.infer<typeof problemSchema>;

@@ -90,14 +90,18 @@ function because(place: Place, stat: Stat, owner: number): UnsafePlace | undefin
   const command = `${unsafe[1]} ${shellWord(path)}`;
   const directory = { path, because: unsafe[0], command };
   // The directory of the configuration can be mended; a home must stay its owner's.
-  if (path.endsWith("/etc/jailkit")) return { ...standsIn(directory), directory };
+  if (path.endsWith("/etc/jailkit")) return { ...inUnsafeDirectory(directory), directory };
   const remedy = "keep it where root alone can change it";
-  return { because: `stands in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
+  return { because: `is in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
 }
 
-/** What to say of a file in a directory that can be mended. */
-export function standsIn({ path, because, command }: Required<UnsafePlace>["directory"]): UnsafePlace {
-  return { because: `stands in ${path}, which ${because}; mend it with: ${command}`, remedy: command };
+/** The fault of a file in a directory that can be fixed. */
+export function inUnsafeDirectory({
+  path,
+  because,
+  command,
+}: Required<UnsafePlace>["directory"]): UnsafePlace {
+  return { because: `is in ${path}, which ${because}; fix it with: ${command}`, remedy: command };
 }
 
 /** Opens the next name; a link as such. */

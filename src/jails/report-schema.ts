@@ -2,10 +2,10 @@
 import * as z from "zod";
 import {
   count,
+  interruptible,
   jailPath,
   problemSchema,
   reportSchema,
-  SIGNAL_STATUSES,
   successOrFailure,
   textOrNull,
   texts,
@@ -94,7 +94,7 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
   steps: texts.describe("What was done, a printable line each."),
   warnings: texts,
   problems: z.array(problemSchema),
-  exitStatus: z.literal([0, 1, ...SIGNAL_STATUSES]),
+  exitStatus: interruptible(0, 1),
 }).describe("What was deleted, or would be.");
 
 /** What `jailkit delete --json` prints. */

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
+import { octal } from "../cli/octal.ts";
 import { problemReport } from "../cli/report.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
@@ -14,7 +15,7 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
       action: entry.action,
       type: entry.type,
       path: jsonText(entry.path),
-      mode: entry.mode.toString(8).padStart(4, "0"),
+      mode: octal(entry.mode),
       uid: entry.uid,
       gid: entry.gid,
       why: entry.because.map(({ section, reason }) => {

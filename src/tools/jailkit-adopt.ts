@@ -1,5 +1,4 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -7,6 +6,7 @@ import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -110,7 +110,7 @@ function moveReport(
 /** `jailkit adopt`: makes a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
-  summary: "make a record of a jail that has none, from what is in it",
+  summary: "create a record of a jail that has none, from what is in it",
   synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] [--json] --moved OLD [JAIL]"],
   options: {
     jail: jailOption("the jail"),
@@ -131,7 +131,7 @@ export const tool = defineTool({
     0: "the jail is recorded; what could not be explained was told",
     1: "it is not, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
@@ -141,8 +141,8 @@ What the host does not have, and what was written in the jail, is told and not r
   run({ options, operands }) {
     const { moved } = options;
     const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
-    const jail = searched ? undefined : onlyJail(options.jail, operands, NAME, 2);
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jail = searched ? undefined : onlyJail(options.jail, operands, 2);
+    requireRoot();
     if (moved !== undefined) return follow(absolutePath(moved), jail, options);
     if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
@@ -150,7 +150,7 @@ What the host does not have, and what was written in the jail, is told and not r
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
     const root = openNamedJail(absolutePath(jail));
-    const loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true });
     try {
       requireJailToFill(root, 1);
       const means = { host: fileSystemAt(), loader, ini, configfile: given };
@@ -168,7 +168,6 @@ What the host does not have, and what was written in the jail, is told and not r
       }
       return exitStatus;
     } finally {
-      loader.close();
       closeJailRoot(root);
     }
   },

@@ -1,15 +1,15 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { JailkitError, problemFrom } from "../cli/error.ts";
+import { problemFrom, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail } from "../jails/delete.ts";
@@ -103,7 +103,7 @@ export const tool = defineTool({
     0: "the jail is gone",
     1: "it is not, or not all of it; the message says why",
     2: "no jail was named, or more than one, or the answer was no",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it is as it was put there, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
 
@@ -111,10 +111,10 @@ Homes of users who are taken out go to where they were before, or to the same pa
 
 What was begun and failed can be done again.`,
   run({ options, operands }) {
-    const jail = onlyJail(options.jail, operands, NAME, 2);
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jail = onlyJail(options.jail, operands, 2);
+    requireRoot();
     if (options.json && !options.yes && !options.dryRun) {
-      throw new JailkitError("usage", 2, "--json does not ask: give --yes or --dry-run too");
+      throw new UsageError("--json does not ask: give --yes or --dry-run too", 2);
     }
     const { unjail, userFiles } = options;
     const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };

@@ -2,13 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { libc } from "../../ffi/libc.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -49,11 +49,11 @@ function jailAndUser(
 ): [ByteString, ByteString] {
   const [first, second, third] = operands;
   if (third !== undefined || (jail !== undefined && second !== undefined)) {
-    throw new JailkitError("too-many-arguments", 3, "too many arguments; one jail and one user are wanted");
+    throw new UsageError("too many arguments: name one jail and one user", 3);
   }
   if (jail !== undefined && first !== undefined) return [jail, first];
   if (first === undefined || second === undefined) {
-    throw new JailkitError("too-few-arguments", 2, `a jail and a user are wanted; try '${NAME} --help'`);
+    throw new UsageError("too few arguments: name a jail and a user", 2);
   }
   return !first.includes("/") && !isDirectory(first) ? [second, first] : [first, second];
 }
@@ -129,15 +129,12 @@ export const tool = defineTool({
     1: "it is not; the message says why",
     2: "the jail or the user was not named",
     3: "too many arguments",
-    5: "not root",
+    5: "not run as root",
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
     const [jail, name] = jailAndUser(options.jail, operands);
-    if (libc.geteuid() !== 0) {
-      printError(`${NAME}: must be run as root`);
-      return 5;
-    }
+    requireRoot();
     const shell = options.shell ?? LIMITED_SHELL;
     const access = readAccess(options, missingPython);
     const root = openJailForUsers(jail, shell);

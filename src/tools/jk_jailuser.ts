@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
@@ -10,6 +9,7 @@ import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -130,31 +130,23 @@ export const tool = defineTool({
     0: "all accounts are as asked",
     1: "some are not; the message says which and why, and those are as they were",
     2: "no user was named, or the jail's account files cannot be written",
-    5: "not root",
+    5: "not run as root",
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
     const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
-    if (names.length === 0) {
-      printError(`${NAME}: no user was named; try '${NAME} --help'`);
-      return 2;
-    }
-    if (libc.geteuid() !== 0) {
-      printError(`${NAME}: must be run as root`);
-      return 5;
-    }
+    if (names.length === 0) throw new UsageError("no user was named", 2);
+    requireRoot();
     const aside = options.jailSideOnly;
     if (aside && (options.move || jail === undefined)) {
-      printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
-      return 2;
+      throw new UsageError("--jail-side-only needs -j JAIL, and moves no home", 2);
     }
     const { groups, authorizedKey, policy } = options;
     if ((options.unjail || aside) && groups.length + authorizedKey.length + policy.length > 0) {
       const without = aside ? "--jail-side-only" : "--unjail";
-      printError(
-        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
+      throw new UsageError(
+        `--groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
       );
-      return 1;
     }
     const access = readAccess(options, missingPython);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;

@@ -6,7 +6,7 @@ import { libc } from "../../ffi/libc.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
-import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { print, printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -113,10 +113,12 @@ export const tool = defineTool({
     const jails = [...jail, ...operands];
     const list = listProcesses({ jails, containers: all, parents: tree || json });
     const nameOf = userNames();
-    if (json) printJson(asJson(list, nameOf));
-    else printTable(list, nameOf, wide, tree);
     for (const one of jails) warnOfMissing(one, list);
-    return 0;
+    return {
+      exitStatus: 0,
+      report: () => asJson(list, nameOf),
+      print: () => printTable(list, nameOf, wide, tree),
+    };
   },
 });
 

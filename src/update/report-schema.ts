@@ -3,11 +3,11 @@ import * as z from "zod";
 import {
   count,
   enumOf,
+  interruptible,
   jailPath,
   mode,
   problemSchema,
   reportSchema,
-  SIGNAL_STATUSES,
   textOrNull,
   texts,
 } from "../cli/report-schema.ts";
@@ -85,7 +85,7 @@ export const updateReportSchema = reportSchema("jk_update", {
   jails: z.array(updatedJailSchema),
   warnings: texts,
   problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
-  exitStatus: z.literal([0, 1, 10, ...SIGNAL_STATUSES]),
+  exitStatus: interruptible(0, 1, 10),
 }).describe("What jk_update did, or would do.");
 
 /** What `jk_update --json` prints. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
+import { octal } from "../cli/octal.ts";
 import { problemReport } from "../cli/report.ts";
 import { isDirectory, isLink } from "../jail/fs/walk.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -55,7 +56,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   if (source !== undefined) report.source = jsonText(source);
   if (target !== undefined) report.target = jsonText(target);
   if (type !== "symlink") {
-    report.mode = entry.mode.toString(8).padStart(4, "0");
+    report.mode = octal(entry.mode);
     report.uid = entry.uid;
     report.gid = entry.gid;
   }

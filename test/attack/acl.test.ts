@@ -1,7 +1,7 @@
 /** Whoever an ACL lets change a jail, its configuration or a home is seen, and the command that is told mends it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { ensureBuilt, type Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -41,11 +41,12 @@ function remedies(rule: string): string[] {
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Does what a message says is to be done: what stands after "mend it with: ", or after "remedy: ". */
+/** Does what a message says is to be done: what stands after "fix it with: ", or after "remedy: ". */
 function mend(text: string): void {
-  const command = /(?:mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
-    text,
-  )?.[1];
+  const command =
+    /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
+      text,
+    )?.[1];
   if (command === undefined) throw new Error(`no command in: ${text}`);
   m.must(["sh", "-c", command]);
 }

@@ -136,15 +136,15 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
       () => m.must(["chmod", "go-w", file]),
     ],
     [
-      "stands in a directory of a user's",
+      "is in a directory of a user's",
       () => m.chown(directory, mallory.uid, 0),
-      `${file} stands in ${directory}, which belongs to uid 4900; mend it with: chown root ${directory}`,
+      `${file} is in ${directory}, which belongs to uid 4900; fix it with: chown root ${directory}`,
       () => m.must(["chown", "root", directory]),
     ],
     [
-      "stands in a directory that everybody can write",
+      "is in a directory that everybody can write",
       () => m.chmod(directory, 0o777),
-      `${file} stands in ${directory}, which can be written by its group or by others; mend it with: chmod go-w ${directory}`,
+      `${file} is in ${directory}, which can be written by its group or by others; fix it with: chmod go-w ${directory}`,
       () => m.must(["chmod", "go-w", directory]),
     ],
     [
@@ -164,7 +164,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.remove(file);
         m.symlink("/home/mallory/file", file);
       },
-      `${file} stands in /home/mallory, which belongs to uid 4900; keep it where root alone can change it`,
+      `${file} is in /home/mallory, which belongs to uid 4900; keep it where root alone can change it`,
       () => {
         m.remove(file);
         m.write(file, text);

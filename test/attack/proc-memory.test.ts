@@ -3,7 +3,7 @@
  * included, and no filter of what may be executed sees that.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 

@@ -4,7 +4,7 @@
  * nothing out but what it says.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { checkReportSchema, type FindingReport } from "../../src/check/report/schema.ts";
+import { checkReportSchema, type FindingReport } from "../../src/check/report/report-schema.ts";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { BEFORE, typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,4 +1,4 @@
-import { checkReportSchema, type FindingReport } from "../../src/check/report/schema.ts";
+import { checkReportSchema, type FindingReport } from "../../src/check/report/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -65,7 +65,7 @@ describe("planted faults", () => {
   test("the same in text and as a SARIF log", () => {
     const { stdout, stderr, status } = m.run(["jk_check"]);
     expect(status).toBe(2);
-    expect(stderr).toContain("/etc/jailkit/jk_check.ini stands in /etc/jailkit, which can be written");
+    expect(stderr).toContain("/etc/jailkit/jk_check.ini is in /etc/jailkit, which can be written");
     for (const { message, level, reason } of faulty.found) {
       const more = reason === undefined ? "" : `  reason: ${reason}\n`;
       const word = level === "error" && reason === undefined ? "ERROR" : "WARNING";

@@ -139,7 +139,7 @@ test("an interpreter elsewhere is missed beforehand, and the remedy works", () =
   const message = "/srv/sh/script needs /srv/sh/dash, which may not be executed";
   expect(steps.at(-1)).toMatchObject({ outcome: "failed", message, remedy: `${remedy} in ${ini}` });
   expect(check().join("\n")).toContain(
-    `needs '/srv/sh/dash', which may not be executed; to let it: ${remedy}`,
+    `needs '/srv/sh/dash', which may not be executed; to allow it: ${remedy}`,
   );
   expect(run("/srv/sh/script")).toMatchObject({ status: 126, stdout: "" });
 

@@ -103,7 +103,7 @@ describe("a file that root alone can read", () => {
     expect(login("rsync --version").status).not.toBe(0);
     const found = troubles("rsync --version");
     const checked = m.run(["jailkit", "config", "check"]).stdout;
-    expect(checked.includes(`mend it with: ${remedy} ${path} [unreadable-file]`)).toBe(
+    expect(checked.includes(`fix it with: ${remedy} ${path} [unreadable-file]`)).toBe(
       path.endsWith(".ini") || remedy === "chmod a+x",
     );
     const told = found.map((step) => `${step.message}; ${step.remedy}`).join("\n");

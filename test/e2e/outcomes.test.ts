@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";

@@ -3,7 +3,7 @@
  * came, logins work, and nothing of the jail's system part is gone. For each rule, the faults of check-faults.ts.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { RULES, type Rule } from "../../src/check/rules.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";

@@ -3,7 +3,7 @@
  * that is built into jk_chrootsh takes over. What an administrator put there stays.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { checkReportSchema } from "../../src/check/report/schema.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { adoptionReportSchema } from "../../src/jails/report-schema.ts";
 import { type UpdatedJailReport, updateReportSchema } from "../../src/update/report-schema.ts";
 import { installTools, type Machine, openMachine, type Sshd } from "../machine/machine.ts";

@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { runTool } from "../../src/cli/tool.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { tool } from "../../src/tools/jailkit-config.ts";
@@ -92,7 +91,7 @@ describe("jailkit config check", () => {
         copyFileSync(new URL(`../../config/${name}.ini`, import.meta.url), file);
         return file;
       });
-      expect(await runTool(tool, ["check", ...names])).toBe(0);
+      expect(await tool.main(["check", ...names])).toBe(0);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { type Documented, documentedTools } from "../../build/documented.ts";
 import { tool as installTools } from "../../build/install.ts";
-import { getopt, UsageError } from "../../src/cli/getopt.ts";
+import { UsageError } from "../../src/cli/error.ts";
+import { getopt } from "../../src/cli/getopt.ts";
 import { longName } from "../../src/cli/options.ts";
-import { describe as describeKeys } from "../../src/config/schema.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { checkout } from "../machine/helper.ts";
 import { mdocText, readDocument } from "./blocks.ts";
@@ -69,7 +69,7 @@ export async function known(): Promise<Known> {
   return {
     tools: [...(await documentedTools()), { page: "install-tools", help: installTools, posix: false }],
     scripts: [...Object.keys(scripts), "ci"],
-    keys: new Set(Object.values(CONFIG_KINDS).flatMap(({ schema }) => Object.keys(describeKeys(schema)))),
+    keys: new Set(Object.values(CONFIG_KINDS).flatMap(({ keys }) => Object.keys(keys))),
   };
 }
 

@@ -5,6 +5,7 @@ import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
+import { octal } from "../../cli/octal.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
 import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
@@ -184,7 +185,7 @@ function changeAttributes(
       closeJailRoot(tree);
     }
   } else setAttributes(root, path, { ...owner, mode }, stat);
-  const parts = [`mode 0${mode.toString(8)}`];
+  const parts = [`mode ${octal(mode)}`];
   if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
   return `now has ${parts.join(" and ")}`;
 }

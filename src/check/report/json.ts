@@ -3,7 +3,7 @@ import { problemReport } from "../../cli/report.ts";
 import type { CheckedJail, CheckResult } from "../check.ts";
 import { recordedSections } from "../record.ts";
 import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
-import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./schema.ts";
+import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
 
 function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
   const { rule, path, message, reason, remedy } = finding;

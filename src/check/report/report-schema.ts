@@ -2,10 +2,10 @@
 import * as z from "zod";
 import {
   count,
+  interruptible,
   keysOf,
   problemSchema,
   reportSchema,
-  SIGNAL_STATUSES,
   textOrNull,
   texts,
 } from "../../cli/report-schema.ts";
@@ -18,10 +18,7 @@ const findingSchema = z
     subject: z.enum(SUBJECTS),
     path: z.string().describe("On the host. Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
     message: z.string().describe("One printable line."),
-    reason: z
-      .string()
-      .optional()
-      .describe("Why it is an error, where the message is that of a warning of jailkit 2."),
+    reason: z.string().optional().describe("Why it is an error, if the message is a warning of jailkit 2."),
     remedy: z.string().optional().describe("What can be done about it."),
     fixed: z.boolean().optional().describe("--fix fixed it."),
   })
@@ -71,9 +68,9 @@ export const checkReportSchema = reportSchema("jk_check", {
     warnings: texts,
   }),
   jails: z.array(checkedJailSchema),
-  exitStatus: z
-    .literal([0, 1, 2, ...SIGNAL_STATUSES])
-    .describe("0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it."),
+  exitStatus: interruptible(0, 1, 2).describe(
+    "0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it.",
+  ),
 }).describe("What jk_check found.");
 
 /** What `jk_check --json` prints. */
