@@ -11,7 +11,7 @@ import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { ordered } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
 import type { CheckReport } from "./report/report-schema.ts";
@@ -129,7 +129,8 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
     root = openJailRoot(jail.path);
   } catch (error) {
     const lost = shared.users.filter((user) => user.jail === jail.path);
-    const findings = lost.map((user) => notInJailFinding(user, jail.path));
+    const gone = error instanceof JailkitError && error.code === "no-such-jail";
+    const findings = lost.map((user) => (gone ? noJailFinding : notInJailFinding)(user, jail.path));
     return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
   }
   try {

@@ -6,12 +6,12 @@ import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
-import { withTree } from "../jail/record/registry.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
@@ -55,7 +55,8 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
       stopIfInterrupted("what was begun is done; run this again");
       step();
     } catch (error) {
-      outcome.problems.push(problemFrom(error, "failed", jail));
+      const full = noRoom(error, jail, { left: [], progress: "not all is deleted" });
+      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
       return outcome;
     }
   }

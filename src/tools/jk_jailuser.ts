@@ -15,6 +15,8 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeFault } from "../explain/home-fault.ts";
 import { closedDirectory } from "../explain/readable.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import { userHint } from "../system/account-names.ts";
@@ -183,7 +185,7 @@ export const tool = defineTool({
           outcome.status = "not-done";
           continue;
         }
-        stopped = carryOut(plan, outcome, report) === "stopped";
+        stopped = carryOut(plan, outcome, report, jailOf(root, known)) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
@@ -302,7 +304,17 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped" | undefined {
+/** The jail that an account goes into, or comes out of. */
+const jailOf = (root: JailRoot | undefined, known: PasswdEntry | undefined): ByteString =>
+  root?.path ?? splitHome(known?.home ?? "")?.jail ?? "/";
+
+/** `jail`: where there may be no room. */
+function carryOut(
+  plan: Plan,
+  outcome: UserOutcome,
+  report: Reporter,
+  jail: ByteString,
+): "stopped" | undefined {
   try {
     holdingSignals(() => {
       stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
@@ -310,7 +322,8 @@ function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped"
     });
   } catch (error) {
     outcome.status = "failed";
-    outcome.error = describeError(error);
+    const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(outcome.name)}` });
+    outcome.error = full?.message ?? describeError(error);
     printError(`${NAME}: ${outcome.error}`);
     if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { actionMessage } from "../populate/messages.ts";
-import { noRoom, saysNoRoom } from "../populate/no-room.ts";
 import type { Reporter } from "../populate/reporter.ts";
 import type { ApplyEvents } from "./apply/apply.ts";
 import { changeLine, removalLine } from "./report.ts";

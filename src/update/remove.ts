@@ -5,6 +5,7 @@ import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -18,7 +19,6 @@ import type { Loader } from "../libraries/closure.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { noRoom } from "../populate/no-room.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "../populate/record/recipe.ts";

@@ -8,6 +8,7 @@ import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
@@ -20,7 +21,6 @@ import {
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, strippedMessage } from "../messages.ts";
-import { interrupted, noRoom } from "../no-room.ts";
 import type { Reporter } from "../reporter.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
 
