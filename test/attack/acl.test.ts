@@ -60,7 +60,7 @@ describe("a directory above the jail", () => {
     m.must(["mv", `${J}.aside`, J], { user: "mallory" });
   });
 
-  test("keeps users out, and what the log says lets them in again", async () => {
+  test("keeps users out, and the remedy in the log lets them in again", async () => {
     const { status, stderr } = scene.login();
     expect([status, stderr.includes("mallory")]).toEqual([53, false]);
     const line = (await scene.lines()).findLast(({ message }) => message.includes("ACL"))?.message ?? "";
@@ -73,7 +73,7 @@ describe("a directory above the jail", () => {
     ["jk_init", ["-j", J, "uidbasics"]],
     ["jk_jailuser", ["-j", J, "mallory"]],
     ["jk_update", ["-j", J]],
-  ])("is refused by %s, which says how to mend it", (tool, words) => {
+  ])("is refused by %s, with a remedy", (tool, words) => {
     const before = m.snapshot(J);
     const { status, stderr } = m.run([tool, ...words]);
     expect(status).not.toBe(0);
@@ -140,7 +140,7 @@ describe("a home that its group may write", () => {
       "/etc/jailkit/jk_chrootsh.ini",
       `[u]\n${names.map((name) => `relax_home_${name}_permissions = 1\n`).join("")}`,
     );
-  test("is not thereby one that others may write", () => {
+  test("does not become one that others may write", () => {
     m.chmod(HOME, 0o775);
     expect(scene.login().status).toBe(53);
     relax("group");
@@ -160,7 +160,7 @@ describe("a home that its group may write", () => {
   });
 });
 
-test("a program is not looked up where an ACL lets others put one", () => {
+test("no program is looked up where an ACL lets others create one", () => {
   m.write("/usr/local/bin/true", "of a user", { mode: 0o755 });
   m.must(["chown", "0:0", "/usr/local/bin"]);
   m.chmod("/usr/local/bin", 0o775);
@@ -176,7 +176,7 @@ test("a program is not looked up where an ACL lets others put one", () => {
 
 describe("a default ACL", () => {
   const everywhere = `d:u:${MALLORY}:rwx,d:g:${MALLORY}:rwx`;
-  test("of the jail is on nothing that is put there", () => {
+  test("of the jail is not inherited by what is put there", () => {
     m.must(["setfacl", "-R", "-m", everywhere, J]);
     m.must(["jk_init", "-j", J, "uidbasics", "netbasics"]);
     m.must(["jk_cp", "-j", J, "/usr/bin/true", "/dev/null", "/usr/share/keyrings"]);
@@ -197,7 +197,7 @@ describe("a default ACL", () => {
     expect(stdout).toContain(`${J}/etc has a default ACL that names others`);
     expect(stdout).not.toContain(`${J}/usr/bin/true`);
   });
-  test("of the configuration, the record and /etc is on nothing that is written there", () => {
+  test("of the configuration, the record and /etc is not inherited by what is written there", () => {
     m.remove("/var/lib/jailkit");
     m.mkdir("/var/lib/jailkit");
     m.write("/etc/fstab", "# nothing\n", { mode: 0o644 });
@@ -224,7 +224,7 @@ describe("a default ACL", () => {
 
 describe("jk_check", () => {
   const told = () => m.run(["jk_check", "-j", J]).stdout;
-  test("tells of ACLs that name others; the command that it says, and --fix, take them away", () => {
+  test("reports ACLs that name others; its remedy, and --fix, remove them", () => {
     m.must(["jk_cp", "-j", J, "/usr/bin/true", "/usr/bin/false"]);
     acl(`u:${MALLORY}:r-x`, `${J}/usr/bin/true`, `${J}/usr/bin`);
     acl(`u:${MALLORY}:rwx`, `${J}/usr/bin/false`);
@@ -242,7 +242,7 @@ describe("jk_check", () => {
     for (const command of remedies("acl-entry")) m.must(["sh", "-c", command]);
     expect(told()).not.toContain("ACL");
   });
-  test("leaves it to users who may read what is theirs, and tells who else may write it", () => {
+  test("lets users decide who may read their files, and reports who else may write them", () => {
     m.write(`${J}/home/u/f`, "x", { owner: [scene.uid, scene.gid] });
     m.write(`${J}/home/u/g`, "x", { owner: [scene.uid, scene.gid] });
     acl(`u:${MALLORY}:r`, `${J}/home/u/f`);

@@ -37,7 +37,7 @@ test("the capability is there before, and gone from every set after", () => {
   expect(status).toBe(0);
 });
 
-test("no_new_privs is set where it is asked for", () => {
+test("no_new_privs is set if requested", () => {
   expect(run("nnp").stdout).toContain("no_new_privs true\n");
 });
 

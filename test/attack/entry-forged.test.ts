@@ -119,7 +119,7 @@ describe("without an entry", () => {
     });
   });
 
-  test("something like its mark is nothing", () => {
+  test("something similar to its mark has no effect", () => {
     const marks = [
       "JAILKIT_ENTRY=",
       "JAILKIT_ENTRY",
@@ -145,7 +145,7 @@ describe("without an entry", () => {
     expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
   });
 
-  test("limits that it claims do not hide those that hold", () => {
+  test("limits that it claims do not hide the real ones", () => {
     const claim = mark(`jk_chrootsh limits=${"f".repeat(64)}`);
     expect(reportOf(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
     const { status, stderr } = asUser(["limit", "9", "1000000000", "1000000000", ...claim], programs.shared);
@@ -155,7 +155,7 @@ describe("without an entry", () => {
     );
   });
 
-  test("who claims to be root's entry is told that root has no use for it, and is not root", () => {
+  test("a caller who claims to be root's entry is refused, and is not root", () => {
     const report = reportOf(asUser(mark("jk_chrootsh root"), programs.shared));
     expect(report).toMatchObject({ caller: { uid: 0 }, userIds: [USER, USER, USER], keptChroot: false });
   });

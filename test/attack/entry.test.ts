@@ -175,7 +175,7 @@ describe.each(entries)("%s", (_name, entry) => {
     }
   });
 
-  test("a caller who traces it, shares a directory with it, or wants no new privileges gets none", () => {
+  test("a caller who traces it, shares a directory with it, or has no_new_privs gets no privilege", () => {
     for (const setting of ["traced", "shared-directory", "no-new-privs"])
       expect(reportOf(asUser([setting], entry()))).toMatchObject(unprivilegedReport);
   });
@@ -199,11 +199,11 @@ describe.each(entries)("%s", (_name, entry) => {
 });
 
 describe("an entry without its privilege", () => {
-  test("starts the program, so that it can tell what is missing", () => {
+  test("starts the program, so that it can report what is missing", () => {
     expect(reportOf(asUser([], without))).toMatchObject(unprivilegedReport);
   });
 
-  test("setuid to somebody else than root gives nothing", () => {
+  test("setuid to a user other than root gives nothing", () => {
     const path = join(programs.folder, "entry-other");
     copyFileSync(without, path);
     chownSync(path, 61236, 61236);

@@ -169,7 +169,7 @@ describe("forwarding by sshd", () => {
     expect(m.run(["jailkit", "explain", "member"]).stdout).toContain("warning  tcp-forwarding");
   });
 
-  test("is closed by the example to members of its group, and to them alone", async () => {
+  test("is closed by the example only to members of its group", async () => {
     m.write(DROP_IN, readFileSync(join(checkout, SSHD_EXAMPLE)));
     // What stands further down is too late: the first of two settings counts.
     const later =

@@ -108,7 +108,7 @@ describe("a program executed by a compiled tool inherits what the tool's caller 
 });
 
 describe("descriptors of JavaScript", () => {
-  test("none reaches an executed program, under an inherited number neither", () => {
+  test("none reaches an executed program, not even under an inherited number", () => {
     const settings = [
       "close-from",
       "3",

@@ -105,7 +105,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     throw new Error(`neither entered nor refused: ${what}`);
   }
 
-  test("every start ends in the jail or in our own refusal, whose id stands in the log", async () => {
+  test("every start ends in the jail or in our own refusal, whose id is in the log", async () => {
     const found = new Map<string, number>();
     const ids: string[] = [];
     const cases = [...single, ...pairs].flatMap((limits) => sizes.map((size) => [limits, size] as const));
@@ -153,7 +153,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(await scene.lines("jailkit")).toEqual([]);
   });
 
-  test("a privileged program is refused with an id that stands in the log, and without where it cannot be written", async () => {
+  test("a privileged program is refused with an id that is in the log, and without one if the log cannot be written", async () => {
     await scene.log.clear();
     const { status, stderr } = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });
     const id = /ulimit -n\) is below 16: raise it \(error id (JK-[A-Z2-7]{8})\)\n$/.exec(stderr)?.[1];

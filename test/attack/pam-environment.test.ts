@@ -68,7 +68,7 @@ test.each<[what: string, text: () => string, isRead: boolean]>([
   expect(runsOutside("jailed")).toBe(isRead);
 });
 
-test("jk_jailuser tells of it too, and what it names ends it", () => {
+test("jk_jailuser reports it too, and its remedy ends it", () => {
   m.write(SERVICE, reading("session required pam_env.so user_readenv=1"));
   const { stderr } = m.run(["jk_jailuser", "-n", "-j", JAIL, "jailed"]);
   expect(stderr).toContain("take user_readenv from the lines of pam_env.so in /etc/pam.d/sshd");

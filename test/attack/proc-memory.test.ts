@@ -57,7 +57,7 @@ test("no server writes into its own memory: proc is mounted so that nothing can 
   );
 });
 
-test("where it can be written, rsync and scp do get there, jk_check tells it, and what it says ends that", () => {
+test("where it can be written, rsync and scp do get there, jk_check reports it, and its remedy ends that", () => {
   m.must(["mount", "-o", "remount,rw", `${jail}/proc`]);
   const [rsync, scp, sftp] = written();
   // It was opened; what was written is refused, for nothing is mapped at the address 0. rsync may end before its own word

@@ -163,7 +163,7 @@ describe("jk_jailuser -m", () => {
   });
 });
 
-describe("what comes into a home after the last look at it stays", () => {
+describe("what appears in a home after the last check stays", () => {
   /** Root's command and the guest's exchange, until that was in time thrice. */
   async function until(
     hostHome: (name: string) => string,
@@ -241,7 +241,7 @@ describe("what comes into a home after the last look at it stays", () => {
     ));
 });
 
-test("what is made where users can write is never there under a name that they could wait for", async () => {
+test("what is created where users can write never has a name that they could wait for", async () => {
   m.addUser("waits", { home: `${jail}/./home/waits` });
   const { uid, gid } = m.ids("waits");
   const home = `${jail}/home/waits`;
@@ -265,7 +265,7 @@ test("what is made where users can write is never there under a name that they c
   expect(m.list(jail).filter((name) => name.startsWith(".jk-"))).toEqual([]);
 });
 
-test("jailkit delete leaves what a user puts into the jail after the last look", async () => {
+test("jailkit delete leaves what a user puts into the jail after the last check", async () => {
   const own = "/srv/lasts";
   m.must(["jk_init", "-j", own, "one"]);
   for (const name of ["a", "b"]) {

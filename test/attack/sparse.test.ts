@@ -119,7 +119,7 @@ test.each([
   m.must(["cmp", source, `${jail}${source}`]);
 });
 
-test("jk_check and jk_update read no holes of a file of four terabytes, and find what differs behind them", () => {
+test("jk_check and jk_update skip the holes of a file of four terabytes, and find what differs behind them", () => {
   const jail = "/srv/sparse-checked";
   const source = "/usr/share/sparse";
   m.must(["rm", "-f", source, "/usr/share/sparse2"]);

@@ -118,7 +118,7 @@ test("killed at each of its calls, and then somebody puts files into each direct
   }
 });
 
-test("nothing is put there: it is completed, and nothing is left", () => {
+test("if nothing is put there, it is completed, and nothing is left", () => {
   for (const { call, nth } of points) {
     const at = `${call} ${nth}`;
     reset();
@@ -128,7 +128,7 @@ test("nothing is put there: it is completed, and nothing is left", () => {
   }
 });
 
-test("a directory that was exchanged comes back to its place with what is in it, and goes when that is gone", () => {
+test("an exchanged directory is put back with its contents, and removed when it is empty", () => {
   reset();
   const kill = ["-e", "inject=unlinkat:signal=KILL:when=1"];
   m.run(["strace", "-o", "/root/trace", ...kill, "jk_update", "-j", J]);

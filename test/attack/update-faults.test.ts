@@ -41,12 +41,12 @@ const cases = ["ENOSPC", "EROFS"].flatMap((error) =>
   Array.from({ length: PARTS }, (_, part) => [error, part] as const),
 );
 
-describe("an update of which one call fails", () => {
+describe("an update in which one call fails", () => {
   test.each(cases)("with %s: part %d", (error, part) => {
     for (let at = part; at < points.length; at += PARTS) fail(error, points[at] ?? { call: "", nth: 0 });
   });
 
-  test("tells of it, and mostly leaves the jail as it was", () => {
+  test("reports it, and mostly leaves the jail unchanged", () => {
     expect(outcomes.failed).toBeGreaterThan(100);
     expect(outcomes.untouched).toBeGreaterThan(30);
     expect(outcomes.sane).toBeGreaterThan(100);

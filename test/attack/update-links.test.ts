@@ -110,7 +110,7 @@ test("a directory and a link that are exchanged all the time, updates meanwhile"
   expect(changed).toBeGreaterThan(0);
 });
 
-test("what a user puts into a directory between the look and its exchange for a file stays", async () => {
+test("what a user puts into a directory after the check, before it is replaced with a file, stays", async () => {
   const jail = scene();
   m.remove("/opt/app/data");
   m.write("/opt/app/data", "a file by now", { owner: [USER, USER] });
@@ -142,7 +142,7 @@ test("what a user puts into a directory between the look and its exchange for a 
   expect(m.read(`${jail}/opt/app/data`)).toBe("a file by now");
 });
 
-test("names that are made to be misread are shown as they are", () => {
+test("misleading names are shown unambiguously", () => {
   const jail = scene();
   const name = "x\n\x1b[31mremoving deprecated file /etc/passwd";
   m.write(`/usr/share/odd/${name}`, "x");

@@ -168,7 +168,7 @@ test("the command that moves something away follows no link of the user's", () =
   expect(others()).toEqual(before);
 });
 
-test("the command that puts a copy in the place of a hard link has the user's rights alone", () => {
+test("the command that replaces a hard link with a copy has only the user's rights", () => {
   const remedy = () => /put a copy in its place with: (.*)\n$/.exec(give().stderr)?.[1] ?? "";
   ownDirectory(".ssh");
   m.write(`${jail}/secret`, secret, { mode: 0o600 });
@@ -214,7 +214,7 @@ test("a file that cannot be read is named with its path", () => {
   ]);
 });
 
-test("a home that is to move is looked at before anything is done", () => {
+test("a home that should move is checked before anything changes", () => {
   m.addUser("guest", { home: "/home/guest", createHome: true });
   m.must(["ln", "-s", "/root/.ssh", "/home/guest/.ssh"], { user: "guest" });
   const before = [m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`), others()];
@@ -233,7 +233,7 @@ async function racer(a: string, b: string, ...steps: string[]) {
   return running;
 }
 
-test("what is exchanged for a link while the new file is made ready lands in nobody else's directory", async () => {
+test("a directory that is exchanged for a symbolic link while the new file is prepared leads into nobody else's directory", async () => {
   ownDirectory(".ssh");
   link("../victim/.ssh", "trap");
   const before = others();

@@ -83,7 +83,7 @@ describe("what is told", () => {
     );
   });
 
-  test("is nothing where no manager starts", () => {
+  test("is empty if no manager starts", () => {
     expect([explained(), jailed()]).toEqual([true, true]);
     m.symlink("/dev/null", masked());
     expect([explained(), jailed()]).toEqual([false, false]);

@@ -17,7 +17,7 @@ beforeEach(() => scene.reset());
 const configure = (text: string) => scene.m.write("/etc/jailkit/jk_chrootsh.ini", text);
 
 describe("the settings", () => {
-  test("env keeps what it names; the section of the user comes before its group's and DEFAULT", () => {
+  test("env keeps what it names; the user's section precedes the group's and DEFAULT", () => {
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n[u]\nenv = C, D\n");
     const env = { USER: "u", A: "1", B: "2", C: "3", HOME: "/" };
     const kept = () => says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
@@ -28,7 +28,7 @@ describe("the settings", () => {
     expect(kept()).toEqual(["A=1"]);
   });
 
-  test("injail_shell stands in for the shell of the jail, without the blanks around it", () => {
+  test("injail_shell replaces the shell of the jail, without blanks around it", () => {
     scene.jailPasswd("/bin/nosuch");
     configure(`[u]\ninjail_shell =   ${PROBE}  \n`);
     expect(says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
@@ -69,7 +69,7 @@ describe("the settings", () => {
 });
 
 describe("the log", () => {
-  test("tells of a login", async () => {
+  test("records a login", async () => {
     const { uid } = scene;
     scene.login(["-c", "one\ntwo"]);
     const line = (await scene.lines("jk_chrootsh")).at(-1);
@@ -77,7 +77,7 @@ describe("the log", () => {
     expect(line).toMatchObject({ facility: 4, severity: 6, message });
   });
 
-  test("has the full reason of a refusal under the id that the user was told", async () => {
+  test("has the full reason of a refusal under the id that the user saw", async () => {
     scene.m.chmod(`${J}/etc`, 0o777);
     const { status, stderr } = scene.login();
     expect(status).toBe(53);
@@ -135,7 +135,7 @@ describe("jailkit explain", () => {
     });
   });
 
-  test("says the same of a login as the login itself, whatever is broken", () => {
+  test("agrees with the login itself, whatever is broken", () => {
     const { m } = scene;
     const passwd = (from: string, to: string) =>
       m.write("/etc/passwd", m.read("/etc/passwd").replace(from, to));
@@ -217,7 +217,7 @@ describe("jailkit explain", () => {
     expect(explain(["u"])).toMatchObject({ status: 1, exitStatus: 1 });
   });
 
-  test("a user may ask about itself with its own rights, and about nobody else", () => {
+  test("users may ask about themselves with their own rights, and about nobody else", () => {
     // What PAM says is for root alone to ask.
     const own = explain(["u"], { user: "u" });
     expect(own).toMatchObject({ status: 2, verdict: "unknown" });
@@ -255,7 +255,7 @@ describe("jailkit explain", () => {
     },
   );
 
-  test("sshd's settings are among what root is told", () => {
+  test("sshd's settings are reported to root", () => {
     const { m } = scene;
     m.write(
       "/etc/ssh/sshd_config",
@@ -276,7 +276,7 @@ describe("jailkit explain", () => {
     expect(status).toBe(0);
   });
 
-  test("accounts that are not jailed, or not there", () => {
+  test("accounts that are not jailed, or do not exist", () => {
     scene.m.must(["usermod", "-s", "/bin/sh", "other"]);
     expect(explain(["other"])).toMatchObject({ status: 2, verdict: "unknown" });
     expect(explain(["nosuch"])).toMatchObject({ status: 1, verdict: "refused" });

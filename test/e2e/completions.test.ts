@@ -190,7 +190,7 @@ describe.each(Object.entries(shells))("%s", (shell, offered) => {
     },
   );
 
-  test("names that would do harm are offered as they are, and do none", () => {
+  test("harmful names are offered as they are, and do no harm", () => {
     const found = offered(["jk_jailuser", "-j", "/srv/jail", ""]);
     expect(found).toEqual(expect.arrayContaining(["root", "anna", ...HOSTILE]));
     expect(found.join("")).not.toContain("\x1b");

@@ -92,7 +92,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
 ];
 
 describe.each(CASES)("%s", (plant, found) => {
-  test("is told, and nothing that follows from it", () => {
+  test("is reported, and nothing that follows from it", () => {
     restore();
     m.must(["sh", "-ec", plant]);
     expect(told().map(({ what }) => what)).toEqual([...found]);
@@ -113,14 +113,14 @@ describe.each(CASES)("%s", (plant, found) => {
   });
 });
 
-test("whom an ACL lets write is not told as the group", () => {
+test("users whom an ACL lets write are not reported as the group", () => {
   restore();
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
   const [first] = told();
   expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
 });
 
-test("no remedy brings in what not everybody may read on the host", () => {
+test("no remedy copies what not everybody may read on the host", () => {
   restore();
   m.write("/etc/secret", "the host's", { mode: 0o600 });
   m.write(`${J}/etc/secret`, "the jail's own");
@@ -130,7 +130,7 @@ test("no remedy brings in what not everybody may read on the host", () => {
   expect([told(), m.read(`${J}/etc/secret`)]).toEqual([[], "the jail's own"]);
 });
 
-test("one finding that is gone is one", () => {
+test("one fixed finding counts as one", () => {
   restore();
   m.must(["chown", "4001", J]);
   expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");

@@ -49,7 +49,7 @@ interface Found {
 }
 const json = (id: string) => JSON.parse(explain("--json", id).stdout) as Found;
 
-test("however many lines a user writes with the id: the true one is told, and there is an end", async () => {
+test("however many lines a user writes with the id, the true one is reported, and the search ends", async () => {
   const id = refuse();
   await written(id);
   const forged = (at: number) =>
@@ -71,7 +71,7 @@ test("a journal without an end", () => {
   m.write("/usr/bin/journalctl", kept, { mode: 0o755 });
 });
 
-test("of a file: who, when, which check, what to do, and that it is still so; and then not any more", async () => {
+test("of a file: who, when, which check, what to do, and that it still fails; after the fix, that it does not", async () => {
   const id = refuse();
   await written(id);
   const { status, stdout } = explain(id);
@@ -99,7 +99,7 @@ test("of a file that was rotated", async () => {
   expect(explain(id)).toMatchObject({ status: 1, stdout: expect.stringContaining(`(${LOG}.1)`) });
 });
 
-test("what the guard refuses, before there is a check", async () => {
+test("refusals of the guard, before any check", async () => {
   const limits = { NOFILE: 15 };
   const { stderr } = m.run(["/usr/sbin/jk_chrootsh"], { user: "u", env: { USER: "u" }, limits });
   const id = /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
@@ -107,7 +107,7 @@ test("what the guard refuses, before there is a check", async () => {
   expect(json(id).refusals).toMatchObject([{ check: "limits", uid }]);
 });
 
-test("an id that no log has, and one that is none", () => {
+test("an id that no log has, and an invalid one", () => {
   expect(explain("JK-AAAAAAAA")).toMatchObject({
     status: 2,
     stdout: "No log that can be read here has JK-AAAAAAAA.\n",
@@ -116,7 +116,7 @@ test("an id that no log has, and one that is none", () => {
   expect(explain("JK-1")).toMatchObject({ status: 1 });
 });
 
-test("what others wrote is told to be so, and does nothing to a terminal", async () => {
+test("lines that others wrote are marked as such, and do nothing to a terminal", async () => {
   const id = "JK-BBBBBBBB";
   m.must([
     "logger",
@@ -152,13 +152,13 @@ test("a line of any length and any bytes, in a large file", () => {
   m.remove("/var/log/messages");
 });
 
-test("others than root are told what they may not read", () => {
+test("users other than root see what they may not read", () => {
   const { status, stdout } = m.run(["jailkit", "explain", "JK-AAAAAAAA"], { user: "u" });
   expect(status).toBe(2);
   expect(stdout).toContain("No log that can be read here has JK-AAAAAAAA.\n");
 });
 
-test("of the journal, which knows who wrote", async () => {
+test("of the journal, which knows the writer", async () => {
   m.must(["sh", "-c", "kill $(cat /run/rsyslogd.pid)"]);
   m.mkdir("/run/systemd/journal");
   m.mkdir("/run/log/journal");

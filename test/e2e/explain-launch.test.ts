@@ -109,7 +109,7 @@ test.each(cases)("%s", (_name, words, check, make) => {
   }
 });
 
-test("others than root are told that it takes root; wrong arguments are those of jk_chrootlaunch", () => {
+test("users other than root are told that root is needed; arguments are checked as jk_chrootlaunch does", () => {
   const asUser = m.run(["jailkit", "explain", "--json", "--launch", "--", ...usual], { user: "daemonic" });
   const { steps } = JSON.parse(asUser.stdout) as Explained;
   expect(steps.find(({ outcome }) => outcome === "failed")).toMatchObject({ name: "root", exitStatus: 35 });

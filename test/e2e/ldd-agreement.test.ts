@@ -97,7 +97,7 @@ function expectAgreement(files: ByteString[], kind: "programs" | "libraries"): n
   return compared;
 }
 
-test("every program of /usr/bin and /usr/sbin has the libraries that ldd tells", () => {
+test("every program of /usr/bin and /usr/sbin has the libraries that ldd lists", () => {
   const files = [...new Set([...elfFiles("/usr/bin"), ...elfFiles("/usr/sbin")])];
   expect(expectAgreement(files, "programs")).toBeGreaterThan(100);
 }, 600_000);
@@ -206,7 +206,7 @@ describe.skipIf(compiler === null)("made with a compiler, as ld.so itself resolv
     expect(agreed(compile("a/caps", ["caps/libcap.so"], ...runpath(`${root}/caps`))).found).toHaveLength(1);
   });
 
-  test("a soname that is known already is not looked for again", () => {
+  test("a known soname is not searched again", () => {
     compile("so/libfile.so", [], soname("libother.so"));
     compile("so/libother.so", [], soname("libother.so"));
     compile("so/libuser.so", ["so/libother.so"], soname("libuser.so"));

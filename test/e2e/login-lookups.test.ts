@@ -55,7 +55,7 @@ function lookedUp(user: string, argv: readonly string[], stdin: string): string[
   return lines.flatMap((line) => /iov_base="symbol=".*?iov_base="(\w+)"/.exec(line)?.[1] ?? []);
 }
 
-test("the witness is looked up with all of the names on demand, and stands in that list", () => {
+test("the control is looked up with all of the names on demand, and is in that list", () => {
   const source = readFileSync(join(checkout, "ffi/libc.ts"), "utf8");
   const [atLogin = "", onDemand = ""] = source.split("function openRest()");
   expect([atLogin.includes(`${WITNESS}:`), onDemand.includes(`${WITNESS}:`)]).toEqual([false, true]);

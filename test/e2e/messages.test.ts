@@ -161,7 +161,7 @@ describe("operands and values", () => {
   });
 });
 
-describe("others than root", () => {
+describe("users other than root", () => {
   const names = parsed
     .map(({ name }) => name)
     .filter((name) => !/config|explain|jk_(check|list|uchroot)/.test(name));

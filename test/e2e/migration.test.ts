@@ -64,7 +64,7 @@ afterAll(() => m?.close());
 describe("there and back", () => {
   const heading = "How to move an account, and back";
 
-  test("an account moves with its key, and what was promised comes true", async () => {
+  test("an account moves with its key, and works as the page says", async () => {
     const before = await entry("bob");
     await must("echo mine > /home/bob/file");
     for (const n of [0, 1, 2]) await block(heading, n);
@@ -144,7 +144,7 @@ describe("GNU rush", () => {
     expect(login("erin", "id").status).toBe(4);
   });
 
-  test("what is forced upon a client runs in the jail", async () => {
+  test("a forced command runs in the jail", async () => {
     const forced = shown(PAGE, "ForceCommand /usr/lib/openssh/sftp-server -R");
     m.write("/etc/ssh/sshd_config.d/forced.conf", `Match User erin\n    ${forced}\n`);
     await reloadSshd();

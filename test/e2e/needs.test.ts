@@ -103,7 +103,7 @@ describe("one line where a compiler is missing", () => {
       },
     }).stderr.toString();
 
-  test("to whoever is not root", () => {
+  test("to users other than root", () => {
     // This checkout where everybody can read it: it may be in root's home.
     const shown = join(folder, "shown");
     mkdirSync(shown);

@@ -49,7 +49,7 @@ test("links", () => {
   expect(wrong(/\.md$/, links, ([target = ""], path) => !isThere(join(dirname(path), target)))).toEqual([]);
 });
 
-test("folders of the project are not named as if they were there", () => {
+test("folders of the project are not named as if they were installed", () => {
   const named = /(?<![\w/.-])docs\/[\w./-]+/g;
   const found = [...texts].flatMap(([path, text]) =>
     (text.match(named) ?? []).map((one) => `${path}: ${one}`),

@@ -48,7 +48,7 @@ test("docs/panels.md names every command that has a schema, and every schema", (
   for (const file of files) expect(page).toContain(`(schemas/${file}.schema.json)`);
 });
 
-describe("JSON of what goes wrong is as the schemas say too", () => {
+describe("JSON of failures also matches the schemas", () => {
   const cases: readonly (readonly [name: string, status: number, words: readonly string[]])[] = [
     ["jk_init", 1, ["jk_init", "--json", "-j", "/srv/w", "uidbasics", "broken"]],
     ["jk_init", 0, ["jk_init", "--json", "-j", "/srv/w", "--why", "/etc/nsswitch.conf", "uidbasics"]],
@@ -92,7 +92,7 @@ describe("every --json", () => {
     }
   });
 
-  test("is so where there is something to tell", async () => {
+  test("is so if there is something to report", async () => {
     m.must(["jk_init", "-j", "/srv/told", "uidbasics"]);
     m.must(["jk_cp", "-j", "/srv/told", "/usr/bin/dash"]);
     await m.startSyslog();

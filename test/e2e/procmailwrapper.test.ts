@@ -53,7 +53,7 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m.write("/home/john.doe/.procmailrc", rules, { owner: owner(free) });
   });
 
-  test("jailkit explain says what would become of mail", () => {
+  test("jailkit explain shows what would happen to mail", () => {
     const explain = (...words: string[]) => m.run(["jailkit", "explain", "--mail", ...words]);
     const inside = explain("jailed");
     expect(inside).toMatchObject({ status: 0, stderr: "" });
@@ -176,12 +176,12 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     expect(letter).toContain(`${"x".repeat(76)}\nline of text\n`);
   });
 
-  test("called as a login shell is", () => {
+  test("called like a login shell", () => {
     expect(deliver("jailed", { argv0: "-jk_procmailwrapper" })).toMatchObject({ status: 0 });
     expect(letters(`${jail}/home/jailed`)).toHaveLength(1);
   });
 
-  test("--help and --version, and no mail is read for them", () => {
+  test("--help and --version, without reading mail", () => {
     const help = deliver("john", {}, "--help");
     expect(help.status).toBe(0);
     expect(help.stdout).toStartWith("Usage: jk_procmailwrapper ");
@@ -207,7 +207,7 @@ describe("install-tools", () => {
       cwd: checkout,
     });
 
-  test("puts it where procmail is, with the capability, and takes it away", () => {
+  test("installs it where procmail is, with the capability, and removes it", () => {
     install();
     expect(m.stat(wrapper)).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
     expect(m.must(["getcap", wrapper]).stdout).toBe(`${wrapper} cap_sys_chroot=ep\n`);
@@ -215,7 +215,7 @@ describe("install-tools", () => {
     expect(m.exists(wrapper)).toBe(false);
   });
 
-  test("where procmail is not, only if told so", () => {
+  test("without procmail, only if requested", () => {
     m.remove(procmail);
     install();
     expect(m.exists(wrapper)).toBe(false);

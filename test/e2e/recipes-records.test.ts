@@ -123,7 +123,7 @@ describe("what sftp did", () => {
       expect(lines).toContain(what);
   });
 
-  test("of a client that asks for sftp-server itself, where that is forced upon it", async () => {
+  test("of a client that asks for sftp-server itself, if the command is forced", async () => {
     const server = "/usr/lib/openssh/sftp-server";
     const lines = () => must("journalctl -q --no-pager -t sftp-server -o cat");
     expect(puts("anna", "unseen", "-s", server)).toMatchObject({ status: 0 });

@@ -85,7 +85,7 @@ const chosen = [
   ...MORE,
 ].filter(({ rule }) => NO_COMMAND[rule] === undefined);
 
-test("the remedy heals: smoke-test", () => {
+test("the remedy works: smoke-test", () => {
   onTestFinished(() => restore(false));
   const failed = () => {
     const report = JSON.parse(m.run(["jk_check", "--run", "--json", JAIL]).stdout);
@@ -162,7 +162,7 @@ test("nothing is found before", () => {
   expect(login().status).toBe(0);
 });
 
-describe("the remedy heals", () => {
+describe("the remedy works", () => {
   const titled = chosen.map((one, index) => [index, one.rule, named(one.path), one] as const);
   test.each(titled)("%d %s %s", (_index, rule, path, { plant }) => {
     const names = systemPart();

@@ -194,7 +194,7 @@ const titled = FAULTS.map(
   (one, index) => [index, one.code, JSON.stringify(one.text).slice(0, 60), one] as const,
 );
 
-describe("the remedies heal", () => {
+describe("the remedies work", () => {
   test.each(titled)("%d %s %s", (_index, _code, _text, { code, file, text, plant }) => {
     for (const [kept, place] of [
       ["/root/config", CONFIG],

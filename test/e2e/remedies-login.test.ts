@@ -77,7 +77,7 @@ afterAll(async () => {
   await scene?.m.close();
 });
 
-test("all works before", () => {
+test("everything works before", () => {
   expect(healthy).toEqual([]);
   for (const [tool, { login }] of Object.entries(LOGINS)) expect([tool, login().status]).toEqual([tool, 0]);
 });
@@ -85,7 +85,7 @@ test("all works before", () => {
 const isBad = ({ outcome }: { outcome: string }) => ["failed", "warned"].includes(outcome);
 const titled = CASES.map((one) => [`${one.tool}/${one.check}: ${one.what}`, one] as const);
 
-describe("the remedy heals", () => {
+describe("the remedy works", () => {
   test.each(titled)("%s", async (_title, one) => {
     const { tool, check, plant, fill, refused = true, shellIsTheFault, words, fromLog, back } = one;
     const { m, explain, type, kept, health, restore } = scene;

@@ -79,7 +79,7 @@ describe("jailkit delete", () => {
     expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
   });
 
-  test("sees what lies below a mount when that is gone", () => {
+  test("sees what is below a mount after it was unmounted", () => {
     const jail = jailOf("covered", LDAP, false);
     m.must(["mount", "-t", "tmpfs", "tmpfs", `${jail}/home`]);
     const { status, stderr } = jailkit("delete", "--yes", jail);
@@ -87,7 +87,7 @@ describe("jailkit delete", () => {
     expect(m.read(`${jail}/home/covered/work`)).toBe("a year's work");
   });
 
-  test("does not count what was put there so, nor users who are taken out", () => {
+  test("does not count files that were copied with their owner, nor users who are moved out", () => {
     const jail = `/srv/service${++jails}`;
     m.must(["jk_init", "-j", jail, "one"]);
     m.write("/usr/share/given", "given", { owner: [4321, 4321] });
@@ -112,7 +112,7 @@ describe("jailkit delete", () => {
   });
 });
 
-test("jailkit list, jailkit disk and jk_check tell of users whom only a name service has", () => {
+test("jailkit list, jailkit disk and jk_check report users known only to a name service", () => {
   const jail = jailOf("listed", LDAP, true, "/bin/sh");
   const listed = JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users;
   expect(listed).toEqual([{ name: "listed", home: `${jail}/./home/listed`, shell: "/bin/sh" }]);

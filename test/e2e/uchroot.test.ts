@@ -52,7 +52,7 @@ test("a program that talks, and one that is killed", async () => {
   expect(killed).toMatchObject({ status: 143, signal: "SIGTERM" });
 });
 
-test("a refusal says in one line that it is one, and the log why and what to do", async () => {
+test("a refusal is one line, and the log has the reason and the remedy", async () => {
   m.write(`${J}/etc/passwd`, "");
   const { status, stderr } = uchroot(["-j", J, "-x", "/bin/bash"]);
   expect(status).toBe(35);
@@ -66,7 +66,7 @@ test("a refusal says in one line that it is one, and the log why and what to do"
   expect(line.message).toContain(`remedy: jk_jailuser --jail-side-only -j ${J} u`);
 });
 
-test("help is for everybody, root too", () => {
+test("help is for everybody, including root", () => {
   for (const options of [{}, { user: "root" }, { noNewPrivs: true }]) {
     expect(uchroot(["--help"], options)).toMatchObject({ status: 0, stderr: "" });
     expect(uchroot(["--version"], options)).toMatchObject({
@@ -155,7 +155,7 @@ describe("jailkit explain", () => {
     ],
   ];
 
-  test.each(faults)("says the same of a call as the call itself: %s", (name, check, make) => {
+  test.each(faults)("agrees with the call itself: %s", (name, check, make) => {
     const mend = make();
     try {
       const { status } = uchroot(shell, { env: { USER: "u" } });
