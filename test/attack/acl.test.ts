@@ -1,4 +1,6 @@
-/** Whoever an ACL lets change a jail, its configuration or a home is seen, and the command that is told mends it. */
+/**
+ * An ACL that lets somebody change a jail, its configuration or a home is detected, and the printed command fixes it.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { checkout } from "../machine/helper.ts";
@@ -41,7 +43,7 @@ function remedies(rule: string): string[] {
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Does what a message says is to be done: what stands after "mend it with: ", or after "remedy: ". */
+/** Runs the command in a message, after "mend it with: " or "remedy: ". */
 function mend(text: string): void {
   const command = /(?:mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
     text,
@@ -192,7 +194,7 @@ describe("a default ACL", () => {
     expect(open).toEqual([]);
     expect(made.length).toBeGreaterThan(15);
     expect(m.stat(`${J}/dev/null`)?.mode).toBe(0o020666);
-    // Who made the jail's directories may want it, so it is told.
+    // Whoever created the jail's directories may want it, so it is reported.
     const { stdout } = m.run(["jk_check", "-j", J]);
     expect(stdout).toContain(`${J}/etc has a default ACL that names others`);
     expect(stdout).not.toContain(`${J}/usr/bin/true`);

@@ -1,6 +1,6 @@
 /**
- * What jk_check --fix gives to root is what it has looked at: a user who puts something else in its place meanwhile, or
- * who has written what is in a file, gets no program of root's out of it.
+ * jk_check --fix gives root only what it checked: a user who puts something else in its place, or who wrote the
+ * contents of a file, gets no program of root's out of it.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ test("a setuid program that replaces a directory after the check does not become
   m.must(["sh", "-ec", "mkdir -p /opt/app/sub; echo x > /opt/app/file"]);
   m.must(["jk_cp", "-j", jail, "/opt/app"]);
   const app = `${jail}/opt/app`;
-  // The mistake that is to be mended.
+  // The mistake that should be fixed.
   m.must(["chown", "-R", "mallory", app]);
   m.must(["sh", "-ec", `cp /usr/bin/bash ${app}/evil; chmod 4755 ${app}/evil`], { user: "mallory" });
   // When the directory has been listed, it has been judged.

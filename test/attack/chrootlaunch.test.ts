@@ -1,6 +1,6 @@
 /**
- * jk_chrootlaunch runs as root among files of those whom it locks up: what they can plant, what goes in with the
- * program, and what is left behind where a step fails.
+ * jk_chrootlaunch runs as root among files of the users whom it confines: what they can plant, what the program
+ * inherits, and what a failed step leaves behind.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
@@ -202,7 +202,7 @@ describe("the pidfile", () => {
     clean(result);
     expect(result.stderr).toContain("symbolic link in a directory that users can write");
     expect(m.list("/etc")).toEqual(before);
-    // In a directory of theirs it is written, and nothing else is; that it proves nothing there is told.
+    // In the user's directory it is written, and nothing else; a warning says that it proves nothing there.
     clean(launch(["-p", "/run/theirs/x.pid", ...asUser]));
     expect(m.read("/run/theirs/x.pid")).toMatch(/^\d+$/);
     expect(

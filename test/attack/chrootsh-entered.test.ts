@@ -1,4 +1,4 @@
-/** What the process of jk_chrootsh is between its chroot and the shell; the limited shell runs there. */
+/** The state of jk_chrootsh's process between its chroot and the shell; the limited shell runs there. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_chrootsh, with a real user and the built program: in the end there is one privilege, one
- * way in, and nothing that leads out.
+ * What a user can do to jk_chrootsh, with a real user and the built program: there is one privilege, one way in, and no
+ * way out.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";

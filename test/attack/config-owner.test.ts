@@ -1,6 +1,6 @@
 /**
- * A configuration file that somebody else than root can change is not used, by any tool: not one that belongs to a user
- * or can be written by a group, and not one that is reached through a home. What the message says heals it.
+ * No tool uses a config file that users other than root can change: one that belongs to a user, that a group can write,
+ * or that is reached through a home. The remedy in the message fixes it.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunResult, type Syslog } from "../machine/machine.ts";
@@ -37,7 +37,7 @@ afterAll(() => m?.close());
 const lsh = "[DEFAULT]\npaths = /usr/bin, /bin\nexecutables = /usr/bin/true, /bin/true\n";
 const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "u", env: { USER: "u" } });
 
-/** A reader: its file, what is in it, how it runs, and where the reason of a refusal stands. */
+/** A reader: its file, the contents, how it runs, and where the reason of a refusal is. */
 const readers: {
   name: string;
   file: string;

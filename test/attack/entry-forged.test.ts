@@ -1,6 +1,6 @@
 /**
- * The way from a native entry to the program is an exec like any other: the environment must be nothing to ld.so and
- * the runtime on the way, and nobody else may pretend to be an entry.
+ * A native entry starts the program by an ordinary exec: ld.so and the runtime must not obey the environment on the
+ * way, and nobody else may pretend to be an entry.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, copyFileSync, linkSync } from "node:fs";
@@ -206,7 +206,7 @@ describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
       ]);
       expect(status.stdout).toMatch(/^CapPrm:\t0{16}\nCapEff:\t0{16}$/m);
     }
-    // As without a tool in between: this is what is taken away.
+    // The same without a tool in between: this is what the tool removes.
     const status = run([programs.launcher, ...capable, "--", "/bin/cat", "/proc/self/status"]);
     expect(status.stdout).toMatch(/^CapEff:\t0000000000040000$/m);
   });

@@ -1,6 +1,6 @@
 /**
  * The files as packages install them: one executable under many names, and native entries for what any user may start.
- * The names are anybody's to choose, and the entry goes where somebody puts it.
+ * Anybody can choose the names, and put the entry anywhere.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Native entries: a file of a few KB has the privilege, and the one executable of all tools has none. Whatever the
- * caller does, the entry executes that one file, with CAP_SYS_CHROOT alone, and hands on what it was given as data.
+ * Native entries: a file of a few KB has the privilege, and the shared executable has none. Whatever the caller does,
+ * the entry executes that one file, with only CAP_SYS_CHROOT, and passes on its input as data.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {

@@ -1,4 +1,4 @@
-/** What a file grants does not come into a jail with it, and an ACL hides nobody who can change a jail. */
+/** Privileges of a file do not get into a jail with it, and an ACL hides nobody who can change a jail. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** npm run build: the same bytes in every folder, and one line that says what is missing. */
+/** npm run build: identical bytes in every folder, and one line that says what is missing. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,7 +1,7 @@
 /**
- * The runtime obeys its environment, its program name and files of the working directory: `BUN_BE_BUN=1 PROGRAM -e
- * CODE` runs CODE. An executable with the guard does nothing of the sort, and without the guard's checks it does not
- * start. The unguarded twin shows each time that the attack is a real one.
+ * The runtime obeys its environment, its program name and files in the working directory: `BUN_BE_BUN=1 PROGRAM -e
+ * CODE` runs CODE. An executable with the guard does not, and does not start without the guard's checks. The unguarded
+ * twin shows each time that the attack is a real one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** A compiled tool in a jail: no /proc, no /sys, no /dev, and what a jailed user may have put in their place. */
+/** A compiled tool in a jail: no /proc, no /sys, no /dev, or what a jailed user put in their place. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,

@@ -1,4 +1,4 @@
-/** Moving a home: everything kept that belongs there, nothing followed, and the old home whole on every failure. */
+/** Moving a home: its contents are kept, nothing is followed, and the old home is complete after every failure. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -79,7 +79,7 @@ function move(to = "/home/u", step?: () => void): boolean {
   }
 }
 
-/** Every entry with type, mode, owner, size, mtime and link count, as find(1) tells it. */
+/** Every entry with type, mode, owner, size, mtime and link count, as find(1) prints it. */
 const listing = (top: string) =>
   run("find", top, "-printf", "%P %y %m %U %G %T@ %n %l\n")
     .split("\n")

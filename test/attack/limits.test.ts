@@ -1,6 +1,6 @@
 /**
- * Whatever limits and however large an environment a caller sets, a login ends in the jail or in a refusal of ours, in
- * one line: never by a signal, and never with what the runtime has to say of itself.
+ * Whatever limits and environment a caller sets, a login ends in the jail or in a refusal of ours, in one line: never
+ * by a signal, and never with a message of the runtime.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunOptions, RunResult } from "../machine/machine.ts";
@@ -61,7 +61,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
   /** Whether the kernel and ld.so can start anything of this kind under the limits; else there is nothing to see. */
   function startable(options: RunOptions, limits: Limits): boolean {
     const soft = (value: Limits[keyof Limits]) => (typeof value === "object" ? value[0] : value);
-    // A file of 110 MB has to be mapped before its first instruction; the entry is there to see to it.
+    // A file of 110 MB must be mapped before its first instruction; the entry checks this.
     const as = soft(limits.AS);
     if (layout === "standalone" && as !== undefined && as >= 0 && as < 128 * MiB) return false;
     const data = soft(limits.DATA);

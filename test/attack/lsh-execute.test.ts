@@ -1,6 +1,6 @@
 /**
- * What a user uploads is not executed, whichever allowed program is made to start it: the key `execute` of jk_lsh.ini,
- * kept by the kernel. With OpenSSH, rsync and git, in a jail; and what it must not break.
+ * Uploaded files are not executed, whichever allowed program is made to start them: the key `execute` of jk_lsh.ini,
+ * enforced by the kernel. With OpenSSH, rsync and git, in a jail; and what must still work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -249,7 +249,7 @@ describe("directories of the administrator", () => {
   );
 });
 
-/** Stands in for a server that its user made start something: it says what became of that. */
+/** Replaces a server that its user made start something: it prints what happened. */
 const SERVER = `#include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/** What a user can do to jk_lsh, as a program of its own and inside jk_chrootsh. */
+/** What a user can do to jk_lsh, as a separate program and inside jk_chrootsh. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { RunOptions } from "../machine/machine.ts";
 import { openScene, type Scene } from "./chrootsh-scene.ts";

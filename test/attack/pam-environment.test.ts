@@ -1,6 +1,6 @@
 /**
- * ~/.pam_environment, where pam_env(8) is told to read it: sshd gives what it says to what it starts outside of any jail.
- * jailkit tells of it where that runs code of the user's, and there alone.
+ * ~/.pam_environment, if pam_env(8) reads it: sshd passes its variables to what it starts outside any jail. jailkit
+ * reports it only where that runs code of the user.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";

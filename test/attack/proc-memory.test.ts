@@ -1,6 +1,6 @@
 /**
- * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, code
- * included, and no filter of what may be executed sees that.
+ * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, including
+ * its code, and no filter of execve(2) sees that.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => m?.close());
 
 const cwd = "/root";
-/** What each of the servers says that is told to write there. */
+/** The output of each server that is asked to write there. */
 function written(): string[] {
   const sftp = ["sftp", ...sshd.clientOptions, "-b", "-", "test@127.0.0.1"];
   return [

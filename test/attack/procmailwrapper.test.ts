@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe stands in
- * for procmail, inside and outside, and says what it was given.
+ * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe replaces
+ * procmail, inside and outside, and prints what it was given.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -57,7 +57,7 @@ describe.each([
     expectConfined(result, uid);
     expect(says(result, "cwd")).toEqual(["/home/u"]);
   };
-  /** A refusal: the status, one line without a path, and an id that stands in the log beside the reason. */
+  /** Expects a refusal: the status, one line without a path, and an id that is in the log beside the reason. */
   const refused = async (result: RunResult, status: number, reason: string) => {
     expect(result).toMatchObject({ status, stdout: "" });
     expect(result.stderr).toMatch(/^jk_procmailwrapper: refused: [^/]+ \(error id JK-[A-Z2-7]{8}\)\n$/);

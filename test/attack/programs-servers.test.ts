@@ -1,6 +1,6 @@
 /**
- * The servers that the limited shell knows, with their own clients through a real sshd: the work is done, and what a
- * user could name as a program is not started. rsync and git stand in test/attack/programs.test.ts.
+ * The servers that the limited shell knows, with their own clients through a real sshd: they work, and start no program
+ * that a user names. rsync and git are in test/attack/programs.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";

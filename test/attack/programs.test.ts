@@ -1,6 +1,6 @@
 /**
- * A client of the limited shell uploads what rsync, git and Python read as configuration, and a program. With
- * allow_spawn_options each of these attacks starts that program; without, none does, and the work goes on.
+ * A client of the limited shell uploads a program, and files that rsync, git and Python read as configuration. With
+ * allow_spawn_options each of these attacks starts that program; without it none does, and the servers still work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";

@@ -1,7 +1,7 @@
 /**
- * A user chooses the names of files, and what stands under them when root types what jk_check or `jailkit explain`
- * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
- * nothing out but what it says.
+ * A user chooses the names of files, and what they are when root types a command of jk_check or `jailkit explain`:
+ * nobody else's file is changed, moved or given away, no program of the user runs, and the check excludes only what the
+ * remedy says.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { typeRemedy } from "../e2e/remedies-scene.ts";
@@ -51,7 +51,7 @@ function findings(): Told[] {
   return jails.flatMap((one) => one.findings);
 }
 const remedyOf = (path: string) => findings().find((one) => one.path === path)?.remedy ?? "";
-/** All that is nobody of mal's business, but the configuration that root is told to write. */
+/** Everything that mal must not affect, except the configuration that the remedies change. */
 function others(): Map<string, string> {
   const all = ["/etc", "/root/.ssh", `${jail}/home/victim`, `${jail}/etc`].flatMap((place) =>
     m.exists(place)
@@ -195,7 +195,7 @@ test.each<[what: string, plant: string]>([
   const remedy = explained();
   expect(remedy).not.toBe("");
   expect(remedy.split("\n")).toHaveLength(1);
-  // Who is told in words does what they say.
+  // Instructions in words are followed.
   m.write("/FILE.pub", `ssh-ed25519 ${"A".repeat(68)} key\n`);
   const command = remedy
     .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
@@ -283,7 +283,7 @@ test("the name of an account is one word of a command, whatever its characters a
     const remedies = remediesFor(name).filter((remedy) => remedy.includes("touch"));
     typed += remedies.length;
     for (const remedy of remedies) {
-      // What stands before and behind a command in words is none of it.
+      // Words before and after a command are not part of it.
       m.run(["bash"], { stdin: `${remedy.replace(/^.*?(?: with: |: )/, "")}\n${remedy}\n`, cwd: "/root" });
       expect({ remedy, ran: m.exists("/root/RAN") }).toEqual({ remedy, ran: false });
     }

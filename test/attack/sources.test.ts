@@ -1,4 +1,4 @@
-/** What others than root can write on the host chooses nothing of the host for a jail. */
+/** Files on the host that users other than root can write do not choose what of the host is copied into a jail. */
 import {
   afterAll,
   afterEach,
@@ -260,7 +260,7 @@ describe("files of hers that are named", () => {
   });
 });
 
-/** Where a script of perl's stands, and whether its interpreter comes along. */
+/** Where a perl script is, and whether its interpreter is copied along. */
 const GROUNDS: readonly (readonly [what: string, comes: boolean, make: () => void])[] = [
   ["a directory of root's", true, () => {}],
   ["one that root's group can write", true, () => m.chmod("/srv/www/d", 0o775)],

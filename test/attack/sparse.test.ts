@@ -1,4 +1,4 @@
-/** Files with holes: what moves or is copied takes no more than it took. */
+/** Files with holes take no more space after they are moved or copied. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 

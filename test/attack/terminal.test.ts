@@ -1,6 +1,6 @@
 /**
- * A program in a jail that is given somebody's terminal cannot type into it: a real terminal, each program that hands
- * one on, and every way to make the call. What was typed is read as the shell would that waits there.
+ * A program in a jail cannot type into a terminal that it was given: a real terminal, each program that passes one on,
+ * and every way to make the call. The test reads what was typed as the waiting shell would.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -93,7 +93,7 @@ describe("jk_chrootlaunch", () => {
     const result = on(0, ...launch("-u", "u"));
     typesNothing(result);
     expect(says(result, "uid")).toBe(`${uid}`);
-    // Nothing else is taken away.
+    // Nothing else is removed.
     expect(says(result, "no_new_privs")).toBe("0");
   });
 

@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_uchroot, with a real user and the built program: it goes into the allowed jails and nowhere
- * else, tells nothing about the rest of the machine, and what it starts is the user's alone.
+ * What a user can do to jk_uchroot, with a real user and the built program: it enters only the allowed jails, reveals
+ * nothing about the rest of the machine, and starts programs with only the user's rights.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
@@ -157,7 +157,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     const reasons = (await log.lines())
       .filter(({ severity }) => severity === 3)
       .map(({ message }) => message);
-    // The log says what was asked for, and nothing else that differs.
+    // The log has the request, and otherwise no difference.
     const plain = (reason = "") =>
       reason
         .replace(/JK-\w+/, "")

@@ -26,7 +26,7 @@ function fail(error: string, { call, nth }: Point): void {
   const after = scene.m.snapshot(JAIL);
   if (status === 0) expect([at, after]).toEqual([at, scene.wanted]);
   else outcomes.failed++;
-  // What was to be changed and could not be is told in one line, whatever else would fail likewise.
+  // What could not be changed is reported in one line, whatever else would fail in the same way.
   const told = stderr.split("\n").filter((line) => /^jk_update: (?!warning: )/.test(line));
   if (CHANGING.some((each) => each === call) && status === 1)
     expect([at, told]).toEqual([at, [expect.stringMatching(/ run this again$|: standard output: write: /)]]);

@@ -40,7 +40,7 @@ function scene(): string {
   return jail;
 }
 
-/** A new version on the host: something changed, something new, something gone. */
+/** A new version on the host: one file changed, one added, one removed. */
 function upgrade(content: string): void {
   for (const name of ["f", "new", "data/f", "data/new", "data/d/f", "data/d/new"]) {
     m.write(`/opt/app/${name}`, content, { owner: [USER, USER] });
@@ -115,7 +115,7 @@ test("what a user puts into a directory after the check, before it is replaced w
   m.remove("/opt/app/data");
   m.write("/opt/app/data", "a file by now", { owner: [USER, USER] });
   m.must(["chown", "root:", "/opt/app", `${jail}/opt/app`]);
-  // Its first rename puts its journal in place: it has looked at everything then, and changed nothing.
+  // Its first rename puts its journal in place: it has checked everything then, and changed nothing.
   const stop = ["-e", "trace=renameat2", "-e", "inject=renameat2:signal=STOP:when=1"];
   const update = m.start(["strace", "-f", "-o", "/root/stopped", ...stop, "jk_update", "-j", jail]);
   racer = update;

@@ -1,7 +1,7 @@
 /**
- * A user of jk_lsh uploads every file by which a server program can be configured, and then uses the programs, and
- * tries lines that are no use of a server. Nothing is executed but what the administrator listed; the watch is on
- * execve(2), from outside. An account with a shell has the same files and clients: there the ways work.
+ * A user of jk_lsh uploads every file by which a server program can be configured, then uses the programs, and tries
+ * lines that no client sends. Only what the administrator listed is executed; the watch is on execve(2), from outside.
+ * An account with a shell has the same files and clients: there the ways work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOSTILE } from "./uploads-hostile.ts";

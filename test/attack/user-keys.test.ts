@@ -1,5 +1,5 @@
 /**
- * jk_jailuser --authorized-key writes as root into a home that its user may change: whatever stands there, and whatever
+ * jk_jailuser --authorized-key writes as root into a home that its user may change: whatever is there, and whatever
  * changes meanwhile, nobody else's file is read or written, and the user gets no key into another's home.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
@@ -146,7 +146,7 @@ test.each(plants)("%s: nothing is written", (_, plant, reason) => {
     expect(remedy).toBeUndefined();
     return;
   }
-  // What was there stays what it is, whoever's it is, under another name; and then there is place for the key.
+  // The old file is kept unchanged under another name, whoever owns it; then there is room for the key.
   const contents = () =>
     m.run(["find", home, "-mindepth", "1", "-printf", "%i %U %m %l\n"]).stdout.split("\n").sort();
   const were = contents();
@@ -242,7 +242,7 @@ test("a directory that is exchanged for a symbolic link while the new file is pr
   await running.until(({ stdout }) => stdout.includes("exchanged") || undefined);
   running.kill();
   expect(others()).toEqual(before);
-  // By its descriptor it is the directory that was looked at, under its new name.
+  // Its descriptor still leads to the directory that was checked, under its new name.
   if (status === 0) expect(m.read(`${home}/trap/authorized_keys`)).toBe(key);
 });
 

@@ -1,7 +1,6 @@
 /**
- * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a machine that it
- * boots. What jk_jailuser, jk_addjailuser and jailkit explain tell of it, and that the remedies which they and the
- * manual name are ones.
+ * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a booted machine.
+ * What jk_jailuser, jk_addjailuser and jailkit explain report, and that the remedies of these and of the manual work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { boot } from "../machine/booted.ts";

@@ -1,6 +1,6 @@
 /**
- * The tools as an ordinary user, who may not read what root keeps: each says that, in a line or two, and none advises to
- * change or to take away what only this user cannot see.
+ * The tools as an ordinary user, who may not read root's files: each reports that, in a line or two, and none advises
+ * to change or remove what only this user cannot see.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,6 +1,6 @@
 /**
- * jk_check of real jails: 100 planted faults and more are each found, and nothing is where nothing was planted; what
- * it repairs, what it remembers, and the tests that it runs in a jail.
+ * jk_check of real jails: it finds each of more than 100 planted faults, and nothing else; what it fixes, what it
+ * remembers, and the tests that it runs in a jail.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -56,7 +56,7 @@ describe("planted faults", () => {
     const others = summary(faulty.found).filter((found) => !planted.has(found));
     expect(others.filter((found) => !CONSEQUENCES.some((pattern) => pattern.test(found)))).toEqual([]);
     expect(faulty.jails[0]?.problems).toEqual([]);
-    // A configuration that everybody can write is not used, which is told.
+    // A configuration that everybody can write is not used, which is reported.
     expect(faulty.status).toBe(2);
   });
 
@@ -335,7 +335,7 @@ describe("what an earlier check found", () => {
   });
   afterAll(async () => m.close());
 
-  /** Runs until what was made just now is old enough to be remembered: its time may not tell of the next change. */
+  /** Runs until new files are old enough to be remembered: their times must differ after the next change. */
   function settled(): { compared: number; known: number } {
     for (let round = 0; round < 300; round++) {
       const now = counts();
@@ -533,7 +533,7 @@ describe("--fix and --run", () => {
 
   test("a program that does not work is found", () => {
     const working = m.readBytes("/usr/bin/rsync");
-    // As the host's are broken as well, nothing but running them tells.
+    // The host's are broken as well, so only running them shows it.
     for (const root of ["", jail])
       m.write(`${root}/usr/bin/rsync`, "#!/bin/sh\necho broken >&2\nexit 3\n", { mode: 0o755 });
     for (const root of ["", jail])

@@ -1,5 +1,5 @@
 /**
- * jk_chrootlaunch with real daemons, in jails that jk_init and jk_cp made: lighttpd as an ordinary user and with one
+ * jk_chrootlaunch with real daemons, in jails that jk_init and jk_cp created: lighttpd as an ordinary user and with one
  * capability, nginx that drops its privileges itself, and a service of systemd.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
@@ -68,7 +68,7 @@ async function launch(...words: string[]): Promise<{ pid: number; process: Machi
   return { pid, process };
 }
 
-/** Ends a daemon, and waits until the pidfile's writer is gone too: it holds the same standard error. */
+/** Ends a daemon, and waits until the pidfile's writer has ended, too: it holds the same standard error. */
 async function stop(pid: number, process: MachineProcess): Promise<void> {
   m.must(["kill", String(pid)]);
   await process.ended;
@@ -275,7 +275,7 @@ describe("the daemon has no process beside it", () => {
   });
 });
 
-/** Perl in place of a service manager: says what comes to a datagram socket. */
+/** Perl in place of a service manager: prints what arrives at a datagram socket. */
 const LISTENER = `use Socket; $| = 1;
 socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die $!;
 my $name = $ARGV[0]; $name =~ s/^@/\\0/;

@@ -1,4 +1,4 @@
-/** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
+/** What jk_chrootsh does for an account, and what `jailkit explain` reports about it beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openScene, type Scene } from "../attack/chrootsh-scene.ts";
@@ -218,7 +218,7 @@ describe("jailkit explain", () => {
   });
 
   test("users may ask about themselves with their own rights, and about nobody else", () => {
-    // What PAM says is for root alone to ask.
+    // Only root may ask about PAM.
     const own = explain(["u"], { user: "u" });
     expect(own).toMatchObject({ status: 2, verdict: "unknown" });
     expect(own.steps.filter(({ outcome }) => outcome === "failed")).toEqual([]);

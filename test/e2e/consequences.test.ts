@@ -1,6 +1,6 @@
 /**
- * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
- * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
+ * One fault is reported once: jk_check and `jailkit config check` do not report a consequence as a fault of its own,
+ * because its remedy would fix nothing or do harm. Each remedy that is printed works, whichever is typed first.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -43,7 +43,7 @@ interface Told {
   remedy: string;
 }
 
-/** What both tell. */
+/** The findings of both. */
 function told(): Told[] {
   const found = check(m, J).found.map(({ rule, path, message, remedy = "" }) => {
     return { what: `${rule} ${path}`, message, remedy };
@@ -79,7 +79,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
   [`sed -i 's/^v:x:[0-9]*:/v:x:4999:/' ${J}/etc/passwd`, [`user-changed ${J}/etc/passwd`]],
   [`sed -i 's#:/home/v:#:/home/other:#' ${J}/etc/passwd`, [`home-differs ${J}/etc/passwd`]],
   [`chown 4990 ${J}/home/v`, [`home-owner ${J}/home/v`]],
-  // What nothing else tells is told.
+  // What nothing else reports is reported.
   [
     `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,
     [`unrecorded ${J}/etc/ld.so.conf.d/tmp.conf`, `library-directory ${J}/tmp`],

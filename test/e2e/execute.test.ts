@@ -1,6 +1,6 @@
 /**
- * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
- * happens; and that the remedies that they name are remedies.
+ * What `jailkit explain` and `jailkit config check` report about the key `execute` of jk_lsh.ini agrees with what then
+ * happens, and their remedies work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Error ids: what a refused user was told is found again in rsyslog's files and in the journal, with who, when, which check
- * and what to do, and whether it is still so. Lines that others wrote are told from those of the programs.
+ * Error ids: the id that a refused user saw is found in rsyslog's files and in the journal, with who, when, which check
+ * and what to do, and whether it still fails. Lines that others wrote are told apart from those of the programs.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -137,7 +137,7 @@ test("lines that others wrote are marked as such, and do nothing to a terminal",
   await written("check shell, uid 1");
   const { stdout } = explain(id);
   expect(stdout).not.toContain("\x1b");
-  // Nobody but explain says what is to be typed.
+  // Only explain prints commands to type.
   expect(`${stdout}${JSON.stringify(json(id))}`).not.toContain("rm -rf");
   expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
   expect(stdout).toContain("warning: it was sent from inside a jail");

@@ -1,4 +1,4 @@
-/** What `jailkit explain --launch` says of jk_chrootlaunch beforehand, held against what that then does. */
+/** What `jailkit explain --launch` reports about jk_chrootlaunch agrees with what that then does. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 

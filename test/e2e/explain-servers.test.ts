@@ -1,6 +1,6 @@
 /**
- * Servers that cannot work as they stand, and configuration that the user cannot use: what `jailkit explain` and
- * `jailkit config check` say of them, held against a login through sshd; and each remedy, typed as it is printed.
+ * Servers that cannot work, and configuration that the user cannot use: what `jailkit explain` and `jailkit config
+ * check` report agrees with a login through sshd, and each remedy is typed as it is printed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";

@@ -1,4 +1,6 @@
-/** Hooks in repositories that the limited shell serves: those that do not run are told of, and how root's do. */
+/**
+ * Hooks in repositories that the limited shell serves: hooks that do not run are reported, and root's hooks can run.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -145,7 +147,7 @@ test("the manual's example: root's hooks run, and nothing is left to warn of", (
   expect(pushed.stderr).not.toContain("own hook");
   expect(m.run(["jailkit", "config", "check", ini])).toMatchObject({ ...success, stdout: "" });
   expect(m.run(["jk_check", jail])).toMatchObject(success);
-  // The directory frees nothing where it does not count, and that is told.
+  // The directory frees nothing if it does not count, and that is reported.
   m.chmod(`${jail}/usr/lib/hooks`, 0o775);
   expect(push("/home/dev/r.git").stderr).not.toContain("hook of root");
   expect(m.run(["jailkit", "config", "check", ini]).stdout).toContain("[not-executed]");

@@ -1,4 +1,4 @@
-/** install-tools: what it puts where, what it keeps, and that --uninstall leaves nothing. */
+/** install-tools: what it installs where, what it keeps, and that --uninstall leaves nothing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -196,7 +196,7 @@ test("--dry-run refuses what a move refuses", () => {
         stdout: "",
         stderr: expect.stringContaining(why),
       });
-  // What is told for the last keeps what was asked for.
+  // The command printed for the last one keeps the requested options.
   m.must(["sh", "-c", /make one: (.*)/.exec(jailed(nowhere).stderr)?.[1] ?? "false"]);
   expect(inJail(nowhere)).toEndWith(":/bin/sh");
   expect(m.must(["id", "-nG", nowhere]).stdout.trim()).toBe(`${nowhere} games`);
@@ -629,7 +629,7 @@ test("a jail that users cannot pass is reported", () => {
   m.chmod(jail, 0o755);
 });
 
-/** What is said of the home, and what mends it. */
+/** The finding about the home, and the remedy. */
 const homeSaid = (stderr: string) =>
   /(\S+ cannot log in, path .*); mend it with: (.*)\n/.exec(stderr)?.slice(1);
 

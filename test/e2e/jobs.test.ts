@@ -1,6 +1,6 @@
 /**
- * Jobs of cron and at: they run outside the jail of whoever gave them in, the tools and `jailkit explain` say so, and each
- * remedy that they print ends it.
+ * Jobs of cron and at run outside the jail of the user who submitted them; the tools and `jailkit explain` report this,
+ * and each remedy that they print prevents it.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,6 +1,6 @@
 /**
- * The main job: accounts that were jailed with jk_init and jk_addjailuser, OpenSSH's and git's own clients, a real
- * sshd. What the accounts are for works, byte for byte, and nothing else does.
+ * The main job: accounts jailed with jk_init and jk_addjailuser, OpenSSH's and git's own clients, a real sshd. What the
+ * accounts are for works, byte for byte, and nothing else does.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";

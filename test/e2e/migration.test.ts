@@ -1,6 +1,6 @@
 /**
- * docs/migration.md, typed as it stands on the page: what an account could do before (with rush and with sshd's own
- * confinement), what it can do after that and what not, and the way back.
+ * The commands of docs/migration.md, typed as shown: what an account could do before (with rush and with sshd's own
+ * confinement), what it can and cannot do after, and the way back.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine, RunResult } from "../machine/machine.ts";
@@ -24,7 +24,7 @@ const block = (heading: string, n: number) => {
   const wanted = all.filter(({ notRun }) => notRun === undefined)[n];
   return follow(stage, heading, wanted === undefined ? -1 : all.indexOf(wanted), PAGE);
 };
-/** Types a line that stands in the middle of a sentence. */
+/** Types a command from the middle of a sentence. */
 const inline = (line: string) => must(shown(PAGE, line));
 const entry = (user: string) => must(`getent passwd ${user}`);
 

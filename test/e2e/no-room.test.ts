@@ -1,4 +1,4 @@
-/** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
+/** A jail on a file system that is full or read-only: one line reports it, and the same command continues later. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { check, summary } from "./check-helper.ts";

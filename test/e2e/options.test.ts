@@ -1,4 +1,4 @@
-/** A jail named by -j and as an operand, and -n, in every tool: the same thing happens. */
+/** A jail given by -j and as an operand, and -n, in every tool: the same happens. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 

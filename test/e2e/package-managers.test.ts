@@ -1,4 +1,4 @@
-/** The examples for package managers, by which jails follow the machine: run by apt-get and dnf themselves. */
+/** The examples for package managers that update jails with the machine: run by apt-get and dnf themselves. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -142,7 +142,7 @@ ${program}
     const [callback, filter, direction, options, ...command] = (lines[0] ?? "").split(":");
     expect([callback, filter, direction, options]).toEqual(["post_transaction", "", "", ""]);
     m.must(["cp", "/usr/bin/true", program]);
-    // The unsafe jail is told of, and dnf goes on whatever the status is.
+    // The unsafe jail is reported, and dnf continues whatever the status is.
     expect(m.run(command.join(":").split(" "), { env }).stderr).toContain(unsafe);
     expectFollowed();
   });

@@ -1,4 +1,4 @@
-/** An upgrade from Debian's jailkit 2.23 that does not come to its end: what is left is one version, and all of it. */
+/** An interrupted upgrade from Debian's jailkit 2.23 leaves exactly one complete version. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, oldPackage, packages, privilegeOf, stateOf } from "./packages-scene.ts";

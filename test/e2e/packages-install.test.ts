@@ -1,4 +1,7 @@
-/** The deb packages where jailkit was not before: what is put where, with which privilege, and that all of it goes. */
+/**
+ * The deb packages on a machine without jailkit: what is installed where, with which privilege, and that removal
+ * removes it.
+ */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
 import { account } from "../machine/log-relay.ts";
@@ -143,7 +146,7 @@ describe("a fresh install", () => {
       expect(group()).toBe(gid);
       expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
     }
-    // Where nothing makes accounts the rest works, and it is told.
+    // If nothing can create accounts, the rest works, and this is reported.
     m.must(["userdel", account]);
     m.must(["groupdel", "jailed"]);
     for (const tool of ["useradd", "groupadd"])

@@ -69,7 +69,7 @@ test("jk_socketd.service relays to journald, with all restrictions of the unit",
     SYSLOG_FACILITY: "1",
     PRIORITY: "5",
   });
-  // The pid that the kernel told, and not the one that was sent.
+  // The pid from the kernel, not the one that was sent.
   expect(Number(entry.SYSLOG_PID)).toBeGreaterThan(1);
   // No abstract socket of the machine is in its reach.
   const network = (pid: string) => there.must(["readlink", `/proc/${pid}/ns/net`]).stdout;

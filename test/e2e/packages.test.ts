@@ -1,4 +1,4 @@
-/** What is in the packages, and what the distributions' own checkers say of them. */
+/** The contents of the packages, and the findings of the distributions' own checkers. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";

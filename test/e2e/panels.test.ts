@@ -86,7 +86,7 @@ describe("every --json", () => {
   test.each(schemas)("%s prints an object with a version", (name) => {
     const schema = JSON.parse(readFileSync(join(docs, "schemas", `${name}.schema.json`), "utf8"));
     for (const one of definitions(schema) as { type: string; required: string[]; properties?: object }[]) {
-      // What stands in several places has a name too.
+      // Items in several places have a name, too.
       if (one.type !== "object" || !("version" in (one.properties ?? {}))) continue;
       expect(one.required).toContain("version");
     }

@@ -1,6 +1,6 @@
 /**
- * Recipes of docs/recipes.md that belong to a kernel as a whole (quotas, control groups, audit): typed as they stand on
- * the page, in a kernel of the machine's own, and then seen in logins of the jailed account.
+ * Recipes of docs/recipes.md that affect a whole kernel (quotas, control groups, audit): typed as shown, in a kernel of
+ * the machine's own, and then observed in logins of the jailed account.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,6 +1,5 @@
 /**
- * docs/recipes.md, typed as it stands on the page, and then seen in logins of the jailed account: what is written
- * down of what it does.
+ * The commands of docs/recipes.md, typed as shown, and then observed in logins of the jailed account: what is recorded.
  */
 import { describe, expect, test } from "bun:test";
 import { openTerminal } from "../machine/terminal.ts";

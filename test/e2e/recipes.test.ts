@@ -1,6 +1,7 @@
 /**
- * docs/recipes.md, typed as it stands on the page, and then seen in logins of the jailed account: when an account may log
- * in, for how long, how often, and what runs of it. What belongs to a kernel as a whole is in recipes-kernel.test.ts.
+ * The commands of docs/recipes.md, typed as shown, and then observed in logins of the jailed account: when an account
+ * may log in, for how long, how often, and which of its processes run. recipes-kernel.test.ts has what affects a whole
+ * kernel.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { logged, login, m, must, PROMPT, reloading, setScene, stage, terminal } from "./recipes-machine.ts";

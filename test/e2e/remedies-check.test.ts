@@ -1,6 +1,6 @@
 /**
- * What jk_check prints as the remedy of a finding is typed as it is, at a login shell: the finding is gone, no other
- * came, logins work, and nothing of the jail's system part is gone. For each rule, the faults of check-faults.ts.
+ * The remedies of jk_check, typed as printed at a login shell: the finding is gone, there is no new one, logins work,
+ * and nothing of the jail's system part is missing. For each rule, the faults of check-faults.ts.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { RULES, type Rule } from "../../src/check/rules.ts";
@@ -66,7 +66,7 @@ const INSTEAD = new Set<Rule>([
   "writable-for-group",
 ]);
 
-/** Rules whose findings no command mends, and why. */
+/** Rules whose findings no command fixes, and why. */
 const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
   "dangerous-program": "the program was asked for: whether it is to go is the administrator's to say",
   "too-many": "it stands for more findings of another rule",
@@ -75,7 +75,7 @@ const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
 const SHELL_IS_THE_FAULT = new Set<Rule>(["wrong-shell", "shell-missing"]);
 /** What the host lost goes from the jail too. */
 const GOES = new Set<Rule>(["source-gone", "own-shell"]);
-/** What is told in more than one way. */
+/** Findings that are reported in more than one way. */
 const KEPT = ["/etc", "/srv", "/opt/data", "/var/lib/jailkit", "/home"];
 
 const chosen = [
@@ -174,7 +174,7 @@ describe("the remedy works", () => {
     const first = `${rule} ${path || "/"}`;
     expect(keys(left)).toContain(first);
     const typed: string[] = [];
-    // The one that the fault is about, and then what else is told of it.
+    // The finding that the fault is about, and then others about it.
     for (let next = left.find(({ key }) => key === first); next !== undefined; ) {
       const { key, remedy } = next;
       const { status, stderr } = typeRemedy(m, (remedy ?? "").replace("JAIL/", `${JAIL}/`));

@@ -1,6 +1,6 @@
 /**
- * What is printed as the remedy of a login that fails is typed, as it is, at a login shell, and heals: for each check of
- * jk_chrootsh, jk_lsh, jk_uchroot and jk_procmailwrapper, a jail in which all works is broken in that one way.
+ * The remedies of a login that fails, typed as printed at a login shell, fix it: for each check of jk_chrootsh, jk_lsh,
+ * jk_uchroot and jk_procmailwrapper, a working jail is broken in that one way.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import {

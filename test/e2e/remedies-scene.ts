@@ -25,7 +25,7 @@ export interface Step {
   remedy: string | null;
 }
 
-/** What is wrong with the machine, told by all that tells it: a line each. */
+/** All findings about the machine, from every program that reports some: a line each. */
 export type Health = string[];
 
 /** A machine with a jail in which all works, and ways to look at it. */

@@ -1,4 +1,4 @@
-/** Users whose accounts are not in /etc/passwd: libnss-extrausers stands for the name services that know more. */
+/** Users whose accounts are not in /etc/passwd: libnss-extrausers represents the other name services. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
@@ -100,7 +100,7 @@ describe("jailkit delete", () => {
       expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4321: 1, as ")]);
     }
     m.must(["jk_cp", "-f", "-o", "-j", jail, "/usr/share/given"]);
-    // And what is somebody else's than it was put there for.
+    // And files that no longer belong to the user for whom they were copied.
     m.must(["chown", "4322", `${jail}/usr/share/given`]);
     const { status, stderr } = jailkit("delete", "--yes", jail);
     expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4322: 1, as ")]);

@@ -1,6 +1,6 @@
 /**
- * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update takes it away, and the one
- * that is built into jk_chrootsh takes over. What an administrator put there stays.
+ * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update removes it, and the one
+ * built into jk_chrootsh replaces it. What an administrator put there stays.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { installTools, type Machine, openMachine, type Sshd } from "../machine/machine.ts";

@@ -127,7 +127,7 @@ test("a relay that its filter of system calls kills is reported as such", async 
   await arrived("later");
 });
 
-/** Keeps a process from going on, as a debugger does: its parent is not told, and it takes no signal but SIGKILL. */
+/** Stops a process as a debugger does: its parent gets no signal, and it accepts only SIGKILL. */
 const hold = `
 import ctypes, sys
 ptrace = ctypes.CDLL(None, use_errno=True).ptrace

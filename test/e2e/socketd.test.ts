@@ -1,5 +1,5 @@
 /**
- * jk_socketd with real senders, real users and a real rsyslogd: who a message is from, what comes through, and what
+ * jk_socketd with real senders, real users and a real rsyslogd: the sender of a message, what is relayed, and what
  * neither a jailed user nor the end of a daemon can do to it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
@@ -212,7 +212,7 @@ s.close()`;
     m.must(["kill", "-HUP", monitor()]);
     const mark = ` (jail=${jail} uid=4001)`;
     const text = (n: number) => `b'<13>tag: ' + b'x' * ${n - 9}`;
-    // The third is longer than 64 KiB; the host's name in a message tells that it is the one that was cut.
+    // The third is longer than 64 KiB; the host's name in a message shows that this one was cut.
     send([text(512), text(65536), text(65537)]);
     send(["b'<13>tag: end'"]);
     const { stdout } = await sink.ended;
@@ -452,7 +452,7 @@ sys.stdin.read()`;
     expect(await fromJail()).toEqual([]);
     stop();
     expect((await arrived("last")).map(({ ident }) => ident)).toEqual(["t"]);
-    // One line tells of the limit, however much came to it.
+    // One line reports the limit, however much exceeded it.
     expect((await log.lines()).filter(({ message }) => message.includes("over the"))).toHaveLength(1);
     sending.end();
   });

@@ -1,4 +1,4 @@
-/** What tools say of names that are nearly right, and of jails that were moved or are gone. */
+/** What tools print about names that are nearly right, and about jails that were moved or are missing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { check, summary } from "./check-helper.ts";

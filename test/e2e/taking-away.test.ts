@@ -217,7 +217,7 @@ describe("jailkit delete", () => {
     const refused = jailkit("delete", "--yes", jail);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("jailed")]);
     expect(m.exists(`${jail}/home/jailed/mine`)).toBe(true);
-    // What is only told of an account does not keep the jail.
+    // A mere warning about an account does not keep the jail.
     m.must(["groupadd", "-f", "jailed"]);
     m.addUser("homeless", { uid: 4190, groups: ["jailed"], home: "/home/homeless" });
     m.must(["jk_jailuser", "-n", "-j", jail, "homeless"]);

@@ -1,4 +1,4 @@
-/** A shell in a jail at a real terminal: by ssh, typed at key by key. */
+/** A shell in a jail at a real terminal: by ssh, typed key by key. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { openTerminal, type Terminal } from "../machine/terminal.ts";

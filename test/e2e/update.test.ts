@@ -27,7 +27,7 @@ function fresh(...sections: string[]): string {
 
 const update = (...args: string[]) => m.run(["jk_update", ...args]);
 const runs = (jail: string) => m.run(["chroot", jail, "/usr/bin/tiny"]).stdout;
-/** Without the names of accounts, which no update takes away. */
+/** Without the names of accounts, which no update removes. */
 const contents = (jail: string) => m.snapshot(jail);
 
 describe("after an upgrade of the host", () => {

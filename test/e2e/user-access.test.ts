@@ -1,6 +1,6 @@
 /**
  * What jk_addjailuser and jk_jailuser give an account besides its place in the jail: groups, keys, services. Keys and
- * services are proved by real logins, through a sshd that reads the user's own authorized_keys.
+ * services are proved by real logins, through an sshd that reads the user's own authorized_keys.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
@@ -97,7 +97,7 @@ describe("one command", () => {
     ];
     const made = add(words);
     expect(made).toMatchObject({ status: 0, stdout: "" });
-    // There is nothing left to be told.
+    // Nothing is left to report.
     expect(made.stderr).not.toContain("jk_addjailuser: 'ann'");
     expect(m.must(["id", "-nG", "ann"]).stdout).toBe("users jailed\n");
     expect(inJail("group", "jailed")).toMatch(/^jailed:x:\d+:ann$/);

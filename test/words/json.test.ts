@@ -1,4 +1,4 @@
-/** What --help says of JSON is what comes; the rest of it has schemas, which docs/panels.md is compared with. */
+/** What --help says about JSON is true; the rest has schemas, which docs/panels.md is compared with. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Documented, documentedTools } from "../../build/documented.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
