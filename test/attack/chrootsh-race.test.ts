@@ -1,4 +1,4 @@
-/** A user who exchanges things while jk_chrootsh looks at them: the login sees the home that was checked, or none. */
+/** A user exchanges directories while jk_chrootsh checks them: the login sees the home that was checked, or none. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openScene, type Scene } from "./chrootsh-scene.ts";
 import { J, says } from "./probe.ts";

@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_chrootsh, with a real user and the built program: in the end there is one privilege, one
- * way in, and nothing that leads out.
+ * What a user can do to jk_chrootsh, with a real user and the built program: there is one privilege, one way in, and no
+ * way out.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
@@ -31,13 +31,13 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(says(result, "ignored")).toEqual([]);
   });
 
-  test("descriptors of the caller do not go in, above the limit of open files neither", () => {
+  test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 7, 50, 200, 1000].map((fd) => ({ fd, path: "/", flags: C.O_RDONLY | C.O_DIRECTORY }));
     clean(scene.login([], { open, limits: { NOFILE: [100, 100] } }));
     clean(scene.login([], { open, limits: { NOFILE: [16, 4096] } }));
   });
 
-  test("closed descriptors 0 to 2 are nothing of the program's own", () => {
+  test("closed descriptors 0 to 2 do not become files of the program itself", () => {
     const result = scene.login([], { close: [0, 2] });
     expect(result.status).toBe(0);
     expect(says(result, "fd").filter((line) => line.endsWith("directory"))).toEqual([]);
@@ -109,7 +109,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(login().status).toBe(0);
   });
 
-  test("a shell in a directory of the user's is refused, by whatever way it is named", () => {
+  test("a shell in a directory of the user is refused, whatever path names it", () => {
     const { m, login, jailPasswd } = scene;
     m.write(`${J}/home/u/sh`, m.readBytes(`${J}${PROBE}`), { mode: 0o755 });
     jailPasswd("/home/u/sh");
@@ -234,7 +234,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     );
   });
 
-  test("limits that would stop it half-way do not leave it with a privilege", () => {
+  test("limits that stop it half-way do not leave it with a privilege", () => {
     for (const limits of [{ NOFILE: 16 }, { FSIZE: 0 }, { NPROC: 1 }, { CORE: 0 }] as const) {
       clean(scene.login([], { limits }));
     }
@@ -252,7 +252,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(line?.message).toContain("setcap");
   });
 
-  test("nothing that is told to the user names a path outside the jail", () => {
+  test("no message to the user names a path outside the jail", () => {
     const { m, login } = scene;
     const breaks: (() => void)[] = [
       () => m.chmod(J, 0o777),

@@ -1,6 +1,6 @@
 /**
- * The way from a native entry to the program is an exec like any other: the environment must be nothing to ld.so and
- * the runtime on the way, and nobody else may pretend to be an entry.
+ * A native entry starts the program by an ordinary exec: ld.so and the runtime must not obey the environment on the
+ * way, and nobody else may pretend to be an entry.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, copyFileSync, linkSync } from "node:fs";
@@ -119,7 +119,7 @@ describe("without an entry", () => {
     });
   });
 
-  test("something like its mark is nothing", () => {
+  test("something similar to its mark has no effect", () => {
     const marks = [
       "JAILKIT_ENTRY=",
       "JAILKIT_ENTRY",
@@ -145,7 +145,7 @@ describe("without an entry", () => {
     expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
   });
 
-  test("limits that it claims do not hide those that hold", () => {
+  test("limits that it claims do not hide the real ones", () => {
     const claim = mark(`jk_chrootsh limits=${"f".repeat(64)}`);
     expect(guardReport(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
     const { status, stderr } = asUser(["limit", "9", "1000000000", "1000000000", ...claim], programs.shared);
@@ -155,7 +155,7 @@ describe("without an entry", () => {
     );
   });
 
-  test("who claims to be root's entry is told that root has no use for it, and is not root", () => {
+  test("a caller who claims to be root's entry is refused, and is not root", () => {
     const report = guardReport(asUser(mark("jk_chrootsh root"), programs.shared));
     expect(report).toMatchObject({ caller: { uid: 0 }, userIds: [USER, USER, USER], keptChroot: false });
   });
@@ -206,7 +206,7 @@ describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
       ]);
       expect(status.stdout).toMatch(/^CapPrm:\t0{16}\nCapEff:\t0{16}$/m);
     }
-    // As without a tool in between: this is what is taken away.
+    // The same without a tool in between: this is what the tool removes.
     const status = run([programs.launcher, ...capable, "--", "/bin/cat", "/proc/self/status"]);
     expect(status.stdout).toMatch(/^CapEff:\t0000000000040000$/m);
   });

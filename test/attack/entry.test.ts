@@ -1,6 +1,6 @@
 /**
- * Native entries: a file of a few KB has the privilege, and the one executable of all tools has none. Whatever the
- * caller does, the entry executes that one file, with CAP_SYS_CHROOT alone, and hands on what it was given as data.
+ * Native entries: a file of a few KB has the privilege, and the shared executable has none. Whatever the caller does,
+ * the entry executes that one file, with only CAP_SYS_CHROOT, and passes on its input as data.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -175,7 +175,7 @@ describe.each(entries)("%s", (_name, entry) => {
     }
   });
 
-  test("a caller who traces it, shares a directory with it, or wants no new privileges gets none", () => {
+  test("a caller who traces it, shares a directory with it, or has no_new_privs gets no privilege", () => {
     for (const setting of ["traced", "shared-directory", "no-new-privs"])
       expect(guardReport(asUser([setting], entry()))).toMatchObject(unprivilegedReport);
   });
@@ -199,11 +199,11 @@ describe.each(entries)("%s", (_name, entry) => {
 });
 
 describe("an entry without its privilege", () => {
-  test("starts the program, so that it can tell what is missing", () => {
+  test("starts the program, so that it can report what is missing", () => {
     expect(guardReport(asUser([], without))).toMatchObject(unprivilegedReport);
   });
 
-  test("setuid to somebody else than root gives nothing", () => {
+  test("setuid to a user other than root gives nothing", () => {
     const path = join(programs.folder, "entry-other");
     copyFileSync(without, path);
     chownSync(path, 61236, 61236);

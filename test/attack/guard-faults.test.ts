@@ -1,6 +1,6 @@
 /**
- * Every step by which the guard gives up a right is proved after it is taken. Here it runs over a kernel that says yes
- * and does not do it (test/fixtures/guard/faults.c): whatever is left over, the guard ends the program.
+ * The guard verifies every step that drops a privilege. Here it runs on a kernel that reports success and does nothing
+ * (test/fixtures/guard/faults.c): whatever privilege is left, the guard ends the program.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";

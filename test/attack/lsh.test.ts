@@ -1,4 +1,4 @@
-/** What a user can do to jk_lsh, as a program of its own and inside jk_chrootsh. */
+/** What a user can do to jk_lsh, as a separate program and inside jk_chrootsh. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { RunOptions } from "../machine/machine.ts";
 import { openScene, type Scene } from "./chrootsh-scene.ts";
@@ -29,7 +29,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     scene.m.run([program, ...args], { user: "u", env: { USER: "u" }, ...options });
   const command = (line: string, options?: RunOptions) => run(["-c", line], options);
 
-  test("has no privilege, and neither has the command", async () => {
+  test("has no privilege, and neither does the command", async () => {
     const result = command("probe a");
     const { uid } = scene;
     expect(result).toMatchObject({ status: 0, stderr: "" });
@@ -141,7 +141,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(command("probe").status).toBe(1);
   });
 
-  test("a program of the user's is not run by its name alone, nor from the working directory", () => {
+  test("a program of the user does not run by its name alone, nor from the working directory", () => {
     const { m } = scene;
     const home = inside ? `${J}/home/u` : "/tmp";
     m.write(`${home}/script`, m.readBytes("/root/probe"), { mode: 0o755 });
@@ -198,7 +198,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(lines).toContain("WARNING: running /bin/broken failed for user u (4001): Exec format error");
   });
 
-  test("what a user types does not forge a line of the log", async () => {
+  test("a user's command cannot forge a line of the log", async () => {
     command("probe x\nJan  1 00:00:00 host jk_lsh[1]: forged");
     command("nosuch \x1b[31m\x07");
     for (const { message, raw } of await scene.lines("jk_lsh")) {

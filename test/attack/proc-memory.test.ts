@@ -1,6 +1,6 @@
 /**
- * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, code
- * included, and no filter of what may be executed sees that.
+ * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, including
+ * its code, and no filter of execve(2) sees that.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => m?.close());
 
 const cwd = "/root";
-/** What each of the servers says that is told to write there. */
+/** The output of each server that is asked to write there. */
 function written(): string[] {
   const sftp = ["sftp", ...sshd.clientOptions, "-b", "-", "test@127.0.0.1"];
   return [
@@ -59,7 +59,7 @@ test("no server writes into its own memory: proc is mounted so that nothing can 
   );
 });
 
-test("where it can be written, rsync and scp do get there, jk_check tells it, and what it says ends that", () => {
+test("where it can be written, rsync and scp do get there, jk_check reports it, and its remedy ends that", () => {
   m.must(["mount", "-o", "remount,rw", `${jail}/proc`]);
   const [rsync, scp, sftp] = written();
   // It was opened; what was written is refused, for nothing is mapped at the address 0. rsync may end before its own word

@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe stands in
- * for procmail, inside and outside, and says what it was given.
+ * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe replaces
+ * procmail, inside and outside, and prints what it was given.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -57,7 +57,7 @@ describe.each([
     expectConfined(result, uid);
     expect(says(result, "cwd")).toEqual(["/home/u"]);
   };
-  /** A refusal: the status, one line without a path, and an id that stands in the log beside the reason. */
+  /** Expects a refusal: the status, one line without a path, and an id that is in the log beside the reason. */
   const refused = async (result: RunResult, status: number, reason: string) => {
     expect(result).toMatchObject({ status, stdout: "" });
     expect(result.stderr).toMatch(/^jk_procmailwrapper: refused: [^/]+ \(error id JK-[A-Z2-7]{8}\)\n$/);
@@ -76,14 +76,14 @@ describe.each([
     expect(says(result, "dumpable")).toEqual(["1"]);
   });
 
-  test("supplementary groups are neither added nor taken away", () => {
+  test("supplementary groups are neither added nor removed", () => {
     const user = { uid, gid: uid, groups: [uid] };
     const result = deliver([], { user });
     inside(result);
     expect(says(result, "groups")).toEqual([String(uid)]);
   });
 
-  test("descriptors of the caller do not go in, above the limit of open files neither", () => {
+  test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 4, 50, 200, 1000].map((fd) => ({ fd, path: "/" }));
     inside(deliver([], { open, limits: { NOFILE: [16, 4096] } }));
   });
@@ -161,12 +161,12 @@ describe.each([
     await refused(m.run([], { path: "/usr/sbin/jk_procmailwrapper", user: "u", env: {} }), 1, "is called as");
   });
 
-  test("root, and an account that is not known: the mail is kept", async () => {
+  test("root, and an unknown account: the mail is kept", async () => {
     await refused(deliver([], { user: "root" }), 75, "is run by root");
     await refused(deliver([], { user: { uid: 4999, gid: 4001 } }), 75, "user ID 4999");
   });
 
-  test.if(layout === "package")("what keeps the program from its start keeps the mail", async () => {
+  test.if(layout === "package")("if the program cannot start, the mail is kept", async () => {
     const kept = async (result: RunResult, why: string) => {
       expect(result).toMatchObject({ status: 75, stdout: "" });
       const id = /JK-[A-Z2-7]{8}/.exec(result.stderr)?.[0] ?? "none";
@@ -192,7 +192,7 @@ describe.each([
     expect(says(deliver([], { noNewPrivs: true }), "outside")).toEqual(["seen"]);
   });
 
-  test("a jail that others can write is refused, where 2.23 looked at its top alone", async () => {
+  test("a jail that others can write is refused, while 2.23 checked only its top", async () => {
     for (const name of ["", "/etc", "/dev", "/usr", "/lib"]) {
       m.chmod(`${J}${name}`, 0o777);
       await refused(deliver(), 53, "is not a safe jail");
@@ -217,7 +217,7 @@ describe.each([
     inside(deliver());
   });
 
-  test("a procmail in the jail that is setuid, setgid, not root's, a link of the user's, or not there", async () => {
+  test("a procmail in the jail that is setuid, setgid, not root's, a symbolic link of the user, or missing", async () => {
     const file = `${J}${PROCMAIL}`;
     for (const mode of [0o4755, 0o2755, 0o775, 0o757]) {
       m.chmod(file, mode);
@@ -239,7 +239,7 @@ describe.each([
     await refused(deliver(), 111, "Permission denied");
   });
 
-  test("account files of the jail that say otherwise", async () => {
+  test("account files of the jail with other data", async () => {
     m.write(`${J}/etc/passwd`, `v:x:${uid}:${uid}::/home/u:/bin/sh\n`);
     await refused(deliver(), 37, "differs from jail username");
     m.write(`${J}/etc/passwd`, `u:x:0:0::/home/u:/bin/sh\n`);

@@ -1,6 +1,6 @@
 /**
- * What a user can do to jk_uchroot, with a real user and the built program: it goes into the allowed jails and nowhere
- * else, tells nothing about the rest of the machine, and what it starts is the user's alone.
+ * What a user can do to jk_uchroot, with a real user and the built program: it enters only the allowed jails, reveals
+ * nothing about the rest of the machine, and starts programs with only the user's rights.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
@@ -75,7 +75,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(says(result, "ignored")).toEqual([]);
   });
 
-  test("descriptors of the caller do not go in, above the limit of open files neither", () => {
+  test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 7, 50, 200, 1000].map((fd) => ({ fd, path: "/", flags: C.O_RDONLY | C.O_DIRECTORY }));
     clean(enter({ open, limits: { NOFILE: [100, 100] } }));
     clean(enter({ open, limits: { NOFILE: [16, 4096] } }));
@@ -127,7 +127,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(m.run([], { path: "/usr/bin/jk_uchroot", user: "u", env: {} }).status).toBe(1);
   });
 
-  test("what only root can see is the same as what is not there", async () => {
+  test("what only root can see looks the same as what does not exist", async () => {
     m.write("/root/private/secret", "x", { mode: 0o600 });
     m.chmod("/root", 0o700);
     await log.clear();
@@ -157,7 +157,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     const reasons = (await log.lines())
       .filter(({ severity }) => severity === 3)
       .map(({ message }) => message);
-    // The log says what was asked for, and nothing else that differs.
+    // The log has the request, and otherwise no difference.
     const plain = (reason = "") =>
       reason
         .replace(/JK-\w+/, "")
@@ -167,7 +167,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     for (let i = 0; i < reasons.length; i += 2) expect(plain(reasons[i])).toBe(plain(reasons[i + 1]));
   });
 
-  test("what a user asks for becomes no other line of the log's remedies, and no program of the user's is proposed", async () => {
+  test("a user's arguments forge no line in the log's remedies, and no program of the user is proposed", async () => {
     m.write("/tmp/evil", "", { mode: 0o755, owner: [uid, gid] });
     const remedies = async () => {
       const lines = (await log.lines()).map(({ message }) => message.split("; remedy: ")[1] ?? "");
@@ -227,7 +227,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     m.remove("/tmp/link");
   });
 
-  test("a link that turns between the allowed jail and the host never leads to the host", async () => {
+  test("a symbolic link that alternates between the allowed jail and the host never leads to the host", async () => {
     const turn = m.start(
       ["sh", "-c", "cd /tmp && while :; do ln -sfn /srv/j turning; ln -sfn / turning; echo; done"],
       { user: "u" },
@@ -258,7 +258,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     }
   });
 
-  test("a program by way of /proc is none of the jail's", () => {
+  test("a program reached through /proc is not in the jail", () => {
     m.mkdir(`${J}/proc`);
     m.must(["mount", "-t", "proc", "proc", `${J}/proc`]);
     try {
@@ -330,7 +330,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     clean(enter());
   });
 
-  test("limits that would stop it half-way do not leave it with a privilege", () => {
+  test("limits that stop it half-way do not leave it with a privilege", () => {
     for (const limits of [{ NOFILE: 16 }, { FSIZE: 0 }, { NPROC: 1 }, { CORE: 0 }] as const)
       clean(enter({ limits }));
     const starved = enter({ limits: { AS: [64 << 20, 64 << 20] } });
@@ -338,7 +338,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(starved.stdout).toBe("");
   });
 
-  test("nothing that is told to the user names a path, and the log names all", async () => {
+  test("no message to the user names a path, and the log names all", async () => {
     const breaks: (() => void)[] = [
       () => m.chmod(J, 0o777),
       () => m.remove(`${J}/etc/group`),

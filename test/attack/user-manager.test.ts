@@ -1,7 +1,6 @@
 /**
- * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a machine that it
- * boots. What jk_jailuser, jk_addjailuser and jailkit explain tell of it, and that the remedies which they and the
- * manual name are ones.
+ * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a booted machine.
+ * What jk_jailuser, jk_addjailuser and jailkit explain report, and that the remedies of these and of the manual work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
@@ -86,7 +85,7 @@ describe("what is told", () => {
     );
   });
 
-  test("is nothing where no manager starts", () => {
+  test("is empty if no manager starts", () => {
     expect([explained(), jailed()]).toEqual([true, true]);
     m.symlink("/dev/null", masked());
     expect([explained(), jailed()]).toEqual([false, false]);

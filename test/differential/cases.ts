@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { type RunOptions, type RunResult, underTest } from "../machine/machine.ts";
 
 /**
- * What a case leads to: the same for both implementations, or one result each, and then the difference is deliberate
- * and stands under its id in docs/differences.md.
+ * The result of a case: the same for both implementations, or one for each, and then the difference is deliberate
+ * and has its id in docs/differences.md.
  */
 export type Expected<T> = T | Different<T>;
 

@@ -255,13 +255,13 @@ describe("the pidfile", () => {
     expect(content()).toBe(stdout.trim());
   });
 
-  test("that cannot be made does not keep the program from running", () => {
+  test("that cannot be created does not keep the program from running", () => {
     expect(launch(["-p", "/nope/x", ...program("/usr/bin/echo", "x")])).toMatchObject(prints("x\n"));
   });
 });
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(launch(bash("echo x >&9"), { open }).status).toBe(1);
   });
@@ -276,7 +276,7 @@ describe("descriptors", () => {
   });
 });
 
-describe("what is said and logged", () => {
+describe("messages and log", () => {
   test("starting", async () => {
     await log.clear();
     launch(program("/usr/bin/echo"));

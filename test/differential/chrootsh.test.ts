@@ -390,7 +390,7 @@ table("the shell in the jail", [
 ]);
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(chrootsh(["-c", "echo x >&9"], { open }).status).toBe(1);
   });
@@ -425,7 +425,7 @@ test("a limit below what the runtime needs", () => {
   expect(result).toMatchObject(is);
 });
 
-describe("what is told", () => {
+describe("messages", () => {
   test("a refused user", () => {
     account("/nope/./home/u");
     const told = expectedOf({

@@ -303,7 +303,7 @@ table("the environment", [
 ]);
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(uchroot(bash("echo x >&9"), { open }).status).toBe(1);
   });
@@ -322,7 +322,7 @@ describe("descriptors", () => {
   });
 });
 
-describe("what is said and logged", () => {
+describe("messages and log", () => {
   test("going in", async () => {
     await log.clear();
     uchroot(at(J));

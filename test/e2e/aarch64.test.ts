@@ -1,9 +1,9 @@
 /**
- * The executables for aarch64, cross-built here and run under qemu-user in a chroot with aarch64's C library: that the
- * guard finds its way there, and that the native entry and the shared executable understand each other.
+ * The executables for aarch64, cross-built here and run under qemu-user in a chroot with aarch64's C library: the guard
+ * works there, and the native entry and the shared executable understand each other.
  *
- * The kernel is this machine's, so what an emulated program executes is a program of this machine. One that leads back
- * into the emulator stands where the entry looks for the shared executable.
+ * The kernel is this machine's, so an emulated program executes programs of this machine. A program that leads back
+ * into the emulator is where the entry looks for the shared executable.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

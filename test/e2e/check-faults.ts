@@ -32,7 +32,7 @@ const socket = (path: string) =>
 
 const SECTIONS = ["basicshell", "extendedshell", "sftp", "rsync", "perl", "editors", "terminfo"];
 
-/** What the jail holds before: put there by the tools. */
+/** The contents of the jail before, created by the tools. */
 export function makeJail(m: Machine, sections: readonly string[] = SECTIONS): void {
   m.addUser("u", { uid: USER, createHome: true, home: "/home/u" });
   for (const name of ["v", "w", "x"]) m.addUser(name, { createHome: true, home: `/home/${name}` });

@@ -1,4 +1,4 @@
-/** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
+/** What jk_chrootsh does for an account, and what `jailkit explain` reports about it beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
@@ -19,7 +19,7 @@ beforeEach(() => scene.reset());
 const configure = (text: string) => scene.m.write("/etc/jailkit/jk_chrootsh.ini", text);
 
 describe("the settings", () => {
-  test("env keeps what it names; the section of the user comes before its group's and DEFAULT", () => {
+  test("env keeps what it names; the user's section precedes the group's and DEFAULT", () => {
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n[u]\nenv = C, D\n");
     const env = { USER: "u", A: "1", B: "2", C: "3", HOME: "/" };
     const kept = () => says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
@@ -30,7 +30,7 @@ describe("the settings", () => {
     expect(kept()).toEqual(["A=1"]);
   });
 
-  test("injail_shell stands in for the shell of the jail, without the blanks around it", () => {
+  test("injail_shell replaces the shell of the jail, without blanks around it", () => {
     scene.jailPasswd("/bin/nosuch");
     configure(`[u]\ninjail_shell =   ${PROBE}  \n`);
     expect(says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
@@ -71,7 +71,7 @@ describe("the settings", () => {
 });
 
 describe("the log", () => {
-  test("tells of a login", async () => {
+  test("records a login", async () => {
     const { uid } = scene;
     scene.login(["-c", "one\ntwo"]);
     const line = (await scene.lines("jk_chrootsh")).at(-1);
@@ -79,7 +79,7 @@ describe("the log", () => {
     expect(line).toMatchObject({ facility: 4, severity: 6, message });
   });
 
-  test("has the full reason of a refusal under the id that the user was told", async () => {
+  test("has the full reason of a refusal under the id that the user saw", async () => {
     scene.m.chmod(`${J}/etc`, 0o777);
     const { status, stderr } = scene.login();
     expect(status).toBe(53);
@@ -125,7 +125,7 @@ describe("jailkit explain", () => {
     });
   });
 
-  test("says the same of a login as the login itself, whatever is broken", () => {
+  test("agrees with the login itself, whatever is broken", () => {
     const { m } = scene;
     const passwd = (from: string, to: string) =>
       m.write("/etc/passwd", m.read("/etc/passwd").replace(from, to));
@@ -207,8 +207,8 @@ describe("jailkit explain", () => {
     expect(explain(["u"])).toMatchObject({ status: 1, exitStatus: 1 });
   });
 
-  test("a user may ask about itself with its own rights, and about nobody else", () => {
-    // What PAM says is for root alone to ask.
+  test("users may ask about themselves with their own rights, and about nobody else", () => {
+    // Only root may ask about PAM.
     const own = explain(["u"], { user: "u" });
     expect(own).toMatchObject({ status: 2, verdict: "unknown" });
     expect(own.steps.filter(({ outcome }) => outcome === "failed")).toEqual([]);
@@ -245,7 +245,7 @@ describe("jailkit explain", () => {
     },
   );
 
-  test("sshd's settings are among what root is told", () => {
+  test("sshd's settings are reported to root", () => {
     const { m } = scene;
     m.write(
       "/etc/ssh/sshd_config",
@@ -266,7 +266,7 @@ describe("jailkit explain", () => {
     expect(status).toBe(0);
   });
 
-  test("accounts that are not jailed, or not there", () => {
+  test("accounts that are not jailed, or do not exist", () => {
     scene.m.must(["usermod", "-s", "/bin/sh", "other"]);
     expect(explain(["other"])).toMatchObject({ status: 2, verdict: "unknown" });
     expect(explain(["nosuch"])).toMatchObject({ status: 1, verdict: "refused" });

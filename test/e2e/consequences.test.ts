@@ -1,6 +1,6 @@
 /**
- * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
- * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
+ * One fault is reported once: jk_check and `jailkit config check` do not report a consequence as a fault of its own,
+ * because its remedy would fix nothing or do harm. Each remedy that is printed works, whichever is typed first.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
@@ -45,7 +45,7 @@ interface Told {
   remedy: string;
 }
 
-/** What both tell. */
+/** The findings of both. */
 function told(): Told[] {
   const found = check(m, J).found.map(({ rule, path, message, remedy = "" }) => {
     return { what: `${rule} ${path}`, message, remedy };
@@ -91,7 +91,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
   [`sed -i 's/^v:x:[0-9]*:/v:x:4999:/' ${J}/etc/passwd`, [`user-changed ${J}/etc/passwd`]],
   [`sed -i 's#:/home/v:#:/home/other:#' ${J}/etc/passwd`, [`home-differs ${J}/etc/passwd`]],
   [`chown 4990 ${J}/home/v`, [`home-owner ${J}/home/v`]],
-  // What nothing else tells is told.
+  // What nothing else reports is reported.
   [
     `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,
     [`unrecorded ${J}/etc/ld.so.conf.d/tmp.conf`, `library-directory ${J}/tmp`],
@@ -104,7 +104,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
 ];
 
 describe.each(CASES)("%s", (plant, found) => {
-  test("is told, and nothing that follows from it", () => {
+  test("is reported, and nothing that follows from it", () => {
     restore();
     m.must(["sh", "-ec", plant]);
     expect(told().map(({ what }) => what)).toEqual([...found]);
@@ -181,7 +181,7 @@ test("whom an ACL lets write is not told as the group", () => {
   expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
 });
 
-test("no remedy brings in what not everybody may read on the host", () => {
+test("no remedy copies what not everybody may read on the host", () => {
   restore();
   m.write("/etc/secret", "the host's", { mode: 0o600 });
   m.write(`${J}/etc/secret`, "the jail's own");
@@ -191,7 +191,7 @@ test("no remedy brings in what not everybody may read on the host", () => {
   expect([told(), m.read(`${J}/etc/secret`)]).toEqual([[], "the jail's own"]);
 });
 
-test("one finding that is gone is one", () => {
+test("one fixed finding counts as one", () => {
   restore();
   m.must(["chown", "4001", J]);
   expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");

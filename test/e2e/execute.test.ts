@@ -1,6 +1,6 @@
 /**
- * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
- * happens; and that the remedies that they name are remedies.
+ * What `jailkit explain` and `jailkit config check` report about the key `execute` of jk_lsh.ini agrees with what then
+ * happens, and their remedies work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ function check(wrapper: string[] = []): string[] {
   return findings.map(({ code, message }) => `${code}: ${message}`);
 }
 
-test("the directories are named", () => {
+test("the directories are listed", () => {
   const { status, steps } = explain("/usr/bin/env");
   expect(status).toBe(0);
   expect(steps[0]).toMatchObject({ outcome: "passed" });
@@ -69,7 +69,7 @@ describe("a known server", () => {
     return steps.filter(({ name }) => name === "server").map(({ message }) => message);
   };
 
-  test("executes less than others, which is said", () => {
+  test("executes less than others, which is reported", () => {
     expect(told("", "/usr/bin/svnserve -t").join("\n")).toContain(
       "may itself execute: nothing, hooks neither;",
     );
@@ -78,7 +78,7 @@ describe("a known server", () => {
     expect(git).toContain("may itself execute: /usr/lib/git-core, ");
   });
 
-  test("is held to nothing more by directories in the key, and to nothing where options are free", () => {
+  test("is freed by directories in the key, and where options are free", () => {
     expect(told("execute = system, /srv\n", "/usr/bin/svnserve -t").join("\n")).not.toContain(
       "may itself execute",
     );
@@ -103,7 +103,7 @@ test("without a file, the check looks at that of each jail that accounts live in
 describe("programs that are setuid, or have file capabilities", () => {
   const remedy = `if the program needs it: execute = any in ${ini}`;
 
-  test("have no effect, which is said", () => {
+  test("have no effect, which is reported", () => {
     const { steps } = explain("/usr/bin/env");
     expect(steps.slice(1)).toMatchObject([
       { outcome: "warned", message: "/usr/bin/whoiam is setuid, which has no effect here", remedy },
@@ -120,7 +120,7 @@ describe("programs that are setuid, or have file capabilities", () => {
     expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: `${uid}\n` });
   });
 
-  test("have it with execute = any, and that is said as well", () => {
+  test("have it with execute = any, and that is reported as well", () => {
     m.write(ini, policy("execute = any\n"));
     expect(explain("/usr/bin/env").steps).toMatchObject([
       { outcome: "warned", message: "execute = any: uploaded programs can be executed" },
@@ -132,7 +132,7 @@ describe("programs that are setuid, or have file capabilities", () => {
   });
 });
 
-test("an interpreter elsewhere is missed beforehand, and the remedy works", () => {
+test("an interpreter elsewhere is reported beforehand, and the remedy works", () => {
   const { status, steps } = explain("/srv/sh/script");
   expect(status).toBe(1);
   const remedy = "execute = system, /srv/sh";
@@ -149,7 +149,7 @@ test("an interpreter elsewhere is missed beforehand, and the remedy works", () =
   expect(run("/srv/sh/script")).toMatchObject({ status: 0, stdout: "ran\n" });
 });
 
-test("a directory that others can write is told with its remedy", () => {
+test("a directory that others can write is reported with its remedy", () => {
   m.write(ini, policy("execute = system, /srv/sh\n"));
   m.chmod("/srv/sh", 0o777);
   const why = "/srv/sh can be written by its group or by others; chmod go-w it";

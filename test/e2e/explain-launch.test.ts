@@ -1,4 +1,4 @@
-/** What `jailkit explain --launch` says of jk_chrootlaunch beforehand, held against what that then does. */
+/** What `jailkit explain --launch` reports about jk_chrootlaunch agrees with what that then does. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -96,7 +96,7 @@ test.each(cases)("%s", (_name, words, check, make) => {
   }
 });
 
-test("others than root are told that it takes root; wrong arguments are those of jk_chrootlaunch", () => {
+test("users other than root are told that root is needed; arguments are checked as jk_chrootlaunch does", () => {
   const asUser = m.run(["jailkit", "explain", "--json", "--launch", "--", ...usual], { user: "daemonic" });
   const { steps } = reportOf(explainReportSchema, asUser.stdout);
   expect(steps.find(({ outcome }) => outcome === "failed")).toMatchObject({ name: "root", exitStatus: 35 });

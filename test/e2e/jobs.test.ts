@@ -1,6 +1,6 @@
 /**
- * Jobs of cron and at: they run outside the jail of whoever gave them in, the tools and `jailkit explain` say so, and each
- * remedy that they print ends it.
+ * Jobs of cron and at run outside the jail of the user who submitted them; the tools and `jailkit explain` report this,
+ * and each remedy that they print prevents it.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
@@ -50,7 +50,7 @@ function fifoFor(name: string): string {
   return fifo;
 }
 
-test("jk_jailuser, jk_addjailuser and explain tell the same", () => {
+test("jk_jailuser, jk_addjailuser and explain report the same", () => {
   expect(codes()).toEqual(["cron", "at"]);
   const lines = told().map(({ message, remedy }) => `${message}; ${remedy}`);
   const jailed = m.must(["jk_jailuser", "--json", "-n", "-j", J, ...SHELL, "u"]);
@@ -102,7 +102,7 @@ test("a job of at runs on the host, and what is printed ends that", () => {
   expect(m.run(["at", "now"], { user: "u", stdin: "true\n" })).toMatchObject({ status: 1 });
 });
 
-test("who is named by cron.allow is told to be taken out of it", () => {
+test("an account in cron.allow is reported, with the command that removes it there", () => {
   m.write("/etc/cron.allow", "root\nu\n");
   m.write("/etc/at.allow", "root\n");
   expect(told().map(({ remedy }) => remedy)).toEqual(["take u out of /etc/cron.allow"]);

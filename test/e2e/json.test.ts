@@ -1,4 +1,7 @@
-/** Whatever a tool prints with --json is one object with `version` and `tool`, as its schema says, and the schema says no more. */
+/**
+ * With --json, every tool prints one object with `version` and `tool` that matches its schema, and the schema allows no
+ * more.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as z from "zod";
 import { REPORT_SCHEMAS, type ReportTool, schemaFileOf, schemaFiles } from "../../build/schemas.ts";

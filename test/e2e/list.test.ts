@@ -61,7 +61,7 @@ describe("what is listed", () => {
     expect(lines[2]?.replace(/^\d+ +/, "")).toBe(`u    ${B} ${B}${dash} -c echo up; read x zero one two `);
   });
 
-  test("nothing where nothing is jailed, not the list itself", () => {
+  test("nothing if nothing is jailed, except the list itself", () => {
     expect(json()).toEqual({
       version: 1,
       tool: "jk_list",
@@ -79,7 +79,7 @@ describe("what is listed", () => {
     expect(json().processes).toMatchObject([{ uid: 7777, user: null }]);
   });
 
-  test("an ordinary user sees their own, and how many others there are", async () => {
+  test("ordinary users see their own, and how many others there are", async () => {
     await run(waitIn(m, A, ["mine"], "4001:4001"), waitIn(m, A, ["hidden"], "4002:4002"), waitIn(m, B));
     const { stdout, stderr, status } = table([], { user: "u" });
     expect(status).toBe(0);
@@ -102,7 +102,7 @@ describe("what is listed", () => {
     expect(json([], { user: "u" })).toMatchObject({ processes: [] });
   });
 
-  test("processes that start and end meanwhile are passed over", async () => {
+  test("processes that start and end meanwhile are skipped", async () => {
     await run(waitIn(m, A, ["stays"]));
     const churn = [1, 2, 3].map(() =>
       m.start(["chroot", B, dash, "-c", "echo up; while :; do (:) & (:) & wait; done"]),
@@ -139,8 +139,8 @@ describe("-j", () => {
   });
 });
 
-describe("a name that is no jail", () => {
-  test("is told, and the status is that of 2.23", () => {
+describe("a name that is not a jail", () => {
+  test("is reported, and the status is that of 2.23", () => {
     m.write("/srv/plain", "");
     expect(table(["/nosuch", "/srv/plain"])).toMatchObject({
       status: 0,
@@ -156,7 +156,7 @@ describe("a name that is no jail", () => {
 });
 
 describe("a jail that was removed", () => {
-  test("keeps its name, and is told of", async () => {
+  test("keeps its name, and is reported", async () => {
     makeShellJail(m, "/srv/gone");
     await run(waitIn(m, "/srv/gone"));
     m.remove("/srv/gone");
@@ -173,7 +173,7 @@ describe("a jail that was removed", () => {
     m.remove("/srv/gone");
   });
 
-  test("a jail that is really called so", async () => {
+  test("a jail that really has this name", async () => {
     makeShellJail(m, "/srv/x (deleted)");
     await run(waitIn(m, "/srv/x (deleted)"));
     expect(json().processes).toMatchObject([
@@ -203,7 +203,7 @@ describe("mount namespaces", () => {
     expect(json(["-j", A]).processes).toHaveLength(0);
   });
 
-  test("from inside another mount namespace it is the same", async () => {
+  test("the list is the same inside another mount namespace", async () => {
     await run(waitIn(m, A), waitApart(m, ["--mount"], `mount --bind ${B} ${B}; ${pivotTo(B)}`));
     const script = "mount -t tmpfs tmpfs /tmp; exec jk_list --json";
     const { stdout } = m.must(["unshare", "--mount", "/bin/sh", "-c", script]);
@@ -214,7 +214,7 @@ describe("mount namespaces", () => {
 
   const container = `mount -t tmpfs tmpfs /mnt; cp -a ${A}/. /mnt/`;
 
-  test("a container is told apart: shown only when asked for", async () => {
+  test("a container is recognized: shown only if requested", async () => {
     await run(waitApart(m, ["--mount", "--pid", "--fork"], `${container}; ${pivotTo("/mnt")}`), waitIn(m, B));
     const answer = json();
     expect(jails(answer)).toEqual([B]);
@@ -271,7 +271,7 @@ describe("what comes from users", () => {
     expect(jails(json(["-j", "/srv/new\nline"]))).toEqual(["/srv/new\nline"]);
   });
 
-  test("arguments are read as far as 4096 bytes", async () => {
+  test("arguments are read up to 4096 bytes", async () => {
     await run(waitIn(m, A, ["x".repeat(10_000), "end"]));
     const [listed] = json().processes;
     expect(listed?.argumentsCut).toBe(true);
@@ -324,7 +324,7 @@ describe("forms", () => {
     expect(m.run(["jk_list", "-x"])).toMatchObject({ status: 1, stdout: "" });
   });
 
-  test("without /proc it says so", () => {
+  test("a missing /proc is reported", () => {
     const result = m.run(["unshare", "--mount", "/bin/sh", "-c", "umount -l /proc; exec jk_list"]);
     expect(result).toMatchObject({ status: 1, stdout: "" });
     expect(result.stderr).toBe(

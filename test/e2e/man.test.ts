@@ -29,7 +29,7 @@ function run(words: string[]): { status: number; stdout: string; stderr: string 
 const shown = (file: string) =>
   run(["mandoc", "-T", "ascii", "-O", "width=1000", file]).stdout.replace(/.\x08/g, "");
 
-/** The items of an indented list: what stands at `indent`, with the deeper lines that follow, in one line. */
+/** The items of an indented list: a line at `indent`, with the deeper lines that follow, as one line. */
 function items(lines: readonly string[], indent: number): string[] {
   const found: string[] = [];
   for (const line of lines) {

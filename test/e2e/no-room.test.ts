@@ -29,7 +29,7 @@ afterAll(() => m?.close());
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
-test("a full file system: what is missing and how much, and after room is made it goes on", () => {
+test("a full file system: what is missing and how much; with room, the command continues", () => {
   m.mkdir("/srv/small");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=3m", "tmpfs", "/srv/small"]);
   const first = m.run(["jk_init", "-j", "/srv/small", "basicshell", "uidbasics"]);
@@ -49,7 +49,7 @@ test("a full file system: what is missing and how much, and after room is made i
   expect(summary(check(m, "/srv/small").found)).toEqual([]);
 });
 
-test("a read-only one: the command that is told makes it writable", () => {
+test("a read-only one: the printed command makes it writable", () => {
   m.mkdir("/srv/fixed");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/srv/fixed"]);
   m.must(["mount", "-o", "remount,ro", "/srv/fixed"]);
@@ -90,7 +90,7 @@ function jailsOn(base: string, jails: Readonly<Record<string, string>>, room: nu
 const namesBelow = (base: string) => m.must(["find", base]).stdout;
 const updated = (jail: string) => m.run(["jk_update", "--check", "-j", jail]).status;
 
-test("jk_update on a full file system: nothing is changed, and the figures are true", () => {
+test("jk_update on a full file system: nothing is changed, and the numbers are true", () => {
   jailsOn("/srv/full", { one: "/opt/large" }, 9);
   const names = namesBelow("/srv/full");
   const before = m.snapshot("/srv/full");
@@ -110,7 +110,7 @@ test("jk_update on a full file system: nothing is changed, and the figures are t
   expect(summary(check(m, "/srv/full/one").found)).toEqual([]);
 });
 
-test("--all: of the jails on a full file system those are tried that there is room for", () => {
+test("--all: on a full file system, jails for which there is room are updated", () => {
   const jails = { a: "/opt/large", b: "/opt/little", c: "/opt/large", d: "/usr/share/other" };
   m.write("/usr/share/other/file", "the same");
   jailsOn("/srv/shared", jails, 9);
@@ -134,7 +134,7 @@ test("--all: of the jails on a full file system those are tried that there is ro
   for (const name of Object.keys(jails)) expect(updated(`/srv/shared/${name}`)).toBe(0);
 });
 
-test("jk_update on a read-only one: the command that is told makes it writable", () => {
+test("jk_update on a read-only one: the printed command makes it writable", () => {
   jailsOn("/srv/ro", { one: "/opt/little", two: "/opt/little" }, 50);
   m.must(["mount", "-o", "remount,ro", "/srv/ro"]);
   const { status, stdout, stderr } = m.run(["jk_update", "--all"]);
@@ -291,7 +291,7 @@ test.each([
   ["jk_update -j JAIL", "jk_update: JAIL: "],
   ["jk_check JAIL", "jk_check: "],
   ["jailkit list", "jailkit list: "],
-])("standard output is on one, of %s: it is told as that, and the work is done", (command, label) => {
+])("standard output is on one, of %s: that is reported, and the work is done", (command, label) => {
   m.mkdir("/opt/told");
   m.mkdir("/srv/told");
   m.write("/opt/told/file", "1");

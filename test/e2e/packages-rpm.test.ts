@@ -26,7 +26,7 @@ afterEach(() => m?.close());
 // What they need is Debian's here.
 const rpm = (...words: string[]) => m.must(["rpm", "--nodeps", ...words]);
 
-test("what is installed into an empty root directory works in there", () => {
+test("an installation into an empty root directory works there", () => {
   m.mkdir(scratch);
   rpm("--root", scratch, "--noscripts", "-i", ...rpms);
   for (const path of entries) expect(privilegeOf(m, scratch + path)).toBe("root:root 755 cap_sys_chroot=ep");
@@ -66,7 +66,7 @@ test("what is installed into an empty root directory works in there", () => {
   });
 });
 
-test("with its scripts: install, login, a kept file, the next version, and away", async () => {
+test("with its scripts: install, login, a kept file, the next version, and removal", async () => {
   const shells = m.read("/etc/shells");
   rpm("-i", ...rpms);
   expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);

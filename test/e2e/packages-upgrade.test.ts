@@ -139,7 +139,7 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
-test("with 2.23 all get in", () => {
+test("with 2.23 all logins work", () => {
   expect(stateOf(m, "jailkit")).toStartWith("ii  2.23-");
   expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
   expect(logins()).toEqual(fine);
@@ -147,7 +147,7 @@ test("with 2.23 all get in", () => {
   before = extent();
 });
 
-test("while the new files come all get in, at every step", async () => {
+test("while the new files are unpacked, all logins work at every step", async () => {
   const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   for (const name of Object.keys(edits)) {
@@ -166,7 +166,7 @@ test("while the new files come all get in, at every step", async () => {
   expect(privilegeOf(m, uchroot)).toBe("root:root 4755");
 });
 
-test("while it is configured too; then the entries have a capability and no setuid bit", async () => {
+test("while it is configured, too; then the entries have a capability and no setuid bit", async () => {
   seen.length = 0;
   const configure = ["dpkg", ...keep, "--configure", "jailkit"];
   const result = await stepwise(m, configure, env, lookAtLogins, ["unlinkat"]);
@@ -192,7 +192,7 @@ test("while it is configured too; then the entries have a capability and no setu
   expect(logins()).toEqual(fine);
 });
 
-test("the jail has lost the jk_lsh of 2.23 and nothing else, and the way that it left open is closed", () => {
+test("the jail has lost only the jk_lsh of 2.23, and the way that it left open is closed", () => {
   const after = extent();
   expect(after.names).toEqual(before.names.filter((name) => name !== shell));
   expect(after.bytes).toBeLessThanOrEqual(before.bytes);
@@ -235,7 +235,7 @@ test("a new jail has no shell of its own", () => {
   expect(sftp("fourth")).toBe("0 sftp> pwd\nRemote working directory: /home/fourth\n");
 });
 
-test("the same version once more, from a capability to a capability, at every step", async () => {
+test("the same version again, from a capability to a capability, at every step", async () => {
   seen.length = 0;
   const result = await stepwise(m, ["dpkg", ...keep, "-i", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
@@ -246,7 +246,7 @@ test("the same version once more, from a capability to a capability, at every st
   expect(logins()).toEqual(fine);
 });
 
-test("apt-get --allow-downgrades brings 2.23 back, and tells what the jails need then", () => {
+test("apt-get --allow-downgrades restores 2.23, and prints what the jails then need", () => {
   const version = m.must(["dpkg-deb", "-f", old, "Version"]).stdout.trim();
   const apt = repository(m, "/root/repository", old, deb);
   const result = m.run(apt("install", "--allow-downgrades", `jailkit=${version}`), { env });
@@ -261,7 +261,7 @@ test("apt-get --allow-downgrades brings 2.23 back, and tells what the jails need
   expect(sshd.ssh("third", ["echo $PWD"]).stdout).toBe("/home/third\n");
 });
 
-test("what it told to do for all jails is right", () => {
+test("what it printed is right for all jails", () => {
   expect(sftp("sftpuser")).not.toStartWith("0 ");
   m.must(["jk_init", "-j", jail, "jk_lsh"]);
   expect(logins()).toEqual(fine);

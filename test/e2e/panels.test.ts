@@ -40,7 +40,7 @@ test("docs/panels.md names every command that has a schema, and every schema", (
   for (const file of files) expect(page).toContain(`(schemas/${file})`);
 });
 
-describe("JSON of what goes wrong is as the schemas say too", () => {
+describe("JSON of failures also matches the schemas", () => {
   const cases: readonly (readonly [status: number, words: readonly string[]])[] = [
     [1, ["jk_init", "--json", "-j", "/srv/w", "uidbasics", "broken"]],
     [0, ["jk_init", "--json", "-j", "/srv/w", "--why", "/etc/nsswitch.conf", "uidbasics"]],
@@ -62,7 +62,7 @@ describe("JSON of what goes wrong is as the schemas say too", () => {
   });
 });
 
-test("so is JSON with something in it", async () => {
+test("JSON with something to report matches its schema", async () => {
   m.must(["jk_init", "-j", "/srv/told", "uidbasics"]);
   m.must(["jk_cp", "-j", "/srv/told", "/usr/bin/dash"]);
   await m.startSyslog();

@@ -1,6 +1,6 @@
 /**
- * What `jailkit config check` prints as the remedy of a finding is typed as it is, and the finding is gone, and no other
- * came: for each code of FINDING_CODES, in a file with that one fault.
+ * The remedies of `jailkit config check`, typed as printed: the finding is gone, and there is no new one. For each code
+ * of FINDING_CODES, in a file with that one fault.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.ts";
@@ -154,7 +154,7 @@ const FAULTS: readonly Fault[] = [
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `setfacl -m u:1000:rw ${CONFIG}/jk_chrootsh.ini`),
 ];
 
-/** What nothing that is printed heals, and why. */
+/** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   "no-landlock": "the kernel is another one",
@@ -189,7 +189,7 @@ const titled = FAULTS.map(
   (one, index) => [index, one.code, JSON.stringify(one.text).slice(0, 60), one] as const,
 );
 
-describe("the remedies heal", () => {
+describe("the remedies work", () => {
   test.each(titled)("%d %s %s", (_index, _code, _text, { code, file, text, plant }) => {
     for (const [kept, place] of [
       ["/root/config", CONFIG],

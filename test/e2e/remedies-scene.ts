@@ -19,7 +19,7 @@ export const COMMAND = "/usr/bin/id";
 const SECTIONS = ["uidbasics", "basicshell", "procmail"];
 const SYSTEM = /^(?:bin|dev|etc|lib[^/]*|opt|sbin|usr)(?:\/|$)/;
 
-/** What is wrong with the machine, told by all that tells it: a line each. */
+/** All findings about the machine, from every program that reports some: a line each. */
 export type Health = string[];
 
 /** A machine with a jail in which all works, and ways to look at it. */

@@ -1,6 +1,6 @@
 /**
- * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update takes it away, and the one
- * that is built into jk_chrootsh takes over. What an administrator put there stays.
+ * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update removes it, and the one
+ * built into jk_chrootsh replaces it. What an administrator put there stays.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
@@ -96,7 +96,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(update("--check", "-j", jail).status).toBe(0);
   });
 
-  test("goes from a jail that only the homes of accounts tell of, and from there alone", () => {
+  test("goes from a jail known only from the homes of accounts, and only from there", () => {
     const jail = oldJail();
     const user = userOf(jail);
     // What is older than the host's is not brought up to date: nobody gave this jail to jk_update.
@@ -112,7 +112,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(all.jails.map((each) => each.jail)).not.toContain(jail);
   });
 
-  test("goes where we have put something into the jail since", () => {
+  test("goes if we have put something into the jail since", () => {
     const jail = oldJail();
     m.must(["jk_cp", "-j", jail, "/usr/bin/id"]);
     const user = userOf(jail);
@@ -125,7 +125,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(sshd.ssh(user, ["/usr/bin/id", "-un"]).stdout).toBe(`${user}\n`);
   });
 
-  test("goes after 'jailkit adopt', which takes it for no request", () => {
+  test("goes after 'jailkit adopt', which does not count it as requested", () => {
     const jail = oldJail();
     const adopted = reportOf(adoptionReportSchema, m.must(["jailkit", "adopt", "--json", jail]).stdout);
     expect(JSON.stringify(adopted.files)).not.toContain("jk_lsh");
@@ -166,7 +166,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
   });
 
-  test("goes from an odd place that an account of the jail names", () => {
+  test("goes from an unusual place that an account of the jail names", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.mkdir(`${jail}/opt/shells`);
@@ -177,7 +177,7 @@ describe("the shell of jailkit 2.23", () => {
   });
 });
 
-test("a login that has seen it there, and finds it gone, goes on with the one that is built in", async () => {
+test("a login that saw it there, and finds it missing, continues with the built-in one", async () => {
   const jail = oldJail();
   const user = userOf(jail);
   const calls = "fchdir,chdir";
@@ -209,7 +209,7 @@ describe("a copy of our own runtime", () => {
     expect(m.exists(jail + SHELL)).toBe(false);
   });
 
-  test("goes where a section brought it, and no section brings it again", () => {
+  test("goes if a section copied it, and no section copies it again", () => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     const ini = "/root/own.ini";
@@ -226,7 +226,7 @@ describe("a copy of our own runtime", () => {
   test.each([
     ["jk_cp", ["jk_cp"], [SHELL]],
     ["jk_init --copy-shell", ["jk_init", "--copy-shell"], ["jk_lsh"]],
-  ] as const)("stays, and is told, where %s was asked for it", (_, [tool = "", ...options], names) => {
+  ] as const)("stays, and is reported, if %s requested it", (_, [tool = "", ...options], names) => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     m.must([tool, ...options, "-j", jail, ...names]);
@@ -240,7 +240,7 @@ describe("a copy of our own runtime", () => {
     expect(report(jail).changes).toMatchObject([{ action: "replace", path: SHELL, done: true }]);
   });
 
-  test("is never brought by an update that nobody asked for it", () => {
+  test("is never copied by an update without a request", () => {
     const jail = oldJail();
     // Under another name too: a tool of 2.23 that somebody had put into the jail.
     m.write(`${jail}/usr/sbin/jk_list`, "#!/usr/bin/python3\n", { mode: 0o755 });
@@ -254,7 +254,7 @@ describe("a copy of our own runtime", () => {
   });
 });
 
-describe("stays, and is told:", () => {
+describe("stays, and is reported:", () => {
   function expectKept(jail: string, reason: string, path = SHELL): void {
     const before = m.snapshot(jail);
     const dry = report(jail, "--dry-run");
@@ -372,7 +372,7 @@ describe("stays, and is told:", () => {
     expect(m.exists(SHELL)).toBe(true);
   });
 
-  test("nothing on account of a jk_chrootsh that is not there", () => {
+  test("nothing because of a missing jk_chrootsh", () => {
     const jail = oldJail();
     m.must(["usermod", "-s", "/opt/gone/jk_chrootsh", userOf(jail)]);
     expect(report(jail).changes).toMatchObject([{ path: SHELL, done: true }]);
@@ -419,7 +419,7 @@ describe("jailkit explain", () => {
     expect(explain(user, "/usr/bin/rsync", "--server", "-e.LsfxC", ".", "x").status).toBe(0);
   });
 
-  test("describes a copy of ours as long as it is the same, and another one not", () => {
+  test("describes a copy of ours as long as it is identical, and no other", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.remove(jail + SHELL);
@@ -434,7 +434,7 @@ describe("jailkit explain", () => {
     expect(explain(user, "/bin/echo").status).toBe(0);
   });
 
-  test("says that it cannot tell what another program does", () => {
+  test("reports that it does not know what another program does", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.write(jail + SHELL, "#!/bin/sh\nexec /bin/sh\n", { mode: 0o755 });
@@ -456,7 +456,7 @@ describe("jk_check", () => {
   test.each([
     ["the shell of 2.23", () => undefined],
     ["a copy of ours", (jail: string) => m.must(["cp", SHELL, jail + SHELL])],
-  ] as const)("tells of %s, once, and its remedy mends it", (_, change) => {
+  ] as const)("reports %s, once, and its remedy fixes it", (_, change) => {
     const jail = oldJail();
     change(jail);
     const told = findings(jail).filter(({ path }) => path === jail + SHELL);
@@ -465,7 +465,7 @@ describe("jk_check", () => {
     expect(findings(jail).filter(({ path }) => path === jail + SHELL)).toEqual([]);
   });
 
-  test("does not tell of one that was asked for", () => {
+  test("does not report one that was requested", () => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     m.must(["jk_cp", "-j", jail, SHELL]);

@@ -18,7 +18,7 @@ s.connect(sys.argv[2])
 for text in sys.argv[3:]: s.sendall(eval(text))
 `;
 
-/** Sends numbered messages until its standard input ends, then tells how many. */
+/** Sends numbered messages until its standard input ends, then prints how many. */
 const load = `
 import select, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ while not select.select([0], [], [], 0)[0]:
 print("sent", n, flush=True)
 `;
 
-/** Listens where jk_socketd connects to, as service managers do, and tells what comes in its environment's name. */
+/** Listens where jk_socketd connects to, as service managers do, and prints what arrives. */
 const manager = `
 import os, socket, sys
 n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

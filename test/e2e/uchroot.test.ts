@@ -1,4 +1,4 @@
-/** jk_uchroot in a jail that jk_init made, and what `jailkit explain` says of a call beforehand. */
+/** jk_uchroot in a jail that jk_init created, and what `jailkit explain` reports about a call beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog } from "../machine/machine.ts";
@@ -54,7 +54,7 @@ test("a program that talks, and one that is killed", async () => {
   expect(killed).toMatchObject({ status: 143, signal: "SIGTERM" });
 });
 
-test("a refusal says in one line that it is one, and the log why and what to do", async () => {
+test("a refusal is one line, and the log has the reason and the remedy", async () => {
   m.write(`${J}/etc/passwd`, "");
   const { status, stderr } = uchroot(["-j", J, "-x", "/bin/bash"]);
   expect(status).toBe(35);
@@ -68,7 +68,7 @@ test("a refusal says in one line that it is one, and the log why and what to do"
   expect(line.message).toContain(`remedy: jk_jailuser --jail-side-only -j ${J} u`);
 });
 
-test("help is for everybody, root too", () => {
+test("help is for everybody, including root", () => {
   for (const options of [{}, { user: "root" }, { noNewPrivs: true }]) {
     expect(uchroot(["--help"], options)).toMatchObject({ status: 0, stderr: "" });
     expect(uchroot(["--version"], options)).toMatchObject({
@@ -147,7 +147,7 @@ describe("jailkit explain", () => {
     ],
   ];
 
-  test.each(faults)("says the same of a call as the call itself: %s", (name, check, make) => {
+  test.each(faults)("agrees with the call itself: %s", (name, check, make) => {
     const mend = make();
     try {
       const { status } = uchroot(shell, { env: { USER: "u" } });

@@ -1,7 +1,7 @@
 /**
- * Accounts that are broken in one way each, and some that are not: each logs in for real, through sshd and PAM, and
- * `jailkit explain` says beforehand what comes of it. It says "would work" only of what works, "would be refused" only of
- * what is refused, for the reason that the log has, and "may fail" only of what nobody can know.
+ * Accounts that are broken in one way each, and some that are not: each really logs in, through sshd and PAM, and
+ * `jailkit explain` reports the outcome beforehand. It prints "would work" only if the login works, "would be refused"
+ * only if it is refused, for the reason in the log, and "may fail" only if nobody can know.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExplainReport, explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
@@ -49,7 +49,7 @@ function explain({ user }: Account, { options = [], command = "echo inside", by 
   expect([json.status, text.status]).toEqual([STATUS[found.verdict], STATUS[found.verdict]]);
   const lines = text.stdout.trimEnd().split("\n");
   expect(lines.at(-1)).toMatch(LAST_LINE[found.verdict]);
-  // Between the first that fails and the end, what was not looked at is one line.
+  // After the first that fails, the checks that were skipped are one line.
   expect(lines.filter((line) => line.startsWith("  skipped")).length).toBeLessThan(2);
   return found;
 }
@@ -98,7 +98,7 @@ async function compare(one: Case): Promise<void> {
       verdict: found.verdict,
       works: one.verdict === "unknown" ? "not asked" : worked(login, one),
       check: first === undefined ? undefined : `${first.stage} ${first.name}`,
-      // What is wrong in a file is told with its line.
+      // An error in a file is reported with its line.
       remedy: refused ? /./.test(first?.remedy ?? "") || /\.ini\b/.test(first?.message ?? "") : true,
       evidence: refused ? isEvident(one, first, words) : true,
       status: found.exitStatus === null ? "none" : login.status,

@@ -1,4 +1,4 @@
-/** What stands in the middle of a sentence can be typed, too: programs, options and keys that are there. */
+/** Code in the middle of a sentence can be typed, too: programs, options and keys that exist. */
 import { expect, test } from "bun:test";
 import { SSHD_EXAMPLE } from "../../build/install.ts";
 import { defaultFiles, documents, readDocument } from "./blocks.ts";

@@ -39,14 +39,14 @@ export function spansOf(document: string, source = readDocument(document)): Span
   const quoted = source.split("\n").flatMap((line) => {
     const [, words] = /^\.(?:\w\w )*?Ql (.*)$/.exec(line) ?? [];
     if (words === undefined) return [];
-    // Delimiters that stand alone at the end are no part of it.
+    // Separate delimiters at the end are not part of it.
     const text = mdocText(words.replace(/(?: [.,;:)])+$/, ""));
     return text.split(" , ").map((one) => ({ document, text: one }));
   });
   return [...quoted, ...options];
 }
 
-// What stands in the text about other programs: their options, and lines of files that are not ours.
+// Text about other programs: their options, and lines of files that are not ours.
 const FOREIGN: readonly RegExp[] = [
   /^--(?:pty|rsh)$/,
   // What 2.23 took for a key.

@@ -3,7 +3,7 @@ import { REPORT_SCHEMAS } from "../../../build/schemas.ts";
 import { reportOf, reportToolOf } from "../../report.ts";
 import type { Scene, Stage, Step } from "../scene.ts";
 
-/** What each line printed is JSON of its schema; what warns stands on the screen, too. */
+/** The output of each line is JSON of its schema; warnings are on the screen, too. */
 function checkJson(_stage: Stage, outputs: readonly string[], lines: readonly string[]): void {
   lines.forEach((line, index) => {
     const json = (outputs[index] ?? "").replace(/^(?:jk_\w+|jailkit[\w -]*): .*\n?/gm, "");
