@@ -134,10 +134,10 @@ function verdictLine(report: LoginReport): ByteString {
   if (verdict === "works" && report.unjailed)
     return `${subject} ${name} would work: sshd serves it itself, in ${display(heldBySshd ?? "/")} (ChrootDirectory), and never runs the login shell.`;
   if (verdict === "works") {
-    const told = (wanted: string) =>
-      steps.some(({ name: check, outcome }) => check === wanted && outcome === "warned");
-    const single = told(INTERACTIVE) ? ", for single commands alone" : "";
-    const unless = told(PENALTIES) ? ", from an address that sshd does not turn away just now" : "";
+    const has = (wanted: string, ...outcomes: CheckOutcome[]) =>
+      steps.some(({ name: check, outcome }) => check === wanted && outcomes.includes(outcome));
+    const single = has(INTERACTIVE, "warned") ? ", for single commands alone" : "";
+    const unless = has(PENALTIES, "passed") ? ", from an address that sshd does not turn away just now" : "";
     return `${subject} ${name} would work${single}${unless}.`;
   }
   if (verdict === "not-jailed")
