@@ -1,3 +1,4 @@
+import { GUARD_MAGIC } from "../ffi/guard.ts";
 import {
   type DynamicEntry,
   dynamicEntries,
@@ -41,8 +42,6 @@ const TYPES: Readonly<Record<number, { copy: number; slot: number; globalData: n
 const SHT_PROGBITS = 1;
 const SHF_ALLOC = 2n;
 const SHF_EXECINSTR = 4n;
-
-const GUARD_MAGIC = 0x31647261754b4a01n;
 
 /** Whether a program may hold CAP_SYS_CHROOT: always, never, or where a native entry started it (PRIVILEGED_*). */
 export type Privileged = boolean | "by entry";

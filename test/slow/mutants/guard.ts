@@ -861,7 +861,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/launch.c",
-    from: "  if (error >= 0) error = sys3(SYS_dup3, request->null, STATE->standard_error, O_CLOEXEC);\n",
+    from: "  if (error >= 0) error = sys3(SYS_dup3, request->dev_null, STATE->standard_error, O_CLOEXEC);\n",
     to: "",
     test: "e2e/chrootlaunch.test.ts",
     title: "--daemon comes back when the program runs, in the background, with its pid in the file",
@@ -953,8 +953,8 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/launch.c",
-    from: "SIGNAL_CHILD_ENDED = 17",
-    to: "SIGNAL_CHILD_ENDED = 0",
+    from: "SIGCHLD_ = 17",
+    to: "SIGCHLD_ = 0",
     test: "attack/chrootlaunch.test.ts",
     equivalent:
       "the child is waited for with __WALL, and init, which gets the other one, is told by SIGCHLD anyway",
