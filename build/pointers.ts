@@ -4,7 +4,7 @@
  */
 
 /** What is known of all files. */
-export interface Native {
+interface Native {
   /** The functions of native libraries, and which of their arguments are pointers. */
   readonly pointers: ReadonlyMap<string, readonly number[]>;
   /** Functions that return a pointer which their SAFETY note covers. */

@@ -126,7 +126,7 @@ function enqueue(
  * Relays one message and counts it. False if there is no room and the message must wait. If the log daemon is away for
  * longer than a restart takes, the message is dropped instead.
  */
-export function relayMessage(
+function relayMessage(
   context: InletContext,
   inlet: Inlet,
   from: Uint8Array,

@@ -6,7 +6,7 @@ import { sendNow, unreceived } from "../../../ffi/sockets.ts";
 import { createQueue } from "./queue.ts";
 
 /** Called by the outlet. */
-export interface OutletEvents {
+interface OutletEvents {
   /** The connection to the log daemon is lost. */
   lost(): void;
   /** The daemon refuses a message because it is too long. */
