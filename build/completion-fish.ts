@@ -5,7 +5,6 @@ const word = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
 
 const identifier = ({ words }: Completed) => `__jailkit_operand_${words.join("_")}`;
 
-/** The options of complete(1) for a kind. */
 function offer(kind: Kind, program: string): string {
   if (typeof kind !== "string") return `-a ${word(kind.join(" "))}`;
   switch (kind) {

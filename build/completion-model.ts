@@ -74,7 +74,6 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
 // The name of a new account is not in any list.
 const EXCEPTIONS: Readonly<Record<string, Kind>> = { "jk_addjailuser USER": "none" };
 
-/** The kind of a program's value. */
 function kindOf(program: string, name: string): Kind {
   return EXCEPTIONS[`${program} ${name}`] ?? VALUE_KINDS[name] ?? "none";
 }

@@ -34,7 +34,6 @@ interface Segment {
   align: number;
 }
 
-/** A section header; `at` is its offset in the file. */
 interface Section {
   at: number;
   name: string;
@@ -51,7 +50,6 @@ export interface DynamicEntry {
   value: number;
 }
 
-/** A relocation with the name of its symbol. */
 interface Relocation {
   address: number;
   type: number;

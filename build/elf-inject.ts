@@ -47,7 +47,6 @@ const SHF_EXECINSTR = 4n;
 /** Whether a program may hold CAP_SYS_CHROOT: always, never, or if a native entry started it (PRIVILEGED_*). */
 export type Privileged = boolean | "by entry";
 
-/** The new executable: its own bytes, edited, and `tail`. */
 interface Injected {
   bytes: Buffer;
   tail: Buffer;
@@ -74,7 +73,6 @@ function dynamicValue(entries: DynamicEntry[], tag: number): number {
   return entry.value;
 }
 
-/** Addresses of the runtime's variables and of the slots of its global offset table. */
 function locate(elf: Elf, dynamic: DynamicEntry[]) {
   const types = TYPES[elf.machine];
   if (types === undefined) throw new ElfError(`the guard does not know the machine ${elf.machine}`);

@@ -23,7 +23,6 @@ const FLAGS = [
 // Shared with the guard.
 const SOURCES = ["main.c", "../privileges.c", "../descriptors.c", "../limits.c", "../refusal.c"];
 
-/** What to build. `output` is absolute. */
 interface EntryOptions {
   /** The program: jk_chrootsh, jk_uchroot or jk_procmailwrapper. */
   name: string;

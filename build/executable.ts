@@ -24,7 +24,6 @@ const BUSY: ReadonlySet<string> = new Set(["jk_init", "jk_cp"]);
 // Late enough for a handful of files, early enough for thousands (both measured).
 const EARLIER_JIT = "--compile-jit-policy=20";
 
-/** What to build. Paths are absolute. */
 interface ExecutableOptions {
   /** The project, or another folder: paths in the executable are relative to it. */
   root: string;

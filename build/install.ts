@@ -49,7 +49,6 @@ function capabilityXattr(): Uint8Array {
   return new Uint8Array(value.buffer);
 }
 
-/** Paths, absolute below the destination. */
 interface Places {
   prefix: string;
   sbin: string;

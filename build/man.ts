@@ -78,7 +78,6 @@ function toolValues(source: Source, { help }: Documented) {
   };
 }
 
-/** The summary of a page that no table describes. */
 function ownSummary({ name, section, text }: Source): string {
   const summary = /^\.Nd (.+)$/m.exec(text)?.[1];
   if (summary === undefined) throw new Error(`docs/man/${name}.${section}.in: no .Nd`);

@@ -95,7 +95,6 @@ async function make(format: Format, architecture: Architecture, job: Job): Promi
   for (const file of files) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
 }
 
-/** Writes SHA256SUMS of every package in the folder. */
 function writeSums(folder: string): void {
   const all = fs.readdirSync(folder).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
   const sums = all.sort().map((name) => {

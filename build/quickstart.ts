@@ -19,7 +19,6 @@ const session: RecordedLine[] = [];
 const words = process.argv.slice(2);
 const paint = paintFor(words.find((word) => word.startsWith("--color="))?.slice("--color=".length), 2);
 
-/** Prints a line, after an empty one if it begins a step. */
 function say(kind: RecordedLine["kind"], text: string): void {
   if (session.length > 0 && (kind === "heading" || kind === "command")) {
     session.push({ kind: "output", text: "" });

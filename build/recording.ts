@@ -24,7 +24,6 @@ const AT_THE_END = 6;
 const escaped = (text: string) =>
   text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign] ?? "&quot;");
 
-/** Long lines continue on the next line, as in a terminal. */
 function wrapped({ text, kind }: RecordedLine): RecordedLine[] {
   if (text.length <= COLUMNS) return [{ text, kind }];
   return [{ text: text.slice(0, COLUMNS), kind }, ...wrapped({ text: text.slice(COLUMNS), kind })];

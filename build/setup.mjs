@@ -8,89 +8,47 @@ import { fileURLToPath } from "node:url";
 import { fail, requireMachine } from "./needs.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const compiler = ["gcc", "libc6-dev"];
-const login = ["openssh-server", "openssh-client", "rsync", "git"];
-const packagers = ["dpkg-dev", "debhelper", "rpm", "zstd"];
+const words = (text) => text.trim().split(/\s+/);
+const compiler = words("gcc libc6-dev");
+const login = words("openssh-server openssh-client rsync git rsyslog");
+const packagers = words("dpkg-dev debhelper rpm zstd");
 const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
   site: ["mandoc"],
-  // for setcap(8)
-  quickstart: [...compiler, ...login, "rsyslog", "libcap2-bin"],
+  // setcap(8) is in libcap2-bin
+  quickstart: [...compiler, ...login, "libcap2-bin"],
   test: [
     ...compiler,
     ...login,
-    "rsyslog",
     // the implementation that the differential tests and the benchmarks compare with
     "jailkit",
     // for the executables of the other architecture
-    "gcc-aarch64-linux-gnu",
-    // which the compiler only recommends
-    "libc6-dev-arm64-cross",
-    "qemu-user",
+    ...words("gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"),
     // what the tests put into jails and start
-    "less",
-    "vim",
-    "perl",
-    "wget",
-    "nginx",
-    "lighttpd",
-    "systemd",
+    ...words("less vim perl wget nginx lighttpd systemd"),
     // recommended by systemd: to boot the machine of a test
-    "dbus",
-    "libpam-systemd",
-    "libcap2-bin",
-    "binutils",
-    "strace",
-    "attr",
-    "acl",
-    "e2fsprogs",
-    "iproute2",
+    ...words("dbus libpam-systemd"),
+    ...words("libcap2-bin binutils strace attr acl e2fsprogs iproute2"),
     // forwarding of a display
     "xauth",
-    // used in the documents
-    "jq",
-    "gpg",
-    "make",
-    "procps",
-    "procmail",
+    // used in the documents, the recipes and the page on migration
+    ...words("jq gpg make procps procmail sudo rush quota auditd"),
     // they run commands of jailed users on the host
-    "cron",
-    "at",
+    ...words("cron at"),
     // for nologin(8), which a minimal Debian lacks
     "login",
     // accounts outside /etc/passwd
     "libnss-extrausers",
-    // used in the recipes and in the page on migration
-    "sudo",
-    "rush",
-    "quota",
-    "auditd",
     // another kernel, with its modules, for tests that cannot use the machine's
-    "user-mode-linux",
-    "kmod",
+    ...words("user-mode-linux kmod"),
     // servers that the limited shell knows
-    "cvs",
-    "subversion",
-    "mercurial",
-    "borgbackup",
-    "unison",
-    "mosh",
+    ...words("cvs subversion mercurial borgbackup unison mosh"),
     // manual pages, and completions in the shells that they are for
-    "mandoc",
-    "groff-base",
-    "man-db",
-    "zsh",
-    "fish",
+    ...words("mandoc groff-base man-db zsh fish"),
     // packages: to build, check, install and remove them
     ...packagers,
-    // required by dpkg-buildpackage
-    "build-essential",
-    "lintian",
-    "rpmlint",
-    "autopkgtest",
-    "dnf",
-    "dnf-plugins-core",
+    ...words("build-essential lintian rpmlint autopkgtest dnf dnf-plugins-core"),
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],
@@ -174,21 +132,20 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
-/** Fetches packages without installing them. */
 function fetchPackages(names = []) {
   const missing = () =>
     names.filter((name) => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`)));
   if (!existsSync(ARCHIVES) || missing().length === 0) return;
   if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
   console.error(`setup: fetching ${missing().join(" ")}`);
-  const words = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
-  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...words]);
+  const options = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
+  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...options]);
   let result = fetch();
   if (result.status !== 0) {
     run("apt-get", ["update"]);
     result = fetch();
   }
-  if (missing().length > 0) fail(`apt-get ${words.join(" ")} failed:\n${result.text}`);
+  if (missing().length > 0) fail(`apt-get ${options.join(" ")} failed:\n${result.text}`);
 }
 
 const task = process.argv[2] || "build";

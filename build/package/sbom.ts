@@ -16,24 +16,10 @@ interface Component {
 }
 
 // The parts of the runtime, by their names in process.versions. Its other names are interfaces that it imitates.
-const RUNTIME_PARTS = [
-  "ares",
-  "boringssl",
-  "icu",
-  "libarchive",
-  "libdeflate",
-  "llhttp",
-  "lolhtml",
-  "lshpack",
-  "mimalloc",
-  "picohttpparser",
-  "sqlite",
-  "tinycc",
-  "uwebsockets",
-  "webkit",
-  "zlib",
-  "zstd",
-];
+const RUNTIME_PARTS = (
+  "ares boringssl icu libarchive libdeflate llhttp lolhtml lshpack " +
+  "mimalloc picohttpparser sqlite tinycc uwebsockets webkit zlib zstd"
+).split(" ");
 
 /** An npm package that is part of the executables. */
 function npmComponent(root: string, name: string, type: Component["type"]): Component {

@@ -42,7 +42,6 @@ function entryPath(name: string): string {
   return `/usr/${PRIVILEGED_FOLDERS[name] ?? "sbin"}/${name}`;
 }
 
-/** Regular files and symbolic links below a folder, sorted. */
 function entriesIn(folder: string): { path: string; link?: string }[] {
   if (!fs.existsSync(folder)) return [];
   return fs

@@ -5,7 +5,6 @@ import { errno } from "../../../ffi/libc.ts";
 import { sendNow, unreceived } from "../../../ffi/sockets.ts";
 import { createQueue } from "./queue.ts";
 
-/** Called by the outlet. */
 interface OutletEvents {
   /** The connection to the log daemon is lost. */
   lost(): void;
@@ -43,7 +42,6 @@ export class Outlet {
   private begun = 0;
   private settlePause = FIRST_SETTLE;
   private settledMark = 0;
-  /** How many messages the current `send` dropped. */
   private dropped = 0;
 
   constructor(
