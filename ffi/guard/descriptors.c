@@ -96,7 +96,7 @@ void fill_standard_descriptors(struct state *state) {
 }
 
 /* The same for a program that is about to be executed. Returns 0 or -errno. */
-i64 take_powers_away(void) {
+i64 replace_unsafe_descriptors(void) {
   for (i64 fd = 0; fd < 3; fd++) {
     if (is_usable(fd, 1)) continue;
     i64 nothing = open_nothing();

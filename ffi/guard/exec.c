@@ -44,7 +44,7 @@ i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags)
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &runtime.signal_mask, 8);
   read_limits(runtime.limits);
   i64 nothing = show_standard_error(state);
-  error = nothing < 0 ? nothing : flags & EXEC_STANDARD_ONLY ? take_powers_away() : 0;
+  error = nothing < 0 ? nothing : flags & EXEC_STANDARD_ONLY ? replace_unsafe_descriptors() : 0;
   if (error) {
     if (nothing >= 0) hide_standard_error(nothing);
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime.signal_mask, 0, 8);

@@ -116,8 +116,8 @@ void give_up_privileges(struct state *state);
 void refuse_unexpected_privileges(const struct state *state);
 void check_handed_privileges(const struct state *state);
 void take_handover(struct state *state);
-void keep_for_program(void);
-void keep_from_programs(void);
+void pass_chroot_to_program(void);
+void drop_ambient_chroot(void);
 void adjust_limits(struct state *state, u64 stack_used);
 void save_descriptors(struct state *state);
 void fill_standard_descriptors(struct state *state);
@@ -144,9 +144,9 @@ i64 guard_daemon(const struct daemon_request *request);
 
 /* For exec.c: they restore what the guard or the runtime changed. */
 i64 show_standard_error(const struct state *state);
-i64 take_powers_away(void);
+i64 replace_unsafe_descriptors(void);
 void restore_descriptors(const struct state *state);
 u64 read_limits(struct limit *limits); /* returns limits_known */
-void set_limits(const struct limit *limits, u64 known);
+void set_limits(const struct limit *limits, u64 mask);
 
 #endif

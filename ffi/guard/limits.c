@@ -21,10 +21,10 @@ static u64 raise(u32 resource, const struct limit *limit, u64 wanted) {
 }
 
 u64 read_limits(struct limit *limits) {
-  u64 known = 0;
+  u64 mask = 0;
   for (u32 i = 0; i < SAVED_LIMITS; i++)
-    if (sys4(SYS_prlimit64, 0, resources[i], 0, &limits[i]) == 0) known |= 1UL << i;
-  return known;
+    if (sys4(SYS_prlimit64, 0, resources[i], 0, &limits[i]) == 0) mask |= 1UL << i;
+  return mask;
 }
 
 /*
@@ -59,7 +59,7 @@ void adjust_limits(struct state *state, u64 stack_used) {
   }
 }
 
-void set_limits(const struct limit *limits, u64 known) {
+void set_limits(const struct limit *limits, u64 mask) {
   for (u32 i = 0; i < SAVED_LIMITS; i++)
-    if (known >> i & 1) sys4(SYS_prlimit64, 0, resources[i], &limits[i], 0);
+    if (mask >> i & 1) sys4(SYS_prlimit64, 0, resources[i], &limits[i], 0);
 }

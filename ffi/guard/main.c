@@ -11,7 +11,7 @@ void refuse(int status, const char *reason) {
   const struct state *state = STATE;
   const char *who = state && state->entry ? state->entry : "jailkit";
   i64 fd = state && state->standard_error ? (i64)state->standard_error : STANDARD_ERROR;
-  tell_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
+  report_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
   for (;;) sys1(SYS_exit_group, refusal_status(who, status));
 }
 
@@ -125,7 +125,7 @@ __attribute__((used)) void guard_main(u64 *stack) {
     close_inherited_descriptors();
     give_up_privileges(state);
   } else {
-    keep_from_programs();
+    drop_ambient_chroot();
   }
   /* From here on with the caller's privileges. */
   adjust_limits(state, state->stack_top - (u64)stack);

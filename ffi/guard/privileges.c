@@ -118,7 +118,7 @@ void give_up_privileges(struct state *state) {
 }
 
 /* In a native entry, after everything else is given up: the capability survives its one exec. */
-void keep_for_program(void) {
+void pass_chroot_to_program(void) {
   u32 header[2] = {CAPABILITY_VERSION_3, 0};
   u32 data[6] = {CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, 0, 0, 0};
   if (sys2(SYS_capset, header, data) != 0 ||
@@ -140,7 +140,7 @@ void check_handed_privileges(const struct state *state) {
 }
 
 /* The other programs do not need it, and programs that they start in a jail could leave it. */
-void keep_from_programs(void) {
+void drop_ambient_chroot(void) {
   if (chroot_is_ambient()) sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_SYS_CHROOT, 0, 0);
 }
 

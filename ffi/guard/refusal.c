@@ -70,7 +70,7 @@ int refusal_status(const char *who, int status) {
   return TRY_AGAIN;
 }
 
-void tell_refusal(i64 fd, const char *who, const char *reason, int logged) {
+void report_refusal(i64 fd, const char *who, const char *reason, int logged) {
   char id[ID_LENGTH + 1];
   struct text line;
   int has_id = logged && make_id(id) && write_log(who, reason, id);

@@ -8,7 +8,7 @@
  * also goes to the host's log, with an error id that is shown to the user. It contains nothing of the caller's, so
  * nothing needs to be escaped.
  */
-void tell_refusal(i64 fd, const char *who, const char *reason, int logged);
+void report_refusal(i64 fd, const char *who, const char *reason, int logged);
 
 /* The exit status of `who`: a mail server loses the mail after CANNOT_START, and keeps it after TRY_AGAIN. */
 int refusal_status(const char *who, int status);

@@ -42,7 +42,7 @@ asm(".globl _start\n"
 #endif
 
 void refuse(int status, const char *reason) {
-  tell_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
+  report_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
   for (;;) sys1(SYS_exit_group, refusal_status(ENTRY_NAME, status));
 }
 
@@ -117,7 +117,7 @@ __attribute__((used, noreturn)) void entry_main(u64 *stack) {
   struct state *state = map_zeros(sizeof(struct state));
   save_privileges(state);
   give_up_privileges(state);
-  if (state->kept_chroot) keep_for_program();
+  if (state->kept_chroot) pass_chroot_to_program();
   /* The kernel kills a program with a signal if its limits are too low to load the file. */
   adjust_limits(state, stack_used(stack, env));
   char **made = make_environment(env, state);
