@@ -44,7 +44,7 @@ test("a second run changes nothing, and an edited file stays", () => {
   m.write("/dest/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /bin/true\n");
   const result = install("--destdir", "/dest");
   expect(result.status).toBe(0);
-  expect(result.stdout).toContain("jk_lsh.ini: kept as it is");
+  expect(result.stdout).toContain("jk_lsh.ini: kept unchanged");
   expect(m.read("/dest/etc/jailkit/jk_lsh.ini")).toBe("[DEFAULT]\nexecutables = /bin/true\n");
   expect(m.exists("/dest/etc/jailkit/jk_lsh.ini.dist")).toBe(true);
   expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n/usr/sbin/jk_chrootsh\n");
