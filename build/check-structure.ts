@@ -39,7 +39,6 @@ function resolve(file: string, name: string): string {
   return name.startsWith(".") ? relative(root, join(root, dirname(file), name)) : name;
 }
 
-/** The ranks: what a file of src/ or ffi/ may import. */
 function checkRank(file: string, target: string): void {
   if (!sources.has(target)) return;
   if (file.startsWith("ffi/")) {
@@ -81,7 +80,6 @@ function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen
   }
 }
 
-/** The files that change a file system. */
 function checkWriters(file: string, { text }: Source): void {
   if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
   const used = WRITERS.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
@@ -100,7 +98,6 @@ function checkPointers(): void {
       problems.push(`${file}:${line}: passes a pointer without a SAFETY note (see ffi/libc.ts)`);
 }
 
-/** Each room has a README. */
 function checkReadmes(): void {
   const folders = new Set([...sources.keys()].filter((file) => file.startsWith("src/")).map(dirname));
   for (const { folder } of ROOMS) {

@@ -1,18 +1,19 @@
 /**
  * npm run build [-- [--target x64|arm64] TOOL...]
  *
- * Makes dist/bin/TOOL from src/tools/TOOL.ts for every tool, or for those named: executables that need nothing but
- * glibc, each with the guard (ffi/guard/) in it. For the tools that any user may start, dist/entry/TOOL is the native
- * entry (ffi/guard/entry/) that starts the same program in the one executable of all, dist/bin/jailkit. For another
- * machine than this one, both are made below dist/MACHINE/. Two builds of one commit are the same to the byte.
+ * Compiles src/tools/TOOL.ts to dist/bin/TOOL for every tool, or for the named ones: executables that need only glibc,
+ * each with the guard (ffi/guard/) in it. For tools that any user may start, dist/entry/TOOL is the native entry
+ * (ffi/guard/entry/) that starts the same program in the executable of all tools, dist/bin/jailkit. For another
+ * architecture, both are below dist/ARCHITECTURE/. Two builds of one commit have the same bytes.
  */
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { ElfError } from "./elf-file.ts";
 import { buildEntry } from "./entries.ts";
-import { buildExecutable, PRIVILEGED } from "./executable.ts";
+import { buildExecutable } from "./executable.ts";
 import type { Architecture } from "./guard.ts";
+import { PRIVILEGED_FOLDERS } from "./layout.ts";
 
 const root = join(import.meta.dir, "..");
 const tools = join(root, "src/tools");
@@ -22,7 +23,7 @@ function fail(message: string): never {
   process.exit(1);
 }
 
-/** The files that are programs: jk_*.ts and jailkit.ts. The others are parts of jailkit.ts. */
+/** The programs: jk_*.ts and jailkit.ts. The other files are parts of jailkit.ts. */
 function allTools(): string[] {
   return readdirSync(tools)
     .filter((file) => /^(jk_\w+|jailkit)\.ts$/.test(file))
@@ -34,9 +35,11 @@ function isArchitecture(name: string | undefined): name is Architecture {
   return name === "x64" || name === "arm64";
 }
 
-/** The one executable of all tools becomes a privileged program where an entry starts it. */
+const isPrivileged = (name: string) => name in PRIVILEGED_FOLDERS;
+
+/** The executable of all tools becomes a privileged program if an entry starts it. */
 function privilegeOf(name: string): boolean | "by entry" {
-  return name === "jailkit" ? "by entry" : PRIVILEGED.has(name);
+  return name === "jailkit" ? "by entry" : isPrivileged(name);
 }
 
 function build(name: string, architecture: Architecture): void {
@@ -52,7 +55,7 @@ function build(name: string, architecture: Architecture): void {
     ...(other ? { target: architecture } : {}),
   });
   console.log(relative(process.cwd(), file));
-  if (!PRIVILEGED.has(name)) return;
+  if (!isPrivileged(name)) return;
   const entry = join(output, "entry", name);
   mkdirSync(join(output, "entry"), { recursive: true });
   buildEntry({ name, output: entry, architecture });
@@ -68,7 +71,7 @@ function main(words: string[]): void {
     fail("jailkit runs on Linux, on x86-64 (x64) and aarch64 (arm64)");
   const names = targeted ? words.slice(2) : words;
   const unknown = names.find((name) => !existsSync(join(tools, `${name}.ts`)));
-  if (unknown !== undefined) fail(`there is no src/tools/${unknown}.ts`);
+  if (unknown !== undefined) fail(`src/tools/${unknown}.ts does not exist`);
   for (const name of names.length > 0 ? names : allTools()) build(name, architecture);
 }
 

@@ -37,7 +37,7 @@ function operands(tools: readonly Completed[]): string[] {
   ]);
 }
 
-/** Fills the template of the completions for bash(1). */
+/** Fills in the template for bash(1). */
 export function bashCompletions(template: string, tools: readonly Completed[]): string {
   const programs = tools.flatMap(({ words }) => (words.length === 1 ? [words[0]] : []));
   const commands = tools.flatMap(({ words }) => words.slice(1));

@@ -5,7 +5,6 @@ const word = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
 
 const identifier = ({ words }: Completed) => `__jailkit_operand_${words.join("_")}`;
 
-/** The options of complete(1) that say what is offered. */
 function offer(kind: Kind, program: string): string {
   if (typeof kind !== "string") return `-a ${word(kind.join(" "))}`;
   switch (kind) {
@@ -26,7 +25,7 @@ function offer(kind: Kind, program: string): string {
   }
 }
 
-/** Prints the kind of the operand that is completed, by its number. */
+/** A function that prints the kind of the current operand, by its number. */
 function operandFunction(tool: Completed): string {
   const valued = tool.options.flatMap(({ short, long, value }) =>
     value === undefined ? [] : short === undefined ? [long] : [short, long],
@@ -69,7 +68,7 @@ function completions(tool: Completed): string {
   return `${operandFunction(tool)}\n${lines.join("\n")}\n`;
 }
 
-/** What jailkit.fish has besides: the names of the commands and programs, and the programs' own completions. */
+/** Only in jailkit.fish: the names of the commands and programs, and the programs' own completions. */
 function commandNames(tools: readonly Completed[]): string {
   const first = "-n 'test (count (commandline -opc)) -eq 1'";
   const names = tools
@@ -88,7 +87,7 @@ complete -c jailkit -n 'string match -q "jk_*" -- (commandline -opc)[2]' -a '(__
 `;
 }
 
-/** Fills the template of the completions for fish(1): the file of one program. */
+/** Fills in the template for fish(1): the file of one program. */
 export function fishCompletions(template: string, tools: readonly Completed[], program: string): string {
   const own = tools.filter(({ words }) => words[0] === program);
   const rest = [

@@ -4,22 +4,22 @@ import { SERVICES } from "../src/programs/services.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
 
-/** What a value is completed with: names of a kind, one of some words, or nothing. */
+/** What completes a value: names of a kind, some words, or nothing. */
 export type Kind = "jail" | "section" | "user" | "group" | "file" | "directory" | "none" | readonly string[];
 
-/** An option as completions need it. */
+/** An option, for completions. */
 export interface CompletedOption {
   /** "-j" */
   readonly short?: string;
   /** "--jail" */
   readonly long: string;
   readonly description: string;
-  /** What its value is called, and what it is completed with; undefined for a flag. */
+  /** The name and kind of its value; undefined for a flag. */
   readonly value?: { readonly name: string; readonly kind: Kind };
   readonly repeat: boolean;
 }
 
-/** An operand; a repeated one is the last. */
+/** An operand. A repeated one is the last. */
 export interface Operand {
   readonly name: string;
   readonly kind: Kind;
@@ -32,14 +32,14 @@ export interface Completed {
   readonly words: readonly [string, ...string[]];
   readonly summary: string;
   readonly options: readonly CompletedOption[];
-  /** The operands where no -j was given, and where one was. */
+  /** The operands without -j, and with it. */
   readonly operands: readonly Operand[];
   readonly operandsWithJail: readonly Operand[];
   /** Options end at the first operand. */
   readonly posix: boolean;
 }
 
-/** What each name of a value in --help stands for. */
+/** The kind of each name of a value in --help. */
 export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   ADDRESS: "none",
   ARGUMENT: "file",
@@ -71,10 +71,9 @@ export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
   WHOM: ["kernel", "sender"],
 };
 
-// A new account has a name that nobody has.
+// The name of a new account is not in any list.
 const EXCEPTIONS: Readonly<Record<string, Kind>> = { "jk_addjailuser USER": "none" };
 
-/** What a value of a program is completed with; nothing where its name says nothing. */
 function kindOf(program: string, name: string): Kind {
   return EXCEPTIONS[`${program} ${name}`] ?? VALUE_KINDS[name] ?? "none";
 }
@@ -91,56 +90,70 @@ function completedOptions(program: string, options: OptionTable): CompletedOptio
     }));
 }
 
-interface Line {
-  hasJailOption: boolean;
-  operands: Operand[];
-}
+/** The operands in a line of a synopsis. */
+class SynopsisLine {
+  hasJailOption = false;
+  readonly operands: Operand[] = [];
 
-/** The operands that a line of a synopsis names. */
-function readLine(program: string, line: string, options: readonly CompletedOption[]): Line {
-  const found: Line = { hasJailOption: false, operands: [] };
-  const takesValue = (word: string) =>
-    options.some(({ short, long, value }) => value !== undefined && (word === short || word === long));
-  const read = (parts: readonly SynopsisPart[]) => {
-    let awaitsValue = false;
-    let added = false;
+  constructor(
+    private readonly program: string,
+    line: string,
+    private readonly options: readonly CompletedOption[],
+  ) {
+    this.read(readSynopsis(line));
+  }
+
+  startsWith(name: string): boolean {
+    return this.operands[0]?.name === name;
+  }
+
+  private read(parts: readonly SynopsisPart[]): void {
+    let previous: "option with a value" | "operand" | undefined;
     for (const part of parts) {
       if (typeof part !== "string") {
-        read(part);
-        awaitsValue = false;
-        added = false;
+        this.read(part);
+        previous = undefined;
       } else if ("()|".includes(part)) {
-        awaitsValue = false;
+        if (previous !== "operand") previous = undefined;
       } else if (part === "...") {
-        const last = found.operands.pop();
-        if (last !== undefined) found.operands.push({ ...last, repeat: last.repeat || added });
+        this.repeatLast(previous === "operand");
       } else if (part.startsWith("-")) {
-        if (part === "-j") found.hasJailOption = true;
-        awaitsValue = takesValue(part);
-        added = false;
-      } else if (awaitsValue || part === "OPTION") {
-        awaitsValue = false;
-        added = false;
+        if (part === "-j") this.hasJailOption = true;
+        previous = this.takesValue(part) ? "option with a value" : undefined;
+      } else if (previous === "option with a value" || part === "OPTION") {
+        previous = undefined;
       } else {
-        const kind = /^[A-Z]/.test(part) ? kindOf(program, part) : [part];
-        found.operands.push({ name: part, kind, repeat: false });
-        added = true;
+        this.add(part);
+        previous = "operand";
       }
     }
-  };
-  read(readSynopsis(line));
-  return found;
+  }
+
+  private takesValue(word: string): boolean {
+    return this.options.some(
+      ({ short, long, value }) => value !== undefined && (word === short || word === long),
+    );
+  }
+
+  private add(word: string): void {
+    const kind = /^[A-Z]/.test(word) ? kindOf(this.program, word) : [word];
+    this.operands.push({ name: word, kind, repeat: false });
+  }
+
+  private repeatLast(repeat: boolean): void {
+    const last = this.operands.pop();
+    if (last !== undefined) this.operands.push({ ...last, repeat: last.repeat || repeat });
+  }
 }
 
 function completed({ help, posix }: Documented): Completed {
   const [program = "", ...command] = help.name.split(" ");
   const options = completedOptions(help.name, help.options);
-  const all = help.synopsis.map((line) => readLine(help.name, line, options));
-  // Where a user or a jail may come first it is mostly a user: a jail has a slash, and is completed behind -j.
-  const startsWith = (name: string) => (line: Line) => line.operands[0]?.name === name;
-  const usersFirst = all.some((line) => !line.hasJailOption && startsWith("USER")(line));
-  const lines = usersFirst ? all.filter((line) => !startsWith("JAIL")(line)) : all;
-  // Of several forms the one with the most operands says most.
+  const all = help.synopsis.map((line) => new SynopsisLine(help.name, line, options));
+  // If a user or a jail may come first, it is mostly a user: a jail is completed after -j.
+  const usersFirst = all.some((line) => !line.hasJailOption && line.startsWith("USER"));
+  const lines = usersFirst ? all.filter((line) => !line.startsWith("JAIL")) : all;
+  // Of several forms, the one with the most operands.
   const most = (hasJailOption: boolean) =>
     lines
       .filter((line) => line.hasJailOption === hasJailOption)
@@ -157,10 +170,10 @@ function completed({ help, posix }: Documented): Completed {
   };
 }
 
-/** Everything that is completed: programs whose arguments somebody types, and the commands of jailkit. */
+/** Everything that is completed: programs with arguments that people type, and the commands of jailkit. */
 export async function completedTools(): Promise<Completed[]> {
   const tools = await documentedTools();
-  // Login shells and what a mail server starts are not typed, and jailkit itself is a matter of its commands.
+  // Nobody types login shells and what a mail server starts; jailkit itself has only its commands.
   const untyped = ["jailkit", "jk_chrootsh", "jk_lsh", "jk_procmailwrapper"];
   return tools.filter(({ page }) => !untyped.includes(page)).map(completed);
 }

@@ -3,7 +3,7 @@ import type { Completed, CompletedOption, Kind, Operand } from "./completion-mod
 /** A word of the shell, in single quotes. */
 const word = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Text within a specification of _arguments(1) or _describe(1): brackets and colons are theirs. */
+/** Text in a specification of _arguments(1) or _describe(1), with escaped brackets and colons. */
 const plain = (text: string) => text.replace(/[\\[\]:]/g, "\\$&");
 
 const FUNCTIONS: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 };
 
 function action(kind: Kind): string {
-  // With a blank in front, the words are taken as they are.
+  // A leading blank keeps the words unchanged.
   return typeof kind === "string" ? ` _jailkit_${FUNCTIONS[kind]}` : `(${kind.join(" ")})`;
 }
 
@@ -29,7 +29,7 @@ function optionSpecs({ short, long, description, value, repeat }: CompletedOptio
   return specs.map(word);
 }
 
-/** The operand at a place; a repeated one stands at all that follow. */
+/** The operand at a position; a repeated one is also at all later positions. */
 function operandAt(operands: readonly Operand[], index: number): Operand | undefined {
   const last = operands.at(-1);
   return operands[index] ?? (last?.repeat ? last : undefined);
@@ -53,13 +53,13 @@ function operandSpecs({ operands, operandsWithJail }: Completed): string[] {
 
 function arm(tool: Completed): string {
   const specs = [...tool.options.flatMap(optionSpecs), ...operandSpecs(tool)];
-  // In a program that starts another one, what follows belongs to that.
+  // If a program starts another one, the words that follow belong to that.
   const flags = tool.posix ? "-s -S -A '-*'" : "-s -S";
   const lines = [`_arguments ${flags} :`, ...specs].join(" \\\n        ");
   return `${word(tool.words.join(" "))})\n      ${lines}\n      ;;`;
 }
 
-/** Fills the template of the completions for zsh(1). */
+/** Fills in the template for zsh(1). */
 export function zshCompletions(template: string, tools: readonly Completed[]): string {
   const programs = tools.filter(({ words }) => words.length === 1);
   const commands = tools.filter(({ words }) => words.length > 1);

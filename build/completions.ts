@@ -1,7 +1,7 @@
 /**
- * npm run completions: dist/share/, the completions of bash(1), zsh(1) and fish(1), each in the place below the prefix
- * where the shell looks for it. They are static files, made from the tables of options and synopses that --help is
- * made from, and from the templates in build/completions/.
+ * npm run completions: creates the completions of bash(1), zsh(1) and fish(1) in dist/share/, each at the path below the
+ * prefix where the shell looks for it. They are static files, made from the tables of --help and from the templates in
+ * build/completions/.
  */
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -13,13 +13,13 @@ import { zshCompletions } from "./completion-zsh.ts";
 const root = join(import.meta.dir, "..");
 const template = (name: string) => readFileSync(join(import.meta.dir, "completions", name), "utf8");
 
-/** Directories below share/ that hold completions and nothing else of jailkit's. */
+/** Directories below share/ with nothing but completions. */
 const PLACES = ["bash-completion", "zsh", "fish"];
 
-/** A file of completions, or a link to one, by its path below share/. */
-export type CompletionFile = { path: string } & ({ text: string } | { linkTo: string });
+/** A file of completions, or a symbolic link to one, by its path below share/. */
+type CompletionFile = { path: string } & ({ text: string } | { linkTo: string });
 
-/** All files of completions. bash and fish look for a file by the name of the program, zsh by what the file says. */
+/** All files of completions. bash and fish find a file by the name of the program, zsh by its first line. */
 export function completionFiles(tools: readonly Completed[]): CompletionFile[] {
   const programs = tools.flatMap(({ words }) => (words.length === 1 ? [words[0]] : []));
   return [
@@ -36,7 +36,7 @@ export function completionFiles(tools: readonly Completed[]): CompletionFile[] {
   ];
 }
 
-/** Writes the files below a directory that stands for share/. Returns their paths. */
+/** Writes the files below a directory, for share/. Returns their paths. */
 export async function writeCompletions(directory: string): Promise<string[]> {
   for (const place of PLACES) rmSync(join(directory, place), { recursive: true, force: true });
   return completionFiles(await completedTools()).map((file) => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** An executable cannot take the guard; the message says what is not as expected. */
+/** An executable cannot take the guard; the message says why. */
 export class ElfError extends Error {
   override readonly name = "ElfError";
 }
@@ -8,15 +8,22 @@ export class ElfError extends Error {
 export const EM_X86_64 = 62;
 export const EM_AARCH64 = 183;
 
+/** Sizes of a section header, of Elf64_Rela and of Elf64_Sym. */
+export const SECTION_HEADER = 64;
+const RELOCATION = 24;
+const SYMBOL = 24;
+
+const ET_EXEC = 2;
+
 export const PT_LOAD = 1;
-export const PT_DYNAMIC = 2;
+const PT_DYNAMIC = 2;
 export const PT_NOTE = 4;
 export const PF_X = 1;
 export const PF_W = 2;
 export const PF_R = 4;
 
-/** A program header; `at` is its own offset in the file. Offsets and sizes fit a double: the file is in memory. */
-export interface Segment {
+/** A program header; `at` is its offset in the file. Offsets and sizes fit a double, since the file is in memory. */
+interface Segment {
   at: number;
   type: number;
   flags: number;
@@ -27,8 +34,7 @@ export interface Segment {
   align: number;
 }
 
-/** A section header; `at` is its own offset in the file. */
-export interface Section {
+interface Section {
   at: number;
   name: string;
   address: number;
@@ -44,14 +50,13 @@ export interface DynamicEntry {
   value: number;
 }
 
-/** A relocation with the name of its symbol. */
-export interface Relocation {
+interface Relocation {
   address: number;
   type: number;
   symbol: string;
 }
 
-/** What is read from an ELF file: 64 bits, little endian, not relocatable. See elf(5). */
+/** An ELF file: 64 bits, little endian, not relocatable. See elf(5). */
 export interface Elf {
   bytes: Buffer;
   machine: number;
@@ -61,13 +66,13 @@ export interface Elf {
 
 const number64 = (bytes: Buffer, at: number): number => Number(bytes.readBigUInt64LE(at));
 
-/** Reads header and program headers. Throws `ElfError` where the file is of another kind. */
+/** Reads the header and the program headers. Throws `ElfError` for another kind of file. */
 export function readElf(bytes: Buffer): Elf {
   // \x7fELF, ELFCLASS64, ELFDATA2LSB
   if (bytes.length < 64 || bytes.toString("latin1", 0, 6) !== "\x7fELF\x02\x01")
     throw new ElfError("not a 64-bit little-endian ELF file");
-  // A relocatable executable (ET_DYN) would move away from the addresses that are compiled into the guard.
-  if (bytes.readUInt16LE(16) !== 2) throw new ElfError("the ELF file is not of type ET_EXEC");
+  // A relocatable executable (ET_DYN) would not be at the addresses that are compiled into the guard.
+  if (bytes.readUInt16LE(16) !== ET_EXEC) throw new ElfError("the ELF file is not of type ET_EXEC");
   const table = number64(bytes, 32);
   const entrySize = bytes.readUInt16LE(54);
   const segments: Segment[] = [];
@@ -117,9 +122,9 @@ function textAt(bytes: Buffer, at: number): string {
 export function sections(elf: Elf): Section[] {
   const { bytes } = elf;
   const table = number64(bytes, 40);
-  const strings = number64(bytes, table + bytes.readUInt16LE(62) * 64 + 24);
+  const strings = number64(bytes, table + bytes.readUInt16LE(62) * SECTION_HEADER + 24);
   return Array.from({ length: bytes.readUInt16LE(60) }, (_, i) => {
-    const at = table + i * 64;
+    const at = table + i * SECTION_HEADER;
     return {
       at,
       name: textAt(bytes, strings + bytes.readUInt32LE(at)),
@@ -130,14 +135,14 @@ export function sections(elf: Elf): Section[] {
   });
 }
 
-/** The section of a name; a stripped file may have none. */
+/** The section with a name. Throws `ElfError` if there is none, as in a stripped file. */
 export function sectionNamed(elf: Elf, name: string): Section {
   const section = sections(elf).find((candidate) => candidate.name === name);
   if (section === undefined) throw new ElfError(`no section ${name}`);
   return section;
 }
 
-/** The dynamic section up to and with DT_NULL. */
+/** The dynamic section, including DT_NULL. */
 export function dynamicEntries(elf: Elf): DynamicEntry[] {
   const dynamic = onlySegment(elf, PT_DYNAMIC);
   const entries: DynamicEntry[] = [];
@@ -160,12 +165,12 @@ export function relocationsAt(
   const { bytes } = elf;
   const start = offsetOf(elf, address);
   const found: Relocation[] = [];
-  for (let at = start; at < start + size; at += 24) {
+  for (let at = start; at < start + size; at += RELOCATION) {
     const symbol = bytes.readUInt32LE(at + 12);
     found.push({
       address: number64(bytes, at),
       type: bytes.readUInt32LE(at + 8),
-      symbol: textAt(bytes, symbols.strings + bytes.readUInt32LE(symbols.table + symbol * 24)),
+      symbol: textAt(bytes, symbols.strings + bytes.readUInt32LE(symbols.table + symbol * SYMBOL)),
     });
   }
   return found;

@@ -1,3 +1,4 @@
+import { GUARD_MAGIC } from "../ffi/guard.ts";
 import {
   type DynamicEntry,
   dynamicEntries,
@@ -14,6 +15,7 @@ import {
   PT_NOTE,
   readElf,
   relocationsAt,
+  SECTION_HEADER,
   sectionNamed,
   sections,
 } from "./elf-file.ts";
@@ -31,7 +33,7 @@ const DT_PREINIT_ARRAY = 32;
 const DT_GNU_HASH = 0x6ffffef5;
 const DF_BIND_NOW = 8;
 
-/** The types of relocation that matter, by machine: R_X86_64_* and R_AARCH64_*. */
+/** The relevant types of relocation, by machine: R_X86_64_* and R_AARCH64_*. */
 const TYPES: Readonly<Record<number, { copy: number; slot: number; globalData: number; indirect: number }>> =
   {
     [EM_X86_64]: { copy: 5, slot: 7, globalData: 6, indirect: 37 },
@@ -42,13 +44,10 @@ const SHT_PROGBITS = 1;
 const SHF_ALLOC = 2n;
 const SHF_EXECINSTR = 4n;
 
-const GUARD_MAGIC = 0x31647261754b4a01n;
-
-/** Whether a program may hold CAP_SYS_CHROOT: always, never, or where a native entry started it (PRIVILEGED_*). */
+/** Whether a program may hold CAP_SYS_CHROOT: always, never, or if a native entry started it (PRIVILEGED_*). */
 export type Privileged = boolean | "by entry";
 
-/** What an executable becomes: its own bytes, edited, then `tail`. */
-export interface Injected {
+interface Injected {
   bytes: Buffer;
   tail: Buffer;
 }
@@ -74,7 +73,6 @@ function dynamicValue(entries: DynamicEntry[], tag: number): number {
   return entry.value;
 }
 
-/** Addresses of the runtime's variables and of the slots of its global offset table. */
 function locate(elf: Elf, dynamic: DynamicEntry[]) {
   const types = TYPES[elf.machine];
   if (types === undefined) throw new ElfError(`the guard does not know the machine ${elf.machine}`);
@@ -86,7 +84,7 @@ function locate(elf: Elf, dynamic: DynamicEntry[]) {
     ...relocationsAt(elf, dynamicValue(dynamic, DT_JMPREL), dynamicValue(dynamic, DT_PLTRELSZ), symbols),
     ...relocationsAt(elf, dynamicValue(dynamic, DT_RELA), dynamicValue(dynamic, DT_RELASZ), symbols),
   ];
-  // ld.so runs both kinds of code before the entry point, so before the guard.
+  // ld.so runs both kinds of code before the entry point, and so before the guard.
   if (relocations.some((relocation) => relocation.type === types.indirect))
     throw new ElfError("the runtime has code that runs while it is relocated (IRELATIVE)");
   if (dynamic.some((entry) => entry.tag === DT_PREINIT_ARRAY))
@@ -110,8 +108,8 @@ function locate(elf: Elf, dynamic: DynamicEntry[]) {
 }
 
 /**
- * The program (section .bun): its size in 8 bytes, and as many that end with a line. `pointer` is the runtime's
- * variable through which it is found; without it, the runtime is the bun command.
+ * The program (section .bun): its size in 8 bytes, and the program, which ends with a certain line. `pointer` is the
+ * runtime's variable with its address. Without it, the runtime would be the bun command.
  */
 function findPayload(elf: Elf): { address: number; size: number; pointer: number } {
   const section = sectionNamed(elf, ".bun");
@@ -124,7 +122,7 @@ function findPayload(elf: Elf): { address: number; size: number; pointer: number
   const found: number[] = [];
   for (const segment of elf.segments) {
     if (segment.type !== PT_LOAD || (segment.flags & PF_W) === 0) continue;
-    // The program itself is in a writable segment, too, and could hold these bytes by chance.
+    // Not in the program itself, which is in a writable segment too and could contain these bytes by chance.
     const end = Math.min(segment.offset + segment.fileSize, elf.bytes.length);
     const inside = payload - segment.address;
     const stop = inside >= 0 && inside < segment.fileSize ? segment.offset + inside : end;
@@ -165,8 +163,8 @@ function checkRoom(elf: Elf, address: number, size: number): void {
 }
 
 /**
- * The section headers, and their names, with one more for the guard's segment. The guard runs without, but strip(1)
- * and objcopy(1) throw away what is in no section: the program would crash, where the guard can tell what is wrong.
+ * The section headers and their names, with another one for the guard's segment. strip(1) and objcopy(1) drop everything
+ * without a section, and the program would crash; with one, the guard can report that the program was changed.
  */
 function sectionTable(
   elf: Elf,
@@ -181,10 +179,10 @@ function sectionTable(
   const names = Buffer.concat([oldNames, Buffer.from(".guard\0")]);
   const padding = Buffer.alloc(-(at + names.length) & 7);
   const headers = Buffer.concat([
-    ...old.map((section) => bytes.subarray(section.at, section.at + 64)),
-    Buffer.alloc(64),
+    ...old.map((section) => bytes.subarray(section.at, section.at + SECTION_HEADER)),
+    Buffer.alloc(SECTION_HEADER),
   ]);
-  const header = headers.subarray(old.length * 64);
+  const header = headers.subarray(old.length * SECTION_HEADER);
   header.writeUInt32LE(oldNames.length, 0);
   header.writeUInt32LE(SHT_PROGBITS, 4);
   header.writeBigUInt64LE(SHF_ALLOC | SHF_EXECINSTR, 8);
@@ -192,7 +190,7 @@ function sectionTable(
   header.writeBigUInt64LE(BigInt(guard.offset), 24);
   header.writeBigUInt64LE(BigInt(guard.size), 32);
   header.writeBigUInt64LE(16n, 48);
-  const nameHeader = old.indexOf(nameSection) * 64;
+  const nameHeader = old.indexOf(nameSection) * SECTION_HEADER;
   headers.writeBigUInt64LE(BigInt(at), nameHeader + 24);
   headers.writeBigUInt64LE(BigInt(names.length), nameHeader + 32);
   bytes.writeBigUInt64LE(BigInt(at + names.length + padding.length), 40);
@@ -201,10 +199,10 @@ function sectionTable(
 }
 
 /**
- * Adds the guard to an executable that `bun build --compile` made: its segment goes to the end of the file,
- * PT_NOTE becomes its PT_LOAD, the entry point moves to it, and DT_HASH (redundant beside DT_GNU_HASH) becomes
- * DT_FLAGS = DF_BIND_NOW, so that ld.so has filled the global offset table when the guard runs.
- * `executable` is edited; throws `ElfError` where it is not as the guard expects.
+ * Adds the guard to an executable of `bun build --compile`: its segment goes to the end of the file, PT_NOTE becomes its
+ * PT_LOAD, the entry point moves to it, and DT_HASH (redundant beside DT_GNU_HASH) becomes DT_FLAGS = DF_BIND_NOW, so
+ * that ld.so has filled the global offset table when the guard runs. Edits `executable`. Throws `ElfError` if it is not
+ * as the guard expects.
  */
 export function injectGuard(
   executable: Buffer,
@@ -218,7 +216,7 @@ export function injectGuard(
   const end = dynamic.find((entry) => entry.tag === DT_NULL);
   const hash = dynamic.find((entry) => entry.tag === DT_HASH);
   if (end === undefined || hash === undefined || dynamic.some((entry) => entry.tag === DT_FLAGS))
-    throw new ElfError("no place for DT_FLAGS (is the guard in this file already?)");
+    throw new ElfError("no room for DT_FLAGS (does this file already have the guard?)");
   dynamicValue(dynamic, DT_GNU_HASH);
   const { slot, environ } = locate(elf, dynamic);
   const payload = findPayload(elf);
@@ -229,7 +227,7 @@ export function injectGuard(
     payload: payload.address,
     payloadSize: payload.size,
     environVariable: environ,
-    stateSlot: end.address + 8, // the value of DT_NULL means nothing
+    stateSlot: end.address + 8, // the unused value of DT_NULL
     getattr: slot("pthread_getattr_np"),
     attrInit: slot("pthread_attr_init"),
     attrSetstack: slot("pthread_attr_setstack"),

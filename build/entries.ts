@@ -3,12 +3,12 @@ import { basename, dirname, join } from "node:path";
 import { ElfError } from "./elf-file.ts";
 import { type Architecture, FREESTANDING, runCompiler } from "./guard.ts";
 
-/** Where the executable that an entry starts is installed, unless the packager says otherwise. */
-export const SHARED_EXECUTABLE = "/usr/sbin/jailkit";
+/** The default path of the executable that an entry starts. */
+const SHARED_EXECUTABLE = "/usr/sbin/jailkit";
 
 const LARGEST = 10_240;
 
-// It runs wherever it is loaded, and there is nothing in it to relocate: ffi/guard/entry/entry.ld sees to that.
+// It runs at any address without relocations, which ffi/guard/entry/entry.ld ensures.
 const FLAGS = [
   ...FREESTANDING,
   "-static-pie",
@@ -20,11 +20,10 @@ const FLAGS = [
   "-Wl,-s",
 ];
 
-// What an entry has in common with the guard.
+// Shared with the guard.
 const SOURCES = ["main.c", "../privileges.c", "../descriptors.c", "../limits.c", "../refusal.c"];
 
-/** What to build. `output` is absolute. */
-export interface EntryOptions {
+interface EntryOptions {
   /** The program: jk_chrootsh, jk_uchroot or jk_procmailwrapper. */
   name: string;
   output: string;

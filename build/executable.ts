@@ -5,10 +5,7 @@ import { injectGuard, type Privileged } from "./elf-inject.ts";
 import { type Architecture, buildGuard } from "./guard.ts";
 import { runtimeFor } from "./runtime.ts";
 
-/** What any user may start and what may hold CAP_SYS_CHROOT: the guard gives up everything else for them. */
-export const PRIVILEGED: ReadonlySet<string> = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
-
-// Bytecode and code splitting save start-up time; nothing in the working directory is obeyed.
+// Bytecode and code splitting save start-up time. Files in the working directory have no effect.
 const FLAGS = [
   "--compile",
   "--bytecode",
@@ -27,16 +24,15 @@ const BUSY: ReadonlySet<string> = new Set(["jk_init", "jk_cp"]);
 // Late enough for a handful of files, early enough for thousands (both measured).
 const EARLIER_JIT = "--compile-jit-policy=20";
 
-/** What to build. Paths are absolute. */
-export interface ExecutableOptions {
-  /** The project, or whatever folder the paths that end up in the executable shall be relative to. */
+interface ExecutableOptions {
+  /** The project, or another folder: paths in the executable are relative to it. */
   root: string;
   entry: string;
   output: string;
   privileged: Privileged;
-  /** Tests compare with an executable that has no guard. */
+  /** Without a guard, for tests. */
   unguarded?: boolean;
-  /** Another machine than this one; its runtime is fetched where it is not at hand. */
+  /** Another architecture, whose runtime is fetched if necessary. */
   target?: Architecture;
 }
 
@@ -47,7 +43,7 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
     target === undefined
       ? []
       : [`--target=bun-linux-${target}`, `--compile-executable-path=${runtimeFor(target)}`];
-  // Relative names: an absolute one would end up in the executable, and two folders would not build alike.
+  // Relative names, since an absolute one would be in the executable, and two folders would build different ones.
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [
       process.execPath,
@@ -59,7 +55,7 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
       "--outfile",
       temporary,
     ],
-    // No bunfig.toml or .env of the one who builds, no setting of the environment.
+    // Without bunfig.toml, .env and settings in the environment.
     {
       cwd: options.root,
       env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent" },
@@ -72,19 +68,19 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
 }
 
 /**
- * Compiles one TypeScript file to an executable with the guard in it, and renames it into place. Throws `ElfError`
- * with what the compilers said.
+ * Compiles one TypeScript file to an executable with the guard in it, and renames it into place. Throws `ElfError` with
+ * the output of the compilers.
  */
 export function buildExecutable(options: ExecutableOptions): void {
   const architecture = options.target ?? (process.arch === "arm64" ? "arm64" : "x64");
   const folder = join(dirname(options.output), `.build-${basename(options.output)}-${process.pid}`);
-  // The name in the folder is the final one: it becomes a part of the executable.
+  // It has its final name, which is in the executable.
   const compiled = join(folder, basename(options.output));
   mkdirSync(folder, { recursive: true });
   try {
     bunBuild(options, compiled);
     if (options.unguarded !== true) {
-      // Mapped, since of more than 100 MB only a few words change.
+      // Mapped, since only a few words of more than 100 MB change.
       const mapped = Bun.mmap(compiled, { shared: true });
       const executable = Buffer.from(mapped.buffer, mapped.byteOffset, mapped.byteLength);
       const { tail } = injectGuard(executable, buildGuard(architecture), options);

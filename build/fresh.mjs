@@ -1,9 +1,9 @@
-// What .ci/run does: the commands of README's "Try it", in a clone of this checkout, as root of a Debian that was made
-// for them and has nothing but what README asks for. So what the tests need is brought by build/setup.mjs, or they fail.
-// Of this machine the new one gets what it reaches the network with: sources and settings of apt, settings of npm, and
-// certificates. FOLDER (/var/tmp by default) needs 8 GB; what is made there is removed again.
+// Started by .ci/run: runs the commands of "Try it" in README, in a clone of this checkout, as root of a new Debian with
+// nothing but the packages that README names. So build/setup.mjs must install everything that the tests need. The new
+// system gets this machine's network settings: sources and settings of apt, settings of npm, and certificates. FOLDER
+// (default /var/tmp) needs 8 GB; its new content is removed again.
 //
-// node build/fresh.mjs [FOLDER] [-- PROGRAM ARGUMENT...]: PROGRAM in the place of npm test.
+// node build/fresh.mjs [FOLDER] [-- PROGRAM ARGUMENT...]: PROGRAM instead of npm test.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -21,18 +21,18 @@ import { enterRoot, Failed, main, must } from "./root.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const checkout = join(dirname(self), "..");
-// As README has it, and mount(8), without which nothing of this can be done; a Debian that was installed has it.
+// Those of README, and mount(8), which every installed Debian has.
 const PACKAGES = "npm,git,ca-certificates,mount";
 const CLONE = "/root/jailkit";
 
-/** Variables by which programs find proxies, registries and certificates; of others the new machine knows nothing. */
+/** Variables with which programs find proxies, registries and certificates; the new system gets no others. */
 function environment() {
   const kept = /^(?:https?_proxy|no_proxy|npm_config_.*|.*_CA_.*|.*_CERT(?:_.*)?|TERM|LANG)$/i;
   const own = Object.entries(process.env).filter(([name]) => kept.test(name));
   return { ...Object.fromEntries(own), HOME: "/root", PATH: "/usr/sbin:/usr/bin:/sbin:/bin", USER: "root" };
 }
 
-/** Copies a file or a directory of this machine to the same place in the new one, if it is there. */
+/** Copies a file or a directory, if it exists, to the same path in the new system. */
 function carry(root, path) {
   if (existsSync(path)) must("cp", ["-aT", "--remove-destination", path, join(root, path)]);
 }
@@ -41,14 +41,14 @@ function carryNetwork(root) {
   for (const path of ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/local/share/ca-certificates"])
     carry(root, path);
   for (const path of ["/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d"]) carry(root, path);
-  // Where npm's global settings stand depends on how it was installed; the user's count more, so they come last.
+  // The path of npm's global settings depends on its installation. The user's take precedence, so they come last.
   const globalSettings = spawnSync("npm", ["config", "get", "globalconfig"], {
     encoding: "utf8",
   }).stdout.trim();
   const settings = [globalSettings, join(homedir(), ".npmrc")].filter((path) => existsSync(path));
   const lines = settings.map((path) => readFileSync(path, "utf8"));
   writeFileSync(join(root, "root/.npmrc"), `${lines.join("\n")}\n`, { mode: 0o600 });
-  // A source on this machine's disk is not there in the new one.
+  // Not sources on this machine's disk.
   rmSync(join(root, "etc/apt/sources.list"), { force: true });
   const isLocal = (path) =>
     /^URIs:\s*(?:file|copy|cdrom):|^deb.*\s(?:file|copy|cdrom):/m.test(readFileSync(path, "utf8"));
@@ -65,15 +65,15 @@ function makeRoot(root) {
   }
   must("mmdebstrap", ["--quiet", "--variant=apt", `--include=${PACKAGES}`, "trixie", root]);
   carryNetwork(root);
-  // What is thrown away need not be on the disk before dpkg goes on.
+  // dpkg need not sync files that will be removed.
   writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/no-sync"), "force-unsafe-io\n");
-  // What is committed, and nothing else, as whoever clones it gets it.
+  // Only committed files, as in any clone.
   must("git", ["clone", "--quiet", "--no-local", checkout, join(root, CLONE)]);
 }
 
 function outside(folder, words) {
   if (process.getuid() !== 0) {
-    console.error("a new machine is made, mounted and entered: run it as root");
+    console.error("creates, mounts and enters a new system: run it as root");
     throw new Failed(1);
   }
   mkdirSync(folder, { recursive: true });

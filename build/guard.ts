@@ -10,7 +10,7 @@ const COMPILERS: Readonly<Record<Architecture, { names: string[]; debianPackage:
   arm64: { names: ["aarch64-linux-gnu-gcc", "gcc", "cc"], debianPackage: "gcc-aarch64-linux-gnu" },
 };
 
-/** Flags for code without a C library, and without anything that the compiler would add for a hosted program. */
+/** Flags for code without a C library, and without additions of the compiler for a hosted program. */
 export const FREESTANDING: readonly string[] = [
   "-Os",
   "-std=gnu11",
@@ -21,7 +21,7 @@ export const FREESTANDING: readonly string[] = [
   "-nostdlib",
   "-fno-stack-protector",
   "-fno-asynchronous-unwind-tables",
-  // It would turn loops into calls of memset and memcpy, which nobody provides.
+  // It would turn loops into calls of memset and memcpy, which do not exist.
   "-fno-tree-loop-distribute-patterns",
   "-Wl,--build-id=none",
   "-Wl,-z,noexecstack",
@@ -36,7 +36,7 @@ const built = new Map<Architecture, Buffer>();
 function compilerFor(architecture: Architecture): string {
   const { names, debianPackage } = COMPILERS[architecture];
   for (const name of names) {
-    // Only the compiler of this very machine answers to a name without an architecture.
+    // A compiler without an architecture in its name is for this machine.
     if (!name.includes("-") && architecture !== process.arch) continue;
     const path = Bun.which(name);
     if (path !== null) return path;
@@ -44,7 +44,7 @@ function compilerFor(architecture: Architecture): string {
   throw new ElfError(`no C compiler for ${architecture}: apt-get install ${debianPackage}`);
 }
 
-/** Runs the C compiler of an architecture in a folder below ffi/guard/. Throws `ElfError` with what it said. */
+/** Runs the C compiler of an architecture in a folder below ffi/guard/. Throws `ElfError` with its output. */
 export function runCompiler(architecture: Architecture, folder: string, words: readonly string[]): void {
   const { exitCode, stderr } = Bun.spawnSync([compilerFor(architecture), ...words], {
     cwd: join(sources, folder),
@@ -54,7 +54,7 @@ export function runCompiler(architecture: Architecture, folder: string, words: r
   if (exitCode !== 0) throw new ElfError(`ffi/guard/${folder} does not compile:\n${stderr.toString()}`);
 }
 
-/** The guard as an ELF file, compiled from ffi/guard/ once in this process. Throws `ElfError`. */
+/** The guard as an ELF file, compiled from ffi/guard/ once per process. Throws `ElfError`. */
 export function buildGuard(architecture: Architecture): Buffer {
   const present = built.get(architecture);
   if (present !== undefined) return present;

@@ -1,15 +1,15 @@
 /**
  * npm run install-tools -- [--destdir D] [--prefix /usr] [--sysconfdir /etc] [--uninstall]
  *
- * Puts what `npm run build` made in its place, with the owners, modes and the one capability that it needs, beside it
- * manual pages and completions, and takes all of it away again. Each file appears by rename, complete with its
- * privilege, or not at all.
+ * Installs the programs that `npm run build` made, with their owners, modes and the one capability, and manual pages and
+ * completions; or removes everything again. Each file appears by rename, complete with its privilege, or not at all.
  */
 import * as fs from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../ffi/constants.ts";
 import { isErrno } from "../ffi/error.ts";
 import { close, openAt } from "../ffi/files.ts";
+import { CAP_SYS_CHROOT } from "../ffi/process.ts";
 import { setXattr } from "../ffi/xattrs.ts";
 import { JailkitError } from "../src/cli/error.ts";
 import { printError, printLine } from "../src/cli/output.ts";
@@ -32,58 +32,29 @@ import {
   type Tree,
   writeRecord,
 } from "./install/tree.ts";
+import { LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "./layout.ts";
 import { manualPages } from "./man.ts";
 
-// Where distributions have the programs that make accounts.
+// Where distributions have the programs that create accounts.
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "dist/bin");
-// Programs that any user may start, and their folders below the prefix.
-export const TAKES_PRIVILEGE: Readonly<Record<string, "bin" | "sbin">> = {
-  jk_chrootsh: "sbin",
-  jk_procmailwrapper: "sbin",
-  jk_uchroot: "bin",
-};
-// Under these names the one shared executable is linked, beside its own.
-export const LINKS = [
-  "jk_addjailuser",
-  "jk_check",
-  "jk_chrootlaunch",
-  "jk_cp",
-  "jk_init",
-  "jk_jailuser",
-  "jk_list",
-  "jk_lsh",
-  "jk_socketd",
-  "jk_update",
-];
-
-/**
- * For sshd, to be copied by the administrator. An example is no configuration: Debian's policy (12.6) has it below
- * /usr/share/doc, and rpm does too, while a file in /etc would be one that upgrades ask about.
- */
-export const SSHD_EXAMPLE = "config/sshd-jailkit.conf.example";
-
-/** Where that goes, below the prefix. */
-export const SSHD_EXAMPLE_PATH = `share/doc/jailkit/examples/${basename(SSHD_EXAMPLE, ".example")}`;
 
 /** The value of security.capability for `cap_sys_chroot+ep`: capabilities(7), VFS_CAP_REVISION_2, effective. */
 function capabilityXattr(): Uint8Array {
-  const CAP_SYS_CHROOT = 18;
   const value = new DataView(new ArrayBuffer(20));
   value.setUint32(0, 0x02000001, true);
   value.setUint32(4, 1 << CAP_SYS_CHROOT, true);
   return new Uint8Array(value.buffer);
 }
 
-/** Where things go: absolute, below the destination. */
 interface Places {
   prefix: string;
   sbin: string;
   etc: string;
   shells: string;
-  /** What makes the account of jk_socketd's relay, and the group of jailed accounts. */
+  /** Creates the account of jk_socketd's relay, and the group of jailed accounts. */
   sysusers: string;
 }
 
@@ -109,15 +80,15 @@ function grantChroot(path: string): void {
     if (!isErrno(error, "EOPNOTSUPP", "EPERM", "EINVAL")) throw error;
     fs.chmodSync(path, 0o4755);
     printLine(
-      `${path}: this file system takes no capabilities (${error.reason}); installed setuid root instead, ` +
-        "of which the program keeps CAP_SYS_CHROOT alone",
+      `${path}: this file system has no capabilities (${error.reason}); installed setuid root instead, ` +
+        "of which the program keeps only CAP_SYS_CHROOT",
     );
   } finally {
     close(fd);
   }
 }
 
-/** Installs the default ini files. One that the administrator edited stays, and the new default lies beside it. */
+/** Installs the default ini files. An edited one stays, and the new default is put beside it. */
 function installConfiguration(tree: Tree, { etc }: Places): void {
   const { configuration } = tree.installed;
   for (const name of fs.readdirSync(join(root, "config")).filter((file) => file.endsWith(".ini"))) {
@@ -129,7 +100,7 @@ function installConfiguration(tree: Tree, { etc }: Places): void {
       replace(tree, path, wanted, 0o644);
     } else if (present !== wanted) {
       put(tree, `${path}.dist`, wanted, 0o644);
-      printLine(`${target}: kept as it is; the new default is ${name}.dist beside it`);
+      printLine(`${target}: kept unchanged; the new default is ${name}.dist beside it`);
     }
     configuration[name] = digest(wanted);
   }
@@ -147,7 +118,7 @@ function editShells(tree: Tree, { shells }: Places, line: string, wanted: boolea
   else replace(tree, shells, edited.map((entry) => `${entry}\n`).join(""), 0o644);
 }
 
-/** A program with a privilege that nobody has a use for is not installed. One that is there is brought up to date. */
+/** A privileged program that nobody uses is not installed. One that is present is updated. */
 function isWanted(name: string, present: string, withProcmail: boolean): boolean {
   return name !== PROCMAIL_WRAPPER || withProcmail || fs.existsSync(PROCMAIL) || fs.existsSync(present);
 }
@@ -164,11 +135,11 @@ function makeAccounts({ sysusers }: Places): void {
       if (isThere() !== undefined || Bun.which(program, { PATH: SYSTEM_PATH }) === null) continue;
       Bun.spawnSync(words, { env: { PATH: SYSTEM_PATH }, stdio: ["ignore", "ignore", "inherit"] });
     }
-    if (isThere() === undefined) printLine(`there is no ${what}; make it with: ${make.join(" ")}`);
+    if (isThere() === undefined) printLine(`there is no ${what}; create it with: ${make.join(" ")}`);
   }
 }
 
-/** Manual pages and completions, but for those of a program that is not installed. */
+/** Installs manual pages and completions of the installed programs. */
 async function installForReaders(tree: Tree, { prefix }: Places, isInstalled: (name: string) => boolean) {
   const share = join(prefix, "share");
   for (const { name, section, text } of await manualPages())
@@ -181,7 +152,7 @@ async function installForReaders(tree: Tree, { prefix }: Places, isInstalled: (n
 }
 
 async function install(tree: Tree, to: Places, shellName: string, withProcmail: boolean): Promise<void> {
-  const privileged = Object.entries(TAKES_PRIVILEGE).filter(([name, folder]) =>
+  const privileged = Object.entries(PRIVILEGED_FOLDERS).filter(([name, folder]) =>
     isWanted(name, at(tree, join(to.prefix, folder, name)), withProcmail),
   );
   const missing = ["jailkit", ...privileged.map(([name]) => name)].filter(
@@ -201,16 +172,16 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
     put(tree, to.sysusers, fs.readFileSync(join(root, "config/sysusers.conf"), "latin1"), 0o644);
     put(tree, join(to.prefix, SSHD_EXAMPLE_PATH), fs.readFileSync(join(root, SSHD_EXAMPLE), "latin1"), 0o644);
     const isInstalled = (name: string) =>
-      !(name in TAKES_PRIVILEGE) || privileged.some(([one]) => one === name);
+      !(name in PRIVILEGED_FOLDERS) || privileged.some(([one]) => one === name);
     await installForReaders(tree, to, isInstalled);
   } finally {
-    // Of what was installed before something failed, too.
+    // Also after a failure, for what was installed before it.
     writeRecord(tree);
   }
 }
 
 function uninstall(tree: Tree, to: Places, shellName: string): void {
-  // As the packages do; those of another root directory are of that machine.
+  // As the packages do. Accounts of another root directory belong to that system.
   const shells = [shellName, join(to.sbin, "jk_lsh")].filter((path) => tree.installed.files.includes(path));
   if (tree.destdir === "/" && shells.length > 0)
     for (const message of accountsLeft(allAccounts(SYSTEM_PATH), shells))
@@ -220,7 +191,7 @@ function uninstall(tree: Tree, to: Places, shellName: string): void {
     const target = at(tree, join(to.etc, name));
     if (!fs.existsSync(target)) continue;
     if (digest(fs.readFileSync(target, "latin1")) === recorded) fs.rmSync(target);
-    else printLine(`${target}: kept, since it was edited`);
+    else printLine(`${target}: kept, because it was edited`);
   }
   removeAll(tree);
 }
@@ -228,23 +199,24 @@ function uninstall(tree: Tree, to: Places, shellName: string): void {
 /** npm run install-tools. */
 export const tool = defineTool({
   name: "install-tools",
-  summary: "Install jailkit from dist/bin and config/, or take it away again.",
+  summary: "Install jailkit from dist/bin and config/, or remove it.",
   synopsis: ["[--destdir D] [--prefix DIR] [--sysconfdir DIR] [--with-procmail] [--uninstall]"],
   options: {
-    destdir: { value: "D", description: "put everything below D, as a package builder does" },
+    destdir: { value: "D", description: "install below D, as a package builder does" },
     prefix: {
       value: "DIR",
       description: "the tools go into DIR/sbin, jk_uchroot into DIR/bin (default /usr)",
     },
     sysconfdir: { value: "DIR", description: "the configuration goes into DIR/jailkit (default /etc)" },
     withProcmail: {
-      description: `install ${PROCMAIL_WRAPPER} where there is no ${PROCMAIL}, too`,
+      description: `install ${PROCMAIL_WRAPPER} even if there is no ${PROCMAIL}`,
     },
-    uninstall: { description: "remove what was installed; edited configuration files stay" },
+    uninstall: { description: "remove everything that was installed, except edited configuration files" },
   },
   exitStatus: { 0: "done", 1: "not done; the message says why" },
   async run({ options, operands }) {
-    if (operands.length > 0) throw new JailkitError("bad-option", 1, `what is ${operands[0]}? see --help`);
+    if (operands.length > 0)
+      throw new JailkitError("bad-option", 1, `${operands[0]}: unexpected argument; see --help`);
     if (process.getuid?.() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
     const text = (bytes: string | undefined, otherwise: string) =>
       bytes === undefined ? otherwise : Buffer.from(bytes, "latin1").toString("utf8");
@@ -255,7 +227,7 @@ export const tool = defineTool({
     if (options.uninstall) uninstall(tree, to, shellName);
     else {
       await install(tree, to, shellName, options.withProcmail);
-      // Of another root directory the account is made when that is started, from the same file.
+      // Another root directory gets the account from sysusers.d when that system starts.
       if (tree.destdir === "/") makeAccounts(to);
     }
     return 0;

@@ -1,7 +1,7 @@
 /**
- * npm run man: dist/share/man/, the manual pages, from docs/man/. Prose is written there by hand; what --help knows
- * (summary, synopsis, options, notes, exit statuses) and the keys of the config files come from the same tables as
- * in the programs, in the place of words like @OPTIONS@.
+ * npm run man: creates the manual pages in dist/share/man/ from docs/man/. The prose is written by hand; the parts of
+ * --help (summary, synopsis, options, notes, exit statuses) and the keys of config files come from the tables of the
+ * programs, and replace words such as @OPTIONS@.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -14,16 +14,16 @@ import * as mdoc from "./mdoc.ts";
 const root = join(import.meta.dir, "..");
 const sources = join(root, "docs/man");
 
-/** When the pages were last gone through; in their footers. */
+/** The date of the last review, for the footers. */
 const DATE = "November 24, 2026";
 
 /** A manual page as it is installed. */
 export interface ManualPage {
   readonly name: string;
   readonly section: "5" | "7" | "8";
-  /** What it is about, in a few words. */
+  /** Its subject, in a few words. */
   readonly summary: string;
-  /** The page in the language of mdoc(7). */
+  /** The page in mdoc(7). */
   readonly text: string;
 }
 
@@ -44,7 +44,7 @@ function readSources(): Source[] {
     });
 }
 
-/** What stands for the placeholders of a page. A value must be used exactly once; "" stands nowhere. */
+/** The values of the placeholders of a page. Each must be used exactly once, except "", which must not be used. */
 type Values = Readonly<Record<string, string>>;
 
 function fill(source: Source, values: Values): string {
@@ -52,8 +52,8 @@ function fill(source: Source, values: Values): string {
   const file = `docs/man/${source.name}.${source.section}.in`;
   const text = source.text.replace(/@([A-Z]+)@/g, (_, name: string) => {
     const value = values[name];
-    if (value === undefined || value === "") throw new Error(`${file}: there is nothing for @${name}@`);
-    if (used.has(name)) throw new Error(`${file}: @${name}@ stands there twice`);
+    if (value === undefined || value === "") throw new Error(`${file}: @${name}@ has no value`);
+    if (used.has(name)) throw new Error(`${file}: @${name}@ is there twice`);
     used.add(name);
     return value;
   });
@@ -77,7 +77,6 @@ function toolValues(source: Source, { help }: Documented) {
   };
 }
 
-/** The summary of a page that no table describes. */
 function ownSummary({ name, section, text }: Source): string {
   const summary = /^\.Nd (.+)$/m.exec(text)?.[1];
   if (summary === undefined) throw new Error(`docs/man/${name}.${section}.in: no .Nd`);
@@ -95,7 +94,7 @@ function configPage(source: Source): ManualPage {
   return { ...source, summary: ownSummary(source), text: fill(source, values) };
 }
 
-/** The page of a program for which nobody has written one yet: what its table says. */
+/** The page of a program without a page in docs/man/, from its table. */
 function plainSource({ page, help }: Documented): Source {
   const options = Object.keys(help.options).length > 0 ? ".Sh OPTIONS\n@OPTIONS@\n" : "";
   const text = `@HEADER@
@@ -127,7 +126,7 @@ function toolPages(all: readonly Source[], tools: readonly Documented[]): Manual
 
 const asEntry = ({ page, help }: Documented) => ({ name: page, section: "8", summary: help.summary });
 
-/** All pages, by name. A source whose program does not exist yields none. */
+/** All pages, by name. A source without a program is left out. */
 export async function manualPages(): Promise<ManualPage[]> {
   const tools = await documentedTools();
   const all = readSources();
@@ -149,7 +148,7 @@ export async function manualPages(): Promise<ManualPage[]> {
   return [...programs, ...files, ...overviews].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Writes the pages below a directory, which stands for share/man; what was there goes. */
+/** Writes the pages below a directory, for share/man, and removes its former content. Returns their paths. */
 export async function writeManualPages(directory: string): Promise<string[]> {
   rmSync(directory, { recursive: true, force: true });
   const written: string[] = [];

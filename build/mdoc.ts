@@ -4,9 +4,9 @@ import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
 import { shownOptions } from "./documented.ts";
 import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
 
-// Pieces of manual pages in the language of mdoc(7), made from the tables that --help is made from.
+// Parts of manual pages in mdoc(7), made from the tables of --help.
 
-/** Text as roff shows it: backslashes and the dashes of options as they are, and no line that is a request. */
+/** Escapes text for roff: backslashes, the dashes of options, and a line that would be a request. */
 export function escapeText(text: string): string {
   const escaped = text
     .replaceAll("\\", "\\e")
@@ -16,13 +16,13 @@ export function escapeText(text: string): string {
   return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
 }
 
-/** A word of a macro's line: one that is a macro, or punctuation, would otherwise be taken for it. */
+/** Escapes a word of a macro's line, which could be a macro or punctuation. */
 function argument(word: string): string {
   const text = word.replaceAll("\\", "\\e").replaceAll("-", "\\-");
   return /^(?:[A-Z][a-z]|[.,:;()[\]?!|])$/.test(text) ? `\\&${text}` : text;
 }
 
-/** Sentences, each on a line of its own as mdoc(7) wants them, and references to manual pages as links. */
+/** Sentences, each on its own line as mdoc(7) requires, with references to manual pages as links. */
 export function prose(text: string): string[] {
   const lines: string[] = [];
   for (const sentence of text.split(/(?<=[.!?]) (?=["'A-Z])/)) {
@@ -34,7 +34,7 @@ export function prose(text: string): string[] {
       const end = found.index + whole.length;
       const text = rest.slice(0, found.index).trimEnd();
       if (text !== "") lines.push(escapeText(text));
-      // The macro puts brackets and points that are words of their own next to the name.
+      // The macro puts separate brackets and points next to the name.
       const points = [...after].map((point) => ` ${point}`).join("");
       lines.push(`.Xr ${before === "(" ? "( " : ""}${name} ${section}${points}`);
       rest = rest.slice(end).trimStart();
@@ -46,19 +46,19 @@ export function prose(text: string): string[] {
 
 /** A phrase of a table as a sentence. */
 export function sentence(phrase: string): string {
-  // Names of programs and files stay as they are, and so do values that are explained.
+  // Names of programs and files, and explained values, stay unchanged.
   const start = /^[a-z]+(?=[ ,;]|$)/.test(phrase) ? phrase.charAt(0).toUpperCase() + phrase.slice(1) : phrase;
   return /[.!?]$/.test(start) ? start : `${start}.`;
 }
 
-/** A summary as the one line behind the name: without a capital and a point, and no more than one sentence. */
+/** A summary as the line after the name: one sentence, without a capital and a point. */
 export function summaryLine(summary: string): string {
   const [first = ""] = summary.split(/(?<=\.) (?=[A-Z])/);
   const phrase = first.replace(/\.$/, "");
   return /^[A-Z][a-z]/.test(phrase) ? phrase.charAt(0).toLowerCase() + phrase.slice(1) : phrase;
 }
 
-/** The lines of a synopsis, as they stand in the table. */
+/** The lines of a synopsis, as in the table. */
 export function synopsis(help: HelpSource): string {
   const [program = "", ...command] = help.name.split(" ");
   const lines = help.synopsis.flatMap((line) => [
@@ -69,7 +69,7 @@ export function synopsis(help: HelpSource): string {
   return lines.join("\n");
 }
 
-/** Macros for the parts: an option with its value, an operand, or what stands in brackets, is one line each. */
+/** Macros for the parts: an option with its value, an operand, and a group in brackets are one line each. */
 function group(parts: readonly SynopsisPart[]): string[] {
   const lines: string[] = [];
   for (const part of parts) {
@@ -101,14 +101,14 @@ export function optionList(help: HelpSource): string {
   return list(items);
 }
 
-/** The exit statuses with what they mean. */
+/** The exit statuses with their meaning. */
 export function exitStatusList(help: HelpSource): string {
   return list(
     Object.entries(help.exitStatus).flatMap(([status, text]) => [`.It ${status}`, ...prose(sentence(text))]),
   );
 }
 
-/** The notes of the help, a paragraph for each; one that is a single line with colons in it stands apart. */
+/** The notes of the help, one paragraph each; a single line with colons is displayed. */
 export function notes(help: HelpSource): string {
   const paragraphs = (help.notes ?? "").split(/\n\n/);
   return paragraphs
@@ -143,12 +143,12 @@ function kindOf(key: KeyDescription): string {
   return `${KINDS[kind]}${bounds}${otherwise}`;
 }
 
-/** The keys of a config file: what kind of value each has, and what it is for. */
+/** The keys of a config file: the kind of value, and the purpose. */
 export function keyList(keys: Readonly<Record<string, KeyDescription>>): string {
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
       `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
-      // A value is named first.
+      // The possible values come first.
       ...prose(key.kind === "choice" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),
   );
@@ -167,7 +167,7 @@ function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): stri
   ];
 }
 
-/** The server programs that the limited shell knows: command lines, environment, and what stays open. */
+/** The server programs that the limited shell knows: command lines, environment, and what they may still start. */
 export function programList(programs: readonly Program[]): string {
   return list(
     programs.flatMap(({ names, forms, versions, inputs, environment, starts, open }) => [
@@ -187,7 +187,7 @@ export function programList(programs: readonly Program[]): string {
   );
 }
 
-/** A list of pages with what each is about. */
+/** A list of pages with their subjects. */
 export function pageList(
   pages: readonly { name: string; section: number | string; summary: string }[],
 ): string {

@@ -1,5 +1,5 @@
-// What a machine must have before anything of it is changed. Each lack is one line that says what to do. Node.js 12 reads
-// this too, and setup.mjs, quickstart.mjs and root.mjs: it knows neither optional chaining nor nullish coalescing.
+// Checks a machine before anything is changed, and says in one line what is missing and what to do. Node.js 12 must be
+// able to read this, setup.mjs, quickstart.mjs and root.mjs: no optional chaining, no nullish coalescing.
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ const OLDEST_NODE = 18;
 // In GB, measured.
 const SPACE = { modules: 1.5, executables: 2.5, tests: 4 };
 
-/** The one line, and the end. */
+/** Prints the line, and exits. */
 export function fail(message) {
   console.error(message);
   process.exit(1);
@@ -30,7 +30,7 @@ function requireSpace(folder, gigabytes, what) {
     );
 }
 
-/** An overlay of this machine's root in a mount namespace that is gone at once. Runs as a process of its own. */
+/** Mounts an overlay of / in a mount namespace of its own, which ends with this process. */
 function tryOverlay(folder) {
   const mount = (...words) => {
     const result = spawnSync("mount", words, { encoding: "utf8" });
@@ -62,7 +62,7 @@ function requireOverlay() {
     );
 }
 
-/** Ends this process with one line where the machine lacks what `task` (see build/setup.mjs) cannot bring. */
+/** Exits with one line if the machine lacks something that `task` (see build/setup.mjs) cannot install. */
 export function requireMachine(task) {
   if (process.platform !== "linux") fail(`jailkit is for Linux, and this is ${process.platform}`);
   if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE)

@@ -1,9 +1,9 @@
 /**
  * npm run package -- [deb|rpm|tar|sbom]... [--arch x64|arm64] [--dist DIR] [--output DIR] [--fast]
  *
- * Makes packages from what `npm run build` made, all formats at once where none is named, into dist/packages. Two runs of
- * one commit give the same bytes. SHA256SUMS lists every package in that folder. `--dist` says where the built programs
- * are, `--fast` compresses little. What is going on is told on standard error.
+ * Creates packages in dist/packages from what `npm run build` made, in the named formats or in all. Two runs of one commit
+ * give the same bytes. SHA256SUMS lists every package in that folder. `--dist` is the folder of the built programs, and
+ * `--fast` compresses little. Progress is shown on standard error.
  */
 import * as fs from "node:fs";
 import { join, relative, resolve } from "node:path";
@@ -19,11 +19,11 @@ import { billOfMaterials } from "./package/sbom.ts";
 const root = join(import.meta.dir, "..");
 const FORMATS = ["deb", "rpm", "tar", "sbom"] as const;
 type Format = (typeof FORMATS)[number];
-const MACHINES = {
+const ARCHITECTURES = {
   x64: { debian: "amd64", rpm: "x86_64" },
   arm64: { debian: "arm64", rpm: "aarch64" },
 } as const;
-type Machine = (typeof MACHINES)[keyof typeof MACHINES];
+type Architecture = (typeof ARCHITECTURES)[keyof typeof ARCHITECTURES];
 
 /** The date of the last commit, or SOURCE_DATE_EPOCH. */
 async function sourceDate(): Promise<number> {
@@ -44,8 +44,9 @@ async function main(): Promise<void> {
       fast: { type: "boolean", default: false },
     },
   });
-  const machine = values.arch === "x64" || values.arch === "arm64" ? MACHINES[values.arch] : undefined;
-  if (machine === undefined) throw new Error(`--arch ${values.arch}: x64 or arm64`);
+  const architecture =
+    values.arch === "x64" || values.arch === "arm64" ? ARCHITECTURES[values.arch] : undefined;
+  if (architecture === undefined) throw new Error(`--arch ${values.arch}: x64 or arm64`);
   const formats = FORMATS.filter((format) => positionals.length === 0 || positionals.includes(format));
   const unknown = positionals.find((word) => !FORMATS.some((format) => format === word));
   if (unknown !== undefined) throw new Error(`${unknown}: one of ${FORMATS.join(", ")}`);
@@ -64,29 +65,29 @@ async function main(): Promise<void> {
     fast: values.fast,
   };
   fs.mkdirSync(job.output, { recursive: true });
-  // One that fails does not take the others with it.
-  const results = await Promise.allSettled(formats.map((format) => make(format, machine, job)));
+  // If one fails, the others continue.
+  const results = await Promise.allSettled(formats.map((format) => make(format, architecture, job)));
   writeSums(job.output);
   const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
   if (failures.length > 0) throw new Error(failures.map((reason) => reason.message).join("\n"));
 }
 
-const MAKERS: Readonly<Record<Format, (machine: Machine, job: Job) => Promise<string[]>>> = {
-  deb: (machine, job) => buildDebs(machine.debian, job),
-  rpm: (machine, job) => buildRpms(machine.rpm, job),
-  tar: (machine, job) => buildPlain(machine.rpm, job),
-  sbom: async (machine, job) => {
-    const file = join(job.output, `jailkit-${VERSION}-linux-${machine.rpm}.cdx.json`);
+const MAKERS: Readonly<Record<Format, (architecture: Architecture, job: Job) => Promise<string[]>>> = {
+  deb: (architecture, job) => buildDebs(architecture.debian, job),
+  rpm: (architecture, job) => buildRpms(architecture.rpm, job),
+  tar: (architecture, job) => buildPlain(architecture.rpm, job),
+  sbom: async (architecture, job) => {
+    const file = join(job.output, `jailkit-${VERSION}-linux-${architecture.rpm}.cdx.json`);
     fs.writeFileSync(file, billOfMaterials(job));
     return [file];
   },
 };
 
-/** Makes the packages of one format, and tells when it begins, and what each is and how large. */
-async function make(format: Format, machine: Machine, job: Job): Promise<void> {
+/** Creates the packages of one format, and reports the start, and each file with its size. */
+async function make(format: Format, architecture: Architecture, job: Job): Promise<void> {
   const started = performance.now();
   console.error(`package: ${format}: started`);
-  const files = await MAKERS[format](machine, job).catch((error: Error) => {
+  const files = await MAKERS[format](architecture, job).catch((error: Error) => {
     console.error(`package: ${format}: failed`);
     throw error;
   });
@@ -94,7 +95,6 @@ async function make(format: Format, machine: Machine, job: Job): Promise<void> {
   for (const file of files) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
 }
 
-/** SHA256SUMS, of every package in the folder. */
 function writeSums(folder: string): void {
   const all = fs.readdirSync(folder).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
   const sums = all.sort().map((name) => {

@@ -3,8 +3,7 @@
  * in the three lines above, or in the doc comment of the function that made the pointer.
  */
 
-/** What is known of all files. */
-export interface Native {
+interface Native {
   /** The functions of native libraries, and which of their arguments are pointers. */
   readonly pointers: ReadonlyMap<string, readonly number[]>;
   /** Functions that return a pointer which their SAFETY note covers. */
@@ -58,7 +57,7 @@ function hasNote(text: string, at: number): boolean {
   return lines.slice(Math.max(0, first - 3), first).some((line) => line.includes("SAFETY:"));
 }
 
-const CALL = /\b(?:libc|base)(?:\.(\w+)|\[\w+\])\(|\b(addressOf|ptr|toBuffer|read\.[iu]\d+)\(/g;
+const CALL = /\b(?:libc|base)(?:\.(\w+)|\[\w+\])\(|\b(syscall)\(|\b(addressOf|ptr|toBuffer|read\.[iu]\d+)\(/g;
 
 /** Where a text passes a pointer without a note: lines, from 1. */
 export function unnotedPointers(text: string, { pointers, covered }: Native): number[] {
@@ -76,17 +75,18 @@ export function unnotedPointers(text: string, { pointers, covered }: Native): nu
   for (const match of code.matchAll(CALL)) {
     const at = match.index;
     const open = at + match[0].length - 1;
-    if (match[2] !== undefined) {
+    if (match[3] !== undefined) {
       if (!direct.has(at) && !/function $/.test(code.slice(0, at)) && !hasNote(code, at)) found.push(at);
       continue;
     }
     for (const nested of code
       .slice(open, open + argumentsAt(code, open).join(", ").length + 2)
       .matchAll(CALL)) {
-      if (nested[2] === "addressOf") direct.add(open + nested.index);
+      if (nested[3] === "addressOf") direct.add(open + nested.index);
     }
     const words = argumentsAt(code, open);
-    const given = match[1] === undefined ? words.map((_, index) => index) : (pointers.get(match[1]) ?? []);
+    const name = match[1] ?? match[2];
+    const given = name === undefined ? words.map((_, index) => index) : (pointers.get(name) ?? []);
     if (!given.every((index) => isCovered(words[index] ?? "null")) && !hasNote(code, at)) found.push(at);
   }
   return found.map((at) => code.slice(0, at).split("\n").length);

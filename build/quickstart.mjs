@@ -1,7 +1,7 @@
-// npm run quickstart: builds the tools and runs the main job for real, in a throwaway copy of this machine: an overlay
-// of / in a mount namespace of its own, gone when this process ends. Packages that are missing (a compiler, OpenSSH)
-// are installed in the copy. `-- --record FILE` also writes what was shown as an animated SVG; `-- --color=never` leaves
-// colours away. Plain JavaScript for Node.js, since Bun may have to be installed first.
+// npm run quickstart: builds the tools and runs the quickstart in a throwaway copy of this machine: an overlay of / in its
+// own mount namespace, which ends with this process. Missing packages (a compiler, OpenSSH) are installed in the copy.
+// `-- --record FILE` also writes the output as an animated SVG; `-- --color=never` turns off colours. Plain JavaScript
+// for Node.js, since Bun may have to be installed first.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ function outside(options) {
     if (result.error) fail(`unshare: ${result.error.message}`);
     process.exitCode = result.status === null ? 1 : result.status;
   } finally {
-    // The mounts went with their namespace; what is left is one empty directory.
+    // The mounts ended with their namespace, and left an empty directory.
     rmSync(copy, { recursive: true, force: true });
   }
 }
@@ -39,7 +39,7 @@ function inside(copy, options) {
   const layers = `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`;
   must("mount", ["-t", "overlay", "-o", layers, "overlay", at("root")]);
   must("mount", ["-t", "tmpfs", "tmpfs", at("root/tmp")]);
-  // An overlay of / shows no other mounts: the checkout may be on one.
+  // An overlay of / does not contain other mounts, and the checkout may be on one.
   if (!existsSync(join(at("root"), root, "package.json")))
     mkdirSync(join(at("root"), root), { recursive: true });
   must("mount", ["--bind", root, join(at("root"), root)]);

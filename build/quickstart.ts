@@ -1,8 +1,8 @@
 /**
- * The main job, step by step, on a disposable machine: two accounts in a jail, and OpenSSH's clients against a real
- * sshd. build/quickstart.mjs starts it. Exit status 0 if every step did what it should.
+ * The quickstart on a disposable machine: two accounts in a jail, and OpenSSH's clients against a real sshd.
+ * build/quickstart.mjs starts it. Exit status 0 if every step gave the expected result.
  *
- * `--record FILE` also writes what was shown as an animated SVG; `--color=WHEN` is that of the tools.
+ * `--record FILE` also writes the output as an animated SVG; `--color=WHEN` is that of the tools.
  */
 import { writeFileSync } from "node:fs";
 import { paintFor } from "../src/cli/colour.ts";
@@ -19,7 +19,6 @@ const session: RecordedLine[] = [];
 const words = process.argv.slice(2);
 const paint = paintFor(words.find((word) => word.startsWith("--color="))?.slice("--color=".length), 2);
 
-/** Prints one line, after an empty one where something begins. */
 function say(kind: RecordedLine["kind"], text: string): void {
   if (session.length > 0 && (kind === "heading" || kind === "command")) {
     session.push({ kind: "output", text: "" });
@@ -33,7 +32,7 @@ function show(text: string): void {
   for (const line of text.split("\n")) if (line !== "") say("output", `    ${display(line)}`);
 }
 
-/** Runs a command, shows it and what it says, and checks how it ended. */
+/** Runs a command, shows it with its output, and checks its exit status. */
 function step(words: string[], options: { stdin?: string; refused?: boolean; quiet?: boolean } = {}): void {
   const shown = words.filter((word) => word !== "OPTIONS");
   say(

@@ -1,6 +1,6 @@
-/** The recording of a session as an animated SVG: a terminal whose lines appear as they did, at a pace to read them. */
+/** A recorded session as an animated SVG: a terminal whose lines appear one by one, slowly enough to read. */
 
-/** A line of the terminal, printable text without its end, and how it looks. */
+/** A line of the terminal, printable, and its style. */
 export interface RecordedLine {
   readonly text: string;
   readonly kind: "heading" | "command" | "output" | "verdict";
@@ -12,7 +12,7 @@ const LINE = 18;
 const WIDTH = 860;
 const PADDING = 14;
 
-/** In seconds: how long a line stays before the next appears. What was printed at once is to be read line by line. */
+/** Seconds from a line to the next. */
 const PAUSE: Record<RecordedLine["kind"], number> = {
   heading: 0.6,
   command: 0.9,
@@ -24,15 +24,14 @@ const AT_THE_END = 6;
 const escaped = (text: string) =>
   text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign] ?? "&quot;");
 
-/** Long lines go on in the next one, as in a terminal. */
 function wrapped({ text, kind }: RecordedLine): RecordedLine[] {
   if (text.length <= COLUMNS) return [{ text, kind }];
   return [{ text: text.slice(0, COLUMNS), kind }, ...wrapped({ text: text.slice(COLUMNS), kind })];
 }
 
 /**
- * The SVG. It moves by CSS alone: `curtain` uncovers line after line, `scroll` moves up what does not fit any more.
- * Who asked for less motion sees the end of the session.
+ * The SVG. CSS animates it: `curtain` uncovers line after line, and `scroll` moves them up when they no longer fit. With
+ * prefers-reduced-motion it shows the end of the session.
  */
 export function recordingSvg(title: string, session: readonly RecordedLine[]): string {
   const lines = session.flatMap(wrapped);

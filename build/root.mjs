@@ -1,10 +1,10 @@
-// Going into another root directory for good, as a machine of its own: for npm run quickstart, which makes a copy of
-// this machine, and for .ci/run, which makes a new one. Plain JavaScript for Node.js, since Bun may not be there yet.
+// Enters another root directory for good, as its own system: for npm run quickstart, which creates a copy of this machine,
+// and for .ci/run, which creates a new one. Plain JavaScript for Node.js, since Bun may not be installed yet.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** A program that failed, and said why. */
+/** A program failed, and printed why. */
 export class Failed extends Error {
   constructor(status) {
     super(`exit status ${status}`);
@@ -19,7 +19,7 @@ export function must(program, words, options = {}) {
   if (result.status !== 0) throw new Failed(result.status || 1);
 }
 
-/** Does `action`; a program that failed in it ends this process with its status. */
+/** Runs `action`. If a program in it fails, this process ends with its status. */
 export function main(action) {
   try {
     action();
@@ -30,8 +30,8 @@ export function main(action) {
 }
 
 /**
- * Makes `root` the root of this mount namespace, which must be one of its own (unshare --mount). It gets this machine's
- * /proc, /dev and /sys, and an empty /run. Nothing of the old root is left: a chroot would leave it in reach.
+ * Makes `root` the root of this mount namespace, which must be a private one (unshare --mount), with this machine's
+ * /proc, /dev and /sys, and an empty /run. The old root is unmounted; a chroot would leave it reachable.
  */
 export function enterRoot(root) {
   for (const folder of ["proc", "dev", "sys"]) must("mount", ["--rbind", `/${folder}`, join(root, folder)]);

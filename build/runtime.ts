@@ -14,7 +14,7 @@ interface LockFile {
   packages?: Record<string, { version?: string; integrity?: string } | undefined>;
 }
 
-/** What package-lock.json says of a package: the one version, and the digest of its archive. */
+/** The version of a package in package-lock.json, and the digest of its archive. */
 function locked(name: string): { version: string; integrity: string } {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as LockFile;
   const { version, integrity } = lock.packages?.[`node_modules/${name}`] ?? {};
@@ -28,8 +28,8 @@ function run(words: string[], cwd: string): void {
 }
 
 /**
- * The path of Bun's executable for another machine than this one: fetched by npm in the version that package-lock.json
- * pins, compared with the digest there, and kept below node_modules. Throws `ElfError`.
+ * The path of Bun's executable for another architecture: npm fetches the version in package-lock.json, whose digest is
+ * checked, and it is kept below node_modules. Throws `ElfError`.
  */
 export function runtimeFor(architecture: Architecture): string {
   const name = PACKAGES[architecture];
@@ -47,7 +47,7 @@ export function runtimeFor(architecture: Architecture): string {
       .update(readFileSync(join(folder, archive)))
       .digest("base64");
     if (`sha512-${digest}` !== integrity)
-      throw new ElfError(`${name}: the archive is not the one of package-lock.json`);
+      throw new ElfError(`${name}: the archive differs from package-lock.json`);
     run(["tar", "-xzf", archive, "package/bin/bun"], folder);
     renameSync(join(folder, "package/bin/bun"), kept);
     return kept;

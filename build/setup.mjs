@@ -1,6 +1,6 @@
-// Brings what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for the task
-// named as the argument (build, package, site, quickstart or test). Plain JavaScript, since Bun is one of the things it
-// brings. JK_SETUP=check only tells what is missing.
+// Installs what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for a task
+// (build, package, site, quickstart or test). Plain JavaScript, since it also installs Bun. JK_SETUP=check only reports
+// what is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,96 +8,54 @@ import { fileURLToPath } from "node:url";
 import { fail, requireMachine } from "./needs.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const compiler = ["gcc", "libc6-dev"];
-const login = ["openssh-server", "openssh-client", "rsync", "git"];
-const packagers = ["dpkg-dev", "debhelper", "rpm", "zstd"];
+const words = (text) => text.trim().split(/\s+/);
+const compiler = words("gcc libc6-dev");
+const login = words("openssh-server openssh-client rsync git rsyslog");
+const packagers = words("dpkg-dev debhelper rpm zstd");
 const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
   site: ["mandoc"],
-  // setcap(8) is in none of the packages that every Debian has
-  quickstart: [...compiler, ...login, "rsyslog", "libcap2-bin"],
+  // setcap(8) is in libcap2-bin
+  quickstart: [...compiler, ...login, "libcap2-bin"],
   test: [
     ...compiler,
     ...login,
-    "rsyslog",
     // the implementation that the differential tests and the benchmarks compare with
     "jailkit",
     // for the executables of the other architecture
-    "gcc-aarch64-linux-gnu",
-    // which the compiler only recommends
-    "libc6-dev-arm64-cross",
-    "qemu-user",
+    ...words("gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"),
     // what the tests put into jails and start
-    "less",
-    "vim",
-    "perl",
-    "wget",
-    "nginx",
-    "lighttpd",
-    "systemd",
-    // which it only recommends: with them a machine of a test can be booted
-    "dbus",
-    "libpam-systemd",
-    "libcap2-bin",
-    "binutils",
-    "strace",
-    "attr",
-    "acl",
-    "e2fsprogs",
-    "iproute2",
+    ...words("less vim perl wget nginx lighttpd systemd"),
+    // recommended by systemd: to boot the machine of a test
+    ...words("dbus libpam-systemd"),
+    ...words("libcap2-bin binutils strace attr acl e2fsprogs iproute2"),
     // forwarding of a display
     "xauth",
-    // what the documents call
-    "jq",
-    "gpg",
-    "make",
-    "procps",
-    "procmail",
-    // which run what a jailed user asks for on the host
-    "cron",
-    "at",
-    // nologin(8), which the smallest of Debians lacks
+    // used in the documents, the recipes and the page on migration
+    ...words("jq gpg make procps procmail sudo rush quota auditd"),
+    // they run commands of jailed users on the host
+    ...words("cron at"),
+    // for nologin(8), which a minimal Debian lacks
     "login",
-    // accounts that are in no file of the machine's own
+    // accounts outside /etc/passwd
     "libnss-extrausers",
-    // what the recipes and the page on changing over use
-    "sudo",
-    "rush",
-    "quota",
-    "auditd",
-    // a kernel of its own, where the machine's cannot be used for what is tested, with its modules
-    "user-mode-linux",
-    "kmod",
+    // another kernel, with its modules, for tests that cannot use the machine's
+    ...words("user-mode-linux kmod"),
     // servers that the limited shell knows
-    "cvs",
-    "subversion",
-    "mercurial",
-    "borgbackup",
-    "unison",
-    "mosh",
+    ...words("cvs subversion mercurial borgbackup unison mosh"),
     // manual pages, and completions in the shells that they are for
-    "mandoc",
-    "groff-base",
-    "man-db",
-    "zsh",
-    "fish",
-    // packages, and what judges them, installs them and follows them
+    ...words("mandoc groff-base man-db zsh fish"),
+    // packages: to build, check, install and remove them
     ...packagers,
-    // which dpkg-buildpackage asks of every machine
-    "build-essential",
-    "lintian",
-    "rpmlint",
-    "autopkgtest",
-    "dnf",
-    "dnf-plugins-core",
+    ...words("build-essential lintian rpmlint autopkgtest dnf dnf-plugins-core"),
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],
 };
 
-// What the tests install in machines of their own, since it cannot be installed beside others of these packages: a second
-// log daemon. apt keeps the files, with those that they need, where it keeps what it has fetched.
+// A second log daemon, which conflicts with one of these packages: tests install it in their machines. apt keeps it and
+// its dependencies among its downloaded files.
 const fetched = { test: ["syslog-ng-core"] };
 const ARCHIVES = "/var/cache/apt/archives";
 
@@ -111,7 +69,7 @@ function installPackages(names) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's
   const query = run("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
   if (query.status === 127) {
-    console.error(`setup: no dpkg here; the following must be there already: ${names.join(" ")}`);
+    console.error(`setup: there is no dpkg; these packages must be installed: ${names.join(" ")}`);
     return;
   }
   const installed = new Set(
@@ -124,7 +82,7 @@ function installPackages(names) {
   console.error(`setup: installing ${missing.join(" ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const install = () => run("apt-get", ["install", "-y", "--no-install-recommends", ...missing], { env });
-  // Servers are installed to be started by tests, in machines of their own: here none is to run.
+  // Tests start the servers in their own machines; none may start here.
   const policy = "/usr/sbin/policy-rc.d";
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -168,33 +126,32 @@ function installModules() {
   }
   const bun = join(root, "node_modules/.bin/bun");
   if (run(bun, ["--version"]).text.trim() === pinned.bun) return;
-  // Where npm does not run the scripts of packages, Bun's executable was not put in its place.
+  // If npm does not run scripts of packages, Bun's executable is not installed yet.
   run(process.execPath, [join(root, "node_modules/bun/install.js")]);
   const version = run(bun, ["--version"]).text.trim();
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
-/** Fetches packages without installing them. */
 function fetchPackages(names = []) {
   const missing = () =>
     names.filter((name) => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`)));
   if (!existsSync(ARCHIVES) || missing().length === 0) return;
   if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
   console.error(`setup: fetching ${missing().join(" ")}`);
-  const words = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
-  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...words]);
+  const options = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
+  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...options]);
   let result = fetch();
   if (result.status !== 0) {
     run("apt-get", ["update"]);
     result = fetch();
   }
-  if (missing().length > 0) fail(`apt-get ${words.join(" ")} failed:\n${result.text}`);
+  if (missing().length > 0) fail(`apt-get ${options.join(" ")} failed:\n${result.text}`);
 }
 
 const task = process.argv[2] || "build";
 if (!(task in needs)) fail(`unknown task ${task}: one of ${Object.keys(needs).join(", ")}`);
 requireMachine(task);
-// The checkout before the machine.
+// First the checkout, then the machine.
 installModules();
 if (!process.argv.includes("--modules-only")) {
   installPackages(needs[task]);

@@ -1,6 +1,6 @@
 /**
- * npm run site: dist/site/, the manual pages as HTML for a web server or a browser: a page for each, an index and one
- * style sheet. Nothing else is loaded, and there is no script. Needs mandoc(1).
+ * npm run site: creates the manual as HTML in dist/site/: a page for each manual page, an index and one style sheet. They
+ * load nothing else, and have no scripts. Needs mandoc(1).
  */
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -42,16 +42,16 @@ function convert(text: string): string {
   return `${done.stdout}`;
 }
 
-/** A reference leads to the page here, or to Debian's; one to a program of jailkit that has no page is no link. */
-function link(name: string, section: string, text: string, known: ReadonlySet<string>): string {
+/** A link to the page here, or to Debian's; plain text for a program of jailkit without a page. */
+function link(name: string, section: string, text: string, pages: ReadonlySet<string>): string {
   const page = `${name}.${section}`;
-  if (known.has(page)) return `<a class="Xr" href="${page}.html">${text}</a>`;
+  if (pages.has(page)) return `<a class="Xr" href="${page}.html">${text}</a>`;
   if (/^(?:jk_|jailkit)/.test(name)) return `<span class="Xr">${text}</span>`;
   return `<a class="Xr" href="${ELSEWHERE}/${page}">${text}</a>`;
 }
 
-/** What mandoc makes of a page, as part of ours: its head and foot go, and headings move one step down. */
-function body(page: ManualPage, known: ReadonlySet<string>): string {
+/** The HTML of mandoc for a page, without head and foot, and with headings one level lower. */
+function body(page: ManualPage, pages: ReadonlySet<string>): string {
   const html = convert(page.text)
     .replace(/<table class="(?:head|foot)">[\s\S]*?<\/table>\n?/g, "")
     .replace(/(<\/table>)\n<br\/>/g, "$1")
@@ -59,7 +59,7 @@ function body(page: ManualPage, known: ReadonlySet<string>): string {
     .replace(/<(\/?)h1\b/g, "<$1h2")
     .replace(
       /<a class="Xr" href="([^"]+)\.(\d)\.html"(?: aria-label="[^"]*")?>([\s\S]*?)<\/a>/g,
-      (_, name: string, section: string, text: string) => link(name, section, text, known),
+      (_, name: string, section: string, text: string) => link(name, section, text, pages),
     );
   return `<nav><a href="index.html">jailkit</a><span>${titleOf(page)}</span></nav>
 <main>
@@ -91,19 +91,19 @@ ${entries("5")}
 </main>`;
 }
 
-/** Writes the site into a directory; what was there goes. Returns the names of its pages. */
+/** Writes the site into a directory, and removes its former content. Returns the names of its pages. */
 export async function writeSite(directory: string): Promise<string[]> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   copyFileSync(join(import.meta.dir, "site.css"), join(directory, "site.css"));
-  const pages = await manualPages();
-  const known = new Set(pages.map(({ name, section }) => `${name}.${section}`));
-  for (const page of pages) {
-    writeFileSync(join(directory, fileOf(page)), document(titleOf(page), page.summary, body(page, known)));
+  const manual = await manualPages();
+  const pages = new Set(manual.map(({ name, section }) => `${name}.${section}`));
+  for (const page of manual) {
+    writeFileSync(join(directory, fileOf(page)), document(titleOf(page), page.summary, body(page, pages)));
   }
   const summary = "Jails for user accounts and daemons: the manual";
-  writeFileSync(join(directory, "index.html"), document("jailkit", summary, index(pages)));
-  return ["index.html", ...pages.map(fileOf)];
+  writeFileSync(join(directory, "index.html"), document("jailkit", summary, index(manual)));
+  return ["index.html", ...manual.map(fileOf)];
 }
 
 if (import.meta.main) {

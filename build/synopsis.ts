@@ -1,7 +1,7 @@
-/** A word of a synopsis, or what stands in square brackets. "...", "(", ")" and "|" are words of their own. */
+/** A word of a synopsis, or a group in square brackets. "...", "(", ")" and "|" are words. */
 export type SynopsisPart = string | readonly SynopsisPart[];
 
-/** The words and brackets of a line of a synopsis. Throws where brackets do not match. */
+/** The words and groups in a line of a synopsis. Throws if brackets do not match. */
 export function readSynopsis(line: string): readonly SynopsisPart[] {
   const stack: SynopsisPart[][] = [[]];
   for (const [word] of line.matchAll(/[[\]()|]|\.\.\.|[^\s[\]().|]+/g)) {

@@ -1,10 +1,11 @@
 /**
- * npm test: the types, the linter, the rule of imports, the build, and every test against the executables that were
- * built; the behaviour tests once more against jailkit 2.23; and those of the path of a login once more with the files
- * as packages install them. Ends with `N passed, N failed`.
+ * npm test: checks types, lint and structure, builds, and runs every test against the new executables; then the behaviour
+ * tests against jailkit 2.23, and the tests of logins with the files as packages install them. Ends with `N passed, N
+ * failed`.
  *
  * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, words, package, slow, mutants. `words`
- * types what README.md, docs/ and the manual pages show; `mutants` changes the code rule by rule, and sees a test fail.
+ * types the commands in README.md, docs/ and the manual pages; `mutants` breaks the code rule by rule, and expects a test
+ * to fail.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -30,14 +31,14 @@ function step(name: string, words: string[]): boolean {
   return ok;
 }
 
-/** Counts a `bun test` run by the lines that it closes with; whether it passed. */
+/** Counts the results of a `bun test` run by its last lines. Returns whether it passed. */
 function tally(output: string, status: number, name: string): boolean {
   const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
   const [pass, fail] = [count("pass"), count("fail")];
   passed += pass;
   failed += fail;
   skipped += count("skip");
-  // A file that could not be loaded or a crash leaves no failed test behind.
+  // A crash, or a file that cannot be loaded, leaves no failed test.
   const silent = (status !== 0 && fail === 0) || (status === 0 && pass === 0);
   if (silent) {
     failed++;
@@ -46,7 +47,7 @@ function tally(output: string, status: number, name: string): boolean {
   return !silent && fail === 0;
 }
 
-/** Runs test files in one `bun test`, and prints what is news: not the tests that passed. */
+/** Runs test files in one `bun test`, and prints its output without the tests that passed. */
 async function run(files: readonly string[], env: Record<string, string>, name: string): Promise<boolean> {
   const child = Bun.spawn([bun, "test", "--timeout", "120000", ...files], {
     cwd: root,
@@ -63,12 +64,12 @@ async function run(files: readonly string[], env: Record<string, string>, name: 
   if (process.env.JK_TIMES) console.log(name, performance.now());
   const output = `${out}\n${err}`;
   if (status !== 0) console.log(output.replace(/^\(pass\).*\n/gm, ""));
-  // But for what test/words counts and leaves out.
+  // Except the counts of test/words.
   else process.stdout.write(/^\d+ blocks: .*\n(?: {2}.*\n)*/m.exec(output)?.[0] ?? "");
   return tally(output, status, name);
 }
 
-/** Runs the test files of a folder: those of test/unit together, others each by itself, as many at a time as there are cores. */
+/** Runs the test files of a folder: those of test/unit together, others one by one, on all cores. */
 async function suite(folder: string, env: Record<string, string> = {}, only = /./): Promise<void> {
   const path = join(root, "test", folder);
   const files = readdirSync(path)
@@ -93,12 +94,12 @@ const wanted = (part: string) => asked.length === 0 || asked.includes(part);
 if (wanted("check")) {
   step("tsc --noEmit", [join(root, "node_modules/.bin/tsc"), "--noEmit", "-p", root]);
   step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
-  step("the rule of imports", [bun, join(root, "build/check-structure.ts")]);
+  step("the structure", [bun, join(root, "build/check-structure.ts")]);
 }
 if (wanted("unit")) await suite("unit");
 const built = step("npm run build", [bun, join(root, "build/compile.ts")]);
 if (built) {
-  // Made here, since test files that run side by side would each begin to make them.
+  // Made here, since test files that run in parallel would each make them.
   if (wanted("e2e") || wanted("slow"))
     step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
   for (const folder of ["machine", "attack", "differential", "e2e", "words"])

@@ -1,11 +1,4 @@
-import {
-  EPERM,
-  PR_CAP_AMBIENT,
-  PR_CAP_AMBIENT_RAISE,
-  PR_CAPBSET_DROP,
-  PR_CAPBSET_READ,
-  PR_SET_KEEPCAPS,
-} from "./constants.ts";
+import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { check, libc } from "./libc.ts";
 import { ambientCapabilities, type Capabilities, capabilities, capset } from "./process.ts";
@@ -26,14 +19,14 @@ export function setCapabilities({ effective, permitted, inheritable }: Capabilit
   );
   const now = capabilities();
   if (now.effective !== effective || now.permitted !== permitted || now.inheritable !== inheritable)
-    throw new SystemError(EPERM, "capset", undefined);
+    throw new SystemError(C.EPERM, "capset", undefined);
 }
 
 /** The bounding set of this thread: the most that an exec may give. */
 function boundingCapabilities(): bigint {
   let found = 0n;
   for (let capability = 0; capability <= HIGHEST; capability++) {
-    const result = libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    const result = libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0);
     // EINVAL: the first number without a capability.
     if (result < 0) break;
     if (result === 1) found |= 1n << BigInt(capability);
@@ -46,23 +39,26 @@ export function limitBoundingSet(kept: bigint): void {
   const present = boundingCapabilities();
   for (let capability = 0; capability <= HIGHEST; capability++) {
     if (!has(present, capability) || has(kept, capability)) continue;
-    check(libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)");
+    check(libc.prctl(C.PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)");
   }
   if ((boundingCapabilities() & ~kept) !== 0n)
-    throw new SystemError(EPERM, "prctl(PR_CAPBSET_DROP)", undefined);
+    throw new SystemError(C.EPERM, "prctl(PR_CAPBSET_DROP)", undefined);
 }
 
 /** PR_SET_KEEPCAPS: whether the permitted set outlives the change of all user ids from 0. */
 export function keepOverSetuid(keep: boolean): void {
-  check(libc.prctl(PR_SET_KEEPCAPS, keep ? 1 : 0, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)");
+  check(libc.prctl(C.PR_SET_KEEPCAPS, keep ? 1 : 0, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)");
 }
 
 /** Adds `set` to the ambient set, which an exec passes on. It must be permitted and inheritable. Checked. */
 export function raiseAmbient(set: bigint): void {
   for (let capability = 0; capability <= HIGHEST; capability++) {
     if (!has(set, capability)) continue;
-    check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl(PR_CAP_AMBIENT_RAISE)");
+    check(
+      libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_RAISE, capability, 0, 0),
+      "prctl(PR_CAP_AMBIENT_RAISE)",
+    );
   }
   if ((ambientCapabilities() & set) !== set)
-    throw new SystemError(EPERM, "prctl(PR_CAP_AMBIENT_RAISE)", undefined);
+    throw new SystemError(C.EPERM, "prctl(PR_CAP_AMBIENT_RAISE)", undefined);
 }

@@ -62,7 +62,6 @@ function copyPieces(from: number, to: number, size: number): number | undefined 
   return size;
 }
 
-/** Copies up to `size` bytes, holes as zeros. */
 function copyBytes(from: number, to: number, size: number): number {
   let total = 0;
   const rest = () => {

@@ -111,7 +111,6 @@ export function createReceiver(count: number, size: number): Receiver {
   };
 }
 
-/** Sends several messages at once out of one buffer. */
 interface Sender {
   /** The next message is `length` bytes from `offset` on. */
   put(i: number, offset: number, length: number): void;

@@ -21,6 +21,16 @@ export class SystemError extends Error {
   }
 }
 
+/** The result of `call`; undefined if it throws SystemError. */
+export function attempt<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
 /** Whether `error` is a SystemError with one of these symbolic names. */
 export function isErrno(error: unknown, ...codes: string[]): error is SystemError {
   return error instanceof SystemError && codes.includes(error.code);

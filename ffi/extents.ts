@@ -1,14 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import {
-  AT_SYMLINK_NOFOLLOW,
-  EBADR,
-  EINVAL,
-  ENOENT,
-  ENOTDIR,
-  ENOTTY,
-  EOPNOTSUPP,
-  EPERM,
-} from "./constants.ts";
+import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, errno, libc } from "./libc.ts";
 import { STATX_BASIC_STATS, STATX_BLOCKS, STATX_BTIME, STATX_MNT_ID, statx, statxBuffer } from "./statx.ts";
@@ -27,9 +18,9 @@ export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
 }
 
 function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undefined {
-  if (!statx(dirfd, path, AT_SYMLINK_NOFOLLOW, mask)) {
+  if (!statx(dirfd, path, C.AT_SYMLINK_NOFOLLOW, mask)) {
     const number = errno();
-    if (number === ENOENT || number === ENOTDIR) return undefined;
+    if (number === C.ENOENT || number === C.ENOTDIR) return undefined;
     throw new SystemError(number, "statx", path);
   }
   const hasBirth = (statxBuffer.readUInt32LE(0) & STATX_BTIME) !== 0;
@@ -93,7 +84,7 @@ const ENTRY = 56;
 const COUNT = 256;
 const map = Buffer.alloc(HEAD + COUNT * ENTRY);
 const MOST = 1 << 20;
-const UNSUPPORTED = [EOPNOTSUPP, ENOTTY, EINVAL, EPERM, EBADR];
+const UNSUPPORTED = [C.EOPNOTSUPP, C.ENOTTY, C.EINVAL, C.EPERM, C.EBADR];
 
 /** The extents of an open file (ioctl_fiemap(2)); undefined if the file system does not report them. */
 export function extentsOf(fd: number): Extent[] | undefined {

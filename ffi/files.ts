@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
-import { addressOf, cArgument, check, errno, fail, libc } from "./libc.ts";
+import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
 import { STATX_BASIC_STATS, STATX_MNT_ID, statx, statxBuffer } from "./statx.ts";
 
 /** Attributes of a file, from statx(2). Times are nanoseconds since the epoch. */
@@ -93,7 +93,7 @@ export function openAt2(dirfd: number, path: ByteString, flags: number, resolve:
     howBuffer[0] = BigInt(flags | C.O_CLOEXEC);
     howBuffer[1] = BigInt(mode);
     howBuffer[2] = BigInt(resolve);
-    const fd = libc.syscall(C.SYS_openat2, dirfd, addressOf(cArgument(path)), howAddress, HOW_SIZE, 0, 0);
+    const fd = syscall(C.SYS_openat2, dirfd, addressOf(cArgument(path)), howAddress, HOW_SIZE);
     if (fd >= 0) return fd;
     const number = errno();
     if ((number !== C.EAGAIN && number !== C.EINTR) || attempt === MOST_ATTEMPTS)
@@ -186,7 +186,6 @@ export function readFileIfPresent(path: ByteString, limit: number, dirfd: number
   }
 }
 
-/** A name in a directory, and its DT_*. */
 interface DirectoryEntry {
   name: ByteString;
   type: number;

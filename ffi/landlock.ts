@@ -1,5 +1,5 @@
 import { isErrno, SystemError } from "./error.ts";
-import { addressOf, check, errno, libc } from "./libc.ts";
+import { addressOf, check, errno, syscall } from "./libc.ts";
 
 // landlock(7): access to files that a process gives up for itself and everything that it starts.
 
@@ -18,7 +18,7 @@ export const REFER = 0x2000;
 
 /** The kernel's version of Landlock; 0 if it has none, or was booted without it. */
 export function landlockVersion(): number {
-  const version = libc.syscall(SYS_landlock_create_ruleset, 0, 0, CREATE_RULESET_VERSION, 0, 0, 0);
+  const version = syscall(SYS_landlock_create_ruleset, 0, 0, CREATE_RULESET_VERSION);
   if (version >= 0) return version;
   const error = new SystemError(errno(), "landlock_create_ruleset", undefined);
   if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;
@@ -29,15 +29,7 @@ export function landlockVersion(): number {
 export function createRuleset(handled: number): number {
   // struct landlock_ruleset_attr: 64 bits, of which the upper half is unused.
   const attributes = Uint32Array.of(handled, 0);
-  const fd = libc.syscall(
-    SYS_landlock_create_ruleset,
-    addressOf(attributes),
-    attributes.byteLength,
-    0,
-    0,
-    0,
-    0,
-  );
+  const fd = syscall(SYS_landlock_create_ruleset, addressOf(attributes), attributes.byteLength);
   return check(fd, "landlock_create_ruleset");
 }
 
@@ -50,13 +42,10 @@ const pathBeneathAddress = addressOf(pathBeneath);
 export function allowBeneath(ruleset: number, allowed: number, fd: number): void {
   pathBeneath[0] = allowed;
   pathBeneath[2] = fd;
-  check(
-    libc.syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, pathBeneathAddress, 0, 0, 0),
-    "landlock_add_rule",
-  );
+  check(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, pathBeneathAddress), "landlock_add_rule");
 }
 
 /** landlock_restrict_self(2): for this thread and everything that it starts. no_new_privs must be set. */
 export function restrictSelf(ruleset: number): void {
-  check(libc.syscall(SYS_landlock_restrict_self, ruleset, 0, 0, 0, 0, 0), "landlock_restrict_self");
+  check(syscall(SYS_landlock_restrict_self, ruleset), "landlock_restrict_self");
 }

@@ -8,13 +8,11 @@ import { addressOf, check, libc } from "./libc.ts";
 
 // Calls ffi/guard/launch.c, which starts other processes. JavaScript must not fork, since it has threads.
 
-/** The two ends of a pipe; both are close-on-exec. */
 interface Pipe {
   out: number;
   in: number;
 }
 
-/** pipe2(2). */
 function makePipe(): Pipe {
   const ends = new Int32Array(2);
   // SAFETY: two ints.
@@ -100,7 +98,6 @@ export function withdrawPid(writer: PidWriter): void {
   writeAll(writer.pipe, new Uint8Array(1));
 }
 
-/** A program to run in the background. */
 interface Daemon {
   path: ByteString;
   argv: readonly ByteString[];

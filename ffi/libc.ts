@@ -130,6 +130,11 @@ export function errno(): number {
   return errnoAddress === null ? 0 : read.i32(errnoAddress, 0);
 }
 
+/** syscall(2): a system call without a wrapper in the C library. Buffers among the arguments are passed by addressOf. */
+export function syscall(number: number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): number {
+  return libc.syscall(number, a, b, c, d, e, f);
+}
+
 /** Throws errno of the last call as a SystemError. `path` is for the message. */
 export function fail(call: string, path?: ByteString): never {
   throw new SystemError(errno(), call, path);

@@ -1,6 +1,6 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_FDCWD, O_CLOEXEC } from "./constants.ts";
-import { addressOf, cArgument, check, libc } from "./libc.ts";
+import { addressOf, cArgument, check, libc, syscall } from "./libc.ts";
 
 // unshare(2), mount(2), open_tree(2), move_mount(2); the numbers are the same on x86-64 and aarch64
 const CLONE_NEWNS = 0x20000;
@@ -24,7 +24,7 @@ export function enterPrivateMounts(): void {
 /** A detached mount of a path, as a descriptor: open_tree(2). */
 export function cloneMount(path: ByteString): number {
   const flags = OPEN_TREE_CLONE | O_CLOEXEC;
-  const fd = libc.syscall(SYS_open_tree, AT_FDCWD, addressOf(cArgument(path)), flags, 0, 0, 0);
+  const fd = syscall(SYS_open_tree, AT_FDCWD, addressOf(cArgument(path)), flags);
   return check(fd, "open_tree", path);
 }
 
@@ -33,5 +33,5 @@ export function attachMount(mount: number, target: number, path: ByteString): vo
   // SAFETY: addressOf and cArgument hold the empty string.
   const empty = addressOf(cArgument(""));
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-  check(libc.syscall(SYS_move_mount, mount, empty, target, empty, flags, 0), "move_mount", path);
+  check(syscall(SYS_move_mount, mount, empty, target, empty, flags), "move_mount", path);
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { addressOf, cArgument, check, errno, fail, libc } from "./libc.ts";
+import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
 import { STATX_NLINK, statx, statxBuffer } from "./statx.ts";
 
 // capabilities(7)
@@ -29,7 +29,7 @@ export function capabilities(): Capabilities {
   const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
   // The low halves of the three sets, then the high ones.
   const data = new Uint32Array(6);
-  check(libc.syscall(SYS_capget, addressOf(header), addressOf(data), 0, 0, 0, 0), "capget");
+  check(syscall(SYS_capget, addressOf(header), addressOf(data)), "capget");
   return {
     effective: wide(data[0], data[3]),
     permitted: wide(data[1], data[4]),
@@ -40,7 +40,7 @@ export function capabilities(): Capabilities {
 /** capset(2) of this thread; `data` has the six words of capget(2). Throws `SystemError`. */
 export function capset(data: Uint32Array): void {
   const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
-  check(libc.syscall(SYS_capset, addressOf(header), addressOf(data), 0, 0, 0, 0), "capset");
+  check(syscall(SYS_capset, addressOf(header), addressOf(data)), "capset");
 }
 
 /** The ambient set of this thread; empty if the kernel has none. */

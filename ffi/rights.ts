@@ -1,6 +1,6 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EACCESS } from "./constants.ts";
-import { addressOf, cArgument, check, libc } from "./libc.ts";
+import { addressOf, cArgument, check, libc, syscall } from "./libc.ts";
 import { supplementaryGroups } from "./process.ts";
 
 const arm = process.arch === "arm64";
@@ -28,14 +28,14 @@ let present: Credentials | undefined;
 /** Sets this thread's ids for file access; throws if the kernel does not. */
 function setCredentials({ uid, gid, groups }: Credentials): void {
   const ids = Uint32Array.from(groups.length > 0 ? groups : [0]);
-  check(libc.syscall(SYS_setgroups, groups.length, addressOf(ids), 0, 0, 0, 0), "setgroups");
+  check(syscall(SYS_setgroups, groups.length, addressOf(ids)), "setgroups");
   // They return the old id whether they succeed or not, so a second call shows the result.
   for (const [call, id, name] of [
     [SYS_setfsgid, gid, "setfsgid"],
     [SYS_setfsuid, uid, "setfsuid"],
   ] as const) {
-    libc.syscall(call, id, 0, 0, 0, 0, 0);
-    if (libc.syscall(call, id, 0, 0, 0, 0, 0) >>> 0 !== id) throw new Error(`${name}(${id}) was refused`);
+    syscall(call, id);
+    if (syscall(call, id) >>> 0 !== id) throw new Error(`${name}(${id}) was refused`);
   }
 }
 
@@ -63,5 +63,5 @@ export function withRightsOf<T>(who: Credentials | undefined, work: () => T): T 
  * if there is no file. A file on a noexec mount cannot be executed.
  */
 export function mayAccess(dirfd: number, path: ByteString, wanted: number): boolean {
-  return libc.syscall(SYS_faccessat2, dirfd, addressOf(cArgument(path)), wanted, AT_EACCESS, 0, 0) === 0;
+  return syscall(SYS_faccessat2, dirfd, addressOf(cArgument(path)), wanted, AT_EACCESS) === 0;
 }

@@ -1,16 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString, fromBytes, fromCString } from "./bytes.ts";
-import {
-  AT_FDCWD,
-  EAGAIN,
-  ECONNABORTED,
-  EINTR,
-  EINVAL,
-  EMFILE,
-  ENAMETOOLONG,
-  ENFILE,
-  O_PATH,
-} from "./constants.ts";
+import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, libc as base, cArgument, check, errno, fail } from "./libc.ts";
 import { fchdir } from "./process.ts";
@@ -62,7 +52,7 @@ const ADDRESS_SIZE = 110;
 
 /** A sockaddr_un for a path, or for an abstract name that begins with a NUL. Throws SystemError ENAMETOOLONG. */
 function unixAddress(path: ByteString): Uint8Array {
-  if (path.length > LONGEST_SOCKET_PATH) throw new SystemError(ENAMETOOLONG, "socket address", path);
+  if (path.length > LONGEST_SOCKET_PATH) throw new SystemError(C.ENAMETOOLONG, "socket address", path);
   const abstract = path.startsWith("\0");
   const address = new Uint8Array(2 + path.length + (abstract ? 0 : 1));
   address[0] = AF_UNIX;
@@ -99,9 +89,9 @@ export function connectTo(path: ByteString, type: number, nonblocking = false): 
  * a socket's address has no directory descriptor, and at most 107 bytes.
  */
 export function bindIn(fd: number, directory: number, name: ByteString): void {
-  if (name.includes("/")) throw new SystemError(EINVAL, "bind", name);
+  if (name.includes("/")) throw new SystemError(C.EINVAL, "bind", name);
   const address = unixAddress(name);
-  const root = base.openat(AT_FDCWD, cArgument("/"), O_PATH | SOCK_CLOEXEC, 0);
+  const root = base.openat(C.AT_FDCWD, cArgument("/"), C.O_PATH | SOCK_CLOEXEC, 0);
   if (root < 0) fail("open", "/");
   try {
     fchdir(directory);
@@ -125,7 +115,7 @@ export function listen(fd: number, backlog: number): void {
 export function accept(fd: number): number | undefined {
   const connection = libc.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (connection >= 0) return connection;
-  if ([EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE].includes(errno())) return undefined;
+  if ([C.EINTR, C.EAGAIN, C.ECONNABORTED, C.EMFILE, C.ENFILE].includes(errno())) return undefined;
   return fail("accept");
 }
 
@@ -259,8 +249,8 @@ export function sendPacket(
     // SAFETY: see prepare().
     if (libc.sendmsg(fd, message, flags | MSG_NOSIGNAL) >= 0) return true;
     const number = errno();
-    if (number === EAGAIN) return false;
-    if (number !== EINTR) throw new SystemError(number, "sendmsg", undefined);
+    if (number === C.EAGAIN) return false;
+    if (number !== C.EINTR) throw new SystemError(number, "sendmsg", undefined);
   }
 }
 
@@ -287,8 +277,8 @@ export function receivePacket(
     const length = libc.recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
     if (length < 0) {
       const number = errno();
-      if (number === EAGAIN) return undefined;
-      if (number === EINTR) continue;
+      if (number === C.EAGAIN) return undefined;
+      if (number === C.EINTR) continue;
       throw new SystemError(number, "recvmsg", undefined);
     }
     const received: number[] = [];

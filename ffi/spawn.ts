@@ -35,7 +35,6 @@ const STRUCTURE = 512;
 const SIGNAL_SET = 128;
 const SIGNAL_INFO = 128;
 
-/** How a program is started. */
 interface SpawnOptions {
   /** The whole environment, as NAME=value. */
   readonly env: readonly ByteString[];

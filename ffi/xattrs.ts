@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { statIfPresent } from "./files.ts";
-import { addressOf, cArgument, check, errno, libc } from "./libc.ts";
+import { addressOf, cArgument, check, errno, libc, syscall } from "./libc.ts";
 
 // Linux 6.13; glibc 2.41 has no wrapper.
 const SYS_getxattrat = 464;
@@ -15,7 +15,6 @@ let request: BigUint64Array | undefined;
 /** A value, or "none", or "unsupported" if the file system has no such attributes. */
 export type XattrReading = Uint8Array | "none" | "unsupported";
 
-/** The reading of a call that returned `size` and wrote into `from`. */
 function readingOf(size: number, from: Uint8Array, call: string, path: ByteString | undefined): XattrReading {
   if (size >= 0) return from.slice(0, size);
   const number = errno();
@@ -37,7 +36,7 @@ function getxattrat(
   // SAFETY: the caller's `value` is the module's buffer.
   request[0] = BigInt(addressOf(value));
   request[1] = BigInt(value.length);
-  return libc.syscall(
+  return syscall(
     SYS_getxattrat,
     dirfd,
     addressOf(cArgument(name)),

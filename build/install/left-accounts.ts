@@ -6,20 +6,20 @@ import { display } from "../../src/cli/display.ts";
 
 const MOST_NAMED = 20;
 
-/** How an account gets another login shell, by the program that it has now. */
+/** How an account gets another login shell, by its present one. */
 const REMEDIES: Readonly<Record<string, string>> = {
   jk_chrootsh:
     "while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
   jk_lsh: "'usermod -s SHELL USER' changes the shell of an account.",
 };
 
-/** The lines of passwd(5) of all name services that have a list, as getent(1) prints them; without it, the file's. */
+/** The lines of passwd(5) from all name services, by getent(1); without it, from the file. */
 export function allAccounts(path: string): ByteString {
   if (Bun.which("getent", { PATH: path }) === null) return readFileSync("/etc/passwd", "latin1");
   return Bun.spawnSync(["getent", "passwd"], { env: { PATH: path } }).stdout.toString("latin1");
 }
 
-/** What to tell of the accounts that have one of these programs (paths) for a shell: messages, each of some lines. */
+/** Messages about the accounts whose shell is one of these programs (paths). */
 export function accountsLeft(accounts: ByteString, programs: readonly string[]): string[] {
   const all = accounts.split("\n").map((line) => line.split(":"));
   return programs.flatMap((program) => {

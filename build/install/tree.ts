@@ -1,18 +1,18 @@
 /**
- * The tree that install-tools puts files into, and its record of them: /var/lib/jailkit/installed.json below the
- * destination. Paths are absolute as on the machine that is started from there.
+ * The tree into which install-tools installs, and its record: /var/lib/jailkit/installed.json below the destination.
+ * Paths are absolute below the destination.
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What was installed, and what is to go again with it. */
-export interface Installed {
-  /** Configuration files by their names, and the SHA-256 of the default that each came with. */
+/** What was installed, and must be removed with it. */
+interface Installed {
+  /** Configuration files, and the SHA-256 of their defaults. */
   configuration: Record<string, string>;
-  /** All others. */
+  /** All other files. */
   files: string[];
-  /** Those that were not there before. */
+  /** Directories that did not exist before. */
   directories: string[];
   /** Whether there was no /etc/shells. */
   madeShells: boolean;
@@ -28,31 +28,31 @@ const RECORD = `${STATE}/installed.json`;
 
 export const digest = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** The tree below a directory, with what its record says; of an unknown or missing one nothing is known. */
+/** The tree below a directory, with its record, if there is one. */
 export function openTree(destdir: string): Tree {
   const nothing: Installed = { configuration: {}, files: [], directories: [], madeShells: false };
   const record = join(destdir, RECORD);
-  const known = fs.existsSync(record) ? JSON.parse(fs.readFileSync(record, "utf8")) : {};
-  return { destdir, installed: { ...nothing, ...known } };
+  const installed = fs.existsSync(record) ? JSON.parse(fs.readFileSync(record, "utf8")) : {};
+  return { destdir, installed: { ...nothing, ...installed } };
 }
 
-/** The path of something in the tree, as this process sees it. */
+/** The path of a file of the tree for this process. */
 export const at = ({ destdir }: Tree, path: string) => join(destdir, path);
 
-/** Makes a directory, and those above it, and notes which were not there. */
-export function makeDirectory(tree: Tree, path: string): void {
+/** Creates a directory and those above it, and records the new ones. */
+function makeDirectory(tree: Tree, path: string): void {
   if (fs.existsSync(at(tree, path))) return;
   if (path === "/") fs.mkdirSync(at(tree, path), { recursive: true });
   else {
     makeDirectory(tree, dirname(path));
     fs.mkdirSync(at(tree, path), { mode: 0o755 });
-    // Whatever the umask.
+    // With any umask.
     fs.chmodSync(at(tree, path), 0o755);
     tree.installed.directories.push(path);
   }
 }
 
-/** Where something is made before it is renamed: beside its place, in a directory that there is then. */
+/** A temporary path beside a file, in a directory that then exists. */
 function temporaryFor(tree: Tree, path: string): string {
   makeDirectory(tree, dirname(path));
   return join(dirname(at(tree, path)), `.${randomBytes(8).toString("hex")}.new`);
@@ -85,7 +85,7 @@ export function replace(
   }
 }
 
-/** As `replace`; the file is noted, and goes again by `removeAll`. */
+/** As `replace`, and records the file for `removeAll`. */
 export function put(
   tree: Tree,
   path: string,
@@ -95,7 +95,7 @@ export function put(
   note(tree, path);
 }
 
-/** Gives a file of the tree another name, which is noted. */
+/** Adds a hard link to a file of the tree, and records it. */
 export function linkTo(tree: Tree, target: string, path: string): void {
   const temporary = temporaryFor(tree, path);
   fs.linkSync(at(tree, target), temporary);
@@ -115,17 +115,17 @@ function removeEmpty(tree: Tree, path: string): void {
   try {
     fs.rmdirSync(at(tree, path));
   } catch (error) {
-    // Something of the administrator's is in it, or it is gone.
+    // It contains files of the administrator, or is gone.
     if (!(error instanceof Error) || !/^E(?:NOTEMPTY|NOENT|EXIST|NOTDIR|BUSY)\b/.test(error.message))
       throw error;
   }
 }
 
-/** Removes the files that were noted, the record, and the directories that were made and are empty. */
+/** Removes the recorded files, the record, and the new directories that are empty. */
 export function removeAll(tree: Tree): void {
   const { files, directories } = tree.installed;
   for (const path of [...files, RECORD]) fs.rmSync(at(tree, path), { force: true });
-  // What the tools made in there.
+  // Created by the tools.
   const made = [`${STATE}/jails`, `${STATE}/empty`, ...directories];
   for (const path of made.sort().reverse()) removeEmpty(tree, path);
 }

@@ -4,8 +4,8 @@ import { deliver, inScratch, type Job } from "./job.ts";
 import { require, run } from "./run.ts";
 
 /**
- * Makes the .deb files in the output with debian/rules, and returns their paths. dpkg-buildpackage(1) writes into
- * debian/ and beside the checkout: it gets a folder of its own, with links to everything else.
+ * Creates the .deb files in the output with debian/rules, and returns their paths. dpkg-buildpackage(1) writes into
+ * debian/ and beside the checkout, so it gets its own folder, with symbolic links to everything else.
  */
 export function buildDebs(architecture: "amd64" | "arm64", job: Job): Promise<string[]> {
   require("dpkg-buildpackage", "dpkg-dev");
@@ -20,7 +20,7 @@ export function buildDebs(architecture: "amd64" | "arm64", job: Job): Promise<st
       const value = process.env[name];
       return value ? [[name, value]] : [];
     });
-    // What the package needs to be built is brought by build/setup.mjs, hence no look at Build-Depends.
+    // build/setup.mjs installs what the build needs, so -d ignores Build-Depends.
     await run(["dpkg-buildpackage", "-b", "-us", "-uc", "-d", "-a", architecture], {
       cwd: tree,
       env: {

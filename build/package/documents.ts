@@ -1,16 +1,16 @@
-/** The documents of a package: where each goes, and its links made to lead to what is installed. */
+/** The documents of a package: their paths, and their links to each other. */
 import * as fs from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 
-/** A file of the checkout (a path from its top, such as `docs/security.md`), and where it is installed. */
-export interface Placed {
+/** A file of the checkout, such as `docs/security.md`, and its installed path. */
+interface InstalledDocument {
   source: string;
   path: string;
 }
 
 const FOLDER = "/usr/share/doc/jailkit";
-// For whoever works on jailkit, from a checkout.
-const OF_THE_CHECKOUT = new Set(["docs/release.md"]);
+// For developers only.
+const NOT_INSTALLED = new Set(["docs/release.md"]);
 
 function listed(root: string, folder: string, ending: string): string[] {
   return fs
@@ -20,9 +20,9 @@ function listed(root: string, folder: string, ending: string): string[] {
     .map((name) => `${folder}/${name}`);
 }
 
-/** All of them. `examples` are files of docs/units that systemd does not get by the package. */
-export function placedDocuments(root: string, examples: readonly string[]): Placed[] {
-  const texts = listed(root, "docs", ".md").filter((source) => !OF_THE_CHECKOUT.has(source));
+/** All documents. `examples` are files of docs/units that are not installed for systemd. */
+export function installedDocuments(root: string, examples: readonly string[]): InstalledDocument[] {
+  const texts = listed(root, "docs", ".md").filter((source) => !NOT_INSTALLED.has(source));
   const into = (folder: string) => (source: string) => ({ source, path: `${folder}/${basename(source)}` });
   return [
     ...["README.md", "CHANGELOG.md", ...texts].map(into(FOLDER)),
@@ -31,17 +31,21 @@ export function placedDocuments(root: string, examples: readonly string[]): Plac
   ];
 }
 
-/** A link or an image of Markdown, whose target has no scheme. */
+/** A link or an image of Markdown, without a scheme. */
 const LINK = /(!?)\[([^\]]*)\]\(((?![a-z]+:|#)[^)\s#]+)(#[^)\s]*)?\)/g;
 
 /**
- * The text of a Markdown file `source` as it is installed beside the others of `placed`: a link leads to where its
- * target is now. Of one whose target is not installed the words are left.
+ * The text of the Markdown file `source` with links to the installed paths of `documents`. A link whose target is not
+ * installed becomes plain text.
  */
-export function withInstalledLinks(text: string, source: string, placed: readonly Placed[]): string {
-  const places = new Map(placed.map(({ source: from, path }) => [from, path]));
-  // A folder is there if something of it is.
-  for (const { source: from, path } of placed) places.set(dirname(from), dirname(path));
+export function withInstalledLinks(
+  text: string,
+  source: string,
+  documents: readonly InstalledDocument[],
+): string {
+  const places = new Map(documents.map(({ source: from, path }) => [from, path]));
+  // A folder is installed if a file of it is.
+  for (const { source: from, path } of documents) places.set(dirname(from), dirname(path));
   return text.replace(LINK, (_, image: string, words: string, target: string, part = "") => {
     const from = normalize(join(dirname(source), target)).replace(/\/$/, "");
     const place = places.get(from);

@@ -1,20 +1,20 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 
-/** What all packages are made from and by. Paths are absolute. */
+/** The common parameters of all packages. Paths are absolute. */
 export interface Job {
   root: string;
-  /** The folder with bin/ and entry/ of the machine that the package is for. */
+  /** The folder with bin/ and entry/ for the package's architecture. */
   dist: string;
-  /** Seconds since the epoch: what every file is dated with, so that two builds are the same. */
+  /** The date of every file, in seconds since the epoch, so that two builds are the same. */
   epoch: number;
-  /** Where packages go; what is needed on the way lies there too. */
+  /** The folder for packages and temporary files. */
   output: string;
-  /** Compresses little, for tests. */
+  /** Compress little, for tests. */
   fast: boolean;
 }
 
-/** Calls `use` with an empty folder in the output, which is gone after it. */
+/** Calls `use` with an empty folder in the output, and removes it afterwards. */
 export async function inScratch<T>({ output }: Job, use: (folder: string) => Promise<T>): Promise<T> {
   const folder = fs.mkdtempSync(join(output, ".scratch-"));
   try {
@@ -25,10 +25,10 @@ export async function inScratch<T>({ output }: Job, use: (folder: string) => Pro
   }
 }
 
-/** Moves what was made into the output, and returns where it is now, sorted. */
+/** Moves packages into the output, and returns their paths, sorted. */
 export function deliver({ output }: Job, folder: string, pattern: RegExp): string[] {
   const names = fs.readdirSync(folder).filter((name) => pattern.test(name));
-  if (names.length === 0) throw new Error(`no ${pattern} was made`);
+  if (names.length === 0) throw new Error(`no ${pattern} was created`);
   return names.sort().map((name) => {
     fs.renameSync(join(folder, name), join(output, name));
     return join(output, name);

@@ -2,13 +2,13 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { octal } from "../../src/cli/octal.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { withParts } from "../stage.ts";
 import { inScratch, type Job } from "./job.ts";
+import { withParts } from "./parts.ts";
 import { require, run } from "./run.ts";
-import { linkTarget, PACKAGES, packageFiles, stage } from "./stage.ts";
+import { linkTarget, PACKAGES, type Parts, packageFiles, stage } from "./stage.ts";
 
 /**
- * Makes a .tar.zst of plain files in the output: files/ as they are installed, install.sh, SHA256SUMS. The same commit
+ * Creates a .tar.zst of plain files in the output: files/ as they are installed, install.sh, SHA256SUMS. The same commit
  * gives the same bytes. Returns its path.
  */
 export function buildPlain(machine: "x86_64" | "aarch64", job: Job): Promise<string[]> {
@@ -29,17 +29,17 @@ export function buildPlain(machine: "x86_64" | "aarch64", job: Job): Promise<str
       "--format=gnu",
     ];
     await run(["tar", "-C", scratch, ...fixed, "-cf", tar, name]);
-    // One thread: the output of several depends on how the work was split.
+    // One thread, since the output of several depends on how the work is split.
     await run(["zstd", "-q", "--rm", "--single-thread", job.fast ? "-1" : "-19", tar]);
     fs.renameSync(`${tar}.zst`, output);
     return [output];
   });
 }
 
-function fill(folder: string, parts: Parameters<typeof packageFiles>[1], epoch: number): void {
+function fill(folder: string, parts: Parts, epoch: number): void {
   const all = PACKAGES.flatMap((name) => packageFiles(name, parts));
   const files = all.filter((file) => linkTarget(file) === undefined);
-  // Without setuid bits in the archive: install.sh gives them.
+  // Without setuid bits in the archive; install.sh sets them.
   stage(
     files.map((file) => ({ ...file, mode: file.mode & 0o777 })),
     join(folder, "files"),

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { deliver, inScratch, type Job } from "./job.ts";
 import { require, run } from "./run.ts";
 
-/** Makes the .rpm files in the output with packaging/jailkit.spec, and returns their paths. */
+/** Creates the .rpm files in the output with packaging/jailkit.spec, and returns their paths. */
 export function buildRpms(architecture: "x86_64" | "aarch64", job: Job): Promise<string[]> {
   require("rpmbuild", "rpm");
   return inScratch(job, async (folder) => {

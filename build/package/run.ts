@@ -1,4 +1,4 @@
-/** Runs a program of the build: its arguments as a list, its failure with all that it said. Resolves to its output. */
+/** Runs a program, and resolves to its output. Throws an error with all output if it fails. */
 export async function run(
   words: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
@@ -10,15 +10,15 @@ export async function run(
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [output, said] = await Promise.all([
+  const [output, errors] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  if ((await child.exited) !== 0) throw new Error(`${words[0]} failed:\n${said}${output}`);
+  if ((await child.exited) !== 0) throw new Error(`${words[0]} failed:\n${errors}${output}`);
   return output;
 }
 
-/** The path of a program, or an error that says which package has it. */
+/** The path of a program. Throws an error that names its package if it is missing. */
 export function require(program: string, debianPackage: string): string {
   const path = Bun.which(program);
   if (path === null) throw new Error(`${program} is missing: apt-get install ${debianPackage}`);

@@ -15,27 +15,13 @@ interface Component {
   purl?: string;
 }
 
-// What the runtime is made of, under the names of process.versions; its other names are interfaces that it imitates.
-const RUNTIME_PARTS = [
-  "ares",
-  "boringssl",
-  "icu",
-  "libarchive",
-  "libdeflate",
-  "llhttp",
-  "lolhtml",
-  "lshpack",
-  "mimalloc",
-  "picohttpparser",
-  "sqlite",
-  "tinycc",
-  "uwebsockets",
-  "webkit",
-  "zlib",
-  "zstd",
-];
+// The parts of the runtime, by their names in process.versions. Its other names are interfaces that it imitates.
+const RUNTIME_PARTS = (
+  "ares boringssl icu libarchive libdeflate llhttp lolhtml lshpack " +
+  "mimalloc picohttpparser sqlite tinycc uwebsockets webkit zlib zstd"
+).split(" ");
 
-/** A package of npm that is a part of the executables. */
+/** An npm package that is part of the executables. */
 function npmComponent(root: string, name: string, type: Component["type"]): Component {
   const manifest = JSON.parse(fs.readFileSync(join(root, "node_modules", name, "package.json"), "utf8"));
   const purl = `pkg:npm/${name}@${manifest.version}`;
@@ -52,7 +38,7 @@ function npmComponent(root: string, name: string, type: Component["type"]): Comp
 
 function runtimePart(name: string): Component {
   const version = process.versions[name];
-  if (version === undefined) throw new Error(`the runtime does not tell its version of ${name}`);
+  if (version === undefined) throw new Error(`the runtime does not report its version of ${name}`);
   const purl = `pkg:generic/${name}@${version}`;
   return { type: "library", "bom-ref": purl, name, version, purl };
 }
@@ -62,7 +48,7 @@ function builtFile(file: string, name: string): Component {
   return { type: "file", "bom-ref": `file:${name}`, name, hashes: [{ alg: "SHA-256", content }] };
 }
 
-/** A UUID that is the same for the same text: version 8 of RFC 9562, from its SHA-256. */
+/** A UUID made from the SHA-256 of a text: version 8 of RFC 9562. */
 function uuidOf(text: string): string {
   const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
@@ -71,8 +57,8 @@ function uuidOf(text: string): string {
 }
 
 /**
- * The bill of materials (CycloneDX 1.6, JSON) of the executables: each of them with its digest, the runtime with its
- * parts, and the libraries that are compiled in.
+ * The bill of materials (CycloneDX 1.6, JSON) of the executables: each with its digest, the runtime with its parts, and
+ * the libraries that are compiled in.
  */
 export function billOfMaterials({ root, dist, epoch }: Job): string {
   const entries = fs.readdirSync(join(dist, "entry")).sort();
@@ -100,7 +86,7 @@ export function billOfMaterials({ root, dist, epoch }: Job): string {
     components: [...files, runtime, ...libraries, ...parts],
     dependencies: [
       { ref: self, dependsOn: refs(files) },
-      // The entries contain nothing but what is compiled for them.
+      // The entries contain only their own code.
       { ref: "file:jailkit", dependsOn: refs([runtime, ...libraries]) },
       ...entries.map((name) => ({ ref: `file:${name}`, dependsOn: ["file:jailkit"] })),
       { ref: runtime["bom-ref"], dependsOn: refs(parts) },

@@ -1,48 +1,47 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { LINKS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH, TAKES_PRIVILEGE } from "../install.ts";
-import { placedDocuments, withInstalledLinks } from "./documents.ts";
+import { LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "../layout.ts";
+import { installedDocuments, withInstalledLinks } from "./documents.ts";
 
 /** The two packages: all but the wrapper of procmail, and that one. */
 export const PACKAGES = ["jailkit", "jailkit-procmail"] as const;
-export type PackageName = (typeof PACKAGES)[number];
+type PackageName = (typeof PACKAGES)[number];
 
-/** A file of a package: where it goes, and where it comes from. */
+/** A file of a package. */
 export interface PackageFile {
-  /** Absolute, as on the machine where it is installed. */
+  /** The absolute path where it is installed. */
   path: string;
   /** 0o4755 for a native entry, which is setuid root until its capability is set. */
   mode: number;
-  /** Its content: bytes, a file of the project, or another name (a hard link) of a file that stands before it. */
+  /** Bytes, a file of the project, or the path of an earlier file of the package that this is a hard link to. */
   content: Uint8Array | { file: string } | { linkTo: string };
 }
 
-/** Where the parts of packages are. Paths are absolute. */
+/** The sources of packages. Paths are absolute. */
 export interface Parts {
   root: string;
-  /** The folder with bin/ and entry/ of the machine that the package is for. */
+  /** The folder with bin/ and entry/ for the package's architecture. */
   dist: string;
-  /** The folder with manual pages and completions, which stands for /usr/share. */
+  /** The folder with manual pages and completions, for /usr/share. */
   share: string;
 }
 
-/** What a hard link is linked to; undefined for a file of its own. */
+/** The target of a hard link; undefined for any other file. */
 export function linkTarget({ content }: PackageFile): string | undefined {
   return content instanceof Uint8Array || !("linkTo" in content) ? undefined : content.linkTo;
 }
 
 const SHARED = "/usr/sbin/jailkit";
-// Everybody may execute it and root alone read it. An entry hands it a capability without a change of ids, and until its
-// guard runs the kernel would count the process as its user's to look into, were the file one that the user can read.
+// Only root may read it. An entry passes it a capability without a change of ids, and until its guard runs the kernel
+// would make the process dumpable if its user could read the file.
 const SHARED_MODE = 0o711;
 const PROCMAIL = "jk_procmailwrapper";
 
 function entryPath(name: string): string {
-  return `/usr/${TAKES_PRIVILEGE[name] ?? "sbin"}/${name}`;
+  return `/usr/${PRIVILEGED_FOLDERS[name] ?? "sbin"}/${name}`;
 }
 
-/** Regular files and symbolic links below a folder, sorted. */
 function entriesIn(folder: string): { path: string; link?: string }[] {
   if (!fs.existsSync(folder)) return [];
   return fs
@@ -58,10 +57,10 @@ function entriesIn(folder: string): { path: string; link?: string }[] {
 const filesIn = (folder: string) =>
   entriesIn(folder).flatMap(({ path, link }) => (link === undefined ? [path] : []));
 
-/** A file's content, packed by gzip without a name or a date in it. */
+/** A file's content, compressed by gzip without a name or a date. */
 const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
 
-/** The manual pages that go with a package: those of the wrapper go with the wrapper. */
+/** The manual pages of a package. Those of the wrapper are in its package. */
 function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
   return filesIn(join(share, "man"))
     .filter((file) => /\.[1-8]$/.test(file))
@@ -73,24 +72,24 @@ function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
     }));
 }
 
-// jk_socketd.socket names the jail of an example.
+// Not jk_socketd.socket, which is an example.
 const UNIT = /^(?:jk_socketd\.service|jailkit-update\.(?:service|timer))$/;
 
 function documents(root: string): PackageFile[] {
   const examples = filesIn(join(root, "docs/units")).map((file) => basename(file));
-  const placed = placedDocuments(
+  const installed = installedDocuments(
     root,
     examples.filter((name) => !UNIT.test(name)),
   );
-  return placed.map(({ source, path }) => {
+  return installed.map(({ source, path }) => {
     const file = join(root, source);
     if (!source.endsWith(".md")) return { path, mode: 0o644, content: { file } };
-    const text = withInstalledLinks(fs.readFileSync(file, "utf8"), source, placed);
+    const text = withInstalledLinks(fs.readFileSync(file, "utf8"), source, installed);
     return { path, mode: 0o644, content: new TextEncoder().encode(text) };
   });
 }
 
-/** Completions, where each shell looks for them. What is a link there becomes another name of the file. */
+/** Completions, where each shell looks for them. Symbolic links become hard links. */
 function completions(share: string): PackageFile[] {
   return entriesIn(share)
     .filter(({ path }) => /\/(?:bash-completion|zsh|fish)\//.test(path))
@@ -101,7 +100,7 @@ function completions(share: string): PackageFile[] {
     });
 }
 
-/** What is in a package, whatever its format; what others are linked to comes before them. */
+/** The files of a package in any format. Hard links come after their targets. */
 export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
   const { root, dist, share } = parts;
   const entry = (tool: string): PackageFile => ({
@@ -118,7 +117,7 @@ export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
   const config = join(root, "config");
   return [
     { path: SHARED, mode: SHARED_MODE, content: { file: join(dist, "bin/jailkit") } },
-    ...Object.keys(TAKES_PRIVILEGE)
+    ...Object.keys(PRIVILEGED_FOLDERS)
       .filter((tool) => tool !== PROCMAIL)
       .map(entry),
     ...LINKS.map((tool) => ({ path: `/usr/sbin/${tool}`, mode: SHARED_MODE, content: { linkTo: SHARED } })),
@@ -137,7 +136,7 @@ export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
   ];
 }
 
-/** Writes the files of a package below `target`, all with one date: `epoch`, in seconds. */
+/** Writes the files of a package below `target`, all dated `epoch` (seconds). */
 export function stage(files: readonly PackageFile[], target: string, epoch: number): void {
   for (const { path, mode, content } of files) {
     const place = join(target, path);
@@ -156,7 +155,7 @@ export function stage(files: readonly PackageFile[], target: string, epoch: numb
   }
 }
 
-/** The folders below one, itself last, so that a date that is set stays. */
+/** The folders below one, and itself last, so that setting dates does not change dates that were set. */
 function foldersIn(target: string): string[] {
   return fs
     .readdirSync(target, { recursive: true, withFileTypes: true })

@@ -16,7 +16,7 @@ struct poll_entry {
   u16 events, revents;
 };
 
-/* Before anything else is opened. The soft RLIMIT_NOFILE is no bound: descriptors above it stay open. */
+/* Before anything else is opened. Descriptors above the soft RLIMIT_NOFILE may be open too. */
 void close_inherited_descriptors(void) {
   if (sys3(SYS_close_range, 3, LAST, 0) != 0)
     refuse(CANNOT_START, "close_range failed: Linux 5.11 or later is needed");
@@ -25,7 +25,7 @@ void close_inherited_descriptors(void) {
 static void save_descriptor(struct state *state, u32 number) {
   struct file_identity file;
   i64 status = sys2(SYS_fcntl, number, F_GETFL);
-  /* What the caller had marked FD_CLOEXEC is gone by now. */
+  /* The exec has closed descriptors with FD_CLOEXEC. */
   if (status < 0 || sys2(SYS_fstat, number, &file) != 0) return;
   struct saved_descriptor *saved = &state->descriptors[state->descriptor_count++];
   saved->number = number;
@@ -35,13 +35,13 @@ static void save_descriptor(struct state *state, u32 number) {
 }
 
 /*
- * ppoll(2) tells in one call, and without /proc, which descriptors are open. It takes no more than RLIMIT_NOFILE
- * allows; descriptors above the limit, which can be open all the same, are asked for one by one.
+ * ppoll(2) finds the open descriptors in one call, without /proc. It takes no more than RLIMIT_NOFILE entries, so
+ * descriptors above the limit, which may be open, are checked one by one.
  */
 void save_descriptors(struct state *state) {
   struct poll_entry entries[MAX_DESCRIPTORS];
   u64 no_time[2] = {0, 0};
-  u64 count = state->limits[0].hard; /* the soft limit was raised so far */
+  u64 count = state->limits[0].hard; /* adjust_limits has raised the soft limit to it */
   if (count > MAX_DESCRIPTORS) count = MAX_DESCRIPTORS;
   for (u64 i = 0; i < count; i++) entries[i] = (struct poll_entry){(i32)i, 0, 0};
   if (sys5(SYS_ppoll, entries, count, no_time, 0, 8) < 0) count = 0;
@@ -49,13 +49,13 @@ void save_descriptors(struct state *state) {
     if (i >= count || !(entries[i].revents & POLLNVAL)) save_descriptor(state, i);
 }
 
-/* What 0, 1 or 2 gets where the caller left it closed: reads find the end. Never a directory: it may be inherited. */
+/* For 0, 1 or 2 if the caller left it closed: reads find the end. Never a directory, since it may be inherited. */
 static i64 open_nothing(void) {
   struct file_identity file;
   i64 fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (fd >= 0) {
     if (sys2(SYS_fstat, fd, &file) == 0 && (file.mode & FILE_TYPE) == CHARACTER_DEVICE && file.rdev == DEV_NULL) return fd;
-    sys1(SYS_close, fd); /* in a jail anything can have that name */
+    sys1(SYS_close, fd); /* in a jail any file can have this name */
   }
   fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
   if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -64,10 +64,10 @@ static i64 open_nothing(void) {
 }
 
 /*
- * Whether a program in a jail may have it as standard input, output or error: a file, a pipe, a socket, a terminal or
- * another character device. With anything else it could reach out of the jail: a directory (fchdir(2)), a namespace or
- * a pidfd (setns(2)), a file of /proc (the memory of another process), what was opened with O_PATH, and all that is no
- * file at all (io_uring(7), userfaultfd(2), older pidfds and the like have no type).
+ * Whether a program in a jail may have this as standard input, output or error: a regular file, a pipe, a socket, a
+ * terminal or another character device. Anything else could give it access outside the jail: a directory (fchdir(2)), a
+ * namespace or a pidfd (setns(2)), a file of /proc (the memory of another process), an O_PATH descriptor, and descriptors
+ * without a file type (io_uring(7), userfaultfd(2), older pidfds and similar).
  */
 static int is_harmless(i64 fd, const struct file_identity *file) {
   u32 type = file->mode & FILE_TYPE;
@@ -86,7 +86,7 @@ static int is_usable(i64 fd, u64 into_jail) {
   return 0;
 }
 
-/* Otherwise the first files that are opened would be taken for standard input, output and error. */
+/* Otherwise the next opened files would become standard input, output and error. */
 void fill_standard_descriptors(struct state *state) {
   for (i64 fd = 0; fd < 3; fd++) {
     if (is_usable(fd, state->privileged)) continue;
@@ -95,8 +95,8 @@ void fill_standard_descriptors(struct state *state) {
   }
 }
 
-/* The same for a program that is about to be executed. 0 or -errno. */
-i64 take_powers_away(void) {
+/* The same for a program that is about to be executed. Returns 0 or -errno. */
+i64 replace_unsafe_descriptors(void) {
   for (i64 fd = 0; fd < 3; fd++) {
     if (is_usable(fd, 1)) continue;
     i64 nothing = open_nothing();
@@ -106,8 +106,8 @@ i64 take_powers_away(void) {
 }
 
 /*
- * What the runtime itself has to say (reports of its crashes above all) is for nobody: its standard error leads nowhere.
- * The tools write to the descriptor that is kept here, and what they execute gets it back as number 2.
+ * The runtime's own output, mostly crash reports, must not reach users: its standard error is /dev/null. The tools write
+ * to the descriptor that is kept here, and programs that they execute get it back as number 2.
  */
 i64 move_standard_error(struct state *state) {
   i64 kept = sys3(SYS_fcntl, STANDARD_ERROR, F_DUPFD_CLOEXEC, STANDARD_ERROR + 1);
@@ -122,7 +122,7 @@ void hide_standard_error(i64 nothing) {
   sys1(SYS_close, nothing);
 }
 
-/* For a program that is about to be executed. What stood in its place, to be hidden there again if that fails; -errno. */
+/* For a program that is about to be executed. Returns the descriptor to hide it with again, or -errno. */
 i64 show_standard_error(const struct state *state) {
   i64 nothing = sys3(SYS_fcntl, STANDARD_ERROR, F_DUPFD_CLOEXEC, STANDARD_ERROR + 1);
   i64 result = nothing < 0 ? nothing : sys3(SYS_dup3, state->standard_error, STANDARD_ERROR, 0);
@@ -136,15 +136,15 @@ static int same_open_file(const struct saved_descriptor *saved) {
 }
 
 /*
- * A program that is executed gets 0, 1, 2 and what the caller had passed on, if that is still what it was: a number
- * alone is not enough, JavaScript may have closed it and opened something else there.
+ * An executed program gets 0, 1, 2 and the descriptors that the caller passed, if they are still the same files:
+ * JavaScript may have closed one and opened another file with its number.
  */
 void restore_descriptors(const struct state *state) {
   for (u64 i = 0; i < state->descriptor_count; i++) {
     const struct saved_descriptor *saved = &state->descriptors[i];
     if (same_open_file(saved)) sys3(SYS_fcntl, saved->number, F_SETFD, 0);
   }
-  /* A privileged program leaves them filled, as jailkit 2.23 did: its child may trust the numbers, too. */
+  /* A privileged program leaves them filled, as jailkit 2.23 did, since its child may rely on the numbers too. */
   if (state->privileged) return;
   for (u64 fd = 0; fd < 3; fd++)
     if (state->filled_descriptors >> fd & 1) sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);

@@ -1,8 +1,8 @@
-/* The first instructions: what ld.so left in registers and on the stack is handed on to the runtime untouched. */
+/* The first instructions: they pass the registers and the stack of ld.so to the runtime unchanged. */
 #include "guard.h"
 
 #if defined(__x86_64__)
-/* rdx is the function that ld.so wants called at exit; the stack is aligned to 16 bytes at the call. */
+/* rdx is a function that ld.so wants called at exit; the stack is aligned to 16 bytes at the call. */
 asm(".globl guard_start\n"
     ".section .text.start,\"ax\"\n"
     "guard_start:\n"

@@ -1,11 +1,11 @@
-/* execve(2) for JavaScript: the new program finds what the caller of this one had set up, not what the runtime did. */
+/* execve(2) for JavaScript: the new program gets what this program's caller had set up, not what the runtime did. */
 #include "guard.h"
 #include "signals.h"
 #include "syscalls.h"
 
 enum { CLOSE_RANGE_CLOEXEC = 4, SIG_SETMASK = 2 };
 enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
-enum { EXEC_STANDARD_ONLY = 2 };     /* nothing but 0, 1 and 2, which stay filled, goes to the program, and no power by them */
+enum { EXEC_STANDARD_ONLY = 2 };     /* the program gets only 0, 1 and 2, which stay filled and give no access */
 #define FIRST_INHERITABLE 3
 #define LAST ~0U
 #define ALL_SIGNALS ~0UL
@@ -24,7 +24,7 @@ static void restore_signals(const struct state *state, struct runtime *runtime) 
   }
 }
 
-/* After a failed execve: JavaScript goes on, if only to tell about it. */
+/* After a failed execve: JavaScript continues, to report it. */
 static void resume_runtime(const struct state *state, const struct runtime *runtime, i64 nothing) {
   hide_standard_error(nothing);
   set_limits(runtime->limits, state->limits_known);
@@ -33,18 +33,18 @@ static void resume_runtime(const struct state *state, const struct runtime *runt
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime->signal_mask, 0, 8);
 }
 
-/* Comes back only with -errno. */
+/* Returns only if it fails: -errno. */
 i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags) {
   const struct state *state = STATE;
   struct runtime runtime;
   i64 error = sys3(SYS_close_range, FIRST_INHERITABLE, LAST, CLOSE_RANGE_CLOEXEC);
   if (error) return error;
-  /* No handler of the runtime may run between here and the new program. */
+  /* From here on no handler of the runtime may run. */
   u64 all = ALL_SIGNALS;
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &runtime.signal_mask, 8);
   read_limits(runtime.limits);
   i64 nothing = show_standard_error(state);
-  error = nothing < 0 ? nothing : flags & EXEC_STANDARD_ONLY ? take_powers_away() : 0;
+  error = nothing < 0 ? nothing : flags & EXEC_STANDARD_ONLY ? replace_unsafe_descriptors() : 0;
   if (error) {
     if (nothing >= 0) hide_standard_error(nothing);
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime.signal_mask, 0, 8);

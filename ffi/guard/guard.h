@@ -1,8 +1,7 @@
 /*
- * The guard: native code that is added to every executable of jailkit and runs after ld.so and before the
- * JavaScript runtime. It is freestanding (no C library), has no writable data of its own and is mapped
- * read-only and executable; what it finds out lives in one anonymous mapping, `struct state`, that is made
- * read-only before the runtime starts.
+ * The guard: native code in every executable of jailkit that runs after ld.so and before the JavaScript runtime. It is
+ * freestanding (no C library), has no writable data, and is mapped read-only and executable. Its results are in one
+ * anonymous mapping, `struct state`, that is read-only when the runtime starts.
  */
 #ifndef GUARD_H
 #define GUARD_H
@@ -13,33 +12,33 @@ typedef unsigned int u32;
 typedef int i32;
 typedef unsigned short u16;
 
-#define GUARD_MAGIC 0x31647261754b4a01UL /* 01 "JKuard1", little endian; also in ffi/guard.ts and build/elf-inject.ts */
+#define GUARD_MAGIC 0x31647261754b4a01UL /* 01 "JKuard1", little endian; also in ffi/guard.ts */
 
 /* Exit statuses of a refusal. */
 #define CANNOT_START 127
 #define NOT_PERMITTED 126
 #define TRY_AGAIN 75      /* EX_TEMPFAIL of sysexits.h */
-#define CALLER_IS_ROOT 12 /* what jailkit 2.23 ends with in that case, ... */
-#define NO_PRIVILEGE 11   /* ... and in this one */
+#define CALLER_IS_ROOT 12 /* as in jailkit 2.23... */
+#define NO_PRIVILEGE 11   /* ...and so is this */
 
 enum { STANDARD_ERROR = 2 };
 
 #define CAP_SYS_CHROOT_BIT (1UL << 18)
 
 /*
- * Filled in by the injector when the executable is built. Addresses are those of the runtime's ELF file, which is
- * not relocatable. The struct stands at the start of the guard's segment, so that JavaScript finds it too.
+ * The injector fills this in when the executable is built. Addresses are those of the runtime's ELF file, which is not
+ * relocatable. The struct is at the start of the guard's segment, so that JavaScript finds it too.
  */
 struct config {
   u64 magic;
-  u64 size;                      /* sizeof(struct config), so that injector and guard cannot disagree */
+  u64 size;                      /* sizeof(struct config), which the injector checks */
   u64 runtime_entry;             /* where the runtime starts */
-  u64 privileged;                /* PRIVILEGED_*: see below */
+  u64 privileged;                /* PRIVILEGED_* */
   u64 payload_pointer;           /* the runtime's variable that points to the program... */
-  u64 payload;                   /* ...and what it must hold */
-  u64 payload_size;              /* which is also the first word of the program */
+  u64 payload;                   /* ...and its value */
+  u64 payload_size;              /* also the first word of the program */
   u64 environ_variable;          /* environ(7), a COPY relocation in the executable */
-  u64 state_slot;                /* a writable word nobody uses: the guard puts the address of its state there */
+  u64 state_slot;                /* an unused writable word for the address of the state */
   u64 got_pthread_getattr_np;    /* slots of the global offset table */
   u64 got_pthread_attr_init;
   u64 got_pthread_attr_setstack;
@@ -50,8 +49,8 @@ extern const volatile struct config config;
 
 enum {
   PRIVILEGED_NEVER = 0,
-  PRIVILEGED_ALWAYS = 1,   /* a program that any user may start and that may hold CAP_SYS_CHROOT */
-  PRIVILEGED_BY_ENTRY = 2, /* all programs in one file: such a program where a native entry has started it */
+  PRIVILEGED_ALWAYS = 1,   /* any user may start the program, and it may hold CAP_SYS_CHROOT */
+  PRIVILEGED_BY_ENTRY = 2, /* all programs in one file: as above if a native entry has started it */
 };
 
 struct limit {
@@ -67,14 +66,14 @@ struct saved_descriptor {
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
 struct state {
-  /* Read by ffi/guard.ts, at these offsets. */
+  /* Read by ffi/guard.ts and ffi/launch.ts, at these offsets. */
   u64 magic;          /* 0 */
   u64 argc;           /* 8 */
   char **argv;        /* 16 */
   u64 envc;           /* 24 */
   char **env;         /* 32 */
   char *execfn;       /* 40 */
-  u64 uid, euid;      /* 48, 56: of the caller, as at exec */
+  u64 uid, euid;      /* 48, 56: of the caller, at exec */
   u64 gid, egid;      /* 64, 72 */
   u64 privileged;     /* 80: this process may hold CAP_SYS_CHROOT */
   u64 kept_chroot;    /* 88: CAP_SYS_CHROOT is in the effective set */
@@ -83,11 +82,11 @@ struct state {
   void *write_pid;    /* 112: guard_write_pid */
   void *daemon;       /* 120: guard_daemon */
   const char *entry;  /* 128: the name of the native entry that started it, or null */
-  u64 standard_error; /* 136: where what was descriptor 2 is now; 2 itself leads nowhere */
+  u64 standard_error; /* 136: the former descriptor 2, which is /dev/null now */
   void *hold_signals; /* 144: guard_hold_signals */
-  u32 *signal_came;   /* 152: a word that can be written: the signal that came while they were held; not in privileged ones */
+  u32 *signal_came;   /* 152: the first signal that came while they were held; not in privileged programs */
 
-  /* Used by the guard alone. */
+  /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
   u64 root_called;    /* root started the entry: see handover.h */
   u64 secure;
@@ -96,15 +95,14 @@ struct state {
   u64 signals_ignored; /* bit N - 1 for signal N */
   u64 signal_mask;
   struct limit limits[SAVED_LIMITS]; /* as the caller set them */
-  u64 limits_known;                  /* bit i: limits[i] could be read */
-  u64 handed_limits[SAVED_LIMITS];   /* soft ones, as they were before the entry raised them, */
-  u64 limits_handed;                 /* if there are any: see handover.h */
-  u64 filled_descriptors;            /* bit N: 0, 1 or 2 was closed and is filled */
-  u64 directory;                     /* 1 + a descriptor on the working directory the runtime cannot name, or 0 */
+  u64 limits_known;                  /* bit i: limits[i] was read */
+  u64 handed_limits[SAVED_LIMITS];   /* soft limits before the entry raised them... */
+  u64 limits_handed;                 /* ...if there was an entry: see handover.h */
+  u64 filled_descriptors;            /* bit N: descriptor N was closed and is filled */
+  u64 directory;                     /* 1 + a descriptor of a working directory without a name, or 0 */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
-  char *runtime_environment[6]; /* none in most programs: see hide_caller */
-  char *runtime_argv[2];   /* the only argument that the runtime sees */
+  char *runtime_environment[6]; /* two to five variables and a null: see hide_caller */
 };
 
 #define STATE (*(struct state **)config.state_slot)
@@ -112,7 +110,7 @@ struct state {
 /* main.c */
 __attribute__((noreturn)) void refuse(int status, const char *reason);
 
-/* One job each; called from main.c in this order. */
+/* Called from main.c in this order. */
 void save_signals(struct state *state);
 void save_privileges(struct state *state);
 void close_inherited_descriptors(void);
@@ -120,8 +118,8 @@ void give_up_privileges(struct state *state);
 void refuse_unexpected_privileges(const struct state *state);
 void check_handed_privileges(const struct state *state);
 void take_handover(struct state *state);
-void keep_for_program(void);
-void keep_from_programs(void);
+void pass_chroot_to_program(void);
+void drop_ambient_chroot(void);
 void adjust_limits(struct state *state, u64 stack_used);
 void save_descriptors(struct state *state);
 void fill_standard_descriptors(struct state *state);
@@ -133,11 +131,11 @@ void override_stack_lookup(struct state *state);
 /* exec.c, called from JavaScript */
 i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags);
 
-/* launch.c, called from JavaScript. As ffi/launch.ts lays it out: eight words. */
+/* launch.c, called from JavaScript. Laid out by ffi/launch.ts: eight words. */
 struct daemon_request {
-  i64 null;                    /* becomes standard input, output and error */
-  i64 pid_pipe;                /* where the pid is told and a failure, or -1 */
-  i64 report_out, report_in;   /* a pipe: its end for reading and that for writing, which exec closes */
+  i64 dev_null;              /* becomes standard input, output and error */
+  i64 pid_pipe;              /* for the pid, and for a failure; or -1 */
+  i64 report_out, report_in; /* the read end of a pipe, and its write end, which exec closes */
   const char *path;
   char *const *argv, *const *env;
   u64 flags;
@@ -149,11 +147,11 @@ i64 guard_daemon(const struct daemon_request *request);
 /* interrupts.c, called from JavaScript */
 i64 guard_hold_signals(u64 hold);
 
-/* The other way round, for exec.c: what the runtime changed is put back. */
+/* For exec.c: they restore what the guard or the runtime changed. */
 i64 show_standard_error(const struct state *state);
-i64 take_powers_away(void);
+i64 replace_unsafe_descriptors(void);
 void restore_descriptors(const struct state *state);
-u64 read_limits(struct limit *limits); /* the result: which were read, as in limits_known */
-void set_limits(const struct limit *limits, u64 known);
+u64 read_limits(struct limit *limits); /* returns limits_known */
+void set_limits(const struct limit *limits, u64 mask);
 
 #endif

@@ -7,14 +7,14 @@ enum { PR_SET_NAME = 15 };
 
 static const char *const entries[] = {"jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"};
 
-/* What follows `start` in `text`; null where it does not begin so. */
+/* The rest of `text` after `start`; null if it does not begin with it. */
 static const char *after(const char *text, const char *start) {
   while (*start)
     if (*text++ != *start++) return 0;
   return text;
 }
 
-/* The limits at the end of a variable; 0 where that is not what stands there. */
+/* Reads the limits at the end of a variable; 0 if they are malformed. */
 static int read_handed_limits(const char *digits, u64 *limits) {
   for (u64 i = 0; i < SAVED_LIMITS; i++) {
     limits[i] = 0;
@@ -27,7 +27,7 @@ static int read_handed_limits(const char *digits, u64 *limits) {
   return *digits == 0;
 }
 
-/* The entry that a variable names, whether root called it, and the limits, if it tells them. */
+/* The entry that a variable names, whether root called it, and the limits, if there are any. */
 static const char *entry_of(const char *variable, u64 *root_called, u64 *limits, u64 *limits_handed) {
   const char *name = after(variable, HANDOVER_NAME);
   for (u64 i = 0; name && i < sizeof(entries) / sizeof(*entries); i++) {
@@ -45,8 +45,8 @@ static const char *entry_of(const char *variable, u64 *root_called, u64 *limits,
 }
 
 /*
- * The name is not the proof: anybody can set a variable. What makes the process a privileged one is CAP_SYS_CHROOT in
- * the ambient set, which the entry alone puts there; without it the program runs only to say that it has no privilege.
+ * The name proves nothing, since anyone can set a variable. CAP_SYS_CHROOT in the ambient set makes the process a
+ * privileged one, and only the entry puts it there. Without it the program only reports that it has no privilege.
  */
 void take_handover(struct state *state) {
   if (config.privileged != PRIVILEGED_BY_ENTRY) return;

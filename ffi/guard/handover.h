@@ -1,14 +1,13 @@
 /*
  * From a native entry (entry/main.c) to the guard of the executable that it starts (handover.c).
  *
- * Each variable of the caller's stands behind a prefix, so that it is none that ld.so or the runtime knows. One has no
- * prefix, so that it cannot be the caller's: it names the entry, and tells whether root has called, and the soft limits
- * that the entry raised so that the executable can be loaded: HANDOVER_DIGITS hexadecimal digits for each in limits.c.
+ * Each variable of the caller gets a prefix, so that neither ld.so nor the runtime knows it. One has no prefix, so that
+ * it cannot be the caller's: it has the name of the entry, whether root called it, and the soft limits that the entry
+ * raised to load the executable: HANDOVER_DIGITS hexadecimal digits for each limit in limits.c.
  *
- * From that exec until the guard runs the caller can trace or read the process as little as after it: ptrace(2) wants
- * all the capabilities of the tracee in the tracer. Where the executed file can be read by the caller the process is
- * dumpable in this time, and /proc/PID/fd can be listed (not opened); packages install it with mode 0711, which makes
- * the kernel keep it from that, too.
+ * Between that exec and the guard the caller cannot trace or read the process either: ptrace(2) requires that the tracer
+ * has all capabilities of the tracee. If the caller may read the executed file, the process is dumpable during this time,
+ * and its /proc/PID/fd can be listed, but not opened. Packages install the file with mode 0711, which prevents that too.
  */
 #ifndef HANDOVER_H
 #define HANDOVER_H

@@ -1,19 +1,19 @@
-/* Resource limits under which the runtime cannot start are raised for it, and put back before an exec. */
+/* Raises resource limits that are too low for the runtime, and restores them before an exec. */
 #include "guard.h"
 #include "syscalls.h"
 
 enum { RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMIT_AS = 9 };
 
-/* bun:ffi needs the JIT, which reserves (and does not use) so much address space. */
+/* bun:ffi needs the JIT, which reserves this much address space, without using it. */
 #define ADDRESS_SPACE (2400UL << 20)
 #define STACK_WANTED (8UL << 20)
 #define STACK_NEEDED (192UL << 10)
-/* A login has up to 16 open at a time. */
+/* A login opens up to 16. */
 #define DESCRIPTORS_NEEDED 16
 
 static const u32 resources[SAVED_LIMITS] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 
-/* The soft limit becomes `wanted`, or the hard limit where that is lower; the result. */
+/* Raises the soft limit to `wanted`, or to a lower hard limit. Returns the soft limit. */
 static u64 raise(u32 resource, const struct limit *limit, u64 wanted) {
   if (limit->soft >= wanted) return limit->soft;
   struct limit raised = {limit->hard < wanted ? limit->hard : wanted, limit->hard};
@@ -21,15 +21,15 @@ static u64 raise(u32 resource, const struct limit *limit, u64 wanted) {
 }
 
 u64 read_limits(struct limit *limits) {
-  u64 known = 0;
+  u64 mask = 0;
   for (u32 i = 0; i < SAVED_LIMITS; i++)
-    if (sys4(SYS_prlimit64, 0, resources[i], 0, &limits[i]) == 0) known |= 1UL << i;
-  return known;
+    if (sys4(SYS_prlimit64, 0, resources[i], 0, &limits[i]) == 0) mask |= 1UL << i;
+  return mask;
 }
 
 /*
- * `stack_used`: the arguments, the environment and the rest that the kernel has put there, which count as well. A limit
- * on the stack is looked at when it grows, so raising it helps a program that runs.
+ * `stack_used`: the arguments, the environment and the rest that the kernel put on the stack, which count too. The kernel
+ * checks the limit when the stack grows, so raising it helps a running program.
  */
 void adjust_limits(struct state *state, u64 stack_used) {
   state->limits_known = read_limits(state->limits);
@@ -38,7 +38,7 @@ void adjust_limits(struct state *state, u64 stack_used) {
     struct limit *limit = &state->limits[i];
     if (state->limits_handed && state->handed_limits[i] < limit->soft) limit->soft = state->handed_limits[i];
     switch (resources[i]) {
-    case RLIMIT_NOFILE: /* the runtime does this anyway; done here, ppoll(2) takes every descriptor */
+    case RLIMIT_NOFILE: /* the runtime does this anyway; here it lets ppoll(2) take every descriptor */
       if (raise(RLIMIT_NOFILE, limit, limit->hard) < DESCRIPTORS_NEEDED)
         refuse(CANNOT_START, "the limit on open files (ulimit -n) is below 16: raise it");
       break;
@@ -59,7 +59,7 @@ void adjust_limits(struct state *state, u64 stack_used) {
   }
 }
 
-void set_limits(const struct limit *limits, u64 known) {
+void set_limits(const struct limit *limits, u64 mask) {
   for (u32 i = 0; i < SAVED_LIMITS; i++)
-    if (known >> i & 1) sys4(SYS_prlimit64, 0, resources[i], &limits[i], 0);
+    if (mask >> i & 1) sys4(SYS_prlimit64, 0, resources[i], &limits[i], 0);
 }

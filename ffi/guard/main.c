@@ -1,4 +1,4 @@
-/* What happens before the runtime starts, in order. */
+/* Everything that happens before the runtime starts, in order. */
 #include "guard.h"
 #include "refusal.h"
 #include "syscalls.h"
@@ -6,18 +6,18 @@
 enum { AT_PAGESZ = 6, AT_SECURE = 23, AT_EXECFN = 31 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 
-/* One line that tells why, and the end. */
+/* Prints the reason and exits. */
 void refuse(int status, const char *reason) {
   const struct state *state = STATE;
   const char *who = state && state->entry ? state->entry : "jailkit";
   i64 fd = state && state->standard_error ? (i64)state->standard_error : STANDARD_ERROR;
-  tell_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
+  report_refusal(fd, who, reason, state ? state->privileged != 0 : config.privileged == PRIVILEGED_ALWAYS);
   for (;;) sys1(SYS_exit_group, refusal_status(who, status));
 }
 
 /*
- * strip(1) and objcopy(1) lose the program or the runtime's pointer to it, and the runtime then takes itself for the
- * bun command, which runs what its caller names.
+ * strip(1) and objcopy(1) lose the program or the runtime's pointer to it. The runtime would then be the bun command,
+ * which runs whatever its caller names.
  */
 static void check_payload(void) {
   static const char last_line[] = "\n---- Bun! ----\n";
@@ -65,20 +65,19 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
     if (auxv[0] == AT_EXECFN) state->execfn = (char *)auxv[1];
   }
   if (!state->execfn) refuse(CANNOT_START, "the kernel gave no AT_EXECFN");
-  /* The kernel puts this string at the very end of the stack, with one word of zeros behind it. */
+  /* The kernel puts this string at the end of the stack, followed by one word of zeros. */
   const char *end = state->execfn;
   while (*end) end++;
   state->stack_top = ((u64)end + 1 + sizeof(u64) + state->page_size - 1) & ~(state->page_size - 1);
 }
 
 /*
- * The runtime obeys hundreds of variables and a few program names. It gets none of the caller's: one fixed argument,
- * and an environment of our own. JavaScript reads what the caller gave from the state.
+ * The runtime obeys hundreds of variables and a few program names. It gets one fixed argument and our environment, and
+ * nothing of the caller's, which JavaScript reads from the state.
  *
- * In a privileged program the runtime must have one thread, for a capability is a thread's own and cannot be given up
- * for another. So there it is told to start none for collecting garbage or for compiling; and in no program one that
- * warms up memory, which it would after some 4000 objects: to a program that lives for milliseconds it is a cost. Nor
- * one that looks every 30 seconds for memory to give back, which a daemon that waits would wake up for.
+ * In a privileged program the runtime must have one thread, since a thread cannot give up the capabilities of another. So
+ * it starts none for garbage collection or compilation there. In no program it starts one that warms up memory, which
+ * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
@@ -105,7 +104,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   }
 }
 
-/* `stack` is what the kernel laid out: argc, argv, NULL, env, NULL, auxiliary vector. */
+/* `stack` is laid out by the kernel: argc, argv, NULL, env, NULL, auxiliary vector. */
 __attribute__((used)) void guard_main(u64 *stack) {
   check_payload();
   u64 argc = stack[0];
@@ -113,7 +112,7 @@ __attribute__((used)) void guard_main(u64 *stack) {
   char **env = argv + argc + 1;
   u64 envc = 0;
   while (env[envc]) envc++;
-  /* ld.so moves the rest up when it takes variables away (AT_SECURE), and leaves more than one NULL. */
+  /* When ld.so removes variables (AT_SECURE), it leaves more than one NULL. */
   const u64 *auxv = (const u64 *)(env + envc + 1);
   while (!*auxv) auxv++;
 
@@ -133,9 +132,9 @@ __attribute__((used)) void guard_main(u64 *stack) {
     close_inherited_descriptors();
     give_up_privileges(state);
   } else {
-    keep_from_programs();
+    drop_ambient_chroot();
   }
-  /* From here on with the caller's rights. */
+  /* From here on with the caller's privileges. */
   adjust_limits(state, state->stack_top - (u64)stack);
   if (!state->privileged) save_descriptors(state);
   fill_standard_descriptors(state);

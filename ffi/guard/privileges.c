@@ -1,4 +1,4 @@
-/* Who the caller is, and giving up what the program file gave. capabilities(7), credentials(7). */
+/* The caller's ids, and giving up the privileges of the program file: capabilities(7), credentials(7). */
 #include "guard.h"
 #include "syscalls.h"
 
@@ -42,14 +42,14 @@ void save_privileges(struct state *state) {
   state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
 }
 
-/* The effective and permitted sets become `wanted` as far as it is permitted; inheritable and ambient empty. */
+/* Sets the effective and permitted sets to the permitted part of `wanted`, and empties inheritable and ambient. */
 static void keep_capabilities(u64 wanted) {
   struct capabilities now;
   read_capabilities(&now);
   u32 keep = (u32)(now.permitted & wanted);
   u32 header[2] = {CAPABILITY_VERSION_3, 0};
   u32 data[6] = {keep, keep, 0, 0, 0, 0};
-  /* An old kernel has no ambient set; where there is one, it empties with the inheritable set, too. */
+  /* An old kernel has no ambient set; otherwise emptying the inheritable set empties it too. */
   sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   if (sys2(SYS_capset, header, data) != 0) refuse(CANNOT_START, "capset failed");
   read_capabilities(&now);
@@ -60,19 +60,19 @@ static void keep_capabilities(u64 wanted) {
 static void check_ids(i64 call, i64 filesystem_call, u32 wanted) {
   struct ids now;
   read_ids(call, &now);
-  /* setfsuid(2) with an impossible id changes nothing and tells the present one. */
+  /* setfsuid(2) with an invalid id changes nothing and returns the present one. */
   u32 filesystem = (u32)sys1(filesystem_call, -1);
   if (now.real != wanted || now.effective != wanted || now.saved != wanted || filesystem != wanted)
     refuse(CANNOT_START, "user or group ids could not be given up");
 }
 
-/* For good: real, effective and saved. The group first, since that needs the user's rights. */
+/* Sets real, effective and saved ids. The group first, since that needs the user's privilege. */
 static void become(u32 uid, u32 gid, int status) {
   if (sys3(SYS_setresgid, gid, gid, gid) != 0 || sys3(SYS_setresuid, uid, uid, uid) != 0)
     refuse(status, status == CALLER_IS_ROOT ? "this program cannot be run by root" : "setresuid failed");
 }
 
-/* The proof that the ids which the program file gave cannot come back. */
+/* Checks that the ids of the program file cannot be restored. */
 static void check_no_return(const struct state *state) {
   if (state->euid != state->uid && sys3(SYS_setresuid, -1, state->euid, -1) == 0)
     refuse(CANNOT_START, "the effective user id came back");
@@ -81,7 +81,7 @@ static void check_no_return(const struct state *state) {
 }
 
 static void become_user(struct state *state) {
-  /* A failure (locked by the caller) costs the capability, and the program tells that it has none. */
+  /* If it fails (locked by the caller), the capability is lost, and the program reports that. */
   sys2(SYS_prctl, PR_SET_KEEPCAPS, 1);
   become(state->uid, state->gid, CANNOT_START);
   keep_capabilities(CAP_SYS_CHROOT_BIT);
@@ -91,7 +91,7 @@ static void become_user(struct state *state) {
   check_no_return(state);
 }
 
-/* root has no use for these programs: they start only to say so, and need no right for that. */
+/* Root has no use for these programs: they only say so, without any privilege. */
 static void become_nobody(void) {
   sys2(SYS_prctl, PR_SET_KEEPCAPS, 0);
   if (sys2(SYS_setgroups, 0, 0) != 0) refuse(CALLER_IS_ROOT, "this program cannot be run by root");
@@ -101,24 +101,24 @@ static void become_nobody(void) {
   check_ids(SYS_getresgid, SYS_setfsgid, NOBODY);
 }
 
-/* The runtime starts with the caller's ids and CAP_SYS_CHROOT at most; the bounding set stays as it is. */
+/* The runtime starts with the caller's ids and at most CAP_SYS_CHROOT; the bounding set is unchanged. */
 void give_up_privileges(struct state *state) {
   struct capabilities now;
   if (state->uid == 0)
     become_nobody();
   else
     become_user(state);
-  /* After the ids, which set it anew. Otherwise the caller could trace the process that holds the capability. */
+  /* After the ids, which reset it. Otherwise the caller could trace the process that holds the capability. */
   sys2(SYS_prctl, PR_SET_DUMPABLE, 0);
   if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 0) refuse(CANNOT_START, "PR_SET_DUMPABLE failed");
   read_capabilities(&now);
   state->kept_chroot = (now.effective & CAP_SYS_CHROOT_BIT) != 0;
-  /* nobody is what the entry became, so that no runtime starts as root. */
+  /* nobody: the entry became that, so that no runtime starts as root. */
   if (state->root_called) state->uid = state->euid = state->gid = state->egid = 0;
 }
 
-/* In a native entry, once all else is given up: the capability outlasts its one exec. */
-void keep_for_program(void) {
+/* In a native entry, after everything else is given up: the capability survives its one exec. */
+void pass_chroot_to_program(void) {
   u32 header[2] = {CAPABILITY_VERSION_3, 0};
   u32 data[6] = {CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, 0, 0, 0};
   if (sys2(SYS_capset, header, data) != 0 ||
@@ -130,21 +130,21 @@ static int chroot_is_ambient(void) {
   return sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_SYS_CHROOT, 0, 0) == 1;
 }
 
-/* What comes from an entry is CAP_SYS_CHROOT alone, or nothing where the entry had nothing; and never root. */
+/* An entry passes only CAP_SYS_CHROOT, or nothing if it had nothing, and never runs this as root. */
 void check_handed_privileges(const struct state *state) {
   struct capabilities now;
   read_capabilities(&now);
   u64 handed = chroot_is_ambient() ? CAP_SYS_CHROOT_BIT : 0;
   if (state->uid == 0 || now.permitted != handed || now.effective != handed)
-    refuse(NO_PRIVILEGE, "this program is started by its own entry alone");
+    refuse(NO_PRIVILEGE, "only its own entry may start this program");
 }
 
-/* The other programs have no use for it, and those they start in a jail would leave it. */
-void keep_from_programs(void) {
+/* The other programs do not need it, and programs that they start in a jail could leave it. */
+void drop_ambient_chroot(void) {
   if (chroot_is_ambient()) sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_SYS_CHROOT, 0, 0);
 }
 
-/* All the other programs run with their caller's rights, whatever bits somebody put on the file. */
+/* All other programs run with their caller's privileges, whatever bits the file has. */
 void refuse_unexpected_privileges(const struct state *state) {
   struct capabilities now;
   if (state->uid != state->euid || state->gid != state->egid)

@@ -1,4 +1,4 @@
-/* What is told where a program does not start: to the user, and to the log of the host. */
+/* Reports why a program does not start: to the user, and to the host's log. */
 #include "refusal.h"
 #include "syscalls.h"
 
@@ -23,7 +23,7 @@ static void add_number(struct text *text, u64 number) {
   add(text, digits + at);
 }
 
-/* Eight base-32 digits (RFC 4648, section 6), as src/enter/refusal.ts makes them. 0 where there is no randomness. */
+/* Eight base-32 digits (RFC 4648, section 6), as in src/enter/refusal.ts. Returns 0 without randomness. */
 static int make_id(char *id) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   if (sys3(SYS_getrandom, id, ID_LENGTH, 0) != ID_LENGTH) return 0;
@@ -33,8 +33,8 @@ static int make_id(char *id) {
 }
 
 /*
- * One datagram of syslog(3), facility auth, severity err; without a time, which the daemon adds: that of the host's time
- * zone is not known here. 0 where no daemon took it.
+ * Sends one datagram of syslog(3), facility auth, severity err. The daemon adds the time, since the host's time zone is
+ * unknown here. Returns 0 if no daemon took it.
  */
 static int write_log(const char *who, const char *reason, const char *id) {
   static const struct {
@@ -70,7 +70,7 @@ int refusal_status(const char *who, int status) {
   return TRY_AGAIN;
 }
 
-void tell_refusal(i64 fd, const char *who, const char *reason, int logged) {
+void report_refusal(i64 fd, const char *who, const char *reason, int logged) {
   char id[ID_LENGTH + 1];
   struct text line;
   int has_id = logged && make_id(id) && write_log(who, reason, id);

@@ -4,13 +4,13 @@
 #include "guard.h"
 
 /*
- * One line on descriptor `fd` that tells why `who` does not start. `logged`: a program that any user may start, so the
- * line also goes to the log of the host, with an error id that the user is told. Nothing the caller gave is in it, so
- * nothing has to be escaped.
+ * Writes one line to `fd` with the reason why `who` does not start. `logged`: any user may start the program, so the line
+ * also goes to the host's log, with an error id that is shown to the user. It contains nothing of the caller's, so
+ * nothing needs to be escaped.
  */
-void tell_refusal(i64 fd, const char *who, const char *reason, int logged);
+void report_refusal(i64 fd, const char *who, const char *reason, int logged);
 
-/* The exit status that `who` ends with: at CANNOT_START a mail server loses the mail, which it keeps at TRY_AGAIN. */
+/* The exit status of `who`: a mail server loses the mail after CANNOT_START, and keeps it after TRY_AGAIN. */
 int refusal_status(const char *who, int status);
 
 #endif

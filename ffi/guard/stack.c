@@ -1,6 +1,6 @@
 /*
- * The runtime asks pthread_getattr_np(3) for the bounds of the main thread's stack and aborts without an answer;
- * glibc gets it from /proc/self/maps, and a jail has no /proc. So the question comes here.
+ * The runtime asks pthread_getattr_np(3) for the bounds of the main thread's stack, and aborts if that fails. glibc reads
+ * them from /proc/self/maps, and a jail has no /proc, so this code answers.
  */
 #include "guard.h"
 #include "syscalls.h"
@@ -33,7 +33,7 @@ static i32 guard_pthread_getattr_np(u64 thread, void *attributes) {
   return ((pthread_getattr_np_function)STATE->real_pthread_getattr_np)(thread, attributes);
 }
 
-/* ld.so has filled the slot by now: the injector asks it to bind everything at start. */
+/* ld.so has filled the slot, since the injector makes it bind everything at start. */
 void override_stack_lookup(struct state *state) {
   u64 *slot = (u64 *)config.got_pthread_getattr_np;
   state->real_pthread_getattr_np = *slot;

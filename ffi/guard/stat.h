@@ -1,4 +1,4 @@
-/* struct stat differs between the architectures; these are the members in use. */
+/* The members of struct stat that are used; it differs between the architectures. */
 #ifndef STAT_H
 #define STAT_H
 

@@ -32,7 +32,6 @@ export function isOfSystem(path: ByteString): boolean {
   );
 }
 
-/** Why nothing may be executed from a directory. */
 interface Reason {
   /** A clause. */
   why: ByteString;

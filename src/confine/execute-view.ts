@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { close, fstat, openAt2, readLink } from "../../ffi/files.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
 import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
@@ -18,13 +18,9 @@ interface ExecuteView {
 
 /** Opens a path as a process with this root directory would; undefined if that fails. */
 function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
-  let fd: number;
-  try {
-    fd = openAt2(root, path, flags, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  const resolve = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS;
+  const fd = attempt(() => openAt2(root, path, flags, resolve));
+  if (fd === undefined) return undefined;
   try {
     return use(fd);
   } finally {
@@ -34,14 +30,11 @@ function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: nu
 
 /** The path of `fd` below the open directory `root`; undefined without /proc, or outside of it. */
 function pathBelow(root: number, fd: number): ByteString | undefined {
-  try {
+  return attempt(() => {
     const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
     const path = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
     return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined;
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  });
 }
 
 /** Evaluates `limits` below an open root directory. Throws SystemError. */

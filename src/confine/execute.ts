@@ -12,7 +12,7 @@ import {
   REFER,
   restrictSelf,
 } from "../../ffi/landlock.ts";
-import { addressOf, cArgument, errno, libc } from "../../ffi/libc.ts";
+import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
 import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
 
 // Version 1 (Linux 5.13 to 5.18) has no REFER, and denies everyone with a rule to move files to other directories, which
@@ -37,7 +37,7 @@ const PROBE = ".jailkit-probe";
  * the user cannot write, or that is removed, the error is the same without rules. Throws SystemError.
  */
 function checkLimited(): void {
-  const result = libc.syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK, 0, 0, 0);
+  const result = syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK);
   if (result < 0 && errno() !== C.EPERM) return;
   if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
   throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);

@@ -1,6 +1,6 @@
 import { EACCES } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { errno, libc } from "../../ffi/libc.ts";
+import { errno, syscall } from "../../ffi/libc.ts";
 import {
   ALLOW,
   AND,
@@ -51,7 +51,7 @@ export function oneExecution(path: number): readonly Instruction[] {
 }
 
 // There is no path at address 0: EFAULT, unless a filter answers first.
-const isRefused = () => libc.syscall(SYS_execve, 0, 0, 0, 0, 0, 0) < 0 && errno() === EACCES;
+const isRefused = () => syscall(SYS_execve) < 0 && errno() === EACCES;
 
 /**
  * Limits this process and everything that it starts to one execve(2): that with the bytes at the address `path`. The

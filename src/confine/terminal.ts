@@ -2,7 +2,7 @@ import { AT_FDCWD, EPERM, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
-import { addressOf, errno, libc } from "../../ffi/libc.ts";
+import { addressOf, errno, syscall } from "../../ffi/libc.ts";
 import {
   ALLOW,
   AND,
@@ -60,7 +60,7 @@ export const TERMINAL_FILTER: readonly Instruction[] = [
 ];
 
 // No descriptor has this number: EBADF, unless a filter answers first.
-const isRefused = () => libc.syscall(SYS_ioctl, 0xffffffff, TIOCSTI, 0, 0, 0, 0) < 0 && errno() === EPERM;
+const isRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errno() === EPERM;
 
 /**
  * Stops this process and everything that it starts from inserting characters into a terminal, whose shell would read
@@ -87,7 +87,7 @@ function controllingTerminal(): { major: number; minor: number } | "none" | "unk
     return isErrno(error, "ENXIO") ? "none" : "unknown";
   }
   const device = new Uint32Array(1);
-  const result = libc.syscall(SYS_ioctl, fd, TIOCGDEV, addressOf(device), 0, 0, 0);
+  const result = syscall(SYS_ioctl, fd, TIOCGDEV, addressOf(device));
   close(fd);
   const [number] = device;
   if (result < 0 || number === undefined) return "unknown";

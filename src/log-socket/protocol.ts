@@ -66,10 +66,17 @@ export type RelayReport =
   | { is: "counters"; id: number; counters: Counters }
   | { is: "end"; connected: boolean; waiting: number };
 
-/** The most bytes of a packet. */
 const LONGEST = 1 << 16;
 
-/** The number under which the relay finds its socket. */
+const COUNTERS = ["messages", "bytes", "pauses", "dropped", "droppedBytes", "cut", "connections"] as const;
+
+/** The counters of a new socket. */
+export const NO_COUNTERS: Readonly<Counters> = {
+  ...{ messages: 0, bytes: 0, pauses: 0, dropped: 0, droppedBytes: 0, cut: 0, connections: 0 },
+  paused: false,
+};
+
+/** The number of the relay's descriptor of its control socket. */
 export const CONTROL = 3;
 
 /** Sends a packet, with a descriptor or without. False if there is no room and `wait` is not set. */
@@ -132,8 +139,6 @@ export function receiveReport(fd: number): Received<RelayReport> {
   }
 }
 
-const COUNTERS = ["messages", "bytes", "pauses", "dropped", "droppedBytes", "cut", "connections"] as const;
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -142,11 +147,13 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 function readCounters(value: unknown): Counters | undefined {
   if (!isRecord(value) || typeof value.paused !== "boolean") return undefined;
-  const counts = COUNTERS.map((key) => value[key]);
-  if (!counts.every(isCount)) return undefined;
-  const [messages = 0, bytes = 0, pauses = 0, dropped = 0, droppedBytes = 0, cut = 0, connections = 0] =
-    counts;
-  return { messages, bytes, pauses, dropped, droppedBytes, cut, connections, paused: value.paused };
+  const counters: Counters = { ...NO_COUNTERS, paused: value.paused };
+  for (const key of COUNTERS) {
+    const count = value[key];
+    if (!isCount(count)) return undefined;
+    counters[key] = count;
+  }
+  return counters;
 }
 
 /** A report with its own fields only; undefined for everything else. */

@@ -1,6 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { close, openAt, readAllFd, readLink } from "../../ffi/files.ts";
 import { type Mount, nameOfMount, parseMounts } from "./mounts.ts";
 import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
@@ -68,31 +68,19 @@ export function classifyRoot(facts: RootFacts): { kind: RootKind; name: ByteStri
 
 /** Reads a file of /proc, up to `limit` bytes; undefined if it cannot be read. */
 export function readProcFile(proc: number, path: ByteString, limit: number): ByteString | undefined {
-  let fd: number;
-  try {
-    fd = openAt(proc, path, O_RDONLY);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-  try {
-    return fromBytes(readAllFd(fd, limit));
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  } finally {
-    close(fd);
-  }
+  return attempt(() => {
+    const fd = openAt(proc, path, O_RDONLY);
+    try {
+      return fromBytes(readAllFd(fd, limit));
+    } finally {
+      close(fd);
+    }
+  });
 }
 
 /** The text of a symbolic link of /proc; undefined if it cannot be read. */
 export function readProcLink(proc: number, path: ByteString): ByteString | undefined {
-  try {
-    return readLink(proc, path);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  return attempt(() => readLink(proc, path));
 }
 
 const MOUNTS_LIMIT = 1 << 24;

@@ -18,13 +18,11 @@ export interface RootIdentity {
   removed: boolean;
 }
 
-/** A root directory and its processes, in the order of /proc. */
 interface RootGroup {
   identity: RootIdentity;
   pids: number[];
 }
 
-/** The processes of the host, by root directory. */
 interface Scan {
   /** Without the root of this process. */
   groups: RootGroup[];

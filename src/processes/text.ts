@@ -26,7 +26,6 @@ function padded(text: ByteString, width: number): ByteString {
   return text + " ".repeat(Math.max(0, width - widthOf(text)));
 }
 
-/** The first `width` characters. */
 function cut(text: ByteString, width: number): ByteString {
   if (text.length <= width || ASCII.test(text)) return text.slice(0, width);
   let end = 0;

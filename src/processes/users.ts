@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { flatFirstAccounts } from "../system/flat-accounts.ts";
 
 /** Returns the names of users by uid, and looks each up once; undefined for a uid without a known account. */
@@ -7,13 +7,8 @@ export function userNames(): (uid: number) => ByteString | undefined {
   const names = new Map<number, ByteString | undefined>();
   return (uid) => {
     if (names.has(uid)) return names.get(uid);
-    let name: ByteString | undefined;
-    try {
-      name = flatFirstAccounts.userByUid(uid)?.name;
-    } catch (error) {
-      // Without an answer of the name service only the name is missing.
-      if (!(error instanceof SystemError)) throw error;
-    }
+    // Without an answer of the name service only the name is missing.
+    const name = attempt(() => flatFirstAccounts.userByUid(uid)?.name);
     names.set(uid, name);
     return name;
   };

@@ -230,7 +230,7 @@ describe("the pidfile", () => {
     const result = launch(["-p", pidfile, ...asUser], { limits: { FSIZE: 0 } });
     // Standard output is a pipe, so that limit is none for the probe.
     clean(result);
-    expect(result.stderr).toBe("jk_chrootlaunch: the pidfile could not be written\n");
+    expect(result.stderr).toBe("jk_chrootlaunch: cannot write the pidfile\n");
     expect(m.exists(pidfile)).toBe(false);
     expect(leftovers("/run")).toEqual([]);
   });

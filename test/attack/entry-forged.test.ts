@@ -164,7 +164,7 @@ describe("without an entry", () => {
     const refused = {
       status: 11,
       stdout: "",
-      stderr: "jailkit: this program is started by its own entry alone\n",
+      stderr: "jailkit: only its own entry may start this program\n",
     };
     const marked = [...mark("jk_chrootsh"), "--", programs.shared];
     expect(run([programs.launcher, ...marked])).toEqual(refused);

@@ -103,7 +103,9 @@ describe.each(["capability", "setuid"] as const)("entries with the %s", (privile
     m.chmod(SHARED, 0o775);
     const open = asUser([sbin("jk_chrootsh")]);
     expect(open).toMatchObject({ status: 127, stdout: "" });
-    expect(open.stderr).toContain(`${SHARED} is not a plain file that root alone can write: install jailkit`);
+    expect(open.stderr).toContain(
+      `${SHARED} is not a regular file that only root can write: install jailkit`,
+    );
     m.chmod(SHARED, 0o755);
     expect(asUser([sbin("jk_chrootsh")])).toMatchObject(started);
   });

@@ -215,7 +215,8 @@ describe("an entry without its privilege", () => {
 describe("the target", () => {
   const saved = () => `${programs.shared}.saved`;
   const MISSING = /^jk_chrootsh: \/\S+ cannot be opened: install jailkit again\n$/;
-  const WRONG = /^jk_chrootsh: \/\S+ is not a plain file that root alone can write: install jailkit again\n$/;
+  const WRONG =
+    /^jk_chrootsh: \/\S+ is not a regular file that only root can write: install jailkit again\n$/;
   const refusal = () => {
     const { status, stdout, stderr } = asUser([], withCapability);
     expect({ status, stdout }).toEqual({ status: 127, stdout: "" });

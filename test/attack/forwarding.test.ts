@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SSHD_EXAMPLE } from "../../build/install.ts";
+import { SSHD_EXAMPLE } from "../../build/layout.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
 import { configureSystemSshd, startSystemSshd } from "../machine/system-sshd.ts";

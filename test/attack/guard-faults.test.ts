@@ -84,7 +84,7 @@ describe("a right that is left over ends the program", () => {
 });
 
 describe("what an entry hands over", () => {
-  const REFUSED = "refused 11: this program is started by its own entry alone";
+  const REFUSED = "refused 11: only its own entry may start this program";
 
   test("is CAP_SYS_CHROOT, or nothing", () => {
     expect(guard("handed", "4001", "unprivileged")).toStartWith("user 4001");

@@ -44,7 +44,7 @@ test("a second run changes nothing, and an edited file stays", () => {
   m.write("/dest/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /bin/true\n");
   const result = install("--destdir", "/dest");
   expect(result.status).toBe(0);
-  expect(result.stdout).toContain("jk_lsh.ini: kept as it is");
+  expect(result.stdout).toContain("jk_lsh.ini: kept unchanged");
   expect(m.read("/dest/etc/jailkit/jk_lsh.ini")).toBe("[DEFAULT]\nexecutables = /bin/true\n");
   expect(m.exists("/dest/etc/jailkit/jk_lsh.ini.dist")).toBe(true);
   expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n/usr/sbin/jk_chrootsh\n");
@@ -210,8 +210,8 @@ test("onto the machine: the account of the relay and the group of jailed account
   for (const tool of ["useradd", "groupadd"]) m.rename(`/usr/sbin/${tool}`, `/usr/sbin/${tool}.away`);
   const { status, stdout } = install();
   expect(status).toBe(0);
-  expect(stdout).toContain(`there is no account ${account}; make it with: useradd`);
-  expect(stdout).toContain("there is no group jailed; make it with: groupadd --system jailed\n");
+  expect(stdout).toContain(`there is no account ${account}; create it with: useradd`);
+  expect(stdout).toContain("there is no group jailed; create it with: groupadd --system jailed\n");
   for (const tool of ["useradd", "groupadd"]) m.rename(`/usr/sbin/${tool}.away`, `/usr/sbin/${tool}`);
   // One that the administrator made, as for jailkit 2, is the same group.
   m.must(["groupadd", "-g", "3456", "jailed"]);

@@ -3,14 +3,14 @@ import {
   ANSWER_WITHIN,
   ASK_AFTER,
   ASK_WITH_CONNECTIONS,
-  createHeartbeat,
+  Heartbeat,
   noteEnd,
 } from "../../src/log-socket/monitor/heartbeat.ts";
 
 function scene() {
   const asked: number[] = [];
   let watching = 0;
-  const heartbeat = createHeartbeat({
+  const heartbeat = new Heartbeat({
     watch: () => {
       watching++;
     },

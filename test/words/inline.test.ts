@@ -1,6 +1,6 @@
 /** Code in the middle of a sentence can be typed, too: programs, options and keys that exist. */
 import { expect, test } from "bun:test";
-import { SSHD_EXAMPLE } from "../../build/install.ts";
+import { SSHD_EXAMPLE } from "../../build/layout.ts";
 import { defaultFiles, documents, readDocument } from "./blocks.ts";
 import { faultOf, known, quotedSpans, type Span, spansOf } from "./inline.ts";
 

@@ -1,7 +1,7 @@
 /*
- * A native entry: the privileged file of a program that any user may start, where the program itself is a part of an
- * executable without a privilege. It gives up everything but CAP_SYS_CHROOT and executes the one file that is compiled
- * in; nothing that the caller gives has a say in that. ENTRY_NAME and ENTRY_TARGET come from build/entries.ts.
+ * A native entry: the privileged file of a program that any user may start, while the program itself is part of an
+ * executable without privileges. It gives up everything but CAP_SYS_CHROOT and executes the one file that is compiled in,
+ * independently of everything that the caller controls. build/entries.ts sets ENTRY_NAME and ENTRY_TARGET.
  */
 #include "../guard.h"
 #include "../handover.h"
@@ -19,7 +19,7 @@ enum { AT_EXECFN = 31 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 enum { E2BIG = 7, GROUP_OR_OTHERS_WRITE = 022, SETUID_OR_SETGID = 06000 };
 
-/* The same order of registers as in a call: the stack is all that the kernel gives. */
+/* The kernel passes only the stack. */
 #if defined(__x86_64__)
 asm(".globl _start\n"
     ".section .text.start,\"ax\"\n"
@@ -42,7 +42,7 @@ asm(".globl _start\n"
 #endif
 
 void refuse(int status, const char *reason) {
-  tell_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
+  report_refusal(STANDARD_ERROR, ENTRY_NAME, reason, 1);
   for (;;) sys1(SYS_exit_group, refusal_status(ENTRY_NAME, status));
 }
 
@@ -53,8 +53,8 @@ static void *map_zeros(u64 bytes) {
 }
 
 /*
- * Whatever stands at that path is looked at through the descriptor that is executed. Its directories are root's, as
- * those of every program that root runs. An ACL gives nobody what these bits, which are its mask, do not let through.
+ * Checks the file through the descriptor that is then executed. Its directories belong to root, as those of every program
+ * that root runs. The group bits are the mask of an ACL, which gives no more than them.
  */
 static i64 open_target(void) {
   struct file_identity file;
@@ -62,7 +62,7 @@ static i64 open_target(void) {
   if (fd < 0) refuse(CANNOT_START, ENTRY_TARGET " cannot be opened: install jailkit again");
   if (sys2(SYS_fstat, fd, &file) != 0 || (file.mode & FILE_TYPE) != REGULAR || file.uid != 0 ||
       file.mode & (GROUP_OR_OTHERS_WRITE | SETUID_OR_SETGID))
-    refuse(CANNOT_START, ENTRY_TARGET " is not a plain file that root alone can write: install jailkit again");
+    refuse(CANNOT_START, ENTRY_TARGET " is not a regular file that only root can write: install jailkit again");
   return fd;
 }
 
@@ -87,7 +87,7 @@ static char **make_environment(char *const *env, const struct state *state) {
     bytes += sizeof(HANDOVER_PREFIX);
   }
   u64 pointers = (count + 2) * sizeof(char *);
-  /* The mapping is all zeros: what is appended ends with one, and so do the pointers. */
+  /* The mapping is all zeros, so every string ends with a NUL, and the pointers with a null. */
   char **made = map_zeros(pointers + bytes);
   char *at = (char *)made + pointers;
   made[0] = at;
@@ -101,7 +101,7 @@ static char **make_environment(char *const *env, const struct state *state) {
   return made;
 }
 
-/* How much of the stack the kernel has filled: up to the file name at its end. */
+/* The size of what the kernel put on the stack, up to the file name at its end. */
 static u64 stack_used(const u64 *stack, char *const *env) {
   while (*env) env++;
   for (const u64 *auxv = (const u64 *)(env + 1); auxv[0]; auxv += 2)
@@ -113,12 +113,12 @@ __attribute__((used, noreturn)) void entry_main(u64 *stack) {
   char **argv = (char **)(stack + 1);
   char **env = argv + stack[0] + 1;
   close_inherited_descriptors();
-  /* Too large for the stack of a caller who has limited it. */
+  /* Too large for a stack that the caller may have limited. */
   struct state *state = map_zeros(sizeof(struct state));
   save_privileges(state);
   give_up_privileges(state);
-  if (state->kept_chroot) keep_for_program();
-  /* The kernel ends a program with a signal where its limits do not let it load the file. */
+  if (state->kept_chroot) pass_chroot_to_program();
+  /* The kernel kills a program with a signal if its limits are too low to load the file. */
   adjust_limits(state, stack_used(stack, env));
   char **made = make_environment(env, state);
   i64 error = sys5(SYS_execveat, open_target(), "", argv, made, AT_EMPTY_PATH);

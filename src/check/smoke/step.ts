@@ -1,6 +1,6 @@
 import { type ByteString, cString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { close, fstat, readAt } from "../../../ffi/files.ts";
-import { addressOf, check, libc } from "../../../ffi/libc.ts";
+import { addressOf, check, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { SmokeStep } from "./table.ts";
@@ -123,7 +123,7 @@ const asText = (text: ByteString): string => Buffer.from(text, "latin1").toStrin
 function memoryFile(): number {
   const MFD_CLOEXEC = 1;
   const name = cString("jk_check");
-  return check(libc.syscall(SYS_memfd_create, addressOf(name), MFD_CLOEXEC, 0, 0, 0, 0), "memfd_create");
+  return check(syscall(SYS_memfd_create, addressOf(name), MFD_CLOEXEC), "memfd_create");
 }
 
 function contentsOf(fd: number): ByteString {

@@ -3,7 +3,7 @@ import { chmodFd, chownFd, setTimes } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, type Stat, sameFile } from "../../../ffi/files.ts";
-import { addressOf, cArgument, errno, libc } from "../../../ffi/libc.ts";
+import { addressOf, cArgument, errno, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { splitPath } from "./look.ts";
@@ -59,7 +59,7 @@ export function verifyNew(stage: Directory, stat: Stat, type: number): void {
 
 /** Changes the mode of what an O_PATH descriptor is, not a link (fchmodat2(2), Linux 6.6; before it, see below). */
 export function chmodPath(fd: number, mode: number): void {
-  if (libc.syscall(SYS_fchmodat2, fd, addressOf(cArgument("")), mode, C.AT_EMPTY_PATH, 0, 0) === 0) return;
+  if (syscall(SYS_fchmodat2, fd, addressOf(cArgument("")), mode, C.AT_EMPTY_PATH) === 0) return;
   if (errno() !== C.ENOSYS && errno() !== C.EPERM) throw new SystemError(errno(), "fchmodat2", undefined);
   const stat = fstat(fd);
   // An older kernel: files and directories can be opened, a device must not be.

@@ -7,15 +7,8 @@ export const RELAY_ACCOUNT = "_jk-socketd";
 
 /** The command of useradd(8) that creates it without systemd-sysusers(8). */
 export const MAKE_ACCOUNT: readonly string[] = [
-  "useradd",
-  "--system",
-  "--user-group",
-  "--no-create-home",
-  "--home-dir",
-  "/nonexistent",
-  "--shell",
-  "/usr/sbin/nologin",
-  RELAY_ACCOUNT,
+  ..."useradd --system --user-group --no-create-home --home-dir /nonexistent".split(" "),
+  ...["--shell", "/usr/sbin/nologin", RELAY_ACCOUNT],
 ];
 
 const NOBODY = "nobody";

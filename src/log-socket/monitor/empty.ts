@@ -8,7 +8,6 @@ import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, openTree } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
 
-/** The relay's root directory. */
 const EMPTY_DIRECTORY: ByteString = "/var/lib/jailkit/empty";
 
 /** Opens the relay's root directory, which only root may write, and which is empty. Creates it if it is missing. */

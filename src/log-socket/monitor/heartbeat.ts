@@ -1,30 +1,3 @@
-/** Checks that the relay is at work, but only while it has work. Times are milliseconds. */
-export interface Heartbeat {
-  /** There is a new relay, or there are other sockets. */
-  restart(): void;
-  /** Something arrived at a socket. */
-  work(now: number): void;
-  /** The relay has a connection. */
-  connected(now: number): void;
-  /** The relay answered a question, and reported its number of open connections. */
-  answered(question: number, connections: number, now: number): void;
-  /** Asks if a question is due. */
-  ask(now: number): void;
-  /** Whether an answer is overdue. */
-  isOverdue(now: number): boolean;
-  /** When to call `ask` or `isOverdue` again, or Infinity. */
-  next(): number;
-  /** There is no relay. */
-  stop(): void;
-}
-
-interface HeartbeatActions {
-  /** From now on, call `work` when something arrives at a socket, or has arrived already. */
-  watch(): void;
-  unwatch(): void;
-  ask(question: number): void;
-}
-
 const NEVER = Number.POSITIVE_INFINITY;
 /** From the first message to the question: the shortest time between two questions. */
 export const ASK_AFTER = 1000;
@@ -33,55 +6,79 @@ export const ANSWER_WITHIN = 5000;
 /** Only the relay sees what arrives through a connection, so while there is one, it is asked regularly. */
 export const ASK_WITH_CONNECTIONS = 3000;
 
+interface HeartbeatActions {
+  /** From now on, call `work` when something arrives at a socket, or has arrived already. */
+  watch(): void;
+  unwatch(): void;
+  ask(question: number): void;
+}
+
 /**
- * Creates the heartbeat of a relay. While nothing arrives, nothing is asked and nobody wakes up. The first message at a
- * socket makes a question due, and its answer starts to watch the sockets again.
+ * Checks that the relay is at work, but only while it has work: while nothing arrives, nothing is asked and nobody wakes
+ * up. The first message at a socket makes a question due, and its answer starts to watch the sockets again. Times are
+ * milliseconds.
  */
-export function createHeartbeat(actions: HeartbeatActions): Heartbeat {
-  let askAt = NEVER;
-  let answerBy = NEVER;
-  let question = 0;
+export class Heartbeat {
+  private askAt = NEVER;
+  private answerBy = NEVER;
+  private question = 0;
 
-  function listen(): void {
-    answerBy = NEVER;
-    actions.unwatch();
-    actions.watch();
+  constructor(private readonly actions: HeartbeatActions) {}
+
+  /** There is a new relay, or there are other sockets. */
+  restart(): void {
+    if (this.answerBy === NEVER) this.listen();
   }
 
-  function connected(now: number): void {
-    askAt = Math.min(askAt, now + ASK_WITH_CONNECTIONS);
+  /** Something arrived at a socket. */
+  work(now: number): void {
+    this.actions.unwatch();
+    this.askAt = Math.min(this.askAt, now + ASK_AFTER);
   }
 
-  return {
-    restart() {
-      if (answerBy === NEVER) listen();
-    },
-    work(now) {
-      actions.unwatch();
-      askAt = Math.min(askAt, now + ASK_AFTER);
-    },
-    connected,
-    answered(number, connections, now) {
-      if (answerBy === NEVER || number !== question) return;
-      listen();
-      if (connections > 0) connected(now);
-    },
-    ask(now) {
-      if (askAt > now || answerBy !== NEVER) return;
-      askAt = NEVER;
-      answerBy = now + ANSWER_WITHIN;
-      question++;
-      actions.unwatch();
-      actions.ask(question);
-    },
-    isOverdue: (now) => answerBy <= now,
-    next: () => (answerBy === NEVER ? askAt : answerBy),
-    stop() {
-      askAt = NEVER;
-      answerBy = NEVER;
-      actions.unwatch();
-    },
-  };
+  /** The relay has a connection. */
+  connected(now: number): void {
+    this.askAt = Math.min(this.askAt, now + ASK_WITH_CONNECTIONS);
+  }
+
+  /** The relay answered a question, and reported its number of open connections. */
+  answered(question: number, connections: number, now: number): void {
+    if (this.answerBy === NEVER || question !== this.question) return;
+    this.listen();
+    if (connections > 0) this.connected(now);
+  }
+
+  /** Asks if a question is due. */
+  ask(now: number): void {
+    if (this.askAt > now || this.answerBy !== NEVER) return;
+    this.askAt = NEVER;
+    this.answerBy = now + ANSWER_WITHIN;
+    this.actions.unwatch();
+    this.actions.ask(++this.question);
+  }
+
+  /** Whether an answer is overdue. */
+  isOverdue(now: number): boolean {
+    return this.answerBy <= now;
+  }
+
+  /** When to call `ask` or `isOverdue` again, or Infinity. */
+  next(): number {
+    return this.answerBy === NEVER ? this.askAt : this.answerBy;
+  }
+
+  /** There is no relay. */
+  stop(): void {
+    this.askAt = NEVER;
+    this.answerBy = NEVER;
+    this.actions.unwatch();
+  }
+
+  private listen(): void {
+    this.answerBy = NEVER;
+    this.actions.unwatch();
+    this.actions.watch();
+  }
 }
 
 /** How often a relay ended soon after its start, and when the last one was started. */

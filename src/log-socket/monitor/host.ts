@@ -11,7 +11,6 @@ import { NAMES, type Watches } from "./watches.ts";
 /** The socket of the host's log daemon. */
 export const HOST_SOCKET: ByteString = "/dev/log";
 
-/** A connection to the log daemon, and the socket that it leads to. */
 interface HostConnection {
   readonly fd: number;
   readonly stream: boolean;
@@ -61,109 +60,96 @@ function hostDirectories(): ByteString[] {
   return directories;
 }
 
-/** The relay's connection, kept up to date. Times are milliseconds. */
-export interface HostLink {
-  /** Connects again, or tries later. */
-  connect(): void;
-  /** Whether the connection leads to the present daemon; if not, connects again. */
-  check(): boolean;
-  /** When to call `connect` again, or Infinity. */
-  retryAt(): number;
-}
-
 const FIRST_RETRY = 100;
 const LAST_RETRY = 5000;
+const NEVER = Number.POSITIVE_INFINITY;
 // Attributes in /dev change all the time.
 const HOST_NAMES = NAMES & ~IN_ATTRIB;
 
-/**
- * Keeps a connection to the log daemon. `connected` gets each new one and passes its descriptor to the relay. It is then
- * closed here; otherwise epoll(7) would report the end of a stream forever for a descriptor that the relay has closed.
- */
-export function createHostLink(watches: Watches, connected: (connection: HostConnection) => void): HostLink {
-  let connection: HostConnection | undefined;
-  let retryAt = Number.POSITIVE_INFINITY;
-  let pause = FIRST_RETRY;
+/** Keeps the relay connected to the log daemon. Times are milliseconds. */
+export class HostLink {
+  /** When to call `connect` again, or Infinity. */
+  retryAt = NEVER;
+  private connection: HostConnection | undefined;
+  private pause = FIRST_RETRY;
 
-  function connect(): void {
+  /**
+   * `connected` gets each new connection and passes its descriptor to the relay. It is then closed here; otherwise
+   * epoll(7) would report the end of a stream forever for a descriptor that the relay has closed.
+   */
+  constructor(
+    private readonly watches: Watches,
+    private readonly connected: (connection: HostConnection) => void,
+  ) {}
+
+  /** Connects again, or tries later. */
+  connect(): void {
     try {
       const fresh = connectHost();
-      connection = fresh;
+      this.connection = fresh;
       try {
-        connected(fresh);
+        this.connected(fresh);
       } finally {
         close(fresh.fd);
       }
-      retryAt = Number.POSITIVE_INFINITY;
-      pause = FIRST_RETRY;
+      this.retryAt = NEVER;
+      this.pause = FIRST_RETRY;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      retryAt = Bun.nanoseconds() / 1e6 + pause;
-      pause = Math.min(pause * 2, LAST_RETRY);
+      this.retryAt = Bun.nanoseconds() / 1e6 + this.pause;
+      this.pause = Math.min(this.pause * 2, LAST_RETRY);
     }
-    watch();
-  }
-
-  const check = (): boolean => {
-    if (connection !== undefined && isCurrent(connection)) return true;
-    pause = FIRST_RETRY;
-    connect();
-    return false;
-  };
-  const changed = () => {
-    check();
-  };
-
-  function watch(): void {
-    watches.forget(changed);
+    this.watches.forget(this.changed);
     for (const path of hostDirectories()) {
-      watches.add({ path, mask: HOST_NAMES, name: undefined, changed });
+      this.watches.add({ path, mask: HOST_NAMES, name: undefined, changed: this.changed });
     }
   }
 
-  return { connect, check, retryAt: () => retryAt };
-}
+  /** Whether the connection leads to the present daemon; if not, connects again. */
+  check(): boolean {
+    if (this.connection !== undefined && isCurrent(this.connection)) return true;
+    this.pause = FIRST_RETRY;
+    this.connect();
+    return false;
+  }
 
-/** The log of jk_socketd itself. */
-export interface OwnLog {
-  /** Never throws. While the daemon is away, lines are kept, up to a limit. */
-  write(severity: Severity, text: ByteString): void;
-  /** There may be a daemon again. */
-  retry(): void;
+  private readonly changed = (): void => {
+    this.check();
+  };
 }
 
 const MOST_LINES = 100;
 
-/** Opens the log of this process. */
-export function openOwnLog(): OwnLog {
-  let connection: HostConnection | undefined;
-  const lines: ByteString[] = [];
+/** The log of jk_socketd itself. */
+export class OwnLog {
+  private connection: HostConnection | undefined;
+  /** Lines that wait for a daemon. */
+  private readonly lines: ByteString[] = [];
 
-  function send(line: ByteString): boolean {
+  /** Never throws. While the daemon is away, lines are kept, up to a limit. */
+  write(severity: Severity, text: ByteString): void {
+    this.retry();
+    const line = syslogLine("jk_socketd", "daemon", severity, text);
+    if ((this.lines.length > 0 || !this.send(line)) && this.lines.length < MOST_LINES) this.lines.push(line);
+  }
+
+  /** There may be a daemon again. */
+  retry(): void {
+    while (this.lines[0] !== undefined && this.send(this.lines[0])) this.lines.shift();
+  }
+
+  private send(line: ByteString): boolean {
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
-        connection ??= connectHost();
+        this.connection ??= connectHost();
       } catch {
         return false;
       }
-      const bytes = toBytes(connection.stream ? `${line}\0` : line);
-      if (sendNow(connection.fd, bytes) >= 0) return true;
-      close(connection.fd);
-      connection = undefined;
+      const { fd, stream } = this.connection;
+      if (sendNow(fd, toBytes(stream ? `${line}\0` : line)) >= 0) return true;
+      close(fd);
+      this.connection = undefined;
     }
     return false;
   }
-
-  function retry(): void {
-    while (lines.length > 0 && send(lines[0] ?? "")) lines.shift();
-  }
-
-  return {
-    retry,
-    write(severity, text) {
-      retry();
-      const line = syslogLine("jk_socketd", "daemon", severity, text);
-      if ((lines.length > 0 || !send(line)) && lines.length < MOST_LINES) lines.push(line);
-    },
-  };
 }

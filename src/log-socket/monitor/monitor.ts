@@ -8,14 +8,14 @@ import { VERSION } from "../../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { Severity } from "../../system/syslog.ts";
 import { MONITOR_SIGNALS } from "../roles.ts";
-import { createHostLink, type HostLink, type OwnLog } from "./host.ts";
+import { HostLink, type OwnLog } from "./host.ts";
 import { type ActivatedSocket, notify } from "./notify.ts";
 import { RelayKeeper } from "./relay-keeper.ts";
 import type { RelayOptions } from "./relay-link.ts";
 import { ServedSockets } from "./served-sockets.ts";
 import { requireSafeConfiguration, type WantedSockets } from "./settings.ts";
-import { openStatus, type StatusService } from "./status.ts";
-import { CONTENTS, NAMES, openWatches } from "./watches.ts";
+import { StatusService } from "./status.ts";
+import { CONTENTS, NAMES, Watches } from "./watches.ts";
 
 interface MonitorOptions extends RelayOptions {
   /** Reads which sockets are wanted. Throws JailkitError. */
@@ -42,7 +42,7 @@ export class Monitor {
   readonly complaints: ByteString[] = [];
 
   private readonly set = createEventSet();
-  private readonly watches = openWatches();
+  private readonly watches = new Watches();
   private readonly signals = openSignals(MONITOR_SIGNALS);
   private readonly host: HostLink;
   private readonly relay: RelayKeeper;
@@ -53,7 +53,7 @@ export class Monitor {
 
   constructor(private readonly options: MonitorOptions) {
     const { watches, set } = this;
-    this.host = createHostLink(watches, ({ fd, stream }) => {
+    this.host = new HostLink(watches, ({ fd, stream }) => {
       this.relay.command({ is: "host", stream }, fd);
       options.log.retry();
     });
@@ -62,7 +62,7 @@ export class Monitor {
       set,
       sockets: () => this.sockets.descriptors(),
       events: {
-        hostLost: this.host.connect,
+        hostLost: () => this.host.connect(),
         checkHost: (question) => {
           if (this.host.check()) this.relay.command({ is: "host-alive", question });
         },
@@ -95,7 +95,7 @@ export class Monitor {
     this.set.add(this.watches.fd, EPOLLIN);
     this.relay.start();
     try {
-      this.status = openStatus(() => this.sockets.status(this.options.account));
+      this.status = new StatusService(() => this.sockets.status(this.options.account));
       this.set.add(this.status.fd, EPOLLIN);
     } catch (error) {
       const text = `version ${VERSION}, 'jailkit log-sockets' will show nothing: ${describeError(error)}`;
@@ -150,10 +150,10 @@ export class Monitor {
     const { host, sockets } = this;
     const now = clock();
     if (this.reloadAt <= now) this.reload();
-    if (host.retryAt() <= now) host.connect();
+    if (host.retryAt <= now) host.connect();
     const relayAt = this.relay.doWhatIsDue(now);
     if (sockets.retryAt <= now) sockets.retry();
-    const next = Math.min(this.reloadAt, host.retryAt(), relayAt, sockets.retryAt);
+    const next = Math.min(this.reloadAt, host.retryAt, relayAt, sockets.retryAt);
     return next === NEVER ? -1 : Math.max(0, Math.ceil(next - clock()));
   }
 

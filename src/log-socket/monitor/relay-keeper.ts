@@ -5,7 +5,7 @@ import { close } from "../../../ffi/files.ts";
 import { waitFor } from "../../../ffi/spawn.ts";
 import { describeError } from "../../cli/error.ts";
 import type { Command } from "../protocol.ts";
-import { ANSWER_WITHIN, createHeartbeat, type Heartbeat, noteEnd, type Restarts } from "./heartbeat.ts";
+import { ANSWER_WITHIN, Heartbeat, noteEnd, type Restarts } from "./heartbeat.ts";
 import {
   openRelay,
   type RelayEvents,
@@ -44,7 +44,7 @@ export class RelayKeeper {
   private readonly heartbeat: Heartbeat;
 
   constructor(private readonly options: KeeperOptions) {
-    this.heartbeat = createHeartbeat({
+    this.heartbeat = new Heartbeat({
       watch: () => this.watch(),
       unwatch: () => this.unwatch(),
       ask: (question) => this.command({ is: "ping", question }),

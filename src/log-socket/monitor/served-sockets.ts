@@ -147,7 +147,6 @@ export class ServedSockets {
     this.announce(socket);
   }
 
-  /** Passes a new socket to the relay, and logs it. */
   private announce(socket: ServedSocket): void {
     this.pass(socket);
     this.options.relay.socketsChanged();

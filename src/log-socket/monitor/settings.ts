@@ -11,7 +11,6 @@ import type { SocketSettings } from "../protocol.ts";
 
 const CONFIG_FILE: ByteString = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
 
-/** A line for the log about the configuration. */
 interface Note {
   severity: Severity;
   text: ByteString;

@@ -17,7 +17,7 @@ import { VERSION } from "../../cli/version.ts";
 import { CONTROL } from "../protocol.ts";
 import { setProcessName, startDetached } from "../roles.ts";
 import { relayAccount } from "./account.ts";
-import { connectHost, HOST_SOCKET, openOwnLog } from "./host.ts";
+import { connectHost, HOST_SOCKET, OwnLog } from "./host.ts";
 import { Monitor } from "./monitor.ts";
 import { activatedSockets, notify } from "./notify.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
@@ -28,7 +28,6 @@ import {
   socketsOfConfiguration,
 } from "./settings.ts";
 
-/** The options of jk_socketd. */
 interface SocketdOptions {
   /** Stay in the foreground, and print log lines on standard output. */
   foreground: boolean;
@@ -63,7 +62,7 @@ function closeStandard(): void {
 export function runSocketd(options: SocketdOptions): number {
   setProcessName();
   requireRoot(1);
-  const log = openOwnLog();
+  const log = new OwnLog();
   const show = (text: ByteString) => {
     if (options.foreground) printLine(text);
   };

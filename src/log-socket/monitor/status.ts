@@ -41,14 +41,6 @@ export interface SocketStatus {
   warning: ByteString | undefined;
 }
 
-/** The answering side. */
-export interface StatusService {
-  readonly fd: number;
-  /** Answers one client. */
-  serve(): void;
-  close(): void;
-}
-
 const BACKLOG = 8;
 const LONGEST = 1 << 16;
 const SEND_SECONDS = 2;
@@ -57,12 +49,8 @@ const SEND_SECONDS = 2;
 function openStatusDirectory(create: boolean): number | undefined {
   return withTree((tree) => {
     if (create) {
-      const own = (path: ByteString) => path === STATUS_DIRECTORY;
-      makeDirectories(tree, STATUS_DIRECTORY, (path) => ({
-        mode: own(path) ? 0o700 : 0o755,
-        uid: 0,
-        gid: 0,
-      }));
+      const modeOf = (path: ByteString) => (path === STATUS_DIRECTORY ? 0o700 : 0o755);
+      makeDirectories(tree, STATUS_DIRECTORY, (path) => ({ mode: modeOf(path), uid: 0, gid: 0 }));
     }
     try {
       const directory = openDirectory(tree, STATUS_DIRECTORY);
@@ -76,43 +64,46 @@ function openStatusDirectory(create: boolean): number | undefined {
   });
 }
 
-/** Answers questions about the sockets of this process. Throws SystemError, JailkitError. */
-export function openStatus(describe: () => SocketStatus[]): StatusService {
-  const directory = openStatusDirectory(true) ?? -1;
-  const name = String(libc.getpid());
-  const fd = openSocket(SOCK_SEQPACKET, true);
-  try {
-    // From a process that had this pid before.
-    unlinkIfPresent(directory, name);
-    bindIn(fd, directory, name);
-    listen(fd, BACKLOG);
-  } catch (error) {
-    close(fd);
-    close(directory);
-    throw error;
+/** Answers questions about the sockets of this process. The constructor throws SystemError, JailkitError. */
+export class StatusService {
+  private readonly directory = openStatusDirectory(true) ?? -1;
+  readonly fd = openSocket(SOCK_SEQPACKET, true);
+  private readonly name = String(libc.getpid());
+
+  constructor(private readonly describe: () => SocketStatus[]) {
+    try {
+      // From a process that had this pid before.
+      unlinkIfPresent(this.directory, this.name);
+      bindIn(this.fd, this.directory, this.name);
+      listen(this.fd, BACKLOG);
+    } catch (error) {
+      close(this.fd);
+      close(this.directory);
+      throw error;
+    }
   }
-  return {
-    fd,
-    serve() {
-      const connection = accept(fd);
-      if (connection === undefined) return;
-      try {
-        setNonblocking(connection, false);
-        // A client that does not read must not stop the monitor.
-        setSendTimeout(connection, SEND_SECONDS);
-        for (const one of describe()) if (!sendPacket(connection, toBytes(JSON.stringify(one)))) break;
-      } catch (error) {
-        if (!isErrno(error, "EPIPE", "ECONNRESET", "EMSGSIZE")) throw error;
-      } finally {
-        close(connection);
-      }
-    },
-    close() {
-      unlinkIfPresent(directory, name);
-      close(fd);
-      close(directory);
-    },
-  };
+
+  /** Answers one client. */
+  serve(): void {
+    const connection = accept(this.fd);
+    if (connection === undefined) return;
+    try {
+      setNonblocking(connection, false);
+      // A client that does not read must not stop the monitor.
+      setSendTimeout(connection, SEND_SECONDS);
+      for (const one of this.describe()) if (!sendPacket(connection, toBytes(JSON.stringify(one)))) break;
+    } catch (error) {
+      if (!isErrno(error, "EPIPE", "ECONNRESET", "EMSGSIZE")) throw error;
+    } finally {
+      close(connection);
+    }
+  }
+
+  close(): void {
+    unlinkIfPresent(this.directory, this.name);
+    close(this.fd);
+    close(this.directory);
+  }
 }
 
 function ask(directory: number, name: ByteString): SocketStatus[] {

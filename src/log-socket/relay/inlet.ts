@@ -1,5 +1,5 @@
 import type { Receiver } from "../../../ffi/datagrams.ts";
-import type { Counters, SocketSettings } from "../protocol.ts";
+import { type Counters, NO_COUNTERS, type SocketSettings } from "../protocol.ts";
 import { countMessage, type LimitState, type PauseReason, resume, startLimits } from "./limits.ts";
 import { copyMessage, LONGEST_ADDITION, markOf, rewriteMessage } from "./message.ts";
 import type { Outlet } from "./outlet.ts";
@@ -54,16 +54,7 @@ export function createInlet(id: number, fd: number, settings: SocketSettings, no
     fd,
     settings,
     limits: startLimits(now),
-    counters: {
-      messages: 0,
-      bytes: 0,
-      pauses: 0,
-      dropped: 0,
-      droppedBytes: 0,
-      cut: 0,
-      connections: 0,
-      paused: false,
-    },
+    counters: { ...NO_COUNTERS },
     pausedUntil: undefined,
     held: [],
     stored: 0,
@@ -126,7 +117,7 @@ function enqueue(
  * Relays one message and counts it. False if there is no room and the message must wait. If the log daemon is away for
  * longer than a restart takes, the message is dropped instead.
  */
-export function relayMessage(
+function relayMessage(
   context: InletContext,
   inlet: Inlet,
   from: Uint8Array,

@@ -16,7 +16,6 @@ export interface LimitState {
 /** Which limit a socket went over. */
 export type PauseReason = "peak" | "base-after-peak";
 
-/** A socket went over a limit: read nothing more until `until`. */
 interface Pause {
   reason: PauseReason;
   until: number;

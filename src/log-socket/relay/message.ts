@@ -1,7 +1,6 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { putEscaped, putText } from "./escape.ts";
 
-/** The real sender of a message. */
 interface Sender {
   pid: number;
   /** The appended mark, such as ` (jail=/srv/jail uid=1001)`. */

@@ -5,8 +5,7 @@ import { errno } from "../../../ffi/libc.ts";
 import { sendNow, unreceived } from "../../../ffi/sockets.ts";
 import { createQueue } from "./queue.ts";
 
-/** Called by the outlet. */
-export interface OutletEvents {
+interface OutletEvents {
   /** The connection to the log daemon is lost. */
   lost(): void;
   /** The daemon refuses a message because it is too long. */
@@ -43,7 +42,6 @@ export class Outlet {
   private begun = 0;
   private settlePause = FIRST_SETTLE;
   private settledMark = 0;
-  /** How many messages the current `send` dropped. */
   private dropped = 0;
 
   constructor(

@@ -292,7 +292,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/main.c",
-    from: "  } else {\n    keep_from_programs();\n  }",
+    from: "  } else {\n    drop_ambient_chroot();\n  }",
     to: "  }",
     test: "attack/entry-forged.test.ts",
     title:
@@ -655,7 +655,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/exec.c",
-    from: "flags & EXEC_STANDARD_ONLY ? take_powers_away() : 0",
+    from: "flags & EXEC_STANDARD_ONLY ? replace_unsafe_descriptors() : 0",
     to: "0",
     test: "attack/standard-descriptors.test.ts",
     title: "package jk_lsh: a power \\(directory\\)",
@@ -707,7 +707,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/entry/main.c",
-    from: "  if (state->kept_chroot) keep_for_program();\n",
+    from: "  if (state->kept_chroot) pass_chroot_to_program();\n",
     to: "",
     test: "attack/entry.test.ts",
     title: "with the file capability the program has the user's ids, CAP_SYS_CHROOT and nothing else",
@@ -863,7 +863,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/launch.c",
-    from: "  if (error >= 0) error = sys3(SYS_dup3, request->null, STATE->standard_error, O_CLOEXEC);\n",
+    from: "  if (error >= 0) error = sys3(SYS_dup3, request->dev_null, STATE->standard_error, O_CLOEXEC);\n",
     to: "",
     test: "e2e/chrootlaunch.test.ts",
     title: "--daemon returns when the program runs, in the background, with its pid in the file",
@@ -955,8 +955,8 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/launch.c",
-    from: "SIGNAL_CHILD_ENDED = 17",
-    to: "SIGNAL_CHILD_ENDED = 0",
+    from: "SIGCHLD_ = 17",
+    to: "SIGCHLD_ = 0",
     test: "attack/chrootlaunch.test.ts",
     equivalent:
       "the child is waited for with __WALL, and init, which gets the other one, is told by SIGCHLD anyway",

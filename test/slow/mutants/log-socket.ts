@@ -137,26 +137,26 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-heartbeat.test.ts",
     "src/log-socket/monitor/heartbeat.ts",
-    "isOverdue: (now) => answerBy <= now",
-    "isOverdue: (now) => answerBy < 0 && now > 0",
+    "return this.answerBy <= now",
+    "return this.answerBy < 0 && now > 0",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
     "src/log-socket/monitor/heartbeat.ts",
-    "|| number !== question",
+    "|| question !== this.question",
     "",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
     "src/log-socket/monitor/heartbeat.ts",
-    "askAt = Math.min(askAt, now + ASK_AFTER);",
-    "askAt = now + 1e9;",
+    "this.askAt = Math.min(this.askAt, now + ASK_AFTER);",
+    "this.askAt = now + 1e9;",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
     "src/log-socket/monitor/heartbeat.ts",
-    "      if (answerBy === NEVER) listen();",
-    "      listen();",
+    "    if (this.answerBy === NEVER) this.listen();",
+    "    this.listen();",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",

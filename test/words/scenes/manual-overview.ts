@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SSHD_EXAMPLE } from "../../../build/install.ts";
+import { SSHD_EXAMPLE } from "../../../build/layout.ts";
 import { checkout } from "../../machine/helper.ts";
 import type { Scene } from "../scene.ts";
 
