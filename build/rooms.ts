@@ -81,7 +81,6 @@ export const WRITERS: readonly string[] = [
 /** The files besides src/jail/fs/ that use some of them, and why. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
-  "src/cli/progress.ts": "writes to standard error",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",

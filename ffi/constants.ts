@@ -79,6 +79,7 @@ export const EISDIR = 21;
 export const EINVAL = 22;
 export const EFBIG = 27;
 export const ENOSPC = 28;
+export const EROFS = 30;
 export const ERANGE = 34;
 export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
@@ -88,6 +89,7 @@ export const EMSGSIZE = 90;
 export const EOPNOTSUPP = 95;
 export const ENOBUFS = 105;
 export const ESTALE = 116;
+export const EDQUOT = 122;
 
 // d_type of getdents64(2).
 export const DT_UNKNOWN = 0;

@@ -2,13 +2,16 @@ import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { fstat, readInto, seek, writeAll } from "./files.ts";
 import { nextData, nextHole } from "./holes.ts";
+import { signalThatCame } from "./interrupts.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
+const EINTR = 4;
 const SMALL = 1 << 16;
 // /proc/kallsyms has some 15 MB.
 const LONGEST_UNTOLD = 1 << 26;
-const AT_ONCE = 0x40000000;
+// Between two pieces a signal is looked for.
+const AT_ONCE = 0x4000000;
 let copyBuffer: Uint8Array | undefined;
 
 /**
@@ -16,7 +19,8 @@ let copyBuffer: Uint8Array | undefined;
  * reflink where the file system can, else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
  * Holes stay holes (lseek(2), SEEK_HOLE), but in what is small. A size of 0 is not believed, for files of proc(5) have
  * it: then all is copied, and what is longer than such files are is an error (EFBIG), for who can write an empty file could
- * make it one that fills the disk. So is a size that a number does not hold to the byte. Throws SystemError.
+ * make it one that fills the disk. So is a size that a number does not hold to the byte. Throws SystemError; EINTR where a
+ * signal came that is held back.
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
@@ -62,7 +66,10 @@ function copyPieces(from: number, to: number, size: number): number | undefined 
 /** Copies up to `size` bytes, holes as zeros. */
 function copyBytes(from: number, to: number, size: number): number {
   let total = 0;
-  const rest = () => Math.min(size - total, AT_ONCE);
+  const rest = () => {
+    if (signalThatCame() !== undefined) throw new SystemError(EINTR, "copy", undefined);
+    return Math.min(size - total, AT_ONCE);
+  };
   copyBuffer ??= new Uint8Array(1 << 17);
   if (size <= SMALL) {
     // Two calls, where asking for something better would take more than it saves.

@@ -29,6 +29,8 @@ const STATE = {
   daemon: 120,
   entry: 128,
   standardError: 136,
+  holdSignals: 144,
+  signalCame: 152,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -60,6 +62,11 @@ export function isGuarded(): boolean {
  * runtime says by itself (a report of its own crash) gets to a user; execve gives it back as number 2.
  */
 export const standardError: number = state === 0 ? 2 : pointerAt(state, STATE.standardError);
+
+/** The address of the word in which the guard notes a signal; 0 where there is none: from source, and in privileged programs. */
+export function signalWord(): number {
+  return state === 0 ? 0 : pointerAt(state, STATE.signalCame);
+}
 
 /** Ends an executable that lost its guard: exit status 127 and one line. Nothing happens when run from source. */
 export function requireGuard(tool: string): void {
@@ -196,7 +203,7 @@ export function prepareExec(
 }
 
 /** The address of a function of the guard; SystemError (ENOSYS) when run from source, where there is none. */
-export function guardFunction(name: "exec" | "writePid" | "daemon"): Pointer {
+export function guardFunction(name: "exec" | "writePid" | "daemon" | "holdSignals"): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
   return pointerAt(state, STATE[name]) as Pointer;

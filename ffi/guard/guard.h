@@ -84,6 +84,8 @@ struct state {
   void *daemon;       /* 120: guard_daemon */
   const char *entry;  /* 128: the name of the native entry that started it, or null */
   u64 standard_error; /* 136: where what was descriptor 2 is now; 2 itself leads nowhere */
+  void *hold_signals; /* 144: guard_hold_signals */
+  u32 *signal_came;   /* 152: a word that can be written: the signal that came while they were held; not in privileged ones */
 
   /* Used by the guard alone. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -143,6 +145,9 @@ struct daemon_request {
 struct pid_request;
 i64 guard_write_pid(const struct pid_request *request);
 i64 guard_daemon(const struct daemon_request *request);
+
+/* interrupts.c, called from JavaScript */
+i64 guard_hold_signals(u64 hold);
 
 /* The other way round, for exec.c: what the runtime changed is put back. */
 i64 show_standard_error(const struct state *state);

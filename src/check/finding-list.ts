@@ -82,8 +82,31 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   shadow: OF_CONTENT,
 };
 
+/**
+ * What makes a jail unsafe, and jailkit 2 has a line for, is told by that line, which scripts look for: in the place of
+ * ours, with what ours says as its reason.
+ */
+function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
+  const lines = new Map<CheckFinding, CheckFinding>();
+  for (const one of findings) {
+    const { toldAs, path } = one;
+    const line = toldAs && findings.find((other) => other.rule === toldAs && other.path === path);
+    if (line !== undefined) lines.set(one, line);
+  }
+  const moved = new Set(lines.values());
+  return findings.flatMap((one) => {
+    if (moved.has(one)) return [];
+    const { toldAs: _, ...unsafe } = one;
+    const line = lines.get(one);
+    if (line === undefined) return [unsafe];
+    const reason = `${RULES[unsafe.rule].summary}: ${unsafe.message}`;
+    return [{ ...line, reason, ...(unsafe.remedy === undefined ? {} : { remedy: unsafe.remedy }) }];
+  });
+}
+
 /** The findings without those that only follow from another one among them, or say the same. */
-export function withoutConsequences(findings: readonly CheckFinding[]): CheckFinding[] {
+export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[] {
+  const findings = withReasons(all);
   const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));
   const follows = ({ causes = [] }: CheckFinding) =>
     causes.length > 0 && causes.every((path) => blamed.has(path));

@@ -3,6 +3,7 @@ import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "./error.ts";
 import { excerptLines } from "./excerpt.ts";
+import { endIfInterrupted, statusAfterSignals } from "./interrupt.ts";
 import { printError } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
@@ -23,7 +24,8 @@ export async function startProgram(name: string, main: () => number | Promise<nu
     }
     status = error instanceof JailkitError ? error.exitStatus : 1;
   }
-  libc._exit(status);
+  endIfInterrupted(name);
+  libc._exit(statusAfterSignals(status));
   throw new Error("unreachable");
 }
 

@@ -114,6 +114,8 @@ const LABELS: Readonly<Record<Outcome, string>> = {
 
 /** The step that tells that a session without a command is refused. */
 export const INTERACTIVE = "interactive";
+/** The step that tells that sshd turns addresses away for a time. */
+export const PENALTIES = "penalties";
 
 const octal = (mask: number) => mask.toString(8).padStart(3, "0");
 
@@ -147,10 +149,11 @@ function verdictLine(report: Report): ByteString {
   if (verdict === "works" && report.unjailed)
     return `${subject} ${name} would work: sshd serves it itself, in ${display(heldBySshd ?? "/")} (ChrootDirectory), and never runs the login shell.`;
   if (verdict === "works") {
-    const single = steps.some(({ name: check, outcome }) => check === INTERACTIVE && outcome === "warned");
-    return single
-      ? `${subject} ${name} would work, for single commands alone.`
-      : `${subject} ${name} would work.`;
+    const told = (wanted: string) =>
+      steps.some(({ name: check, outcome }) => check === wanted && outcome === "warned");
+    const single = told(INTERACTIVE) ? ", for single commands alone" : "";
+    const unless = told(PENALTIES) ? ", from an address that sshd does not turn away just now" : "";
+    return `${subject} ${name} would work${single}${unless}.`;
   }
   if (verdict === "not-jailed")
     return `${subject} ${name} would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.`;

@@ -4,6 +4,7 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
@@ -51,6 +52,7 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
   ];
   for (const step of steps) {
     try {
+      stopIfInterrupted("what was begun is done; run this again");
       step();
     } catch (error) {
       const code = error instanceof JailkitError ? error.code : "failed";
@@ -98,6 +100,7 @@ function takeOut(
     });
     const stays: ByteString[] = [];
     for (const { name, home, act } of plans) {
+      stopIfInterrupted(`${quoted(name)} is still in the jail; run this again`);
       const told: ByteString[] = [];
       act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
       // One that could not be removed may hold something that is not in the copy.

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { EDQUOT, ENOSPC, EROFS } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { interruption } from "../cli/interrupt.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
 import { withTree } from "../jail/record/registry.ts";
@@ -59,8 +61,26 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 /** True for the error of a file system that is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
-/** True for a problem that noRoom has told of. */
-export const saysNoRoom = ({ code }: Problem): boolean => code === "no-room" || code === "read-only";
+const NUMBERS = [ENOSPC, EROFS, EDQUOT];
+
+/** That error, where the last words of what a program said are its words in the locale C; `path`: what it was to write. */
+export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
+  return NUMBERS.map((number) => new SystemError(number, program, path)).find(({ reason }) =>
+    line.endsWith(`: ${reason}`),
+  );
+}
+
+/** True for a problem that noRoom or interrupted has told of: nothing more is to be tried. */
+export const saysNoRoom = ({ code }: Problem): boolean =>
+  code === "no-room" || code === "read-only" || code === "interrupted";
+
+/** What to say where a signal has asked for the end; undefined where none has. */
+export function interrupted(jail: ByteString, progress: string): Problem | undefined {
+  const stop = interruption(progress);
+  if (stop === undefined) return undefined;
+  const { code, exitStatus } = stop;
+  return { code, path: jail, exitStatus, message: `${display(jail)}: ${stop.message}; run this again` };
+}
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printJson, printLine } from "../cli/output.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -118,15 +120,17 @@ async function carryOut(
   if (manner.dryRun || root === undefined) {
     showPlan(request, plan, manner.hardlink, reporter);
   } else {
-    const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
-    entries = applied.present;
-    problems.push(...applied.problems);
-    if (!applied.stopped) problems.push(...finish(request, root, entries, reporter));
-    // What is there is recorded, so that the next run goes on from there.
-    const stopped = applied.stopped || problems.some(saysNoRoom);
-    problems.push(...(await remember(request, manner, root, applied, stopped, reporter)));
+    entries = await holdingSignals(async () => {
+      const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
+      problems.push(...applied.problems);
+      if (!applied.stopped) problems.push(...finish(request, root, applied.present, reporter));
+      // What is there is recorded, so that the next run goes on from there.
+      const stopped = applied.stopped || problems.some(saysNoRoom);
+      problems.push(...(await remember(request, manner, root, applied, stopped, reporter)));
+      return applied.present;
+    });
   }
-  const exitStatus = statusOf(problems);
+  const exitStatus = statusAfterSignals(statusOf(problems));
   reporter.flush();
   if (manner.json) printJson(populateReport(request, manner.dryRun, plan, entries, problems, exitStatus));
   return exitStatus;

@@ -1,8 +1,10 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -133,10 +135,12 @@ What was begun and failed can be done again.`,
       printError(`${NAME}: nothing was deleted`);
       return 2;
     }
-    const outcome = deleteJail(plan, (line) => {
-      if (options.verbose && !options.json) printLine(line);
-    });
-    const exitStatus = outcome.problems.length === 0 ? 0 : 1;
+    const outcome = holdingSignals(() =>
+      deleteJail(plan, (line) => {
+        if (options.verbose && !options.json) printLine(line);
+      }),
+    );
+    const exitStatus = statusAfterSignals(outcome.problems.length === 0 ? 0 : 1);
     if (options.json) printJson(report(plan, outcome, false, exitStatus));
     else {
       for (const warning of outcome.warnings) printError(`${NAME}: warning: ${warning}`);

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
@@ -189,14 +191,17 @@ export const tool = defineTool({
           addGroup(group);
           say(`created the group ${quoted(group)}`);
         }
-        const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
-          writeAccess(
-            { root, user: made, home: jailHome },
-            access,
-            (line) => written.push(line) && say(line),
-            warn,
-          ),
-        );
+        const user = holdingSignals(() => {
+          stopIfInterrupted("no account was made; run this again");
+          return create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
+            writeAccess(
+              { root, user: made, home: jailHome },
+              access,
+              (line) => written.push(line) && say(line),
+              warn,
+            ),
+          );
+        });
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         const there = lookUp(root, jailHome) !== undefined;
         const foreign = foreignHome(root, user, jailHome) ?? (there ? homeFault(user) : undefined);

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -152,6 +154,7 @@ export const tool = defineTool({
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail && !aside ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
+    const joins = access.joins.map(({ gid }) => gid);
     const outcomes: UserOutcome[] = [];
     try {
       const requests: JailingOptions = {
@@ -171,20 +174,21 @@ export const tool = defineTool({
         return { outcome, ...how(name, outcome, requests, interactive) };
       });
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
+      let stopped = false;
       for (const { outcome, known, plan } of planned) {
         if (plan === undefined) continue;
         const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
-        if (refused) {
+        if (refused || stopped) {
           outcome.status = "not-done";
           continue;
         }
-        carryOut(plan, outcome, report);
+        stopped = carryOut(plan, outcome, report) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
-          warnOfClosed(root, known, report.warn);
-        if (root !== undefined && outcome.error === undefined && !options.dryRun && !aside)
-          warnOfHome(outcome.name, report.warn);
+          warnOfClosed(root, known, joins, report.warn);
+        if (root !== undefined && known !== undefined && outcome.error === undefined && !aside)
+          warnOfHome(known, outcome, options.dryRun ? joins : undefined, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -262,23 +266,33 @@ function decideJailSide(remove: boolean) {
   };
 }
 
-/** A jail that the account cannot pass is of no use to it. */
-function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) => void): void {
-  const closed = closedDirectory(root, {
-    uid: user.uid,
-    gid: user.gid,
-    groups: groupIdsOf(user.name, user.gid),
-  });
+/** A jail that the account cannot pass, in the groups that it comes into too, is of no use to it. */
+function warnOfClosed(
+  root: JailRoot,
+  user: PasswdEntry,
+  joins: readonly number[],
+  warn: (line: string) => void,
+): void {
+  const groups = [...groupIdsOf(user.name, user.gid), ...joins];
+  const closed = closedDirectory(root, { uid: user.uid, gid: user.gid, groups });
   if (closed === undefined) return;
   warn(
     `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
   );
 }
 
-/** The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. */
-function warnOfHome(name: ByteString, warn: (line: ByteString) => void): void {
-  const now = passwdByName(name);
-  const fault = now === undefined ? undefined : homeFault(now);
+/**
+ * The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. `joins`: the groups that it
+ * would come into, in a dry run, which is about the home that the account would have.
+ */
+function warnOfHome(
+  before: PasswdEntry,
+  { home = before.home, moveFrom }: UserOutcome,
+  joins: readonly number[] | undefined,
+  warn: (line: ByteString) => void,
+): void {
+  const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
+  const fault = now && homeFault(now, joins === undefined ? undefined : { joins, moveFrom });
   if (fault !== undefined) warn(fault);
 }
 
@@ -287,14 +301,19 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): void {
+function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped" | undefined {
   try {
-    plan(report);
+    holdingSignals(() => {
+      stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
+      plan(report);
+    });
   } catch (error) {
     outcome.status = "failed";
     outcome.error = describeError(error);
     printError(`${NAME}: ${outcome.error}`);
+    if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }
+  return undefined;
 }
 
 if (import.meta.main) await startTool(tool);

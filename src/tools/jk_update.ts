@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
@@ -196,7 +197,14 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       loginsOf: loginsOf(users),
       full: new Set(),
     };
-    for (const { path: jail, shellsOnly } of known) {
+    for (const [index, { path: jail, shellsOnly }] of known.entries()) {
+      const stop = interruption(`${index} of ${known.length} jails were looked at`);
+      if (stop !== undefined) {
+        const message = `${stop.message}; run this again`;
+        problems.push({ code: stop.code, path: jail, message });
+        if (!options.json) reporter.fail(message);
+        break;
+      }
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
@@ -222,10 +230,10 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         if (!options.json) reporter.fail(message);
       }
     }
-    const failed = outcomes.some((outcome) => outcome.problems.length > 0);
+    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
     const pending = options.check && outcomes.some(hasWork);
     // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.
-    const exitStatus = pending ? 10 : failed ? 1 : 0;
+    const exitStatus = statusAfterSignals(pending ? 10 : failed ? 1 : 0);
     const dryRun = options.dryRun || options.check;
     if (options.all && options.check && !options.json)
       for (const { jail } of outcomes.filter(hasWork))

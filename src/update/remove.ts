@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -12,9 +14,10 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { renewLibraryCache } from "../populate/apply/library-cache.ts";
+import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Problem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
+import { noRoom } from "../populate/no-room.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "../populate/record/recipe.ts";
@@ -128,7 +131,25 @@ function carryOut(
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
+  return holdingSignals(() =>
+    takeAway(root, manifest, request, { stays, goes, reporter, warnings }, { removals, kept, forgotten }),
+  );
+}
+
+function takeAway(
+  root: JailRoot,
+  manifest: Manifest,
+  request: RemoveRequest,
+  {
+    stays,
+    goes,
+    reporter,
+    warnings,
+  }: { stays: Recipe; goes: Recipe; reporter: Reporter; warnings: string[] },
+  { removals, kept, forgotten }: Removals,
+): RemoveOutcome {
   const problems: Problem[] = [];
+  let gone = 0;
   const failed = (problem: Problem) => {
     problems.push(problem);
     reporter.fail(problem.message);
@@ -137,7 +158,11 @@ function carryOut(
     try {
       act();
     } catch (error) {
-      failed({ code, path: root.path, message: describeError(error) });
+      const full = noRoom(error, root.path, {
+        left: [],
+        progress: `${gone} of ${removals.length} objects are removed`,
+      });
+      failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
@@ -151,7 +176,8 @@ function carryOut(
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))))
+  gone = done.removed.length;
+  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
   // Until all is gone the request stands, so that it can be made again.
   if (problems.length === 0) {
@@ -161,7 +187,7 @@ function carryOut(
       saveManifest(manifest);
     });
   }
-  const exitStatus = problems.length === 0 ? 0 : 1;
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done.removed), kept, warnings, problems, exitStatus };
 }
 

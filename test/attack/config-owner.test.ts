@@ -123,7 +123,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
     [
       "belongs to a user",
       () => m.chown(file, mallory.uid, mallory.gid),
-      `${file} belongs to uid 4900 and not to root; chown root it`,
+      `${file} belongs to uid 4900 and not to root; read it first, then chown root it`,
       () => m.must(["chown", "root", file]),
     ],
     [
@@ -132,7 +132,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.chown(file, 0, mallory.gid);
         m.chmod(file, 0o664);
       },
-      `${file} can be written by its group or by others; chmod go-w it`,
+      `${file} can be written by its group or by others; read it first, then chmod go-w it`,
       () => m.must(["chmod", "go-w", file]),
     ],
     [
@@ -154,7 +154,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.symlink(`${file.slice(file.lastIndexOf("/") + 1)}.real`, file);
         m.must(["chown", "-h", "mallory", file]);
       },
-      `${file} is reached by the link ${file}, which belongs to uid 4900; chown -h root it`,
+      `${file} is reached by the link ${file}, which belongs to uid 4900; read it first, then chown -h root it`,
       () => m.must(["chown", "-h", "root", file]),
     ],
     [

@@ -4,7 +4,7 @@
  * nothing out but what it says.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { typeRemedy } from "../e2e/remedies-scene.ts";
+import { BEFORE, typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(240_000);
@@ -198,6 +198,7 @@ test.each<[what: string, plant: string]>([
   // Who is told in words does what they say.
   m.write("/FILE.pub", `ssh-ed25519 ${"A".repeat(68)} key\n`);
   const command = remedy
+    .replace(BEFORE, "")
     .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
     .replace(/^let the user read (.*)$/, "chmod a+r $1");
   m.run(["bash", "-c", command], { cwd: "/", env: { PATH: "/usr/sbin:/usr/bin", HOME: "/root" } });
@@ -210,7 +211,7 @@ test("what is exchanged after root was told to close it stays as it is", () => {
   const remedy = explained();
   m.write("/etc/open", "", { mode: 0o666 });
   mal("ln -sf /etc/open .ssh/authorized_keys");
-  m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+  typeRemedy(m, remedy);
   expect(m.stat("/etc/open")?.mode).toBe(0o100666);
   m.remove("/etc/open");
 });
@@ -220,7 +221,7 @@ test("what the user's own rights do heals", () => {
   m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/mal-key"]);
   m.write(keys, m.read("/root/mal-key.pub"), { mode: 0o666, owner: ids });
   m.must(["usermod", "-p", "*", "mal"]);
-  expect(m.run(["bash", "-l"], { stdin: `${explained()}\n` }).status).toBe(0);
+  expect(typeRemedy(m, explained()).status).toBe(0);
   expect(explained()).toBe("");
 });
 
@@ -256,7 +257,7 @@ describe("a home in a directory of another user", () => {
       m.remove(inner);
       mal(`ln -s ${target} inner`);
       const before = [others(), place()] as const;
-      for (const remedy of remedies) m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+      for (const remedy of remedies) typeRemedy(m, remedy);
       expect({ remedies, changed: changed(before[0]), place: place() }).toEqual({
         remedies,
         changed: [],

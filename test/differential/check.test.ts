@@ -149,6 +149,29 @@ describe("permissions", () => {
     expect(result.status).toBe(expectedOf(found));
   });
 
+  test("of a directory for which logins are refused", () => {
+    const jail = makeJail();
+    m.chmod(`${jail}/usr`, 0o777);
+    const all = (result: RunResult) => findings(result).sort();
+    const lines = [
+      `WARNING: ${jail}/usr/ is writable for group!`,
+      `WARNING: ${jail}/usr/ is writable for others!`,
+    ];
+    const unsafe = `ERROR: ${jail}/usr is writable by `;
+    const twice = [`${unsafe}group or others!`, ...lines];
+    expect(all(check(jail, ignore(jail)))).toEqual(
+      expectedOf({ debian: twice, ours: lines, difference: "check-remedies" }),
+    );
+    const ignored = [`ignorewritableforothers = ${jail}/usr`, `ignorewritableforgroup = ${jail}/usr`];
+    expect(all(check(jail, [...ignore(jail), ...ignored]))).toEqual(
+      expectedOf({
+        debian: [`${unsafe}group or others!`],
+        ours: [`${unsafe}everyone (mode 0777)`, `${unsafe}its group (gid 0, mode 0777)`],
+        difference: "check-remedies",
+      }),
+    );
+  });
+
   test("that are left out of the check", () => {
     const jail = makeJail();
     for (const name of ["open", "opener"]) m.mkdir(`${jail}/home/${name}/sub`);

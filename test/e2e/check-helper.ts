@@ -7,6 +7,7 @@ export interface Found {
   level: Level;
   path: string;
   message: string;
+  reason?: string;
   remedy?: string;
   fixed?: boolean;
 }

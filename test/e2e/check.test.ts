@@ -64,8 +64,11 @@ describe("planted faults", () => {
     const { stdout, stderr, status } = m.run(["jk_check"]);
     expect(status).toBe(2);
     expect(stderr).toContain("/etc/jailkit/jk_check.ini is in /etc/jailkit, which can be written");
-    for (const { message, level } of faulty.found)
-      expect(stdout).toContain(`${level === "error" ? "ERROR" : "WARNING"}: ${message}\n`);
+    for (const { message, level, reason } of faulty.found) {
+      const more = reason === undefined ? "" : `  reason: ${reason}\n`;
+      const word = level === "error" && reason === undefined ? "ERROR" : "WARNING";
+      expect(stdout).toContain(`${word}: ${message}\n${more}`);
+    }
     const log = JSON.parse(m.run(["jk_check", "--sarif"]).stdout);
     expect(log).toMatchObject({ version: "2.1.0", runs: [{ tool: { driver: { name: "jk_check" } } }] });
     const [run] = log.runs;

@@ -3,6 +3,10 @@
  * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fromJSONSchema } from "zod";
+import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
@@ -60,12 +64,24 @@ function told(): Told[] {
 }
 
 const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
-  [`chmod 0757 ${J}`, [`unsafe-jail ${J}`, `writable-for-others ${J}`, `unsafe-file ${INI}`]],
+  [`chmod 0757 ${J}`, [`writable-for-others ${J}`, `unsafe-file ${INI}`]],
   [`chown 4001 ${J}`, [`unsafe-jail ${J}`, `unsafe-file ${INI}`]],
-  [`chmod o+w ${J}/etc`, [`unsafe-jail ${J}/etc`, `writable-for-others ${J}/etc`, `unsafe-file ${INI}`]],
+  [`chmod o+w ${J}/etc`, [`writable-for-others ${J}/etc`, `unsafe-file ${INI}`]],
   [`chmod o+w ${INI}`, [`file-writable-for-others ${INI}`, `unsafe-file ${INI}`]],
   [`chown 4001 ${J}/etc/jailkit`, [`foreign-owner ${J}/etc/jailkit`, `unsafe-file ${INI}`]],
-  [`chmod g+w ${J}/usr`, [`unsafe-jail ${J}/usr`, `writable-for-group ${J}/usr`, `not-executed ${J}/usr`]],
+  [`chmod g+w ${J}/usr`, [`writable-for-group ${J}/usr`, `not-executed ${J}/usr`]],
+  // Two links in the jail's root lead there.
+  [
+    `ln -s usr/lib ${J}/lib99; chmod g+w ${J}/usr/lib`,
+    [`writable-for-group ${J}/usr/lib`, `unrecorded ${J}/lib99`, `not-executed ${J}/usr/lib`],
+  ],
+  // Two lines of jailkit 2, and of no more.
+  [`mkdir -m 0777 ${J}/srv`, [`writable-for-group ${J}/srv`, `writable-for-others ${J}/srv`]],
+  // What jk_check.ini leaves out is said in our words, for logins are refused all the same.
+  [
+    `echo '[${J}]\nignorewritableforothers = ${J}/usr' > /etc/jailkit/jk_check.ini; chmod o+w ${J}/usr`,
+    [`unsafe-jail ${J}/usr`, `not-executed ${J}/usr`],
+  ],
   [`chown 4001 ${J}/usr/lib`, [`unsafe-jail ${J}/usr/lib`, `not-executed ${J}/usr/lib`]],
   [
     `chmod o+w ${J}/usr/local/lib`,
@@ -111,6 +127,59 @@ describe.each(CASES)("%s", (plant, found) => {
     for (const one of left) typeRemedy(m, one.remedy);
     expect({ remedy, left: told() }).toEqual({ remedy, left: [] });
   });
+});
+
+test("an unsafe directory is told by the line of jailkit 2, with the reason and the remedy below it", () => {
+  restore();
+  m.must(["chmod", "0777", `${J}/usr`]);
+  const line = (who: string, by: string) => [
+    `WARNING: ${J}/usr/ is writable for ${who}!`,
+    `  reason: the jail breaks the rule of safety, and logins are refused: ${J}/usr is writable by ${by}`,
+    `  remedy: chmod go-w ${J}/usr`,
+  ];
+  const lines = [
+    ...line("group", "its group (gid 0, mode 0777)"),
+    ...line("others", "everyone (mode 0777)"),
+    "",
+  ];
+  const { stdout, status } = m.run(["jk_check", J]);
+  expect([status, stdout.split("\n")]).toEqual([1, lines]);
+  const { found, stdout: json } = check(m, J);
+  expect(found.map(({ level, reason }) => [level, reason])).toEqual([
+    ["error", lines[1]?.replace("  reason: ", "")],
+    ["error", lines[4]?.replace("  reason: ", "")],
+  ]);
+  const schema = fromJSONSchema(
+    JSON.parse(readFileSync(join(checkout, "docs/schemas/jk_check.schema.json"), "utf8")),
+  );
+  expect(() => schema.parse(JSON.parse(json))).not.toThrow();
+  const [run] = JSON.parse(m.run(["jk_check", "--sarif", J]).stdout).runs;
+  expect(run.results).toMatchObject([
+    { ruleId: "writable-for-group", level: "error" },
+    { ruleId: "writable-for-others", level: "error" },
+  ]);
+  const fixed = m.run(["jk_check", "--fix", J]);
+  expect(fixed.stdout).toEndWith("2 findings are gone, 0 are left\n");
+  expect([fixed.status, told()]).toEqual([0, []]);
+});
+
+const FIRST = /^read (\S+) first, for others could write it; then: \S/;
+
+test.each([
+  [`chmod o+w ${INI}`, [INI, INI]],
+  [`chown 4001 ${INI}`, [undefined, INI]],
+  [`setfacl -m u:4001:rw ${INI}`, [INI, INI]],
+  [`chmod g+w ${J}/etc/passwd`, [`${J}/etc/passwd`]],
+  // What is compared with the host.
+  [`chmod o+w ${J}/usr/bin/gzip`, [undefined]],
+  [`chmod o+w ${J}/etc`, [undefined, undefined]],
+  [`chmod 0666 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+  [`chown 4001 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+])("%s: what others may have written is to be read before it counts again", (plant, files) => {
+  restore();
+  m.must(["sh", "-ec", plant]);
+  const remedies = told().map(({ remedy }) => remedy);
+  expect([remedies, remedies.map((one) => FIRST.exec(one)?.[1])]).toEqual([remedies, files]);
 });
 
 test("whom an ACL lets write is not told as the group", () => {

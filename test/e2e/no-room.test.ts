@@ -1,5 +1,5 @@
 /** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { check, summary } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
@@ -192,6 +192,86 @@ test.each(["full", "read-only"])("the records of jails are on a file system that
   m.must(["cp", "-aT", "/root/records", "/var/lib/jailkit"]);
   m.remove("/root/records");
   m.must(["jk_update", "-j", jail]);
+});
+
+/** What ldconfig(8) says of the jail's cache, as the tools tell it. */
+const cacheSaid = (tool: string, jail: string, progress: string, full = true) =>
+  full
+    ? `${tool}: ${jail}: its file system is full: 0 MiB are free (${progress}); make room, and run this again`
+    : `${tool}: ${jail}: its file system is read-only (${progress}): mount -o remount,rw "$(stat -c %m ${jail})", and run this again`;
+
+/** The file system of a jail becomes full, or read-only, when all is copied and ldconfig(8) is started. */
+function hinder(jail: string, how: string): void {
+  m.rename("/usr/sbin/ldconfig", "/root/ldconfig");
+  const steps = how === "full" ? `head -c 99m /dev/zero > ${jail}/fill` : `mount -o remount,ro ${jail}`;
+  m.write("/usr/sbin/ldconfig", `#!/bin/sh\n${steps} 2> /dev/null\nexec /root/ldconfig "$@"\n`, {
+    mode: 0o755,
+  });
+}
+
+function unhinder(jail: string): void {
+  m.remove("/usr/sbin/ldconfig");
+  m.rename("/root/ldconfig", "/usr/sbin/ldconfig");
+  m.must(["mount", "-o", "remount,rw", jail]);
+  m.remove(`${jail}/fill`);
+}
+
+/** The libraries of the jail that its cache knows. */
+const cached = (jail: string) => m.must(["/usr/sbin/ldconfig", "-p", "-C", `${jail}/etc/ld.so.cache`]).stdout;
+
+describe.each(["full", "read-only"])("ldconfig finds the file system %s", (how) => {
+  const base = `/srv/cache-${how}`;
+  const SMALL = "libz.so.1";
+  const library = () => m.must(["sh", "-c", `ls -d /usr/lib/*-linux-*/${SMALL}`]).stdout.trim();
+  const full = how === "full";
+  // How far it came, what is done to the jail before, and the library that its cache knows in the end.
+  const cases: readonly (readonly [command: string, said: string, first: string, again: string])[] = [
+    ["jk_cp -j JAIL LIBRARY", "what was copied is in place", "true", SMALL],
+    ["jk_init -c /root/library.ini -j JAIL library", "what was copied is in place", "true", SMALL],
+    ["jk_cp --remove -j JAIL LIBRARY", "OBJECTS objects are removed", "jk_cp -j JAIL LIBRARY", ""],
+    [
+      "jk_update -j JAIL",
+      "CHANGES changes are made",
+      "jk_cp -j JAIL LIBRARY; rm JAIL/LIBRARY; ldconfig -X -r JAIL",
+      SMALL,
+    ],
+    [
+      "jk_check --fix JAIL",
+      "the cache of libraries is not renewed",
+      "jk_cp -j JAIL LIBRARY; rm JAIL/LIBRARY; ldconfig -X -r JAIL",
+      SMALL,
+    ],
+  ];
+  test.each(cases)("%s", (command, said, first, again) => {
+    m.mkdir(base);
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=30m", "tmpfs", base]);
+    onTestFinished(() => {
+      m.must(["umount", base]);
+      m.remove("/var/lib/jailkit");
+    });
+    m.write("/root/library.ini", `[library]\npaths = ${library()}\n`);
+    const words = (text: string) => text.replaceAll("JAIL", base).replaceAll("LIBRARY", library());
+    m.must(["jk_cp", "-j", base, "/usr/bin/true"]);
+    m.must(["sh", "-ec", words(first)]);
+    const before = cached(base).includes(SMALL);
+    hinder(base, how);
+    const { status, stdout, stderr } = m.run(words(command).split(" "));
+    expect(m.list(`${base}/etc`)).not.toContain("ld.so.cache~");
+    unhinder(base);
+    expect(cached(base).includes(SMALL)).toBe(before);
+    const [tool = ""] = command.split(" ");
+    const fix = command.includes("--fix");
+    const line = cacheSaid(fix ? "Not fixed" : tool, base, said, full);
+    const told = lines(fix ? stdout : stderr).filter((one) => one.includes("run this again"));
+    const counted = told.map((one) =>
+      one.replace(/\d+ of \d+ (?=objects|changes)/, (_) => `${said.split(" ")[0]} `),
+    );
+    expect([status, counted]).toEqual([1, [line]]);
+    if (!fix) expect(lines(stderr)).toEqual(told);
+    expect(m.run(words(command).split(" "))).toMatchObject({ status: 0, stderr: "" });
+    expect(cached(base).includes(SMALL)).toBe(again !== "");
+    expect(check(m, base).found).toEqual([]);
+  });
 });
 
 test.each([

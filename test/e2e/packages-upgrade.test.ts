@@ -19,7 +19,7 @@ const uchroot = "/usr/bin/jk_uchroot";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
 const keep = ["--force-confdef", "--force-confold"];
 const unsafe =
-  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; chmod go-w it [unsafe-file]";
+  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]";
 const edits: Record<string, string> = {
   "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
   "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,

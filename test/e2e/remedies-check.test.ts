@@ -27,9 +27,10 @@ const own = (rule: Rule, path: string, script: string): Fault => ({
 /** Faults that only make sense here, or that check-faults.ts makes in another way. */
 const MORE: readonly Fault[] = [
   own("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
-  own("unsafe-jail", "/", "chmod g+w ."),
+  own("writable-for-group", "/", "chmod g+w ."),
   own("closed-directory", "/", "chmod 0700 ."),
-  own("unsafe-jail", "/usr", "chmod o+w usr"),
+  own("writable-for-others", "/usr", "chmod o+w usr"),
+  own("unsafe-jail", "/usr", "setfacl -m u:4711:rwx usr"),
   own("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),
   own("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
   own(

@@ -127,6 +127,8 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
+/** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
+export const BEFORE = /^(?:read|install) .* (?:first|anew), for others could write it; then: /;
 const IN_LINE = /^write in line (\d+) of (\S+):\n/;
 const FILE = /^write into (\S+):\n/;
 
@@ -134,6 +136,8 @@ const FILE = /^write into (\S+):\n/;
 export function typeRemedy(m: Machine, remedy: string): RunResult {
   const lines = (head: RegExpExecArray) => `${remedy.slice(head[0].length).trimEnd()}\n`;
   const nothing = { status: 0, signal: undefined, stdout: "", stderr: "", stdoutBytes: Buffer.alloc(0) };
+  const before = BEFORE.exec(remedy);
+  if (before !== null) return typeRemedy(m, remedy.slice(before[0].length));
   const append = APPEND.exec(remedy);
   if (append?.[1] !== undefined) {
     const file = append[1];

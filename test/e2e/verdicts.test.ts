@@ -9,7 +9,9 @@ import { typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
 import { JAILS } from "./verdicts-jails.ts";
+import { KEYS } from "./verdicts-keys.ts";
 import { type Account, type Case, openVerdicts, type Scene, type Verdict } from "./verdicts-scene.ts";
+import { SETTINGS } from "./verdicts-settings.ts";
 import { SHELLS } from "./verdicts-shells.ts";
 import { SSHD } from "./verdicts-sshd.ts";
 
@@ -144,6 +146,12 @@ describe("broken shells and policies", () => {
 });
 describe("accounts, sshd and PAM", () => {
   test.each(named(ACCOUNTS))("%s", (_name, one) => compare(one));
+});
+describe("lines of authorized_keys", () => {
+  test.each(named(KEYS))("%s", (_name, one) => compare(one));
+});
+describe("settings for one user", () => {
+  test.each(named(SETTINGS))("%s", (_name, one) => compare(one));
 });
 describe("sshd for everybody", () => {
   test.each(named(SSHD))("%s", (_name, one) => compare(one));

@@ -168,7 +168,9 @@ describe("loadConfig", () => {
   asRoot("a file of a user's is refused, and chown root heals it", () => {
     put(file, "[a]\n");
     chownSync(file, USER, USER);
-    expect(refusal(`${file} belongs to uid ${USER} and not to root; chown root it`)).toBe("config-unsafe");
+    expect(refusal(`${file} belongs to uid ${USER} and not to root; read it first, then chown root it`)).toBe(
+      "config-unsafe",
+    );
     chownSync(file, 0, USER);
     expect(names()).toEqual(["a"]);
   });
@@ -198,9 +200,9 @@ describe("loadConfig", () => {
     asRoot("a link of a user's is refused, and chown -h root heals it", () => {
       lead(`${directory}/other`);
       lchownSync(file, USER, USER);
-      expect(refusal(`the link ${file}, which belongs to uid ${USER}; chown -h root it`)).toBe(
-        "config-unsafe",
-      );
+      expect(
+        refusal(`the link ${file}, which belongs to uid ${USER}; read it first, then chown -h root it`),
+      ).toBe("config-unsafe");
       lchownSync(file, 0, 0);
       expect(names()).toEqual(["a"]);
     });
@@ -260,7 +262,7 @@ describe("loadConfig", () => {
     put(file, "[a]\n", 0o644);
     for (const entry of ["u:4711:rw", "g:4711:rw"]) {
       Bun.spawnSync(["setfacl", "-m", entry, file]);
-      expect(refusal(`(${entry}-); fix it with: setfacl -x ${entry.slice(0, -3)} ${file}`)).toBe(
+      expect(refusal(`(${entry}-); read it first, then: setfacl -x ${entry.slice(0, -3)} ${file}`)).toBe(
         "config-unsafe",
       );
       Bun.spawnSync(["setfacl", "-b", file]);

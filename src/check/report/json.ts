@@ -1,7 +1,7 @@
 import { jsonText } from "../../cli/display.ts";
 import type { CheckedJail, CheckResult } from "../check.ts";
 import { recordedSections } from "../record.ts";
-import { type CheckFinding, type CheckProblem, type Level, RULES, type Subject } from "../rules.ts";
+import { type CheckFinding, type CheckProblem, factsOf, type Level, type Subject } from "../rules.ts";
 
 /** A finding in JSON. */
 export interface FindingReport {
@@ -10,6 +10,8 @@ export interface FindingReport {
   subject: Subject;
   path: string;
   message: string;
+  /** Why it is an error though the message is that of a warning. */
+  reason?: string;
   remedy?: string;
   /** Gone after --fix. */
   fixed?: boolean;
@@ -46,9 +48,10 @@ interface JailJson {
 }
 
 function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
-  const { rule, path, message, remedy } = finding;
-  const { level, subject } = RULES[rule];
+  const { rule, path, message, reason, remedy } = finding;
+  const { level, subject } = factsOf(finding);
   const report: FindingReport = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
+  if (reason !== undefined) report.reason = jsonText(reason);
   if (remedy !== undefined) report.remedy = jsonText(remedy);
   if (fixed) report.fixed = true;
   return report;

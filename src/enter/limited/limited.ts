@@ -129,6 +129,8 @@ function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString 
 
 interface Policy {
   section: ByteString;
+  /** The file that has it: a drop-in may. */
+  file: ByteString;
   values: LshSection;
 }
 
@@ -161,7 +163,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   for (const problem of problems) {
     notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
   }
-  return { section: section.name, values };
+  return { section: section.name, file: section.file, values };
 }
 
 /** What a section lets the programs execute themselves. */
@@ -190,7 +192,7 @@ function isFree(
 
 /** What the limited shell allows somebody, whatever the command. */
 export type LimitedPolicy =
-  | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
+  | ({ usable: true; notes: LogLine[] } & Policy)
   | {
       usable: false;
       exitStatus: number;

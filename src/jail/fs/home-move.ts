@@ -16,6 +16,7 @@ import {
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { interruption, stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
@@ -132,12 +133,16 @@ export function copyHome(
         close(made.fd);
       }
     }
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
+    throw (
+      interruption(NOTHING_MOVED) ?? (isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error)
+    );
   } finally {
     if (made !== undefined) close(made.lock);
     release(parent);
   }
 }
+
+const NOTHING_MOVED = "nothing was moved; run this again";
 
 function fillCopy(
   home: HomeSource,
@@ -152,6 +157,7 @@ function fillCopy(
   for (const entry of home.entries) {
     const to = target(entry.path);
     step(done++, home.entries.length);
+    stopIfInterrupted(NOTHING_MOVED);
     if (isType(entry, C.S_IFDIR)) {
       if (entry.path !== "") makeNewDirectory(home, root, to);
       continue;

@@ -6,6 +6,7 @@ import { close } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
@@ -19,7 +20,7 @@ import {
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, Problem } from "../entry.ts";
 import { actionMessage, strippedMessage } from "../messages.ts";
-import { noRoom } from "../no-room.ts";
+import { interrupted, noRoom } from "../no-room.ts";
 import type { Reporter } from "../reporter.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
 
@@ -39,7 +40,7 @@ export interface Applied {
   /** How many objects were made or replaced. */
   readonly changed: number;
   readonly problems: readonly Problem[];
-  /** Nothing more can be written there: the rest was left. */
+  /** Nothing more can be written there, or a signal asked for the end: the rest was left. */
   readonly stopped: boolean;
 }
 
@@ -161,12 +162,14 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   let stopped = false;
   for (const entry of plan.entries) {
     reporter.at(done++, total);
+    const progress = `${done - 1} of ${total} objects are in place`;
     try {
+      stopIfInterrupted(progress);
       applyOne(entry);
     } catch (error) {
       const left = plan.entries.slice(done - 1).filter((each) => each.action !== "keep");
-      const progress = `${done - 1} of ${total} objects are in place`;
-      const full = noRoom(error, root.path, { left: linking ? [] : left, progress });
+      const full =
+        interrupted(root.path, progress) ?? noRoom(error, root.path, { left: linking ? [] : left, progress });
       const problem = full ?? problemOf(root, entry, error);
       problems.push(problem);
       reporter.fail(problem.message);
