@@ -1,10 +1,19 @@
 /**
- * Checks the rules of build/rooms.ts, and prints each breach; exit status 1 where there is one. With --fix it writes the
- * table of rooms in CONTRIBUTING.md. Cycles of imports are Biome's to find (noImportCycles).
+ * npm run check: checks the rules of build/rooms.ts and the SAFETY notes of pointers, and prints each breach; exit status
+ * 1 if there is one. With --fix it writes the table of rooms in CONTRIBUTING.md. Biome finds import cycles.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { LOGIN_TOOLS, NOT_ON_A_LOGIN, OTHER_WRITERS, ROOMS, roomOf, WRITERS } from "./rooms.ts";
+import { readNative, unnotedPointers } from "./pointers.ts";
+import {
+  LOGIN_TOOLS,
+  NOT_IN_A_TOOL,
+  NOT_ON_A_LOGIN,
+  OTHER_WRITERS,
+  ROOMS,
+  roomOf,
+  WRITERS,
+} from "./rooms.ts";
 
 const root = join(import.meta.dir, "..");
 const transpiler = new Bun.Transpiler({ loader: "ts" });
@@ -12,7 +21,7 @@ const problems: string[] = [];
 
 interface Source {
   readonly text: string;
-  /** All that it names, types too: a rule about what may know of what does not end where the compiler erases it. */
+  /** Everything that it imports, types too. */
   readonly imports: readonly string[];
 }
 
@@ -25,12 +34,12 @@ for (const file of new Bun.Glob("{src,ffi,build,test}/**/*.ts").scanSync({ cwd: 
   sources.set(file, { text, imports: named.map((name) => resolve(file, name)) });
 }
 
-/** A relative import as a path from the root of the checkout; anything else as it stands. */
+/** A relative import as a path from the root of the checkout; any other import unchanged. */
 function resolve(file: string, name: string): string {
   return name.startsWith(".") ? relative(root, join(root, dirname(file), name)) : name;
 }
 
-/** The ranks: what a file of src/ or ffi/ imports. */
+/** The ranks: what a file of src/ or ffi/ may import. */
 function checkRank(file: string, target: string): void {
   if (!sources.has(target)) return;
   if (file.startsWith("ffi/")) {
@@ -50,19 +59,29 @@ function checkRank(file: string, target: string): void {
   }
 }
 
-/** What is loaded with a file on the path of a login; what it loads only when asked does not count. */
-function checkLogin(file: string, chain: readonly string[], seen: Set<string>): void {
+/** What must not be loaded with a file. */
+interface LoadRule {
+  readonly refused: RegExp;
+  /** What a file loads only when asked counts too. */
+  readonly whenAsked: boolean;
+}
+
+const LOGIN: LoadRule = { refused: NOT_ON_A_LOGIN, whenAsked: false };
+const TOOL: LoadRule = { refused: NOT_IN_A_TOOL, whenAsked: true };
+
+/** What is loaded with a file, and with what that loads. Types are not: the compiler erases their imports. */
+function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen: Set<string>): void {
   const source = sources.get(file);
   if (source === undefined || seen.has(file)) return;
   seen.add(file);
   for (const { path, kind } of transpiler.scanImports(source.text)) {
-    if (kind === "dynamic-import") continue;
-    if (NOT_ON_A_LOGIN.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
-    checkLogin(resolve(file, path), [...chain, file], seen);
+    if (kind === "dynamic-import" && !rule.whenAsked) continue;
+    if (rule.refused.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
+    checkLoads(rule, resolve(file, path), [...chain, file], seen);
   }
 }
 
-/** Whoever changes a file system. */
+/** The files that change a file system. */
 function checkWriters(file: string, { text }: Source): void {
   if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
   const used = WRITERS.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
@@ -72,11 +91,20 @@ function checkWriters(file: string, { text }: Source): void {
   if (used.length === 0 && allowed) problems.push(`build/rooms.ts: ${file} changes no file system`);
 }
 
-/** Each room, and each folder in it, says what it is for. */
+/** Pointers that native code gets, and why that is safe. */
+function checkPointers(): void {
+  const files = [...sources].filter(([file]) => /^(?:ffi|src)\//.test(file));
+  const native = readNative(files.map(([, { text }]) => text));
+  for (const [file, { text }] of files)
+    for (const line of unnotedPointers(text, native))
+      problems.push(`${file}:${line}: passes a pointer without a SAFETY note (see ffi/libc.ts)`);
+}
+
+/** Each room has a README. */
 function checkReadmes(): void {
   const folders = new Set([...sources.keys()].filter((file) => file.startsWith("src/")).map(dirname));
   for (const { folder } of ROOMS) {
-    if (!folders.has(`src/${folder}`)) problems.push(`build/rooms.ts: there is no src/${folder}/`);
+    if (!folders.has(`src/${folder}`)) problems.push(`build/rooms.ts: src/${folder}/ is missing`);
     const readme = Bun.file(join(root, "src", folder, "README.md"));
     if (readme.size === 0) problems.push(`src/${folder}/README.md: is missing`);
   }
@@ -90,11 +118,10 @@ function checkTable(): void {
   const table = ["| room | what is in it |", "|---|---|", ...rows].join("\n");
   const wanted = text.replace(/(?<=<!-- rooms -->\n)[\s\S]*?(?=<!-- end of rooms -->)/, `${table}\n`);
   if (!text.includes(table) && text === wanted)
-    problems.push("CONTRIBUTING.md: has no place for the table of rooms");
+    problems.push("CONTRIBUTING.md: has no comments for the table of rooms");
   if (text === wanted) return;
   if (process.argv.includes("--fix")) writeFileSync(path, wanted);
-  else
-    problems.push("CONTRIBUTING.md: the table of rooms is another than build/rooms.ts has; run: npm run fix");
+  else problems.push("CONTRIBUTING.md: the table of rooms differs from build/rooms.ts; run: npm run fix");
 }
 
 for (const [file, source] of sources) {
@@ -102,7 +129,9 @@ for (const [file, source] of sources) {
   checkWriters(file, source);
 }
 const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
-for (const file of [...LOGIN_TOOLS, ...enter]) checkLogin(file, [], new Set());
+for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(LOGIN, file, [], new Set());
+for (const file of sources.keys()) if (file.startsWith("src/tools/")) checkLoads(TOOL, file, [], new Set());
+checkPointers();
 checkReadmes();
 checkTable();
 

@@ -57,6 +57,9 @@ export function roomOf(file: string): number {
 /** Modules that are too slow to start for a login, and have no place where a capability is held. */
 export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
 
+/** What no tool loads, not even when asked: the schemas of reports are for docs/schemas/ and the tests. */
+export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
+
 /** What runs on the path of a login: all of src/enter/, and the executables that begin it. */
 export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"].map(
   (tool) => `src/tools/${tool}.ts`,
@@ -85,7 +88,7 @@ export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",
   "src/enter/launch/pidfile.ts": "makes a pidfile where the caller, who is not root, may",
-  "src/log-socket/monitor/place.ts": "binds the log socket of a jail, and puts it in its place",
+  "src/log-socket/monitor/bound-socket.ts": "binds the log socket of a jail",
   "src/log-socket/monitor/socketd.ts": "opens /dev/null for the daemon",
   "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
   "src/log-socket/roles.ts": "opens /dev/null for the relay",

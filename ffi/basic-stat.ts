@@ -1,9 +1,10 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { cArgument, errno, libc } from "./libc.ts";
+import { errno, fail } from "./libc.ts";
+import { STATX_BASIC_STATS, statx, statxBuffer } from "./statx.ts";
 
-/** The part of `Stat` that is made of ordinary numbers alone: for looking at many files, where each counts. */
+/** The part of `Stat` that is ordinary numbers, for looking at many files quickly. */
 export interface BasicStat {
   /** Type and permission bits, as st_mode. */
   mode: number;
@@ -24,10 +25,8 @@ export interface BasicStat {
   mtimeNanoseconds: number;
 }
 
-const STATX_BASIC_STATS = 0x7ff;
-const buffer = Buffer.alloc(256);
 // Words of struct statx, by their offsets divided by 4.
-const words = new Uint32Array(buffer.buffer, buffer.byteOffset, 64);
+const words = new Uint32Array(statxBuffer.buffer, statxBuffer.byteOffset, 64);
 const word = (index: number): number => words[index] ?? 0;
 const seconds = (low: number): number => word(low) + (word(low + 1) | 0) * 0x100000000;
 
@@ -50,21 +49,16 @@ function decode(): BasicStat {
   };
 }
 
-/** statx(2) of a name below `dirfd`, undefined where nothing stands there (ENOENT, ENOTDIR). */
+/** statx(2) of a name below `dirfd`; undefined if there is nothing at `path` (ENOENT, ENOTDIR). */
 export function basicStat(dirfd: number, path: ByteString, follow = false): BasicStat | undefined {
-  const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (libc.statx(dirfd, cArgument(path), flags, STATX_BASIC_STATS, buffer) < 0) {
-    const number = errno();
-    if (number === ENOENT || number === ENOTDIR) return undefined;
-    throw new SystemError(number, "statx", path);
-  }
-  return decode();
+  if (statx(dirfd, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS)) return decode();
+  const number = errno();
+  if (number === ENOENT || number === ENOTDIR) return undefined;
+  throw new SystemError(number, "statx", path);
 }
 
 /** statx(2) of an open descriptor. */
 export function basicFstat(fd: number): BasicStat {
-  if (libc.statx(fd, cArgument(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer) < 0) {
-    throw new SystemError(errno(), "statx", undefined);
-  }
+  if (!statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS)) fail("statx");
   return decode();
 }

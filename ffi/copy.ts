@@ -6,21 +6,20 @@ import { signalThatCame } from "./interrupts.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
-const EINTR = 4;
 const SMALL = 1 << 16;
-// /proc/kallsyms has some 15 MB.
-const LONGEST_UNTOLD = 1 << 26;
-// Between two pieces a signal is looked for.
+// For files of size 0; /proc/kallsyms has some 15 MB.
+const LONGEST_UNSIZED = 1 << 26;
+// A signal is looked for between two pieces.
 const AT_ONCE = 0x4000000;
+const NOT_IN_KERNEL = [C.EXDEV, C.EINVAL, C.ENOSYS, C.EOPNOTSUPP, C.EINTR];
 let copyBuffer: Uint8Array | undefined;
 
 /**
- * Copies `size` bytes from where `from` is to where `to` is, which is its end, and returns how many there were: by
- * reflink where the file system can, else inside the kernel (copy_file_range(2), sendfile(2)), else by read and write.
- * Holes stay holes (lseek(2), SEEK_HOLE), but in what is small. A size of 0 is not believed, for files of proc(5) have
- * it: then all is copied, and what is longer than such files are is an error (EFBIG), for who can write an empty file could
- * make it one that fills the disk. So is a size that a number does not hold to the byte. Throws SystemError; EINTR where a
- * signal came that is held back.
+ * Copies `size` bytes from the offset of `from` to the offset of `to`, which is its end, and returns how many there
+ * were: by reflink, or inside the kernel (copy_file_range(2), sendfile(2)), or by read and write. Holes of large files
+ * stay holes. Files of proc(5) have size 0, so such a file is copied to its end; a longer one than they are is an error
+ * (EFBIG), since whoever can write an empty file could fill the disk. So is a size beyond 2^53. Throws SystemError;
+ * EINTR for a signal that was held back.
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
@@ -30,14 +29,14 @@ export function copyContents(from: number, to: number, size: number): number {
     if (copied !== undefined) return copied;
   }
   if (size > 0) return copyBytes(from, to, size);
-  const copied = copyBytes(from, to, LONGEST_UNTOLD + 1);
-  if (copied > LONGEST_UNTOLD) throw tooLarge();
+  const copied = copyBytes(from, to, LONGEST_UNSIZED + 1);
+  if (copied > LONGEST_UNSIZED) throw tooLarge();
   return copied;
 }
 
 const tooLarge = () => new SystemError(C.EFBIG, "copy", undefined);
 
-/** Copies what is no hole; undefined, and nothing is done, where there is none or the file system cannot tell. */
+/** Copies everything but the holes; does nothing, and returns undefined, if there are none or they are unknown. */
 function copyPieces(from: number, to: number, size: number): number | undefined {
   const start = seek(from, 0, C.SEEK_CUR);
   const end = start + size;
@@ -67,12 +66,12 @@ function copyPieces(from: number, to: number, size: number): number | undefined 
 function copyBytes(from: number, to: number, size: number): number {
   let total = 0;
   const rest = () => {
-    if (signalThatCame() !== undefined) throw new SystemError(EINTR, "copy", undefined);
+    if (signalThatCame() !== undefined) throw new SystemError(C.EINTR, "copy", undefined);
     return Math.min(size - total, AT_ONCE);
   };
   copyBuffer ??= new Uint8Array(1 << 17);
   if (size <= SMALL) {
-    // Two calls, where asking for something better would take more than it saves.
+    // Two calls: asking for a faster way would take longer.
     total = readInto(from, copyBuffer.subarray(0, size));
     writeAll(to, copyBuffer.subarray(0, total));
   }
@@ -82,9 +81,9 @@ function copyBytes(from: number, to: number, size: number): number {
       total += count;
       continue;
     }
-    // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) tells.
+    // 0 may be the end, or a file system (such as /proc) that does not know its sizes: read(2) finds out.
     const number = count === 0 ? 0 : errno();
-    if (number !== 0 && ![18, 22, 38, 95, 4].includes(number)) fail("copy_file_range");
+    if (number !== 0 && !NOT_IN_KERNEL.includes(number)) fail("copy_file_range");
     if (number !== C.EINTR) break;
   }
   // Between two file systems: sendfile(2) copies once, read and write twice.

@@ -19,14 +19,16 @@ const CONTROL = 8;
 const CONTROLLEN = 10;
 const FLAGS = 12;
 const LENGTH = 14;
-// A cmsghdr of 16 bytes and a ucred of 12, rounded up: room for the sender's credentials, and for nothing else, so
-// that descriptors which somebody passes along are never installed here.
+// A cmsghdr of 16 bytes and a ucred of 12, rounded up: room for the sender's credentials and nothing else, so that
+// descriptors that a sender passes are never installed here.
 const CREDENTIAL_WORDS = 8;
 const SCM_CREDENTIALS = 2;
+const NO_UID = 0xffffffff;
+// CMSG_LEN of a ucred
+const CREDENTIAL_LENGTH = 28;
 
 interface Headers {
   words: Uint32Array;
-  address: Uint8Array;
   iovecs: Uint32Array;
 }
 
@@ -35,24 +37,26 @@ function putAddress(words: Uint32Array, at: number, address: number): void {
   words[at + 1] = Math.floor(address / 0x100000000);
 }
 
-// The kernel reads these by their addresses, of which the collector of garbage knows nothing: they are kept for good.
-const kept: Uint32Array[] = [];
+// What the headers point to, for good.
+const held: ArrayBufferView[] = [];
 
-function makeHeaders(count: number): Headers {
+/** The headers of `count` messages, with an iovec each; its address and length are still to be set. */
+function createHeaders(count: number): Headers {
   const words = new Uint32Array(new ArrayBuffer(count * HEADER_WORDS * 4));
   const iovecs = new Uint32Array(new ArrayBuffer(count * 16));
+  held.push(words, iovecs);
+  // SAFETY: held for good.
   const address = addressOf(iovecs);
-  kept.push(words, iovecs);
   for (let i = 0; i < count; i++) {
     putAddress(words, i * HEADER_WORDS + IOV, address + 16 * i);
     words[i * HEADER_WORDS + IOVLEN] = 1;
   }
-  return { words, iovecs, address: new Uint8Array(words.buffer) };
+  return { words, iovecs };
 }
 
-/** Room for several messages that are received at once, each with the credentials of its sender. */
+/** Receives several messages at once, each with the credentials of its sender. */
 export interface Receiver {
-  /** recvmmsg(2) of at most `most`, without waiting: the number of messages; 0 where there is none, or -errno. */
+  /** recvmmsg(2) of at most `most`, without waiting: the number of messages, which may be 0, or -errno. */
   receive(fd: number, most: number): number;
   readonly count: number;
   /** Message `i` begins at `i * size` of this. */
@@ -61,16 +65,18 @@ export interface Receiver {
   length(i: number): number;
   /** Whether it was longer than `size`. */
   isCut(i: number): boolean;
-  /** Who sent it, as the kernel knows; 0 for a process that this one cannot see. */
+  /** The sender, according to the kernel; pid 0 for a process that this one cannot see. */
   pid(i: number): number;
   uid(i: number): number;
 }
 
-/** Makes room for `count` messages of at most `size` bytes. */
+/** Creates a receiver of up to `count` messages, each of at most `size` bytes. */
 export function createReceiver(count: number, size: number): Receiver {
-  const { words, iovecs, address } = makeHeaders(count);
+  const { words, iovecs } = createHeaders(count);
   const bytes = Buffer.from(new ArrayBuffer(count * size));
   const credentials = new Uint32Array(new ArrayBuffer(count * CREDENTIAL_WORDS * 4));
+  held.push(bytes, credentials);
+  // SAFETY: both are held for good; each message has `size` bytes and CREDENTIAL_WORDS of them.
   const start = addressOf(bytes);
   const credentialStart = addressOf(credentials);
   for (let i = 0; i < count; i++) {
@@ -78,9 +84,12 @@ export function createReceiver(count: number, size: number): Receiver {
     iovecs[i * 4 + 2] = size;
     putAddress(words, i * HEADER_WORDS + CONTROL, credentialStart + i * CREDENTIAL_WORDS * 4);
   }
-  const known = (i: number) => {
+  const hasSender = (i: number) => {
     const at = i * CREDENTIAL_WORDS;
-    return (words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= 28 && credentials[at + 3] === SCM_CREDENTIALS;
+    return (
+      (words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= CREDENTIAL_LENGTH &&
+      credentials[at + 3] === SCM_CREDENTIALS
+    );
   };
   return {
     bytes,
@@ -88,40 +97,42 @@ export function createReceiver(count: number, size: number): Receiver {
     count,
     receive(fd, most) {
       for (let i = 0; i < most; i++) words[i * HEADER_WORDS + CONTROLLEN] = CREDENTIAL_WORDS * 4;
-      const got = libc.recvmmsg(fd, address, most, MSG_DONTWAIT, null);
-      if (got >= 0) return got;
+      // SAFETY: the callers' `most` is at most `count`, for which there are headers.
+      const received = libc.recvmmsg(fd, words, most, MSG_DONTWAIT, null);
+      if (received >= 0) return received;
       const number = errno();
       return number === EAGAIN || number === EINTR ? 0 : -number;
     },
     length: (i) => words[i * HEADER_WORDS + LENGTH] ?? 0,
     isCut: (i) => ((words[i * HEADER_WORDS + FLAGS] ?? 0) & MSG_TRUNC) !== 0,
-    pid: (i) => (known(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0),
-    // Nobody's, where the kernel told nothing: never root's.
-    uid: (i) => (known(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : 0xffffffff),
+    pid: (i) => (hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 4] ?? 0) : 0),
+    // Without credentials it is nobody's uid, and never root's.
+    uid: (i) => (hasSender(i) ? (credentials[i * CREDENTIAL_WORDS + 5] ?? 0) : NO_UID),
   };
 }
 
-/** Sends several messages at once out of one piece of memory. */
-export interface Sender {
+/** Sends several messages at once out of one buffer. */
+interface Sender {
   /** The next message is `length` bytes from `offset` on. */
   put(i: number, offset: number, length: number): void;
-  /** sendmmsg(2) of the first `count`, without waiting: how many went, or -errno where not even the first did. */
+  /** sendmmsg(2) of the first `count`, without waiting: the number of sent messages, or -errno. */
   send(fd: number, count: number): number;
-  readonly most: number;
 }
 
-/** Makes a sender of up to `most` messages out of `memory`, which must not be exchanged. */
+/** Creates a sender of up to `most` messages out of `memory`. */
 export function createSender(memory: Uint8Array, most: number): Sender {
-  const { iovecs, address } = makeHeaders(most);
+  const { words, iovecs } = createHeaders(most);
+  held.push(memory);
+  // SAFETY: held for good; `put` gets offsets and lengths within it.
   const start = addressOf(memory);
   return {
-    most,
     put(i, offset, length) {
       putAddress(iovecs, i * 4, start + offset);
       iovecs[i * 4 + 2] = length;
     },
     send(fd, count) {
-      const sent = libc.sendmmsg(fd, address, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+      // SAFETY: the caller's `count` is at most `most`, for which there are headers.
+      const sent = libc.sendmmsg(fd, words, count, MSG_DONTWAIT | MSG_NOSIGNAL);
       return sent >= 0 ? sent : -errno();
     },
   };

@@ -1,4 +1,4 @@
-/** errno(3) on Linux (asm-generic, the same on x86-64 and aarch64): number -> symbolic name and words. */
+/** The symbolic names and texts of errno(3), the same on x86-64 and aarch64. */
 export const ERRNO_NAMES: Readonly<Record<number, readonly [name: string, reason: string]>> = {
   1: ["EPERM", "Operation not permitted"],
   2: ["ENOENT", "No such file or directory"],

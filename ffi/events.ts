@@ -1,13 +1,13 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, fromCString } from "./bytes.ts";
-import { EINTR } from "./constants.ts";
+import { EINTR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import { isErrno } from "./error.ts";
 import { readInto } from "./files.ts";
 import { cArgument, check, errno } from "./libc.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
 
-// Apart from ffi/libc.ts: a login needs none of these.
+// Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {
   epoll_create1: { args: [i32], returns: i32 },
   epoll_ctl: { args: [i32, i32, i32, pointer], returns: i32 },
@@ -20,14 +20,9 @@ const libc = dlopen("libc.so.6", {
   inotify_rm_watch: { args: [i32, i32], returns: i32 },
 }).symbols;
 
-const CLOEXEC = 0o2000000;
-const NONBLOCK = 0o4000;
-
 // epoll_ctl(2)
 export const EPOLLIN = 0x001;
 export const EPOLLOUT = 0x004;
-export const EPOLLERR = 0x008;
-export const EPOLLHUP = 0x010;
 export const EPOLLRDHUP = 0x2000;
 
 const ADD = 1;
@@ -37,27 +32,24 @@ const MOST_EVENTS = 64;
 const EVENT_SIZE = process.arch === "x64" ? 12 : 16;
 const DATA = process.arch === "x64" ? 4 : 8;
 
-/** What epoll_wait(2) tells: of which descriptor, and EPOLL*. */
-export interface Event {
+/** An event of epoll_wait(2): a descriptor, and EPOLL*. */
+interface Event {
   fd: number;
   events: number;
 }
 
-/** A set of descriptors that are waited for: epoll(7), level-triggered. */
+/** A set of descriptors to wait for: epoll(7), level-triggered. */
 export interface EventSet {
   add(fd: number, events: number): void;
   remove(fd: number): void;
-  /**
-   * Waits until something happens, or `timeout` milliseconds long (-1: for ever), and returns what did; at most 64 at
-   * a time. The array is used anew by the next call.
-   */
+  /** Waits for events, at most `timeout` milliseconds (-1: forever). The next call uses the array again. */
   wait(timeout: number): readonly Event[];
   readonly fd: number;
 }
 
 /** epoll_create1(2). */
 export function createEventSet(): EventSet {
-  const fd = check(libc.epoll_create1(CLOEXEC), "epoll_create1");
+  const fd = check(libc.epoll_create1(O_CLOEXEC), "epoll_create1");
   const one = Buffer.alloc(EVENT_SIZE);
   const many = Buffer.alloc(EVENT_SIZE * MOST_EVENTS);
   const pool: Event[] = Array.from({ length: MOST_EVENTS }, () => ({ fd: 0, events: 0 }));
@@ -66,12 +58,14 @@ export function createEventSet(): EventSet {
     add(member, events) {
       one.writeUInt32LE(events, 0);
       one.writeInt32LE(member, DATA);
+      // SAFETY: one struct epoll_event.
       check(libc.epoll_ctl(fd, ADD, member, one), "epoll_ctl");
     },
     remove(member) {
-      check(libc.epoll_ctl(fd, DELETE, member, one), "epoll_ctl");
+      check(libc.epoll_ctl(fd, DELETE, member, null), "epoll_ctl");
     },
     wait(timeout) {
+      // SAFETY: the buffer has room for MOST_EVENTS.
       const count = libc.epoll_wait(fd, many, MOST_EVENTS, timeout);
       if (count < 0) {
         if (errno() === EINTR) return [];
@@ -92,14 +86,15 @@ export function createEventSet(): EventSet {
 const pollEntries = Buffer.alloc(16);
 
 /**
- * poll(2) of two descriptors, for `timeout` milliseconds at most (-1: for ever). Returns what happened to each,
- * EPOLL* (the numbers are the same); both 0 where nothing did.
+ * poll(2) of two descriptors, at most `timeout` milliseconds (-1: forever). Returns the events of each, as EPOLL*, whose
+ * numbers are the same.
  */
 export function pollTwo(a: Event, b: Event, timeout: number): [a: number, b: number] {
   pollEntries.writeInt32LE(a.fd, 0);
   pollEntries.writeUInt32LE(a.events, 4);
   pollEntries.writeInt32LE(b.fd, 8);
   pollEntries.writeUInt32LE(b.events, 12);
+  // SAFETY: two struct pollfd of 8 bytes, which this module holds.
   const count = libc.poll(pollEntries, 2, timeout);
   if (count < 0 && errno() !== EINTR) check(count, "poll");
   return count <= 0 ? [0, 0] : [pollEntries.readUInt16LE(6), pollEntries.readUInt16LE(14)];
@@ -107,37 +102,37 @@ export function pollTwo(a: Event, b: Event, timeout: number): [a: number, b: num
 
 const SIG_BLOCK = 0;
 
-/** The set of these signals, as bits: N - 1 for signal N. */
+/** The set of these signals: bit N - 1 is signal N. */
 export function signalSet(signals: readonly number[]): bigint {
   return signals.reduce((set, signal) => set | (1n << BigInt(signal - 1)), 0n);
 }
 
-function encodeSignals(set: bigint): Buffer {
-  // sigset_t of the C library: 1024 bits
-  const bytes = Buffer.alloc(128);
-  bytes.writeBigUInt64LE(set, 0);
-  return bytes;
-}
+/** A sigset_t of the C library: 1024 bits. */
+const encodeSignals = (set: bigint) => BigUint64Array.of(set, ...new Array<bigint>(15).fill(0n));
 
 /**
- * Blocks signals in this thread, and in those that it starts from here on. A signal is held back from the process
- * only where every thread blocks it, so call this while there is one thread.
+ * Blocks signals in this thread, and in threads that it starts from now on. A signal does not reach the process only
+ * if every thread blocks it, so call this while there is one thread.
  */
 export function blockSignals(set: bigint): void {
+  // SAFETY: a whole sigset_t.
   check(libc.sigprocmask(SIG_BLOCK, encodeSignals(set), null), "sigprocmask");
 }
 
-/** signalfd(2): a descriptor that is readable when one of these blocked signals came. */
+/** signalfd(2): a descriptor that is readable after one of these blocked signals arrived. */
 export function openSignals(set: bigint): number {
-  return check(libc.signalfd(-1, encodeSignals(set), CLOEXEC | NONBLOCK), "signalfd");
+  // SAFETY: a whole sigset_t.
+  return check(libc.signalfd(-1, encodeSignals(set), O_CLOEXEC | O_NONBLOCK), "signalfd");
 }
 
-const signalBuffer = Buffer.alloc(128 * 16);
+// struct signalfd_siginfo begins with the signal's number.
+const SIGNAL_INFO = 128;
+const signalBuffer = Buffer.alloc(SIGNAL_INFO * 16);
 
-/** The numbers of the signals that came. */
+/** The numbers of the signals that arrived. */
 export function readSignals(fd: number): number[] {
-  const count = readOrNothing(fd, signalBuffer);
-  return Array.from({ length: count / 128 }, (_, i) => signalBuffer.readUInt32LE(i * 128));
+  const count = readOrNothing(fd, signalBuffer) / SIGNAL_INFO;
+  return Array.from({ length: count }, (_, i) => signalBuffer.readUInt32LE(i * SIGNAL_INFO));
 }
 
 function readOrNothing(fd: number, buffer: Uint8Array): number {
@@ -161,32 +156,33 @@ export const IN_MOVE_SELF = 0x800;
 export const IN_IGNORED = 0x8000;
 export const IN_ONLYDIR = 0x01000000;
 export const IN_Q_OVERFLOW = 0x4000;
+export const IN_MASK_ADD = 0x20000000;
 
-/** What happened, to which watch, and to which name in it ("" where to the watched directory itself). */
+/** An event of inotify(7): its watch, IN_*, and the name in the directory, or "" for the directory itself. */
 export interface FileEvent {
   watch: number;
   mask: number;
   name: ByteString;
 }
 
-/** inotify_init1(2). Reading never waits. */
+/** inotify_init1(2), nonblocking. */
 export function openInotify(): number {
-  return check(libc.inotify_init1(CLOEXEC | NONBLOCK), "inotify_init1");
+  return check(libc.inotify_init1(O_CLOEXEC | O_NONBLOCK), "inotify_init1");
 }
 
-/** inotify_add_watch(2); returns the number of the watch, the same for the same directory. */
+/** inotify_add_watch(2). Returns the number of the watch, which is the same for the same directory. */
 export function addWatch(inotify: number, path: ByteString, mask: number): number {
   return check(libc.inotify_add_watch(inotify, cArgument(path), mask), "inotify_add_watch", path);
 }
 
-/** inotify_rm_watch(2); nothing happens where the watch is gone already. */
+/** inotify_rm_watch(2); does nothing if the watch is already gone. */
 export function removeWatch(inotify: number, watch: number): void {
   libc.inotify_rm_watch(inotify, watch);
 }
 
 const fileEvents = Buffer.alloc(16384);
 
-/** All that came since the last call. */
+/** All events since the last call. */
 export function readFileEvents(inotify: number): FileEvent[] {
   const events: FileEvent[] = [];
   for (;;) {

@@ -1,37 +1,43 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  EBADR,
+  EINVAL,
+  ENOENT,
+  ENOTDIR,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPERM,
+} from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { addressOf, cArgument, errno, libc } from "./libc.ts";
+import { addressOf, errno, libc } from "./libc.ts";
+import { STATX_BASIC_STATS, STATX_BLOCKS, STATX_BTIME, STATX_MNT_ID, statx, statxBuffer } from "./statx.ts";
 
-/** What statx(2) tells besides `Stat`. */
-export interface Birth {
-  /** When the inode was made, in nanoseconds since the epoch; undefined where the file system does not tell. */
+/** What statx(2) reports besides `Stat`. */
+interface Birth {
+  /** When the inode was created, in nanoseconds since the epoch; undefined if the file system does not report it. */
   readonly birth: bigint | undefined;
-  /** What the file takes on its file system, in bytes. */
+  /** The space that the file takes on its file system, in bytes. */
   readonly allocated: number;
 }
 
-const buffer = Buffer.alloc(256);
-const STATX_BLOCKS = 0x400;
-const STATX_BTIME = 0x800;
-
-/** statx(2) of a name below `dirfd`, never through a link at its end; undefined where nothing stands there. */
+/** statx(2) of a name below `dirfd`; follows no symbolic link at its end. Undefined if there is nothing at `path`. */
 export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
-  return statxAt(dirfd, path, STATX_BLOCKS | STATX_BTIME);
+  return readBirth(dirfd, path, STATX_BLOCKS | STATX_BTIME);
 }
 
-function statxAt(dirfd: number, path: ByteString, mask: number): Birth | undefined {
-  if (libc.statx(dirfd, cArgument(path), AT_SYMLINK_NOFOLLOW, mask, buffer) < 0) {
+function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undefined {
+  if (!statx(dirfd, path, AT_SYMLINK_NOFOLLOW, mask)) {
     const number = errno();
     if (number === ENOENT || number === ENOTDIR) return undefined;
     throw new SystemError(number, "statx", path);
   }
-  const told = (buffer.readUInt32LE(0) & STATX_BTIME) !== 0;
-  const birth = buffer.readBigInt64LE(80) * 1_000_000_000n + BigInt(buffer.readUInt32LE(88));
-  return { birth: told ? birth : undefined, allocated: Number(buffer.readBigUInt64LE(48)) * 512 };
+  const hasBirth = (statxBuffer.readUInt32LE(0) & STATX_BTIME) !== 0;
+  const birth = statxBuffer.readBigInt64LE(80) * 1_000_000_000n + BigInt(statxBuffer.readUInt32LE(88));
+  return { birth: hasBirth ? birth : undefined, allocated: Number(statxBuffer.readBigUInt64LE(48)) * 512 };
 }
 
-/** What an inode takes, and how it is told from others. */
+/** The space that an inode takes, and its identity. */
 export interface Usage extends Birth {
   readonly mode: number;
   readonly uid: number;
@@ -45,23 +51,23 @@ export interface Usage extends Birth {
   readonly mountId: bigint;
 }
 
-const STATX_ALL = 0x7ff | STATX_BTIME | 0x1000;
+const USAGE = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
-/** As birthAt, with what counts inodes. */
+/** As birthAt, with more attributes. */
 export function usageAt(dirfd: number, path: ByteString): Usage | undefined {
-  const birth = statxAt(dirfd, path, STATX_ALL);
+  const birth = readBirth(dirfd, path, USAGE);
   if (birth === undefined) return undefined;
   return {
     ...birth,
-    nlink: buffer.readUInt32LE(16),
-    uid: buffer.readUInt32LE(20),
-    mode: buffer.readUInt16LE(28),
-    ino: buffer.readBigUInt64LE(32),
-    size: Number(buffer.readBigUInt64LE(40)),
-    mtime: buffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(buffer.readUInt32LE(120)),
-    devMajor: buffer.readUInt32LE(136),
-    devMinor: buffer.readUInt32LE(140),
-    mountId: buffer.readBigUInt64LE(144),
+    nlink: statxBuffer.readUInt32LE(16),
+    uid: statxBuffer.readUInt32LE(20),
+    mode: statxBuffer.readUInt16LE(28),
+    ino: statxBuffer.readBigUInt64LE(32),
+    size: Number(statxBuffer.readBigUInt64LE(40)),
+    mtime: statxBuffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(statxBuffer.readUInt32LE(120)),
+    devMajor: statxBuffer.readUInt32LE(136),
+    devMinor: statxBuffer.readUInt32LE(140),
+    mountId: statxBuffer.readBigUInt64LE(144),
   };
 }
 
@@ -69,9 +75,9 @@ export function usageAt(dirfd: number, path: ByteString): Usage | undefined {
 export interface Extent {
   readonly physical: bigint;
   readonly length: bigint;
-  /** Other files have the same blocks. */
+  /** Other files share the blocks. */
   readonly shared: boolean;
-  /** Its place on the device is not known, or it is not in blocks of its own. */
+  /** Its position on the device is unknown, or it has no blocks of its own. */
   readonly placeless: boolean;
 }
 
@@ -87,8 +93,9 @@ const ENTRY = 56;
 const COUNT = 256;
 const map = Buffer.alloc(HEAD + COUNT * ENTRY);
 const MOST = 1 << 20;
+const UNSUPPORTED = [EOPNOTSUPP, ENOTTY, EINVAL, EPERM, EBADR];
 
-/** The extents of an open file (ioctl_fiemap(2)); undefined where the file system does not tell. */
+/** The extents of an open file (ioctl_fiemap(2)); undefined if the file system does not report them. */
 export function extentsOf(fd: number): Extent[] | undefined {
   const extents: Extent[] = [];
   for (let start = 0n; extents.length < MOST; ) {
@@ -96,9 +103,9 @@ export function extentsOf(fd: number): Extent[] | undefined {
     map.writeBigUInt64LE(start, 0);
     map.writeBigUInt64LE(0xffff_ffff_ffff_ffffn - start, 8);
     map.writeUInt32LE(COUNT, 24);
+    // SAFETY: this module holds the map, which has room for COUNT extents.
     if (libc.ioctl(fd, FS_IOC_FIEMAP, addressOf(map)) < 0) {
-      // EOPNOTSUPP, ENOTTY, EINVAL, EPERM, EBADR
-      if ([95, 25, 22, 1, 53].includes(errno())) return undefined;
+      if (UNSUPPORTED.includes(errno())) return undefined;
       throw new SystemError(errno(), "ioctl FIEMAP", undefined);
     }
     const mapped = map.readUInt32LE(20);

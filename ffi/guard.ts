@@ -5,7 +5,7 @@ import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
 import { userIds, workingDirectoryWasChanged } from "./process.ts";
 
-// ffi/guard/guard.ld and guard.h: where the guard is, and the members of its two structures.
+// The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
 const GUARD = 0x50000000;
 /** The first word of a guard, in memory and in the file of each executable: GUARD_MAGIC of guard.h. */
 export const GUARD_MAGIC = 0x31647261754b4a01n;
@@ -39,17 +39,20 @@ const CLOSE_RANGE_CLOEXEC = 4;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
-/** The address of the guard's state; 0 where no guard ran. Nothing that the caller gave is asked. */
+/** The address of the guard's state; 0 if no guard ran. Uses nothing that the caller controls. */
 function findState(): number {
-  // mincore(2) fails for what is not mapped, which a read would not survive.
+  // mincore(2) fails for memory that is not mapped, which a read would not survive.
+  // SAFETY: a byte for one page.
   if (libc.mincore(GUARD, 4096, new Uint8Array(1)) !== 0) return 0;
+  // SAFETY: the page is mapped.
   if (read.u64(GUARD as Pointer, CONFIG.magic) !== GUARD_MAGIC) return 0;
   const slot = pointerAt(GUARD, CONFIG.stateSlot);
   const state = slot === 0 ? 0 : pointerAt(slot);
+  // SAFETY: the guard put the address of its state there, which stays mapped for good.
   return state !== 0 && read.u64(state as Pointer, STATE.magic) === GUARD_MAGIC ? state : 0;
 }
 
-// From source there is no guard, and the heap may be where it would be.
+// From source there is no guard, and the heap may be at its address.
 const state = compiled ? findState() : 0;
 
 /** Whether the guard ran in this process before the runtime. */
@@ -58,27 +61,28 @@ export function isGuarded(): boolean {
 }
 
 /**
- * The descriptor of the caller's standard error. Number 2 leads nowhere in an executable, so that nothing that the
- * runtime says by itself (a report of its own crash) gets to a user; execve gives it back as number 2.
+ * The descriptor of the caller's standard error. In an executable, number 2 is /dev/null, so that the runtime's own
+ * output (such as a crash report) does not reach a user. execve restores number 2.
  */
 export const standardError: number = state === 0 ? 2 : pointerAt(state, STATE.standardError);
 
-/** The address of the word in which the guard notes a signal; 0 where there is none: from source, and in privileged programs. */
+/** The address of the word where the guard notes a signal; 0 when run from source, and in privileged programs. */
 export function signalWord(): number {
   return state === 0 ? 0 : pointerAt(state, STATE.signalCame);
 }
 
-/** Ends an executable that lost its guard: exit status 127 and one line. Nothing happens when run from source. */
+/** Ends an executable that lost its guard, with exit status 127 and one line. Does nothing when run from source. */
 export function requireGuard(tool: string): void {
   if (!compiled || state !== 0) return;
   const line = cString(`${tool}: this executable has lost its guard and does not run: install it again\n`);
+  // SAFETY: all of the array but its NUL.
   libc.write(2, line, line.length - 1);
   libc._exit(127);
 }
 
 /**
- * The strings at `count` pointers. They lie close together at the end of the stack, so they are read as one. Loops,
- * because the first use of Array.from, map or reduce costs a login a tenth of a millisecond each.
+ * The strings at `count` pointers. They are close together at the end of the stack, so they are read as one. It uses
+ * loops, since the first use of Array.from, map or reduce costs a login a tenth of a millisecond each.
  */
 function stringsAt(pointers: number, count: number): ByteString[] {
   if (count === 0) return [];
@@ -91,6 +95,7 @@ function stringsAt(pointers: number, count: number): ByteString[] {
     if (address < lowest) lowest = address;
   }
   const strings: ByteString[] = [];
+  // SAFETY: the guard measured the end of the stack, which stays mapped. The copy is ours.
   const bytes = lowest < end ? new Uint8Array(toBuffer(lowest as Pointer, 0, end - lowest)) : undefined;
   for (const address of addresses) {
     const near = bytes !== undefined && address < end;
@@ -99,13 +104,13 @@ function stringsAt(pointers: number, count: number): ByteString[] {
   return strings;
 }
 
-/** The arguments as the caller gave them, argv[0] included; there may be none at all. */
+/** The caller's arguments, with argv[0]; there may be none. */
 export function args(): ByteString[] {
   if (state === 0) return process.argv.slice(1).map((text) => Buffer.from(text).toString("latin1"));
   return stringsAt(pointerAt(state, STATE.argv), pointerAt(state, STATE.argc));
 }
 
-/** The environment as the caller gave it: entries, usually NAME=value, in order, with what is odd in it. */
+/** The caller's environment: entries, usually NAME=value, in order and unchanged. */
 export function environment(): ByteString[] {
   if (state === 0) {
     return Object.entries(process.env).map(([name, value]) =>
@@ -115,13 +120,13 @@ export function environment(): ByteString[] {
   return stringsAt(pointerAt(state, STATE.env), pointerAt(state, STATE.envc));
 }
 
-/** AT_EXECFN of getauxval(3): the file name that was executed, as the caller wrote it. */
+/** AT_EXECFN of getauxval(3): the executed file name, as the caller wrote it. */
 export function execfn(): ByteString {
   if (state === 0) return Buffer.from(process.argv[1] ?? "").toString("latin1");
   return stringAt(pointerAt(state, STATE.execfn)) ?? "";
 }
 
-/** Real and effective ids as they were at exec, before the guard gave anything away. */
+/** Real and effective ids at exec, before the guard gave up any. */
 export function callerIds(): { uid: number; euid: number; gid: number; egid: number } {
   if (state === 0) {
     return { uid: libc.getuid(), euid: libc.geteuid(), gid: libc.getgid(), egid: libc.getegid() };
@@ -140,8 +145,8 @@ export function isPrivilegedBuild(): boolean {
 }
 
 /**
- * The program whose native entry (ffi/guard/entry/) started this executable: the guard found the entry's capability,
- * or that the entry has lost it. Undefined where it was started in any other way, under whatever name.
+ * The program whose native entry (ffi/guard/entry/) started this executable, with or without its capability. Undefined
+ * if it was started in any other way, under any name.
  */
 export function entryName(): ByteString | undefined {
   if (state === 0) return undefined;
@@ -149,19 +154,21 @@ export function entryName(): ByteString | undefined {
   return name === 0 ? undefined : stringAt(name);
 }
 
-/** Whether CAP_SYS_CHROOT was in the effective set when the runtime started. From source: whether this is root. */
+/** Whether CAP_SYS_CHROOT was in the effective set when the runtime started; from source, whether this is root. */
 export function keptChroot(): boolean {
   if (state === 0) return userIds()[1] === 0;
   return pointerAt(state, STATE.keptChroot) === 1;
 }
 
-// Held here so that no garbage collection can take what the kernel is about to read.
+// What the kernel is about to read.
 let held: unknown[] = [];
 
+/** The array of pointers that argv and envp are. */
 function cStrings(texts: readonly ByteString[]): BigUint64Array {
   let length = 1;
   for (const text of texts) length += text.length + 1;
   const bytes = Buffer.alloc(length);
+  // SAFETY: `held` has both; each string ends with a NUL, and the array with a null pointer.
   const start = addressOf(bytes);
   const pointers = new BigUint64Array(texts.length + 1);
   let at = 0;
@@ -176,15 +183,15 @@ function cStrings(texts: readonly ByteString[]): BigUint64Array {
   return pointers;
 }
 
-/** A program to execute, as addresses for native code. They are good until the next call of prepareExec. */
-export interface PreparedExec {
+/** A program to execute, as addresses for native code, which are valid until the next call of prepareExec. */
+interface PreparedExec {
   path: number;
   argv: number;
   envp: number;
   flags: number;
 }
 
-/** Lays out the strings of an exec in memory. `standardOnly`: no descriptor but 0, 1 and 2 goes to the program. */
+/** Lays out the strings of an exec in memory. `standardOnly`: the program gets no descriptors but 0, 1 and 2. */
 export function prepareExec(
   path: ByteString,
   argv: readonly ByteString[],
@@ -194,6 +201,7 @@ export function prepareExec(
   held = [];
   const [pathStrings, argvStrings, envpStrings] = [cStrings([path]), cStrings(argv), cStrings(envp)] as const;
   const directory = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
+  // SAFETY: `held` has them.
   return {
     path: Number(pathStrings[0]),
     argv: addressOf(argvStrings),
@@ -202,7 +210,7 @@ export function prepareExec(
   };
 }
 
-/** The address of a function of the guard; SystemError (ENOSYS) when run from source, where there is none. */
+/** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
 export function guardFunction(name: "exec" | "writePid" | "daemon" | "holdSignals"): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
@@ -210,12 +218,11 @@ export function guardFunction(name: "exec" | "writePid" | "daemon" | "holdSignal
 }
 
 /**
- * execve(2). The new program gets what the caller of this one had set up: signal dispositions and mask, resource
- * limits, working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a
- * privileged build, the descriptors that were open all along. Everything else above 2 is closed.
- * `standardOnly`: everything above 2 is, and 0, 1 and 2 are open. `last` is called just before, with the address of the
- * path: no execve(2) but this one has it.
- * Throws `SystemError` where it did not come to that; this process can go on then.
+ * execve(2). The new program gets what this program's caller had set up: signal dispositions and mask, resource limits,
+ * working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a privileged build,
+ * the inherited descriptors. All others above 2 are closed. `standardOnly`: all above 2 are closed, and 0, 1 and 2 are
+ * open. `last` is called just before, with the address of the path, which no other execve(2) has.
+ * Throws `SystemError` if it fails; this process can continue then.
  */
 export function execve(
   path: ByteString,
@@ -230,9 +237,11 @@ export function execve(
   if (state === 0) {
     check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");
     const [from, vector, block] = [prepared.path, prepared.argv, prepared.envp] as Pointer[];
+    // SAFETY: prepareExec holds them.
     libc.execve(from ?? null, vector ?? null, block ?? null);
     throw new SystemError(errno(), "execve", path);
   }
+  // SAFETY: prepareExec holds what these point to.
   const exec = CFunction({ ptr: guardFunction("exec"), args: [u64, u64, u64, u64], returns: i32 });
   const result: number = exec(prepared.path, prepared.argv, prepared.envp, prepared.flags);
   throw new SystemError(-result, "execve", path);

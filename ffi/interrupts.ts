@@ -21,6 +21,7 @@ function change(on: boolean): void {
 /** The number of the first signal that asked the program to end while they were held back; undefined where none did. */
 export function signalThatCame(): number | undefined {
   const word = signalWord();
+  // SAFETY: the guard keeps the word, a u32, as long as the process lives.
   const number = word === 0 ? 0 : read.u32(word as Pointer);
   return number === 0 ? undefined : number;
 }

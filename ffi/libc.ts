@@ -1,13 +1,13 @@
 import { dlopen, FFIType, type Pointer, ptr, read, toBuffer } from "bun:ffi";
 import { type ByteString, fromBytes } from "./bytes.ts";
-import { EINVAL } from "./constants.ts";
+import { EINVAL, PATH_MAX } from "./constants.ts";
 import { SystemError } from "./error.ts";
 
 const { i32, u32, u64, i64_fast, ptr: pointer } = FFIType;
 
 const LIBC = "libc.so.6";
 
-// What a login calls. Each name costs it some microseconds, so the others are looked up when one is first used.
+// What a login calls. Each name costs some microseconds, so the others are looked up at the first use of one.
 const login = dlopen(LIBC, {
   __errno_location: { args: [], returns: pointer },
   syscall: { args: [u64, u64, u64, u64, u64, u64, u64], returns: i32 },
@@ -100,7 +100,7 @@ function openRest() {
 
 type Libc = typeof login & ReturnType<typeof openRest>;
 
-// Asked only for names that `login` does not have: the first such adds all the rest to `libc` itself.
+// Sees only names that `login` lacks. The first one adds all the rest to `libc` itself.
 const onDemand = new Proxy(
   {},
   {
@@ -113,45 +113,56 @@ const onDemand = new Proxy(
 );
 
 /**
- * The C library. Variadic functions (open, fcntl, ioctl, syscall) are called with integer and pointer arguments only,
- * which x86-64 and aarch64 pass like any others. Counts of bytes are at most 2^31 in one call, so they come back as
- * 32-bit numbers.
+ * The C library. Variadic functions (fcntl, ioctl, syscall) get integers and pointers only, which x86-64 and aarch64
+ * pass like other arguments. A call moves less than 2^31 bytes, so counts of bytes are 32-bit numbers.
+ *
+ * Each call that passes a pointer has a SAFETY note: what keeps the memory alive, and why its length is right. A typed
+ * array as an argument stays alive and in place during the call. build/check-structure.ts looks for the notes.
  */
 export const libc: Libc = Object.assign(Object.create(onDemand), login);
 
-// The address of errno of this thread; JavaScript runs on this thread alone, so it is read once.
+// The address of errno of this thread. JavaScript runs on no other thread.
 const errnoAddress = libc.__errno_location();
 
 /** errno(3) as the last call left it. Read it before any other call. */
 export function errno(): number {
+  // SAFETY: the C library keeps errno, an int, as long as the thread lives.
   return errnoAddress === null ? 0 : read.i32(errnoAddress, 0);
 }
 
-/** Throws the error that the last call left behind. `path` is what it was about, for the message. */
+/** Throws errno of the last call as a SystemError. `path` is for the message. */
 export function fail(call: string, path?: ByteString): never {
   throw new SystemError(errno(), call, path);
 }
 
-/** Hands a call's result back, or throws where it is negative. */
+/** Returns a call's result, or throws SystemError if it is negative. */
 export function check(result: number, call: string, path?: ByteString): number {
   if (result < 0) fail(call, path);
   return result;
 }
 
-// Path arguments are written into these in turn: a call takes two paths at most, and the kernel no longer than
-// PATH_MAX (4096). What is longer gets a buffer of its own, and the kernel's ENAMETOOLONG.
-const scratch = [Buffer.alloc(4100), Buffer.alloc(4100), Buffer.alloc(4100), Buffer.alloc(4100)] as const;
+// Arguments are written into these in turn. A longer one gets a new buffer, and the kernel's ENAMETOOLONG if it is a path.
+const scratch = [
+  Buffer.alloc(PATH_MAX),
+  Buffer.alloc(PATH_MAX),
+  Buffer.alloc(PATH_MAX),
+  Buffer.alloc(PATH_MAX),
+];
 let turn = 0;
 
-/** A path or another NUL-terminated argument of a call; valid until three more were made. */
+/**
+ * A path or another NUL-terminated argument of a call. SAFETY: the buffer is held here until four more arguments were
+ * made, it ends with a NUL, and a NUL within the text is refused.
+ */
 export function cArgument(text: ByteString): Uint8Array {
   if (text.includes("\0")) throw new SystemError(EINVAL, "a NUL byte in an argument", text);
   const length = text.length;
-  let buffer: Buffer;
-  if (length < 4096) {
-    turn = (turn + 1) & 3;
-    buffer = scratch[turn as 0 | 1 | 2 | 3];
-  } else buffer = Buffer.alloc(length + 1);
+  turn = (turn + 1) & 3;
+  let buffer = scratch[turn];
+  if (buffer === undefined || buffer.length <= length) {
+    buffer = Buffer.alloc(length + 1);
+    scratch[turn] = buffer;
+  }
   buffer.write(text, 0, length, "latin1");
   buffer[length] = 0;
   return buffer;
@@ -161,26 +172,41 @@ export function cArgument(text: ByteString): Uint8Array {
 export function stringAt(address: number): ByteString | undefined {
   if (address === 0) return undefined;
   let length = 0;
+  // SAFETY: the caller keeps a string with a NUL there; nothing behind the NUL is read.
   while (read.u8(address as Pointer, length) !== 0) length++;
   return length === 0 ? "" : fromBytes(toBuffer(address as Pointer, 0, length));
 }
 
-/** The address of a buffer, as a number. The caller keeps the buffer alive. */
-export function addressOf(buffer: Uint8Array | BigUint64Array | Uint32Array): number {
+type Buffers = Uint8Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
+
+const recent: (Buffers | undefined)[] = [undefined, undefined, undefined, undefined];
+let next = 0;
+
+/**
+ * The address of a buffer, for the call that follows. SAFETY: the buffer is held here until four more addresses were
+ * taken. Code that stores an address for longer holds the buffer itself.
+ */
+export function addressOf(buffer: Buffers): number {
+  // SAFETY: see above.
+  next = (next + 1) & 3;
+  recent[next] = buffer;
   return ptr(buffer) as number;
 }
 
 /** A signed number of 64 bits at `address + offset`. */
 export function i64At(address: number, offset = 0): bigint {
+  // SAFETY: the caller keeps a structure there, and `offset` is one of its members.
   return read.i64(address as Pointer, offset);
 }
 
 /** A pointer (unsigned 64 bits) at `address + offset`. */
 export function pointerAt(address: number, offset = 0): number {
+  // SAFETY: as in i64At.
   return Number(read.u64(address as Pointer, offset));
 }
 
 /** An unsigned 32-bit number at `address + offset`. */
 export function u32At(address: number, offset = 0): number {
+  // SAFETY: as in i64At.
   return read.u32(address as Pointer, offset);
 }

@@ -13,24 +13,24 @@ const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 /**
- * Gives this thread a mount namespace of its own: what is mounted here from now on nobody else sees; what others mount
- * is seen here. Descriptors that were opened before belong to the old one. Throws SystemError.
+ * Gives this thread its own mount namespace. Nobody else sees later mounts here, but mounts of others appear here.
+ * Descriptors that were opened before belong to the old namespace. Throws SystemError.
  */
 export function enterPrivateMounts(): void {
   check(libc.unshare(CLONE_NEWNS), "unshare(CLONE_NEWNS)");
-  const nothing = cArgument("none");
-  check(libc.mount(nothing, cArgument("/"), null, MS_REC | MS_SLAVE, null), "mount(MS_SLAVE)", "/");
+  check(libc.mount(cArgument("none"), cArgument("/"), null, MS_REC | MS_SLAVE, null), "mount(MS_SLAVE)", "/");
 }
 
-/** A detached mount of what is at `path`, as a descriptor: open_tree(2). */
+/** A detached mount of a path, as a descriptor: open_tree(2). */
 export function cloneMount(path: ByteString): number {
-  const name = addressOf(cArgument(path));
-  const fd = libc.syscall(SYS_open_tree, AT_FDCWD, name, OPEN_TREE_CLONE | O_CLOEXEC, 0, 0, 0);
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC;
+  const fd = libc.syscall(SYS_open_tree, AT_FDCWD, addressOf(cArgument(path)), flags, 0, 0, 0);
   return check(fd, "open_tree", path);
 }
 
-/** Mounts a detached mount on what the descriptor `target` is: move_mount(2). `path` is for the message only. */
+/** Mounts a detached mount on the descriptor `target`: move_mount(2). `path` is for the message only. */
 export function attachMount(mount: number, target: number, path: ByteString): void {
+  // SAFETY: addressOf and cArgument hold the empty string.
   const empty = addressOf(cArgument(""));
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   check(libc.syscall(SYS_move_mount, mount, empty, target, empty, flags, 0), "move_mount", path);

@@ -1,18 +1,18 @@
 import type { ByteString } from "./bytes.ts";
 
-/** The names in a path, from the left: without empty ones and `.`, and with `..` as it stands. */
+/** The names in a path, without empty ones and `.`, and with `..` unchanged. */
 export function pathComponents(path: ByteString): ByteString[] {
   const names: ByteString[] = [];
   for (const name of path.split("/")) if (name !== "" && name !== ".") names.push(name);
   return names;
 }
 
-/** The directory that an absolute path stands in; of the root directory, itself. */
+/** The directory of an absolute path; for the root directory, itself. */
 export function directoryOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
-/** All but the last component of an absolute path; "" for the root directory and for what stands in it. */
+/** All but the last component of an absolute path; "" for the root directory and the files in it. */
 export function parentOf(path: ByteString): ByteString {
   return path.slice(0, Math.max(path.lastIndexOf("/"), 0));
 }
@@ -22,12 +22,12 @@ export function baseName(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** A path from the root on, written in one way only: without doubled slashes, `.` and a slash at the end. */
+/** An absolute path without doubled slashes, `.` and a slash at the end. */
 export function plainPath(path: ByteString): ByteString {
   return `/${pathComponents(path).join("/")}`;
 }
 
-/** The same, and `..` taken out of the text, whatever links may stand before it. */
+/** As plainPath, with `..` resolved in the text, whatever symbolic links precede it. */
 export function normalPath(path: ByteString): ByteString {
   const names: ByteString[] = [];
   for (const name of pathComponents(path)) {

@@ -1,7 +1,8 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_EMPTY_PATH, EINVAL, EPERM } from "./constants.ts";
+import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc } from "./libc.ts";
+import { STATX_NLINK, statx, statxBuffer } from "./statx.ts";
 
 // capabilities(7)
 export const CAP_SYS_CHROOT = 18;
@@ -11,19 +12,10 @@ const SYS_capget = arm ? 90 : 125;
 const SYS_capset = arm ? 91 : 126;
 const CAPABILITY_VERSION_3 = 0x20080522;
 
-// prctl(2)
-const PR_GET_DUMPABLE = 3;
-const PR_SET_DUMPABLE = 4;
-const PR_SET_NO_NEW_PRIVS = 38;
-const PR_GET_NO_NEW_PRIVS = 39;
-const PR_CAP_AMBIENT = 47;
-const PR_CAP_AMBIENT_IS_SET = 1;
-const PR_CAP_AMBIENT_CLEAR_ALL = 4;
-
 const CLONE_THREAD = 0x10000;
 const SAME = 0xffffffff;
 
-/** Sets of capabilities: bit N stands for capability N. They are the calling thread's. */
+/** The calling thread's sets of capabilities: bit N is capability N. */
 export interface Capabilities {
   effective: bigint;
   permitted: bigint;
@@ -35,6 +27,7 @@ const wide = (low = 0, high = 0): bigint => BigInt(low) | (BigInt(high) << 32n);
 /** capget(2) of this thread. */
 export function capabilities(): Capabilities {
   const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
+  // The low halves of the three sets, then the high ones.
   const data = new Uint32Array(6);
   check(libc.syscall(SYS_capget, addressOf(header), addressOf(data), 0, 0, 0, 0), "capget");
   return {
@@ -44,12 +37,18 @@ export function capabilities(): Capabilities {
   };
 }
 
-/** The ambient set of this thread; empty where the kernel has none. */
+/** capset(2) of this thread; `data` has the six words of capget(2). Throws `SystemError`. */
+export function capset(data: Uint32Array): void {
+  const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
+  check(libc.syscall(SYS_capset, addressOf(header), addressOf(data), 0, 0, 0, 0), "capset");
+}
+
+/** The ambient set of this thread; empty if the kernel has none. */
 export function ambientCapabilities(): bigint {
   let found = 0n;
   for (let capability = 0; capability < 64; capability++) {
-    const result = libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
-    // EINVAL: the first number that the kernel has no capability for.
+    const result = libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
+    // EINVAL: the first number without a capability.
     if (result < 0) break;
     if (result === 1) found |= 1n << BigInt(capability);
   }
@@ -61,41 +60,32 @@ export function ambientCapabilities(): bigint {
  * threads keep theirs: see `singleThreaded`. Throws `SystemError`.
  */
 export function dropAllCapabilities(): void {
-  libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
-  const none = new Uint32Array(6);
-  check(libc.syscall(SYS_capset, addressOf(header), addressOf(none), 0, 0, 0, 0), "capset");
+  libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  capset(new Uint32Array(6));
   const left = capabilities();
   if ((left.effective | left.permitted | left.inheritable | ambientCapabilities()) !== 0n)
-    throw new SystemError(EPERM, "dropping the capabilities", undefined);
+    throw new SystemError(C.EPERM, "dropping the capabilities", undefined);
 }
 
 /**
- * Whether this thread is the only one of the process: unshare(2) with CLONE_THREAD does nothing then, and fails
- * with EINVAL otherwise. Where a seccomp filter refuses unshare (as in many containers), the number of threads is
- * read from `taskDirectory`, a descriptor on /proc/self/task that was opened while there was a /proc; without one
- * the answer is false.
+ * Whether this thread is the only one of the process: if not, unshare(2) with CLONE_THREAD fails with EINVAL. If a
+ * seccomp filter refuses unshare, as in many containers, the number of threads is read from `taskDirectory`, a
+ * descriptor of /proc/self/task; without one the answer is false.
  */
 export function singleThreaded(taskDirectory?: number): boolean {
   if (libc.unshare(CLONE_THREAD) === 0) return true;
-  if (errno() === EINVAL || taskDirectory === undefined) return false;
-  const STATX_NLINK = 4;
-  const statx = new Uint32Array(64);
-  if (libc.statx(taskDirectory, cArgument(""), AT_EMPTY_PATH, STATX_NLINK, addressBytes(statx)) !== 0)
-    return false;
-  // struct statx: stx_nlink at offset 16; a directory has one link for itself, one in its parent, one per child.
-  return statx[4] === 3;
-}
-
-function addressBytes(array: Uint32Array): Uint8Array {
-  return new Uint8Array(array.buffer);
+  if (errno() === C.EINVAL || taskDirectory === undefined) return false;
+  if (!statx(taskDirectory, "", C.AT_EMPTY_PATH, STATX_NLINK)) return false;
+  // stx_nlink: a directory has one link for itself, one in its parent, one per child.
+  return statxBuffer.readUInt32LE(16) === 3;
 }
 
 function threeIds(call: "getresuid" | "getresgid"): [real: number, effective: number, saved: number] {
   const real = new Uint32Array(1);
   const effective = new Uint32Array(1);
   const saved = new Uint32Array(1);
-  check(libc[call](addressBytes(real), addressBytes(effective), addressBytes(saved)), call);
+  // SAFETY: an id of 32 bits goes into each array.
+  check(libc[call](real, effective, saved), call);
   return [real[0] ?? SAME, effective[0] ?? SAME, saved[0] ?? SAME];
 }
 
@@ -112,22 +102,22 @@ export function groupIds(): [real: number, effective: number, saved: number] {
 /** setresuid(2) with one id for all three, checked. Throws `SystemError`. */
 export function becomeUser(uid: number): void {
   check(libc.setresuid(uid, uid, uid), "setresuid");
-  if (userIds().some((id) => id !== uid)) throw new SystemError(EPERM, "setresuid", undefined);
+  if (userIds().some((id) => id !== uid)) throw new SystemError(C.EPERM, "setresuid", undefined);
 }
 
 /** setresgid(2) with one id for all three, checked. Throws `SystemError`. */
 export function becomeGroup(gid: number): void {
   check(libc.setresgid(gid, gid, gid), "setresgid");
-  if (groupIds().some((id) => id !== gid)) throw new SystemError(EPERM, "setresgid", undefined);
+  if (groupIds().some((id) => id !== gid)) throw new SystemError(C.EPERM, "setresgid", undefined);
 }
 
-/** Whether real, effective and saved user id are `uid`, and the process cannot become root (unless it is). */
+/** Whether real, effective and saved user id are `uid`, and, unless it is 0, the process cannot become root. */
 export function isOnlyUser(uid: number): boolean {
   if (userIds().some((id) => id !== uid)) return false;
   return uid === 0 || libc.setresuid(SAME, 0, SAME) !== 0;
 }
 
-/** Whether real, effective and saved group id are `gid`, and the process cannot get root's (unless it has). */
+/** Whether real, effective and saved group id are `gid`, and, unless it is 0, the process cannot get group 0. */
 export function isOnlyGroup(gid: number): boolean {
   if (groupIds().some((id) => id !== gid)) return false;
   return gid === 0 || libc.setresgid(SAME, 0, SAME) !== 0;
@@ -136,23 +126,24 @@ export function isOnlyGroup(gid: number): boolean {
 /** The supplementary group ids of this process, as getgroups(2) orders them. */
 export function supplementaryGroups(): number[] {
   for (;;) {
-    // bun:ffi takes no pointer to an empty array.
-    const count = check(libc.getgroups(0, new Uint8Array(4)), "getgroups");
+    const count = check(libc.getgroups(0, null), "getgroups");
     const ids = new Uint32Array(Math.max(1, count));
-    const got = libc.getgroups(ids.length, addressBytes(ids));
+    // SAFETY: at most the length of the array is written.
+    const got = libc.getgroups(ids.length, ids);
     if (got >= 0) return [...ids.subarray(0, got)];
-    // More than a moment ago: another thread's doing, in theory.
-    if (errno() !== EINVAL) fail("getgroups");
+    // There are more groups than a moment ago.
+    if (errno() !== C.EINVAL) fail("getgroups");
   }
 }
 
 /** setgroups(2), checked. Throws `SystemError`. */
 export function setSupplementaryGroups(gids: readonly number[]): void {
   const ids = Uint32Array.from(gids.length > 0 ? gids : [0]);
-  check(libc.setgroups(gids.length, addressBytes(ids)), "setgroups");
+  // SAFETY: the array has at least as many ids.
+  check(libc.setgroups(gids.length, ids), "setgroups");
   const now = new Set(supplementaryGroups());
   if (now.size !== new Set(gids).size || gids.some((gid) => !now.has(gid)))
-    throw new SystemError(EPERM, "setgroups", undefined);
+    throw new SystemError(C.EPERM, "setgroups", undefined);
 }
 
 let moved = false;
@@ -185,31 +176,32 @@ export function chrootToFd(fd: number, path?: ByteString): void {
   check(libc.chroot(cArgument(".")), "chroot", path);
 }
 
-/** getcwd(2); undefined where the working directory has no name (removed, or outside the root). */
+/** getcwd(2); undefined if the working directory has no name: it is removed, or outside the root. */
 export function workingDirectory(): ByteString | undefined {
-  const buffer = Buffer.alloc(4096);
+  const buffer = Buffer.alloc(C.PATH_MAX);
+  // SAFETY: at most the length of the buffer is written.
   if (libc.getcwd(buffer, buffer.length) === null) return undefined;
   const name = buffer.toString("latin1", 0, buffer.indexOf(0));
   return name.startsWith("/") ? name : undefined;
 }
 
-/** PR_SET_NO_NEW_PRIVS: from here on no exec gives a privilege. Checked, and for good. */
+/** PR_SET_NO_NEW_PRIVS: from now on no exec gives a privilege, for good. Checked. */
 export function setNoNewPrivileges(): void {
-  check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
-  if (!hasNoNewPrivileges()) throw new SystemError(EPERM, "prctl(PR_SET_NO_NEW_PRIVS)", undefined);
+  check(libc.prctl(C.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
+  if (!hasNoNewPrivileges()) throw new SystemError(C.EPERM, "prctl(PR_SET_NO_NEW_PRIVS)", undefined);
 }
 
-/** Whether no_new_privs is set, which takes the effect of setuid bits and file capabilities away. */
+/** Whether no_new_privs is set, which disables setuid bits and file capabilities. */
 export function hasNoNewPrivileges(): boolean {
-  return libc.prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) === 1;
+  return libc.prctl(C.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) === 1;
 }
 
 /** PR_GET_DUMPABLE: whether the same user may trace this process. */
 export function isDumpable(): boolean {
-  return libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) === 1;
+  return libc.prctl(C.PR_GET_DUMPABLE, 0, 0, 0, 0) === 1;
 }
 
-/** PR_SET_DUMPABLE. An exec sets it anew. */
+/** PR_SET_DUMPABLE. An exec sets it again. */
 export function setDumpable(dumpable: boolean): void {
-  check(libc.prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
+  check(libc.prctl(C.PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
 }

@@ -1,13 +1,23 @@
 import { dlopen, FFIType } from "bun:ffi";
-import { type ByteString, cString, fromBytes } from "./bytes.ts";
-import { EAGAIN, EINTR, EINVAL, ENAMETOOLONG } from "./constants.ts";
+import { type ByteString, cString, fromBytes, fromCString } from "./bytes.ts";
+import {
+  AT_FDCWD,
+  EAGAIN,
+  ECONNABORTED,
+  EINTR,
+  EINVAL,
+  EMFILE,
+  ENAMETOOLONG,
+  ENFILE,
+  O_PATH,
+} from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { addressOf, libc as base, check, errno, fail } from "./libc.ts";
+import { addressOf, libc as base, cArgument, check, errno, fail } from "./libc.ts";
 import { fchdir } from "./process.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
 
-// Apart from ffi/libc.ts: a login needs none of these.
+// Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {
   bind: { args: [i32, pointer, u32], returns: i32 },
   listen: { args: [i32, i32], returns: i32 },
@@ -40,16 +50,17 @@ const F_SETFL = 4;
 const F_GETFL = 3;
 
 // recvmsg(2), sendmsg(2)
-export const MSG_CTRUNC = 0x08;
+const MSG_CTRUNC = 0x08;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
-export const MSG_CMSG_CLOEXEC = 0x40000000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
 
-/** The most bytes that sun_path takes, without its NUL. */
-export const LONGEST_SOCKET_PATH = 107;
+// The most bytes in sun_path, without its NUL, and the size of sockaddr_un.
+const LONGEST_SOCKET_PATH = 107;
+const ADDRESS_SIZE = 110;
 
-/** sockaddr_un for a path, or for an abstract name where it begins with a NUL. Throws SystemError ENAMETOOLONG. */
+/** A sockaddr_un for a path, or for an abstract name that begins with a NUL. Throws SystemError ENAMETOOLONG. */
 function unixAddress(path: ByteString): Uint8Array {
   if (path.length > LONGEST_SOCKET_PATH) throw new SystemError(ENAMETOOLONG, "socket address", path);
   const abstract = path.startsWith("\0");
@@ -59,7 +70,7 @@ function unixAddress(path: ByteString): Uint8Array {
   return address;
 }
 
-/** An unconnected socket of the family AF_UNIX; close-on-exec. */
+/** An unconnected AF_UNIX socket; close-on-exec. */
 export function openSocket(type: number, nonblocking = false): number {
   return check(base.socket(AF_UNIX, type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0), "socket");
 }
@@ -67,6 +78,7 @@ export function openSocket(type: number, nonblocking = false): number {
 /** A connected pair of sockets; close-on-exec. */
 export function openPair(type: number): [number, number] {
   const pair = Buffer.alloc(8);
+  // SAFETY: the buffer has room for two ints.
   check(libc.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), "socketpair");
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }
@@ -75,6 +87,7 @@ export function openPair(type: number): [number, number] {
 export function connectTo(path: ByteString, type: number, nonblocking = false): number {
   const fd = openSocket(type, nonblocking);
   const address = unixAddress(path);
+  // SAFETY: exactly the bytes of the address are read.
   if (base.connect(fd, address, address.length) === 0) return fd;
   const error = new SystemError(errno(), "connect", path);
   base.close(fd);
@@ -82,17 +95,18 @@ export function connectTo(path: ByteString, type: number, nonblocking = false): 
 }
 
 /**
- * bind(2) to `name` in an open directory (O_PATH will do), by way of the working directory, which is `/` afterwards:
- * a socket's address has no directory descriptor, and no more than 107 bytes.
+ * bind(2) to `name` in an open directory, which may be O_PATH, through the working directory, which is `/` afterwards:
+ * a socket's address has no directory descriptor, and at most 107 bytes.
  */
 export function bindIn(fd: number, directory: number, name: ByteString): void {
   if (name.includes("/")) throw new SystemError(EINVAL, "bind", name);
   const address = unixAddress(name);
-  const root = base.openat(-100, cString("/"), 0o10000000 | SOCK_CLOEXEC, 0);
+  const root = base.openat(AT_FDCWD, cArgument("/"), O_PATH | SOCK_CLOEXEC, 0);
   if (root < 0) fail("open", "/");
   try {
     fchdir(directory);
     try {
+      // SAFETY: exactly the bytes of the address are read.
       check(libc.bind(fd, address, address.length), "bind", name);
     } finally {
       fchdir(root);
@@ -107,65 +121,67 @@ export function listen(fd: number, backlog: number): void {
   check(libc.listen(fd, backlog), "listen");
 }
 
-/** accept4(2), nonblocking and close-on-exec; undefined where nobody waits, or no descriptor is free. */
+/** accept4(2), nonblocking and close-on-exec; undefined if nobody waits, or no descriptor is free. */
 export function accept(fd: number): number | undefined {
   const connection = libc.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (connection >= 0) return connection;
-  // EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE
-  if ([4, 11, 103, 24, 23].includes(errno())) return undefined;
+  if ([EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE].includes(errno())) return undefined;
   return fail("accept");
 }
 
-/** SO_PASSCRED: with each message comes who sent it. */
+/** SO_PASSCRED: each message carries its sender's ids. */
 export function passCredentials(fd: number): void {
-  const on = Buffer.from([1, 0, 0, 0]);
+  const on = Int32Array.of(1);
+  // SAFETY: an int.
   check(libc.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, 4), "setsockopt");
 }
 
-/** SO_SNDTIMEO: how many seconds a call that sends waits for room; then it is as with MSG_DONTWAIT. */
+/** SO_SNDTIMEO: how many seconds a sending call waits for room, before it acts as with MSG_DONTWAIT. */
 export function setSendTimeout(fd: number, seconds: number): void {
-  const time = Buffer.alloc(16);
-  time.writeBigInt64LE(BigInt(seconds), 0);
+  const time = BigInt64Array.of(BigInt(seconds), 0n);
+  // SAFETY: struct timeval is two words.
   check(libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, time, 16), "setsockopt");
 }
 
 function socketOption(fd: number, option: number): number {
-  const value = Buffer.alloc(4);
-  const length = Buffer.from([4, 0, 0, 0]);
+  const value = new Int32Array(1);
+  const length = Uint32Array.of(4);
+  // SAFETY: `length` says that the value has room for an int.
   check(libc.getsockopt(fd, SOL_SOCKET, option, value, length), "getsockopt");
-  return value.readInt32LE(0);
+  return value[0] ?? 0;
 }
 
-/** What an inherited descriptor is: the type and the name of an AF_UNIX socket, undefined for everything else. */
+/** The type and the name of an inherited AF_UNIX socket; undefined for any other descriptor. */
 export function describeSocket(fd: number): { type: number; path: ByteString } | undefined {
   try {
     if (socketOption(fd, SO_DOMAIN) !== AF_UNIX) return undefined;
   } catch {
     return undefined;
   }
-  const address = Buffer.alloc(110);
-  const length = Buffer.from([110, 0, 0, 0]);
+  const address = new Uint8Array(ADDRESS_SIZE);
+  const length = Uint32Array.of(ADDRESS_SIZE);
+  // SAFETY: `length` says how much room the address has.
   check(libc.getsockname(fd, address, length), "getsockname");
-  const end = Math.max(2, length.readUInt32LE(0));
-  const path = fromBytes(address.subarray(2, end));
+  const path = fromBytes(address, 2, Math.max(2, length[0] ?? 0));
   return {
     type: socketOption(fd, SO_TYPE),
     path: path.startsWith("\0") ? path : (path.split("\0")[0] ?? ""),
   };
 }
 
-/** Sets or takes away O_NONBLOCK of the open file. */
+/** Sets or clears O_NONBLOCK of the open file. */
 export function setNonblocking(fd: number, nonblocking: boolean): void {
   const flags = check(base.fcntl(fd, F_GETFL, 0), "fcntl");
   const wanted = nonblocking ? flags | SOCK_NONBLOCK : flags & ~SOCK_NONBLOCK;
   check(base.fcntl(fd, F_SETFL, wanted), "fcntl");
 }
 
-// Memory of its own: that of a small array moves when it is first looked at as a Buffer, and its address with it.
+// With an ArrayBuffer of its own: without one, the memory moves when `buffer` is first used.
 const outq = new Int32Array(new ArrayBuffer(4));
-const outqAddress = addressOf(new Uint8Array(outq.buffer));
+// SAFETY: this module holds the int.
+const outqAddress = addressOf(outq);
 
-/** SIOCOUTQ: how much memory of the kernel holds what was sent and not yet received; 0 where it cannot be told. */
+/** SIOCOUTQ: how much memory of the kernel holds sent and unreceived messages; 0 if it is unknown. */
 export function unreceived(fd: number): number {
   if (base.ioctl(fd, SIOCOUTQ, outqAddress) < 0) return 0;
   return outq[0] ?? 0;
@@ -173,16 +189,24 @@ export function unreceived(fd: number): number {
 
 /** gethostname(2). */
 export function hostName(): ByteString {
-  const name = Buffer.alloc(256);
+  const name = new Uint8Array(256);
+  // SAFETY: one byte less than the array has, so that it ends with a NUL.
   check(libc.gethostname(name, 255), "gethostname");
-  return fromBytes(name, 0, name.indexOf(0));
+  return fromCString(name);
 }
 
-/** sendto(2) to a path or an abstract name (a leading NUL), from a socket of its own. Throws SystemError. */
+/** send(2) without waiting and without SIGPIPE: the number of bytes, or -1 with errno. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  // SAFETY: the caller's reference keeps `bytes` alive during the call, which reads exactly its length.
+  return base.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/** sendto(2) from a new socket to a path, or to an abstract name (a leading NUL). Throws SystemError. */
 export function sendDatagram(path: ByteString, bytes: Uint8Array): void {
   const fd = openSocket(SOCK_DGRAM);
   const address = unixAddress(path);
   try {
+    // SAFETY: exactly the bytes of message and address are read.
     check(libc.sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length), "sendto", path);
   } finally {
     base.close(fd);
@@ -196,11 +220,11 @@ const HEADER = 56;
 const CONTROL = HEADER + 16;
 const CONTROL_BYTES = 16 + 4 * MOST_DESCRIPTORS;
 const message = Buffer.from(new ArrayBuffer(CONTROL + CONTROL_BYTES));
+// SAFETY: this module holds the message, and the bytes that its iovec points to.
 const messageAddress = addressOf(message);
-
-// The kernel reads it by its address, of which the collector of garbage knows nothing.
 const held: Uint8Array[] = [];
 
+/** Fills in the header; SAFETY: the iovec has exactly the bytes, which are held, and the room for control is fixed. */
 function prepare(bytes: Uint8Array, controlLength: number): void {
   held[0] = bytes;
   message.fill(0, 0, HEADER);
@@ -208,13 +232,14 @@ function prepare(bytes: Uint8Array, controlLength: number): void {
   message.writeBigUInt64LE(1n, 24);
   if (controlLength > 0) message.writeBigUInt64LE(BigInt(messageAddress + CONTROL), 32);
   message.writeBigUInt64LE(BigInt(controlLength), 40);
+  // SAFETY: see above.
   message.writeBigUInt64LE(BigInt(addressOf(bytes)), HEADER);
   message.writeBigUInt64LE(BigInt(bytes.length), HEADER + 8);
 }
 
 /**
- * sendmsg(2) of bytes (at least one) and, by SCM_RIGHTS, descriptors (at most 8). False where `flags` hold
- * MSG_DONTWAIT and it would wait. Throws SystemError.
+ * sendmsg(2) of bytes (at least one) and, by SCM_RIGHTS, descriptors (at most 8). False if `flags` has MSG_DONTWAIT and
+ * it would wait. Throws SystemError.
  */
 export function sendPacket(
   fd: number,
@@ -231,6 +256,7 @@ export function sendPacket(
     message.writeInt32LE(one, CONTROL + 16 + 4 * i);
   });
   for (;;) {
+    // SAFETY: see prepare().
     if (libc.sendmsg(fd, message, flags | MSG_NOSIGNAL) >= 0) return true;
     const number = errno();
     if (number === EAGAIN) return false;
@@ -238,7 +264,7 @@ export function sendPacket(
   }
 }
 
-/** A packet and the descriptors that came with it, which are close-on-exec; length 0 at the end of the stream. */
+/** A packet and its descriptors, which are close-on-exec; length 0 at the end of the stream. */
 export interface Packet {
   length: number;
   truncated: boolean;
@@ -246,8 +272,8 @@ export interface Packet {
 }
 
 /**
- * recvmsg(2) into `buffer`. Undefined where `flags` hold MSG_DONTWAIT and nothing is there. Without `descriptors` the
- * kernel lets go of those that come along. Throws SystemError.
+ * recvmsg(2) into `buffer`. Undefined if `flags` has MSG_DONTWAIT and there is no packet. Without `descriptors` the
+ * kernel closes those of the packet. Throws SystemError.
  */
 export function receivePacket(
   fd: number,
@@ -257,6 +283,7 @@ export function receivePacket(
 ): Packet | undefined {
   for (;;) {
     prepare(buffer, descriptors ? CONTROL_BYTES : 0);
+    // SAFETY: see prepare().
     const length = libc.recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
     if (length < 0) {
       const number = errno();

@@ -7,7 +7,7 @@ import { addressOf, check, errno } from "./libc.ts";
 
 const { i32, u32, ptr: pointer } = FFIType;
 
-// Apart from ffi/libc.ts: a login, which counts its system calls, needs none of these.
+// Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {
   posix_spawn: { args: [pointer, pointer, pointer, pointer, pointer, pointer], returns: i32 },
   posix_spawn_file_actions_init: { args: [pointer], returns: i32 },
@@ -30,22 +30,20 @@ const WSTOPPED = 2;
 const WNOWAIT = 0x01000000;
 const P_PID = 1;
 
-// posix_spawn_file_actions_t has 80 bytes in glibc, posix_spawnattr_t 336, sigset_t 128.
+// posix_spawn_file_actions_t has 80 bytes in glibc, posix_spawnattr_t 336, sigset_t and siginfo_t 128.
 const STRUCTURE = 512;
 const SIGNAL_SET = 128;
+const SIGNAL_INFO = 128;
 
 /** How a program is started. */
-export interface SpawnOptions {
-  /** Entries of the environment, NAME=value; nothing else is in it. */
+interface SpawnOptions {
+  /** The whole environment, as NAME=value. */
   readonly env: readonly ByteString[];
-  /**
-   * Descriptors of this process and the numbers under which the new one has them. Others are closed on exec, but for
-   * standard input, output and error.
-   */
+  /** Descriptors of this process, and their numbers in the new one. It gets no others above 2. */
   readonly descriptors: readonly (readonly [from: number, to: number])[];
-  /** Signals that the new process has blocked from its start on; bit N - 1 for signal N. */
+  /** Signals that are blocked in the new process; bit N - 1 is signal N. */
   readonly blocked: bigint;
-  /** The process leads a session of its own: setsid(2). */
+  /** The process leads a new session: setsid(2). */
   readonly newSession: boolean;
 }
 
@@ -53,83 +51,91 @@ function must(result: number, call: string): void {
   if (result !== 0) throw new SystemError(result, call, undefined);
 }
 
-function pointers(texts: readonly ByteString[], held: Uint8Array[]): Uint8Array {
+/** The array of pointers that argv and envp are; the strings go into `held`. */
+function pointers(texts: readonly ByteString[], held: Uint8Array[]): BigUint64Array {
   const array = new BigUint64Array(texts.length + 1);
   texts.forEach((text, i) => {
     const bytes = cString(text);
     held.push(bytes);
+    // SAFETY: `held` outlives the call; cString ends with a NUL, and the array with a null pointer.
     array[i] = BigInt(addressOf(bytes));
   });
-  return new Uint8Array(array.buffer);
+  return array;
+}
+
+/** posix_spawn_file_actions_t; destroy it. */
+function createActions(descriptors: SpawnOptions["descriptors"]): Uint8Array {
+  const actions = new Uint8Array(STRUCTURE);
+  // SAFETY: larger than the structure.
+  must(libc.posix_spawn_file_actions_init(actions), "posix_spawn_file_actions_init");
+  // SAFETY: initialized above.
+  for (const [from, to] of [[standardError, 2] as const, ...descriptors])
+    must(libc.posix_spawn_file_actions_adddup2(actions, from, to), "posix_spawn_file_actions_adddup2");
+  return actions;
+}
+
+/** posix_spawnattr_t; destroy it. */
+function createAttributes({ blocked, newSession }: SpawnOptions): Uint8Array {
+  const attributes = new Uint8Array(STRUCTURE);
+  // glibc leaves out its own two signals, and those that cannot be caught do no harm.
+  const everySignal = new BigUint64Array(SIGNAL_SET / 8).fill(~0n);
+  const mask = new BigUint64Array(SIGNAL_SET / 8);
+  mask[0] = blocked;
+  const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (newSession ? POSIX_SPAWN_SETSID : 0);
+  // SAFETY: larger than the structure.
+  must(libc.posix_spawnattr_init(attributes), "posix_spawnattr_init");
+  // SAFETY: initialized above; whole signal sets.
+  must(libc.posix_spawnattr_setflags(attributes, flags), "posix_spawnattr_setflags");
+  must(libc.posix_spawnattr_setsigdefault(attributes, everySignal), "posix_spawnattr_setsigdefault");
+  must(libc.posix_spawnattr_setsigmask(attributes, mask), "posix_spawnattr_setsigmask");
+  return attributes;
 }
 
 /**
- * posix_spawn(3): starts a program as a child of this process, without a fork of the runtime. All its signals have
- * their default dispositions. Returns its pid. Throws SystemError where it was not started.
+ * posix_spawn(3): starts a program as a child of this process, without a fork of the runtime. Its signals have their
+ * default dispositions. Returns its pid. Throws SystemError.
  */
 export function spawn(path: ByteString, argv: readonly ByteString[], options: SpawnOptions): number {
   const held: Uint8Array[] = [];
-  const actions = Buffer.alloc(STRUCTURE);
-  const attributes = Buffer.alloc(STRUCTURE);
-  must(libc.posix_spawn_file_actions_init(actions), "posix_spawn_file_actions_init");
-  must(libc.posix_spawnattr_init(attributes), "posix_spawnattr_init");
-  try {
-    const all = [[standardError, 2] as const, ...options.descriptors];
-    for (const [from, to] of all) {
-      must(libc.posix_spawn_file_actions_adddup2(actions, from, to), "posix_spawn_file_actions_adddup2");
-    }
-    const session = options.newSession ? POSIX_SPAWN_SETSID : 0;
-    const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | session;
-    must(libc.posix_spawnattr_setflags(attributes, flags), "posix_spawnattr_setflags");
-    // glibc leaves its own two signals out, and those that cannot be caught do no harm.
-    const everySignal = Buffer.alloc(SIGNAL_SET, 0xff);
-    must(libc.posix_spawnattr_setsigdefault(attributes, everySignal), "posix_spawnattr_setsigdefault");
-    const blocked = Buffer.alloc(SIGNAL_SET);
-    blocked.writeBigUInt64LE(options.blocked, 0);
-    must(libc.posix_spawnattr_setsigmask(attributes, blocked), "posix_spawnattr_setsigmask");
-    const pid = Buffer.alloc(4);
-    const program = cString(path);
-    const result = libc.posix_spawn(
-      pid,
-      program,
-      actions,
-      attributes,
-      pointers(argv, held),
-      pointers(options.env, held),
-    );
-    // Read after the call, so that none of what the kernel reads was collected before.
-    if (result !== 0 || held.length < argv.length) throw new SystemError(result, "posix_spawn", path);
-    return pid.readInt32LE(0);
-  } finally {
-    libc.posix_spawn_file_actions_destroy(actions);
-    libc.posix_spawnattr_destroy(attributes);
-  }
+  const actions = createActions(options.descriptors);
+  const attributes = createAttributes(options);
+  const [words, env] = [pointers(argv, held), pointers(options.env, held)];
+  const pid = new Int32Array(1);
+  // SAFETY: `held` has the strings of both arrays, and is read after the call, so alive until then.
+  const result = libc.posix_spawn(pid, cString(path), actions, attributes, words, env);
+  // SAFETY: initialized above.
+  libc.posix_spawn_file_actions_destroy(actions);
+  libc.posix_spawnattr_destroy(attributes);
+  if (result !== 0 || held.length < argv.length) throw new SystemError(result, "posix_spawn", path);
+  return pid[0] ?? -1;
 }
 
 /**
- * waitpid(2): the exit status of a child (128 and the number of the signal that ended it), waited for; with `poll`
- * undefined where it still runs.
+ * waitpid(2): waits for a child. Returns its exit status, or 128 plus the number of the signal that ended it; with
+ * `poll` it does not wait, and returns undefined if the child is running.
  */
 export function waitFor(pid: number, poll = false): number | undefined {
-  const status = Buffer.alloc(4);
+  const status = new Int32Array(1);
   for (;;) {
+    // SAFETY: an int.
     const result = libc.waitpid(pid, status, poll ? WNOHANG : 0);
     if (result === 0) return undefined;
     if (result > 0) break;
     if (errno() !== EINTR) check(result, "waitpid");
   }
-  const word = status.readInt32LE(0);
+  const [word = 0] = status;
   const signal = word & 0x7f;
   return signal === 0 ? (word >> 8) & 0xff : 128 + signal;
 }
 
-/** waitid(2): whether a child is stopped by a signal; one that has ended is not. Nothing of it is consumed. */
+/** waitid(2): whether a signal has stopped a child. Its status can still be waited for. */
 export function isStopped(pid: number): boolean {
-  // siginfo_t; its first word stays 0 where there is nothing to tell.
-  const information = Buffer.alloc(128);
+  // The first word stays 0 if nothing is reported.
+  const information = new Int32Array(SIGNAL_INFO / 4);
+  // SAFETY: a whole siginfo_t.
   const result = libc.waitid(P_PID, pid, information, WSTOPPED | WNOHANG | WNOWAIT);
-  // One that has ended cannot stop any more, which the kernel says by not knowing it.
+  // The kernel does not know a child that has ended as one that may stop.
   if (result < 0 && errno() === ECHILD) return false;
   check(result, "waitid");
-  return information.readInt32LE(0) !== 0;
+  return information[0] !== 0;
 }

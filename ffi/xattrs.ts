@@ -1,46 +1,57 @@
-import type { ByteString } from "./bytes.ts";
+import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { statIfPresent } from "./files.ts";
-import { addressOf, cArgument, errno, libc } from "./libc.ts";
+import { addressOf, cArgument, check, errno, libc } from "./libc.ts";
 
-// The system call tables; Linux 6.13. glibc 2.41 has no wrapper.
+// Linux 6.13; glibc 2.41 has no wrapper.
 const SYS_getxattrat = 464;
-const [ENOENT, ENOTDIR, ERANGE, ENOSYS, ENODATA, EOPNOTSUPP] = [2, 20, 34, 38, 61, 95];
 
-// XATTR_SIZE_MAX: no value is longer.
-let value: Uint8Array | undefined;
+// No value, and no list of names, is longer: XATTR_SIZE_MAX, XATTR_LIST_MAX.
+const LONGEST = 65536;
+let buffer: Uint8Array | undefined;
 let request: BigUint64Array | undefined;
 
-/** A value, or that there is none: "unsupported" where the file system knows no such attribute. */
+/** A value, or "none", or "unsupported" if the file system has no such attributes. */
 export type XattrReading = Uint8Array | "none" | "unsupported";
 
-/** What a call that gave `size` back has read into `buffer`. */
-function readingOf(
-  size: number,
-  buffer: Uint8Array,
-  call: string,
-  path: ByteString | undefined,
-): XattrReading {
-  if (size >= 0) return buffer.slice(0, size);
+/** The reading of a call that returned `size` and wrote into `from`. */
+function readingOf(size: number, from: Uint8Array, call: string, path: ByteString | undefined): XattrReading {
+  if (size >= 0) return from.slice(0, size);
   const number = errno();
-  if (number === ENODATA) return "none";
-  if (number === EOPNOTSUPP) return "unsupported";
+  if (number === C.ENODATA) return "none";
+  if (number === C.EOPNOTSUPP) return "unsupported";
   throw new SystemError(number, call, path);
 }
 
-/** struct xattr_args of linux/xattr.h: the address of the value, its size, and flags. */
-function requestFor(buffer: Uint8Array): number {
+/** getxattrat(2): -1, with errno, or the size of the value in `value`. */
+function getxattrat(
+  dirfd: number,
+  name: ByteString,
+  attribute: ByteString,
+  flags: number,
+  value: Uint8Array,
+) {
   request ??= new BigUint64Array(2);
-  request[0] = BigInt(addressOf(buffer));
-  request[1] = BigInt(buffer.length);
-  return addressOf(request);
+  // struct xattr_args: the address of the value, its size, and flags.
+  // SAFETY: the caller's `value` is the module's buffer.
+  request[0] = BigInt(addressOf(value));
+  request[1] = BigInt(value.length);
+  return libc.syscall(
+    SYS_getxattrat,
+    dirfd,
+    addressOf(cArgument(name)),
+    flags,
+    addressOf(cArgument(attribute)),
+    addressOf(request),
+    request.byteLength,
+  );
 }
 
 /**
- * The value of an extended attribute of `name` in the open directory, which may be O_PATH ("." for itself); nothing
- * is opened, and no link followed unless `follow`. Before Linux 6.13 this takes /proc:
- * ENOSYS without it. Throws SystemError.
+ * The value of an extended attribute of `name` in the open directory, which may be O_PATH ("." for itself). Opens
+ * nothing, and follows a symbolic link only with `follow`. Before Linux 6.13 it needs /proc: ENOSYS without it. Throws
+ * SystemError.
  */
 export function xattrAt(
   dirfd: number,
@@ -48,65 +59,91 @@ export function xattrAt(
   attribute: ByteString,
   follow = false,
 ): XattrReading {
-  value ??= new Uint8Array(65536);
+  buffer ??= new Uint8Array(LONGEST);
   if (dirfd !== C.AT_FDCWD) {
-    const flags = follow ? 0 : C.AT_SYMLINK_NOFOLLOW;
-    const [path, wanted] = [addressOf(cArgument(name)), addressOf(cArgument(attribute))];
-    const size = libc.syscall(SYS_getxattrat, dirfd, path, flags, wanted, requestFor(value), 16);
-    // A filter of system calls that does not know this one may say C.EPERM, which reading an attribute never gives.
-    if (size >= 0 || (errno() !== ENOSYS && errno() !== C.EPERM))
-      return readingOf(size, value, "getxattrat", name);
+    const size = getxattrat(dirfd, name, attribute, follow ? 0 : C.AT_SYMLINK_NOFOLLOW, buffer);
+    // A filter of system calls that does not know this one may return EPERM, which reading an attribute never does.
+    if (size >= 0 || (errno() !== C.ENOSYS && errno() !== C.EPERM))
+      return readingOf(size, buffer, "getxattrat", name);
   }
   const path = cArgument(dirfd === C.AT_FDCWD ? name : `/proc/self/fd/${dirfd}/${name}`);
   const get = follow ? libc.getxattr : libc.lgetxattr;
-  const size = get(path, cArgument(attribute), value, value.length);
-  if (size < 0 && errno() === ENOENT) {
-    // What is there all the same cannot be found for want of /proc.
-    const there = statIfPresent(dirfd, name, follow) !== undefined;
-    throw new SystemError(there ? ENOSYS : ENOENT, there ? "getxattrat" : "getxattr", name);
+  // SAFETY: cArgument holds `path`; at most the length of the module's buffer is written.
+  const size = get(path, cArgument(attribute), buffer, buffer.length);
+  if (size < 0 && errno() === C.ENOENT) {
+    // A file that exists cannot be reached without /proc.
+    const exists = statIfPresent(dirfd, name, follow) !== undefined;
+    throw new SystemError(exists ? C.ENOSYS : C.ENOENT, exists ? "getxattrat" : "getxattr", name);
   }
-  return readingOf(size, value, "getxattr", name);
+  return readingOf(size, buffer, "getxattr", name);
 }
 
 /** As xattrAt, of an open file that is not O_PATH. */
 export function xattrOf(fd: number, attribute: ByteString): XattrReading {
-  value ??= new Uint8Array(65536);
-  const size = libc.fgetxattr(fd, cArgument(attribute), value, value.length);
-  return readingOf(size, value, "fgetxattr", attribute);
+  buffer ??= new Uint8Array(LONGEST);
+  // SAFETY: at most the length of the module's buffer is written.
+  const size = libc.fgetxattr(fd, cArgument(attribute), buffer, buffer.length);
+  return readingOf(size, buffer, "fgetxattr", attribute);
 }
 
-/**
- * Whether what stands at `name` in the open directory has this extended attribute; see xattrAt. False where nothing
- * stands there.
- */
+/** The value of an extended attribute of an open file that is not O_PATH; undefined if it has none. */
+export function getXattr(fd: number, attribute: ByteString): Uint8Array | undefined {
+  const reading = xattrOf(fd, attribute);
+  return typeof reading === "string" ? undefined : reading;
+}
+
+/** The names of the extended attributes of an open file; none if the file system has no such attributes. */
+export function listXattrs(fd: number): ByteString[] {
+  const size = libc.flistxattr(fd, null, 0);
+  if (size < 0 && errno() === C.EOPNOTSUPP) return [];
+  if (check(size, "flistxattr") === 0) return [];
+  buffer ??= new Uint8Array(LONGEST);
+  // SAFETY: at most the length of the module's buffer is written.
+  const used = check(libc.flistxattr(fd, buffer, buffer.length), "flistxattr");
+  return fromBytes(buffer, 0, used).split("\0").slice(0, -1);
+}
+
+/** Sets an extended attribute of an open file. */
+export function setXattr(fd: number, attribute: ByteString, value: Uint8Array): void {
+  // bun:ffi passes no pointer to an empty array.
+  const bytes = value.length === 0 ? new Uint8Array(1) : value;
+  // SAFETY: exactly the bytes of the caller's `value` are read.
+  check(libc.fsetxattr(fd, cArgument(attribute), bytes, value.length, 0), "fsetxattr", attribute);
+}
+
+/** Whether `name` in the open directory has this extended attribute (see xattrAt); false if there is no such name. */
 export function hasXattr(dirfd: number, name: ByteString, attribute: ByteString): boolean {
   try {
     return typeof xattrAt(dirfd, name, attribute) !== "string";
   } catch (error) {
-    if (error instanceof SystemError && [ENOENT, ENOTDIR].includes(error.errno)) return false;
-    // It is there, and longer than any value may be.
-    if (error instanceof SystemError && error.errno === ERANGE) return true;
+    if (!(error instanceof SystemError)) throw error;
+    if (error.errno === C.ENOENT || error.errno === C.ENOTDIR) return false;
+    // The attribute exists, and is longer than a value may be.
+    if (error.errno === C.ERANGE) return true;
     throw error;
   }
 }
 
+/** What a call on an extended attribute returned: false if there is no such attribute. Throws SystemError. */
+function found(result: number, call: string, attribute: ByteString): boolean {
+  if (result >= 0) return true;
+  const number = errno();
+  if (number === C.ENODATA || number === C.EOPNOTSUPP) return false;
+  throw new SystemError(number, call, attribute);
+}
+
 /** As hasXattr, of an open file that is not O_PATH. */
 export function hasXattrOf(fd: number, attribute: ByteString): boolean {
-  if (libc.fgetxattr(fd, cArgument(attribute), null, 0) >= 0) return true;
-  if (errno() === ENODATA || errno() === EOPNOTSUPP) return false;
-  throw new SystemError(errno(), "fgetxattr", attribute);
+  return found(libc.fgetxattr(fd, cArgument(attribute), null, 0), "fgetxattr", attribute);
 }
 
-/** Takes an extended attribute away from an open file; false where it had none. */
+/** Removes an extended attribute of an open file; false if it has none. */
 export function removeXattr(fd: number, attribute: ByteString): boolean {
-  if (libc.fremovexattr(fd, cArgument(attribute)) >= 0) return true;
-  if (errno() === ENODATA || errno() === EOPNOTSUPP) return false;
-  throw new SystemError(errno(), "fremovexattr", attribute);
+  return found(libc.fremovexattr(fd, cArgument(attribute)), "fremovexattr", attribute);
 }
 
-/** As removeXattr, of what an O_PATH descriptor is: by way of /proc, whose link cannot be exchanged. */
+/** As removeXattr, of an O_PATH descriptor, through /proc, whose link cannot be exchanged. */
 export function removeXattrOfPath(fd: number, attribute: ByteString): boolean {
-  if (libc.removexattr(cArgument(`/proc/self/fd/${fd}`), cArgument(attribute)) >= 0) return true;
-  if (errno() === ENODATA || errno() === EOPNOTSUPP) return false;
-  throw new SystemError(errno(), "removexattr", attribute);
+  const path = `/proc/self/fd/${fd}`;
+  return found(libc.removexattr(cArgument(path), cArgument(attribute)), "removexattr", attribute);
 }

@@ -11,9 +11,10 @@ import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { ordered } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
@@ -58,7 +59,7 @@ export interface CheckResult {
   readonly host: HostReport;
   readonly jails: readonly CheckedJail[];
   /** 0 clean, 1 findings, 2 something could not be checked; above 128 where a signal ended --fix. */
-  readonly exitStatus: number;
+  readonly exitStatus: CheckReport["exitStatus"];
 }
 
 function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
@@ -128,7 +129,8 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
     root = openJailRoot(jail.path);
   } catch (error) {
     const lost = shared.users.filter((user) => user.jail === jail.path);
-    const findings = lost.map((user) => notInJailFinding(user, jail.path));
+    const gone = error instanceof JailkitError && error.code === "no-such-jail";
+    const findings = lost.map((user) => (gone ? noJailFinding : notInJailFinding)(user, jail.path));
     return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
   }
   try {

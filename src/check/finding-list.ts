@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type CheckFinding, RULES, type Rule } from "./rules.ts";
+import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 
 /**
  * Findings as they come. Of one rule no more are kept than anybody reads: a user may make millions. Those about what
@@ -14,7 +14,6 @@ export interface FindingList {
 }
 
 const MOST_OF_A_RULE = 1000;
-const SUBJECTS = ["host", "jail", "files", "accounts", "run"];
 
 /** How many of a rule there were, of one owner or of no user's. */
 interface Count {

@@ -11,6 +11,7 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { mayHaveMoved } from "../jail/record/moved.ts";
 import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -119,6 +120,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
       isGuest: uchrootGuests(root.path),
+      mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     }),
   );

@@ -2,11 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { ErrorPlace } from "../cli/error.ts";
 
-/** "error": not as it has to be, or as it was put there. "warning": a danger that may be wanted. */
-export type Level = "error" | "warning";
+/** "error": not as it must be, or not as it was put there. "warning": a danger that may be wanted. */
+export const LEVELS = ["error", "warning"] as const;
+type Level = (typeof LEVELS)[number];
 
 /** What a rule is about; findings are shown in this order. */
-export type Subject = "host" | "jail" | "files" | "accounts" | "run";
+export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;
+type Subject = (typeof SUBJECTS)[number];
 
 /** What jk_check looks for. */
 export interface RuleFacts {

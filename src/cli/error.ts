@@ -32,6 +32,15 @@ export class JailkitError extends Error {
   }
 }
 
+/** An error as reports have it. `code`: of one that has no code of its own. */
+export function problemFrom(
+  error: unknown,
+  code: string,
+  path: ByteString,
+): { code: string; path: ByteString; message: string } {
+  return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
+}
+
 /**
  * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
  * does not count where options cannot be read: a tool has one exit status for these.

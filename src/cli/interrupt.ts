@@ -21,10 +21,13 @@ export function stopIfInterrupted(how: string): void {
   if (stop !== undefined) throw stop;
 }
 
-/** The exit status in a report: that of the signal, if one came. */
-export function statusAfterSignals(status: number): number {
+/** What a shell shows of a program that SIGHUP, SIGINT or SIGTERM ended. */
+export const SIGNAL_STATUSES = [129, 130, 143] as const;
+
+/** The exit status for a report: that of the signal, if one came. */
+export function statusAfterSignals<T extends number>(status: T): T | (typeof SIGNAL_STATUSES)[number] {
   const signal = signalThatCame();
-  return signal === undefined ? status : 128 + signal;
+  return SIGNAL_STATUSES.find((one) => one - 128 === signal) ?? status;
 }
 
 /** Ends the process by the signal that came, if one did, so that a script that waits for it ends too. */

@@ -6,13 +6,12 @@ import { close, fstat, openAt } from "../../ffi/files.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { unsafeBecause } from "../config/trusted.ts";
 
-/** Directories that stand in one, which is given by the names that lead to it. */
-export type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
+/** Names of directories, and the names that lead to the directory above them. */
+type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
 
 /**
- * Where systems keep programs and what these start: interpreters, the dynamic linker, helpers. /usr/share too, where
- * many names in /usr/bin lead, and /opt, where programs keep helpers beside them. Not /etc, whose scripts are run by
- * root, nor /usr/games, from which no server starts anything.
+ * The system's directories of programs, interpreters, the dynamic linker and helpers. Also /usr/share, where many links
+ * of /usr/bin lead, and /opt. Not /etc, whose scripts root runs, nor /usr/games.
  */
 export const SYSTEM_GROUPS: readonly Group[] = [
   [[], ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt"]],
@@ -23,7 +22,7 @@ export const SYSTEM_GROUPS: readonly Group[] = [
   ],
 ];
 
-/** True for one of these directories, what is in it, and what is above it. */
+/** Whether a path is one of these directories, below one, or above one. */
 export function isOfSystem(path: ByteString): boolean {
   return SYSTEM_GROUPS.some(([above, names]) =>
     names.some((name) => {
@@ -37,14 +36,14 @@ export function isOfSystem(path: ByteString): boolean {
 interface Reason {
   /** A clause. */
   why: ByteString;
-  /** The directory, it or one above it, that others than root can write; undefined where that is not the reason. */
+  /** The directory itself or one above it, if users other than root can write it. */
   unsafe?: UnsafeDirectory;
 }
 
-/** A directory that others than root can write. */
+/** A directory that users other than root can write. */
 export interface UnsafeDirectory {
   path: ByteString;
-  /** Why: the end of a sentence that begins with it. */
+  /** The reason, as the rest of a sentence that begins with the path. */
   because: ByteString;
 }
 
@@ -53,44 +52,42 @@ export interface LeftOut extends Reason {
   path: ByteString;
 }
 
-/** Whose directories are asked for. */
+/** The directories in question. */
 export interface ExecuteScope {
-  /** Directories besides those of the system: absolute, without a slash at the end. */
+  /** Directories in addition to the system's: absolute, without a slash at the end. */
   named: readonly ByteString[];
   /** The user's home directory. */
   home: ByteString;
-  /** The named ones alone, and of these those that are there; none of the system's. */
+  /** Only those of `named` that exist, and none of the system's. */
   onlyNamed?: boolean;
 }
 
-// On many systems some of the names are missing, or links to others of them: nothing is wrong then.
+// On many systems some of the names are missing, or symbolic links to others of them, which is not a fault.
 const MISSING: Reason = { why: "there is no such directory, or it is a link" };
 
-const [ENOENT, EACCES, ENOTDIR, ELOOP] = [2, 13, 20, 40];
-
-/** Opens a directory in an open one that root alone can write; a link, or what is none, is MISSING. Throws SystemError. */
+/** Opens a directory in an open one that only root can write. MISSING if it is a symbolic link, or not a directory. */
 function openIn(above: number, name: ByteString): number | Reason {
   const flags = C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_CLOEXEC;
   const fd = libc.openat(above, cArgument(name), flags, 0);
   if (fd >= 0) return fd;
-  // No exception where nothing is wrong: a login has no time to make one.
+  // Without an exception, which a login has no time for.
   const number = errno();
-  if (number === ENOENT || number === ENOTDIR || number === ELOOP) return MISSING;
-  if (number === EACCES) return { why: "the user cannot look into it" };
+  if (number === C.ENOENT || number === C.ENOTDIR || number === C.ELOOP) return MISSING;
+  if (number === C.EACCES) return { why: "the user cannot look into it" };
   throw new SystemError(number, "open", name);
 }
 
-/** As unsafeBecause finds: the words take time. */
+/** Agrees with unsafeBecause, whose text takes time. */
 const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o022) === 0;
 
-/** Why others than root can write into an open directory; undefined where they cannot. */
+/** Why users other than root can write an open directory; undefined if they cannot. */
 function unsafe(fd: number, path: ByteString, stat: BasicStat): Reason | undefined {
   if (isSafe(stat)) return undefined;
   const directory = { path: path || "/", because: unsafeBecause(fstat(fd), 0) ?? "" };
   return { why: `${directory.path} ${directory.because}`, unsafe: directory };
 }
 
-/** Goes down to a directory, through directories into which root alone can write; or tells why not. */
+/** Opens a directory through directories that only root can write; or returns why not. */
 function descend(root: number, names: readonly ByteString[]): number | Reason {
   let fd = openAt(root, ".", C.O_PATH | C.O_DIRECTORY);
   let here = "";
@@ -112,15 +109,15 @@ function descend(root: number, names: readonly ByteString[]): number | Reason {
   return why;
 }
 
-/** The home and the directories above it, the nearest first; nothing where root alone can write into the home. */
+/** The home and the directories above it, the nearest first; none if only root can write the home. */
 function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   const found: BasicStat[] = [];
-  // What the user cannot reach is nobody's home.
+  // A home that the user cannot reach does not count.
   let fd = libc.openat(root, cArgument(home.slice(1)), C.O_PATH | C.O_DIRECTORY | C.O_CLOEXEC, 0);
   let last: BasicStat | undefined;
   while (fd >= 0) {
     const stat = basicFstat(fd);
-    // Above the root there is only the root.
+    // The directory above the root is the root.
     const above =
       (last === undefined && isSafe(stat)) || (last !== undefined && same(last, stat))
         ? -1
@@ -137,10 +134,10 @@ const same = (a: BasicStat, b: BasicStat): boolean =>
   a.inoLow === b.inoLow && a.inoHigh === b.inoHigh && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 
 /**
- * Hands on, one by one and opened (O_PATH), the directories below `root` into which root alone can write: those of the
- * system, and the named ones. Each of them and all above belong to root, have no write bit for others (the named
- * entries of an ACL show in these bits: acl(5)), and are no links; and the home does not lie in it. Returns what was
- * left out; of the system's directories not those that are missing or links. Throws SystemError.
+ * Calls `use` with each directory of the system and of `named` below `root` that only root can write, opened with
+ * O_PATH. It and all directories above belong to root, have no write bit for group or others (which named entries of an
+ * ACL show in: acl(5)), and are no symbolic links; and the home is not in it. Returns the directories that were left
+ * out, without missing ones or links of the system's. Throws SystemError.
  */
 export function eachTrustedDirectory(
   root: number,
@@ -153,7 +150,7 @@ export function eachTrustedDirectory(
     const stat = basicFstat(fd);
     const why = unsafe(fd, path, stat);
     if (why !== undefined) return why;
-    for (const one of homes) if (same(one, stat)) return { why: `the home ${home} lies in it` };
+    for (const one of homes) if (same(one, stat)) return { why: `the home ${home} is in it` };
     use(path, fd);
     return undefined;
   };
@@ -178,7 +175,7 @@ export function eachTrustedDirectory(
   return leftOut;
 }
 
-/** Whether one of the directories that a scope names would be handed on by eachTrustedDirectory. Throws SystemError. */
+/** Whether eachTrustedDirectory would call `use` with one of the named directories. Throws SystemError. */
 export function someNamedCounts(root: number, scope: ExecuteScope): boolean {
   let found = false;
   if (scope.named.length > 0) {

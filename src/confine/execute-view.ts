@@ -1,21 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, getXattr, openAt2, readLink } from "../../ffi/files.ts";
+import { close, fstat, openAt2, readLink } from "../../ffi/files.ts";
+import { getXattr } from "../../ffi/xattrs.ts";
 import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
-/** What limitExecution would do in a root directory: for explanations. */
-export interface ExecuteView {
+/** What limitExecution would do in a root directory, for explanations. */
+interface ExecuteView {
   directories: ByteString[];
   leftOut: LeftOut[];
-  /** Whether a file may be executed, by its path below the root; links are followed. */
+  /** Whether a file may be executed, by its path below the root; follows symbolic links. */
   mayExecute(path: ByteString): boolean;
-  /** The directory that keeps a file from being executed, for others than root can write it or one above it. */
+  /** The directory that prevents a file from being executed, because users other than root can write it. */
   unsafeFor(path: ByteString): UnsafeDirectory | undefined;
 }
 
-/** Opens a path below a root directory as a process would that has it as its own; undefined where it cannot. */
+/** Opens a path as a process with this root directory would; undefined if that fails. */
 function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
   let fd: number;
   try {
@@ -31,7 +32,7 @@ function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: nu
   }
 }
 
-/** The path below the open directory `root` of what `fd` is open on; undefined without /proc, or outside of it. */
+/** The path of `fd` below the open directory `root`; undefined without /proc, or outside of it. */
 function pathBelow(root: number, fd: number): ByteString | undefined {
   try {
     const base = readLink(C.AT_FDCWD, `/proc/self/fd/${root}`).replace(/\/$/, "");
@@ -43,7 +44,7 @@ function pathBelow(root: number, fd: number): ByteString | undefined {
   }
 }
 
-/** Looks at the directories and programs of `limits` below an open root directory. Throws SystemError. */
+/** Evaluates `limits` below an open root directory. Throws SystemError. */
 export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView {
   const directories: ByteString[] = [];
   const leftOut = eachTrustedDirectory(root, limits, (path) => directories.push(path));
@@ -63,13 +64,13 @@ export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView 
   };
 }
 
-/** What a program gives whoever executes it, unless no_new_privs is set: a phrase; undefined where nothing. */
+/** The privilege that a program gives unless no_new_privs is set, as a phrase; undefined if there is none. */
 export function grantedBy(root: number, path: ByteString): string | undefined {
   const mode = withFile(root, path, C.O_PATH, (fd) => fstat(fd).mode) ?? 0;
   if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;
   if ((mode & C.S_ISUID) !== 0) return "is setuid";
   if ((mode & C.S_ISGID) !== 0) return "is setgid";
-  // What cannot be read does not tell.
+  // A file that cannot be read does not count.
   const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
   const capable = withFile(root, path, flags, (fd) => getXattr(fd, "security.capability") !== undefined);
   return capable === true ? "has file capabilities" : undefined;

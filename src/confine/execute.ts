@@ -15,15 +15,15 @@ import {
 import { addressOf, cArgument, errno, libc } from "../../ffi/libc.ts";
 import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
 
-// Version 1 (Linux 5.13 to 5.18) knows no REFER, and denies what it stands for to all that have any rule: moving a
-// file to another directory, which uploads need.
+// Version 1 (Linux 5.13 to 5.18) has no REFER, and denies everyone with a rule to move files to other directories, which
+// uploads need.
 const FIRST_WITH_REFER = 2;
 
-/** What to say where canLimitExecution says no. */
+/** The reason if canLimitExecution returns false. */
 export const NO_LANDLOCK =
   "the kernel has no Landlock (Linux 5.19 and later have it, unless built or booted without)";
 
-/** Whether this kernel can limit what a session executes. Throws SystemError where it does not say. */
+/** Whether this kernel can limit what a session executes. Throws SystemError if that is unknown. */
 export function canLimitExecution(): boolean {
   return landlockVersion() >= FIRST_WITH_REFER;
 }
@@ -32,10 +32,9 @@ const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
 const PROBE = ".jailkit-probe";
 
 /**
- * Checks that the rules hold, where that shows. They do not let anybody make a block device, which an ordinary user
- * cannot anyway: but Landlock says so (EACCES) before the kernel asks for the capability (C.EPERM). In a working directory
- * that the user cannot write, or that is gone, the answer is the same without rules, and there is only the kernel's word
- * for them. Throws SystemError.
+ * Checks that the rules are in force, if that is visible. They forbid to create a block device, which users cannot do
+ * anyway, but Landlock refuses it (EACCES) before the kernel asks for the capability (EPERM). In a working directory that
+ * the user cannot write, or that is removed, the error is the same without rules. Throws SystemError.
  */
 function checkLimited(): void {
   const result = libc.syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK, 0, 0, 0);
@@ -44,13 +43,13 @@ function checkLimited(): void {
   throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
 }
 
-/** What may be executed, besides what lies in directories of the system. */
+/** What may be executed besides the files in the system's directories. */
 export interface ExecuteLimits extends ExecuteScope {
-  /** Programs, by absolute path; links are followed, and what is missing does not count. */
+  /** Programs, by absolute path. Symbolic links are followed, and missing files do not count. */
   executables: readonly ByteString[];
 }
 
-// The kernel executes it for each program that is not static; which ones there are depends on the C library.
+// The dynamic linkers, which the kernel executes for each program that is not static.
 const LOADERS = [
   "/lib64/ld-linux-x86-64.so.2",
   "/lib/ld-linux-aarch64.so.1",
@@ -58,7 +57,7 @@ const LOADERS = [
   "/lib/ld-musl-aarch64.so.1",
 ];
 
-/** The limits of a program that executes itself, what is in `starts` (directories and files), and nothing else. */
+/** The limits of a program that executes only itself and `starts` (directories and files). */
 export function startsLimits(
   program: ByteString,
   starts: readonly ByteString[],
@@ -67,7 +66,7 @@ export function startsLimits(
   return { named: starts, executables: [program, ...starts, ...LOADERS], home, onlyNamed: true };
 }
 
-/** Allows a program, unless it lies in one of `directories` itself and is no link. */
+/** Allows a program, unless it is in one of `directories` and is no symbolic link. */
 function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySet<ByteString>): void {
   if (!path.startsWith("/")) return;
   if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
@@ -78,7 +77,7 @@ function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySe
   try {
     fd = openAt(C.AT_FDCWD, path, C.O_PATH);
   } catch (error) {
-    // execve(2) will say the same.
+    // execve(2) will fail with the same error.
     if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG")) return;
     throw error;
   }
@@ -107,10 +106,10 @@ function limit(root: number, limits: ExecuteLimits): LeftOut[] {
 }
 
 /**
- * From here on this process, and all that it starts, executes nothing but what lies in directories that root alone can
- * write, and the programs of `limits`: Landlock, landlock(7). The dynamic linker and interpreters are executed too.
- * Checked where that shows (checkLimited). no_new_privs must be set. Returns the directories that were left out;
- * undefined, and nothing is limited, where the kernel has no Landlock, or version 1 of it. Throws SystemError.
+ * Limits what this process and everything that it starts may execute: files in directories that only root can write, and
+ * the programs of `limits`, by landlock(7). The dynamic linker and interpreters need to be among them. Checked if the
+ * result is visible (checkLimited). no_new_privs must be set. Returns the directories that were left out; undefined,
+ * without any limit, if the kernel has no Landlock or its version 1. Throws SystemError.
  */
 export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
   if (!canLimitExecution()) return undefined;

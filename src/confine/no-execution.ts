@@ -25,17 +25,14 @@ const COMPAT_EXECVEAT = arm ? 387 : 358;
 const X32_EXECVE = arm ? SYS_execve : 520;
 const X32_EXECVEAT = arm ? SYS_execveat : 545;
 
-/**
- * Lets one execve(2) through: the one whose path lies at this address, all 64 bits of it. Every other execve and
- * execveat fails with EACCES.
- */
+/** Allows only the execve(2) whose path is at this 64-bit address. Any other execve or execveat fails with EACCES. */
 export function oneExecution(path: number): readonly Instruction[] {
   const [low, high] = [path % 2 ** 32, Math.floor(path / 2 ** 32)];
   return [
     [LOAD, 0, 0, ARCH],
     [EQUAL, 0, 10, ARCHITECTURE],
     [LOAD, 0, 0, NUMBER],
-    // Old kernels take x32's numbers also without their mark.
+    // Old kernels accept x32's numbers also without the X32 bit.
     [AND, 0, 0, ~X32 >>> 0],
     [EQUAL, 11, 0, SYS_execveat],
     [EQUAL, 10, 0, X32_EXECVEAT],
@@ -53,13 +50,13 @@ export function oneExecution(path: number): readonly Instruction[] {
   ];
 }
 
-// There is no file at address 0: EFAULT, which the kernel tells only where no filter answers first.
+// There is no path at address 0: EFAULT, unless a filter answers first.
 const isRefused = () => libc.syscall(SYS_execve, 0, 0, 0, 0, 0, 0) < 0 && errno() === EACCES;
 
 /**
- * From here on this process, and all that it starts, executes one thing: what execve(2) is told by the bytes at `path`
- * (an address). The interpreter and the dynamic linker of that program come with it. Checked. False where the kernel
- * has no filters of system calls. no_new_privs must be set. Throws SystemError.
+ * Limits this process and everything that it starts to one execve(2): that with the bytes at the address `path`. The
+ * program's interpreter and dynamic linker are executed too. Checked. False if the kernel has no filters of system calls.
+ * no_new_privs must be set. Throws SystemError.
  */
 export function forbidExecution(path: number): boolean {
   if (!installFilter(oneExecution(path))) return false;

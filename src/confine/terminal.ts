@@ -22,28 +22,28 @@ import {
 const arm = process.arch === "arm64";
 const SYS_ioctl = arm ? 29 : 16;
 
-// ioctl(2) for 32-bit programs: of i386 or arm on a kernel that runs them, and x32's, which has x86-64's architecture.
+// ioctl(2) of 32-bit programs: of i386 or arm, and of x32, which has x86-64's architecture.
 const COMPAT_ARCHITECTURE = arm ? 0x40000028 : 0x40000003;
 const COMPAT_IOCTL = 54;
 const X32_IOCTL = arm ? SYS_ioctl : 514;
 
-// Type characters, as if they had been typed; on a console also by way of the selection: ioctl_tty(2), ioctl_console(2).
+// Insert characters as if they were typed; on a console also through the selection: ioctl_tty(2), ioctl_console(2).
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
 
-/** What to say where refuseTerminalInput says no. */
+/** The reason if refuseTerminalInput returns false. */
 export const NO_FILTERS =
   "the kernel has no filters of system calls: programs can push input into their terminal";
 
 /**
- * Refuses TIOCSTI and TIOCLINUX, whatever the file is. The kernel takes the lower 32 bits of the request, and so does
- * this. 32-bit programs go on to run. Only ioctl(2) is looked at closely, so that the kernel can pass over the rest.
+ * Refuses TIOCSTI and TIOCLINUX for every file, also to 32-bit programs. Like the kernel it uses the lower 32 bits of the
+ * request. It examines the arguments of ioctl(2) only, so that the kernel can cache the result for other calls.
  */
 export const TERMINAL_FILTER: readonly Instruction[] = [
   [LOAD, 0, 0, ARCH],
   [EQUAL, 0, 4, ARCHITECTURE],
   [LOAD, 0, 0, NUMBER],
-  // Old kernels take x32's number also without its mark.
+  // Old kernels accept x32's number also without the X32 bit.
   [AND, 0, 0, ~X32 >>> 0],
   [EQUAL, 6, 0, SYS_ioctl],
   [EQUAL, 5, 4, X32_IOCTL],
@@ -59,13 +59,13 @@ export const TERMINAL_FILTER: readonly Instruction[] = [
   failWith(EPERM),
 ];
 
-// No descriptor has this number, which the kernel tells only where no filter answers first.
+// No descriptor has this number: EBADF, unless a filter answers first.
 const isRefused = () => libc.syscall(SYS_ioctl, 0xffffffff, TIOCSTI, 0, 0, 0, 0) < 0 && errno() === EPERM;
 
 /**
- * Whoever has a terminal can push characters into it, which its shell then reads: from here on this process, and all
- * that it starts, cannot. Checked. False where the kernel has no filters of system calls. no_new_privs must be set,
- * or CAP_SYS_ADMIN be held (EACCES). Throws SystemError.
+ * Stops this process and everything that it starts from inserting characters into a terminal, whose shell would read
+ * them. Checked. False if the kernel has no filters of system calls. Needs no_new_privs, or CAP_SYS_ADMIN (EACCES).
+ * Throws SystemError.
  */
 export function refuseTerminalInput(): boolean {
   if (isRefused()) return true;
@@ -77,7 +77,7 @@ export function refuseTerminalInput(): boolean {
 // ioctl_tty(2): the device of the terminal behind /dev/tty
 const TIOCGDEV = 0x80045432;
 
-/** The device of the controlling terminal; "none", or "unknown" where it cannot be told. */
+/** The device of the controlling terminal; "none", or "unknown". */
 function controllingTerminal(): { major: number; minor: number } | "none" | "unknown" {
   let fd: number;
   try {
@@ -95,8 +95,8 @@ function controllingTerminal(): { major: number; minor: number } | "none" | "unk
 }
 
 /**
- * Whether this session has a terminal that is not known to belong to `uid`: sshd(8) and login(1) give a user a
- * terminal of their own, and su(1) hands on the one of whoever started it. To be asked before a chroot.
+ * Whether the terminal of this session is not known to belong to `uid`: sshd(8) and login(1) give users their own
+ * terminal, but su(1) passes on that of its caller. Call it before a chroot.
  */
 export function hasTerminalOfOthers(uid: number): boolean {
   const terminal = controllingTerminal();

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NONBLOCK, O_RDONLY, S_ISUID } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, getXattr, openAt } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
+import { close, fstat, openAt } from "../../ffi/files.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
+import { fileSystemOf } from "../../ffi/statfs.ts";
+import { getXattr } from "../../ffi/xattrs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { commandAt } from "../jail/fs/exchange.ts";
@@ -23,9 +24,7 @@ function givesChroot(attribute: Uint8Array | undefined): boolean {
 
 /** True where exec takes no privilege from files of the file system of `fd` (struct statfs: f_flags at byte 80). */
 function mountedNosuid(fd: number): boolean {
-  const buffer = new Uint8Array(120);
-  if (libc.fstatfs(fd, buffer) < 0) return false;
-  return (new DataView(buffer.buffer).getUint32(80, true) & ST_NOSUID) !== 0;
+  return ((fileSystemOf(fd)?.getUint32(80, true) ?? 0) & ST_NOSUID) !== 0;
 }
 
 /** The privilege that an installed jk_chrootsh would have when somebody starts it. */

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import type { Outcome } from "../enter/checks.ts";
+import type { CheckOutcome } from "../enter/checks.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen, type PamRule } from "../system/pam/rules.ts";
@@ -48,7 +48,7 @@ function shown(item: LimitItem, value: number): string {
  * runtime of the programs what it needs. Those of this session need no look: below them this program does not start.
  */
 export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
-  const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+  const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
     stage: "limits",
     name,
     outcome,
@@ -102,7 +102,7 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
 function countSteps(
   { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
-  step: (name: string, outcome: Outcome, message: ByteString, remedy?: ByteString) => ReportStep,
+  step: (name: string, outcome: CheckOutcome, message: ByteString, remedy?: ByteString) => ReportStep,
 ): ReportStep[] {
   const remedy = `raise ${item} of ${name} in ${file}`;
   if (value === 0) return [step(item, "failed", `${file}:${line} lets ${name} have no login`, remedy)];

@@ -3,16 +3,16 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
-import { withTree } from "../jail/record/registry.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -24,7 +24,7 @@ import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./
 export interface DeleteOutcome {
   readonly steps: ByteString[];
   readonly warnings: string[];
-  readonly problems: Problem[];
+  readonly problems: PopulateProblem[];
 }
 
 /**
@@ -55,8 +55,8 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
       stopIfInterrupted("what was begun is done; run this again");
       step();
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : "failed";
-      outcome.problems.push({ code, path: jail, message: describeError(error) });
+      const full = noRoom(error, jail, { left: [], progress: "not all is deleted" });
+      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
       return outcome;
     }
   }

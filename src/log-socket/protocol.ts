@@ -3,13 +3,13 @@ import { isErrno } from "../../ffi/error.ts";
 import { MSG_DONTWAIT, type Packet, receivePacket, sendPacket } from "../../ffi/sockets.ts";
 import { displayAgain } from "../cli/display.ts";
 
-/** Whether a sender's words about itself are passed on as they are. */
+/** Who says who sent a message: the kernel, or the sender itself. */
 export type Trust = "kernel" | "sender";
 
-/** What the relay has to know of a socket. Times in microseconds. */
+/** What the relay needs to know of a socket. Times are microseconds. */
 export interface SocketSettings {
   path: ByteString;
-  /** What stands for the jail in the mark; printable. */
+  /** The jail's name in the mark of a message; printable. */
   jail: ByteString;
   type: "dgram" | "stream";
   trust: Trust;
@@ -22,45 +22,45 @@ export interface SocketSettings {
 export interface Counters {
   messages: number;
   bytes: number;
-  /** How often nothing was read for the rest of an interval. */
+  /** How often reading paused for the rest of an interval. */
   pauses: number;
   /** Messages that did not reach the log, and their bytes. */
   dropped: number;
   droppedBytes: number;
-  /** Messages that were longer than 64 KiB, and relayed without the rest. */
+  /** Messages longer than 64 KiB, of which only the beginning was relayed. */
   cut: number;
-  /** Connections of a stream socket that are open. */
+  /** Open connections of a stream socket. */
   connections: number;
   paused: boolean;
 }
 
-/** What the monitor tells the relay. `host` and `open` come with a descriptor, `start` with the new root. */
+/** What the monitor sends to the relay. `host` and `open` carry a descriptor, `start` the new root directory. */
 export type Command =
   | { is: "start"; uid: number; gid: number; mirror: boolean }
   | { is: "host"; stream: boolean }
-  | { is: "alive"; question: number }
+  | { is: "host-alive"; question: number }
   | { is: "open"; id: number; settings: SocketSettings }
   | { is: "change"; id: number; settings: SocketSettings }
   | { is: "close"; id: number }
-  /** Is it still at work? It answers between two messages. */
-  | { is: "there?"; question: number }
+  /** Is the relay at work? It answers between two messages. */
+  | { is: "ping"; question: number }
   | { is: "status" }
   | { is: "finish" };
 
-/** What the relay tells the monitor. */
-export type Report =
-  /** It has no privilege any more, and proved it. */
+/** What the relay sends to the monitor. */
+export type RelayReport =
+  /** It has given up every privilege, and checked that. */
   | { is: "ready" }
   | { is: "failed"; message: ByteString }
   /** The log daemon is gone: a new connection is needed. */
-  | { is: "gone" }
-  /** Is the log daemon that it is connected to still there? */
-  | { is: "alive?"; question: number }
-  /** The first connection is open: what comes through connections the monitor does not see. */
+  | { is: "host-lost" }
+  /** Is the log daemon of this connection still alive? */
+  | { is: "check-host"; question: number }
+  /** The first connection is open. The monitor does not see what arrives through connections. */
   | { is: "connected" }
-  /** It is at work, and so many connections are open. */
-  | { is: "there"; question: number; connections: number }
-  /** What it wrote to the log, where the monitor is to show it too. */
+  /** The relay is at work, with this number of open connections. */
+  | { is: "pong"; question: number; connections: number }
+  /** A line that it wrote to the log, for the monitor to show. */
   | { is: "line"; text: ByteString }
   /** The answer to `status`: one for each socket, then the end. */
   | { is: "counters"; id: number; counters: Counters }
@@ -72,19 +72,24 @@ const LONGEST = 1 << 16;
 /** The number under which the relay finds its socket. */
 export const CONTROL = 3;
 
-/** Sends a packet, with a descriptor or without. False where `wait` is not set and there is no room. */
-export function tell(fd: number, message: Command | Report, wait: boolean, descriptor?: number): boolean {
+/** Sends a packet, with a descriptor or without. False if there is no room and `wait` is not set. */
+export function sendMessage(
+  fd: number,
+  message: Command | RelayReport,
+  wait: boolean,
+  descriptor?: number,
+): boolean {
   const bytes = toBytes(JSON.stringify(message));
   if (bytes.length > LONGEST) return false;
   return sendPacket(fd, bytes, descriptor === undefined ? [] : [descriptor], wait ? 0 : MSG_DONTWAIT);
 }
 
-/** A packet that came. "over": the other end is gone. Undefined: there is none now. */
-export type Received<T> = T | "over" | undefined;
+/** A received packet. "over": the other end is gone. Undefined: there is none at the moment. */
+type Received<T> = T | "over" | undefined;
 
 const buffer = new Uint8Array(LONGEST);
 
-/** The text of a packet, and the descriptor that came with it; with `wait` it is waited for. */
+/** The text of a packet and its descriptor; `wait` waits for one. */
 function receive(
   fd: number,
   wait: boolean,
@@ -94,7 +99,7 @@ function receive(
   try {
     packet = receivePacket(fd, buffer, wait ? 0 : MSG_DONTWAIT, descriptors);
   } catch (error) {
-    // It ended with something unread.
+    // The other end closed with something unread.
     if (isErrno(error, "ECONNRESET")) return "over";
     throw error;
   }
@@ -103,8 +108,8 @@ function receive(
   return [fromBytes(buffer, 0, packet.length), packet.descriptors[0]];
 }
 
-/** For the relay: what the monitor tells it, which is root and is believed. */
-export function hearCommand(
+/** Receives a command, for the relay. It trusts the monitor, which is root. */
+export function receiveCommand(
   fd: number,
   wait: boolean,
 ): Received<{ command: Command; descriptor: number | undefined }> {
@@ -114,10 +119,10 @@ export function hearCommand(
 }
 
 /**
- * For the monitor: what the relay tells it. Were the relay taken over by somebody in a jail, this is where they would
- * go on, so no descriptor is taken, and what is not exactly a report is "over": the relay is to be ended.
+ * Receives a report, for the monitor. An intruder who took over the relay would attack here, so no descriptor is
+ * accepted, and anything but a well-formed report is "over": the monitor must end the relay.
  */
-export function hearReport(fd: number): Received<Report> {
+export function receiveReport(fd: number): Received<RelayReport> {
   const received = receive(fd, false, false);
   if (received === undefined || received === "over") return received;
   try {
@@ -144,14 +149,14 @@ function readCounters(value: unknown): Counters | undefined {
   return { messages, bytes, pauses, dropped, droppedBytes, cut, connections, paused: value.paused };
 }
 
-/** A report in its proper form; undefined for everything else. */
-export function readReport(value: unknown): Report | undefined {
+/** A report with its own fields only; undefined for everything else. */
+export function readReport(value: unknown): RelayReport | undefined {
   if (!isRecord(value)) return undefined;
   const { is, message, question, text, id, connected, connections, waiting } = value;
-  if (is === "ready" || is === "gone" || is === "connected") return { is };
+  if (is === "ready" || is === "host-lost" || is === "connected") return { is };
   if (is === "failed" && typeof message === "string") return { is, message: displayAgain(message) };
-  if (is === "alive?" && isCount(question)) return { is, question };
-  if (is === "there" && isCount(question) && isCount(connections)) return { is, question, connections };
+  if (is === "check-host" && isCount(question)) return { is, question };
+  if (is === "pong" && isCount(question) && isCount(connections)) return { is, question, connections };
   if (is === "line" && typeof text === "string") return { is, text: displayAgain(text) };
   if (is === "end" && typeof connected === "boolean" && isCount(waiting)) return { is, connected, waiting };
   const counters = readCounters(value.counters);

@@ -8,36 +8,28 @@ import { addressOf, libc } from "../../ffi/libc.ts";
 import { openPair, SOCK_SEQPACKET } from "../../ffi/sockets.ts";
 import { spawn } from "../../ffi/spawn.ts";
 import { JailkitError } from "../cli/error.ts";
+import { CONTROL } from "./protocol.ts";
 
-/** First arguments by which this program starts itself; nobody else has a use for them. */
+/** First arguments with which this program starts itself; internal. */
 export const RELAY_ROLE = "--relay-process";
 export const DETACHED_ROLE = "--detached-process";
 
 const NAME = "jk_socketd";
-const PR_SET_NAME = 15;
+/** What the monitor waits for. The relay handles no signals: it ends when the monitor does. */
+export const MONITOR_SIGNALS = signalSet([C.SIGHUP, C.SIGINT, C.SIGTERM, C.SIGCHLD]);
+const RELAY_SIGNALS = signalSet([C.SIGHUP, C.SIGINT, C.SIGQUIT, C.SIGUSR1, C.SIGTERM]);
 
-const SIGHUP = 1;
-const SIGINT = 2;
-const SIGQUIT = 3;
-const SIGUSR1 = 10;
-const SIGTERM = 15;
-const SIGCHLD = 17;
-
-/** What the monitor waits for; the relay does without signals: it ends when the monitor does. */
-export const SIGNALS = { hangUp: SIGHUP, interrupt: SIGINT, terminate: SIGTERM, child: SIGCHLD } as const;
-export const MONITOR_SIGNALS = signalSet([SIGHUP, SIGINT, SIGTERM, SIGCHLD]);
-const RELAY_SIGNALS = signalSet([SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM]);
-
-/** A process that was started, and the socket that it is talked to through. */
-export interface Half {
+/** A started process, and the socket to talk to it. */
+export interface StartedProcess {
   pid: number;
   control: number;
 }
 
-/** After /proc/self/exe was executed the process is called "exe"; ps(1) and killall(1) look for the name. */
-export function takeName(): void {
+/** Names the process, which is called "exe" after it executed /proc/self/exe, for ps(1) and killall(1). */
+export function setProcessName(): void {
   const name = cString(NAME);
-  libc.prctl(PR_SET_NAME, addressOf(name), 0, 0, 0);
+  // SAFETY: the kernel copies up to 16 bytes, or to the NUL that cString appends.
+  libc.prctl(C.PR_SET_NAME, addressOf(name), 0, 0, 0);
 }
 
 function startSelf(
@@ -46,7 +38,7 @@ function startSelf(
   blocked: bigint,
   newSession: boolean,
   standard: number | undefined,
-): Half {
+): StartedProcess {
   if (!isGuarded()) {
     throw new JailkitError(
       "not-compiled",
@@ -56,9 +48,9 @@ function startSelf(
   }
   const [ours, theirs] = openPair(SOCK_SEQPACKET);
   try {
-    const descriptors: [number, number][] = [[theirs, 3]];
+    const descriptors: [number, number][] = [[theirs, CONTROL]];
     if (standard !== undefined) for (const fd of [0, 1, 2]) descriptors.push([standard, fd]);
-    // Not by its name: a new version may have been installed meanwhile, and the halves must agree.
+    // Not by its name: a new version may have been installed in the meantime, and both processes must agree.
     const pid = spawn("/proc/self/exe", [NAME, ...words], { env, descriptors, blocked, newSession });
     return { pid, control: ours };
   } catch (error) {
@@ -69,17 +61,17 @@ function startSelf(
   }
 }
 
-/** Starts the relay: nothing of the caller's is handed to it. */
-export function startRelay(): Half {
-  const nothing = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
+/** Starts the relay, without anything of the caller's. */
+export function startRelay(): StartedProcess {
+  const devNull = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
   try {
-    return startSelf([RELAY_ROLE], [], RELAY_SIGNALS, false, nothing);
+    return startSelf([RELAY_ROLE], [], RELAY_SIGNALS, false, devNull);
   } finally {
-    close(nothing);
+    close(devNull);
   }
 }
 
-/** Starts this program with the same options in a session of its own. */
-export function startDetached(words: readonly ByteString[], env: readonly ByteString[]): Half {
+/** Starts this program with the same options in its own session. */
+export function startDetached(words: readonly ByteString[], env: readonly ByteString[]): StartedProcess {
   return startSelf([DETACHED_ROLE, ...words], env, MONITOR_SIGNALS, true, undefined);
 }

@@ -1,42 +1,34 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { close } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { describeProcess, isKernelThread, type JailedProcess } from "./process.ts";
-import { type Root, rootJudge } from "./roots.ts";
+import { type Root, RootReader } from "./roots.ts";
 import { identify, openProc, ownRoot, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
 
-/** What is asked for. */
-export interface ListRequest {
-  /** Only processes in these jails; all where it is empty. */
+interface ListRequest {
+  /** Only processes in these jails; all jails if it is empty. */
   jails: readonly ByteString[];
-  /** Processes of containers, too. */
+  /** Include processes of containers. */
   containers: boolean;
-  /** The parents are wanted; that costs reading one more file for each jailed process. */
+  /** Find the parents, which needs one more file for each jailed process. */
   parents: boolean;
 }
 
-/** The jailed processes, and how many others were not looked at. */
+/** The jailed processes, and the numbers of processes that were left out. */
 export interface ProcessList {
-  /** By jail in the order of bytes, and of one jail as /proc has them: by number. */
+  /** Sorted by jail, then by pid. */
   processes: JailedProcess[];
-  /** Processes of containers that were left out. */
+  /** Processes of containers. */
   containers: number;
   ended: number;
   unreadable: number;
 }
 
-/** A path without doubled slashes, "." and a slash at the end, for comparison with what the kernel shows. */
-export function plain(path: ByteString): ByteString {
-  return `/${path
-    .split("/")
-    .filter((part) => part !== "" && part !== ".")
-    .join("/")}`;
-}
-
-/** Whether a root is one of those that were asked for: the same directory, or, where it is gone, the same name. */
+/** Whether a root is a requested one: the same directory, or, if it was removed, the same name. */
 function jailFilter(jails: readonly ByteString[]): (root: Root) => boolean {
   if (jails.length === 0) return () => true;
-  const wanted = jails.map((path) => ({ path: plain(path), identity: identify(AT_FDCWD, path) }));
+  const wanted = jails.map((path) => ({ path: plainPath(path), identity: identify(AT_FDCWD, path) }));
   return ({ identity, name, kind }) =>
     wanted.some(({ path, identity: asked }) => {
       if (asked !== undefined && identity !== undefined && sameDirectory(asked, identity)) return true;
@@ -44,51 +36,66 @@ function jailFilter(jails: readonly ByteString[]): (root: Root) => boolean {
     });
 }
 
+/** Collects the jailed processes of an open /proc. */
+class Lister {
+  readonly list: ProcessList = { processes: [], containers: 0, ended: 0, unreadable: 0 };
+  private readonly isWanted: (root: Root) => boolean;
+
+  constructor(
+    private readonly proc: number,
+    private readonly roots: RootReader,
+    private readonly request: ListRequest,
+  ) {
+    this.isWanted = jailFilter(request.jails);
+  }
+
+  /** Adds processes with the same root. */
+  add(pids: readonly number[], identity: RootIdentity | undefined): void {
+    const { list, proc } = this;
+    let root: Root | undefined;
+    for (const pid of pids) {
+      // Any of them shows the root, unless it ends just then or is a kernel thread.
+      if (root === undefined && isKernelThread(proc, pid)) continue;
+      root ??= this.roots.read(pid, identity);
+      if (root === undefined) {
+        if (identity === undefined) list.unreadable++;
+        else list.ended++;
+        continue;
+      }
+      if (this.isLeftOut(root)) {
+        if (root.kind === "container") list.containers += pids.length;
+        return;
+      }
+      if (!this.isWanted(root)) return;
+      const found = describeProcess(proc, pid, root, this.request.parents);
+      if (found === undefined) list.ended++;
+      else list.processes.push(found);
+    }
+  }
+
+  /** Whether a root is the host's, or that of a container that was not requested. */
+  private isLeftOut(root: Root): boolean {
+    const { containers, jails } = this.request;
+    if (root.kind === "container") return !containers && !(jails.length > 0 && this.isWanted(root));
+    return root.kind === "host";
+  }
+}
+
 /**
- * Lists the processes with another root directory than this process has. A process that ends meanwhile, or that this
- * one may not look at, is counted and passed over. Throws JailkitError where /proc is not mounted.
+ * Lists the processes whose root directory is not that of this process. Processes that end in the meantime, or that
+ * this one may not examine, are counted. Throws JailkitError if /proc is not mounted.
  */
-export function listProcesses({ jails, containers, parents }: ListRequest): ProcessList {
+export function listProcesses(request: ListRequest): ProcessList {
   const proc = openProc();
   try {
     const own = ownRoot();
     const scan = scanRoots(proc, own);
-    const list: ProcessList = {
-      processes: [],
-      containers: 0,
-      ended: scan.ended,
-      unreadable: scan.unreadable,
-    };
-    const judge = rootJudge(proc, own);
-    const wanted = jailFilter(jails);
-
-    const add = (pids: readonly number[], identity: RootIdentity | undefined) => {
-      let root: Root | undefined;
-      for (const pid of pids) {
-        // Any of them can tell of their root, unless it ends just then; a thread of the kernel's has nothing to tell.
-        if (root === undefined && isKernelThread(proc, pid)) continue;
-        root ??= judge.judge(pid, identity);
-        if (root === undefined) {
-          if (identity === undefined) list.unreadable++;
-          else list.ended++;
-          continue;
-        }
-        if (root.kind === "host") return;
-        // A container's root that is named is asked for.
-        if (root.kind === "container" && !containers && !(jails.length > 0 && wanted(root))) {
-          list.containers += pids.length;
-          return;
-        }
-        if (!wanted(root)) return;
-        const found = describeProcess(proc, pid, root, parents);
-        if (found === undefined) list.ended++;
-        else list.processes.push(found);
-      }
-    };
-    for (const { pids, identity } of scan.groups) add(pids, identity);
-    for (const pid of scan.unexamined) add([pid], undefined);
-
-    // Groups come in the order of their first process: within a jail, by number again.
+    const lister = new Lister(proc, new RootReader(proc, own), request);
+    for (const { pids, identity } of scan.groups) lister.add(pids, identity);
+    for (const pid of scan.unexamined) lister.add([pid], undefined);
+    const { list } = lister;
+    list.ended += scan.ended;
+    list.unreadable += scan.unreadable;
     list.processes.sort((a, b) =>
       a.root.name < b.root.name ? -1 : a.root.name > b.root.name ? 1 : a.pid - b.pid,
     );

@@ -1,16 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** A line of /proc/PID/mountinfo (proc_pid_mountinfo(5)), as far as it tells where a directory is. */
+/** The fields of a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)) that locate a directory. */
 export interface Mount {
   id: bigint;
   /** Major and minor number of the file system, as "8:1". */
   device: ByteString;
-  /** The directory of the file system that is mounted. */
+  /** The mounted directory of the file system. */
   root: ByteString;
   mountPoint: ByteString;
 }
 
-/** Undoes the octal escapes of blanks, tabs, newlines and backslashes. */
+/** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
 function unescaped(field: ByteString): ByteString {
   return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
@@ -27,7 +27,7 @@ export function parseMounts(text: ByteString): Mount[] {
   });
 }
 
-/** What follows `directory` in `path`, with its slash; undefined where `path` does not lie below it. */
+/** The part of `path` after `directory`, with its slash; undefined if `path` is not below it. */
 function below(path: ByteString, directory: ByteString): ByteString | undefined {
   if (directory === "/") return path === "/" ? "" : path;
   if (path === directory) return "";
@@ -35,8 +35,8 @@ function below(path: ByteString, directory: ByteString): ByteString | undefined 
 }
 
 /**
- * The paths by which `mounts` may lead to what `mount` (of another mount namespace) mounts: those of the same file
- * system whose directory is the same or above. The shortest first: it is the one without detours through bind mounts.
+ * The paths in `mounts` that may lead to the directory of `mount`, which is in another mount namespace: through mounts of
+ * the same file system, at the same directory or above it. The shortest comes first; it makes no detour by bind mounts.
  */
 export function nameOfMount(mount: Mount, mounts: readonly Mount[]): ByteString[] {
   const names: ByteString[] = [];

@@ -7,48 +7,49 @@ import { identify, ownerOf } from "./scan.ts";
 /** A process with another root directory than this one. */
 export interface JailedProcess {
   pid: number;
-  /** The parent's number; 0 where there is none that can be seen. */
+  /** The parent's pid; 0 if there is none, or it is not visible. */
   parent: number;
   /** The effective user id. */
   uid: number;
   root: Root;
-  /** The program's path on this machine, as far as it has one; undefined where it cannot be told. */
+  /** The program's path on the host, if it has one; undefined if it is unknown. */
   exe: ByteString | undefined;
   exeRemoved: boolean;
-  /** The arguments, the program's own name first, as far as ARGUMENTS_LIMIT bytes. */
+  /** The arguments, with the program's own name, up to ARGUMENTS_LIMIT bytes. */
   arguments: ByteString[];
-  /** There is more of the arguments. */
+  /** There are more arguments. */
   argumentsCut: boolean;
 }
 
-/** How many bytes of the arguments are read; as many as jailkit 2.23 shows. */
-export const ARGUMENTS_LIMIT = 4096;
+// As many bytes as jailkit 2.23 shows.
+const ARGUMENTS_LIMIT = 4096;
 
 const buffer = new Uint8Array(ARGUMENTS_LIMIT + 1);
 
-/** The first bytes of a file of /proc; undefined where it cannot be read. No exceptions: there may be thousands. */
+/** The first bytes of a file of /proc; undefined if it cannot be read. Without exceptions, since there may be thousands. */
 function readStart(proc: number, path: ByteString): { text: ByteString; cut: boolean } | undefined {
   const fd = libc.openat(proc, cArgument(path), O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return undefined;
+  // SAFETY: at most the length of the module's buffer.
   const count = libc.read(fd, buffer, buffer.length);
   libc.close(fd);
   if (count < 0) return undefined;
   return { text: fromBytes(buffer, 0, Math.min(count, ARGUMENTS_LIMIT)), cut: count > ARGUMENTS_LIMIT };
 }
 
-/** The parent's pid from the text of proc_pid_stat(5), whose second field, in parentheses, may hold anything. */
+/** The parent's pid in the text of proc_pid_stat(5), whose second field, in parentheses, may contain anything. */
 export function parentFromStat(text: ByteString): number {
   return Number(/^ \S (\d+) /.exec(text.slice(text.lastIndexOf(")") + 1))?.[1] ?? 0);
 }
 
-/** The program as this machine would name it: its path begins with the root's text, which becomes the root's name. */
+/** The program's path on the host: the root's name replaces the root's text at its beginning. */
 function exeOf(proc: number, pid: number, root: Root): { exe: ByteString | undefined; exeRemoved: boolean } {
   const link = readProcLink(proc, `${pid}/exe`);
   if (link === undefined) return { exe: undefined, exeRemoved: false };
   const exeRemoved = link !== withoutDeleted(link) && identify(proc, `${pid}/exe`)?.removed !== false;
   const path = exeRemoved ? withoutDeleted(link) : link;
   const text = root.removed ? withoutDeleted(root.text) : root.text;
-  // In a container it is a path of the container's.
+  // A path in a container stays as it is.
   if (root.name === text || root.kind === "container") return { exe: path, exeRemoved };
   const rest = text === "/" ? path : path.startsWith(`${text}/`) ? path.slice(text.length) : undefined;
   if (rest === undefined) return { exe: path, exeRemoved };
@@ -56,14 +57,15 @@ function exeOf(proc: number, pid: number, root: Root): { exe: ByteString | undef
 }
 
 /**
- * Whether a process is a thread of the kernel's own, which executes no file. Some, such as the one that keeps /dev,
- * have a root and a mount namespace of their own, and are in no jail.
+ * Whether a process is a kernel thread, which executes no file. Some, such as that of devtmpfs, have a root and a mount
+ * namespace of their own, but are in no jail.
  */
 export function isKernelThread(proc: number, pid: number): boolean {
+  // SAFETY: one byte.
   return libc.readlinkat(proc, cArgument(`${pid}/exe`), buffer, 1) < 0 && errno() === ENOENT;
 }
 
-/** All about a process whose root is known; undefined where it ended meanwhile. */
+/** Describes a process with this root; undefined if it ended in the meantime. */
 export function describeProcess(
   proc: number,
   pid: number,
@@ -77,7 +79,7 @@ export function describeProcess(
   if (start === undefined) return undefined;
   const stat = withParent ? readProcFile(proc, `${pid}/stat`, 1 << 14) : undefined;
   const words = start.text === "" ? [] : start.text.split("\0");
-  // Each argument ends with a NUL; a program that writes over its arguments may leave that out.
+  // Each argument ends with a NUL, unless the program overwrote it.
   if (words.length > 0 && words[words.length - 1] === "" && !start.cut) words.pop();
   return {
     pid,

@@ -6,67 +6,67 @@ import { type Mount, nameOfMount, parseMounts } from "./mounts.ts";
 import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /**
- * What the root directory of a process makes of it. "host": not jailed. "jail": the root is another directory of this
- * machine's files. "container": the root belongs to a mount namespace of its own, and is nothing but a piece of it.
+ * "host": the process is not jailed. "jail": its root is another directory of the host. "container": its root exists in
+ * another mount namespace only.
  */
 export type RootKind = "host" | "jail" | "container";
 
-/** A root directory, judged. */
+/** The root directory of a process. */
 export interface Root {
   kind: RootKind;
-  /** The jail's path on this machine; of a container, `mnt:[NUMBER]` and the path in its mount namespace. */
+  /** The jail's path on the host; for a container, `mnt:[NUMBER]` and the path in its mount namespace. */
   name: ByteString;
-  /** The text of /proc/PID/root, which paths such as that of the program begin with. */
+  /** The text of /proc/PID/root, with which other paths of the process begin. */
   text: ByteString;
-  /** The directory was removed; `name` is what it was called. */
+  /** The directory was removed; `name` is its former name. */
   removed: boolean;
-  /** As readlink(1) of /proc/PID/ns/mnt shows it; undefined in this process's own mount namespace. */
+  /** The text of /proc/PID/ns/mnt; undefined in this process's mount namespace. */
   mountNamespace: ByteString | undefined;
   identity: RootIdentity | undefined;
 }
 
-/** What is known of a root directory that is not the one of the process that asks. */
+/** Facts about a root directory other than that of this process. */
 export interface RootFacts {
   /** The text of /proc/PID/root. */
   text: ByteString;
   removed: boolean;
-  /** It is the directory that this process or process 1 has for its root, by way of another mount. */
+  /** It is also the root of this process or of process 1, on another mount. */
   isHostRoot: boolean;
-  /** The other mount namespace; undefined where it is this process's own. */
+  /** The other mount namespace; undefined if it is this process's. */
   mountNamespace: ByteString | undefined;
-  /** The process is in another PID namespace than this one. */
+  /** The process is in another PID namespace. */
   otherPidNamespace: boolean;
-  /** `text` means the very same directory here. */
+  /** `text` is the same directory here. */
   textIsHere: () => boolean;
-  /** Where the mount that it belongs to is also found here, the path that leads to it. */
+  /** Its path here, if its mount also exists here. */
   nameByMount: () => ByteString | undefined;
 }
 
 const DELETED = " (deleted)";
 
-/** What the kernel shows for a name, without the note that it was removed. */
+/** A name as the kernel shows it, without the suffix for a removed file. */
 export function withoutDeleted(text: ByteString): ByteString {
   return text.endsWith(DELETED) ? text.slice(0, -DELETED.length) : text;
 }
 
-/** Judges a root directory; see RootKind. */
-export function judgeRoot(facts: RootFacts): { kind: RootKind; name: ByteString } {
+/** Classifies a root directory; see RootKind. */
+export function classifyRoot(facts: RootFacts): { kind: RootKind; name: ByteString } {
   const name = facts.removed ? withoutDeleted(facts.text) : facts.text;
   if (facts.mountNamespace === undefined) {
-    // "/" is what lies under the mounts at the root, where the kernel's own threads may be: nobody put them there.
+    // "/" is below the mounts at the root, where kernel threads may be: that is no jail.
     return { kind: facts.text === "/" ? "host" : "jail", name };
   }
-  // The usual private mounts of a service, such as a /tmp of its own.
+  // The private mounts of a service, such as its own /tmp.
   if (facts.isHostRoot) return { kind: "host", name };
   if (facts.text !== "/" && facts.textIsHere()) return { kind: "jail", name };
-  // The text means something in that namespace alone. A directory of this machine may have been made its root, as
-  // with pivot_root(2); but where the processes cannot be seen from inside either, that is what containers do.
+  // The text has a meaning in that namespace only. A directory of the host may be its root, after pivot_root(2); but
+  // with a PID namespace of its own it is a container.
   const here = facts.text === "/" && !facts.otherPidNamespace ? facts.nameByMount() : undefined;
   if (here !== undefined) return { kind: "jail", name: here };
   return { kind: "container", name: `${facts.mountNamespace}${name}` };
 }
 
-/** Reads a file of /proc as far as `limit` bytes; undefined where it cannot be read. */
+/** Reads a file of /proc, up to `limit` bytes; undefined if it cannot be read. */
 export function readProcFile(proc: number, path: ByteString, limit: number): ByteString | undefined {
   let fd: number;
   try {
@@ -85,7 +85,7 @@ export function readProcFile(proc: number, path: ByteString, limit: number): Byt
   }
 }
 
-/** The text of a link of /proc; undefined where it cannot be read. */
+/** The text of a symbolic link of /proc; undefined if it cannot be read. */
 export function readProcLink(proc: number, path: ByteString): ByteString | undefined {
   try {
     return readLink(proc, path);
@@ -97,52 +97,57 @@ export function readProcLink(proc: number, path: ByteString): ByteString | undef
 
 const MOUNTS_LIMIT = 1 << 24;
 
-/** Looks at root directories and judges them. */
-export interface RootJudge {
-  /** The root of process `pid`, which has this identity; undefined where it ended meanwhile. */
-  judge(pid: number, identity: RootIdentity | undefined): Root | undefined;
-}
+/** Reads the root directories of the processes of an open /proc; `own` is the root of this process. */
+export class RootReader {
+  private readonly hostRoots: RootIdentity[];
+  private readonly ownMountNamespace: ByteString | undefined;
+  private readonly ownPidNamespace: ByteString | undefined;
+  private ownMounts: Mount[] | undefined;
 
-/** A judge for the processes of an open /proc; `own` is the root of this process. */
-export function rootJudge(proc: number, own: RootIdentity): RootJudge {
-  const hostRoots = [own];
-  const first = identify(proc, "1/root");
-  if (first !== undefined) hostRoots.push(first);
-  const ownMountNamespace = readProcLink(proc, "self/ns/mnt");
-  const ownPidNamespace = readProcLink(proc, "self/ns/pid");
-  let ownMounts: Mount[] | undefined;
-  const mountsHere = () => {
-    ownMounts ??= parseMounts(readProcFile(proc, "self/mountinfo", MOUNTS_LIMIT) ?? "");
-    return ownMounts;
-  };
+  constructor(
+    private readonly proc: number,
+    own: RootIdentity,
+  ) {
+    const first = identify(proc, "1/root");
+    this.hostRoots = first === undefined ? [own] : [own, first];
+    this.ownMountNamespace = readProcLink(proc, "self/ns/mnt");
+    this.ownPidNamespace = readProcLink(proc, "self/ns/pid");
+  }
 
-  return {
-    judge(pid, identity) {
-      const text = readProcLink(proc, `${pid}/root`);
-      if (text === undefined) return undefined;
-      const namespace = readProcLink(proc, `${pid}/ns/mnt`);
-      const mountNamespace = namespace === ownMountNamespace ? undefined : namespace;
-      const isHere = (path: ByteString) => {
-        const here = identify(AT_FDCWD, path);
-        return here !== undefined && identity !== undefined && sameDirectory(here, identity);
-      };
-      // A directory may really be called so; btrfs counts no links of directories, so the number does not tell alone.
-      const removed = text.endsWith(DELETED) && (identity?.removed === true || !isHere(text));
-      const facts: RootFacts = {
-        text,
-        removed,
-        isHostRoot: identity !== undefined && hostRoots.some((root) => sameDirectory(root, identity)),
-        mountNamespace,
-        otherPidNamespace: readProcLink(proc, `${pid}/ns/pid`) !== ownPidNamespace,
-        textIsHere: () => isHere(text),
-        nameByMount() {
-          if (identity === undefined) return undefined;
-          const mounts = parseMounts(readProcFile(proc, `${pid}/mountinfo`, MOUNTS_LIMIT) ?? "");
-          const its = mounts.find(({ id }) => id === identity.mountId);
-          return its && nameOfMount(its, mountsHere()).find(isHere);
-        },
-      };
-      return { ...judgeRoot(facts), text, removed, mountNamespace, identity };
-    },
-  };
+  /** The root of process `pid`, which has this identity; undefined if the process ended in the meantime. */
+  read(pid: number, identity: RootIdentity | undefined): Root | undefined {
+    const { proc } = this;
+    const text = readProcLink(proc, `${pid}/root`);
+    if (text === undefined) return undefined;
+    const namespace = readProcLink(proc, `${pid}/ns/mnt`);
+    const mountNamespace = namespace === this.ownMountNamespace ? undefined : namespace;
+    const isHere = (path: ByteString) => {
+      const here = identify(AT_FDCWD, path);
+      return here !== undefined && identity !== undefined && sameDirectory(here, identity);
+    };
+    // A directory may really have this name; and btrfs counts no links of directories, so their number is not enough.
+    const removed = text.endsWith(DELETED) && (identity?.removed === true || !isHere(text));
+    const { kind, name } = classifyRoot({
+      text,
+      removed,
+      isHostRoot: identity !== undefined && this.hostRoots.some((root) => sameDirectory(root, identity)),
+      mountNamespace,
+      otherPidNamespace: readProcLink(proc, `${pid}/ns/pid`) !== this.ownPidNamespace,
+      textIsHere: () => isHere(text),
+      nameByMount: () => identity && this.namesOfMount(pid, identity.mountId).find(isHere),
+    });
+    return { kind, name, text, removed, mountNamespace, identity };
+  }
+
+  /** The paths by which the own mounts may lead to a mount of a process. */
+  private namesOfMount(pid: number, mountId: bigint): ByteString[] {
+    const mount = this.readMounts(String(pid)).find(({ id }) => id === mountId);
+    if (mount === undefined) return [];
+    this.ownMounts ??= this.readMounts("self");
+    return nameOfMount(mount, this.ownMounts);
+  }
+
+  private readMounts(process: string): Mount[] {
+    return parseMounts(readProcFile(this.proc, `${process}/mountinfo`, MOUNTS_LIMIT) ?? "");
+  }
 }

@@ -1,38 +1,40 @@
+import { type ByteString, cString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, EACCES, ENOENT, EPERM, ESRCH, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
-import { cArgument, check, errno, fail, libc } from "../../ffi/libc.ts";
+import { errno, fail, libc } from "../../ffi/libc.ts";
+import { STATX_INO, STATX_MNT_ID, STATX_NLINK, STATX_UID, statx, statxBuffer } from "../../ffi/statx.ts";
 import { JailkitError } from "../cli/error.ts";
 import { isProc } from "../system/mounts.ts";
 
-/** A directory as the kernel tells directories apart. Equal fields: the same directory, by way of the same mount. */
+/** The identity of a directory. Equal fields mean the same directory on the same mount. */
 export interface RootIdentity {
   devMajor: number;
   devMinor: number;
   ino: bigint;
-  /** Every mount of every mount namespace has its own; 0 before Linux 5.8. */
+  /** Unique among the mounts of all mount namespaces; 0 before Linux 5.8. */
   mountId: bigint;
-  /** It has been removed and has no name any more. */
+  /** The directory was removed. */
   removed: boolean;
 }
 
-/** A root directory and the processes that have it, in the order of /proc. */
-export interface RootGroup {
+/** A root directory and its processes, in the order of /proc. */
+interface RootGroup {
   identity: RootIdentity;
   pids: number[];
 }
 
-/** What a look at all processes found. */
-export interface Scan {
-  /** By root directory, without that of this process. */
+/** The processes of the host, by root directory. */
+interface Scan {
+  /** Without the root of this process. */
   groups: RootGroup[];
-  /** Processes that have the root of this one. */
+  /** Processes with the root of this process. */
   unjailed: number;
-  /** Processes that ended meanwhile. */
+  /** Processes that ended in the meantime. */
   ended: number;
-  /** Processes of other users that this one may not look at. */
+  /** Processes of other users that this process may not examine. */
   unreadable: number;
-  /** Those whose root can be read but not examined, as on a file system that lets in its owner alone. */
+  /** Processes with a root that cannot be examined, for example on a file system that only its owner may access. */
   unexamined: number[];
 }
 
@@ -44,15 +46,11 @@ const INO = 8;
 const DEVICE = 34;
 const MOUNT = 36;
 
-// STATX_NLINK, STATX_INO, STATX_MNT_ID
-const STATX_NLINK_INO_MOUNT = 0x1104;
-const STATX_UID = 0x8;
-const STATX_MNT_ID = 0x1000;
-// What is cached is true enough, and a server that does not answer must not stop a list of processes.
+const ROOT_MASK = STATX_NLINK | STATX_INO | STATX_MNT_ID;
+// Cached attributes are good enough, and a server that does not answer must not stop a list of processes.
 const AT_STATX_DONT_SYNC = 0x4000;
 
-const words = new Uint32Array(64);
-const statBuffer = new Uint8Array(words.buffer);
+const words = new Uint32Array(statxBuffer.buffer, statxBuffer.byteOffset, 64);
 
 const word = (index: number) => words[index] ?? 0;
 const wide = (index: number) => BigInt(word(index)) | (BigInt(word(index + 1)) << 32n);
@@ -67,21 +65,17 @@ function decode(): RootIdentity {
   };
 }
 
-/** What a path leads to, links followed; undefined where it leads nowhere or may not be gone. */
-export function identify(dirfd: number, path: string): RootIdentity | undefined {
-  const flags = AT_STATX_DONT_SYNC;
-  return libc.statx(dirfd, cArgument(path), flags, STATX_NLINK_INO_MOUNT, statBuffer) < 0
-    ? undefined
-    : decode();
+/** The identity of a path, with symbolic links followed; undefined if it is missing or not accessible. */
+export function identify(dirfd: number, path: ByteString): RootIdentity | undefined {
+  return statx(dirfd, path, AT_STATX_DONT_SYNC, ROOT_MASK) ? decode() : undefined;
 }
 
-/** The owner of a directory of /proc, which is the effective uid of its process; undefined where that has ended. */
+/** The effective uid of a process, from the owner of its directory in /proc; undefined if the process has ended. */
 export function ownerOf(proc: number, pid: number): number | undefined {
-  const failed = libc.statx(proc, cArgument(`${pid}`), AT_STATX_DONT_SYNC, STATX_UID, statBuffer) < 0;
-  return failed ? undefined : word(UID);
+  return statx(proc, String(pid), AT_STATX_DONT_SYNC, STATX_UID) ? word(UID) : undefined;
 }
 
-/** Opens /proc. Throws JailkitError "no-proc" where proc(5) is not mounted there. */
+/** Opens /proc. Throws JailkitError "no-proc" if proc(5) is not mounted there. */
 export function openProc(): number {
   const missing = () =>
     new JailkitError(
@@ -102,67 +96,90 @@ export function openProc(): number {
 }
 
 const LOW = 0xffffffffn;
-const SUFFIX = Uint8Array.from([47, 114, 111, 111, 116, 0]); // "/root" and its NUL
+const SUFFIX = cString("/root");
+const ZERO = 48;
+const NINE = 57;
+// struct dirent64: the length of the entry, and its name with a NUL.
+const RECORD_LENGTH = 16;
+const NAME = 19;
 
-/**
- * Looks at the root directory of every process. One system call for each of them: statx(2) of /proc/PID/root tells
- * the directory and the mount that it belongs to, so of processes that share a root one alone is looked at further.
- * `proc` is an open /proc, `own` the root of this process.
- */
-export function scanRoots(proc: number, own: RootIdentity): Scan {
-  const scan: Scan = { groups: [], unjailed: 0, ended: 0, unreadable: 0, unexamined: [] };
-  const groups = new Map<string, RootGroup>();
-  const root = libc.geteuid() === 0;
+/** Sorts processes by their root directories. */
+class RootGroups {
+  readonly scan: Scan = { groups: [], unjailed: 0, ended: 0, unreadable: 0, unexamined: [] };
+  private readonly byRoot = new Map<string, RootGroup>();
+  private readonly isRoot = libc.geteuid() === 0;
 
-  const failed = (pid: number, number: number) => {
+  /** A process whose root could not be examined, with the errno. */
+  failed(pid: number, number: number): void {
+    const { scan } = this;
     if (number === ENOENT || number === ESRCH) scan.ended++;
     else if (number !== EACCES && number !== EPERM) scan.unexamined.push(pid);
-    // Root may read every link: then it was the file system of the directory that said no.
-    else if (root) scan.unexamined.push(pid);
+    // Root may read every link, so the file system of the directory refused.
+    else if (this.isRoot) scan.unexamined.push(pid);
     else scan.unreadable++;
-  };
-  const found = (pid: number) => {
+  }
+
+  /** A process whose root is in the statx buffer. */
+  add(pid: number): void {
     const key = [MOUNT, MOUNT + 1, DEVICE, DEVICE + 1, INO, INO + 1].map(word).join(".");
-    let group = groups.get(key);
+    let group = this.byRoot.get(key);
     if (group === undefined) {
       group = { identity: decode(), pids: [] };
-      groups.set(key, group);
-      scan.groups.push(group);
+      this.byRoot.set(key, group);
+      this.scan.groups.push(group);
     }
     group.pids.push(pid);
-  };
+  }
+}
 
-  // What follows is done for every process of the machine by an interpreter: no call and no name from outside the
-  // function that can be avoided.
-  const { statx, getdents64 } = libc;
-  const stat = statBuffer;
+/** Copies the digits that a name begins with, and returns how many there are. */
+function copyDigits(from: Uint8Array, at: number, to: Uint8Array): number {
+  let length = 0;
+  let byte = from[at] ?? 0;
+  while (byte >= ZERO && byte <= NINE) {
+    to[length++] = byte;
+    byte = from[at + length] ?? 0;
+  }
+  return length;
+}
+
+const numberOf = (digits: Uint8Array, length: number) => Number(fromBytes(digits, 0, length));
+
+/**
+ * Examines the root directory of every process, with one system call for each: statx(2) of /proc/PID/root. It identifies
+ * the directory and its mount, so only one process of each root needs a closer look. `proc` is an open /proc, `own` the
+ * root of this process.
+ */
+export function scanRoots(proc: number, own: RootIdentity): Scan {
+  const groups = new RootGroups();
+  // The loop runs for every process of the host in an interpreter, so it uses local names and few calls.
+  const { statx: examine, getdents64 } = libc;
+  const stat = statxBuffer;
   const fields = words;
   const ino = Number(own.ino & LOW);
   const inoHigh = Number(own.ino >> 32n);
   const mount = Number(own.mountId & LOW);
   const { devMajor, devMinor } = own;
-  // A directory entry has its name at byte 19, and its own length at 16 (getdents64(2)).
   const entries = new Uint8Array(1 << 15);
   const path = new Uint8Array(32);
   const suffix = SUFFIX;
   let unjailed = 0;
   for (;;) {
+    // SAFETY: at most the buffer's own length; each entry holds its length, and a name with a NUL.
     const count = getdents64(proc, entries, entries.length);
     if (count < 0) fail("getdents64", "/proc");
     if (count === 0) break;
-    for (let at = 0; at < count; at += (entries[at + 16] ?? 0) | ((entries[at + 17] ?? 0) << 8)) {
-      let pid = 0;
-      let length = 0;
-      let byte = entries[at + 19] ?? 0;
-      // 48 to 57 are the digits.
-      while (byte >= 48 && byte <= 57) {
-        pid = pid * 10 + byte - 48;
-        path[length++] = byte;
-        byte = entries[at + 19 + length] ?? 0;
-      }
+    for (
+      let at = 0;
+      at < count;
+      at += (entries[at + RECORD_LENGTH] ?? 0) | ((entries[at + RECORD_LENGTH + 1] ?? 0) << 8)
+    ) {
+      const length = copyDigits(entries, at + NAME, path);
       if (length === 0) continue;
       path.set(suffix, length);
-      if (statx(proc, path, AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, stat) !== 0) failed(pid, errno());
+      // SAFETY: the path ends with the suffix's NUL; the buffer is ffi/statx.ts's.
+      if (examine(proc, path, AT_STATX_DONT_SYNC, ROOT_MASK, stat) !== 0)
+        groups.failed(numberOf(path, length), errno());
       else if (
         fields[INO] === ino &&
         fields[MOUNT] === mount &&
@@ -171,24 +188,19 @@ export function scanRoots(proc: number, own: RootIdentity): Scan {
         fields[INO + 1] === inoHigh
       )
         unjailed++;
-      else found(pid);
+      else groups.add(numberOf(path, length));
     }
   }
-  scan.unjailed = unjailed;
-  return scan;
+  groups.scan.unjailed = unjailed;
+  return groups.scan;
 }
 
 /** The root directory of this process. */
 export function ownRoot(): RootIdentity {
-  check(
-    libc.statx(AT_FDCWD, cArgument("/"), AT_STATX_DONT_SYNC, STATX_NLINK_INO_MOUNT, statBuffer),
-    "statx",
-    "/",
-  );
-  return decode();
+  return identify(AT_FDCWD, "/") ?? fail("statx", "/");
 }
 
-/** True where both are one directory, whatever mount leads there. */
+/** Whether both are the same directory, on any mount. */
 export function sameDirectory(a: RootIdentity, b: RootIdentity): boolean {
   return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import type { JailedProcess } from "./process.ts";
 
-/** A line of the table, every field fit for a terminal. */
+/** A row of the table, printable. */
 export interface Row {
   pid: string;
   user: ByteString;
@@ -12,11 +12,12 @@ export interface Row {
 
 const TERMINAL_WIDTH = 80;
 const PID_WIDTH = 6;
+const SEPARATORS = 3;
 const TITLES: Row = { pid: "Pid", user: "User", jail: "Jail", command: "Command" };
 
 const ASCII = /^[\x00-\x7f]*$/;
 
-/** How many characters printable UTF-8 has: the bytes that begin one. */
+/** The number of characters in printable UTF-8. */
 function widthOf(text: ByteString): number {
   return ASCII.test(text) ? text.length : text.replace(/[\x80-\xbf]/g, "").length;
 }
@@ -36,14 +37,14 @@ function cut(text: ByteString, width: number): ByteString {
   return text.slice(0, end);
 }
 
-/** The program and its arguments as jailkit 2.23 joins them: with a blank behind, which stands for the last NUL. */
+/** The program and its arguments as jailkit 2.23 joins them, with a blank at the end for the last NUL. */
 export function commandOf(process: JailedProcess): ByteString {
   const [name = "", ...rest] = process.arguments;
   const joined = rest.length > 0 ? `${rest.join(" ")}${process.argumentsCut ? "" : " "}` : "";
   return display(`${process.exe ?? name} ${joined}`);
 }
 
-/** The rows of a list of processes; `userOf` gives the name of a uid, or its number. */
+/** The rows of a list of processes; `userOf` returns the name or the number of a uid. */
 export function rowsOf(processes: readonly JailedProcess[], userOf: (uid: number) => ByteString): Row[] {
   return processes.map((process) => ({
     pid: String(process.pid),
@@ -54,8 +55,8 @@ export function rowsOf(processes: readonly JailedProcess[], userOf: (uid: number
 }
 
 /**
- * The table as jailkit 2.23 prints it, line by line: columns as wide as what is in them, and the command as wide as
- * 80 columns let it be; with `wide`, each command in full.
+ * The lines of the table as jailkit 2.23 prints it: columns as wide as their content, and the command cut to fit 80
+ * columns; with `wide`, each command in full.
  */
 export function tableLines(rows: readonly Row[], wide: boolean): ByteString[] {
   const width = (of: (row: Row) => ByteString, least: number) => {
@@ -66,8 +67,7 @@ export function tableLines(rows: readonly Row[], wide: boolean): ByteString[] {
   const user = width((row) => row.user, TITLES.user.length);
   const jail = width((row) => row.jail, TITLES.jail.length);
   const longest = width((row) => row.command, TITLES.command.length);
-  // Nine of the 80 columns are for the number and what separates the columns.
-  const room = Math.max(TERMINAL_WIDTH - 9 - user - jail, TITLES.command.length);
+  const room = Math.max(TERMINAL_WIDTH - PID_WIDTH - SEPARATORS - user - jail, TITLES.command.length);
   const command = Math.min(longest, room);
   const line = (row: Row, shown: ByteString) =>
     [padded(row.pid, PID_WIDTH), padded(row.user, user), padded(row.jail, jail), shown].join(" ");
@@ -78,17 +78,17 @@ export function tableLines(rows: readonly Row[], wide: boolean): ByteString[] {
 }
 
 /**
- * The processes of each jail in the order of a tree: a process, then its descendants in that jail, each behind `\_`
- * and as far to the right as it has ancestors. Those whose parents are elsewhere stand at the left.
+ * The processes of each jail in tree order: a process, then its descendants in that jail, each behind `\_` and indented
+ * by its depth. Processes with parents elsewhere are at the left.
  */
 export function treeOrder(processes: readonly JailedProcess[]): { process: JailedProcess; branch: string }[] {
   const key = (name: ByteString, pid: number) => `${pid} ${name}`;
-  const known = new Set(processes.map(({ pid, root }) => key(root.name, pid)));
+  const listed = new Set(processes.map(({ pid, root }) => key(root.name, pid)));
   const children = new Map<string, JailedProcess[]>();
   const tops: JailedProcess[] = [];
   for (const process of processes) {
     const above = key(process.root.name, process.parent);
-    if (process.parent === process.pid || !known.has(above)) {
+    if (process.parent === process.pid || !listed.has(above)) {
       tops.push(process);
       continue;
     }
@@ -98,7 +98,7 @@ export function treeOrder(processes: readonly JailedProcess[]): { process: Jaile
   }
   const ordered: { process: JailedProcess; branch: string }[] = [];
   const done = new Set<JailedProcess>();
-  // The tops first. What is left then has parents that go round in a circle, since a number was used again meanwhile.
+  // After the tops, those whose parents form a circle, because a pid was used again in the meantime.
   for (const top of [...tops, ...processes]) {
     const todo = [{ process: top, depth: 0 }];
     for (let next = todo.pop(); next !== undefined; next = todo.pop()) {

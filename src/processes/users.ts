@@ -2,19 +2,19 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { flatFirstAccounts } from "../system/flat-accounts.ts";
 
-/** Names of users by uid, each asked for once; undefined for a uid that no account has, or that nobody can tell. */
+/** Returns the names of users by uid, and looks each up once; undefined for a uid without a known account. */
 export function userNames(): (uid: number) => ByteString | undefined {
-  const known = new Map<number, ByteString | undefined>();
+  const names = new Map<number, ByteString | undefined>();
   return (uid) => {
-    if (known.has(uid)) return known.get(uid);
+    if (names.has(uid)) return names.get(uid);
     let name: ByteString | undefined;
     try {
       name = flatFirstAccounts.userByUid(uid)?.name;
     } catch (error) {
-      // A name service that does not answer costs the name, not the list.
+      // Without an answer of the name service only the name is missing.
       if (!(error instanceof SystemError)) throw error;
     }
-    known.set(uid, name);
+    names.set(uid, name);
     return name;
   };
 }

@@ -46,6 +46,7 @@ function lookUp<T>(
     held[1] = buffer;
     const error = query(structure, buffer, found);
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
+    // SAFETY: `held` has the structure, and the buffer that it points into.
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
     if (ABSENT.has(error)) return undefined;
     throw new SystemError(error, call, key);
@@ -87,6 +88,7 @@ export function passwdByName(name: ByteString): PasswdEntry | undefined {
   return lookUp(
     "getpwnam",
     name,
+    // SAFETY: lookUp holds them; `r` is larger than the structure.
     (r, b, f) => libc.getpwnam_r(cArgument(name), r, b, b.length, f),
     decodePasswd,
   );
@@ -94,6 +96,7 @@ export function passwdByName(name: ByteString): PasswdEntry | undefined {
 
 /** getpwuid_r(3): the account of that uid. */
 export function passwdByUid(uid: number): PasswdEntry | undefined {
+  // SAFETY: lookUp holds them; `r` is larger than the structure.
   return lookUp("getpwuid", String(uid), (r, b, f) => libc.getpwuid_r(uid, r, b, b.length, f), decodePasswd);
 }
 
@@ -102,6 +105,7 @@ export function groupByName(name: ByteString): GroupEntry | undefined {
   return lookUp(
     "getgrnam",
     name,
+    // SAFETY: lookUp holds them; `r` is larger than the structure.
     (r, b, f) => libc.getgrnam_r(cArgument(name), r, b, b.length, f),
     decodeGroup,
   );
@@ -109,6 +113,7 @@ export function groupByName(name: ByteString): GroupEntry | undefined {
 
 /** getgrgid_r(3): the group of that gid. */
 export function groupByGid(gid: number): GroupEntry | undefined {
+  // SAFETY: lookUp holds them; `r` is larger than the structure.
   return lookUp("getgrgid", String(gid), (r, b, f) => libc.getgrgid_r(gid, r, b, b.length, f), decodeGroup);
 }
 
@@ -119,6 +124,7 @@ export function groupIdsOf(name: ByteString, gid: number): number[] {
   for (let size = 64; ; size = Math.max(size * 2, count[0] ?? 0)) {
     const gids = new Uint32Array(size);
     count[0] = size;
+    // SAFETY: at most `count` gids are written.
     if (libc.getgrouplist(cName, gid, gids, count) >= 0) return [...gids.subarray(0, count[0])];
     if (size > 1 << 17) throw new SystemError(ERANGE, "getgrouplist", name);
   }

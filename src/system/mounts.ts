@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { cArgument, check, libc } from "../../ffi/libc.ts";
+import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
+import { fileSystemOf } from "../../ffi/statfs.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -10,7 +11,7 @@ const MS_NOEXEC = 8;
 
 /** Whether what `fd` is on is mounted so that nothing can be written: ST_RDONLY in f_flags of statfs(2). */
 export function isReadOnly(fd: number): boolean {
-  return (fileSystemOf(fd).readUInt32LE(80) & 1) !== 0;
+  return (requireFileSystemOf(fd).getUint32(80, true) & 1) !== 0;
 }
 
 /** What the mount that something is on takes away from it: mount(8). */
@@ -23,24 +24,22 @@ export interface Withheld {
 
 /** What the mount that `fd` is on withholds: ST_NODEV and ST_NOSUID in f_flags of statfs(2). O_PATH will do. */
 export function withheldOn(fd: number): Withheld {
-  const flags = fileSystemOf(fd).readUInt32LE(80);
+  const flags = requireFileSystemOf(fd).getUint32(80, true);
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
 }
 
 /** Whether the kernel executes nothing on the file system that `fd` is on: ST_NOEXEC in f_flags. */
 export function isNoexec(fd: number): boolean {
-  return (fileSystemOf(fd).readUInt32LE(80) & MS_NOEXEC) !== 0;
+  return (requireFileSystemOf(fd).getUint32(80, true) & MS_NOEXEC) !== 0;
 }
 
 /** The type of the file system that `fd` is on: f_type of statfs(2), its low 32 bits. */
 export function fileSystemType(fd: number): number {
-  return fileSystemOf(fd).readUInt32LE(0);
+  return requireFileSystemOf(fd).getUint32(0, true);
 }
 
-function fileSystemOf(fd: number): Buffer {
-  const buffer = Buffer.alloc(256);
-  check(libc.fstatfs(fd, buffer), "fstatfs");
-  return buffer;
+function requireFileSystemOf(fd: number): DataView {
+  return fileSystemOf(fd) ?? fail("fstatfs");
 }
 
 /** True where the directory that `fd` is belongs to a mounted proc(5). */
@@ -58,6 +57,7 @@ export function mountProc(fd: number): void {
   // By way of the descriptor: a name could lead elsewhere by the time it is used.
   const target = cArgument(`/proc/self/fd/${fd}`);
   const type = cArgument("proc");
+  // SAFETY: cArgument holds the three strings.
   check(
     libc.mount(type, target, type, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, cArgument("hidepid=2")),
     "mount",

@@ -43,6 +43,7 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
       const line = syslogLine(name, facility, severity, message);
       // Where the daemon's socket is a stream, a NUL ends each message.
       const bytes = toBytes(stream ? `${line}\0` : line);
+      // SAFETY: exactly the bytes are read.
       libc.send(fd, bytes, bytes.length, MSG_NOSIGNAL);
     },
   });
@@ -70,6 +71,7 @@ const seconds = new BigInt64Array(1);
 
 /** Local time by localtime_r(3), which reads /etc/localtime when it is first called. */
 function timestamp(): string {
+  // SAFETY: a time_t, and an array larger than struct tm, which this module holds.
   libc.time(seconds);
   libc.localtime_r(seconds, brokenDown);
   const [second = 0, minute = 0, hour = 0, day = 1, month = 0] = brokenDown;
@@ -85,6 +87,7 @@ function connectTo(path: ByteString, type: number): number {
   address.set(cString(path), 2);
   const fd = libc.socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
+  // SAFETY: the address has 110 bytes.
   if (libc.connect(fd, address, 110) === 0) return fd;
   libc.close(fd);
   return -1;

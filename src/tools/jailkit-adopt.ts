@@ -5,6 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -14,6 +15,7 @@ import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
 import { followMove, type Move, planMove } from "../jails/follow-move.ts";
+import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 
@@ -37,7 +39,12 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
   return out;
 }
 
-function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatus: number) {
+function report(
+  jail: ByteString,
+  dryRun: boolean,
+  adoption: Adoption,
+  exitStatus: AdoptionReport["exitStatus"],
+): AdoptionReport {
   return {
     version: 1,
     tool: NAME,
@@ -55,12 +62,6 @@ function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatu
     exitStatus,
   };
 }
-
-const problemReport = ({ code, path, message }: { code: string; path: ByteString; message: string }) => ({
-  code,
-  path: jsonText(path),
-  message: jsonText(message),
-});
 
 /** --moved: tells and does what is to follow a jail to its new place. */
 function follow(
@@ -87,7 +88,12 @@ function follow(
   return exitStatus;
 }
 
-function moveReport(move: Move, dryRun: boolean, problems: readonly CheckProblem[], exitStatus: number) {
+function moveReport(
+  move: Move,
+  dryRun: boolean,
+  problems: readonly CheckProblem[],
+  exitStatus: MoveReport["exitStatus"],
+): MoveReport {
   return {
     version: 1,
     tool: NAME,

@@ -5,13 +5,15 @@ import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine, stdoutIsTerminal } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { ConfigCheck } from "../lint/check.ts";
+import type { ConfigReport } from "../lint/report-schema.ts";
 
-function report({ findings, files, failures }: ConfigCheck) {
+function report({ findings, files, failures }: ConfigCheck): ConfigReport {
   return {
     version: 1,
     tool: "jailkit config",
@@ -23,7 +25,7 @@ function report({ findings, files, failures }: ConfigCheck) {
       severity,
       code,
       message: jsonText(message),
-      remedy: remedy === undefined ? null : jsonText(remedy),
+      remedy: jsonTextOrNull(remedy),
     })),
     failures: failures.map(jsonText),
   };

@@ -2,18 +2,20 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { problemFrom, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
-import { ownerJson, ownerName } from "../jails/owners.ts";
+import { ownerName, ownerReport } from "../jails/owners.ts";
+import type { DeleteReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit delete";
@@ -45,7 +47,12 @@ function agreed(plan: DeletePlan): boolean {
   return answer !== undefined && /^(?:y|yes)$/i.test(answer.trim());
 }
 
-function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitStatus: number) {
+function report(
+  plan: DeletePlan,
+  outcome: DeleteOutcome,
+  dryRun: boolean,
+  exitStatus: DeleteReport["exitStatus"],
+): DeleteReport {
   return {
     version: 1,
     tool: NAME,
@@ -56,23 +63,18 @@ function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitS
     bytes: plan.bytes,
     userBytes: plan.userBytes,
     users: plan.users.map(({ name }) => jsonText(name)),
-    owners: plan.owners.map(ownerJson),
+    owners: plan.owners.map(ownerReport),
     mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: outcome.problems.map(problemReport),
     exitStatus,
   };
 }
 
 function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
   const { jail } = request;
-  const code = error instanceof JailkitError ? error.code : "failed";
-  const problems = [{ code, path: jail, message: describeError(error) }];
+  const problems = [problemFrom(error, "failed", jail)];
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
   const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
   return { plan, outcome: { steps: [], warnings: [], problems } };

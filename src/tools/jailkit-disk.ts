@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -11,7 +12,8 @@ import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { addUp, collectInodes, type DiskUse, newLedger } from "../jails/disk.ts";
 import { knownJailPaths } from "../jails/jails.ts";
-import { type Owner, ownerCounter, ownerJson, ownerName } from "../jails/owners.ts";
+import { type Owner, ownerCounter, ownerName, ownerReport } from "../jails/owners.ts";
+import type { DiskReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
@@ -80,7 +82,7 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
     const named = [...options.jail, ...operands];
     const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured: Measured[] = [];
-    const problems: { code: string; path: ByteString; message: string }[] = [];
+    const problems: ReturnType<typeof problemFrom>[] = [];
     const ledger = newLedger();
     const sum = {
       files: 0,
@@ -108,9 +110,9 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
           closeJailRoot(root);
         }
       } catch (error) {
-        const code = error instanceof JailkitError ? error.code : "unreadable";
-        problems.push({ code, path, message: describeError(error) });
-        if (!options.json) printError(`${NAME}: ${describeError(error)}`);
+        const problem = problemFrom(error, "unreadable", path);
+        problems.push(problem);
+        if (!options.json) printError(`${NAME}: ${problem.message}`);
       }
     }
     const exitStatus = problems.length === 0 ? 0 : 1;
@@ -121,16 +123,12 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
         jails: measured.map(({ path, use, owners }) => ({
           path: jsonText(path),
           ...useJson(use),
-          owners: owners.map(ownerJson),
+          owners: owners.map(ownerReport),
         })),
         total: { ...sum, sharingKnown },
-        problems: problems.map(({ code, path, message }) => ({
-          code,
-          path: jsonText(path),
-          message: jsonText(message),
-        })),
+        problems: problems.map(problemReport),
         exitStatus,
-      });
+      } satisfies DiskReport);
       return exitStatus;
     }
     const rows = measured.map(({ path, use }) => rowOf(display(path), use));

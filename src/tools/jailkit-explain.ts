@@ -8,13 +8,13 @@ import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
-import { explainId, idJson, idLines, idStatus, isErrorId } from "../explain/error-id.ts";
+import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
 import type { ProgramLook } from "../explain/programs/limited.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
-import { type Report, reportJson, reportLines, reportStatus } from "../explain/report.ts";
+import { explainReport, type LoginReport, reportLines, reportStatus } from "../explain/report.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/missing.ts";
 import { ownStart } from "../libraries/own-start.ts";
@@ -53,7 +53,7 @@ const look: ProgramLook = {
 };
 
 /** What the program that gave out an error id would say now of the account that it refused. */
-function askAgain(program: ByteString, user: ByteString): Report | undefined {
+function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
   if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
   if (program === "jk_uchroot") return undefined;
@@ -66,15 +66,15 @@ function showId(id: ByteString): ToolOutput {
   const found = explainId(id, askAgain);
   return {
     exitStatus: idStatus(found),
-    report: () => idJson(found),
+    report: () => idReport(found),
     print: () => printLines(idLines(found)),
   };
 }
 
-function showReport(report: Report, paint: Paint): ToolOutput {
+function showReport(report: LoginReport, paint: Paint): ToolOutput {
   return {
     exitStatus: reportStatus(report),
-    report: () => reportJson(report),
+    report: () => explainReport(report),
     print: () => printLines(reportLines(report, paint)),
   };
 }
@@ -82,7 +82,7 @@ function showReport(report: Report, paint: Paint): ToolOutput {
 const misused = (what: string) => new UsageError(what, 2);
 
 /** What jk_chrootlaunch would do with these arguments; its name may stand before them. */
-function launchReport(words: readonly ByteString[]): Report {
+function launchReport(words: readonly ByteString[]): LoginReport {
   const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
   const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
   return explainLaunch({ request: launchRequest(options, operands), callerUid: libc.getuid(), missingFiles });
@@ -124,7 +124,7 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
 
-With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: version, tool, about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
+With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
   run({ options, operands }) {
     const { mail, su, from } = options;
     const paint = paintFor(options.color, 2);

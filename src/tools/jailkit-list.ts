@@ -4,7 +4,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { jailLines, jailsReport, listJails } from "../jails/jails.ts";
+import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
@@ -29,7 +29,7 @@ export const tool = defineTool({
     const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
     return {
       exitStatus: good ? 0 : 1,
-      report: () => jailsReport(jails),
+      report: () => listReport(jails),
       print() {
         if (jails.length === 0) printLine("No jail is known");
         else for (const line of jailLines(jails)) printLine(line);

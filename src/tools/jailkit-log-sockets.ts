@@ -2,18 +2,20 @@ import { display, jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import type { LogSocketReport, LogSocketsReport } from "../log-socket/report-schema.ts";
 
 const SECOND = 1_000_000;
 
-function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): object {
+function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): LogSocketReport {
   return {
     ...rest,
     user: jsonText(user),
-    warning: warning === undefined ? null : jsonText(warning),
+    warning: jsonTextOrNull(warning),
     path: jsonText(settings.path),
     jail: jsonText(settings.jail),
     type: settings.type === "dgram" ? "datagram" : "stream",
@@ -57,7 +59,7 @@ function printTable(sockets: readonly SocketStatus[]): void {
   for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
 }
 
-/** `jailkit log-sockets`: what jk_socketd serves, and what came through. */
+/** `jailkit log-sockets`: the sockets that jk_socketd serves, with their counters. */
 export const tool = defineTool({
   name: "jailkit log-sockets",
   summary: "show the log sockets that jk_socketd serves, with their counters",
@@ -66,22 +68,22 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "shown",
-    1: "jk_socketd does not run, or this is not root",
+    0: "printed",
+    1: "jk_socketd is not running, or the user is not root",
     2: "the options are wrong",
   },
   badOptionStatus: 2,
   notes:
-    "LIMITS are base:peak/interval, in bytes and seconds; PAUSES tells how often a socket went over them, DROPPED how many messages did not reach the log.",
+    "LIMITS are base:peak/interval, in bytes and seconds. PAUSES counts how often a socket went over them, DROPPED the messages that did not reach the log.",
   run({ operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments", 2);
     requireRoot(1);
     const sockets = askStatus();
     const running = sockets !== undefined;
-    if (!running) printError("jailkit log-sockets: jk_socketd does not run");
+    if (!running) printError("jailkit log-sockets: jk_socketd is not running");
     return {
       exitStatus: running ? 0 : 1,
-      report: () => ({
+      report: (): LogSocketsReport => ({
         version: 1,
         tool: "jailkit log-sockets",
         running,

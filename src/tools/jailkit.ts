@@ -32,7 +32,7 @@ export const TOOLS: Readonly<Record<string, LazyTool>> = {
   },
   jk_list: { summary: "list the processes that run in a chroot jail", load: () => import("./jk_list.ts") },
   jk_socketd: {
-    summary: "serve /dev/log in jails, and relay what comes to the log of this machine, within limits",
+    summary: "serve /dev/log in jails, and relay messages to the host's log, within limits",
     load: () => import("./jk_socketd.ts"),
   },
   jk_update: {

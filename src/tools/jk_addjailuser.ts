@@ -2,9 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -14,24 +14,24 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { homeFault } from "../explain/home-fault.ts";
-import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { requireFreeHome } from "../jail/accounts/home-place.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { commandAt } from "../jail/fs/exchange.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { makeDirectories } from "../jail/fs/write.ts";
 import { missingPython } from "../libraries/python.ts";
-import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../users/access.ts";
-import { addToJail, requireSafePlace } from "../users/apply.ts";
+import { requireSafePlace } from "../users/apply.ts";
+import { createJailed } from "../users/create.ts";
 import { groupWarning, requireGroup } from "../users/groups.ts";
-import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
+import { absolute, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../users/missing.ts";
 import { isUsablePassword, newAccountWarnings, requireJailSide, requireNewAccount } from "../users/new.ts";
-import { CHROOT_SHELL, planJailing } from "../users/plan.ts";
-import { groupsOf, warnOfLogin } from "../users/run.ts";
+import type { NewUserReport } from "../users/report-schema.ts";
+import { warnOfLogin } from "../users/run.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";
@@ -193,7 +193,7 @@ export const tool = defineTool({
         }
         const user = holdingSignals(() => {
           stopIfInterrupted("no account was made; run this again");
-          return create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
+          return createJailed(root, { name, home, jailHome, shell }, useraddOptions(given), (made) =>
             writeAccess(
               { root, user: made, home: jailHome },
               access,
@@ -231,7 +231,7 @@ export const tool = defineTool({
             message: jsonText(message),
             remedies: remedies.map(jsonText),
           })),
-        });
+        } satisfies NewUserReport);
       }
       return 0;
     } finally {
@@ -263,47 +263,6 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
   const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
   return `${what}; keep it beside, and make another: ${make}`;
-}
-
-/** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */
-function create(
-  root: JailRoot,
-  name: ByteString,
-  jailHome: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  useradd: UseraddOptions,
-  more: (user: PasswdEntry) => void,
-): PasswdEntry {
-  const above = directoryOf(jailHome);
-  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  const user = addAccount(name, home, CHROOT_SHELL, useradd);
-  let inJail = false;
-  try {
-    const plan = planJailing({
-      user,
-      groups: groupsOf(user),
-      jail: root.path,
-      accounts: readJailAccounts(root),
-      shell,
-      move: false,
-      processes: [],
-    });
-    addToJail(root, plan.entry, name, plan.groups);
-    inJail = plan.entry !== undefined;
-    more(user);
-    return user;
-  } catch (error) {
-    removeAccount(name);
-    if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
-    const reason = describeError(error);
-    const message = `${reason}; the account ${quoted(name)} was removed again, its home ${quoted(home)} was left`;
-    throw new JailkitError(
-      "not-jailed",
-      error instanceof JailkitError ? error.exitStatus : BAD_JAIL,
-      message,
-    );
-  }
 }
 
 if (import.meta.main) await startTool(tool);

@@ -17,6 +17,7 @@ import { populate, tellRecordedWhy } from "../populate/populate.ts";
 import { makeReporter } from "../populate/reporter.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory, readRecipe } from "../profile/recipe.ts";
+import type { SectionsReport } from "../profile/report-schema.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
@@ -43,7 +44,7 @@ function list(file: ByteString, json: boolean): number {
         name: jsonText(name),
         comment: jsonText(comment),
       })),
-    });
+    } satisfies SectionsReport);
     return 0;
   }
   printLine(`\n** Available sections in ${display(file)} **\n`);

@@ -8,12 +8,15 @@ import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeFault } from "../explain/home-fault.ts";
 import { closedDirectory } from "../explain/readable.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import { userHint } from "../system/account-names.ts";
@@ -23,6 +26,7 @@ import type { Reporter } from "../users/apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
 import { removeJailSide, writeJailSide } from "../users/jail-side.ts";
 import { recordedShell } from "../users/memory.ts";
+import type { JailedUserReport, JailUserReport } from "../users/report-schema.ts";
 import {
   groupsOf,
   type JailingOptions,
@@ -80,16 +84,15 @@ function outcomeFor(name: ByteString): UserOutcome {
   };
 }
 
-function jsonOf(outcome: UserOutcome) {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function jsonOf(outcome: UserOutcome): JailedUserReport {
   return {
     user: jsonText(outcome.name),
     status: outcome.status,
-    home: text(outcome.home),
-    shell: text(outcome.shell),
+    home: jsonTextOrNull(outcome.home),
+    shell: jsonTextOrNull(outcome.shell),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
-    error: text(outcome.error),
+    error: jsonTextOrNull(outcome.error),
   };
 }
 
@@ -182,7 +185,7 @@ export const tool = defineTool({
           outcome.status = "not-done";
           continue;
         }
-        stopped = carryOut(plan, outcome, report) === "stopped";
+        stopped = carryOut(plan, outcome, report, jailOf(root, known)) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
@@ -199,9 +202,9 @@ export const tool = defineTool({
         version: 1,
         tool: NAME,
         dryRun: options.dryRun,
-        jail: root === undefined ? null : jsonText(root.path),
+        jail: jsonTextOrNull(root?.path),
         users: outcomes.map(jsonOf),
-      });
+      } satisfies JailUserReport);
     }
     const good = outcomes.every(
       ({ status }) => status === "done" || status === "unchanged" || status === "planned",
@@ -301,7 +304,17 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped" | undefined {
+/** The jail that an account goes into, or comes out of. */
+const jailOf = (root: JailRoot | undefined, known: PasswdEntry | undefined): ByteString =>
+  root?.path ?? splitHome(known?.home ?? "")?.jail ?? "/";
+
+/** `jail`: where there may be no room. */
+function carryOut(
+  plan: Plan,
+  outcome: UserOutcome,
+  report: Reporter,
+  jail: ByteString,
+): "stopped" | undefined {
   try {
     holdingSignals(() => {
       stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
@@ -309,7 +322,8 @@ function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): "stopped"
     });
   } catch (error) {
     outcome.status = "failed";
-    outcome.error = describeError(error);
+    const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(outcome.name)}` });
+    outcome.error = full?.message ?? describeError(error);
     printError(`${NAME}: ${outcome.error}`);
     if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }

@@ -3,20 +3,22 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { listProcesses, type ProcessList, plain } from "../processes/list.ts";
+import { listProcesses, type ProcessList } from "../processes/list.ts";
+import type { ProcessesReport } from "../processes/report-schema.ts";
 import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
 import { userNames } from "../processes/users.ts";
 
 const NAME = "jk_list";
 
-function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): unknown {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): ProcessesReport {
   return {
     version: 1,
     tool: NAME,
@@ -25,13 +27,13 @@ function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefin
         pid,
         parent,
         uid,
-        user: text(nameOf(uid)),
-        kind: root.kind,
+        user: jsonTextOrNull(nameOf(uid)),
+        kind: root.kind === "jail" ? "jail" : "container",
         jail: root.kind === "jail" ? jsonText(root.name) : null,
         jailRemoved: root.removed,
-        mountNamespace: text(root.mountNamespace),
+        mountNamespace: jsonTextOrNull(root.mountNamespace),
         root: jsonText(root.text),
-        exe: text(exe),
+        exe: jsonTextOrNull(exe),
         exeRemoved,
         arguments: words.map(jsonText),
         argumentsCut,
@@ -64,18 +66,18 @@ function printTable(
   if (list.unreadable > 0) {
     const what = list.unreadable === 1 ? "1 process" : `${list.unreadable} processes`;
     const remedy = libc.geteuid() === 0 ? "" : "; root sees all";
-    printError(`${NAME}: ${what} could not be looked at${remedy}`);
+    printError(`${NAME}: ${what} could not be examined${remedy}`);
   }
 }
 
-/** Tells of a name that is no directory, and of none that processes still have as their root. */
-function warnOfNone(jail: ByteString, { processes }: ProcessList): void {
-  const reason = noJail(jail);
-  const running = processes.some(({ root }) => root.removed && root.name === plain(jail));
+/** Warns of a name that is neither a directory nor the removed root of a process. */
+function warnOfMissing(jail: ByteString, { processes }: ProcessList): void {
+  const reason = reasonForNoJail(jail);
+  const running = processes.some(({ root }) => root.removed && root.name === plainPath(jail));
   if (reason !== undefined && !running) printError(`${NAME}: no such jail, ${display(jail)}: ${reason}`);
 }
 
-function noJail(jail: ByteString): ByteString | undefined {
+function reasonForNoJail(jail: ByteString): ByteString | undefined {
   try {
     return isDirectory(statAt(AT_FDCWD, jail, true)) ? undefined : "Not a directory";
   } catch (error) {
@@ -90,28 +92,28 @@ export const tool = defineTool({
   summary: "list the processes that run in a chroot jail",
   synopsis: ["[-w] [--tree] [-a] [JAIL...]", "--json [-a] [JAIL...]"],
   options: {
-    jail: jailsOption("only processes in this jail, as if it were an operand; may be repeated"),
+    jail: jailsOption("only processes in this jail, like the operand; may be repeated"),
     wide: { short: "w", description: "show each command in full" },
-    tree: { description: "show below each process those that it started in the jail" },
+    tree: { description: "show the processes of a jail as a tree" },
     all: {
       short: "a",
-      description: "show processes of containers too, as mnt:[NUMBER] and the root in their mount namespace",
+      description: "also show processes of containers, as mnt:[NUMBER] and the root in their mount namespace",
     },
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "the list is printed, be it empty",
+    0: "the list is printed, even if it is empty",
     1: "/proc is not mounted, or the options are wrong",
   },
   notes:
-    "A process is in a jail if its root is another directory than that of the system, be it in a mount namespace of its own. " +
-    "Other users' processes are seen by root alone.",
+    "A process is in a jail if its root directory is not that of the host, in any mount namespace. " +
+    "Only root sees the processes of other users.",
   run({ options, operands }) {
     const { jail, all, tree, json, wide } = options;
     const jails = [...jail, ...operands];
     const list = listProcesses({ jails, containers: all, parents: tree || json });
     const nameOf = userNames();
-    for (const one of jails) warnOfNone(one, list);
+    for (const one of jails) warnOfMissing(one, list);
     return {
       exitStatus: 0,
       report: () => asJson(list, nameOf),

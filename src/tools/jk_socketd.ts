@@ -18,13 +18,13 @@ function absolute(path: ByteString): ByteString {
   throw new JailkitError(
     "relative-path",
     1,
-    "the working directory is gone: write the pidfile's path from / on",
+    "the working directory is removed: use an absolute path for the pidfile",
   );
 }
 
 const definition = defineTool({
   name: "jk_socketd",
-  summary: "serve /dev/log in jails, and relay what comes to the log of this machine, within limits",
+  summary: "serve /dev/log in jails, and relay messages to the host's log, within limits",
   synopsis: [
     "[-n] [-p FILE]",
     "[-n] [-p FILE] --socket=PATH [--base=BYTES] [--peak=BYTES] [--interval=SECONDS]",
@@ -32,44 +32,44 @@ const definition = defineTool({
   options: {
     nodetach: {
       short: "n",
-      description: "stay in the foreground, and show on standard output what is logged",
+      description: "stay in the foreground, and print log lines on standard output",
     },
     pidfile: { short: "p", value: "FILE", description: "write the process id to FILE" },
     socket: {
       value: "PATH",
-      description: "serve this socket alone; jk_socketd.ini is not read",
+      description: "serve only this socket, and do not read jk_socketd.ini",
     },
-    base: { value: "BYTES", description: "with --socket: bytes that pass in an interval (511)" },
+    base: { value: "BYTES", description: "with --socket: bytes that are relayed in each interval (511)" },
     peak: {
       value: "BYTES",
       also: ["peek"],
-      description: "with --socket: bytes that pass after an interval with less than base (2048)",
+      description: "with --socket: bytes that are relayed after an interval with less than base (2048)",
     },
     interval: { value: "SECONDS", description: "with --socket: length of an interval (10)" },
     type: { value: "TYPE", description: "with --socket: datagram or stream (datagram)" },
     trust: {
       value: "WHOM",
-      description: "with --socket: kernel or sender, for whose word counts on who sent a message (kernel)",
+      description: "with --socket: kernel or sender, who identifies the sender of a message (kernel)",
     },
-    user: { short: "u", value: "USER", description: "the account that the relay runs as (_jk-socketd)" },
+    user: { short: "u", value: "USER", description: "the account for the relay (_jk-socketd)" },
   },
   exitStatus: {
     0: "ended by SIGTERM or SIGINT, or running in the background",
-    1: "not started by root, no log daemon, no socket, or the options are wrong",
+    1: "not run as root, no log daemon, no socket, or the options are wrong",
     11: "the configuration cannot be read",
-    53: "/etc/jailkit can be changed by others than root",
+    53: "users other than root can change /etc/jailkit",
   },
   notes:
-    "Every message gets the facility, the process id and the jail that it really comes from, unless its socket has trust = sender. SIGHUP, or a change of /etc/jailkit/jk_socketd.ini or of a file in /etc/jailkit/jk_socketd.d, makes it read its configuration again. 'jailkit log-sockets' shows what it does.",
+    "Every message gets its real process id and jail, and a facility that users may have, unless its socket has trust = sender. jk_socketd reads its configuration again after SIGHUP, and after a change of /etc/jailkit/jk_socketd.ini or of a file in /etc/jailkit/jk_socketd.d. 'jailkit log-sockets' shows what it does.",
   async run({ options, operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");
     const { socket, base, peak, interval, type, trust } = options;
-    for (const [name, value, known] of [
+    for (const [name, value, allowed] of [
       ["type", type, ["datagram", "dgram", "stream"]],
       ["trust", trust, ["kernel", "sender"]],
     ] as const) {
-      if (value === undefined || (known as readonly string[]).includes(value)) continue;
-      throw new UsageError(`--${name} is one of ${known.join(", ")}`);
+      if (value === undefined || (allowed as readonly string[]).includes(value)) continue;
+      throw new UsageError(`--${name} is one of ${allowed.join(", ")}`);
     }
     for (const [name, value, what] of [
       ["base", base, "a number of bytes"],
@@ -81,7 +81,7 @@ const definition = defineTool({
     }
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
       printError(
-        "jk_socketd: warning: --base, --peak, --interval, --type and --trust mean nothing without --socket",
+        "jk_socketd: warning: --base, --peak, --interval, --type and --trust have no effect without --socket",
       );
     }
     const socketd = await import("../log-socket/monitor/socketd.ts");
@@ -96,11 +96,11 @@ const definition = defineTool({
   },
 });
 
-/** jk_socketd(8), in its three roles: what is started, what stays, and the relay. */
+/** jk_socketd(8), in its three roles: launcher, background process and relay. */
 export const tool: Tool = {
   ...definition,
   async main(given) {
-    // While there is one thread: see blockSignals.
+    // While there is only one thread: see blockSignals.
     if (given[0] === RELAY_ROLE) return (await import("../log-socket/relay/relay.ts")).runRelay();
     blockSignals(MONITOR_SIGNALS);
     detached = given[0] === DETACHED_ROLE;

@@ -19,7 +19,7 @@ import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { makeReporter, type Reporter } from "../populate/reporter.ts";
 import { readRecipe } from "../profile/recipe.ts";
@@ -175,7 +175,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
     }
     const warnings: string[] = [];
-    const problems: Problem[] = [];
+    const problems: PopulateProblem[] = [];
     const users = jailedUsers();
     const { known, gone } = options.all
       ? allJails(settings, users)

@@ -4,6 +4,8 @@ import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
+import { problemReport } from "../cli/report.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -15,9 +17,8 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { noRoom } from "../populate/no-room.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, type Recipe, type RecipeReader } from "../populate/record/recipe.ts";
@@ -27,7 +28,8 @@ import { alone } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
-import { removalLine } from "./report.ts";
+import { keptReport, removalLine } from "./report.ts";
+import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
 
 /** What is not to be in a jail any more. */
@@ -57,7 +59,7 @@ export interface RemoveOutcome {
   readonly removed: ReadonlySet<ByteString>;
   readonly kept: readonly Kept[];
   readonly warnings: readonly string[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly exitStatus: number;
 }
 
@@ -148,9 +150,9 @@ function takeAway(
   }: { stays: Recipe; goes: Recipe; reporter: Reporter; warnings: string[] },
   { removals, kept, forgotten }: Removals,
 ): RemoveOutcome {
-  const problems: Problem[] = [];
+  const problems: PopulateProblem[] = [];
   let gone = 0;
-  const failed = (problem: Problem) => {
+  const failed = (problem: PopulateProblem) => {
     problems.push(problem);
     reporter.fail(problem.message);
   };
@@ -243,8 +245,8 @@ function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySe
   });
 }
 
-/** What `--remove --json` prints; docs/schemas/remove.schema.json describes it. */
-export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
+/** The report of jk_init or jk_cp with --remove. */
+export function removeReport(request: RemoveRequest, outcome: RemoveOutcome): RemoveReport {
   return {
     version: 1,
     tool: request.tool,
@@ -257,13 +259,9 @@ export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
       path: jsonText(path),
       done: outcome.removed.has(path),
     })),
-    kept: outcome.kept.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    kept: outcome.kept.map(keptReport),
     warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: outcome.problems.map(problemReport),
     exitStatus: outcome.exitStatus,
   };
 }

@@ -6,6 +6,7 @@ import { holdingSignals } from "../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   type Manifest,
@@ -21,7 +22,6 @@ import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Entry } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { actionMessage } from "../populate/messages.ts";
-import { lacksRoom, noRoom } from "../populate/no-room.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import { asksForFiles, type RecipeReader } from "../populate/record/recipe.ts";
 import { manifestEntry } from "../populate/record/record.ts";

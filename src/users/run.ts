@@ -21,6 +21,7 @@ import { KEYS_FILE } from "./keys.ts";
 import { forgetAccount, recall, rememberAccount } from "./memory.ts";
 import { missingLine, missingPolicy } from "./missing.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+import type { JailedUserReport } from "./report-schema.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -40,7 +41,7 @@ export interface JailingOptions {
 /** How it went with one account. */
 export interface UserOutcome {
   name: ByteString;
-  status: "done" | "unchanged" | "planned" | "refused" | "not-done" | "failed";
+  status: JailedUserReport["status"];
   home: ByteString | undefined;
   /** Where the home moves from. */
   moveFrom?: ByteString;

@@ -1,9 +1,13 @@
 /** Whoever an ACL lets change a jail, its configuration or a home is seen, and the command that is told mends it. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { ensureBuilt, type Machine } from "../machine/machine.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { reportOf } from "../report.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
@@ -34,9 +38,7 @@ const acls = (...paths: string[]) => m.must(["getfacl", "-pcnE", ...paths]).stdo
 const isPlain = (path: string) => !/^(?:default:|mask:|(?:user|group):\d)/m.test(acls(path));
 /** The remedies that jk_check has for findings of a rule. */
 function remedies(rule: string): string[] {
-  const { jails } = JSON.parse(m.run(["jk_check", "--json", "-j", J]).stdout) as {
-    jails: { findings: { rule: string; remedy?: string }[] }[];
-  };
+  const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", "-j", J]).stdout);
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }

@@ -2,11 +2,14 @@
  * What jk_check --fix gives to root is what it has looked at: a user who puts something else in its place meanwhile, or
  * who has written what is in a file, gets no program of root's out of it.
  */
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -78,8 +81,8 @@ test("a command that is told holds a name that somebody chose as one word", () =
   m.must(["jk_cp", "-j", jail, "/opt/theirs"]);
   m.must(["sh", "-ec", `rm ${jail}/usr/lib/*-linux-*/libselinux.so.1*`]);
   const { stdout } = m.run(["jk_check", "--json", jail]);
-  const { findings } = JSON.parse(stdout).jails[0];
-  const found = findings.find(({ path }: { path: string }) => path.endsWith("/x;touch pwned"));
+  const findings = reportOf(checkReportSchema, stdout).jails.flatMap((one) => one.findings);
+  const found = findings.find(({ path }) => path.endsWith("/x;touch pwned"));
   expect(found).toMatchObject({
     rule: "missing-library",
     remedy: `jk_cp -f -j ${jail} '/opt/theirs/x;touch pwned'`,

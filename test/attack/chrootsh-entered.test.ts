@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildExecutable } from "../../build/executable.ts";
 import { compiledC } from "../machine/helper.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 const program = "/usr/sbin/entered";
 let scene: Scene;

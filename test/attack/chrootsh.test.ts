@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
-import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { expectConfined, groupsOf, J, PROBE, plantLibraries, says } from "./probe.ts";
 
 describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   let scene: Scene;
@@ -15,27 +16,19 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   beforeEach(() => scene.reset());
 
   const clean = (result: ReturnType<Scene["login"]>) => {
-    const { says, uid, gid } = scene;
-    expect(result).toMatchObject({ status: 0, stderr: "" });
-    expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "gid")).toEqual([`${gid} ${gid} ${gid}`]);
-    expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
-    expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
-    expect(says(result, "outside")).toEqual(["not seen"]);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
+    expect(result.stderr).toBe("");
+    expectConfined(result, scene.uid, scene.gid);
   };
 
   test("the shell has the user's ids, no capability and no way out", () => {
     const result = scene.login(["-c", "x"]);
     clean(result);
-    expect(scene.says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual(
-      [...scene.m.ids("u").groups].sort(),
-    );
-    expect(scene.says(result, "cwd")).toEqual(["/home/u"]);
-    expect(scene.says(result, "arg")).toEqual([PROBE, "-c", "x"]);
-    expect(scene.says(result, "dumpable")).toEqual(["1"]);
-    expect(scene.says(result, "no_new_privs")).toEqual(["0"]);
-    expect(scene.says(result, "ignored")).toEqual([]);
+    expect(groupsOf(result)).toEqual([...scene.m.ids("u").groups].sort());
+    expect(says(result, "cwd")).toEqual(["/home/u"]);
+    expect(says(result, "arg")).toEqual([PROBE, "-c", "x"]);
+    expect(says(result, "dumpable")).toEqual(["1"]);
+    expect(says(result, "no_new_privs")).toEqual(["0"]);
+    expect(says(result, "ignored")).toEqual([]);
   });
 
   test("descriptors of the caller do not go in, above the limit of open files neither", () => {
@@ -47,10 +40,9 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   test("closed descriptors 0 to 2 are nothing of the program's own", () => {
     const result = scene.login([], { close: [0, 2] });
     expect(result.status).toBe(0);
-    expect(scene.says(result, "fd").filter((line) => line.endsWith("directory"))).toEqual([]);
+    expect(says(result, "fd").filter((line) => line.endsWith("directory"))).toEqual([]);
     expect(
-      scene
-        .says(result, "fd")
+      says(result, "fd")
         .map((line) => Number(line.split(" ")[0]))
         .every((fd) => fd < 3),
     ).toBe(true);
@@ -73,7 +65,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     };
     const result = scene.login([], { env: hostile });
     clean(result);
-    expect(scene.says(result, "env").sort()).toEqual([
+    expect(says(result, "env").sort()).toEqual([
       "HOME=/home/u",
       "PATH=/tmp",
       `SHELL=${PROBE}`,
@@ -93,7 +85,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(none.status).toBe(1);
     const many = scene.login(Array.from({ length: 100_000 }, (_, i) => String(i)));
     clean(many);
-    expect(scene.says(many, "argc")).toEqual(["100001"]);
+    expect(says(many, "argc")).toEqual(["100001"]);
   });
 
   test.each(["nosuch", "root", "other", "../../etc/passwd", "u:x", "u\n", "%s%n", "a".repeat(5000)])(
@@ -220,18 +212,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
 
   test("no library of the jail is loaded, whatever its nsswitch.conf says", async () => {
     const { m, login } = scene;
-    m.write(
-      "/root/trap.c",
-      "#include <unistd.h>\n__attribute__((constructor)) static void trap(void) { _exit(77); }\n",
-    );
-    m.must(["gcc", "-shared", "-fPIC", "-o", "/root/libnss_trap.so.2", "/root/trap.c"]);
-    const trap = m.readBytes("/root/libnss_trap.so.2");
-    for (const directory of ["lib", "lib/x86_64-linux-gnu", "usr/lib", "usr/lib/x86_64-linux-gnu"]) {
-      for (const name of ["libnss_trap.so.2", "libnss_files.so.2", "libc.so.6"]) {
-        m.write(`${J}/${directory}/${name}`, trap, { mode: 0o755 });
-      }
-    }
-    m.write(`${J}/etc/nsswitch.conf`, "passwd: trap\ngroup: trap\nshadow: trap\ninitgroups: trap\n");
+    plantLibraries(m);
     m.write(`${J}/etc/localtime`, "hostile");
     clean(login());
     // A user that only NSS of the jail could know is not known, and nothing is loaded to find out.

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { buildEntry } from "../../build/entries.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+import { launcherOf, reportOf, setCapability } from "./guard-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -19,23 +20,16 @@ beforeAll(() => {
   entry = join(programs.folder, "entry");
   const architecture = process.arch === "arm64" ? "arm64" : "x64";
   buildEntry({ name: "jk_uchroot", output: entry, architecture, target: programs.shared });
-  expect(run(["/usr/sbin/setcap", "cap_sys_chroot+ep", entry]).stderr).toBe("");
+  setCapability(entry);
 });
 afterAll(() => programs.remove());
 
 const CODE = ["-e", 'console.log("ATTACKED")'];
 
-function asUser(settings: string[], program: string, words: string[] = [], env: Record<string, string> = {}) {
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], { env });
-}
+const asUser = launcherOf(() => programs, {});
 
 /** Settings of the launcher: an environment that is the mark of an entry, and no more. */
 const mark = (text: string) => ["no-environment", "raw-environment", `JAILKIT_ENTRY=${text}`];
-
-function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
 
 describe("variables that ld.so, libc or the runtime would obey", () => {
   const preload = () => ({ LD_PRELOAD: programs.preload });

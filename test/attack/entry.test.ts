@@ -17,10 +17,10 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { buildEntry } from "../../build/entries.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+import { launcherOf, PRIVILEGED_REPORT, reportOf, setCapability } from "./guard-run.ts";
 
 setDefaultTimeout(120_000);
 
-const CHROOT = "40000";
 const architecture = process.arch === "arm64" ? "arm64" : "x64";
 
 let programs: Programs;
@@ -28,10 +28,6 @@ let withCapability: string;
 let setuid: string;
 let withBoth: string;
 let without: string;
-
-function setCapability(path: string, text = "cap_sys_chroot+ep"): void {
-  expect(run(["setcap", text, path], { env: { PATH: "/usr/sbin:/sbin" } }).stderr).toBe("");
-}
 
 beforeAll(() => {
   programs = guardPrograms();
@@ -50,31 +46,11 @@ beforeAll(() => {
 });
 afterAll(() => programs.remove());
 
-function asUser(settings: string[], program: string, words: string[] = [], env?: Record<string, string>) {
-  const options = env === undefined ? {} : { env };
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], options);
-}
-
-function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
+const asUser = launcherOf(() => programs);
 
 const privilegedReport = {
+  ...PRIVILEGED_REPORT,
   entry: "jk_chrootsh",
-  privileged: true,
-  keptChroot: true,
-  caller: { uid: USER, euid: USER, gid: USER, egid: USER },
-  userIds: [USER, USER, USER],
-  groupIds: [USER, USER, USER],
-  groups: [USER, 61235],
-  effective: CHROOT,
-  permitted: CHROOT,
-  inheritable: "0",
-  ambient: "0",
-  dumpable: false,
-  onlyUser: true,
-  singleThreaded: true,
   runtimeArguments: [],
 };
 const unprivilegedReport = {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../fixtures/guard/build.ts";
+import { CHROOT } from "./guard-run.ts";
 
 const root = join(import.meta.dir, "../..");
 let folder: string;
@@ -19,7 +20,6 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const guard = (...words: string[]) => run([join(folder, "faults"), ...words]).stdout.trim();
-const CHROOT = "40000";
 const ids = (uid: number, gid = uid) => `user ${uid} ${uid} ${uid} ${uid} group ${gid} ${gid} ${gid} ${gid}`;
 
 describe("a kernel that does what it is told", () => {

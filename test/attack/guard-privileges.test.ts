@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 import { compiledC } from "../machine/helper.ts";
+import { CHROOT, launcherOf, PRIVILEGED_REPORT, setCapability } from "./guard-run.ts";
 
-const CHROOT = "40000";
 const MESSAGE = "jailkit: this program must not";
 
 let programs: Programs;
@@ -23,14 +23,6 @@ function copy(from: string, name: string, mode = 0o755): string {
   return path;
 }
 
-function setCapability(path: string, text = "cap_sys_chroot+ep"): void {
-  expect(run(["setcap", text, path], { env: { PATH: "/usr/sbin:/sbin" } })).toEqual({
-    status: 0,
-    stdout: "",
-    stderr: "",
-  });
-}
-
 beforeAll(() => {
   programs = guardPrograms();
   withCapability = copy(programs.privileged, "with-capability");
@@ -41,10 +33,7 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => programs.remove());
 
-function asUser(settings: string[], program: string, words: string[] = [], env?: Record<string, string>) {
-  const options = env === undefined ? {} : { env };
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], options);
-}
+const asUser = launcherOf(() => programs);
 
 const both: [string, () => string][] = [
   ["with the file capability", () => withCapability],
@@ -56,19 +45,8 @@ describe.each(both)("%s", (name, program) => {
     const { status, stdout } = asUser([], program());
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
-      privileged: true,
-      keptChroot: true,
+      ...PRIVILEGED_REPORT,
       caller: { uid: USER, euid: name === "setuid root" ? 0 : USER, gid: USER, egid: USER },
-      userIds: [USER, USER, USER],
-      groupIds: [USER, USER, USER],
-      groups: [USER, 61235],
-      effective: CHROOT,
-      permitted: CHROOT,
-      inheritable: "0",
-      ambient: "0",
-      dumpable: false,
-      onlyUser: true,
-      singleThreaded: true,
     });
   });
 

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { makeNode } from "../../ffi/changes.ts";
 import { AT_FDCWD, S_IFSOCK } from "../../ffi/constants.ts";
-import { close, makeNode, statAt } from "../../ffi/files.ts";
+import { close, statAt } from "../../ffi/files.ts";
 import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
 
@@ -238,7 +239,9 @@ test("a disk that fills up leaves the old home whole and nothing half done", () 
   fs.writeFileSync(join(old, "large"), Buffer.alloc(1 << 20));
   giveAway();
   const before = listing(old);
-  expect(() => move()).toThrow("No space left");
+  expect(() => move()).toThrow(
+    "its file system is full: 2 MiB more are needed, 0 MiB are free (nothing was moved)",
+  );
   expect(listing(old)).toEqual(before);
   expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
 });

@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunOptions, RunResult } from "../machine/machine.ts";
-import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J, PROBE, says } from "./probe.ts";
 
 setDefaultTimeout(240_000);
 
@@ -135,10 +136,10 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     }
     m.must(["cp", "/root/probe", `${J}${PROBE}`]);
     const limits = { NOFILE: 16 };
-    expect(scene.says(scene.login([], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
+    expect(says(scene.login([], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.jailPasswd("/usr/sbin/jk_lsh");
     m.write(`${J}/etc/jailkit/jk_lsh.ini`, "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/probe\n");
-    expect(scene.says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
+    expect(says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.reset();
   });
 
@@ -176,6 +177,6 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
       NOFILE: [64, 4096],
     } as const;
     const soft = [limits.STACK, limits.DATA, limits.AS, limits.NOFILE].map(([first]) => first);
-    expect(scene.says(scene.login([], { limits }), "limits")).toEqual([soft.join(" ")]);
+    expect(says(scene.login([], { limits }), "limits")).toEqual([soft.join(" ")]);
   });
 });

@@ -227,7 +227,7 @@ describe("directories of the administrator's", () => {
     m.write(ini, policy("execute = system, /home\n"));
     await log.clear();
     expect(ssh("env ./static")).toMatchObject({ status: 126, stdout: "" });
-    expect(await notes("/home (the home /home/test lies in it)")).toContain("may execute nothing in");
+    expect(await notes("/home (the home /home/test is in it)")).toContain("may execute nothing in");
   });
 
   test("of the system, too: an account that lives in /opt executes nothing there", () => {

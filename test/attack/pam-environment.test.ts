@@ -2,8 +2,11 @@
  * ~/.pam_environment, where pam_env(8) is told to read it: sshd gives what it says to what it starts outside of any jail.
  * jailkit tells of it where that runs code of the user's, and there alone.
  */
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -39,7 +42,7 @@ afterAll(() => m?.close());
 const CODES = ["pam-environment", "user-rc"];
 function told(user: string): string[] {
   const { stdout } = m.run(["jailkit", "explain", "--json", user, "--", COMMAND]);
-  const { steps } = JSON.parse(stdout) as { steps: { name: string }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return steps.map(({ name }) => name).filter((name) => CODES.includes(name));
 }
 function runsOutside(user: string): boolean {

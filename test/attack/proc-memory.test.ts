@@ -2,8 +2,11 @@
  * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, code
  * included, and no filter of what may be executed sees that.
  */
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -67,9 +70,7 @@ test("where it can be written, rsync and scp do get there, jk_check tells it, an
   expect(scp).toBe(`scp: ${memory}: Input/output error`);
   // OpenSSH's takes its own /proc/self away from its user.
   expect(sftp).toBe(`dest open "${memory}": Permission denied`);
-  const { jails } = JSON.parse(m.run(["jk_check", "--json", "-j", jail]).stdout) as {
-    jails: { findings: { rule: string; path: string; remedy: string }[] }[];
-  };
+  const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", "-j", jail]).stdout);
   const found = jails.flatMap(({ findings }) => findings).filter(({ rule }) => rule === "proc-writable");
   expect(found.map(({ path }) => path)).toEqual([`${jail}/proc`]);
   m.must(["sh", "-c", found[0]?.remedy ?? ""]);

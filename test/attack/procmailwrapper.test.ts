@@ -3,9 +3,6 @@
  * for procmail, inside and outside, and says what it was given.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { compiledC } from "../machine/helper.ts";
 import {
   type Machine,
   openMachine,
@@ -13,12 +10,12 @@ import {
   type RunResult,
   type Syslog,
 } from "../machine/machine.ts";
+import { descriptorsOf, expectConfined, groupsOf, J, readProbe, says, writeOutside } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
-const J = "/srv/j";
 const PROCMAIL = "/usr/bin/procmail";
-const probe = readFileSync(compiledC(join(import.meta.dir, "chrootsh-probe.c"), ["-static"]));
+const probe = readProbe();
 
 describe.each([
   ["capability", "standalone"],
@@ -35,7 +32,7 @@ describe.each([
     log = await m.startSyslog();
     m.addUser("u", { uid, groups: ["games"] });
     m.addUser("other", { uid: 4002 });
-    m.write("/etc/only-outside", "secret\n");
+    writeOutside(m);
     m.write(PROCMAIL, probe, { mode: 0o755 });
     passwd = m.read("/etc/passwd").replace(/^u:.*\n/m, "");
   });
@@ -55,17 +52,10 @@ describe.each([
     m.write("/etc/passwd", `${passwd}u:x:${uid}:${gid}::${text}:/bin/sh\n`);
   const deliver = (words: readonly string[] = [], options: RunOptions = {}) =>
     m.run(["jk_procmailwrapper", ...words], { user: "u", env: {}, ...options });
-  const says = ({ stdout }: RunResult, word: string) =>
-    stdout.split("\n").flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []));
   const inside = (result: RunResult) => {
-    expect(result).toMatchObject({ status: 0, stderr: "" });
-    expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "gid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
-    expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
-    expect(says(result, "outside")).toEqual(["not seen"]);
+    expect(result.stderr).toBe("");
+    expectConfined(result, uid);
     expect(says(result, "cwd")).toEqual(["/home/u"]);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
   };
   /** A refusal: the status, one line without a path, and an id that stands in the log beside the reason. */
   const refused = async (result: RunResult, status: number, reason: string) => {
@@ -82,7 +72,7 @@ describe.each([
     inside(result);
     expect(says(result, "arg")).toEqual([PROCMAIL, "-a", "x"]);
     expect(says(result, "env").sort()).toEqual(["HOME=/home/u", "USER=u"]);
-    expect(says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual([...m.ids("u").groups].sort());
+    expect(groupsOf(result)).toEqual([...m.ids("u").groups].sort());
     expect(says(result, "dumpable")).toEqual(["1"]);
   });
 
@@ -109,8 +99,8 @@ describe.each([
     expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
     expect(says(result, "arg")).toEqual([PROCMAIL, "-f", "-"]);
     expect(says(result, "env")).toEqual(env);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
-    expect(says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual([...m.ids("u").groups].sort());
+    expect(descriptorsOf(result)).toEqual(["0", "1", "2"]);
+    expect(groupsOf(result)).toEqual([...m.ids("u").groups].sort());
   });
 
   test.each(["/home/john.doe", "/home/.hidden", "/home/u.", "/home/a.b/c", "/home/u"])(

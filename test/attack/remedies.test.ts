@@ -3,9 +3,13 @@
  * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
  * nothing out but what it says.
  */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema, type FindingReport } from "../../src/check/report/report-schema.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { BEFORE, typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(240_000);
 
@@ -40,14 +44,9 @@ beforeEach(() => {
 });
 
 const mal = (script: string) => m.must(["bash", "-ec", `cd ${home}; ${script}`], { user: "mal" });
-interface Told {
-  rule: string;
-  path: string;
-  remedy?: string;
-}
-function findings(): Told[] {
+function findings(): FindingReport[] {
   const { stdout } = m.run(["jk_check", "--json", jail]);
-  const { jails } = JSON.parse(stdout) as { jails: { findings: Told[] }[] };
+  const { jails } = reportOf(checkReportSchema, stdout);
   return jails.flatMap((one) => one.findings);
 }
 const remedyOf = (path: string) => findings().find((one) => one.path === path)?.remedy ?? "";
@@ -168,7 +167,7 @@ test("a file that a user could fill is not made root's", () => {
 const keys = `${home}/.ssh/authorized_keys`;
 const explained = (): string => {
   const { stdout } = m.run(["jailkit", "explain", "--json", "mal"]);
-  const { steps } = JSON.parse(stdout) as { steps: { name: string; remedy: string | null }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   const remedy = steps.find(({ name }) => name === "credentials")?.remedy ?? "";
   return remedy.replace(/, or: passwd mal$/, "");
 };
@@ -228,7 +227,7 @@ test("what the user's own rights do heals", () => {
 /** The remedies of `jailkit explain`, in order. */
 function remediesFor(user: string): string[] {
   const { stdout } = m.run(["jailkit", "explain", "--json", user]);
-  const { steps } = JSON.parse(stdout) as { steps: { outcome: string; remedy: string | null }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return steps.flatMap(({ outcome, remedy }) => (outcome !== "passed" && remedy !== null ? [remedy] : []));
 }
 

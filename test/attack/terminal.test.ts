@@ -7,11 +7,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
+import { J, says as linesOf, PROBE } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
-const J = "/srv/j";
-const PROBE = "/bin/probe";
 const lsh = `${J}/etc/jailkit/jk_lsh.ini`;
 const chrootsh = "/etc/jailkit/jk_chrootsh.ini";
 const uchroot = "/etc/jailkit/jk_uchroot.ini";
@@ -20,8 +19,7 @@ const refused = "Operation not permitted";
 const ways32 = process.arch === "x64" ? ["x32", "x32-without-mark", "marked", "i386", "i386-console"] : [];
 const ways = ["plain", "high-bits", "bit-32", "console", "no-terminal", "dev-tty", "new-session", ...ways32];
 
-const says = ({ stdout }: RunResult, word: string) =>
-  stdout.split("\n").flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))[0];
+const says = (result: RunResult, word: string) => linesOf(result, word)[0];
 
 let m: Machine;
 let log: Syslog;

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -153,6 +155,6 @@ test("names that are made to be misread are shown as they are", () => {
   expect(stdout.split("\n").some((line) => line.startsWith("removing deprecated file /etc/passwd"))).toBe(
     false,
   );
-  const json = JSON.parse(m.run(["jk_update", "--json", "-j", jail]).stdout);
+  const json = reportOf(updateReportSchema, m.run(["jk_update", "--json", "-j", jail]).stdout);
   expect(json.exitStatus).toBe(0);
 });

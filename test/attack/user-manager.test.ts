@@ -3,9 +3,13 @@
  * boots. What jk_jailuser, jk_addjailuser and jailkit explain tell of it, and that the remedies which they and the
  * manual name are ones.
  */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { boot } from "../machine/booted.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -71,15 +75,15 @@ describe("what is told", () => {
     const warnings = (text: string) =>
       [...text.matchAll(/^jk_(?:add)?jailuser: (warning: .*)$/gm)].map(([, line]) => line);
     expect(warnings(again.stderr)).toEqual(warnings(added.stderr));
-    expect(JSON.parse(again.stdout).users[0].warnings).toEqual(JSON.parse(added.stdout).warnings);
-    const { steps } = JSON.parse(m.run(["jailkit", "explain", "--json", "added"]).stdout) as {
-      steps: { stage: string; outcome: string; message: string; remedy: string }[];
-    };
+    expect(reportOf(jailUserReportSchema, again.stdout).users[0]?.warnings).toEqual(
+      reportOf(newUserReportSchema, added.stdout).warnings,
+    );
+    const { steps } = reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", "added"]).stdout);
     const told = steps.filter(
       ({ stage, outcome }) => (stage === "sshd" || stage === "jobs") && outcome === "warned",
     );
     expect(told.map(({ message, remedy: what }) => `${message}; ${what}`)).toEqual(
-      JSON.parse(added.stdout).warnings,
+      reportOf(newUserReportSchema, added.stdout).warnings,
     );
   });
 

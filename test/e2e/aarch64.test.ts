@@ -81,7 +81,7 @@ describe.skipIf(missing || !existsSync(LIBRARIES))("aarch64", () => {
     for (const name of tools) put(name, join(checkout, "dist/arm64/bin", name));
     m.write("/root/back.c", BACK);
     m.must(["gcc", "-static", "-o", `${R}/bin/back`, "/root/back.c"]);
-    m.write("/root/probe.c", readFileSync(join(checkout, "test/attack/chrootsh-probe.c")));
+    m.write("/root/probe.c", readFileSync(join(checkout, "test/attack/probe.c")));
     m.must(["gcc", "-static", "-o", `${R}/bin/probe`, "/root/probe.c"]);
     m.write(`${R}/etc/passwd`, `u:x:${uid}:${uid}::/tmp:/bin/jk_lsh\n`);
     m.write(`${R}/etc/group`, `u:x:${uid}:\n`);

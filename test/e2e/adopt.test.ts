@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { type AdoptionReport, adoptionReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { installTools } from "../machine/tools.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 setDefaultTimeout(120_000);
@@ -9,16 +11,8 @@ setDefaultTimeout(120_000);
 const tools = ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"];
 const REGISTRY = "/var/lib/jailkit";
 
-interface Report {
-  sections: { name: string; lacking: string[] }[];
-  files: { path: string; owner: boolean; setuid: boolean }[];
-  hardlink: boolean;
-  entries: number;
-  unexplained: { path: string; reason: string }[];
-}
-
-function adopt(m: Machine, ...args: string[]): Report {
-  return JSON.parse(m.must(["jailkit", "adopt", "--json", ...args]).stdout);
+function adopt(m: Machine, ...args: string[]): AdoptionReport {
+  return reportOf(adoptionReportSchema, m.must(["jailkit", "adopt", "--json", ...args]).stdout);
 }
 
 describe("a jail whose record was lost", () => {
@@ -44,7 +38,7 @@ describe("a jail whose record was lost", () => {
     const dry = adopt(m, "--dry-run", "/srv/j");
     expect(m.exists(REGISTRY)).toBe(false);
     const found = adopt(m, "/srv/j");
-    expect(found).toEqual({ ...dry, dryRun: false } as Report);
+    expect(found).toEqual({ ...dry, dryRun: false });
     expect(found.sections.map(({ name }) => name).sort()).toEqual(["basicshell", "empty", "sftp"]);
     expect(found.files).toEqual([
       { path: "/usr/bin/strace", owner: false, setuid: false },

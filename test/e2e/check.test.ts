@@ -2,13 +2,16 @@
  * jk_check of real jails: 100 planted faults and more are each found, and nothing is where nothing was planted; what
  * it repairs, what it remembers, and the tests that it runs in a jail.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { CONSEQUENCES, FAULTS, JAIL, makeJail } from "./check-faults.ts";
-import { check, type Found, fresh, summary } from "./check-helper.ts";
+import { check, fresh, summary } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
 
@@ -271,7 +274,7 @@ describe("exit status and arguments", () => {
     const { stdout } = m.run(["jk_check", "--json", "-j", "../srv/jail", "-j", two, one.slice(5)], {
       cwd: "/srv",
     });
-    const { jails } = JSON.parse(stdout) as { jails: { path: string }[] };
+    const { jails } = reportOf(checkReportSchema, stdout);
     expect(jails.map(({ path }) => path)).toEqual(["/srv/jail", two, one]);
   });
 });
@@ -390,10 +393,6 @@ describe("what was found before", () => {
     }
   });
 });
-
-const schema = JSON.parse(
-  readFileSync(join(import.meta.dir, "../../docs/schemas/jk_check.schema.json"), "utf8"),
-);
 
 describe("--fix and --run", () => {
   let m: Machine;
@@ -556,7 +555,7 @@ describe("--fix and --run", () => {
     for (const root of ["", jail]) m.write(`${root}/usr/bin/rsync`, probe, { mode: 0o755 });
     const { found } = check(m, "--run", jail);
     const message = found.find(
-      ({ rule, message: text }: Found) => rule === "smoke-test" && /rsync/.test(text),
+      ({ rule, message: text }) => rule === "smoke-test" && /rsync/.test(text),
     )?.message;
     expect(message).toEndWith(`: ${m.ids("u").gid}`);
   });
@@ -570,13 +569,5 @@ describe("--fix and --run", () => {
     // The account that the tests are run by loads it, so it is one that works.
     expect(m.exists(`${jail}/tmp/loaded`)).toBe(true);
     expect(m.exists(`${jail}/loaded-by-root`)).toBe(false);
-  });
-
-  test("JSON is as docs/schemas says", async () => {
-    const { fromJSONSchema } = await import("zod");
-    const { stdout } = m.run(["jk_check", "--json", "--run", "--fix", jail, "/srv/nosuchjail"]);
-    expect(() => fromJSONSchema(schema).parse(JSON.parse(stdout))).not.toThrow();
-    const wrong = { ...JSON.parse(stdout), exitStatus: "no" };
-    expect(() => fromJSONSchema(schema).parse(wrong)).toThrow();
   });
 });

@@ -1,8 +1,12 @@
 /** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { J, openScene, PROBE, type Scene } from "../attack/chrootsh-scene.ts";
+import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
+import { openScene, type Scene } from "../attack/chrootsh-scene.ts";
+import { J, PROBE, says } from "../attack/probe.ts";
 import { ensureBuilt, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 let scene: Scene;
 beforeAll(async () => {
@@ -19,7 +23,7 @@ describe("the settings", () => {
   test("env keeps what it names; the section of the user comes before its group's and DEFAULT", () => {
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n[u]\nenv = C, D\n");
     const env = { USER: "u", A: "1", B: "2", C: "3", HOME: "/" };
-    const kept = () => scene.says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
+    const kept = () => says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
     expect(kept()).toEqual(["C=3"]);
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n");
     expect(kept()).toEqual(["B=2"]);
@@ -30,7 +34,7 @@ describe("the settings", () => {
   test("injail_shell stands in for the shell of the jail, without the blanks around it", () => {
     scene.jailPasswd("/bin/nosuch");
     configure(`[u]\ninjail_shell =   ${PROBE}  \n`);
-    expect(scene.says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
+    expect(says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
   });
 
   test("skip_injail_passwd_check needs no account in the jail, and counts by itself", () => {
@@ -48,18 +52,18 @@ describe("the settings", () => {
 
   test("injail_login_shell gives the shell --login and nothing else", () => {
     configure("[u]\ninjail_login_shell = 1\n");
-    expect(scene.says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
+    expect(says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
   });
 
   test("no_new_privs", () => {
     configure("[u]\nno_new_privs = 1\n");
-    expect(scene.says(scene.login(), "no_new_privs")).toEqual(["1"]);
+    expect(says(scene.login(), "no_new_privs")).toEqual(["1"]);
   });
 
   test("injail_shell may be the limited shell that is not in the jail", () => {
     configure("[u]\ninjail_shell = /usr/sbin/jk_lsh\n");
     scene.m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\nexecutables = ${PROBE}\n`);
-    expect(scene.says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
+    expect(says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
     expect(scene.login(["-c", "id"])).toMatchObject({
       status: 4,
       stderr: "jk_lsh: refused: command 'id' is not allowed\n",
@@ -88,27 +92,15 @@ describe("the log", () => {
   });
 });
 
-interface Explained {
-  verdict: string;
-  exitStatus: number | null;
-  jail: string | null;
-  chrootshSection: string | null;
-  lshSection: string | null;
-  shell: string | null;
-  internalShell: boolean;
-  command: { path: string; argv: string[]; environment: string[]; umask: string | null } | null;
-  steps: { stage: string; name: string; outcome: string; message: string; remedy: string | null }[];
-}
-
 describe("jailkit explain", () => {
   const run = (args: string[], options: RunOptions = {}) =>
     scene.m.run(["/usr/sbin/jailkit", "explain", ...args], options);
   // By su(1): sshd has a test of its own.
   const bySu = ["--json", "--su"];
-  function explain(args: string[], options: RunOptions = {}, how = bySu): Explained & { status: number } {
+  function explain(args: string[], options: RunOptions = {}, how = bySu): ExplainReport & { status: number } {
     const result = run([...how, ...args], options);
     expect(result.stderr).toBe("");
-    return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
+    return { ...reportOf(explainReportSchema, result.stdout), status: result.status };
   }
 
   test("a login that works: what is executed, with which arguments and environment", () => {
@@ -207,8 +199,8 @@ describe("jailkit explain", () => {
     expect(allowed.command).toMatchObject({ path: PROBE, argv: [PROBE, "a b"], umask: "027" });
     expect(allowed.command?.environment).toContain("A=b");
     const login = scene.login(["-c", "probe 'a b'"]);
-    expect(scene.says(login, "arg")).toEqual(allowed.command?.argv ?? []);
-    expect(scene.says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
+    expect(says(login, "arg")).toEqual(allowed.command?.argv ?? []);
+    expect(says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
 
     expect(explain(["u", "--", "id"])).toMatchObject({ status: 1, exitStatus: 4, command: null });
     expect(explain(["u"])).toMatchObject({ status: 0, verdict: "works" });

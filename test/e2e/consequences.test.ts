@@ -2,12 +2,15 @@
  * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
  * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromJSONSchema } from "zod";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -53,13 +56,11 @@ function told(): Told[] {
     return { what: `${rule} ${path}`, message, remedy };
   });
   const { stdout } = m.run(["jailkit", "config", "check", "--json", INI]);
-  const { findings, failures } = JSON.parse(stdout);
+  const { findings, failures } = reportOf(configReportSchema, stdout);
   expect(failures).toEqual([]);
-  const config = findings.map(
-    ({ code, file, message, remedy }: { code: string; file: string; message: string; remedy: string }) => {
-      return { what: `${code} ${file}`, message, remedy: remedy ?? "" };
-    },
-  );
+  const config = findings.map(({ code, file, message, remedy }) => {
+    return { what: `${code} ${file}`, message, remedy: remedy ?? "" };
+  });
   return [...found, ...config];
 }
 

@@ -2,24 +2,20 @@
  * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
  * happens; and that the remedies that they name are remedies.
  */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
 const ini = "/etc/jailkit/jk_lsh.ini";
 const policy = (more = "") =>
   `[DEFAULT]\nexecutables = /usr/bin/env, /usr/bin/whoiam, /usr/bin/capable, /srv/sh/script\n${more}`;
-
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string;
-}
 
 let m: Machine;
 beforeAll(async () => {
@@ -43,17 +39,17 @@ const run = (line: string): RunResult =>
 const old = ["/usr/bin/refuse-call", "38", "444", "--"];
 
 /** The steps about the key, and how it ends. */
-function explain(command: string, wrapper: string[] = []): { status: number; steps: Step[] } {
+function explain(command: string, wrapper: string[] = []): { status: number; steps: StepReport[] } {
   const words = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command];
   const { status, stdout } = m.run(words);
-  const { steps } = JSON.parse(stdout) as { steps: Step[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return { status, steps: steps.filter(({ name }) => name === "execute") };
 }
 
 /** What is wrong with the file, as "code: message". */
 function check(wrapper: string[] = []): string[] {
   const { stdout } = m.run([...wrapper, "/usr/sbin/jailkit", "config", "check", "--json", ini]);
-  const { findings } = JSON.parse(stdout) as { findings: { code: string; message: string }[] };
+  const { findings } = reportOf(configReportSchema, stdout);
   return findings.map(({ code, message }) => `${code}: ${message}`);
 }
 
@@ -70,7 +66,7 @@ describe("a known server", () => {
   const told = (more: string, command: string): string[] => {
     m.write(ini, `[DEFAULT]\nexecutables = /usr/bin/svnserve, /usr/bin/git-receive-pack\n${more}`);
     const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command]);
-    const { steps } = JSON.parse(stdout) as { steps: Step[] };
+    const { steps } = reportOf(explainReportSchema, stdout);
     return steps.filter(({ name }) => name === "server").map(({ message }) => message);
   };
 

@@ -2,8 +2,11 @@
  * Error ids: what a refused user was told is found again in rsyslog's files and in the journal, with who, when, which check
  * and what to do, and whether it is still so. Lines that others wrote are told from those of the programs.
  */
+
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { idReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -43,11 +46,7 @@ async function until(is: () => boolean): Promise<void> {
 const written = (text: string) => until(() => m.exists(LOG) && m.read(LOG).includes(text));
 const explain = (...words: string[]) => m.run(["jailkit", "explain", ...words]);
 
-interface Found {
-  refusals: Record<string, string | number | null>[];
-  now: { refused: boolean | null; message: string; remedy: string } | null;
-}
-const json = (id: string) => JSON.parse(explain("--json", id).stdout) as Found;
+const json = (id: string) => reportOf(idReportSchema, explain("--json", id).stdout);
 
 test("however many lines a user writes with the id: the true one is told, and there is an end", async () => {
   const id = refuse();

@@ -2,8 +2,12 @@
  * Servers that cannot work as they stand, and configuration that the user cannot use: what `jailkit explain` and
  * `jailkit config check` say of them, held against a login through sshd; and each remedy, typed as it is printed.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -22,23 +26,15 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string | null;
-}
-
-function explain(command: string, ...options: string[]): { status: number; steps: Step[] } {
+function explain(command: string, ...options: string[]): { status: number; steps: StepReport[] } {
   const { status, stdout } = m.run(["jailkit", "explain", "--json", ...options, "dev", "--", command]);
-  return { status, steps: (JSON.parse(stdout) as { steps: Step[] }).steps };
+  return { status, steps: reportOf(explainReportSchema, stdout).steps };
 }
-const troubles = (command: string, ...options: string[]): Step[] =>
+const troubles = (command: string, ...options: string[]): StepReport[] =>
   explain(command, ...options).steps.filter(
     ({ outcome, stage }) => stage !== "sshd" && (outcome === "failed" || outcome === "unknown"),
   );
-function only(steps: Step[]): Step {
+function only(steps: StepReport[]): StepReport {
   expect(steps).toHaveLength(1);
   const [step] = steps;
   if (step === undefined) throw new Error("no step");
@@ -47,9 +43,7 @@ function only(steps: Step[]): Step {
 /** What is wrong with the file of the jail, as "severity code: message". */
 function check(): string[] {
   const { stdout } = m.run(["jailkit", "config", "check", "--json", ini]);
-  const { findings } = JSON.parse(stdout) as {
-    findings: { severity: string; code: string; message: string }[];
-  };
+  const { findings } = reportOf(configReportSchema, stdout);
   return findings.map(({ severity, code, message }) => `${severity} ${code}: ${message}`);
 }
 const login = (line: string): RunResult => sshd.ssh("dev", [line]);

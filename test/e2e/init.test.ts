@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { populateReportSchema } from "../../src/populate/report-schema.ts";
+import { sectionsReportSchema } from "../../src/profile/report-schema.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 let m: Machine;
@@ -9,6 +12,8 @@ beforeAll(async () => {
   m.addUser("u", { uid: 4001 });
 });
 afterAll(async () => m.close());
+
+const reportSchema = populateReportSchema("jk_init");
 
 const fresh = () => `/srv/jail${++jails}`;
 
@@ -34,8 +39,8 @@ describe("--dry-run and --json", () => {
 
   test("JSON says the same before and after", () => {
     const jail = fresh();
-    const dry = JSON.parse(init(ini, ["-j", jail, "--dry-run", "--json", "a"]).stdout);
-    const real = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    const dry = reportOf(reportSchema, init(ini, ["-j", jail, "--dry-run", "--json", "a"]).stdout);
+    const real = reportOf(reportSchema, init(ini, ["-j", jail, "--json", "a"]).stdout);
     expect(real.actions).toEqual(dry.actions);
     expect(real).toMatchObject({
       version: 1,
@@ -56,7 +61,7 @@ describe("--dry-run and --json", () => {
       }),
     );
     expect(real.users).toEqual(["u"]);
-    const second = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    const second = reportOf(reportSchema, init(ini, ["-j", jail, "--json", "a"]).stdout);
     expect(second.actions).toEqual([]);
     expect(second.kept).toBeGreaterThan(3);
   });
@@ -65,14 +70,14 @@ describe("--dry-run and --json", () => {
     const jail = fresh();
     const { status, stdout } = init("[a]\ndevices = /dev/nosuch\n", ["-j", jail, "--json", "a"]);
     expect(status).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(reportOf(reportSchema, stdout)).toMatchObject({
       exitStatus: 1,
       problems: [{ code: "no-such-device", path: "/dev/nosuch" }],
     });
   });
 
   test("the list", () => {
-    const list = JSON.parse(init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
+    const list = reportOf(sectionsReportSchema, init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
     expect(list).toEqual({
       version: 1,
       tool: "jk_init",
@@ -198,7 +203,7 @@ describe("exit statuses", () => {
     expect(init("[a]\npaths = true\n", [jail, "nosuch", "a"]).status).toBe(0);
     const none = fresh();
     expect(init("[a]\n", ["-j", none, "nosuch"])).toMatchObject({ status: 4, stdout: "" });
-    const json = JSON.parse(init("[a]\n", ["-j", none, "--json", "nosuch"]).stdout);
+    const json = reportOf(reportSchema, init("[a]\n", ["-j", none, "--json", "nosuch"]).stdout);
     expect(json).toMatchObject({
       exitStatus: 4,
       actions: [],
@@ -206,7 +211,7 @@ describe("exit statuses", () => {
     });
     expect(m.exists(none)).toBe(false);
     const both = init("[a]\ndevices = /dev/nosuch\n", ["-j", none, "--json", "nosuch", "a"]);
-    expect([both.status, JSON.parse(both.stdout).exitStatus]).toEqual([1, 1]);
+    expect([both.status, reportOf(reportSchema, both.stdout).exitStatus]).toEqual([1, 1]);
   });
 
   test("a section of which nothing is on this machine", () => {

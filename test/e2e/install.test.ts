@@ -138,14 +138,14 @@ test("--uninstall names the accounts that cannot log in without it, and how they
   expect([status, stderr.split("\n")]).toEqual([
     0,
     [
-      "install-tools: these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+      "install-tools: these accounts have jk_chrootsh as their shell, and cannot log in without it:",
       "    b\\x1b[2J\\xe4",
       ...Array.from({ length: 19 }, (_, index) => `    user${index}`),
       "    and 6 more",
-      "install-tools: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
-      "install-tools: these accounts have jk_lsh for a shell, and cannot log in without it:",
+      "install-tools: while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+      "install-tools: these accounts have jk_lsh as their shell, and cannot log in without it:",
       "    lima",
-      "install-tools: 'usermod -s SHELL USER' gives one another.",
+      "install-tools: 'usermod -s SHELL USER' changes the shell of an account.",
       "",
     ],
   ]);

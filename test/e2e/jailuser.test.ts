@@ -1,6 +1,9 @@
 /** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 const jail = "/srv/jail";
@@ -130,7 +133,7 @@ test("one that cannot be jailed keeps the others from being half done", () => {
   const result = run("-n", "--json", "-j", jail, good, "root");
   expect(result.status).toBe(1);
   expect(m.read("/etc/passwd")).toBe(before);
-  const users = JSON.parse(result.stdout).users;
+  const users = reportOf(jailUserReportSchema, result.stdout).users;
   expect(users).toMatchObject([
     { user: good, status: "not-done" },
     { user: "root", status: "refused", error: expect.stringContaining("uid 0") },

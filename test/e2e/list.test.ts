@@ -1,6 +1,9 @@
 /** jk_list on real processes: in jails, in mount namespaces of their own, in containers, ending while it looks. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ProcessesReport, processesReportSchema } from "../../src/processes/report-schema.ts";
 import { type Machine, type MachineProcess, openMachine, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { makeShellJail, pivotTo, stop, waitApart, waitIn } from "./list-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -8,31 +11,6 @@ setDefaultTimeout(120_000);
 const A = "/srv/a";
 const B = "/srv/b";
 const dash = "/usr/bin/dash";
-
-interface Listed {
-  pid: number;
-  parent: number;
-  uid: number;
-  user: string | null;
-  kind: string;
-  jail: string | null;
-  jailRemoved: boolean;
-  mountNamespace: string | null;
-  root: string;
-  exe: string | null;
-  exeRemoved: boolean;
-  arguments: string[];
-  argumentsCut: boolean;
-}
-
-interface Answer {
-  version: 1;
-  tool: "jk_list";
-  processes: Listed[];
-  containers: number;
-  ended: number;
-  unreadable: number;
-}
 
 let m: Machine;
 let running: MachineProcess[] = [];
@@ -52,9 +30,9 @@ afterAll(async () => m.close());
 async function run(...starting: Promise<MachineProcess>[]): Promise<void> {
   for (const one of starting) running.push(await one);
 }
-const json = (words: readonly string[] = [], options: RunOptions = {}): Answer =>
-  JSON.parse(m.must(["jk_list", "--json", ...words], options).stdoutBytes.toString("utf8")) as Answer;
-const jails = (answer: Answer) => answer.processes.map(({ jail }) => jail);
+const json = (words: readonly string[] = [], options: RunOptions = {}): ProcessesReport =>
+  reportOf(processesReportSchema, m.must(["jk_list", "--json", ...words], options).stdout);
+const jails = (answer: ProcessesReport) => answer.processes.map(({ jail }) => jail);
 const table = (words: readonly string[] = [], options: RunOptions = {}) =>
   m.must(["jk_list", ...words], options);
 
@@ -111,7 +89,7 @@ describe("what is listed", () => {
     const { unreadable, processes } = json([], { user: "u" });
     expect(processes).toHaveLength(1);
     expect(unreadable).toBeGreaterThanOrEqual(3);
-    expect(stderr).toBe(`jk_list: ${unreadable} processes could not be looked at; root sees all\n`);
+    expect(stderr).toBe(`jk_list: ${unreadable} processes could not be examined; root sees all\n`);
   });
 
   test("the user of a program that may not be traced is the one that it runs as", async () => {
@@ -230,7 +208,7 @@ describe("mount namespaces", () => {
     await run(waitIn(m, A), waitApart(m, ["--mount"], `mount --bind ${B} ${B}; ${pivotTo(B)}`));
     const script = "mount -t tmpfs tmpfs /tmp; exec jk_list --json";
     const { stdout } = m.must(["unshare", "--mount", "/bin/sh", "-c", script]);
-    const answer = JSON.parse(stdout) as Answer;
+    const answer = reportOf(processesReportSchema, stdout);
     expect(jails(answer)).toEqual([A, B]);
     expect(answer).toMatchObject({ containers: 0, unreadable: 0 });
   });

@@ -1,10 +1,12 @@
 /** How outcomes look: colours on a real terminal, and the line of a config file that an error is about. */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromJSONSchema } from "zod";
-import { checkout, compiledC } from "../machine/helper.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -151,13 +153,10 @@ describe("the line of an error, with a caret under the place", () => {
         "    2 | [relative]\n" +
         "      | ^\n",
     );
-    const { host } = JSON.parse(m.run(["jk_check", "--json"]).stdout);
+    const { host } = reportOf(checkReportSchema, m.run(["jk_check", "--json"]).stdout);
     expect(host.problems).toContainEqual(
       expect.objectContaining({ code: "bad-section", line: 2, column: 1 }),
     );
-    const schema = JSON.parse(readFileSync(join(checkout, "docs/schemas/jk_check.schema.json"), "utf8"));
-    const report = JSON.parse(m.run(["jk_check", "--json"]).stdout);
-    expect(() => fromJSONSchema(schema).parse(report)).not.toThrow();
     m.write("/etc/jailkit/jk_check.ini", "");
   });
 

@@ -149,8 +149,8 @@ describe("a fresh install", () => {
     for (const tool of ["useradd", "groupadd"])
       m.write(`/usr/sbin/${tool}`, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
     const { stderr } = install();
-    expect(stderr).toContain(`jailkit: the account ${account} could not be made, see jk_socketd(8)`);
-    expect(stderr).toContain("jailkit: the group jailed could not be made, see jk_addjailuser(8)");
+    expect(stderr).toContain(`jailkit: cannot create the account ${account}, see jk_socketd(8)`);
+    expect(stderr).toContain("jailkit: cannot create the group jailed, see jk_addjailuser(8)");
     expect(stateOf(m, "jailkit")).toBe(`ii  ${VERSION}-1`);
   });
 
@@ -241,13 +241,13 @@ describe("taking it away", () => {
     );
     expect(warning()).toContain(
       [
-        "these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+        "these accounts have jk_chrootsh as their shell, and cannot log in without it:",
         "    ann",
         "    b^[[2JM-d",
-        "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
-        "these accounts have jk_lsh for a shell, and cannot log in without it:",
+        "while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+        "these accounts have jk_lsh as their shell, and cannot log in without it:",
         "    lima",
-        "'usermod -s SHELL USER' gives one another.\n",
+        "'usermod -s SHELL USER' changes the shell of an account.\n",
       ].join("\njailkit: "),
     );
     expect(stateOf(m, "jailkit")).toStartWith("rc ");

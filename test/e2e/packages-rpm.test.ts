@@ -101,7 +101,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
   expect(rpm("-e", "jailkit-procmail", "jailkit").stderr).toContain(
-    "jailkit: these accounts have jk_chrootsh for a shell, and cannot log in without it:\njailkit:     u\n",
+    "jailkit: these accounts have jk_chrootsh as their shell, and cannot log in without it:\njailkit:     u\n",
   );
   expect(m.must(["getent", "group", "jailed"]).stdout).toBe(group);
   expect(m.read("/etc/shells")).toBe(shells);

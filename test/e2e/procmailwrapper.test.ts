@@ -2,8 +2,10 @@
  * Mail through jk_procmailwrapper and the real procmail: a jailed account's stays in the jail, any other's outside, and
  * each recipe runs where its account is. The message arrives as it was, byte for byte.
  */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import {
   ensureBuilt,
@@ -14,6 +16,7 @@ import {
   type RunOptions,
   type Syslog,
 } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -60,7 +63,7 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     expect(inside.stdout).toContain("Mail for jailed would work.");
     expect(inside.stdout).toContain(`executes: ${procmail}`);
     const outside = explain("--json", "john");
-    expect(JSON.parse(outside.stdout)).toMatchObject({
+    expect(reportOf(explainReportSchema, outside.stdout)).toMatchObject({
       about: "jk_procmailwrapper",
       verdict: "works",
       jail: null,

@@ -2,9 +2,12 @@
  * What `jailkit config check` prints as the remedy of a finding is typed as it is, and the finding is gone, and no other
  * came: for each code of FINDING_CODES, in a file with that one fault.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.ts";
+import { type ConfigReport, configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(300_000);
@@ -159,17 +162,10 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
 
-interface Found {
-  file: string;
-  line: number;
-  code: FindingCode;
-  remedy: string | null;
-}
-
-function check(file: string): Found[] {
+function check(file: string): ConfigReport["findings"] {
   const { stdout, stderr, status } = m.run(["jailkit", "config", "check", "--json", file]);
   if (status > 1) throw new Error(stderr);
-  return JSON.parse(stdout).findings;
+  return reportOf(configReportSchema, stdout).findings;
 }
 
 beforeAll(async () => {

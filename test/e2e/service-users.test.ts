@@ -1,6 +1,9 @@
 /** Users whose accounts are not in /etc/passwd: libnss-extrausers stands for the name services that know more. */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -52,7 +55,7 @@ describe("jailkit delete", () => {
     expect(told).toContain(`The user ldapuser, whose account is not in /etc/passwd, lives in it.`);
     expect(told).toContain(`2 files and directories of ldapuser (uid ${LDAP}) are deleted.`);
     const { status, stdout } = jailkit("delete", "--yes", "--json", "--user-files", jail);
-    expect([status, JSON.parse(stdout)]).toMatchObject([
+    expect([status, reportOf(deleteReportSchema, stdout)]).toMatchObject([
       0,
       {
         users: ["ldapuser"],
@@ -114,10 +117,10 @@ describe("jailkit delete", () => {
 
 test("jailkit list, jailkit disk and jk_check tell of users whom only a name service has", () => {
   const jail = jailOf("listed", LDAP, true, "/bin/sh");
-  const listed = JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users;
+  const listed = reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users;
   expect(listed).toEqual([{ name: "listed", home: `${jail}/./home/listed`, shell: "/bin/sh" }]);
   expect(jailkit("disk", "--users", jail).stdout).toContain(`${jail}  listed (uid ${LDAP})`);
-  expect(JSON.parse(jailkit("disk", "--json", jail).stdout).jails[0].owners).toMatchObject([
+  expect(reportOf(diskReportSchema, jailkit("disk", "--json", jail).stdout).jails[0]?.owners).toMatchObject([
     { uid: LDAP, name: "listed", objects: 2 },
   ]);
   const { stdout } = m.run(["jk_check", "-j", jail]);
@@ -129,5 +132,5 @@ test("jailkit list, jailkit disk and jk_check tell of users whom only a name ser
   // By the name alone: the uid is another one in the jail, and nothing there belongs to the user.
   m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}listed:x:5999:5999::/home/listed:/bin/sh\n`);
   m.must(["rm", "-r", `${jail}/home/listed`]);
-  expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users).toEqual(listed);
+  expect(reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users).toEqual(listed);
 });

@@ -2,8 +2,13 @@
  * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update takes it away, and the one
  * that is built into jk_chrootsh takes over. What an administrator put there stays.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { adoptionReportSchema } from "../../src/jails/report-schema.ts";
+import { type UpdatedJailReport, updateReportSchema } from "../../src/update/report-schema.ts";
 import { installTools, type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -11,12 +16,6 @@ const SHELL = "/usr/sbin/jk_lsh";
 const OLD = "/root/jk_lsh-2.23";
 const template = "/srv/template";
 const linkedTemplate = "/srv/template-k";
-interface Report {
-  state: string;
-  changes: { action: string; path: string; done: boolean; reason?: string }[];
-  kept: { path: string; reason: string }[];
-  skipped: string[];
-}
 let m: Machine;
 let sshd: Sshd;
 let jails = 0;
@@ -58,8 +57,13 @@ function userOf(jail: string, policy = "executables = /usr/bin/id, /bin/echo, /u
 const update = (...args: string[]) => m.run(["jk_update", ...args]);
 const blocks = (jail: string) => Number(m.must(["du", "-s", "-B1", jail]).stdout.split("\t")[0]);
 /** What `jk_update --json` says of one jail. */
-function report(jail: string, ...args: string[]): Report {
-  return JSON.parse(m.run(["jk_update", "--json", "-j", jail, ...args]).stdout).jails[0];
+function report(jail: string, ...args: string[]): UpdatedJailReport {
+  const [only] = reportOf(
+    updateReportSchema,
+    m.run(["jk_update", "--json", "-j", jail, ...args]).stdout,
+  ).jails;
+  if (only === undefined) throw new Error(`no report of ${jail}`);
+  return only;
 }
 const digest = (path: string) => m.must(["sha256sum", path]).stdout.split(" ")[0];
 
@@ -105,8 +109,8 @@ describe("the shell of jailkit 2.23", () => {
     expect(m.exists(jail + SHELL)).toBe(false);
     expect(m.read(`${jail}/usr/bin/cat`)).toBe("older");
     expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
-    const all = JSON.parse(m.must(["jk_update", "--all", "--json"]).stdout);
-    expect(all.jails.map((each: { jail: string }) => each.jail)).not.toContain(jail);
+    const all = reportOf(updateReportSchema, m.must(["jk_update", "--all", "--json"]).stdout);
+    expect(all.jails.map((each) => each.jail)).not.toContain(jail);
   });
 
   test("goes where we have put something into the jail since", () => {
@@ -124,7 +128,7 @@ describe("the shell of jailkit 2.23", () => {
 
   test("goes after 'jailkit adopt', which takes it for no request", () => {
     const jail = oldJail();
-    const adopted = JSON.parse(m.must(["jailkit", "adopt", "--json", jail]).stdout);
+    const adopted = reportOf(adoptionReportSchema, m.must(["jailkit", "adopt", "--json", jail]).stdout);
     expect(JSON.stringify(adopted.files)).not.toContain("jk_lsh");
     const ofShell = report(jail).changes.filter(({ path }) => path === SHELL);
     expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
@@ -133,7 +137,10 @@ describe("the shell of jailkit 2.23", () => {
   });
 
   test("goes after 'jailkit adopt' of a jail of hard links", () => {
-    const adopted = JSON.parse(m.must(["jailkit", "adopt", "--json", linkedTemplate]).stdout);
+    const adopted = reportOf(
+      adoptionReportSchema,
+      m.must(["jailkit", "adopt", "--json", linkedTemplate]).stdout,
+    );
     expect(adopted.hardlink).toBe(true);
     const ofShell = report(linkedTemplate).changes.filter(({ path }) => path === SHELL);
     expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
@@ -442,8 +449,10 @@ describe("jailkit explain", () => {
 });
 
 describe("jk_check", () => {
-  const findings = (jail: string): { rule: string; path: string; remedy?: string }[] =>
-    JSON.parse(m.run(["jk_check", "--json", jail]).stdout).jails[0].findings;
+  const findings = (jail: string) =>
+    reportOf(checkReportSchema, m.run(["jk_check", "--json", jail]).stdout).jails.flatMap(
+      (one) => one.findings,
+    );
 
   test.each([
     ["the shell of 2.23", () => undefined],

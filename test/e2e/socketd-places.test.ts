@@ -41,7 +41,7 @@ describe("the configuration", () => {
     m.remove("/etc/jailkit/jk_socketd.d/more.ini");
     await told(`socket ${jail}/more is closed`);
     expect([m.exists(`${jail}/more`), m.exists(`${jail}/third`)]).toEqual([false, true]);
-    expect(sockets().map(({ path }: { path: string }) => path)).toEqual([socket, `${jail}/third`]);
+    expect(sockets().map(({ path }) => path)).toEqual([socket, `${jail}/third`]);
   });
 
   test("keeps what a socket has counted when its limits change, and makes it anew when its type does", async () => {
@@ -64,7 +64,7 @@ describe("the configuration", () => {
   test("stays as it was where the new one cannot be used", async () => {
     start(`[${socket}]\n${wide}`);
     m.write("/etc/jailkit/jk_socketd.ini", "[\0");
-    await told("the configuration is not read again");
+    await told("cannot reload the configuration");
     await log.clear();
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}[${jail}/b]\n`, { mode: 0o666 });
     await told("can be written by its group or by others");
@@ -185,7 +185,7 @@ describe("a socket", () => {
 
   test("of this machine's own log daemon is never taken", async () => {
     start(`[/dev/log]\n[/dev/./log]\n[${socket}]\n`);
-    await told("is the socket of this machine's own log daemon");
+    await told("is the socket of the host's own log daemon");
     m.must(["logger", "-t", "host", "still mine"]);
     await log.waitForLog((line) => line.ident === "host");
   });

@@ -8,6 +8,7 @@ import type { LogLine } from "../machine/machine.ts";
 import {
   arrived,
   counters,
+  firstSocket,
   fromJail,
   jail,
   log,
@@ -360,7 +361,7 @@ os.unlink("/dev/log")`;
     await daemon.until(({ stdout }) => stdout.includes("ready\n") || undefined);
     send(["b'<13>t: into the stream'"]);
     expect(await daemon.ended).toMatchObject({ status: 0 });
-    while (sockets()[0].connected);
+    while (firstSocket().connected);
     // An end of file that stays in the set of what it waits for would wake it up for ever.
     const at = `/proc/${relay()}`;
     const open = m.list(`${at}/fd`);

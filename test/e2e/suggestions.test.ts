@@ -66,6 +66,18 @@ test("a jail that was moved: each tool says where it is, and adopt --moved lets 
   expect(said("jk_jailuser", "--unjail", "anna")).toContain(command);
   expect(said("jk_update", "-j", JAIL)).toContain(command);
   expect(said("jk_check", JAIL)).toContain(command);
+  // What would take the account out of the jail that it is to follow is not told, wherever one looks.
+  for (const words of [[], [JAIL], ["/srv/jails/clients"]]) {
+    const remedies = check(m, ...words).found.map(({ remedy }) => remedy);
+    expect(remedies).toContain(command);
+    expect(remedies.filter((remedy) => remedy?.startsWith("jk_jailuser "))).toEqual([]);
+  }
+  // jk_update writes down where the jail is, and the account is told to follow all the same.
+  m.must(["cp", "-a", "/var/lib/jailkit", "/root/records"]);
+  m.must(["jk_update", "-j", "/srv/jails/clients"]);
+  expect(check(m, "/srv/jails/clients").found.map(({ remedy }) => remedy)).toContain(command);
+  m.remove("/var/lib/jailkit");
+  m.must(["mv", "/root/records", "/var/lib/jailkit"]);
   const planned = m.must(["jailkit", "adopt", "--dry-run", "--moved", JAIL]).stdout;
   expect(planned).toContain(`${JAIL} is /srv/jails/clients now`);
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
@@ -90,6 +102,19 @@ test("a jail that was moved: each tool says where it is, and adopt --moved lets 
   expect(login().status).toBe(0);
 });
 
+test("the log socket of a jail that was moved is closed with the jail, also where jk_update came first", () => {
+  const places = () => m.run(["ls", "/etc/jailkit/jk_socketd.d"]).stdout;
+  const before = places();
+  m.must(["jk_init", "-j", "/srv/logs", "logbasics"]);
+  m.must(["mv", "/srv/logs", "/srv/moved"]);
+  m.must(["jk_update", "-j", "/srv/moved"]);
+  m.must(["jailkit", "adopt", "--moved", "/srv/logs", "/srv/moved"]);
+  expect(places()).toBe(`${before}srv-moved.ini\n`);
+  expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain("/srv/moved");
+  expect(m.run(["jailkit", "delete", "--yes", "/srv/moved"])).toMatchObject({ status: 0, stderr: "" });
+  expect(places()).toBe(before);
+});
+
 test("a jail that is gone lets its accounts go, with the home and shell that they had", () => {
   m.must(["rm", "-rf", "/srv/clients"]);
   expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");
@@ -110,5 +135,5 @@ test("jk_socketd says what is wrong with its options", () => {
   const missing = m.run(["jk_socketd", "--socket=/x/dev/log"]);
   expect(missing.status).toBe(1);
   expect(missing.stderr).toContain("/x/dev/log: No such file or directory; there is no directory /x/dev");
-  expect(m.run(["jk_socketd", "--socket=/dev/log"]).stderr).toContain("this machine's own log daemon");
+  expect(m.run(["jk_socketd", "--socket=/dev/log"]).stderr).toContain("the host's own log daemon");
 });

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
+import { removeReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 setDefaultTimeout(120_000);
@@ -130,9 +133,9 @@ describe("jk_cp --remove", () => {
       "/usr/share/other",
     ]);
     expect(status).toBe(0);
-    const report = JSON.parse(stdout);
+    const report = reportOf(removeReportSchema("jk_cp"), stdout);
     expect(report.removed).toEqual(["/usr/bin/strace", "/usr/share/other"]);
-    expect(report.actions.every(({ done }: { done: boolean }) => done)).toBe(true);
+    expect(report.actions.every(({ done }) => done)).toBe(true);
     expect(m.snapshot(jail)).toEqual(before);
   });
 
@@ -167,7 +170,7 @@ describe("jailkit delete", () => {
     const records = m.list("/var/lib/jailkit/jails").length;
     const { status, stdout, stderr } = jailkit("delete", "--yes", "--user-files", "--json", jail);
     expect([status, stderr]).toEqual([0, ""]);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(reportOf(deleteReportSchema, stdout)).toMatchObject({
       exitStatus: 0,
       present: true,
       mounts: [{}, {}],
@@ -277,7 +280,9 @@ describe("jailkit delete", () => {
   test("forgets a jail that is gone already", () => {
     const jail = fresh("one");
     m.remove(jail);
-    expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].state).toBe("missing");
+    expect(reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.state).toBe(
+      "missing",
+    );
     expect(jailkit("delete", "--yes", jail)).toMatchObject({ status: 0 });
     expect(jailkit("list", "--json").stdout).not.toContain(`"${jail}"`);
   });
@@ -293,7 +298,7 @@ describe("jailkit list and disk", () => {
     const { status, stdout } = jailkit("list", "--json");
     expect(status).toBe(1);
     const jailsByPath = Object.fromEntries(
-      JSON.parse(stdout).jails.map((jail: { path: string }) => [jail.path, jail]),
+      reportOf(listReportSchema, stdout).jails.map((jail) => [jail.path, jail]),
     );
     expect(jailsByPath[ready]).toMatchObject({
       state: "ready",
@@ -316,16 +321,20 @@ describe("jailkit list and disk", () => {
     m.must(["ln", `${copied}/usr/share/large`, `${copied}/usr/share/again`]);
     const { status, stdout } = jailkit("disk", "--json", linked, copied);
     expect(status).toBe(0);
-    const { jails: found, total } = JSON.parse(stdout);
-    expect(found[0].linked).toBe(1 << 20);
-    expect(found[1].linked).toBe(0);
-    expect(found[1].allocated - found[0].allocated).toBeGreaterThanOrEqual(1 << 16);
-    expect(found[1].allocated - found[0].allocated).toBeLessThan(1 << 18);
-    expect(found[1].users).toBeGreaterThanOrEqual(1 << 16);
-    expect(found[1].own).toBeGreaterThan(found[0].own + (1 << 19));
-    expect(total.allocated).toBe(found[0].allocated + found[1].allocated);
-    const twice = JSON.parse(jailkit("disk", "--json", linked, linked).stdout);
-    expect(twice.total.allocated).toBe(found[0].allocated);
+    const {
+      jails: [first, second],
+      total,
+    } = reportOf(diskReportSchema, stdout);
+    if (first === undefined || second === undefined) throw new Error("two jails were named");
+    expect(first.linked).toBe(1 << 20);
+    expect(second.linked).toBe(0);
+    expect(second.allocated - first.allocated).toBeGreaterThanOrEqual(1 << 16);
+    expect(second.allocated - first.allocated).toBeLessThan(1 << 18);
+    expect(second.users).toBeGreaterThanOrEqual(1 << 16);
+    expect(second.own).toBeGreaterThan(first.own + (1 << 19));
+    expect(total.allocated).toBe(first.allocated + second.allocated);
+    const twice = reportOf(diskReportSchema, jailkit("disk", "--json", linked, linked).stdout);
+    expect(twice.total.allocated).toBe(first.allocated);
     expect(jailkit("disk", "/no/jail").status).toBe(1);
   });
 });

@@ -1,6 +1,9 @@
 /** jk_uchroot in a jail that jk_init made, and what `jailkit explain` says of a call beforehand. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -76,21 +79,11 @@ test("help is for everybody, root too", () => {
   }
 });
 
-interface Explained {
-  about: string;
-  verdict: string;
-  exitStatus: number | null;
-  jail: string | null;
-  uchrootSection: string | null;
-  command: { path: string; argv: string[]; environment: string[] } | null;
-  steps: { stage: string; name: string; outcome: string; message: string; remedy: string | null }[];
-}
-
 describe("jailkit explain", () => {
-  function explain(words: string[], options: RunOptions = {}): Explained & { status: number } {
+  function explain(words: string[], options: RunOptions = {}): ExplainReport & { status: number } {
     const result = m.run(["jailkit", "explain", "--json", ...words], options);
     expect(result.stderr).toBe("");
-    return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
+    return { ...reportOf(explainReportSchema, result.stdout), status: result.status };
   }
 
   test("a call that works: what is executed, with which arguments and environment", () => {

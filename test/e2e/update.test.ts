@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { sectionsReportSchema } from "../../src/profile/report-schema.ts";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 import { buildPackages, install, LIBDIR } from "./update-packages.ts";
 
@@ -343,7 +346,7 @@ describe("a jail of which nothing is recorded", () => {
 /** What --json says of each jail. */
 const states = (json: string) =>
   Object.fromEntries(
-    JSON.parse(json).jails.map(({ jail, state }: Record<string, string>) => [jail, state] as const),
+    reportOf(updateReportSchema, json).jails.map(({ jail, state }) => [jail, state] as const),
   );
 
 describe("options", () => {
@@ -370,8 +373,8 @@ describe("options", () => {
 
   test("a jail that was just made, of any section, is up to date", () => {
     m.remove("/var/lib/jailkit");
-    const listed = JSON.parse(m.must(["jk_init", "--list", "--json"]).stdout);
-    const sections: string[] = listed.sections.map(({ name }: { name: string }) => name);
+    const listed = reportOf(sectionsReportSchema, m.must(["jk_init", "--list", "--json"]).stdout);
+    const sections = listed.sections.map(({ name }) => name);
     expect(sections.length).toBeGreaterThan(20);
     const late = sections.filter((section) => {
       const jail = `/srv/made-${section}`;
@@ -392,7 +395,7 @@ describe("options", () => {
     install(m, 2);
     const { status, stdout } = update("--all", "--json");
     expect(status).toBe(0);
-    const report = JSON.parse(stdout);
+    const report = reportOf(updateReportSchema, stdout);
     expect(report).toMatchObject({ version: 1, tool: "jk_update", dryRun: false, exitStatus: 0 });
     expect(states(stdout)).toEqual({ [one]: "updated", [other]: "updated", [gone]: "gone" });
     expect(report.warnings.join()).toContain(gone);

@@ -2,8 +2,11 @@
  * What jk_addjailuser and jk_jailuser give an account besides its place in the jail: groups, keys, services. Keys and
  * services are proved by real logins, through a sshd that reads the user's own authorized_keys.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(240_000);
 
@@ -148,7 +151,10 @@ describe("one command", () => {
     expect(again.stdout).toContain(`the section [${name}] is in '${policyFile}' already`);
     expect(state()).toEqual(before);
     expect(
-      JSON.parse(move(["--json", "-G", "jailed", "--authorized-key", "/root/both", name]).stdout),
+      reportOf(
+        jailUserReportSchema,
+        move(["--json", "-G", "jailed", "--authorized-key", "/root/both", name]).stdout,
+      ),
     ).toMatchObject({
       users: [{ status: "unchanged" }],
     });
@@ -526,7 +532,8 @@ describe("what is still missing", () => {
 
   test("--json tells of what was done as done, and of what would be as that", () => {
     const words = ["--json", "--authorized-key", "/root/one.pub", "--policy", "scp", "xena"];
-    const access = (...more: string[]): string[] => JSON.parse(add([...more, ...words]).stdout).access;
+    const access = (...more: string[]): string[] =>
+      reportOf(newUserReportSchema, add([...more, ...words]).stdout).access;
     expect(access("--dry-run")).toEqual([
       `would add 1 key to '${keysOf("xena")}'`,
       `would add the section [xena] to '${policyFile}': /usr/bin/scp`,
@@ -553,10 +560,11 @@ describe("what is still missing", () => {
     expect(stdout).toContain("would have put it into the group 'jailed'");
     expect(stdout).toContain(`would add 1 key to '${keysOf("zoe")}'`);
     expect(stdout).toContain(`would add the section [zoe] to '${policyFile}': /usr/bin/scp`);
-    const { missing, groups, access } = JSON.parse(
+    const { missing, groups, access } = reportOf(
+      newUserReportSchema,
       add(["--dry-run", "--json", "-G", "jailed", "zoe"]).stdout,
     );
-    expect(missing.map(({ code }: { code: string }) => code)).toEqual(["password-or-key", "policy"]);
+    expect(missing.map(({ code }) => code)).toEqual(["password-or-key", "policy"]);
     expect([groups, access]).toEqual([["users", "jailed"], []]);
     const name = newUser();
     const planned = move([

@@ -3,8 +3,11 @@
  * `jailkit explain` says beforehand what comes of it. It says "would work" only of what works, "would be refused" only of
  * what is refused, for the reason that the log has, and "may fail" only of what nobody can know.
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ExplainReport, explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import type { RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
@@ -16,19 +19,6 @@ import { SHELLS } from "./verdicts-shells.ts";
 import { SSHD } from "./verdicts-sshd.ts";
 
 setDefaultTimeout(120_000);
-
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string | null;
-}
-interface Explained {
-  verdict: Verdict;
-  exitStatus: number | null;
-  steps: Step[];
-}
 
 const STATUS: Readonly<Record<Verdict, number>> = { works: 0, refused: 1, unknown: 2, "not-jailed": 2 };
 const LAST_LINE: Readonly<Record<Verdict, RegExp>> = {
@@ -50,12 +40,12 @@ afterAll(async () => {
   await scene?.m.close();
 });
 
-function explain({ user }: Account, { options = [], command = "echo inside", by }: Case): Explained {
+function explain({ user }: Account, { options = [], command = "echo inside", by }: Case): ExplainReport {
   const how = [...options, ...(by === "su" ? ["--su"] : [])];
   const asked = ["--", by === "sftp" ? "/usr/lib/openssh/sftp-server" : command];
   const json = scene.m.run(["jailkit", "explain", "--json", ...how, user, ...asked]);
   expect(json.stderr).toBe("");
-  const found = JSON.parse(json.stdout) as Explained;
+  const found = reportOf(explainReportSchema, json.stdout);
   const text = scene.m.run(["jailkit", "explain", ...how, user, ...asked]);
   expect([json.status, text.status]).toEqual([STATUS[found.verdict], STATUS[found.verdict]]);
   const lines = text.stdout.trimEnd().split("\n");
@@ -77,7 +67,7 @@ async function told(account: Account, one: Case, result: RunResult): Promise<str
 }
 
 /** What the words of the log have to do with the step that decides. */
-function isEvident(one: Case, step: Step | undefined, words: string): boolean {
+function isEvident(one: Case, step: StepReport | undefined, words: string): boolean {
   if (one.log !== undefined) return one.log.test(words);
   // jk_chrootsh writes the message of the check that fails, word for word.
   return step?.stage === "jk_chrootsh" && words.includes(step.message);

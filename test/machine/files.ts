@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import * as Changes from "../../ffi/changes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import * as F from "../../ffi/files.ts";
@@ -70,7 +71,7 @@ export function machineFiles(root: number): MachineFiles {
     let made = "";
     for (const name of path.split("/").filter((part) => part !== "")) {
       inParent(`${made}/${name}`, (fd, leaf) => {
-        if (F.statIfPresent(fd, leaf) === undefined) F.makeDirectory(fd, leaf, 0o755);
+        if (F.statIfPresent(fd, leaf) === undefined) Changes.makeDirectory(fd, leaf, 0o755);
       });
       made += `/${name}`;
     }
@@ -78,8 +79,8 @@ export function machineFiles(root: number): MachineFiles {
 
   function setAttributes(fd: number, mode: number, { owner }: FileOptions): void {
     // chown first: it clears setuid and setgid
-    F.chownFd(fd, owner?.[0] ?? 0, owner?.[1] ?? 0);
-    F.chmodFd(fd, mode);
+    Changes.chownFd(fd, owner?.[0] ?? 0, owner?.[1] ?? 0);
+    Changes.chmodFd(fd, mode);
   }
 
   function removeIn(fd: number, name: ByteString): void {
@@ -90,7 +91,7 @@ export function machineFiles(root: number): MachineFiles {
       within(F.openAt(fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW), (below) => {
         for (const entry of F.readDirectory(below)) removeIn(below, entry.name);
       });
-    F.unlinkAt(fd, name, directory ? C.AT_REMOVEDIR : 0);
+    Changes.unlinkAt(fd, name, directory ? C.AT_REMOVEDIR : 0);
   }
 
   function describe(fd: number, name: ByteString, stat: F.Stat): string {
@@ -148,15 +149,15 @@ export function machineFiles(root: number): MachineFiles {
         setAttributes(fd, options.mode ?? 0o755, options),
       );
     },
-    symlink: (target, path) => inParent(path, (fd, name) => F.makeSymlink(target, fd, name)),
+    symlink: (target, path) => inParent(path, (fd, name) => Changes.makeSymlink(target, fd, name)),
     readlink: (path) => inParent(path, (fd, name) => F.readLink(fd, name)),
     chmod: (path, mode) =>
-      within(open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => F.chmodFd(fd, mode)),
+      within(open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => Changes.chmodFd(fd, mode)),
     chown: (path, uid, gid) =>
-      within(open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => F.chownFd(fd, uid, gid)),
+      within(open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => Changes.chownFd(fd, uid, gid)),
     rename: (from, to) =>
       inParent(from, (fromFd, fromName) =>
-        inParent(to, (toFd, toName) => F.renameAt(fromFd, fromName, toFd, toName)),
+        inParent(to, (toFd, toName) => Changes.renameAt(fromFd, fromName, toFd, toName)),
       ),
     remove(path) {
       if (stat(path) !== undefined) inParent(path, removeIn);

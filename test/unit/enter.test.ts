@@ -10,10 +10,10 @@ import { loginEnvironment, shellArguments } from "../../src/enter/login/start-sh
 import { errorId } from "../../src/enter/refusal.ts";
 import { shellFact } from "../../src/enter/shell.ts";
 import {
+  explainReport,
   INTERACTIVE,
-  type Report,
+  type LoginReport,
   type ReportStep,
-  reportJson,
   reportLines,
   reportStatus,
 } from "../../src/explain/report.ts";
@@ -408,7 +408,7 @@ describe("the plan of the limited shell", () => {
 });
 
 describe("the report", () => {
-  const report: Report = {
+  const report: LoginReport = {
     about: "login",
     user: "u\x1b[1m",
     uid: 1,
@@ -480,6 +480,10 @@ describe("the report", () => {
   });
 
   test("as JSON has null for what is not there", () => {
-    expect(reportJson(report)).toMatchObject({ jail: "/srv/\udcff", shell: null, command: { umask: "022" } });
+    expect(explainReport(report)).toMatchObject({
+      jail: "/srv/\udcff",
+      shell: null,
+      command: { umask: "022" },
+    });
   });
 });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { nameOfMount, parseMounts } from "../../src/processes/mounts.ts";
 import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
-import { judgeRoot, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
+import { classifyRoot, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
 import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
 
-describe("judgeRoot", () => {
+describe("classifyRoot", () => {
   const facts = (some: Partial<RootFacts>): RootFacts => ({
     text: "/srv/j",
     removed: false,
@@ -15,21 +15,21 @@ describe("judgeRoot", () => {
     nameByMount: () => undefined,
     ...some,
   });
-  const apart = (some: Partial<RootFacts>) => judgeRoot(facts({ mountNamespace: "mnt:[7]", ...some }));
+  const apart = (some: Partial<RootFacts>) => classifyRoot(facts({ mountNamespace: "mnt:[7]", ...some }));
 
   test("in the same mount namespace the text is the jail", () => {
-    expect(judgeRoot(facts({}))).toEqual({ kind: "jail", name: "/srv/j" });
-    expect(judgeRoot(facts({ text: "/srv/j (deleted)", removed: true }))).toEqual({
+    expect(classifyRoot(facts({}))).toEqual({ kind: "jail", name: "/srv/j" });
+    expect(classifyRoot(facts({ text: "/srv/j (deleted)", removed: true }))).toEqual({
       kind: "jail",
       name: "/srv/j",
     });
-    expect(judgeRoot(facts({ text: "/srv/j (deleted)" })).name).toBe("/srv/j (deleted)");
+    expect(classifyRoot(facts({ text: "/srv/j (deleted)" })).name).toBe("/srv/j (deleted)");
     // The root once more, bound to another place: its submounts are missing there.
-    expect(judgeRoot(facts({ text: "/mnt", isHostRoot: true })).kind).toBe("jail");
+    expect(classifyRoot(facts({ text: "/mnt", isHostRoot: true })).kind).toBe("jail");
   });
 
   test("what lies under the mount at / is no jail", () => {
-    expect(judgeRoot(facts({ text: "/" })).kind).toBe("host");
+    expect(classifyRoot(facts({ text: "/" })).kind).toBe("host");
   });
 
   test("in another mount namespace", () => {

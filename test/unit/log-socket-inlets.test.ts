@@ -15,7 +15,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from "../../ffi/sockets.ts";
-import { createInlets } from "../../src/log-socket/relay/inlets.ts";
+import { Inlets } from "../../src/log-socket/relay/inlets.ts";
 import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
@@ -45,7 +45,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
   process.chdir(before);
   close(directory);
   listen(fd, 8);
-  const inlets = createInlets(context, set, receiver);
+  const inlets = new Inlets(context, set, receiver);
   inlets.open(1, fd, { ...settings, ...limits }, 0);
   cleanups.push(() => inlets.close(1));
   const inlet = inlets.get(1);

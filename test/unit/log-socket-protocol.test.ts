@@ -6,11 +6,11 @@ import { close, openAt } from "../../ffi/files.ts";
 import { openPair, SOCK_SEQPACKET, sendPacket } from "../../ffi/sockets.ts";
 import {
   type Command,
-  hearCommand,
-  hearReport,
-  type Report,
+  type RelayReport,
   readReport,
-  tell,
+  receiveCommand,
+  receiveReport,
+  sendMessage,
 } from "../../src/log-socket/protocol.ts";
 
 let monitor: number;
@@ -46,28 +46,28 @@ const settings = {
 test("commands arrive as they were, with a descriptor", () => {
   const command: Command = { is: "open", id: 5, settings };
   const fd = openAt(AT_FDCWD, "/dev/null", O_RDONLY);
-  expect(tell(monitor, command, true, fd)).toBe(true);
+  expect(sendMessage(monitor, command, true, fd)).toBe(true);
   close(fd);
-  const received = hearCommand(relay, true);
+  const received = receiveCommand(relay, true);
   expect(received).toEqual({ command, descriptor: expect.any(Number) });
   if (typeof received === "object" && received.descriptor !== undefined) close(received.descriptor);
-  expect(hearCommand(relay, false)).toBeUndefined();
+  expect(receiveCommand(relay, false)).toBeUndefined();
 });
 
-const reports: Report[] = [
+const reports: RelayReport[] = [
   { is: "ready" },
-  { is: "gone" },
+  { is: "host-lost" },
   { is: "connected" },
-  { is: "there", question: 2, connections: 3 },
+  { is: "pong", question: 2, connections: 3 },
   { is: "failed", message: "no" },
-  { is: "alive?", question: 7 },
+  { is: "check-host", question: 7 },
   { is: "line", text: "a\\nb \\\\ c" },
   { is: "counters", id: 3, counters },
   { is: "end", connected: true, waiting: 0 },
 ];
 test.each(reports)("a report arrives as it was: %j", (report) => {
-  tell(relay, report, true);
-  expect(hearReport(monitor)).toEqual(report);
+  sendMessage(relay, report, true);
+  expect(receiveReport(monitor)).toEqual(report);
 });
 
 test.each(
@@ -78,12 +78,12 @@ test.each(
     [],
     {},
     { is: "host" },
-    { is: "alive?", question: -1 },
-    { is: "alive?", question: "1" },
+    { is: "check-host", question: -1 },
+    { is: "check-host", question: "1" },
     { is: "line" },
-    { is: "there", question: 1 },
-    { is: "there", question: 1, connections: -1 },
-    { is: "there", connections: 1 },
+    { is: "pong", question: 1 },
+    { is: "pong", question: 1, connections: -1 },
+    { is: "pong", connections: 1 },
     { is: "end", connected: 1, waiting: 0 },
     { is: "counters", id: 1.5, counters },
     { is: "counters", id: 1, counters: { ...counters, bytes: null } },
@@ -106,13 +106,13 @@ test("nothing but what belongs to a report is taken, and nothing unprintable", (
 
 test("a relay that talks nonsense, sends descriptors, or is gone", () => {
   sendPacket(relay, toBytes("{"));
-  expect(hearReport(monitor)).toBe("over");
+  expect(receiveReport(monitor)).toBe("over");
   const before = readdirSync("/proc/self/fd").length;
-  sendPacket(relay, toBytes('{"is":"gone"}'), [0, 1, 2]);
-  expect(hearReport(monitor)).toEqual({ is: "gone" });
+  sendPacket(relay, toBytes('{"is":"host-lost"}'), [0, 1, 2]);
+  expect(receiveReport(monitor)).toEqual({ is: "host-lost" });
   expect(readdirSync("/proc/self/fd").length).toBe(before);
-  expect(hearReport(monitor)).toBeUndefined();
+  expect(receiveReport(monitor)).toBeUndefined();
   close(relay);
-  expect(hearReport(monitor)).toBe("over");
+  expect(receiveReport(monitor)).toBe("over");
   [, relay] = openPair(SOCK_SEQPACKET);
 });

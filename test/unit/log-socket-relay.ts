@@ -1,7 +1,7 @@
 import { fromBytes, toBytes } from "../../ffi/bytes.ts";
 import type { Receiver } from "../../ffi/datagrams.ts";
 import type { InletContext } from "../../src/log-socket/relay/inlet.ts";
-import { createOutlet } from "../../src/log-socket/relay/outlet.ts";
+import { Outlet } from "../../src/log-socket/relay/outlet.ts";
 
 /** The settings of a stream socket with limits that no test meets. */
 export const settings = {
@@ -27,17 +27,17 @@ export const line = (text: string, uid: number) => `<13>t: ${text} (jail=/j uid=
 /** What an inlet needs of the relay; there is a log daemon, and room for messages unless `setFull` says otherwise. */
 export function relayContext(connected: () => void = () => {}) {
   let full = false;
-  const outlet = createOutlet({ lost: () => {}, refused: () => {} }, () => 0);
+  const outlet = new Outlet({ lost: () => {}, refused: () => {} }, () => 0);
   const { queue } = outlet;
   const context: InletContext = {
     outlet: {
-      ...outlet,
+      isStream: false,
       // There is a log daemon: what finds no room is to wait, and not to be dropped.
-      awaySince: () => undefined,
+      awaySince: undefined,
       queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
     },
     hostName: toBytes("h"),
-    untold: new Set(),
+    unreported: new Set(),
     paused: () => {},
     connected,
   };

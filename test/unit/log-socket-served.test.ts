@@ -1,18 +1,18 @@
 import { expect, test } from "bun:test";
-import { noteMade } from "../../src/log-socket/monitor/served.ts";
+import { noteCreated } from "../../src/log-socket/monitor/served-socket.ts";
 import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/monitor/settings.ts";
 
 test("a socket that is taken away is made again at once, but not for ever", () => {
-  const served = { madeAt: 0, notBefore: 0, times: 0 };
+  const served = { createdAt: 0, notBefore: 0, times: 0 };
   const waits = Array.from({ length: 14 }, () => {
     const now = served.notBefore;
-    noteMade(served, now);
+    noteCreated(served, now);
     return served.notBefore - now;
   });
   const doubled = [1000, 2000, 4000, 8000, 16_000, 32_000];
   expect(waits).toEqual([0, 0, 0, 0, 0, ...doubled, 60_000, 60_000, 60_000]);
-  noteMade(served, served.madeAt + 120_001);
-  expect(served.notBefore).toBe(served.madeAt);
+  noteCreated(served, served.createdAt + 120_001);
+  expect(served.notBefore).toBe(served.createdAt);
 });
 
 test("the jail of a socket is what holds dev/log, or its directory", () => {

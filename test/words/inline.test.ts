@@ -65,3 +65,13 @@ test("README's table names every program, and every command of jailkit", () => {
   const missing = programs.filter((name) => !named.some((one) => `${one} `.startsWith(`${name} `)));
   expect(missing).toEqual([]);
 });
+
+test("CONTRIBUTING's table names every script of package.json", () => {
+  const [, part = ""] = readDocument("CONTRIBUTING.md").split("\n## Commands\n\n");
+  const named = spansOf("CONTRIBUTING.md", part.split("\n\n")[0]).map(({ text }) => text);
+  const missing = all.scripts.filter(
+    (script) => !["ci", "test"].includes(script) && !named.includes(`npm run ${script}`),
+  );
+  expect(missing).toEqual([]);
+  expect(named).toContain("npm test");
+});

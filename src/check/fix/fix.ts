@@ -10,6 +10,7 @@ import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
 import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { noRoom } from "../../jail/fs/no-room.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import {
   closeJailRoot,
@@ -23,7 +24,6 @@ import {
 import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
-import { noRoom } from "../../populate/no-room.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";

@@ -114,7 +114,7 @@ function enterAndExecute(
   const argv = [program, ...request.programArguments];
   try {
     if (request.daemon) {
-      executeDaemon({ path: program, argv, envp: environment(), nothing, writer });
+      executeDaemon({ path: program, argv, envp: environment(), devNull: nothing, writer });
       writer?.wait();
       return 0;
     }

@@ -26,7 +26,7 @@ import { programWarnings } from "../../programs/warnings.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
-import { INTERACTIVE, type Report, type ReportStep } from "../report.ts";
+import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { explainExecute, holdsPrograms } from "./execute.ts";
 import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
@@ -77,7 +77,7 @@ const step = (
 
 /** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
 export function explainLimited(
-  report: Report,
+  report: LoginReport,
   session: LimitedSession,
   place: LimitedPlace,
   argv: readonly ByteString[],
@@ -177,7 +177,7 @@ function reachable(
 }
 
 function explainCommand(
-  report: Report,
+  report: LoginReport,
   session: LimitedSession,
   place: LimitedPlace,
   { request, policy, executables, closedTo }: CommandFacts,
@@ -227,7 +227,7 @@ function explainCommand(
 const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
 /** Whether the user may execute what is allowed. */
-function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {
+function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
     noexec: isNoexec(fd),

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { PENALTIES, type ReportStep } from "../report.ts";
 
-const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
   stage: "sshd",
   name,
   outcome,

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -25,7 +25,7 @@ export interface Forced {
 const INTERNAL = /^internal-sftp(\s|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
-const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
   stage: "sshd",
   name,
   outcome,

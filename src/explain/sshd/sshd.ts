@@ -3,7 +3,7 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
 import { operands } from "../../cli/shell-word.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
 import { openMatches } from "../../system/sshd/match.ts";
@@ -44,7 +44,7 @@ export interface SshdPart {
   service: ByteString | undefined;
 }
 
-const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
   stage: "sshd",
   name,
   outcome,

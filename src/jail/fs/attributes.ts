@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { chmodFd, chownFd, setTimes } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { chmodFd, chownFd, close, fstat, openAt, type Stat, sameFile, setTimes } from "../../../ffi/files.ts";
+import { close, fstat, openAt, type Stat, sameFile } from "../../../ffi/files.ts";
 import { addressOf, cArgument, errno, libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";

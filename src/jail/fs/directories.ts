@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { chmodFd, makeDirectory } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { chmodFd, close, fstat, makeDirectory, openAt, readDirectory, statAt } from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, statAt } from "../../../ffi/files.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";

@@ -1,27 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  getXattr,
-  listXattrs,
-  openAt,
-  openAt2,
-  type Stat,
-  sameFile,
-  setXattr,
-  statAt,
-} from "../../../ffi/files.ts";
+import { close, fstat, openAt, openAt2, type Stat, sameFile, statAt } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
+import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { interruption, stopIfInterrupted } from "../../cli/interrupt.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
-import { type HomeCopy, makeCopy } from "./home-copy.ts";
+import { type HomeCopy, makeCopy, NOTHING_MOVED, whyNotCopied } from "./home-copy.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { lookUp, splitPath, withJailFile } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -129,20 +119,21 @@ export function copyHome(
     if (made !== undefined) {
       try {
         removeTree(root, copy, fstat(made.fd));
+      } catch (failure) {
+        // The next run sweeps it; what has led here is the same, and tells more.
+        if (!isErrno(failure, "EROFS")) throw failure;
       } finally {
         close(made.fd);
       }
     }
-    throw (
-      interruption(NOTHING_MOVED) ?? (isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error)
-    );
+    throw isErrno(error, "EEXIST", "ENOTEMPTY")
+      ? homeExists(root, to)
+      : whyNotCopied(root, home.entries, error);
   } finally {
     if (made !== undefined) close(made.lock);
     release(parent);
   }
 }
-
-const NOTHING_MOVED = "nothing was moved; run this again";
 
 function fillCopy(
   home: HomeSource,

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, fstat, lockFile, openAt } from "../../../ffi/files.ts";
+import { close, fstat, openAt } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { renameAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { renameAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { splitPath } from "./look.ts";
 import { type Placement, renameNew, syncDirectory } from "./place.ts";
 import {

@@ -1,17 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { makeLink, renameAt, syncFd, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  makeLink,
-  openAt,
-  renameAt,
-  type Stat,
-  sameFile,
-  statIfPresent,
-  syncFd,
-  unlinkAt,
-} from "../../../ffi/files.ts";
+import { close, openAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { renameAt, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import {
@@ -6,12 +7,10 @@ import {
   fstat,
   openAt,
   readDirectory,
-  renameAt,
   type Stat,
   sameFile,
   statAt,
   statIfPresent,
-  unlinkAt,
 } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";

@@ -1,21 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { chmodFd, makeLink, makeNode, makeSymlink, syncFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { copyContents } from "../../../ffi/copy.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import {
-  chmodFd,
   close,
   fstat,
-  makeLink,
-  makeNode,
-  makeSymlink,
   openAt,
   readLink,
   sameFile,
   seek,
   statAt,
   statIfPresent,
-  syncFd,
   writeAll,
 } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";

@@ -2,10 +2,10 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { passwdByName } from "../../system/accounts.ts";
 
-/** The account that is there for the relay alone; packages and install-tools make it. */
+/** The account for the relay alone. Packages and install-tools create it. */
 export const RELAY_ACCOUNT = "_jk-socketd";
 
-/** What makes it where systemd-sysusers(8) does not: useradd(8). */
+/** The command of useradd(8) that creates it without systemd-sysusers(8). */
 export const MAKE_ACCOUNT: readonly string[] = [
   "useradd",
   "--system",
@@ -20,29 +20,26 @@ export const MAKE_ACCOUNT: readonly string[] = [
 
 const NOBODY = "nobody";
 
-/** Who the relay runs as. */
+/** The account that the relay runs as. */
 export interface RelayAccount {
   /** Printable. */
   name: ByteString;
   uid: number;
   gid: number;
-  /** What is wrong with that: other programs run as the same user. */
+  /** That other programs run as the same user. */
   warning: ByteString | undefined;
 }
 
-/**
- * The account of the relay: the one that was asked for, else its own, else nobody's, with a warning. Undefined where
- * there is none.
- */
-export function relayAccount(asked: ByteString | undefined): RelayAccount | undefined {
-  const own = passwdByName(asked ?? RELAY_ACCOUNT);
+/** The account of the relay: `requested`, or its own, or nobody's with a warning. Undefined if there is none. */
+export function relayAccount(requested: ByteString | undefined): RelayAccount | undefined {
+  const own = passwdByName(requested ?? RELAY_ACCOUNT);
   const nobody = passwdByName(NOBODY);
-  const found = own ?? (asked === undefined ? nobody : undefined);
+  const found = own ?? (requested === undefined ? nobody : undefined);
   if (found === undefined) return undefined;
   const name = display(found.name);
   const { uid, gid } = found;
   const shared = `the relay runs as ${name}, as other programs do, and any of those can stop it`;
-  const remedy = `'${MAKE_ACCOUNT.join(" ")}' makes it, and then jk_socketd has to be started anew`;
+  const remedy = `create it with '${MAKE_ACCOUNT.join(" ")}', then restart jk_socketd`;
   let warning: ByteString | undefined;
   if (own === undefined) warning = `there is no account ${RELAY_ACCOUNT}: ${shared}; ${remedy}`;
   else if (uid === nobody?.uid) warning = shared;

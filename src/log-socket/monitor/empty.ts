@@ -3,15 +3,15 @@ import * as C from "../../../ffi/constants.ts";
 import { close, openAt, readDirectory } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, openTree } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 
-/** What the relay has for a root directory. */
-export const EMPTY_DIRECTORY: ByteString = "/var/lib/jailkit/empty";
+/** The relay's root directory. */
+const EMPTY_DIRECTORY: ByteString = "/var/lib/jailkit/empty";
 
-/** Opens the relay's root: root's, writable by nobody else, and empty. It is made where it is missing. */
+/** Opens the relay's root directory, which only root may write, and which is empty. Creates it if it is missing. */
 export function openEmptyDirectory(path: ByteString = EMPTY_DIRECTORY): number {
   const refuse = (why: string): never => {
     throw new JailkitError("not-empty", 1, `${display(path)} ${why}`);
@@ -20,11 +20,11 @@ export function openEmptyDirectory(path: ByteString = EMPTY_DIRECTORY): number {
   const root = openTree(path);
   try {
     const [finding] = directoryFindings(root);
-    if (finding !== undefined) refuse(`cannot be the root of the relay: ${finding.message}`);
+    if (finding !== undefined) refuse(`cannot be the relay's root directory: ${finding.message}`);
     const fd = openAt(root.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
     if (readDirectory(fd).length === 0) return fd;
     close(fd);
-    return refuse("must be empty, being the root of the relay; move away what is in it");
+    return refuse("must be empty, since it is the relay's root directory; move its contents away");
   } finally {
     closeJailRoot(root);
   }

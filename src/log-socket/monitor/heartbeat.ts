@@ -1,42 +1,41 @@
-/** Whether the relay is at work is asked where it has work, and at no other time. Times are milliseconds. */
+/** Checks that the relay is at work, but only while it has work. Times are milliseconds. */
 export interface Heartbeat {
-  /** Another relay, or other sockets. */
+  /** There is a new relay, or there are other sockets. */
   restart(): void;
-  /** Something came to a socket. */
+  /** Something arrived at a socket. */
   work(now: number): void;
   /** The relay has a connection. */
   connected(now: number): void;
-  /** The relay answered a question, and told how many connections are open. */
+  /** The relay answered a question, and reported its number of open connections. */
   answered(question: number, connections: number, now: number): void;
-  /** Asks where that is due. */
+  /** Asks if a question is due. */
   ask(now: number): void;
   /** Whether an answer is overdue. */
   isOverdue(now: number): boolean;
-  /** When `ask` or `isOverdue` is to be called again, or Infinity. */
+  /** When to call `ask` or `isOverdue` again, or Infinity. */
   next(): number;
   /** There is no relay. */
   stop(): void;
 }
 
-/** What a heartbeat is made of. */
-export interface HeartbeatActions {
-  /** From here on `work` is to be called when something comes to a socket, or is there already. */
+interface HeartbeatActions {
+  /** From now on, call `work` when something arrives at a socket, or has arrived already. */
   watch(): void;
   unwatch(): void;
   ask(question: number): void;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** From the first message on: under load there is a question for so much time, and no more. */
+/** From the first message to the question: the shortest time between two questions. */
 export const ASK_AFTER = 1000;
 /** How long an answer may take. */
 export const ANSWER_WITHIN = 5000;
-/** What comes through a connection is seen by the relay alone, so where there is one, it is asked now and then. */
+/** Only the relay sees what arrives through a connection, so while there is one, it is asked regularly. */
 export const ASK_WITH_CONNECTIONS = 3000;
 
 /**
- * Makes the heartbeat of a relay. While nothing comes, nothing is asked, and nobody wakes up; with the first message
- * that comes to a socket a question falls due, and with its answer the sockets are watched again.
+ * Creates the heartbeat of a relay. While nothing arrives, nothing is asked and nobody wakes up. The first message at a
+ * socket makes a question due, and its answer starts to watch the sockets again.
  */
 export function createHeartbeat(actions: HeartbeatActions): Heartbeat {
   let askAt = NEVER;
@@ -96,8 +95,8 @@ const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 8000;
 
 /**
- * Counts the end of a relay, and returns when the next one is to be started: at once, or later where it is one after
- * another that ends. The pause stays short, for until then nothing is logged; what is sent waits in the sockets.
+ * Counts the end of a relay. Returns when to start the next one: at once, or later if several have ended in succession.
+ * The pause stays short, since nothing is logged until then; messages wait in the sockets.
  */
 export function noteEnd(restarts: Restarts, now: number): number {
   restarts.times = now - restarts.startedAt > CALM ? 1 : restarts.times + 1;

@@ -3,17 +3,16 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { IN_ATTRIB } from "../../../ffi/events.ts";
 import { close, readLink, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
-import { libc } from "../../../ffi/libc.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
-import { connectTo, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_DGRAM, SOCK_STREAM } from "../../../ffi/sockets.ts";
+import { connectTo, SOCK_DGRAM, SOCK_STREAM, sendNow } from "../../../ffi/sockets.ts";
 import { type Severity, syslogLine } from "../../system/syslog.ts";
 import { NAMES, type Watches } from "./watches.ts";
 
 /** The socket of the host's log daemon. */
 export const HOST_SOCKET: ByteString = "/dev/log";
 
-/** A connection to the log daemon, and to which socket it leads. */
-export interface HostConnection {
+/** A connection to the log daemon, and the socket that it leads to. */
+interface HostConnection {
   readonly fd: number;
   readonly stream: boolean;
   readonly socket: Stat | undefined;
@@ -21,7 +20,7 @@ export interface HostConnection {
 
 const socketNow = () => statIfPresent(C.AT_FDCWD, HOST_SOCKET, true);
 
-/** Connects as syslog(3) does: by datagrams, else by a stream. Throws SystemError. */
+/** Connects as syslog(3) does: with datagrams, or else with a stream. Throws SystemError. */
 export function connectHost(): HostConnection {
   const socket = socketNow();
   try {
@@ -32,7 +31,7 @@ export function connectHost(): HostConnection {
   }
 }
 
-/** Whether the daemon that this connection leads to is the one that listens now, and lives. */
+/** Whether this connection leads to the daemon that listens now, and that daemon is alive. */
 function isCurrent(connection: HostConnection): boolean {
   const now = socketNow();
   if (now === undefined || connection.socket === undefined || !sameFile(now, connection.socket)) return false;
@@ -44,7 +43,7 @@ function isCurrent(connection: HostConnection): boolean {
   }
 }
 
-/** The directories in which a new daemon's socket can appear: those of /dev/log and of what it is a link to. */
+/** The directories in which a new daemon's socket can appear: those of /dev/log and of its targets, if it is a link. */
 function hostDirectories(): ByteString[] {
   const directories: ByteString[] = [];
   let path = HOST_SOCKET;
@@ -55,31 +54,31 @@ function hostDirectories(): ByteString[] {
       const target = readLink(C.AT_FDCWD, path);
       path = target.startsWith("/") ? target : `${directory}/${target}`;
     } catch {
-      // No link, or nothing: this is where the socket is or will be.
+      // Not a link, or missing: the socket is or will be here.
       break;
     }
   }
   return directories;
 }
 
-/** The connection that the relay has, kept up to date. Times are milliseconds. */
+/** The relay's connection, kept up to date. Times are milliseconds. */
 export interface HostLink {
-  /** Connects anew, or tries again later. */
+  /** Connects again, or tries later. */
   connect(): void;
-  /** Whether the connection leads to the daemon that is there; else it is made anew. */
+  /** Whether the connection leads to the present daemon; if not, connects again. */
   check(): boolean;
-  /** When `connect` is to be called again, or Infinity. */
+  /** When to call `connect` again, or Infinity. */
   retryAt(): number;
 }
 
 const FIRST_RETRY = 100;
 const LAST_RETRY = 5000;
-// Other attributes than the socket's own change all the time in /dev.
+// Attributes in /dev change all the time.
 const HOST_NAMES = NAMES & ~IN_ATTRIB;
 
 /**
- * Keeps a connection to the log daemon; `connected` gets each new one, and passes its descriptor on, which is closed
- * here afterwards: else the end of a stream would be told in the relay on and on, for a descriptor it has closed.
+ * Keeps a connection to the log daemon. `connected` gets each new one and passes its descriptor to the relay. It is then
+ * closed here; otherwise epoll(7) would report the end of a stream forever for a descriptor that the relay has closed.
  */
 export function createHostLink(watches: Watches, connected: (connection: HostConnection) => void): HostLink {
   let connection: HostConnection | undefined;
@@ -125,17 +124,17 @@ export function createHostLink(watches: Watches, connected: (connection: HostCon
   return { connect, check, retryAt: () => retryAt };
 }
 
-/** The lines that jk_socketd itself logs. */
+/** The log of jk_socketd itself. */
 export interface OwnLog {
-  /** Never throws; while the daemon is away lines are kept, up to a limit. */
+  /** Never throws. While the daemon is away, lines are kept, up to a limit. */
   write(severity: Severity, text: ByteString): void;
-  /** A daemon may be there again. */
+  /** There may be a daemon again. */
   retry(): void;
 }
 
 const MOST_LINES = 100;
 
-/** Opens the log for the lines of this process. */
+/** Opens the log of this process. */
 export function openOwnLog(): OwnLog {
   let connection: HostConnection | undefined;
   const lines: ByteString[] = [];
@@ -148,7 +147,7 @@ export function openOwnLog(): OwnLog {
         return false;
       }
       const bytes = toBytes(connection.stream ? `${line}\0` : line);
-      if (libc.send(connection.fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+      if (sendNow(connection.fd, bytes) >= 0) return true;
       close(connection.fd);
       connection = undefined;
     }

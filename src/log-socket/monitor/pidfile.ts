@@ -1,14 +1,13 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { readAllFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
 import { putFile, removePath } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 
 /**
- * Writes the pid of this process, in decimal and without a newline: no link is followed where users can write. Throws
- * SystemError, JailkitError.
+ * Writes the pid of this process, in decimal and without a newline. Follows no symbolic link in a directory that users
+ * can write. Throws SystemError, JailkitError.
  */
 export function writePidfile(path: ByteString): void {
   const bytes = toBytes(String(libc.getpid()));
@@ -18,7 +17,7 @@ export function writePidfile(path: ByteString): void {
   });
 }
 
-/** Removes the pidfile, if it is still that of this process. Never throws. */
+/** Removes the pidfile if it still has the pid of this process. Never throws. */
 export function removePidfile(path: ByteString): void {
   try {
     withTree((tree) => {
@@ -33,6 +32,6 @@ export function removePidfile(path: ByteString): void {
       if (found?.text === String(libc.getpid())) removePath(tree, path, found.stat);
     });
   } catch {
-    // It is gone, or not ours any more.
+    // It is gone, or another process's now.
   }
 }

@@ -1,188 +1,192 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { SIGKILL } from "../../../ffi/constants.ts";
 import { EPOLLIN, pollTwo } from "../../../ffi/events.ts";
 import { close } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setSendTimeout } from "../../../ffi/sockets.ts";
 import { isStopped, waitFor } from "../../../ffi/spawn.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { type Command, type Counters, hearReport, type Report, tell } from "../protocol.ts";
-import { type Half, startRelay } from "../roles.ts";
+import { type Command, type Counters, type RelayReport, receiveReport, sendMessage } from "../protocol.ts";
+import { type StartedProcess, startRelay } from "../roles.ts";
 import type { RelayAccount } from "./account.ts";
 import { openEmptyDirectory } from "./empty.ts";
 
-/** What the relay is started with. */
+/** How the relay is started. */
 export interface RelayOptions {
   account: RelayAccount;
-  /** Lines that it logs are to be shown too. */
+  /** Also show the lines that it logs. */
   mirror: boolean;
 }
 
-/** What the relay wants. */
+/** What the relay reports. */
 export interface RelayEvents {
-  gone(): void;
-  askedAlive(question: number): void;
+  /** The log daemon is gone. */
+  hostLost(): void;
+  /** The relay asks whether the log daemon is alive. */
+  checkHost(question: number): void;
   /** There is a connection. */
   connected(): void;
-  /** It is at work. */
-  there(question: number, connections: number): void;
+  /** It answers a ping. */
+  pong(question: number, connections: number): void;
   line(text: ByteString): void;
 }
 
-/** What the relay tells of its sockets, by id, and of itself. */
+/** What the relay reports of its sockets, by id, and of itself. */
 export interface RelayStatus {
   counters: Map<number, Counters>;
   connected: boolean;
   waiting: number;
 }
 
-/** The relay as the monitor sees it. */
-export interface RelayLink {
-  /** The descriptor to be watched. */
-  readonly control: number;
-  readonly pid: number;
-  /** Tells it something; nothing happens where it is dead. */
-  command(command: Command, descriptor?: number): void;
-  /** Takes what it reports; false where it has ended. */
-  handle(): boolean;
-  /** Asks for counters; undefined where it does not answer. */
-  status(): RelayStatus | undefined;
-  /** Whether somebody has stopped it by a signal. */
-  isStopped(): boolean;
-  /** Ends it at once; that it has ended is told as always. */
-  kill(): void;
-  /** Lets it relay what waits, and end. Afterwards it is gone. */
-  finish(): void;
-  /** After it has ended: how; undefined where a debugger keeps that for itself. */
-  reap(): number | undefined;
-}
-
-const NOBODY = { fd: -1, events: 0 } as const;
+const NO_DESCRIPTOR = { fd: -1, events: 0 } as const;
 const READY_TIME = 10_000;
 const ANSWER_TIME = 2000;
 const FINISH_TIME = 3000;
 const SEND_SECONDS = 5;
-// It has closed its descriptors, and the kernel is about to say that it has ended.
+// After it closed its descriptors, until the kernel reports its end.
 const REAP_TIME = 200;
-const SIGKILL = 9;
-// Waiting for a new relay, how often to look whether it was stopped.
-const LOOK = 200;
+// How often to check whether a new relay was stopped.
+const STOP_CHECK = 200;
 
 const clock = () => Bun.nanoseconds() / 1e6;
 
 /**
- * Starts the relay and returns when it has proved that it has no privilege. Throws JailkitError where it could not,
- * SystemError.
+ * Starts the relay, and returns once it has checked that it has no privilege. Throws JailkitError if it could not give
+ * them up, SystemError.
  */
-export function openRelay(options: RelayOptions, events: RelayEvents): RelayLink {
-  const { mirror } = options;
-  const { uid, gid } = options.account;
+export function openRelay({ account, mirror }: RelayOptions, events: RelayEvents): RelayLink {
   const root = openEmptyDirectory();
-  let half: Half;
+  let relay: RelayLink;
   try {
-    half = startRelay();
-  } catch (error) {
+    relay = new RelayLink(startRelay(), events);
+    relay.command({ is: "start", uid: account.uid, gid: account.gid, mirror }, root);
+  } finally {
     close(root);
-    throw error;
   }
-  const { pid, control } = half;
-  // A relay that hears nothing must not stop the monitor.
-  setSendTimeout(control, SEND_SECONDS);
-  let over = false;
+  relay.waitUntilReady();
+  return relay;
+}
 
-  function reap(): number | undefined {
-    close(control);
+/** The relay as the monitor sees it. */
+export class RelayLink {
+  readonly pid: number;
+  /** The descriptor to wait for. */
+  readonly control: number;
+  private over = false;
+
+  constructor(
+    { pid, control }: StartedProcess,
+    private readonly events: RelayEvents,
+  ) {
+    this.pid = pid;
+    this.control = control;
+    // A relay that does not read must not stop the monitor.
+    setSendTimeout(control, SEND_SECONDS);
+  }
+
+  /** Sends a command; does nothing if the relay is dead. */
+  command(message: Command, descriptor?: number): void {
+    if (this.over) return;
+    try {
+      if (!sendMessage(this.control, message, true, descriptor)) this.kill();
+    } catch {
+      // The relay has ended; the monitor notices when it reads.
+    }
+  }
+
+  /** Throws JailkitError if the relay does not get ready; it is ended then. */
+  waitUntilReady(): void {
+    const report = this.nextReport(clock() + READY_TIME, () => isStopped(this.pid));
+    if (report?.is === "ready") return;
+    this.kill();
+    this.reap();
+    const reason = report?.is === "failed" ? report.message : "the relay ended before it was ready";
+    throw new JailkitError("no-relay", 1, reason);
+  }
+
+  /** Handles its reports; false if it has ended. */
+  handle(): boolean {
+    for (;;) {
+      const report = receiveReport(this.control);
+      if (report === undefined) return true;
+      if (report === "over") {
+        this.kill();
+        return false;
+      }
+      // The last reports of a killed relay do not count.
+      if (!this.over) this.dispatch(report);
+    }
+  }
+
+  /** Asks for counters; undefined if it does not answer. */
+  status(): RelayStatus | undefined {
+    this.command({ is: "status" });
+    const deadline = clock() + ANSWER_TIME;
+    const counters = new Map<number, Counters>();
+    for (;;) {
+      const report = this.nextReport(deadline);
+      if (report === undefined) return undefined;
+      if (report.is === "end") return { counters, connected: report.connected, waiting: report.waiting };
+      if (report.is === "counters") counters.set(report.id, report.counters);
+      else this.dispatch(report);
+    }
+  }
+
+  /** Whether a signal has stopped it. */
+  isStopped(): boolean {
+    return !this.over && isStopped(this.pid);
+  }
+
+  /** Ends it at once; `handle` reports the end. */
+  kill(): void {
+    this.over = true;
+    libc.kill(this.pid, SIGKILL);
+  }
+
+  /** Lets it relay what waits, and end. */
+  finish(): void {
+    this.command({ is: "finish" });
+    const deadline = clock() + FINISH_TIME;
+    while (this.nextReport(deadline) !== undefined);
+    // It has ended, or had its time.
+    this.kill();
+    this.reap();
+  }
+
+  /** The exit status after its end; undefined if a debugger keeps it. */
+  reap(): number | undefined {
+    const { pid } = this;
+    close(this.control);
     const deadline = clock() + REAP_TIME;
     for (;;) {
       const status = waitFor(pid, true);
       if (status !== undefined || clock() > deadline) return status;
-      pollTwo(NOBODY, NOBODY, 1);
+      pollTwo(NO_DESCRIPTOR, NO_DESCRIPTOR, 1);
     }
   }
 
-  function end(): void {
-    over = true;
-    libc.kill(pid, SIGKILL);
-  }
-
-  /** The next report, if it comes before the deadline, and before it is `stopped`. */
-  function before(deadline: number, stopped = () => false): Report | undefined {
-    let came = 0;
-    while (came === 0) {
+  /** The next report before the deadline; undefined if there is none, or `stopped` says so. */
+  private nextReport(deadline: number, stopped = () => false): RelayReport | undefined {
+    let ready = 0;
+    while (ready === 0) {
       const rest = Math.ceil(deadline - clock());
-      if (over || rest <= 0) return undefined;
-      [came] = pollTwo({ fd: control, events: EPOLLIN }, NOBODY, Math.min(rest, LOOK));
-      if (came === 0 && stopped()) end();
+      if (this.over || rest <= 0) return undefined;
+      const control = { fd: this.control, events: EPOLLIN };
+      [ready] = pollTwo(control, NO_DESCRIPTOR, Math.min(rest, STOP_CHECK));
+      if (ready === 0 && stopped()) this.kill();
     }
-    const report = hearReport(control);
-    if (report === "over") end();
-    return report === "over" ? undefined : report;
+    const report = receiveReport(this.control);
+    if (report !== "over") return report;
+    this.kill();
+    return undefined;
   }
 
-  function take(report: Report): void {
-    if (report.is === "gone") events.gone();
-    else if (report.is === "alive?") events.askedAlive(report.question);
+  private dispatch(report: RelayReport): void {
+    const { events } = this;
+    if (report.is === "host-lost") events.hostLost();
+    else if (report.is === "check-host") events.checkHost(report.question);
     else if (report.is === "connected") events.connected();
-    else if (report.is === "there") events.there(report.question, report.connections);
+    else if (report.is === "pong") events.pong(report.question, report.connections);
     else if (report.is === "line") events.line(report.text);
   }
-
-  function command(message: Command, descriptor?: number): void {
-    if (over) return;
-    try {
-      if (!tell(control, message, true, descriptor)) end();
-    } catch {
-      // It has ended; the monitor finds out by the end of what it reads.
-    }
-  }
-
-  command({ is: "start", uid, gid, mirror }, root);
-  close(root);
-  const first = before(clock() + READY_TIME, () => isStopped(pid));
-  if (first?.is !== "ready") {
-    end();
-    reap();
-    const reason = first?.is === "failed" ? first.message : "the relay ended before it was ready";
-    throw new JailkitError("no-relay", 1, reason);
-  }
-
-  return {
-    control,
-    pid,
-    reap,
-    command,
-    isStopped: () => !over && isStopped(pid),
-    kill: end,
-    handle() {
-      for (;;) {
-        const report = hearReport(control);
-        if (report === undefined) return true;
-        if (report === "over") {
-          end();
-          return false;
-        }
-        // What one that is killed has still said does not count.
-        if (!over) take(report);
-      }
-    },
-    status() {
-      command({ is: "status" });
-      const deadline = clock() + ANSWER_TIME;
-      const counters = new Map<number, Counters>();
-      for (let report = before(deadline); report !== undefined; report = before(deadline)) {
-        if (report.is === "counters") counters.set(report.id, report.counters);
-        else if (report.is === "end") {
-          return { counters, connected: report.connected, waiting: report.waiting };
-        } else take(report);
-      }
-      return undefined;
-    },
-    finish() {
-      command({ is: "finish" });
-      const deadline = clock() + FINISH_TIME;
-      while (before(deadline) !== undefined);
-      // It is over, or had its time.
-      end();
-      reap();
-    },
-  };
 }

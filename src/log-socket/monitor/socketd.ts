@@ -15,10 +15,10 @@ import { printError, printLine } from "../../cli/output.ts";
 import { requireRoot } from "../../cli/root.ts";
 import { VERSION } from "../../cli/version.ts";
 import { CONTROL } from "../protocol.ts";
-import { startDetached, takeName } from "../roles.ts";
+import { setProcessName, startDetached } from "../roles.ts";
 import { relayAccount } from "./account.ts";
 import { connectHost, HOST_SOCKET, openOwnLog } from "./host.ts";
-import { createMonitor, type Monitor } from "./monitor.ts";
+import { Monitor } from "./monitor.ts";
 import { activatedSockets, notify } from "./notify.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
 import {
@@ -28,23 +28,23 @@ import {
   socketsOfConfiguration,
 } from "./settings.ts";
 
-/** What jk_socketd is told to do. */
-export interface SocketdOptions {
-  /** Lines are shown on standard output, and the process stays in the foreground. */
+/** The options of jk_socketd. */
+interface SocketdOptions {
+  /** Stay in the foreground, and print log lines on standard output. */
   foreground: boolean;
-  /** This is the process that was started to stay; the one that started it waits to hear how it went. */
+  /** This is the background process; its parent waits until it serves. */
   detached: boolean;
   /** An absolute path. */
   pidfile: ByteString | undefined;
-  /** One socket, instead of those of the configuration. */
+  /** The only socket, instead of those of the configuration. */
   socket: SocketOptions | undefined;
-  /** Who the relay is to run as; undefined: its own account. */
+  /** The account for the relay; undefined: its own. */
   user: ByteString | undefined;
 }
 
 /**
- * Starts the process that stays, with `words` as its arguments, and waits until it serves. Returns the exit status:
- * its own where it did not come to that.
+ * Starts the background process with `words` as its arguments, and waits until it serves. Returns 0, or the exit status
+ * of a process that failed.
  */
 export function detach(words: readonly ByteString[]): number {
   const { pid, control } = startDetached(words, environment());
@@ -52,22 +52,22 @@ export function detach(words: readonly ByteString[]): number {
   return packet !== undefined && packet.length > 0 ? 0 : (waitFor(pid) ?? 1);
 }
 
-/** Standard input, output and error of the process that stays: whoever waits for their end is not kept waiting. */
+/** Redirects standard input, output and error to /dev/null, so that nobody waits for their end. */
 function closeStandard(): void {
-  const nothing = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
-  for (const fd of [0, 1, 2, standardError]) libc.dup3(nothing, fd, fd > 2 ? C.O_CLOEXEC : 0);
-  close(nothing);
+  const devNull = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
+  for (const fd of [0, 1, 2, standardError]) libc.dup3(devNull, fd, fd > 2 ? C.O_CLOEXEC : 0);
+  close(devNull);
 }
 
-/** Runs jk_socketd until it is told to end. Returns the exit status. Throws JailkitError, SystemError. */
+/** Runs jk_socketd until a signal ends it. Returns the exit status. Throws JailkitError, SystemError. */
 export function runSocketd(options: SocketdOptions): number {
-  takeName();
+  setProcessName();
   requireRoot(1);
   const log = openOwnLog();
   const show = (text: ByteString) => {
     if (options.foreground) printLine(text);
   };
-  /** An end as jailkit 2.23 has it: in the log, and shown as what is logged is, or else told on standard error. */
+  /** Ends as jailkit 2.23 does: with a line in the log, and on standard output or standard error. */
   const stop = (status: number, text: ByteString, place?: ErrorPlace): number => {
     log.write(status === 1 ? "err" : "crit", `version ${VERSION}, ${text}`);
     if (options.foreground) printLine(`version ${VERSION}, ${text}`);
@@ -93,7 +93,7 @@ export function runSocketd(options: SocketdOptions): number {
   }
   let monitor: Monitor;
   try {
-    monitor = createMonitor({
+    monitor = new Monitor({
       account,
       mirror: options.foreground,
       read: () => (options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket)),
@@ -108,8 +108,8 @@ export function runSocketd(options: SocketdOptions): number {
   }
   try {
     if (monitor.count === 0) {
-      // Of those that a file names the log tells; the one of --socket was typed just now.
-      if (options.socket !== undefined) tellWhy(options.socket.path, monitor.complaints);
+      // For sockets of a file, the log has the reasons.
+      if (options.socket !== undefined) printReasons(options.socket.path, monitor.complaints);
       return stop(
         1,
         "no valid sockets specified in configfile /etc/jailkit/jk_socketd.ini or on commandline, nothing to do, exiting...",
@@ -126,11 +126,11 @@ export function runSocketd(options: SocketdOptions): number {
   }
 }
 
-function tellWhy(path: ByteString, complaints: readonly ByteString[]): void {
+function printReasons(path: ByteString, complaints: readonly ByteString[]): void {
   const directory = directoryOf(path);
   const missing = path.startsWith("/") && statIfPresent(C.AT_FDCWD, directory) === undefined;
   const hint = missing ? `; there is no directory ${display(directory)}` : "";
-  for (const why of complaints) printError(`jk_socketd: ${why}${hint}`);
+  for (const reason of complaints) printError(`jk_socketd: ${reason}${hint}`);
 }
 
 function serve(monitor: Monitor, options: SocketdOptions, complain: (text: ByteString) => void): void {

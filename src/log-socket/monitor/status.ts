@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory, unlinkAt } from "../../../ffi/files.ts";
+import { close, openAt, readDirectory } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import {
   accept,
@@ -15,27 +16,27 @@ import {
   setNonblocking,
   setSendTimeout,
 } from "../../../ffi/sockets.ts";
+import { withTree } from "../../jail/fs/look.ts";
 import { openDirectory, release } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 import type { Counters, SocketSettings } from "../protocol.ts";
 
-/** Where each jk_socketd that runs answers, under its pid. Root's alone. */
-export const STATUS_DIRECTORY: ByteString = "/run/jailkit/log-sockets";
+/** Each running jk_socketd answers here, under its pid. Only root has access. */
+const STATUS_DIRECTORY: ByteString = "/run/jailkit/log-sockets";
 
-/** A socket, its settings, and what it has done. */
+/** A socket, its settings and its counters. */
 export interface SocketStatus {
   settings: SocketSettings;
   /** The pid of its jk_socketd. */
   pid: number;
-  /** Whether it is in its place. */
+  /** Whether the socket exists. */
   listening: boolean;
   activated: boolean;
-  /** Undefined where the relay did not answer. */
+  /** Undefined if the relay did not answer. */
   counters: Counters | undefined;
-  /** Whether the host's log daemon is there. */
+  /** Whether the host's log daemon is connected. */
   connected: boolean;
-  /** The account of the relay, and what is wrong with it. */
+  /** The account of the relay, and a warning about it. */
   user: ByteString;
   warning: ByteString | undefined;
 }
@@ -43,19 +44,19 @@ export interface SocketStatus {
 /** The answering side. */
 export interface StatusService {
   readonly fd: number;
-  /** Answers whoever asked. */
+  /** Answers one client. */
   serve(): void;
   close(): void;
 }
 
 const BACKLOG = 8;
 const LONGEST = 1 << 16;
-const PATIENCE = 2;
+const SEND_SECONDS = 2;
 
-/** Opens the directory, and makes it if asked to; undefined where it is missing. */
-function openPlace(make: boolean): number | undefined {
+/** Opens the directory, and creates it with `create`; undefined if it is missing. */
+function openStatusDirectory(create: boolean): number | undefined {
   return withTree((tree) => {
-    if (make) {
+    if (create) {
       const own = (path: ByteString) => path === STATUS_DIRECTORY;
       makeDirectories(tree, STATUS_DIRECTORY, (path) => ({
         mode: own(path) ? 0o700 : 0o755,
@@ -77,12 +78,12 @@ function openPlace(make: boolean): number | undefined {
 
 /** Answers questions about the sockets of this process. Throws SystemError, JailkitError. */
 export function openStatus(describe: () => SocketStatus[]): StatusService {
-  const directory = openPlace(true) ?? -1;
+  const directory = openStatusDirectory(true) ?? -1;
   const name = String(libc.getpid());
   const fd = openSocket(SOCK_SEQPACKET, true);
   try {
-    // Of a process that had this pid before.
-    unlinkIfThere(directory, name);
+    // From a process that had this pid before.
+    unlinkIfPresent(directory, name);
     bindIn(fd, directory, name);
     listen(fd, BACKLOG);
   } catch (error) {
@@ -97,8 +98,8 @@ export function openStatus(describe: () => SocketStatus[]): StatusService {
       if (connection === undefined) return;
       try {
         setNonblocking(connection, false);
-        // Who asks and does not read must not stop the monitor.
-        setSendTimeout(connection, PATIENCE);
+        // A client that does not read must not stop the monitor.
+        setSendTimeout(connection, SEND_SECONDS);
         for (const one of describe()) if (!sendPacket(connection, toBytes(JSON.stringify(one)))) break;
       } catch (error) {
         if (!isErrno(error, "EPIPE", "ECONNRESET", "EMSGSIZE")) throw error;
@@ -107,19 +108,11 @@ export function openStatus(describe: () => SocketStatus[]): StatusService {
       }
     },
     close() {
-      unlinkIfThere(directory, name);
+      unlinkIfPresent(directory, name);
       close(fd);
       close(directory);
     },
   };
-}
-
-function unlinkIfThere(directory: number, name: ByteString): void {
-  try {
-    unlinkAt(directory, name);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
 }
 
 function ask(directory: number, name: ByteString): SocketStatus[] {
@@ -128,8 +121,8 @@ function ask(directory: number, name: ByteString): SocketStatus[] {
     fd = connectTo(`/proc/self/fd/${directory}/${name}`, SOCK_SEQPACKET);
   } catch (error) {
     if (!isErrno(error, "ECONNREFUSED", "ENOENT")) throw error;
-    // Left by one that was killed.
-    if (error.code === "ECONNREFUSED") unlinkIfThere(directory, name);
+    // Left by a process that was killed.
+    if (error.code === "ECONNREFUSED") unlinkIfPresent(directory, name);
     return [];
   }
   try {
@@ -145,9 +138,9 @@ function ask(directory: number, name: ByteString): SocketStatus[] {
   }
 }
 
-/** The sockets of every jk_socketd that runs; undefined where none does. Needs root. Throws SystemError. */
+/** The sockets of every running jk_socketd; undefined if there is none. Needs root. Throws SystemError. */
 export function askStatus(): SocketStatus[] | undefined {
-  const directory = openPlace(false);
+  const directory = openStatusDirectory(false);
   if (directory === undefined) return undefined;
   try {
     const names = readDirectory(directory).map(({ name }) => name);

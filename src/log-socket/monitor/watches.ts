@@ -9,6 +9,7 @@ import {
   IN_DELETE,
   IN_DELETE_SELF,
   IN_IGNORED,
+  IN_MASK_ADD,
   IN_MOVE_SELF,
   IN_MOVED_FROM,
   IN_MOVED_TO,
@@ -19,16 +20,14 @@ import {
   removeWatch,
 } from "../../../ffi/events.ts";
 
-/** Names that come, go, or are exchanged, and the directory itself going. */
+/** Names that appear, disappear or are replaced, and the end of the directory itself. */
 export const NAMES =
   IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
-/** Files that are complete, or are gone. */
+/** Files that are complete, or removed. */
 export const CONTENTS =
   IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
 
-const IN_MASK_ADD = 0x20000000;
-
-interface Interest {
+interface Watch {
   path: ByteString;
   mask: number;
   /** The one name in the directory that matters; undefined: any. */
@@ -39,46 +38,46 @@ interface Interest {
 /** Directories that are watched through one inotify descriptor. */
 export interface Watches {
   readonly fd: number;
-  /** From here on `changed` is called for what `mask` tells of the directory. False where there is none. */
-  add(interest: Readonly<Interest>): boolean;
-  /** Forgets all that was added with this callback. */
+  /** Calls `changed` after the events of `mask` in the directory. False if there is no such directory. */
+  add(watch: Readonly<Watch>): boolean;
+  /** Removes every watch with this callback. */
   forget(changed: () => void): void;
-  /** Calls whom it concerns, each once, after something happened. */
+  /** Reads events, and calls the callbacks of their watches, each once. */
   dispatch(): void;
 }
 
 /** Opens inotify(7). */
 export function openWatches(): Watches {
   const fd = openInotify();
-  const interests = new Map<number, Interest[]>();
+  const byNumber = new Map<number, Watch[]>();
 
-  function concerns(event: FileEvent, interest: Interest): boolean {
+  function concerns(event: FileEvent, watch: Watch): boolean {
     if ((event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) !== 0) return true;
-    if ((event.mask & interest.mask) === 0) return false;
-    return interest.name === undefined || event.name === "" || event.name === interest.name;
+    if ((event.mask & watch.mask) === 0) return false;
+    return watch.name === undefined || event.name === "" || event.name === watch.name;
   }
 
   return {
     fd,
-    add(interest) {
-      let watch: number;
+    add(watch) {
+      let number: number;
       try {
-        watch = addWatch(fd, interest.path, interest.mask | IN_ONLYDIR | IN_MASK_ADD);
+        number = addWatch(fd, watch.path, watch.mask | IN_ONLYDIR | IN_MASK_ADD);
       } catch (error) {
         if (isErrno(error, "ENOENT", "ENOTDIR", "ENOSPC", "EACCES", "ELOOP")) return false;
         throw error;
       }
-      interests.set(watch, [...(interests.get(watch) ?? []), interest]);
+      byNumber.set(number, [...(byNumber.get(number) ?? []), watch]);
       return true;
     },
     forget(changed) {
-      for (const [watch, all] of interests) {
-        const left = all.filter((interest) => interest.changed !== changed);
+      for (const [number, all] of byNumber) {
+        const left = all.filter((watch) => watch.changed !== changed);
         if (left.length === all.length) continue;
-        if (left.length > 0) interests.set(watch, left);
+        if (left.length > 0) byNumber.set(number, left);
         else {
-          interests.delete(watch);
-          removeWatch(fd, watch);
+          byNumber.delete(number);
+          removeWatch(fd, number);
         }
       }
     },
@@ -86,9 +85,9 @@ export function openWatches(): Watches {
       const due = new Set<() => void>();
       for (const event of readFileEvents(fd)) {
         const lost = (event.mask & IN_Q_OVERFLOW) !== 0;
-        const whose = lost ? [...interests.values()].flat() : (interests.get(event.watch) ?? []);
-        for (const interest of whose) if (lost || concerns(event, interest)) due.add(interest.changed);
-        if ((event.mask & IN_IGNORED) !== 0) interests.delete(event.watch);
+        const candidates = lost ? [...byNumber.values()].flat() : (byNumber.get(event.watch) ?? []);
+        for (const watch of candidates) if (lost || concerns(event, watch)) due.add(watch.changed);
+        if ((event.mask & IN_IGNORED) !== 0) byNumber.delete(event.watch);
       }
       for (const changed of due) changed();
     },

@@ -23,9 +23,6 @@ import { AF_UNIX, SOCK_DGRAM } from "../../../ffi/sockets.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { allowCalls } from "./filter.ts";
 
-const PR_CAPBSET_READ = 23;
-const PR_CAPBSET_DROP = 24;
-
 const refuse = (what: string): never => {
   throw new JailkitError("not-confined", 1, `the relay cannot give up its privileges: ${what}`);
 };
@@ -34,7 +31,7 @@ function must(holds: boolean, what: string): void {
   if (!holds) refuse(what);
 }
 
-/** A descriptor on a directory would be a way out of the root. */
+/** Closes directories, which would be a way out of the root directory. */
 function closeDirectories(except: readonly number[]): void {
   const list = openAt(C.AT_FDCWD, "/proc/self/fd", C.O_RDONLY | C.O_DIRECTORY);
   try {
@@ -49,20 +46,20 @@ function closeDirectories(except: readonly number[]): void {
 }
 
 function dropBoundingSet(): void {
-  for (let capability = 0; libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-    const dropped = libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) === 0;
-    must(dropped && libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) === 0, `capability ${capability}`);
+  for (let capability = 0; libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+    const dropped = libc.prctl(C.PR_CAPBSET_DROP, capability, 0, 0, 0) === 0;
+    must(dropped && libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0) === 0, `capability ${capability}`);
   }
 }
 
 /**
- * Makes this process nobody, in an empty directory, for good, and proves it: root, ids, groups, capabilities (the
- * bounding set too), no_new_privs, not dumpable, one thread, no descriptor on a directory. Last, the system calls that
- * the relay needs are the only ones that are left. `root` is closed. Throws JailkitError "not-confined", SystemError.
+ * Gives up all privileges of this process for good, and checks that: root directory, ids, groups, capabilities (the
+ * bounding set too), no_new_privs, not dumpable, one thread, no open directory. At last only the system calls that the
+ * relay needs are left. Closes `root`. Throws JailkitError "not-confined", SystemError.
  */
 export function confine(root: number, uid: number, gid: number): void {
   must(uid !== 0 && gid !== 0, "uid and gid must not be 0");
-  // Each of these acts on one thread, or is proved for one.
+  // What follows acts on one thread, or is checked for one.
   const tasks = openAt(C.AT_FDCWD, "/proc/self/task", C.O_PATH);
   must(singleThreaded(tasks), "there is more than one thread");
   closeDirectories([root, tasks]);
@@ -76,7 +73,7 @@ export function confine(root: number, uid: number, gid: number): void {
   becomeGroup(gid);
   becomeUser(uid);
   dropAllCapabilities();
-  // A change of ids makes a process not dumpable, or dumpable, by a setting of the machine.
+  // A change of ids resets this, to a value that depends on the host's settings.
   setDumpable(false);
 
   must(sameFile(statAt(C.AT_FDCWD, "/"), empty) && sameFile(statAt(C.AT_FDCWD, "."), empty), "the root");

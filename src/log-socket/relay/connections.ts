@@ -3,30 +3,30 @@ import { close } from "../../../ffi/files.ts";
 import { accept, passCredentials } from "../../../ffi/sockets.ts";
 import { type Inlet, type InletContext, isHolding, relayOrHold } from "./inlet.ts";
 
-/** A connection to a stream socket, and what has come of a message. */
+/** A connection to a stream socket, and what has arrived of a message. */
 export interface Connection {
   readonly fd: number;
   readonly inlet: Inlet;
-  /** What came and is not relayed: `used` bytes, all of them from one sender. */
+  /** What has arrived and is not relayed: `used` bytes, all from one sender. */
   buffer: Buffer;
   used: number;
-  /** How many of them were looked through for the end of a message, and have none. */
+  /** How many of them were searched for the end of a message, without a result. */
   scanned: number;
   pid: number;
   uid: number;
   /** The other end is closed. */
   over: boolean;
-  /** When something came last (microseconds). */
+  /** When something arrived last (microseconds). */
   heardAt: number;
 }
 
-/** Connections of one socket at once. For one more, another is closed (connectionToClose). */
+/** The most connections of one socket. For one more, another is closed (connectionToClose). */
 export const MOST_CONNECTIONS = 128;
 
 /**
- * Which of the connections of a socket is to make room: of whoever has most of them (those that have sent nothing yet
- * count as one's), the one that was silent for longest. So nobody can keep the others of a jail from the log, whose
- * programs would wait in connect(2); syslog(3) connects anew when its connection is closed. Undefined where there is none.
+ * The connection of a socket that must make room: of the user with the most connections, the one that was silent for
+ * longest. Connections that have sent nothing yet count as those of one user. So nobody can keep the other users of a
+ * jail from the log; syslog(3) connects again when its connection is closed. Undefined if there is none.
  */
 export function connectionToClose(connections: readonly Connection[]): Connection | undefined {
   const counts = new Map<number, number>();
@@ -43,7 +43,7 @@ export function connectionToClose(connections: readonly Connection[]): Connectio
 const LONGEST_MESSAGE = 1 << 16;
 const NEWLINE = 0x0a;
 
-/** Accepts a connection to a stream socket; undefined where there is none, or one is not to be had now. */
+/** Accepts a connection to a stream socket; undefined if there is none, or no descriptor is free. */
 export function acceptConnection(inlet: Inlet, now: number): Connection | undefined {
   const fd = accept(inlet.fd);
   if (fd === undefined) return undefined;
@@ -80,8 +80,8 @@ function append(connection: Connection, bytes: Uint8Array): void {
 }
 
 /**
- * Where the message ends that begins at `start`: at a NUL, a newline, or the longest that a message may be; undefined: not
- * yet. It is looked for from `from` on: who sends byte by byte is not to have all of them looked through each time.
+ * Where the message that begins at `start` ends: at a NUL, at a newline, or at its greatest length; undefined if it is
+ * not complete. The search begins at `from`, so that a sender of single bytes does not make every byte be read again.
  */
 function messageEnd({ buffer, used, over }: Connection, start: number, from: number): number | undefined {
   for (let i = from; i < used; i++) {
@@ -90,10 +90,7 @@ function messageEnd({ buffer, used, over }: Connection, start: number, from: num
   return over && used > start ? used : undefined;
 }
 
-/**
- * Relays the messages that are complete, until a limit or the log daemon stops it. True where nothing is left that
- * could be relayed now.
- */
+/** Relays complete messages, until a limit or the log daemon stops it. True if no complete message is left. */
 export function relayBuffered(context: InletContext, connection: Connection, now: number): boolean {
   const { inlet, pid, uid, buffer } = connection;
   let start = 0;
@@ -111,12 +108,12 @@ export function relayBuffered(context: InletContext, connection: Connection, now
   if (start > 0) buffer.copyWithin(0, start, connection.used);
   connection.used -= start;
   connection.scanned = stopped ? 0 : connection.used;
-  // An idle connection is not to hold the room that one long message took.
+  // An idle connection must not keep the memory that one long message took.
   if (connection.used === 0 && buffer.length > 4096) connection.buffer = Buffer.alloc(0);
   return !stopped;
 }
 
-/** What one sender began and another goes on with is a message of its own: nobody speaks in the name of another. */
+/** Ends a message that another sender would continue: nobody speaks in the name of another. */
 export function endUnfinished(context: InletContext, connection: Connection, now: number): void {
   const { inlet, buffer, used, pid, uid } = connection;
   if (used === 0) return;
@@ -126,8 +123,8 @@ export function endUnfinished(context: InletContext, connection: Connection, now
 }
 
 /**
- * Reads what came, once, and relays what is complete. False where the connection is to be closed. To be called only
- * where everything that is complete was relayed: what is left is of one message.
+ * Reads once, and relays what is complete. False if the connection must be closed. Call it only when every complete
+ * message was relayed, so that what is left is part of one message.
  */
 export function readConnection(
   context: InletContext,

@@ -3,7 +3,7 @@ const ZERO = 0x30;
 const SPACE = 0x20;
 const DELETE = 0x7f;
 
-/** Writes into `to`, as the others; returns where it stopped. As rsyslog writes it: `#` and three octal digits. */
+/** Writes `#` and three octal digits into `to`, as rsyslog does. Returns the end. */
 export function putEscaped(to: Uint8Array, at: number, byte: number): number {
   to[at] = HASH;
   to[at + 1] = ZERO + (byte >> 6);
@@ -21,7 +21,7 @@ const BOUNDS: Readonly<Record<number, readonly [number, number]>> = {
 
 const continues = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
 
-/** How many bytes from `at` on, the first of which is not ASCII, are one character of UTF-8 (RFC 3629); 0: none. */
+/** The length of the UTF-8 character (RFC 3629) at `at`, which is not ASCII; 0 if there is none. */
 function characterLength(from: Uint8Array, at: number, end: number): number {
   const first = from[at] ?? 0;
   let length = 0;
@@ -30,17 +30,17 @@ function characterLength(from: Uint8Array, at: number, end: number): number {
   else if (first >= 0xf0 && first <= 0xf4) length = 4;
   if (at + length > end) return 0;
   for (let i = 1; i < length; i++) if (!continues(from[at + i])) return 0;
-  // What could be said in fewer bytes, surrogates, and what is beyond U+10FFFF are no characters.
+  // No overlong forms, no surrogates, and nothing beyond U+10FFFF.
   const second = from[at + 1] ?? 0;
   const [least = 0x80, most = 0xbf] = BOUNDS[first] ?? [];
   return second >= least && second <= most ? length : 0;
 }
 
-/** Whether what begins at `at` ends a line where it is shown: U+2028 and U+2029. */
+/** Whether there is a line or paragraph separator at `at`: U+2028, U+2029. */
 const isSeparator = (from: Uint8Array, at: number) =>
   from[at] === 0xe2 && from[at + 1] === 0x80 && ((from[at + 2] ?? 0) & 0xfe) === 0xa8;
 
-/** What is not ASCII: the control characters U+0080 to U+009F, as UTF-8 or as single bytes, and ends of lines. */
+/** Writes a byte or character that is not ASCII. Escapes U+0080 to U+009F, also as single bytes, and separators. */
 function putOther(to: Uint8Array, at: number, from: Uint8Array, i: number, length: number): number {
   const byte = from[i] ?? 0;
   let next = at;
@@ -54,8 +54,8 @@ function putOther(to: Uint8Array, at: number, from: Uint8Array, i: number, lengt
 }
 
 /**
- * Text as it came, on one line: every control byte is escaped, whatever the daemon would do with it, for not all of
- * them escape, and what is in a log is shown on terminals.
+ * Writes text as one line: every control byte is escaped, since not all daemons do that, and terminals show the log.
+ * Returns the end.
  */
 export function putText(to: Uint8Array, at: number, from: Uint8Array, start: number, end: number): number {
   let next = at;

@@ -1,4 +1,4 @@
-import { ENOSYS, EPERM } from "../../../ffi/constants.ts";
+import { ENOSYS, EPERM, PR_SET_NAME } from "../../../ffi/constants.ts";
 import {
   ALLOW,
   ARCH,
@@ -16,13 +16,13 @@ import {
   X32,
 } from "../../../ffi/seccomp.ts";
 
-/** The machines that there are executables for. */
+/** The architectures of our executables. */
 export type Machine = "x64" | "arm64";
 
-/** A system call's numbers; undefined where a machine has no such call. */
-export type Numbers = readonly [x64: number | undefined, arm64: number | undefined];
+/** A system call's numbers; undefined if an architecture has no such call. */
+type Numbers = readonly [x64: number | undefined, arm64: number | undefined];
 
-/** What the relay and the runtime below it need, whatever the arguments. */
+/** Calls that the relay and its runtime need, with any arguments. */
 export const ALLOWED: Readonly<Record<string, Numbers>> = {
   recvmmsg: [299, 243],
   sendmmsg: [307, 269],
@@ -44,7 +44,7 @@ export const ALLOWED: Readonly<Record<string, Numbers>> = {
   mremap: [25, 216],
   madvise: [28, 233],
   msync: [26, 227],
-  // threads, and what they wait for
+  // threads, and locks
   futex: [202, 98],
   sched_yield: [24, 124],
   sched_getaffinity: [204, 123],
@@ -65,17 +65,17 @@ export const ALLOWED: Readonly<Record<string, Numbers>> = {
   clock_nanosleep: [230, 115],
   nanosleep: [35, 101],
   gettimeofday: [96, 169],
-  // what a process may know of itself and of the machine
+  // information on the process and the host
   getpid: [39, 172],
   getrandom: [318, 278],
   getrusage: [98, 165],
   uname: [63, 160],
-  // descriptors that are open already: the runtime's last words, to /dev/null
+  // descriptors that are already open: the runtime's last words, to /dev/null
   read: [0, 63],
   write: [1, 64],
 };
 
-/** What the runtime never does, and whoever has taken it over would: an attempt ends the process, which is logged. */
+/** Calls that only an intruder makes: they kill the process, and the monitor logs that. */
 export const DEADLY: Readonly<Record<string, Numbers>> = {
   execve: [59, 221],
   execveat: [322, 281],
@@ -89,7 +89,7 @@ export const DEADLY: Readonly<Record<string, Numbers>> = {
   io_uring_setup: [425, 425],
 };
 
-/** What is allowed with some arguments alone; that of every message comes first. */
+/** Calls that are allowed with some arguments only; that of every message comes first. */
 export const LIMITED = {
   ioctl: [16, 29],
   clone: [56, 220],
@@ -103,7 +103,6 @@ export const LIMITED = {
 
 const CLONE_THREAD = 0x10000;
 const SIOCOUTQ = 0x5411;
-const PR_SET_NAME = 15;
 const SOL_SOCKET = 1;
 const SO_PASSCRED = 16;
 
@@ -111,7 +110,7 @@ const DENY = failWith(EPERM);
 const low = argumentAt;
 const high = (index: number) => argumentAt(index) + 4;
 
-/** The call is allowed where these halves of arguments have these values. */
+/** Allows a call if these halves of arguments have these values. */
 function where(...values: readonly [at: number, value: number][]): Instruction[] {
   return [
     ...values.flatMap(([at, value]): Instruction[] => [[LOAD, 0, 0, at], [EQUAL, 1, 0, value], DENY]),
@@ -121,22 +120,22 @@ function where(...values: readonly [at: number, value: number][]): Instruction[]
 
 function limits(pid: number): Readonly<Record<keyof typeof LIMITED, Instruction[]>> {
   return {
-    // Threads, and no process. The flags of clone3(2) cannot be looked at; the C library does without it.
+    // Threads, but no processes. A filter cannot see the flags of clone3(2); the C library falls back to clone(2).
     clone: [[LOAD, 0, 0, low(0)], [HAS, 1, 0, CLONE_THREAD], DENY, ALLOW],
     clone3: [failWith(ENOSYS)],
     ioctl: where([low(1), SIOCOUTQ]),
     prctl: where([low(0), PR_SET_NAME]),
-    // To know limits, and not to set them.
+    // Only to read limits.
     prlimit64: where([low(2), 0], [high(2), 0]),
-    // To whom a socket is connected, and to nobody else.
+    // Only to the socket's peer.
     sendto: where([low(4), 0], [high(4), 0]),
     setsockopt: where([low(1), SOL_SOCKET], [low(2), SO_PASSCRED]),
-    // The collector of garbage stops threads of its own process.
+    // The garbage collector stops threads of its own process.
     tgkill: where([low(0), pid]),
   };
 }
 
-/** The program of the filter, for a machine and the process that it is for. */
+/** The filter for a process. */
 export function makeFilter(machine: Machine, pid: number): Instruction[] {
   const number = ([x64, arm64]: Numbers) => (machine === "arm64" ? arm64 : x64);
   const rule = (numbers: Numbers, then: readonly Instruction[]): Instruction[] => {
@@ -150,9 +149,9 @@ export function makeFilter(machine: Machine, pid: number): Instruction[] {
     [EQUAL, 1, 0, ARCHITECTURES[machine]],
     KILL,
     [LOAD, 0, 0, NUMBER],
-    // Other numbers for the same calls.
+    // x32 has other numbers for the same calls.
     ...(machine === "arm64" ? [] : ([[AT_LEAST, 0, 1, X32], KILL] as const)),
-    // The kernel remembers what is allowed whatever the arguments, so the others come first.
+    // The kernel caches calls that are allowed with any arguments, so the others come first.
     ...names.flatMap((name) => rule(LIMITED[name], limited[name])),
     ...Object.values(ALLOWED).flatMap((numbers) => rule(numbers, [ALLOW])),
     ...Object.values(DEADLY).flatMap((numbers) => rule(numbers, [KILL])),
@@ -161,9 +160,9 @@ export function makeFilter(machine: Machine, pid: number): Instruction[] {
 }
 
 /**
- * seccomp(2): from here on this process can make these calls, and no others. What it has no use for fails with EPERM,
- * since a new C library or runtime may try something harmless; what only an intruder does ends it. False where the
- * kernel has no such filters. no_new_privs must be set. Throws SystemError.
+ * seccomp(2): allows this process these calls only. Calls that it does not need fail with EPERM, since a new C library
+ * or runtime may try harmless ones; calls of an intruder kill it. False if the kernel has no such filters. no_new_privs
+ * must be set. Throws SystemError.
  */
 export function allowCalls(pid: number): boolean {
   return installFilter(makeFilter(process.arch === "arm64" ? "arm64" : "x64", pid));

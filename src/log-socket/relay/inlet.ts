@@ -1,10 +1,10 @@
 import type { Receiver } from "../../../ffi/datagrams.ts";
 import type { Counters, SocketSettings } from "../protocol.ts";
-import { countMessage, type LimitState, resume, startLimits } from "./limits.ts";
+import { countMessage, type LimitState, type PauseReason, resume, startLimits } from "./limits.ts";
 import { copyMessage, LONGEST_ADDITION, markOf, rewriteMessage } from "./message.ts";
 import type { Outlet } from "./outlet.ts";
 
-/** A message that was read and has to wait, with who sent it. */
+/** A message that was read and has to wait, with its sender. */
 interface Held {
   bytes: Uint8Array;
   pid: number;
@@ -21,32 +21,33 @@ export interface Inlet {
   /** Nothing is relayed before this time (microseconds). */
   pausedUntil: number | undefined;
   held: Held[];
-  /** Bytes that were kept since the log daemon went away. */
+  /** Bytes kept since the log daemon went away. */
   stored: number;
-  /** Messages and bytes that were dropped since that was last told, and when it is to be told. */
-  untold: { messages: number; bytes: number; at: number } | undefined;
+  /** Messages and bytes dropped since the last warning, and when the next one is due. */
+  unreported: { messages: number; bytes: number; reportAt: number } | undefined;
+  /** The mark of each uid (markOf). */
   readonly marks: Map<number, Uint8Array>;
 }
 
 /** What an inlet needs of the relay. */
 export interface InletContext {
-  readonly outlet: Outlet;
+  readonly outlet: Pick<Outlet, "queue" | "isStream" | "awaySince">;
   readonly hostName: Uint8Array;
-  /** Those with messages that were dropped since that was last told. */
-  readonly untold: Set<Inlet>;
-  /** An inlet went over a limit: `pausedUntil` is set. */
-  paused(inlet: Inlet, reason: "peak" | "base-after-peak", now: number): void;
-  /** There is a connection, after there was none. */
+  /** Inlets with dropped messages that no warning has reported yet. */
+  readonly unreported: Set<Inlet>;
+  /** An inlet went over a limit. */
+  paused(inlet: Inlet, reason: PauseReason): void;
+  /** The first connection was made, or the first after there was none. */
   connected(): void;
 }
 
-// One jail is not to fill all of the memory while the log daemon is away.
+// One jail must not fill all of the memory while the log daemon is away.
 const LARGEST_SHARE = 1 << 20;
 const MOST_MARKS = 256;
-/** How long senders wait for a log daemon that is away, once there is no room; after that messages are dropped. */
-export const PATIENCE = 5_000_000;
+/** How long senders wait for a log daemon that is away, once there is no room. Then messages are dropped. */
+export const DROP_AFTER = 5_000_000;
 
-/** Makes an inlet for a socket that just came. */
+/** Creates an inlet for a new socket. */
 export function createInlet(id: number, fd: number, settings: SocketSettings, now: number): Inlet {
   return {
     id,
@@ -66,7 +67,7 @@ export function createInlet(id: number, fd: number, settings: SocketSettings, no
     pausedUntil: undefined,
     held: [],
     stored: 0,
-    untold: undefined,
+    unreported: undefined,
     marks: new Map(),
   };
 }
@@ -75,23 +76,23 @@ export function createInlet(id: number, fd: number, settings: SocketSettings, no
 export function countDropped(context: InletContext, inlet: Inlet, bytes: number, now: number): void {
   inlet.counters.dropped++;
   inlet.counters.droppedBytes += bytes;
-  inlet.untold ??= { messages: 0, bytes: 0, at: now + inlet.settings.interval };
-  inlet.untold.messages++;
-  inlet.untold.bytes += bytes;
-  context.untold.add(inlet);
+  inlet.unreported ??= { messages: 0, bytes: 0, reportAt: now + inlet.settings.interval };
+  inlet.unreported.messages++;
+  inlet.unreported.bytes += bytes;
+  context.unreported.add(inlet);
 }
 
 function markFor(inlet: Inlet, uid: number): Uint8Array {
-  const known = inlet.marks.get(uid);
-  if (known !== undefined) return known;
-  // Users of a jail are few; somebody who can take many uids is not to fill the memory.
+  const cached = inlet.marks.get(uid);
+  if (cached !== undefined) return cached;
+  // A jail has few users; someone who can use many uids must not fill the memory.
   if (inlet.marks.size >= MOST_MARKS) inlet.marks.clear();
   const mark = markOf(inlet.settings.jail, uid);
   inlet.marks.set(uid, mark);
   return mark;
 }
 
-/** Writes a message into the queue; the number of bytes, 0 where nothing is to be relayed, or -1 without room. */
+/** Writes a message into the queue. Returns the number of bytes, 0 for a message without content, -1 without room. */
 function enqueue(
   context: InletContext,
   inlet: Inlet,
@@ -112,7 +113,7 @@ function enqueue(
   if (offset < 0) return -1;
   let stop: number;
   if (mark === undefined) {
-    stop = copyMessage(from, start, end, queue.bytes, offset, context.outlet.isStream());
+    stop = copyMessage(from, start, end, queue.bytes, offset, context.outlet.isStream);
   } else {
     const sender = { pid, mark, hostName: context.hostName };
     stop = rewriteMessage(from, start, end, queue.bytes, offset, sender);
@@ -122,8 +123,8 @@ function enqueue(
 }
 
 /**
- * Relays one message and counts it. False where there is no room: the message is to be held back. Where the log
- * daemon is away for longer than a restart takes, it is dropped then.
+ * Relays one message and counts it. False if there is no room and the message must wait. If the log daemon is away for
+ * longer than a restart takes, the message is dropped instead.
  */
 export function relayMessage(
   context: InletContext,
@@ -136,33 +137,33 @@ export function relayMessage(
   now: number,
 ): boolean {
   const length = end - start;
-  const since = context.outlet.awaySince();
-  const away = since !== undefined;
+  const { awaySince } = context.outlet;
+  const away = awaySince !== undefined;
   const written =
     away && inlet.stored > LARGEST_SHARE ? -1 : enqueue(context, inlet, from, start, end, pid, uid);
-  if (written < 0 && (!away || now - since < PATIENCE)) return false;
+  if (written < 0 && (!away || now - awaySince < DROP_AFTER)) return false;
   const { counters } = inlet;
   counters.messages++;
   counters.bytes += length;
   if (written < 0) countDropped(context, inlet, length, now);
   else if (away) inlet.stored += written;
-  // One that is empty keeps the relay as busy as one of a byte.
-  const verdict = countMessage(inlet.limits, inlet.settings, Math.max(1, length), now);
-  if (verdict !== undefined) {
+  // An empty message keeps the relay as busy as a message of one byte.
+  const pause = countMessage(inlet.limits, inlet.settings, Math.max(1, length), now);
+  if (pause !== undefined) {
     counters.pauses++;
-    if (verdict.until > now) inlet.pausedUntil = verdict.until;
+    if (pause.until > now) inlet.pausedUntil = pause.until;
     else resume(inlet.limits, now);
-    context.paused(inlet, verdict.reason, now);
+    context.paused(inlet, pause.reason);
   }
   return true;
 }
 
-/** Whether nothing more is to be read just now. */
+/** Whether nothing more may be read at the moment. */
 export function isHolding(inlet: Inlet): boolean {
   return inlet.pausedUntil !== undefined || inlet.held.length > 0;
 }
 
-/** Relays one message; where it cannot be yet, a copy is kept, with who sent it, until it can. */
+/** Relays one message, or keeps a copy with its sender until it can be relayed. */
 export function relayOrHold(
   context: InletContext,
   inlet: Inlet,
@@ -177,7 +178,7 @@ export function relayOrHold(
   inlet.held.push({ bytes: Uint8Array.from(from.subarray(start, end)), pid, uid });
 }
 
-/** Relays what was held back, until a limit or the log daemon stops it; true where nothing is left of it. */
+/** Relays what was held back, until a limit or the log daemon stops it. True if nothing is left. */
 export function relayHeld(context: InletContext, inlet: Inlet, now: number): boolean {
   if (inlet.held.length === 0) return inlet.pausedUntil === undefined;
   const waiting = inlet.held;
@@ -191,7 +192,7 @@ export function relayHeld(context: InletContext, inlet: Inlet, now: number): boo
   return !isHolding(inlet);
 }
 
-/** Reads datagrams that came, and relays them. Returns how many there were, or -errno. */
+/** Reads datagrams and relays them. Returns the number of datagrams, or -errno. */
 export function readDatagrams(context: InletContext, inlet: Inlet, receiver: Receiver, now: number): number {
   const count = receiver.receive(inlet.fd, receiver.count);
   for (let i = 0; i < count; i++) {

@@ -5,32 +5,42 @@ export interface Limits {
   interval: number;
 }
 
-/** What a socket has relayed in the interval that is under way. Times are microseconds of one clock. */
+/** What a socket has relayed in the current interval. Times are microseconds of one clock. */
 export interface LimitState {
   bytes: number;
   since: number;
-  /** Whether the interval before went over `base`. */
+  /** Whether the previous interval went over `base`. */
   wasPeak: boolean;
 }
 
-/** What follows from a message: nothing, or nothing more is read until `until`, and a warning is logged. */
-export type Verdict = undefined | { reason: "peak" | "base-after-peak"; until: number };
+/** Which limit a socket went over. */
+export type PauseReason = "peak" | "base-after-peak";
 
-/** The state of a socket at its opening. */
+/** A socket went over a limit: read nothing more until `until`. */
+interface Pause {
+  reason: PauseReason;
+  until: number;
+}
+
+/** The state of a new socket. */
 export function startLimits(now: number): LimitState {
   return { bytes: 0, since: now, wasPeak: false };
 }
 
 /**
- * Counts a message of `bytes` that was relayed at `now`; changes `state`. The rules are those of jailkit 2.23. In an
- * interval `base` bytes pass; between `base` and `peak` they do so only if the interval before stayed under `base`;
- * what goes over waits until the interval is over. The message that crosses a limit is relayed in full. Where there
- * is to be a pause, call `resume` at its end.
+ * Counts a message of `bytes` that was relayed at `now`, and updates `state`. Returns a pause, at whose end `resume`
+ * must be called, if a limit is crossed. The rules are those of jailkit 2.23: `base` bytes pass in each interval, and
+ * up to `peak` if the previous interval stayed under `base`. The message that crosses a limit is relayed in full.
  */
-export function countMessage(state: LimitState, limits: Limits, bytes: number, now: number): Verdict {
+export function countMessage(
+  state: LimitState,
+  limits: Limits,
+  bytes: number,
+  now: number,
+): Pause | undefined {
   state.bytes += bytes;
   const elapsed = now - state.since;
-  const pause = (reason: "peak" | "base-after-peak"): Verdict => {
+  const pause = (reason: PauseReason): Pause => {
     const rest = limits.interval - elapsed;
     return { reason, until: rest > 0 ? now + rest : now };
   };
@@ -53,7 +63,7 @@ export function resume(state: LimitState, now: number): void {
   state.wasPeak = true;
 }
 
-/** A limit in bytes a second, as the log tells it. */
+/** A limit in bytes per second, as the log shows it. */
 export function perSecond(bytes: number, limits: Limits): number {
   return Math.floor((bytes * 1_000_000) / limits.interval);
 }

@@ -1,19 +1,19 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { putEscaped, putText } from "./escape.ts";
 
-/** Who really sent a message. */
-export interface Sender {
+/** The real sender of a message. */
+interface Sender {
   pid: number;
-  /** What is appended, such as ` (jail=/srv/jail uid=1001)`. */
+  /** The appended mark, such as ` (jail=/srv/jail uid=1001)`. */
   mark: Uint8Array;
-  /** What stands for the host in a message of RFC 5424. */
+  /** The host's name in a message of RFC 5424. */
   hostName: Uint8Array;
 }
 
-/** How many bytes a rewritten message is longer than what came, at most, beside the mark and the host's name. */
+/** The most bytes that rewriting adds, besides the mark, the host's name and escapes. */
 export const LONGEST_ADDITION = 96;
 
-// Daemons cut what is longer than they like, rsyslog at 8 KiB: the mark at its end would be lost.
+// Daemons cut long messages, rsyslog at 8 KiB, and would cut the mark at the end.
 const MAY_BE_CUT = 8000;
 
 const LESS = 0x3c;
@@ -27,15 +27,15 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const ONE = 0x31;
 
-// RFC 5424, table 1: user, mail, daemon, auth, authpriv, local0 to local7. What claims to come from the kernel, from
-// the log daemon or from cron is counted as user's, as the kernel itself does with what users write to /dev/kmsg.
+// RFC 5424, table 1: user, mail, daemon, auth, authpriv, local0 to local7. Messages that claim to come from the kernel,
+// the log daemon or cron become user's, as the kernel does with what users write to /dev/kmsg.
 const USER = 1;
 const ALLOWED = new Set([1, 2, 3, 4, 10, 16, 17, 18, 19, 20, 21, 22, 23]);
 const NOTICE = 5;
 
 const isDigit = (byte: number | undefined) => byte !== undefined && byte >= ZERO && byte <= NINE;
 
-/** Where the message begins behind `<PRI>`, and the priority it gets. Without a valid one: user.notice (RFC 3164). */
+/** The priority in `<PRI>`, and where the message begins after it. Without a valid one: user.notice (RFC 3164). */
 function readPriority(from: Uint8Array, start: number, end: number): [priority: number, next: number] {
   if (from[start] !== LESS) return [USER * 8 + NOTICE, start];
   let at = start + 1;
@@ -48,7 +48,7 @@ function readPriority(from: Uint8Array, start: number, end: number): [priority: 
   return [(ALLOWED.has(facility) ? facility : USER) * 8 + (priority & 7), at + 1];
 }
 
-/** Other bytes that part words are escaped, so that daemons see no end of a word in them either. */
+/** The end of a word. Other bytes that separate words are escaped, so they end no word for daemons either. */
 function wordEnd(from: Uint8Array, at: number, end: number): number {
   let next = at;
   while (next < end && from[next] !== SPACE) next++;
@@ -58,7 +58,7 @@ function wordEnd(from: Uint8Array, at: number, end: number): number {
 const MONTHS = new Set(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]);
 const MOST_WORDS_OF_A_TIME = 6;
 
-/** Digits and what stands between them in a date or a time: `12`, `10:00:00.5`, `2024-11-24T10:00:00+01:00`. */
+/** Whether a word may be part of a date or time: `12`, `10:00:00.5`, `2024-11-24T10:00:00+01:00`. */
 function isTimeWord(from: Uint8Array, at: number, end: number): boolean {
   for (let i = at; i < end; i++) {
     const byte = from[i] ?? 0;
@@ -80,8 +80,8 @@ function skipBlanks(from: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Where the tag begins: the first word that is not part of a time stamp. Daemons know many forms of those, and what
- * one of them takes for the tag must not be overlooked here, so whatever looks like a time is passed over.
+ * Where the tag begins: at the first word that is not part of a time stamp. Daemons know many forms of time stamps, and
+ * no word that one of them takes for the tag may be missed, so every word that looks like a time is skipped.
  */
 function findTag(from: Uint8Array, start: number, end: number): number {
   let at = skipBlanks(from, start, end);
@@ -93,7 +93,7 @@ function findTag(from: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** Writes into `to`; every function returns where it stopped. */
+/** Writes into `to` at `at`, as all put functions do, and returns the end. */
 function putNumber(to: Uint8Array, at: number, value: number): number {
   let digits = 1;
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
@@ -111,8 +111,8 @@ function putBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
 }
 
 /**
- * Copies a message as it is, for a sender that is trusted; only what would end it in a stream is escaped there. There
- * must be room for four times the message.
+ * Copies a message of a trusted sender unchanged; for a stream, bytes that would end it are escaped. There must be room
+ * for four times the message.
  */
 export function copyMessage(
   from: Uint8Array,
@@ -135,7 +135,7 @@ export function copyMessage(
   return next;
 }
 
-/** Where digits in brackets end that begin at `at`, which is a pid for daemons; undefined where there are none. */
+/** The end of digits in brackets at `at`, which daemons take for a pid; undefined if there are none. */
 function pidEnd(from: Uint8Array, at: number, end: number): number | undefined {
   if (from[at] !== OPEN) return undefined;
   let close = at + 1;
@@ -143,7 +143,7 @@ function pidEnd(from: Uint8Array, at: number, end: number): number | undefined {
   return close > at + 1 && close < end && from[close] === CLOSE ? close + 1 : undefined;
 }
 
-/** The first word, which daemons take for the tag; each `[...]` in it gets the pid that the kernel gave. */
+/** Writes the first word, which daemons take for the tag, with the real pid in each `[...]`. */
 function putTag(
   to: Uint8Array,
   at: number,
@@ -167,8 +167,8 @@ function putTag(
 }
 
 /**
- * The header of RFC 5424, `1 TIME HOST APP PROCID MSGID `, with host and pid put right: where the header ends in
- * `from` and in `to`. Undefined for what is not such a message.
+ * Writes the header of RFC 5424, `1 TIME HOST APP PROCID MSGID `, with the real host and pid. Returns its end in `to` and
+ * in `from`; undefined if the message has no such header.
  */
 function putStructured(
   to: Uint8Array,
@@ -188,7 +188,7 @@ function putStructured(
     read = stop + 1;
   }
   const [time = 0, timeEnd = 0, , , app = 0, appEnd = 0, , , id = 0, idEnd = 0] = words;
-  // "-" stands for no time.
+  // "-" means no time.
   if (!isTimeWord(from, time, timeEnd)) return undefined;
   let next = putText(to, at, from, start, timeEnd + 1);
   next = putBytes(to, next, sender.hostName);
@@ -200,10 +200,10 @@ function putStructured(
 }
 
 /**
- * Writes the message `from[start]` to `from[end]` to `to[at]`, so that it tells who it is from: a facility that users
- * may have, the pid that the kernel knows, and the sender's mark at the end (of a long message also in front of its
- * text, for daemons cut it). Control bytes in it are escaped. There must be room for four times the message, twice the
- * mark, the host's name, and LONGEST_ADDITION. Returns where it ends; `at` for a message without content.
+ * Writes the message from `from[start]` to `from[end]` to `to[at]`, with its real sender: a facility that users may have,
+ * the pid from the kernel, and the mark at the end (in a long message also before the text, since daemons cut it).
+ * Control bytes are escaped. There must be room for four times the message, twice the mark, the host's name, and
+ * LONGEST_ADDITION. Returns the end; `at` for a message without content.
  */
 export function rewriteMessage(
   from: Uint8Array,
@@ -214,7 +214,7 @@ export function rewriteMessage(
   sender: Sender,
 ): number {
   let stop = end;
-  // What some senders close a message with.
+  // Some senders end a message with these.
   while (stop > start && (from[stop - 1] === 0 || from[stop - 1] === NEWLINE)) stop--;
   if (stop === start) return at;
   const [priority, text] = readPriority(from, start, stop);
@@ -235,14 +235,14 @@ export function rewriteMessage(
   if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
   if (structured === undefined)
     return putBytes(to, putText(to, putBytes(to, next, mark), from, read, stop), mark);
-  // There is no place for the mark before the structured data, which may be long: they become text behind it.
+  // The mark has no place before structured data, which may be long: "-" takes their place, and they become text.
   to[next++] = DASH;
   next = putBytes(to, next, mark);
   to[next++] = SPACE;
   return putBytes(to, putText(to, next, from, read, stop), mark);
 }
 
-/** The mark of a jail's user. `jail` is printable. */
+/** The mark of a user in a jail. `jail` is printable. */
 export function markOf(jail: ByteString, uid: number): Uint8Array {
   return toBytes(` (jail=${jail} uid=${uid})`);
 }

@@ -1,51 +1,50 @@
 /**
- * Messages on their way to the host's log daemon, in one piece of memory, in order. Each is first queued, then sent,
- * then confirmed: until it is known that the daemon took a message out of its socket, the message is kept, for a
- * daemon that ends with messages unread takes them along.
+ * Messages on their way to the host's log daemon, in order, in one buffer. Each is queued, then sent, then confirmed: it
+ * is kept until the daemon is known to have read it, since unread messages are lost when a daemon ends.
  */
 export interface Queue {
-  /** All of the memory. */
+  /** The whole buffer. */
   readonly bytes: Buffer;
-  /** Finds room for `most` bytes and a NUL in a row; returns their offset, or -1. Nothing is taken until `commit`. */
+  /** Finds room for `most` bytes and a NUL. Returns their offset, or -1. `commit` takes it. */
   reserve(most: number): number;
-  /** Takes what was written at the offset that `reserve` gave, and puts a NUL behind it. `owner` is whose it is. */
+  /** Adds the bytes that were written at the reserved offset, and a NUL. `owner` is the id of its socket. */
   commit(length: number, owner: number): void;
-  /** How many are queued and not sent. */
+  /** The number of messages that are not sent. */
   waiting(): number;
-  /** How many were sent and are not confirmed. */
+  /** The number of messages that are sent and not confirmed. */
   unconfirmed(): number;
-  /** The `i`th of those that wait. */
+  /** Of waiting message `i`. */
   offset(i: number): number;
   length(i: number): number;
   owner(i: number): number;
-  /** The first `count` of those that wait were sent. */
+  /** The first `count` waiting messages were sent. */
   sent(count: number): void;
-  /** How many were sent, since ever: for `confirm`. */
+  /** The number of messages that were ever sent, for `confirm`. */
   mark(): number;
-  /** Those sent up to a mark are confirmed, but for the last of them, which together take `unread` bytes of the kernel. */
+  /** Confirms messages up to a mark, except the last ones, which take `unread` bytes of kernel memory. */
   confirm(mark: number, unread: number): void;
-  /** Those that were sent and not confirmed are to be sent again. */
+  /** Sends again what was sent and not confirmed. */
   rewind(): void;
 }
 
-// What the kernel takes for a datagram at least: sk_buff, shared info, and 192 bytes for what is in it.
+// The least kernel memory of a datagram: sk_buff, shared info, and 192 bytes for its content.
 const SMALLEST_IN_KERNEL = 768;
 
-/** Makes a queue of `size` bytes for at most `most` messages (a power of two). */
+/** Creates a queue of `size` bytes for at most `most` messages (a power of two). */
 export function createQueue(size: number, most: number): Queue {
   const bytes = Buffer.from(new ArrayBuffer(size));
   const offsets = new Int32Array(most);
   const lengths = new Int32Array(most);
   const owners = new Int32Array(most);
   const mask = most - 1;
-  // Counts that only grow; a message is at its count & mask.
+  // Counts that only grow; message N is at N & mask.
   let confirmed = 0;
   let sent = 0;
   let queued = 0;
-  // Where the next one goes.
+  // The offset of the next message.
   let tail = 0;
 
-  /** The free pieces: from `tail` on, and where that reaches the end of the memory also the one at its start. */
+  /** The sizes of the free pieces: from `tail` on, and at the start of the buffer. */
   function pieces(): [atTail: number, atStart: number] {
     if (confirmed === queued) {
       tail = 0;
@@ -85,7 +84,7 @@ export function createQueue(size: number, most: number): Queue {
     mark: () => sent,
     confirm(mark, unread) {
       let rest = unread;
-      // They may have been taken back meanwhile.
+      // They may have been rewound in the meantime.
       let first = Math.min(mark, sent);
       while (first > confirmed && rest > 0) {
         first--;

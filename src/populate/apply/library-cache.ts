@@ -4,13 +4,13 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { setTimesOf } from "../../jail/fs/attributes.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { hostPath, isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../../jail/fs/write.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { findProgram, runProgram } from "../../system/run.ts";
 import type { Entry } from "../entry.ts";
-import { noRoomSaid } from "../no-room.ts";
 
 const CACHE = "/etc/ld.so.cache";
 // ldconfig(8) writes the new cache under this name first, and would follow a link of that name.

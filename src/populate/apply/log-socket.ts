@@ -13,6 +13,14 @@ const COMMENT = "The log socket of the jail, as need_logsocket of jk_init.ini as
 // The limits that jk_init of jailkit 2 gave to a jail.
 const LIMITS = { base: 512, peak: 2048, interval: 10 } as const;
 
+/** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
+export function logSocketDropIn(jail: ByteString): { path: ByteString; text: ByteString } {
+  return {
+    path: `${DROP_INS}/${dropInName(jail)}`,
+    text: dropInText({ name: `${jail}/dev/log`, values: LIMITS }, "c", COMMENT),
+  };
+}
+
 /**
  * Tells jk_socketd to serve JAIL/dev/log, through a drop-in of its own beside `directory`/jk_socketd.ini; the
  * administrator's file is never changed. Returns the path of the new drop-in, or undefined where a file names the
@@ -42,8 +50,7 @@ export function registerLogSocket(
       const message = `${display(directory)}${DROP_INS}: must belong to root and be writable by root alone`;
       throw new JailkitError("config-unsafe", 1, message);
     }
-    const path = `${DROP_INS}/${dropInName(jail)}`;
-    const text = dropInText({ name: `${jail}/dev/log`, values: LIMITS }, "c", COMMENT);
+    const { path, text } = logSocketDropIn(jail);
     putFile(root, path, toBytes(text), { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
     return directory + path;
   } finally {

@@ -6,10 +6,10 @@ import { signalThatCame } from "../../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { interrupted, isNoRoom, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { removePath } from "../../jail/fs/write.ts";
-import type { Entry, Problem } from "../../populate/entry.ts";
-import { interrupted, isNoRoom, noRoom, type Work } from "../../populate/no-room.ts";
+import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import { manifestEntry } from "../../populate/record/record.ts";
 import type { Change, Removal } from "../plan/compare.ts";
 import type { Order } from "../plan/order.ts";
@@ -20,7 +20,7 @@ import { putFor } from "./sweep.ts";
 export interface ApplyEvents {
   changing(change: Change): void;
   removing(removal: Removal): void;
-  failed(problem: Problem): void;
+  failed(problem: PopulateProblem): void;
   at(done: number, total: number): void;
   /** What programs need is in its place, and the programs are not: the time for the cache of libraries. */
   librariesAreThere(done: readonly Entry[], progress: string): void;
@@ -242,7 +242,7 @@ function standsWhereItSays(root: JailRoot, path: ByteString): boolean {
   }
 }
 
-function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): Problem {
+function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): PopulateProblem {
   const path = root.path + jailPath;
   const text = describeError(error);
   const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;

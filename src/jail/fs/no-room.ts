@@ -1,18 +1,16 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-import { EDQUOT, ENOSPC, EROFS } from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { libc } from "../../ffi/libc.ts";
-import { parentOf } from "../../ffi/paths.ts";
-import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
-import { interruption } from "../cli/interrupt.ts";
-import { shellWord } from "../cli/shell-word.ts";
-import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
-import { withTree } from "../jail/record/registry.ts";
-import type { Entry, Problem } from "./entry.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { fileSystemOf } from "../../../ffi/statfs.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { interruption } from "../../cli/interrupt.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { withTree } from "./look.ts";
+import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
-const STATFS_BYTES = 120;
 const BLOCK_SIZE = 8;
 const BLOCKS_FREE = 24;
 const BLOCKS_AVAILABLE = 32;
@@ -21,6 +19,19 @@ const FILES_FREE = 48;
 
 // What is written besides what is counted: the cache of libraries, passwd and group.
 const BESIDES = 1 << 17;
+
+/** What takes room: its bytes. */
+interface Entry {
+  readonly size: number;
+}
+
+/** What is told: a stable name for programs, the place, one printable line. */
+interface Problem {
+  readonly code: string;
+  readonly path: ByteString;
+  readonly message: string;
+  readonly exitStatus?: number;
+}
 
 interface Room {
   readonly block: number;
@@ -33,9 +44,8 @@ interface Room {
 
 /** What can still be written where an open directory is; undefined where that cannot be told. */
 function roomAt(fd: number): Room | undefined {
-  const buffer = new Uint8Array(STATFS_BYTES);
-  if (libc.fstatfs(fd, buffer) < 0) return undefined;
-  const view = new DataView(buffer.buffer);
+  const view = fileSystemOf(fd);
+  if (view === undefined) return undefined;
   const number = (offset: number) => Number(view.getBigUint64(offset, true));
   const block = number(BLOCK_SIZE);
   return {
@@ -71,7 +81,7 @@ export function noRoomSaid(line: ByteString, program: ByteString, path: ByteStri
 }
 
 /** True for a problem that noRoom or interrupted has told of: nothing more is to be tried. */
-export const saysNoRoom = ({ code }: Problem): boolean =>
+export const saysNoRoom = ({ code }: { readonly code: string }): boolean =>
   code === "no-room" || code === "read-only" || code === "interrupted";
 
 /** What to say where a signal has asked for the end; undefined where none has. */
@@ -125,18 +135,24 @@ function full(
   room: Room | undefined,
 ): Problem {
   const needed = bytesOf(left, room?.block ?? 1);
+  const files = left.length;
   // What is kept for root may be kept from the root of a container.
   const free = room !== undefined && room.free < needed ? room.free : room?.available;
-  const noFiles = room?.files !== undefined && room.files < Math.max(1, left.length);
-  const lacks =
-    code === "EDQUOT"
-      ? "the quota is used up"
-      : noFiles
-        ? "no more files can be made on its file system (see df -i)"
-        : "its file system is full";
+  const noFiles = room?.files !== undefined && room.files < Math.max(1, files);
+  const isQuota = code === "EDQUOT";
+  const lacks = isQuota
+    ? "the quota is used up"
+    : noFiles
+      ? "no more files can be made on its file system (see df -i)"
+      : "its file system is full";
+  const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(needed === 0 ? [] : [`${megabytes(needed)} more are needed`]),
-    ...(free === undefined ? [] : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
+    ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be made`] : []),
+    ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
+    // What the quota of a user leaves, the file system does not tell.
+    ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)
+      ? []
+      : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
   ].join(", ");
   const message = `${display(path)}: ${lacks}${amounts === "" ? "" : `: ${amounts}`} (${progress}); make room, and run this again`;
   return { code: "no-room", path, message };
@@ -146,7 +162,7 @@ const isIn = (path: ByteString, jail: ByteString) => path === jail || path.start
 
 /** The nearest directory that is there, at a path of the host or above it. */
 function nearest(tree: JailRoot, path: ByteString): Directory {
-  for (let at = path; at !== "" && at !== "/"; at = parentOf(at)) {
+  for (let at = path; at !== "" && at !== "/"; at = directoryOf(at)) {
     try {
       return walk(tree, at);
     } catch (error) {

@@ -1,0 +1,137 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { renameAt, unlinkIfPresent } from "../../../ffi/changes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { close, openAt, type Stat, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { baseName, directoryOf, parentOf } from "../../../ffi/paths.ts";
+import {
+  bindIn,
+  listen,
+  openSocket,
+  passCredentials,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from "../../../ffi/sockets.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { chmodPath } from "../../jail/fs/attributes.ts";
+import { directoryFindings } from "../../jail/fs/safety.ts";
+import { closeJailRoot, type JailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
+
+/** A socket that is bound to a name in a directory. */
+export interface BoundSocket {
+  readonly fd: number;
+  /** An O_PATH descriptor. */
+  readonly directory: number;
+  readonly name: ByteString;
+  /** The directory and the socket when it was bound. */
+  readonly directoryStat: Stat;
+  readonly stat: Stat;
+}
+
+const BACKLOG = 64;
+const MODE = 0o666;
+
+/**
+ * Opens the directory of a socket. Only symbolic links that root created are followed. The directory must belong to
+ * root, and only root may be able to replace it. Throws JailkitError, SystemError.
+ */
+function openDirectoryOf(path: ByteString): JailRoot {
+  const tree = openTree("/");
+  let canonical: ByteString;
+  try {
+    const directory = walk(tree, parentOf(path));
+    canonical = directory.path;
+    release(directory);
+  } finally {
+    closeJailRoot(tree);
+  }
+  const directory = openTree(canonical);
+  const [finding] = directoryFindings(directory);
+  if (finding === undefined) return directory;
+  closeJailRoot(directory);
+  const message = `${finding.message}, so jk_socketd creates no socket there; fix it with: ${finding.remedy}`;
+  throw new JailkitError("unsafe-directory", 1, message);
+}
+
+function temporaryName(): ByteString {
+  const random = crypto.getRandomValues(new Uint8Array(8));
+  return `.jk${Buffer.from(random).toString("hex")}`;
+}
+
+/**
+ * Binds to a temporary name, and sets the mode before anyone knows that name. Nothing else in a jail is created outside
+ * src/jail/fs/write.ts, but only bind(2) creates a socket.
+ */
+function bindNew(fd: number, directory: number): ByteString {
+  const temporary = temporaryName();
+  const umask = libc.umask(0o777 & ~MODE);
+  try {
+    bindIn(fd, directory, temporary);
+  } finally {
+    libc.umask(umask);
+  }
+  // A default ACL of the directory can clear bits that the umask does not.
+  if ((statAt(directory, temporary).mode & 0o7777) !== MODE) {
+    const path = openAt(directory, temporary, C.O_PATH | C.O_NOFOLLOW);
+    try {
+      chmodPath(path, MODE);
+    } finally {
+      close(path);
+    }
+  }
+  return temporary;
+}
+
+/** Refuses to replace a device, which other programs need. */
+function requireNoDevice(path: ByteString, existing: Stat | undefined): void {
+  const type = existing && existing.mode & C.S_IFMT;
+  if (type !== C.S_IFCHR && type !== C.S_IFBLK) return;
+  throw new JailkitError("in-the-way", 1, `${display(path)}: a device is in the way`);
+}
+
+/**
+ * Creates a socket at an absolute path of any length. It appears by rename, ready, with mode 0666, and replaces what is
+ * there, unless that is a directory or a device. Each message carries its sender's ids. Throws JailkitError, SystemError.
+ */
+export function bindSocket(path: ByteString, type: "dgram" | "stream"): BoundSocket {
+  const parent = openDirectoryOf(path);
+  const name = baseName(path);
+  const fd = openSocket(type === "stream" ? SOCK_STREAM : SOCK_DGRAM, true);
+  let directory = -1;
+  let temporary: ByteString | undefined;
+  try {
+    passCredentials(fd);
+    directory = openAt(parent.fd, ".", C.O_PATH | C.O_DIRECTORY);
+    requireNoDevice(path, statIfPresent(directory, name));
+    temporary = bindNew(fd, directory);
+    if (type === "stream") listen(fd, BACKLOG);
+    renameAt(directory, temporary, directory, name);
+    return { fd, directory, name, directoryStat: parent.top.stat, stat: statAt(directory, name) };
+  } catch (error) {
+    if (temporary !== undefined) unlinkIfPresent(directory, temporary);
+    if (directory >= 0) close(directory);
+    close(fd);
+    if (!isErrno(error, "EISDIR")) throw error;
+    throw new JailkitError("in-the-way", 1, `${display(path)}: a directory is in the way`);
+  } finally {
+    closeJailRoot(parent);
+  }
+}
+
+/** Whether the name and the path still lead to the socket. */
+export function isStillBound(bound: BoundSocket, path: ByteString): boolean {
+  const stat = statIfPresent(bound.directory, bound.name);
+  if (stat === undefined || !sameFile(stat, bound.stat)) return false;
+  const parent = statIfPresent(C.AT_FDCWD, directoryOf(path), true);
+  return parent !== undefined && sameFile(parent, bound.directoryStat);
+}
+
+/** Closes the socket, and removes its name unless the name is another file's now or `keepName` is set. */
+export function removeSocket({ fd, directory, name, stat }: BoundSocket, keepName = false): void {
+  const present = keepName ? undefined : statIfPresent(directory, name);
+  if (present !== undefined && sameFile(present, stat)) unlinkIfPresent(directory, name);
+  close(fd);
+  close(directory);
+}
