@@ -4,7 +4,7 @@ import { MSG_DONTWAIT, type Packet, receivePacket, sendPacket } from "../../ffi/
 import { displayAgain } from "../cli/display.ts";
 
 /** Who says who sent a message: the kernel, or the sender itself. */
-export type Trust = "kernel" | "sender";
+type Trust = "kernel" | "sender";
 
 /** What the relay needs to know of a socket. Times are microseconds. */
 export interface SocketSettings {

@@ -1,7 +1,7 @@
 /** The report of jailkit log-sockets. */
 import * as z from "zod";
 import { enumOf, reportSchema, textOrNull } from "../cli/report-schema.ts";
-import type { Trust } from "./protocol.ts";
+import type { SocketSettings } from "./protocol.ts";
 
 const countersSchema = z.strictObject({
   messages: z.int(),
@@ -18,7 +18,7 @@ const socketSchema = z.strictObject({
   path: z.string(),
   jail: z.string(),
   type: z.enum(["datagram", "stream"]),
-  trust: enumOf<Trust>({ kernel: true, sender: true }),
+  trust: enumOf<SocketSettings["trust"]>({ kernel: true, sender: true }),
   base: z.int(),
   peak: z.int(),
   interval: z.number().describe("In seconds."),

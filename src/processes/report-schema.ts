@@ -1,14 +1,14 @@
 /** The report of jk_list. */
 import * as z from "zod";
 import { enumOf, reportSchema, textOrNull, texts } from "../cli/report-schema.ts";
-import type { RootKind } from "./roots.ts";
+import type { Root } from "./roots.ts";
 
 const processSchema = z.strictObject({
   pid: z.int(),
   parent: z.int().nullable(),
   uid: z.int(),
   user: textOrNull.describe("null where the uid has no account."),
-  kind: enumOf<Exclude<RootKind, "host">>({ jail: true, container: true }),
+  kind: enumOf<Exclude<Root["kind"], "host">>({ jail: true, container: true }),
   jail: textOrNull,
   jailRemoved: z.boolean(),
   mountNamespace: textOrNull,

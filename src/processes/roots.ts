@@ -9,7 +9,7 @@ import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
  * "host": the process is not jailed. "jail": its root is another directory of the host. "container": its root exists in
  * another mount namespace only.
  */
-export type RootKind = "host" | "jail" | "container";
+type RootKind = "host" | "jail" | "container";
 
 /** The root directory of a process. */
 export interface Root {

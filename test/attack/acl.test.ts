@@ -1,5 +1,4 @@
 /** Whoever an ACL lets change a jail, its configuration or a home is seen, and the command that is told mends it. */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";

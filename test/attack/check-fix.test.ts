@@ -2,7 +2,6 @@
  * What jk_check --fix gives to root is what it has looked at: a user who puts something else in its place meanwhile, or
  * who has written what is in a file, gets no program of root's out of it.
  */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { buildEntry } from "../../build/entries.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
-import { launcherOf, reportOf, setCapability } from "./guard-run.ts";
+import { guardReport, launcherOf, setCapability } from "./guard-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -54,7 +54,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
       // Without the entry ld.so obeys: the attack is a real one.
       if (worksWithout !== undefined)
         expect(asUser([], programs.shared, words, env()).stdout).toMatch(worksWithout);
-      const report = reportOf(asUser([], entry, words, env()));
+      const report = guardReport(asUser([], entry, words, env()));
       expect(report).toMatchObject({ entry: "jk_uchroot", keptChroot: true });
       expect(report.runtimeEnvironment).toEqual({
         BUN_JSC_numberOfGCMarkers: "1",
@@ -90,13 +90,13 @@ describe("without an entry", () => {
     for (const name of ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]) {
       const linked = join(programs.folder, name);
       linkSync(programs.shared, linked);
-      expect(reportOf(asUser([], linked))).toMatchObject(SHARED);
-      expect(reportOf(asUser(["name", `-${name}`], programs.shared))).toMatchObject(SHARED);
+      expect(guardReport(asUser([], linked))).toMatchObject(SHARED);
+      expect(guardReport(asUser(["name", `-${name}`], programs.shared))).toMatchObject(SHARED);
     }
   });
 
   test("its mark gives no privilege", () => {
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.shared))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.shared))).toMatchObject({
       entry: "jk_chrootsh",
       privileged: true,
       keptChroot: false,
@@ -109,11 +109,11 @@ describe("without an entry", () => {
 
   test("its mark says nothing to a program that has no entry", () => {
     const own = { entry: null, environment: ["JAILKIT_ENTRY=jk_chrootsh"] };
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.report))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.report))).toMatchObject({
       ...own,
       privileged: false,
     });
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.privileged))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.privileged))).toMatchObject({
       ...own,
       privileged: true,
     });
@@ -135,19 +135,19 @@ describe("without an entry", () => {
       "",
     ];
     for (const text of marks) {
-      const report = reportOf(asUser(["no-environment", "raw-environment", text], programs.shared));
+      const report = guardReport(asUser(["no-environment", "raw-environment", text], programs.shared));
       expect(report).toMatchObject({ ...SHARED, environment: [text] });
     }
     const mixed = [...mark("jk_chrootsh"), "raw-environment", ":A=1", "raw-environment"];
     for (const other of ["A=1", "", "JAILKIT_ENTRY=jk_chrootsh"])
-      expect(reportOf(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
-    const report = reportOf(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
+      expect(guardReport(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
+    const report = guardReport(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
     expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
   });
 
   test("limits that it claims do not hide those that hold", () => {
     const claim = mark(`jk_chrootsh limits=${"f".repeat(64)}`);
-    expect(reportOf(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
+    expect(guardReport(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
     const { status, stderr } = asUser(["limit", "9", "1000000000", "1000000000", ...claim], programs.shared);
     expect(status).toBe(127);
     expect(stderr).toStartWith(
@@ -156,7 +156,7 @@ describe("without an entry", () => {
   });
 
   test("who claims to be root's entry is told that root has no use for it, and is not root", () => {
-    const report = reportOf(asUser(mark("jk_chrootsh root"), programs.shared));
+    const report = guardReport(asUser(mark("jk_chrootsh root"), programs.shared));
     expect(report).toMatchObject({ caller: { uid: 0 }, userIds: [USER, USER, USER], keptChroot: false });
   });
 
@@ -190,7 +190,7 @@ describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
 
   test("does not get through a tool to the programs that it starts", () => {
     for (const program of [programs.shared, programs.report]) {
-      expect(reportOf(run([programs.launcher, ...capable, "--", program]))).toMatchObject({
+      expect(guardReport(run([programs.launcher, ...capable, "--", program]))).toMatchObject({
         privileged: false,
         permitted: "40000",
         ambient: "0",

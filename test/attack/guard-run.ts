@@ -20,7 +20,7 @@ export function launcherOf(programs: () => Programs, usual?: Record<string, stri
 }
 
 /** What report.ts printed; it must have ended well. */
-export function reportOf({ status, stdout, stderr }: Result) {
+export function guardReport({ status, stdout, stderr }: Result) {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   return JSON.parse(stdout);
 }

@@ -2,7 +2,6 @@
  * ~/.pam_environment, where pam_env(8) is told to read it: sshd gives what it says to what it starts outside of any jail.
  * jailkit tells of it where that runs code of the user's, and there alone.
  */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";

@@ -2,7 +2,6 @@
  * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, code
  * included, and no filter of what may be executed sees that.
  */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";

@@ -3,7 +3,6 @@
  * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
  * nothing out but what it says.
  */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema, type FindingReport } from "../../src/check/report/report-schema.ts";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";

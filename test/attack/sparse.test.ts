@@ -1,5 +1,4 @@
 /** Files with holes: what moves or is copied takes no more than it took. */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

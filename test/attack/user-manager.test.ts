@@ -3,7 +3,6 @@
  * boots. What jk_jailuser, jk_addjailuser and jailkit explain tell of it, and that the remedies which they and the
  * manual name are ones.
  */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";

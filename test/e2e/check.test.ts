@@ -2,7 +2,6 @@
  * jk_check of real jails: 100 planted faults and more are each found, and nothing is where nothing was planted; what
  * it repairs, what it remembers, and the tests that it runs in a jail.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

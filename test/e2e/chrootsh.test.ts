@@ -1,5 +1,4 @@
 /** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";

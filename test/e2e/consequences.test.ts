@@ -2,13 +2,8 @@
  * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
  * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fromJSONSchema } from "zod";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
-import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { check } from "./check-helper.ts";
@@ -145,15 +140,11 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
   ];
   const { stdout, status } = m.run(["jk_check", J]);
   expect([status, stdout.split("\n")]).toEqual([1, lines]);
-  const { found, stdout: json } = check(m, J);
+  const { found } = check(m, J);
   expect(found.map(({ level, reason }) => [level, reason])).toEqual([
     ["error", lines[1]?.replace("  reason: ", "")],
     ["error", lines[4]?.replace("  reason: ", "")],
   ]);
-  const schema = fromJSONSchema(
-    JSON.parse(readFileSync(join(checkout, "docs/schemas/jk_check.schema.json"), "utf8")),
-  );
-  expect(() => schema.parse(JSON.parse(json))).not.toThrow();
   const [run] = JSON.parse(m.run(["jk_check", "--sarif", J]).stdout).runs;
   expect(run.results).toMatchObject([
     { ruleId: "writable-for-group", level: "error" },

@@ -2,7 +2,6 @@
  * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
  * happens; and that the remedies that they name are remedies.
  */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";

@@ -2,7 +2,6 @@
  * Error ids: what a refused user was told is found again in rsyslog's files and in the journal, with who, when, which check
  * and what to do, and whether it is still so. Lines that others wrote are told from those of the programs.
  */
-
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { idReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -1,5 +1,4 @@
 /** What `jailkit explain --launch` says of jk_chrootlaunch beforehand, held against what that then does. */
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -2,7 +2,6 @@
  * Servers that cannot work as they stand, and configuration that the user cannot use: what `jailkit explain` and
  * `jailkit config check` say of them, held against a login through sshd; and each remedy, typed as it is printed.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";

@@ -3,7 +3,9 @@
  * tells what happened, the process ends by that signal, and the same command goes on.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { populateReportSchema } from "../../src/populate/report-schema.ts";
 import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check, summary } from "./check-helper.ts";
 
 setDefaultTimeout(300_000);
@@ -96,7 +98,7 @@ test.each(signals)("jk_cp, SIG%s", (signal) => {
 test("jk_init --json: the exit status stands in it", () => {
   const { stdout, signal } = at("TERM", "symlinkat", 1, `jk_init --json -j ${JAIL} netutils`);
   expect(signal).toBe("SIGTERM");
-  expect(JSON.parse(stdout)).toMatchObject({
+  expect(reportOf(populateReportSchema("jk_init"), stdout)).toMatchObject({
     exitStatus: 143,
     problems: [{ code: "interrupted", path: JAIL }],
   });

@@ -1,6 +1,8 @@
 /** What will be missing after jk_jailuser is told by a dry run as by the real one: in each situation both warn of the same. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(60_000);
 
@@ -133,8 +135,8 @@ test.each(Object.entries(SITUATIONS))(
         name,
       ]);
       if (stdout === "") return { status, warnings: [stderr] };
-      const [user] = JSON.parse(stdout).users;
-      return { status, warnings: [...user.warnings, ...(user.error === null ? [] : [user.error])].sort() };
+      const [user] = reportOf(jailUserReportSchema, stdout).users;
+      return { status, warnings: [...(user?.warnings ?? []), ...(user?.error ? [user.error] : [])].sort() };
     };
     const before = [m.read("/etc/passwd"), m.snapshot(jail)];
     const dry = told("--dry-run");

@@ -1,5 +1,4 @@
 /** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
-
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

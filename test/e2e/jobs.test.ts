@@ -2,7 +2,6 @@
  * Jobs of cron and at: they run outside the jail of whoever gave them in, the tools and `jailkit explain` say so, and each
  * remedy that they print ends it.
  */
-
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";

@@ -1,5 +1,4 @@
 /** jk_list on real processes: in jails, in mount namespaces of their own, in containers, ending while it looks. */
-
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ProcessesReport, processesReportSchema } from "../../src/processes/report-schema.ts";
 import { type Machine, type MachineProcess, openMachine, type RunOptions } from "../machine/machine.ts";

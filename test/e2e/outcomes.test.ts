@@ -1,5 +1,4 @@
 /** How outcomes look: colours on a real terminal, and the line of a config file that an error is about. */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -2,7 +2,6 @@
  * Mail through jk_procmailwrapper and the real procmail: a jailed account's stays in the jail, any other's outside, and
  * each recipe runs where its account is. The message arrives as it was, byte for byte.
  */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";

@@ -2,7 +2,6 @@
  * What jk_check prints as the remedy of a finding is typed as it is, at a login shell: the finding is gone, no other
  * came, logins work, and nothing of the jail's system part is gone. For each rule, the faults of check-faults.ts.
  */
-
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { RULES, type Rule } from "../../src/check/rules.ts";

@@ -2,7 +2,6 @@
  * What `jailkit config check` prints as the remedy of a finding is typed as it is, and the finding is gone, and no other
  * came: for each code of FINDING_CODES, in a file with that one fault.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.ts";
 import { type ConfigReport, configReportSchema } from "../../src/lint/report-schema.ts";

@@ -1,5 +1,4 @@
 /** Users whose accounts are not in /etc/passwd: libnss-extrausers stands for the name services that know more. */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -2,7 +2,6 @@
  * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update takes it away, and the one
  * that is built into jk_chrootsh takes over. What an administrator put there stays.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { adoptionReportSchema } from "../../src/jails/report-schema.ts";

@@ -1,5 +1,4 @@
 /** jk_uchroot in a jail that jk_init made, and what `jailkit explain` says of a call beforehand. */
-
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog } from "../machine/machine.ts";

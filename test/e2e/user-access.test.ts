@@ -2,7 +2,6 @@
  * What jk_addjailuser and jk_jailuser give an account besides its place in the jail: groups, keys, services. Keys and
  * services are proved by real logins, through a sshd that reads the user's own authorized_keys.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";

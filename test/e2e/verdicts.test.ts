@@ -3,7 +3,6 @@
  * `jailkit explain` says beforehand what comes of it. It says "would work" only of what works, "would be refused" only of
  * what is refused, for the reason that the log has, and "may fail" only of what nobody can know.
  */
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExplainReport, explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import type { RunResult } from "../machine/machine.ts";

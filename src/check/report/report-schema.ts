@@ -69,7 +69,7 @@ export const checkReportSchema = reportSchema("jk_check", {
   }),
   jails: z.array(checkedJailSchema),
   exitStatus: interruptible(0, 1, 2).describe(
-    "0: no findings; 1: findings; 2: something could not be checked.",
+    "0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it.",
   ),
 }).describe("What jk_check found.");
 
