@@ -8,7 +8,7 @@ import { CHROOTSH_HELP } from "../src/enter/login/help.ts";
 import { PROCMAIL_HELP } from "../src/enter/procmail/help.ts";
 import { UCHROOT_HELP } from "../src/enter/uchroot/options.ts";
 
-/** A program, or a command of jailkit, as its manual page and the completions know it. */
+/** A program, or a command of jailkit, for its manual page and the completions. */
 export interface Documented {
   /** The name of its manual page: jk_init, or jailkit-explain for `jailkit explain`. */
   readonly page: string;
@@ -19,7 +19,7 @@ export interface Documented {
 
 const folder = join(import.meta.dir, "../src/tools");
 
-// Any user may start these, and they have no time for a table on their way.
+// Any user may start these. They load no table of options at start, so it is not in their file.
 const PROGRAMS: Readonly<Record<string, HelpSource>> = {
   jk_chrootsh: CHROOTSH_HELP,
   jk_lsh: LSH_HELP,
@@ -37,12 +37,12 @@ const JAILKIT: HelpSource = {
   },
   exitStatus: {
     0: "--help or --version; otherwise the exit status is that of the command or tool",
-    2: "there is no such command, or none was given",
-    11: "a program that takes a privilege was asked for, which is not started in this way",
+    2: "unknown command, or none given",
+    11: "a privileged program, which cannot be started in this way",
   },
 };
 
-/** Every program of src/tools and every command of jailkit, by name. Throws for one that has no table of options. */
+/** All programs of src/tools and commands of jailkit, by name. Throws for one without a table of options. */
 export async function documentedTools(): Promise<Documented[]> {
   const found: Documented[] = [{ page: "jailkit", help: JAILKIT, posix: true }];
   const files = readdirSync(folder).filter((file) => /^(?:jk_\w+|jailkit-[\w-]+)\.ts$/.test(file));
@@ -57,7 +57,7 @@ export async function documentedTools(): Promise<Documented[]> {
   return found.sort((a, b) => (a.page < b.page ? -1 : 1));
 }
 
-/** The options that are shown, with their short and long names as they are typed. */
+/** The options that are not hidden, with their short and long names as they are typed. */
 export function shownOptions(
   options: OptionTable,
 ): { names: string[]; value?: string; description: string }[] {

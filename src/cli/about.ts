@@ -9,6 +9,6 @@ export function versionLine(name: ByteString): ByteString {
 }
 
 /** Prints the help or the version of a program. */
-export function tellAbout(help: HelpSource, asked: "help" | "version"): void {
+export function printAbout(help: HelpSource, asked: "help" | "version"): void {
   print(asked === "help" ? renderHelp(help) : `${versionLine(help.name)}\n`);
 }

@@ -3,34 +3,34 @@ import { environment } from "../../ffi/guard.ts";
 import { UsageError } from "./error.ts";
 import { stdoutIsTerminal } from "./output.ts";
 
-/** What a word of the output says of the thing: right, to be looked at, wrong. */
+/** The tone of a word: right, worth a look, wrong. */
 export type Tone = "good" | "caution" | "bad";
 
-/** Makes a word stand out by its tone, or leaves it as it is. */
+/** Colours a word by its tone, or leaves it as it is. */
 export type Paint = (tone: Tone, word: ByteString) => ByteString;
 
 /** `--color` */
 export const COLOR = {
   value: "WHEN",
   description:
-    "colours for outcomes: auto (on a terminal, unless NO_COLOR is set or TERM is dumb), always or never",
+    "when to use colours: auto (on a terminal, unless NO_COLOR is set or TERM is dumb), always or never",
 } as const;
 
-// Those of ECMA-48 that every terminal with colours has; the last one ends them.
+// The colours of ECMA-48 that every colour terminal has, and their end.
 const START: Readonly<Record<Tone, string>> = { good: "\x1b[32m", caution: "\x1b[33m", bad: "\x1b[31m" };
 const END = "\x1b[0m";
 
-/** For what has no colours. */
+/** Without colours. */
 export const plain: Paint = (_, word) => word;
 
-/** For what has. */
+/** With colours. */
 export const coloured: Paint = (tone, word) => `${START[tone]}${word}${END}`;
 
-/** What `auto` depends on. */
-export interface ColourFacts {
+/** The facts that `auto` depends on. */
+interface ColourFacts {
   /** Whether the output is a terminal. */
   readonly terminal: boolean;
-  /** The variables NO_COLOR and TERM; undefined where they are not set. */
+  /** The variables NO_COLOR and TERM; undefined where unset. */
   readonly noColor: ByteString | undefined;
   readonly term: ByteString | undefined;
 }
@@ -53,7 +53,7 @@ export function paintFor(when: ByteString | undefined, exitStatus: number): Pain
   return coloursWanted() ? coloured : plain;
 }
 
-/** Whether standard output gets colours where nobody asks for them or against them. */
+/** Whether standard output gets colours by default. */
 export function coloursWanted(): boolean {
   const variable = (name: string) =>
     environment()

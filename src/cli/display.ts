@@ -1,6 +1,6 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 
-// Made when it is first needed: that costs a millisecond, which a login has not to spare.
+// Created on first use: it costs a millisecond, too much for a login.
 let decoder: TextDecoder | undefined;
 
 function decodeUtf8(text: ByteString): string {
@@ -8,8 +8,8 @@ function decodeUtf8(text: ByteString): string {
   return decoder.decode(toBytes(text));
 }
 
-// C0, DEL, C1, the backslash (so that an escape cannot be forged), and what turns or hides text: bidirectional
-// controls, zero-width and line separators, and anything unassigned or private.
+// C0, DEL, C1, the backslash (so that nobody can forge an escape), and characters that turn or hide text: bidirectional
+// controls, zero-width characters, line separators.
 const unsafe = /[\u0000-\u001f\u007f-\u009f\\\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
 
 const hex = (code: number) => `\\x${code.toString(16).padStart(2, "0")}`;
@@ -27,9 +27,9 @@ function escapeBytes(text: ByteString): ByteString {
 }
 
 /**
- * A byte string made fit for a terminal or a log line, again as a byte string: printable ASCII and UTF-8 stay,
- * control bytes, escape sequences, bidirectional controls and invalid UTF-8 become `\n`, `\t` and `\xHH`.
- * Whatever a jailed user can influence goes through this before it is shown or logged.
+ * Makes a byte string safe for a terminal or a log line. Printable ASCII and UTF-8 stay; control bytes, escape
+ * sequences, bidirectional controls and invalid UTF-8 become `\n`, `\t` and `\xHH`. Everything that a jailed user can
+ * influence goes through this before it is shown or logged.
  */
 export function display(text: ByteString): ByteString {
   if (/^[\x20-\x5b\x5d-\x7e]*$/.test(text)) return text;
@@ -51,21 +51,20 @@ function printableUtf8(piece: ByteString): boolean {
 }
 
 /**
- * The same for text whose parts were made printable before: what else is in it is escaped, and their backslashes are
- * not escaped again.
+ * The same for text with parts that are printable already: their backslashes are not escaped again.
  */
 export function displayAgain(text: ByteString): ByteString {
   return text.split("\\").map(display).join("\\");
 }
 
-/** As `display`, in single quotes. */
+/** `display`, in single quotes. */
 export function quoted(text: ByteString): ByteString {
   return `'${display(text)}'`;
 }
 
 /**
- * A byte string as text for JSON: UTF-8 decoded, and a byte that is not part of valid UTF-8 as the lone
- * surrogate U+DC80 to U+DCFF (Python's "surrogateescape"), so that every file name survives the way there and back.
+ * A byte string as text for JSON. UTF-8 is decoded; a byte that is not part of valid UTF-8 becomes the lone surrogate
+ * U+DC80 to U+DCFF (Python's "surrogateescape"), so that every file name survives the round trip.
  */
 export function jsonText(text: ByteString): string {
   if (/^[\x00-\x7f]*$/.test(text)) return text;

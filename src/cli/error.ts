@@ -2,30 +2,30 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
 
-/** Where in a file an error is. */
+/** The place of an error in a file. */
 export interface ErrorPlace {
   /** Both count from 1; the column in bytes. */
   readonly line: number;
   readonly column: number;
-  /** The whole line, as it is in the file. */
+  /** The whole line, unchanged. */
   readonly text: ByteString;
 }
 
 /**
- * The one error of the tools. The message is one line of printable text that names the thing and the remedy
- * (everything that came from outside went through `display`); `exitStatus` is what the tool ends with.
+ * The error of the tools. The message is one printable line that names the object and the remedy (everything from
+ * outside went through `display`).
  */
 export class JailkitError extends Error {
   override readonly name = "JailkitError";
 
   constructor(
-    /** A stable name for programs, such as "unsafe-jail"; it appears in JSON output. */
+    /** A stable name, such as "unsafe-jail", for JSON. */
     readonly code: string,
     readonly exitStatus: number,
     message: string,
-    /** The line of a file that it is about; shown below the message. */
+    /** The line of a file that the error is about; shown below the message. */
     readonly place?: ErrorPlace,
-    /** What to type, apart from the message, where a report has a place of its own for it. */
+    /** The command to type, for reports that show it apart from the message. */
     readonly remedy: string = "",
   ) {
     super(message);

@@ -2,25 +2,25 @@ import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { display } from "./display.ts";
 import type { ErrorPlace } from "./error.ts";
 
-/** Of a longer line, what is around the place. */
+/** A longer line is cut around the place. */
 const WIDTH = 72;
 const BEFORE = 40;
-/** Bytes on either side that are looked at: no more than that fits, however long the line is. */
+/** Bytes examined on either side: no more can fit. */
 const NEAR = 4 * WIDTH;
 const TAB = 8;
 const CUT = "...";
 
-/** What is shown for some bytes of the line, and how many columns of a terminal it takes. */
+/** Some bytes of the line as they are shown, and their columns on a terminal. */
 interface Cell {
   shown: ByteString;
   width: number;
-  /** Where in the line the bytes end. */
+  /** The end of the bytes in the line. */
   end: number;
 }
 
 const isContinuation = (code: number) => (code & 0xc0) === 0x80;
 
-/** How many bytes the character that starts with this one has, by its first byte. */
+/** The number of bytes of a UTF-8 character, by its first byte. */
 function lengthOf(lead: number): number {
   if (lead < 0xc2) return 1;
   if (lead < 0xe0) return 2;
@@ -29,7 +29,7 @@ function lengthOf(lead: number): number {
 
 let decoder: TextDecoder | undefined;
 
-/** Columns on a terminal: two for a wide character, none for one that is drawn over the one before. */
+/** Columns on a terminal: two for a wide character, none for a combining one. */
 function widthOf(shown: ByteString): number {
   if (/^[\x20-\x7e]*$/.test(shown)) return shown.length;
   decoder ??= new TextDecoder("utf-8");
@@ -44,7 +44,7 @@ function cellsOf(text: ByteString, start: number, end: number): Cell[] {
     const length = lengthOf(text.charCodeAt(at));
     let piece = text.slice(at, at + length);
     let shown = display(piece);
-    // No character after all: its first byte stands alone.
+    // Not a character: show its first byte alone.
     if (length > 1 && shown !== piece) {
       const whole = [...piece].slice(1).every((byte) => isContinuation(byte.charCodeAt(0)));
       if (!whole || piece.length < length) {
@@ -65,7 +65,7 @@ function cellsOf(text: ByteString, start: number, end: number): Cell[] {
   return cells;
 }
 
-/** Where the piece of the line that is looked at begins and ends, in bytes and between characters. */
+/** The start and end of the examined piece of the line, in bytes and between characters. */
 function nearby(text: ByteString, at: number): [number, number] {
   let start = Math.max(0, at - NEAR);
   let end = Math.min(text.length, at + NEAR);
@@ -75,8 +75,8 @@ function nearby(text: ByteString, at: number): [number, number] {
 }
 
 /**
- * The line of a file that an error is about, and a caret under the place, both indented: as compilers show it. What is in
- * the line is printable (`display`); of a long one it is the part around the place.
+ * The line of a file that an error is about, and a caret under the place, both indented, as compilers show them. The
+ * line is printable (`display`) and cut around the place if it is long.
  */
 export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, ByteString] {
   const at = Math.min(Math.max(0, column - 1), text.length);

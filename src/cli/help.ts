@@ -1,6 +1,6 @@
 import { longName, type OptionTable } from "./options.ts";
 
-/** What a tool's help is made of; a ToolDefinition has it all. */
+/** The source of a tool's help and manual page. */
 export interface HelpSource {
   readonly name: string;
   readonly summary: string;
@@ -27,7 +27,7 @@ function wrap(text: string, indent: number): string {
   return lines.join(`\n${" ".repeat(indent)}`);
 }
 
-/** Rows of a name and its description; names that are too wide get a line of their own. */
+/** Rows of a name and its description; a name that is too wide gets its own line. */
 function columns(rows: readonly (readonly [string, string])[], width: number): string {
   return rows
     .map(([left, right]) => {

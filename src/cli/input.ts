@@ -9,7 +9,7 @@ export function ask(question: string): ByteString | undefined {
   print(question);
   const byte = new Uint8Array(1);
   let line = "";
-  // Byte by byte: what follows the line is not ours.
+  // Byte by byte: the input after the line belongs to other programs.
   while (line.length < LONGEST_ANSWER) {
     if (readInto(0, byte) === 0) return line === "" ? undefined : line;
     if (byte[0] === 10) return line;
@@ -18,7 +18,7 @@ export function ask(question: string): ByteString | undefined {
   return line;
 }
 
-/** Asks a question that Enter, y and Y say yes to. */
+/** Asks a yes-or-no question; Enter means yes. */
 export function confirm(question: string): boolean {
   const answer = ask(`${question} [Y/n] `);
   return answer !== undefined && /^(?:|y|yes)$/i.test(answer.trim());

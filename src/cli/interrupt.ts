@@ -2,20 +2,20 @@ import { endBySignal, nameOfSignal, signalThatCame } from "../../ffi/interrupts.
 import { JailkitError } from "./error.ts";
 import { printError } from "./output.ts";
 
-let told = false;
+let reported = false;
 
 /**
- * What to tell where a signal asked for the end while holdingSignals() held it back: `how` far the work came, and what to do.
- * The code is "interrupted", the exit status that which a shell shows. Undefined where none came. Whoever calls this stops.
+ * The error "interrupted" for a signal that holdingSignals() held back, with the exit status that a shell shows;
+ * undefined where no signal came. `how`: how far the work came, and what to do. The caller must stop.
  */
 export function interruption(how: string): JailkitError | undefined {
   const signal = signalThatCame();
   if (signal === undefined) return undefined;
-  told = true;
+  reported = true;
   return new JailkitError("interrupted", 128 + signal, `interrupted by ${nameOfSignal(signal)} (${how})`);
 }
 
-/** Throws what interruption() makes, where there is one. */
+/** Throws the error of interruption(), if there is one. */
 export function stopIfInterrupted(how: string): void {
   const stop = interruption(how);
   if (stop !== undefined) throw stop;
@@ -34,6 +34,6 @@ export function statusAfterSignals<T extends number>(status: T): T | (typeof SIG
 export function endIfInterrupted(name: string): void {
   const signal = signalThatCame();
   if (signal === undefined) return;
-  if (!told) printError(`${name}: interrupted by ${nameOfSignal(signal)}, when the work was done`);
+  if (!reported) printError(`${name}: interrupted by ${nameOfSignal(signal)}, when the work was done`);
   endBySignal(signal);
 }

@@ -2,13 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "./display.ts";
 import { UsageError } from "./error.ts";
 
-/** A jail, and the operands that are about something else. */
-export interface JailAndRest {
+/** A jail, and the other operands. */
+interface JailAndRest {
   readonly jail: ByteString | undefined;
   readonly rest: readonly ByteString[];
 }
 
-/** The jail of `-j`, else the first operand: for a tool that takes other operands too. */
+/** The jail of `-j`, else the first operand, for a tool that takes other operands too. */
 export function jailOrFirst(option: ByteString | undefined, operands: readonly ByteString[]): JailAndRest {
   return option === undefined
     ? { jail: operands[0], rest: operands.slice(1) }
@@ -16,7 +16,7 @@ export function jailOrFirst(option: ByteString | undefined, operands: readonly B
 }
 
 /**
- * The same where the other operands are names of users, in which no slash can be: a first operand with one is a jail.
+ * The same for a tool whose other operands are user names: a first operand with a slash is a jail.
  * Throws UsageError where `-j` names one too.
  */
 export function jailBeforeUsers(

@@ -1,25 +1,25 @@
-/** One option of a tool: the single description that parsing, help, manual pages and completions are made from. */
+/** One option of a tool: parsing, help, manual pages and completions all come from this description. */
 export interface OptionSpec {
   /** The one-letter form, without the dash. */
   readonly short?: string;
-  /** The long form where it is not the key in kebab case. */
+  /** The long form, if it is not the key in kebab case. */
   readonly long?: string;
-  /** What the value is called in the help; an option without it is a flag. */
+  /** The name of the value in the help; an option without one is a flag. */
   readonly value?: string;
-  /** Its value may be empty: one that is no name and no path. */
+  /** The value may be empty: it is neither a name nor a path. */
   readonly mayBeEmpty?: boolean;
-  /** The option may be given several times, and all its values count. */
+  /** The option may be repeated, and all its values count. */
   readonly repeat?: boolean;
   readonly description: string;
-  /** Understood, but not shown: kept for scripts written for jailkit 2. */
+  /** Accepted, but not shown: for scripts written for jailkit 2. */
   readonly hidden?: boolean;
-  /** Other spellings, letters and long names, that are understood and not shown: those of jailkit 2. */
+  /** Other letters and long names, accepted but not shown: those of jailkit 2. */
   readonly also?: readonly string[];
 }
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
-/** What the options of a table turn into: a repeated one a list, one with a value a byte string, else a flag. */
+/** The values of the options in a table: a list for a repeated one, a byte string for one with a value, else a flag. */
 export type OptionValues<T extends OptionTable> = {
   readonly [K in keyof T]: T[K] extends { repeat: true }
     ? string[]
@@ -33,7 +33,7 @@ export function longName(key: string, spec: OptionSpec): string {
   return spec.long ?? key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-// What several tools take is spelled here, so that it is the same in each; test/unit/options.test.ts holds the rule.
+// Options that several tools take are here, so that they are the same in each; test/unit/options.test.ts checks it.
 
 /** `-j JAIL`, for a tool that works on one jail. */
 export const jailOption = (description: string) => ({ short: "j", value: "JAIL", description }) as const;
@@ -43,9 +43,9 @@ export const jailsOption = (description: string) =>
   ({ short: "j", value: "JAIL", repeat: true, description }) as const;
 
 /** `-n`, `--dry-run` */
-export const DRY_RUN = { short: "n", description: "tell what would be done, and change nothing" } as const;
+export const DRY_RUN = { short: "n", description: "show what would be done, and change nothing" } as const;
 
-/** `--dry-run` of tools whose `-n` jailkit 2 gave another meaning. */
+/** `--dry-run` of tools whose `-n` has another meaning since jailkit 2. */
 export const DRY_RUN_WITHOUT_LETTER = { description: DRY_RUN.description } as const;
 
 /** `-f`, `--force` */
@@ -55,13 +55,13 @@ export const forceOption = (description: string) => ({ short: "f", description }
 export const JSON_OUTPUT = { description: "print one JSON object instead of lines" } as const;
 
 /** `-v`, `--verbose` */
-export const VERBOSE = { short: "v", description: "tell more of what is done" } as const;
+export const VERBOSE = { short: "v", description: "print more details" } as const;
 
-/** `-v` of tools that take it, as in jailkit 2, and have nothing more to tell. */
+/** `-v` of tools that accept it, as jailkit 2 did, and ignore it. */
 export const VERBOSE_IGNORED = {
   short: "v",
   hidden: true,
-  description: "accepted, and without a meaning",
+  description: "accepted and ignored",
 } as const;
 
 /** `-k`, `--hardlink` */
@@ -70,11 +70,11 @@ export const HARDLINK = {
   description: "use hard links where possible: owner and mode are shared with the host",
 } as const;
 
-/** `--help` and `--version` of programs that hand their arguments on to another. */
+/** `--help` and `--version` of programs that pass their arguments on to another. */
 export const ABOUT_ITSELF = {
-  help: { description: "show this help and exit; only if it is the one argument" },
-  version: { description: "show the version and exit; only if it is the one argument" },
+  help: { description: "show this help and exit; only as the single argument" },
+  version: { description: "show the version and exit; only as the single argument" },
 } as const satisfies OptionTable;
 
 /** `--sync` */
-export const SYNC = { description: "have everything on the disk before ending" } as const;
+export const SYNC = { description: "sync to disk before exiting" } as const;

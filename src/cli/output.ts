@@ -9,14 +9,14 @@ import { describeError, JailkitError } from "./error.ts";
 /** EIO of a terminal says that it was closed. */
 const isCharacterDevice = (fd: number) => (fstat(fd).mode & S_IFMT) === S_IFCHR;
 
-// Not process.stdout: it costs milliseconds at start, and keeps what it could not write.
+// Not process.stdout: it costs milliseconds at start, and buffers output that it could not write.
 function put(fd: number, text: ByteString): void {
   try {
     writeAll(fd, toBytes(text));
   } catch (error) {
-    // A reader that went away or a descriptor that was closed by the caller is not this program's failure.
+    // A reader that went away, or a descriptor that the caller closed, is no failure of this program.
     if (isErrno(error, "EPIPE", "EBADF") || (isErrno(error, "EIO") && isCharacterDevice(fd))) return;
-    // Not the system's error: ENOSPC is to be taken for that of nothing else.
+    // Not the SystemError: callers must not take its ENOSPC for that of a file.
     throw new JailkitError("output", 1, `standard ${fd === 1 ? "output" : "error"}: ${describeError(error)}`);
   }
 }
@@ -26,7 +26,7 @@ export function printLine(line: ByteString): void {
   put(1, `${line}\n`);
 }
 
-/** Writes text to standard output as it is. */
+/** Writes text to standard output unchanged. */
 export function print(text: ByteString): void {
   put(1, text);
 }

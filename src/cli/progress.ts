@@ -1,17 +1,17 @@
 import { printErrorAsItIs, stderrIsTerminal } from "./output.ts";
 
-/** A counter on the terminal's last line, for work that lasts longer than half a second. */
+/** A counter on the last line of a terminal, for work that takes longer than half a second. */
 export interface Progress {
-  /** Tells how far the work is; cheap enough for every file. */
+  /** Updates the counter; cheap enough for every file. */
   at(done: number, total: number): void;
-  /** Takes the line away. Call it before anything else is printed, and at the end. */
+  /** Removes the line. Call it before anything else is printed, and at the end. */
   clear(): void;
 }
 
 const START_AFTER_MS = 500;
 const EVERY_MS = 100;
 
-/** Shows progress of `label` on standard error where that is a terminal, and nothing elsewhere. */
+/** Shows progress of `label` on standard error, if that is a terminal. */
 export function startProgress(label: string): Progress {
   if (!stderrIsTerminal()) return { at() {}, clear() {} };
   let next = performance.now() + START_AFTER_MS;

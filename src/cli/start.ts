@@ -8,9 +8,8 @@ import { printError } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
 /**
- * Runs a program to its end: the one place where an executable exits. An error becomes one line on standard error, with the
- * line of a config file below it that it is about,
- * and its exit status (1 for a system error that nobody foresaw).
+ * Runs a program and exits; no other place does. An error becomes one line on standard error, with the line of the
+ * config file that it is about below, and an exit status (1 for an unexpected system error).
  */
 export async function startProgram(name: string, main: () => number | Promise<number>): Promise<never> {
   let status: number;

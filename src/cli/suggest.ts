@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "./display.ts";
 
-/** How many letters have to be added, removed, changed or exchanged with their neighbour (Damerau-Levenshtein). */
+/** How many letters must be added, removed, changed or swapped with their neighbour (Damerau-Levenshtein). */
 export function editDistance(a: ByteString, b: ByteString): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -23,7 +23,7 @@ export function editDistance(a: ByteString, b: ByteString): number {
 
 const plain = (name: ByteString) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
 
-/** The one of `known` that `name` was probably meant to be, if any is near enough. */
+/** The known name that `name` was probably meant to be; undefined where none is near enough. */
 export function suggest(name: ByteString, known: readonly ByteString[]): ByteString | undefined {
   if (name.length > 100) return undefined;
   const wanted = plain(name);
@@ -42,7 +42,7 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));
 }
 
-/** `; did you mean 'X'?` for the end of a message, or nothing where no known name is near. */
+/** `; did you mean 'X'?` for the end of a message; empty where no known name is near. */
 export function didYouMean(name: ByteString, known: readonly ByteString[]): string {
   const near = suggest(name, known);
   return near === undefined ? "" : `; did you mean ${quoted(near)}?`;

@@ -7,7 +7,7 @@ import type { OptionTable, OptionValues } from "./options.ts";
 import { print, printError, printJson, printLine } from "./output.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
-export interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
+interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
   readonly options: T;
   /** Options end at the first operand, as for a tool that starts another program. */
   readonly posix?: boolean;
@@ -20,7 +20,7 @@ export interface ToolDefinition<T extends OptionTable = OptionTable> extends Hel
 }
 
 /** What a tool's `run` gets. */
-export interface ToolContext<T extends OptionTable = OptionTable> {
+interface ToolContext<T extends OptionTable = OptionTable> {
   readonly options: OptionValues<T>;
   readonly operands: readonly ByteString[];
 }

@@ -1,2 +1,2 @@
-/** The version of all the tools; the same as in package.json (a test compares them). */
+/** The version of all tools; a test compares it with package.json. */
 export const VERSION = "3.0.0";

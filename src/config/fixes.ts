@@ -3,7 +3,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, Problem } from "./model.ts";
 
-/** What there is to type for a finding in a config file, from its lines. */
+/** What fixText needs to know of the files. */
 export interface FixSource {
   dialect: Dialect;
   /** The lines of a file, without their newlines. */
@@ -12,8 +12,8 @@ export interface FixSource {
 
 const disable: Fix = { kind: "disable" };
 
-/** By the code of a finding, where it does not bring its own. */
-const USUAL: Readonly<Partial<Record<FindingCode, Fix>>> = {
+/** The fix by the code of a finding, unless the finding has its own. */
+const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "bad-value": disable,
   "byte-order-mark": { kind: "strip", expression: "1s/^\\xef\\xbb\\xbf//" },
   "doubtful-header": disable,
@@ -27,13 +27,13 @@ const USUAL: Readonly<Partial<Record<FindingCode, Fix>>> = {
 };
 
 /**
- * What to type so that a finding is gone: a command, or the text of a line. Undefined where nobody but the administrator
- * can tell what is meant.
+ * What to type to fix a finding: a command, or the text of a line. Undefined where only the administrator can know what
+ * is meant.
  */
 export function fixText(problem: Problem, source: FixSource): ByteString | undefined {
   const lines = source.linesOf(problem.file);
   const line = lines[problem.line - 1] ?? "";
-  const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line) : USUAL[problem.code]);
+  const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line) : USUAL_FIXES[problem.code]);
   if (fix === undefined) return undefined;
   const file = shellWord(problem.file);
   const write = (text: ByteString, number = problem.line) =>
@@ -78,7 +78,7 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
       const rest = /,\s*$/.test(before)
         ? `${before.replace(/\s*,\s*$/, "")}${after}`
         : `${before}${after.replace(/^\s*,\s*/, "")}`;
-      // The only one: without it the key says nothing.
+      // Without its only item the key has no effect.
       if (/[=:]\s*$/.test(rest) && lastLineOf(lines, problem.line, source.dialect) === problem.line)
         return off(problem.line, problem.line);
       return write(rest);
@@ -88,7 +88,7 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
   }
 }
 
-/** Of a header with text behind it, the header stays. */
+/** The header stays; text after it is removed. */
 function isHeader({ code }: Problem, line: ByteString): boolean {
   return code === "bad-header" || (code === "stray-text" && /^\s*\[/.test(line));
 }
@@ -98,7 +98,7 @@ function headerFix(line: ByteString): Fix {
   return name === undefined ? disable : { kind: "line", text: `[${name.trimEnd()}]` };
 }
 
-/** The last line of the entry that begins in a line: in dialect "py", indented lines and empty ones belong to it. */
+/** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */
 function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialect): number {
   if (dialect === "c") return first;
   let last = first;

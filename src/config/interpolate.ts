@@ -6,10 +6,10 @@ const DEEPEST = 10;
 const LONGEST_REFERENCE = 1100;
 
 /**
- * `%%` and `%(name)s` replaced as by Python's configparser.BasicInterpolation: names are keys of the same section
- * (in small letters), and what they stand for is replaced in turn. Undefined where Python raises an exception (a
- * lone `%`, a name that is not there, too deep): such a text means itself. Also undefined when `budget`, which all
- * texts of a file share, is used up and negative: ten levels of ten references each would be 10^10 steps.
+ * Replaces `%%` and `%(name)s` as Python's configparser.BasicInterpolation: names are keys of the same section (in
+ * lower case), and their values are replaced in turn. Undefined where Python raises an exception (a lone `%`, an
+ * unknown name, too deep): such a text means itself. Also undefined when `budget`, which all texts of a file share, is
+ * negative: ten levels of ten references each would be 10^10 steps.
  */
 export function interpolate(
   text: ByteString,

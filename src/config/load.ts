@@ -9,39 +9,39 @@ import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "
 import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
 import { problemError, type Sources } from "./place.ts";
 import { scanIni } from "./scan.ts";
-import { openTrusted, ownRemedy, type UnsafePlace, unsafeConfig } from "./trusted.ts";
+import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
 
 const MOST_DROP_INS = 1000;
 
-/** How a config file is loaded. */
-export interface LoadOptions {
+/** Options of loadConfig. */
+interface LoadOptions {
   readonly dialect: Dialect;
-  /** What the tool ends with when the file cannot be used; 1 unless given. */
+  /** The exit status of the error where the file cannot be used; 1 by default. */
   readonly exitStatus?: number;
-  /** Who must own drop-ins and their directory; root unless given. */
+  /** The required owner of the files and of the drop-in directory; root by default. */
   readonly owner?: number;
 }
 
-/** The bytes of a config file. */
+/** A config file that was read. */
 export interface ConfigSource {
   file: ByteString;
   bytes: Uint8Array;
   stat: Stat;
-  /** Read where the group's bits say that somebody may write. */
+  /** Read only where the group may write: the group's bits hide the ACL. */
   acl: AclReading;
 }
 
-/** The directory of a file's drop-ins: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini", undefined without .ini. */
+/** The drop-in directory of a file: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini"; undefined without .ini. */
 export function dropInDirectory(file: ByteString): ByteString | undefined {
   const named = file.endsWith(".ini") && file.length > ".ini".length && !file.endsWith("/.ini");
   return named ? `${file.slice(0, -".ini".length)}.d` : undefined;
 }
 
-/** What becomes of something unsafe: its path, and what is wrong with it. */
-type Unsafe = (path: ByteString, problem: UnsafePlace) => void;
+/** Called with the path of an unsafe file or directory. */
+type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
 function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
   throw new JailkitError(code, exitStatus, message, undefined, remedy);
@@ -68,8 +68,8 @@ function about<T>(file: ByteString, action: () => T): T {
   }
 }
 
-/** The same as unsafeConfig, with the entries where it is an ACL that lets others write: the group's bits hide them. */
-function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): UnsafePlace | undefined {
+/** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
+function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): Unsafe | undefined {
   const writers = writersOf(acl);
   if (stat.uid !== owner || writers.length === 0) return unsafeAs(file, stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
@@ -77,7 +77,7 @@ function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): UnsafeP
   return { because: `${because}; read it first, then: ${remedy}`, remedy: readFirst(file) + remedy };
 }
 
-function unsafeAs(file: ByteString, stat: Stat, owner: number): UnsafePlace | undefined {
+function unsafeAs(file: ByteString, stat: Stat, owner: number): Unsafe | undefined {
   const because = unsafeConfig(stat, owner);
   return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat, owner) };
 }
@@ -86,7 +86,7 @@ function dropInNames(fd: number): ByteString[] {
   const names = readDirectory(fd)
     .map((entry) => entry.name)
     .filter((name) => name.endsWith(".ini") && !name.startsWith("."));
-  // Code units are bytes, so this is their order.
+  // In the order of their bytes.
   return names.sort((a, b) => (a < b ? -1 : 1));
 }
 
@@ -94,13 +94,13 @@ function readDropIns(
   directory: ByteString,
   owner: number,
   exitStatus: number,
-  unsafe: Unsafe,
+  onUnsafe: OnUnsafe,
 ): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
     const problem = unsafeAs(directory, fstat(fd), owner);
-    if (problem !== undefined) unsafe(directory, problem);
+    if (problem !== undefined) onUnsafe(directory, problem);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {
       refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
@@ -108,11 +108,11 @@ function readDropIns(
     return names.flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
-      // It went away between the listing and now, like one that was never there.
+      // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
       const source = about(file, () => readSource(file, openAt(fd, each, flags)));
       const problem = unsafeSource(source, owner);
-      if (problem !== undefined) unsafe(file, problem);
+      if (problem !== undefined) onUnsafe(file, problem);
       return [source];
     });
   } finally {
@@ -120,31 +120,31 @@ function readDropIns(
   }
 }
 
-function readMain(file: ByteString, owner: number, unsafe: Unsafe): ConfigSource | undefined {
-  const { fd, unsafe: onTheWay } = openTrusted(file, owner);
+function readMain(file: ByteString, owner: number, onUnsafe: OnUnsafe): ConfigSource | undefined {
+  const { fd, unsafe } = openTrusted(file, owner);
   const source = fd === undefined ? undefined : readSource(file, fd);
-  // Where there is none, somebody else may have taken it away.
-  const problem = (source && unsafeSource(source, owner)) ?? onTheWay;
-  if (problem !== undefined) unsafe(file, problem);
+  // Also for a missing file: somebody else may have removed it.
+  const problem = (source && unsafeSource(source, owner)) ?? unsafe;
+  if (problem !== undefined) onUnsafe(file, problem);
   return source;
 }
 
 /**
- * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes). No file at
- * all: an empty list. Throws a JailkitError where one cannot be read. Where one, the directory of the drop-ins, or
- * something on the way to the file can be changed by others than root, `unsafe` is told so; it throws unless given.
+ * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
+ * where there is no file. Throws a JailkitError where one cannot be read. Calls `onUnsafe` where users other than root
+ * can change a file, the drop-in directory, or a directory above the file; it throws by default.
  */
 export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
   owner = 0,
-  unsafe: Unsafe = (path, { because, remedy }) =>
+  onUnsafe: OnUnsafe = (path, { because, remedy }) =>
     refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
 ): ConfigSource[] {
   const directory = dropInDirectory(file);
   try {
-    const main = about(file, () => readMain(file, owner, unsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, owner, exitStatus, unsafe);
+    const main = about(file, () => readMain(file, owner, onUnsafe));
+    const dropIns = directory === undefined ? [] : readDropIns(directory, owner, exitStatus, onUnsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
@@ -154,8 +154,8 @@ export function readConfigSources(
 }
 
 /**
- * Several files read as one: their sections one after the other. A section in two of them counts as one that is
- * there twice: the first wins ("c"), or it is an error ("py"). A [DEFAULT] ("py") holds for its own file.
+ * Merges files: their sections one after the other. A section in two of them appears twice: the first wins ("c"), or
+ * it is an error ("py"). A [DEFAULT] ("py") holds for its own file.
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
   const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
@@ -180,15 +180,15 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
   return merged;
 }
 
-/** Throws a JailkitError that names the first error among `problems`, if there is one, with its line in `sources`. */
+/** Throws a JailkitError for the first error among `problems`, if any, with its line in `sources`. */
 export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, sources?: Sources): void {
   const error = problems.find((problem) => problem.severity === "error");
   if (error !== undefined) throw problemError(error, exitStatus, sources);
 }
 
 /**
- * Loads a config file with its drop-ins. Undefined where none of them is there. A file that exists but cannot be
- * read, or that holds an error, is a JailkitError and never the defaults; warnings are in `problems`.
+ * Loads a config file with its drop-ins; undefined where there is none. A file that cannot be read, or that has an
+ * error, is a JailkitError and never the defaults; warnings are in `problems`.
  */
 export function loadConfig(file: ByteString, options: LoadOptions): IniFile | undefined {
   const { dialect, exitStatus = 1, owner = 0 } = options;

@@ -7,7 +7,7 @@ import { type IniFile, type Problem, problemLine } from "./model.ts";
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 
-/** The bytes of line `number`, from 1 on, without its end. In dialect "py" a carriage return ends a line too. */
+/** Line `number`, from 1 on, without its end. In dialect "py" a carriage return ends a line too. */
 function lineOf(bytes: Uint8Array, number: number, dialect: IniFile["dialect"]): ByteString | undefined {
   const isEnd = (at: number) =>
     bytes[at] === LINE_FEED ||
@@ -21,17 +21,17 @@ function lineOf(bytes: Uint8Array, number: number, dialect: IniFile["dialect"]):
   let end = start;
   while (end < bytes.length && !isEnd(end)) end++;
   if (bytes[end - 1] === CARRIAGE_RETURN && end > start) end--;
-  // Columns of the first line count from behind a byte order mark.
+  // Columns of the first line count from after a byte order mark.
   if (start === 0 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) start = 3;
   let text = "";
   for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at] ?? 0);
   return text;
 }
 
-/** What of a file a problem is looked for in. */
+/** The files that problems are in. */
 export type Sources = Pick<IniFile, "texts" | "dialect">;
 
-/** The place of a problem with the line that it is in; undefined where that file or line was not read. */
+/** The place of a problem with its line; undefined where the file or line was not read. */
 export function placeOf(
   { texts, dialect }: Sources,
   { file, line, column }: Pick<Problem, "file" | "line" | "column">,
@@ -44,7 +44,7 @@ export function placeOf(
   return undefined;
 }
 
-/** A problem as an error, with its line where it is known. */
+/** A problem as an error, with its line if that is known. */
 export function problemError(
   problem: Problem,
   exitStatus: number,
@@ -58,7 +58,7 @@ export function problemError(
 
 const NOTHING_READ: FixSource = { dialect: "c", linesOf: () => [] };
 
-/** The lines of the files that were read, for fixText. */
+/** The source for fixText. */
 export function fixSource({ texts, dialect }: Sources): FixSource {
   return {
     dialect,

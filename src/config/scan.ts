@@ -49,9 +49,9 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
 }
 
 /**
- * The one section that holds for a user, as jailkit 2.23 looks it up: named exactly as the user, else "group " and
- * the name of the primary group, else "DEFAULT". Of several with the same name the first. No key is taken from
- * another section, and supplementary groups do not count.
+ * The section for a user, as jailkit 2.23 finds it: with the name of the user, else "group " and the name of the
+ * primary group, else "DEFAULT"; the first of several with the same name. No key comes from another section, and
+ * supplementary groups do not count.
  */
 export function selectSection(
   ini: IniFile,

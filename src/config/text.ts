@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-// By hand: a regular expression anchored at the end takes quadratic time on long runs of blanks.
+// No regular expression: anchored at the end, it takes quadratic time on long runs of blanks.
 function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteString {
   let start = 0;
   let end = text.length;
@@ -16,7 +16,7 @@ export function trim(text: ByteString): ByteString {
 
 const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13);
 
-/** Where the first character stands that trim would leave; -1 where there is none. */
+/** The position of the first character that is not blank; -1 where there is none. */
 export function firstNonBlank(text: ByteString): number {
   for (let at = 0; at < text.length; at++) if (!isSpace(text.charCodeAt(at))) return at;
   return -1;
@@ -27,7 +27,7 @@ export function strip(text: ByteString): ByteString {
   return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31));
 }
 
-/** ASCII letters made small. */
+/** ASCII letters in lower case. */
 export function lowerCase(text: ByteString): ByteString {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

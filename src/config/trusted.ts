@@ -10,7 +10,7 @@ const MOST_LINKS = 40;
 
 const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
 
-/** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
+/** Why users other than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
 export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
   if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
   const first = isFile(stat) ? "read it first, then " : "";
@@ -18,7 +18,7 @@ export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined
   return undefined;
 }
 
-/** The command that makes a file of the configuration, or a directory, root's alone; a file is to be read before. */
+/** The command that makes a file or directory trusted again, with the advice to read a file first. */
 export function ownRemedy(path: ByteString, stat: Stat, owner: number): ByteString {
   const word = shellWord(path);
   const commands: ByteString[] = [];
@@ -27,20 +27,20 @@ export function ownRemedy(path: ByteString, stat: Stat, owner: number): ByteStri
   return `${isFile(stat) ? readFirst(path) : ""}${commands.join(" && ")}`;
 }
 
-/** The same of a file of the configuration, with what heals it. */
+/** As unsafeBecause, with the fix also for a wrong owner. */
 export function unsafeConfig(stat: Stat, owner: number): ByteString | undefined {
   const unsafe = unsafeBecause(stat, owner);
   if (stat.uid === owner) return unsafe;
   return `${unsafe}; ${isFile(stat) ? "read it first, then " : ""}chown ${owner === 0 ? "root" : owner} it`;
 }
 
-/** Why others than root and `owner` decide which file a name in a directory is, and what heals it. */
+/** Why users other than root and `owner` can replace files in a directory, and the command that fixes it. */
 function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, ByteString] | undefined {
   if (stat.uid !== 0 && stat.uid !== owner) return [`belongs to uid ${stat.uid}`, "chown root"];
-  // In a sticky one, an entry is its owner's; and that is looked at next.
+  // In a sticky directory only the owner of an entry can replace it; the entry is checked next.
   if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
   if ((stat.mode & 0o022) === 0) return undefined;
-  // Group 0 may write; whom an ACL names besides hides behind the group's bits.
+  // Group 0 may write, but the group's bits may hide an ACL.
   if ((stat.mode & 0o002) === 0 && stat.gid === 0) {
     const acl = aclAt(fd, ".");
     if (acl !== "unknown" && writersOf(acl).length === 0) return undefined;
@@ -48,29 +48,29 @@ function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, By
   return ["can be written by its group or by others", "chmod go-w"];
 }
 
-/** What makes a file unsafe: the end of a sentence that begins with its path, and a command, if one heals it. */
-export interface UnsafePlace {
+/** Why a file is unsafe: the end of a sentence that begins with its path, and the command that fixes it, if any. */
+export interface Unsafe {
   because: ByteString;
   remedy: ByteString | undefined;
-  /** The directory on the way that is to blame, why, and what would make it root's alone. */
+  /** The unsafe directory above the file, why it is unsafe, and the command that fixes it. */
   directory?: { path: ByteString; because: ByteString; command: ByteString };
 }
 
-/** A file, and the first thing on the way to it that others than root and `owner` can exchange. */
-export interface Opened {
-  /** Undefined where nothing is there; what made it so is in `unsafe` all the same. */
+/** A file, and the first directory or link on its path that users other than root and `owner` can replace. */
+interface Opened {
+  /** Undefined for a missing file; `unsafe` may be set all the same. */
   fd: number | undefined;
-  unsafe: UnsafePlace | undefined;
+  unsafe: Unsafe | undefined;
 }
 
-/** Where a walk is: an open directory, its name, and the names that are left. */
-interface Place {
+/** A step of a walk: an open directory, its path, and the names that are left. */
+interface Step {
   directory: number;
   path: ByteString;
   left: ByteString[];
 }
 
-function start(path: ByteString, from?: Place): Place {
+function start(path: ByteString, from?: Step): Step {
   if (from !== undefined && !path.startsWith("/"))
     return { ...from, left: [...pathComponents(path), ...from.left] };
   const base = path.startsWith("/") ? "/" : ".";
@@ -83,29 +83,25 @@ function start(path: ByteString, from?: Place): Place {
   };
 }
 
-function because(place: Place, stat: Stat, owner: number): UnsafePlace | undefined {
+function because(place: Step, stat: Stat, owner: number): Unsafe | undefined {
   const unsafe = directoryUnsafe(place.directory, stat, owner);
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
   const command = `${unsafe[1]} ${shellWord(path)}`;
   const directory = { path, because: unsafe[0], command };
-  // The directory of the configuration can be mended; a home must stay its owner's.
+  // The directory of the configuration can be fixed; a home must stay its owner's.
   if (path.endsWith("/etc/jailkit")) return { ...inUnsafeDirectory(directory), directory };
   const remedy = "keep it where root alone can change it";
   return { because: `is in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
 }
 
 /** The fault of a file in a directory that can be fixed. */
-export function inUnsafeDirectory({
-  path,
-  because,
-  command,
-}: Required<UnsafePlace>["directory"]): UnsafePlace {
+export function inUnsafeDirectory({ path, because, command }: Required<Unsafe>["directory"]): Unsafe {
   return { because: `is in ${path}, which ${because}; fix it with: ${command}`, remedy: command };
 }
 
-/** Opens the next name; a link as such. */
-function openNext(place: Place, name: ByteString, last: boolean): number {
+/** Opens the next name; a symbolic link itself. */
+function openNext(place: Step, name: ByteString, last: boolean): number {
   const flags = C.O_NOFOLLOW | (last ? C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY : C.O_PATH);
   try {
     return openAt(place.directory, name, flags);
@@ -116,14 +112,14 @@ function openNext(place: Place, name: ByteString, last: boolean): number {
 }
 
 /**
- * Opens a file for reading as sshd(8) and sudo(8) do with their configuration: each directory on the way is looked at
- * through its descriptor, and links are followed one by one, those of root (or of `owner`) alone counting as safe.
- * What is found unsafe is told, and the file opened all the same. Throws SystemError, also for a link to nothing.
+ * Opens a file for reading as sshd(8) and sudo(8) open their configuration: checks each directory on the path through
+ * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root or `owner`. Opens an
+ * unsafe file all the same. Throws SystemError, also for a dangling link.
  */
 export function openTrusted(path: ByteString, owner: number): Opened {
   let place = start(path);
-  let unsafe: UnsafePlace | undefined;
-  // A link in the place of the file leads on: then nothing at its end is not the same as nothing there.
+  let unsafe: Unsafe | undefined;
+  // A dangling link is not the same as a missing file.
   let followed = false;
   try {
     for (let links = 0; ; ) {

@@ -3,8 +3,8 @@ import { quoted } from "../cli/display.ts";
 import type { IniEntry, Place, Position } from "./model.ts";
 import { lowerCase, trim } from "./text.ts";
 
-/** From where programs may be executed: from anywhere, or from the system's directories and these. */
-export type ExecuteRule = "any" | readonly ByteString[];
+/** The places from which programs may be executed: any, or the system directories and these. */
+type ExecuteRule = "any" | readonly ByteString[];
 
 /** The kinds of values, and the type that each is read into. */
 interface KindTypes {
@@ -97,7 +97,7 @@ function positionIn({ pieces, line, valueColumn }: IniEntry, piece: number, offs
   return { line: start.line, column: start.column + offset };
 }
 
-/** The items of "pairs"; those that are not NAME=VALUE with one `=` and both parts there are left out, as in 2.23. */
+/** The items of "pairs", without those that are not NAME=VALUE with exactly one `=` and both parts, as in 2.23. */
 function splitPairs(value: ByteString): [ByteString, ByteString][] {
   return splitList(value).flatMap((item): [ByteString, ByteString][] => {
     const [name = "", text = "", more] = item.split("=").map(trim);
@@ -107,9 +107,9 @@ function splitPairs(value: ByteString): [ByteString, ByteString][] {
 
 interface LeadingNumber {
   number: number;
-  /** What stands after the digits. */
+  /** The text after the digits. */
   rest: ByteString;
-  /** What was taken for the number. */
+  /** The text of the number. */
   text: ByteString;
 }
 
@@ -148,8 +148,8 @@ const YES_OR_NO: Readonly<Record<string, boolean>> = {
 };
 
 /**
- * A value that was read, or why it could not be (one printable line). `doubt`: it was read, but looks wrong; `meant` is
- * what was taken, empty where that is nothing.
+ * A value, or the reason why it cannot be read (one printable line). `doubt`: why a value looks wrong; `meant` is the part
+ * that counts, which may be empty.
  */
 export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
 

@@ -20,7 +20,7 @@ import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
 /** A finding, and what to type against it; undefined where only the administrator can know what is meant. */
-export interface Finding extends Problem {
+interface Finding extends Problem {
   remedy: ByteString | undefined;
 }
 

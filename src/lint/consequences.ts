@@ -1,6 +1,6 @@
 import type { IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
 
-// What a section lacks where its one key of that name is misspelt.
+// The key that is missing, by the code of the finding.
 const LACKS: Readonly<Partial<Record<Problem["code"], string>>> = {
   "no-executables": "executables",
   "no-jails": "allowed_jails",
@@ -9,7 +9,7 @@ const LACKS: Readonly<Partial<Record<Problem["code"], string>>> = {
 const isAt = (problem: Problem, { file, line, column }: Pick<Problem, "file" | "line" | "column">) =>
   problem.file === file && problem.line === line && problem.column === column;
 
-/** True for a place in the value of an entry. */
+/** Whether a problem is in the value of an entry. */
 function isIn({ file, line, valueColumn, pieces }: IniEntry, problem: Problem): boolean {
   const last = pieces?.at(-1)?.line ?? line;
   const behind = problem.line > line || (problem.line === line && problem.column >= valueColumn);
@@ -17,8 +17,7 @@ function isIn({ file, line, valueColumn, pieces }: IniEntry, problem: Problem): 
 }
 
 /**
- * The problems without those that only follow from another one among them: what is typed against them would heal nothing,
- * and might take away what is right.
+ * Removes the problems that only follow from another problem: their fix would not help, and could remove what is right.
  */
 export function withoutConsequences(
   problems: readonly Problem[],
@@ -27,7 +26,7 @@ export function withoutConsequences(
   const sections = [...ini.defaults, ...ini.sections];
   const has = (code: Problem["code"]) => problems.filter((one) => one.code === code);
   const [headers, doubtful] = [has("bad-header"), has("doubtful-header")];
-  // What stands behind a value is part of it, and of its items.
+  // A comment after a value is part of the value, and of its items.
   const commented = sections
     .flatMap(({ entries }) => entries)
     .filter((entry) => has("comment-in-value").some((one) => isIn(entry, one)));

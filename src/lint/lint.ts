@@ -23,8 +23,8 @@ const BY_KIND: Readonly<Record<string, SectionLint>> = {
 };
 
 /**
- * All that is wrong with a config file (and its drop-ins, read as one), the problems of the scanner included, in
- * the order of files and lines.
+ * Finds all problems of a config file merged with its drop-ins, those of the scanner included, in the order of files
+ * and lines.
  */
 export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
   const problems: Problem[] = [...ini.problems];
@@ -60,9 +60,9 @@ function keyHint(
 ): ByteString {
   if (elsewhere !== undefined) return `; ${elsewhere}.ini has one`;
   if (near === undefined) return "";
-  // Where `exe = ...` did something, the administrator has to know that it no longer does.
+  // An abbreviation such as `exe = ...` had an effect in jailkit 2.23.
   return dialect === "c" && near.startsWith(key)
-    ? `; jailkit 2.23 took it for ${quoted(near)}: write it out`
+    ? `; jailkit 2.23 took it for ${quoted(near)}: write it in full`
     : `; did you mean ${quoted(near)}?`;
 }
 
@@ -75,7 +75,7 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
       const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(kind.keys, entry.key))?.name;
       const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
       const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
-      // Where the right key is there already, this one goes.
+      // If the section has the right key already, this one is disabled.
       const free = near !== undefined && !section.entries.some(({ key }) => key === near);
       report(
         entry,
@@ -85,12 +85,7 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
         free ? { kind: "key", name: near } : { kind: "disable" },
       );
     } else if (entry.value === "") {
-      report(
-        entry,
-        "warning",
-        "empty-value",
-        `${quoted(entry.key)} is empty, which is as if it were not there`,
-      );
+      report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
     } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
       report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
@@ -124,7 +119,7 @@ function lintAccountName(section: IniSection, context: LintContext): void {
   }
   if (world.userExists(name)) return;
   if (world.isOutside(name)) {
-    // What it had there is not for the group that bears its name.
+    // Its section is not for the group of the same name.
     error("unknown-user", `the user ${quoted(name)} is not in this jail`);
     return;
   }

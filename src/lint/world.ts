@@ -23,7 +23,7 @@ import { groupByName, passwdByName } from "../system/accounts.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 
-/** The jails of the registry and of accounts, for suggestions; root alone can read the registry. */
+/** The jails of the registry and of accounts; root alone can read the registry. */
 export function knownPaths(): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
@@ -34,7 +34,7 @@ export function knownPaths(): ByteString[] {
   return [...paths];
 }
 
-/** What stands at a path below an open root directory, links followed as a process in that root would. */
+/** The file at a path below an open root directory; symbolic links lead where they lead a process in that root. */
 function lookUp(root: number, path: ByteString): FileKind | undefined {
   let fd: number;
   try {
@@ -55,7 +55,7 @@ function lookUp(root: number, path: ByteString): FileKind | undefined {
   }
 }
 
-/** A directory that belongs to the system of a root directory, as it stands on the host; undefined for a user's. */
+/** A system directory of a root directory, by its path on the host; undefined for the directory of a user. */
 function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined): SystemDirectory | undefined {
   if (unsafe === undefined || !isOfSystem(unsafe.path)) return undefined;
   const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
@@ -64,7 +64,7 @@ function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined):
   return { path, because: unsafe.because, remedy: ownRemedy(path, stat, 0) };
 }
 
-/** What the sections of jk_lsh.ini let programs execute in the root directory `path`, which is open as `root`. */
+/** The answers about the key execute of jk_lsh.ini in the root directory `path`, which is open as `root`. */
 function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution" | "grantedBy"> {
   return {
     grantedBy: (program) => grantedBy(root, program),
@@ -83,27 +83,27 @@ function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution
   };
 }
 
-/** Where users keep repositories: in their homes, and in /srv. */
+/** The repositories of users, in their homes and in /srv. */
 function repositoriesOf(
   root: number,
   users: () => readonly { name: ByteString; home: ByteString }[],
 ): LintWorld["hookedRepositories"] {
-  const known = new Map<ByteString | undefined, ReturnType<typeof hookedRepositories>>();
+  const found = new Map<ByteString | undefined, ReturnType<typeof hookedRepositories>>();
   return (user) => {
-    const there = known.get(user);
-    if (there !== undefined) return there;
+    const before = found.get(user);
+    if (before !== undefined) return before;
     const homes = users().flatMap(({ name, home }) => (user === undefined || name === user ? [home] : []));
-    const found = hookedRepositories(root, [...homes, SHARED]);
-    known.set(user, found);
-    return found;
+    const repositories = hookedRepositories(root, [...homes, SHARED]);
+    found.set(user, repositories);
+    return repositories;
   };
 }
 
-/** The jail in which a file stands: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the machine's. */
+/** The jail that a config file is in: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the host. */
 export const jailOf = (file: ByteString): ByteString | undefined =>
   /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
 
-/** The machine, or the jail in which the file stands. */
+/** The host, or the jail that the file is in. */
 export function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const jail = jailOf(file);
   const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);

@@ -60,18 +60,18 @@ export const tool = defineTool({
     color: COLOR,
   },
   exitStatus: {
-    0: "nothing was found",
+    0: "there are no findings",
     1: "there are findings",
     2: "a file cannot be read, or wrong arguments",
   },
   badOptionStatus: 2,
-  notes: `Without FILE all of ${CONFIG_DIRECTORY} is checked, and jk_lsh.ini in each jail that accounts of /etc/passwd live in or that has a record. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
+  notes: `Without FILE it checks all of ${CONFIG_DIRECTORY}, and jk_lsh.ini in each jail that has a record or that an account of /etc/passwd lives in. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
 
 file:line:column: severity: message [code]
 
-with the line and a caret under the place below it, indented, and a remedy: a command, or the text for a line of the file. It makes the finding go away; whether the line was meant otherwise is for you to say. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not say what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists what was read, "failures" what could not be.
+with the line, a caret under the place, and a remedy below it, indented. The remedy is a command, or the text for a line of the file; it fixes the finding, but only you know whether the line was meant otherwise. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not mean what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists the files that were read, "failures" those that could not be.
 
-Where nothing is found, a terminal is told "no findings"; in a pipe or a file nothing is said, and the exit status tells.`,
+Without findings it prints "no findings" on a terminal, and nothing in a pipe or a file.`,
   run({ options, operands }) {
     const [command, ...files] = operands;
     if (command !== "check") {

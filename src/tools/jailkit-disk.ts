@@ -6,6 +6,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
+import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot } from "../jail/fs/walk.ts";
@@ -39,13 +40,6 @@ function inUnits(bytes: number): string {
 
 function rowOf(name: string, { allocated, linked, shared, own, users }: Omit<DiskUse, "mounts" | "unread">) {
   return [name, ...[allocated, linked, shared, own, users].map(inUnits)];
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
-  );
 }
 
 /** What each user has in the jails, by name as the name services of the host know it. */
@@ -134,11 +128,11 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
     const rows = measured.map(({ path, use }) => rowOf(display(path), use));
     const heading = ["JAIL", "TOTAL", "LINKED", "SHARED", "OWN", "USERS"];
     const total = measured.length > 1 ? [rowOf("all", { ...sum, sharingKnown })] : [];
-    if (rows.length > 0) for (const line of table([heading, ...rows, ...total])) printLine(line);
+    if (rows.length > 0) for (const line of table([heading, ...rows, ...total], 1)) printLine(line);
     else if (problems.length === 0) printLine("No jail is known");
     const users = options.users ? ownerRows(measured) : [];
     if (users.length > 0)
-      for (const line of table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...users])) printLine(line);
+      for (const line of table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...users], 1)) printLine(line);
     for (const { path, use } of measured) {
       if (!use.sharingKnown)
         printError(`${NAME}: ${display(path)}: its file system does not tell which pieces are shared`);

@@ -3,15 +3,13 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { printJson } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
-import { makeReporter } from "../populate/reporter.ts";
-import { copyWant, readRecipe } from "../profile/recipe.ts";
+import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
 const NAME = "jk_cp";
@@ -22,24 +20,6 @@ const NAME = "jk_cp";
  */
 function pathOf(host: FileSystem, operand: ByteString): ByteString | undefined {
   return operand.includes("/") ? absolutePath(operand) : searchPath(host, operand);
-}
-
-/** What was copied once goes again: the files may be gone from the host meanwhile. */
-async function remove(
-  host: FileSystem,
-  jail: ByteString,
-  names: readonly ByteString[],
-  how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
-): Promise<number> {
-  const { removeReport, removeRequested } = await import("../update/remove.ts");
-  const paths = names.map((name) => pathOf(host, name) ?? name);
-  const statuses = { unsafe: 6, missing: 3, unknown: 4 };
-  const request = { tool: NAME, jail, names: paths, statuses, dryRun: how.dryRun, sync: how.sync } as const;
-  const reporter = makeReporter(NAME, how.verbose, how.json);
-  using loader = createLoader({ dlopen: true });
-  const outcome = await removeRequested(request, { host, loader, readRecipe, reporter });
-  if (how.json) printJson(removeReport(request, outcome));
-  return outcome.exitStatus;
 }
 
 /** jk_cp(8): copies files and what they need into a jail that exists. */
@@ -83,7 +63,20 @@ export const tool = defineTool({
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     const host = fileSystemAt();
     if (options.remove && jailPath !== undefined && names.length > 0) {
-      return remove(host, absolutePath(jailPath), names, options);
+      const { runRemove } = await import("../update/run-remove.ts");
+      const { dryRun, sync } = options;
+      const statuses = { unsafe: 6, missing: 3, unknown: 4 };
+      // The files may be missing on the host.
+      const paths = names.map((name) => pathOf(host, name) ?? name);
+      const request = {
+        tool: NAME,
+        jail: absolutePath(jailPath),
+        names: paths,
+        statuses,
+        dryRun,
+        sync,
+      } as const;
+      return runRemove(request, options);
     }
     const found = names.map((name) => ({ name, path: pathOf(host, name) }));
     if (jailPath === undefined || found.every(({ path }) => path === undefined)) {

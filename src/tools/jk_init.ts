@@ -14,9 +14,8 @@ import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { populate, tellRecordedWhy } from "../populate/populate.ts";
-import { makeReporter } from "../populate/reporter.ts";
 import { readProfile } from "../profile/profile.ts";
-import { logSocketDirectory, readRecipe } from "../profile/recipe.ts";
+import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
 
@@ -52,22 +51,6 @@ function list(file: ByteString, json: boolean): number {
     printLine(comment === undefined ? display(name) : `${display(name)} - ${display(comment)}`);
   }
   return 0;
-}
-
-/** What sections brought goes again, but for what others need. */
-async function remove(
-  jail: ByteString,
-  names: readonly ByteString[],
-  how: { dryRun: boolean; sync: boolean; json: boolean; verbose: boolean },
-): Promise<number> {
-  const { removeReport, removeRequested } = await import("../update/remove.ts");
-  const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
-  const request = { tool: NAME, jail, names, statuses, dryRun: how.dryRun, sync: how.sync } as const;
-  const reporter = makeReporter(NAME, how.verbose, how.json);
-  using loader = createLoader({ dlopen: true });
-  const outcome = await removeRequested(request, { host: fileSystemAt(), loader, readRecipe, reporter });
-  if (how.json) printJson(removeReport(request, outcome));
-  return outcome.exitStatus;
 }
 
 /** jk_init(8): makes or fills a jail as sections of jk_init.ini describe it. */
@@ -123,7 +106,13 @@ export const tool = defineTool({
     if (jailPath === undefined || names.length === 0) {
       throw new UsageError("need a jail and at least one section", 2);
     }
-    if (options.remove) return remove(absolutePath(jailPath), names, options);
+    if (options.remove) {
+      const { runRemove } = await import("../update/run-remove.ts");
+      const { dryRun, sync } = options;
+      const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
+      const jail = absolutePath(jailPath);
+      return runRemove({ tool: NAME, jail, names, statuses, dryRun, sync }, options);
+    }
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", 3, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);

@@ -1,6 +1,6 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
-import { tellAbout } from "../cli/about.ts";
+import { printAbout } from "../cli/about.ts";
 import { askedOfItself } from "../enter/asked-of-itself.ts";
 import { LSH_HELP } from "../enter/limited/help.ts";
 import { lsh } from "../enter/limited/lsh.ts";
@@ -10,7 +10,7 @@ export async function main(): Promise<never> {
   requireGuard("jk_lsh");
   const asked = askedOfItself(args());
   if (asked !== undefined) {
-    tellAbout(LSH_HELP, asked);
+    printAbout(LSH_HELP, asked);
     libc._exit(0);
   }
   libc._exit(lsh());

@@ -1,6 +1,6 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
-import { tellAbout } from "../cli/about.ts";
+import { printAbout } from "../cli/about.ts";
 import { askedOfItself } from "../enter/asked-of-itself.ts";
 import { PROCMAIL_HELP } from "../enter/procmail/help.ts";
 import { procmailWrapper } from "../enter/procmail/procmail.ts";
@@ -9,7 +9,7 @@ import { procmailWrapper } from "../enter/procmail/procmail.ts";
 export async function main(): Promise<never> {
   requireGuard("jk_procmailwrapper");
   const asked = askedOfItself(args());
-  if (asked !== undefined) tellAbout(PROCMAIL_HELP, asked);
+  if (asked !== undefined) printAbout(PROCMAIL_HELP, asked);
   libc._exit(asked === undefined ? procmailWrapper() : 0);
   throw new Error("unreachable");
 }

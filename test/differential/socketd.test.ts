@@ -177,7 +177,8 @@ describe("limits", () => {
     });
     if (takes.refused) {
       const { status, stderr } = m.run(["jk_socketd", ...words]);
-      expect([status, stderr]).toEqual([1, "jk_socketd: --base is a number of bytes, not 'abc'\n"]);
+      const message = "jk_socketd: --base is a number of bytes, not 'abc'; see 'jk_socketd --help'\n";
+      expect([status, stderr]).toEqual([1, message]);
     } else {
       start(undefined, ...words);
       expect(await rates()).toEqual(["[511:2048]/10.000000"]);

@@ -130,7 +130,7 @@ test("jk_socketd reports errors in its options", () => {
     ["--interval=x", "--interval is a number of seconds, not 'x'"],
   ] as const) {
     const { status, stderr } = m.run(["jk_socketd", "--socket=/srv/x/dev/log", option]);
-    expect([status, stderr]).toEqual([1, `jk_socketd: ${what}\n`]);
+    expect([status, stderr]).toEqual([1, `jk_socketd: ${what}; see 'jk_socketd --help'\n`]);
   }
   const missing = m.run(["jk_socketd", "--socket=/x/dev/log"]);
   expect(missing.status).toBe(1);

@@ -29,7 +29,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "--remove": "an option",
   removal: "the name of a part of a schema",
   "./remove.ts": "a module",
-  "../update/remove.ts": "a module",
+  "../update/run-remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
   "jailkit delete": "a command",
   "delete a jail": "what the command is for",

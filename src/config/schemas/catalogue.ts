@@ -14,7 +14,7 @@ export interface ConfigKind {
   /** Its name without .ini. */
   readonly name: string;
   readonly dialect: Dialect;
-  /** What its sections are named after. */
+  /** Sections have the name of: */
   readonly sections: "account" | "jail" | "socket" | "profile";
   readonly keys: KeyTable;
 }
@@ -30,7 +30,7 @@ export const CONFIG_KINDS: readonly ConfigKind[] = [
   { name: "jk_update", dialect: "py", sections: "jail", keys: updateKeys },
 ];
 
-/** Which config file this is, by its name (also "jk_lsh.ini.dpkg-new") or that of its drop-in directory. */
+/** The kind of a config file, by its name (also "jk_lsh.ini.dpkg-new") or that of its drop-in directory. */
 export function kindOf(file: ByteString): ConfigKind | undefined {
   const [name = "", directory = ""] = file.split("/").reverse();
   return (

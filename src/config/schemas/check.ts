@@ -4,15 +4,18 @@ const prefixes = { kind: "list", security: false } as const;
 
 /** Sections of jk_check.ini: the absolute path of a jail. */
 export const checkKeys = {
-  ignorepatheverywhere: { ...prefixes, help: "below these nothing at all is checked" },
-  ignorepathoncompare: { ...prefixes, help: "below these files are not compared with those of the host" },
+  ignorepatheverywhere: { ...prefixes, help: "paths that are not checked, with all below them" },
+  ignorepathoncompare: {
+    ...prefixes,
+    help: "paths that are not compared with the host, with all below them",
+  },
   ignorewritableforgroup: {
     ...prefixes,
-    help: "these, and what is below them, may be writable for their group",
+    help: "paths that may be writable for their group, with all below them",
   },
   ignorewritableforothers: {
     ...prefixes,
-    help: "these, and what is below them, may be writable for everybody and have ACLs",
+    help: "paths that may be writable for everybody and have ACLs, with all below them",
   },
   ignoresetuidexecuteforuser: { ...prefixes, help: "setuid and setgid files that the owner may execute" },
   ignoresetuidexecuteforgroup: { ...prefixes, help: "setuid and setgid files that the group may execute" },

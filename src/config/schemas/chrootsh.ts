@@ -5,12 +5,12 @@ export const chrootshKeys = {
   env: {
     kind: "list",
     security: false,
-    help: "names of environment variables that are handed on too, whatever they hold",
+    help: "names of further environment variables to pass on, whatever their value",
   },
   env_only: {
     kind: "flag",
     security: true,
-    help: "1: of the caller's environment nothing else is handed on, as in jailkit 2.23",
+    help: "1: pass on no other variable of the caller, as jailkit 2.23 does",
   },
   relax_home_owner: {
     kind: "flag",
@@ -25,12 +25,12 @@ export const chrootshKeys = {
   relax_home_group_permissions: {
     kind: "flag",
     security: true,
-    help: "1: the group, and nobody whom an ACL names, may write to the home directory",
+    help: "1: the group may write to the home directory, but no user or group of an ACL",
   },
   relax_home_other_permissions: {
     kind: "flag",
     security: true,
-    help: "1: everybody, and whom an ACL names, may write to the home directory",
+    help: "1: everybody, and the users and groups of an ACL, may write to the home directory",
   },
   injail_shell: {
     kind: "text",
@@ -40,12 +40,12 @@ export const chrootshKeys = {
   skip_injail_passwd_check: {
     kind: "flag",
     security: true,
-    help: "1: the jail's etc/passwd need not know the user",
+    help: "1: the user may be missing from the jail's etc/passwd",
   },
   injail_login_shell: {
     kind: "flag",
     security: true,
-    help: "1: start the shell with the one argument --login, whatever arguments were given",
+    help: "1: start the shell with --login as its only argument, whatever arguments were given",
   },
   no_new_privs: {
     kind: "flag",

@@ -11,37 +11,37 @@ export const lshKeys = {
   paths: {
     kind: "list",
     security: false,
-    help: "directories where a program is looked for that is given by its name alone",
+    help: "directories to search for a program that is given by its name alone",
   },
   allow_word_expansion: {
     kind: "flag",
     security: true,
-    help: "1: wildcards, ~, variables and arithmetic in a command are expanded",
+    help: "1: expand wildcards, ~, variables and arithmetic in a command",
   },
   allow_spawn_options: {
     kind: "flag",
     security: true,
-    help: "1: servers such as rsync and git may start any other program: no arguments are refused, and they get the environment as it is",
+    help: "1: servers such as rsync and git may start any other program: no argument is refused, and their environment is unchanged",
   },
   execute: {
     kind: "execute",
     security: true,
-    help: "what the programs may execute themselves: system (or no such key), system and further directories, or any",
+    help: "what the programs may execute in turn: system (the default), system and further directories, or any",
   },
   umask: {
     kind: "octal",
     security: true,
-    help: "the umask (octal) of the program; -1 or no such key: as it is",
+    help: "the umask (octal) of the program; -1 (the default): unchanged",
   },
   environment: {
     kind: "pairs",
     security: false,
-    help: "NAME=VALUE variables that are set for the program",
+    help: "NAME=VALUE variables to set for the program",
   },
   env: {
     kind: "list",
     security: false,
-    help: "names of environment variables that are kept besides the usual ones",
+    help: "names of further environment variables to keep",
   },
   no_new_privs: {
     kind: "flag",

@@ -8,7 +8,7 @@ export const socketdKeys = {
     initial: 511,
     minimum: 10,
     maximum: 1_000_000,
-    help: "bytes in an interval that are relayed without further thought",
+    help: "bytes that are always relayed in an interval",
   },
   peak: {
     kind: "integer",
@@ -16,7 +16,7 @@ export const socketdKeys = {
     initial: 2048,
     minimum: 100,
     maximum: 10_000_000,
-    help: "bytes in an interval that are relayed once in a while; not under base",
+    help: "bytes that are relayed in an interval after a quiet one; at least base",
   },
   interval: {
     kind: "decimal",
@@ -38,6 +38,6 @@ export const socketdKeys = {
     security: false,
     choices: { kernel: "kernel", sender: "sender" },
     initial: "kernel",
-    help: "kernel: senders are who the kernel says; sender: who they say, as in jailkit 2.23",
+    help: "kernel: a message shows the sender that the kernel knows; sender: the one that it claims, as in jailkit 2.23",
   },
 } as const satisfies KeyTable;

@@ -10,16 +10,16 @@ export const uchrootKeys = {
   skip_injail_passwd_check: {
     kind: "flag",
     security: true,
-    help: "1: the jail's etc/passwd need not know the user",
+    help: "1: the user may be missing from the jail's etc/passwd",
   },
   env: {
     kind: "list",
     security: false,
-    help: "names of environment variables that are kept besides the usual ones",
+    help: "names of further environment variables to keep",
   },
   allow_setuid: {
     kind: "flag",
     security: true,
-    help: "1: setuid and setgid programs, and those with file capabilities, take effect in the jail; else they gain nothing",
+    help: "1: setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   },
 } as const satisfies KeyTable;

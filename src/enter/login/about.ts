@@ -1,6 +1,6 @@
 import { callerIds, environment } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
-import { tellAbout } from "../../cli/about.ts";
+import { printAbout } from "../../cli/about.ts";
 import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { variable } from "../limited/limited.ts";
 import { CHROOTSH_HELP } from "./help.ts";
@@ -14,6 +14,6 @@ export function tellOutsider(asked: "help" | "version"): boolean {
   const account = name ? passwdByName(name) : passwdByUid(callerIds().uid);
   if (account?.home.includes("/./")) return false;
   dropAllCapabilities();
-  tellAbout(CHROOTSH_HELP, asked);
+  printAbout(CHROOTSH_HELP, asked);
   return true;
 }
