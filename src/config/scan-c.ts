@@ -15,125 +15,126 @@ const DOUBTFUL =
  * they would change sections.
  */
 export function scanC(text: ByteString, file: ByteString, problems: ProblemList): IniSection[] {
-  const scanner = new Scanner(file, problems);
+  const scan: Scan = {
+    file,
+    problems,
+    sections: [],
+    firstLines: new Map(),
+    number: 0,
+    section: undefined,
+    keys: new Set(),
+    doubtful: undefined,
+  };
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf("\n", start);
     const end = newline < 0 ? text.length : newline;
-    scanner.line(text.slice(start, end));
+    scan.number++;
+    scanLine(scan, text.slice(start, end));
     start = end + 1;
   }
-  return scanner.sections;
+  return scan.sections;
 }
 
-class Scanner {
-  readonly sections: IniSection[] = [];
+/** A scan, up to the current line. Not a class: the first use of one costs a login 50 microseconds. */
+interface Scan {
+  readonly file: ByteString;
+  readonly problems: ProblemList;
+  readonly sections: IniSection[];
+  /** The lines of sections, by name. */
+  readonly firstLines: Map<ByteString, number>;
   /** Of the current line. */
-  #number = 0;
-  #section: IniSection | undefined;
-  #keys = new Set<ByteString>();
-  readonly #firstLines = new Map<ByteString, number>();
+  number: number;
+  section: IniSection | undefined;
+  /** Of the current section. */
+  keys: Set<ByteString>;
   /** A header of jailkit 2.23 that is none here, until a header or a key follows. */
-  #doubtful: Position | undefined;
+  doubtful: Position | undefined;
+}
 
-  constructor(
-    readonly file: ByteString,
-    readonly problems: ProblemList,
-  ) {}
+function scanLine(scan: Scan, line: ByteString) {
+  const { problems, number } = scan;
+  const at = firstNonBlank(line);
+  if (at < 0) return;
+  const first = line.charAt(at);
+  if (first === "#" || first === ";") return scanComment(scan, line, at);
+  if (first === "[") return scanHeader(scan, line, at);
+  const equals = line.indexOf("=", at);
+  if (equals >= 0) return scanAssignment(scan, line, at, equals);
+  problems.warning(number, at + 1, "stray-text", "a line without '=' is ignored");
+  const bracket = line.indexOf("[");
+  if (bracket >= 0) scan.doubtful = { line: number, column: bracket + 1 };
+}
 
-  line(line: ByteString) {
-    this.#number++;
-    const at = firstNonBlank(line);
-    if (at < 0) return;
-    const first = line.charAt(at);
-    if (first === "#" || first === ";") return this.#comment(line, at);
-    if (first === "[") return this.#header(line, at);
-    const equals = line.indexOf("=", at);
-    if (equals >= 0) return this.#assignment(line, at, equals);
-    this.problems.warning(this.#number, at + 1, "stray-text", "a line without '=' is ignored");
-    const bracket = line.indexOf("[");
-    if (bracket >= 0) this.#doubtful = { line: this.#number, column: bracket + 1 };
+function scanComment(scan: Scan, line: ByteString, at: number) {
+  const { problems, number } = scan;
+  if (line.charAt(at) === ";") {
+    const message = "';' starts no comment here, '#' does; the line is ignored";
+    problems.warning(number, at + 1, "stray-text", message);
+  } else if (at === 0) return;
+  if (HEADER_IN_COMMENT.test(line.slice(at))) scan.doubtful = { line: number, column: at + 1 };
+}
+
+function scanHeader(scan: Scan, line: ByteString, at: number) {
+  const { problems, number, firstLines, sections } = scan;
+  const end = line.indexOf("]", at);
+  const column = at + 1;
+  if (end < 0) return problems.error(number, column, "bad-header", "a section header without ']'");
+  const name = line.slice(at + 1, end);
+  if (name === "") return problems.error(number, column, "bad-header", "a section header without a name");
+  if (name.length > LIMITS.nameBytes) {
+    return problems.error(number, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
   }
-
-  #comment(line: ByteString, at: number) {
-    if (line.charAt(at) === ";") {
-      const message = "';' starts no comment here, '#' does; the line is ignored";
-      this.problems.warning(this.#number, at + 1, "stray-text", message);
-    } else if (at === 0) return;
-    if (HEADER_IN_COMMENT.test(line.slice(at))) this.#doubtful = { line: this.#number, column: at + 1 };
+  const rest = trim(line.slice(end + 1));
+  if (rest.includes("[")) {
+    const message = `another '[' after the header ${quoted(`[${name}]`)}`;
+    problems.error(number, end + 2, "bad-header", message);
+  } else if (rest !== "" && !/^[#;]/.test(rest)) {
+    problems.warning(number, end + 2, "stray-text", "text after a section header is ignored");
   }
-
-  #header(line: ByteString, at: number) {
-    const { problems } = this;
-    const number = this.#number;
-    const end = line.indexOf("]", at);
-    const column = at + 1;
-    if (end < 0) return problems.error(number, column, "bad-header", "a section header without ']'");
-    const name = line.slice(at + 1, end);
-    if (name === "") return problems.error(number, column, "bad-header", "a section header without a name");
-    if (name.length > LIMITS.nameBytes) {
-      return problems.error(number, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
-    }
-    const rest = trim(line.slice(end + 1));
-    if (rest.includes("[")) {
-      const message = `another '[' after the header ${quoted(`[${name}]`)}`;
-      problems.error(number, end + 2, "bad-header", message);
-    } else if (rest !== "" && !/^[#;]/.test(rest)) {
-      problems.warning(number, end + 2, "stray-text", "text after a section header is ignored");
-    }
-    const first = this.#firstLines.get(name);
-    if (first !== undefined) {
-      const message = `section ${quoted(name)} is ignored: line ${first} has it already`;
-      problems.warning(number, column, "duplicate-section", message);
-    } else this.#firstLines.set(name, number);
-    if (this.sections.length >= LIMITS.sections) {
-      return problems.error(number, column, "too-many", `more than ${LIMITS.sections} sections`);
-    }
-    this.#section = { name, file: this.file, line: number, column, entries: [] };
-    this.sections.push(this.#section);
-    this.#keys = new Set();
-    this.#doubtful = undefined;
+  const first = firstLines.get(name);
+  if (first !== undefined) {
+    const message = `section ${quoted(name)} is ignored: line ${first} has it already`;
+    problems.warning(number, column, "duplicate-section", message);
+  } else firstLines.set(name, number);
+  if (sections.length >= LIMITS.sections) {
+    return problems.error(number, column, "too-many", `more than ${LIMITS.sections} sections`);
   }
+  scan.section = { name, file: scan.file, line: number, column, entries: [] };
+  sections.push(scan.section);
+  scan.keys = new Set();
+  scan.doubtful = undefined;
+}
 
-  #assignment(line: ByteString, at: number, equals: number) {
-    const { problems } = this;
-    const number = this.#number;
-    const key = trim(line.slice(at, equals));
-    const column = at + 1;
-    if (this.#doubtful !== undefined) {
-      problems.error(this.#doubtful.line, this.#doubtful.column, "doubtful-header", DOUBTFUL);
-      this.#doubtful = undefined;
-    }
-    if (key === "") return problems.warning(number, column, "stray-text", "a value without a key is ignored");
-    if (key.includes("["))
-      return problems.error(number, column, "bad-header", `a '[' in the key ${quoted(key)}`);
-    const value = trim(line.slice(equals + 1));
-    if (key.length > LIMITS.nameBytes || value.length > LIMITS.valueBytes) {
-      const message = `a key over ${LIMITS.nameBytes} or a value over ${LIMITS.valueBytes} bytes`;
-      return problems.error(number, column, "too-long", message);
-    }
-    if (this.#section === undefined) {
-      const message = `${quoted(key)} before the first section is ignored`;
-      return problems.warning(number, column, "no-section", message);
-    }
-    if (this.#keys.has(key)) {
-      const message = `${quoted(key)} is ignored: this section has one already`;
-      return problems.warning(number, column, "duplicate-key", message);
-    }
-    if (this.#keys.size >= LIMITS.keysInSection) {
-      const message = `more than ${LIMITS.keysInSection} keys in a section`;
-      return problems.error(number, column, "too-many", message);
-    }
-    this.#keys.add(key);
-    const valueColumn = equals + 2 + Math.max(0, firstNonBlank(line.slice(equals + 1)));
-    this.#section.entries.push({
-      key,
-      value,
-      file: this.file,
-      line: number,
-      column,
-      valueColumn,
-      pieces: [{ line: number, column: valueColumn }],
-      inherited: false,
-    });
+function scanAssignment(scan: Scan, line: ByteString, at: number, equals: number) {
+  const { file, problems, number, section, keys, doubtful } = scan;
+  const key = trim(line.slice(at, equals));
+  const column = at + 1;
+  if (doubtful !== undefined) {
+    problems.error(doubtful.line, doubtful.column, "doubtful-header", DOUBTFUL);
+    scan.doubtful = undefined;
   }
+  if (key === "") return problems.warning(number, column, "stray-text", "a value without a key is ignored");
+  if (key.includes("["))
+    return problems.error(number, column, "bad-header", `a '[' in the key ${quoted(key)}`);
+  const value = trim(line.slice(equals + 1));
+  if (key.length > LIMITS.nameBytes || value.length > LIMITS.valueBytes) {
+    const message = `a key over ${LIMITS.nameBytes} or a value over ${LIMITS.valueBytes} bytes`;
+    return problems.error(number, column, "too-long", message);
+  }
+  if (section === undefined) {
+    const message = `${quoted(key)} before the first section is ignored`;
+    return problems.warning(number, column, "no-section", message);
+  }
+  if (keys.has(key)) {
+    const message = `${quoted(key)} is ignored: this section has one already`;
+    return problems.warning(number, column, "duplicate-key", message);
+  }
+  if (keys.size >= LIMITS.keysInSection) {
+    const message = `more than ${LIMITS.keysInSection} keys in a section`;
+    return problems.error(number, column, "too-many", message);
+  }
+  keys.add(key);
+  const valueColumn = equals + 2 + Math.max(0, firstNonBlank(line.slice(equals + 1)));
+  const pieces = [{ line: number, column: valueColumn }];
+  section.entries.push({ key, value, file, line: number, column, valueColumn, pieces, inherited: false });
 }

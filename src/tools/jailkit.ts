@@ -68,7 +68,7 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
 };
 
 /** The programs that any user may start. */
-const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
+export const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
   jk_chrootsh: () => import("./jk_chrootsh.ts"),
   jk_lsh: () => import("./jk_lsh.ts"),
   jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),

@@ -3,13 +3,14 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { summaryLine } from "../../build/mdoc.ts";
 import { LSH_HELP } from "../../src/enter/limited/help.ts";
-import { COMMANDS, LIMITED_SHELL, TOOLS } from "../../src/tools/jailkit.ts";
+import { COMMANDS, LIMITED_SHELL, PROGRAMS, TOOLS } from "../../src/tools/jailkit.ts";
 
 const files = readdirSync(join(import.meta.dir, "../../src/tools"));
 
-test("each command of jailkit has a file, and each file a command", () => {
-  const commands = files.flatMap((file) => /^jailkit-([\w-]+)\.ts$/.exec(file)?.[1] ?? []);
-  expect(Object.keys(COMMANDS)).toEqual(commands.sort());
+test("each file is in a table of jailkit, and each entry has a file", () => {
+  const namesIn = (pattern: RegExp) => files.flatMap((file) => pattern.exec(file)?.[1] ?? []).sort();
+  expect(Object.keys(COMMANDS)).toEqual(namesIn(/^jailkit-([\w-]+)\.ts$/));
+  expect([...Object.keys(TOOLS), ...Object.keys(PROGRAMS)].sort()).toEqual(namesIn(/^(jk_\w+)\.ts$/));
 });
 
 test.each(Object.entries({ ...COMMANDS, ...TOOLS }))("%s has the summary of its tool", async (_, lazy) => {
