@@ -5,7 +5,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { readNative, unnotedPointers } from "./pointers.ts";
-import { LOGIN_TOOLS, NOT_ON_A_LOGIN, OTHER_WRITERS, ROOMS, roomOf, WRITERS } from "./rooms.ts";
+import {
+  LOGIN_TOOLS,
+  NOT_IN_A_TOOL,
+  NOT_ON_A_LOGIN,
+  OTHER_WRITERS,
+  ROOMS,
+  roomOf,
+  WRITERS,
+} from "./rooms.ts";
 
 const root = join(import.meta.dir, "..");
 const transpiler = new Bun.Transpiler({ loader: "ts" });
@@ -50,15 +58,25 @@ function checkRank(file: string, target: string): void {
   }
 }
 
-/** The modules that are loaded with a file on the path of a login, without those that it loads on demand. */
-function checkLogin(file: string, chain: readonly string[], seen: Set<string>): void {
+/** What must not be loaded with a file. */
+interface LoadRule {
+  readonly refused: RegExp;
+  /** What a file loads only when asked counts too. */
+  readonly whenAsked: boolean;
+}
+
+const LOGIN: LoadRule = { refused: NOT_ON_A_LOGIN, whenAsked: false };
+const TOOL: LoadRule = { refused: NOT_IN_A_TOOL, whenAsked: true };
+
+/** What is loaded with a file, and with what that loads. Types are not: the compiler erases their imports. */
+function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen: Set<string>): void {
   const source = sources.get(file);
   if (source === undefined || seen.has(file)) return;
   seen.add(file);
   for (const { path, kind } of transpiler.scanImports(source.text)) {
-    if (kind === "dynamic-import") continue;
-    if (NOT_ON_A_LOGIN.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
-    checkLogin(resolve(file, path), [...chain, file], seen);
+    if (kind === "dynamic-import" && !rule.whenAsked) continue;
+    if (rule.refused.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
+    checkLoads(rule, resolve(file, path), [...chain, file], seen);
   }
 }
 
@@ -108,7 +126,8 @@ for (const [file, source] of sources) {
   checkWriters(file, source);
 }
 const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
-for (const file of [...LOGIN_TOOLS, ...enter]) checkLogin(file, [], new Set());
+for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(LOGIN, file, [], new Set());
+for (const file of sources.keys()) if (file.startsWith("src/tools/")) checkLoads(TOOL, file, [], new Set());
 checkPointers();
 checkReadmes();
 checkTable();

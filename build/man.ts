@@ -6,7 +6,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
-import { describe } from "../src/config/schema.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
 import { PROGRAMS } from "../src/programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
@@ -89,7 +88,7 @@ function configPage(source: Source): ManualPage {
   if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
   const values = {
     HEADER: header(source),
-    KEYS: mdoc.keyList(describe(kind.schema)),
+    KEYS: mdoc.keyList(kind.keys),
     PROGRAMS: kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "",
   };
   return { ...source, summary: ownSummary(source), text: fill(source, values) };

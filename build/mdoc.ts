@@ -1,5 +1,5 @@
 import type { HelpSource } from "../src/cli/help.ts";
-import type { KeyDescription } from "../src/config/schema.ts";
+import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
 import { shownOptions } from "./documented.ts";
 import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
@@ -119,7 +119,7 @@ export function notes(help: HelpSource): string {
     .replaceAll(".Pp\n.Bd", ".Bd");
 }
 
-const KINDS: Readonly<Record<KeyDescription["kind"], string>> = {
+const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>> = {
   list: "list",
   pairs: "list of NAME=VALUE",
   text: "text",
@@ -132,10 +132,15 @@ const KINDS: Readonly<Record<KeyDescription["kind"], string>> = {
 };
 
 function kindOf(key: KeyDescription): string {
-  const { minimum, maximum, initial } = key;
+  const { kind, minimum, maximum, initial } = key;
+  if (kind === "choice") {
+    const choices = Object.entries(key.choices ?? {});
+    const usual = choices.find(([, value]) => value === initial)?.[0];
+    return `${choices.map(([word]) => word).join(" or ")}; ${usual} where it is not given`;
+  }
   const bounds = minimum === undefined || maximum === undefined ? "" : ` from ${minimum} to ${maximum}`;
   const otherwise = initial === undefined ? "" : `; ${initial} where it is not given`;
-  return `${KINDS[key.kind]}${bounds}${otherwise}`;
+  return `${KINDS[kind]}${bounds}${otherwise}`;
 }
 
 /** The keys of a config file: the kind of value, and the purpose. */
@@ -143,8 +148,8 @@ export function keyList(keys: Readonly<Record<string, KeyDescription>>): string 
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
       `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
-      // The possible values of a text come first.
-      ...prose(key.kind === "text" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
+      // A value is named first.
+      ...prose(key.kind === "choice" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),
   );
 }

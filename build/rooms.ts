@@ -57,6 +57,9 @@ export function roomOf(file: string): number {
 /** Modules that are too slow to start for a login, and have no place where a capability is held. */
 export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
 
+/** What no tool loads, not even when asked: the schemas of reports are for docs/schemas/ and the tests. */
+export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
+
 /** What runs on the path of a login: all of src/enter/, and the executables that begin it. */
 export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"].map(
   (tool) => `src/tools/${tool}.ts`,
@@ -81,8 +84,6 @@ export const WRITERS: readonly string[] = [
 /** The files besides src/jail/fs/ that use some of them, and why. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
-  "src/cli/progress.ts": "writes to standard error",
-  "src/config/write.ts": "writes drop-ins into /etc/jailkit",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",

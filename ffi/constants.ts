@@ -113,6 +113,7 @@ export const EMFILE = 24;
 export const ENOTTY = 25;
 export const EFBIG = 27;
 export const ENOSPC = 28;
+export const EROFS = 30;
 export const ERANGE = 34;
 export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
@@ -124,6 +125,7 @@ export const EOPNOTSUPP = 95;
 export const ECONNABORTED = 103;
 export const ENOBUFS = 105;
 export const ESTALE = 116;
+export const EDQUOT = 122;
 
 // d_type of getdents64(2)
 export const DT_UNKNOWN = 0;

@@ -2,13 +2,15 @@ import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { fstat, readInto, seek, writeAll } from "./files.ts";
 import { nextData, nextHole } from "./holes.ts";
+import { signalThatCame } from "./interrupts.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
 const SMALL = 1 << 16;
 // For files of size 0; /proc/kallsyms has some 15 MB.
 const LONGEST_UNSIZED = 1 << 26;
-const AT_ONCE = 0x40000000;
+// A signal is looked for between two pieces.
+const AT_ONCE = 0x4000000;
 const NOT_IN_KERNEL = [C.EXDEV, C.EINVAL, C.ENOSYS, C.EOPNOTSUPP, C.EINTR];
 let copyBuffer: Uint8Array | undefined;
 
@@ -16,7 +18,8 @@ let copyBuffer: Uint8Array | undefined;
  * Copies `size` bytes from the offset of `from` to the offset of `to`, which is its end, and returns how many there
  * were: by reflink, or inside the kernel (copy_file_range(2), sendfile(2)), or by read and write. Holes of large files
  * stay holes. Files of proc(5) have size 0, so such a file is copied to its end; a longer one than they are is an error
- * (EFBIG), since whoever can write an empty file could fill the disk. So is a size beyond 2^53. Throws SystemError.
+ * (EFBIG), since whoever can write an empty file could fill the disk. So is a size beyond 2^53. Throws SystemError;
+ * EINTR for a signal that was held back.
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
@@ -61,7 +64,10 @@ function copyPieces(from: number, to: number, size: number): number | undefined 
 
 function copyBytes(from: number, to: number, size: number): number {
   let total = 0;
-  const rest = () => Math.min(size - total, AT_ONCE);
+  const rest = () => {
+    if (signalThatCame() !== undefined) throw new SystemError(C.EINTR, "copy", undefined);
+    return Math.min(size - total, AT_ONCE);
+  };
   copyBuffer ??= new Uint8Array(1 << 17);
   if (size <= SMALL) {
     // Two calls: asking for a faster way would take longer.

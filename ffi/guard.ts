@@ -29,6 +29,8 @@ const STATE = {
   daemon: 120,
   entry: 128,
   standardError: 136,
+  holdSignals: 144,
+  signalCame: 152,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -63,6 +65,11 @@ export function isGuarded(): boolean {
  * output (such as a crash report) does not reach a user. execve restores number 2.
  */
 export const standardError: number = state === 0 ? 2 : pointerAt(state, STATE.standardError);
+
+/** The address of the word where the guard notes a signal; 0 when run from source, and in privileged programs. */
+export function signalWord(): number {
+  return state === 0 ? 0 : pointerAt(state, STATE.signalCame);
+}
 
 /** Ends an executable that lost its guard, with exit status 127 and one line. Does nothing when run from source. */
 export function requireGuard(tool: string): void {
@@ -204,7 +211,7 @@ export function prepareExec(
 }
 
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
-export function guardFunction(name: "exec" | "writePid" | "daemon"): Pointer {
+export function guardFunction(name: "exec" | "writePid" | "daemon" | "holdSignals"): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
   return pointerAt(state, STATE[name]) as Pointer;

@@ -3,15 +3,15 @@ set -eu
 
 usage="usage: sh install.sh [--with-procmail] [--uninstall] [DESTDIR]
 
-Installs jailkit from the folder that this script is in, or takes it away again.
+Installs jailkit from the folder of this script, or removes it.
 
-  DESTDIR          an absolute path: puts everything below it, as a package builder does
-  --with-procmail  installs jk_procmailwrapper where there is no /usr/bin/procmail, too
-  --uninstall      removes what was installed; files in /etc/jailkit that were edited stay
-  --help           shows this
+  DESTDIR          install everything below this absolute path, for package builders
+  --with-procmail  install jk_procmailwrapper even if there is no /usr/bin/procmail
+  --uninstall      remove what was installed, except edited files in /etc/jailkit
+  --help           show this help and exit
 
-A second run brings an older version up to date. Files in /etc/jailkit that are there are never overwritten: the new
-default is put beside them as NAME.dist. Exit status: 0 done; 1 not done, and the last line says why."
+A second run updates an older version. Existing files in /etc/jailkit are never overwritten: the new default is installed
+beside them as NAME.dist. Exit status: 0 success; 1 failure, and the last line says why."
 
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 destdir=
@@ -27,7 +27,7 @@ for word in "$@"; do
     --with-procmail) procmail=1 ;;
     /*) destdir=${word%/} ;;
     *)
-        echo "install.sh: $word: not an option, nor an absolute path; see --help" >&2
+        echo "install.sh: $word: neither an option nor an absolute path; see --help" >&2
         exit 1
         ;;
     esac
@@ -39,16 +39,16 @@ fi
 cd "$here"
 shells=$destdir/etc/shells
 shell=/usr/sbin/jk_chrootsh
-# Directories, and /etc/shells, that were not there before: relative to DESTDIR, one a line.
+# Directories, and /etc/shells, that did not exist before: relative to DESTDIR, one on each line.
 made=$destdir/var/lib/jailkit/installed
 
-# Files in /etc/jailkit that were edited stay.
+# Removes a file, but not an edited one in /etc/jailkit.
 take_away() {
     case $1 in
     etc/jailkit/*)
         rm -f -- "$destdir/$1.dist"
         if [ -e "$destdir/$1" ] && ! cmp -s "files/$1" "$destdir/$1"; then
-            echo "install.sh: $destdir/$1 is kept, since it was edited" >&2
+            echo "install.sh: $destdir/$1 is kept, because it was edited" >&2
             return 0
         fi
         ;;
@@ -57,18 +57,18 @@ take_away() {
 }
 if [ -n "$uninstall" ]; then
     if [ -z "$destdir" ]; then
-        # Names come from whatever serves accounts here: cat shows the control bytes in them.
+        # Names may come from any name service: cat escapes control bytes in them.
         for program in jk_chrootsh jk_lsh; do
             accounts=$(getent passwd | awk -F: -v program="/usr/sbin/$program" '$7 == program { print $1 }' | LC_ALL=C cat -vT)
             if [ -z "$accounts" ]; then
                 continue
             fi
-            echo "install.sh: these accounts have $program for a shell, and cannot log in without it:" >&2
+            echo "install.sh: these accounts have $program as their shell, and cannot log in without it:" >&2
             printf '%s\n' "$accounts" | sed 's/^/install.sh:     /' >&2
             if [ "$program" = jk_chrootsh ]; then
-                echo "install.sh: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail." >&2
+                echo "install.sh: while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail." >&2
             else
-                echo "install.sh: 'usermod -s SHELL USER' gives one another." >&2
+                echo "install.sh: 'usermod -s SHELL USER' changes the shell of an account." >&2
             fi
         done
     fi
@@ -100,7 +100,7 @@ fi
 sha256sum --check --quiet SHA256SUMS
 umask 022
 fresh=
-# A directory, relative to DESTDIR, with those above it.
+# Creates a directory, relative to DESTDIR, and those above it.
 directory() {
     if [ "$1" != . ] && [ ! -d "$destdir/$1" ]; then
         directory "$(dirname -- "$1")"
@@ -109,7 +109,7 @@ directory() {
 "
     fi
 }
-# Each file appears by rename, with its privilege, so that a login works at every moment.
+# Installs a file by rename, with its privilege, so that a login works at every moment.
 place() {
     mode=$1
     file=$2
@@ -123,7 +123,7 @@ place() {
         fi
         ;;
     */jk_procmailwrapper)
-        # A program with a privilege that nobody has a use for is not installed.
+        # A privileged program that nobody needs is not installed.
         [ -n "$procmail" ] || [ -e "$target" ] || [ -e "$destdir/usr/bin/procmail" ] || return 0
         ;;
     esac
@@ -152,7 +152,7 @@ directory etc
 "
 grep -qsx "$shell" "$shells" || echo "$shell" >> "$shells"
 printf %s "$fresh" >> "$made"
-# Below DESTDIR the account is made when that is started, from the same file.
+# Below DESTDIR, the account is created when that system starts, from the same file.
 [ -z "$destdir" ] || exit 0
 relay_account() {
     getent passwd _jk-socketd > /dev/null
@@ -162,6 +162,6 @@ jailed_group() {
 }
 { relay_account && jailed_group; } || systemd-sysusers jailkit.conf 2> /dev/null || true
 relay_account || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin _jk-socketd ||
-    echo "jailkit: the account _jk-socketd could not be made, see jk_socketd(8)" >&2
+    echo "jailkit: cannot create the account _jk-socketd, see jk_socketd(8)" >&2
 jailed_group || groupadd --system jailed ||
-    echo "jailkit: the group jailed could not be made, see jk_addjailuser(8)" >&2
+    echo "jailkit: cannot create the group jailed, see jk_addjailuser(8)" >&2

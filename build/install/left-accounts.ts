@@ -8,8 +8,9 @@ const MOST_NAMED = 20;
 
 /** How an account gets another login shell, by its present one. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  jk_chrootsh: "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
-  jk_lsh: "'usermod -s SHELL USER' gives one another.",
+  jk_chrootsh:
+    "while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+  jk_lsh: "'usermod -s SHELL USER' changes the shell of an account.",
 };
 
 /** The lines of passwd(5) from all name services, by getent(1); without it, from the file. */
@@ -29,7 +30,7 @@ export function accountsLeft(accounts: ByteString, programs: readonly string[]):
     const more = names.length - named.length;
     const list = [...named, ...(more > 0 ? [`and ${more} more`] : [])];
     return [
-      `these accounts have ${shell} for a shell, and cannot log in without it:\n    ${list.join("\n    ")}`,
+      `these accounts have ${shell} as their shell, and cannot log in without it:\n    ${list.join("\n    ")}`,
       ...(REMEDIES[shell] === undefined ? [] : [REMEDIES[shell]]),
     ];
   });

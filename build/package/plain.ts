@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { octal } from "../../src/cli/octal.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { inScratch, type Job } from "./job.ts";
 import { withParts } from "./parts.ts";
@@ -51,7 +52,7 @@ function fill(folder: string, parts: Parts, epoch: number): void {
   put("install.sh", fs.readFileSync(join(parts.root, "packaging/install.sh"), "latin1"), 0o755);
   put(
     "FILES",
-    files.map(({ path, mode }) => `${mode.toString(8).padStart(4, "0")} ${path.slice(1)}\n`),
+    files.map(({ path, mode }) => `${octal(mode)} ${path.slice(1)}\n`),
   );
   put(
     "LINKS",

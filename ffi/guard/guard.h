@@ -83,6 +83,8 @@ struct state {
   void *daemon;       /* 120: guard_daemon */
   const char *entry;  /* 128: the name of the native entry that started it, or null */
   u64 standard_error; /* 136: the former descriptor 2, which is /dev/null now */
+  void *hold_signals; /* 144: guard_hold_signals */
+  u32 *signal_came;   /* 152: a writable word: the signal that arrived while they were held; not in privileged programs */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -141,6 +143,9 @@ struct daemon_request {
 struct pid_request;
 i64 guard_write_pid(const struct pid_request *request);
 i64 guard_daemon(const struct daemon_request *request);
+
+/* interrupts.c, called from JavaScript */
+i64 guard_hold_signals(u64 hold);
 
 /* For exec.c: they restore what the guard or the runtime changed. */
 i64 show_standard_error(const struct state *state);

@@ -39,6 +39,13 @@ static struct state *make_state(u64 argc, u64 envc) {
   return state;
 }
 
+/* The one word that changes after the start. */
+static u32 *make_word(u64 page_size) {
+  i64 address = sys6(SYS_mmap, 0, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory");
+  return (u32 *)address;
+}
+
 static void lock_state(struct state *state) {
   if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
 }
@@ -138,6 +145,8 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->exec = (void *)guard_exec;
   state->write_pid = (void *)guard_write_pid;
   state->daemon = (void *)guard_daemon;
+  state->hold_signals = (void *)guard_hold_signals;
+  if (!state->privileged) state->signal_came = make_word(state->page_size);
   lock_state(state);
   hide_standard_error(nothing);
 }

@@ -6,6 +6,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "../users/jail.ts";
 import type { CheckFinding, Repair, Rule } from "./rules.ts";
@@ -27,6 +28,8 @@ export interface AccountFacts {
   readonly programOnHost: (path: ByteString) => boolean;
   /** Whether jk_uchroot lets an account of the host in, which is then in the jail for its name alone. */
   readonly isGuest: (user: PasswdEntry) => boolean;
+  /** Of the path of a jail, whether nothing is there any more, and no record says that it was another one than this. */
+  readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   readonly verbose: (line: ByteString) => void;
 }
 
@@ -112,6 +115,14 @@ function removeRemedy({ jail }: AccountFacts, name: ByteString): string {
   return `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
 }
 
+/** Lets accounts follow their jail, where that was moved here: its old path is gone, and the home is in this one. */
+function movedRemedy(entry: PasswdEntry, real: PasswdEntry, facts: AccountFacts): string | undefined {
+  const split = splitHome(real.home);
+  if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;
+  if (facts.inJail(entry.home)?.uid !== real.uid || !facts.mayHaveMovedHere(split.jail)) return undefined;
+  return followRemedy(plainPath(split.jail), facts.jail);
+}
+
 function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const { jail, verbose } = facts;
   const name = display(entry.name);
@@ -149,7 +160,9 @@ function judgeUser(entry: PasswdEntry, facts: AccountFacts, tell: Tell): void {
   const lent = split === undefined && real.home === entry.home && guest;
   if (!lent && !(inside && split !== undefined && dirsEqual(split.home, entry.home))) {
     // One that lives elsewhere has no business in this jail.
-    const remedy = (inside || facts.isGuest(real) ? sideRemedy : removeRemedy)(facts, entry.name);
+    const remedy =
+      movedRemedy(entry, real, facts) ??
+      (inside || facts.isGuest(real) ? sideRemedy : removeRemedy)(facts, entry.name);
     const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
     tell("home-differs", message, remedy);
   }

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals, signalThatCame } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -9,9 +11,10 @@ import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { ordered } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
@@ -55,8 +58,8 @@ export interface CheckedJail {
 export interface CheckResult {
   readonly host: HostReport;
   readonly jails: readonly CheckedJail[];
-  /** 0 clean, 1 findings, 2 something could not be checked. */
-  readonly exitStatus: 0 | 1 | 2;
+  /** 0 clean, 1 findings, 2 something could not be checked; above 128 where a signal ended --fix. */
+  readonly exitStatus: CheckReport["exitStatus"];
 }
 
 function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
@@ -94,11 +97,12 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   request.begun(host);
   const checked: CheckedJail[] = [];
   for (const jail of jails) {
+    if (signalThatCame() !== undefined) break;
     const one = await checkOne(jail, request, { users, servedSocket });
     request.done(one);
     checked.push(one);
   }
-  return { host, jails: checked, exitStatus: statusOf(host, checked) };
+  return { host, jails: checked, exitStatus: statusAfterSignals(statusOf(host, checked)) };
 }
 
 function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
@@ -125,7 +129,8 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
     root = openJailRoot(jail.path);
   } catch (error) {
     const lost = shared.users.filter((user) => user.jail === jail.path);
-    const findings = lost.map((user) => notInJailFinding(user, jail.path));
+    const gone = error instanceof JailkitError && error.code === "no-such-jail";
+    const findings = lost.map((user) => (gone ? noJailFinding : notInJailFinding)(user, jail.path));
     return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
   }
   try {
@@ -158,7 +163,7 @@ async function fix(
   report: JailReport,
   how: Omit<Parameters<typeof checkJail>[0], "root" | "verbose">,
 ): Promise<Pick<CheckedJail, "fixes" | "fixed">> {
-  const fixes = fixFindings(path, report);
+  const fixes = holdingSignals(() => fixFindings(path, report));
   if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set() };
   const root = openJailRoot(path);
   try {
@@ -182,6 +187,9 @@ function openProblem(path: ByteString, error: unknown): CheckProblem {
 
 function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {
   if (host.problems.length > 0 || jails.some(({ problems }) => problems.length > 0)) return 2;
-  const open = jails.some(({ findings, fixed }) => findings.some((finding) => !fixed.has(finding)));
+  const open = jails.some(
+    ({ findings, fixed, fixes }) =>
+      findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done),
+  );
   return host.findings.length > 0 || open ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type CheckFinding, RULES, type Rule } from "./rules.ts";
+import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 
 /**
  * Findings as they come. Of one rule no more are kept than anybody reads: a user may make millions. Those about what
@@ -14,7 +14,6 @@ export interface FindingList {
 }
 
 const MOST_OF_A_RULE = 1000;
-const SUBJECTS = ["host", "jail", "files", "accounts", "run"];
 
 /** How many of a rule there were, of one owner or of no user's. */
 interface Count {
@@ -82,8 +81,31 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   shadow: OF_CONTENT,
 };
 
+/**
+ * What makes a jail unsafe, and jailkit 2 has a line for, is told by that line, which scripts look for: in the place of
+ * ours, with what ours says as its reason.
+ */
+function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
+  const lines = new Map<CheckFinding, CheckFinding>();
+  for (const one of findings) {
+    const { toldAs, path } = one;
+    const line = toldAs && findings.find((other) => other.rule === toldAs && other.path === path);
+    if (line !== undefined) lines.set(one, line);
+  }
+  const moved = new Set(lines.values());
+  return findings.flatMap((one) => {
+    if (moved.has(one)) return [];
+    const { toldAs: _, ...unsafe } = one;
+    const line = lines.get(one);
+    if (line === undefined) return [unsafe];
+    const reason = `${RULES[unsafe.rule].summary}: ${unsafe.message}`;
+    return [{ ...line, reason, ...(unsafe.remedy === undefined ? {} : { remedy: unsafe.remedy }) }];
+  });
+}
+
 /** The findings without those that only follow from another one among them, or say the same. */
-export function withoutConsequences(findings: readonly CheckFinding[]): CheckFinding[] {
+export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[] {
+  const findings = withReasons(all);
   const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));
   const follows = ({ causes = [] }: CheckFinding) =>
     causes.length > 0 && causes.every((path) => blamed.has(path));

@@ -10,6 +10,7 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/fs/walk.ts";
+import { lostRemedy } from "../jail/record/named-jail.ts";
 import type { CheckFinding } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
@@ -45,9 +46,19 @@ function isJailShell(shell: ByteString): boolean {
 
 /** A jailed user whom the jail's passwd does not know. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
-  const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
   const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
-  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
+  return { ...notThere(user, jail), remedy };
+}
+
+/** The same where the jail itself is not there: it is to be followed, if it is found. */
+export function noJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
+  const remedy = lostRemedy(jail);
+  return { ...notThere(user, jail), ...(remedy === undefined ? {} : { remedy }) };
+}
+
+function notThere(user: JailedUser, jail: ByteString): CheckFinding {
+  const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
+  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message };
 }
 
 /** Who can change the configuration: the directory, the files in it, and their drop-ins. */

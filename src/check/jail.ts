@@ -9,8 +9,9 @@ import { closedDirectory } from "../explain/readable.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
-import { jailFindings } from "../jail/fs/safety.ts";
+import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { mayHaveMoved } from "../jail/record/moved.ts";
 import { groupByName, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { accountFindings, livesIn } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -23,7 +24,7 @@ import { withoutConsequences } from "./finding-list.ts";
 import { notInJailFinding } from "./host.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
 import { withRemedy } from "./report/remedies.ts";
-import type { CheckFinding, CheckProblem } from "./rules.ts";
+import type { CheckFinding, CheckProblem, Rule } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 import { uchrootGuests } from "./uchroot-guests.ts";
 
@@ -119,6 +120,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
         return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
       },
       isGuest: uchrootGuests(root.path),
+      mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     }),
   );
@@ -194,14 +196,22 @@ function hostDirectories(root: JailRoot): (stat: Stat) => ByteString | undefined
   return (stat) => found.get(key(stat));
 }
 
+const TOLD_AS: Readonly<Partial<Record<SafetyRule, Rule>>> = {
+  "group-writable": "writable-for-group",
+  "other-writable": "writable-for-others",
+};
+
 function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
-  return jailFindings(root).map(({ path, rule, message, remedy }): CheckFinding => {
+  // Several links may lead to one directory.
+  const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
+  return [...found.values()].map(({ path, rule, message, remedy }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
-    return common;
+    const toldAs = TOLD_AS[rule];
+    return toldAs === undefined ? common : { ...common, toldAs };
   });
 }
 

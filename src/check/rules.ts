@@ -2,11 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { ErrorPlace } from "../cli/error.ts";
 
-/** "error": not as it has to be, or as it was put there. "warning": a danger that may be wanted. */
-export type Level = "error" | "warning";
+/** "error": not as it must be, or not as it was put there. "warning": a danger that may be wanted. */
+export const LEVELS = ["error", "warning"] as const;
+type Level = (typeof LEVELS)[number];
 
 /** What a rule is about; findings are shown in this order. */
-export type Subject = "host" | "jail" | "files" | "accounts" | "run";
+export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;
+type Subject = (typeof SUBJECTS)[number];
 
 /** What jk_check looks for. */
 export interface RuleFacts {
@@ -96,6 +98,11 @@ export const RULES = {
 /** The name of a rule. */
 export type Rule = keyof typeof RULES;
 
+/** How grave a finding is and what it is about: of one that makes the jail unsafe, that. */
+export function factsOf({ rule, reason }: Pick<CheckFinding, "rule" | "reason">): RuleFacts {
+  return RULES[reason === undefined ? rule : "unsafe-jail"];
+}
+
 /** What --fix would do, as data. Paths are as the jail sees them. */
 export type Repair =
   /** `clear`: bits that go from the mode, whatever else is in it. */
@@ -122,6 +129,10 @@ export interface CheckFinding {
   readonly message: string;
   /** What the administrator can do about it, printable. */
   readonly remedy?: string;
+  /** Why it is worse than its rule says: one printable line about the rule of safety, see withReasons. */
+  readonly reason?: string;
+  /** The rule by which jailkit 2 tells the same of the same path. */
+  readonly toldAs?: Rule;
   readonly repair?: Repair;
   /** As the jail sees it; what `repair` is about. */
   readonly jailPath?: ByteString;

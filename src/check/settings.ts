@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { plainPath } from "../../ffi/paths.ts";
+import { readKeys } from "../config/keys.ts";
 import type { IniFile, IniSection, Problem } from "../config/model.ts";
-import { readSection } from "../config/schema.ts";
-import { checkSchema } from "../config/schemas/check.ts";
+import { checkKeys } from "../config/schemas/check.ts";
 
 /** Whether a path of the host is among those that a list names, or below one of them. */
 export type PathTest = (path: ByteString) => boolean;
@@ -32,8 +32,7 @@ export function jailSettings(section: IniSection | undefined): {
   settings: JailSettings;
   problems: Problem[];
 } {
-  const empty: IniSection = { name: "", file: "", line: 0, column: 0, entries: [] };
-  const { values, problems } = readSection(section ?? empty, checkSchema);
+  const { problems, ...values } = readKeys(section, checkKeys);
   return {
     problems,
     settings: {

@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
+import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { readUchrootSection } from "../config/login-keys.ts";
 import type { IniFile } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 
 /** Whether jk_uchroot lets an account of the host into a jail; nobody where its file is missing or cannot be used. */
@@ -24,7 +25,8 @@ export function uchrootGuests(
   return ({ name, gid }) => {
     const section = selectSection(found, name, groupByGid(gid)?.name ?? "");
     return (
-      section !== undefined && readUchrootSection(section).allowedJails.some((one) => plainPath(one) === jail)
+      section !== undefined &&
+      readKeys(section, uchrootKeys).allowedJails.some((one) => plainPath(one) === jail)
     );
   };
 }

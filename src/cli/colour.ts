@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
-import { JailkitError } from "./error.ts";
+import { UsageError } from "./error.ts";
 import { stdoutIsTerminal } from "./output.ts";
 
 /** What a word of the output says of the thing: right, to be looked at, wrong. */
@@ -41,19 +41,27 @@ export function wantsColour({ terminal, noColor, term }: ColourFacts): boolean {
 }
 
 /**
- * The paint for standard output that `--color=WHEN` asks for; undefined stands for auto. Throws JailkitError "usage",
- * with `exitStatus`, for a word that is none of the three.
+ * The paint for standard output that `--color=WHEN` asks for; undefined stands for auto. Throws UsageError for
+ * any other word.
  */
 export function paintFor(when: ByteString | undefined, exitStatus: number): Paint {
   if (when === "always") return coloured;
   if (when === "never") return plain;
   if (when !== undefined && when !== "auto") {
-    throw new JailkitError("usage", exitStatus, "--color is one of auto, always, never");
+    throw new UsageError("--color is one of auto, always, never", exitStatus);
   }
+  return coloursWanted() ? coloured : plain;
+}
+
+/** Whether standard output gets colours where nobody asks for them or against them. */
+export function coloursWanted(): boolean {
   const variable = (name: string) =>
     environment()
       .find((entry) => entry.startsWith(`${name}=`))
       ?.slice(name.length + 1);
-  const facts = { terminal: stdoutIsTerminal(), noColor: variable("NO_COLOR"), term: variable("TERM") };
-  return wantsColour(facts) ? coloured : plain;
+  return wantsColour({
+    terminal: stdoutIsTerminal(),
+    noColor: variable("NO_COLOR"),
+    term: variable("TERM"),
+  });
 }

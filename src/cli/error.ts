@@ -32,7 +32,26 @@ export class JailkitError extends Error {
   }
 }
 
-/** What to tell about any error, as one printable line. */
+/** An error as reports have it. `code`: of one that has no code of its own. */
+export function problemFrom(
+  error: unknown,
+  code: string,
+  path: ByteString,
+): { code: string; path: ByteString; message: string } {
+  return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
+}
+
+/**
+ * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
+ * does not count where options cannot be read: a tool has one exit status for these.
+ */
+export class UsageError extends JailkitError {
+  constructor(message: string, exitStatus = 1) {
+    super("usage", exitStatus, message);
+  }
+}
+
+/** Any error as one printable line. */
 export function describeError(error: unknown): string {
   if (error instanceof SystemError) {
     const what = error.path === undefined ? "" : `${display(error.path)}: `;

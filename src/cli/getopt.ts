@@ -1,18 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "./display.ts";
+import { UsageError } from "./error.ts";
 import { longName, type OptionSpec, type OptionTable } from "./options.ts";
 import { suggest } from "./suggest.ts";
 
-/** Arguments brought into one form: every option as `--long` or `--long=value`, then the operands. */
-export interface NormalisedArguments {
+/** What the arguments of a program are: its options, and the operands. */
+export interface GivenArguments {
   /** In the order given. `value` is undefined for a flag. */
   options: { key: string; long: string; value: ByteString | undefined }[];
   operands: ByteString[];
-}
-
-/** A mistake in the arguments; the message says which word and why. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
 }
 
 /**
@@ -20,14 +16,14 @@ export class UsageError extends Error {
  * `-j DIR`, `--jail=DIR`, `--jail DIR`), unambiguous abbreviations of long options, options after operands unless
  * `posix`, and `--` as the end of the options. Throws UsageError.
  */
-export function getopt(args: readonly ByteString[], table: OptionTable, posix = false): NormalisedArguments {
+export function getopt(args: readonly ByteString[], table: OptionTable, posix = false): GivenArguments {
   const specs = Object.entries(table).map(([key, spec]) => {
     const long = longName(key, spec);
     const also = spec.also ?? [];
     const names = [long, ...also.filter((one) => one.length > 1)];
     return { key, spec, long, names, letters: [spec.short, ...also.filter((one) => one.length === 1)] };
   });
-  const result: NormalisedArguments = { options: [], operands: [] };
+  const result: GivenArguments = { options: [], operands: [] };
   let at = 0;
 
   const take = (name: ByteString): ByteString => {

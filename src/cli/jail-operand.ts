@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "./display.ts";
-import { JailkitError } from "./error.ts";
+import { UsageError } from "./error.ts";
 
 /** A jail, and the operands that are about something else. */
 export interface JailAndRest {
@@ -17,7 +17,7 @@ export function jailOrFirst(option: ByteString | undefined, operands: readonly B
 
 /**
  * The same where the other operands are names of users, in which no slash can be: a first operand with one is a jail.
- * Throws JailkitError "usage", with `exitStatus`, where `-j` names one too.
+ * Throws UsageError where `-j` names one too.
  */
 export function jailBeforeUsers(
   option: ByteString | undefined,
@@ -30,25 +30,19 @@ export function jailBeforeUsers(
   return { jail: first, rest: operands.slice(1) };
 }
 
-/**
- * The one jail of a tool that works on one and takes no other operands. Throws JailkitError "usage", with `exitStatus`,
- * where none or more than one is named.
- */
+/** The one jail of a tool that takes no other operands. Throws UsageError where none or more than one is named. */
 export function onlyJail(
   option: ByteString | undefined,
   operands: readonly ByteString[],
-  tool: string,
   exitStatus: number,
 ): ByteString {
   const named = option === undefined ? operands : [option, ...operands];
   const [jail] = named;
-  if (jail === undefined) {
-    throw new JailkitError("usage", exitStatus, `no jail was named; see '${tool} --help'`);
-  }
+  if (jail === undefined) throw new UsageError("no jail was named", exitStatus);
   if (named.length > 1) throw twice(named, exitStatus);
   return jail;
 }
 
-function twice(named: readonly ByteString[], exitStatus: number): JailkitError {
-  return new JailkitError("usage", exitStatus, `name one jail, not ${named.map(display).join(" and ")}`);
+function twice(named: readonly ByteString[], exitStatus: number): UsageError {
+  return new UsageError(`name one jail, not ${named.map(display).join(" and ")}`, exitStatus);
 }

@@ -1,7 +1,4 @@
-import { toBytes } from "../../ffi/bytes.ts";
-import { writeAll } from "../../ffi/files.ts";
-import { standardError } from "../../ffi/guard.ts";
-import { stderrIsTerminal } from "./output.ts";
+import { printErrorAsItIs, stderrIsTerminal } from "./output.ts";
 
 /** A counter on the terminal's last line, for work that lasts longer than half a second. */
 export interface Progress {
@@ -26,12 +23,12 @@ export function startProgress(label: string): Progress {
       next = now + EVERY_MS;
       shown = true;
       const percent = total === 0 ? 100 : Math.floor((done * 100) / total);
-      writeAll(standardError, toBytes(`\r\x1b[K${label}: ${done} of ${total} (${percent} %)`));
+      printErrorAsItIs(`\r\x1b[K${label}: ${done} of ${total} (${percent} %)`);
     },
     clear() {
       if (!shown) return;
       shown = false;
-      writeAll(standardError, toBytes("\r\x1b[K"));
+      printErrorAsItIs("\r\x1b[K");
     },
   };
 }

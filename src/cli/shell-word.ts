@@ -35,3 +35,7 @@ export function appendCommand(line: ByteString, file: ByteString): ByteString {
   const print = word === line && !line.startsWith("-") ? "echo" : "printf '%s\\n'";
   return `${print} ${word} >> ${shellWord(file)}`;
 }
+
+/** What comes before a command that makes a file count again which others could write: what they wrote stays in it. */
+export const readFirst = (path: ByteString): ByteString =>
+  `read ${shellWord(path)} first, for others could write it; then: `;

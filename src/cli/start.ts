@@ -3,8 +3,9 @@ import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "./error.ts";
 import { excerptLines } from "./excerpt.ts";
+import { endIfInterrupted, statusAfterSignals } from "./interrupt.ts";
 import { printError } from "./output.ts";
-import { runTool, type Tool } from "./tool.ts";
+import type { Tool } from "./tool.ts";
 
 /**
  * Runs a program to its end: the one place where an executable exits. An error becomes one line on standard error, with the
@@ -23,11 +24,12 @@ export async function startProgram(name: string, main: () => number | Promise<nu
     }
     status = error instanceof JailkitError ? error.exitStatus : 1;
   }
-  libc._exit(status);
+  endIfInterrupted(name);
+  libc._exit(statusAfterSignals(status));
   throw new Error("unreachable");
 }
 
 /** Starts a tool for administrators with the arguments of the process, or with `given` ones. */
 export function startTool(tool: Tool, given?: readonly ByteString[]): Promise<never> {
-  return startProgram(tool.name, () => runTool(tool, given ?? args().slice(1)));
+  return startProgram(tool.name, () => tool.main(given ?? args().slice(1)));
 }

@@ -1,11 +1,10 @@
-import { type ArgsDef, defineCommand, parseArgs } from "citty";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { versionLine } from "./about.ts";
-import { getopt, UsageError } from "./getopt.ts";
+import { UsageError } from "./error.ts";
+import { type GivenArguments, getopt } from "./getopt.ts";
 import { type HelpSource, renderHelp } from "./help.ts";
-import { longName, type OptionTable, type OptionValues } from "./options.ts";
-import { print, printError, printLine } from "./output.ts";
-import { VERSION } from "./version.ts";
+import type { OptionTable, OptionValues } from "./options.ts";
+import { print, printError, printJson, printLine } from "./output.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
 export interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
@@ -16,8 +15,8 @@ export interface ToolDefinition<T extends OptionTable = OptionTable> extends Hel
   readonly operandsOfProgram?: boolean;
   /** The exit status for arguments that do not parse; 1 as in jailkit 2 unless said otherwise. */
   readonly badOptionStatus?: number;
-  /** Does the work and returns the exit status. */
-  readonly run: (context: ToolContext<T>) => number | Promise<number>;
+  /** Does the work. Returns the exit status, or also what to print at the end. Throws UsageError and other errors. */
+  readonly run: (context: ToolContext<T>) => number | ToolOutput | Promise<number | ToolOutput>;
 }
 
 /** What a tool's `run` gets. */
@@ -26,10 +25,19 @@ export interface ToolContext<T extends OptionTable = OptionTable> {
   readonly operands: readonly ByteString[];
 }
 
-/** A tool whose types of options have been settled, as `runTool` takes it. */
+/** The end of a run: the exit status, and what is printed. */
+export interface ToolOutput {
+  readonly exitStatus: number;
+  /** With --json: this object. */
+  readonly report: () => unknown;
+  /** Without: prints lines. */
+  readonly print: () => unknown;
+}
+
+/** A tool whose types of options have been settled. */
 export interface Tool extends HelpSource {
   readonly posix?: boolean;
-  /** Parses arguments (without argv[0]) and runs; returns the exit status. */
+  /** Reads arguments (without argv[0]) and runs; returns the exit status. */
   readonly main: (args: readonly ByteString[]) => Promise<number>;
 }
 
@@ -42,100 +50,79 @@ const commonOptions = {
 /** Makes a tool out of its definition; `--help` and `--version` come with it. */
 export function defineTool<const T extends OptionTable>(definition: ToolDefinition<T>): Tool {
   const options: OptionTable = { ...definition.options, ...commonOptions };
-  const command = defineCommand({
-    meta: { name: definition.name, description: definition.summary, version: VERSION },
-    args: cittyArguments(options),
-  });
   const source: HelpSource = { ...definition, options };
+  const { name, posix, operandsOfProgram, badOptionStatus = 1 } = definition;
 
-  return {
-    ...source,
-    ...(definition.posix === undefined ? {} : { posix: definition.posix }),
-    async main(args) {
-      let parsed: ReturnType<typeof getopt>;
-      try {
-        parsed = getopt(args, options, definition.posix);
-        requireNames(parsed, options, definition.posix ?? definition.operandsOfProgram);
-      } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
-        printError(`${definition.name}: ${error.message}; see '${definition.name} --help'`);
-        return definition.badOptionStatus ?? 1;
-      }
-      if (parsed.options.some((option) => option.key === "help" || option.key === "questionMark")) {
-        print(renderHelp(source));
-        return 0;
-      }
-      if (parsed.options.some((option) => option.key === "version")) {
-        printLine(versionLine(definition.name));
-        return 0;
-      }
-      const typed = optionValues<T>(parsed.options, options, command.args as ArgsDef);
-      return definition.run({ options: typed, operands: parsed.operands });
-    },
-  };
+  async function main(args: readonly ByteString[]): Promise<number> {
+    let given: GivenArguments;
+    try {
+      given = readArguments(args, options, { posix, ofProgram: posix ?? operandsOfProgram });
+    } catch (error) {
+      return refuseUsage(name, error, badOptionStatus);
+    }
+    const asked = given.options.map(({ key }) => key);
+    if (asked.includes("help") || asked.includes("questionMark")) {
+      print(renderHelp(source));
+      return 0;
+    }
+    if (asked.includes("version")) {
+      printLine(versionLine(name));
+      return 0;
+    }
+    const values = optionValues<T>(given, options);
+    try {
+      const output = await definition.run({ options: values, operands: given.operands });
+      if (typeof output === "number") return output;
+      if (asked.includes("json")) printJson(output.report());
+      else output.print();
+      return output.exitStatus;
+    } catch (error) {
+      return refuseUsage(name, error);
+    }
+  }
+
+  return { ...source, ...(posix === undefined ? {} : { posix }), main };
 }
 
-/** Refuses an empty name: a variable that is not set would name the working directory. Throws UsageError. */
-function requireNames(
-  { options: given, operands }: ReturnType<typeof getopt>,
+/** Prints a usage error and returns the exit status; any other error is thrown again. */
+function refuseUsage(name: string, error: unknown, exitStatus?: number): number {
+  if (!(error instanceof UsageError)) throw error;
+  printError(`${name}: ${error.message}; see '${name} --help'`);
+  return exitStatus ?? error.exitStatus;
+}
+
+// Options are read by getopt, and not by citty. Scripts written for jailkit 2.23 use what getopt_long(3) allows: bundled
+// letters, abbreviations, options after operands, repeated options. citty's parser knows none of these, and takes
+// unknown options silently.
+function readArguments(
+  args: readonly ByteString[],
   options: OptionTable,
-  ofProgram: boolean | undefined,
-): void {
-  const empty = given.find(({ key, value }) => value === "" && options[key]?.mayBeEmpty !== true);
+  how: { posix?: boolean | undefined; ofProgram?: boolean | undefined },
+): GivenArguments {
+  const given = getopt(args, options, how.posix);
+  // A variable of a script that is not set would name the working directory.
+  const empty = given.options.find(({ key, value }) => value === "" && options[key]?.mayBeEmpty !== true);
   if (empty !== undefined) throw new UsageError(`the value of option '--${empty.long}' is empty`);
-  if (ofProgram !== true && operands.includes("")) throw new UsageError("an argument is empty");
+  if (how.ofProgram !== true && given.operands.includes("")) throw new UsageError("an argument is empty");
+  return given;
 }
 
-/** What was given, by the keys of the table. */
-function optionValues<T extends OptionTable>(
-  given: ReturnType<typeof getopt>["options"],
-  options: OptionTable,
-  table: ArgsDef,
-): OptionValues<T> {
-  const words = given.map(({ long, value }) => `--${long}${value === undefined ? "" : `=${value}`}`);
-  const values = parseArgs(words, table);
+/** The options that were given, by the keys of the table. Of one that is given twice, the last counts. */
+function optionValues<T extends OptionTable>(given: GivenArguments, options: OptionTable): OptionValues<T> {
   const typed: Record<string, ByteString | ByteString[] | boolean | undefined> = {};
   for (const [key, spec] of Object.entries(options)) {
-    const long = longName(key, spec);
-    if (spec.repeat)
-      typed[key] = given.flatMap((o) => (o.key === key && o.value !== undefined ? [o.value] : []));
-    else typed[key] = spec.value === undefined ? values[long] === true : (values[long] as string | undefined);
+    const own = given.options.filter((option) => option.key === key);
+    if (spec.repeat) typed[key] = own.map(({ value = "" }) => value);
+    else typed[key] = spec.value === undefined ? own.length > 0 : own.at(-1)?.value;
   }
   return typed as OptionValues<T>;
 }
 
-/**
- * Reads arguments by somebody else's table, as that tool would, its operands after the options. Throws UsageError.
- */
+/** Reads the arguments of another tool as that tool would, its operands after the options. Throws UsageError. */
 export function parseArguments<const T extends OptionTable>(
   args: readonly ByteString[],
   options: T,
 ): ToolContext<T> {
-  const parsed = getopt(args, options);
-  requireNames(parsed, options, true);
-  const { options: given, operands } = parsed;
-  return { options: optionValues<T>(given, options, cittyArguments(options)), operands };
-}
-
-/** The table as citty wants it. citty knows no repeated options: `main` adds those. */
-function cittyArguments(options: OptionTable): ArgsDef {
-  const args: ArgsDef = {};
-  for (const [key, spec] of Object.entries(options)) {
-    // citty takes every `--no-X` for the opposite of `--X`.
-    if (longName(key, spec).startsWith("no-")) throw new Error(`--${longName(key, spec)}: begins with no-`);
-    const common = {
-      description: spec.description,
-      ...(spec.short === undefined ? {} : { alias: spec.short }),
-    };
-    args[longName(key, spec)] =
-      spec.value === undefined
-        ? { type: "boolean", ...common }
-        : { type: "string", valueHint: spec.value, ...common };
-  }
-  return args;
-}
-
-/** Runs a tool with its arguments (without argv[0]); returns the exit status. */
-export function runTool(tool: Tool, args: readonly ByteString[]): Promise<number> {
-  return tool.main(args);
+  const given = readArguments(args, options, { ofProgram: true });
+  return { options: optionValues<T>(given, options), operands: given.operands };
 }

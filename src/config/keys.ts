@@ -1,23 +1,40 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { type Fix, findEntry, type IniEntry, type IniSection, type Problem } from "./model.ts";
-import { type KeyFacts, missingValue, type Reading, readValue, type ValueOf } from "./values.ts";
+import { type KeyDescription, missingValue, type Reading, readValue, type ValueOf } from "./values.ts";
 
 /** The keys of a file, by name. */
-export type KeyTable = Readonly<Record<ByteString, KeyFacts>>;
+export type KeyTable = Readonly<Record<ByteString, KeyDescription>>;
 
-/** The values of all keys of a table, and what was wrong with them. */
-export interface KeyValues<T extends KeyTable> {
-  values: { [K in keyof T]: ValueOf<T[K]> };
-  /** An error: the section is not to be used. A warning: the default was taken, or part of the value. */
+type CamelCase<Key extends string> = Key extends `${infer Word}_${infer Rest}`
+  ? `${Word}${Capitalize<CamelCase<Rest>>}`
+  : Key;
+
+/** The values of all keys of a table; each has the name of its key in camel case. */
+export type KeyValues<T extends KeyTable> = {
+  -readonly [Key in keyof T & string as CamelCase<Key>]: ValueOf<T[Key]>;
+};
+
+/** The values of a section, and what was wrong with them. */
+export type SectionValues<T extends KeyTable> = KeyValues<T> & {
+  /** An error: the section must not be used. A warning: the default was taken, or part of the value. */
   problems: Problem[];
+};
+
+/** `env_only` as `envOnly`; without patterns, whose first use costs a login time. */
+export function camelCase(key: ByteString): string {
+  let name = "";
+  for (let at = 0; at < key.length; at++) {
+    name += key.charAt(at) === "_" ? key.charAt(++at).toUpperCase() : key.charAt(at);
+  }
+  return name;
 }
 
 /** The problem that a reading of an entry makes, if any. */
-export function problemOf(entry: IniEntry, facts: KeyFacts, reading: Reading): Problem | undefined {
+function readingProblem(entry: IniEntry, security: boolean, reading: Reading): Problem | undefined {
   const { file, line, valueColumn: column, key } = entry;
   if ("reason" in reading) {
-    const severity = facts.security ? "error" : "warning";
+    const severity = security ? "error" : "warning";
     return { file, line, column, severity, code: "bad-value", message: `${quoted(key)}: ${reading.reason}` };
   }
   if (reading.doubt === undefined) return undefined;
@@ -27,19 +44,20 @@ export function problemOf(entry: IniEntry, facts: KeyFacts, reading: Reading): P
   return { file, line, column, severity: "warning", code: "doubtful-value", message, fix };
 }
 
-/** Reads the keys of `table` from a section; without a section all are missing. Other keys are not looked at. */
-export function readKeys<T extends KeyTable>(section: IniSection | undefined, table: T): KeyValues<T> {
-  const values: Record<ByteString, unknown> = {};
+/** Reads the keys of a table from a section; without a section all are missing. Other keys are ignored. */
+export function readKeys<T extends KeyTable>(section: IniSection | undefined, table: T): SectionValues<T> {
+  const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
-  for (const [key, facts] of Object.entries(table)) {
-    values[key] = missingValue(facts);
+  for (const [key, description] of Object.entries(table)) {
+    const name = camelCase(key);
+    values[name] = missingValue(description);
     const entry = findEntry(section, key);
     if (entry === undefined) continue;
-    const reading = readValue(entry.value, facts);
-    const problem = problemOf(entry, facts, reading);
+    const reading = readValue(entry.value, description);
+    const problem = readingProblem(entry, description.security, reading);
     if (problem !== undefined) problems.push(problem);
-    if ("value" in reading) values[key] = reading.value;
+    if ("value" in reading) values[name] = reading.value;
   }
   // The readers give the type that goes with the kind of the key.
-  return { values: values as KeyValues<T>["values"], problems };
+  return Object.assign(values, { problems }) as SectionValues<T>;
 }

@@ -4,7 +4,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
 import { problemError, type Sources } from "./place.ts";
@@ -74,7 +74,7 @@ function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): UnsafeP
   if (stat.uid !== owner || writers.length === 0) return unsafeAs(file, stat, owner);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
   const remedy = `${removalCommand(writers)} ${shellWord(file)}`;
-  return { because: `${because}; mend it with: ${remedy}`, remedy };
+  return { because: `${because}; read it first, then: ${remedy}`, remedy: readFirst(file) + remedy };
 }
 
 function unsafeAs(file: ByteString, stat: Stat, owner: number): UnsafePlace | undefined {

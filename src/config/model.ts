@@ -8,22 +8,30 @@ import type { FindingCode } from "./finding-codes.ts";
  */
 export type Dialect = "c" | "py";
 
-/** A finding. "error": the file is not to be used. "warning": it can be, and does not say what it seems to. */
-export interface Problem {
-  file: ByteString;
+/** A position in a file. */
+export interface Position {
   /** Both count from 1; the column in bytes. */
   line: number;
   column: number;
+}
+
+/** A position, and the file. */
+export interface Place extends Position {
+  file: ByteString;
+}
+
+/** A finding. "error": the file must not be used. "warning": it can be used, but does not mean what it seems to. */
+export interface Problem extends Place {
   severity: "error" | "warning";
   /** A stable name for programs. */
   code: FindingCode;
   /** One printable line. */
   message: ByteString;
-  /** How it is mended, where that is not the usual for its code; see fixText. */
+  /** The fix, where it is not the usual one for the code; see fixText. */
   fix?: Fix | undefined;
 }
 
-/** A change that mends a finding; what it is about begins at the place of the finding. */
+/** A change that fixes a finding; it begins at the place of the finding. */
 export type Fix =
   /** A command, as it is. */
   | { kind: "command"; text: ByteString }
@@ -37,47 +45,35 @@ export type Fix =
   | { kind: "key"; name: ByteString }
   /** The value. */
   | { kind: "value"; text: ByteString }
-  /** A comment behind a value gets a line of its own. */
+  /** A comment after a value gets a line of its own. */
   | { kind: "comment" }
   /** A comma at the end of the line. */
   | { kind: "comma" }
-  /** An item of a list is another, or goes. */
+  /** An item of a list is replaced or removed. */
   | { kind: "item"; old: ByteString; with?: ByteString | undefined }
-  /** Lines for a section, in the place of those with the same keys. */
+  /** Lines for a section; they replace those with the same keys. */
   | { kind: "in-section"; section: ByteString; lines: readonly ByteString[] };
 
-/** Where a piece of a value stands. */
-export interface Place {
-  line: number;
-  column: number;
-}
-
 /** A key and its value. */
-export interface IniEntry {
+export interface IniEntry extends Place {
   key: ByteString;
   /** Without blanks at both ends; the lines of a continued value are joined by newlines. */
   value: ByteString;
-  file: ByteString;
-  line: number;
-  column: number;
-  /** Where the value starts. */
+  /** The start of the value. */
   valueColumn: number;
-  /** Where each line of a value starts that goes over several; absent where positions inside it are not known. */
-  pieces: Place[] | undefined;
+  /** The start of each line of the value; undefined where the value was substituted. */
+  pieces: Position[] | undefined;
   /** It came from [DEFAULT] (dialect "py"). */
   inherited: boolean;
 }
 
 /** A section, without entries that an earlier one overrides. */
-export interface IniSection {
+export interface IniSection extends Place {
   name: ByteString;
-  file: ByteString;
-  line: number;
-  column: number;
   entries: IniEntry[];
 }
 
-/** What a file, or a file and its drop-ins, say. */
+/** A file, or a file with its drop-ins. */
 export interface IniFile {
   file: ByteString;
   dialect: Dialect;
@@ -86,11 +82,11 @@ export interface IniFile {
   /** [DEFAULT] in dialect "py", one for each file that has it. */
   defaults: IniSection[];
   problems: Problem[];
-  /** What was read, by file. */
+  /** The bytes of each file. */
   texts: { file: ByteString; bytes: Uint8Array }[];
 }
 
-/** What is larger or more is an error; no sensible file comes near. They bound time and memory. */
+/** A file beyond these is an error; no sensible file comes near. They bound time and memory. */
 export const LIMITS = {
   fileBytes: 1 << 20,
   valueBytes: 1 << 16,
@@ -101,15 +97,15 @@ export const LIMITS = {
 } as const;
 
 /** Collects the problems of one file, up to a limit. */
-export interface Reporter {
-  readonly problems: Problem[];
+export interface ProblemList {
+  readonly all: Problem[];
   error(line: number, column: number, code: FindingCode, message: ByteString): void;
   warning(line: number, column: number, code: FindingCode, message: ByteString): void;
 }
 
-/** A reporter for `file`. An error is kept even beyond the limit when none was before it. */
-export function reporter(file: ByteString): Reporter {
-  const problems: Problem[] = [];
+/** The problems of `file`. The first error is kept even beyond the limit. */
+export function problemList(file: ByteString): ProblemList {
+  const all: Problem[] = [];
   let failed = false;
   const add = (
     severity: Problem["severity"],
@@ -119,13 +115,13 @@ export function reporter(file: ByteString): Reporter {
     message: ByteString,
   ) => {
     const first = severity === "error" && !failed;
-    if (problems.length < LIMITS.problems || first) {
-      problems.push({ file, line, column, severity, code, message });
+    if (all.length < LIMITS.problems || first) {
+      all.push({ file, line, column, severity, code, message });
     }
     failed ||= severity === "error";
   };
   return {
-    problems,
+    all,
     error: (line, column, code, message) => add("error", line, column, code, message),
     warning: (line, column, code, message) => add("warning", line, column, code, message),
   };
@@ -136,10 +132,7 @@ export function findEntry(section: IniSection | undefined, key: ByteString): Ini
   return section?.entries.find((entry) => entry.key === key);
 }
 
-/**
- * `file:line:column: severity: message [code]`; `shownFile` is printable, and so is what stands for the severity, where it
- * is to look different.
- */
+/** `file:line:column: severity: message [code]`; `shownFile` and `shownSeverity` are printable. */
 export function problemLine(
   problem: Problem,
   shownFile: ByteString,

@@ -1,16 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { interpolate } from "./interpolate.ts";
-import { type IniEntry, type IniSection, LIMITS, type Place, type Reporter } from "./model.ts";
+import { type IniEntry, type IniSection, LIMITS, type Position, type ProblemList } from "./model.ts";
 import { lowerCase, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
 const FIRST_NON_BLANK = /[^ \t\v\f\x1c-\x1f]/;
 
+/** A key whose value may go on in the next line. */
 interface Draft {
   entry: IniEntry;
   lines: ByteString[];
-  places: Place[];
+  places: Position[];
 }
 
 /**
@@ -21,112 +22,126 @@ interface Draft {
 export function scanPy(
   text: ByteString,
   file: ByteString,
-  report: Reporter,
+  problems: ProblemList,
 ): { sections: IniSection[]; defaults: IniSection | undefined } {
-  const sections: IniSection[] = [];
-  const firstLines = new Map<ByteString, number>();
-  const drafts: Draft[] = [];
-  let defaults: IniSection | undefined;
-  let section: IniSection | undefined;
-  let draft: Draft | undefined;
-  // The keys of the section at hand, with the lines they stand in.
-  const defaultKeys = new Map<ByteString, number>();
-  let keys = defaultKeys;
-  let indent = 0;
-
-  const header = (name: ByteString, number: number, column: number) => {
-    draft = undefined;
-    if (name.length > LIMITS.nameBytes) {
-      report.error(number, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
-    }
-    if (name === "DEFAULT") {
-      defaults ??= { name, file, line: number, column, entries: [] };
-      section = defaults;
-      keys = defaultKeys;
-      return;
-    }
-    const first = firstLines.get(name);
-    if (first !== undefined) {
-      const message = `section ${quoted(name)} stands in line ${first} already`;
-      report.error(number, column, "duplicate-section", message);
-    } else firstLines.set(name, number);
-    section = { name, file, line: number, column, entries: [] };
-    keys = new Map();
-    if (sections.length < LIMITS.sections) sections.push(section);
-    else report.error(number, column, "too-many", `more than ${LIMITS.sections} sections`);
-  };
-
-  const option = (line: ByteString, number: number, at: number) => {
-    draft = undefined;
-    const column = at + 1;
-    if (section === undefined) {
-      return report.error(number, column, "no-section", "text before the first section header");
-    }
-    const delimiter = line.slice(at).search(/[=:]/);
-    if (delimiter < 0) {
-      return report.error(number, column, "stray-text", "a line that has no '=' and no ':'");
-    }
-    const key = lowerCase(strip(line.slice(at, at + delimiter)));
-    if (key === "") return report.error(number, column, "stray-text", "a value without a key");
-    if (key.length > LIMITS.nameBytes) {
-      return report.error(number, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
-    }
-    const earlier = keys.get(key);
-    if (earlier !== undefined) {
-      report.error(number, column, "duplicate-key", `${quoted(key)} stands in line ${earlier} already`);
-    } else if (keys.size >= LIMITS.keysInSection) {
-      return report.error(number, column, "too-many", `more than ${LIMITS.keysInSection} keys in a section`);
-    } else keys.set(key, number);
-    const afterDelimiter = at + delimiter + 1;
-    const leading = line.slice(afterDelimiter).search(FIRST_NON_BLANK);
-    const valueColumn = afterDelimiter + 1 + Math.max(0, leading);
-    const entry = { key, value: "", file, line: number, column, valueColumn, inherited: false };
-    draft = {
-      entry: { ...entry, pieces: undefined },
-      lines: [strip(line.slice(afterDelimiter))],
-      places: [{ line: number, column: valueColumn }],
-    };
-    drafts.push(draft);
-    if (earlier === undefined) section.entries.push(draft.entry);
-  };
-
-  let number = 0;
-  for (const line of text.split(/\r\n|\r|\n/)) {
-    number++;
-    const at = line.search(FIRST_NON_BLANK);
-    if (at < 0) {
-      draft?.lines.push("");
-      draft?.places.push({ line: number, column: 1 });
-      continue;
-    }
-    const first = line.charAt(at);
-    if (first === "#" || first === ";") continue;
-    const content = strip(line);
-    if (draft !== undefined && at > indent) {
-      draft.lines.push(content);
-      draft.places.push({ line: number, column: at + 1 });
-      continue;
-    }
-    indent = at;
-    const name = /^\[(.+)\]/.exec(content)?.[1];
-    if (name !== undefined) header(name, number, at + 1);
-    else option(line, number, at);
-  }
-
-  for (const { entry, lines, places } of drafts) {
-    while (lines.length > 1 && lines.at(-1) === "") lines.pop();
-    entry.value = lines.join("\n");
-    entry.pieces = places.slice(0, lines.length);
-    if (entry.value.length > LIMITS.valueBytes) {
-      const message = `the value of ${quoted(entry.key)} is over ${LIMITS.valueBytes} bytes`;
-      report.error(entry.line, entry.column, "too-long", message);
-    }
-  }
+  const scanner = new Scanner(file, problems);
+  for (const line of text.split(/\r\n|\r|\n/)) scanner.line(line);
+  scanner.finishValues();
+  const { sections, defaults } = scanner;
   for (const one of sections) inherit(one, defaults);
   const budget = { bytes: LIMITS.fileBytes };
   for (const one of sections) substitute(one, budget);
-  if (budget.bytes < 0) report.error(1, 1, "too-long", "what stands for %(...)s is too long");
+  if (budget.bytes < 0) problems.error(1, 1, "too-long", "the text that replaces %(...)s is too long");
   return { sections, defaults };
+}
+
+class Scanner {
+  readonly sections: IniSection[] = [];
+  /** [DEFAULT] */
+  defaults: IniSection | undefined;
+  /** Of the current line. */
+  #number = 0;
+  #indent = 0;
+  #section: IniSection | undefined;
+  /** The keys of the current section, with their lines. */
+  readonly #defaultKeys = new Map<ByteString, number>();
+  #keys = this.#defaultKeys;
+  /** The key that an indented line goes on with. */
+  #draft: Draft | undefined;
+  readonly #drafts: Draft[] = [];
+  readonly #firstLines = new Map<ByteString, number>();
+
+  constructor(
+    readonly file: ByteString,
+    readonly problems: ProblemList,
+  ) {}
+
+  line(line: ByteString) {
+    this.#number++;
+    const at = line.search(FIRST_NON_BLANK);
+    if (at < 0) return this.#continue("", 0);
+    const first = line.charAt(at);
+    if (first === "#" || first === ";") return;
+    const content = strip(line);
+    if (this.#draft !== undefined && at > this.#indent) return this.#continue(content, at);
+    this.#indent = at;
+    this.#draft = undefined;
+    const name = /^\[(.+)\]/.exec(content)?.[1];
+    if (name !== undefined) this.#header(name, at + 1);
+    else this.#option(line, at);
+  }
+
+  #continue(content: ByteString, at: number) {
+    this.#draft?.lines.push(content);
+    this.#draft?.places.push({ line: this.#number, column: at + 1 });
+  }
+
+  #header(name: ByteString, column: number) {
+    const { file, problems } = this;
+    const line = this.#number;
+    if (name.length > LIMITS.nameBytes) {
+      problems.error(line, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
+    }
+    if (name === "DEFAULT") {
+      this.defaults ??= { name, file, line, column, entries: [] };
+      this.#section = this.defaults;
+      this.#keys = this.#defaultKeys;
+      return;
+    }
+    const first = this.#firstLines.get(name);
+    if (first !== undefined) {
+      const message = `section ${quoted(name)} is in line ${first} already`;
+      problems.error(line, column, "duplicate-section", message);
+    } else this.#firstLines.set(name, line);
+    this.#section = { name, file, line, column, entries: [] };
+    this.#keys = new Map();
+    if (this.sections.length < LIMITS.sections) this.sections.push(this.#section);
+    else problems.error(line, column, "too-many", `more than ${LIMITS.sections} sections`);
+  }
+
+  #option(text: ByteString, at: number) {
+    const { file, problems } = this;
+    const line = this.#number;
+    const column = at + 1;
+    if (this.#section === undefined) {
+      return problems.error(line, column, "no-section", "text before the first section header");
+    }
+    const delimiter = text.slice(at).search(/[=:]/);
+    if (delimiter < 0) {
+      return problems.error(line, column, "stray-text", "a line that has no '=' and no ':'");
+    }
+    const key = lowerCase(strip(text.slice(at, at + delimiter)));
+    if (key === "") return problems.error(line, column, "stray-text", "a value without a key");
+    if (key.length > LIMITS.nameBytes) {
+      return problems.error(line, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
+    }
+    const earlier = this.#keys.get(key);
+    if (earlier !== undefined) {
+      problems.error(line, column, "duplicate-key", `${quoted(key)} is in line ${earlier} already`);
+    } else if (this.#keys.size >= LIMITS.keysInSection) {
+      const message = `more than ${LIMITS.keysInSection} keys in a section`;
+      return problems.error(line, column, "too-many", message);
+    } else this.#keys.set(key, line);
+    const value = text.slice(at + delimiter + 1);
+    const valueColumn = at + delimiter + 2 + Math.max(0, value.search(FIRST_NON_BLANK));
+    const entry = { key, value: "", file, line, column, valueColumn, pieces: undefined, inherited: false };
+    this.#draft = { entry, lines: [strip(value)], places: [{ line, column: valueColumn }] };
+    this.#drafts.push(this.#draft);
+    if (earlier === undefined) this.#section.entries.push(entry);
+  }
+
+  /** Joins the lines of each value; empty ones at its end do not count. */
+  finishValues(): void {
+    for (const { entry, lines, places } of this.#drafts) {
+      while (lines.length > 1 && lines.at(-1) === "") lines.pop();
+      entry.value = lines.join("\n");
+      entry.pieces = places.slice(0, lines.length);
+      if (entry.value.length > LIMITS.valueBytes) {
+        const message = `the value of ${quoted(entry.key)} is over ${LIMITS.valueBytes} bytes`;
+        this.problems.error(entry.line, entry.column, "too-long", message);
+      }
+    }
+  }
 }
 
 function inherit(section: IniSection, defaults: IniSection | undefined): void {

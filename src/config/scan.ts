@@ -1,18 +1,28 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { type Dialect, type IniFile, type IniSection, LIMITS, reporter } from "./model.ts";
+import { type Dialect, type IniFile, type IniSection, LIMITS, problemList } from "./model.ts";
 import { scanC } from "./scan-c.ts";
 import { scanPy } from "./scan-py.ts";
 
+// Our own scanner, and not the library `ini`: every finding shows its line and column, which `ini` does not keep; and
+// files of jailkit 2.23 must mean what they meant to its two parsers, where `ini` unquotes values, cuts them at `;` and
+// `#`, and knows neither continuation lines nor [DEFAULT].
+
 /**
- * Reads an ini file. `file` is its name, for messages. Never throws: whatever the bytes are, the answer is what
- * could be read, and `problems` in the order of the file. With an error among them the file is not to be used.
+ * Reads an ini file; `file` is its name, for messages. Never throws: it returns what could be read, with `problems` in
+ * the order of the file. With an error among them the file must not be used.
  */
 export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): IniFile {
-  const report = reporter(file);
-  const { problems } = report;
-  const result: IniFile = { file, dialect, sections: [], defaults: [], problems, texts: [{ file, bytes }] };
+  const problems = problemList(file);
+  const result: IniFile = {
+    file,
+    dialect,
+    sections: [],
+    defaults: [],
+    problems: problems.all,
+    texts: [{ file, bytes }],
+  };
   if (bytes.length > LIMITS.fileBytes) {
-    report.error(1, 1, "too-long", `more than ${LIMITS.fileBytes} bytes`);
+    problems.error(1, 1, "too-long", `more than ${LIMITS.fileBytes} bytes`);
     return result;
   }
   let text = fromBytes(bytes);
@@ -20,21 +30,21 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   if (nul >= 0) {
     const before = text.slice(0, nul);
     const lines = before.split(dialect === "c" ? "\n" : /\r\n|\r|\n/);
-    report.error(lines.length, (lines.at(-1)?.length ?? 0) + 1, "nul-byte", "a NUL byte");
+    problems.error(lines.length, (lines.at(-1)?.length ?? 0) + 1, "nul-byte", "a NUL byte");
     text = before;
   }
   if (text.startsWith("\xef\xbb\xbf")) {
-    report.warning(1, 1, "byte-order-mark", "the file starts with a byte order mark; save it without");
+    problems.warning(1, 1, "byte-order-mark", "the file starts with a byte order mark; save it without");
     // Columns of the first line count from here.
     text = text.slice(3);
   }
-  if (dialect === "c") result.sections = scanC(text, file, report);
+  if (dialect === "c") result.sections = scanC(text, file, problems);
   else {
-    const { sections, defaults } = scanPy(text, file, report);
+    const { sections, defaults } = scanPy(text, file, problems);
     result.sections = sections;
     if (defaults !== undefined) result.defaults = [defaults];
   }
-  if (report.problems.length > 1) report.problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  if (problems.all.length > 1) problems.all.sort((a, b) => a.line - b.line || a.column - b.column);
   return result;
 }
 

@@ -3,31 +3,35 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 
 const MOST_LINKS = 40;
 
+const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
+
 /** Why others than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
 export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
   if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
-  if ((stat.mode & 0o022) !== 0) return "can be written by its group or by others; chmod go-w it";
+  const first = isFile(stat) ? "read it first, then " : "";
+  if ((stat.mode & 0o022) !== 0) return `can be written by its group or by others; ${first}chmod go-w it`;
   return undefined;
 }
 
-/** The command that makes a file of the configuration root's alone. */
+/** The command that makes a file of the configuration, or a directory, root's alone; a file is to be read before. */
 export function ownRemedy(path: ByteString, stat: Stat, owner: number): ByteString {
   const word = shellWord(path);
   const commands: ByteString[] = [];
   if (stat.uid !== owner) commands.push(`chown ${owner === 0 ? "root" : owner} ${word}`);
   if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
-  return commands.join(" && ");
+  return `${isFile(stat) ? readFirst(path) : ""}${commands.join(" && ")}`;
 }
 
 /** The same of a file of the configuration, with what heals it. */
 export function unsafeConfig(stat: Stat, owner: number): ByteString | undefined {
   const unsafe = unsafeBecause(stat, owner);
-  return stat.uid === owner ? unsafe : `${unsafe}; chown ${owner === 0 ? "root" : owner} it`;
+  if (stat.uid === owner) return unsafe;
+  return `${unsafe}; ${isFile(stat) ? "read it first, then " : ""}chown ${owner === 0 ? "root" : owner} it`;
 }
 
 /** Why others than root and `owner` decide which file a name in a directory is, and what heals it. */
@@ -86,14 +90,18 @@ function because(place: Place, stat: Stat, owner: number): UnsafePlace | undefin
   const command = `${unsafe[1]} ${shellWord(path)}`;
   const directory = { path, because: unsafe[0], command };
   // The directory of the configuration can be mended; a home must stay its owner's.
-  if (path.endsWith("/etc/jailkit")) return { ...standsIn(directory), directory };
+  if (path.endsWith("/etc/jailkit")) return { ...inUnsafeDirectory(directory), directory };
   const remedy = "keep it where root alone can change it";
-  return { because: `stands in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
+  return { because: `is in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
 }
 
-/** What to say of a file in a directory that can be mended. */
-export function standsIn({ path, because, command }: Required<UnsafePlace>["directory"]): UnsafePlace {
-  return { because: `stands in ${path}, which ${because}; mend it with: ${command}`, remedy: command };
+/** The fault of a file in a directory that can be fixed. */
+export function inUnsafeDirectory({
+  path,
+  because,
+  command,
+}: Required<UnsafePlace>["directory"]): UnsafePlace {
+  return { because: `is in ${path}, which ${because}; fix it with: ${command}`, remedy: command };
 }
 
 /** Opens the next name; a link as such. */
@@ -134,8 +142,8 @@ export function openTrusted(path: ByteString, owner: number): Opened {
       }
       followed ||= last;
       if (stat.uid !== 0 && stat.uid !== owner) {
-        const why = `is reached by the link ${here}, which belongs to uid ${stat.uid}; chown -h root it`;
-        unsafe ??= { because: why, remedy: `chown -h root ${shellWord(here)}` };
+        const why = `is reached by the link ${here}, which belongs to uid ${stat.uid}; read it first, then chown -h root it`;
+        unsafe ??= { because: why, remedy: `${readFirst(here)}chown -h root ${shellWord(here)}` };
       }
       const target = readLink(fd, "");
       close(fd);

@@ -9,7 +9,7 @@ import type { LoginFacts } from "./facts.ts";
  */
 
 /** What came of a check. "skipped": an earlier one that it builds on failed; "unknown": the caller may not see. */
-export type Outcome = "passed" | "warned" | "failed" | "skipped" | "unknown";
+export type CheckOutcome = "passed" | "warned" | "failed" | "skipped" | "unknown";
 
 /** A line for the log besides the outcome itself. */
 export interface Note {
@@ -22,7 +22,7 @@ export const NOT_LOOKED_AT = "not looked at, because the check";
 
 /** What a check says of the facts. */
 export interface Verdict {
-  outcome: Outcome;
+  outcome: CheckOutcome;
   /** The full reason, for the log and for administrators. Printable once it went through `display`. */
   message: ByteString;
   /** What to do about it; empty where nothing is wrong. */

@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import type { ChrootshSection } from "../config/login-keys.ts";
+import type { KeyValues } from "../config/keys.ts";
+import type { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { AclReading } from "../system/acl.ts";
 
 /** What a section of jk_chrootsh.ini says; the built-in values where there is none. */
-export type ChrootshSettings = Omit<ChrootshSection, "problems">;
+export type ChrootshSettings = KeyValues<typeof chrootshKeys>;
 
 /** Something unsafe about a path, and the command that mends it. */
 export interface Unsafe {

@@ -1,10 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { closeFirst } from "../jail/fs/exchange.ts";
 import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
+
+const MOST_LINKS = 40;
 
 /** Why a program that is there cannot be one. */
 export const NOT_A_FILE = "it is not a regular file";
@@ -68,16 +71,53 @@ export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteSt
   return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
 }
 
-/** What root alone has put somewhere: what a user has named, and may have put there, is proposed to nobody otherwise. */
-export function isRoots(found: { uid: number; mode: number } | undefined): boolean {
+/** How the way to a file is looked at: each name as such, and where a link leads. */
+interface Look {
+  look: (path: ByteString) => { uid: number; mode: number } | undefined;
+  readLink: (path: ByteString) => ByteString | undefined;
+}
+
+const HOST: Look = {
+  look: (path) => statIfPresent(AT_FDCWD, path),
+  readLink: (path) => readLink(AT_FDCWD, path),
+};
+
+/** What root alone has put somewhere. */
+function isRoots(found: { uid: number; mode: number } | undefined): boolean {
   if (found === undefined || found.uid !== 0) return false;
   return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
 }
 
-/** The same of a path of the machine. */
-export function isRootsFile(path: ByteString): boolean {
+/**
+ * A regular file that root alone has put there, with all that is on the way to it: what a user has named, and may have put
+ * there or may lead elsewhere by then, is proposed to nobody. `files`: as they are below a root directory; the host's.
+ */
+export function isRootsProgram(path: ByteString, files: Look = HOST): boolean {
   try {
-    return isRoots(statIfPresent(AT_FDCWD, path));
+    let at: ByteString[] = [];
+    let left = pathComponents(path);
+    let mode = 0;
+    for (let links = 0; left.length > 0; ) {
+      const [name = "", ...rest] = left;
+      left = rest;
+      if (name === "..") {
+        at = at.slice(0, -1);
+        continue;
+      }
+      const here = `/${[...at, name].join("/")}`;
+      const found = files.look(here);
+      if (found === undefined || !isRoots(found)) return false;
+      mode = found.mode & S_IFMT;
+      if (mode !== S_IFLNK) {
+        at.push(name);
+        continue;
+      }
+      const target = files.readLink(here);
+      if (target === undefined || ++links > MOST_LINKS) return false;
+      if (target.startsWith("/")) at = [];
+      left = [...pathComponents(target), ...left];
+    }
+    return mode === S_IFREG;
   } catch (error) {
     if (error instanceof SystemError) return false;
     throw error;

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { readKeys } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
-import { readChrootshSection } from "../config/login-keys.ts";
 import { problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { ChrootshSettings } from "./facts.ts";
 
 // What jk_chrootsh ends with where the configuration cannot be used.
@@ -24,7 +25,7 @@ export interface Settings {
 export function readSettings(file: ByteString, user: ByteString, group: ByteString): Settings {
   const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
   const section = ini === undefined ? undefined : selectSection(ini, user, group);
-  const { problems, ...values } = readChrootshSection(section);
+  const { problems, ...values } = readKeys(section, chrootshKeys);
   requireNoErrors(problems, CONFIG_STATUS);
   const warnings: ByteString[] = [];
   for (const one of [...(ini?.problems ?? []), ...problems])

@@ -4,7 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
 import { namesIn } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { emptyReport, judgeReport, type Report } from "./report.ts";
+import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
 
 /**
  * Begins a report about a user: who that is, and whether the caller may ask. Without an account the report is finished.
@@ -13,8 +13,8 @@ import { emptyReport, judgeReport, type Report } from "./report.ts";
 export function beginReport(
   user: ByteString,
   callerUid: number,
-  about: Report["about"],
-): { report: Report; account: PasswdEntry | undefined } {
+  about: LoginReport["about"],
+): { report: LoginReport; account: PasswdEntry | undefined } {
   const report = emptyReport(user, about);
   const account = passwdByName(user);
   if (callerUid !== 0 && account?.uid !== callerUid) {

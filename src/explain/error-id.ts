@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.ts";
-import type { Report, ReportStep } from "./report.ts";
+import type { LoginReport, ReportStep } from "./report.ts";
+import type { IdReport } from "./report-schema.ts";
 
 /** What a line of the log says of a refusal. */
 export interface LoggedRefusal {
@@ -70,7 +72,7 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
 }
 
 /** How a report of now answers for a check that failed then. Pure. */
-export function stillSo({ check, entry }: LoggedRefusal, report: Report): StillSo {
+export function stillSo({ check, entry }: LoggedRefusal, report: LoginReport): StillSo {
   const same = (step: ReportStep) =>
     (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
   const steps = report.steps.filter(same);
@@ -84,7 +86,7 @@ export function stillSo({ check, entry }: LoggedRefusal, report: Report): StillS
 }
 
 /** How an account would fare now, by the program that refused it then; undefined where that cannot be asked. */
-export type AskAgain = (program: ByteString, user: ByteString) => Report | undefined;
+export type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
 
 function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
   const unknown = (message: ByteString): StillSo => ({ refused: undefined, message, remedy: "" });
@@ -161,9 +163,8 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
   return lines;
 }
 
-/** For programs. */
-export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+/** The same in JSON. */
+export function idReport({ id, refusals, unread, now }: ExplainedId): IdReport {
   return {
     version: 1,
     tool: "jailkit explain",
@@ -171,19 +172,19 @@ export function idJson({ id, refusals, unread, now }: ExplainedId): unknown {
     id,
     refusals: refusals.map(({ entry, uid, check, reason, doubt }) => ({
       source: entry.source,
-      when: text(entry.when),
-      program: text(entry.ident),
+      when: jsonText(entry.when),
+      program: jsonText(entry.ident),
       pid: entry.pid ?? null,
       uid: uid ?? null,
-      user: text(uid === undefined ? undefined : passwdByUid(uid)?.name),
-      check: text(check),
-      reason: text(reason),
-      doubt: text(doubt),
+      user: jsonTextOrNull(uid === undefined ? undefined : passwdByUid(uid)?.name),
+      check: jsonTextOrNull(check),
+      reason: jsonText(reason),
+      doubt: jsonTextOrNull(doubt),
     })),
     unread: unread.map(jsonText),
     now:
       now === undefined
         ? null
-        : { refused: now.refused ?? null, message: text(now.message), remedy: text(now.remedy) },
+        : { refused: now.refused ?? null, message: jsonText(now.message), remedy: jsonText(now.remedy) },
   };
 }

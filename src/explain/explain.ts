@@ -29,7 +29,7 @@ import {
 } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shell.ts";
 import { readableFor } from "./readable.ts";
-import { judgeReport, type Report, type ReportStep } from "./report.ts";
+import { judgeReport, type LoginReport, type ReportStep } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { pamSteps } from "./sshd/pam.ts";
 import { sshdPart } from "./sshd/sshd.ts";
@@ -74,7 +74,7 @@ function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): Gathe
 }
 
 /** Adds what jk_chrootsh, and the shell that it starts, would do. */
-function explainChrootsh(report: Report, session: LimitedSession, privilege: PrivilegeFact): void {
+function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
   const facts = chrootshFacts(session, privilege);
   const results = [...runChecks(facts, CHECKS)];
   report.steps.push(...results.map(checkStep));
@@ -121,7 +121,7 @@ function explainChrootsh(report: Report, session: LimitedSession, privilege: Pri
 }
 
 /** Adds what jk_lsh would do as a login shell outside any jail. */
-function explainLsh(report: Report, session: LimitedSession): void {
+function explainLsh(report: LoginReport, session: LimitedSession): void {
   const { account } = session;
   const { name, home, shell } = account;
   const place: LimitedPlace = {
@@ -145,7 +145,7 @@ function explainLsh(report: Report, session: LimitedSession): void {
 }
 
 /** Adds what the programs that would be executed need and do not have. */
-function explainLibraries(report: Report, { missingFiles }: Question): void {
+function explainLibraries(report: LoginReport, { missingFiles }: Question): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
   // What an own shell lacks is no reason to bring what it needs: it is to go.
@@ -169,7 +169,7 @@ function explainLibraries(report: Report, { missingFiles }: Question): void {
 
 /** Adds what comes before the login shell, and says which command it is given. */
 function explainEntrance(
-  report: Report,
+  report: LoginReport,
   question: Question,
   session: LimitedSession,
 ): ByteString | undefined {
@@ -213,7 +213,7 @@ const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credent
  * looked at with that user's rights; others about themselves: what they cannot see is "unknown". Throws JailkitError (2)
  * for others.
  */
-export function explainLogin(question: Question): Report {
+export function explainLogin(question: Question): LoginReport {
   const { user, callerUid } = question;
   const { report, account } = beginReport(user, callerUid, "login");
   const isRoot = callerUid === 0;

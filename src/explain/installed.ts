@@ -46,7 +46,9 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     const stat = fstat(fd);
     if ((stat.mode & 0o111) === 0) return { held: false, reason: `${program} is not executable`, remedy };
     if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) {
-      return { held: false, reason: `${program} can be changed by others than root`, remedy };
+      // What they wrote would get the privilege.
+      const install = `install ${word} anew, for others could write it; then: ${remedy}`;
+      return { held: false, reason: `${program} can be changed by others than root`, remedy: install };
     }
     const setuid = (stat.mode & S_ISUID) !== 0;
     if (!setuid && !givesChroot(getXattr(fd, "security.capability"))) {

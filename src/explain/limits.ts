@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import type { Outcome } from "../enter/checks.ts";
+import type { CheckOutcome } from "../enter/checks.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen, type PamRule } from "../system/pam/rules.ts";
@@ -9,7 +9,9 @@ import { processesOf } from "../system/processes.ts";
 import type { ReportStep } from "./report.ts";
 import {
   hardLimits,
+  isCount,
   type LimitItem,
+  lowSoftLimits,
   neededFor,
   privilegeLimit,
   rootLimit,
@@ -36,7 +38,8 @@ function limitFiles(rules: readonly PamRule[]): { file: ByteString; text: ByteSt
 
 /** A limit in words. */
 function shown(item: LimitItem, value: number): string {
-  if (item === "nofile" || item === "nproc") return `${value}`;
+  if (item === "cpu") return `${value} minutes`;
+  if (isCount(item)) return `${value}`;
   return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
 }
 
@@ -45,7 +48,7 @@ function shown(item: LimitItem, value: number): string {
  * runtime of the programs what it needs. Those of this session need no look: below them this program does not start.
  */
 export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
-  const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+  const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
     stage: "limits",
     name,
     outcome,
@@ -60,7 +63,7 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
   const files = limitFiles(rules);
   const steps = tooLow(hardLimits(files, user), service).map(({ item, value, file, line }): ReportStep => {
     const need = neededFor(item, service);
-    const least = item === "nofile" || item === "nproc" ? `${need}` : `${need / 1024} (KiB)`;
+    const least = isCount(item) ? `${need}` : `${need / 1024} (KiB)`;
     const what = item === "nproc" ? "a login by ssh needs" : "the programs need";
     const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and ${what} ${shown(item, need)}`;
     return step(
@@ -70,6 +73,13 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
       `raise the hard limit '${item}' of ${account.name} to ${least} or more`,
     );
   });
+  for (const { item, value, file, line, needed, certain } of lowSoftLimits(files, user, service)) {
+    if (steps.some(({ name }) => name === item)) continue;
+    const least = isCount(item) ? `${needed}` : `${needed / 1024} (KiB)`;
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)} at first, and a login needs ${certain ? "" : "up to "}${shown(item, needed)} before the programs can raise it`;
+    const remedy = `raise the soft limit '${item}' of ${account.name} to ${least} or more`;
+    steps.push(step(item, certain ? "failed" : "unknown", message, remedy));
+  }
   const privileges = privilegeLimit(files, user);
   if (privileges !== undefined) {
     const { file, line } = privileges;
@@ -84,7 +94,7 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
   }
   steps.push(...sessionLimits(files, user).flatMap((limit) => countSteps(limit, account, step)));
   if (steps.length > 0) return steps;
-  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no hard limit below what the programs need`;
+  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no limit below what the programs need`;
   return [step("pam-limits", "passed", message)];
 }
 
@@ -92,7 +102,7 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
 function countSteps(
   { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
-  step: (name: string, outcome: Outcome, message: ByteString, remedy?: ByteString) => ReportStep,
+  step: (name: string, outcome: CheckOutcome, message: ByteString, remedy?: ByteString) => ReportStep,
 ): ReportStep[] {
   const remedy = `raise ${item} of ${name} in ${file}`;
   if (value === 0) return [step(item, "failed", `${file}:${line} lets ${name} have no login`, remedy)];

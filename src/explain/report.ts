@@ -1,26 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Paint, plain, type Tone } from "../cli/colour.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
-import { NOT_LOOKED_AT, type Outcome } from "../enter/checks.ts";
-
-type Stage =
-  | "account"
-  | "sshd"
-  | "pam"
-  | "limits"
-  | "jobs"
-  | "jk_chrootsh"
-  | "jk_lsh"
-  | "jk_chrootlaunch"
-  | "jk_procmailwrapper"
-  | "jk_uchroot";
+import { jsonTextOrNull } from "../cli/report.ts";
+import { type CheckOutcome, NOT_LOOKED_AT } from "../enter/checks.ts";
+import type { ExplainReport, StepReport } from "./report-schema.ts";
 
 /** One thing that was looked at. */
 export interface ReportStep {
-  /** Which program or part of a login it belongs to. */
-  stage: Stage;
+  stage: StepReport["stage"];
   name: string;
-  outcome: Outcome;
+  outcome: CheckOutcome;
   message: ByteString;
   /** Empty where there is nothing to mend. Lines to write into a file stand on lines of their own. */
   remedy: ByteString;
@@ -38,15 +27,11 @@ export interface ReportedCommand {
 }
 
 /** What a login, or a call of jk_uchroot, would do. */
-export interface Report {
-  about: "login" | "jk_uchroot" | "jk_procmailwrapper" | "jk_chrootlaunch";
+export interface LoginReport {
+  about: ExplainReport["about"];
   user: ByteString;
   uid: number | undefined;
-  /**
-   * "works": it would succeed. "refused": it would not. "unknown": it may fail, by what is not known. "not-jailed": it
-   * would succeed, and no jail would hold it.
-   */
-  verdict: "works" | "refused" | "unknown" | "not-jailed";
+  verdict: ExplainReport["verdict"];
   /** sshd serves the login itself: the login shell is never run. */
   unjailed: boolean;
   /** The root directory in which it does, by ChrootDirectory. */
@@ -70,7 +55,7 @@ export interface Report {
 }
 
 /** A report in which nothing is known yet. */
-export function emptyReport(user: ByteString, about: Report["about"] = "login"): Report {
+export function emptyReport(user: ByteString, about: LoginReport["about"] = "login"): LoginReport {
   return {
     about,
     user,
@@ -93,18 +78,18 @@ export function emptyReport(user: ByteString, about: Report["about"] = "login"):
 }
 
 /** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 may fail, or is not jailed. */
-export function reportStatus({ verdict }: Report): number {
+export function reportStatus({ verdict }: LoginReport): number {
   return { works: 0, refused: 1, unknown: 2, "not-jailed": 2 }[verdict];
 }
 
-const TONES: Readonly<Partial<Record<Outcome, Tone>>> = {
+const TONES: Readonly<Partial<Record<CheckOutcome, Tone>>> = {
   passed: "good",
   warned: "caution",
   failed: "bad",
   unknown: "caution",
 };
 
-const LABELS: Readonly<Record<Outcome, string>> = {
+const LABELS: Readonly<Record<CheckOutcome, string>> = {
   passed: "ok",
   warned: "warning",
   failed: "FAILED",
@@ -114,6 +99,8 @@ const LABELS: Readonly<Record<Outcome, string>> = {
 
 /** The step that tells that a session without a command is refused. */
 export const INTERACTIVE = "interactive";
+/** The step that tells that sshd turns addresses away for a time. */
+export const PENALTIES = "penalties";
 
 const octal = (mask: number) => mask.toString(8).padStart(3, "0");
 
@@ -123,7 +110,7 @@ function words(argv: readonly ByteString[]): ByteString {
 }
 
 /** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
-export function judgeReport(report: Report): void {
+export function judgeReport(report: LoginReport): void {
   const failed = report.steps.find((step) => step.outcome === "failed");
   if (failed !== undefined) {
     report.verdict = "refused";
@@ -135,7 +122,7 @@ export function judgeReport(report: Report): void {
   report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
 }
 
-function verdictLine(report: Report): ByteString {
+function verdictLine(report: LoginReport): ByteString {
   const { about, verdict, exitStatus, user, steps, heldBySshd } = report;
   const name = display(user);
   const subject = {
@@ -147,10 +134,11 @@ function verdictLine(report: Report): ByteString {
   if (verdict === "works" && report.unjailed)
     return `${subject} ${name} would work: sshd serves it itself, in ${display(heldBySshd ?? "/")} (ChrootDirectory), and never runs the login shell.`;
   if (verdict === "works") {
-    const single = steps.some(({ name: check, outcome }) => check === INTERACTIVE && outcome === "warned");
-    return single
-      ? `${subject} ${name} would work, for single commands alone.`
-      : `${subject} ${name} would work.`;
+    const told = (wanted: string) =>
+      steps.some(({ name: check, outcome }) => check === wanted && outcome === "warned");
+    const single = told(INTERACTIVE) ? ", for single commands alone" : "";
+    const unless = told(PENALTIES) ? ", from an address that sshd does not turn away just now" : "";
+    return `${subject} ${name} would work${single}${unless}.`;
   }
   if (verdict === "not-jailed")
     return `${subject} ${name} would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.`;
@@ -164,7 +152,7 @@ function verdictLine(report: Report): ByteString {
   return `${subject} ${name} would be refused${status}.`;
 }
 
-const VERDICT_TONES: Readonly<Record<Report["verdict"], Tone>> = {
+const VERDICT_TONES: Readonly<Record<LoginReport["verdict"], Tone>> = {
   works: "good",
   refused: "bad",
   unknown: "caution",
@@ -172,14 +160,14 @@ const VERDICT_TONES: Readonly<Record<Report["verdict"], Tone>> = {
 };
 
 /** The word for an outcome, with blanks behind it up to the width of the longest. */
-function label(outcome: Outcome, paint: Paint): ByteString {
+function label(outcome: CheckOutcome, paint: Paint): ByteString {
   const word = LABELS[outcome];
   const tone = TONES[outcome];
   return `${tone === undefined ? word : paint(tone, word)}${" ".repeat(8 - word.length)}`;
 }
 
 /** A report for people: lines of printable text. */
-export function reportLines(report: Report, paint: Paint = plain): ByteString[] {
+export function reportLines(report: LoginReport, paint: Paint = plain): ByteString[] {
   const lines: ByteString[] = [];
   let stage: string | undefined;
   const skipped: ByteString[] = [];
@@ -223,32 +211,31 @@ export function reportLines(report: Report, paint: Paint = plain): ByteString[] 
   return lines;
 }
 
-/** A report for programs: the fields of Report, byte strings as text, absent values as null. */
-export function reportJson(report: Report): unknown {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+/** A report in JSON. */
+export function explainReport(report: LoginReport): ExplainReport {
   const { command } = report;
   return {
     version: 1,
     tool: "jailkit explain",
     about: report.about,
-    user: text(report.user),
+    user: jsonText(report.user),
     uid: report.uid ?? null,
     verdict: report.verdict,
     exitStatus: report.exitStatus ?? null,
-    loginShell: text(report.loginShell),
-    jail: text(report.jail),
-    home: text(report.home),
-    chrootshSection: text(report.chrootshSection),
-    lshSection: text(report.lshSection),
-    uchrootSection: text(report.uchrootSection),
-    shell: text(report.shell),
+    loginShell: jsonTextOrNull(report.loginShell),
+    jail: jsonTextOrNull(report.jail),
+    home: jsonTextOrNull(report.home),
+    chrootshSection: jsonTextOrNull(report.chrootshSection),
+    lshSection: jsonTextOrNull(report.lshSection),
+    uchrootSection: jsonTextOrNull(report.uchrootSection),
+    shell: jsonTextOrNull(report.shell),
     internalShell: report.internalShell,
     keptVariables: report.keptVariables.map(jsonText),
     command:
       command === undefined
         ? null
         : {
-            path: text(command.path),
+            path: jsonText(command.path),
             argv: command.argv.map(jsonText),
             environment: command.environment.map(jsonText),
             umask: command.umask === undefined ? null : octal(command.umask),
@@ -257,8 +244,8 @@ export function reportJson(report: Report): unknown {
       stage: step.stage,
       name: step.name,
       outcome: step.outcome,
-      message: text(step.message),
-      remedy: step.remedy === "" ? null : text(step.remedy),
+      message: jsonText(step.message),
+      remedy: step.remedy === "" ? null : jsonText(step.remedy),
       exitStatus: step.exitStatus ?? null,
     })),
   };

@@ -8,18 +8,29 @@ import type { ByteString } from "../../ffi/bytes.ts";
  */
 export const NEEDED = { as: 2400 * 2 ** 20, data: 2400 * 2 ** 20, stack: 192 * 1024, nofile: 16 } as const;
 
-export type LimitItem = keyof typeof NEEDED | "nproc";
+export type LimitItem = keyof typeof NEEDED | "nproc" | "cpu";
 
 // sshd's own process for the login, which the user's, and the login shell. su needs none but that of root.
 const PROCESSES_OF_SSHD = 2;
+// A process that has used up its time is killed at once where it has none.
+const LEAST_MINUTES = 1;
+// Until the programs raise them, soft limits hold: for sshd's own process, and for the kernel that maps the files.
+const AT_START: Readonly<Record<LimitItem, number>> = {
+  ...{ as: 256 * 2 ** 20, data: 16 * 2 ** 20, stack: 64 * 1024, nofile: NEEDED.nofile },
+  ...{ nproc: PROCESSES_OF_SSHD, cpu: LEAST_MINUTES },
+};
 
 /** The least of a limit for a login through a service of PAM: bytes, or a number of files or processes. */
 export function neededFor(item: LimitItem, service: ByteString | undefined): number {
+  if (item === "cpu") return LEAST_MINUTES;
   if (item !== "nproc") return NEEDED[item];
-  return service === "sshd" ? PROCESSES_OF_SSHD : 0;
+  return isBySsh(service) ? PROCESSES_OF_SSHD : 0;
 }
 
-const isItem = (name: string): name is LimitItem => name === "nproc" || name in NEEDED;
+// Whatever PAMServiceName says; su has a service of its own.
+const isBySsh = (service: ByteString | undefined) => service !== undefined && service !== "su-l";
+
+const isItem = (name: string): name is LimitItem => name === "nproc" || name === "cpu" || name in NEEDED;
 
 /** Somebody to whom limits.conf(5) may apply. */
 export interface LimitedUser {
@@ -30,7 +41,7 @@ export interface LimitedUser {
   gids: readonly number[];
 }
 
-/** A hard limit that a file sets, in the units of NEEDED, and the line that does. */
+/** A limit that a file sets, in the units of NEEDED (`cpu`: minutes), and the line that does. */
 export interface HardLimit {
   item: LimitItem;
   value: number;
@@ -73,13 +84,18 @@ function limitNumber(text: ByteString): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
+/** Whether an item counts something, and not KiB. */
+export const isCount = (item: LimitItem): boolean => ["nofile", "nproc", "cpu"].includes(item);
+
 /** A value in the units of NEEDED: limits.conf(5) counts in KiB, but for files and processes. */
 function limitValue(item: LimitItem, text: ByteString): number | undefined {
   const value = limitNumber(text);
-  return value === undefined || item === "nofile" || item === "nproc" ? value : value * 1024;
+  return value === undefined || isCount(item) ? value : value * 1024;
 }
 
 const TYPES: ReadonlySet<ByteString> = new Set(["hard", "soft", "-"]);
+const HARD: ReadonlySet<ByteString> = new Set(["hard", "-"]);
+const SOFT: ReadonlySet<ByteString> = new Set(["soft", "-"]);
 const PRIVILEGES = "nonewprivs";
 const ROOT = "chroot";
 
@@ -96,6 +112,7 @@ function linesFor(
   files: readonly { file: ByteString; text: ByteString }[],
   user: LimitedUser,
   wanted: (item: ByteString) => boolean,
+  types: ReadonlySet<ByteString> = TYPES,
 ): LimitLine[] {
   const found = new Map<ByteString, LimitLine>();
   for (const { file, text } of files) {
@@ -103,9 +120,7 @@ function linesFor(
       const [given, type, name, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
       if (given === undefined || type === undefined || name === undefined || value === undefined) continue;
       const [domain, item] = given === "%" ? ["*", "maxsyslogins"] : [given, name.toLowerCase()];
-      if (!wanted(item) || !TYPES.has(type.toLowerCase())) continue;
-      if (type.toLowerCase() === "soft" && !COUNTED.has(item) && item !== PRIVILEGES && item !== ROOT)
-        continue;
+      if (!wanted(item) || !types.has(type.toLowerCase())) continue;
       const here = weight(domain, user, item);
       // A group or everybody's line does not apply to root, but root is no user of a jail.
       if (here === 0) continue;
@@ -125,10 +140,32 @@ export function hardLimits(
   files: readonly { file: ByteString; text: ByteString }[],
   user: LimitedUser,
 ): HardLimit[] {
-  return linesFor(files, user, isItem).flatMap(({ item, value, file, line }): HardLimit[] => {
-    const size = isItem(item) ? limitValue(item, value) : undefined;
-    return size === undefined || !isItem(item) ? [] : [{ item, value: size, file, line }];
-  });
+  return linesFor(files, user, isItem, HARD).flatMap(limitOf);
+}
+
+function limitOf({ item, value, file, line }: LimitLine): HardLimit[] {
+  const size = isItem(item) ? limitValue(item, value) : undefined;
+  return size === undefined || !isItem(item) ? [] : [{ item, value: size, file, line }];
+}
+
+/**
+ * The soft limits that are too low to start with, though they could be raised. `certain`: sshd's own process ends by it;
+ * how much of the others the kernel takes for the programs depends on the machine.
+ */
+export function lowSoftLimits(
+  files: readonly { file: ByteString; text: ByteString }[],
+  user: LimitedUser,
+  service: ByteString | undefined,
+): (HardLimit & { needed: number; certain: boolean })[] {
+  return linesFor(files, user, isItem, SOFT)
+    .flatMap(limitOf)
+    .map((limit) => {
+      const { item } = limit;
+      const needed = item === "nproc" ? neededFor(item, service) : AT_START[item];
+      const certain = item === "cpu" || item === "nproc" || (item === "nofile" && isBySsh(service));
+      return { ...limit, needed, certain };
+    })
+    .filter(({ value, needed }) => value < needed);
 }
 
 /** How many logins at a time limits.conf(5) lets a user have, with the lines; none for any number. */

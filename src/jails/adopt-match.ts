@@ -9,7 +9,7 @@ import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 
 /**
@@ -34,9 +34,9 @@ export interface Thing {
  * Compares all that is in a jail with what the host has at the same paths; homes, and what else users can write, are
  * left out, and so is what every jail has for itself.
  */
-export function matchJail(root: JailRoot): { things: Thing[]; problems: Problem[] } {
+export function matchJail(root: JailRoot): { things: Thing[]; problems: PopulateProblem[] } {
   const things: Thing[] = [];
-  const problems: Problem[] = [];
+  const problems: PopulateProblem[] = [];
   const homes = readJailAccounts(root).users.map(({ home }) => ({ path: home, confirmed: false }));
   const fail = (path: ByteString, error: unknown) =>
     problems.push({ code: "unreadable", path: root.path + path, message: describeError(error) });

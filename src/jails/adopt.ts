@@ -15,7 +15,7 @@ import {
   updateEntries,
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
-import type { Problem, Want } from "../populate/entry.ts";
+import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import type { Draft } from "../populate/plan/draft.ts";
@@ -43,7 +43,7 @@ export interface Adoption {
   readonly entries: readonly ManifestEntry[];
   readonly requests: readonly ManifestRequest[];
   readonly unexplained: readonly Unexplained[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
 }
 
 /** What is looked at. */

@@ -3,15 +3,16 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
-import { withTree } from "../jail/record/registry.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -23,7 +24,7 @@ import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./
 export interface DeleteOutcome {
   readonly steps: ByteString[];
   readonly warnings: string[];
-  readonly problems: Problem[];
+  readonly problems: PopulateProblem[];
 }
 
 /**
@@ -51,10 +52,11 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
   ];
   for (const step of steps) {
     try {
+      stopIfInterrupted("what was begun is done; run this again");
       step();
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : "failed";
-      outcome.problems.push({ code, path: jail, message: describeError(error) });
+      const full = noRoom(error, jail, { left: [], progress: "not all is deleted" });
+      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
       return outcome;
     }
   }
@@ -98,6 +100,7 @@ function takeOut(
     });
     const stays: ByteString[] = [];
     for (const { name, home, act } of plans) {
+      stopIfInterrupted(`${quoted(name)} is still in the jail; run this again`);
       const told: ByteString[] = [];
       act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
       // One that could not be removed may hold something that is not in the copy.

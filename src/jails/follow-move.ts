@@ -5,17 +5,18 @@ import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
-import { attributesAt, readJailFile } from "../jail/fs/look.ts";
+import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
-import { putFile } from "../jail/fs/write.ts";
+import { putFile, removePath } from "../jail/fs/write.ts";
 import { knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { findMoved, isRecorded } from "../jail/record/moved.ts";
+import { logSocketDropIn } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { fstabField } from "../system/mounts.ts";
@@ -137,8 +138,7 @@ export function followMove(
     try {
       step();
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : what;
-      failed({ code, path, message: describeError(error) });
+      failed(problemFrom(error, what, path));
     }
   };
   attempt("record", to, () => {
@@ -169,13 +169,19 @@ export function followMove(
         throw new JailkitError("config-unsafe", 1, `${unsafe.message}; mend it with: ${unsafe.remedy}`);
       }
       const tree = openTree("/");
+      // What jk_init writes has the name of the jail, by which jailkit delete finds it.
+      const [old, moved] = [logSocketDropIn(from), logSocketDropIn(to)];
+      const written = path === CONFIG_DIRECTORY + old.path && text === moved.text;
+      const place = written ? CONFIG_DIRECTORY + moved.path : path;
       try {
         const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-        putFile(tree, path, toBytes(text), attributes, { replace: true });
+        putFile(tree, place, toBytes(text), attributes, { replace: true });
+        const left = place === path ? undefined : lookUp(tree, path);
+        if (left !== undefined) removePath(tree, path, left.stat);
       } finally {
         closeJailRoot(tree);
       }
-      done(`${display(path)} names ${quoted(to)} where it named ${quoted(from)}`);
+      done(`${display(place)} names ${quoted(to)} where it named ${quoted(from)}`);
     });
   }
 }

@@ -5,6 +5,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
@@ -13,12 +14,7 @@ import { closeJailRoot, isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/recipe.ts";
 import { isInterrupted } from "../update/journal.ts";
-
-/**
- * "ready"; "unsafe": others than root can change what they must not; "incomplete": an update was cut short;
- * "unrecorded": nothing is known of what is in it; "missing": it is gone; "unreadable".
- */
-export type JailCondition = "ready" | "unsafe" | "incomplete" | "unrecorded" | "missing" | "unreadable";
+import type { JailCondition, ListReport } from "./report-schema.ts";
 
 /** A jail that is known. */
 export interface JailFacts {
@@ -112,8 +108,8 @@ export function listJails(named: readonly ByteString[]): JailFacts[] {
   return paths.map((path) => jailFacts(path, users));
 }
 
-/** The jails as --json shows them; docs/schemas/jailkit-list.schema.json describes it. */
-export function jailsReport(jails: readonly JailFacts[]) {
+/** The report of `jailkit list`. */
+export function listReport(jails: readonly JailFacts[]): ListReport {
   return {
     version: 1,
     tool: "jailkit list",
@@ -121,7 +117,7 @@ export function jailsReport(jails: readonly JailFacts[]) {
       path: jsonText(jail.path),
       record: jail.id ?? null,
       state: jail.condition,
-      reason: jail.reason === undefined ? null : jsonText(jail.reason),
+      reason: jsonTextOrNull(jail.reason),
       users: jail.users.map(({ name, home, shell }) => ({
         name: jsonText(name),
         home: jsonText(home),

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import type { Usage } from "../../ffi/extents.ts";
-import { display, jsonText } from "../cli/display.ts";
+import { display } from "../cli/display.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { passwdByUid } from "../system/accounts.ts";
+import type { OwnerReport } from "./report-schema.ts";
 
 /** What belongs to one uid in a jail. */
 export interface Owner {
@@ -58,7 +60,7 @@ export function ownerName({ name, uid }: Pick<Owner, "name" | "uid">): string {
   return name === undefined ? `uid ${uid}` : `${display(name)} (uid ${uid})`;
 }
 
-/** An owner in JSON; docs/schemas/jailkit-disk.schema.json describes it. */
-export function ownerJson({ uid, name, objects, bytes }: Owner) {
-  return { uid, name: name === undefined ? null : jsonText(name), objects, bytes };
+/** An owner in a report. */
+export function ownerReport({ uid, name, objects, bytes }: Owner): OwnerReport {
+  return { uid, name: jsonTextOrNull(name), objects, bytes };
 }

@@ -53,23 +53,21 @@ export interface Loader {
  * linker. What cannot be read has none.
  */
 export function executedFiles(root: ByteString, path: ByteString): ByteString[] {
-  const loader = createLoader({ root });
+  using loader = createLoader({ root });
   try {
     const found = loader.dependencies(path);
     return found.flatMap((one) => (one.kind === "interpreter" || one.kind === "script" ? [one.path] : []));
   } catch (error) {
     if (error instanceof JailkitError) return [];
     throw error;
-  } finally {
-    loader.close();
   }
 }
 
 /** Linux follows five interpreters of interpreters, then gives up with ELOOP. */
 const DEEPEST_SCRIPT = 5;
 
-/** Creates a loader; see Loader. Throws SystemError where the root cannot be opened. */
-export function createLoader(options: LoaderOptions = {}): Loader {
+/** Creates a loader; see Loader. Leaving the scope of a `using` closes it. Throws SystemError where the root cannot be opened. */
+export function createLoader(options: LoaderOptions = {}): Loader & Disposable {
   const view = createRootView(options.root ?? "/");
   const dlopen = options.dlopen === true;
   const open = createCandidates(view, dlopen ? dlopenFunctions : undefined);
@@ -177,5 +175,6 @@ export function createLoader(options: LoaderOptions = {}): Loader {
     libraryDirectories,
     configurationFiles: () => [...search.conf().files],
     close: view.close,
+    [Symbol.dispose]: view.close,
   };
 }

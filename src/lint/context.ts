@@ -1,77 +1,78 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import type { Fix, IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
-import type { listItems } from "../config/values.ts";
+import {
+  type Fix,
+  findEntry,
+  type IniEntry,
+  type IniFile,
+  type IniSection,
+  type Place,
+  type Problem,
+} from "../config/model.ts";
+import { type ListItem, listItems } from "../config/values.ts";
 import type { HookedRepository } from "../programs/hooks.ts";
 import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
 
-/** A place in a file. */
-export interface Place {
-  file: ByteString;
-  line: number;
-  column: number;
-}
-
-/** What stands at a path, as the lint sees it. */
-export interface SeenFile {
+/** A file, as the lint sees it. */
+export interface FileKind {
   type: "file" | "directory" | "other";
-  /** Somebody may execute it. */
+  /** Some user may execute it. */
   executable: boolean;
 }
 
-/** The machine, or the jail, that a config file is about. */
+/** The host, or the jail, that a config file is about. */
 export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
-  /** Of a jail: whether the machine has an account of this name, which may have left the jail. */
+  /** In a jail: whether the host has an account of this name, which may have left the jail. */
   isOutside(name: ByteString): boolean;
-  /** Names to suggest where one is unknown. */
+  /** Names to suggest for an unknown one. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];
-  lookUp(path: ByteString): SeenFile | undefined;
-  /** The command that brings in a program that is not there; undefined where nothing does. */
-  bringIn(path: ByteString): ByteString | undefined;
-  /** What there is to do so that everybody may execute a file of this machine or jail: a command, where root may type it. */
-  letExecute(path: ByteString): ByteString;
-  /** The paths of jails that are known. */
+  lookUp(path: ByteString): FileKind | undefined;
+  /** The command that copies a missing program into the jail; undefined where there is none. */
+  copyCommand(path: ByteString): ByteString | undefined;
+  /** The command that lets everybody execute a file. */
+  executableCommand(path: ByteString): ByteString;
+  /** The paths of known jails. */
   jails(): readonly ByteString[];
-  /** Links and identities, for what a program is. */
+  /** Links and identities, to recognise programs. */
   files: ProgramFiles;
-  /** A program that reads ~/.popt. */
+  /** Whether a program reads ~/.popt. */
   readsPopt(path: ByteString): boolean;
-  /** What jk_lsh would let the programs of a section execute; undefined where the kernel cannot limit it. */
-  execution(named: readonly ByteString[], executables: readonly ByteString[]): SeenExecution | undefined;
-  /** The known server of which a program is a copy, byte by byte. */
+  /** What jk_lsh lets the programs of a section execute; undefined where the kernel cannot limit it. */
+  execution(named: readonly ByteString[], executables: readonly ByteString[]): Execution | undefined;
+  /** The known server that a program is a copy of, byte by byte. */
   copyOfKnown(path: ByteString): ByteString | undefined;
-  /** What a program starts itself, as far as its file shows it. */
+  /** What a program starts itself, as far as its file shows. */
   ownStart(path: ByteString): OwnStart | undefined;
-  /** Repositories with hooks where a user keeps any; those of all users where none is named. */
+  /** The repositories with hooks of a user, or of all users. */
   hookedRepositories(user: ByteString | undefined): readonly HookedRepository[];
-  /** What a program gives whoever executes it, such as "is setuid"; undefined where nothing. */
+  /** The privilege that executing a program gives, such as "is setuid"; undefined for none. */
   grantedBy(path: ByteString): string | undefined;
 }
 
-/** What the key `execute` in a section of jk_lsh.ini comes to. */
-export interface SeenExecution {
-  /** Directories that do not count, and why: a clause. */
+/** The effect of the key `execute` in a section of jk_lsh.ini. */
+export interface Execution {
+  /** Directories that do not count, and the reason, a clause. */
   leftOut: readonly { path: ByteString; why: ByteString; unsafe?: UnsafeDirectory | undefined }[];
-  /** An interpreter that a program needs, and that may not be executed. */
+  /** An interpreter that a program needs and may not execute. */
   blocked(path: ByteString): { path: ByteString; unsafe?: UnsafeDirectory | undefined } | undefined;
 }
 
-/** A directory of the system that others than root can write, for which nothing in it is executed. */
+/** A system directory that users other than root can write: nothing in it may be executed. */
 export interface UnsafeDirectory {
   /** On the host. */
   path: ByteString;
-  /** The end of a sentence that begins with it. */
+  /** The end of a sentence that begins with the path. */
   because: ByteString;
-  /** The command that mends it. */
+  /** The command that fixes it. */
   remedy: ByteString;
 }
 
-/** Where findings go. */
-export type Report = (
+/** Adds a finding. */
+export type ReportFinding = (
   place: Place,
   severity: Problem["severity"],
   code: FindingCode,
@@ -79,32 +80,30 @@ export type Report = (
   fix?: Fix,
 ) => void;
 
-/** What a check of one kind of file gets. */
+/** What the rules of one kind of file get. */
 export interface LintContext {
   readonly ini: IniFile;
   /** Its sections. */
   readonly byName: ReadonlyMap<ByteString, IniSection>;
   readonly world: LintWorld;
-  readonly report: Report;
-  /** What is told only once: directories, and circles of sections. */
-  readonly told: Set<ByteString>;
+  readonly report: ReportFinding;
+  /** Directories and circles of sections that were reported; each is reported once. */
+  readonly reported: Set<ByteString>;
 }
 
 /** The place of an entry's value. */
-export function valuePlace(entry: IniEntry): Place {
-  return { file: entry.file, line: entry.line, column: entry.valueColumn };
+export function valuePlace({ file, line, valueColumn }: IniEntry): Place {
+  return { file, line, column: valueColumn };
 }
 
-/** An item of a list. */
-export type Item = ReturnType<typeof listItems>[number];
-
-/** Where an item of a list stands, with the file of its entry. */
-export function itemPlace(entry: IniEntry, item: Item): Place {
-  return { file: entry.file, line: item.line, column: item.column };
+/** The items of a list in a section, without those from [DEFAULT]; none where the key is missing. */
+export function ownItems(section: IniSection, key: ByteString): ListItem[] {
+  const entry = findEntry(section, key);
+  return entry === undefined || entry.inherited ? [] : listItems(entry);
 }
 
-/** The same item without what is wrong with its form; undefined where that cannot be told. */
-export function mendedPath(path: ByteString): ByteString | undefined {
+/** An absolute path in its plain form; undefined where that cannot be known. */
+export function plainForm(path: ByteString): ByteString | undefined {
   if (!path.startsWith("/") || path.includes("\n")) return undefined;
   const parts: ByteString[] = [];
   for (const part of path.split("/")) {
@@ -114,14 +113,14 @@ export function mendedPath(path: ByteString): ByteString | undefined {
   return `/${parts.join("/")}`;
 }
 
-/** How an item is mended that badPath objects to. */
+/** The fix of an item that pathFault objects to. */
 export function pathFix(path: ByteString): Fix {
   if (path.includes("\n")) return { kind: "comma" };
-  return { kind: "item", old: path, with: mendedPath(path) };
+  return { kind: "item", old: path, with: plainForm(path) };
 }
 
-/** Says what is wrong with the form of an absolute path, as the end of a sentence; undefined where nothing is. */
-export function badPath(path: ByteString): ByteString | undefined {
+/** The fault in the form of an absolute path, as the end of a sentence; undefined for none. */
+export function pathFault(path: ByteString): ByteString | undefined {
   if (!path.startsWith("/")) return "is not an absolute path";
   if (path.includes("\n")) return "goes over two lines: a comma is missing";
   if (/\/\.{1,2}(\/|$)/.test(path)) return "has '.' or '..' in it";

@@ -4,15 +4,15 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt2, readAllFd, readDirectory, statIfPresent } from "../../ffi/files.ts";
 import { GIT_HOOKS, type HookedRepository } from "../programs/hooks.ts";
 
-/** What a search costs at most: a directory of a user's may hold anything. `directories` and `found`: in each place. */
+/** Bounds of a search: a user's directory may hold anything. `directories` and `found` are for each place. */
 const LIMITS = { depth: 2, directories: 500, all: 50_000, entries: 1000, found: 100, hgrcBytes: 1 << 16 };
 
-/** Where repositories stand besides the homes. */
+/** A place of repositories besides the homes. */
 export const SHARED = "/srv";
 
 const BENEATH = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** Opens what lies below an open directory without following a link, and uses it; undefined where it cannot. */
+/** Opens a file below an open directory, following no symbolic link, and uses it; undefined where it cannot. */
 function within<T>(above: number, path: ByteString, flags: number, resolve: number, use: (fd: number) => T) {
   try {
     const fd = openAt2(above, path, flags | C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW, resolve);
@@ -22,7 +22,7 @@ function within<T>(above: number, path: ByteString, flags: number, resolve: numb
       close(fd);
     }
   } catch (error) {
-    // It is the user's ground: what cannot be looked at is nothing.
+    // The user decides what is here: a file that cannot be opened counts as missing.
     if (error instanceof SystemError) return undefined;
     throw error;
   }
@@ -31,7 +31,7 @@ function within<T>(above: number, path: ByteString, flags: number, resolve: numb
 const inDirectory = <T>(above: number, path: ByteString, use: (fd: number) => T) =>
   within(above, path, C.O_DIRECTORY, BENEATH | C.RESOLVE_NO_XDEV, use);
 
-/** The hooks of the git repository that an open directory is; none where it is none. */
+/** The hooks of an open directory that is a git repository; none of any other. */
 function gitHooks(fd: number, names: ReadonlySet<ByteString>): ByteString[] {
   if (!["HEAD", "objects", "hooks"].every((name) => names.has(name))) return [];
   const hooks = inDirectory(fd, "hooks", (directory) =>
@@ -53,17 +53,17 @@ function hasHgHooks(fd: number): boolean {
   return /^\[hooks\]/m.test(text ?? "");
 }
 
-/** What a directory holds that matters here. */
-interface Seen {
+/** A directory, as far as it matters here. */
+interface Directory {
   hooked: { kind: HookedRepository["kind"]; hooks: ByteString[] }[];
-  /** Directories in which there may be repositories. */
+  /** The names of directories in which there may be repositories. */
   below: ByteString[];
 }
 
-function look(fd: number): Seen {
+function readHooks(fd: number): Directory {
   const entries = readDirectory(fd, LIMITS.entries).slice(0, LIMITS.entries);
   const names = new Set(entries.map(({ name }) => name));
-  const hooked: Seen["hooked"] = [];
+  const hooked: Directory["hooked"] = [];
   const hooks = gitHooks(fd, names);
   if (hooks.length > 0) hooked.push({ kind: "git", hooks });
   if (names.has(".hg") && hasHgHooks(fd)) hooked.push({ kind: "hg", hooks: [".hg/hgrc"] });
@@ -72,44 +72,49 @@ function look(fd: number): Seen {
   return { hooked, below: isRepository ? [] : directories.map(({ name }) => name) };
 }
 
-/**
- * Looks into a directory and what lies below it, the nearest first, so that no heap of others hides it. Returns how many
- * directories were opened, of `most`.
- */
-function searchPlace(place: number, path: ByteString, most: number, found: HookedRepository[]): number {
-  let left = Math.min(most, LIMITS.directories);
-  const started = left;
-  let level = ["."];
-  const before = found.length;
-  for (let depth = 0; depth <= LIMITS.depth + 1; depth++) {
-    const next: ByteString[] = [];
-    for (const at of level) {
-      if (left-- <= 0 || found.length - before >= LIMITS.found) return started - left;
-      const seen = inDirectory(place, at, look);
-      const here = at === "." ? path : `${path}/${at}`;
-      for (const one of seen?.hooked ?? []) found.push({ path: here, ...one });
-      for (const name of seen?.below ?? []) {
-        // The repository of a work tree lies one level deeper.
-        if (depth < LIMITS.depth || name === ".git") next.push(at === "." ? name : `${at}/${name}`);
+/** A search that opens a limited number of directories. */
+class Search {
+  readonly found: HookedRepository[] = [];
+  #left = LIMITS.all;
+
+  /** Searches an open directory level by level: many files in one directory do not hide its neighbours. */
+  place(fd: number, path: ByteString): void {
+    const end = Math.max(0, this.#left - LIMITS.directories);
+    const most = this.found.length + LIMITS.found;
+    let level = ["."];
+    for (let depth = 0; depth <= LIMITS.depth + 1; depth++) {
+      const next: ByteString[] = [];
+      for (const name of level) {
+        if (this.#left <= end || this.found.length >= most) return;
+        this.#left--;
+        next.push(...this.#directory(fd, path, name, depth));
       }
+      level = next;
     }
-    level = next;
   }
-  return started - left;
+
+  /** Adds the repositories of one directory; returns the directories below it to search. */
+  #directory(fd: number, path: ByteString, name: ByteString, depth: number): ByteString[] {
+    const directory = inDirectory(fd, name, readHooks);
+    if (directory === undefined) return [];
+    const here = name === "." ? path : `${path}/${name}`;
+    for (const one of directory.hooked) this.found.push({ path: here, ...one });
+    // The repository of a work tree is one level deeper.
+    const searched = directory.below.filter((below) => depth < LIMITS.depth || below === ".git");
+    return searched.map((below) => (name === "." ? below : `${name}/${below}`));
+  }
 }
 
 /**
- * The repositories with hooks in directories below an open root directory, and in what lies at most two levels deep in
- * them. No link is followed, and no other file system entered below them; what is many is not looked through to the end.
+ * The repositories with hooks in directories below an open root directory, and at most two levels deep in them. No
+ * symbolic link is followed, and no other file system is entered below them; a search ends at its limits.
  */
 export function hookedRepositories(rootFd: number, places: readonly ByteString[]): HookedRepository[] {
-  const found: HookedRepository[] = [];
-  let left = LIMITS.all;
+  const search = new Search();
   for (const place of new Set(places)) {
     const below = place.replace(/^\/+|\/+$/g, "");
     if (!place.startsWith("/") || below === "") continue;
-    left -=
-      within(rootFd, below, C.O_DIRECTORY, BENEATH, (fd) => searchPlace(fd, `/${below}`, left, found)) ?? 0;
+    within(rootFd, below, C.O_DIRECTORY, BENEATH, (fd) => search.place(fd, `/${below}`));
   }
-  return found;
+  return search.found;
 }

@@ -2,13 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
+import { type KeyTable, readKeys } from "../config/keys.ts";
 import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
-import { describe, readSection } from "../config/schema.ts";
 import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
-import type { KeyFacts } from "../config/values.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
 import { withoutConsequences } from "./consequences.ts";
-import { type LintContext, type LintWorld, type Report, valuePlace } from "./context.ts";
+import { type LintContext, type LintWorld, type ReportFinding, valuePlace } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -29,21 +28,20 @@ const BY_KIND: Readonly<Record<string, SectionLint>> = {
  */
 export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
   const problems: Problem[] = [...ini.problems];
-  const report: Report = ({ file, line, column }, severity, code, message, fix) => {
+  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
   };
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
-  const context: LintContext = { ini, byName, world, report, told: new Set() };
-  const table = describe(kind.schema);
+  const context: LintContext = { ini, byName, world, report, reported: new Set() };
 
-  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, table, ini.dialect, report);
+  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, kind.keys, ini.dialect, report);
   for (const section of ini.sections) {
     const own = { ...section, entries: section.entries.filter((entry) => !entry.inherited) };
-    problems.push(...readSection(own, kind.schema).problems);
+    problems.push(...readKeys(own, kind.keys).problems);
     if (kind.sections === "account") lintAccountName(section, context);
     BY_KIND[kind.name]?.(section, context);
   }
-  for (const section of ini.defaults) problems.push(...readSection(section, kind.schema).problems);
+  for (const section of ini.defaults) problems.push(...readKeys(section, kind.keys).problems);
   return inOrder(withoutConsequences(problems, ini), ini);
 }
 
@@ -68,18 +66,13 @@ function keyHint(
     : `; did you mean ${quoted(near)}?`;
 }
 
-function lintKeys(
-  section: IniSection,
-  table: Readonly<Record<string, KeyFacts>>,
-  dialect: Dialect,
-  report: Report,
-): void {
+function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report: ReportFinding): void {
   const known = Object.keys(table);
   for (const entry of section.entries) {
     if (entry.inherited) continue;
     const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
     if (facts === undefined) {
-      const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(describe(kind.schema), entry.key))?.name;
+      const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(kind.keys, entry.key))?.name;
       const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
       const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
       // Where the right key is there already, this one goes.

@@ -1,15 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import type { IniEntry } from "../config/model.ts";
-import { type Item, itemPlace, type LintContext } from "./context.ts";
+import type { ListItem } from "../config/values.ts";
+import type { LintContext } from "./context.ts";
 
 /**
- * Whether an item of a list is several, with blanks, `;` or `:` between them, or stands in quotes, which have no meaning
- * here: that is reported, with the items as they are meant. `isOne`: the whole is right as it is.
+ * Reports an item that is several items, with blanks, `;` or `:` between them, or that is in quotes, which have no
+ * meaning here. `isOne`: whether the whole is right as it is. Returns whether there was something to report.
  */
 export function lintSeparators(
-  item: Item,
-  entry: IniEntry,
+  item: ListItem,
   isOne: (item: ByteString) => boolean,
   { report }: Pick<LintContext, "report">,
 ): boolean {
@@ -21,9 +20,9 @@ export function lintSeparators(
   const quotes = bare.some((piece, index) => piece !== pieces[index]);
   const several = pieces.length > 1 && alike;
   if (!quotes && !several) return false;
-  const what = several ? "commas stand between the items of a list" : "there is no quoting";
+  const reason = several ? "commas separate the items of a list" : "there is no quoting";
   const meant = bare.join(", ");
-  const message = `${quoted(value)} is one item here: ${what}; write ${meant}`;
-  report(itemPlace(entry, item), "error", "not-a-list", message, { kind: "item", old: value, with: meant });
+  const message = `${quoted(value)} is one item here: ${reason}; write ${meant}`;
+  report(item, "error", "not-a-list", message, { kind: "item", old: value, with: meant });
   return true;
 }

@@ -20,7 +20,7 @@ import { createPoptReaders } from "../libraries/popt.ts";
 import { filesBelow } from "../limited-shell/files-below.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
-import type { LintWorld, SeenFile, UnsafeDirectory as SeenUnsafe } from "./context.ts";
+import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 
 /** The jails of the registry and of accounts, for suggestions; root alone can read the registry. */
@@ -35,7 +35,7 @@ export function knownPaths(): ByteString[] {
 }
 
 /** What stands at a path below an open root directory, links followed as a process in that root would. */
-function lookUp(root: number, path: ByteString): SeenFile | undefined {
+function lookUp(root: number, path: ByteString): FileKind | undefined {
   let fd: number;
   try {
     fd = openAt2(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
@@ -56,7 +56,7 @@ function lookUp(root: number, path: ByteString): SeenFile | undefined {
 }
 
 /** A directory that belongs to the system of a root directory, as it stands on the host; undefined for a user's. */
-function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined): SeenUnsafe | undefined {
+function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined): SystemDirectory | undefined {
   if (unsafe === undefined || !isOfSystem(unsafe.path)) return undefined;
   const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
   const stat = statIfPresent(C.AT_FDCWD, path);
@@ -115,11 +115,11 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
     readsPopt: popt.readsPopt,
     ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
     copyOfKnown: (path: ByteString) => copyOfKnown(jail ?? "/", path),
-    bringIn(path: ByteString) {
+    copyCommand(path: ByteString) {
       const there = jail !== undefined && statIfPresent(C.AT_FDCWD, path, true) !== undefined;
       return there ? `jk_cp -j ${shellWord(jail)} ${shellWord(path)}` : undefined;
     },
-    letExecute(path: ByteString) {
+    executableCommand(path: ByteString) {
       const place = `${jail ?? ""}${path}`;
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },

@@ -77,7 +77,7 @@ export interface Entry {
 }
 
 /** Something that was asked for and cannot be had. */
-export interface Problem {
+export interface PopulateProblem {
   /** A stable name, such as "not-copyable". */
   readonly code: string;
   readonly path: ByteString;
@@ -91,7 +91,7 @@ export interface Problem {
 export interface Plan {
   readonly entries: readonly Entry[];
   /** Errors: the rest is still done, and the exit status tells. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   /** Told, without being errors. */
   readonly warnings: readonly string[];
   /** Told where more output is asked for. */

@@ -1,7 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, problemFrom } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printJson, printLine } from "../cli/output.ts";
+import { noRoom, saysNoRoom, type Work } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
@@ -10,14 +13,13 @@ import { type Applied, applyPlan } from "./apply/apply.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./apply/library-cache.ts";
 import { registerLogSocket } from "./apply/log-socket.ts";
 import { addProcLine, mountJailProc } from "./apply/proc.ts";
-import type { Entry, Plan, Problem } from "./entry.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
-import { noRoom, saysNoRoom, type Work } from "./no-room.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { makePlan } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
-import { explanationReport, populateReport } from "./report.ts";
+import { populateReport, whyReport } from "./report.ts";
 import { makeReporter, type Reporter } from "./reporter.ts";
 import type { Manner, Request } from "./request.ts";
 
@@ -81,12 +83,12 @@ function planFor(
 }
 
 function tellWhy(
-  tool: string,
+  tool: Request["tool"],
   explanations: Explanation[] | undefined,
   path: ByteString,
   json: boolean,
 ): number {
-  if (json) printJson(explanationReport(tool, path, explanations ?? []));
+  if (json) printJson(whyReport(tool, path, explanations ?? []));
   else if (explanations) for (const line of explanationLines(path, explanations)) printLine(line);
   else printLine(`${display(path)}: nothing of what was asked for brings it in`);
   return explanations ? 0 : 1;
@@ -118,22 +120,24 @@ async function carryOut(
   if (manner.dryRun || root === undefined) {
     showPlan(request, plan, manner.hardlink, reporter);
   } else {
-    const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
-    entries = applied.present;
-    problems.push(...applied.problems);
-    if (!applied.stopped) problems.push(...finish(request, root, entries, reporter));
-    // What is there is recorded, so that the next run goes on from there.
-    const stopped = applied.stopped || problems.some(saysNoRoom);
-    problems.push(...(await remember(request, manner, root, applied, stopped, reporter)));
+    entries = await holdingSignals(async () => {
+      const applied = applyPlan(root, plan, { hardlink: manner.hardlink, reporter });
+      problems.push(...applied.problems);
+      if (!applied.stopped) problems.push(...finish(request, root, applied.present, reporter));
+      // What is there is recorded, so that the next run goes on from there.
+      const stopped = applied.stopped || problems.some(saysNoRoom);
+      problems.push(...(await remember(request, manner, root, applied, stopped, reporter)));
+      return applied.present;
+    });
   }
-  const exitStatus = statusOf(problems);
+  const exitStatus = statusAfterSignals(statusOf(problems));
   reporter.flush();
   if (manner.json) printJson(populateReport(request, manner.dryRun, plan, entries, problems, exitStatus));
   return exitStatus;
 }
 
 /** 0 without problems; 1, unless all of them ask for another status. */
-function statusOf(problems: readonly Problem[]): number {
+function statusOf(problems: readonly PopulateProblem[]): number {
   const statuses = new Set(problems.map(({ exitStatus = 1 }) => exitStatus));
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);
 }
@@ -146,7 +150,7 @@ async function remember(
   applied: Applied,
   stopped: boolean,
   reporter: Reporter,
-): Promise<Problem[]> {
+): Promise<PopulateProblem[]> {
   try {
     const { recordJail } = await import("./record/record.ts");
     recordJail(root, request, manner, applied.present, applied.links);
@@ -183,16 +187,19 @@ function showPlan(request: Request, plan: Plan, hardlink: boolean, reporter: Rep
 const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
 
 /** What a jail needs besides files. Each step is tried, and what fails becomes a problem. */
-function finish(request: Request, root: JailRoot, entries: readonly Entry[], reporter: Reporter): Problem[] {
-  const problems: Problem[] = [];
+function finish(
+  request: Request,
+  root: JailRoot,
+  entries: readonly Entry[],
+  reporter: Reporter,
+): PopulateProblem[] {
+  const problems: PopulateProblem[] = [];
   const attempt = (what: string, step: () => void) => {
     if (problems.some(saysNoRoom)) return;
     try {
       step();
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : what;
-      const other = { code, path: request.jail, message: describeError(error) };
-      const problem = noRoom(error, request.jail, ALL_FILES) ?? other;
+      const problem = noRoom(error, request.jail, ALL_FILES) ?? problemFrom(error, what, request.jail);
       problems.push(problem);
       reporter.fail(problem.message);
     }

@@ -1,45 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
-import type { Entry, Plan, Problem } from "./entry.ts";
+import { octal } from "../cli/octal.ts";
+import { problemReport } from "../cli/report.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
+import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
 import type { Request } from "./request.ts";
-
-/** What a tool did, or would do, as `--json` shows it. */
-export interface PopulateReport {
-  /** The version of this shape. */
-  version: 1;
-  tool: string;
-  jail: string;
-  dryRun: boolean;
-  /** The sections or files that were named. */
-  asked: string[];
-  /** What was or would be made, in order. */
-  actions: ActionReport[];
-  /** How many of the objects asked for stood in the jail before and stay as they are. */
-  kept: number;
-  /** Accounts that etc/passwd and etc/group have now, or would have. */
-  users: string[];
-  groups: string[];
-  warnings: string[];
-  /** Whatever makes the exit status other than 0. */
-  problems: { code: string; path: string; message: string }[];
-  exitStatus: number;
-}
-
-/** One object. `mode` is octal; `why` says which section wants it, and what it is for. */
-export interface ActionReport {
-  action: "create" | "replace";
-  type: Entry["type"];
-  path: string;
-  source?: string;
-  target?: string;
-  device?: { type: "char" | "block"; major: number; minor: number };
-  mode: string;
-  uid: number;
-  gid: number;
-  size?: number;
-  why: { section: string; kind: string; of?: string }[];
-}
 
 /** The actions of entries, without those that change nothing. */
 function actionReports(entries: readonly Entry[]): ActionReport[] {
@@ -49,7 +15,7 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
       action: entry.action,
       type: entry.type,
       path: jsonText(entry.path),
-      mode: entry.mode.toString(8).padStart(4, "0"),
+      mode: octal(entry.mode),
       uid: entry.uid,
       gid: entry.gid,
       why: entry.because.map(({ section, reason }) => {
@@ -66,13 +32,13 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
   });
 }
 
-/** What was or would be done, in one object. `entries`: those that stand in the jail now, or would. */
+/** The report of a tool that fills a jail. `entries`: those that are in the jail now, or would be. */
 export function populateReport(
   request: Request,
   dryRun: boolean,
   plan: Plan,
   entries: readonly Entry[],
-  problems: readonly Problem[],
+  problems: readonly PopulateProblem[],
   exitStatus: number,
 ): PopulateReport {
   return {
@@ -86,27 +52,22 @@ export function populateReport(
     users: request.accounts?.users.map(({ name }) => jsonText(name)) ?? [],
     groups: request.accounts?.groups.map(({ name }) => jsonText(name)) ?? [],
     warnings: plan.warnings.map(jsonText),
-    problems: problemReports(problems),
+    problems: problems.map(problemReport),
     exitStatus,
   };
 }
 
-/** How many entries of a plan stand in the jail already and stay. */
+/** How many entries of a plan are in the jail already and stay. */
 function keptCount(plan: Plan): number {
   return plan.entries.filter((entry) => entry.action === "keep" && entry.type !== "directory").length;
 }
 
-/** Problems as JSON shows them. */
-function problemReports(problems: readonly Problem[]): PopulateReport["problems"] {
-  return problems.map(({ code, path, message }) => ({
-    code,
-    path: jsonText(path),
-    message: jsonText(message),
-  }));
-}
-
-/** Explanations of `--why` as JSON shows them. */
-export function explanationReport(tool: string, path: ByteString, explanations: readonly Explanation[]) {
+/** The report of a tool with --why. */
+export function whyReport(
+  tool: Request["tool"],
+  path: ByteString,
+  explanations: readonly Explanation[],
+): WhyReport {
   return {
     version: 1,
     tool,

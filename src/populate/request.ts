@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
-import type { Problem, Want } from "./entry.ts";
+import type { PopulateProblem, Want } from "./entry.ts";
 
 /** What is to be in a jail. */
 export interface Request {
-  readonly tool: string;
+  readonly tool: "jk_init" | "jk_cp";
   /** Absolute, without `.`, `..` and doubled slashes. */
   readonly jail: ByteString;
   /** The sections or files that were asked for, for the record. */
@@ -19,7 +19,7 @@ export interface Request {
   /** Sections of which something must exist on this machine. */
   readonly mustExist: readonly ByteString[];
   /** What went wrong before, and what to tell; printable. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly warnings: readonly string[];
   readonly notes: readonly string[];
 }

@@ -38,8 +38,8 @@ const LISTS = [
   { key: "executables", search: true, glob: true, keepOwner: false, keepSetuid: false },
   { key: "regularfiles", search: true, glob: true, keepOwner: false, keepSetuid: false },
   { key: "directories", search: true, glob: true, keepOwner: false, keepSetuid: false },
-  { key: "paths_w_owner", search: false, glob: true, keepOwner: true, keepSetuid: false },
-  { key: "paths_w_setuid", search: false, glob: false, keepOwner: true, keepSetuid: true },
+  { key: "pathsWOwner", search: false, glob: true, keepOwner: true, keepSetuid: false },
+  { key: "pathsWSetuid", search: false, glob: false, keepOwner: true, keepSetuid: true },
 ] as const;
 
 /**
@@ -90,8 +90,8 @@ export function readProfile(
     wants,
     users: all(({ values }) => values.users),
     groups: all(({ values }) => values.groups),
-    needProc: sections.some(({ values }) => values.need_proc),
-    needLogsocket: sections.some(({ values }) => values.need_logsocket),
+    needProc: sections.some(({ values }) => values.needProc),
+    needLogsocket: sections.some(({ values }) => values.needLogsocket),
     notFound,
     needFiles: new Set([...needFiles].filter((section) => !builtIn.has(section))),
   };

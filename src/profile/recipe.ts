@@ -6,7 +6,7 @@ import type { IniFile } from "../config/model.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
-import type { Problem, Want } from "../populate/entry.ts";
+import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import type { Recipe } from "../populate/record/recipe.ts";
 import { readProfile } from "./profile.ts";
@@ -49,7 +49,7 @@ export function readRecipe(requests: readonly ManifestRequest[], host: FileSyste
   const groups = new Set<ByteString>();
   const resolved = new Set<ByteString>();
   const linked = new Set<ByteString>();
-  const problems: Problem[] = [];
+  const problems: PopulateProblem[] = [];
   const warnings: string[] = [];
   const files = new Map<ByteString, IniFile>();
   let needProc = false;

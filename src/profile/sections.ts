@@ -3,12 +3,12 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
-import { initKeys } from "../config/login-tables.ts";
 import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
+import { initKeys } from "../config/schemas/init.ts";
 
-/** The values of a section of jk_init.ini, by key. */
-export type SectionValues = KeyValues<typeof initKeys>["values"];
+/** The values of a section of jk_init.ini. */
+export type SectionValues = KeyValues<typeof initKeys>;
 
 /** A section and what it says. */
 export interface Section {
@@ -67,7 +67,7 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
 }
 
 function valuesOf(ini: IniFile, section: IniSection, warnings: string[]): SectionValues {
-  const { values, problems } = readKeys(section, initKeys);
+  const { problems, ...values } = readKeys(section, initKeys);
   const error = problems.find((problem) => problem.severity === "error");
   if (error) throw problemError(error, 1, ini, "bad-config");
   warnings.push(...problems.map(shown));

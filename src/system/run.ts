@@ -29,7 +29,7 @@ export function findProgram(name: ByteString): ByteString | undefined {
 
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
- * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty. `arguments` are ASCII or UTF-8. It is ended when it
+ * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, and it has a session of its own, without a terminal. `arguments` are ASCII or UTF-8. It is ended when it
  * has written about `mostOutput` bytes.
  */
 export function runProgram(
@@ -56,6 +56,8 @@ export function runProgram(
       stdout: "pipe",
       stderr: "pipe",
       killSignal: "SIGKILL",
+      // What is typed at the terminal ends this program, which then waits for that one or not.
+      detached: true,
       ...(mostOutput === undefined ? {} : { maxBuffer: mostOutput }),
     });
   } catch (error) {

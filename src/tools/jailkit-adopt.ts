@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -14,6 +15,7 @@ import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
 import { followMove, type Move, planMove } from "../jails/follow-move.ts";
+import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 
@@ -37,7 +39,12 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
   return out;
 }
 
-function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatus: number) {
+function report(
+  jail: ByteString,
+  dryRun: boolean,
+  adoption: Adoption,
+  exitStatus: AdoptionReport["exitStatus"],
+): AdoptionReport {
   return {
     version: 1,
     tool: NAME,
@@ -55,12 +62,6 @@ function report(jail: ByteString, dryRun: boolean, adoption: Adoption, exitStatu
     exitStatus,
   };
 }
-
-const problemReport = ({ code, path, message }: { code: string; path: ByteString; message: string }) => ({
-  code,
-  path: jsonText(path),
-  message: jsonText(message),
-});
 
 /** --moved: tells and does what is to follow a jail to its new place. */
 function follow(
@@ -87,7 +88,12 @@ function follow(
   return exitStatus;
 }
 
-function moveReport(move: Move, dryRun: boolean, problems: readonly CheckProblem[], exitStatus: number) {
+function moveReport(
+  move: Move,
+  dryRun: boolean,
+  problems: readonly CheckProblem[],
+  exitStatus: MoveReport["exitStatus"],
+): MoveReport {
   return {
     version: 1,
     tool: NAME,
@@ -104,7 +110,7 @@ function moveReport(move: Move, dryRun: boolean, problems: readonly CheckProblem
 /** `jailkit adopt`: makes a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
-  summary: "make a record of a jail that has none, from what is in it",
+  summary: "create a record of a jail that has none, from what is in it",
   synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] [--json] --moved OLD [JAIL]"],
   options: {
     jail: jailOption("the jail"),
@@ -125,7 +131,7 @@ export const tool = defineTool({
     0: "the jail is recorded; what could not be explained was told",
     1: "it is not, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
@@ -135,8 +141,8 @@ What the host does not have, and what was written in the jail, is told and not r
   run({ options, operands }) {
     const { moved } = options;
     const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
-    const jail = searched ? undefined : onlyJail(options.jail, operands, NAME, 2);
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jail = searched ? undefined : onlyJail(options.jail, operands, 2);
+    requireRoot();
     if (moved !== undefined) return follow(absolutePath(moved), jail, options);
     if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
@@ -144,7 +150,7 @@ What the host does not have, and what was written in the jail, is told and not r
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
     const root = openNamedJail(absolutePath(jail));
-    const loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true });
     try {
       requireJailToFill(root, 1);
       const means = { host: fileSystemAt(), loader, ini, configfile: given };
@@ -162,7 +168,6 @@ What the host does not have, and what was written in the jail, is told and not r
       }
       return exitStatus;
     } finally {
-      loader.close();
       closeJailRoot(root);
     }
   },

@@ -1,17 +1,21 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
-import { ownerJson, ownerName } from "../jails/owners.ts";
+import { ownerName, ownerReport } from "../jails/owners.ts";
+import type { DeleteReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit delete";
@@ -43,7 +47,12 @@ function agreed(plan: DeletePlan): boolean {
   return answer !== undefined && /^(?:y|yes)$/i.test(answer.trim());
 }
 
-function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitStatus: number) {
+function report(
+  plan: DeletePlan,
+  outcome: DeleteOutcome,
+  dryRun: boolean,
+  exitStatus: DeleteReport["exitStatus"],
+): DeleteReport {
   return {
     version: 1,
     tool: NAME,
@@ -54,23 +63,18 @@ function report(plan: DeletePlan, outcome: DeleteOutcome, dryRun: boolean, exitS
     bytes: plan.bytes,
     userBytes: plan.userBytes,
     users: plan.users.map(({ name }) => jsonText(name)),
-    owners: plan.owners.map(ownerJson),
+    owners: plan.owners.map(ownerReport),
     mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: outcome.problems.map(problemReport),
     exitStatus,
   };
 }
 
 function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
   const { jail } = request;
-  const code = error instanceof JailkitError ? error.code : "failed";
-  const problems = [{ code, path: jail, message: describeError(error) }];
+  const problems = [problemFrom(error, "failed", jail)];
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
   const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
   return { plan, outcome: { steps: [], warnings: [], problems } };
@@ -99,7 +103,7 @@ export const tool = defineTool({
     0: "the jail is gone",
     1: "it is not, or not all of it; the message says why",
     2: "no jail was named, or more than one, or the answer was no",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it is as it was put there, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
 
@@ -107,10 +111,10 @@ Homes of users who are taken out go to where they were before, or to the same pa
 
 What was begun and failed can be done again.`,
   run({ options, operands }) {
-    const jail = onlyJail(options.jail, operands, NAME, 2);
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    const jail = onlyJail(options.jail, operands, 2);
+    requireRoot();
     if (options.json && !options.yes && !options.dryRun) {
-      throw new JailkitError("usage", 2, "--json does not ask: give --yes or --dry-run too");
+      throw new UsageError("--json does not ask: give --yes or --dry-run too", 2);
     }
     const { unjail, userFiles } = options;
     const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };
@@ -133,10 +137,12 @@ What was begun and failed can be done again.`,
       printError(`${NAME}: nothing was deleted`);
       return 2;
     }
-    const outcome = deleteJail(plan, (line) => {
-      if (options.verbose && !options.json) printLine(line);
-    });
-    const exitStatus = outcome.problems.length === 0 ? 0 : 1;
+    const outcome = holdingSignals(() =>
+      deleteJail(plan, (line) => {
+        if (options.verbose && !options.json) printLine(line);
+      }),
+    );
+    const exitStatus = statusAfterSignals(outcome.problems.length === 0 ? 0 : 1);
     if (options.json) printJson(report(plan, outcome, false, exitStatus));
     else {
       for (const warning of outcome.warnings) printError(`${NAME}: warning: ${warning}`);

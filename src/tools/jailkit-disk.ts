@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -11,7 +12,8 @@ import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { addUp, collectInodes, type DiskUse, newLedger } from "../jails/disk.ts";
 import { knownJailPaths } from "../jails/jails.ts";
-import { type Owner, ownerCounter, ownerJson, ownerName } from "../jails/owners.ts";
+import { type Owner, ownerCounter, ownerName, ownerReport } from "../jails/owners.ts";
+import type { DiskReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
@@ -60,7 +62,7 @@ function useJson({ mounts, ...use }: DiskUse) {
 /** `jailkit disk`: what jails really cost. */
 export const tool = defineTool({
   name: NAME,
-  summary: "tell what jails cost on the disk, what is shared counted once",
+  summary: "show how much disk space jails use",
   synopsis: ["[-u] [--json] [JAIL...]"],
   options: {
     jail: jailsOption("measure this jail only, as if it were an operand; may be repeated"),
@@ -70,17 +72,17 @@ export const tool = defineTool({
   exitStatus: {
     0: "the numbers are printed",
     1: "a jail could not be measured, or the options are wrong",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes: `Without an operand all jails are measured that 'jailkit list' lists. TOTAL is what a jail takes; LINKED of it are hard links of files outside the jail, SHARED pieces of the disk that other files have too (reflinks), and OWN is what would be free if the jail were removed. USERS of that belongs to others than root. In the last line, what several jails share is counted once.
 
 Some file systems, such as tmpfs, do not tell which pieces are shared; that is said.`,
   run({ options, operands }) {
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const named = [...options.jail, ...operands];
     const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured: Measured[] = [];
-    const problems: { code: string; path: ByteString; message: string }[] = [];
+    const problems: ReturnType<typeof problemFrom>[] = [];
     const ledger = newLedger();
     const sum = {
       files: 0,
@@ -108,9 +110,9 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
           closeJailRoot(root);
         }
       } catch (error) {
-        const code = error instanceof JailkitError ? error.code : "unreadable";
-        problems.push({ code, path, message: describeError(error) });
-        if (!options.json) printError(`${NAME}: ${describeError(error)}`);
+        const problem = problemFrom(error, "unreadable", path);
+        problems.push(problem);
+        if (!options.json) printError(`${NAME}: ${problem.message}`);
       }
     }
     const exitStatus = problems.length === 0 ? 0 : 1;
@@ -121,16 +123,12 @@ Some file systems, such as tmpfs, do not tell which pieces are shared; that is s
         jails: measured.map(({ path, use, owners }) => ({
           path: jsonText(path),
           ...useJson(use),
-          owners: owners.map(ownerJson),
+          owners: owners.map(ownerReport),
         })),
         total: { ...sum, sharingKnown },
-        problems: problems.map(({ code, path, message }) => ({
-          code,
-          path: jsonText(path),
-          message: jsonText(message),
-        })),
+        problems: problems.map(problemReport),
         exitStatus,
-      });
+      } satisfies DiskReport);
       return exitStatus;
     }
     const rows = measured.map(({ path, use }) => rowOf(display(path), use));

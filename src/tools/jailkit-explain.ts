@@ -1,21 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
-import { describeError } from "../cli/error.ts";
-import { UsageError } from "../cli/getopt.ts";
+import { describeError, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
-import { defineTool, parseArguments } from "../cli/tool.ts";
+import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
-import { explainId, idJson, idLines, idStatus, isErrorId } from "../explain/error-id.ts";
+import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
 import type { ProgramLook } from "../explain/programs/limited.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
-import { type Report, reportJson, reportLines, reportStatus } from "../explain/report.ts";
+import { explainReport, type LoginReport, reportLines, reportStatus } from "../explain/report.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/missing.ts";
 import { ownStart } from "../libraries/own-start.ts";
@@ -35,17 +34,11 @@ function missingFiles(root: ByteString, program: ByteString): Missing[] {
     atExec,
   });
   try {
-    const loader = createLoader({ root });
-    try {
-      loader.dependencies(program);
-      const missing = loader
-        .problems()
-        .map(({ message, library }) => known(message, library.startsWith("/")));
-      const python = missing.length === 0 ? missingPython(root, program) : undefined;
-      return python === undefined ? missing : [python];
-    } finally {
-      loader.close();
-    }
+    using loader = createLoader({ root });
+    loader.dependencies(program);
+    const missing = loader.problems().map(({ message, library }) => known(message, library.startsWith("/")));
+    const python = missing.length === 0 ? missingPython(root, program) : undefined;
+    return python === undefined ? missing : [python];
   } catch (error) {
     return [known(describeError(error))];
   }
@@ -60,33 +53,36 @@ const look: ProgramLook = {
 };
 
 /** What the program that gave out an error id would say now of the account that it refused. */
-function askAgain(program: ByteString, user: ByteString): Report | undefined {
+function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
   if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
   if (program === "jk_uchroot") return undefined;
   return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined, missingFiles, look });
 }
 
-function showId(id: ByteString, json: boolean): number {
+const printLines = (lines: readonly ByteString[]) => lines.forEach(printLine);
+
+function showId(id: ByteString): ToolOutput {
   const found = explainId(id, askAgain);
-  if (json) printJson(idJson(found));
-  else for (const line of idLines(found)) printLine(line);
-  return idStatus(found);
+  return {
+    exitStatus: idStatus(found),
+    report: () => idReport(found),
+    print: () => printLines(idLines(found)),
+  };
 }
 
-function showReport(report: Report, json: boolean, paint: Paint): number {
-  if (json) printJson(reportJson(report));
-  else for (const line of reportLines(report, paint)) printLine(line);
-  return reportStatus(report);
+function showReport(report: LoginReport, paint: Paint): ToolOutput {
+  return {
+    exitStatus: reportStatus(report),
+    report: () => explainReport(report),
+    print: () => printLines(reportLines(report, paint)),
+  };
 }
 
-function misused(what: string): number {
-  printError(`${NAME}: ${what}; try '${NAME} --help'`);
-  return 2;
-}
+const misused = (what: string) => new UsageError(what, 2);
 
 /** What jk_chrootlaunch would do with these arguments; its name may stand before them. */
-function launchReport(words: readonly ByteString[]): Report {
+function launchReport(words: readonly ByteString[]): LoginReport {
   const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
   const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
   return explainLaunch({ request: launchRequest(options, operands), callerUid: libc.getuid(), missingFiles });
@@ -95,7 +91,7 @@ function launchReport(words: readonly ByteString[]): Report {
 /** `jailkit explain`: what a login of a user would do, and why it fails. */
 export const tool = defineTool({
   name: NAME,
-  summary: "tell what a login of a user would do, and why it fails",
+  summary: "show what a login of a user would do, and why it fails",
   synopsis: [
     "[--json] [--from ADDRESS | --su] USER",
     "[--json] [--from ADDRESS | --su] USER -- COMMAND [ARGUMENT...]",
@@ -128,39 +124,39 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
 
-With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID: version, tool, about ("error-id"), id, refusals, each with source, when, program, pid, uid, user, check, reason, remedy and doubt, unread, and now (null, or refused, message, remedy).`,
+With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
   run({ options, operands }) {
-    const { mail, json, su, from } = options;
+    const { mail, su, from } = options;
     const paint = paintFor(options.color, 2);
     if (options.launch) {
       try {
-        return showReport(launchReport(operands), json, paint);
+        return showReport(launchReport(operands), paint);
       } catch (error) {
-        if (error instanceof UsageError) return misused(`jk_chrootlaunch: ${error.message}`);
+        if (error instanceof UsageError) throw misused(`jk_chrootlaunch: ${error.message}`);
         throw error;
       }
     }
     const { jail, rest } = jailBeforeUsers(options.jail, operands, 2);
     const [user, ...words] = rest;
     if (words[0] === "--") words.shift();
-    if (user === undefined || user === "") return misused("no user");
+    if (user === undefined || user === "") throw misused("no user");
     const login = jail === undefined && !mail;
-    if (!login && (su || from !== undefined)) return misused("--su and --from are about logins");
-    if (su && from !== undefined) return misused("--from is about sshd");
+    if (!login && (su || from !== undefined)) throw misused("--su and --from are about logins");
+    if (su && from !== undefined) throw misused("--from is about sshd");
     if (login && words.length === 0 && isErrorId(user) && passwdByName(user) === undefined)
-      return showId(user, json);
+      return showId(user);
     const callerUid = libc.getuid();
     const [program, ...programArguments] = words;
-    if (jail !== undefined && program === undefined) return misused("no program for jk_uchroot");
-    if (mail && (jail !== undefined || words.length > 0)) return misused("--mail goes with a user alone");
-    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), json, paint);
+    if (jail !== undefined && program === undefined) throw misused("no program for jk_uchroot");
+    if (mail && (jail !== undefined || words.length > 0)) throw misused("--mail goes with a user alone");
+    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), paint);
     if (jail !== undefined && program !== undefined) {
       const question = { user, jail, program, programArguments, callerUid, missingFiles };
-      return showReport(explainUchroot(question), json, paint);
+      return showReport(explainUchroot(question), paint);
     }
     const command = words.length === 0 ? undefined : words.join(" ");
     const by = su ? "su" : "ssh";
-    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), json, paint);
+    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), paint);
   },
 });
 

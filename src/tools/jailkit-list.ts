@@ -1,17 +1,16 @@
-import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { jailLines, jailsReport, listJails } from "../jails/jails.ts";
+import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
 export const tool = defineTool({
   name: "jailkit list",
-  summary: "list the jails that are known, their users, and what was asked for in them",
+  summary: "list known jails, their users, and what was asked for in them",
   synopsis: ["[--json] [JAIL...]"],
   options: {
     jail: jailsOption("list this jail only, as if it were an operand; may be repeated"),
@@ -20,25 +19,27 @@ export const tool = defineTool({
   exitStatus: {
     0: "the list is printed, and every jail in it is ready, or has no record yet",
     1: "a jail is gone, unsafe, half-updated or cannot be looked at; or the options are wrong",
-    5: "not started by root",
+    5: "not run as root",
   },
   notes:
     'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users whom only a name service (LDAP) has are found by the name and the uid that they have in the passwd of a known jail, and by the owners of what is in its /home. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
   run({ options, operands }) {
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const jails = listJails([...options.jail, ...operands].map(absolutePath));
-    if (options.json) printJson(jailsReport(jails));
-    else if (jails.length === 0) printLine("No jail is known");
-    else {
-      for (const line of jailLines(jails)) printLine(line);
-      for (const { path, reason } of jails) {
-        if (reason === undefined) continue;
-        const shown = display(path);
-        printError(`jailkit list: ${reason.includes(shown) ? "" : `${shown}: `}${reason}`);
-      }
-    }
     const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
-    return good ? 0 : 1;
+    return {
+      exitStatus: good ? 0 : 1,
+      report: () => listReport(jails),
+      print() {
+        if (jails.length === 0) printLine("No jail is known");
+        else for (const line of jailLines(jails)) printLine(line);
+        for (const { path, reason } of jails) {
+          if (reason === undefined) continue;
+          const shown = display(path);
+          printError(`jailkit list: ${reason.includes(shown) ? "" : `${shown}: `}${reason}`);
+        }
+      },
+    };
   },
 });
 

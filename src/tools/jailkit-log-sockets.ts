@@ -1,19 +1,21 @@
-import { libc } from "../../ffi/libc.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import type { LogSocketReport, LogSocketsReport } from "../log-socket/report-schema.ts";
 
 const SECOND = 1_000_000;
 
-function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): object {
+function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): LogSocketReport {
   return {
     ...rest,
     user: jsonText(user),
-    warning: warning === undefined ? null : jsonText(warning),
+    warning: jsonTextOrNull(warning),
     path: jsonText(settings.path),
     jail: jsonText(settings.jail),
     type: settings.type === "dgram" ? "datagram" : "stream",
@@ -50,6 +52,13 @@ function table(rows: readonly string[][]): string[] {
   );
 }
 
+function printTable(sockets: readonly SocketStatus[]): void {
+  const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
+  for (const line of table([heading, ...sockets.map(row)])) printLine(line);
+  const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
+  for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
+}
+
 /** `jailkit log-sockets`: the sockets that jk_socketd serves, with their counters. */
 export const tool = defineTool({
   name: "jailkit log-sockets",
@@ -66,24 +75,22 @@ export const tool = defineTool({
   badOptionStatus: 2,
   notes:
     "LIMITS are base:peak/interval, in bytes and seconds. PAUSES counts how often a socket went over them, DROPPED the messages that did not reach the log.",
-  run({ options, operands }) {
-    if (operands.length > 0) throw new JailkitError("usage", 2, "takes no arguments");
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
+  run({ operands }) {
+    if (operands.length > 0) throw new UsageError("takes no arguments", 2);
+    requireRoot(1);
     const sockets = askStatus();
-    if (options.json) {
-      const running = sockets !== undefined;
-      printJson({ version: 1, tool: "jailkit log-sockets", running, sockets: (sockets ?? []).map(asJson) });
-    }
-    if (sockets === undefined) {
-      printError("jailkit log-sockets: jk_socketd is not running");
-      return 1;
-    }
-    if (options.json) return 0;
-    const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
-    for (const line of table([heading, ...sockets.map(row)])) printLine(line);
-    const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
-    for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
-    return 0;
+    const running = sockets !== undefined;
+    if (!running) printError("jailkit log-sockets: jk_socketd is not running");
+    return {
+      exitStatus: running ? 0 : 1,
+      report: (): LogSocketsReport => ({
+        version: 1,
+        tool: "jailkit log-sockets",
+        running,
+        sockets: (sockets ?? []).map(asJson),
+      }),
+      print: () => sockets !== undefined && printTable(sockets),
+    };
   },
 });
 

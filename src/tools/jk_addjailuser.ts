@@ -1,35 +1,37 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { homeFault } from "../explain/home-fault.ts";
-import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { requireFreeHome } from "../jail/accounts/home-place.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { commandAt } from "../jail/fs/exchange.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { makeDirectories } from "../jail/fs/write.ts";
 import { missingPython } from "../libraries/python.ts";
-import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../users/access.ts";
-import { addToJail, requireSafePlace } from "../users/apply.ts";
+import { requireSafePlace } from "../users/apply.ts";
+import { createJailed } from "../users/create.ts";
 import { groupWarning, requireGroup } from "../users/groups.ts";
-import { absolute, BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
+import { absolute, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../users/missing.ts";
 import { isUsablePassword, newAccountWarnings, requireJailSide, requireNewAccount } from "../users/new.ts";
-import { CHROOT_SHELL, planJailing } from "../users/plan.ts";
-import { groupsOf, warnOfLogin } from "../users/run.ts";
+import type { NewUserReport } from "../users/report-schema.ts";
+import { warnOfLogin } from "../users/run.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";
@@ -46,11 +48,11 @@ function jailAndUser(
 ): [ByteString, ByteString] {
   const [first, second, third] = operands;
   if (third !== undefined || (jail !== undefined && second !== undefined)) {
-    throw new JailkitError("too-many-arguments", 3, "too many arguments; one jail and one user are wanted");
+    throw new UsageError("too many arguments: name one jail and one user", 3);
   }
   if (jail !== undefined && first !== undefined) return [jail, first];
   if (first === undefined || second === undefined) {
-    throw new JailkitError("too-few-arguments", 2, `a jail and a user are wanted; try '${NAME} --help'`);
+    throw new UsageError("too few arguments: name a jail and a user", 2);
   }
   return !first.includes("/") && !isDirectory(first) ? [second, first] : [first, second];
 }
@@ -126,15 +128,12 @@ export const tool = defineTool({
     1: "it is not; the message says why",
     2: "the jail or the user was not named",
     3: "too many arguments",
-    5: "not root",
+    5: "not run as root",
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
     const [jail, name] = jailAndUser(options.jail, operands);
-    if (libc.geteuid() !== 0) {
-      printError(`${NAME}: must be run as root`);
-      return 5;
-    }
+    requireRoot();
     const shell = options.shell ?? LIMITED_SHELL;
     const access = readAccess(options, missingPython);
     const root = openJailForUsers(jail, shell);
@@ -192,14 +191,17 @@ export const tool = defineTool({
           addGroup(group);
           say(`created the group ${quoted(group)}`);
         }
-        const user = create(root, name, jailHome, home, shell, useraddOptions(given), (made) =>
-          writeAccess(
-            { root, user: made, home: jailHome },
-            access,
-            (line) => written.push(line) && say(line),
-            warn,
-          ),
-        );
+        const user = holdingSignals(() => {
+          stopIfInterrupted("no account was made; run this again");
+          return createJailed(root, { name, home, jailHome, shell }, useraddOptions(given), (made) =>
+            writeAccess(
+              { root, user: made, home: jailHome },
+              access,
+              (line) => written.push(line) && say(line),
+              warn,
+            ),
+          );
+        });
         say(`created the account ${quoted(name)} with the home ${quoted(home)}`);
         const there = lookUp(root, jailHome) !== undefined;
         const foreign = foreignHome(root, user, jailHome) ?? (there ? homeFault(user) : undefined);
@@ -229,7 +231,7 @@ export const tool = defineTool({
             message: jsonText(message),
             remedies: remedies.map(jsonText),
           })),
-        });
+        } satisfies NewUserReport);
       }
       return 0;
     } finally {
@@ -261,47 +263,6 @@ function foreignHome(root: JailRoot, user: PasswdEntry, jailHome: ByteString): B
   const what = `${quoted(path)} was there before and is not the user's (it belongs to uid ${stat.uid}): logins are refused`;
   const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
   return `${what}; keep it beside, and make another: ${make}`;
-}
-
-/** Makes the account and its lines in the jail, and calls `more`; where one fails, the account is taken back. */
-function create(
-  root: JailRoot,
-  name: ByteString,
-  jailHome: ByteString,
-  home: ByteString,
-  shell: ByteString,
-  useradd: UseraddOptions,
-  more: (user: PasswdEntry) => void,
-): PasswdEntry {
-  const above = directoryOf(jailHome);
-  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  const user = addAccount(name, home, CHROOT_SHELL, useradd);
-  let inJail = false;
-  try {
-    const plan = planJailing({
-      user,
-      groups: groupsOf(user),
-      jail: root.path,
-      accounts: readJailAccounts(root),
-      shell,
-      move: false,
-      processes: [],
-    });
-    addToJail(root, plan.entry, name, plan.groups);
-    inJail = plan.entry !== undefined;
-    more(user);
-    return user;
-  } catch (error) {
-    removeAccount(name);
-    if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
-    const reason = describeError(error);
-    const message = `${reason}; the account ${quoted(name)} was removed again, its home ${quoted(home)} was left`;
-    throw new JailkitError(
-      "not-jailed",
-      error instanceof JailkitError ? error.exitStatus : BAD_JAIL,
-      message,
-    );
-  }
 }
 
 if (import.meta.main) await startTool(tool);

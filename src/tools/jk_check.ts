@@ -5,7 +5,7 @@ import { checkReport } from "../check/report/json.ts";
 import { sarifLog } from "../check/report/sarif.ts";
 import { hostLines, jailLines, type Lines, verboseLine } from "../check/report/text.ts";
 import { COLOR, paintFor } from "../cli/colour.ts";
-import { JailkitError } from "../cli/error.ts";
+import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { print, printError, printJson } from "../cli/output.ts";
@@ -53,7 +53,7 @@ export const tool = defineTool({
   notes:
     "Without an operand all jails are checked that jk_check.ini names, that users of /etc/passwd live in, and that jailkit has made.",
   async run({ options, operands }) {
-    if (options.json && options.sarif) throw new JailkitError("usage", 2, "give --json or --sarif, not both");
+    if (options.json && options.sarif) throw new UsageError("give --json or --sarif, not both", 2);
     const jails = [...options.jail, ...operands];
     const paint = paintFor(options.color, 2);
     const lines = !options.json && !options.sarif;

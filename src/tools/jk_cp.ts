@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { createLoader } from "../libraries/closure.ts";
@@ -36,14 +36,10 @@ async function remove(
   const statuses = { unsafe: 6, missing: 3, unknown: 4 };
   const request = { tool: NAME, jail, names: paths, statuses, dryRun: how.dryRun, sync: how.sync } as const;
   const reporter = makeReporter(NAME, how.verbose, how.json);
-  const loader = createLoader({ dlopen: true });
-  try {
-    const outcome = await removeRequested(request, { host, loader, readRecipe, reporter });
-    if (how.json) printJson(removeReport(request, outcome));
-    return outcome.exitStatus;
-  } finally {
-    loader.close();
-  }
+  using loader = createLoader({ dlopen: true });
+  const outcome = await removeRequested(request, { host, loader, readRecipe, reporter });
+  if (how.json) printJson(removeReport(request, outcome));
+  return outcome.exitStatus;
 }
 
 /** jk_cp(8): copies files and what they need into a jail that exists. */
@@ -79,11 +75,11 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "there is no such jail",
     4: "a file or command does not exist",
-    5: "not started by root",
+    5: "not run as root",
     6: "the jail is not safe",
   },
   async run({ options, operands }) {
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     const host = fileSystemAt();
     if (options.remove && jailPath !== undefined && names.length > 0) {
@@ -92,7 +88,7 @@ export const tool = defineTool({
     const found = names.map((name) => ({ name, path: pathOf(host, name) }));
     if (jailPath === undefined || found.every(({ path }) => path === undefined)) {
       const lost = names.length > 0 ? `no such command: ${names.map(quoted).join(", ")}; ` : "";
-      throw new JailkitError("usage", 2, `${lost}need a jail and at least one file; see 'jk_cp --help'`);
+      throw new UsageError(`${lost}need a jail and at least one file`, 2);
     }
     const jail = absolutePath(jailPath);
     const stat = host.stat(jail);
@@ -108,30 +104,26 @@ export const tool = defineTool({
     const recordedOptions: Record<string, boolean> = {};
     if (options.owner) recordedOptions.owner = true;
     if (options.setuid) recordedOptions.setuid = true;
-    const loader = createLoader({ dlopen: true });
-    try {
-      return await populate(
-        {
-          tool: NAME,
-          jail,
-          // By full path: the record is read from another directory.
-          asked: wants.map(({ pattern }) => pattern),
-          recordedOptions,
-          wants,
-          needProc: false,
-          needLogsocket: false,
-          mustExist: [],
-          problems: [],
-          warnings: [],
-          notes: [],
-        },
-        { ...options, create: false, unsafeStatus: 6 },
-        host,
-        loader,
-      );
-    } finally {
-      loader.close();
-    }
+    using loader = createLoader({ dlopen: true });
+    return await populate(
+      {
+        tool: NAME,
+        jail,
+        // By full path: the record is read from another directory.
+        asked: wants.map(({ pattern }) => pattern),
+        recordedOptions,
+        wants,
+        needProc: false,
+        needLogsocket: false,
+        mustExist: [],
+        problems: [],
+        warnings: [],
+        notes: [],
+      },
+      { ...options, create: false, unsafeStatus: 6 },
+      host,
+      loader,
+    );
   },
 });
 

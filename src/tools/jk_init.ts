@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -17,6 +17,7 @@ import { populate, tellRecordedWhy } from "../populate/populate.ts";
 import { makeReporter } from "../populate/reporter.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory, readRecipe } from "../profile/recipe.ts";
+import type { SectionsReport } from "../profile/report-schema.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
@@ -43,7 +44,7 @@ function list(file: ByteString, json: boolean): number {
         name: jsonText(name),
         comment: jsonText(comment),
       })),
-    });
+    } satisfies SectionsReport);
     return 0;
   }
   printLine(`\n** Available sections in ${display(file)} **\n`);
@@ -63,21 +64,16 @@ async function remove(
   const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
   const request = { tool: NAME, jail, names, statuses, dryRun: how.dryRun, sync: how.sync } as const;
   const reporter = makeReporter(NAME, how.verbose, how.json);
-  const loader = createLoader({ dlopen: true });
-  try {
-    const means = { host: fileSystemAt(), loader, readRecipe, reporter };
-    const outcome = await removeRequested(request, means);
-    if (how.json) printJson(removeReport(request, outcome));
-    return outcome.exitStatus;
-  } finally {
-    loader.close();
-  }
+  using loader = createLoader({ dlopen: true });
+  const outcome = await removeRequested(request, { host: fileSystemAt(), loader, readRecipe, reporter });
+  if (how.json) printJson(removeReport(request, outcome));
+  return outcome.exitStatus;
 }
 
 /** jk_init(8): makes or fills a jail as sections of jk_init.ini describe it. */
 export const tool = defineTool({
   name: NAME,
-  summary: "make a jail, or add to one, from sections of jk_init.ini",
+  summary: "create a jail, or add to one, from sections of jk_init.ini",
   synopsis: [
     "[OPTION...] -j JAIL SECTION...",
     "[OPTION...] JAIL SECTION...",
@@ -114,25 +110,25 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
     4: "there is no such section (with -j; the others were installed)",
-    5: "not started by root",
+    5: "not run as root",
   },
   async run({ options, operands }) {
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file, options.json);
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     if (jailPath !== undefined && options.why !== undefined && names.length === 0) {
       return tellRecordedWhy(absolutePath(jailPath), options.why, options.json);
     }
     if (jailPath === undefined || names.length === 0) {
-      throw new JailkitError("usage", 2, "need a jail and at least one section; see 'jk_init --help'");
+      throw new UsageError("need a jail and at least one section", 2);
     }
     if (options.remove) return remove(absolutePath(jailPath), names, options);
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", 3, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
     const host = fileSystemAt();
-    const loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true });
     const profile = readProfile(
       selection.sections,
       host,
@@ -153,7 +149,7 @@ export const tool = defineTool({
     const recordedOptions: Record<string, boolean | ByteString> = {};
     if (options.configfile !== undefined) recordedOptions.configfile = absolutePath(options.configfile);
     if (options.copyShell) recordedOptions["copy-shell"] = true;
-    const status = await populate(
+    return await populate(
       {
         tool: NAME,
         jail,
@@ -172,8 +168,6 @@ export const tool = defineTool({
       host,
       loader,
     );
-    loader.close();
-    return status;
   },
 });
 

@@ -1,17 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { libc } from "../../ffi/libc.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
+import { requireRoot } from "../cli/root.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { homeFault } from "../explain/home-fault.ts";
 import { closedDirectory } from "../explain/readable.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import { userHint } from "../system/account-names.ts";
@@ -21,6 +26,7 @@ import type { Reporter } from "../users/apply.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
 import { removeJailSide, writeJailSide } from "../users/jail-side.ts";
 import { recordedShell } from "../users/memory.ts";
+import type { JailedUserReport, JailUserReport } from "../users/report-schema.ts";
 import {
   groupsOf,
   type JailingOptions,
@@ -78,16 +84,15 @@ function outcomeFor(name: ByteString): UserOutcome {
   };
 }
 
-function jsonOf(outcome: UserOutcome) {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function jsonOf(outcome: UserOutcome): JailedUserReport {
   return {
     user: jsonText(outcome.name),
     status: outcome.status,
-    home: text(outcome.home),
-    shell: text(outcome.shell),
+    home: jsonTextOrNull(outcome.home),
+    shell: jsonTextOrNull(outcome.shell),
     steps: outcome.steps.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
-    error: text(outcome.error),
+    error: jsonTextOrNull(outcome.error),
   };
 }
 
@@ -127,31 +132,23 @@ export const tool = defineTool({
     0: "all accounts are as asked",
     1: "some are not; the message says which and why, and those are as they were",
     2: "no user was named, or the jail's account files cannot be written",
-    5: "not root",
+    5: "not run as root",
     33: "the jail or the shell in it will not do",
   },
   run({ options, operands }) {
     const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
-    if (names.length === 0) {
-      printError(`${NAME}: no user was named; try '${NAME} --help'`);
-      return 2;
-    }
-    if (libc.geteuid() !== 0) {
-      printError(`${NAME}: must be run as root`);
-      return 5;
-    }
+    if (names.length === 0) throw new UsageError("no user was named", 2);
+    requireRoot();
     const aside = options.jailSideOnly;
     if (aside && (options.move || jail === undefined)) {
-      printError(`${NAME}: --jail-side-only needs -j JAIL, and moves no home`);
-      return 2;
+      throw new UsageError("--jail-side-only needs -j JAIL, and moves no home", 2);
     }
     const { groups, authorizedKey, policy } = options;
     if ((options.unjail || aside) && groups.length + authorizedKey.length + policy.length > 0) {
       const without = aside ? "--jail-side-only" : "--unjail";
-      printError(
-        `${NAME}: --groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
+      throw new UsageError(
+        `--groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
       );
-      return 1;
     }
     const access = readAccess(options, missingPython);
     const quiet = options.noninteractive || options.json || options.dryRun || options.unjail || aside;
@@ -160,6 +157,7 @@ export const tool = defineTool({
     const shell = options.shell ?? LIMITED_SHELL;
     const root = options.unjail && !aside ? undefined : findJail(jail, shell, interactive);
     const host = openTree("/");
+    const joins = access.joins.map(({ gid }) => gid);
     const outcomes: UserOutcome[] = [];
     try {
       const requests: JailingOptions = {
@@ -179,20 +177,21 @@ export const tool = defineTool({
         return { outcome, ...how(name, outcome, requests, interactive) };
       });
       const refused = planned.some(({ known, plan }) => known !== undefined && plan === undefined);
+      let stopped = false;
       for (const { outcome, known, plan } of planned) {
         if (plan === undefined) continue;
         const report = reporter((options.verbose || options.dryRun) && !options.json, outcome);
-        if (refused) {
+        if (refused || stopped) {
           outcome.status = "not-done";
           continue;
         }
-        carryOut(plan, outcome, report);
+        stopped = carryOut(plan, outcome, report, jailOf(root, known)) === "stopped";
         if (outcome.error === undefined && known !== undefined && !options.unjail && !aside)
           warnOfLogin(known, report.warn, access);
         if (root !== undefined && known !== undefined && outcome.error === undefined)
-          warnOfClosed(root, known, report.warn);
-        if (root !== undefined && outcome.error === undefined && !options.dryRun && !aside)
-          warnOfHome(outcome.name, report.warn);
+          warnOfClosed(root, known, joins, report.warn);
+        if (root !== undefined && known !== undefined && outcome.error === undefined && !aside)
+          warnOfHome(known, outcome, options.dryRun ? joins : undefined, report.warn);
       }
     } finally {
       if (root !== undefined) closeJailRoot(root);
@@ -203,9 +202,9 @@ export const tool = defineTool({
         version: 1,
         tool: NAME,
         dryRun: options.dryRun,
-        jail: root === undefined ? null : jsonText(root.path),
+        jail: jsonTextOrNull(root?.path),
         users: outcomes.map(jsonOf),
-      });
+      } satisfies JailUserReport);
     }
     const good = outcomes.every(
       ({ status }) => status === "done" || status === "unchanged" || status === "planned",
@@ -270,23 +269,33 @@ function decideJailSide(remove: boolean) {
   };
 }
 
-/** A jail that the account cannot pass is of no use to it. */
-function warnOfClosed(root: JailRoot, user: PasswdEntry, warn: (line: string) => void): void {
-  const closed = closedDirectory(root, {
-    uid: user.uid,
-    gid: user.gid,
-    groups: groupIdsOf(user.name, user.gid),
-  });
+/** A jail that the account cannot pass, in the groups that it comes into too, is of no use to it. */
+function warnOfClosed(
+  root: JailRoot,
+  user: PasswdEntry,
+  joins: readonly number[],
+  warn: (line: string) => void,
+): void {
+  const groups = [...groupIdsOf(user.name, user.gid), ...joins];
+  const closed = closedDirectory(root, { uid: user.uid, gid: user.gid, groups });
   if (closed === undefined) return;
   warn(
     `${display(user.name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
   );
 }
 
-/** The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. */
-function warnOfHome(name: ByteString, warn: (line: ByteString) => void): void {
-  const now = passwdByName(name);
-  const fault = now === undefined ? undefined : homeFault(now);
+/**
+ * The home that the account has now may be one that jk_chrootsh refuses: it comes as it was. `joins`: the groups that it
+ * would come into, in a dry run, which is about the home that the account would have.
+ */
+function warnOfHome(
+  before: PasswdEntry,
+  { home = before.home, moveFrom }: UserOutcome,
+  joins: readonly number[] | undefined,
+  warn: (line: ByteString) => void,
+): void {
+  const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
+  const fault = now && homeFault(now, joins === undefined ? undefined : { joins, moveFrom });
   if (fault !== undefined) warn(fault);
 }
 
@@ -295,14 +304,30 @@ function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
   return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
 }
 
-function carryOut(plan: Plan, outcome: UserOutcome, report: Reporter): void {
+/** The jail that an account goes into, or comes out of. */
+const jailOf = (root: JailRoot | undefined, known: PasswdEntry | undefined): ByteString =>
+  root?.path ?? splitHome(known?.home ?? "")?.jail ?? "/";
+
+/** `jail`: where there may be no room. */
+function carryOut(
+  plan: Plan,
+  outcome: UserOutcome,
+  report: Reporter,
+  jail: ByteString,
+): "stopped" | undefined {
   try {
-    plan(report);
+    holdingSignals(() => {
+      stopIfInterrupted(`${quoted(outcome.name)} is as it was; run this again`);
+      plan(report);
+    });
   } catch (error) {
     outcome.status = "failed";
-    outcome.error = describeError(error);
+    const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(outcome.name)}` });
+    outcome.error = full?.message ?? describeError(error);
     printError(`${NAME}: ${outcome.error}`);
+    if (error instanceof JailkitError && error.code === "interrupted") return "stopped";
   }
+  return undefined;
 }
 
 if (import.meta.main) await startTool(tool);

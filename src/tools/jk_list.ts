@@ -6,18 +6,19 @@ import { libc } from "../../ffi/libc.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
-import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { print, printError, printLine } from "../cli/output.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { listProcesses, type ProcessList } from "../processes/list.ts";
+import type { ProcessesReport } from "../processes/report-schema.ts";
 import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
 import { userNames } from "../processes/users.ts";
 
 const NAME = "jk_list";
 
-function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): unknown {
-  const text = (value: ByteString | undefined) => (value === undefined ? null : jsonText(value));
+function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): ProcessesReport {
   return {
     version: 1,
     tool: NAME,
@@ -26,13 +27,13 @@ function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefin
         pid,
         parent,
         uid,
-        user: text(nameOf(uid)),
-        kind: root.kind,
+        user: jsonTextOrNull(nameOf(uid)),
+        kind: root.kind === "jail" ? "jail" : "container",
         jail: root.kind === "jail" ? jsonText(root.name) : null,
         jailRemoved: root.removed,
-        mountNamespace: text(root.mountNamespace),
+        mountNamespace: jsonTextOrNull(root.mountNamespace),
         root: jsonText(root.text),
-        exe: text(exe),
+        exe: jsonTextOrNull(exe),
         exeRemoved,
         arguments: words.map(jsonText),
         argumentsCut,
@@ -112,10 +113,12 @@ export const tool = defineTool({
     const jails = [...jail, ...operands];
     const list = listProcesses({ jails, containers: all, parents: tree || json });
     const nameOf = userNames();
-    if (json) printJson(asJson(list, nameOf));
-    else printTable(list, nameOf, wide, tree);
     for (const one of jails) warnOfMissing(one, list);
-    return 0;
+    return {
+      exitStatus: 0,
+      report: () => asJson(list, nameOf),
+      print: () => printTable(list, nameOf, wide, tree),
+    };
   },
 });
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { blockSignals } from "../../ffi/events.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, type Tool } from "../cli/tool.ts";
@@ -62,15 +62,14 @@ const definition = defineTool({
   notes:
     "Every message gets its real process id and jail, and a facility that users may have, unless its socket has trust = sender. jk_socketd reads its configuration again after SIGHUP, and after a change of /etc/jailkit/jk_socketd.ini or of a file in /etc/jailkit/jk_socketd.d. 'jailkit log-sockets' shows what it does.",
   async run({ options, operands }) {
-    if (operands.length > 0)
-      throw new JailkitError("usage", 1, "takes no arguments; see 'jk_socketd --help'");
+    if (operands.length > 0) throw new UsageError("takes no arguments");
     const { socket, base, peak, interval, type, trust } = options;
     for (const [name, value, allowed] of [
       ["type", type, ["datagram", "dgram", "stream"]],
       ["trust", trust, ["kernel", "sender"]],
     ] as const) {
       if (value === undefined || (allowed as readonly string[]).includes(value)) continue;
-      throw new JailkitError("usage", 1, `--${name} is one of ${allowed.join(", ")}`);
+      throw new UsageError(`--${name} is one of ${allowed.join(", ")}`);
     }
     for (const [name, value, what] of [
       ["base", base, "a number of bytes"],
@@ -78,7 +77,7 @@ const definition = defineTool({
       ["interval", interval, "a number of seconds"],
     ] as const) {
       if (value === undefined || /^\s*[-+]?(?:\d|\.\d)/.test(value)) continue;
-      throw new JailkitError("usage", 1, `--${name} is ${what}, not ${quoted(value)}`);
+      throw new UsageError(`--${name} is ${what}, not ${quoted(value)}`);
     }
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
       printError(

@@ -1,24 +1,25 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printJson, printLine } from "../cli/output.ts";
+import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
-import { readSection } from "../config/schema.ts";
-import { updateSchema } from "../config/schemas/update.ts";
+import { updateKeys } from "../config/schemas/update.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { makeReporter, type Reporter } from "../populate/reporter.ts";
 import { readRecipe } from "../profile/recipe.ts";
@@ -39,7 +40,7 @@ function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   const found = new Map<ByteString, Settings>();
   const ini = loadConfig(CONFIG, { dialect: "py" });
   for (const section of ini?.sections ?? []) {
-    const { values, problems } = readSection(section, updateSchema);
+    const { problems, ...values } = readKeys(section, updateKeys);
     for (const problem of problems) {
       if (problem.severity === "error") throw problemError(problem, 1, ini);
       reporter.warn(problemLine(problem, display(problem.file)));
@@ -139,7 +140,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "there was nothing to do, or all was done",
     1: "something failed, or the options are wrong",
-    5: "not started by root",
+    5: "not run as root",
     10: "there is something to do (with --check; also where another jail could not be looked at)",
     21: "both a jail and a section were named",
   },
@@ -152,19 +153,19 @@ Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /op
 What was made in the jail, and what belongs to users, is left alone; so is what was changed in the jail below /etc.`,
   async run({ options, operands }) {
     if (options.jail !== undefined && options.configsection !== undefined) {
-      throw new JailkitError("usage", 21, "cannot specify both a jail and a configsection");
+      throw new UsageError("cannot specify both a jail and a configsection", 21);
     }
     const { jail: named, rest } =
       options.configsection === undefined && !options.all
         ? jailOrFirst(options.jail, operands)
         : { jail: undefined, rest: operands };
     if (named === undefined && options.configsection === undefined && !options.all) {
-      throw new JailkitError("usage", 1, `need a jail, a section or --all; see '${NAME} --help'`);
+      throw new UsageError("need a jail, a section or --all");
     }
     if (options.all && (options.jail ?? options.configsection) !== undefined) {
-      throw new JailkitError("usage", 1, "give --all, a jail or a section, not two of them");
+      throw new UsageError("give --all, a jail or a section, not two of them");
     }
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 5, "must be started by root");
+    requireRoot();
     const silent = options.json || options.check;
     const reporter = makeReporter(NAME, options.verbose, silent);
     const quiet: Reporter = silent ? { ...reporter, warn: () => undefined, fail: () => undefined } : reporter;
@@ -174,7 +175,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
     }
     const warnings: string[] = [];
-    const problems: Problem[] = [];
+    const problems: PopulateProblem[] = [];
     const users = jailedUsers();
     const { known, gone } = options.all
       ? allJails(settings, users)
@@ -186,7 +187,7 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
     }
     if (!options.json) for (const warning of warnings) quiet.warn(warning);
-    const loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true });
     const host = fileSystemAt();
     const means: UpdateMeans = {
       host,
@@ -196,7 +197,14 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
       loginsOf: loginsOf(users),
       full: new Set(),
     };
-    for (const { path: jail, shellsOnly } of known) {
+    for (const [index, { path: jail, shellsOnly }] of known.entries()) {
+      const stop = interruption(`${index} of ${known.length} jails were looked at`);
+      if (stop !== undefined) {
+        const message = `${stop.message}; run this again`;
+        problems.push({ code: stop.code, path: jail, message });
+        if (!options.json) reporter.fail(message);
+        break;
+      }
       const own = settingsFor(settings, jail);
       const request: UpdateOptions = {
         jail,
@@ -222,11 +230,10 @@ What was made in the jail, and what belongs to users, is left alone; so is what 
         if (!options.json) reporter.fail(message);
       }
     }
-    loader.close();
-    const failed = outcomes.some((outcome) => outcome.problems.length > 0);
+    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
     const pending = options.check && outcomes.some(hasWork);
     // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.
-    const exitStatus = pending ? 10 : failed ? 1 : 0;
+    const exitStatus = statusAfterSignals(pending ? 10 : failed ? 1 : 0);
     const dryRun = options.dryRun || options.check;
     if (options.all && options.check && !options.json)
       for (const { jail } of outcomes.filter(hasWork))

@@ -1,31 +1,35 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { actionMessage } from "../populate/messages.ts";
-import { noRoom, saysNoRoom } from "../populate/no-room.ts";
 import type { Reporter } from "../populate/reporter.ts";
 import type { ApplyEvents } from "./apply/apply.ts";
 import { changeLine, removalLine } from "./report.ts";
 
 /** What fails while one jail is brought up to date. */
 export interface Failures {
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   /** A step besides the files has failed. */
   readonly unfinished: boolean;
   /** Tells a problem; that there is no room, or nothing can be written, only once. */
-  failed(problem: Problem | undefined): void;
+  failed(problem: PopulateProblem | undefined): void;
   /** Does a step besides the files; what fails becomes a problem of that code. `progress`: how far the work is. */
   attempt(code: string, progress: string, act: () => void): void;
 }
 
 /** Gathers what fails in a jail, beside the problems that are known (and told) already. */
-export function gatherFailures(jail: ByteString, known: readonly Problem[], reporter: Reporter): Failures {
+export function gatherFailures(
+  jail: ByteString,
+  known: readonly PopulateProblem[],
+  reporter: Reporter,
+): Failures {
   const problems = [...known];
   let unfinished = false;
-  const failed = (problem: Problem | undefined) => {
+  const failed = (problem: PopulateProblem | undefined) => {
     if (problem === undefined) return;
     if (saysNoRoom(problem) && problems.some(saysNoRoom)) return;
     problems.push(problem);

@@ -1,15 +1,15 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, release, walk } from "../jail/fs/walk.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
-import type { Problem } from "../populate/entry.ts";
-import { noRoom } from "../populate/no-room.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { Recipe } from "../populate/record/recipe.ts";
 import type { Reporter } from "../populate/reporter.ts";
 import { isProc } from "../system/mounts.ts";
@@ -70,15 +70,14 @@ export function addExtras(
   extras: readonly Extra[],
   progress: string,
   reporter: Reporter,
-): Problem[] {
+): PopulateProblem[] {
   return extras.flatMap(({ kind, act }) => {
     try {
       act(reporter);
       return [];
     } catch (error) {
-      const code = error instanceof JailkitError ? error.code : kind;
       const full = noRoom(error, root.path, { left: [], progress });
-      return [full ?? { code, path: root.path, message: describeError(error) }];
+      return [full ?? problemFrom(error, kind, root.path)];
     }
   });
 }

@@ -3,7 +3,7 @@ import { lockFile } from "../../ffi/changes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { withJailFile } from "../jail/fs/look.ts";
+import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { type JailRoot, openDirectory, release } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
@@ -13,7 +13,7 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../jail/record/manifest-text.ts";
-import { identityOf, registryExists, removeOwn, withTree } from "../jail/record/registry.ts";
+import { identityOf, registryExists, removeOwn } from "../jail/record/registry.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
 
 /**

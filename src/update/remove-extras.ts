@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { dropInName } from "../config/write.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { removePath } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
-import { dropInName } from "../populate/apply/log-socket.ts";
 import { changeFstab } from "../populate/apply/proc.ts";
 import { fstabField } from "../system/mounts.ts";
 

@@ -1,7 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
+import { problemReport } from "../cli/report.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -12,8 +16,8 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { Problem } from "../populate/entry.ts";
+import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
@@ -24,7 +28,8 @@ import { alone } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
-import { removalLine } from "./report.ts";
+import { keptReport, removalLine } from "./report.ts";
+import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
 
 /** What is not to be in a jail any more. */
@@ -54,7 +59,7 @@ export interface RemoveOutcome {
   readonly removed: ReadonlySet<ByteString>;
   readonly kept: readonly Kept[];
   readonly warnings: readonly string[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly exitStatus: number;
 }
 
@@ -128,8 +133,26 @@ function carryOut(
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
-  const problems: Problem[] = [];
-  const failed = (problem: Problem) => {
+  return holdingSignals(() =>
+    takeAway(root, manifest, request, { stays, goes, reporter, warnings }, { removals, kept, forgotten }),
+  );
+}
+
+function takeAway(
+  root: JailRoot,
+  manifest: Manifest,
+  request: RemoveRequest,
+  {
+    stays,
+    goes,
+    reporter,
+    warnings,
+  }: { stays: Recipe; goes: Recipe; reporter: Reporter; warnings: string[] },
+  { removals, kept, forgotten }: Removals,
+): RemoveOutcome {
+  const problems: PopulateProblem[] = [];
+  let gone = 0;
+  const failed = (problem: PopulateProblem) => {
     problems.push(problem);
     reporter.fail(problem.message);
   };
@@ -137,7 +160,11 @@ function carryOut(
     try {
       act();
     } catch (error) {
-      failed({ code, path: root.path, message: describeError(error) });
+      const full = noRoom(error, root.path, {
+        left: [],
+        progress: `${gone} of ${removals.length} objects are removed`,
+      });
+      failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
@@ -151,7 +178,8 @@ function carryOut(
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))))
+  gone = done.removed.length;
+  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
   // Until all is gone the request stands, so that it can be made again.
   if (problems.length === 0) {
@@ -161,7 +189,7 @@ function carryOut(
       saveManifest(manifest);
     });
   }
-  const exitStatus = problems.length === 0 ? 0 : 1;
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done.removed), kept, warnings, problems, exitStatus };
 }
 
@@ -217,8 +245,8 @@ function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySe
   });
 }
 
-/** What `--remove --json` prints; docs/schemas/remove.schema.json describes it. */
-export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
+/** The report of jk_init or jk_cp with --remove. */
+export function removeReport(request: RemoveRequest, outcome: RemoveOutcome): RemoveReport {
   return {
     version: 1,
     tool: request.tool,
@@ -231,13 +259,9 @@ export function removeReport(request: RemoveRequest, outcome: RemoveOutcome) {
       path: jsonText(path),
       done: outcome.removed.has(path),
     })),
-    kept: outcome.kept.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    kept: outcome.kept.map(keptReport),
     warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(({ code, path, message }) => ({
-      code,
-      path: jsonText(path),
-      message: jsonText(message),
-    })),
+    problems: outcome.problems.map(problemReport),
     exitStatus: outcome.exitStatus,
   };
 }

@@ -1,10 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { jsonText } from "../cli/display.ts";
+import { octal } from "../cli/octal.ts";
+import { problemReport } from "../cli/report.ts";
 import { isDirectory, isLink } from "../jail/fs/walk.ts";
-import type { Entry, Problem } from "../populate/entry.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { Extra } from "./extras.ts";
 import type { Change, Kept, Removal } from "./plan/compare.ts";
+import type { ChangeReport, KeptReport, UpdatedJailReport, UpdateReport } from "./report-schema.ts";
 
 /** How it went with one jail. */
 export interface UpdateOutcome {
@@ -23,7 +26,7 @@ export interface UpdateOutcome {
   readonly kept: readonly Kept[];
   readonly skipped: readonly ByteString[];
   readonly warnings: readonly string[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   /** The jail is known, and no directory is in its place. */
   readonly gone?: boolean;
 }
@@ -47,58 +50,13 @@ export function hasWork({ changes, removals, extras, resumed }: UpdateOutcome): 
   return changes.length + removals.length + extras.length > 0 || resumed;
 }
 
-/** One jail as `--json` shows it. */
-export interface UpdateJailReport {
-  jail: string;
-  record: string | null;
-  state: "up-to-date" | "pending" | "updated" | "failed" | "gone";
-  changes: ChangeReport[];
-  extras: string[];
-  kept: { path: string; reason: string }[];
-  skipped: string[];
-  warnings: string[];
-  problems: { code: string; path: string; message: string }[];
-}
-
-interface ChangeReport {
-  action: Change["action"] | "remove";
-  type: Entry["type"] | Removal["type"];
-  path: string;
-  source?: string;
-  target?: string;
-  mode?: string;
-  uid?: number;
-  gid?: number;
-  /** Whether it was done; false in a dry run and where it failed. */
-  done: boolean;
-  why?: string[];
-  reason?: string;
-}
-
-/** What --json prints; docs/schemas/jk_update.schema.json describes it. */
-export interface UpdateReport {
-  version: 1;
-  tool: "jk_update";
-  dryRun: boolean;
-  jails: UpdateJailReport[];
-  warnings: string[];
-  problems: { code: string; path: string; message: string }[];
-  exitStatus: number;
-}
-
-const problemReport = ({ code, path, message }: Problem) => ({
-  code,
-  path: jsonText(path),
-  message: jsonText(message),
-});
-
 function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   const { type, path, source, target } = entry;
   const report: ChangeReport = { action, type, path: jsonText(path), done };
   if (source !== undefined) report.source = jsonText(source);
   if (target !== undefined) report.target = jsonText(target);
   if (type !== "symlink") {
-    report.mode = entry.mode.toString(8).padStart(4, "0");
+    report.mode = octal(entry.mode);
     report.uid = entry.uid;
     report.gid = entry.gid;
   }
@@ -106,8 +64,10 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   return report;
 }
 
-/** A jail in JSON. */
-export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailReport {
+/** Something that stays, in a report. */
+export const keptReport = ({ path, reason }: Kept): KeptReport => ({ path: jsonText(path), reason });
+
+function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
   const { changes, removals, done } = outcome;
   const state = () => {
     if (outcome.gone === true) return "gone";
@@ -132,19 +92,19 @@ export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdateJailR
       ),
     ],
     extras: outcome.extras.map(({ kind }) => kind),
-    kept: outcome.kept.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+    kept: outcome.kept.map(keptReport),
     skipped: outcome.skipped.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
     problems: outcome.problems.map(problemReport),
   };
 }
 
-/** All jails in JSON. `problems`, `warnings`: of the jails that could not be updated at all. */
+/** The report of jk_update. `problems`, `warnings`: of the jails that could not be updated at all. */
 export function updateReport(
   outcomes: readonly UpdateOutcome[],
-  others: { problems: readonly Problem[]; warnings: readonly string[] },
+  others: { problems: readonly PopulateProblem[]; warnings: readonly string[] },
   dryRun: boolean,
-  exitStatus: number,
+  exitStatus: UpdateReport["exitStatus"],
 ): UpdateReport {
   return {
     version: 1,

@@ -2,9 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   type Manifest,
@@ -20,7 +22,6 @@ import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Entry } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { actionMessage } from "../populate/messages.ts";
-import { lacksRoom, noRoom } from "../populate/no-room.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import { asksForFiles, type RecipeReader } from "../populate/record/recipe.ts";
 import { manifestEntry } from "../populate/record/record.ts";
@@ -191,6 +192,16 @@ async function carryOut(
     if (settled) saveManifest(manifest);
     return outcome;
   }
+  return holdingSignals(() => change(root, manifest, { plan, recorded, outcome, journal }, means));
+}
+
+/** Changes what is to be changed. A signal is looked at before anything has appeared, and between what goes. */
+function change(
+  root: JailRoot,
+  manifest: Manifest,
+  { plan, recorded, outcome, journal }: Omit<Looked, "manifest"> & { journal: Journal | undefined },
+  means: UpdateMeans,
+): UpdateOutcome {
   const failures = gatherFailures(root.path, outcome.problems, means.reporter);
   const { problems, failed, attempt } = failures;
   const todo = workLeft(plan.changes, new Set());

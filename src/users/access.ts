@@ -7,7 +7,7 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
 import { requireGroups } from "./groups.ts";
-import { type KeyLine, mergeKeys } from "./key-lines.ts";
+import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
 import { describeKeys, KEYS_FILE, type KeyPlace, planKeys, readPublicKeys, writeKeys } from "./keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./policy.ts";
 
@@ -80,6 +80,8 @@ export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/j
 export interface AccessPlan {
   lines: string[];
   changes: boolean;
+  /** What the administrator should know when it is done; printable lines. */
+  warnings: string[];
 }
 
 /**
@@ -97,10 +99,13 @@ export function planAccess(
     throw new JailkitError("bad-shell", 1, message);
   }
   const lines: string[] = [];
+  const warnings: string[] = [];
   let changes = false;
   if (keys.length > 0) {
     const merge = now === undefined ? mergeKeys("", keys) : planKeys(now, keys);
-    lines.push(...describeKeys(merge, hostPath(root, `${home}/${KEYS_FILE}`), true));
+    const file = hostPath(root, `${home}/${KEYS_FILE}`);
+    lines.push(...describeKeys(merge, file, true));
+    warnings.push(...keysKept(merge, file));
     changes ||= merge.text !== undefined;
   }
   if (services.length > 0) {
@@ -109,7 +114,14 @@ export function planAccess(
     lines.push(describePolicy(policy, true));
     changes ||= !policy.present;
   }
-  return { lines, changes };
+  return { lines, changes, warnings };
+}
+
+function keysKept({ otherOptions }: Pick<KeyMerge, "otherOptions">, file: ByteString): string[] {
+  if (otherOptions === 0) return [];
+  return [
+    `${quoted(file)} has one of the keys with other options: that line stays as it is; change it there`,
+  ];
 }
 
 /** Throws where a program that is in the jail does not start there, with what to type. */
@@ -135,11 +147,7 @@ export function writeAccess(
     const file = hostPath(root, `${home}/${KEYS_FILE}`);
     const merge = writeKeys({ root, home, user }, keys);
     for (const line of describeKeys(merge, file, false)) done(line);
-    if (merge.otherOptions > 0) {
-      warn(
-        `${quoted(file)} has one of the keys with other options: that line stays as it is; change it there`,
-      );
-    }
+    for (const line of keysKept(merge, file)) warn(line);
   }
   if (services.length > 0) done(describePolicy(writePolicy(root, user.name, services), false));
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { suggest } from "../cli/suggest.ts";
+import { badOptions } from "./key-options.ts";
 
 /** A line of authorized_keys that holds a key. */
 export interface KeyLine {
@@ -26,39 +26,6 @@ const TYPES = [
   "sk-ssh-ed25519@openssh.com",
   "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
-
-// AUTHORIZED_KEYS FILE FORMAT of sshd(8). One that sshd does not know makes it pass over the line.
-const FLAGS = [
-  "agent-forwarding",
-  "cert-authority",
-  "no-agent-forwarding",
-  "no-port-forwarding",
-  "no-pty",
-  "no-touch-required",
-  "no-user-rc",
-  "no-verify-required",
-  "no-x11-forwarding",
-  "port-forwarding",
-  "pty",
-  "restrict",
-  "touch-required",
-  "user-rc",
-  "verify-required",
-  "x11-forwarding",
-];
-const VALUED = [
-  "command",
-  "environment",
-  "expiry-time",
-  "from",
-  "permitlisten",
-  "permitopen",
-  "principals",
-  "tunnel",
-];
-
-/** One option, with the comma behind it: its name, and the value that stands in quotes. */
-const OPTION = /([\w-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/y;
 
 const isBlank = (char: string) => char === " " || char === "\t";
 
@@ -90,46 +57,8 @@ function endOfWord(line: ByteString): number {
   return line.length;
 }
 
-/** Why sshd would not take these options; undefined where it would. */
-function badOptions(options: ByteString): string | undefined {
-  for (let at = 0; ; ) {
-    OPTION.lastIndex = at;
-    const [whole = "", name = "", value] = OPTION.exec(options) ?? [];
-    const word = name.toLowerCase();
-    const known = value === undefined ? FLAGS : VALUED;
-    if (!known.includes(word)) {
-      const shown = name || options.slice(at, at + 40);
-      if ([...FLAGS, ...VALUED].includes(word)) {
-        return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
-      }
-      const near = suggest(shown, [...FLAGS, ...VALUED]);
-      return `${quoted(shown)} is no option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
-    }
-    at += whole.length;
-    if (at === options.length)
-      return whole.endsWith(",") ? "an option is missing after the last comma" : undefined;
-  }
-}
-
 /** The type of a KeyLine. */
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
-
-/** The options of a KeyLine, names in lower case; what has no value has "". Quotes are gone. */
-export function keyOptions(options: ByteString): ReadonlyMap<string, ByteString> {
-  return new Map(optionList(options));
-}
-
-/** The values of an option that may come several times (`environment`), in their order. Pure. */
-export function optionValues(options: ByteString, wanted: string): ByteString[] {
-  return optionList(options).flatMap(([name, value]) => (name === wanted ? [value] : []));
-}
-
-function optionList(options: ByteString): [string, ByteString][] {
-  return [...options.matchAll(new RegExp(OPTION.source, "gy"))].map(([, name = "", value = ""]) => [
-    name.toLowerCase(),
-    value.replaceAll('\\"', '"'),
-  ]);
-}
 
 /** The strings of a key as RFC 4253 has them, each after its length in four bytes; undefined where they do not fit. */
 function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
@@ -147,8 +76,9 @@ function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
 
 /** Why this is no key of its type; undefined where it is one. */
 function badKey(type: ByteString, text: ByteString): string | undefined {
-  const whole = /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0;
-  const strings = whole ? stringsOf(Buffer.from(text, "base64")) : undefined;
+  const blob = Buffer.from(text, "base64");
+  // No other text stands for these bytes: sshd takes none whose last character has bits that are not used.
+  const strings = blob.toString("base64") === text ? stringsOf(blob) : undefined;
   const [inner, ...values] = strings ?? [];
   if (inner === undefined) return "the key is damaged or was cut off";
   if (Buffer.from(inner).toString("latin1") !== type) return `the key is not of the type ${quoted(type)}`;
@@ -163,8 +93,11 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
   return undefined;
 }
 
-/** Reads a line: a key, undefined for a comment or an empty line, or why it is neither. */
-export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: string } {
+/**
+ * Reads a line: a key, undefined for a comment or an empty line, or why it is neither. `exact`: an option that is missing
+ * between two commas is a mistake, too, though sshd takes the line.
+ */
+export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined | { problem: string } {
   const line = withoutBlanks(text);
   if (line === "" || line.startsWith("#")) return undefined;
   const first = line.slice(0, endOfWord(line));
@@ -177,14 +110,15 @@ export function readKeyLine(text: ByteString): KeyLine | undefined | { problem: 
     if (named === undefined) return { problem: "is no public key of OpenSSH" };
     return { problem: `keys of the type ${quoted(named)} are not taken by sshd` };
   }
-  const problem = (options === "" ? undefined : badOptions(options)) ?? badKey(type, key);
+  const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key);
   return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
 }
 
 /** The keys in the text of an authorized_keys; lines that sshd could make nothing of are left out. Pure. */
 export function keyLinesIn(text: ByteString): KeyLine[] {
   return text.split("\n").flatMap((line) => {
-    const found = readKeyLine(line);
+    // sshd reads a line up to a NUL byte.
+    const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
     return found === undefined || "problem" in found ? [] : [found];
   });
 }

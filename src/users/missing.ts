@@ -7,15 +7,7 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { type Access, isLimitedShell } from "./access.ts";
 import { KEYS_FILE } from "./keys.ts";
 import { type OwnSection, ownSection, policyFor, servicesIn } from "./policy.ts";
-
-/** What an account still lacks before it can log in and do something. */
-export interface Missing {
-  code: "password-or-key" | "policy";
-  /** A printable line. */
-  message: string;
-  /** The commands that give it, each of which will do. */
-  remedies: string[];
-}
+import type { MissingReport } from "./report-schema.ts";
 
 /** An account that is or would be in a jail. */
 export interface JailedAccount {
@@ -41,7 +33,7 @@ const USUAL = ["sftp", "scp", "rsync", "git"];
 const again = ({ root, name }: JailedAccount, option: string) =>
   `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
-function missingLogin(account: NewAccount): Missing[] {
+function missingLogin(account: NewAccount): MissingReport[] {
   const { root, name, home, access, hasPassword } = account;
   if (hasPassword || access.keys.length > 0) return [];
   // The skeleton of homes may bring one.
@@ -52,7 +44,7 @@ function missingLogin(account: NewAccount): Missing[] {
 }
 
 /** Whether an account of the limited shell has no section of jk_lsh.ini, and so can run nothing. Throws SystemError. */
-export function missingPolicy(account: JailedAccount): Missing[] {
+export function missingPolicy(account: JailedAccount): MissingReport[] {
   const { root, name, group, shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
   const file = quoted(hostPath(root, "/etc/jailkit/jk_lsh.ini"));
@@ -76,12 +68,12 @@ export function missingPolicy(account: JailedAccount): Missing[] {
 }
 
 /** What a new account still lacks. Throws SystemError. */
-export function missingOf(account: NewAccount): Missing[] {
+export function missingOf(account: NewAccount): MissingReport[] {
   return [...missingLogin(account), ...missingPolicy(account)];
 }
 
 /** It as a line. */
-export function missingLine({ message, remedies }: Missing): string {
+export function missingLine({ message, remedies }: MissingReport): string {
   return remedies.length === 0 ? message : `${message}; mend it with: ${remedies.join(" or: ")}`;
 }
 

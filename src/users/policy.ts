@@ -7,10 +7,11 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { suggest } from "../cli/suggest.ts";
+import { readKeys } from "../config/keys.ts";
 import { mergeFiles, requireNoErrors } from "../config/load.ts";
-import { readLshSection } from "../config/login-keys.ts";
 import { type IniFile, LIMITS } from "../config/model.ts";
 import { scanIni, selectSection } from "../config/scan.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/accounts.ts";
@@ -114,7 +115,7 @@ function ownSectionIn(ini: IniFile, user: ByteString): OwnSection | undefined {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
-  return { place, executables: readLshSection(section).executables ?? [] };
+  return { place, executables: readKeys(section, lshKeys).executables ?? [] };
 }
 
 /** The section of a jail's jk_lsh.ini that bears the name of a user; undefined for none. */
@@ -142,11 +143,6 @@ export interface PolicyPlan {
   executables: ByteString[];
   /** There is such a section already, and it allows just that. */
   present: boolean;
-}
-
-/** The section as it stands in the file. */
-export function policyLines({ section, paths, executables }: Omit<PolicyPlan, "present">): ByteString {
-  return `[${section}]\npaths = ${paths.join(", ")}\nexecutables = ${executables.join(", ")}`;
 }
 
 function requirePrograms(root: JailRoot, user: ByteString, services: readonly Service[]): ByteString[] {

@@ -21,6 +21,7 @@ import { KEYS_FILE } from "./keys.ts";
 import { forgetAccount, recall, rememberAccount } from "./memory.ts";
 import { missingLine, missingPolicy } from "./missing.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+import type { JailedUserReport } from "./report-schema.ts";
 
 /** What was asked for. */
 export interface JailingOptions {
@@ -40,8 +41,10 @@ export interface JailingOptions {
 /** How it went with one account. */
 export interface UserOutcome {
   name: ByteString;
-  status: "done" | "unchanged" | "planned" | "refused" | "not-done" | "failed";
+  status: JailedUserReport["status"];
   home: ByteString | undefined;
+  /** Where the home moves from. */
+  moveFrom?: ByteString;
   shell: ByteString | undefined;
   steps: ByteString[];
   warnings: ByteString[];
@@ -62,17 +65,19 @@ export function warnOfLogin(
   if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
     warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
   }
-  // The shell that it has once it is jailed.
-  const user = { ...account, shell: CHROOT_SHELL, groups: groupNamesOf(account) };
+  // The shell and the groups that it has once it is jailed.
+  const joined = joins.map(({ name }) => name);
+  const present = groupNamesOf(account);
+  const groups = [...new Set([...joined, ...present])];
+  const user = { ...account, shell: CHROOT_SHELL, groups };
   const answer = loginWarnings(user);
   const keys =
     written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
       : [];
-  const joined = joins.map(({ name }) => name);
   const primary = groupByGid(account.gid)?.name ?? "";
-  const isThere = joined.every((name) => user.groups.includes(name));
-  const administrator = groupWarning(account.name, primary, [...joined, ...user.groups], isThere);
+  const isThere = joined.every((name) => present.includes(name));
+  const administrator = groupWarning(account.name, primary, groups, isThere);
   if (administrator !== undefined) warn(administrator);
   for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
     warn(`${message}; ${remedy}`);
@@ -137,6 +142,7 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
   outcome.home = plan.home;
   outcome.shell = plan.shell;
   const { moveFrom } = plan;
+  if (moveFrom !== undefined) outcome.moveFrom = moveFrom;
   if (moveFrom !== undefined && root !== undefined) requireHome(plan, moveFrom, root, request);
   if (moveFrom !== undefined && root !== undefined)
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: plan.jailHome }, plan.user.uid);
@@ -155,24 +161,27 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
       plan.entry === undefined && plan.groups.length + plan.joins.length === 0 && !plan.changeAccount;
     const unchanged = nothing && moveFrom === undefined && !granted?.changes;
     outcome.status = request.dryRun ? "planned" : unchanged ? "unchanged" : "done";
+    if (root === undefined || keys === undefined) return;
+    // Jailed again after an edit by hand: what is recorded is from before the first time.
+    const remembered = plan.changeAccount && splitHome(plan.user.home) === undefined;
     if (request.dryRun) {
       describe(plan, report);
       for (const line of granted?.lines ?? []) report.done(line);
-      return;
+    } else {
+      // First: a run that is cut short must not lose where the account came from.
+      if (remembered) rememberAccount(root, plan.user, request.shell);
+      try {
+        applyJailing(plan, root, host, report);
+      } catch (error) {
+        if (remembered) forgetAccount(root, plan.user.name);
+        throw error;
+      }
     }
-    if (root === undefined || keys === undefined) return;
-    // First: a run that is cut short must not lose where the account came from.
-    // Jailed again after an edit by hand: what is recorded is from before the first time.
-    const remembered = plan.changeAccount && splitHome(plan.user.home) === undefined;
-    if (remembered) rememberAccount(root, plan.user, request.shell);
-    try {
-      applyJailing(plan, root, host, report);
-    } catch (error) {
-      if (remembered) forgetAccount(root, plan.user.name);
-      throw error;
-    }
-    if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, report);
-    writeAccess(keys, access, report.done, report.warn);
+    // What is told from here on is the same in a dry run.
+    const before = remembered ? plan.user : recall(root, user.name);
+    if (request.move && moveFrom === undefined) tellOfOldHome(root, plan, before?.home, report);
+    if (request.dryRun) for (const line of granted?.warnings ?? []) report.warn(line);
+    else writeAccess(keys, access, report.done, report.warn);
     const group = groupByGid(user.gid)?.name ?? "";
     const account = { root, name: user.name, group, shell: jailShell, access };
     // Whoever is in the jail already is known to the administrator.
@@ -181,8 +190,12 @@ export function jailUser(plan: JailingPlan, request: JailingOptions, outcome: Us
 }
 
 /** A move that was cut short, or that found something changed, has left the home that was copied. */
-function tellOfOldHome(root: JailRoot, { user, home, jailHome }: JailingPlan, report: Reporter): void {
-  const old = recall(root, user.name)?.home;
+function tellOfOldHome(
+  root: JailRoot,
+  { user, home, jailHome }: JailingPlan,
+  old: ByteString | undefined,
+  report: Reporter,
+): void {
   const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
   const now = lookUp(root, jailHome)?.stat;
   if (old === undefined || there === undefined || now === undefined) return;

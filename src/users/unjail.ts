@@ -5,7 +5,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -164,6 +164,8 @@ function release(plan: Release, host: JailRoot, report: Reporter): void {
   const { user, jail, jailHome, home, shell, unrecorded } = plan;
   withJail(jail, (root) => {
     const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
+    // Before anything is moved: a jail that cannot be written keeps the account.
+    withAccountsLock(root, () => undefined);
     // First: when a run that is cut short has changed the account, this alone tells the next one of the jail.
     if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
     try {

@@ -1,9 +1,14 @@
-/** Whoever an ACL lets change a jail, its configuration or a home is seen, and the command that is told mends it. */
+/**
+ * An ACL that lets somebody change a jail, its configuration or a home is detected, and the printed command fixes it.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { ensureBuilt, type Machine } from "../machine/machine.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { reportOf } from "../report.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
@@ -34,17 +39,16 @@ const acls = (...paths: string[]) => m.must(["getfacl", "-pcnE", ...paths]).stdo
 const isPlain = (path: string) => !/^(?:default:|mask:|(?:user|group):\d)/m.test(acls(path));
 /** The remedies that jk_check has for findings of a rule. */
 function remedies(rule: string): string[] {
-  const { jails } = JSON.parse(m.run(["jk_check", "--json", "-j", J]).stdout) as {
-    jails: { findings: { rule: string; remedy?: string }[] }[];
-  };
+  const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", "-j", J]).stdout);
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Does what a message says is to be done: what stands after "mend it with: ", or after "remedy: ". */
+/** Runs the command in a message, after "fix it with: " or "remedy: ". */
 function mend(text: string): void {
-  const command = /(?:mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
-    text,
-  )?.[1];
+  const command =
+    /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
+      text,
+    )?.[1];
   if (command === undefined) throw new Error(`no command in: ${text}`);
   m.must(["sh", "-c", command]);
 }
@@ -59,7 +63,7 @@ describe("a directory above the jail", () => {
     m.must(["mv", `${J}.aside`, J], { user: "mallory" });
   });
 
-  test("keeps users out, and what the log says lets them in again", async () => {
+  test("keeps users out, and the remedy in the log lets them in again", async () => {
     const { status, stderr } = scene.login();
     expect([status, stderr.includes("mallory")]).toEqual([53, false]);
     const line = (await scene.lines()).findLast(({ message }) => message.includes("ACL"))?.message ?? "";
@@ -72,7 +76,7 @@ describe("a directory above the jail", () => {
     ["jk_init", ["-j", J, "uidbasics"]],
     ["jk_jailuser", ["-j", J, "mallory"]],
     ["jk_update", ["-j", J]],
-  ])("is refused by %s, which says how to mend it", (tool, words) => {
+  ])("is refused by %s, with a remedy", (tool, words) => {
     const before = m.snapshot(J);
     const { status, stderr } = m.run([tool, ...words]);
     expect(status).not.toBe(0);
@@ -139,7 +143,7 @@ describe("a home that its group may write", () => {
       "/etc/jailkit/jk_chrootsh.ini",
       `[u]\n${names.map((name) => `relax_home_${name}_permissions = 1\n`).join("")}`,
     );
-  test("is not thereby one that others may write", () => {
+  test("does not become one that others may write", () => {
     m.chmod(HOME, 0o775);
     expect(scene.login().status).toBe(53);
     relax("group");
@@ -159,7 +163,7 @@ describe("a home that its group may write", () => {
   });
 });
 
-test("a program is not looked up where an ACL lets others put one", () => {
+test("no program is looked up where an ACL lets others create one", () => {
   m.write("/usr/local/bin/true", "of a user", { mode: 0o755 });
   m.must(["chown", "0:0", "/usr/local/bin"]);
   m.chmod("/usr/local/bin", 0o775);
@@ -175,7 +179,7 @@ test("a program is not looked up where an ACL lets others put one", () => {
 
 describe("a default ACL", () => {
   const everywhere = `d:u:${MALLORY}:rwx,d:g:${MALLORY}:rwx`;
-  test("of the jail is on nothing that is put there", () => {
+  test("of the jail is not inherited by what is put there", () => {
     m.must(["setfacl", "-R", "-m", everywhere, J]);
     m.must(["jk_init", "-j", J, "uidbasics", "netbasics"]);
     m.must(["jk_cp", "-j", J, "/usr/bin/true", "/dev/null", "/usr/share/keyrings"]);
@@ -191,12 +195,12 @@ describe("a default ACL", () => {
     expect(open).toEqual([]);
     expect(made.length).toBeGreaterThan(15);
     expect(m.stat(`${J}/dev/null`)?.mode).toBe(0o020666);
-    // Who made the jail's directories may want it, so it is told.
+    // Whoever created the jail's directories may want it, so it is reported.
     const { stdout } = m.run(["jk_check", "-j", J]);
     expect(stdout).toContain(`${J}/etc has a default ACL that names others`);
     expect(stdout).not.toContain(`${J}/usr/bin/true`);
   });
-  test("of the configuration, the record and /etc is on nothing that is written there", () => {
+  test("of the configuration, the record and /etc is not inherited by what is written there", () => {
     m.remove("/var/lib/jailkit");
     m.mkdir("/var/lib/jailkit");
     m.write("/etc/fstab", "# nothing\n", { mode: 0o644 });
@@ -223,7 +227,7 @@ describe("a default ACL", () => {
 
 describe("jk_check", () => {
   const told = () => m.run(["jk_check", "-j", J]).stdout;
-  test("tells of ACLs that name others; the command that it says, and --fix, take them away", () => {
+  test("reports ACLs that name others; its remedy, and --fix, remove them", () => {
     m.must(["jk_cp", "-j", J, "/usr/bin/true", "/usr/bin/false"]);
     acl(`u:${MALLORY}:r-x`, `${J}/usr/bin/true`, `${J}/usr/bin`);
     acl(`u:${MALLORY}:rwx`, `${J}/usr/bin/false`);
@@ -241,7 +245,7 @@ describe("jk_check", () => {
     for (const command of remedies("acl-entry")) m.must(["sh", "-c", command]);
     expect(told()).not.toContain("ACL");
   });
-  test("leaves it to users who may read what is theirs, and tells who else may write it", () => {
+  test("lets users decide who may read their files, and reports who else may write them", () => {
     m.write(`${J}/home/u/f`, "x", { owner: [scene.uid, scene.gid] });
     m.write(`${J}/home/u/g`, "x", { owner: [scene.uid, scene.gid] });
     acl(`u:${MALLORY}:r`, `${J}/home/u/f`);

@@ -1,12 +1,14 @@
 /**
- * What jk_check --fix gives to root is what it has looked at: a user who puts something else in its place meanwhile, or
- * who has written what is in a file, gets no program of root's out of it.
+ * jk_check --fix gives root only what it checked: a user who puts something else in its place, or who wrote the
+ * contents of a file, gets no program of root's out of it.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -25,11 +27,11 @@ afterAll(async () => m.close());
 const setuidRoot = () =>
   m.must(["find", jail, "-xdev", "-user", "root", "-perm", "-4000", "-type", "f"]).stdout;
 
-test("a setuid program that takes the place of a directory after the look does not become root's", async () => {
+test("a setuid program that replaces a directory after the check does not become root's", async () => {
   m.must(["sh", "-ec", "mkdir -p /opt/app/sub; echo x > /opt/app/file"]);
   m.must(["jk_cp", "-j", jail, "/opt/app"]);
   const app = `${jail}/opt/app`;
-  // The mistake that is to be mended.
+  // The mistake that should be fixed.
   m.must(["chown", "-R", "mallory", app]);
   m.must(["sh", "-ec", `cp /usr/bin/bash ${app}/evil; chmod 4755 ${app}/evil`], { user: "mallory" });
   // When the directory has been listed, it has been judged.
@@ -48,7 +50,7 @@ test("a setuid program that takes the place of a directory after the look does n
   m.remove(app);
 });
 
-test("a file that a user owned for a while is put there anew", () => {
+test("a file that a user owned for a while is replaced", () => {
   m.must(["sh", "-ec", "mkdir -p /srv/tools; cp /usr/bin/true /srv/tools/tool; chmod 4755 /srv/tools/tool"]);
   m.must(["jk_cp", "-s", "-j", jail, "/srv/tools"]);
   const tool = `${jail}/srv/tools/tool`;
@@ -62,7 +64,7 @@ test("a file that a user owned for a while is put there anew", () => {
   expect([m.stat(tool)?.mode, m.stat(tool)?.uid]).toEqual([0o104755, 0]);
 });
 
-test("more findings about a user's files than are shown keep none of root's from being told and repaired", () => {
+test("more findings about a user's files than are shown hide none about root's, which are reported and fixed", () => {
   const ls = `${jail}/usr/bin/ls`;
   m.chmod(ls, 0o4755);
   m.mkdir(`${jail}/home/mallory`, { owner: [m.ids("mallory").uid, 0] });
@@ -73,13 +75,13 @@ test("more findings about a user's files than are shown keep none of root's from
   expect(m.stat(ls)?.mode).toBe(0o100755);
 });
 
-test("a command that is told holds a name that somebody chose as one word", () => {
+test("in a printed command, a name that somebody chose is one word", () => {
   m.must(["sh", "-ec", "mkdir -p '/opt/theirs'; cp /usr/bin/ls '/opt/theirs/x;touch pwned'"]);
   m.must(["jk_cp", "-j", jail, "/opt/theirs"]);
   m.must(["sh", "-ec", `rm ${jail}/usr/lib/*-linux-*/libselinux.so.1*`]);
   const { stdout } = m.run(["jk_check", "--json", jail]);
-  const { findings } = JSON.parse(stdout).jails[0];
-  const found = findings.find(({ path }: { path: string }) => path.endsWith("/x;touch pwned"));
+  const findings = reportOf(checkReportSchema, stdout).jails.flatMap((one) => one.findings);
+  const found = findings.find(({ path }) => path.endsWith("/x;touch pwned"));
   expect(found).toMatchObject({
     rule: "missing-library",
     remedy: `jk_cp -f -j ${jail} '/opt/theirs/x;touch pwned'`,

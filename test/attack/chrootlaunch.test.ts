@@ -1,9 +1,8 @@
 /**
- * jk_chrootlaunch runs as root among files of those whom it locks up: what they can plant, what goes in with the
- * program, and what is left behind where a step fails.
+ * jk_chrootlaunch runs as root among files of the users whom it confines: what they can plant, what the program
+ * inherits, and what a failed step leaves behind.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import * as C from "../../ffi/constants.ts";
 import {
   type Machine,
@@ -12,27 +11,23 @@ import {
   type RunResult,
   type Syslog,
 } from "../machine/machine.ts";
+import { expectConfined, groupsOf, J, PROBE, readProbe, says, writeOutside } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
-const J = "/srv/j";
-const PROBE = "/bin/probe";
 const pidfile = "/run/daemon.pid";
 // Nobody else's on this machine: the kernel counts processes by uid, in all machines together.
 const uid = 4712;
 
 let m: Machine;
 let log: Syslog;
-let probe: Uint8Array;
+const probe = readProbe();
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours", only: ["jk_chrootlaunch"] });
   log = await m.startSyslog();
   m.addUser("u", { uid, groups: ["games"] });
-  m.write("/etc/only-outside", "secret\n");
-  m.write("/root/probe.c", await Bun.file(join(import.meta.dir, "chrootsh-probe.c")).bytes());
-  m.must(["gcc", "-static", "-O1", "-o", "/root/probe", "/root/probe.c"]);
-  probe = m.readBytes("/root/probe");
+  writeOutside(m);
 });
 afterAll(() => m?.close());
 
@@ -47,20 +42,12 @@ beforeEach(async () => {
 
 const launch = (words: readonly string[], options: RunOptions = {}): RunResult =>
   m.run(["jk_chrootlaunch", "-j", J, ...words], options);
-const says = ({ stdout }: RunResult, word: string) =>
-  stdout.split("\n").flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []));
 
 /** The probe ran as u, in the jail, with nothing that it should not have. */
 function clean(result: RunResult): void {
-  expect(result.status).toBe(0);
-  expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
-  expect(says(result, "gid")).toEqual([`${uid} ${uid} ${uid}`]);
-  expect(says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual([...m.ids("u").groups].sort());
-  expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
-  expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
-  expect(says(result, "outside")).toEqual(["not seen"]);
+  expectConfined(result, uid);
+  expect(groupsOf(result)).toEqual([...m.ids("u").groups].sort());
   expect(says(result, "cwd")).toEqual(["/"]);
-  expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
 }
 
 const asUser = ["-u", "u", "-x", PROBE];
@@ -68,7 +55,7 @@ const asUser = ["-u", "u", "-x", PROBE];
 describe("what goes in with the program", () => {
   test("ids, groups and nothing else", () => clean(launch(asUser)));
 
-  test("no descriptor above 2, above the limit of open files neither", () => {
+  test("no descriptor above 2, not even above the limit of open files", () => {
     const open = [3, 4, 7, 50, 200, 1000].map((fd) => ({ fd, path: "/", flags: C.O_RDONLY | C.O_DIRECTORY }));
     clean(launch(["-p", pidfile, ...asUser], { open, limits: { NOFILE: [100, 100] } }));
     clean(launch(["-p", pidfile, ...asUser], { open, limits: { NOFILE: [16, 4096] } }));
@@ -143,7 +130,7 @@ describe("the path of the program", () => {
     refused("/tmp/roots");
   });
 
-  test("is the jail's, whatever stands there on the host", () => {
+  test("is the jail's, whatever the host has there", () => {
     m.symlink("/root/probe", `${J}/bin/outside`);
     m.symlink("../../../root/probe", `${J}/bin/climbing`);
     m.symlink("loop", `${J}/bin/loop`);
@@ -200,14 +187,14 @@ describe("the pidfile", () => {
     }
   });
 
-  test("is not writable for others, whatever the umask", () => {
+  test("cannot be written by others, whatever the umask", () => {
     clean(launch(["-p", pidfile, ...asUser], { umask: 0 }));
     expect(m.stat(pidfile)).toMatchObject({ mode: C.S_IFREG | 0o644 });
     clean(launch(["-p", pidfile, ...asUser], { umask: 0o77 }));
     expect(m.stat(pidfile)).toMatchObject({ mode: C.S_IFREG | 0o600 });
   });
 
-  test("is not written through a link of a user's on the way there", async () => {
+  test("is not written through a user's symbolic link on the way", async () => {
     m.mkdir("/run/theirs", { owner: [uid, uid] });
     m.symlink("/etc", "/run/theirs/sub");
     const before = m.list("/etc");
@@ -215,7 +202,7 @@ describe("the pidfile", () => {
     clean(result);
     expect(result.stderr).toContain("symbolic link in a directory that users can write");
     expect(m.list("/etc")).toEqual(before);
-    // In a directory of theirs it is written, and nothing else is; that it proves nothing there is told.
+    // In the user's directory it is written, and nothing else; a warning says that it proves nothing there.
     clean(launch(["-p", "/run/theirs/x.pid", ...asUser]));
     expect(m.read("/run/theirs/x.pid")).toMatch(/^\d+$/);
     expect(
@@ -228,7 +215,7 @@ describe("the pidfile", () => {
   });
 
   test.each(["/", "/run", "/run/", "/run/.", "/nope/x", "/dev/null/x", `/run/${"x".repeat(300)}`, ""])(
-    "%j cannot be one, which is told, and the program runs",
+    "%j cannot be one, which is reported, and the program runs",
     async (path) => {
       const result = launch(["-p", path, ...asUser]);
       clean(result);
@@ -239,7 +226,7 @@ describe("the pidfile", () => {
     },
   );
 
-  test("that cannot be written is told, and leaves nothing behind", () => {
+  test("that cannot be written is reported, and leaves nothing behind", () => {
     const result = launch(["-p", pidfile, ...asUser], { limits: { FSIZE: 0 } });
     // Standard output is a pipe, so that limit is none for the probe.
     clean(result);
@@ -248,7 +235,7 @@ describe("the pidfile", () => {
     expect(leftovers("/run")).toEqual([]);
   });
 
-  test("is not there where jk_chrootlaunch is killed on the way, and the old one stays", () => {
+  test("is missing if jk_chrootlaunch is killed before the end, and the old one stays", () => {
     m.write(pidfile, "old");
     const words = [
       "strace",
@@ -268,7 +255,7 @@ describe("the pidfile", () => {
   });
 });
 
-describe("a step that fails is the end", () => {
+describe("a step that fails ends the start", () => {
   const faults: [call: string, when: number, status: number][] = [
     ["fchdir", 1, 33],
     ["chroot", 1, 35],
@@ -357,7 +344,7 @@ describe("--notify", () => {
     ]);
   });
 
-  test("mounts nothing that anybody else sees, and goes on", () => {
+  test("mounts nothing that anybody else sees, and continues", () => {
     const before = m.read("/proc/1/mountinfo");
     clean(notify("/run/manager/notify"));
     expect(m.read("/proc/1/mountinfo")).toBe(before);
@@ -372,14 +359,14 @@ describe("--notify", () => {
     "/run/manager",
     "/run/manager/nothing",
     "/etc/only-outside",
-  ])("NOTIFY_SOCKET=%s is the end, and nothing is made in the jail", (socket) => {
+  ])("NOTIFY_SOCKET=%s ends the start, and nothing is created in the jail", (socket) => {
     const before = m.snapshot(J);
     const result = notify(socket);
     expect([result.status, result.stdout]).toEqual([1, ""]);
     expect(m.snapshot(J)).toEqual(before);
   });
 
-  test("leads through nothing that a user can change, and makes nothing outside of the jail", () => {
+  test("leads through nothing that a user can change, and creates nothing outside the jail", () => {
     m.mkdir("/srv/other");
     for (const plant of [
       () => m.mkdir(`${J}/run`, { owner: [uid, uid] }),

@@ -1,11 +1,12 @@
-/** What the process of jk_chrootsh is between its chroot and the shell; the limited shell runs there. */
+/** The state of jk_chrootsh's process between its chroot and the shell; the limited shell runs there. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildExecutable } from "../../build/executable.ts";
 import { compiledC } from "../machine/helper.ts";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J } from "./probe.ts";
 
 const program = "/usr/sbin/entered";
 let scene: Scene;
@@ -36,7 +37,7 @@ test("the capability is there before, and gone from every set after", () => {
   expect(status).toBe(0);
 });
 
-test("no_new_privs is set where it is asked for", () => {
+test("no_new_privs is set if requested", () => {
   expect(run("nnp").stdout).toContain("no_new_privs true\n");
 });
 

@@ -1,4 +1,4 @@
-/** A program with the privilege of jk_chrootsh that goes into a jail as it does, and tells what it then is. */
+/** A program with the privilege of jk_chrootsh that enters a jail in the same way, and prints what it then is. */
 import { args } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import {

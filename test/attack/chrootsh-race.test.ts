@@ -1,6 +1,7 @@
-/** A user who exchanges things while jk_chrootsh looks at them: the login sees the home that was checked, or none. */
+/** A user exchanges directories while jk_chrootsh checks them: the login sees the home that was checked, or none. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { J, openScene, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J, says } from "./probe.ts";
 
 const FLIP = `
 #define _GNU_SOURCE
@@ -37,7 +38,7 @@ interface Race {
 
 /** Logs in again and again while u exchanges its home with what `plant` put beside it. */
 async function race(plant: (beside: string) => void): Promise<Race> {
-  const { m, login, says, uid, gid } = scene;
+  const { m, login, uid, gid } = scene;
   scene.reset();
   m.remove(`${J}/data`);
   // The directory above the home is the user's own, as jails of jailkit 2.23 allow it.

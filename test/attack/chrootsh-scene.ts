@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import {
   type Layout,
   type LogLine,
@@ -8,6 +7,7 @@ import {
   type RunResult,
   type Syslog,
 } from "../machine/machine.ts";
+import { J, PROBE, readProbe, writeOutside } from "./probe.ts";
 
 /** A machine with jk_chrootsh and jk_lsh, a jail /srv/j, and the user u whose shell in it is a probe. */
 export interface Scene {
@@ -17,17 +17,12 @@ export interface Scene {
   gid: number;
   /** Runs jk_chrootsh as u (or as `options` say). */
   login(args?: readonly string[], options?: RunOptions): RunResult;
-  /** What the probe says under one of its words, for example `says(result, "fd")`. */
-  says(result: RunResult, word: string): string[];
   /** Puts jail, accounts and configuration in order again. */
   reset(): void;
   /** The entry of u in the jail. */
   jailPasswd(shell: string, home?: string): void;
   lines(ident?: string): Promise<LogLine[]>;
 }
-
-export const J = "/srv/j";
-export const PROBE = "/bin/probe";
 
 /**
  * Opens a scene; close it with `scene.m.close()`. The limit on processes counts those that a uid has in all machines at
@@ -48,12 +43,9 @@ export async function openScene(
   const log = await m.startSyslog();
   const { uid, gid } = m.addUser("u", { uid: ownUid, groups: ["games"], shell: "/usr/sbin/jk_chrootsh" });
   m.addUser("other", { uid: 4002, shell: "/usr/sbin/jk_chrootsh" });
-  m.write("/etc/only-outside", "secret\n");
-  const source = await Bun.file(join(import.meta.dir, "chrootsh-probe.c")).bytes();
-  m.write("/root/probe.c", source);
-  m.must(["gcc", "-static", "-O1", "-o", "/root/probe", "/root/probe.c"]);
+  writeOutside(m);
   const passwd = m.read("/etc/passwd").replace(/^u:.*$/m, "");
-  const probe = m.readBytes("/root/probe");
+  const probe = readProbe();
 
   function jailPasswd(shell: string, home = "/home/u"): void {
     m.write(`${J}/etc/passwd`, `u:x:${uid}:${gid}::${home}:${shell}\n`);
@@ -80,10 +72,6 @@ export async function openScene(
     jailPasswd,
     login: (args = [], options = {}) =>
       m.run(["/usr/sbin/jk_chrootsh", ...args], { user: "u", env: { USER: "u" }, ...options }),
-    says: ({ stdout }, word) =>
-      stdout
-        .split("\n")
-        .flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : [])),
     lines: async (ident) => (await log.lines()).filter((line) => ident === undefined || line.ident === ident),
   };
 }

@@ -1,10 +1,11 @@
 /**
- * What a user can do to jk_chrootsh, with a real user and the built program: in the end there is one privilege, one
- * way in, and nothing that leads out.
+ * What a user can do to jk_chrootsh, with a real user and the built program: there is one privilege, one way in, and no
+ * way out.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
-import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { expectConfined, groupsOf, J, PROBE, plantLibraries, says } from "./probe.ts";
 
 describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   let scene: Scene;
@@ -15,42 +16,33 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
   beforeEach(() => scene.reset());
 
   const clean = (result: ReturnType<Scene["login"]>) => {
-    const { says, uid, gid } = scene;
-    expect(result).toMatchObject({ status: 0, stderr: "" });
-    expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "gid")).toEqual([`${gid} ${gid} ${gid}`]);
-    expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
-    expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
-    expect(says(result, "outside")).toEqual(["not seen"]);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
+    expect(result.stderr).toBe("");
+    expectConfined(result, scene.uid, scene.gid);
   };
 
   test("the shell has the user's ids, no capability and no way out", () => {
     const result = scene.login(["-c", "x"]);
     clean(result);
-    expect(scene.says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual(
-      [...scene.m.ids("u").groups].sort(),
-    );
-    expect(scene.says(result, "cwd")).toEqual(["/home/u"]);
-    expect(scene.says(result, "arg")).toEqual([PROBE, "-c", "x"]);
-    expect(scene.says(result, "dumpable")).toEqual(["1"]);
-    expect(scene.says(result, "no_new_privs")).toEqual(["0"]);
-    expect(scene.says(result, "ignored")).toEqual([]);
+    expect(groupsOf(result)).toEqual([...scene.m.ids("u").groups].sort());
+    expect(says(result, "cwd")).toEqual(["/home/u"]);
+    expect(says(result, "arg")).toEqual([PROBE, "-c", "x"]);
+    expect(says(result, "dumpable")).toEqual(["1"]);
+    expect(says(result, "no_new_privs")).toEqual(["0"]);
+    expect(says(result, "ignored")).toEqual([]);
   });
 
-  test("descriptors of the caller do not go in, above the limit of open files neither", () => {
+  test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 7, 50, 200, 1000].map((fd) => ({ fd, path: "/", flags: C.O_RDONLY | C.O_DIRECTORY }));
     clean(scene.login([], { open, limits: { NOFILE: [100, 100] } }));
     clean(scene.login([], { open, limits: { NOFILE: [16, 4096] } }));
   });
 
-  test("closed descriptors 0 to 2 are nothing of the program's own", () => {
+  test("closed descriptors 0 to 2 do not become files of the program itself", () => {
     const result = scene.login([], { close: [0, 2] });
     expect(result.status).toBe(0);
-    expect(scene.says(result, "fd").filter((line) => line.endsWith("directory"))).toEqual([]);
+    expect(says(result, "fd").filter((line) => line.endsWith("directory"))).toEqual([]);
     expect(
-      scene
-        .says(result, "fd")
+      says(result, "fd")
         .map((line) => Number(line.split(" ")[0]))
         .every((fd) => fd < 3),
     ).toBe(true);
@@ -73,7 +65,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     };
     const result = scene.login([], { env: hostile });
     clean(result);
-    expect(scene.says(result, "env").sort()).toEqual([
+    expect(says(result, "env").sort()).toEqual([
       "HOME=/home/u",
       "PATH=/tmp",
       `SHELL=${PROBE}`,
@@ -93,7 +85,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(none.status).toBe(1);
     const many = scene.login(Array.from({ length: 100_000 }, (_, i) => String(i)));
     clean(many);
-    expect(scene.says(many, "argc")).toEqual(["100001"]);
+    expect(says(many, "argc")).toEqual(["100001"]);
   });
 
   test.each(["nosuch", "root", "other", "../../etc/passwd", "u:x", "u\n", "%s%n", "a".repeat(5000)])(
@@ -117,7 +109,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(login().status).toBe(0);
   });
 
-  test("a shell in a directory of the user's is refused, by whatever way it is named", () => {
+  test("a shell in a directory of the user is refused, whatever path names it", () => {
     const { m, login, jailPasswd } = scene;
     m.write(`${J}/home/u/sh`, m.readBytes(`${J}${PROBE}`), { mode: 0o755 });
     jailPasswd("/home/u/sh");
@@ -220,18 +212,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
 
   test("no library of the jail is loaded, whatever its nsswitch.conf says", async () => {
     const { m, login } = scene;
-    m.write(
-      "/root/trap.c",
-      "#include <unistd.h>\n__attribute__((constructor)) static void trap(void) { _exit(77); }\n",
-    );
-    m.must(["gcc", "-shared", "-fPIC", "-o", "/root/libnss_trap.so.2", "/root/trap.c"]);
-    const trap = m.readBytes("/root/libnss_trap.so.2");
-    for (const directory of ["lib", "lib/x86_64-linux-gnu", "usr/lib", "usr/lib/x86_64-linux-gnu"]) {
-      for (const name of ["libnss_trap.so.2", "libnss_files.so.2", "libc.so.6"]) {
-        m.write(`${J}/${directory}/${name}`, trap, { mode: 0o755 });
-      }
-    }
-    m.write(`${J}/etc/nsswitch.conf`, "passwd: trap\ngroup: trap\nshadow: trap\ninitgroups: trap\n");
+    plantLibraries(m);
     m.write(`${J}/etc/localtime`, "hostile");
     clean(login());
     // A user that only NSS of the jail could know is not known, and nothing is loaded to find out.
@@ -253,7 +234,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     );
   });
 
-  test("limits that would stop it half-way do not leave it with a privilege", () => {
+  test("limits that stop it half-way do not leave it with a privilege", () => {
     for (const limits of [{ NOFILE: 16 }, { FSIZE: 0 }, { NPROC: 1 }, { CORE: 0 }] as const) {
       clean(scene.login([], { limits }));
     }
@@ -271,7 +252,7 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     expect(line?.message).toContain("setcap");
   });
 
-  test("nothing that is told to the user names a path outside the jail", () => {
+  test("no message to the user names a path outside the jail", () => {
     const { m, login } = scene;
     const breaks: (() => void)[] = [
       () => m.chmod(J, 0o777),

@@ -1,6 +1,6 @@
 /**
- * A configuration file that somebody else than root can change is not used, by any tool: not one that belongs to a user
- * or can be written by a group, and not one that is reached through a home. What the message says heals it.
+ * No tool uses a config file that users other than root can change: one that belongs to a user, that a group can write,
+ * or that is reached through a home. The remedy in the message fixes it.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunResult, type Syslog } from "../machine/machine.ts";
@@ -37,7 +37,7 @@ afterAll(() => m?.close());
 const lsh = "[DEFAULT]\npaths = /usr/bin, /bin\nexecutables = /usr/bin/true, /bin/true\n";
 const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "u", env: { USER: "u" } });
 
-/** A reader: its file, what is in it, how it runs, and where the reason of a refusal stands. */
+/** A reader: its file, the contents, how it runs, and where the reason of a refusal is. */
 const readers: {
   name: string;
   file: string;
@@ -123,7 +123,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
     [
       "belongs to a user",
       () => m.chown(file, mallory.uid, mallory.gid),
-      `${file} belongs to uid 4900 and not to root; chown root it`,
+      `${file} belongs to uid 4900 and not to root; read it first, then chown root it`,
       () => m.must(["chown", "root", file]),
     ],
     [
@@ -132,19 +132,19 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.chown(file, 0, mallory.gid);
         m.chmod(file, 0o664);
       },
-      `${file} can be written by its group or by others; chmod go-w it`,
+      `${file} can be written by its group or by others; read it first, then chmod go-w it`,
       () => m.must(["chmod", "go-w", file]),
     ],
     [
-      "stands in a directory of a user's",
+      "is in a directory of a user's",
       () => m.chown(directory, mallory.uid, 0),
-      `${file} stands in ${directory}, which belongs to uid 4900; mend it with: chown root ${directory}`,
+      `${file} is in ${directory}, which belongs to uid 4900; fix it with: chown root ${directory}`,
       () => m.must(["chown", "root", directory]),
     ],
     [
-      "stands in a directory that everybody can write",
+      "is in a directory that everybody can write",
       () => m.chmod(directory, 0o777),
-      `${file} stands in ${directory}, which can be written by its group or by others; mend it with: chmod go-w ${directory}`,
+      `${file} is in ${directory}, which can be written by its group or by others; fix it with: chmod go-w ${directory}`,
       () => m.must(["chmod", "go-w", directory]),
     ],
     [
@@ -154,7 +154,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.symlink(`${file.slice(file.lastIndexOf("/") + 1)}.real`, file);
         m.must(["chown", "-h", "mallory", file]);
       },
-      `${file} is reached by the link ${file}, which belongs to uid 4900; chown -h root it`,
+      `${file} is reached by the link ${file}, which belongs to uid 4900; read it first, then chown -h root it`,
       () => m.must(["chown", "-h", "root", file]),
     ],
     [
@@ -164,7 +164,7 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
         m.remove(file);
         m.symlink("/home/mallory/file", file);
       },
-      `${file} stands in /home/mallory, which belongs to uid 4900; keep it where root alone can change it`,
+      `${file} is in /home/mallory, which belongs to uid 4900; keep it where root alone can change it`,
       () => {
         m.remove(file);
         m.write(file, text);
@@ -177,32 +177,35 @@ describe.each(readers)("$name", ({ name, file, text, run, refused, told }) => {
   const possible = ["jk_chrootsh", "jk_uchroot"].includes(name)
     ? inJail.filter(([what]) => !what.startsWith("stands"))
     : inJail;
-  test.each(possible)("a file that %s is refused, and the remedy heals", async (_what, spoil, why, heal) => {
-    m.mkdir(directory);
-    m.chown(directory, 0, 0);
-    m.chmod(directory, 0o755);
-    m.remove(`${file}.real`);
-    m.remove(file);
-    m.write(file, text);
-    const before = name === "jk_socketd" ? undefined : run().status;
-    await log.clear();
-    spoil();
-    const result = run();
-    expect(result.status).toBe(refused);
-    const shown = file.startsWith(J) && name !== "jk_chrootsh" ? why.replaceAll(J, "") : why;
-    expect(await reason(result, told)).toContain(shown);
-    heal();
-    // A daemon would stay; that it is not refused for this is seen in the messages of a check.
-    if (before === undefined)
-      expect(m.run(["jailkit", "config", "check", file]).stdout).not.toContain("unsafe-file");
-    else {
+  test.each(possible)(
+    "a file that %s is refused, and the remedy fixes it",
+    async (_what, spoil, why, heal) => {
+      m.mkdir(directory);
+      m.chown(directory, 0, 0);
+      m.chmod(directory, 0o755);
+      m.remove(`${file}.real`);
+      m.remove(file);
+      m.write(file, text);
+      const before = name === "jk_socketd" ? undefined : run().status;
       await log.clear();
-      const healed = run();
-      expect(healed.status).toBe(before);
-      expect(await reason(healed, told)).not.toContain(shown);
-    }
-    m.remove(`${file}.real`);
-    m.remove(file);
-    m.write(file, text);
-  });
+      spoil();
+      const result = run();
+      expect(result.status).toBe(refused);
+      const shown = file.startsWith(J) && name !== "jk_chrootsh" ? why.replaceAll(J, "") : why;
+      expect(await reason(result, told)).toContain(shown);
+      heal();
+      // A daemon would stay; that it is not refused for this is seen in the messages of a check.
+      if (before === undefined)
+        expect(m.run(["jailkit", "config", "check", file]).stdout).not.toContain("unsafe-file");
+      else {
+        await log.clear();
+        const healed = run();
+        expect(healed.status).toBe(before);
+        expect(await reason(healed, told)).not.toContain(shown);
+      }
+      m.remove(`${file}.real`);
+      m.remove(file);
+      m.write(file, text);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 /**
- * What the runtime says when it crashes (who made it, where to report it, which libraries and arguments it has) never
- * gets to a user. Each crash is provoked without the guard too, where it is told: so that it is a real one.
+ * Crash reports of the runtime (its authors, where to report, libraries, arguments) never reach a user. Each crash is
+ * also provoked without the guard, where the report appears, to show that it is a real one.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { guardPrograms, type Programs, run } from "../fixtures/guard/build.ts";

@@ -1,6 +1,6 @@
 /**
- * The way from a native entry to the program is an exec like any other: the environment must be nothing to ld.so and
- * the runtime on the way, and nobody else may pretend to be an entry.
+ * A native entry starts the program by an ordinary exec: ld.so and the runtime must not obey the environment on the
+ * way, and nobody else may pretend to be an entry.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, copyFileSync, linkSync } from "node:fs";
@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { buildEntry } from "../../build/entries.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+import { guardReport, launcherOf, setCapability } from "./guard-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -19,23 +20,16 @@ beforeAll(() => {
   entry = join(programs.folder, "entry");
   const architecture = process.arch === "arm64" ? "arm64" : "x64";
   buildEntry({ name: "jk_uchroot", output: entry, architecture, target: programs.shared });
-  expect(run(["/usr/sbin/setcap", "cap_sys_chroot+ep", entry]).stderr).toBe("");
+  setCapability(entry);
 });
 afterAll(() => programs.remove());
 
 const CODE = ["-e", 'console.log("ATTACKED")'];
 
-function asUser(settings: string[], program: string, words: string[] = [], env: Record<string, string> = {}) {
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], { env });
-}
+const asUser = launcherOf(() => programs, {});
 
 /** Settings of the launcher: an environment that is the mark of an entry, and no more. */
 const mark = (text: string) => ["no-environment", "raw-environment", `JAILKIT_ENTRY=${text}`];
-
-function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
 
 describe("variables that ld.so, libc or the runtime would obey", () => {
   const preload = () => ({ LD_PRELOAD: programs.preload });
@@ -60,7 +54,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
       // Without the entry ld.so obeys: the attack is a real one.
       if (worksWithout !== undefined)
         expect(asUser([], programs.shared, words, env()).stdout).toMatch(worksWithout);
-      const report = reportOf(asUser([], entry, words, env()));
+      const report = guardReport(asUser([], entry, words, env()));
       expect(report).toMatchObject({ entry: "jk_uchroot", keptChroot: true });
       expect(report.runtimeEnvironment).toEqual({
         BUN_JSC_numberOfGCMarkers: "1",
@@ -96,13 +90,13 @@ describe("without an entry", () => {
     for (const name of ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]) {
       const linked = join(programs.folder, name);
       linkSync(programs.shared, linked);
-      expect(reportOf(asUser([], linked))).toMatchObject(SHARED);
-      expect(reportOf(asUser(["name", `-${name}`], programs.shared))).toMatchObject(SHARED);
+      expect(guardReport(asUser([], linked))).toMatchObject(SHARED);
+      expect(guardReport(asUser(["name", `-${name}`], programs.shared))).toMatchObject(SHARED);
     }
   });
 
   test("its mark gives no privilege", () => {
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.shared))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.shared))).toMatchObject({
       entry: "jk_chrootsh",
       privileged: true,
       keptChroot: false,
@@ -115,17 +109,17 @@ describe("without an entry", () => {
 
   test("its mark says nothing to a program that has no entry", () => {
     const own = { entry: null, environment: ["JAILKIT_ENTRY=jk_chrootsh"] };
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.report))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.report))).toMatchObject({
       ...own,
       privileged: false,
     });
-    expect(reportOf(asUser(mark("jk_chrootsh"), programs.privileged))).toMatchObject({
+    expect(guardReport(asUser(mark("jk_chrootsh"), programs.privileged))).toMatchObject({
       ...own,
       privileged: true,
     });
   });
 
-  test("something like its mark is nothing", () => {
+  test("something similar to its mark has no effect", () => {
     const marks = [
       "JAILKIT_ENTRY=",
       "JAILKIT_ENTRY",
@@ -141,19 +135,19 @@ describe("without an entry", () => {
       "",
     ];
     for (const text of marks) {
-      const report = reportOf(asUser(["no-environment", "raw-environment", text], programs.shared));
+      const report = guardReport(asUser(["no-environment", "raw-environment", text], programs.shared));
       expect(report).toMatchObject({ ...SHARED, environment: [text] });
     }
     const mixed = [...mark("jk_chrootsh"), "raw-environment", ":A=1", "raw-environment"];
     for (const other of ["A=1", "", "JAILKIT_ENTRY=jk_chrootsh"])
-      expect(reportOf(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
-    const report = reportOf(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
+      expect(guardReport(asUser([...mixed, other], programs.shared))).toMatchObject(SHARED);
+    const report = guardReport(asUser([...mixed, ":=", "raw-environment", ":"], programs.shared));
     expect(report).toMatchObject({ entry: "jk_chrootsh", environment: ["A=1", "=", ""] });
   });
 
-  test("limits that it claims do not hide those that hold", () => {
+  test("limits that it claims do not hide the real ones", () => {
     const claim = mark(`jk_chrootsh limits=${"f".repeat(64)}`);
-    expect(reportOf(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
+    expect(guardReport(asUser(claim, programs.shared))).toMatchObject({ entry: "jk_chrootsh" });
     const { status, stderr } = asUser(["limit", "9", "1000000000", "1000000000", ...claim], programs.shared);
     expect(status).toBe(127);
     expect(stderr).toStartWith(
@@ -161,8 +155,8 @@ describe("without an entry", () => {
     );
   });
 
-  test("who claims to be root's entry is told that root has no use for it, and is not root", () => {
-    const report = reportOf(asUser(mark("jk_chrootsh root"), programs.shared));
+  test("a caller who claims to be root's entry is refused, and is not root", () => {
+    const report = guardReport(asUser(mark("jk_chrootsh root"), programs.shared));
     expect(report).toMatchObject({ caller: { uid: 0 }, userIds: [USER, USER, USER], keptChroot: false });
   });
 
@@ -196,7 +190,7 @@ describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
 
   test("does not get through a tool to the programs that it starts", () => {
     for (const program of [programs.shared, programs.report]) {
-      expect(reportOf(run([programs.launcher, ...capable, "--", program]))).toMatchObject({
+      expect(guardReport(run([programs.launcher, ...capable, "--", program]))).toMatchObject({
         privileged: false,
         permitted: "40000",
         ambient: "0",
@@ -212,7 +206,7 @@ describe("CAP_SYS_CHROOT in a caller's ambient set", () => {
       ]);
       expect(status.stdout).toMatch(/^CapPrm:\t0{16}\nCapEff:\t0{16}$/m);
     }
-    // As without a tool in between: this is what is taken away.
+    // The same without a tool in between: this is what the tool removes.
     const status = run([programs.launcher, ...capable, "--", "/bin/cat", "/proc/self/status"]);
     expect(status.stdout).toMatch(/^CapEff:\t0000000000040000$/m);
   });

@@ -1,6 +1,6 @@
 /**
  * The files as packages install them: one executable under many names, and native entries for what any user may start.
- * The names are anybody's to choose, and the entry goes where somebody puts it.
+ * Anybody can choose the names, and put the entry anywhere.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
@@ -61,7 +61,7 @@ describe.each(["capability", "setuid"] as const)("entries with the %s", (privile
     m.remove("/srv/names/jk_uchroot");
   });
 
-  test("a user can link to it where the kernel lets users do that, and that is all", () => {
+  test("a user can link to it if the kernel allows that, and nothing more", () => {
     m.mkdir("/usr/sbin/open", { mode: 0o1777 });
     // Refused for files with a privilege where protected_hardlinks is on (proc_sys_fs(5)).
     asUser(["ln", sbin("jk_chrootsh"), "/usr/sbin/open/mine"]);
@@ -90,7 +90,7 @@ describe.each(["capability", "setuid"] as const)("entries with the %s", (privile
     }
   });
 
-  test("it does not start what is not in its place, or not root's alone", async () => {
+  test("it does not start what is missing, or what users other than root can write", async () => {
     m.must(["mv", SHARED, "/usr/sbin/jailkit.away"]);
     const missing = asUser([sbin("jk_chrootsh")]);
     expect(missing).toMatchObject({ status: 127, stdout: "" });
@@ -131,7 +131,7 @@ describe.each(["capability", "setuid"] as const)("entries with the %s", (privile
     expect(result.stderr).toStartWith("jk_chrootsh: refused: root cannot be jailed (error id JK-");
   });
 
-  test("in a user namespace of the user's own it is root's nowhere", () => {
+  test("in the user's own user namespace it gives no privilege", () => {
     const inside = (words: string[]) => asUser(["unshare", "--user", ...words, sbin("jk_chrootsh")]);
     // As nobody, as root and as themselves: the privilege of the file counts in none of them, and no file is root's.
     expect(inside([])).toMatchObject({ status: 127, stdout: "" });

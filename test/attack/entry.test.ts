@@ -1,6 +1,6 @@
 /**
- * Native entries: a file of a few KB has the privilege, and the one executable of all tools has none. Whatever the
- * caller does, the entry executes that one file, with CAP_SYS_CHROOT alone, and hands on what it was given as data.
+ * Native entries: a file of a few KB has the privilege, and the shared executable has none. Whatever the caller does,
+ * the entry executes that one file, with only CAP_SYS_CHROOT, and passes on its input as data.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -17,10 +17,10 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { buildEntry } from "../../build/entries.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
+import { guardReport, launcherOf, PRIVILEGED_REPORT, setCapability } from "./guard-run.ts";
 
 setDefaultTimeout(120_000);
 
-const CHROOT = "40000";
 const architecture = process.arch === "arm64" ? "arm64" : "x64";
 
 let programs: Programs;
@@ -28,10 +28,6 @@ let withCapability: string;
 let setuid: string;
 let withBoth: string;
 let without: string;
-
-function setCapability(path: string, text = "cap_sys_chroot+ep"): void {
-  expect(run(["setcap", text, path], { env: { PATH: "/usr/sbin:/sbin" } }).stderr).toBe("");
-}
 
 beforeAll(() => {
   programs = guardPrograms();
@@ -50,31 +46,11 @@ beforeAll(() => {
 });
 afterAll(() => programs.remove());
 
-function asUser(settings: string[], program: string, words: string[] = [], env?: Record<string, string>) {
-  const options = env === undefined ? {} : { env };
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], options);
-}
-
-function reportOf({ status, stdout, stderr }: ReturnType<typeof run>) {
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
+const asUser = launcherOf(() => programs);
 
 const privilegedReport = {
+  ...PRIVILEGED_REPORT,
   entry: "jk_chrootsh",
-  privileged: true,
-  keptChroot: true,
-  caller: { uid: USER, euid: USER, gid: USER, egid: USER },
-  userIds: [USER, USER, USER],
-  groupIds: [USER, USER, USER],
-  groups: [USER, 61235],
-  effective: CHROOT,
-  permitted: CHROOT,
-  inheritable: "0",
-  ambient: "0",
-  dumpable: false,
-  onlyUser: true,
-  singleThreaded: true,
   runtimeArguments: [],
 };
 const unprivilegedReport = {
@@ -93,7 +69,7 @@ const entries: [string, () => string][] = [
 
 describe.each(entries)("%s", (_name, entry) => {
   test("the program has the user's ids, CAP_SYS_CHROOT and nothing else", () => {
-    expect(reportOf(asUser([], entry()))).toMatchObject(privilegedReport);
+    expect(guardReport(asUser([], entry()))).toMatchObject(privilegedReport);
   });
 
   test("not one instruction of ld.so or the runtime has more (stopped before their first)", () => {
@@ -125,22 +101,22 @@ describe.each(entries)("%s", (_name, entry) => {
       "": "",
       a: "b=c",
     };
-    const report = reportOf(asUser([], entry(), words, env));
+    const report = guardReport(asUser([], entry(), words, env));
     expect(report.args).toEqual([entry(), ...words]);
     const entries = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     expect(report.environment.toSorted()).toEqual(entries.toSorted());
     const settings = ["no-environment", "environment", "no assignment", "environment", "A=1"];
-    expect(reportOf(asUser(settings, entry())).environment).toContain("A=1");
-    expect(reportOf(asUser(["no-environment"], entry()))).toMatchObject({ environment: [] });
-    const many = reportOf(asUser(["large-environment", "20000"], entry()));
+    expect(guardReport(asUser(settings, entry())).environment).toContain("A=1");
+    expect(guardReport(asUser(["no-environment"], entry()))).toMatchObject({ environment: [] });
+    const many = guardReport(asUser(["large-environment", "20000"], entry()));
     expect(many).toMatchObject({ environmentCount: 20_000, lastVariable: "VARIABLE_19999=19999" });
   });
 
   test("100,000 arguments, and none", () => {
-    const many = reportOf(asUser(["many-arguments", "100000"], entry(), ["first"]));
+    const many = guardReport(asUser(["many-arguments", "100000"], entry(), ["first"]));
     expect(many.argumentCount).toBe(100_002);
     const none = run([programs.launcher, "user", String(USER), "no-arguments", "--", entry()]);
-    expect(reportOf(none).args.length).toBeLessThanOrEqual(1);
+    expect(guardReport(none).args.length).toBeLessThanOrEqual(1);
   });
 
   test("a variable of 128 KiB is refused in plain words; a byte less is not", () => {
@@ -149,19 +125,19 @@ describe.each(entries)("%s", (_name, entry) => {
     expect({ status, stdout }).toEqual({ status: 127, stdout: "" });
     expect(stderr).toBe("jk_chrootsh: the environment, or one of its variables, is too large\n");
     const value = "x".repeat(room - 1);
-    expect(reportOf(asUser([], entry(), [], { LONG: value })).environment).toEqual([`LONG=${value}`]);
+    expect(guardReport(asUser([], entry(), [], { LONG: value })).environment).toEqual([`LONG=${value}`]);
   });
 
   test("names of the program and of the file select nothing", () => {
     for (const name of ["jk_uchroot", "-jk_cp", "jailkit", "su", "../jk_procmailwrapper", ""]) {
-      const report = reportOf(asUser(["name", name], entry()));
+      const report = guardReport(asUser(["name", name], entry()));
       expect(report).toMatchObject(privilegedReport);
       expect(report.args).toEqual([name]);
     }
     const linked = join(programs.folder, "jk_uchroot");
     for (const link of [symlinkSync, linkSync]) {
       link(entry(), linked);
-      expect(reportOf(asUser([], linked))).toMatchObject(privilegedReport);
+      expect(guardReport(asUser([], linked))).toMatchObject(privilegedReport);
       rmSync(linked);
     }
   });
@@ -169,7 +145,7 @@ describe.each(entries)("%s", (_name, entry) => {
   test("descriptors: none above 2 gets through, 0 to 2 are never free and never a directory", () => {
     const settings = ["open", "3", "/", "open", "200", "/", "limit", "7", "100", "100"];
     expect(asUser([...settings, "close", "0"], entry(), ["exec", "/bin/true"]).status).toBe(0);
-    const report = reportOf(asUser([...settings, "close", "0", "close", "2"], entry()));
+    const report = guardReport(asUser([...settings, "close", "0", "close", "2"], entry()));
     expect(report.standardDescriptors).toEqual([0, 0, 0]);
     const directory = ["open", "0", "/", "open", "2", "/"];
     const list = asUser([...settings, ...directory], entry(), ["exec", "/bin/ls", "-l", "/proc/self/fd"]);
@@ -185,7 +161,7 @@ describe.each(entries)("%s", (_name, entry) => {
       ["4", "0", "0"],
       ["3", "0x100000", "0x100000"],
     ]) {
-      expect(reportOf(asUser(["limit", ...limit], entry()))).toMatchObject(privilegedReport);
+      expect(guardReport(asUser(["limit", ...limit], entry()))).toMatchObject(privilegedReport);
     }
     for (const limit of [
       ["7", "0", "0"],
@@ -199,20 +175,20 @@ describe.each(entries)("%s", (_name, entry) => {
     }
   });
 
-  test("a caller who traces it, shares a directory with it, or wants no new privileges gets none", () => {
+  test("a caller who traces it, shares a directory with it, or has no_new_privs gets no privilege", () => {
     for (const setting of ["traced", "shared-directory", "no-new-privs"])
-      expect(reportOf(asUser([setting], entry()))).toMatchObject(unprivilegedReport);
+      expect(guardReport(asUser([setting], entry()))).toMatchObject(unprivilegedReport);
   });
 
   test("capabilities of the caller's own do not get through", () => {
     // CAP_DAC_OVERRIDE, CAP_SYS_CHROOT, CAP_SYS_ADMIN
     const settings = [programs.launcher, "capable-user", String(USER), "240002", "--", entry()];
-    expect(reportOf(run(settings))).toMatchObject(privilegedReport);
+    expect(guardReport(run(settings))).toMatchObject(privilegedReport);
   });
 
   test("root becomes nobody, and the program knows that root has called", () => {
     const nobody = [65534, 65534, 65534];
-    expect(reportOf(run([entry()]))).toMatchObject({
+    expect(guardReport(run([entry()]))).toMatchObject({
       ...unprivilegedReport,
       caller: { uid: 0, euid: 0, gid: 0, egid: 0 },
       userIds: nobody,
@@ -223,16 +199,16 @@ describe.each(entries)("%s", (_name, entry) => {
 });
 
 describe("an entry without its privilege", () => {
-  test("starts the program, so that it can tell what is missing", () => {
-    expect(reportOf(asUser([], without))).toMatchObject(unprivilegedReport);
+  test("starts the program, so that it can report what is missing", () => {
+    expect(guardReport(asUser([], without))).toMatchObject(unprivilegedReport);
   });
 
-  test("setuid to somebody else than root gives nothing", () => {
+  test("setuid to a user other than root gives nothing", () => {
     const path = join(programs.folder, "entry-other");
     copyFileSync(without, path);
     chownSync(path, 61236, 61236);
     chmodSync(path, 0o6755);
-    expect(reportOf(asUser([], path))).toMatchObject(unprivilegedReport);
+    expect(guardReport(asUser([], path))).toMatchObject(unprivilegedReport);
   });
 });
 

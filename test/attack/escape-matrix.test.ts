@@ -132,7 +132,7 @@ const OWN: Readonly<Record<string, string>> = {
 };
 
 /** The control for all that is above: the operation does work, and the state that is compared shows it. */
-test.each(Object.keys(OPERATIONS))("%s works where root alone can write", (operation) => {
+test.each(Object.keys(OPERATIONS))("%s works where only root can write", (operation) => {
   const path = OWN[operation] ?? "";
   const names = (lines: readonly string[]) => lines.map((line) => line.split(" ")[0]);
   const before = protectedState(scene);
@@ -149,7 +149,7 @@ test.each(Object.keys(OPERATIONS))("%s works where root alone can write", (opera
   expect(elsewhere).toEqual([]);
 });
 
-test("the state that is compared shows a write by path", () => {
+test("the compared state shows a write by path", () => {
   symlinkSync(scene.outside, `${scene.path}/home/u/planted`);
   const before = protectedState(scene);
   writeFileSync(`${scene.path}/home/u/planted/f`, "escaped");

@@ -35,7 +35,7 @@ const found = {
 closeJailRoot(root);
 check(libc.umount2(cArgument(home), 0), "umount");
 
-// A directory of the host's on the same file system: device and inode numbers alone tell nothing of the mount.
+// A directory of the host on the same file system: device and inode do not show the mount.
 const host = `${jail.base}/host`;
 mkdirSync(`${host}/d`, { recursive: true });
 for (const name of ["f", "d/f"]) writeFileSync(`${host}/${name}`, "the host's");

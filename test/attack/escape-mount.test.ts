@@ -17,7 +17,7 @@ test("a user's own file system in the jail: no directory of root to make things 
     removed: "EBUSY",
     where: true,
     removedInside: true,
-    // Nor is another directory of the same one, for what the host has in it would be gone.
+    // Nor is another directory of the same one: files of the host in it would be lost.
     bind: { sameDevice: true, codes: ["EBUSY", "EBUSY", "EBUSY"], left: ["f", "d/f"] },
   });
 });

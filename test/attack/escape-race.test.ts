@@ -49,7 +49,7 @@ describe.each(Object.keys(TARGETS))("a directory and a link to what is %s", (tar
         } catch {
           // It met the link, or what another round left.
         }
-        // Never root's file, whatever stands there.
+        // Never root's file, whatever is there.
         try {
           const bytes = readJailFile(scene.root, "/home/u/real/f", 100);
           if (bytes !== undefined) expect(fromBytes(bytes)).not.toContain("outside");
@@ -71,7 +71,7 @@ test("a tree that is removed while names in it are exchanged for links", async (
   const plant = () => {
     mkdirSync(`${home}/tree`, { recursive: true });
     symlinkSync(scene.outside, `${home}/tree/y`);
-    // The newest name comes first, and is to be met while the link is still there.
+    // The newest name comes first, and should be reached while the symbolic link is still there.
     for (let i = 0; i < 4; i++) mkdirSync(`${home}/tree/x/${i}`, { recursive: true });
     for (const name of ["", "/x", "/y"]) lchownSync(`${home}/tree${name}`, USER, USER);
   };

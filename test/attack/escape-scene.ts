@@ -67,7 +67,7 @@ export function makeScene(): Scene {
   return { ...jail, outside, outsideUser, source, close };
 }
 
-/** All that can be told of a tree, a line for each name in it: type, mode, owner, size, device, inode, contents. */
+/** The state of a tree, a line for each name in it: type, mode, owner, size, device, inode, contents. */
 export function snapshot(path: string): string[] {
   const stat = lstatSync(path);
   const facts = [path, stat.mode.toString(8), stat.uid, stat.gid, stat.rdev, stat.ino, stat.mtimeMs];
@@ -108,7 +108,7 @@ export const OPERATIONS: Readonly<Record<string, (root: JailRoot, path: string, 
   rmtree: (root, path) => removeTree(root, path, seen(root, path)),
 };
 
-/** Restores what operations take away from the user's own tree. */
+/** Restores what operations remove from the user's own tree. */
 export function restoreOwn(scene: Scene): void {
   const own = `${scene.path}/home/u/own`;
   mkdirSync(`${own}/d`, { recursive: true });

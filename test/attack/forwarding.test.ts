@@ -1,7 +1,6 @@
 /**
- * What sshd does by itself for whoever logs in, outside of a jail: forwarding of every kind, asked for by OpenSSH's own
- * client. With Debian's sshd_config it is open; with the example that jailkit installs it is closed to members of the
- * group `jailed`, and to nobody else.
+ * What sshd itself does for a login, outside a jail: forwarding of every kind, requested by OpenSSH's own client. With
+ * Debian's sshd_config it is open; the example that jailkit installs closes it only to members of the group `jailed`.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -169,9 +168,9 @@ describe("forwarding by sshd", () => {
     expect(m.run(["jailkit", "explain", "member"]).stdout).toContain("warning  tcp-forwarding");
   });
 
-  test("is closed by the example to members of its group, and to them alone", async () => {
+  test("is closed by the example only to members of its group", async () => {
     m.write(DROP_IN, readFileSync(join(checkout, SSHD_EXAMPLE)));
-    // What stands further down is too late: the first of two settings counts.
+    // A setting further down is too late: the first of two counts.
     const later =
       "PermitUserEnvironment yes\nMatch User member\n  AllowTcpForwarding yes\n  PermitUserRC yes\n";
     m.write("/etc/ssh/sshd_config", m.read("/etc/ssh/sshd_config") + later);

@@ -1,4 +1,4 @@
-/** What a file grants does not come into a jail with it, and an ACL hides nobody who can change a jail. */
+/** Privileges of a file do not get into a jail with it, and an ACL hides nobody who can change a jail. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -104,7 +104,7 @@ describe("what a host's file grants", () => {
     expectOwnFile();
     expect(m.must(["jk_update", "-j", jail]).stdout).not.toContain("/usr/bin/x");
   });
-  test.each(Object.keys(grant))("is not brought by an update: %s", (what) => {
+  test.each(Object.keys(grant))("is not copied by an update: %s", (what) => {
     m.must(["jk_cp", "-k", "-j", jail, "/usr/bin/x"]);
     m.remove("/usr/bin/x");
     m.write("/usr/bin/x", m.readBytes("/root/x"), { mode: 0o755 });
@@ -112,7 +112,7 @@ describe("what a host's file grants", () => {
     m.must(["jk_update", "-k", "-j", jail]);
     expectOwnFile();
   });
-  test("with -s: setuid is linked where it is asked for, and capabilities never", () => {
+  test("with -s: setuid is linked if requested, and capabilities never", () => {
     m.chmod("/usr/bin/x", 0o4755);
     m.must(["jk_cp", "-k", "-s", "-j", jail, "/usr/bin/x"]);
     expect(inode(`${jail}/usr/bin/x`)).toBe(inode("/usr/bin/x"));
@@ -181,7 +181,7 @@ describe("the mode of a copy is no mask", () => {
     m.must(["jk_update", "-j", jail]);
     expect(inJail()).toEqual(expected);
   });
-  test("in a jail that was made with the mask: jk_update mends it", () => {
+  test("in a jail that was made with the mask: jk_update fixes it", () => {
     m.must(["setfacl", "-b", "-R", "/opt/app"]);
     for (const name of ["d", "secret"]) m.chmod(`/opt/app/${name}`, 0o770);
     m.must(["jk_cp", "-o", "-j", jail, "/opt/app"]);
@@ -195,7 +195,7 @@ describe("the mode of a copy is no mask", () => {
     m.must(["jk_update", "-j", jail]);
     expect(inJail().slice(0, 2)).toEqual(expected.slice(0, 2));
   });
-  test("in the record of what was there before it was asked for", () => {
+  test("in the record of what was there before it was requested", () => {
     m.must(["jk_cp", "-j", jail, "/opt/app"]);
     for (const path of ["/opt/app/new", `${jail}/opt/app/new`]) m.write(path, "x", { mode: 0o640 });
     acl(`u:${MALLORY}:rw`, `${jail}/opt/app/new`);
@@ -203,7 +203,7 @@ describe("the mode of a copy is no mask", () => {
     const { entries } = openManifestFile(m, jail);
     expect(entries.find(({ path }) => path === "/opt/app/new")?.mode).toBe(0o640);
   });
-  test("of what takes the place of a jail's own account file", () => {
+  test("of what replaces a jail's own account file", () => {
     m.must(["jk_init", "-j", jail, "uidbasics"]);
     m.mkdir(`${jail}/home`);
     m.write(`${jail}/etc/group`, m.read(`${jail}/etc/group`), { mode: 0o640, owner: [0, TEAM] });
@@ -244,7 +244,7 @@ describe("what a mount withholds of its files", () => {
     ]);
   });
 
-  test("is not offered either, where the disk is somebody's", () => {
+  test("is not proposed either if the disk is a user's", () => {
     withOptions("nodev,nosuid");
     m.chown("/opt/disk/app", MALLORY, MALLORY);
     const { stderr } = m.run(["jk_cp", "-j", jail, "/opt/disk/app"]);
@@ -252,7 +252,7 @@ describe("what a mount withholds of its files", () => {
     expect(stderr).not.toContain("mknod");
   });
 
-  test("is given where it is mounted without these options", () => {
+  test("is copied if it is mounted without these options", () => {
     withOptions("dev,suid");
     m.must(["jk_cp", "-s", "-j", jail, "/opt/disk/app"]);
     expect(m.list(`${jail}/opt/disk/app`)).toEqual(["disk", "mem", "plain", "x"]);

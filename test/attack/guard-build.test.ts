@@ -1,4 +1,4 @@
-/** npm run build: the same bytes in every folder, and one line that says what is missing. */
+/** npm run build: identical bytes in every folder, and one line that says what is missing. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +32,7 @@ function build(path: string, words: string[], env: Record<string, string> = { PA
 }
 
 describe("npm run build", () => {
-  test("gives the same bytes in another folder, by another user, in another environment", () => {
+  test("gives the same bytes in another folder, for another user, in another environment", () => {
     const first = project(join(folder, "a"));
     const second = project(join(folder, "b/some where/else"));
     writeFileSync(join(second, "bunfig.toml"), 'preload = ["./nonexistent.ts"]\n');

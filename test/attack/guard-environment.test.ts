@@ -1,7 +1,7 @@
 /**
- * The runtime obeys its environment, its program name and files of the working directory: `BUN_BE_BUN=1 PROGRAM -e
- * CODE` runs CODE. An executable with the guard does nothing of the sort, and without the guard's checks it does not
- * start. The unguarded twin shows each time that the attack is a real one.
+ * The runtime obeys its environment, its program name and files in the working directory: `BUN_BE_BUN=1 PROGRAM -e
+ * CODE` runs CODE. An executable with the guard does not, and does not start without the guard's checks. The unguarded
+ * twin shows each time that the attack is a real one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -139,14 +139,14 @@ describe("environments", () => {
     expect(report.lastVariable).toBe("VARIABLE_49999=49999");
   });
 
-  test("with a variable as long as the kernel takes it", () => {
+  test("with a variable as long as the kernel accepts", () => {
     const value = "x".repeat(131072 - 6);
     const { status, stdout } = attack(programs.report, { LONG: value, LAST: "1" });
     expect(status).toBe(0);
     expect(JSON.parse(stdout).environment).toEqual([`LONG=${value}`, "LAST=1"]);
   });
 
-  test("with entries that are no assignments, and names twice", () => {
+  test("with entries that are not assignments, and duplicate names", () => {
     const words = ["environment", "A=1", "environment", "=", "environment", "A=2"];
     const { stdout } = run([programs.launcher, "no-environment", ...words, "--", programs.report]);
     expect(JSON.parse(stdout).environment).toContain("A=2");
@@ -160,7 +160,7 @@ describe("an executable without its guard", () => {
     expect(stderr).toBe("report: this executable has lost its guard and does not run: install it again\n");
   });
 
-  test("is not convinced by variables", () => {
+  test("is not persuaded by variables", () => {
     const env = { JK_GUARD: "1342177280", GUARD: "1", JAILKIT_GUARD: String(0x50000000) };
     expect(run([programs.unguarded], { env }).status).toBe(127);
   });
@@ -214,7 +214,7 @@ describe("a program that was damaged in the executable", () => {
 });
 
 describe("import.meta.main", () => {
-  test("tells the program from what it loads, and each is one by itself", () => {
+  test("distinguishes the program from what it loads, and each is one by itself", () => {
     expect(run([programs.dispatch]).stdout).toBe("dispatched to loaded\n");
     expect(run([programs.loaded]).stdout).toBe("loaded is the main program\n");
   });

@@ -1,12 +1,13 @@
 /**
- * Every step by which the guard gives up a right is proved after it is taken. Here it runs over a kernel that says yes
- * and does not do it (test/fixtures/guard/faults.c): whatever is left over, the guard ends the program.
+ * The guard verifies every step that drops a privilege. Here it runs on a kernel that reports success and does nothing
+ * (test/fixtures/guard/faults.c): whatever privilege is left, the guard ends the program.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../fixtures/guard/build.ts";
+import { CHROOT } from "./guard-run.ts";
 
 const root = join(import.meta.dir, "../..");
 let folder: string;
@@ -19,7 +20,6 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const guard = (...words: string[]) => run([join(folder, "faults"), ...words]).stdout.trim();
-const CHROOT = "40000";
 const ids = (uid: number, gid = uid) => `user ${uid} ${uid} ${uid} ${uid} group ${gid} ${gid} ${gid} ${gid}`;
 
 describe("a kernel that does what it is told", () => {

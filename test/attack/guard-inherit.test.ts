@@ -1,6 +1,6 @@
 /**
- * What a program inherits through a compiled tool is what it would inherit without it. Each case runs the same
- * program twice with the same settings, once directly and once through the tool, and compares all that it finds.
+ * A program inherits through a compiled tool what it would inherit without it. Each case runs the same program twice
+ * with the same settings, once directly and once through the tool, and compares everything that it finds.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -108,7 +108,7 @@ describe("a program executed by a compiled tool inherits what the tool's caller 
 });
 
 describe("descriptors of JavaScript", () => {
-  test("none reaches an executed program, under an inherited number neither", () => {
+  test("none reaches an executed program, not even under an inherited number", () => {
     const settings = [
       "close-from",
       "3",

@@ -1,4 +1,4 @@
-/** A compiled tool in a jail: no /proc, no /sys, no /dev, and what a jailed user may have put in their place. */
+/** A compiled tool in a jail: no /proc, no /sys, no /dev, or what a jailed user put in their place. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -88,7 +88,7 @@ describe("in a jail with nothing but libraries", () => {
     rmSync(join(jail, "dev"), { recursive: true });
   });
 
-  test("a device named /dev/null that is another one is not taken for it", () => {
+  test("another device named /dev/null is not taken for it", () => {
     mkdirSync(join(jail, "dev"));
     // What is written into /dev/full fails, and /dev/zero has no end.
     for (const minor of ["7", "5"]) {

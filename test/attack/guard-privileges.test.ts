@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { readElfFile } from "../../build/elf-file.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 import { compiledC } from "../machine/helper.ts";
+import { CHROOT, launcherOf, PRIVILEGED_REPORT, setCapability } from "./guard-run.ts";
 
-const CHROOT = "40000";
 const MESSAGE = "jailkit: this program must not";
 
 let programs: Programs;
@@ -23,14 +23,6 @@ function copy(from: string, name: string, mode = 0o755): string {
   return path;
 }
 
-function setCapability(path: string, text = "cap_sys_chroot+ep"): void {
-  expect(run(["setcap", text, path], { env: { PATH: "/usr/sbin:/sbin" } })).toEqual({
-    status: 0,
-    stdout: "",
-    stderr: "",
-  });
-}
-
 beforeAll(() => {
   programs = guardPrograms();
   withCapability = copy(programs.privileged, "with-capability");
@@ -41,10 +33,7 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => programs.remove());
 
-function asUser(settings: string[], program: string, words: string[] = [], env?: Record<string, string>) {
-  const options = env === undefined ? {} : { env };
-  return run([programs.launcher, "user", String(USER), ...settings, "--", program, ...words], options);
-}
+const asUser = launcherOf(() => programs);
 
 const both: [string, () => string][] = [
   ["with the file capability", () => withCapability],
@@ -56,19 +45,8 @@ describe.each(both)("%s", (name, program) => {
     const { status, stdout } = asUser([], program());
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
-      privileged: true,
-      keptChroot: true,
+      ...PRIVILEGED_REPORT,
       caller: { uid: USER, euid: name === "setuid root" ? 0 : USER, gid: USER, egid: USER },
-      userIds: [USER, USER, USER],
-      groupIds: [USER, USER, USER],
-      groups: [USER, 61235],
-      effective: CHROOT,
-      permitted: CHROOT,
-      inheritable: "0",
-      ambient: "0",
-      dumpable: false,
-      onlyUser: true,
-      singleThreaded: true,
     });
   });
 
@@ -110,7 +88,7 @@ describe.each(both)("%s", (name, program) => {
     expect(found.match(/^fd \d+/gm)).toEqual(["fd 0", "fd 1", "fd 2"]);
   });
 
-  test("no descriptor gets through, above the soft limit neither", () => {
+  test("no descriptor gets through, not even above the soft limit", () => {
     const limits = ["open", "3", "/", "open", "200", "/", "limit", "7", "100", "100"];
     const file = join(programs.folder, "passed", String(name.length));
     expect(asUser(limits, program(), ["exec", programs.inherited, file]).status).toBe(42);
@@ -171,7 +149,7 @@ describe.each(both)("%s", (name, program) => {
     });
   });
 
-  test("root gets nothing at all, and is told who it is", () => {
+  test("root gets nothing at all, and the program knows that it is root", () => {
     const { status, stdout } = run([program()]);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -253,13 +231,13 @@ describe.each(both)("%s", (name, program) => {
 });
 
 describe("a privileged program without its privilege", () => {
-  test("starts, so that it can tell what is missing", () => {
+  test("starts, so that it can report what is missing", () => {
     const { status, stdout } = asUser([], copy(programs.privileged, "plain"));
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ privileged: true, keptChroot: false, permitted: "0" });
   });
 
-  test("more capabilities than one are not kept", () => {
+  test("other capabilities are not kept", () => {
     const program = copy(programs.privileged, "too-much");
     setCapability(program, "cap_sys_chroot,cap_setuid,cap_dac_override,cap_sys_admin+ep");
     expect(JSON.parse(asUser([], program).stdout)).toMatchObject({ effective: CHROOT, permitted: CHROOT });
@@ -322,12 +300,12 @@ describe("singleThreaded", () => {
       .stdout;
   };
 
-  test("tells a second thread", () => {
+  test("detects a second thread", () => {
     const { stdout } = run([programs.report, "threads"]);
     expect(JSON.parse(stdout)).toEqual({ before: true, during: false });
   });
 
-  test("tells it where unshare is refused by what /proc has, and is false without", () => {
+  test("detects it by /proc if unshare is refused, and is false without /proc", () => {
     expect(JSON.parse(refusing("threads", "/proc/self/task"))).toEqual({ before: true, during: false });
     expect(JSON.parse(refusing("threads"))).toEqual({ before: false, during: false });
   });

@@ -1,4 +1,4 @@
-/** Moving a home: everything kept that belongs there, nothing followed, and the old home whole on every failure. */
+/** Moving a home: its contents are kept, nothing is followed, and the old home is complete after every failure. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -80,54 +80,49 @@ function move(to = "/home/u", step?: () => void): boolean {
   }
 }
 
-/** Every entry with type, mode, owner, size, mtime and link count, as find(1) tells it. */
+/** Every entry with type, mode, owner, size, mtime and link count, as find(1) prints it. */
 const listing = (top: string) =>
   run("find", top, "-printf", "%P %y %m %U %G %T@ %n %l\n")
     .split("\n")
     .sort()
     .filter((line) => line !== "");
 
-test.each([false, true])(
-  "all that belongs in a home arrives as it was (another file system: %p)",
-  (mounted) => {
-    if (mounted) run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", jail);
-    fs.writeFileSync(join(old, "file"), "content");
-    fs.linkSync(join(old, "file"), join(old, "second name"));
-    fs.writeFileSync(Buffer.from(`${old}/bytes \n\\xff`, "latin1"), "x");
-    fs.mkdirSync(join(old, "a/b/c"), { recursive: true });
-    fs.writeFileSync(join(old, "a/b/c/deep"), "deep", { mode: 0o600 });
-    fs.symlinkSync("/etc/shadow", join(old, "link out"));
-    fs.symlinkSync("dangling", join(old, "dangling"));
-    fs.symlinkSync("..", join(old, "a/up"));
-    run("mkfifo", join(old, "fifo"));
-    makeNode(AT_FDCWD, join(old, "socket"), S_IFSOCK | 0o755);
-    giveAway();
-    fs.chmodSync(join(old, "a"), 0o2750);
-    run("setfattr", "-n", "user.colour", "-v", "blue", join(old, "file"));
-    run("setfacl", "-m", "u:12345:r", join(old, "a/b"));
-    run(
-      "touch",
-      "-h",
-      "-d",
-      "2001-02-03 04:05:06.123456789",
-      join(old, "file"),
-      join(old, "a/b"),
-      join(old, "dangling"),
-    );
-    fs.chmodSync(old, 0o750);
-    const before = listing(old);
-    expect(move()).toBe(true);
-    expect(listing(join(jail, "home/u"))).toEqual(before);
-    expect(listing(old)).toEqual(before);
-    expect(run("getfattr", "--only-values", "-n", "user.colour", join(jail, "home/u/file"))).toBe("blue");
-    expect(run("getfacl", "-cn", join(jail, "home/u/a/b"))).toContain("user:12345:r--");
-    expect(fs.statSync(join(jail, "home/u/file")).ino).toBe(
-      fs.statSync(join(jail, "home/u/second name")).ino,
-    );
-    expect(fs.readdirSync(join(jail, "home"))).toEqual(["u"]);
-    expect(fs.readFileSync(join(jail, "home/u/a/b/c/deep"), "utf8")).toBe("deep");
-  },
-);
+test.each([false, true])("everything in a home arrives unchanged (another file system: %p)", (mounted) => {
+  if (mounted) run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", jail);
+  fs.writeFileSync(join(old, "file"), "content");
+  fs.linkSync(join(old, "file"), join(old, "second name"));
+  fs.writeFileSync(Buffer.from(`${old}/bytes \n\\xff`, "latin1"), "x");
+  fs.mkdirSync(join(old, "a/b/c"), { recursive: true });
+  fs.writeFileSync(join(old, "a/b/c/deep"), "deep", { mode: 0o600 });
+  fs.symlinkSync("/etc/shadow", join(old, "link out"));
+  fs.symlinkSync("dangling", join(old, "dangling"));
+  fs.symlinkSync("..", join(old, "a/up"));
+  run("mkfifo", join(old, "fifo"));
+  makeNode(AT_FDCWD, join(old, "socket"), S_IFSOCK | 0o755);
+  giveAway();
+  fs.chmodSync(join(old, "a"), 0o2750);
+  run("setfattr", "-n", "user.colour", "-v", "blue", join(old, "file"));
+  run("setfacl", "-m", "u:12345:r", join(old, "a/b"));
+  run(
+    "touch",
+    "-h",
+    "-d",
+    "2001-02-03 04:05:06.123456789",
+    join(old, "file"),
+    join(old, "a/b"),
+    join(old, "dangling"),
+  );
+  fs.chmodSync(old, 0o750);
+  const before = listing(old);
+  expect(move()).toBe(true);
+  expect(listing(join(jail, "home/u"))).toEqual(before);
+  expect(listing(old)).toEqual(before);
+  expect(run("getfattr", "--only-values", "-n", "user.colour", join(jail, "home/u/file"))).toBe("blue");
+  expect(run("getfacl", "-cn", join(jail, "home/u/a/b"))).toContain("user:12345:r--");
+  expect(fs.statSync(join(jail, "home/u/file")).ino).toBe(fs.statSync(join(jail, "home/u/second name")).ino);
+  expect(fs.readdirSync(join(jail, "home"))).toEqual(["u"]);
+  expect(fs.readFileSync(join(jail, "home/u/a/b/c/deep"), "utf8")).toBe("deep");
+});
 
 test("setuid, setgid and capabilities stay behind", () => {
   fs.writeFileSync(join(old, "suid"), "x");
@@ -139,7 +134,7 @@ test("setuid, setgid and capabilities stay behind", () => {
   expect(run("getcap", join(jail, "home/u/suid"))).toBe("");
 });
 
-test("a device is refused, and nothing was done", () => {
+test("a device is refused, and nothing changes", () => {
   run("mknod", join(old, "null"), "c", "1", "3");
   giveAway();
   expect(() => move()).toThrow("is a device");
@@ -172,7 +167,7 @@ test("a home that is a link in a directory of the user's is not followed", () =>
   closeJailRoot(host);
 });
 
-test("what stands at the new place is not touched", () => {
+test("what is at the new place is not touched", () => {
   fs.writeFileSync(join(old, "file"), "new");
   giveAway();
   fs.mkdirSync(join(jail, "home/u"), { recursive: true });
@@ -191,7 +186,7 @@ test("an empty directory at the new place stays, too", () => {
   expect([fs.readdirSync(jail), fs.readdirSync(join(jail, "home"))]).toEqual([["home"], ["u"]]);
 });
 
-test("the copy is made where no user can reach it, and nothing is left where that cannot be", () => {
+test("the copy is made where no user can reach it; if that is impossible, nothing is left behind", () => {
   fs.writeFileSync(join(old, "file"), "content");
   giveAway();
   fs.mkdirSync(join(jail, "home"));
@@ -206,7 +201,7 @@ test("the copy is made where no user can reach it, and nothing is left where tha
   expect([fs.readdirSync(jail), fs.readdirSync(join(jail, "home"))]).toEqual([["home"], ["u"]]);
 });
 
-test("what changes while it is copied ends the move, and the copy goes", () => {
+test("a change during the copy ends the move, and the copy is removed", () => {
   fs.writeFileSync(join(old, "file"), "content");
   giveAway();
   expect(() => move("/home/u", () => fs.writeFileSync(join(old, "file"), "changed"))).toThrow(
@@ -215,7 +210,7 @@ test("what changes while it is copied ends the move, and the copy goes", () => {
   expect([fs.readdirSync(join(jail, "home")), fs.readdirSync(old)]).toEqual([[], ["file"]]);
 });
 
-test("a copy that is another by now is not taken away", () => {
+test("a copy that was exchanged is not removed", () => {
   fs.writeFileSync(join(old, "file"), "content");
   giveAway();
   const copies = () => fs.readdirSync(join(jail, "home")).filter((name) => name.startsWith(".jk-"));
@@ -234,12 +229,14 @@ test("a copy that is another by now is not taken away", () => {
   expect(copies().map((name) => fs.readdirSync(join(jail, "home", name)).includes("theirs"))).toEqual([true]);
 });
 
-test("a disk that fills up leaves the old home whole and nothing half done", () => {
+test("a disk that fills up leaves the old home complete and nothing half done", () => {
   run("mount", "-t", "tmpfs", "-o", "mode=0755,size=256k", "tmpfs", jail);
   fs.writeFileSync(join(old, "large"), Buffer.alloc(1 << 20));
   giveAway();
   const before = listing(old);
-  expect(() => move()).toThrow("No space left");
+  expect(() => move()).toThrow(
+    "its file system is full: 2 MiB more are needed, 0 MiB are free (nothing was moved)",
+  );
   expect(listing(old)).toEqual(before);
   expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
 });

@@ -1,10 +1,11 @@
 /**
- * Whatever limits and however large an environment a caller sets, a login ends in the jail or in a refusal of ours, in
- * one line: never by a signal, and never with what the runtime has to say of itself.
+ * Whatever limits and environment a caller sets, a login ends in the jail or in a refusal of ours, in one line: never
+ * by a signal, and never with a message of the runtime.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunOptions, RunResult } from "../machine/machine.ts";
-import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J, PROBE, says } from "./probe.ts";
 
 setDefaultTimeout(240_000);
 
@@ -60,7 +61,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
   /** Whether the kernel and ld.so can start anything of this kind under the limits; else there is nothing to see. */
   function startable(options: RunOptions, limits: Limits): boolean {
     const soft = (value: Limits[keyof Limits]) => (typeof value === "object" ? value[0] : value);
-    // A file of 110 MB has to be mapped before its first instruction; the entry is there to see to it.
+    // A file of 110 MB must be mapped before its first instruction; the entry checks this.
     const as = soft(limits.AS);
     if (layout === "standalone" && as !== undefined && as >= 0 && as < 128 * MiB) return false;
     const data = soft(limits.DATA);
@@ -104,7 +105,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     throw new Error(`neither entered nor refused: ${what}`);
   }
 
-  test("every start ends in the jail or in our own refusal, whose id stands in the log", async () => {
+  test("every start ends in the jail or in our own refusal, whose id is in the log", async () => {
     const found = new Map<string, number>();
     const ids: string[] = [];
     const cases = [...single, ...pairs].flatMap((limits) => sizes.map((size) => [limits, size] as const));
@@ -135,10 +136,10 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     }
     m.must(["cp", "/root/probe", `${J}${PROBE}`]);
     const limits = { NOFILE: 16 };
-    expect(scene.says(scene.login([], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
+    expect(says(scene.login([], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.jailPasswd("/usr/sbin/jk_lsh");
     m.write(`${J}/etc/jailkit/jk_lsh.ini`, "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/probe\n");
-    expect(scene.says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
+    expect(says(scene.login(["-c", "probe"], { limits }), "uid")).toEqual([`${UID} ${UID} ${UID}`]);
     scene.reset();
   });
 
@@ -152,7 +153,7 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(await scene.lines("jailkit")).toEqual([]);
   });
 
-  test("a privileged program is refused with an id that stands in the log, and without where it cannot be written", async () => {
+  test("a privileged program is refused with an id that is in the log, and without one if the log cannot be written", async () => {
     await scene.log.clear();
     const { status, stderr } = scene.m.run(["/usr/sbin/jk_chrootsh"], { user: "u", limits: { NOFILE: 15 } });
     const id = /ulimit -n\) is below 16: raise it \(error id (JK-[A-Z2-7]{8})\)\n$/.exec(stderr)?.[1];
@@ -176,6 +177,6 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
       NOFILE: [64, 4096],
     } as const;
     const soft = [limits.STACK, limits.DATA, limits.AS, limits.NOFILE].map(([first]) => first);
-    expect(scene.says(scene.login([], { limits }), "limits")).toEqual([soft.join(" ")]);
+    expect(says(scene.login([], { limits }), "limits")).toEqual([soft.join(" ")]);
   });
 });

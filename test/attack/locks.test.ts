@@ -1,4 +1,4 @@
-/** A user holds the lock of each directory and file of the host that he can open: no tool of root's waits for him. */
+/** A user holds a lock on each directory and file of the host that he can open: no tool of root's waits for him. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
 

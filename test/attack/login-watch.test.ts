@@ -1,10 +1,10 @@
 /**
- * While a login holds CAP_SYS_CHROOT, and until it executes the user's shell, no process of the same user can look into
- * it or change it: at any system call, in the program of its own and by way of the native entry.
+ * While a login holds CAP_SYS_CHROOT, and until it executes the user's shell, no process of the same user can inspect
+ * or change it: at any system call, in a program with its own capability and through the native entry.
  *
- * By way of the entry there is a time, from the exec of the shared executable until its guard runs, in which nothing has
- * made the process one that its user may not look into: its file has no privilege. It is the mode of that file, which the
- * user cannot read, and the rule of ptrace(2) that a tracer must have all the capabilities of its tracee.
+ * Through the entry, there is a time between the exec of the shared executable and its guard in which nothing has
+ * closed the process to its user, because its file has no privilege. Two things protect it: the mode of that file,
+ * which the user cannot read, and the rule of ptrace(2) that a tracer must have all capabilities of its tracee.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * What a user uploads is not executed, whichever allowed program is made to start it: the key `execute` of jk_lsh.ini,
- * kept by the kernel. With OpenSSH, rsync and git, in a jail; and what it must not break.
+ * Uploaded files are not executed, whichever allowed program is made to start them: the key `execute` of jk_lsh.ini,
+ * enforced by the kernel. With OpenSSH, rsync and git, in a jail; and what must still work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -142,12 +142,12 @@ describe("what was uploaded", () => {
   });
 });
 
-describe("what goes on to work", () => {
+describe("what still works", () => {
   test("programs of the system, with what they start", () => {
     expect(ssh("env sh -c 'env true && echo fine'")).toMatchObject({ status: 0, stdout: "fine\n" });
   });
 
-  test("listed programs elsewhere, also those that a link leads to", () => {
+  test("listed programs elsewhere, including targets of symbolic links", () => {
     expect(ssh("/srv/tool/run a")).toMatchObject({ status: 0, stdout: "tool a\n" });
     expect(ssh("tool b")).toMatchObject({ status: 0, stdout: "linked b\n" });
     expect(ssh("env /srv/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
@@ -173,11 +173,11 @@ describe("what goes on to work", () => {
   });
 });
 
-describe("directories of the administrator's", () => {
+describe("directories of the administrator", () => {
   const helper = () => ssh("env /srv/tools/helper");
   const named = policy("execute = system, /srv/tools\n");
 
-  test("count where they are named", () => {
+  test("count if they are named", () => {
     expect(helper()).toMatchObject({ status: 126, stdout: "" });
     m.write(ini, named);
     expect(helper()).toMatchObject({ status: 0, stdout: "helper\n" });
@@ -212,7 +212,7 @@ describe("directories of the administrator's", () => {
       },
     ],
   ];
-  test.each(unsafe)("are left out, and noted, where %s", async (_what, note, spoil, mend) => {
+  test.each(unsafe)("are left out, and logged, if %s", async (_what, note, spoil, mend) => {
     m.write(ini, named);
     await log.clear();
     spoil();
@@ -223,7 +223,7 @@ describe("directories of the administrator's", () => {
     expect(helper()).toMatchObject({ status: 0, stdout: "helper\n" });
   });
 
-  test("are left out where the home lies in them", async () => {
+  test("are left out if the home is in them", async () => {
     m.write(ini, policy("execute = system, /home\n"));
     await log.clear();
     expect(ssh("env ./static")).toMatchObject({ status: 126, stdout: "" });
@@ -249,7 +249,7 @@ describe("directories of the administrator's", () => {
   );
 });
 
-/** Stands in for a server that its user made start something: it says what became of that. */
+/** Replaces a server that its user made start something: it prints what happened. */
 const SERVER = `#include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -287,7 +287,7 @@ describe("a known server executes nothing, not even what is listed", () => {
   });
 
   test.each(places)(
-    "%s: nor with a directory in the key execute that does not count",
+    "%s: not even with a directory in the key execute that does not count",
     (_where, file, run) => {
       const root = file === ini ? jail : "";
       m.mkdir(`${root}/srv/hooks`);
@@ -329,7 +329,7 @@ describe("outside a jail", () => {
 
   beforeAll(() => m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n"));
 
-  test("it is the same", () => {
+  test("commands are limited as well", () => {
     expect(run("/usr/bin/env true")).toMatchObject({ status: 0, stderr: "" });
     const result = run("/usr/bin/env ./static");
     expect(result).toMatchObject({ status: 126, stdout: "" });

@@ -1,7 +1,8 @@
-/** What a user can do to jk_lsh, as a program of its own and inside jk_chrootsh. */
+/** What a user can do to jk_lsh, as a separate program and inside jk_chrootsh. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { RunOptions } from "../machine/machine.ts";
-import { J, openScene, PROBE, type Scene } from "./chrootsh-scene.ts";
+import { openScene, type Scene } from "./chrootsh-scene.ts";
+import { J, PROBE, says } from "./probe.ts";
 
 let scene: Scene;
 beforeAll(async () => {
@@ -28,9 +29,9 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     scene.m.run([program, ...args], { user: "u", env: { USER: "u" }, ...options });
   const command = (line: string, options?: RunOptions) => run(["-c", line], options);
 
-  test("has no privilege, and neither has the command", async () => {
+  test("has no privilege, and neither does the command", async () => {
     const result = command("probe a");
-    const { says, uid } = scene;
+    const { uid } = scene;
     expect(result).toMatchObject({ status: 0, stderr: "" });
     expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
     expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
@@ -67,7 +68,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
       SSH_ASKPASS: "/tmp/x",
       TZ: "/etc/only-outside",
     };
-    const names = scene.says(command("probe", { env: hostile }), "env").map((entry) => entry.split("=")[0]);
+    const names = says(command("probe", { env: hostile }), "env").map((entry) => entry.split("=")[0]);
     expect(names.sort()).toEqual(
       inside
         ? ["HOME", "LANG", "PATH", "PYTHONNOUSERSITE", "SHELL", "USER"]
@@ -105,7 +106,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     else if (outcome === "no words") expect(result).toMatchObject({ status: 6, stdout: "" });
     else {
       expect(result).toMatchObject({ status: 0, stderr: "" });
-      expect(scene.says(result, "arg")).toEqual([PROBE, ...outcome]);
+      expect(says(result, "arg")).toEqual([PROBE, ...outcome]);
     }
   });
 
@@ -140,7 +141,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(command("probe").status).toBe(1);
   });
 
-  test("a program of the user's is not run by its name alone, nor from the working directory", () => {
+  test("a program of the user does not run by its name alone, nor from the working directory", () => {
     const { m } = scene;
     const home = inside ? `${J}/home/u` : "/tmp";
     m.write(`${home}/script`, m.readBytes("/root/probe"), { mode: 0o755 });
@@ -174,14 +175,14 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     const many = Array.from({ length: 100_000 }, (_, i) => String(i));
     expect(run([...many, "-c", "probe"]).status).toBe(0);
     const long = `probe ${"x ".repeat(60_000)}`;
-    expect(scene.says(command(long), "argc")).toEqual(["60001"]);
+    expect(says(command(long), "argc")).toEqual(["60001"]);
     m.write(ini, `${policy}allow_word_expansion = 1\n`);
     expect(command(long)).toMatchObject({ status: 6, stdout: "" });
   });
 
   test("no_new_privs holds for the command", () => {
     scene.m.write(ini, `${policy}no_new_privs = 1\n`);
-    expect(scene.says(command("probe"), "no_new_privs")).toEqual(["1"]);
+    expect(says(command("probe"), "no_new_privs")).toEqual(["1"]);
   });
 
   test("a program that cannot be started: one line, and the log has the reason", async () => {
@@ -197,7 +198,7 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(lines).toContain("WARNING: running /bin/broken failed for user u (4001): Exec format error");
   });
 
-  test("what a user types does not forge a line of the log", async () => {
+  test("a user's command cannot forge a line of the log", async () => {
     command("probe x\nJan  1 00:00:00 host jk_lsh[1]: forged");
     command("nosuch \x1b[31m\x07");
     for (const { message, raw } of await scene.lines("jk_lsh")) {

@@ -1,9 +1,11 @@
 /**
- * ~/.pam_environment, where pam_env(8) is told to read it: sshd gives what it says to what it starts outside of any jail.
- * jailkit tells of it where that runs code of the user's, and there alone.
+ * ~/.pam_environment, if pam_env(8) reads it: sshd passes its variables to what it starts outside any jail. jailkit
+ * reports it only where that runs code of the user.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -39,7 +41,7 @@ afterAll(() => m?.close());
 const CODES = ["pam-environment", "user-rc"];
 function told(user: string): string[] {
   const { stdout } = m.run(["jailkit", "explain", "--json", user, "--", COMMAND]);
-  const { steps } = JSON.parse(stdout) as { steps: { name: string }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return steps.map(({ name }) => name).filter((name) => CODES.includes(name));
 }
 function runsOutside(user: string): boolean {
@@ -68,7 +70,7 @@ test.each<[what: string, text: () => string, isRead: boolean]>([
   expect(runsOutside("jailed")).toBe(isRead);
 });
 
-test("jk_jailuser tells of it too, and what it names ends it", () => {
+test("jk_jailuser reports it too, and its remedy ends it", () => {
   m.write(SERVICE, reading("session required pam_env.so user_readenv=1"));
   const { stderr } = m.run(["jk_jailuser", "-n", "-j", JAIL, "jailed"]);
   expect(stderr).toContain("take user_readenv from the lines of pam_env.so in /etc/pam.d/sshd");

@@ -1,9 +1,11 @@
 /**
- * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, code
- * included, and no filter of what may be executed sees that.
+ * proc in a jail, and servers that write where their client says: /proc/self/mem is the server's own memory, including
+ * its code, and no filter of execve(2) sees that.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -31,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => m?.close());
 
 const cwd = "/root";
-/** What each of the servers says that is told to write there. */
+/** The output of each server that is asked to write there. */
 function written(): string[] {
   const sftp = ["sftp", ...sshd.clientOptions, "-b", "-", "test@127.0.0.1"];
   return [
@@ -57,7 +59,7 @@ test("no server writes into its own memory: proc is mounted so that nothing can 
   );
 });
 
-test("where it can be written, rsync and scp do get there, jk_check tells it, and what it says ends that", () => {
+test("where it can be written, rsync and scp do get there, jk_check reports it, and its remedy ends that", () => {
   m.must(["mount", "-o", "remount,rw", `${jail}/proc`]);
   const [rsync, scp, sftp] = written();
   // It was opened; what was written is refused, for nothing is mapped at the address 0. rsync may end before its own word
@@ -67,9 +69,7 @@ test("where it can be written, rsync and scp do get there, jk_check tells it, an
   expect(scp).toBe(`scp: ${memory}: Input/output error`);
   // OpenSSH's takes its own /proc/self away from its user.
   expect(sftp).toBe(`dest open "${memory}": Permission denied`);
-  const { jails } = JSON.parse(m.run(["jk_check", "--json", "-j", jail]).stdout) as {
-    jails: { findings: { rule: string; path: string; remedy: string }[] }[];
-  };
+  const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", "-j", jail]).stdout);
   const found = jails.flatMap(({ findings }) => findings).filter(({ rule }) => rule === "proc-writable");
   expect(found.map(({ path }) => path)).toEqual([`${jail}/proc`]);
   m.must(["sh", "-c", found[0]?.remedy ?? ""]);

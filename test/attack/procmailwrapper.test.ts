@@ -1,11 +1,8 @@
 /**
- * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe stands in
- * for procmail, inside and outside, and says what it was given.
+ * What a user can do to jk_procmailwrapper: start it in any way, write mail and recipes, own the home. A probe replaces
+ * procmail, inside and outside, and prints what it was given.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { compiledC } from "../machine/helper.ts";
 import {
   type Machine,
   openMachine,
@@ -13,12 +10,12 @@ import {
   type RunResult,
   type Syslog,
 } from "../machine/machine.ts";
+import { descriptorsOf, expectConfined, groupsOf, J, readProbe, says, writeOutside } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
-const J = "/srv/j";
 const PROCMAIL = "/usr/bin/procmail";
-const probe = readFileSync(compiledC(join(import.meta.dir, "chrootsh-probe.c"), ["-static"]));
+const probe = readProbe();
 
 describe.each([
   ["capability", "standalone"],
@@ -35,7 +32,7 @@ describe.each([
     log = await m.startSyslog();
     m.addUser("u", { uid, groups: ["games"] });
     m.addUser("other", { uid: 4002 });
-    m.write("/etc/only-outside", "secret\n");
+    writeOutside(m);
     m.write(PROCMAIL, probe, { mode: 0o755 });
     passwd = m.read("/etc/passwd").replace(/^u:.*\n/m, "");
   });
@@ -55,19 +52,12 @@ describe.each([
     m.write("/etc/passwd", `${passwd}u:x:${uid}:${gid}::${text}:/bin/sh\n`);
   const deliver = (words: readonly string[] = [], options: RunOptions = {}) =>
     m.run(["jk_procmailwrapper", ...words], { user: "u", env: {}, ...options });
-  const says = ({ stdout }: RunResult, word: string) =>
-    stdout.split("\n").flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []));
   const inside = (result: RunResult) => {
-    expect(result).toMatchObject({ status: 0, stderr: "" });
-    expect(says(result, "uid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "gid")).toEqual([`${uid} ${uid} ${uid}`]);
-    expect(says(result, "capabilities")).toEqual(["0 0 0 0"]);
-    expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
-    expect(says(result, "outside")).toEqual(["not seen"]);
+    expect(result.stderr).toBe("");
+    expectConfined(result, uid);
     expect(says(result, "cwd")).toEqual(["/home/u"]);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
   };
-  /** A refusal: the status, one line without a path, and an id that stands in the log beside the reason. */
+  /** Expects a refusal: the status, one line without a path, and an id that is in the log beside the reason. */
   const refused = async (result: RunResult, status: number, reason: string) => {
     expect(result).toMatchObject({ status, stdout: "" });
     expect(result.stderr).toMatch(/^jk_procmailwrapper: refused: [^/]+ \(error id JK-[A-Z2-7]{8}\)\n$/);
@@ -82,18 +72,18 @@ describe.each([
     inside(result);
     expect(says(result, "arg")).toEqual([PROCMAIL, "-a", "x"]);
     expect(says(result, "env").sort()).toEqual(["HOME=/home/u", "USER=u"]);
-    expect(says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual([...m.ids("u").groups].sort());
+    expect(groupsOf(result)).toEqual([...m.ids("u").groups].sort());
     expect(says(result, "dumpable")).toEqual(["1"]);
   });
 
-  test("supplementary groups are neither added nor taken away", () => {
+  test("supplementary groups are neither added nor removed", () => {
     const user = { uid, gid: uid, groups: [uid] };
     const result = deliver([], { user });
     inside(result);
     expect(says(result, "groups")).toEqual([String(uid)]);
   });
 
-  test("descriptors of the caller do not go in, above the limit of open files neither", () => {
+  test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 4, 50, 200, 1000].map((fd) => ({ fd, path: "/" }));
     inside(deliver([], { open, limits: { NOFILE: [16, 4096] } }));
   });
@@ -109,8 +99,8 @@ describe.each([
     expect(says(result, "chroot")).toEqual(["Operation not permitted"]);
     expect(says(result, "arg")).toEqual([PROCMAIL, "-f", "-"]);
     expect(says(result, "env")).toEqual(env);
-    expect(says(result, "fd").map((line) => line.split(" ")[0])).toEqual(["0", "1", "2"]);
-    expect(says(result, "groups")[0]?.split(" ").map(Number).sort()).toEqual([...m.ids("u").groups].sort());
+    expect(descriptorsOf(result)).toEqual(["0", "1", "2"]);
+    expect(groupsOf(result)).toEqual([...m.ids("u").groups].sort());
   });
 
   test.each(["/home/john.doe", "/home/.hidden", "/home/u.", "/home/a.b/c", "/home/u"])(
@@ -171,12 +161,12 @@ describe.each([
     await refused(m.run([], { path: "/usr/sbin/jk_procmailwrapper", user: "u", env: {} }), 1, "is called as");
   });
 
-  test("root, and an account that is not known: the mail is kept", async () => {
+  test("root, and an unknown account: the mail is kept", async () => {
     await refused(deliver([], { user: "root" }), 75, "is run by root");
     await refused(deliver([], { user: { uid: 4999, gid: 4001 } }), 75, "user ID 4999");
   });
 
-  test.if(layout === "package")("what keeps the program from its start keeps the mail", async () => {
+  test.if(layout === "package")("if the program cannot start, the mail is kept", async () => {
     const kept = async (result: RunResult, why: string) => {
       expect(result).toMatchObject({ status: 75, stdout: "" });
       const id = /JK-[A-Z2-7]{8}/.exec(result.stderr)?.[0] ?? "none";
@@ -202,7 +192,7 @@ describe.each([
     expect(says(deliver([], { noNewPrivs: true }), "outside")).toEqual(["seen"]);
   });
 
-  test("a jail that others can write is refused, where 2.23 looked at its top alone", async () => {
+  test("a jail that others can write is refused, while 2.23 checked only its top", async () => {
     for (const name of ["", "/etc", "/dev", "/usr", "/lib"]) {
       m.chmod(`${J}${name}`, 0o777);
       await refused(deliver(), 53, "is not a safe jail");
@@ -227,7 +217,7 @@ describe.each([
     inside(deliver());
   });
 
-  test("a procmail in the jail that is setuid, setgid, not root's, a link of the user's, or not there", async () => {
+  test("a procmail in the jail that is setuid, setgid, not root's, a symbolic link of the user, or missing", async () => {
     const file = `${J}${PROCMAIL}`;
     for (const mode of [0o4755, 0o2755, 0o775, 0o757]) {
       m.chmod(file, mode);
@@ -249,7 +239,7 @@ describe.each([
     await refused(deliver(), 111, "Permission denied");
   });
 
-  test("account files of the jail that say otherwise", async () => {
+  test("account files of the jail with other data", async () => {
     m.write(`${J}/etc/passwd`, `v:x:${uid}:${uid}::/home/u:/bin/sh\n`);
     await refused(deliver(), 37, "differs from jail username");
     m.write(`${J}/etc/passwd`, `u:x:0:0::/home/u:/bin/sh\n`);

@@ -39,7 +39,7 @@ const git = (...words: string[]) =>
     GIT_SSH_COMMAND: sshd.command,
   });
 
-test("jk_check says that the servers work", () => {
+test("jk_check reports that the servers work", () => {
   expect(m.run(["jk_check", "--run", jail])).toMatchObject(success);
 });
 
@@ -62,7 +62,7 @@ execute = any
   expect(m.read(`${home}/by-rsync`)).toBe(m.read(`${work}/popt`));
 });
 
-test("what is told of a jail's jk_lsh.ini goes by the links of the jail", () => {
+test("findings about a jail's jk_lsh.ini follow the symbolic links of the jail", () => {
   m.symlink("/usr/bin/backup", `${jail}/usr/bin/first`);
   m.symlink("cvs", `${jail}/usr/bin/backup`);
   policy("[dev]\npaths = /usr/bin\nexecutables = /usr/bin/first\nexecute = any\n");
@@ -127,7 +127,7 @@ environment = GIT_EXEC_PATH=/usr/local/libexec/git-core
   expect(push).toMatchObject({ ...success, stderr: "" });
 });
 
-test("git archive serves a repository that root alone can configure, and that users push to", () => {
+test("git archive serves a repository that only root can configure, and that users push to", () => {
   policy(`[dev]
 paths = /usr/bin
 executables = /usr/bin/git, /usr/bin/git-receive-pack, /usr/bin/git-upload-archive

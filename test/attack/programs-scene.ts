@@ -53,7 +53,7 @@ export async function openProgramScene(): Promise<Scene> {
   m.write("/root/trap.c", TRAP_SOURCE);
   m.must(["gcc", "-static", "-O1", "-o", "/root/trap", "/root/trap.c"]);
   m.write(TRAP, m.readBytes("/root/trap"), { mode: 0o755, owner });
-  // A key of its own is no test's subject: root's ssh is told in one place.
+  // No test is about the key: root's ssh is configured in one place.
   m.write("/root/.ssh/config", `Host *\n${clientConfig(sshd)}`, { mode: 0o600 });
   m.chmod("/root/.ssh", 0o700);
   const environment = { PATH: "/usr/bin:/bin", HOME: "/root", USER: "root", LANG: "C.UTF-8" };

@@ -1,6 +1,6 @@
 /**
- * The servers that the limited shell knows, with their own clients through a real sshd: the work is done, and what a
- * user could name as a program is not started. rsync and git stand in test/attack/programs.test.ts.
+ * The servers that the limited shell knows, with their own clients through a real sshd: they work, and start no program
+ * that a user names. rsync and git are in test/attack/programs.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";
@@ -52,7 +52,7 @@ describe("mercurial", () => {
     expect(s.m.read(`${WORK}/hg2/f`)).toBe(`${pushes}\n`);
   });
 
-  test("makes a repository, to which a client clones its own", () => {
+  test("creates a repository, to which a client clones its own", () => {
     s.policy(["/usr/bin/hg"], LIMITED);
     expect(hg("clone", "-q", "hg", `ssh://dev@127.0.0.1/${HOME}/made`)).toMatchObject(success);
     expect(s.m.exists(`${HOME}/made/.hg/store`)).toBe(true);
@@ -67,7 +67,7 @@ describe("mercurial", () => {
     },
   );
 
-  test("hooks that root names run where execute has their directory", () => {
+  test("hooks that root names run if execute has their directory", () => {
     s.m.write("/usr/lib/hooks/hg", `#!/bin/sh\necho ran >> ${HOME}/hooked\n`, { mode: 0o755 });
     s.m.write("/etc/mercurial/hgrc.d/hooks.rc", "[hooks]\nchangegroup = /usr/lib/hooks/hg\n");
     s.policy(["/usr/bin/hg"], LIMITED);
@@ -120,7 +120,7 @@ describe("the version", () => {
     s.m.remove(`${HOME}/.hg`);
   });
 
-  test.each(VERSIONS)("%s tells it, and starts nothing that the user wrote", (line) => {
+  test.each(VERSIONS)("%s shows it, and starts nothing that the user wrote", (line) => {
     const result = s.sshd.ssh("dev", [line]);
     expect(result).toMatchObject(success);
     expect(result.stdout).toMatch(/\d+\.\d+/);
@@ -146,7 +146,7 @@ describe("subversion", () => {
     expect(svn("cat", `${url}/trunk/f`).stdout).toBe("1\n");
   });
 
-  test("hooks of the user's are not closed, and that is told", () => {
+  test("hooks of the user are not prevented, and that is reported", () => {
     s.m.must(["cp", TRAP, `${HOME}/svn/hooks/start-commit`]);
     s.own(HOME);
     s.policy(["/usr/bin/svnserve"]);
@@ -155,7 +155,7 @@ describe("subversion", () => {
     expect(told()).toContain("'/usr/bin/svnserve' starts what the files in hooks/");
   });
 
-  test("the remedy that is told closes them", () => {
+  test("the printed remedy prevents them", () => {
     for (const path of ["", "/hooks", "/conf"]) s.m.must(["chown", "0:0", `${HOME}/svn${path}`]);
     s.m.remove(`${HOME}/svn/hooks/start-commit`);
     expect(svn("mkdir", "-q", "-m", "x", `${url}/third`)).toMatchObject(success);
@@ -183,7 +183,7 @@ describe("cvs", () => {
     expect(cvs(WORK, ...root, "checkout", "-p", "m/f").stdout).toBe("two\n");
   });
 
-  test("CVSROOT of the user's is not closed, and that is told", () => {
+  test("CVSROOT of the user is not prevented, and that is reported", () => {
     s.policy(["/usr/bin/cvs"]);
     expect(cvs(WORK, ...root, "checkout", "CVSROOT")).toMatchObject(success);
     s.m.write(`${WORK}/CVSROOT/loginfo`, `ALL ${TRAP}\n`);
@@ -208,7 +208,7 @@ test("unison synchronizes, and starts no program in the PATH of the session", ()
   expect(s.started()).toEqual([]);
 });
 
-test("borg makes a repository and an archive, and loads no code of the user's", () => {
+test("borg creates a repository and an archive, and loads no code of the user", () => {
   s.policy(["/usr/bin/borg"], LIMITED);
   const borg = (...words: string[]) =>
     s.client(["borg", "--rsh", s.sshd.command, ...words], {

@@ -1,6 +1,6 @@
 /**
- * A client of the limited shell uploads what rsync, git and Python read as configuration, and a program. With
- * allow_spawn_options each of these attacks starts that program; without, none does, and the work goes on.
+ * A client of the limited shell uploads a program, and files that rsync, git and Python read as configuration. With
+ * allow_spawn_options each of these attacks starts that program; without it none does, and the servers still work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";
@@ -319,7 +319,7 @@ test("an archive of a repository of the user's is refused, with the reason", () 
   expect(s.started()).toEqual([]);
 });
 
-test("another program that reads ~/.popt is told of, and the remedy closes it", () => {
+test("another program that reads ~/.popt is reported, and the remedy closes it", () => {
   s.m.write(
     "/root/popt.c",
     `#include <stdio.h>
@@ -408,7 +408,7 @@ describe("the work goes on", () => {
     expect(push()).toMatchObject({ ...success, stderr: "" });
   });
 
-  test("hooks of the administrator's run where jk_lsh.ini names them", () => {
+  test("hooks of the administrator run if jk_lsh.ini names them", () => {
     repository();
     s.m.write("/usr/lib/hooks/pre-receive", "#!/bin/sh\necho checked\nexit 1\n", { mode: 0o755 });
     const pairs = "GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/usr/lib/hooks";

@@ -1,11 +1,14 @@
 /**
- * A user chooses the names of files, and what stands under them when root types what jk_check or `jailkit explain`
- * printed: nobody else's file is changed, moved or given away, nothing of the user's is run, and the check leaves
- * nothing out but what it says.
+ * A user chooses the names of files, and what they are when root types a command of jk_check or `jailkit explain`:
+ * nobody else's file is changed, moved or given away, no program of the user runs, and the check excludes only what the
+ * remedy says.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { typeRemedy } from "../e2e/remedies-scene.ts";
+import { checkReportSchema, type FindingReport } from "../../src/check/report/report-schema.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { BEFORE, typeRemedy } from "../e2e/remedies-scene.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(240_000);
 
@@ -40,18 +43,13 @@ beforeEach(() => {
 });
 
 const mal = (script: string) => m.must(["bash", "-ec", `cd ${home}; ${script}`], { user: "mal" });
-interface Told {
-  rule: string;
-  path: string;
-  remedy?: string;
-}
-function findings(): Told[] {
+function findings(): FindingReport[] {
   const { stdout } = m.run(["jk_check", "--json", jail]);
-  const { jails } = JSON.parse(stdout) as { jails: { findings: Told[] }[] };
+  const { jails } = reportOf(checkReportSchema, stdout);
   return jails.flatMap((one) => one.findings);
 }
 const remedyOf = (path: string) => findings().find((one) => one.path === path)?.remedy ?? "";
-/** All that is nobody of mal's business, but the configuration that root is told to write. */
+/** Everything that mal must not affect, except the configuration that the remedies change. */
 function others(): Map<string, string> {
   const all = ["/etc", "/root/.ssh", `${jail}/home/victim`, `${jail}/etc`].flatMap((place) =>
     m.exists(place)
@@ -69,7 +67,7 @@ function changed(before: Map<string, string>): string[] {
   );
 }
 
-test("what is taken out of the jail gets no name in root's home that means something there", () => {
+test("what is moved out of the jail gets no name in root's home that means something there", () => {
   mal(`echo 'touch /root/RAN' > run; ln -s ${home}/run ${jail}/tmp/.bash_profile`);
   const path = `${jail}/tmp/.bash_profile`;
   typeRemedy(m, remedyOf(path));
@@ -84,7 +82,7 @@ test("what is taken out of the jail gets no name in root's home that means somet
   m.remove("/root/out-of-jail-.bash_profile");
 });
 
-test("a directory of root's that a user can exchange leads no command to a file of the host", () => {
+test("no command is led to a file of the host by a directory of root that a user can exchange", () => {
   m.mkdir(`${home}/own`);
   m.must(["ln", "-s", `${jail}/x`, `${home}/own/secret`]);
   m.write(`${home}/own/writable`, "", { mode: 0o666 });
@@ -97,7 +95,7 @@ test("a directory of root's that a user can exchange leads no command to a file 
   m.remove("/etc/writable");
 });
 
-test("what nobody owns any more is not given to a user by another name", () => {
+test("a file without an owner is not given to a user by another name", () => {
   m.mkdir("/etc/left", { owner: [4711, 4711] });
   mal("mkdir -m 0777 d");
   m.write(`${home}/d/left`, "", { owner: [4711, 4711] });
@@ -110,7 +108,7 @@ test("what nobody owns any more is not given to a user by another name", () => {
   m.remove("/etc/left");
 });
 
-test("an ACL goes from a user's file alone", () => {
+test("an ACL is removed only from a user's file", () => {
   const acl = ["setfacl", "-m", `u:${m.ids("victim").uid}:rw`];
   mal(`touch shared; ${acl.join(" ")} shared`);
   m.must([...acl, SECRET]);
@@ -131,7 +129,7 @@ test.each([
   ["a reference to another key", "'%(ignorepathoncompare)s'"],
   ["a comment after it", "'x ; y'"],
   ["a control byte", "$'x\\e[2J'"],
-])("a name with %s leaves nothing else out of the check", (_what, word) => {
+])("a name with %s excludes nothing else from the check", (_what, word) => {
   mal(`name=${word}; mkdir -p -- "$(dirname -- "$name")"; ln -s ${jail}/y "$name"`);
   m.write(`${jail}/etc/planted`, "", { mode: 0o666 });
   for (const section of ["", `[${jail}]\nignorepathoncompare = ${jail}/usr\n`]) {
@@ -145,7 +143,7 @@ test.each([
   m.remove(`${jail}/etc/planted`);
 });
 
-test("a plain name is left out as it is told", () => {
+test("a plain name is excluded as the remedy says", () => {
   mal(`ln -s ${jail}/y 'a link'`);
   typeRemedy(m, remedyOf(`${home}/a link`));
   expect(findings().map(({ path }) => path)).not.toContain(`${home}/a link`);
@@ -168,7 +166,7 @@ test("a file that a user could fill is not made root's", () => {
 const keys = `${home}/.ssh/authorized_keys`;
 const explained = (): string => {
   const { stdout } = m.run(["jailkit", "explain", "--json", "mal"]);
-  const { steps } = JSON.parse(stdout) as { steps: { name: string; remedy: string | null }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   const remedy = steps.find(({ name }) => name === "credentials")?.remedy ?? "";
   return remedy.replace(/, or: passwd mal$/, "");
 };
@@ -195,9 +193,10 @@ test.each<[what: string, plant: string]>([
   const remedy = explained();
   expect(remedy).not.toBe("");
   expect(remedy.split("\n")).toHaveLength(1);
-  // Who is told in words does what they say.
+  // Instructions in words are followed.
   m.write("/FILE.pub", `ssh-ed25519 ${"A".repeat(68)} key\n`);
   const command = remedy
+    .replace(BEFORE, "")
     .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
     .replace(/^let the user read (.*)$/, "chmod a+r $1");
   m.run(["bash", "-c", command], { cwd: "/", env: { PATH: "/usr/sbin:/usr/bin", HOME: "/root" } });
@@ -205,29 +204,29 @@ test.each<[what: string, plant: string]>([
   expect(["/RAN", "/root/RAN", `${home}/RAN`].filter((path) => m.exists(path))).toEqual([]);
 });
 
-test("what is exchanged after root was told to close it stays as it is", () => {
+test("what is exchanged after the remedy was printed stays unchanged", () => {
   mal("mkdir -m 0700 .ssh; touch .ssh/authorized_keys; chmod 666 .ssh/authorized_keys");
   const remedy = explained();
   m.write("/etc/open", "", { mode: 0o666 });
   mal("ln -sf /etc/open .ssh/authorized_keys");
-  m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+  typeRemedy(m, remedy);
   expect(m.stat("/etc/open")?.mode).toBe(0o100666);
   m.remove("/etc/open");
 });
 
-test("what the user's own rights do heals", () => {
+test("commands with the user's own rights fix it", () => {
   mal("mkdir -m 0700 .ssh");
   m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/mal-key"]);
   m.write(keys, m.read("/root/mal-key.pub"), { mode: 0o666, owner: ids });
   m.must(["usermod", "-p", "*", "mal"]);
-  expect(m.run(["bash", "-l"], { stdin: `${explained()}\n` }).status).toBe(0);
+  expect(typeRemedy(m, explained()).status).toBe(0);
   expect(explained()).toBe("");
 });
 
 /** The remedies of `jailkit explain`, in order. */
 function remediesFor(user: string): string[] {
   const { stdout } = m.run(["jailkit", "explain", "--json", user]);
-  const { steps } = JSON.parse(stdout) as { steps: { outcome: string; remedy: string | null }[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return steps.flatMap(({ outcome, remedy }) => (outcome !== "passed" && remedy !== null ? [remedy] : []));
 }
 
@@ -256,7 +255,7 @@ describe("a home in a directory of another user", () => {
       m.remove(inner);
       mal(`ln -s ${target} inner`);
       const before = [others(), place()] as const;
-      for (const remedy of remedies) m.run(["bash", "-l"], { stdin: `${remedy}\n` });
+      for (const remedy of remedies) typeRemedy(m, remedy);
       expect({ remedies, changed: changed(before[0]), place: place() }).toEqual({
         remedies,
         changed: [],
@@ -266,7 +265,7 @@ describe("a home in a directory of another user", () => {
   });
 });
 
-test("the name of an account is a word of a command, whatever its letters are", () => {
+test("the name of an account is one word of a command, whatever its characters are", () => {
   const name = "x;touch RAN";
   const passwd = m.read("/etc/passwd");
   const shadow = m.read("/etc/shadow");
@@ -283,7 +282,7 @@ test("the name of an account is a word of a command, whatever its letters are", 
     const remedies = remediesFor(name).filter((remedy) => remedy.includes("touch"));
     typed += remedies.length;
     for (const remedy of remedies) {
-      // What stands before and behind a command in words is none of it.
+      // Words before and after a command are not part of it.
       m.run(["bash"], { stdin: `${remedy.replace(/^.*?(?: with: |: )/, "")}\n${remedy}\n`, cwd: "/root" });
       expect({ remedy, ran: m.exists("/root/RAN") }).toEqual({ remedy, ran: false });
     }
@@ -293,7 +292,7 @@ test("the name of an account is a word of a command, whatever its letters are", 
   expect(typed).toBeGreaterThan(4);
 });
 
-test("what the user's own key names is not proposed where it is the user's own program", () => {
+test("a program that the user's own key names is not proposed if it is the user's own", () => {
   const ini = `${jail}/etc/jailkit/jk_lsh.ini`;
   const kept = m.read(ini);
   m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/command-key"]);
@@ -333,7 +332,7 @@ test.each([
     "links whose text is no path",
     "ln -s /$(printf %0300d 1) a; ln -s /$(printf %04000d 1) b; ln -s /home/mal/c c; ln -s /etc/passwd/x d",
   ],
-])("%s keep nothing else from being told", (_what, script) => {
+])("%s hide no other finding", (_what, script) => {
   m.write(`${jail}/etc/planted`, "", { mode: 0o666 });
   mal(script);
   const told = m.run(["jk_check", jail]);

@@ -1,4 +1,4 @@
-/** Names that a user exchanges as fast as possible while root removes what it has looked at under one of them. */
+/** A user exchanges two names as fast as possible while root removes what it checked under one of them. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
@@ -28,7 +28,7 @@ afterEach(async () => {
   jail.close();
 });
 
-/** Under which of two names something stands that is never gone: a look at one may be just before an exchange. */
+/** The one of two names under which something is that always exists: it may be exchanged just after a look. */
 function whichHolds(paths: readonly string[], holds: (path: string) => boolean): string | undefined {
   for (let look = 0; look < 1000; look++) {
     const found = paths.find(holds);

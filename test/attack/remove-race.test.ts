@@ -1,6 +1,6 @@
 /**
- * A user who exchanges two directories while root removes or moves one of them. The directories of others, which the
- * user may rename but not look into, must be whole afterwards, wherever they are.
+ * A user exchanges two directories while root removes or moves one of them. The directories of others, which the user
+ * may rename but not enter, must be complete afterwards, wherever they are.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -76,7 +76,7 @@ describe("jk_jailuser -m", () => {
       const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", jail, name]);
       expect([status, stderr]).toEqual([1, expect.stringContaining(`${base} is writable by its group`)]);
       expect([m.snapshot(base), m.exists(`${jail}${home}`)]).toEqual([before, false]);
-      // The same events from somebody else's hand: the attack does what it is meant to.
+      // The same events by another user: the attack works as intended.
       m.must(["usermod", "-c", "changed", name]);
       m.must(["ls", home]);
       await racer.until(({ stdout }) => (stdout.includes("exchanged\n") ? true : undefined));
@@ -100,7 +100,7 @@ describe("jk_jailuser -m", () => {
     }
     const racer = await race(attacker, home, `${base}/victim`, ...lastLook(base, name));
     const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", jail, name]);
-    // That the account can run nothing is told, and nothing else.
+    // The only report is that the account can run nothing.
     expect([status, stderr]).toEqual([
       0,
       expect.stringMatching(/^[^\n]*: '[^']*' can run nothing: [^\n]*\n$/),
@@ -163,7 +163,7 @@ describe("jk_jailuser -m", () => {
   });
 });
 
-describe("what comes into a home after the last look at it stays", () => {
+describe("what appears in a home after the last check stays", () => {
   /** Root's command and the guest's exchange, until that was in time thrice. */
   async function until(
     hostHome: (name: string) => string,
@@ -241,7 +241,7 @@ describe("what comes into a home after the last look at it stays", () => {
     ));
 });
 
-test("what is made where users can write is never there under a name that they could wait for", async () => {
+test("what is created where users can write never has a name that they could wait for", async () => {
   m.addUser("waits", { home: `${jail}/./home/waits` });
   const { uid, gid } = m.ids("waits");
   const home = `${jail}/home/waits`;
@@ -265,7 +265,7 @@ test("what is made where users can write is never there under a name that they c
   expect(m.list(jail).filter((name) => name.startsWith(".jk-"))).toEqual([]);
 });
 
-test("jailkit delete leaves what a user puts into the jail after the last look", async () => {
+test("jailkit delete leaves what a user puts into the jail after the last check", async () => {
   const own = "/srv/lasts";
   m.must(["jk_init", "-j", own, "one"]);
   for (const name of ["a", "b"]) {
@@ -273,7 +273,7 @@ test("jailkit delete leaves what a user puts into the jail after the last look",
     m.write(`${own}/${name}/roots`, "x");
   }
   m.addUser("late");
-  // Its first removal: it has looked at everything then, and one of the two directories is still to come.
+  // Its first removal: it has checked everything then, and one of the two directories is still there.
   const stop = ["-e", "trace=unlinkat", "-P", `${own}/a`, "-P", `${own}/b`, "-P", own];
   const inject = ["-e", "inject=unlinkat:signal=STOP:when=1"];
   const command = ["jailkit", "delete", "--yes", own];

@@ -1,4 +1,4 @@
-/** What others than root can write on the host chooses nothing of the host for a jail. */
+/** Files on the host that users other than root can write do not choose what of the host is copied into a jail. */
 import {
   afterAll,
   afterEach,
@@ -111,7 +111,7 @@ describe("a directory of alice's", () => {
     expect(m.stat(jail + brings)).toBeDefined();
   });
 
-  test("devices, and files that she may have a name of and not read, stay where they are", () => {
+  test("devices, and files that she can name but not read, are not copied", () => {
     m.must(["mknod", "-m", "0666", "/srv/www/null", "c", "1", "3"]);
     m.must(["ln", "/etc/shadow", "/srv/www/shadow"]);
     m.write("/srv/www/bobs", "x", { mode: 0o600, owner: [BOB, BOB] });
@@ -163,7 +163,7 @@ describe("a directory of alice's", () => {
     expect(m.read(`${jail}/srv/www/a/ld.so.preload`)).toBe("/srv/www/evil.so");
   });
 
-  test("links within the tree are links, and nothing is said of them", () => {
+  test("symbolic links within the tree are copied as such, without a warning", () => {
     link("a", "sub/b");
     link("c", "/srv/www/index.html");
     m.mkdir("/srv/www/sub", { owner: alice });
@@ -174,7 +174,7 @@ describe("a directory of alice's", () => {
   });
 });
 
-test("of the devices in a directory of hers, no command brings a disk or the memory of the machine", () => {
+test("no command copies a disk or the memory of the machine from a directory of hers", () => {
   const make = "cd /srv/www; mknod disk b 8 0; mknod mem c 1 1; mknod null c 1 3; chmod 666 disk mem null";
   m.must(["sh", "-ec", `${make}; chown alice: disk mem null`]);
   const { stderr } = m.run(["jk_cp", "-j", jail, "/srv/www"]);
@@ -183,14 +183,14 @@ test("of the devices in a directory of hers, no command brings a disk or the mem
   expect(commands).toBe(`mknod -m 0666 ${jail}/srv/www/null c 1 3`);
 });
 
-describe("what is named of hers", () => {
+describe("files of hers that are named", () => {
   test("a program comes with the libraries of the system, and runs", () => {
     copy("tool", "/root/x");
     const { status, stderr } = m.run(["jk_cp", "-j", jail, "/srv/www/tool"]);
     expect([status, stderr, ran("/srv/www/tool")]).toEqual([0, "", "ran\n"]);
   });
 
-  test("also where its directory was asked for before", () => {
+  test("also if its directory was requested before", () => {
     copy("tool", "/root/x");
     m.write("/etc/jailkit/jk_init.d/x.ini", "[x]\npaths = /srv/www, /srv/www/tool\n");
     const { status, stderr } = m.run(["jk_init", "-j", jail, "x"]);
@@ -222,7 +222,7 @@ describe("what is named of hers", () => {
     expect(ran("/srv/www/bin/tool")).toBe("ran\n");
   });
 
-  test("by a link of hers on the way is refused", () => {
+  test("through a symbolic link of hers is refused", () => {
     link("a", "/usr/share");
     m.write("/usr/share/data", "data");
     const { status, stderr } = m.run(["jk_cp", "-j", jail, "/srv/www/a/data"]);
@@ -232,7 +232,7 @@ describe("what is named of hers", () => {
     );
   });
 
-  test("names that are made to be misread are shown as they are, and can be typed", () => {
+  test("misleading names are shown unambiguously, and can be typed", () => {
     const odd = "/usr/local/share/x y\n\xff'";
     m.write(odd, "odd");
     link("a\njk_cp: warning: b", odd);
@@ -260,7 +260,7 @@ describe("what is named of hers", () => {
   });
 });
 
-/** Where a script of perl's stands, and whether its interpreter comes along. */
+/** Where a perl script is, and whether its interpreter is copied along. */
 const GROUNDS: readonly (readonly [what: string, comes: boolean, make: () => void])[] = [
   ["a directory of root's", true, () => {}],
   ["one that root's group can write", true, () => m.chmod("/srv/www/d", 0o775)],
@@ -316,7 +316,7 @@ test.each(GROUNDS)("ground: %s", (_what, comes, make) => {
   }
 });
 
-describe("what came along before", () => {
+describe("what was copied along before", () => {
   const thing = "/usr/local/share/odd/thing";
   beforeEach(() => {
     m.write(thing, "first");
@@ -328,20 +328,23 @@ describe("what came along before", () => {
     m.write(thing, "second");
   });
 
-  test.each([[[]], [["--prune"]]])("stays and is not renewed, and that is told: jk_update %j", (options) => {
-    for (const more of [["--dry-run"], []]) {
-      const { status, stdout, stderr } = m.run(["jk_update", "-v", ...options, ...more, "-j", jail]);
-      expect([status, m.read(jail + thing)]).toEqual([0, "first"]);
-      expect(stderr).toContain("1 entry of the jail came along with '/srv/www'");
-      expect(stdout + stderr).toContain(`${jail}${thing} came along with '/srv/www'`);
-      for (const command of more.length === 0 ? remedies(stderr) : []) m.must(command);
-    }
-    // Named once, it is renewed with the rest.
-    expect(m.run(["jk_update", "-j", jail])).toMatchObject({ status: 0, stderr: "" });
-    expect(m.read(jail + thing)).toBe("second");
-  });
+  test.each([[[]], [["--prune"]]])(
+    "stays and is not updated, and that is reported: jk_update %j",
+    (options) => {
+      for (const more of [["--dry-run"], []]) {
+        const { status, stdout, stderr } = m.run(["jk_update", "-v", ...options, ...more, "-j", jail]);
+        expect([status, m.read(jail + thing)]).toEqual([0, "first"]);
+        expect(stderr).toContain("1 entry of the jail came along with '/srv/www'");
+        expect(stdout + stderr).toContain(`${jail}${thing} came along with '/srv/www'`);
+        for (const command of more.length === 0 ? remedies(stderr) : []) m.must(command);
+      }
+      // Named once, it is renewed with the rest.
+      expect(m.run(["jk_update", "-j", jail])).toMatchObject({ status: 0, stderr: "" });
+      expect(m.read(jail + thing)).toBe("second");
+    },
+  );
 
-  test("and what is hers is renewed without it", () => {
+  test("and her own files are updated without it", () => {
     script("s", "/usr/bin/perl");
     copy("t", "/root/x");
     m.must(["jk_cp", "-j", jail, "/srv/www"]);
@@ -355,13 +358,13 @@ describe("what came along before", () => {
     expect(m.exists(`${jail}/usr/bin/perl`)).toBe(false);
   });
 
-  test("goes when nothing there names it any more", () => {
+  test("is removed when nothing there names it any more", () => {
     m.remove("/srv/www/a");
     expect(m.run(["jk_update", "-j", jail])).toMatchObject({ status: 0, stderr: "" });
     expect(m.exists(jail + thing)).toBe(false);
   });
 
-  test("goes with the directory", () => {
+  test("is removed with the directory", () => {
     m.must(["jk_cp", "--remove", "-j", jail, "/srv/www"]);
     expect([m.exists(jail + thing), m.exists(`${jail}/srv/www`)]).toEqual([false, false]);
   });

@@ -1,6 +1,8 @@
-/** Files with holes: what moves or is copied takes no more than it took. */
+/** Files with holes take no more space after they are moved or copied. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -119,7 +121,7 @@ test.each([
   m.must(["cmp", source, `${jail}${source}`]);
 });
 
-test("jk_check and jk_update read no holes of a file of four terabytes, and find what differs behind them", () => {
+test("jk_check and jk_update skip the holes of a file of four terabytes, and find what differs behind them", () => {
   const jail = "/srv/sparse-checked";
   const source = "/usr/share/sparse";
   m.must(["rm", "-f", source, "/usr/share/sparse2"]);
@@ -128,7 +130,7 @@ test("jk_check and jk_update read no holes of a file of four terabytes, and find
   const copy = `${jail}${source}`;
   const rules = (...options: string[]) => {
     const { stdout } = m.run(["jk_check", "--json", ...options, "-j", jail]);
-    const { jails } = JSON.parse(stdout) as { jails: { findings: { rule: string; path: string }[] }[] };
+    const { jails } = reportOf(checkReportSchema, stdout);
     const findings = jails.flatMap((one) => one.findings);
     return findings.filter(({ path }) => path === copy).map(({ rule }) => rule);
   };

@@ -1,6 +1,6 @@
 /**
- * What sshd itself starts for a jailed user, outside the jail: /bin/sh for ~/.ssh/rc, with variables of the user's where
- * its configuration takes such. Then the remedy that jk_jailuser and README name.
+ * What sshd itself starts for a jailed user, outside the jail: /bin/sh for ~/.ssh/rc, with the user's variables if its
+ * configuration accepts them. Then the remedy that jk_jailuser and README name.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";

@@ -1,6 +1,6 @@
 /**
- * What stands on descriptors 0, 1 and 2 of a program in a jail: nothing with which it could get out. A caller who holds
- * such a thing puts it there, and the program finds /dev/null in its place.
+ * A program in a jail has nothing on descriptors 0, 1 and 2 with which it could get out. A caller puts such a thing
+ * there, and the program finds /dev/null in its place.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";

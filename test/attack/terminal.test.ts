@@ -1,17 +1,16 @@
 /**
- * A program in a jail that is given somebody's terminal cannot type into it: a real terminal, each program that hands
- * one on, and every way to make the call. What was typed is read as the shell would that waits there.
+ * A program in a jail cannot type into a terminal that it was given: a real terminal, each program that passes one on,
+ * and every way to make the call. The test reads what was typed as the waiting shell would.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
+import { J, says as linesOf, PROBE } from "./probe.ts";
 
 setDefaultTimeout(120_000);
 
-const J = "/srv/j";
-const PROBE = "/bin/probe";
 const lsh = `${J}/etc/jailkit/jk_lsh.ini`;
 const chrootsh = "/etc/jailkit/jk_chrootsh.ini";
 const uchroot = "/etc/jailkit/jk_uchroot.ini";
@@ -20,8 +19,7 @@ const refused = "Operation not permitted";
 const ways32 = process.arch === "x64" ? ["x32", "x32-without-mark", "marked", "i386", "i386-console"] : [];
 const ways = ["plain", "high-bits", "bit-32", "console", "no-terminal", "dev-tty", "new-session", ...ways32];
 
-const says = ({ stdout }: RunResult, word: string) =>
-  stdout.split("\n").flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))[0];
+const says = (result: RunResult, word: string) => linesOf(result, word)[0];
 
 let m: Machine;
 let log: Syslog;
@@ -77,7 +75,7 @@ function typesNothing(result: RunResult): void {
   if (process.arch === "x64") expect(says(result, "i386-pid")).toBe("done");
 }
 
-test("the probe can type where nothing keeps it from it", () => {
+test("the probe can type where nothing prevents it", () => {
   const result = on(0, `${J}${PROBE}`);
   expect(says(result, "seccomp")).toBe("0");
   expect(says(result, "no-terminal")).toBe("Inappropriate ioctl for device");
@@ -95,7 +93,7 @@ describe("jk_chrootlaunch", () => {
     const result = on(0, ...launch("-u", "u"));
     typesNothing(result);
     expect(says(result, "uid")).toBe(`${uid}`);
-    // Nothing else is taken away.
+    // Nothing else is removed.
     expect(says(result, "no_new_privs")).toBe("0");
   });
 
@@ -119,7 +117,7 @@ describe("jk_uchroot", () => {
     typesNothing(run(uid));
   });
 
-  test("with allow_setuid: on another's terminal, at the price of setuid; the own one is left alone", async () => {
+  test("with allow_setuid: on another's terminal, at the price of setuid; the caller's own is left alone", async () => {
     m.write(uchroot, `[u]\nallowed_jails = ${J}\nallow_setuid = 1\n`);
     await log.clear();
     const result = run(0);
@@ -146,7 +144,7 @@ describe("jk_chrootsh", () => {
     );
   });
 
-  test("the terminal of root's shell is known also where standard input is none", () => {
+  test("the terminal of root's shell is recognized even if standard input is not one", () => {
     const result = on(0, ...asUser("/usr/bin/env", "-S", "sh -c", "exec jk_chrootsh </dev/null"));
     expect(says(result, "seccomp")).toBe("2");
     expect(says(result, "dev-tty")).toBe(refused);

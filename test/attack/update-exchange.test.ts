@@ -1,6 +1,6 @@
 /**
- * jk_update is killed where it exchanges a directory for something else. Whatever somebody puts into that directory before or
- * after, or into what was made ready, the next run removes nothing of it.
+ * jk_update is killed where it replaces a directory with something else. Whatever somebody puts into that directory
+ * before or after, or into its replacement, the next run removes none of it.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -72,7 +72,7 @@ const theirs = () =>
     .filter((line) => line !== "")
     .sort();
 
-/** What the next runs do: nothing that was put there is lost, and in the end nothing is left to do. */
+/** Expects of the next runs that nothing put there is lost, and that in the end nothing needs an update. */
 function goOn(planted: readonly string[], at: string): void {
   const begun = m.run(["sh", "-c", "ls /var/lib/jailkit/jails/*/update.json"]).status === 0;
   const first = m.run(["jk_update", "-j", J]);
@@ -118,7 +118,7 @@ test("killed at each of its calls, and then somebody puts files into each direct
   }
 });
 
-test("nothing is put there: it is completed, and nothing is left", () => {
+test("if nothing is put there, it is completed, and nothing is left", () => {
   for (const { call, nth } of points) {
     const at = `${call} ${nth}`;
     reset();
@@ -128,7 +128,7 @@ test("nothing is put there: it is completed, and nothing is left", () => {
   }
 });
 
-test("a directory that was exchanged comes back to its place with what is in it, and goes when that is gone", () => {
+test("an exchanged directory is put back with its contents, and removed when it is empty", () => {
   reset();
   const kill = ["-e", "inject=unlinkat:signal=KILL:when=1"];
   m.run(["strace", "-o", "/root/trace", ...kill, "jk_update", "-j", J]);

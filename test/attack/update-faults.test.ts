@@ -26,7 +26,7 @@ function fail(error: string, { call, nth }: Point): void {
   const after = scene.m.snapshot(JAIL);
   if (status === 0) expect([at, after]).toEqual([at, scene.wanted]);
   else outcomes.failed++;
-  // What was to be changed and could not be is told in one line, whatever else would fail likewise.
+  // What could not be changed is reported in one line, whatever else would fail in the same way.
   const told = stderr.split("\n").filter((line) => /^jk_update: (?!warning: )/.test(line));
   if (CHANGING.some((each) => each === call) && status === 1)
     expect([at, told]).toEqual([at, [expect.stringMatching(/ run this again$|: standard output: write: /)]]);
@@ -41,12 +41,12 @@ const cases = ["ENOSPC", "EROFS"].flatMap((error) =>
   Array.from({ length: PARTS }, (_, part) => [error, part] as const),
 );
 
-describe("an update of which one call fails", () => {
+describe("an update in which one call fails", () => {
   test.each(cases)("with %s: part %d", (error, part) => {
     for (let at = part; at < points.length; at += PARTS) fail(error, points[at] ?? { call: "", nth: 0 });
   });
 
-  test("tells of it, and mostly leaves the jail as it was", () => {
+  test("reports it, and mostly leaves the jail unchanged", () => {
     expect(outcomes.failed).toBeGreaterThan(100);
     expect(outcomes.untouched).toBeGreaterThan(30);
     expect(outcomes.sane).toBeGreaterThan(100);

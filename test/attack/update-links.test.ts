@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -40,7 +42,7 @@ function scene(): string {
   return jail;
 }
 
-/** A new version on the host: something changed, something new, something gone. */
+/** A new version on the host: one file changed, one added, one removed. */
 function upgrade(content: string): void {
   for (const name of ["f", "new", "data/f", "data/new", "data/d/f", "data/d/new"]) {
     m.write(`/opt/app/${name}`, content, { owner: [USER, USER] });
@@ -110,12 +112,12 @@ test("a directory and a link that are exchanged all the time, updates meanwhile"
   expect(changed).toBeGreaterThan(0);
 });
 
-test("what a user puts into a directory between the look and its exchange for a file stays", async () => {
+test("what a user puts into a directory after the check, before it is replaced with a file, stays", async () => {
   const jail = scene();
   m.remove("/opt/app/data");
   m.write("/opt/app/data", "a file by now", { owner: [USER, USER] });
   m.must(["chown", "root:", "/opt/app", `${jail}/opt/app`]);
-  // Its first rename puts its journal in place: it has looked at everything then, and changed nothing.
+  // Its first rename puts its journal in place: it has checked everything then, and changed nothing.
   const stop = ["-e", "trace=renameat2", "-e", "inject=renameat2:signal=STOP:when=1"];
   const update = m.start(["strace", "-f", "-o", "/root/stopped", ...stop, "jk_update", "-j", jail]);
   racer = update;
@@ -142,7 +144,7 @@ test("what a user puts into a directory between the look and its exchange for a 
   expect(m.read(`${jail}/opt/app/data`)).toBe("a file by now");
 });
 
-test("names that are made to be misread are shown as they are", () => {
+test("misleading names are shown unambiguously", () => {
   const jail = scene();
   const name = "x\n\x1b[31mremoving deprecated file /etc/passwd";
   m.write(`/usr/share/odd/${name}`, "x");
@@ -153,6 +155,6 @@ test("names that are made to be misread are shown as they are", () => {
   expect(stdout.split("\n").some((line) => line.startsWith("removing deprecated file /etc/passwd"))).toBe(
     false,
   );
-  const json = JSON.parse(m.run(["jk_update", "--json", "-j", jail]).stdout);
+  const json = reportOf(updateReportSchema, m.run(["jk_update", "--json", "-j", jail]).stdout);
   expect(json.exitStatus).toBe(0);
 });

@@ -13,7 +13,7 @@ export interface Point {
 /** A jail that was made before an upgrade of the host, which can be had again and again. */
 export interface UpdateScene {
   readonly m: Machine;
-  /** What the jail is to be: one that was made after the upgrade. */
+  /** The expected jail: one that was created after the upgrade. */
   readonly wanted: Record<string, string>;
   /** The jail and its record as they were before the first update. */
   reset(): void;

@@ -1,4 +1,4 @@
-/** What the lists of files that a user can upload are made of. */
+/** Pieces of the lists of files that a user can upload. */
 import type { ByteString } from "../../ffi/bytes.ts";
 
 export interface Ways {

@@ -1,4 +1,4 @@
-/** What a user can upload to make git's servers start something; in the form of uploads-ways.ts. */
+/** Files that a user can upload to make git's servers start something, in the form of uploads-ways.ts. */
 import { lines, payloads, type Ways } from "./uploads-files.ts";
 
 /** The keys of git-config(1) that name a program, but for those of a remote; the clients' keys among them. */

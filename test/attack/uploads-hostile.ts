@@ -1,6 +1,6 @@
 /**
- * Command lines by which one would make a listed program start another, or be something else than a server. jk_lsh has
- * to refuse each. What is between @ is as in uploads-ways.ts.
+ * Command lines that would make a listed program start another, or be something other than a server. jk_lsh must refuse
+ * each. Text between @ is as in uploads-ways.ts.
  */
 import type { ByteString } from "../../ffi/bytes.ts";
 

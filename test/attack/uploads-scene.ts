@@ -1,6 +1,6 @@
 /**
- * A machine with a jail in which server programs stand, a real sshd that grants more than it should, accounts of two
- * kinds, and a watch over every execve(2) below sshd.
+ * A machine with server programs in a jail, a real sshd that allows more than it should, two kinds of accounts, and a
+ * watch on every execve(2) below sshd.
  */
 import { join } from "node:path";
 import type { ByteString } from "../../ffi/bytes.ts";
@@ -83,7 +83,7 @@ paths = ${[
 ].join(", ")}
 `;
 
-// Both end with status 0, whatever they are told, and are small enough to be uploaded some hundred times.
+// Both exit with 0, whatever their arguments, and are small enough to be uploaded several hundred times.
 const PROGRAM = `
 #if defined(__x86_64__)
 __asm__(".globl _start\\n_start: xor %edi,%edi\\nmov $231,%eax\\nsyscall");

@@ -1,4 +1,4 @@
-/** What the accounts upload: repositories that are as they should be, and over them all the ways in. */
+/** Uploads of the accounts: correct repositories, and over them all the ways in. */
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Account, IDS, JAIL, type Scene, textFor } from "./uploads-scene.ts";
 import { sftp } from "./uploads-uses.ts";
@@ -28,7 +28,7 @@ export function makeRepositories({ m, client }: Scene): void {
   for (const name of ["clean.git", "bad.git", "lazy.git", "local.git"])
     must("git", "clone", "-q", "--bare", "git", `${BASE}/${name}`);
   must("git", "clone", "-q", "git", `${BASE}/tree`);
-  // What is pushed there is told as a change of this file, so that the server has to get it from somewhere.
+  // A push there is described as a change of this file, so that the server must get it from somewhere.
   const blob = must("git", "-C", "git", "rev-parse", "HEAD:file").trim();
   for (const name of ["lazy.git", "local.git"])
     m.remove(`${BASE}/${name}/objects/${blob.slice(0, 2)}/${blob.slice(2)}`);

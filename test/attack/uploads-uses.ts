@@ -1,4 +1,4 @@
-/** Clients at work: all that the server programs are for, as far as something could be started by it. */
+/** Clients at work: everything that the server programs are used for, as far as it could start something. */
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { lines } from "./uploads-files.ts";
@@ -212,7 +212,7 @@ export const USES: readonly Use[] = [
   },
 ];
 
-/** A command of a user's own in ~/.ssh/authorized_keys, where sshd reads that: it stands for all logins from then on. */
+/** A command of the user in ~/.ssh/authorized_keys, if sshd reads that: it replaces all logins from then on. */
 export const FORCED = 'command="@PATH:forced@" ';
 
 function hostile(account: Account): Record<string, string> {

@@ -1,7 +1,7 @@
 /**
- * A user of jk_lsh uploads every file by which a server program can be configured, and then uses the programs, and
- * tries lines that are no use of a server. Nothing is executed but what the administrator listed; the watch is on
- * execve(2), from outside. An account with a shell has the same files and clients: there the ways work.
+ * A user of jk_lsh uploads every file by which a server program can be configured, then uses the programs, and tries
+ * lines that no client sends. Only what the administrator listed is executed; the watch is on execve(2), from outside.
+ * An account with a shell has the same files and clients: there the ways work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HOSTILE } from "./uploads-hostile.ts";
@@ -146,14 +146,14 @@ describe("the watch sees", () => {
   const line = textFor(UPLOADED, "rsync -e @RUN:rsync-e@ a x:b") ?? "";
   const act = () => scene.sshd.ssh(UPLOADED.name, [line]);
 
-  test("the listed program, and not what the kernel keeps from being executed", async () => {
+  test("the listed program, and not what the kernel refuses to execute", async () => {
     scene.policy("allow_spawn_options = 1");
     const executed = await scene.watch(act);
     expect(executed.some(({ file }) => file === "/usr/bin/rsync")).toBe(true);
     expect(scene.seen(UPLOADED, executed)).toEqual([]);
   });
 
-  test("an uploaded program where the administrator allows all", async () => {
+  test("an uploaded program if the administrator allows everything", async () => {
     scene.policy("allow_spawn_options = 1", "execute = any");
     expect(scene.seen(UPLOADED, await scene.watch(act))).toEqual(["rsync-e"]);
   });

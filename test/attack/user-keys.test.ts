@@ -1,5 +1,5 @@
 /**
- * jk_jailuser --authorized-key writes as root into a home that its user may change: whatever stands there, and whatever
+ * jk_jailuser --authorized-key writes as root into a home that its user may change: whatever is there, and whatever
  * changes meanwhile, nobody else's file is read or written, and the user gets no key into another's home.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
@@ -146,7 +146,7 @@ test.each(plants)("%s: nothing is written", (_, plant, reason) => {
     expect(remedy).toBeUndefined();
     return;
   }
-  // What was there stays what it is, whoever's it is, under another name; and then there is place for the key.
+  // The old file is kept unchanged under another name, whoever owns it; then there is room for the key.
   const contents = () =>
     m.run(["find", home, "-mindepth", "1", "-printf", "%i %U %m %l\n"]).stdout.split("\n").sort();
   const were = contents();
@@ -168,7 +168,7 @@ test("the command that moves something away follows no link of the user's", () =
   expect(others()).toEqual(before);
 });
 
-test("the command that puts a copy in the place of a hard link has the user's rights alone", () => {
+test("the command that replaces a hard link with a copy has only the user's rights", () => {
   const remedy = () => /put a copy in its place with: (.*)\n$/.exec(give().stderr)?.[1] ?? "";
   ownDirectory(".ssh");
   m.write(`${jail}/secret`, secret, { mode: 0o600 });
@@ -214,7 +214,7 @@ test("a file that cannot be read is named with its path", () => {
   ]);
 });
 
-test("a home that is to move is looked at before anything is done", () => {
+test("a home that should move is checked before anything changes", () => {
   m.addUser("guest", { home: "/home/guest", createHome: true });
   m.must(["ln", "-s", "/root/.ssh", "/home/guest/.ssh"], { user: "guest" });
   const before = [m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`), others()];
@@ -233,7 +233,7 @@ async function racer(a: string, b: string, ...steps: string[]) {
   return running;
 }
 
-test("what is exchanged for a link while the new file is made ready lands in nobody else's directory", async () => {
+test("a directory that is exchanged for a symbolic link while the new file is prepared leads into nobody else's directory", async () => {
   ownDirectory(".ssh");
   link("../victim/.ssh", "trap");
   const before = others();
@@ -242,7 +242,7 @@ test("what is exchanged for a link while the new file is made ready lands in nob
   await running.until(({ stdout }) => stdout.includes("exchanged") || undefined);
   running.kill();
   expect(others()).toEqual(before);
-  // By its descriptor it is the directory that was looked at, under its new name.
+  // Its descriptor still leads to the directory that was checked, under its new name.
   if (status === 0) expect(m.read(`${home}/trap/authorized_keys`)).toBe(key);
 });
 

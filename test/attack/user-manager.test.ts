@@ -1,11 +1,13 @@
 /**
- * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a machine that it
- * boots. What jk_jailuser, jk_addjailuser and jailkit explain tell of it, and that the remedies which they and the
- * manual name are ones.
+ * systemd's manager of a jailed user, on the host: with systemd itself, its pam_systemd and sshd, in a booted machine.
+ * What jk_jailuser, jk_addjailuser and jailkit explain report, and that the remedies of these and of the manual work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { boot } from "../machine/booted.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -71,19 +73,19 @@ describe("what is told", () => {
     const warnings = (text: string) =>
       [...text.matchAll(/^jk_(?:add)?jailuser: (warning: .*)$/gm)].map(([, line]) => line);
     expect(warnings(again.stderr)).toEqual(warnings(added.stderr));
-    expect(JSON.parse(again.stdout).users[0].warnings).toEqual(JSON.parse(added.stdout).warnings);
-    const { steps } = JSON.parse(m.run(["jailkit", "explain", "--json", "added"]).stdout) as {
-      steps: { stage: string; outcome: string; message: string; remedy: string }[];
-    };
+    expect(reportOf(jailUserReportSchema, again.stdout).users[0]?.warnings).toEqual(
+      reportOf(newUserReportSchema, added.stdout).warnings,
+    );
+    const { steps } = reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", "added"]).stdout);
     const told = steps.filter(
       ({ stage, outcome }) => (stage === "sshd" || stage === "jobs") && outcome === "warned",
     );
     expect(told.map(({ message, remedy: what }) => `${message}; ${what}`)).toEqual(
-      JSON.parse(added.stdout).warnings,
+      reportOf(newUserReportSchema, added.stdout).warnings,
     );
   });
 
-  test("is nothing where no manager starts", () => {
+  test("is empty if no manager starts", () => {
     expect([explained(), jailed()]).toEqual([true, true]);
     m.symlink("/dev/null", masked());
     expect([explained(), jailed()]).toEqual([false, false]);

@@ -1,8 +1,9 @@
-import { underTest } from "../machine/machine.ts";
+import { describe, expect, test } from "bun:test";
+import { type RunOptions, type RunResult, underTest } from "../machine/machine.ts";
 
 /**
- * What a case leads to: the same for both implementations, or one result each, and then the difference is deliberate
- * and stands under its id in docs/differences.md.
+ * The result of a case: the same for both implementations, or one for each, and then the difference is deliberate
+ * and has its id in docs/differences.md.
  */
 export type Expected<T> = T | Different<T>;
 
@@ -33,3 +34,26 @@ export const prints = (stdout: string): Result => ({ status: 0, stdout });
 
 /** This status, and nothing on standard output. */
 export const ends = (status: number): Result => ({ status, stdout: "" });
+
+/** A call of a program: its arguments, what is changed on the machine before it, and what is expected. */
+export interface Case extends RunOptions {
+  name: string;
+  args?: readonly string[];
+  before?: () => void;
+  is: Expected<Result>;
+}
+
+/** Returns a function that makes a test of each case. A case without arguments has the usual ones. */
+export function tableOf(
+  run: (args: readonly string[], options: RunOptions) => RunResult,
+  usual: readonly string[],
+): (title: string, cases: readonly Case[]) => void {
+  return (title, cases) =>
+    describe(title, () => {
+      test.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
+        const { args = usual, before, is, name: _name, ...options } = one;
+        before?.();
+        expect(run(args, options)).toMatchObject(expectedOf(is));
+      });
+    });
+}

@@ -54,7 +54,7 @@ describe("options", () => {
     expect(m.run(["jk_check", ...args]).status).toBe(expectedOf(status));
   });
 
-  test("a config file that is not there", () => {
+  test("a missing config file", () => {
     const { status, stdout } = m.run(["jk_check", "-c", "/nonexist"]);
     expect(status).toBe(0);
     expect(stdout).toBe("WARNING: /nonexist does not exist, only checking jails found in /etc/passwd\n");
@@ -92,7 +92,7 @@ describe("a jail", () => {
     expect(result.status).toBe(0);
   });
 
-  test("that is not there", () => {
+  test("that is missing", () => {
     const result = check("/srv/nosuchjail");
     const line = "cannot check files in /srv/nosuchjail/, it does not exist\n";
     const told = expectedOf({
@@ -109,7 +109,7 @@ describe("a jail", () => {
     expect(findings(check(`${jail}/`))).toContain(`WARNING: ${jail}/usr/ is writable for others!`);
   });
 
-  test("that jailkit made, and that no user and no section names", () => {
+  test("that jailkit created, and that no user and no section names", () => {
     const jail = `/srv/jail${++jails}`;
     m.mkdir(jail);
     m.must(["jk_cp", "-j", jail, "/usr/bin/true"]);
@@ -122,7 +122,7 @@ describe("a jail", () => {
     m.remove("/var/lib/jailkit");
   });
 
-  test("with -v tells what is tested", () => {
+  test("with -v shows what is tested", () => {
     const jail = makeJail();
     m.mkdir(`${jail}/empty`);
     const { stdout } = check(jail, ignore(jail), ["-v"]);
@@ -149,7 +149,30 @@ describe("permissions", () => {
     expect(result.status).toBe(expectedOf(found));
   });
 
-  test("that are left out of the check", () => {
+  test("of a directory for which logins are refused", () => {
+    const jail = makeJail();
+    m.chmod(`${jail}/usr`, 0o777);
+    const all = (result: RunResult) => findings(result).sort();
+    const lines = [
+      `WARNING: ${jail}/usr/ is writable for group!`,
+      `WARNING: ${jail}/usr/ is writable for others!`,
+    ];
+    const unsafe = `ERROR: ${jail}/usr is writable by `;
+    const twice = [`${unsafe}group or others!`, ...lines];
+    expect(all(check(jail, ignore(jail)))).toEqual(
+      expectedOf({ debian: twice, ours: lines, difference: "check-remedies" }),
+    );
+    const ignored = [`ignorewritableforothers = ${jail}/usr`, `ignorewritableforgroup = ${jail}/usr`];
+    expect(all(check(jail, [...ignore(jail), ...ignored]))).toEqual(
+      expectedOf({
+        debian: [`${unsafe}group or others!`],
+        ours: [`${unsafe}everyone (mode 0777)`, `${unsafe}its group (gid 0, mode 0777)`],
+        difference: "check-remedies",
+      }),
+    );
+  });
+
+  test("that are excluded from the check", () => {
     const jail = makeJail();
     for (const name of ["open", "opener"]) m.mkdir(`${jail}/home/${name}/sub`);
     for (const name of ["open/sub", "opener/sub"]) m.chmod(`${jail}/home/${name}`, 0o777);
@@ -222,7 +245,7 @@ describe("permissions", () => {
     );
   });
 
-  test("of a program whose setuid bit was asked for", () => {
+  test("of a program whose setuid bit was requested", () => {
     const jail = `/srv/jail${++jails}`;
     m.mkdir(jail);
     m.must(["install", "-m", "4755", "/usr/bin/true", "/usr/bin/granted"]);
@@ -319,7 +342,7 @@ describe("contents", () => {
     ]);
   });
 
-  test("that are left out of the comparison, or of everything", () => {
+  test("that are excluded from the comparison, or from everything", () => {
     const jail = makeJail();
     m.write(`${jail}/usr/bin/extra`, "x");
     m.chmod(`${jail}/usr/bin/extra`, 0o4755);
@@ -330,7 +353,7 @@ describe("contents", () => {
     );
   });
 
-  test("with an empty list of what is left out", () => {
+  test("with an empty list of exceptions", () => {
     const jail = makeJail();
     m.write(`${jail}/usr/bin/extra`, "x");
     m.remove(`${jail}/etc`);
@@ -343,7 +366,7 @@ describe("contents", () => {
     );
   });
 
-  test("of what is made for the jail, and of homes", () => {
+  test("of files generated for the jail, and of homes", () => {
     const jail = `/srv/jail${++jails}`;
     m.write("/root/init.ini", "[a]\nusers = root\n");
     m.must(["jk_init", "-c", "/root/init.ini", "-j", jail, "a"]);

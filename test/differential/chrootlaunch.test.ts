@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
-import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
+import { ends, expectedOf, prints, tableOf } from "./cases.ts";
+import { J, makeJail, restoreDirectories } from "./jail.ts";
 
-const J = "/srv/j";
 const pidfile = "/run/daemon.pid";
 
 let m: Machine;
@@ -12,19 +12,13 @@ beforeAll(async () => {
   m = await openMachine({ under: underTest });
   m.addUser("u", { uid: 4001, groups: ["games"] });
   m.addUser("other", { uid: 4002 });
-  m.mkdir(J);
-  m.must(["jk_cp", "-j", J, "/usr/bin/bash", "/usr/bin/id", "/usr/bin/echo", "/usr/bin/cat", "/usr/bin/env"]);
-  for (const name of ["bin", "lib", "lib64", "sbin"])
-    if (!m.exists(`${J}/${name}`)) m.symlink(`usr/${name}`, `${J}/${name}`);
+  makeJail(m, J, "/usr/bin/bash", "/usr/bin/id", "/usr/bin/echo", "/usr/bin/cat", "/usr/bin/env");
   log = await m.startSyslog();
 });
 afterAll(async () => m.close());
 
-// every case starts from a jail in order
 beforeEach(() => {
-  for (const name of ["dev", "etc", "usr", "usr/bin", "usr/lib", "usr/sbin", "home"]) m.mkdir(`${J}/${name}`);
-  m.chmod("/srv", 0o755);
-  m.mkdir(J);
+  restoreDirectories(m);
   m.write(`${J}/usr/bin/copy`, m.readBytes("/usr/bin/id"), { mode: 0o755 });
   m.remove(pidfile);
 });
@@ -32,22 +26,7 @@ beforeEach(() => {
 const launch = (args: readonly string[], options: RunOptions = {}) =>
   m.run(["jk_chrootlaunch", ...args], options);
 
-interface Case extends RunOptions {
-  name: string;
-  args?: readonly string[];
-  before?: () => void;
-  is: Expected<Result>;
-}
-
-function table(title: string, cases: readonly Case[]): void {
-  describe(title, () => {
-    test.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
-      const { args = ["-j", J, "-x", "/usr/bin/echo", "in"], before, is, name: _name, ...options } = one;
-      before?.();
-      expect(launch(args, options)).toMatchObject(expectedOf(is));
-    });
-  });
-}
+const table = tableOf(launch, ["-j", J, "-x", "/usr/bin/echo", "in"]);
 
 const in_ = prints("in\n");
 const program = (path: string, ...words: string[]) => ["-j", J, "-x", path, "--", ...words];
@@ -276,13 +255,13 @@ describe("the pidfile", () => {
     expect(content()).toBe(stdout.trim());
   });
 
-  test("that cannot be made does not keep the program from running", () => {
+  test("that cannot be created does not keep the program from running", () => {
     expect(launch(["-p", "/nope/x", ...program("/usr/bin/echo", "x")])).toMatchObject(prints("x\n"));
   });
 });
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(launch(bash("echo x >&9"), { open }).status).toBe(1);
   });
@@ -297,7 +276,7 @@ describe("descriptors", () => {
   });
 });
 
-describe("what is said and logged", () => {
+describe("messages and log", () => {
   test("starting", async () => {
     await log.clear();
     launch(program("/usr/bin/echo"));

@@ -4,9 +4,9 @@ import { renderHelp } from "../../src/cli/help.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { CHROOTSH_HELP } from "../../src/enter/login/help.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
-import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
+import { ends, expectedOf, prints, tableOf } from "./cases.ts";
+import { J, makeJail, restoreDirectories, writeAccounts } from "./jail.ts";
 
-const J = "/srv/j";
 const ini = "/etc/jailkit/jk_chrootsh.ini";
 const bash = "/usr/bin/bash";
 
@@ -18,24 +18,18 @@ beforeAll(async () => {
   m.addUser("u", { uid: 4001, groups: ["games"] });
   m.addUser("other", { uid: 4002 });
   m.addUser("same", { uid: 4003 });
-  m.mkdir(J);
-  m.must(["jk_cp", "-j", J, bash, "/usr/bin/id"]);
-  for (const name of ["bin", "lib", "lib64", "sbin"])
-    if (!m.exists(`${J}/${name}`)) m.symlink(`usr/${name}`, `${J}/${name}`);
+  makeJail(m, J, bash, "/usr/bin/id");
   passwd = m.read("/etc/passwd");
   log = await m.startSyslog();
 });
 afterAll(async () => m.close());
 
-// every case starts from a jail in order
 beforeEach(() => {
-  for (const name of ["dev", "etc", "usr", "usr/bin", "usr/lib", "usr/sbin"]) m.mkdir(`${J}/${name}`);
-  m.mkdir(J);
+  restoreDirectories(m);
   m.mkdir("/etc/jailkit");
   m.mkdir(`${J}/home/u`, { owner: [4001, 4001] });
   account(`${J}/./home/u`);
-  m.write(`${J}/etc/passwd`, "root:x:0:0::/root:/bin/sh\nu:x:4001:4001::/home/u:/bin/bash\n");
-  m.write(`${J}/etc/group`, "root:x:0:\nu:x:4001:\n");
+  writeAccounts(m, J);
   m.write(ini, "");
   for (const path of ["/srv", "/etc/jailkit"]) m.must(["setfacl", "-b", path]);
 });
@@ -49,22 +43,7 @@ const env = { PATH: "/usr/bin:/bin", USER: "u" };
 const chrootsh = (args: readonly string[], options: RunOptions = {}) =>
   m.run(["jk_chrootsh", ...args], { user: "u", env, ...options });
 
-interface Case extends RunOptions {
-  name: string;
-  args?: readonly string[];
-  before?: () => void;
-  is: Expected<Result>;
-}
-
-function table(title: string, cases: readonly Case[]): void {
-  describe(title, () => {
-    test.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
-      const { args = ["-c", "echo in"], before, is, name: _name, ...options } = one;
-      before?.();
-      expect(chrootsh(args, options)).toMatchObject(expectedOf(is));
-    });
-  });
-}
+const table = tableOf(chrootsh, ["-c", "echo in"]);
 
 const in_ = prints("in\n");
 const section = (keys: string) => () => m.write(ini, `[DEFAULT]\n${keys}\n`);
@@ -411,7 +390,7 @@ table("the shell in the jail", [
 ]);
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(chrootsh(["-c", "echo x >&9"], { open }).status).toBe(1);
   });
@@ -446,7 +425,7 @@ test("a limit below what the runtime needs", () => {
   expect(result).toMatchObject(is);
 });
 
-describe("what is told", () => {
+describe("messages", () => {
   test("a refused user", () => {
     account("/nope/./home/u");
     const told = expectedOf({

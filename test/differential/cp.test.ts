@@ -65,7 +65,7 @@ describe("options", () => {
     expect(m.run(["jk_cp", "-j", "/srv/j", "/bin/true"], { user: "u" }).status).toBe(5);
   });
 
-  test("nothing is copied where one of the files is missing", () => {
+  test("nothing is copied if one of the files is missing", () => {
     const jail = fresh();
     expect(cp("-j", jail, "/usr/share/data", "/no/file").status).toBe(4);
     expect(m.list(jail)).toEqual([]);
@@ -80,7 +80,7 @@ describe("what is copied", () => {
     expect(m.exists(`${jail}/usr/share/data`)).toBe(underTest === "ours");
   });
 
-  test("what would lay the whole machine open", () => {
+  test("directories that would expose the whole machine", () => {
     const jail = fresh();
     m.write("/media/file", "x");
     const { status } = cp("-j", jail, "/media");
@@ -88,7 +88,7 @@ describe("what is copied", () => {
     expect(m.exists(`${jail}/media/file`)).toBe(underTest === "debian");
   });
 
-  test("a directory of a user's, with a link out of it", () => {
+  test("a directory of a user, with a symbolic link out of it", () => {
     const jail = fresh();
     m.mkdir("/usr/share/hers", { owner: [4001, 4001] });
     m.symlink("/usr/share/data", "/usr/share/hers/link");
@@ -149,7 +149,7 @@ describe("a program", () => {
 });
 
 describe("owner, mode and times", () => {
-  test("setuid and setgid go, unless -s", () => {
+  test("setuid and setgid are removed, unless -s is given", () => {
     const jail = fresh();
     cp("-j", jail, "/usr/bin/passwd");
     expect(m.stat(`${jail}/usr/bin/passwd`)?.mode).toBe(0o100755);
@@ -171,7 +171,7 @@ describe("owner, mode and times", () => {
     expect(m.stat(`${jail}/usr/share/dir/sub/file`)).toMatchObject({ uid: 4001, gid: 60 });
   });
 
-  test("symbolic links stay links, and what they point at comes too", () => {
+  test("symbolic links stay symbolic links, and their targets are copied as well", () => {
     const jail = fresh();
     m.symlink("data", "/usr/share/relative");
     m.symlink("/usr/share/relative", "/usr/share/absolute");
@@ -219,7 +219,7 @@ describe("hard links", () => {
 });
 
 describe("ACLs", () => {
-  test("a copy has no mask in the place of the group's bits", () => {
+  test("a copy does not have the mask as its group bits", () => {
     const jail = fresh();
     m.write("/usr/share/team", "x", { mode: 0o640, owner: [0, 60] });
     m.must(["setfacl", "-m", "u:4001:rw", "/usr/share/team"]);

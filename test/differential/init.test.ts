@@ -76,14 +76,14 @@ describe("options", () => {
 });
 
 describe("the jail", () => {
-  test.each(["/home", "/usr", "/root"])("%s, which is the host's", (jail) => {
+  test.each(["/home", "/usr", "/root"])("%s, which belongs to the host", (jail) => {
     const before = m.list(jail);
     const { status } = init(empty, ["-j", jail, "a"]);
     expect(status).toBe(expectedOf({ debian: 0, ours: 3, difference: "host-directories" }));
     if (underTest === "ours") expect(m.list(jail)).toEqual(before);
   });
 
-  test("is made, root's and 0755, whatever the umask", () => {
+  test("is created, root's and 0755, whatever the umask", () => {
     const jail = fresh();
     expect(init(empty, ["-j", jail, "a"], { umask: 0o77 }).status).toBe(0);
     expect(m.stat(jail)).toMatchObject({ mode: 0o40755, uid: 0, gid: 0 });
@@ -124,7 +124,7 @@ describe("the jail", () => {
 });
 
 describe("sections", () => {
-  test("emptydirs are made where the host has them", () => {
+  test("emptydirs are created if the host has them", () => {
     const jail = fresh();
     expect(init("[a]\nemptydirs = /srv, /nosuchdir\n", ["-j", jail, "a"]).status).toBe(0);
     expect(m.list(jail)).toContain("srv");
@@ -132,7 +132,7 @@ describe("sections", () => {
     expect(m.exists(`${jail}/nosuchdir`)).toBe(false);
   });
 
-  test("includesections come along, once each", () => {
+  test("includesections are copied, once each", () => {
     const jail = fresh();
     const ini =
       "[a]\nincludesections = b, c\nusers = u\n[b]\nincludesections = c\nusers = daemon\n[c]\nusers = bin\n";
@@ -212,7 +212,7 @@ describe("sections", () => {
     expect(m.read(`${jail}/etc/passwd`).match(/\n/g)?.length).toBe(lines);
   });
 
-  test("paths: patterns, directories, and what is not there", () => {
+  test("paths: patterns, directories, and missing files", () => {
     m.write("/usr/share/some/a.txt", "a");
     m.write("/usr/share/some/b.txt", "b");
     m.write("/usr/share/some/c", "c");
@@ -234,7 +234,7 @@ describe("sections", () => {
       expect(m.exists(`${jail}/usr/${path}`)).toBe(true);
   });
 
-  test("owners are root's but for paths_w_owner, setuid goes but for paths_w_setuid", () => {
+  test("root owns all but paths_w_owner, and setuid is removed from all but paths_w_setuid", () => {
     for (const name of ["plain", "owner", "setuid"])
       m.write(`/usr/share/${name}`, "x", { mode: 0o4755, owner: [4001, 60] });
     const jail = fresh();
@@ -308,7 +308,7 @@ describe("sections", () => {
 });
 
 describe("sections that come with jailkit", () => {
-  test("jk_lsh, sftp and scp make a jail with what they name", () => {
+  test("jk_lsh, sftp and scp create a jail with what they list", () => {
     const jail = fresh();
     for (const section of ["jk_lsh", "sftp", "scp"])
       expect(m.run(["jk_init", "-j", jail, section]).status).toBe(0);

@@ -15,7 +15,7 @@ describe("a jail on a machine with merged /usr", () => {
     m.must(["jk_cp", "-j", jail, "/bin/cat"]);
   });
 
-  test("has the links, and the files where they really are", () => {
+  test("has the symbolic links, and the files in their real places", () => {
     for (const name of ["bin", "lib", "lib64"])
       if (m.exists(`${jail}/${name}`)) expect(m.readlink(`${jail}/${name}`)).toBe(`usr/${name}`);
     const libraries = m.run(["ldd", "/bin/cat"]).stdout.match(/\/\S+/g) ?? [];
@@ -27,7 +27,7 @@ describe("a jail on a machine with merged /usr", () => {
     }
   });
 
-  test("keeps a real directory that stands in the place of a link", () => {
+  test("keeps a real directory in place of a symbolic link", () => {
     const other = "/srv/unmerged";
     m.mkdir(`${other}/bin`);
     m.must(["jk_cp", "-j", other, "/bin/true"]);

@@ -126,7 +126,7 @@ describe("a user", () => {
 });
 
 describe("without -n", () => {
-  test("a jail is asked for", () => {
+  test("jk_jailuser asks for a jail", () => {
     expect(m.run(["jk_jailuser", name], { stdin: "" }).status).toBe(1);
     expect(line("/etc/passwd", name)?.[6]).toBe("/bin/sh");
   });
@@ -211,7 +211,7 @@ describe("-m", () => {
     expect(line("/etc/passwd", name)?.[5]).toBe(`${J}/.${home}`);
   });
 
-  test("does not hand out what a link points at", () => {
+  test("does not copy the target of a symbolic link", () => {
     const home = `/home/${name}`;
     m.write("/root/secret", "secret", { mode: 0o600 });
     m.symlink("/root/secret", `${home}/link`);

@@ -47,7 +47,7 @@ function table(title: string, cases: readonly Case[]): void {
   });
 }
 
-test("a configuration that somebody else than root can change", () => {
+test("a configuration that a user other than root can change", () => {
   for (const how of [{ owner: [4001, 4001] as const }, { mode: 0o664 }]) {
     m.write(ini, paths, how);
     const is = expectedOf({ debian: prints("x"), ours: ends(1), difference: "config-owner" });
@@ -334,7 +334,7 @@ table("the environment of what is run", [
   },
 ]);
 
-describe("what is told", () => {
+describe("messages", () => {
   test("a refused user", () => {
     m.write(ini, paths);
     const { stderr } = lsh(["-c", "id"]);

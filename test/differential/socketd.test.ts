@@ -168,7 +168,7 @@ describe("limits", () => {
     expect(await rates()).toEqual([expected]);
   });
 
-  test("an option that is no number", async () => {
+  test("an option that is not a number", async () => {
     const words = [`--socket=${socket}`, "--base=abc"];
     const takes = expectedOf({
       debian: { refused: false },
@@ -208,7 +208,7 @@ describe("limits", () => {
     await log.waitForLog(({ message }) => message.includes(`socket ${socket} is mentioned multiple times`));
   });
 
-  test("let pass the same messages, in the same order, between the same warnings", async () => {
+  test("pass the same messages, in the same order, between the same warnings", async () => {
     start(`[${socket}]\nbase = 200\npeak = 500\ninterval = 0.5\ntrust = sender\n`);
     // Milliseconds, and bytes of a message. The first is sent when the first interval is over.
     const trace =
@@ -245,7 +245,7 @@ describe("sockets", () => {
     expect([m.stat(socket)?.mode, m.stat(`${J}/second`)?.mode]).toEqual([0o140666, 0o140666]);
   });
 
-  test("take the place of a file", () => {
+  test("replace a file", () => {
     m.write(socket, "");
     start(`[${socket}]\n`);
     expect(m.stat(socket)?.mode).toBe(0o140666);
@@ -293,7 +293,7 @@ describe("sockets", () => {
 });
 
 describe("messages", () => {
-  test("of a trusted sender are as they came", async () => {
+  test("of a trusted sender are unchanged", async () => {
     start(`[${socket}]\n${wide}trust = sender\n`);
     send(socket, "b'<29>Nov  1 10:00:00 sshd[1]: first'", "b''", "b'<0>t: last \\xff'");
     await arrived("last");
@@ -303,7 +303,7 @@ describe("messages", () => {
     ]);
   });
 
-  test("tell who sent them", async () => {
+  test("name their sender", async () => {
     start(`[${socket}]\n${wide}`);
     send(socket, "b'<0>sshd: last'");
     await arrived("last");
@@ -353,7 +353,7 @@ describe("messages", () => {
 });
 
 describe("the process", () => {
-  test("that handles what comes from jails is an account without rights, in a root of its own", () => {
+  test("that handles messages of jails has an account without rights, in a root directory of its own", () => {
     start(`[${socket}]\n`);
     const child = m.run(["pgrep", "-P", pidOf()]).stdout.trim();
     const pid = child === "" ? pidOf() : child;
@@ -379,7 +379,7 @@ describe("the process", () => {
     expect(m.readlink(`/proc/${pidOf()}/exe`)).toEndWith("/jk_socketd");
   });
 
-  test("takes away what it made when it ends", () => {
+  test("removes what it created when it ends", () => {
     start(`[${socket}]\n`);
     stop();
     const expected: Expected<{ left: boolean[] }> = {

@@ -38,7 +38,7 @@ const asUser = () => [
 ];
 
 interface Found {
-  /** What the call TIOCSTI says on what is no terminal: it tells whether the call came so far. */
+  /** The error of TIOCSTI on something that is not a terminal: it shows whether the call got that far. */
   call: string;
   noNewPrivs: string;
 }

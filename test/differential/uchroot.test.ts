@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as C from "../../ffi/constants.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog, underTest } from "../machine/machine.ts";
-import { type Expected, ends, expectedOf, prints, type Result } from "./cases.ts";
+import { type Expected, ends, expectedOf, prints, type Result, tableOf } from "./cases.ts";
+import { J, makeJail, restoreDirectories, writeAccounts } from "./jail.ts";
 
-const J = "/srv/j";
 const ini = "/etc/jailkit/jk_uchroot.ini";
 const allowed = `[DEFAULT]\nallowed_jails = ${J}\n`;
 
@@ -13,26 +13,16 @@ beforeAll(async () => {
   m = await openMachine({ under: underTest });
   m.addUser("u", { uid: 4001, groups: ["games"] });
   m.addUser("other", { uid: 4002 });
-  for (const jail of [J, "/srv/k"]) {
-    m.mkdir(jail);
-    m.must(["jk_cp", "-j", jail, "/usr/bin/bash", "/usr/bin/id", "/usr/bin/echo", "/usr/bin/env"]);
-    for (const name of ["bin", "lib", "lib64", "sbin"])
-      if (!m.exists(`${jail}/${name}`)) m.symlink(`usr/${name}`, `${jail}/${name}`);
-  }
+  for (const jail of [J, "/srv/k"])
+    makeJail(m, jail, "/usr/bin/bash", "/usr/bin/id", "/usr/bin/echo", "/usr/bin/env");
   log = await m.startSyslog();
 });
 afterAll(async () => m.close());
 
-// every case starts from a jail in order
 beforeEach(() => {
-  for (const name of ["dev", "etc", "usr", "usr/bin", "usr/lib", "usr/sbin", "home"]) m.mkdir(`${J}/${name}`);
-  m.chmod("/srv", 0o755);
-  m.mkdir(J);
+  restoreDirectories(m);
   m.mkdir("/etc/jailkit");
-  for (const jail of [J, "/srv/k"]) {
-    m.write(`${jail}/etc/passwd`, "root:x:0:0::/root:/bin/sh\nu:x:4001:4001::/home/u:/bin/bash\n");
-    m.write(`${jail}/etc/group`, "root:x:0:\nu:x:4001:\n");
-  }
+  for (const jail of [J, "/srv/k"]) writeAccounts(m, jail);
   m.write(ini, allowed);
 });
 
@@ -40,22 +30,7 @@ const env = { PATH: "/usr/bin:/bin", USER: "u" };
 const uchroot = (args: readonly string[], options: RunOptions = {}) =>
   m.run(["jk_uchroot", ...args], { user: "u", env, ...options });
 
-interface Case extends RunOptions {
-  name: string;
-  args?: readonly string[];
-  before?: () => void;
-  is: Expected<Result>;
-}
-
-function table(title: string, cases: readonly Case[]): void {
-  describe(title, () => {
-    test.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
-      const { args = ["-j", J, "-x", "/usr/bin/echo", "in"], before, is, name: _name, ...options } = one;
-      before?.();
-      expect(uchroot(args, options)).toMatchObject(expectedOf(is));
-    });
-  });
-}
+const table = tableOf(uchroot, ["-j", J, "-x", "/usr/bin/echo", "in"]);
 
 const in_ = prints("in\n");
 const bash = (...words: string[]) => ["-j", J, "-x", "/usr/bin/bash", "--", "-c", ...words];
@@ -328,7 +303,7 @@ table("the environment", [
 ]);
 
 describe("descriptors", () => {
-  test("none above 2 goes in", () => {
+  test("none above 2 gets in", () => {
     const open = [{ fd: 9, path: "/", flags: C.O_PATH }];
     expect(uchroot(bash("echo x >&9"), { open }).status).toBe(1);
   });
@@ -347,7 +322,7 @@ describe("descriptors", () => {
   });
 });
 
-describe("what is said and logged", () => {
+describe("messages and log", () => {
   test("going in", async () => {
     await log.clear();
     uchroot(at(J));

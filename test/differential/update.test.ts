@@ -57,7 +57,7 @@ describe("a jail", () => {
     expect(update("-j", jail, "/usr/bin")).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
-  test("with a file that differs, and one that is gone from the host", () => {
+  test("with a file that differs, and one that the host no longer has", () => {
     const jail = fresh();
     m.remove("/usr/bin/was");
     m.write(`${jail}/usr/bin/echo`, "not echo", { mode: 0o755 });
@@ -91,7 +91,7 @@ describe("a jail", () => {
     expect(m.readBytes(`${jail}/usr/bin/true`)).toEqual(m.readBytes("/usr/bin/true"));
   });
 
-  test("with a directory that is gone from the host", () => {
+  test("with a directory that the host no longer has", () => {
     m.write("/usr/share/was/a", "a");
     m.write("/usr/share/was/b/c", "c");
     const jail = fresh();
@@ -102,7 +102,7 @@ describe("a jail", () => {
     expect(m.exists(`${jail}/usr/share/was`)).toBe(false);
   });
 
-  test("with something that was made in it", () => {
+  test("with a file that was created in it", () => {
     const jail = fresh();
     m.write(`${jail}/usr/bin/extra`, "made here", { mode: 0o755 });
     m.write(`${jail}/opt/app/data`, "made here");
@@ -111,7 +111,7 @@ describe("a jail", () => {
     expect(left).toBe(expectedOf({ debian: 0, ours: 2, difference: "update-keeps-local" }));
   });
 
-  test("in which a link leads out", () => {
+  test("in which a symbolic link leads out", () => {
     const jail = fresh();
     m.write("/srv/victim/file", "the host's");
     m.mkdir(`${jail}/opt`);
@@ -121,7 +121,7 @@ describe("a jail", () => {
     expect(victims).toBe(expectedOf({ debian: 0, ours: 1, difference: "links-in-jail" }));
   });
 
-  test("with a setuid program that was asked for as such", () => {
+  test("with a setuid program that was requested as such", () => {
     m.write("/usr/bin/special", "#!/bin/sh\n", { mode: 0o755 });
     m.must(["chmod", "4755", "/usr/bin/special"]);
     const jail = fresh();
@@ -172,7 +172,7 @@ describe("a jail", () => {
 });
 
 describe("what is skipped", () => {
-  test("stays, and is told", () => {
+  test("stays, and is reported", () => {
     const jail = fresh();
     m.write(`${jail}/usr/old/file`, "x");
     const { status, stdout } = update("-s", `${jail}/usr/old/`, "-j", jail, "/usr");
@@ -192,7 +192,7 @@ describe("what is skipped", () => {
 });
 
 describe("a limited shell of jailkit 2", () => {
-  test("stays up to date, or goes", () => {
+  test("is updated, or removed", () => {
     const jail = fresh();
     const shell = `${jail}/usr/sbin/jk_lsh`;
     m.mkdir(`${jail}/usr/sbin`);

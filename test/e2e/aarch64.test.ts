@@ -1,9 +1,9 @@
 /**
- * The executables for aarch64, cross-built here and run under qemu-user in a chroot with aarch64's C library: that the
- * guard finds its way there, and that the native entry and the shared executable understand each other.
+ * The executables for aarch64, cross-built here and run under qemu-user in a chroot with aarch64's C library: the guard
+ * works there, and the native entry and the shared executable understand each other.
  *
- * The kernel is this machine's, so what an emulated program executes is a program of this machine. One that leads back
- * into the emulator stands where the entry looks for the shared executable.
+ * The kernel is this machine's, so an emulated program executes programs of this machine. A program that leads back
+ * into the emulator is where the entry looks for the shared executable.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -81,7 +81,7 @@ describe.skipIf(missing || !existsSync(LIBRARIES))("aarch64", () => {
     for (const name of tools) put(name, join(checkout, "dist/arm64/bin", name));
     m.write("/root/back.c", BACK);
     m.must(["gcc", "-static", "-o", `${R}/bin/back`, "/root/back.c"]);
-    m.write("/root/probe.c", readFileSync(join(checkout, "test/attack/chrootsh-probe.c")));
+    m.write("/root/probe.c", readFileSync(join(checkout, "test/attack/probe.c")));
     m.must(["gcc", "-static", "-o", `${R}/bin/probe`, "/root/probe.c"]);
     m.write(`${R}/etc/passwd`, `u:x:${uid}:${uid}::/tmp:/bin/jk_lsh\n`);
     m.write(`${R}/etc/group`, `u:x:${uid}:\n`);

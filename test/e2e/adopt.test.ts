@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { type AdoptionReport, adoptionReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { installTools } from "../machine/tools.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 setDefaultTimeout(120_000);
@@ -9,16 +11,8 @@ setDefaultTimeout(120_000);
 const tools = ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"];
 const REGISTRY = "/var/lib/jailkit";
 
-interface Report {
-  sections: { name: string; lacking: string[] }[];
-  files: { path: string; owner: boolean; setuid: boolean }[];
-  hardlink: boolean;
-  entries: number;
-  unexplained: { path: string; reason: string }[];
-}
-
-function adopt(m: Machine, ...args: string[]): Report {
-  return JSON.parse(m.must(["jailkit", "adopt", "--json", ...args]).stdout);
+function adopt(m: Machine, ...args: string[]): AdoptionReport {
+  return reportOf(adoptionReportSchema, m.must(["jailkit", "adopt", "--json", ...args]).stdout);
 }
 
 describe("a jail whose record was lost", () => {
@@ -28,7 +22,7 @@ describe("a jail whose record was lost", () => {
   });
   afterAll(async () => m.close());
 
-  test("is known again: sections, files with their options, and nothing is to be done", () => {
+  test("is known again: sections, files with their options, and nothing needs an update", () => {
     m.write("/opt/tool/data", "data");
     m.write("/opt/tool/more/data", "data");
     m.write("/usr/local/bin/special", "#!/bin/sh\n", { mode: 0o755 });
@@ -44,7 +38,7 @@ describe("a jail whose record was lost", () => {
     const dry = adopt(m, "--dry-run", "/srv/j");
     expect(m.exists(REGISTRY)).toBe(false);
     const found = adopt(m, "/srv/j");
-    expect(found).toEqual({ ...dry, dryRun: false } as Report);
+    expect(found).toEqual({ ...dry, dryRun: false });
     expect(found.sections.map(({ name }) => name).sort()).toEqual(["basicshell", "empty", "sftp"]);
     expect(found.files).toEqual([
       { path: "/usr/bin/strace", owner: false, setuid: false },
@@ -61,7 +55,7 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jailkit", "adopt", "--force", "/srv/j"]).status).toBe(0);
   });
 
-  test("what was made in it, and users', is told and left alone", () => {
+  test("files created in it, and files of users, are reported and left alone", () => {
     m.write("/usr/share/known/a", "of the host");
     m.must(["jk_init", "-j", "/srv/k", "uidbasics"]);
     m.must(["jk_cp", "-j", "/srv/k", "/usr/share/known"]);
@@ -83,7 +77,7 @@ describe("a jail whose record was lost", () => {
     expect(m.exists("/srv/k/usr/bin/own")).toBe(true);
   });
 
-  test("is recorded as a new one would be: with no ACL's mask", () => {
+  test("is recorded as a new one would be: without an ACL's mask", () => {
     m.mkdir("/srv/acl");
     m.write("/usr/share/team", "x", { mode: 0o640 });
     m.must(["jk_cp", "-j", "/srv/acl", "/usr/share/team", "/usr/share/keyrings"]);
@@ -102,7 +96,7 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jk_update", "--check", "-j", "/srv/l"]).status).toBe(0);
   });
 
-  test("that is none, or not safe", () => {
+  test("that is not one, or is unsafe", () => {
     m.mkdir("/srv/empty");
     expect(m.run(["jailkit", "adopt", "/srv/empty"]).status).toBe(1);
     expect(m.run(["jailkit", "adopt", "/no/jail"]).status).toBe(1);
@@ -113,7 +107,7 @@ describe("a jail whose record was lost", () => {
 });
 
 describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 2.23", () => {
-  test("is explained by the sections that it was made of, and follows the host from then on", async () => {
+  test("is explained by the sections that it was made from, and follows the host from then on", async () => {
     const m = await openMachine({ under: "debian" });
     try {
       m.write("/usr/share/thing/a", "first");

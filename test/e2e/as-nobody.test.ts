@@ -1,6 +1,6 @@
 /**
- * The tools as an ordinary user, who may not read what root keeps: each says that, in a line or two, and none advises to
- * change or to take away what only this user cannot see.
+ * The tools as an ordinary user, who may not read root's files: each reports that, in a line or two, and none advises
+ * to change or remove what only this user cannot see.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -62,7 +62,7 @@ test.each(COMMANDS)("%s %s %s %s", (...words) => {
   expect(m.snapshot(REGISTRY)).toEqual(before);
 });
 
-test("what cannot be read is said to be root's", () => {
+test("what cannot be read is reported as root's", () => {
   for (const words of [["jk_check"], ["jk_check", J]]) {
     const { stderr, status } = m.run(words, { user: "nobody" });
     expect(stderr).toContain(`${REGISTRY}: root alone can read it; start this as root`);
@@ -70,7 +70,7 @@ test("what cannot be read is said to be root's", () => {
   }
 });
 
-test("a registry that others can write: what is typed heals it, and the record is still there", () => {
+test("a registry that others can write: the remedy fixes it, and the record is still there", () => {
   const before = m.list(REGISTRY);
   m.chmod(REGISTRY, 0o777);
   m.chown(REGISTRY, 65534, 65534);

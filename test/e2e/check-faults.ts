@@ -32,7 +32,7 @@ const socket = (path: string) =>
 
 const SECTIONS = ["basicshell", "extendedshell", "sftp", "rsync", "perl", "editors", "terminfo"];
 
-/** What the jail holds before: put there by the tools. */
+/** The contents of the jail before, created by the tools. */
 export function makeJail(m: Machine, sections: readonly string[] = SECTIONS): void {
   m.addUser("u", { uid: USER, createHome: true, home: "/home/u" });
   for (const name of ["v", "w", "x"]) m.addUser(name, { createHome: true, home: `/home/${name}` });
@@ -235,7 +235,7 @@ export const FAULTS: readonly Fault[] = [
   fault("above-jail", "//srv/above", "chmod 0777 /srv/above"),
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),
-  fault("unsafe-jail", "/home", "chmod 0777 home"),
+  fault("writable-for-others", "/home", "chmod 0777 home"),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),

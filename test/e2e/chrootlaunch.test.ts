@@ -1,5 +1,5 @@
 /**
- * jk_chrootlaunch with real daemons, in jails that jk_init and jk_cp made: lighttpd as an ordinary user and with one
+ * jk_chrootlaunch with real daemons, in jails that jk_init and jk_cp created: lighttpd as an ordinary user and with one
  * capability, nginx that drops its privileges itself, and a service of systemd.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
@@ -68,7 +68,7 @@ async function launch(...words: string[]): Promise<{ pid: number; process: Machi
   return { pid, process };
 }
 
-/** Ends a daemon, and waits until the pidfile's writer is gone too: it holds the same standard error. */
+/** Ends a daemon, and waits until the pidfile's writer has ended, too: it holds the same standard error. */
 async function stop(pid: number, process: MachineProcess): Promise<void> {
   m.must(["kill", String(pid)]);
   await process.ended;
@@ -153,7 +153,7 @@ test.each([
 test.each([
   ["cap_net_bind", "did you mean 'cap_net_bind_service'?"],
   ["nonsense", "capabilities(7)"],
-])("--keep-caps %s is no list of capabilities", (list, hint) => {
+])("--keep-caps %s is not a list of capabilities", (list, hint) => {
   const result = m.run(["jk_chrootlaunch", "-j", J, "--keep-caps", list, "-x", "/usr/bin/cat"]);
   expect(result).toMatchObject({ status: 1, stdout: "" });
   expect(result.stderr).toContain(hint);
@@ -192,7 +192,7 @@ test("nginx as root with the capabilities that it needs, and no more", async () 
 });
 
 describe("--daemon", () => {
-  test("comes back when the program runs, in the background, with its pid in the file", async () => {
+  test("returns when the program runs, in the background, with its pid in the file", async () => {
     m.write(`${J}/etc/lighttpd.conf`, lighttpd(8082));
     const errors = `${J}/var/log/lighttpd`;
     m.mkdir(`${J}/var/log`);
@@ -215,7 +215,7 @@ describe("--daemon", () => {
     await tail.ended;
   });
 
-  test("is in a session of its own that no terminal belongs to, and does not lead it", () => {
+  test("is in a session of its own without a terminal, and is not its leader", () => {
     const words = `jk_chrootlaunch -j ${J} --daemon -p ${pidfile} -x /usr/bin/bash -- -c 'kill -STOP \\$\\$'`;
     // Of the shell, which has a terminal, and of the daemon: process, group, session, terminal.
     const show = `"cut -d ' ' -f 1,5,6,7 /proc/\\$\\$/stat; ${words}; cut -d ' ' -f 1,5,6,7 /proc/\\$(cat ${pidfile})/stat"`;
@@ -246,7 +246,7 @@ describe("--daemon", () => {
     m.must(["kill", "-KILL", String(pid)]);
   });
 
-  test("a program that cannot be executed is told by the exit status, and leaves no pidfile", async () => {
+  test("a program that cannot be executed sets the exit status, and leaves no pidfile", async () => {
     m.write(`${J}/usr/bin/garbage`, "garbage", { mode: 0o755 });
     const before = m.list("/run");
     const result = m.run(["jk_chrootlaunch", "-j", J, "--daemon", "-p", pidfile, "-x", "/usr/bin/garbage"]);
@@ -256,7 +256,7 @@ describe("--daemon", () => {
     expect((await log.lines()).some(({ severity }) => severity === 3)).toBe(true);
   });
 
-  test("does not go with --notify", () => {
+  test("does not work with --notify", () => {
     const result = m.run(["jk_chrootlaunch", "-j", J, "--daemon", "--notify", "-x", "/usr/bin/bash"]);
     expect(result).toMatchObject({ status: 1, stdout: "" });
   });
@@ -275,7 +275,7 @@ describe("the daemon has no process beside it", () => {
   });
 });
 
-/** Perl in place of a service manager: says what comes to a datagram socket. */
+/** Perl in place of a service manager: prints what arrives at a datagram socket. */
 const LISTENER = `use Socket; $| = 1;
 socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die $!;
 my $name = $ARGV[0]; $name =~ s/^@/\\0/;
@@ -311,7 +311,7 @@ describe("--notify", () => {
     await listener.ended;
   });
 
-  test("without a manager there is nothing to do", () => {
+  test("without a manager, nothing is done", () => {
     const result = m.run([
       "jk_chrootlaunch",
       "-j",

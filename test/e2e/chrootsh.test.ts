@@ -1,8 +1,11 @@
-/** What jk_chrootsh does for an account, and what `jailkit explain` says about it beforehand. */
+/** What jk_chrootsh does for an account, and what `jailkit explain` reports about it beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { J, openScene, PROBE, type Scene } from "../attack/chrootsh-scene.ts";
+import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
+import { openScene, type Scene } from "../attack/chrootsh-scene.ts";
+import { J, PROBE, says } from "../attack/probe.ts";
 import { ensureBuilt, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 let scene: Scene;
 beforeAll(async () => {
@@ -16,10 +19,10 @@ beforeEach(() => scene.reset());
 const configure = (text: string) => scene.m.write("/etc/jailkit/jk_chrootsh.ini", text);
 
 describe("the settings", () => {
-  test("env keeps what it names; the section of the user comes before its group's and DEFAULT", () => {
+  test("env keeps what it names; the user's section precedes the group's and DEFAULT", () => {
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n[u]\nenv = C, D\n");
     const env = { USER: "u", A: "1", B: "2", C: "3", HOME: "/" };
-    const kept = () => scene.says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
+    const kept = () => says(scene.login([], { env }), "env").filter((entry) => /^[A-D]=/.test(entry));
     expect(kept()).toEqual(["C=3"]);
     configure("[DEFAULT]\nenv = A\n[group u]\nenv = B\n");
     expect(kept()).toEqual(["B=2"]);
@@ -27,10 +30,10 @@ describe("the settings", () => {
     expect(kept()).toEqual(["A=1"]);
   });
 
-  test("injail_shell stands in for the shell of the jail, without the blanks around it", () => {
+  test("injail_shell replaces the shell of the jail, without blanks around it", () => {
     scene.jailPasswd("/bin/nosuch");
     configure(`[u]\ninjail_shell =   ${PROBE}  \n`);
-    expect(scene.says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
+    expect(says(scene.login(), "env")).toContain(`SHELL=${PROBE}`);
   });
 
   test("skip_injail_passwd_check needs no account in the jail, and counts by itself", () => {
@@ -48,18 +51,18 @@ describe("the settings", () => {
 
   test("injail_login_shell gives the shell --login and nothing else", () => {
     configure("[u]\ninjail_login_shell = 1\n");
-    expect(scene.says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
+    expect(says(scene.login(["-c", "x"]), "arg")).toEqual([PROBE, "--login"]);
   });
 
   test("no_new_privs", () => {
     configure("[u]\nno_new_privs = 1\n");
-    expect(scene.says(scene.login(), "no_new_privs")).toEqual(["1"]);
+    expect(says(scene.login(), "no_new_privs")).toEqual(["1"]);
   });
 
   test("injail_shell may be the limited shell that is not in the jail", () => {
     configure("[u]\ninjail_shell = /usr/sbin/jk_lsh\n");
     scene.m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\nexecutables = ${PROBE}\n`);
-    expect(scene.says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
+    expect(says(scene.login(["-c", `${PROBE} 'a b'`]), "arg")).toEqual([PROBE, "a b"]);
     expect(scene.login(["-c", "id"])).toMatchObject({
       status: 4,
       stderr: "jk_lsh: refused: command 'id' is not allowed\n",
@@ -68,7 +71,7 @@ describe("the settings", () => {
 });
 
 describe("the log", () => {
-  test("tells of a login", async () => {
+  test("records a login", async () => {
     const { uid } = scene;
     scene.login(["-c", "one\ntwo"]);
     const line = (await scene.lines("jk_chrootsh")).at(-1);
@@ -76,7 +79,7 @@ describe("the log", () => {
     expect(line).toMatchObject({ facility: 4, severity: 6, message });
   });
 
-  test("has the full reason of a refusal under the id that the user was told", async () => {
+  test("has the full reason of a refusal under the id that the user saw", async () => {
     scene.m.chmod(`${J}/etc`, 0o777);
     const { status, stderr } = scene.login();
     expect(status).toBe(53);
@@ -88,27 +91,15 @@ describe("the log", () => {
   });
 });
 
-interface Explained {
-  verdict: string;
-  exitStatus: number | null;
-  jail: string | null;
-  chrootshSection: string | null;
-  lshSection: string | null;
-  shell: string | null;
-  internalShell: boolean;
-  command: { path: string; argv: string[]; environment: string[]; umask: string | null } | null;
-  steps: { stage: string; name: string; outcome: string; message: string; remedy: string | null }[];
-}
-
 describe("jailkit explain", () => {
   const run = (args: string[], options: RunOptions = {}) =>
     scene.m.run(["/usr/sbin/jailkit", "explain", ...args], options);
   // By su(1): sshd has a test of its own.
   const bySu = ["--json", "--su"];
-  function explain(args: string[], options: RunOptions = {}, how = bySu): Explained & { status: number } {
+  function explain(args: string[], options: RunOptions = {}, how = bySu): ExplainReport & { status: number } {
     const result = run([...how, ...args], options);
     expect(result.stderr).toBe("");
-    return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
+    return { ...reportOf(explainReportSchema, result.stdout), status: result.status };
   }
 
   test("a login that works: what is executed, with which arguments and environment", () => {
@@ -134,7 +125,7 @@ describe("jailkit explain", () => {
     });
   });
 
-  test("says the same of a login as the login itself, whatever is broken", () => {
+  test("agrees with the login itself, whatever is broken", () => {
     const { m } = scene;
     const passwd = (from: string, to: string) =>
       m.write("/etc/passwd", m.read("/etc/passwd").replace(from, to));
@@ -207,8 +198,8 @@ describe("jailkit explain", () => {
     expect(allowed.command).toMatchObject({ path: PROBE, argv: [PROBE, "a b"], umask: "027" });
     expect(allowed.command?.environment).toContain("A=b");
     const login = scene.login(["-c", "probe 'a b'"]);
-    expect(scene.says(login, "arg")).toEqual(allowed.command?.argv ?? []);
-    expect(scene.says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
+    expect(says(login, "arg")).toEqual(allowed.command?.argv ?? []);
+    expect(says(login, "env").sort()).toEqual(allowed.command?.environment.sort() ?? []);
 
     expect(explain(["u", "--", "id"])).toMatchObject({ status: 1, exitStatus: 4, command: null });
     expect(explain(["u"])).toMatchObject({ status: 0, verdict: "works" });
@@ -216,8 +207,8 @@ describe("jailkit explain", () => {
     expect(explain(["u"])).toMatchObject({ status: 1, exitStatus: 1 });
   });
 
-  test("a user may ask about itself with its own rights, and about nobody else", () => {
-    // What PAM says is for root alone to ask.
+  test("users may ask about themselves with their own rights, and about nobody else", () => {
+    // Only root may ask about PAM.
     const own = explain(["u"], { user: "u" });
     expect(own).toMatchObject({ status: 2, verdict: "unknown" });
     expect(own.steps.filter(({ outcome }) => outcome === "failed")).toEqual([]);
@@ -254,7 +245,7 @@ describe("jailkit explain", () => {
     },
   );
 
-  test("sshd's settings are among what root is told", () => {
+  test("sshd's settings are reported to root", () => {
     const { m } = scene;
     m.write(
       "/etc/ssh/sshd_config",
@@ -275,7 +266,7 @@ describe("jailkit explain", () => {
     expect(status).toBe(0);
   });
 
-  test("accounts that are not jailed, or not there", () => {
+  test("accounts that are not jailed, or do not exist", () => {
     scene.m.must(["usermod", "-s", "/bin/sh", "other"]);
     expect(explain(["other"])).toMatchObject({ status: 2, verdict: "unknown" });
     expect(explain(["nosuch"])).toMatchObject({ status: 1, verdict: "refused" });

@@ -7,7 +7,7 @@ import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
 
-// Names that would do harm to whoever evaluates, splits or globs them.
+// Names that do harm if they are evaluated, split or globbed.
 const HOSTILE = [
   "$(touch pwned)",
   "`touch pwned`",
@@ -190,7 +190,7 @@ describe.each(Object.entries(shells))("%s", (shell, offered) => {
     },
   );
 
-  test("names that would do harm are offered as they are, and do none", () => {
+  test("harmful names are offered as they are, and do no harm", () => {
     const found = offered(["jk_jailuser", "-j", "/srv/jail", ""]);
     expect(found).toEqual(expect.arrayContaining(["root", "anna", ...HOSTILE]));
     expect(found.join("")).not.toContain("\x1b");
@@ -200,7 +200,7 @@ describe.each(Object.entries(shells))("%s", (shell, offered) => {
   test("what is typed is not evaluated", () => {
     expect(offered(["jk_init", "-c", "'$(touch", "pwned)'", "-j", "/x", ""])).toEqual([]);
     offered(["jk_init", "-c", "$(touch", "pwned)", "-j", "/x", ""]);
-    // zsh's own completion of files expands what stands before a slash, whatever the program.
+    // zsh's own completion of files expands the part before a slash, whatever the program.
     if (shell === "zsh") return;
     offered(["jk_init", "-j", "$(touch pwned)/"]);
     offered(["jk_cp", "-j", "/srv/jail", "`touch pwned`/"]);

@@ -1,9 +1,11 @@
 /**
- * One fault is told once: what only follows from it is not told as a fault of its own by jk_check and `jailkit config check`,
- * whose remedy would heal nothing or do harm. Each remedy that is told heals, whichever is typed first.
+ * One fault is reported once: jk_check and `jailkit config check` do not report a consequence as a fault of its own,
+ * because its remedy would fix nothing or do harm. Each remedy that is printed works, whichever is typed first.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -43,29 +45,39 @@ interface Told {
   remedy: string;
 }
 
-/** What both tell. */
+/** The findings of both. */
 function told(): Told[] {
   const found = check(m, J).found.map(({ rule, path, message, remedy = "" }) => {
     return { what: `${rule} ${path}`, message, remedy };
   });
   const { stdout } = m.run(["jailkit", "config", "check", "--json", INI]);
-  const { findings, failures } = JSON.parse(stdout);
+  const { findings, failures } = reportOf(configReportSchema, stdout);
   expect(failures).toEqual([]);
-  const config = findings.map(
-    ({ code, file, message, remedy }: { code: string; file: string; message: string; remedy: string }) => {
-      return { what: `${code} ${file}`, message, remedy: remedy ?? "" };
-    },
-  );
+  const config = findings.map(({ code, file, message, remedy }) => {
+    return { what: `${code} ${file}`, message, remedy: remedy ?? "" };
+  });
   return [...found, ...config];
 }
 
 const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
-  [`chmod 0757 ${J}`, [`unsafe-jail ${J}`, `writable-for-others ${J}`, `unsafe-file ${INI}`]],
+  [`chmod 0757 ${J}`, [`writable-for-others ${J}`, `unsafe-file ${INI}`]],
   [`chown 4001 ${J}`, [`unsafe-jail ${J}`, `unsafe-file ${INI}`]],
-  [`chmod o+w ${J}/etc`, [`unsafe-jail ${J}/etc`, `writable-for-others ${J}/etc`, `unsafe-file ${INI}`]],
+  [`chmod o+w ${J}/etc`, [`writable-for-others ${J}/etc`, `unsafe-file ${INI}`]],
   [`chmod o+w ${INI}`, [`file-writable-for-others ${INI}`, `unsafe-file ${INI}`]],
   [`chown 4001 ${J}/etc/jailkit`, [`foreign-owner ${J}/etc/jailkit`, `unsafe-file ${INI}`]],
-  [`chmod g+w ${J}/usr`, [`unsafe-jail ${J}/usr`, `writable-for-group ${J}/usr`, `not-executed ${J}/usr`]],
+  [`chmod g+w ${J}/usr`, [`writable-for-group ${J}/usr`, `not-executed ${J}/usr`]],
+  // Two links in the jail's root lead there.
+  [
+    `ln -s usr/lib ${J}/lib99; chmod g+w ${J}/usr/lib`,
+    [`writable-for-group ${J}/usr/lib`, `unrecorded ${J}/lib99`, `not-executed ${J}/usr/lib`],
+  ],
+  // Two lines of jailkit 2, and of no more.
+  [`mkdir -m 0777 ${J}/srv`, [`writable-for-group ${J}/srv`, `writable-for-others ${J}/srv`]],
+  // What jk_check.ini leaves out is said in our words, for logins are refused all the same.
+  [
+    `echo '[${J}]\nignorewritableforothers = ${J}/usr' > /etc/jailkit/jk_check.ini; chmod o+w ${J}/usr`,
+    [`unsafe-jail ${J}/usr`, `not-executed ${J}/usr`],
+  ],
   [`chown 4001 ${J}/usr/lib`, [`unsafe-jail ${J}/usr/lib`, `not-executed ${J}/usr/lib`]],
   [
     `chmod o+w ${J}/usr/local/lib`,
@@ -79,7 +91,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
   [`sed -i 's/^v:x:[0-9]*:/v:x:4999:/' ${J}/etc/passwd`, [`user-changed ${J}/etc/passwd`]],
   [`sed -i 's#:/home/v:#:/home/other:#' ${J}/etc/passwd`, [`home-differs ${J}/etc/passwd`]],
   [`chown 4990 ${J}/home/v`, [`home-owner ${J}/home/v`]],
-  // What nothing else tells is told.
+  // What nothing else reports is reported.
   [
     `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,
     [`unrecorded ${J}/etc/ld.so.conf.d/tmp.conf`, `library-directory ${J}/tmp`],
@@ -92,7 +104,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
 ];
 
 describe.each(CASES)("%s", (plant, found) => {
-  test("is told, and nothing that follows from it", () => {
+  test("is reported, and nothing that follows from it", () => {
     restore();
     m.must(["sh", "-ec", plant]);
     expect(told().map(({ what }) => what)).toEqual([...found]);
@@ -113,6 +125,55 @@ describe.each(CASES)("%s", (plant, found) => {
   });
 });
 
+test("an unsafe directory is told by the line of jailkit 2, with the reason and the remedy below it", () => {
+  restore();
+  m.must(["chmod", "0777", `${J}/usr`]);
+  const line = (who: string, by: string) => [
+    `WARNING: ${J}/usr/ is writable for ${who}!`,
+    `  reason: the jail breaks the rule of safety, and logins are refused: ${J}/usr is writable by ${by}`,
+    `  remedy: chmod go-w ${J}/usr`,
+  ];
+  const lines = [
+    ...line("group", "its group (gid 0, mode 0777)"),
+    ...line("others", "everyone (mode 0777)"),
+    "",
+  ];
+  const { stdout, status } = m.run(["jk_check", J]);
+  expect([status, stdout.split("\n")]).toEqual([1, lines]);
+  const { found } = check(m, J);
+  expect(found.map(({ level, reason }) => [level, reason])).toEqual([
+    ["error", lines[1]?.replace("  reason: ", "")],
+    ["error", lines[4]?.replace("  reason: ", "")],
+  ]);
+  const [run] = JSON.parse(m.run(["jk_check", "--sarif", J]).stdout).runs;
+  expect(run.results).toMatchObject([
+    { ruleId: "writable-for-group", level: "error" },
+    { ruleId: "writable-for-others", level: "error" },
+  ]);
+  const fixed = m.run(["jk_check", "--fix", J]);
+  expect(fixed.stdout).toEndWith("2 findings are gone, 0 are left\n");
+  expect([fixed.status, told()]).toEqual([0, []]);
+});
+
+const FIRST = /^read (\S+) first, for others could write it; then: \S/;
+
+test.each([
+  [`chmod o+w ${INI}`, [INI, INI]],
+  [`chown 4001 ${INI}`, [undefined, INI]],
+  [`setfacl -m u:4001:rw ${INI}`, [INI, INI]],
+  [`chmod g+w ${J}/etc/passwd`, [`${J}/etc/passwd`]],
+  // What is compared with the host.
+  [`chmod o+w ${J}/usr/bin/gzip`, [undefined]],
+  [`chmod o+w ${J}/etc`, [undefined, undefined]],
+  [`chmod 0666 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+  [`chown 4001 /etc/jailkit/jk_lsh.ini`, ["/etc/jailkit/jk_lsh.ini"]],
+])("%s: what others may have written is to be read before it counts again", (plant, files) => {
+  restore();
+  m.must(["sh", "-ec", plant]);
+  const remedies = told().map(({ remedy }) => remedy);
+  expect([remedies, remedies.map((one) => FIRST.exec(one)?.[1])]).toEqual([remedies, files]);
+});
+
 test("whom an ACL lets write is not told as the group", () => {
   restore();
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
@@ -120,7 +181,7 @@ test("whom an ACL lets write is not told as the group", () => {
   expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
 });
 
-test("no remedy brings in what not everybody may read on the host", () => {
+test("no remedy copies what not everybody may read on the host", () => {
   restore();
   m.write("/etc/secret", "the host's", { mode: 0o600 });
   m.write(`${J}/etc/secret`, "the jail's own");
@@ -130,7 +191,7 @@ test("no remedy brings in what not everybody may read on the host", () => {
   expect([told(), m.read(`${J}/etc/secret`)]).toEqual([[], "the jail's own"]);
 });
 
-test("one finding that is gone is one", () => {
+test("one fixed finding counts as one", () => {
   restore();
   m.must(["chown", "4001", J]);
   expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");

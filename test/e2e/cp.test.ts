@@ -63,8 +63,8 @@ describe("operands", () => {
   });
 });
 
-describe("what stands in the jail", () => {
-  test("is never replaced in place: who has it open keeps it", () => {
+describe("what is in the jail", () => {
+  test("is never replaced in place: a program that has it open keeps it", () => {
     const jail = fresh();
     m.write("/usr/share/lib.so", "new");
     m.write(`${jail}/usr/share/lib.so`, "old");
@@ -108,7 +108,7 @@ describe("hard links", () => {
     m.must(["umount", jail]);
   });
 
-  test("are told to be shared, and recorded", () => {
+  test("are reported as shared, and recorded", () => {
     const jail = fresh();
     m.write("/usr/share/linked", "x");
     m.write("/usr/share/theirs", "x", { owner: [4001, 4001] });
@@ -152,7 +152,7 @@ test("--why and --dry-run change nothing", () => {
   expect(m.list(jail)).toEqual([]);
 });
 
-test("what was asked for is recorded by its full path", () => {
+test("what was requested is recorded by its full path", () => {
   const jail = fresh();
   m.run(["jk_cp", "-o", "-j", jail, "true"]);
   expect(openManifestFile(m, jail).requests).toMatchObject([

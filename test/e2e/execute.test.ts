@@ -1,25 +1,20 @@
 /**
- * What `jailkit explain` and `jailkit config check` say of the key `execute` of jk_lsh.ini, held against what then
- * happens; and that the remedies that they name are remedies.
+ * What `jailkit explain` and `jailkit config check` report about the key `execute` of jk_lsh.ini agrees with what then
+ * happens, and their remedies work.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
 const ini = "/etc/jailkit/jk_lsh.ini";
 const policy = (more = "") =>
   `[DEFAULT]\nexecutables = /usr/bin/env, /usr/bin/whoiam, /usr/bin/capable, /srv/sh/script\n${more}`;
-
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string;
-}
 
 let m: Machine;
 beforeAll(async () => {
@@ -43,21 +38,21 @@ const run = (line: string): RunResult =>
 const old = ["/usr/bin/refuse-call", "38", "444", "--"];
 
 /** The steps about the key, and how it ends. */
-function explain(command: string, wrapper: string[] = []): { status: number; steps: Step[] } {
+function explain(command: string, wrapper: string[] = []): { status: number; steps: StepReport[] } {
   const words = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command];
   const { status, stdout } = m.run(words);
-  const { steps } = JSON.parse(stdout) as { steps: Step[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return { status, steps: steps.filter(({ name }) => name === "execute") };
 }
 
 /** What is wrong with the file, as "code: message". */
 function check(wrapper: string[] = []): string[] {
   const { stdout } = m.run([...wrapper, "/usr/sbin/jailkit", "config", "check", "--json", ini]);
-  const { findings } = JSON.parse(stdout) as { findings: { code: string; message: string }[] };
+  const { findings } = reportOf(configReportSchema, stdout);
   return findings.map(({ code, message }) => `${code}: ${message}`);
 }
 
-test("the directories are named", () => {
+test("the directories are listed", () => {
   const { status, steps } = explain("/usr/bin/env");
   expect(status).toBe(0);
   expect(steps[0]).toMatchObject({ outcome: "passed" });
@@ -70,11 +65,11 @@ describe("a known server", () => {
   const told = (more: string, command: string): string[] => {
     m.write(ini, `[DEFAULT]\nexecutables = /usr/bin/svnserve, /usr/bin/git-receive-pack\n${more}`);
     const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command]);
-    const { steps } = JSON.parse(stdout) as { steps: Step[] };
+    const { steps } = reportOf(explainReportSchema, stdout);
     return steps.filter(({ name }) => name === "server").map(({ message }) => message);
   };
 
-  test("executes less than others, which is said", () => {
+  test("executes less than others, which is reported", () => {
     expect(told("", "/usr/bin/svnserve -t").join("\n")).toContain(
       "may itself execute: nothing, hooks neither;",
     );
@@ -83,7 +78,7 @@ describe("a known server", () => {
     expect(git).toContain("may itself execute: /usr/lib/git-core, ");
   });
 
-  test("is held to nothing more by directories in the key, and to nothing where options are free", () => {
+  test("is freed by directories in the key, and where options are free", () => {
     expect(told("execute = system, /srv\n", "/usr/bin/svnserve -t").join("\n")).not.toContain(
       "may itself execute",
     );
@@ -108,7 +103,7 @@ test("without a file, the check looks at that of each jail that accounts live in
 describe("programs that are setuid, or have file capabilities", () => {
   const remedy = `if the program needs it: execute = any in ${ini}`;
 
-  test("have no effect, which is said", () => {
+  test("have no effect, which is reported", () => {
     const { steps } = explain("/usr/bin/env");
     expect(steps.slice(1)).toMatchObject([
       { outcome: "warned", message: "/usr/bin/whoiam is setuid, which has no effect here", remedy },
@@ -125,7 +120,7 @@ describe("programs that are setuid, or have file capabilities", () => {
     expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: `${uid}\n` });
   });
 
-  test("have it with execute = any, and that is said as well", () => {
+  test("have it with execute = any, and that is reported as well", () => {
     m.write(ini, policy("execute = any\n"));
     expect(explain("/usr/bin/env").steps).toMatchObject([
       { outcome: "warned", message: "execute = any: uploaded programs can be executed" },
@@ -137,14 +132,14 @@ describe("programs that are setuid, or have file capabilities", () => {
   });
 });
 
-test("an interpreter elsewhere is missed beforehand, and the remedy works", () => {
+test("an interpreter elsewhere is reported beforehand, and the remedy works", () => {
   const { status, steps } = explain("/srv/sh/script");
   expect(status).toBe(1);
   const remedy = "execute = system, /srv/sh";
   const message = "/srv/sh/script needs /srv/sh/dash, which may not be executed";
   expect(steps.at(-1)).toMatchObject({ outcome: "failed", message, remedy: `${remedy} in ${ini}` });
   expect(check().join("\n")).toContain(
-    `needs '/srv/sh/dash', which may not be executed; to let it: ${remedy}`,
+    `needs '/srv/sh/dash', which may not be executed; to allow it: ${remedy}`,
   );
   expect(run("/srv/sh/script")).toMatchObject({ status: 126, stdout: "" });
 
@@ -154,7 +149,7 @@ test("an interpreter elsewhere is missed beforehand, and the remedy works", () =
   expect(run("/srv/sh/script")).toMatchObject({ status: 0, stdout: "ran\n" });
 });
 
-test("a directory that others can write is told with its remedy", () => {
+test("a directory that others can write is reported with its remedy", () => {
   m.write(ini, policy("execute = system, /srv/sh\n"));
   m.chmod("/srv/sh", 0o777);
   const why = "/srv/sh can be written by its group or by others; chmod go-w it";

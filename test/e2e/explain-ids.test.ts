@@ -1,9 +1,11 @@
 /**
- * Error ids: what a refused user was told is found again in rsyslog's files and in the journal, with who, when, which check
- * and what to do, and whether it is still so. Lines that others wrote are told from those of the programs.
+ * Error ids: the id that a refused user saw is found in rsyslog's files and in the journal, with who, when, which check
+ * and what to do, and whether it still fails. Lines that others wrote are told apart from those of the programs.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { idReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -43,13 +45,9 @@ async function until(is: () => boolean): Promise<void> {
 const written = (text: string) => until(() => m.exists(LOG) && m.read(LOG).includes(text));
 const explain = (...words: string[]) => m.run(["jailkit", "explain", ...words]);
 
-interface Found {
-  refusals: Record<string, string | number | null>[];
-  now: { refused: boolean | null; message: string; remedy: string } | null;
-}
-const json = (id: string) => JSON.parse(explain("--json", id).stdout) as Found;
+const json = (id: string) => reportOf(idReportSchema, explain("--json", id).stdout);
 
-test("however many lines a user writes with the id: the true one is told, and there is an end", async () => {
+test("however many lines a user writes with the id, the true one is reported, and the search ends", async () => {
   const id = refuse();
   await written(id);
   const forged = (at: number) =>
@@ -71,7 +69,7 @@ test("a journal without an end", () => {
   m.write("/usr/bin/journalctl", kept, { mode: 0o755 });
 });
 
-test("of a file: who, when, which check, what to do, and that it is still so; and then not any more", async () => {
+test("of a file: who, when, which check, what to do, and that it still fails; after the fix, that it does not", async () => {
   const id = refuse();
   await written(id);
   const { status, stdout } = explain(id);
@@ -99,7 +97,7 @@ test("of a file that was rotated", async () => {
   expect(explain(id)).toMatchObject({ status: 1, stdout: expect.stringContaining(`(${LOG}.1)`) });
 });
 
-test("what the guard refuses, before there is a check", async () => {
+test("refusals of the guard, before any check", async () => {
   const limits = { NOFILE: 15 };
   const { stderr } = m.run(["/usr/sbin/jk_chrootsh"], { user: "u", env: { USER: "u" }, limits });
   const id = /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
@@ -107,7 +105,7 @@ test("what the guard refuses, before there is a check", async () => {
   expect(json(id).refusals).toMatchObject([{ check: "limits", uid }]);
 });
 
-test("an id that no log has, and one that is none", () => {
+test("an id that no log has, and an invalid one", () => {
   expect(explain("JK-AAAAAAAA")).toMatchObject({
     status: 2,
     stdout: "No log that can be read here has JK-AAAAAAAA.\n",
@@ -116,7 +114,7 @@ test("an id that no log has, and one that is none", () => {
   expect(explain("JK-1")).toMatchObject({ status: 1 });
 });
 
-test("what others wrote is told to be so, and does nothing to a terminal", async () => {
+test("lines that others wrote are marked as such, and do nothing to a terminal", async () => {
   const id = "JK-BBBBBBBB";
   m.must([
     "logger",
@@ -137,7 +135,7 @@ test("what others wrote is told to be so, and does nothing to a terminal", async
   await written("check shell, uid 1");
   const { stdout } = explain(id);
   expect(stdout).not.toContain("\x1b");
-  // Nobody but explain says what is to be typed.
+  // Only explain prints commands to type.
   expect(`${stdout}${JSON.stringify(json(id))}`).not.toContain("rm -rf");
   expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
   expect(stdout).toContain("warning: it was sent from inside a jail");
@@ -152,13 +150,13 @@ test("a line of any length and any bytes, in a large file", () => {
   m.remove("/var/log/messages");
 });
 
-test("others than root are told what they may not read", () => {
+test("users other than root see what they may not read", () => {
   const { status, stdout } = m.run(["jailkit", "explain", "JK-AAAAAAAA"], { user: "u" });
   expect(status).toBe(2);
   expect(stdout).toContain("No log that can be read here has JK-AAAAAAAA.\n");
 });
 
-test("of the journal, which knows who wrote", async () => {
+test("of the journal, which knows the writer", async () => {
   m.must(["sh", "-c", "kill $(cat /run/rsyslogd.pid)"]);
   m.mkdir("/run/systemd/journal");
   m.mkdir("/run/log/journal");

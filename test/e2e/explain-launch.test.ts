@@ -1,6 +1,8 @@
-/** What `jailkit explain --launch` says of jk_chrootlaunch beforehand, held against what that then does. */
+/** What `jailkit explain --launch` reports about jk_chrootlaunch agrees with what that then does. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -13,21 +15,6 @@ beforeAll(async () => {
   m.addUser("daemonic");
 });
 afterAll(() => m?.close());
-
-interface Step {
-  name: string;
-  outcome: string;
-  message: string;
-  exitStatus: number | null;
-}
-interface Explained {
-  about: string;
-  verdict: string;
-  exitStatus: number | null;
-  user: string;
-  command: { path: string; argv: string[] } | null;
-  steps: Step[];
-}
 
 const usual = ["-j", J, "-x", "/bin/sh", "-u", "daemonic"];
 const cases: [name: string, words: string[], check: string, make?: () => undefined | (() => unknown)][] = [
@@ -94,7 +81,7 @@ test.each(cases)("%s", (_name, words, check, make) => {
   const undo = make?.();
   try {
     const { status: told, stdout } = m.run(["jailkit", "explain", "--json", "--launch", "--", ...words]);
-    const found = JSON.parse(stdout) as Explained;
+    const found = reportOf(explainReportSchema, stdout);
     const { status } = m.run(["jk_chrootlaunch", ...words]);
     const failed = found.steps.find(({ outcome }) => outcome === "failed");
     expect([failed?.name ?? "", found.exitStatus ?? 0]).toEqual([check, status]);
@@ -109,9 +96,9 @@ test.each(cases)("%s", (_name, words, check, make) => {
   }
 });
 
-test("others than root are told that it takes root; wrong arguments are those of jk_chrootlaunch", () => {
+test("users other than root are told that root is needed; arguments are checked as jk_chrootlaunch does", () => {
   const asUser = m.run(["jailkit", "explain", "--json", "--launch", "--", ...usual], { user: "daemonic" });
-  const { steps } = JSON.parse(asUser.stdout) as Explained;
+  const { steps } = reportOf(explainReportSchema, asUser.stdout);
   expect(steps.find(({ outcome }) => outcome === "failed")).toMatchObject({ name: "root", exitStatus: 35 });
   const wrong = m.run(["jailkit", "explain", "--launch", "--", "--nosuch"]);
   expect(wrong).toMatchObject({ status: 2, stdout: "" });

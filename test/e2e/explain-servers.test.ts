@@ -1,9 +1,12 @@
 /**
- * Servers that cannot work as they stand, and configuration that the user cannot use: what `jailkit explain` and
- * `jailkit config check` say of them, held against a login through sshd; and each remedy, typed as it is printed.
+ * Servers that cannot work, and configuration that the user cannot use: what `jailkit explain` and `jailkit config
+ * check` report agrees with a login through sshd, and each remedy is typed as it is printed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -22,23 +25,15 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string | null;
-}
-
-function explain(command: string, ...options: string[]): { status: number; steps: Step[] } {
+function explain(command: string, ...options: string[]): { status: number; steps: StepReport[] } {
   const { status, stdout } = m.run(["jailkit", "explain", "--json", ...options, "dev", "--", command]);
-  return { status, steps: (JSON.parse(stdout) as { steps: Step[] }).steps };
+  return { status, steps: reportOf(explainReportSchema, stdout).steps };
 }
-const troubles = (command: string, ...options: string[]): Step[] =>
+const troubles = (command: string, ...options: string[]): StepReport[] =>
   explain(command, ...options).steps.filter(
     ({ outcome, stage }) => stage !== "sshd" && (outcome === "failed" || outcome === "unknown"),
   );
-function only(steps: Step[]): Step {
+function only(steps: StepReport[]): StepReport {
   expect(steps).toHaveLength(1);
   const [step] = steps;
   if (step === undefined) throw new Error("no step");
@@ -47,9 +42,7 @@ function only(steps: Step[]): Step {
 /** What is wrong with the file of the jail, as "severity code: message". */
 function check(): string[] {
   const { stdout } = m.run(["jailkit", "config", "check", "--json", ini]);
-  const { findings } = JSON.parse(stdout) as {
-    findings: { severity: string; code: string; message: string }[];
-  };
+  const { findings } = reportOf(configReportSchema, stdout);
   return findings.map(({ severity, code, message }) => `${severity} ${code}: ${message}`);
 }
 const login = (line: string): RunResult => sshd.ssh("dev", [line]);
@@ -63,7 +56,7 @@ describe("a file without a section for the user", () => {
     ["with sections for others", "[root]\nexecutables = /usr/bin/scp\n"],
     ["with nothing", ""],
     ["that is not there", undefined],
-  ])("%s: the lines that are missing are told", (_what, text) => {
+  ])("%s: the missing lines are shown", (_what, text) => {
     if (text === undefined) m.remove(ini);
     else m.write(ini, text);
     expect(login(line).status).not.toBe(0);
@@ -78,7 +71,7 @@ describe("a file without a section for the user", () => {
     expect(login("rsync --version")).toMatchObject(success);
   });
 
-  test("for a command that is no server of files, those for them are", () => {
+  test("for a command that is not a file server, those for file servers are shown", () => {
     m.write(ini, "");
     for (const command of ["sh -c id", "nosuch", "$(id)"]) {
       expect(only(troubles(command)).remedy).toEndWith(
@@ -90,7 +83,7 @@ describe("a file without a section for the user", () => {
   });
 });
 
-describe("a file that root alone can read", () => {
+describe("a file that only root can read", () => {
   const dropIns = `${jail}/etc/jailkit/jk_lsh.d`;
   beforeAll(() => m.write(ini, "[dev]\npaths = /usr/bin\nexecutables = /usr/bin/rsync\n"));
 
@@ -104,13 +97,13 @@ describe("a file that root alone can read", () => {
     ["the jail's etc", `${jail}/etc`, 0o700, 0o755, "chmod a+x"],
     ["the directory of the configuration", "/etc/jailkit", 0o700, 0o755, "chmod a+x"],
     ["that of the jail's", `${jail}/etc/jailkit`, 0o750, 0o755, "chmod a+x"],
-  ])("%s is told to root, and the remedy is one", (_what, path, mode, before, remedy) => {
+  ])("%s is reported to root, and the remedy works", (_what, path, mode, before, remedy) => {
     m.write(`${dropIns}/x.ini`, "[nobody]\nexecutables = /usr/bin/scp\n");
     m.chmod(path, mode);
     expect(login("rsync --version").status).not.toBe(0);
     const found = troubles("rsync --version");
     const checked = m.run(["jailkit", "config", "check"]).stdout;
-    expect(checked.includes(`mend it with: ${remedy} ${path} [unreadable-file]`)).toBe(
+    expect(checked.includes(`fix it with: ${remedy} ${path} [unreadable-file]`)).toBe(
       path.endsWith(".ini") || remedy === "chmod a+x",
     );
     const told = found.map((step) => `${step.message}; ${step.remedy}`).join("\n");
@@ -125,7 +118,7 @@ describe("a file that root alone can read", () => {
     m.remove(dropIns);
   });
 
-  test("jk_uchroot's is told as well", () => {
+  test("jk_uchroot's is reported as well", () => {
     const file = "/etc/jailkit/jk_uchroot.ini";
     m.write(file, `[dev]\nallowed_jails = ${jail}\n`, { mode: 0o600 });
     const told = () =>
@@ -201,7 +194,7 @@ describe("a server that starts another program before it serves", () => {
     ],
     ["/usr/local/bin/git", "--version", "it is a script of '/bin/sh', which may not be executed"],
     ["/opt/borg", "--version", "it is made by PyInstaller and starts itself a second time, which is refused"],
-  ])("%s cannot work, and what is told works", (program, version, why) => {
+  ])("%s cannot work, and the remedy works", (program, version, why) => {
     policy(program);
     const line = `${program} ${version}`;
     expect(login(line).status).toBe(126);
@@ -215,7 +208,7 @@ describe("a server that starts another program before it serves", () => {
     expect(login(line)).toMatchObject(success);
   });
 
-  test("a directory that the user cannot reach frees nothing, which root is told, and the remedy is one", () => {
+  test("a directory that the user cannot reach frees nothing, which root sees, and the remedy works", () => {
     const line = "/usr/local/bin/git --version";
     policy("/usr/local/bin/git", "execute = system, /srv/closed/hooks\n");
     m.mkdir(`${jail}/srv/closed/hooks`);
@@ -229,7 +222,7 @@ describe("a server that starts another program before it serves", () => {
     expect(login(line)).toMatchObject(success);
   });
 
-  test("without a command, each allowed program is told of", () => {
+  test("without a command, each allowed program is reported", () => {
     policy("/usr/local/bin/borg, /usr/local/bin/rsync");
     const { stdout } = m.run(["jailkit", "explain", "dev"]);
     expect(stdout).toContain("warning  server: '/usr/local/bin/borg' cannot work: ");
@@ -238,7 +231,7 @@ describe("a server that starts another program before it serves", () => {
     );
   });
 
-  test("the first line that is told for env works", () => {
+  test("the first line that is proposed for env works", () => {
     const program = "/usr/local/bin/borg";
     policy(program);
     const line = /as (#!\S+) would/.exec(only(troubles(`${program} --version`)).remedy ?? "")?.[1] ?? "";
@@ -248,7 +241,7 @@ describe("a server that starts another program before it serves", () => {
     expect(login(`${program} --version`)).toMatchObject({ ...success, stdout: "1.4.0\n" });
   });
 
-  test("of a shell script it cannot be told", () => {
+  test("for a shell script, none can be proposed", () => {
     policy("/usr/local/bin/rsync, /usr/local/bin/scp");
     expect(login("/usr/local/bin/rsync --version").status).toBe(126);
     expect(login("/usr/local/bin/scp -t x")).toMatchObject({ ...success, stdout: "1.0\n" });
@@ -266,7 +259,7 @@ describe("a server that starts another program before it serves", () => {
     expect(troubles("/usr/bin/rsync --version")).toEqual([]);
   });
 
-  test("a script of Python, and a program without the mark, are not told of", () => {
+  test("a Python script, and a program without the mark, are not reported", () => {
     policy("/usr/local/bin/hg, /opt/unison");
     expect(troubles("/usr/local/bin/hg --version")).toEqual([]);
     expect(login("/usr/local/bin/hg --version")).toMatchObject({ ...success, stdout: "7.0\n" });
@@ -276,7 +269,7 @@ describe("a server that starts another program before it serves", () => {
   });
 });
 
-test("a copy of a server under another name is told of, and is known as a link", () => {
+test("a copy of a server under another name is reported, and is recognized as a symbolic link", () => {
   m.must(["jk_cp", "-j", jail, "/usr/bin/rsync"]);
   m.must(["cp", `${jail}/usr/bin/rsync`, `${jail}/usr/bin/rs`]);
   m.write(ini, "[dev]\npaths = /usr/bin\nexecutables = /usr/bin/rs\n");

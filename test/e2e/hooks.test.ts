@@ -1,4 +1,6 @@
-/** Hooks in repositories that the limited shell serves: those that do not run are told of, and how root's do. */
+/**
+ * Hooks in repositories that the limited shell serves: hooks that do not run are reported, and root's hooks can run.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -56,13 +58,13 @@ function push(path: string) {
   return git("-C", "w", "push", "-q", `ssh://dev@127.0.0.1${path}`, "HEAD:main");
 }
 
-test("no repository has hooks: nothing is told", () => {
+test("no repository has hooks: nothing is reported", () => {
   m.must(["git", "init", "-q", "--bare", `${home}/plain.git`]);
   expect(told()).toEqual([]);
   expect(explained("git-receive-pack plain.git")).toBe("");
 });
 
-test("a hook of a repository does not run, which is told", () => {
+test("a hook of a repository does not run, which is reported", () => {
   repository("/home/dev/r.git");
   const pushed = push("/home/dev/r.git");
   expect(pushed).toMatchObject(success);
@@ -73,7 +75,7 @@ test("a hook of a repository does not run, which is told", () => {
   expect(m.run(["jailkit", "config", "check"]).stdout).toContain(line);
 });
 
-test("what is looked through: homes and /srv, two levels deep, no links, nothing that is no hook", () => {
+test("the search covers homes and /srv, two levels deep, no symbolic links, and only hooks", () => {
   repository("/home/dev/a/b.git", "update");
   repository("/srv/git/s.git", "pre-receive");
   repository("/home/dev/a/b/c.git");
@@ -106,7 +108,7 @@ test("what is looked through: homes and /srv, two levels deep, no links, nothing
   expect(told()).toEqual([]);
 });
 
-test("hostile ground: names with control bytes, a link in the place of hooks, many directories", () => {
+test("hostile directories: names with control bytes, a symbolic link in place of hooks, many directories", () => {
   const bad = "/home/dev/\x1b[31m\nx.git";
   repository(bad);
   m.must(["git", "init", "-q", "--bare", `${home}/linked.git`]);
@@ -121,7 +123,7 @@ test("hostile ground: names with control bytes, a link in the place of hooks, ma
     m.remove(`${jail}${path}`);
 });
 
-test("hooks of Mercurial are told of as well", () => {
+test("hooks of Mercurial are reported as well", () => {
   m.must(["jk_cp", "-j", jail, "/usr/bin/hg"]);
   policy("executables = /usr/bin/hg");
   m.write(`${home}/h/.hg/hgrc`, "[ui]\nx = y\n");
@@ -145,14 +147,14 @@ test("the manual's example: root's hooks run, and nothing is left to warn of", (
   expect(pushed.stderr).not.toContain("own hook");
   expect(m.run(["jailkit", "config", "check", ini])).toMatchObject({ ...success, stdout: "" });
   expect(m.run(["jk_check", jail])).toMatchObject(success);
-  // The directory frees nothing where it does not count, and that is told.
+  // The directory frees nothing if it does not count, and that is reported.
   m.chmod(`${jail}/usr/lib/hooks`, 0o775);
   expect(push("/home/dev/r.git").stderr).not.toContain("hook of root");
   expect(m.run(["jailkit", "config", "check", ini]).stdout).toContain("[not-executed]");
   m.chmod(`${jail}/usr/lib/hooks`, 0o755);
 });
 
-test("each repository's own run with 'hooks' and execute = any, which is warned of", () => {
+test("each repository's own hooks run with 'hooks' and execute = any, with a warning", () => {
   policy(
     `executables = ${servers}`,
     "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=hooks",
@@ -164,7 +166,7 @@ test("each repository's own run with 'hooks' and execute = any, which is warned 
   expect(told()).toEqual([]);
 });
 
-test("the gitconfig that the manual puts into a jail is no finding of jk_check", () => {
+test("the gitconfig that the manual copies into a jail is not a finding of jk_check", () => {
   const [, command] = /^\.Dl (jk_cp -j JAIL \/etc\/gitconfig)$/m.exec(manual) ?? [];
   m.write("/etc/gitconfig", "[safe]\n\tdirectory = /home/dev/r.git\n");
   m.must((command ?? "").replace("JAIL", jail).split(" "));

@@ -1,4 +1,4 @@
-/** Directories of the host's own are no jails, under whatever name. */
+/** Directories of the host itself cannot be jails, under whatever name. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { populateReportSchema } from "../../src/populate/report-schema.ts";
+import { sectionsReportSchema } from "../../src/profile/report-schema.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 let m: Machine;
@@ -9,6 +12,8 @@ beforeAll(async () => {
   m.addUser("u", { uid: 4001 });
 });
 afterAll(async () => m.close());
+
+const reportSchema = populateReportSchema("jk_init");
 
 const fresh = () => `/srv/jail${++jails}`;
 
@@ -21,7 +26,7 @@ function init(ini: string, args: readonly string[], options: RunOptions = {}) {
 describe("--dry-run and --json", () => {
   const ini = "[a]\npaths = /usr/bin/true, /usr/bin/passwd\nusers = u\ndevices = /dev/null\n";
 
-  test("a dry run says what would be done, and does nothing", () => {
+  test("a dry run shows what would be done, and does nothing", () => {
     const jail = fresh();
     const dry = init(ini, ["-j", jail, "--dry-run", "a"]);
     expect(dry.status).toBe(0);
@@ -32,10 +37,10 @@ describe("--dry-run and --json", () => {
     expect(again.stdout).toBe(dry.stdout);
   });
 
-  test("JSON says the same before and after", () => {
+  test("JSON is the same before and after", () => {
     const jail = fresh();
-    const dry = JSON.parse(init(ini, ["-j", jail, "--dry-run", "--json", "a"]).stdout);
-    const real = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    const dry = reportOf(reportSchema, init(ini, ["-j", jail, "--dry-run", "--json", "a"]).stdout);
+    const real = reportOf(reportSchema, init(ini, ["-j", jail, "--json", "a"]).stdout);
     expect(real.actions).toEqual(dry.actions);
     expect(real).toMatchObject({
       version: 1,
@@ -56,23 +61,23 @@ describe("--dry-run and --json", () => {
       }),
     );
     expect(real.users).toEqual(["u"]);
-    const second = JSON.parse(init(ini, ["-j", jail, "--json", "a"]).stdout);
+    const second = reportOf(reportSchema, init(ini, ["-j", jail, "--json", "a"]).stdout);
     expect(second.actions).toEqual([]);
     expect(second.kept).toBeGreaterThan(3);
   });
 
-  test("JSON tells problems, and is alone on stdout", () => {
+  test("JSON has the problems, and stdout has nothing else", () => {
     const jail = fresh();
     const { status, stdout } = init("[a]\ndevices = /dev/nosuch\n", ["-j", jail, "--json", "a"]);
     expect(status).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(reportOf(reportSchema, stdout)).toMatchObject({
       exitStatus: 1,
       problems: [{ code: "no-such-device", path: "/dev/nosuch" }],
     });
   });
 
   test("the list", () => {
-    const list = JSON.parse(init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
+    const list = reportOf(sectionsReportSchema, init("[b]\n[a]\ncomment = A\n", ["-l", "--json"]).stdout);
     expect(list).toEqual({
       version: 1,
       tool: "jk_init",
@@ -85,7 +90,7 @@ describe("--dry-run and --json", () => {
 });
 
 describe("--why", () => {
-  test("tells section and chain, from the sections or from the record", () => {
+  test("shows section and chain, from the sections or from the record", () => {
     const jail = fresh();
     const ini = "[a]\nincludesections = b\n[b]\npaths = ls\n";
     const why = init(ini, ["-j", jail, "--why", "/usr/lib/x86_64-linux-gnu/libc.so.6", "a"]);
@@ -102,7 +107,7 @@ describe("--why", () => {
 });
 
 describe("the record", () => {
-  test("says what was asked for, where each file is from, and who needs it", () => {
+  test("has what was requested, where each file is from, and what needs it", () => {
     const jail = fresh();
     init("[a]\npaths = ls\n[b]\npaths = /usr/bin/ls\n", ["-j", jail, "a"]);
     init("[a]\npaths = ls\n[b]\npaths = /usr/bin/ls\n", ["-j", jail, "b"]);
@@ -115,7 +120,7 @@ describe("the record", () => {
     expect(m.stat("/var/lib/jailkit/jails")).toMatchObject({ mode: 0o40700, uid: 0 });
   });
 
-  test("what the administrator put in the place of a file is not in it", () => {
+  test("a file that the administrator replaced is not in it", () => {
     const jail = fresh();
     m.mkdir(`${jail}/usr/bin`);
     m.symlink("dash", `${jail}/usr/bin/ls`);
@@ -125,7 +130,7 @@ describe("the record", () => {
   });
 });
 
-describe("what else a jail needs", () => {
+describe("other needs of a jail", () => {
   test("proc is mounted once, with one line in fstab", () => {
     const jail = fresh();
     m.write("/etc/fstab", "# mine");
@@ -168,7 +173,7 @@ describe("what else a jail needs", () => {
     expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
   });
 
-  test("users that another distribution has are no cause for a warning", () => {
+  test("users of another distribution cause no warning", () => {
     const { stderr } = init("[a]\nusers = u, nosuchuser\n", ["-j", fresh(), "a"]);
     expect(stderr).toBe("");
     const none = init("[a]\nusers = nosuchuser\n", ["-j", fresh(), "a"]);
@@ -198,7 +203,7 @@ describe("exit statuses", () => {
     expect(init("[a]\npaths = true\n", [jail, "nosuch", "a"]).status).toBe(0);
     const none = fresh();
     expect(init("[a]\n", ["-j", none, "nosuch"])).toMatchObject({ status: 4, stdout: "" });
-    const json = JSON.parse(init("[a]\n", ["-j", none, "--json", "nosuch"]).stdout);
+    const json = reportOf(reportSchema, init("[a]\n", ["-j", none, "--json", "nosuch"]).stdout);
     expect(json).toMatchObject({
       exitStatus: 4,
       actions: [],
@@ -206,7 +211,7 @@ describe("exit statuses", () => {
     });
     expect(m.exists(none)).toBe(false);
     const both = init("[a]\ndevices = /dev/nosuch\n", ["-j", none, "--json", "nosuch", "a"]);
-    expect([both.status, JSON.parse(both.stdout).exitStatus]).toEqual([1, 1]);
+    expect([both.status, reportOf(reportSchema, both.stdout).exitStatus]).toEqual([1, 1]);
   });
 
   test("a section of which nothing is on this machine", () => {
@@ -215,7 +220,7 @@ describe("exit statuses", () => {
     expect(init(ini, ["-j", fresh(), "b"])).toMatchObject({ status: 0, stderr: "" });
   });
 
-  test("devices and empty directories are not what a section is for", () => {
+  test("devices and empty directories do not make a section available", () => {
     const ini =
       "[name]\npaths = nosuch\ndevices = /dev/null\n[path]\npaths = /no/such\nemptydirs = /tmp\ndevices = /dev/null\n" +
       "[devices]\ndevices = /dev/null\n[shell]\npaths = jk_lsh\ndevices = /dev/null\n";
@@ -228,7 +233,7 @@ describe("exit statuses", () => {
       expect(init(ini, ["-j", fresh(), section])).toMatchObject({ status: 0, stderr: "" });
   });
 
-  test("a device that may not be made, with the remedy, after the rest", () => {
+  test("a device that cannot be created, with the remedy, after the rest", () => {
     const jail = fresh();
     m.write("/root/test.ini", "[a]\ndevices = /dev/null\npaths = true\n");
     const command = ["setpriv", "--bounding-set=-mknod", "--inh-caps=-mknod", "jk_init"];
@@ -244,7 +249,7 @@ describe("exit statuses", () => {
     expect(stderr).toContain("/root/test.ini:2:");
   });
 
-  test("an unsafe place leaves nothing behind", () => {
+  test("an unsafe path leaves nothing behind", () => {
     m.mkdir("/srv/theirs", { owner: [4001, 4001] });
     expect(init("[a]\n", ["-j", "/srv/theirs/x/y", "a"]).status).toBe(3);
     expect(m.list("/srv/theirs")).toEqual([]);
@@ -254,7 +259,7 @@ describe("exit statuses", () => {
 describe("the limited shell", () => {
   const ini = "[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/jailkit/jk_lsh.ini\n";
 
-  test("is not copied unasked, nor linked", () => {
+  test("is neither copied nor linked without a request", () => {
     m.write("/usr/sbin/jk_lsh", m.readBytes("/usr/bin/true"), { mode: 0o755 });
     const jail = fresh();
     const { status, stdout } = init(ini, ["-v", "-j", jail, "jk_lsh"]);

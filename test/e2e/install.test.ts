@@ -1,4 +1,4 @@
-/** install-tools: what it puts where, what it keeps, and that --uninstall leaves nothing. */
+/** install-tools: what it installs where, what it keeps, and that --uninstall leaves nothing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -61,7 +61,7 @@ test("a default of an earlier version that nobody edited is replaced", () => {
   expect(m.read("/dest/etc/jailkit/jk_update.ini")).not.toBe(old);
 });
 
-test("--uninstall takes away what was installed, and no edited file", () => {
+test("--uninstall removes what was installed, and no edited file", () => {
   expect(install("--destdir", "/dest", "--uninstall").status).toBe(0);
   expect(m.list("/dest")).toEqual(["etc"]);
   expect(m.list("/dest/etc/jailkit")).toEqual(["jk_lsh.ini"]);
@@ -138,14 +138,14 @@ test("--uninstall names the accounts that cannot log in without it, and how they
   expect([status, stderr.split("\n")]).toEqual([
     0,
     [
-      "install-tools: these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+      "install-tools: these accounts have jk_chrootsh as their shell, and cannot log in without it:",
       "    b\\x1b[2J\\xe4",
       ...Array.from({ length: 19 }, (_, index) => `    user${index}`),
       "    and 6 more",
-      "install-tools: with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
-      "install-tools: these accounts have jk_lsh for a shell, and cannot log in without it:",
+      "install-tools: while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+      "install-tools: these accounts have jk_lsh as their shell, and cannot log in without it:",
       "    lima",
-      "install-tools: 'usermod -s SHELL USER' gives one another.",
+      "install-tools: 'usermod -s SHELL USER' changes the shell of an account.",
       "",
     ],
   ]);
@@ -159,7 +159,7 @@ test("--uninstall names the accounts that cannot log in without it, and how they
   m.write("/etc/passwd", passwd);
 });
 
-test("what was installed before it failed is taken away too", () => {
+test("what was installed before a failure is removed too", () => {
   // It has no room for the second of the programs.
   m.mkdir("/small");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=150m", "tmpfs", "/small"]);
@@ -174,7 +174,7 @@ test("what was installed before it failed is taken away too", () => {
   m.must(["umount", "/small"]);
 });
 
-test("where the file system takes no capabilities it is setuid root, and says so", () => {
+test("on a file system without capabilities it is setuid root, and reports this", () => {
   m.mkdir("/plain");
   m.must(["mount", "-t", "ramfs", "-o", "mode=0755", "ramfs", "/plain"]);
   const result = install("--destdir", "/plain");
@@ -185,7 +185,7 @@ test("where the file system takes no capabilities it is setuid root, and says so
   m.must(["umount", "/plain"]);
 });
 
-test("onto the machine: the account of the relay and the group of jailed accounts are made, by systemd-sysusers or without", () => {
+test("onto the machine: the account of the relay and the group of jailed accounts are created, with or without systemd-sysusers", () => {
   const group = () => /^jailed:[^:]*:(\d+):$/m.exec(m.read("/etc/group"))?.[1];
   // Below --destdir that is for the machine which is started from there.
   expect(m.exists("/d1/usr")).toBe(false);
@@ -222,7 +222,7 @@ test("onto the machine: the account of the relay and the group of jailed account
   expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
 });
 
-test("--prefix and --sysconfdir put things elsewhere", () => {
+test("--prefix and --sysconfdir change where files go", () => {
   const words = ["--destdir", "/d2", "--prefix", "/opt/jk", "--sysconfdir", "/opt/jk/etc"];
   expect(install(...words).status).toBe(0);
   expect(m.exists("/d2/opt/jk/sbin/jk_chrootsh")).toBe(true);

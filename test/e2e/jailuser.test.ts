@@ -1,6 +1,8 @@
 /** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 const jail = "/srv/jail";
@@ -44,7 +46,7 @@ test("a missing newline at the end of the jail's group file loses nothing", () =
   expect(m.read(`${jail}/etc/group`)).toContain("last:x:77:spcc\n");
 });
 
-test("moves the home, and the second time there is nothing to do", () => {
+test("moves the home, and the second time does nothing", () => {
   const name = newUser();
   expect(run("-m", "-v", "-j", jail, name).status).toBe(0);
   expect(m.read(`${jail}/home/${name}/file`)).toBe(name);
@@ -56,7 +58,7 @@ test("moves the home, and the second time there is nothing to do", () => {
   expect(m.snapshot(jail)).toEqual(before);
 });
 
-test("there and back: --unjail gives the home and the shell that were", () => {
+test("there and back: --unjail restores the home and the shell", () => {
   const name = newUser();
   const before = account(name);
   expect(run("-m", "-j", jail, name).status).toBe(0);
@@ -98,7 +100,7 @@ test("supplementary groups go along", () => {
   expect(account("project", `${jail}/etc/group`)).toBe(`project:x:4321:${name},${second}`);
 });
 
-test("a group of another gid in the jail refuses all of it, before anything changes", () => {
+test("a group with another gid in the jail refuses everything, before anything changes", () => {
   const name = newUser();
   m.must(["groupadd", "-g", "4400", "clash"]);
   m.must(["usermod", "-G", "clash", name]);
@@ -124,20 +126,20 @@ test("an account with processes is refused, with their pids", async () => {
   process.kill();
 });
 
-test("one that cannot be jailed keeps the others from being half done", () => {
+test("one that cannot be jailed leaves no other half done", () => {
   const good = newUser();
   const before = m.read("/etc/passwd");
   const result = run("-n", "--json", "-j", jail, good, "root");
   expect(result.status).toBe(1);
   expect(m.read("/etc/passwd")).toBe(before);
-  const users = JSON.parse(result.stdout).users;
+  const users = reportOf(jailUserReportSchema, result.stdout).users;
   expect(users).toMatchObject([
     { user: good, status: "not-done" },
     { user: "root", status: "refused", error: expect.stringContaining("uid 0") },
   ]);
 });
 
-test("when usermod fails the account and the home are as they were", () => {
+test("if usermod fails, the account and the home are unchanged", () => {
   const name = newUser();
   const before = [account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)];
   // usermod waits for a lock of its own; a file system that takes no writes fails at once
@@ -152,7 +154,7 @@ test("when usermod fails the account and the home are as they were", () => {
   expect(run("-m", "-n", "-j", jail, name).status).toBe(0);
 });
 
-test("when usermod fails, what came into the copy of the home meanwhile stays", () => {
+test("if usermod fails, what appeared in the copy of the home meanwhile stays", () => {
   const name = newUser();
   const before = [account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)];
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
@@ -168,7 +170,7 @@ test("when usermod fails, what came into the copy of the home meanwhile stays", 
   m.remove(copy);
 });
 
-test("--dry-run changes nothing and says what would be", () => {
+test("--dry-run changes nothing and shows what would be done", () => {
   const name = newUser();
   const before = [m.read("/etc/passwd"), m.snapshot(jail)];
   const result = run("-m", "--dry-run", "-j", jail, name);
@@ -196,13 +198,13 @@ test("--dry-run refuses what a move refuses", () => {
         stdout: "",
         stderr: expect.stringContaining(why),
       });
-  // What is told for the last keeps what was asked for.
+  // The command printed for the last one keeps the requested options.
   m.must(["sh", "-c", /make one: (.*)/.exec(jailed(nowhere).stderr)?.[1] ?? "false"]);
   expect(inJail(nowhere)).toEndWith(":/bin/sh");
   expect(m.must(["id", "-nG", nowhere]).stdout.trim()).toBe(`${nowhere} games`);
 });
 
-test("a jail is nobody's home, and an account whose home it is stays as it is", () => {
+test("a jail is nobody's home, and an account that has it as its home is unchanged", () => {
   const name = newUser();
   m.must(["usermod", "-d", jail, name]);
   const before = m.read("/etc/passwd");
@@ -215,7 +217,7 @@ test("a jail is nobody's home, and an account whose home it is stays as it is", 
   expect([m.read("/etc/passwd"), inJail(name)]).toEqual([before, undefined]);
 });
 
-test("the way out of another jail takes the home along, where it is to move", () => {
+test("the way out of another jail includes the home, if it should move", () => {
   const name = newUser();
   m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
   m.mkdir("/srv/second/etc");
@@ -254,7 +256,7 @@ test("an unsafe jail is refused with the remedy", () => {
   expect(result.stderr).toContain("chmod");
 });
 
-test("a mount on which no directory is root's alone takes no home, and the command that is told mends it", () => {
+test("a mount without a directory that only root can write takes no home, and the printed command fixes it", () => {
   const other = "/srv/shared";
   m.mkdir(`${other}/etc`);
   m.write(`${other}/etc/passwd`, "");
@@ -283,7 +285,7 @@ test("a mount on which no directory is root's alone takes no home, and the comma
   expect(m.exists(`/home/${another}/file`)).toBe(true);
 });
 
-test("more extended attributes than can be listed are told with the file, and what helps", () => {
+test("more extended attributes than can be listed are reported with the file and a remedy", () => {
   const name = newUser();
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", `/home/${name}`]);
   m.chown(`/home/${name}`, m.ids(name).uid, m.ids(name).gid);
@@ -320,7 +322,7 @@ test("it asks for the jail, and whether the home is to move", () => {
   expect(m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: "" }).status).toBe(1);
 });
 
-test("sshd's settings that no jail can hold are told", () => {
+test("sshd's settings that no jail can confine are reported", () => {
   m.mkdir("/run/sshd");
   m.write(
     "/etc/ssh/sshd_config",
@@ -332,7 +334,7 @@ test("sshd's settings that no jail can hold are told", () => {
   expect(result.stderr).not.toContain("TCP");
 });
 
-test("a directory that is a link into the host, in a jail where the user put it, is not written through", () => {
+test("a user's symbolic link from the jail to a directory of the host is not written through", () => {
   const name = newUser();
   m.mkdir("/srv/outside");
   m.mkdir(`${jail}/home2`);
@@ -348,7 +350,7 @@ test("a directory that is a link into the host, in a jail where the user put it,
   expect(m.exists(`/home2/${name}/x/file`)).toBe(true);
 });
 
-test("jk_addjailuser makes an account in the jail, in either order of words", () => {
+test("jk_addjailuser creates an account in the jail, in either order of words", () => {
   for (const [words, name] of [
     [["-j", jail, "new1"], "new1"],
     [[jail, "new2"], "new2"],
@@ -363,7 +365,7 @@ test("jk_addjailuser makes an account in the jail, in either order of words", ()
   }
 });
 
-test("a move that was cut short leaves the account as it was, and the next one tidies up", async () => {
+test("an interrupted move leaves the account unchanged, and the next one cleans up", async () => {
   const name = newUser();
   const many = `cd /home/${name}; mkdir many; for i in $(seq 2000); do echo $i > many/$i; done`;
   m.must(["sh", "-ec", many], { user: name });
@@ -392,7 +394,7 @@ test("a move that was cut short leaves the account as it was, and the next one t
   m.must(["rmdir", ...copies().map((one) => `${jail}/home/${one}`)]);
 });
 
-test("a move that ends when the account has changed tells of the old home, and knows the way back", () => {
+test("a move that is interrupted after the account has changed reports the old home, and the way back", () => {
   const name = newUser();
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
   m.must(["mv", usermod, real]);
@@ -414,7 +416,7 @@ test("a move that ends when the account has changed tells of the old home, and k
 test.each([
   [["--unjail", "-m"], "the home moved"],
   [["--unjail"], "the home stays"],
-])("%j that ends when the account has changed is completed by the second run", (words, what) => {
+])("%j that is interrupted after the account has changed is completed by the second run", (words, what) => {
   const name = newUser();
   const bare = newUser();
   expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
@@ -443,7 +445,7 @@ test.each([
     });
 });
 
-test("--unjail takes out what a first run has left that ended before the account was changed", () => {
+test("--unjail removes what an interrupted first run left before the account was changed", () => {
   const name = newUser();
   const before = account(name);
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
@@ -456,7 +458,7 @@ test("--unjail takes out what a first run has left that ended before the account
   expect([account(name), inJail(name)]).toEqual([before, undefined]);
 });
 
-test("jk_addjailuser takes the account back where useradd cannot make the home", () => {
+test("jk_addjailuser removes the account again if useradd cannot create the home", () => {
   m.mkdir(`${jail}/home`, { mode: 0o1777 });
   m.symlink("/nowhere", `${jail}/home/linked`);
   const before = m.read("/etc/passwd");
@@ -470,7 +472,7 @@ test("jk_addjailuser takes the account back where useradd cannot make the home",
   m.mkdir(`${jail}/home`);
 });
 
-test("jk_addjailuser tells of a home that was there before and is somebody else's", () => {
+test("jk_addjailuser reports a home that existed before and belongs to somebody else", () => {
   const other = m.addUser("other");
   m.mkdir(`${jail}/home/theirs`, { owner: [other.uid, other.gid] });
   const { status, stderr } = m.run(["jk_addjailuser", "-j", jail, "theirs"]);
@@ -483,7 +485,7 @@ test("jk_addjailuser tells of a home that was there before and is somebody else'
   expect(owners).toEqual([m.ids("theirs").uid, other.uid]);
 });
 
-test("jk_addjailuser gives nobody a directory of the jail's own, and no account's home to another", () => {
+test("jk_addjailuser gives nobody a directory of the jail itself, or another account's home", () => {
   m.must(["jk_addjailuser", "-j", jail, "first5"]);
   const before = m.read("/etc/passwd");
   const owner = m.stat(`${jail}/etc`)?.uid;
@@ -539,7 +541,7 @@ test.each([
   expect([m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`)]).toEqual(before);
 });
 
-test("a jail that cannot take the account leaves none on the host", () => {
+test("a jail that cannot take the account leaves no account on the host", () => {
   m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}mixed:x:9999:\n`);
   m.must(["groupadd", "mixed"]);
   const result = m.run(["jk_addjailuser", "-g", "mixed", "-j", jail, "new5"]);
@@ -548,7 +550,7 @@ test("a jail that cannot take the account leaves none on the host", () => {
   expect(inJail("new5")).toBeUndefined();
 });
 
-test("--jail-side-only writes the jail's lines as the host has the account, and nothing on the host", () => {
+test("--jail-side-only writes the jail's lines from the host's account, and nothing on the host", () => {
   const name = newUser();
   m.must(["usermod", "-aG", "games", name]);
   const before = account(name);
@@ -593,7 +595,7 @@ test("--jail-side-only needs a jail, and has no use for -m", () => {
   expect(run("--jail-side-only", "-j", jail, "root").status).toBe(1);
 });
 
-test("-m without a home to move: the command that is told jails the account and makes one", () => {
+test("-m without a home to move: the printed command jails the account and creates one", () => {
   m.addUser("homeless", { home: "/home/homeless" });
   const refused = run("-n", "-m", "-j", jail, "homeless");
   expect(refused).toMatchObject({ status: 1, stdout: "" });
@@ -604,7 +606,7 @@ test("-m without a home to move: the command that is told jails the account and 
   expect(account("homeless")).toContain(`:${jail}/./home/homeless:`);
 });
 
-test("what the jail's files say otherwise is mended by the command that is told", () => {
+test("wrong lines in the jail's files are fixed by the printed command", () => {
   const name = newUser();
   m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}${name}:x:4999:4999::/elsewhere:/bin/sh\n`);
   m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}${name}:x:4999:\n`);
@@ -620,7 +622,7 @@ test("what the jail's files say otherwise is mended by the command that is told"
   expect(add().status).toBe(0);
 });
 
-test("a jail that users cannot pass is told", () => {
+test("a jail that users cannot pass is reported", () => {
   const name = newUser();
   m.chmod(jail, 0o700);
   const { status, stderr } = run("-n", "-j", jail, name);
@@ -629,11 +631,11 @@ test("a jail that users cannot pass is told", () => {
   m.chmod(jail, 0o755);
 });
 
-/** What is said of the home, and what mends it. */
+/** The finding about the home, and the remedy. */
 const homeSaid = (stderr: string) =>
   /(\S+ cannot log in, path .*); mend it with: (.*)\n/.exec(stderr)?.slice(1);
 
-test("a home that jk_chrootsh would refuse is told, with what makes it good", () => {
+test("a home that jk_chrootsh would refuse is reported, with a remedy", () => {
   const name = newUser();
   m.chmod(`/home/${name}`, 0o775);
   const { status, stderr } = run("-m", "-j", jail, name);
@@ -644,7 +646,7 @@ test("a home that jk_chrootsh would refuse is told, with what makes it good", ()
   expect(homeSaid(run("-m", "-j", jail, name).stderr)).toBeUndefined();
 });
 
-test("a home that is a directory of the jail's own is told, and the remedy gives another", () => {
+test("a home that is a directory of the jail itself is reported, and the remedy gives another", () => {
   const name = newUser();
   m.must(["usermod", "-d", `${jail}/etc`, name]);
   const { status, stderr } = run("-n", "-j", jail, name);
@@ -659,7 +661,7 @@ test("a home that is a directory of the jail's own is told, and the remedy gives
   expect(m.stat(`${jail}/etc`)).toMatchObject({ uid: 0, mode: 0o40755 });
 });
 
-test("the home that useradd makes is told where jk_chrootsh would refuse it", () => {
+test("the home that useradd creates is reported if jk_chrootsh would refuse it", () => {
   const before = m.read("/etc/login.defs");
   m.write("/etc/login.defs", `${before.replace(/^HOME_MODE.*\n/gm, "")}HOME_MODE 0775\n`);
   const { status, stderr } = m.run(["jk_addjailuser", "-p", "*", "-s", "/bin/sh", jail, "wide"]);
@@ -710,7 +712,7 @@ test("an empty value of an option of useradd is that option's value, and takes n
   expect(account("empty", "/etc/shadow")).toMatch(/^empty::/);
 });
 
-test("what useradd takes in silence is told, in a dry run too", () => {
+test("what useradd silently accepts is reported, in a dry run too", () => {
   const words = ["-k", "/nosuch", "-p", "plain", "-e", "tomorrow"];
   const warnings = [
     "jk_addjailuser: warning: what -p gives is no password as crypt(3) makes it, and no password matches it",
@@ -733,7 +735,7 @@ const groupsSaid = (stderr: string) =>
     .exec(stderr)
     ?.slice(1);
 
-test("groups that can make somebody root are told, and the remedy takes the account out", () => {
+test("groups that can make somebody root are reported, and the remedy removes the account from them", () => {
   const what = "of the groups 'root', 'sudo', 'disk' can become root";
   expect(groupsSaid(add("--dry-run", "-G", "root,sudo,adm,disk", "mighty").stderr)).toEqual([
     what,

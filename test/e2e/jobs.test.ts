@@ -1,9 +1,12 @@
 /**
- * Jobs of cron and at: they run outside the jail of whoever gave them in, the tools and `jailkit explain` say so, and each
- * remedy that they print ends it.
+ * Jobs of cron and at run outside the jail of the user who submitted them; the tools and `jailkit explain` report this,
+ * and each remedy that they print prevents it.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(180_000);
 
@@ -26,15 +29,10 @@ beforeEach(() => {
   m.write("/etc/at.deny", "");
 });
 
-interface Told {
-  name: string;
-  message: string;
-  remedy: string;
-}
 /** What explain says of jobs. */
-function told(): Told[] {
+function told(): StepReport[] {
   const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "u"]);
-  const { steps } = JSON.parse(stdout) as { steps: (Told & { stage: string })[] };
+  const { steps } = reportOf(explainReportSchema, stdout);
   return steps.filter(({ stage }) => stage === "jobs");
 }
 const codes = () => told().map(({ name }) => name);
@@ -52,13 +50,15 @@ function fifoFor(name: string): string {
   return fifo;
 }
 
-test("jk_jailuser, jk_addjailuser and explain tell the same", () => {
+test("jk_jailuser, jk_addjailuser and explain report the same", () => {
   expect(codes()).toEqual(["cron", "at"]);
   const lines = told().map(({ message, remedy }) => `${message}; ${remedy}`);
   const jailed = m.must(["jk_jailuser", "--json", "-n", "-j", J, ...SHELL, "u"]);
-  expect(JSON.parse(jailed.stdout).users[0].warnings).toEqual(lines);
+  expect(reportOf(jailUserReportSchema, jailed.stdout).users[0]?.warnings).toEqual(lines);
   const added = m.must(["jk_addjailuser", "--json", "-j", J, ...SHELL, "v"]);
-  expect(JSON.parse(added.stdout).warnings).toEqual(lines.map((line) => line.replace("echo u", "echo v")));
+  expect(reportOf(newUserReportSchema, added.stdout).warnings).toEqual(
+    lines.map((line) => line.replace("echo u", "echo v")),
+  );
 });
 
 test("a crontab runs on the host, and what is printed ends that", () => {
@@ -102,7 +102,7 @@ test("a job of at runs on the host, and what is printed ends that", () => {
   expect(m.run(["at", "now"], { user: "u", stdin: "true\n" })).toMatchObject({ status: 1 });
 });
 
-test("who is named by cron.allow is told to be taken out of it", () => {
+test("an account in cron.allow is reported, with the command that removes it there", () => {
   m.write("/etc/cron.allow", "root\nu\n");
   m.write("/etc/at.allow", "root\n");
   expect(told().map(({ remedy }) => remedy)).toEqual(["take u out of /etc/cron.allow"]);

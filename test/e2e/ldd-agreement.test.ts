@@ -20,7 +20,7 @@ import { createRootView } from "../../src/libraries/root-view.ts";
 
 const view = createRootView("/");
 
-/** Every ELF file in a directory, by the path that the kernel would know it by: ldd takes $ORIGIN as it is told. */
+/** Every ELF file in a directory, by the path that the kernel would use: ldd takes $ORIGIN from it. */
 function elfFiles(directory: ByteString): ByteString[] {
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY);
   const names = readDirectory(fd).map((entry) => `${directory}/${entry.name}`);
@@ -40,13 +40,13 @@ function elfFiles(directory: ByteString): ByteString[] {
   return [...found];
 }
 
-/** A path in one spelling: its directory without links, as ldd tells ".." and doubled slashes as it met them. */
+/** A path in one spelling: its directory without symbolic links, because ldd prints ".." and doubled slashes. */
 function spelled(path: ByteString): ByteString {
   const slash = path.lastIndexOf("/");
   return `${view.realPath(path.slice(0, slash) || "/")}${path.slice(slash)}`;
 }
 
-/** What ldd(1) tells of each file: undefined where it says that it is none for it. */
+/** The output of ldd(1) for each file: undefined if it does not accept the file. */
 function ldd(files: ByteString[]): Map<ByteString, ByteString[] | undefined> {
   const result = new Map<ByteString, ByteString[] | undefined>();
   // Two at least, or it does not print the names.
@@ -71,7 +71,7 @@ function ldd(files: ByteString[]): Map<ByteString, ByteString[] | undefined> {
 /** The interpreter: a library has it in our list where it needs it, in ldd's always. */
 const isLoader = (path: ByteString) => /\/ld-linux[^/]*$/.test(path);
 
-/** Compares each file's libraries with what ldd tells; the number of files of which it told some. */
+/** Compares each file's libraries with those that ldd lists; returns the number of files with some. */
 function expectAgreement(files: ByteString[], kind: "programs" | "libraries"): number {
   const loader = createLoader();
   let compared = 0;
@@ -97,7 +97,7 @@ function expectAgreement(files: ByteString[], kind: "programs" | "libraries"): n
   return compared;
 }
 
-test("every program of /usr/bin and /usr/sbin has the libraries that ldd tells", () => {
+test("every program of /usr/bin and /usr/sbin has the libraries that ldd lists", () => {
   const files = [...new Set([...elfFiles("/usr/bin"), ...elfFiles("/usr/sbin")])];
   expect(expectAgreement(files, "programs")).toBeGreaterThan(100);
 }, 600_000);
@@ -206,7 +206,7 @@ describe.skipIf(compiler === null)("made with a compiler, as ld.so itself resolv
     expect(agreed(compile("a/caps", ["caps/libcap.so"], ...runpath(`${root}/caps`))).found).toHaveLength(1);
   });
 
-  test("a soname that is known already is not looked for again", () => {
+  test("a known soname is not searched again", () => {
     compile("so/libfile.so", [], soname("libother.so"));
     compile("so/libother.so", [], soname("libother.so"));
     compile("so/libuser.so", ["so/libother.so"], soname("libuser.so"));

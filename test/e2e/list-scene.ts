@@ -1,6 +1,6 @@
 import type { Machine, MachineProcess } from "../machine/machine.ts";
 
-/** What a jailed shell runs to be there until its standard input ends; `up` tells that it is. */
+/** Keeps a jailed shell running until its standard input ends; `up` shows that it runs. */
 const WAIT = "echo up; read x";
 
 /** A jail with a shell in it; the shell is dash, under both its names. */

@@ -1,6 +1,8 @@
 /** jk_list on real processes: in jails, in mount namespaces of their own, in containers, ending while it looks. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ProcessesReport, processesReportSchema } from "../../src/processes/report-schema.ts";
 import { type Machine, type MachineProcess, openMachine, type RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { makeShellJail, pivotTo, stop, waitApart, waitIn } from "./list-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -8,31 +10,6 @@ setDefaultTimeout(120_000);
 const A = "/srv/a";
 const B = "/srv/b";
 const dash = "/usr/bin/dash";
-
-interface Listed {
-  pid: number;
-  parent: number;
-  uid: number;
-  user: string | null;
-  kind: string;
-  jail: string | null;
-  jailRemoved: boolean;
-  mountNamespace: string | null;
-  root: string;
-  exe: string | null;
-  exeRemoved: boolean;
-  arguments: string[];
-  argumentsCut: boolean;
-}
-
-interface Answer {
-  version: 1;
-  tool: "jk_list";
-  processes: Listed[];
-  containers: number;
-  ended: number;
-  unreadable: number;
-}
 
 let m: Machine;
 let running: MachineProcess[] = [];
@@ -52,9 +29,9 @@ afterAll(async () => m.close());
 async function run(...starting: Promise<MachineProcess>[]): Promise<void> {
   for (const one of starting) running.push(await one);
 }
-const json = (words: readonly string[] = [], options: RunOptions = {}): Answer =>
-  JSON.parse(m.must(["jk_list", "--json", ...words], options).stdoutBytes.toString("utf8")) as Answer;
-const jails = (answer: Answer) => answer.processes.map(({ jail }) => jail);
+const json = (words: readonly string[] = [], options: RunOptions = {}): ProcessesReport =>
+  reportOf(processesReportSchema, m.must(["jk_list", "--json", ...words], options).stdout);
+const jails = (answer: ProcessesReport) => answer.processes.map(({ jail }) => jail);
 const table = (words: readonly string[] = [], options: RunOptions = {}) =>
   m.must(["jk_list", ...words], options);
 
@@ -84,7 +61,7 @@ describe("what is listed", () => {
     expect(lines[2]?.replace(/^\d+ +/, "")).toBe(`u    ${B} ${B}${dash} -c echo up; read x zero one two `);
   });
 
-  test("nothing where nothing is jailed, not the list itself", () => {
+  test("nothing if nothing is jailed, except the list itself", () => {
     expect(json()).toEqual({
       version: 1,
       tool: "jk_list",
@@ -102,7 +79,7 @@ describe("what is listed", () => {
     expect(json().processes).toMatchObject([{ uid: 7777, user: null }]);
   });
 
-  test("an ordinary user sees their own, and how many others there are", async () => {
+  test("ordinary users see their own, and how many others there are", async () => {
     await run(waitIn(m, A, ["mine"], "4001:4001"), waitIn(m, A, ["hidden"], "4002:4002"), waitIn(m, B));
     const { stdout, stderr, status } = table([], { user: "u" });
     expect(status).toBe(0);
@@ -125,7 +102,7 @@ describe("what is listed", () => {
     expect(json([], { user: "u" })).toMatchObject({ processes: [] });
   });
 
-  test("processes that start and end meanwhile are passed over", async () => {
+  test("processes that start and end meanwhile are skipped", async () => {
     await run(waitIn(m, A, ["stays"]));
     const churn = [1, 2, 3].map(() =>
       m.start(["chroot", B, dash, "-c", "echo up; while :; do (:) & (:) & wait; done"]),
@@ -162,8 +139,8 @@ describe("-j", () => {
   });
 });
 
-describe("a name that is no jail", () => {
-  test("is told, and the status is that of 2.23", () => {
+describe("a name that is not a jail", () => {
+  test("is reported, and the status is that of 2.23", () => {
     m.write("/srv/plain", "");
     expect(table(["/nosuch", "/srv/plain"])).toMatchObject({
       status: 0,
@@ -179,7 +156,7 @@ describe("a name that is no jail", () => {
 });
 
 describe("a jail that was removed", () => {
-  test("keeps its name, and is told of", async () => {
+  test("keeps its name, and is reported", async () => {
     makeShellJail(m, "/srv/gone");
     await run(waitIn(m, "/srv/gone"));
     m.remove("/srv/gone");
@@ -196,7 +173,7 @@ describe("a jail that was removed", () => {
     m.remove("/srv/gone");
   });
 
-  test("a jail that is really called so", async () => {
+  test("a jail that really has this name", async () => {
     makeShellJail(m, "/srv/x (deleted)");
     await run(waitIn(m, "/srv/x (deleted)"));
     expect(json().processes).toMatchObject([
@@ -226,18 +203,18 @@ describe("mount namespaces", () => {
     expect(json(["-j", A]).processes).toHaveLength(0);
   });
 
-  test("from inside another mount namespace it is the same", async () => {
+  test("the list is the same inside another mount namespace", async () => {
     await run(waitIn(m, A), waitApart(m, ["--mount"], `mount --bind ${B} ${B}; ${pivotTo(B)}`));
     const script = "mount -t tmpfs tmpfs /tmp; exec jk_list --json";
     const { stdout } = m.must(["unshare", "--mount", "/bin/sh", "-c", script]);
-    const answer = JSON.parse(stdout) as Answer;
+    const answer = reportOf(processesReportSchema, stdout);
     expect(jails(answer)).toEqual([A, B]);
     expect(answer).toMatchObject({ containers: 0, unreadable: 0 });
   });
 
   const container = `mount -t tmpfs tmpfs /mnt; cp -a ${A}/. /mnt/`;
 
-  test("a container is told apart: shown only when asked for", async () => {
+  test("a container is recognized: shown only if requested", async () => {
     await run(waitApart(m, ["--mount", "--pid", "--fork"], `${container}; ${pivotTo("/mnt")}`), waitIn(m, B));
     const answer = json();
     expect(jails(answer)).toEqual([B]);
@@ -294,7 +271,7 @@ describe("what comes from users", () => {
     expect(jails(json(["-j", "/srv/new\nline"]))).toEqual(["/srv/new\nline"]);
   });
 
-  test("arguments are read as far as 4096 bytes", async () => {
+  test("arguments are read up to 4096 bytes", async () => {
     await run(waitIn(m, A, ["x".repeat(10_000), "end"]));
     const [listed] = json().processes;
     expect(listed?.argumentsCut).toBe(true);
@@ -347,7 +324,7 @@ describe("forms", () => {
     expect(m.run(["jk_list", "-x"])).toMatchObject({ status: 1, stdout: "" });
   });
 
-  test("without /proc it says so", () => {
+  test("a missing /proc is reported", () => {
     const result = m.run(["unshare", "--mount", "/bin/sh", "-c", "umount -l /proc; exec jk_list"]);
     expect(result).toMatchObject({ status: 1, stdout: "" });
     expect(result.stderr).toBe(

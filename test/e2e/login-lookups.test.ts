@@ -1,6 +1,6 @@
 /**
- * What the programs that any user may start look up in the C library: a name that ffi/libc.ts has on demand brings all of
- * those along, which costs a login milliseconds. ld.so itself tells of each, in words that root reads by strace.
+ * What the programs that any user may start look up in the C library: one name that ffi/libc.ts has on demand loads all
+ * of those, which costs a login milliseconds. ld.so itself reports each, in output that root reads with strace.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -33,7 +33,7 @@ beforeAll(async () => {
   const policy = "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/id\n";
   for (const place of [`${jail}/etc/jailkit`, "/etc/jailkit"]) m.write(`${place}/jk_lsh.ini`, policy);
   m.write("/etc/jailkit/jk_uchroot.ini", `[whole]\nallowed_jails = ${jail}\n`);
-  // ld.so tells nothing where a file has capabilities: the ambient one does as well, as with the entries of packages.
+  // ld.so prints nothing if a file has capabilities; an ambient one works as well, as with the entries of packages.
   for (const path of ["/usr/sbin/jk_chrootsh", "/usr/sbin/jk_procmailwrapper", "/usr/bin/jk_uchroot"])
     m.must(["setcap", "-r", path]);
 });
@@ -55,7 +55,7 @@ function lookedUp(user: string, argv: readonly string[], stdin: string): string[
   return lines.flatMap((line) => /iov_base="symbol=".*?iov_base="(\w+)"/.exec(line)?.[1] ?? []);
 }
 
-test("the witness is looked up with all of the names on demand, and stands in that list", () => {
+test("the control is looked up with all of the names on demand, and is in that list", () => {
   const source = readFileSync(join(checkout, "ffi/libc.ts"), "utf8");
   const [atLogin = "", onDemand = ""] = source.split("function openRest()");
   expect([atLogin.includes(`${WITNESS}:`), onDemand.includes(`${WITNESS}:`)]).toEqual([false, true]);

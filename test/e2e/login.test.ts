@@ -1,6 +1,6 @@
 /**
- * The main job: accounts that were jailed with jk_init and jk_addjailuser, OpenSSH's and git's own clients, a real
- * sshd. What the accounts are for works, byte for byte, and nothing else does.
+ * The main job: accounts jailed with jk_init and jk_addjailuser, OpenSSH's and git's own clients, a real sshd. What the
+ * accounts are for works, byte for byte, and nothing else does.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
@@ -126,7 +126,7 @@ describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }
 
   afterAll(() => m?.close());
 
-  test("the jail is as it was meant to be", () => {
+  test("the jail is as intended", () => {
     expect(m.exists(`${jail}/usr/sbin/jk_lsh`)).toBe(shell === "file");
     expect(m.exists(`${jail}/proc/self`)).toBe(false);
     const special = m.list(`${jail}/dev`).sort();
@@ -224,7 +224,7 @@ describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }
     ["a newline", "scp -t nowhere/\ntouch pwned"],
   ] as const;
 
-  test.each(hostile)("%s is nothing but an argument where words are not expanded", (_what, line) => {
+  test.each(hostile)("%s is only an argument if words are not expanded", (_what, line) => {
     const result = sshd.ssh("test", [line]);
     expect(result.status).not.toBe(0);
     expect(m.exists(`${home}/pwned`)).toBe(false);
@@ -239,7 +239,7 @@ describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }
     expect(m.exists(`${home}/pwned`)).toBe(false);
   });
 
-  test("an unsafe jail is refused with an id that stands in the log", async () => {
+  test("an unsafe jail is refused with an id that is in the log", async () => {
     m.chmod(`${jail}/etc`, 0o775);
     const result = sshd.ssh("test", ["scp -t ."]);
     m.chmod(`${jail}/etc`, 0o755);

@@ -1,6 +1,6 @@
 /**
- * docs/migration.md, typed as it stands on the page: what an account could do before (with rush and with sshd's own
- * confinement), what it can do after that and what not, and the way back.
+ * The commands of docs/migration.md, typed as shown: what an account could do before (with rush and with sshd's own
+ * confinement), what it can and cannot do after, and the way back.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine, RunResult } from "../machine/machine.ts";
@@ -24,7 +24,7 @@ const block = (heading: string, n: number) => {
   const wanted = all.filter(({ notRun }) => notRun === undefined)[n];
   return follow(stage, heading, wanted === undefined ? -1 : all.indexOf(wanted), PAGE);
 };
-/** Types a line that stands in the middle of a sentence. */
+/** Types a command from the middle of a sentence. */
 const inline = (line: string) => must(shown(PAGE, line));
 const entry = (user: string) => must(`getent passwd ${user}`);
 
@@ -64,7 +64,7 @@ afterAll(() => m?.close());
 describe("there and back", () => {
   const heading = "How to move an account, and back";
 
-  test("an account moves with its key, and what was promised comes true", async () => {
+  test("an account moves with its key, and works as the page says", async () => {
     const before = await entry("bob");
     await must("echo mine > /home/bob/file");
     for (const n of [0, 1, 2]) await block(heading, n);
@@ -144,7 +144,7 @@ describe("GNU rush", () => {
     expect(login("erin", "id").status).toBe(4);
   });
 
-  test("what is forced upon a client runs in the jail", async () => {
+  test("a forced command runs in the jail", async () => {
     const forced = shown(PAGE, "ForceCommand /usr/lib/openssh/sftp-server -R");
     m.write("/etc/ssh/sshd_config.d/forced.conf", `Match User erin\n    ${forced}\n`);
     await reloadSshd();

@@ -1,6 +1,6 @@
 /**
- * npm run quickstart and npm test on a machine that lacks something: one line that says what to do, and nothing was
- * changed. Each lack is a real one, but for the version of Node.js.
+ * npm run quickstart and npm test on a machine that lacks something: one line says what to do, and nothing is changed.
+ * Each lack is a real one, except the version of Node.js.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -103,7 +103,7 @@ describe("one line where a compiler is missing", () => {
       },
     }).stderr.toString();
 
-  test("to whoever is not root", () => {
+  test("to users other than root", () => {
     // This checkout where everybody can read it: it may be in root's home.
     const shown = join(folder, "shown");
     mkdirSync(shown);

@@ -1,6 +1,8 @@
 /** A jail on a file system that is full, or that cannot be written: one line tells, and the same command goes on. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check, summary } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -8,14 +10,26 @@ setDefaultTimeout(300_000);
 
 let m: Machine;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_update", "jk_check", "jailkit"] });
+  m = await openMachine({
+    under: "ours",
+    only: [
+      "jk_init",
+      "jk_cp",
+      "jk_update",
+      "jk_check",
+      "jk_jailuser",
+      "jk_addjailuser",
+      "jk_chrootsh",
+      "jailkit",
+    ],
+  });
   m.remove("/var/lib/jailkit");
 });
 afterAll(() => m?.close());
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
-test("a full file system: what is missing and how much, and after room is made it goes on", () => {
+test("a full file system: what is missing and how much; with room, the command continues", () => {
   m.mkdir("/srv/small");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=3m", "tmpfs", "/srv/small"]);
   const first = m.run(["jk_init", "-j", "/srv/small", "basicshell", "uidbasics"]);
@@ -35,7 +49,7 @@ test("a full file system: what is missing and how much, and after room is made i
   expect(summary(check(m, "/srv/small").found)).toEqual([]);
 });
 
-test("a read-only one: the command that is told makes it writable", () => {
+test("a read-only one: the printed command makes it writable", () => {
   m.mkdir("/srv/fixed");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/srv/fixed"]);
   m.must(["mount", "-o", "remount,ro", "/srv/fixed"]);
@@ -76,7 +90,7 @@ function jailsOn(base: string, jails: Readonly<Record<string, string>>, room: nu
 const namesBelow = (base: string) => m.must(["find", base]).stdout;
 const updated = (jail: string) => m.run(["jk_update", "--check", "-j", jail]).status;
 
-test("jk_update on a full file system: nothing is changed, and the figures are true", () => {
+test("jk_update on a full file system: nothing is changed, and the numbers are true", () => {
   jailsOn("/srv/full", { one: "/opt/large" }, 9);
   const names = namesBelow("/srv/full");
   const before = m.snapshot("/srv/full");
@@ -96,7 +110,7 @@ test("jk_update on a full file system: nothing is changed, and the figures are t
   expect(summary(check(m, "/srv/full/one").found)).toEqual([]);
 });
 
-test("--all: of the jails on a full file system those are tried that there is room for", () => {
+test("--all: on a full file system, jails for which there is room are updated", () => {
   const jails = { a: "/opt/large", b: "/opt/little", c: "/opt/large", d: "/usr/share/other" };
   m.write("/usr/share/other/file", "the same");
   jailsOn("/srv/shared", jails, 9);
@@ -111,18 +125,16 @@ test("--all: of the jails on a full file system those are tried that there is ro
   // It ran into the end of the file system once.
   expect(m.read("/root/trace").match(/^write\(.*= -1 ENOSPC/gm)).toHaveLength(1);
   for (const jail of ["/srv/shared/b", "/srv/shared/d", "/srv/elsewhere"]) expect(updated(jail)).toBe(0);
-  const json = JSON.parse(m.run(["jk_update", "--all", "--json"]).stdout);
-  const failed = json.jails.filter(({ state }: { state: string }) => state === "failed");
-  expect(
-    failed.map(({ problems }: { problems: { code: string }[] }) => problems.map(({ code }) => code)),
-  ).toEqual([["no-room"], ["no-room"]]);
+  const json = reportOf(updateReportSchema, m.run(["jk_update", "--all", "--json"]).stdout);
+  const failed = json.jails.filter(({ state }) => state === "failed");
+  expect(failed.map(({ problems }) => problems.map(({ code }) => code))).toEqual([["no-room"], ["no-room"]]);
   expect(namesBelow("/srv/shared")).not.toContain(".jk-");
   m.must(["mount", "-o", "remount,size=300m", "/srv/shared"]);
   expect(m.run(["jk_update", "--all"])).toMatchObject({ status: 0, stderr: "" });
   for (const name of Object.keys(jails)) expect(updated(`/srv/shared/${name}`)).toBe(0);
 });
 
-test("jk_update on a read-only one: the command that is told makes it writable", () => {
+test("jk_update on a read-only one: the printed command makes it writable", () => {
   jailsOn("/srv/ro", { one: "/opt/little", two: "/opt/little" }, 50);
   m.must(["mount", "-o", "remount,ro", "/srv/ro"]);
   const { status, stdout, stderr } = m.run(["jk_update", "--all"]);
@@ -152,7 +164,7 @@ test("jk_update where the quota is used up", () => {
     1,
     [
       expect.stringMatching(
-        /^jk_update: \/srv\/quota\/one: the quota is used up: \d+ MiB more are needed, \d+ MiB are free \(0 of \d+ changes are made\); make room, and run this again$/,
+        /^jk_update: \/srv\/quota\/one: the quota is used up: \d+ MiB more are needed \(0 of \d+ changes are made\); make room, and run this again$/,
       ),
     ],
   ]);
@@ -194,12 +206,92 @@ test.each(["full", "read-only"])("the records of jails are on a file system that
   m.must(["jk_update", "-j", jail]);
 });
 
+/** What ldconfig(8) says of the jail's cache, as the tools tell it. */
+const cacheSaid = (tool: string, jail: string, progress: string, full = true) =>
+  full
+    ? `${tool}: ${jail}: its file system is full: 0 MiB are free (${progress}); make room, and run this again`
+    : `${tool}: ${jail}: its file system is read-only (${progress}): mount -o remount,rw "$(stat -c %m ${jail})", and run this again`;
+
+/** The file system of a jail becomes full, or read-only, when all is copied and ldconfig(8) is started. */
+function hinder(jail: string, how: string): void {
+  m.rename("/usr/sbin/ldconfig", "/root/ldconfig");
+  const steps = how === "full" ? `head -c 99m /dev/zero > ${jail}/fill` : `mount -o remount,ro ${jail}`;
+  m.write("/usr/sbin/ldconfig", `#!/bin/sh\n${steps} 2> /dev/null\nexec /root/ldconfig "$@"\n`, {
+    mode: 0o755,
+  });
+}
+
+function unhinder(jail: string): void {
+  m.remove("/usr/sbin/ldconfig");
+  m.rename("/root/ldconfig", "/usr/sbin/ldconfig");
+  m.must(["mount", "-o", "remount,rw", jail]);
+  m.remove(`${jail}/fill`);
+}
+
+/** The libraries of the jail that its cache knows. */
+const cached = (jail: string) => m.must(["/usr/sbin/ldconfig", "-p", "-C", `${jail}/etc/ld.so.cache`]).stdout;
+
+describe.each(["full", "read-only"])("ldconfig finds the file system %s", (how) => {
+  const base = `/srv/cache-${how}`;
+  const SMALL = "libz.so.1";
+  const library = () => m.must(["sh", "-c", `ls -d /usr/lib/*-linux-*/${SMALL}`]).stdout.trim();
+  const full = how === "full";
+  // How far it came, what is done to the jail before, and the library that its cache knows in the end.
+  const cases: readonly (readonly [command: string, said: string, first: string, again: string])[] = [
+    ["jk_cp -j JAIL LIBRARY", "what was copied is in place", "true", SMALL],
+    ["jk_init -c /root/library.ini -j JAIL library", "what was copied is in place", "true", SMALL],
+    ["jk_cp --remove -j JAIL LIBRARY", "OBJECTS objects are removed", "jk_cp -j JAIL LIBRARY", ""],
+    [
+      "jk_update -j JAIL",
+      "CHANGES changes are made",
+      "jk_cp -j JAIL LIBRARY; rm JAIL/LIBRARY; ldconfig -X -r JAIL",
+      SMALL,
+    ],
+    [
+      "jk_check --fix JAIL",
+      "the cache of libraries is not renewed",
+      "jk_cp -j JAIL LIBRARY; rm JAIL/LIBRARY; ldconfig -X -r JAIL",
+      SMALL,
+    ],
+  ];
+  test.each(cases)("%s", (command, said, first, again) => {
+    m.mkdir(base);
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=30m", "tmpfs", base]);
+    onTestFinished(() => {
+      m.must(["umount", base]);
+      m.remove("/var/lib/jailkit");
+    });
+    m.write("/root/library.ini", `[library]\npaths = ${library()}\n`);
+    const words = (text: string) => text.replaceAll("JAIL", base).replaceAll("LIBRARY", library());
+    m.must(["jk_cp", "-j", base, "/usr/bin/true"]);
+    m.must(["sh", "-ec", words(first)]);
+    const before = cached(base).includes(SMALL);
+    hinder(base, how);
+    const { status, stdout, stderr } = m.run(words(command).split(" "));
+    expect(m.list(`${base}/etc`)).not.toContain("ld.so.cache~");
+    unhinder(base);
+    expect(cached(base).includes(SMALL)).toBe(before);
+    const [tool = ""] = command.split(" ");
+    const fix = command.includes("--fix");
+    const line = cacheSaid(fix ? "Not fixed" : tool, base, said, full);
+    const told = lines(fix ? stdout : stderr).filter((one) => one.includes("run this again"));
+    const counted = told.map((one) =>
+      one.replace(/\d+ of \d+ (?=objects|changes)/, (_) => `${said.split(" ")[0]} `),
+    );
+    expect([status, counted]).toEqual([1, [line]]);
+    if (!fix) expect(lines(stderr)).toEqual(told);
+    expect(m.run(words(command).split(" "))).toMatchObject({ status: 0, stderr: "" });
+    expect(cached(base).includes(SMALL)).toBe(again !== "");
+    expect(check(m, base).found).toEqual([]);
+  });
+});
+
 test.each([
   ["jk_init -v -j JAIL uidbasics", "jk_init: "],
   ["jk_update -j JAIL", "jk_update: JAIL: "],
   ["jk_check JAIL", "jk_check: "],
   ["jailkit list", "jailkit list: "],
-])("standard output is on one, of %s: it is told as that, and the work is done", (command, label) => {
+])("standard output is on one, of %s: that is reported, and the work is done", (command, label) => {
   m.mkdir("/opt/told");
   m.mkdir("/srv/told");
   m.write("/opt/told/file", "1");
@@ -211,3 +303,116 @@ test.each([
   expect([status, lines(stderr)]).toEqual([1, [message]]);
   if (command.startsWith("jk_update")) expect(m.read("/srv/told/opt/told/file")).toBe("2, and longer");
 });
+
+/** A jail on a file system of its own, of which `options` are the limits, and what it uses. */
+function accountsOn(base: string): {
+  jail: string;
+  used(what: string): number;
+  limit(options: string): void;
+} {
+  m.mkdir(base);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=200m", "tmpfs", base]);
+  const jail = `${base}/jail`;
+  m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
+  return {
+    jail,
+    used: (what) => Number(m.must(["df", `--output=${what}`, "-B1", base]).stdout.split("\n")[1]),
+    limit: (options) => void m.must(["mount", "-o", `remount,${options}`, base]),
+  };
+}
+
+test("no more files can be made: so many are missing, and no bytes", () => {
+  const { jail, used, limit } = accountsOn("/srv/inodes");
+  for (let each = 0; each < 30; each++) m.write(`/opt/many/${each}`, "");
+  limit(`nr_inodes=${used("iused") + 10}`);
+  const first = m.run(["jk_cp", "-j", jail, "/opt/many"]);
+  expect([first.status, lines(first.stderr)]).toEqual([
+    1,
+    [
+      expect.stringMatching(
+        /^jk_cp: \/srv\/inodes\/jail: no more files can be made on its file system \(see df -i\): 2\d more are needed, 0 can be made \(\d+ of 32 objects are in place\); make room, and run this again$/,
+      ),
+    ],
+  ]);
+  limit("nr_inodes=10000");
+  expect(m.run(["jk_cp", "-j", jail, "/opt/many"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test.each(["bytes", "files"])(
+  "no room for a home, in %s: one line, nothing is left, and it moves later",
+  (what) => {
+    const { jail, used, limit } = accountsOn(`/srv/homes-${what}`);
+    const name = `mover${what}`;
+    const { uid, gid } = m.addUser(name, { createHome: true, home: `/home/${name}` });
+    for (let each = 0; each < 20; each++)
+      m.write(`/home/${name}/${each}`, "x".repeat(MIB / 2), { owner: [uid, gid] });
+    limit(what === "bytes" ? `size=${used("used") + 2 * MIB}` : `nr_inodes=${used("iused") + 10}`);
+    const before = [m.read("/etc/passwd"), namesBelow(jail)];
+    const words = ["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", name];
+    const { status, stderr } = m.run(words);
+    const [line = "", ...more] = lines(stderr);
+    expect([status, more]).toEqual([1, []]);
+    expect(line).toMatch(
+      what === "bytes"
+        ? /^jk_jailuser: \S+: its file system is full: 1\d MiB more are needed, [12] MiB are free \(nothing was moved\); make room, and run this again$/
+        : /^jk_jailuser: \S+: no more files can be made on its file system \(see df -i\): 2\d more are needed, \d can be made \(nothing was moved\); make room, and run this again$/,
+    );
+    expect([m.read("/etc/passwd"), namesBelow(jail).replace(`${jail}/home\n`, "")]).toEqual(before);
+    limit("size=200m,nr_inodes=10000");
+    expect(m.run(words).status).toBe(0);
+    expect(m.list(`${jail}/home/${name}`)).toHaveLength(20 + m.list("/etc/skel").length);
+  },
+);
+
+test.each(["files", "bytes", "read-only"])(
+  "no room for a new account, %s: none is made, and it is later",
+  (what) => {
+    const { jail, used, limit } = accountsOn(`/srv/accounts-${what}`);
+    const name = `new${what}`;
+    m.must(["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "-p", "*", `first${what}`]);
+    if (what === "read-only") limit("ro");
+    else limit(what === "bytes" ? `size=${used("used")}` : `nr_inodes=${used("iused")}`);
+    const before = [m.read("/etc/passwd"), namesBelow(jail)];
+    const words = ["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "-p", "*", name];
+    const { status, stderr } = m.run(words);
+    const [line = "", ...more] = lines(stderr);
+    expect([status !== 0, more]).toEqual([true, []]);
+    expect(line).toContain(
+      {
+        files:
+          "no more files can be made on its file system (see df -i): 0 can be made (no account was made); make room,",
+        bytes: "its file system is full: 0 MiB are free (no account was made); make room,",
+        "read-only": "its file system is read-only (no account was made): mount -o remount,rw ",
+      }[what] ?? "",
+    );
+    expect([m.read("/etc/passwd"), namesBelow(jail)]).toEqual(before);
+    if (what === "read-only") typeRemedy(m, /\): (mount .*), and/.exec(line)?.[1] ?? "");
+    else limit("size=200m,nr_inodes=10000");
+    expect(m.run(words).status).toBe(0);
+    expect(summary(check(m, jail).found)).toEqual([]);
+  },
+);
+
+test.each(["jk_jailuser -n -m --unjail leaver", "jailkit delete --yes --unjail JAIL"])(
+  "out of a jail that cannot be written, by %s: the account stays in it, and the command that is told helps",
+  (command) => {
+    const tool = command.startsWith("jailkit") ? "jailkit delete" : "jk_jailuser";
+    const { jail, limit } = accountsOn(`/srv/out-${tool.replace(" ", "-")}`);
+    m.run(["userdel", "leaver"]);
+    m.remove("/home/leaver");
+    m.must(["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "-p", "*", "leaver"]);
+    limit("ro");
+    const before = m.read("/etc/passwd");
+    const words = command.replace("JAIL", jail).split(" ");
+    const { status, stderr } = m.run(words);
+    expect([status, m.read("/etc/passwd"), m.exists("/home/leaver")]).toEqual([1, before, false]);
+    expect(lines(stderr)).toEqual([
+      expect.stringMatching(
+        new RegExp(`^${tool}: ${jail}: its file system is read-only \\(not all is .*\\): mount `),
+      ),
+    ]);
+    typeRemedy(m, /\): (mount .*), and/.exec(stderr)?.[1] ?? "");
+    expect(m.run(words).status).toBe(0);
+    expect([m.exists("/home/leaver"), m.exists(`${jail}/home/leaver`)]).toEqual([true, false]);
+  },
+);

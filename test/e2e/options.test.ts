@@ -1,4 +1,4 @@
-/** A jail named by -j and as an operand, and -n, in every tool: the same thing happens. */
+/** A jail given by -j and as an operand, and -n, in every tool: the same happens. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
@@ -126,7 +126,7 @@ describe("-n", () => {
   });
 });
 
-describe("an empty name, as of a variable that is not set, is no name", () => {
+describe("an empty name, as of an unset variable, is not a name", () => {
   const option = (tool: string, long: string) =>
     `${tool}: the value of option '--${long}' is empty; see '${tool} --help'\n`;
   const argument = (tool: string) => `${tool}: an argument is empty; see '${tool} --help'\n`;
@@ -171,7 +171,7 @@ describe("an empty name, as of a variable that is not set, is no name", () => {
     }
   });
 
-  test("nothing to skip is no name", () => {
+  test("an empty path to skip skips nothing", () => {
     expect(m.run(["jk_update", "-j", J, "-s", "", "--check"])).toMatchObject({ stderr: "" });
   });
 

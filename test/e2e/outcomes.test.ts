@@ -2,9 +2,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromJSONSchema } from "zod";
-import { checkout, compiledC } from "../machine/helper.ts";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -67,7 +68,7 @@ describe.each(programs)("%s", (_, words, shows) => {
     expect((await onTerminal(withColor("never"))).screen).toBe(stdout);
   });
 
-  test("goes by --color before all else", async () => {
+  test("obeys --color above all else", async () => {
     expect(m.run(withColor("always")).stdout).toContain(shows);
     expect((await onTerminal(withColor("always"), { TERM: "dumb", NO_COLOR: "1" })).screen).toContain(shows);
     expect(m.run(withColor("auto")).stdout).not.toContain("\x1b");
@@ -129,7 +130,7 @@ describe("the line of an error, with a caret under the place", () => {
     expect(withoutColours(screen)).toBe(stdout);
   });
 
-  test("of the tools of root, below a first line that is as it was", () => {
+  test("of root's tools, below an unchanged first line", () => {
     m.write("/root/jk_init.ini", "[a]\npaths = /bin/ls\n  stray\nparts\n");
     const { stderr } = m.run(["jk_init", "-c", "/root/jk_init.ini", "-j", J, "a"]);
     expect(stderr).toBe(
@@ -142,7 +143,7 @@ describe("the line of an error, with a caret under the place", () => {
     expect(said.split("\n").slice(1)).toEqual(["    3 | \\\\ \\xff", "      | ^", ""]);
   });
 
-  test("jk_check tells of a file that it cannot go by, and JSON has line and column", () => {
+  test("jk_check reports a file that it cannot use, and JSON has line and column", () => {
     m.write("/etc/jailkit/jk_check.ini", `[${J}]\n[relative]\nignorepatheverywhere = /x\n`);
     const { stderr, status } = m.run(["jk_check"]);
     expect(status).toBe(2);
@@ -151,17 +152,14 @@ describe("the line of an error, with a caret under the place", () => {
         "    2 | [relative]\n" +
         "      | ^\n",
     );
-    const { host } = JSON.parse(m.run(["jk_check", "--json"]).stdout);
+    const { host } = reportOf(checkReportSchema, m.run(["jk_check", "--json"]).stdout);
     expect(host.problems).toContainEqual(
       expect.objectContaining({ code: "bad-section", line: 2, column: 1 }),
     );
-    const schema = JSON.parse(readFileSync(join(checkout, "docs/schemas/jk_check.schema.json"), "utf8"));
-    const report = JSON.parse(m.run(["jk_check", "--json"]).stdout);
-    expect(() => fromJSONSchema(schema).parse(report)).not.toThrow();
     m.write("/etc/jailkit/jk_check.ini", "");
   });
 
-  test("no line is shown of what may not be trusted, nor to a user at login", () => {
+  test("no line of an untrusted file is shown, and none to a user at login", () => {
     m.write("/etc/jailkit/jk_update.ini", "[secret\n", { mode: 0o666 });
     expect(m.run(["jk_update", "--all"]).stderr).not.toContain("[secret");
     m.remove("/etc/jailkit/jk_update.ini");

@@ -1,4 +1,4 @@
-/** The examples for package managers, by which jails follow the machine: run by apt-get and dnf themselves. */
+/** The examples for package managers that update jails with the machine: run by apt-get and dnf themselves. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -59,13 +59,13 @@ describe("apt-get", () => {
   }
   const install = () => m.run(["apt-get", "install", "-y", deb("/usr/bin/true")], { env });
 
-  test("without it jails stay as they are", () => {
+  test("without it, jails stay unchanged", () => {
     expect(install()).toMatchObject({ status: 0 });
     expect(m.readBytes(jail + program)).toEqual(m.readBytes("/usr/bin/echo"));
     m.must(["dpkg", "--purge", "of-the-host"]);
   });
 
-  test("jails follow each installation, and one that cannot does not make apt-get fail", () => {
+  test("jails are updated after each installation, and a failure does not make apt-get fail", () => {
     m.write("/etc/apt/apt.conf.d/80jailkit", example("apt-80jailkit.conf"));
     const result = install();
     expect(result).toMatchObject({ status: 0 });
@@ -119,7 +119,7 @@ ${program}
     return "/root/noarch/of-the-host-2-1.noarch.rpm";
   }
 
-  test("version 4, with its plugin for actions after a transaction: jails follow", () => {
+  test("version 4, with its plugin for actions after a transaction: jails are updated", () => {
     m.remove("/var/lib/rpm");
     const [, action = ""] = /^# {3}(\S.*)$/m.exec(actions) ?? [];
     const [, place = ""] = /into (\/etc\/dnf\/plugins\/\S+)/.exec(actions) ?? [];
@@ -134,7 +134,7 @@ ${program}
     expectFollowed();
   });
 
-  test("version 5, by the rules of its actions files: jails follow", () => {
+  test("version 5, by the rules of its actions files: jails are updated", () => {
     // libdnf5-actions(8): callback_name:package_filter:direction:options:command; of lines with # at the start and of
     // empty ones nothing is read. Without a filter a command is run once, and words are separated by spaces.
     const lines = actions.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -142,7 +142,7 @@ ${program}
     const [callback, filter, direction, options, ...command] = (lines[0] ?? "").split(":");
     expect([callback, filter, direction, options]).toEqual(["post_transaction", "", "", ""]);
     m.must(["cp", "/usr/bin/true", program]);
-    // The unsafe jail is told of, and dnf goes on whatever the status is.
+    // The unsafe jail is reported, and dnf continues whatever the status is.
     expect(m.run(command.join(":").split(" "), { env }).stderr).toContain(unsafe);
     expectFollowed();
   });

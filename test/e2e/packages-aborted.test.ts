@@ -1,4 +1,4 @@
-/** An upgrade from Debian's jailkit 2.23 that does not come to its end: what is left is one version, and all of it. */
+/** An interrupted upgrade from Debian's jailkit 2.23 leaves exactly one complete version. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { bring, oldPackage, packages, privilegeOf, stateOf } from "./packages-scene.ts";
@@ -26,7 +26,7 @@ function expectNoTraces(): void {
   expect(m.list("/usr/bin").filter((name) => name.startsWith("jk_uchroot."))).toEqual([]);
 }
 
-test("where it cannot be unpacked, 2.23 is there as before", () => {
+test("if it cannot be unpacked, 2.23 is there as before", () => {
   // The file that comes last belongs to another package.
   const folder = "/root/clash";
   m.write(`${folder}/usr/share/zsh/vendor-completions/_jailkit`, "");
@@ -55,7 +55,7 @@ test("unpacked and then removed, it leaves no program of either version", () => 
   expectNoTraces();
 });
 
-test("unpacked, and 2.23 once more: that one is there, with its own jk_uchroot", () => {
+test("unpacked, then 2.23 again: 2.23 is there, with its own jk_uchroot", () => {
   const before = oldPackage(m);
   expect(dpkg("--unpack", deb).status).toBe(0);
   expect(dpkg("-i", before)).toMatchObject({ status: 0 });

@@ -1,4 +1,4 @@
-/** Packages for the other machine: built here, and what they install started under qemu-user in a chroot. */
+/** Packages for the other machine: built here, and what they install is started under qemu-user in a chroot. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";

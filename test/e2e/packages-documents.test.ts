@@ -1,4 +1,4 @@
-/** What the installed documents refer to is installed: links, manual pages, and files of jailkit. */
+/** The targets of the installed documents are installed: links, manual pages, and files of jailkit. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -49,7 +49,7 @@ test("links", () => {
   expect(wrong(/\.md$/, links, ([target = ""], path) => !isThere(join(dirname(path), target)))).toEqual([]);
 });
 
-test("folders of the project are not named as if they were there", () => {
+test("folders of the project are not named as if they were installed", () => {
   const named = /(?<![\w/.-])docs\/[\w./-]+/g;
   const found = [...texts].flatMap(([path, text]) =>
     (text.match(named) ?? []).map((one) => `${path}: ${one}`),
@@ -66,7 +66,7 @@ test("manual pages", () => {
 
 test("files of jailkit", () => {
   const paths = /(?<![\w.-])(\/(?:usr|etc\/jailkit)\/[\w./-]*?j(?:k_|ailkit)[\w./-]*)/g;
-  // What an administrator may add, and what NEWS tells that it is gone.
+  // Files that an administrator may add, and one that NEWS lists as removed.
   const notOurs = /^\/etc\/jailkit\/jk_\w+\.d(?:\/|$)|^\/usr\/share\/jailkit\/jk_lib\.py$/;
   const isMissing = ([path = ""]: string[]) => {
     const clean = path.replace(/[./]+$/, "");

@@ -1,4 +1,7 @@
-/** The deb packages where jailkit was not before: what is put where, with which privilege, and that all of it goes. */
+/**
+ * The deb packages on a machine without jailkit: what is installed where, with which privilege, and that removal
+ * removes it.
+ */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { VERSION } from "../../src/cli/version.ts";
 import { account } from "../machine/log-relay.ts";
@@ -51,7 +54,7 @@ function names(): string[] {
 const accountLine = /^_jk-socketd:[^:]*:(\d+):\d+:[^:]*:\/nonexistent:\/usr\/sbin\/nologin$/m;
 
 describe("a fresh install", () => {
-  test("puts everything in its place, and the entries have the capability alone", async () => {
+  test("puts everything in its place, and the entries have only the capability", async () => {
     install();
     for (const name of ["jailkit", "jailkit-procmail"]) expect(stateOf(m, name)).toBe(`ii  ${VERSION}-1`);
     for (const path of entries) {
@@ -86,7 +89,7 @@ describe("a fresh install", () => {
     expect(m.exists(`${jail}/usr/sbin/jk_lsh`)).toBe(false);
   });
 
-  test("has the guard in it: the environment is no code", () => {
+  test("has the guard in it: the environment is not code", () => {
     install();
     m.write("/root/x.ts", "console.log('code');");
     for (const [name, value] of [
@@ -104,7 +107,7 @@ describe("a fresh install", () => {
     expect(stripped.stdout).toBe("");
   });
 
-  test("has units that systemd understands; what is enabled is for the administrator to say", () => {
+  test("has units that systemd understands; the administrator enables them", () => {
     install();
     const system = "/usr/lib/systemd/system";
     const units = m.list(system).filter((name) => /^j(?:k_|ailkit)/.test(name));
@@ -122,7 +125,7 @@ describe("a fresh install", () => {
     expect(m.must(["find", "/etc/systemd", "/var/lib/systemd", "-name", "j*k*"]).stdout).toBe("");
   });
 
-  test("makes the account of the relay and the group of jailed accounts once, by systemd-sysusers or without, and leaves them", () => {
+  test("creates the account of the relay and the group of jailed accounts once, with or without systemd-sysusers, and leaves them", () => {
     const group = () => /^jailed:[^:]*:(\d+):$/m.exec(m.read("/etc/group"))?.[1];
     for (const missing of [[], ["/usr/bin/systemd-sysusers"]]) {
       for (const path of missing) m.remove(path);
@@ -143,14 +146,14 @@ describe("a fresh install", () => {
       expect(group()).toBe(gid);
       expect(m.exists("/usr/lib/sysusers.d/jailkit.conf")).toBe(false);
     }
-    // Where nothing makes accounts the rest works, and it is told.
+    // If nothing can create accounts, the rest works, and this is reported.
     m.must(["userdel", account]);
     m.must(["groupdel", "jailed"]);
     for (const tool of ["useradd", "groupadd"])
       m.write(`/usr/sbin/${tool}`, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
     const { stderr } = install();
-    expect(stderr).toContain(`jailkit: the account ${account} could not be made, see jk_socketd(8)`);
-    expect(stderr).toContain("jailkit: the group jailed could not be made, see jk_addjailuser(8)");
+    expect(stderr).toContain(`jailkit: cannot create the account ${account}, see jk_socketd(8)`);
+    expect(stderr).toContain("jailkit: cannot create the group jailed, see jk_addjailuser(8)");
     expect(stateOf(m, "jailkit")).toBe(`ii  ${VERSION}-1`);
   });
 
@@ -161,14 +164,14 @@ describe("a fresh install", () => {
     expect(await login()).toBe("0 /home/u\n");
   });
 
-  test("where the file system takes no capability the entries stay setuid root, and work", async () => {
+  test("on a file system without capabilities the entries stay setuid root, and work", async () => {
     m.write("/usr/sbin/setcap", "#!/bin/sh\necho 'Operation not supported' >&2\nexit 1\n", { mode: 0o755 });
     install();
     for (const path of entries) expect(privilegeOf(m, path)).toBe("root:root 4755");
     expect(await login()).toBe("0 /home/u\n");
   });
 
-  test("what dpkg-statoverride says holds, and goes on to hold", () => {
+  test("settings of dpkg-statoverride apply, and continue to apply", () => {
     const [chrootsh = "", uchroot = ""] = entries;
     m.must(["dpkg-statoverride", "--add", "root", "games", "4750", chrootsh]);
     install();
@@ -181,7 +184,7 @@ describe("a fresh install", () => {
   });
 });
 
-test("a new version brings known jails up to date, and a jail that is gone or unsafe does not stop it", () => {
+test("a new version updates known jails, and a missing or unsafe jail does not stop it", () => {
   install();
   m.must(["cp", "/usr/bin/echo", "/usr/bin/of-the-host"]);
   for (const place of [jail, "/home/unsafe", "/home/gone"]) {
@@ -198,7 +201,7 @@ test("a new version brings known jails up to date, and a jail that is gone or un
   expect(m.readBytes("/home/unsafe/usr/bin/of-the-host")).toEqual(m.readBytes("/usr/bin/echo"));
 });
 
-describe("taking it away", () => {
+describe("removal", () => {
   test("remove keeps the configuration, purge leaves the jails alone", async () => {
     // useradd(8) leaves copies of the files that it changes.
     m.addUser("somebody");
@@ -227,7 +230,7 @@ describe("taking it away", () => {
     expect(m.exists("/var/lib/jailkit")).toBe(false);
   });
 
-  test("the accounts that cannot log in without it are told, control bytes in their names escaped", () => {
+  test("the accounts that cannot log in without it are listed, control bytes in their names escaped", () => {
     install();
     const warning = () => m.must(["dpkg", "--remove", "jailkit-procmail", "jailkit"], { env }).stderr;
     expect(warning()).not.toContain("jk_chrootsh");
@@ -241,13 +244,13 @@ describe("taking it away", () => {
     );
     expect(warning()).toContain(
       [
-        "these accounts have jk_chrootsh for a shell, and cannot log in without it:",
+        "these accounts have jk_chrootsh as their shell, and cannot log in without it:",
         "    ann",
         "    b^[[2JM-d",
-        "with jailkit installed, 'jk_jailuser -m --unjail -s SHELL USER' moves one out of its jail.",
-        "these accounts have jk_lsh for a shell, and cannot log in without it:",
+        "while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+        "these accounts have jk_lsh as their shell, and cannot log in without it:",
         "    lima",
-        "'usermod -s SHELL USER' gives one another.\n",
+        "'usermod -s SHELL USER' changes the shell of an account.\n",
       ].join("\njailkit: "),
     );
     expect(stateOf(m, "jailkit")).toStartWith("rc ");

@@ -102,7 +102,7 @@ test("--uninstall leaves the file tree as it was, below DESTDIR and on the machi
   expect(machine()).toBe(before);
 });
 
-test("--help tells how it is used, to everybody, and changes nothing", () => {
+test("--help shows the usage to everybody, and changes nothing", () => {
   m.addUser("reader");
   m.must(["chmod", "o+x", "/root"]);
   const result = install(["--help"], { user: "reader" });
@@ -117,7 +117,7 @@ test("without setcap the entries are setuid root", () => {
   for (const path of entries) expect(privilegeOf(m, `/dest${path}`)).toBe("root:root 4755");
 });
 
-test("a file that was changed on the way is not installed", () => {
+test("a file that was changed in transit is not installed", () => {
   m.write(`${folder}/files/usr/sbin/jk_chrootsh`, "#!/bin/sh\n");
   const result = install(["/dest"]);
   expect(result.status).not.toBe(0);
@@ -125,7 +125,7 @@ test("a file that was changed on the way is not installed", () => {
   expect(m.exists("/dest")).toBe(false);
 });
 
-test("only root may, and only known words are taken", () => {
+test("only root may install, and only known words are accepted", () => {
   m.addUser("ordinary");
   m.must(["chmod", "o+x", "/root"]);
   expect(install([], { user: "ordinary" })).toMatchObject({

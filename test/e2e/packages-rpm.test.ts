@@ -26,7 +26,7 @@ afterEach(() => m?.close());
 // What they need is Debian's here.
 const rpm = (...words: string[]) => m.must(["rpm", "--nodeps", ...words]);
 
-test("what is installed into an empty root directory works in there", () => {
+test("an installation into an empty root directory works there", () => {
   m.mkdir(scratch);
   rpm("--root", scratch, "--noscripts", "-i", ...rpms);
   for (const path of entries) expect(privilegeOf(m, scratch + path)).toBe("root:root 755 cap_sys_chroot=ep");
@@ -66,7 +66,7 @@ test("what is installed into an empty root directory works in there", () => {
   });
 });
 
-test("with its scripts: install, login, a kept file, the next version, and away", async () => {
+test("with its scripts: install, login, a kept file, the next version, and removal", async () => {
   const shells = m.read("/etc/shells");
   rpm("-i", ...rpms);
   expect(m.read("/etc/shells")).toBe(`${shells}/usr/sbin/jk_chrootsh\n`);
@@ -90,7 +90,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(sshd.ssh("u", ["true"]).status).not.toBe(0);
   const said = rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
   expect(said.stderr + said.stdout).toContain(
-    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; chmod go-w it [unsafe-file]",
+    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]",
   );
   m.chmod("/etc/jailkit/jk_chrootsh.ini", 0o644);
   expect(m.read("/etc/jailkit/jk_chrootsh.ini")).toBe(edited);
@@ -101,7 +101,7 @@ test("with its scripts: install, login, a kept file, the next version, and away"
   expect(m.ids(account).uid).toBe(uid);
   const inside = m.snapshot(jail);
   expect(rpm("-e", "jailkit-procmail", "jailkit").stderr).toContain(
-    "jailkit: these accounts have jk_chrootsh for a shell, and cannot log in without it:\njailkit:     u\n",
+    "jailkit: these accounts have jk_chrootsh as their shell, and cannot log in without it:\njailkit:     u\n",
   );
   expect(m.must(["getent", "group", "jailed"]).stdout).toBe(group);
   expect(m.read("/etc/shells")).toBe(shells);

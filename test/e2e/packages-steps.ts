@@ -1,12 +1,12 @@
 import type { Machine, RunResult } from "../machine/machine.ts";
 
-// What makes, changes or takes away a name or its privilege.
+// System calls that create, change or remove a name or its privilege.
 const calls = ["rename", "renameat", "renameat2", "fchmodat", "fsetxattr"];
 
 /**
  * Runs a program of the machine under strace(1), which stops it and what it starts after each system call that puts a
  * file into its place or changes a privilege, and after `more`. While it is stopped `look` is called with strace's line of that call, such
- * as `rename("/a.dpkg-new", "/a") = 0`; then it goes on.
+ * as `rename("/a.dpkg-new", "/a") = 0`; then it continues.
  */
 export async function stepwise(
   m: Machine,

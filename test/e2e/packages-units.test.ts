@@ -53,14 +53,14 @@ function logged(path: string, text: string): Record<string, string> {
   }
 }
 
-test("nothing of it is enabled or started by the package", () => {
+test("the package enables and starts nothing", () => {
   for (const unit of ["jk_socketd.service", "jailkit-update.timer"]) {
     expect(there.run(["systemctl", "is-enabled", unit]).stdout).toBe("disabled\n");
     expect(there.run(["systemctl", "is-active", unit]).stdout).toBe("inactive\n");
   }
 });
 
-test("jk_socketd.service relays to journald, with all that the unit takes away from it", () => {
+test("jk_socketd.service relays to journald, with all restrictions of the unit", () => {
   systemctl("start", "jk_socketd.service");
   expect(systemctl("is-active", "jk_socketd.service")).toBe("active");
   const entry = logged(socket, "from a jail");
@@ -69,7 +69,7 @@ test("jk_socketd.service relays to journald, with all that the unit takes away f
     SYSLOG_FACILITY: "1",
     PRIORITY: "5",
   });
-  // The pid that the kernel told, and not the one that was sent.
+  // The pid from the kernel, not the one that was sent.
   expect(Number(entry.SYSLOG_PID)).toBeGreaterThan(1);
   // No abstract socket of the machine is in its reach.
   const network = (pid: string) => there.must(["readlink", `/proc/${pid}/ns/net`]).stdout;
@@ -97,7 +97,7 @@ test("a new version of the package restarts what runs, and starts nothing else",
   expect(property("jailkit-update.service", "ExecMainStartTimestampMonotonic")).toBe("0");
 });
 
-test("a socket of systemd's is served by it, and messages that come while it is away are kept", () => {
+test("it serves a socket of systemd, and messages that arrive while it is stopped are kept", () => {
   systemctl("stop", "jk_socketd.service");
   const example = m.read("/usr/share/doc/jailkit/examples/jk_socketd.socket");
   expect(example).toContain("ListenDatagram=/srv/jail/dev/log\n");
@@ -111,7 +111,7 @@ test("a socket of systemd's is served by it, and messages that come while it is 
   systemctl("daemon-reload");
 });
 
-test("the timer brings jails up to date", () => {
+test("the timer updates jails", () => {
   m.must(["cp", "/usr/bin/echo", "/usr/bin/of-the-host"]);
   there.must(["jk_cp", "-j", jail, "/usr/bin/of-the-host"]);
   m.must(["cp", "/usr/bin/true", "/usr/bin/of-the-host"]);

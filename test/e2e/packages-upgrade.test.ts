@@ -5,8 +5,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { bring, oldPackage, packages, privilegeOf, repository, stateOf } from "./packages-scene.ts";
 import { stepwise } from "./packages-steps.ts";
 
@@ -19,7 +21,7 @@ const uchroot = "/usr/bin/jk_uchroot";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
 const keep = ["--force-confdef", "--force-confold"];
 const unsafe =
-  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; chmod go-w it [unsafe-file]";
+  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]";
 const edits: Record<string, string> = {
   "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
   "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,
@@ -137,7 +139,7 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
-test("with 2.23 all get in", () => {
+test("with 2.23 all logins work", () => {
   expect(stateOf(m, "jailkit")).toStartWith("ii  2.23-");
   expect(privilegeOf(m, chrootsh)).toBe("root:root 4755");
   expect(logins()).toEqual(fine);
@@ -145,11 +147,11 @@ test("with 2.23 all get in", () => {
   before = extent();
 });
 
-test("while the new files come all get in, at every step", async () => {
+test("while the new files are unpacked, all logins work at every step", async () => {
   const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   for (const name of Object.keys(edits)) {
-    expect(result.stderr).toContain(`${name} was made readable for everyone`);
+    expect(result.stderr).toContain(`made ${name} readable for everyone`);
     expect(m.stat(`/etc/jailkit/${name}`)?.mode).toBe(0o100604);
   }
   expect(stateOf(m, "jailkit")).toMatch(/^iU +3\./);
@@ -164,7 +166,7 @@ test("while the new files come all get in, at every step", async () => {
   expect(privilegeOf(m, uchroot)).toBe("root:root 4755");
 });
 
-test("while it is configured too; then the entries have a capability and no setuid bit", async () => {
+test("while it is configured, too; then the entries have a capability and no setuid bit", async () => {
   seen.length = 0;
   const configure = ["dpkg", ...keep, "--configure", "jailkit"];
   const result = await stepwise(m, configure, env, lookAtLogins, ["unlinkat"]);
@@ -190,12 +192,13 @@ test("while it is configured too; then the entries have a capability and no setu
   expect(logins()).toEqual(fine);
 });
 
-test("the jail has lost the jk_lsh of 2.23 and nothing else, and the way that it left open is closed", () => {
+test("the jail has lost only the jk_lsh of 2.23, and the way that it left open is closed", () => {
   const after = extent();
   expect(after.names).toEqual(before.names.filter((name) => name !== shell));
   expect(after.bytes).toBeLessThanOrEqual(before.bytes);
   expect(escapes()).toBe(false);
-  expect(m.must(["jk_update", "-j", jail, "--json"]).stdout).toContain('"state": "up-to-date"');
+  const { stdout } = m.must(["jk_update", "-j", jail, "--json"]);
+  expect(reportOf(updateReportSchema, stdout).jails).toMatchObject([{ state: "up-to-date" }]);
   expect(extent()).toEqual(after);
 });
 
@@ -232,7 +235,7 @@ test("a new jail has no shell of its own", () => {
   expect(sftp("fourth")).toBe("0 sftp> pwd\nRemote working directory: /home/fourth\n");
 });
 
-test("the same version once more, from a capability to a capability, at every step", async () => {
+test("the same version again, from a capability to a capability, at every step", async () => {
   seen.length = 0;
   const result = await stepwise(m, ["dpkg", ...keep, "-i", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
@@ -243,7 +246,7 @@ test("the same version once more, from a capability to a capability, at every st
   expect(logins()).toEqual(fine);
 });
 
-test("apt-get --allow-downgrades brings 2.23 back, and tells what the jails need then", () => {
+test("apt-get --allow-downgrades restores 2.23, and prints what the jails then need", () => {
   const version = m.must(["dpkg-deb", "-f", old, "Version"]).stdout.trim();
   const apt = repository(m, "/root/repository", old, deb);
   const result = m.run(apt("install", "--allow-downgrades", `jailkit=${version}`), { env });
@@ -258,7 +261,7 @@ test("apt-get --allow-downgrades brings 2.23 back, and tells what the jails need
   expect(sshd.ssh("third", ["echo $PWD"]).stdout).toBe("/home/third\n");
 });
 
-test("what it told to do for all jails is right", () => {
+test("what it printed is right for all jails", () => {
   expect(sftp("sftpuser")).not.toStartWith("0 ");
   m.must(["jk_init", "-j", jail, "jk_lsh"]);
   expect(logins()).toEqual(fine);

@@ -1,4 +1,4 @@
-/** What is in the packages, and what the distributions' own checkers say of them. */
+/** The contents of the packages, and the findings of the distributions' own checkers. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -45,7 +45,7 @@ test("two builds of the same programs are the same to the byte", () => {
   expect(must(["sh", "-c", `cd ${folder} && sha256sum --check --quiet SHA256SUMS`])).toBe("");
 });
 
-test("the changes of this version are told", () => {
+test("the changes of this version are listed", () => {
   const [newest] = /^## .*$/m.exec(fs.readFileSync(join(checkout, "CHANGELOG.md"), "utf8")) ?? [];
   expect(newest).toBe(`## ${packageJson.version}`);
 });
@@ -74,7 +74,7 @@ describe("deb", () => {
     expect(Number(field(made.procmailDeb, "Installed-Size"))).toBeLessThan(50);
   });
 
-  test("sorts above 2.23 and goes by Debian's names", () => {
+  test("sorts above 2.23 and uses Debian's names", () => {
     const version = field(made.deb, "Version");
     expect(run(["dpkg", "--compare-versions", version, "gt", "2.23-2+b1"]).status).toBe(0);
     const architecture = must(["dpkg", "--print-architecture"]).trim();
@@ -94,7 +94,7 @@ describe("deb", () => {
     expect(run(["dpkg", "--compare-versions", newest, "le", said]).status).toBe(0);
   });
 
-  test("every file is root's, the entries alone are setuid, and the executable is as it was built", () => {
+  test("every file is root's, only the entries are setuid, and the executable is as it was built", () => {
     const list = must(["dpkg-deb", "-c", made.deb]).trim().split("\n");
     expect(list.filter((line) => !/^[dh-]\S+ root\/root /.test(line))).toEqual([]);
     const setuid = list.flatMap((line) => /^-rws.* \.(\S+)$/.exec(line)?.[1] ?? []);
@@ -127,7 +127,7 @@ describe("deb", () => {
     }
   });
 
-  test("the maintainer scripts are sh's language", () => {
+  test("the maintainer scripts are valid sh", () => {
     must(["dpkg-deb", "-e", made.deb, join(folder, "control")]);
     for (const name of ["preinst", "postinst", "prerm", "postrm"])
       expect(run(["dash", "-n", join(folder, "control", name)])).toEqual({ status: 0, text: "" });
@@ -152,7 +152,7 @@ describe("rpm", () => {
     );
   });
 
-  test("the same files as in the deb, but for what is Debian's own", () => {
+  test("the same files as in the deb, except Debian's own", () => {
     const deb = must(["sh", "-c", `dpkg-deb --fsys-tarfile ${made.deb} | tar -t`])
       .split("\n")
       .filter((path) => path !== "" && !path.endsWith("/"))

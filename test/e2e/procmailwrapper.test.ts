@@ -1,9 +1,10 @@
 /**
  * Mail through jk_procmailwrapper and the real procmail: a jailed account's stays in the jail, any other's outside, and
- * each recipe runs where its account is. The message arrives as it was, byte for byte.
+ * each recipe runs where its account is. The message arrives unchanged, byte for byte.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import {
   ensureBuilt,
@@ -14,6 +15,7 @@ import {
   type RunOptions,
   type Syslog,
 } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -53,14 +55,14 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m.write("/home/john.doe/.procmailrc", rules, { owner: owner(free) });
   });
 
-  test("jailkit explain says what would become of mail", () => {
+  test("jailkit explain shows what would happen to mail", () => {
     const explain = (...words: string[]) => m.run(["jailkit", "explain", "--mail", ...words]);
     const inside = explain("jailed");
     expect(inside).toMatchObject({ status: 0, stderr: "" });
     expect(inside.stdout).toContain("Mail for jailed would work.");
     expect(inside.stdout).toContain(`executes: ${procmail}`);
     const outside = explain("--json", "john");
-    expect(JSON.parse(outside.stdout)).toMatchObject({
+    expect(reportOf(explainReportSchema, outside.stdout)).toMatchObject({
       about: "jk_procmailwrapper",
       verdict: "works",
       jail: null,
@@ -176,12 +178,12 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     expect(letter).toContain(`${"x".repeat(76)}\nline of text\n`);
   });
 
-  test("called as a login shell is", () => {
+  test("called like a login shell", () => {
     expect(deliver("jailed", { argv0: "-jk_procmailwrapper" })).toMatchObject({ status: 0 });
     expect(letters(`${jail}/home/jailed`)).toHaveLength(1);
   });
 
-  test("--help and --version, and no mail is read for them", () => {
+  test("--help and --version, without reading mail", () => {
     const help = deliver("john", {}, "--help");
     expect(help.status).toBe(0);
     expect(help.stdout).toStartWith("Usage: jk_procmailwrapper ");
@@ -207,7 +209,7 @@ describe("install-tools", () => {
       cwd: checkout,
     });
 
-  test("puts it where procmail is, with the capability, and takes it away", () => {
+  test("installs it where procmail is, with the capability, and removes it", () => {
     install();
     expect(m.stat(wrapper)).toMatchObject({ uid: 0, gid: 0, mode: 0o100755 });
     expect(m.must(["getcap", wrapper]).stdout).toBe(`${wrapper} cap_sys_chroot=ep\n`);
@@ -215,7 +217,7 @@ describe("install-tools", () => {
     expect(m.exists(wrapper)).toBe(false);
   });
 
-  test("where procmail is not, only if told so", () => {
+  test("without procmail, only if requested", () => {
     m.remove(procmail);
     install();
     expect(m.exists(wrapper)).toBe(false);

@@ -1,6 +1,6 @@
 /**
- * Recipes of docs/recipes.md that belong to a kernel as a whole (quotas, control groups, audit): typed as they stand on
- * the page, in a kernel of the machine's own, and then seen in logins of the jailed account.
+ * Recipes of docs/recipes.md that affect a whole kernel (quotas, control groups, audit): typed as shown, in a kernel of
+ * the machine's own, and then observed in logins of the jailed account.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -97,19 +97,19 @@ describe("CPU, memory and processes", () => {
     );
   });
 
-  test("who wants more CPU waits", async () => {
+  test("a process that wants more CPU waits", async () => {
     expect(await must(`cat ${slice}/cpu.max`)).toBe("50000 100000");
     expect(await login("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")).toMatchObject({ status: 0 });
     expect(await count("cpu.stat", "nr_throttled")).toBeGreaterThan(0);
   });
 
-  test("who wants more memory is killed", async () => {
+  test("a process that wants more memory is killed", async () => {
     expect(await count("memory.events", "oom_kill")).toBe(0);
     expect((await login("tail /dev/zero")).status).not.toBe(0);
     expect(await count("memory.events", "oom_kill")).toBeGreaterThan(0);
   });
 
-  test("a process more is refused", async () => {
+  test("one process too many is refused", async () => {
     const many = "exec sh -c 'i=0; while [ $i -lt 60 ]; do sleep 1000 > /dev/null 2>&1 & i=$((i+1)); done'";
     const forked = await login(many);
     expect(forked).toMatchObject({ status: 2, output: expect.stringContaining("Cannot fork") });

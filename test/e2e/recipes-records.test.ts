@@ -1,6 +1,5 @@
 /**
- * docs/recipes.md, typed as it stands on the page, and then seen in logins of the jailed account: what is written
- * down of what it does.
+ * The commands of docs/recipes.md, typed as shown, and then observed in logins of the jailed account: what is recorded.
  */
 import { describe, expect, test } from "bun:test";
 import { openTerminal } from "../machine/terminal.ts";
@@ -123,7 +122,7 @@ describe("what sftp did", () => {
       expect(lines).toContain(what);
   });
 
-  test("of a client that asks for sftp-server itself, where that is forced upon it", async () => {
+  test("of a client that asks for sftp-server itself, if the command is forced", async () => {
     const server = "/usr/lib/openssh/sftp-server";
     const lines = () => must("journalctl -q --no-pager -t sftp-server -o cat");
     expect(puts("anna", "unseen", "-s", server)).toMatchObject({ status: 0 });

@@ -1,6 +1,7 @@
 /**
- * docs/recipes.md, typed as it stands on the page, and then seen in logins of the jailed account: when an account may log
- * in, for how long, how often, and what runs of it. What belongs to a kernel as a whole is in recipes-kernel.test.ts.
+ * The commands of docs/recipes.md, typed as shown, and then observed in logins of the jailed account: when an account
+ * may log in, for how long, how often, and which of its processes run. recipes-kernel.test.ts has what affects a whole
+ * kernel.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { logged, login, m, must, PROMPT, reloading, setScene, stage, terminal } from "./recipes-machine.ts";
@@ -26,7 +27,7 @@ describe("only at certain hours", () => {
     expect(login("true").status).toBe(0);
   });
 
-  test("then by day, and the log tells of the night", async () => {
+  test("then by day, and the log shows the refusal at night", async () => {
     await follow(stage, "Only at certain hours");
     setHour(3);
     expect(login("true").status).toBe(255);
@@ -43,7 +44,7 @@ describe("only at certain hours", () => {
 });
 
 describe("idle sessions", () => {
-  test("end by themselves, and so do connections without one", async () => {
+  test("end by themselves, and so do connections without sessions", async () => {
     await reloading(() => follow(stage, "Idle sessions", 0));
     expect(await must("sshd -T | grep -E 'channeltimeout|unusedconn'")).toBe(
       "unusedconnectiontimeout 60\nchanneltimeout global=15m",
@@ -135,7 +136,7 @@ describe("cron and at", () => {
     expect(told()).toBe("anna\n");
   });
 
-  test("then none does, those that were there neither", async () => {
+  test("then none runs, not even existing ones", async () => {
     await follow(stage, "cron and at", 0);
     await restart("cron");
     while ((await logged("CRON", "Authentication failure")) === 0);
@@ -147,7 +148,7 @@ describe("cron and at", () => {
     expect(told()).toBe("bob\n");
   });
 
-  test("and none is handed in", async () => {
+  test("and none can be submitted", async () => {
     await follow(stage, "cron and at", 1);
     expect((await stage.shell.type(`${as} crontab -l`)).output).toContain("(anna) are not allowed");
     expect((await handIn()).output).toContain("You do not have permission to use at");

@@ -1,10 +1,12 @@
 /**
- * What `jailkit config check` prints as the remedy of a finding is typed as it is, and the finding is gone, and no other
- * came: for each code of FINDING_CODES, in a file with that one fault.
+ * The remedies of `jailkit config check`, typed as printed: the finding is gone, and there is no new one. For each code
+ * of FINDING_CODES, in a file with that one fault.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.ts";
+import { type ConfigReport, configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(300_000);
@@ -152,24 +154,17 @@ const FAULTS: readonly Fault[] = [
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `setfacl -m u:1000:rw ${CONFIG}/jk_chrootsh.ini`),
 ];
 
-/** What nothing that is printed heals, and why. */
+/** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   "no-landlock": "the kernel is another one",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
 
-interface Found {
-  file: string;
-  line: number;
-  code: FindingCode;
-  remedy: string | null;
-}
-
-function check(file: string): Found[] {
+function check(file: string): ConfigReport["findings"] {
   const { stdout, stderr, status } = m.run(["jailkit", "config", "check", "--json", file]);
   if (status > 1) throw new Error(stderr);
-  return JSON.parse(stdout).findings;
+  return reportOf(configReportSchema, stdout).findings;
 }
 
 beforeAll(async () => {
@@ -194,7 +189,7 @@ const titled = FAULTS.map(
   (one, index) => [index, one.code, JSON.stringify(one.text).slice(0, 60), one] as const,
 );
 
-describe("the remedies heal", () => {
+describe("the remedies work", () => {
   test.each(titled)("%d %s %s", (_index, _code, _text, { code, file, text, plant }) => {
     for (const [kept, place] of [
       ["/root/config", CONFIG],

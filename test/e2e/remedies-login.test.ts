@@ -1,6 +1,6 @@
 /**
- * What is printed as the remedy of a login that fails is typed, as it is, at a login shell, and heals: for each check of
- * jk_chrootsh, jk_lsh, jk_uchroot and jk_procmailwrapper, a jail in which all works is broken in that one way.
+ * The remedies of a login that fails, typed as printed at a login shell, fix it: for each check of jk_chrootsh, jk_lsh,
+ * jk_uchroot and jk_procmailwrapper, a working jail is broken in that one way.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import {
@@ -77,7 +77,7 @@ afterAll(async () => {
   await scene?.m.close();
 });
 
-test("all works before", () => {
+test("everything works before", () => {
   expect(healthy).toEqual([]);
   for (const [tool, { login }] of Object.entries(LOGINS)) expect([tool, login().status]).toEqual([tool, 0]);
 });
@@ -85,7 +85,7 @@ test("all works before", () => {
 const isBad = ({ outcome }: { outcome: string }) => ["failed", "warned"].includes(outcome);
 const titled = CASES.map((one) => [`${one.tool}/${one.check}: ${one.what}`, one] as const);
 
-describe("the remedy heals", () => {
+describe("the remedy works", () => {
   test.each(titled)("%s", async (_title, one) => {
     const { tool, check, plant, fill, refused = true, shellIsTheFault, words, fromLog, back } = one;
     const { m, explain, type, kept, health, restore } = scene;

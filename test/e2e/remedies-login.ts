@@ -5,11 +5,11 @@ import { GUEST, JAIL, LIMITED_USER, SHELL_USER } from "./remedies-scene.ts";
 /** A way in which a login breaks. */
 export interface LoginCase {
   tool: "jk_chrootsh" | "jk_lsh" | "jk_uchroot" | "jk_procmailwrapper";
-  /** The check, or the step of `jailkit explain`, that tells. */
+  /** The check, or the step of `jailkit explain`, that reports it. */
   check: string;
   what: string;
   plant: (m: Machine) => void;
-  /** Puts in what nothing on the machine can tell. */
+  /** Inserts what nothing on the machine can know. */
   fill?: (remedy: string) => string;
   /** False where it is a warning. */
   refused?: boolean;
@@ -228,7 +228,7 @@ export const CASES: readonly LoginCase[] = [
   lsh("command", "nobody may execute it", "chmod 0644 usr/bin/id"),
 ];
 
-/** Checks that no command heals, and why. */
+/** Checks that no command fixes, and why. */
 export const NO_COMMAND: readonly { tool: string; check: string; reason: string }[] = [
   ...(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"] as const).flatMap((tool) => [
     { tool, check: "program-name", reason: "the caller started it under another name" },
@@ -252,7 +252,7 @@ export const NO_COMMAND: readonly { tool: string; check: string; reason: string 
   { tool: "jk_chrootsh", check: "not-root", reason: "root has a jailed login shell" },
 ];
 
-/** Refusals of jk_lsh that no command of the administrator heals, and why. */
+/** Refusals of jk_lsh that no command of the administrator fixes, and why. */
 export const NO_LSH_COMMAND: Readonly<Partial<Record<RefusalCode, string>>> = {
   "unknown-user": "in a jail jk_chrootsh refuses before, and says what to type; outside, the account is gone",
   "unknown-group": "the same of the group",

@@ -1,5 +1,8 @@
 import { CONFIG_DIRECTORY } from "../../src/config/load.ts";
+import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine, type RunResult, type Syslog } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check, summary } from "./check-helper.ts";
 
 /** The jail that is broken in one way at a time, and who lives in it or enters it. */
@@ -16,23 +19,14 @@ export const COMMAND = "/usr/bin/id";
 const SECTIONS = ["uidbasics", "basicshell", "procmail"];
 const SYSTEM = /^(?:bin|dev|etc|lib[^/]*|opt|sbin|usr)(?:\/|$)/;
 
-/** A step of `jailkit explain --json`. */
-export interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string | null;
-}
-
-/** What is wrong with the machine, told by all that tells it: a line each. */
+/** All findings about the machine, from every program that reports some: a line each. */
 export type Health = string[];
 
 /** A machine with a jail in which all works, and ways to look at it. */
 export interface Scene {
   m: Machine;
   log: Syslog;
-  explain(...words: string[]): Step[];
+  explain(...words: string[]): StepReport[];
   health(): Health;
   /** Types a remedy as an administrator would, at a login shell of root's; lines for a file go into that file. */
   type(remedy: string): RunResult;
@@ -66,7 +60,7 @@ export async function openRemedies(): Promise<Scene> {
   const explain: Scene["explain"] = (...words) => {
     const { stdout, stderr } = m.run(["jailkit", "explain", "--json", ...words]);
     if (stdout === "") throw new Error(stderr);
-    return JSON.parse(Buffer.from(stdout, "latin1").toString("utf8")).steps;
+    return reportOf(explainReportSchema, stdout).steps;
   };
   const health: Scene["health"] = () => {
     const steps = QUESTIONS.flatMap((words) => explain(...words).map((step) => ({ ...step, about: words })));
@@ -74,18 +68,15 @@ export async function openRemedies(): Promise<Scene> {
       ({ outcome, stage }) => outcome !== "passed" && outcome !== "skipped" && stage !== "sshd",
     );
     const checked = check(m, JAIL);
-    const config = JSON.parse(m.run(["jailkit", "config", "check", "--json"]).stdout);
+    const config = reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout);
     return [
       ...bad.map(
         ({ about, stage, name, outcome }) => `explain ${about.join(" ")}: ${stage}/${name} ${outcome}`,
       ),
       ...summary(checked.found).map((line) => `jk_check: ${line}`),
       ...checked.jails.flatMap(({ problems }) => problems.map(({ message }) => `jk_check: ${message}`)),
-      ...config.findings.map(
-        ({ file, line, code }: { file: string; line: number; code: string }) =>
-          `config: ${file}:${line} ${code}`,
-      ),
-      ...config.failures.map((message: string) => `config: ${message}`),
+      ...config.findings.map(({ file, line, code }) => `config: ${file}:${line} ${code}`),
+      ...config.failures.map((message) => `config: ${message}`),
     ];
   };
   for (const path of KEPT) m.must(["rsync", ...COPY, `${path}/`, `/root/kept${path}/`]);
@@ -127,6 +118,8 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
+/** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
+export const BEFORE = /^(?:read|install) .* (?:first|anew), for others could write it; then: /;
 const IN_LINE = /^write in line (\d+) of (\S+):\n/;
 const FILE = /^write into (\S+):\n/;
 
@@ -134,6 +127,8 @@ const FILE = /^write into (\S+):\n/;
 export function typeRemedy(m: Machine, remedy: string): RunResult {
   const lines = (head: RegExpExecArray) => `${remedy.slice(head[0].length).trimEnd()}\n`;
   const nothing = { status: 0, signal: undefined, stdout: "", stderr: "", stdoutBytes: Buffer.alloc(0) };
+  const before = BEFORE.exec(remedy);
+  if (before !== null) return typeRemedy(m, remedy.slice(before[0].length));
   const append = APPEND.exec(remedy);
   if (append?.[1] !== undefined) {
     const file = append[1];

@@ -1,6 +1,8 @@
-/** Users whose accounts are not in /etc/passwd: libnss-extrausers stands for the name services that know more. */
+/** Users whose accounts are not in /etc/passwd: libnss-extrausers represents the other name services. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -52,7 +54,7 @@ describe("jailkit delete", () => {
     expect(told).toContain(`The user ldapuser, whose account is not in /etc/passwd, lives in it.`);
     expect(told).toContain(`2 files and directories of ldapuser (uid ${LDAP}) are deleted.`);
     const { status, stdout } = jailkit("delete", "--yes", "--json", "--user-files", jail);
-    expect([status, JSON.parse(stdout)]).toMatchObject([
+    expect([status, reportOf(deleteReportSchema, stdout)]).toMatchObject([
       0,
       {
         users: ["ldapuser"],
@@ -79,7 +81,7 @@ describe("jailkit delete", () => {
     expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
   });
 
-  test("sees what lies below a mount when that is gone", () => {
+  test("sees what is below a mount after it was unmounted", () => {
     const jail = jailOf("covered", LDAP, false);
     m.must(["mount", "-t", "tmpfs", "tmpfs", `${jail}/home`]);
     const { status, stderr } = jailkit("delete", "--yes", jail);
@@ -87,7 +89,7 @@ describe("jailkit delete", () => {
     expect(m.read(`${jail}/home/covered/work`)).toBe("a year's work");
   });
 
-  test("does not count what was put there so, nor users who are taken out", () => {
+  test("does not count files that were copied with their owner, nor users who are moved out", () => {
     const jail = `/srv/service${++jails}`;
     m.must(["jk_init", "-j", jail, "one"]);
     m.write("/usr/share/given", "given", { owner: [4321, 4321] });
@@ -100,7 +102,7 @@ describe("jailkit delete", () => {
       expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4321: 1, as ")]);
     }
     m.must(["jk_cp", "-f", "-o", "-j", jail, "/usr/share/given"]);
-    // And what is somebody else's than it was put there for.
+    // And files that no longer belong to the user for whom they were copied.
     m.must(["chown", "4322", `${jail}/usr/share/given`]);
     const { status, stderr } = jailkit("delete", "--yes", jail);
     expect([status, stderr]).toEqual([1, expect.stringContaining("uid 4322: 1, as ")]);
@@ -112,12 +114,12 @@ describe("jailkit delete", () => {
   });
 });
 
-test("jailkit list, jailkit disk and jk_check tell of users whom only a name service has", () => {
+test("jailkit list, jailkit disk and jk_check report users known only to a name service", () => {
   const jail = jailOf("listed", LDAP, true, "/bin/sh");
-  const listed = JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users;
+  const listed = reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users;
   expect(listed).toEqual([{ name: "listed", home: `${jail}/./home/listed`, shell: "/bin/sh" }]);
   expect(jailkit("disk", "--users", jail).stdout).toContain(`${jail}  listed (uid ${LDAP})`);
-  expect(JSON.parse(jailkit("disk", "--json", jail).stdout).jails[0].owners).toMatchObject([
+  expect(reportOf(diskReportSchema, jailkit("disk", "--json", jail).stdout).jails[0]?.owners).toMatchObject([
     { uid: LDAP, name: "listed", objects: 2 },
   ]);
   const { stdout } = m.run(["jk_check", "-j", jail]);
@@ -129,5 +131,5 @@ test("jailkit list, jailkit disk and jk_check tell of users whom only a name ser
   // By the name alone: the uid is another one in the jail, and nothing there belongs to the user.
   m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}listed:x:5999:5999::/home/listed:/bin/sh\n`);
   m.must(["rm", "-r", `${jail}/home/listed`]);
-  expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].users).toEqual(listed);
+  expect(reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users).toEqual(listed);
 });

@@ -1,9 +1,13 @@
 /**
- * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update takes it away, and the one
- * that is built into jk_chrootsh takes over. What an administrator put there stays.
+ * The limited shell that jailkit 2.23, or an earlier copy of ours, left in a jail: jk_update removes it, and the one
+ * built into jk_chrootsh replaces it. What an administrator put there stays.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { adoptionReportSchema } from "../../src/jails/report-schema.ts";
+import { type UpdatedJailReport, updateReportSchema } from "../../src/update/report-schema.ts";
 import { installTools, type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -11,12 +15,6 @@ const SHELL = "/usr/sbin/jk_lsh";
 const OLD = "/root/jk_lsh-2.23";
 const template = "/srv/template";
 const linkedTemplate = "/srv/template-k";
-interface Report {
-  state: string;
-  changes: { action: string; path: string; done: boolean; reason?: string }[];
-  kept: { path: string; reason: string }[];
-  skipped: string[];
-}
 let m: Machine;
 let sshd: Sshd;
 let jails = 0;
@@ -58,8 +56,13 @@ function userOf(jail: string, policy = "executables = /usr/bin/id, /bin/echo, /u
 const update = (...args: string[]) => m.run(["jk_update", ...args]);
 const blocks = (jail: string) => Number(m.must(["du", "-s", "-B1", jail]).stdout.split("\t")[0]);
 /** What `jk_update --json` says of one jail. */
-function report(jail: string, ...args: string[]): Report {
-  return JSON.parse(m.run(["jk_update", "--json", "-j", jail, ...args]).stdout).jails[0];
+function report(jail: string, ...args: string[]): UpdatedJailReport {
+  const [only] = reportOf(
+    updateReportSchema,
+    m.run(["jk_update", "--json", "-j", jail, ...args]).stdout,
+  ).jails;
+  if (only === undefined) throw new Error(`no report of ${jail}`);
+  return only;
 }
 const digest = (path: string) => m.must(["sha256sum", path]).stdout.split(" ")[0];
 
@@ -93,7 +96,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(update("--check", "-j", jail).status).toBe(0);
   });
 
-  test("goes from a jail that only the homes of accounts tell of, and from there alone", () => {
+  test("goes from a jail known only from the homes of accounts, and only from there", () => {
     const jail = oldJail();
     const user = userOf(jail);
     // What is older than the host's is not brought up to date: nobody gave this jail to jk_update.
@@ -105,11 +108,11 @@ describe("the shell of jailkit 2.23", () => {
     expect(m.exists(jail + SHELL)).toBe(false);
     expect(m.read(`${jail}/usr/bin/cat`)).toBe("older");
     expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
-    const all = JSON.parse(m.must(["jk_update", "--all", "--json"]).stdout);
-    expect(all.jails.map((each: { jail: string }) => each.jail)).not.toContain(jail);
+    const all = reportOf(updateReportSchema, m.must(["jk_update", "--all", "--json"]).stdout);
+    expect(all.jails.map((each) => each.jail)).not.toContain(jail);
   });
 
-  test("goes where we have put something into the jail since", () => {
+  test("goes if we have put something into the jail since", () => {
     const jail = oldJail();
     m.must(["jk_cp", "-j", jail, "/usr/bin/id"]);
     const user = userOf(jail);
@@ -122,9 +125,9 @@ describe("the shell of jailkit 2.23", () => {
     expect(sshd.ssh(user, ["/usr/bin/id", "-un"]).stdout).toBe(`${user}\n`);
   });
 
-  test("goes after 'jailkit adopt', which takes it for no request", () => {
+  test("goes after 'jailkit adopt', which does not count it as requested", () => {
     const jail = oldJail();
-    const adopted = JSON.parse(m.must(["jailkit", "adopt", "--json", jail]).stdout);
+    const adopted = reportOf(adoptionReportSchema, m.must(["jailkit", "adopt", "--json", jail]).stdout);
     expect(JSON.stringify(adopted.files)).not.toContain("jk_lsh");
     const ofShell = report(jail).changes.filter(({ path }) => path === SHELL);
     expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
@@ -133,7 +136,10 @@ describe("the shell of jailkit 2.23", () => {
   });
 
   test("goes after 'jailkit adopt' of a jail of hard links", () => {
-    const adopted = JSON.parse(m.must(["jailkit", "adopt", "--json", linkedTemplate]).stdout);
+    const adopted = reportOf(
+      adoptionReportSchema,
+      m.must(["jailkit", "adopt", "--json", linkedTemplate]).stdout,
+    );
     expect(adopted.hardlink).toBe(true);
     const ofShell = report(linkedTemplate).changes.filter(({ path }) => path === SHELL);
     expect(ofShell).toMatchObject([{ action: "remove", done: true }]);
@@ -160,7 +166,7 @@ describe("the shell of jailkit 2.23", () => {
     expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
   });
 
-  test("goes from an odd place that an account of the jail names", () => {
+  test("goes from an unusual place that an account of the jail names", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.mkdir(`${jail}/opt/shells`);
@@ -171,7 +177,7 @@ describe("the shell of jailkit 2.23", () => {
   });
 });
 
-test("a login that has seen it there, and finds it gone, goes on with the one that is built in", async () => {
+test("a login that saw it there, and finds it missing, continues with the built-in one", async () => {
   const jail = oldJail();
   const user = userOf(jail);
   const calls = "fchdir,chdir";
@@ -203,7 +209,7 @@ describe("a copy of our own runtime", () => {
     expect(m.exists(jail + SHELL)).toBe(false);
   });
 
-  test("goes where a section brought it, and no section brings it again", () => {
+  test("goes if a section copied it, and no section copies it again", () => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     const ini = "/root/own.ini";
@@ -220,7 +226,7 @@ describe("a copy of our own runtime", () => {
   test.each([
     ["jk_cp", ["jk_cp"], [SHELL]],
     ["jk_init --copy-shell", ["jk_init", "--copy-shell"], ["jk_lsh"]],
-  ] as const)("stays, and is told, where %s was asked for it", (_, [tool = "", ...options], names) => {
+  ] as const)("stays, and is reported, if %s requested it", (_, [tool = "", ...options], names) => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     m.must([tool, ...options, "-j", jail, ...names]);
@@ -234,7 +240,7 @@ describe("a copy of our own runtime", () => {
     expect(report(jail).changes).toMatchObject([{ action: "replace", path: SHELL, done: true }]);
   });
 
-  test("is never brought by an update that nobody asked for it", () => {
+  test("is never copied by an update without a request", () => {
     const jail = oldJail();
     // Under another name too: a tool of 2.23 that somebody had put into the jail.
     m.write(`${jail}/usr/sbin/jk_list`, "#!/usr/bin/python3\n", { mode: 0o755 });
@@ -248,7 +254,7 @@ describe("a copy of our own runtime", () => {
   });
 });
 
-describe("stays, and is told:", () => {
+describe("stays, and is reported:", () => {
   function expectKept(jail: string, reason: string, path = SHELL): void {
     const before = m.snapshot(jail);
     const dry = report(jail, "--dry-run");
@@ -366,7 +372,7 @@ describe("stays, and is told:", () => {
     expect(m.exists(SHELL)).toBe(true);
   });
 
-  test("nothing on account of a jk_chrootsh that is not there", () => {
+  test("nothing because of a missing jk_chrootsh", () => {
     const jail = oldJail();
     m.must(["usermod", "-s", "/opt/gone/jk_chrootsh", userOf(jail)]);
     expect(report(jail).changes).toMatchObject([{ path: SHELL, done: true }]);
@@ -413,7 +419,7 @@ describe("jailkit explain", () => {
     expect(explain(user, "/usr/bin/rsync", "--server", "-e.LsfxC", ".", "x").status).toBe(0);
   });
 
-  test("describes a copy of ours as long as it is the same, and another one not", () => {
+  test("describes a copy of ours as long as it is identical, and no other", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.remove(jail + SHELL);
@@ -428,7 +434,7 @@ describe("jailkit explain", () => {
     expect(explain(user, "/bin/echo").status).toBe(0);
   });
 
-  test("says that it cannot tell what another program does", () => {
+  test("reports that it does not know what another program does", () => {
     const jail = oldJail();
     const user = userOf(jail);
     m.write(jail + SHELL, "#!/bin/sh\nexec /bin/sh\n", { mode: 0o755 });
@@ -442,13 +448,15 @@ describe("jailkit explain", () => {
 });
 
 describe("jk_check", () => {
-  const findings = (jail: string): { rule: string; path: string; remedy?: string }[] =>
-    JSON.parse(m.run(["jk_check", "--json", jail]).stdout).jails[0].findings;
+  const findings = (jail: string) =>
+    reportOf(checkReportSchema, m.run(["jk_check", "--json", jail]).stdout).jails.flatMap(
+      (one) => one.findings,
+    );
 
   test.each([
     ["the shell of 2.23", () => undefined],
     ["a copy of ours", (jail: string) => m.must(["cp", SHELL, jail + SHELL])],
-  ] as const)("tells of %s, once, and its remedy mends it", (_, change) => {
+  ] as const)("reports %s, once, and its remedy fixes it", (_, change) => {
     const jail = oldJail();
     change(jail);
     const told = findings(jail).filter(({ path }) => path === jail + SHELL);
@@ -457,7 +465,7 @@ describe("jk_check", () => {
     expect(findings(jail).filter(({ path }) => path === jail + SHELL)).toEqual([]);
   });
 
-  test("does not tell of one that was asked for", () => {
+  test("does not report one that was requested", () => {
     const jail = oldJail();
     m.remove(jail + SHELL);
     m.must(["jk_cp", "-j", jail, SHELL]);

@@ -22,7 +22,7 @@ import {
 
 setScene();
 
-test("of whoever has most connections, those unused for longest make room: nothing is lost, and nobody waits", async () => {
+test("the connections that were idle longest, of the user with most, are closed: nothing is lost, and nobody waits", async () => {
   start(`[${socket}]\n${wide}type = stream\n[${jail}/other]\n${wide}`);
   // The last 40 have begun a message, and never end it.
   const script = `import socket, sys
@@ -55,7 +55,7 @@ print(gone, "gone", flush=True)`;
   expect(
     numbers(all.map((line) => ({ ...line, message: line.message.replace("connection", "number") }))),
   ).toEqual(upTo(180));
-  expect(sockets()[0].counters.connections).toBeLessThanOrEqual(128);
+  expect(counters().connections).toBeLessThanOrEqual(128);
   many.write("\n");
   await many.until(({ stdout }) => /(\d+) gone/.exec(stdout)?.[1]);
   expect(Number(/(\d+) gone/.exec(many.stdout)?.[1])).toBeGreaterThanOrEqual(221 - 128);
@@ -63,7 +63,7 @@ print(gone, "gone", flush=True)`;
   first.write("\n");
   await arrived("still connected");
   await many.ended;
-  while (sockets()[0].counters.connections > 0);
+  while (counters().connections > 0);
 });
 
 /** Who may not stop the relay. */
@@ -84,7 +84,7 @@ test("no other user can stop the relay, nor end it", async () => {
   expect(relay()).toBe(pid);
 });
 
-test("a relay that runs as nobody can be stopped by others of that name, and is replaced", async () => {
+test("a relay that runs as nobody can be stopped by other processes of nobody, and is replaced", async () => {
   start(`[${socket}]\n${wide}`, "--user=nobody");
   const pid = relay();
   m.must(["kill", "-STOP", pid], { user: "nobody" });
@@ -116,7 +116,7 @@ test("a relay that is stopped is replaced, and what waits in the sockets is not 
   expect([m.stat(socket)?.ino, m.stat(`${jail}/stream`)?.ino]).toEqual(before);
 });
 
-test("a relay that its filter of system calls ends is told as such", async () => {
+test("a relay that its filter of system calls kills is reported as such", async () => {
   start(`[${socket}]\n${wide}`);
   // As the kernel does where the filter says so.
   m.must(["kill", "-SYS", relay()]);
@@ -127,7 +127,7 @@ test("a relay that its filter of system calls ends is told as such", async () =>
   await arrived("later");
 });
 
-/** Keeps a process from going on, as a debugger does: its parent is not told, and it takes no signal but SIGKILL. */
+/** Stops a process as a debugger does: its parent gets no signal, and it accepts only SIGKILL. */
 const hold = `
 import ctypes, sys
 ptrace = ctypes.CDLL(None, use_errno=True).ptrace
@@ -139,7 +139,7 @@ print("held", flush=True)
 sys.stdin.read()
 `;
 
-test("a relay that does not go on is replaced when there is work for it", async () => {
+test("a relay that hangs is replaced when there is work for it", async () => {
   start(`[${socket}]\n${wide}`);
   const pid = relay();
   const holding = m.start(["python3", "-c", hold, pid]);
@@ -153,7 +153,7 @@ test("a relay that does not go on is replaced when there is work for it", async 
   isGone(pid);
 });
 
-test("a relay that is kept from going on is found by the connections that it has, too", async () => {
+test("a relay that is made to hang is also detected by its connections", async () => {
   start(`[${socket}]\n${wide}type = stream\n`);
   const script = `import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${socket}")
@@ -180,7 +180,7 @@ test("the relay ends with the monitor, however that ends", () => {
   expect(m.list("/run/jailkit/log-sockets")).toEqual([monitor()]);
 });
 
-test("bytes of a connection stay those of the user who wrote them while there is no room for more", async () => {
+test("bytes of a connection stay attributed to the user who wrote them while there is no room for more", async () => {
   start(`[${socket}]\n${wide}type = stream\n`);
   rsyslog.stop();
   // A megabyte is all that a jail has while the log daemon is away; after that its senders wait.
@@ -209,7 +209,7 @@ for uid, text in [(4002, b"<13>v: of v"), (0, b"<13>r: of root\\n<13>r: more"), 
   ]);
 });
 
-test("bytes of any kind make no line of their own, and hide no mark", async () => {
+test("arbitrary bytes make no line of their own, and hide no mark", async () => {
   start(`[${socket}]\n${wide}`);
   const forged = "<38>Nov  1 10:00:00 sshd[1]: Accepted publickey for root";
   send([
@@ -268,7 +268,7 @@ while True:
   },
 );
 
-test("it is started through the one executable, too", async () => {
+test("it also starts through the shared executable", async () => {
   m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
   m.must(["jailkit", "jk_socketd", "-p", "/run/jk_socketd.pid"]);
   send(["b'<13>t: through the one'"]);

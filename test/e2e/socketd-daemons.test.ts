@@ -91,7 +91,7 @@ const CASES: [string, () => void, string[], "dgram" | "stream"][] = [
 ];
 
 describe.each(CASES)("%s", (_, prepare, words, type) => {
-  test("gets messages whole, with who sent them, and those of a pause in which it is restarted", async () => {
+  test("gets complete messages with their sender, also those sent while it restarts", async () => {
     prepare();
     start(words, type);
     m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);

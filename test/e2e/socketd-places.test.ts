@@ -29,7 +29,7 @@ setScene();
 describe("the configuration", () => {
   const listening = (path: string, rates: string) => told(`listening on socket ${path} with rates ${rates}`);
 
-  test("is read again when the file changes, or a drop-in comes or goes", async () => {
+  test("is read again when the file changes, or a drop-in is added or removed", async () => {
     start(`[${socket}]\n${wide}`);
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\nbase = 100\npeak = 200\ninterval = 1\n`);
     await listening(socket, "[100:200]/1.000000");
@@ -41,10 +41,10 @@ describe("the configuration", () => {
     m.remove("/etc/jailkit/jk_socketd.d/more.ini");
     await told(`socket ${jail}/more is closed`);
     expect([m.exists(`${jail}/more`), m.exists(`${jail}/third`)]).toEqual([false, true]);
-    expect(sockets().map(({ path }: { path: string }) => path)).toEqual([socket, `${jail}/third`]);
+    expect(sockets().map(({ path }) => path)).toEqual([socket, `${jail}/third`]);
   });
 
-  test("keeps what a socket has counted when its limits change, and makes it anew when its type does", async () => {
+  test("keeps the counters of a socket when its limits change, and creates it again when its type does", async () => {
     start(`[${socket}]\n${wide}`);
     send(["b'<13>t: one'"]);
     await arrived("one");
@@ -61,7 +61,7 @@ describe("the configuration", () => {
     expect(counters().messages).toBe(1);
   });
 
-  test("stays as it was where the new one cannot be used", async () => {
+  test("is kept if the new one cannot be used", async () => {
     start(`[${socket}]\n${wide}`);
     m.write("/etc/jailkit/jk_socketd.ini", "[\0");
     await told("cannot reload the configuration");
@@ -104,7 +104,7 @@ describe("the configuration", () => {
 describe("a socket", () => {
   const again = () => told("listening on socket");
 
-  test("that is taken away is made again", async () => {
+  test("that is removed is created again", async () => {
     start(`[${socket}]\n${wide}`);
     await again();
     await log.clear();
@@ -128,7 +128,7 @@ describe("a socket", () => {
     m.remove("/srv/away");
   });
 
-  test("waits for a jail that is still to be made", async () => {
+  test("waits for a jail that does not exist yet", async () => {
     start(`[${socket}]\n${wide}[/srv/later/dev/log]\n${wide}`);
     await told("while opening /srv/later/dev/log");
     m.mkdir("/srv/later/dev");
@@ -159,7 +159,7 @@ describe("a socket", () => {
     ["a directory is in the way", () => m.mkdir(socket), "a directory is in the way"],
     ["a device is in the way", () => m.must(["mknod", socket, "c", "1", "3"]), "a device is in the way"],
   ];
-  test.each(refused)("is not made where %s", async (_, arrange, reason) => {
+  test.each(refused)("is not created if %s", async (_, arrange, reason) => {
     arrange();
     const before = m.snapshot(jail);
     start(`[${socket}]\n${wide}[/srv/fine]\n${wide}`);
@@ -172,7 +172,7 @@ describe("a socket", () => {
     m.chown(jail, 0, 0);
   });
 
-  test("takes the place of what is there, never that of what a link leads to", async () => {
+  test("replaces what is there, never the target of a symbolic link", async () => {
     m.write("/srv/precious", "data");
     m.symlink("/srv/precious", socket);
     m.write(`${jail}/other`, "a file");
@@ -183,7 +183,7 @@ describe("a socket", () => {
     expect(m.list(`${jail}/dev`)).toEqual(["log"]);
   });
 
-  test("of this machine's own log daemon is never taken", async () => {
+  test("of this machine's own log daemon is never used", async () => {
     start(`[/dev/log]\n[/dev/./log]\n[${socket}]\n`);
     await told("is the socket of the host's own log daemon");
     m.must(["logger", "-t", "host", "still mine"]);
@@ -192,7 +192,7 @@ describe("a socket", () => {
 });
 
 describe("from start to end", () => {
-  test("the end takes away what it made, and nothing of others", () => {
+  test("at the end it removes what it created, and nothing of others", () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n`);
     const stopped = monitor();
     const state = (letter: string) =>
@@ -212,7 +212,7 @@ describe("from start to end", () => {
     expect(m.list("/run/jailkit/log-sockets")).toEqual([]);
   });
 
-  test("in the background it keeps nobody waiting, and what it could not do is its exit status", () => {
+  test("in the background it keeps nobody waiting, and the exit status reports failures", () => {
     m.remove("/etc/jailkit/jk_socketd.ini");
     expect(m.run(["jk_socketd"])).toMatchObject({ status: 11 });
     start(`[${socket}]\n${wide}`);
@@ -237,7 +237,7 @@ describe("from start to end", () => {
     m.must(["sh", "-c", "pkill -o jk_socketd; while pgrep jk_socketd; do :; done"]);
   });
 
-  test("a pidfile never takes the place of a device", async () => {
+  test("a pidfile never replaces a device", async () => {
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     const { mode } = m.stat("/dev/null") ?? {};
     m.must(["jk_socketd", "-p", "/dev/null"]);
@@ -247,7 +247,7 @@ describe("from start to end", () => {
     expect(m.stat("/dev/null")?.mode).toBe(mode as number);
   });
 
-  test("a service manager gets its messages and hands over sockets", async () => {
+  test("a service manager gets its messages and passes sockets", async () => {
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     const service = m.start(["python3", "/usr/local/bin/manager.py", socket]);
     await service.until(({ stdout }) => stdout.includes("READY=1\n") || undefined);
@@ -302,7 +302,7 @@ ${socket}  600:2048/5  listening         1     12       0        0
   });
 });
 
-test("it works with the capabilities that the example unit leaves it", async () => {
+test("it works with the capabilities of the example unit", async () => {
   const unit = readFileSync(join(import.meta.dir, "../../docs/units/jk_socketd.service"), "utf8");
   const kept = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
   const set = `-all${kept.map((name) => `,+${name.slice("CAP_".length).toLowerCase()}`).join("")}`;

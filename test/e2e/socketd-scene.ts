@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, setDefaultTimeout } from "bun:test";
+import { logSocketsReportSchema } from "../../src/log-socket/report-schema.ts";
 import { makeAccount } from "../machine/log-relay.ts";
 import { type LogLine, type Machine, openMachine, type Syslog } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 export const jail = "/srv/j";
 export const socket = `${jail}/dev/log`;
@@ -16,7 +18,7 @@ s.connect(sys.argv[2])
 for text in sys.argv[3:]: s.sendall(eval(text))
 `;
 
-/** Sends numbered messages until its standard input ends, then tells how many. */
+/** Sends numbered messages until its standard input ends, then prints how many. */
 const load = `
 import select, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -29,7 +31,7 @@ while not select.select([0], [], [], 0)[0]:
 print("sent", n, flush=True)
 `;
 
-/** Listens where jk_socketd connects to, as service managers do, and tells what comes in its environment's name. */
+/** Listens where jk_socketd connects to, as service managers do, and prints what arrives. */
 const manager = `
 import os, socket, sys
 n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -105,8 +107,19 @@ export async function arrived(last: string): Promise<LogLine[]> {
   return fromJail();
 }
 
-export const sockets = () => JSON.parse(m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets;
-export const counters = () => sockets()[0].counters;
+export const sockets = () =>
+  reportOf(logSocketsReportSchema, m.must(["jailkit", "log-sockets", "--json"]).stdout).sockets;
+/** The first of them, and what it has done. Throws where it is missing, and where the relay did not answer. */
+export function firstSocket() {
+  const [first] = sockets();
+  if (first === undefined) throw new Error("there is no socket");
+  return first;
+}
+export function counters() {
+  const found = firstSocket().counters;
+  if (found === null) throw new Error("the relay did not answer");
+  return found;
+}
 
 /** Restarts the real log daemon: it ends, and only then another begins. */
 export const rsyslog = {

@@ -1,5 +1,5 @@
 /**
- * jk_socketd with real senders, real users and a real rsyslogd: who a message is from, what comes through, and what
+ * jk_socketd with real senders, real users and a real rsyslogd: the sender of a message, what is relayed, and what
  * neither a jailed user nor the end of a daemon can do to it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
@@ -8,6 +8,7 @@ import type { LogLine } from "../machine/machine.ts";
 import {
   arrived,
   counters,
+  firstSocket,
   fromJail,
   jail,
   log,
@@ -30,7 +31,7 @@ import {
 setScene();
 
 describe("the relay", () => {
-  test("is an account of its own, in an empty root, for good", () => {
+  test("has an account of its own, in an empty root directory, for good", () => {
     start(`[${socket}]\n${wide}`);
     const at = `/proc/${relay()}`;
     const { uid, gid } = m.ids(account);
@@ -70,7 +71,7 @@ describe("the relay", () => {
     expect(m.run(["jk_socketd", "-n", "--user=root"])).toMatchObject({ status: 1 });
   });
 
-  test("runs as nobody only where it has no account, and tells so", async () => {
+  test("runs as nobody only without its account, and reports it", async () => {
     const record = m.read("/etc/passwd");
     const warning = `there is no account ${account}: the relay runs as nobody`;
     try {
@@ -98,13 +99,13 @@ describe("the relay", () => {
     }
   });
 
-  test("may be told to be nobody, which is told, too", () => {
+  test("may run as nobody on request, which is reported, too", () => {
     m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
     const { stderr } = m.must(["jk_socketd", "-p", "/run/jk_socketd.pid", "--user=nobody"]);
     expect(stderr).toStartWith("jk_socketd: warning: the relay runs as nobody, as other programs do");
   });
 
-  test("is started again when it ends, and what was sent meanwhile is not lost", async () => {
+  test("is started again when it ends, and messages sent meanwhile are not lost", async () => {
     start(`[${socket}]\n${wide}`);
     send(["b'<13>t: before'"]);
     await arrived("before");
@@ -114,7 +115,7 @@ describe("the relay", () => {
     expect((await arrived("after")).map(({ message }) => message.split(" ")[0])).toEqual(["before", "after"]);
   });
 
-  test("keeps no descriptor that somebody sends along", async () => {
+  test("keeps no descriptor that a sender attaches", async () => {
     start(`[${socket}]\n${wide}`);
     send(["b'<13>t: first'"]);
     await arrived("first");
@@ -128,8 +129,8 @@ for i in range(100): s.sendmsg([b"<13>t: with %d" % i], [(socket.SOL_SOCKET, soc
   });
 });
 
-describe("who a message is from", () => {
-  test("is what the kernel says", async () => {
+describe("the sender of a message", () => {
+  test("is what the kernel reports", async () => {
     start(`[${socket}]\n${wide}`);
     send(["b'<86>Nov  1 10:00:00 sshd[1]: Accepted password for root'", "b'<0>kernel: Oops'"]);
     send(["b'<13>t[4]: x (jail=/other uid=0)'"], { user: "v" });
@@ -153,7 +154,7 @@ describe("who a message is from", () => {
     expect(new Set([lines[0]?.pid, lines[2]?.pid, lines[3]?.pid]).size).toBe(3);
   });
 
-  test("is told of each of several messages that are read at once", async () => {
+  test("is added to each of several messages that are read at once", async () => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 0.5\n`);
     // Over its limit the socket is not read; what comes then waits in it.
     send(["b'<13>t: first' + b'x' * 300"]);
@@ -174,7 +175,7 @@ for i, uid in enumerate([${users.map((user) => m.ids(user).uid)}]):
     expect(lines.map(({ pid }) => pid)).toEqual(pids);
   });
 
-  test("cannot be given as somebody else's", async () => {
+  test("cannot be forged", async () => {
     start(`[${socket}]\n${wide}`);
     const script = `import socket, struct
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("${socket}")
@@ -185,7 +186,7 @@ except PermissionError: print("refused")`;
     expect(await arrived("last")).toHaveLength(1);
   });
 
-  test("is what the sender says, where it is trusted", async () => {
+  test("is what the sender says, if trusted", async () => {
     start(`[${socket}]\n${wide}trust = sender\n`);
     send(["b'<29>Nov  1 10:00:00 sshd[1]: x'"]);
     expect(await arrived("x")).toMatchObject([
@@ -212,7 +213,7 @@ s.close()`;
     m.must(["kill", "-HUP", monitor()]);
     const mark = ` (jail=${jail} uid=4001)`;
     const text = (n: number) => `b'<13>tag: ' + b'x' * ${n - 9}`;
-    // The third is longer than 64 KiB; the host's name in a message tells that it is the one that was cut.
+    // The third is longer than 64 KiB; the host's name in a message shows that this one was cut.
     send([text(512), text(65536), text(65537)]);
     send(["b'<13>tag: end'"]);
     const { stdout } = await sink.ended;
@@ -245,7 +246,7 @@ s.close()`;
     );
   });
 
-  test("go through a path that is too long for an address", async () => {
+  test("work with a path that is too long for an address", async () => {
     const deep = `${jail}/${"d".repeat(100)}/${"e".repeat(100)}`;
     m.mkdir(deep);
     start(`[${deep}/log]\n${wide}`);
@@ -277,7 +278,7 @@ describe("the log daemon", () => {
     expect([...new Set(numbers(lines))]).toEqual(upTo(count));
   });
 
-  test("may be away for a while: what came meanwhile is kept", async () => {
+  test("may stop for a while: messages that arrive meanwhile are kept", async () => {
     start(`[${socket}]\n${wide}`);
     rsyslog.stop();
     send(upTo(300).map((i) => `b'<13>t: number ${i} end'`));
@@ -286,7 +287,7 @@ describe("the log daemon", () => {
     expect(numbers(lines)).toEqual(upTo(300));
   });
 
-  test("may be away for a while: who sends more than there is room for waits", async () => {
+  test("may stop for a while: senders wait when there is no more room", async () => {
     start(`[${socket}]\n${wide}`);
     rsyslog.stop();
     const messages = upTo(60).map((i) => `b'<13>t: number ${i} end' + b'x' * 60000`);
@@ -301,7 +302,7 @@ describe("the log daemon", () => {
     expect(counters().dropped).toBe(0);
   });
 
-  test("may be away for long: what is more than a bound is dropped, counted and told", async () => {
+  test("may stop for long: messages above a limit are dropped, counted and reported", async () => {
     start(`[${socket}]\n${wide}[${jail}/other]\n${wide}`);
     rsyslog.stop();
     // 60 messages of 60 KB: a jail has no more than one megabyte, and others have their own. Senders wait for as long
@@ -345,7 +346,7 @@ print(round, sorted(set(range(2000)) - got), flush=True)`;
     await arrived("last");
   });
 
-  test("may be one with a stream that ends: the relay waits for the next one, and for nothing else", async () => {
+  test("may have a stream that ends: the relay waits only for the next one", async () => {
     start(`[${socket}]\n${wide}`);
     rsyslog.stop();
     const script = `import os, socket
@@ -360,7 +361,7 @@ os.unlink("/dev/log")`;
     await daemon.until(({ stdout }) => stdout.includes("ready\n") || undefined);
     send(["b'<13>t: into the stream'"]);
     expect(await daemon.ended).toMatchObject({ status: 0 });
-    while (sockets()[0].connected);
+    while (firstSocket().connected);
     // An end of file that stays in the set of what it waits for would wake it up for ever.
     const at = `/proc/${relay()}`;
     const open = m.list(`${at}/fd`);
@@ -394,7 +395,7 @@ os.unlink("/dev/log")`;
 });
 
 describe("limits", () => {
-  test("hold a jail back, and no other; the log tells it", async () => {
+  test("slow down one jail, and no other; the log reports it", async () => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 60\n[${jail}/other]\n${wide}`);
     send(["b'<13>t: ' + b'x' * 294", "b'<13>t: held'"]);
     send(["b'<13>o: other'"], { path: `${jail}/other` });
@@ -424,7 +425,7 @@ sys.stdin.read()`;
     sending.end();
   });
 
-  test("go on after the interval", async () => {
+  test("end after the interval", async () => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 0.1\n`);
     send(upTo(5).map((i) => `b'<13>t: number ${i} end' + b'x' * 300`));
     expect(numbers(await arrived("number 4 end"))).toEqual(upTo(5));
@@ -436,7 +437,7 @@ sys.stdin.read()`;
     ["stream", "bytes(400)"],
     ["dgram", "b''"],
     ["dgram", "b'\\n'"],
-  ] as const)("are those of messages without content, too: %s, %s", async (type, text) => {
+  ] as const)("count messages without content, too: %s, %s", async (type, text) => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 60\ntype = ${type}\n`);
     const script = `import socket, sys
 s = socket.socket(socket.AF_UNIX, ${type === "stream" ? "socket.SOCK_STREAM" : "socket.SOCK_DGRAM"})
@@ -452,12 +453,12 @@ sys.stdin.read()`;
     expect(await fromJail()).toEqual([]);
     stop();
     expect((await arrived("last")).map(({ ident }) => ident)).toEqual(["t"]);
-    // One line tells of the limit, however much came to it.
+    // One line reports the limit, however much exceeded it.
     expect((await log.lines()).filter(({ message }) => message.includes("over the"))).toHaveLength(1);
     sending.end();
   });
 
-  test("hold a stream socket back, too", async () => {
+  test("slow down a stream socket, too", async () => {
     start(`[${socket}]\nbase = 100\npeak = 300\ninterval = 0.1\ntype = stream\n`);
     send(
       upTo(5).map((i) => `b'<13>t: number ${i} end' + b'x' * 300 + bytes(1)`),

@@ -1,4 +1,4 @@
-/** What tools say of names that are nearly right, and of jails that were moved or are gone. */
+/** What tools print about names that are nearly right, and about jails that were moved or are missing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { check, summary } from "./check-helper.ts";
@@ -47,18 +47,18 @@ test.each([
   [["jk_init", "-j", JAIL, "zzzzzz"]],
   [["jk_jailuser", "-n", "-j", JAIL, "zzzzzz"]],
   [["jk_jailuser", "-n", "-j", "/zzzzzz", "anna"]],
-])("%p is near to nothing", (words) => {
+])("%p is similar to nothing", (words) => {
   expect(said(...words)).not.toContain("did you mean");
 });
 
-test("jk_lsh tells a jailed user no names", () => {
+test("jk_lsh suggests no names to a jailed user", () => {
   m.write(`${JAIL}/etc/jailkit/jk_lsh.ini`, "[anna]\npaths = /usr/bin\nexecutables = /usr/bin/rsync\n");
   const env = { USER: "anna" };
   const { stderr } = m.run(["/usr/sbin/jk_lsh", "-c", "rsnyc"], { user: "anna", env });
   expect(stderr).not.toContain("did you mean");
 });
 
-test("a jail that was moved: each tool says where it is, and adopt --moved lets all follow", () => {
+test("a jail that was moved: each tool reports where it is, and adopt --moved updates everything", () => {
   m.write("/etc/jailkit/jk_uchroot.ini", `[anna]\nallowed_jails = ${JAIL}, /srv/jails/customers2\n`);
   m.write("/etc/jailkit/jk_check.ini", `[${JAIL}]\nignorepatheverywhere = ${JAIL}/home\n`);
   m.must(["mv", JAIL, "/srv/jails/clients"]);
@@ -66,6 +66,18 @@ test("a jail that was moved: each tool says where it is, and adopt --moved lets 
   expect(said("jk_jailuser", "--unjail", "anna")).toContain(command);
   expect(said("jk_update", "-j", JAIL)).toContain(command);
   expect(said("jk_check", JAIL)).toContain(command);
+  // What would take the account out of the jail that it is to follow is not told, wherever one looks.
+  for (const words of [[], [JAIL], ["/srv/jails/clients"]]) {
+    const remedies = check(m, ...words).found.map(({ remedy }) => remedy);
+    expect(remedies).toContain(command);
+    expect(remedies.filter((remedy) => remedy?.startsWith("jk_jailuser "))).toEqual([]);
+  }
+  // jk_update writes down where the jail is, and the account is told to follow all the same.
+  m.must(["cp", "-a", "/var/lib/jailkit", "/root/records"]);
+  m.must(["jk_update", "-j", "/srv/jails/clients"]);
+  expect(check(m, "/srv/jails/clients").found.map(({ remedy }) => remedy)).toContain(command);
+  m.remove("/var/lib/jailkit");
+  m.must(["mv", "/root/records", "/var/lib/jailkit"]);
   const planned = m.must(["jailkit", "adopt", "--dry-run", "--moved", JAIL]).stdout;
   expect(planned).toContain(`${JAIL} is /srv/jails/clients now`);
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
@@ -90,7 +102,20 @@ test("a jail that was moved: each tool says where it is, and adopt --moved lets 
   expect(login().status).toBe(0);
 });
 
-test("a jail that is gone lets its accounts go, with the home and shell that they had", () => {
+test("deleting a moved jail closes its log socket, even if jk_update ran first", () => {
+  const places = () => m.run(["ls", "/etc/jailkit/jk_socketd.d"]).stdout;
+  const before = places();
+  m.must(["jk_init", "-j", "/srv/logs", "logbasics"]);
+  m.must(["mv", "/srv/logs", "/srv/moved"]);
+  m.must(["jk_update", "-j", "/srv/moved"]);
+  m.must(["jailkit", "adopt", "--moved", "/srv/logs", "/srv/moved"]);
+  expect(places()).toBe(`${before}srv-moved.ini\n`);
+  expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain("/srv/moved");
+  expect(m.run(["jailkit", "delete", "--yes", "/srv/moved"])).toMatchObject({ status: 0, stderr: "" });
+  expect(places()).toBe(before);
+});
+
+test("accounts can leave a missing jail, with the home and shell that they had", () => {
   m.must(["rm", "-rf", "/srv/clients"]);
   expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");
   const result = m.run(["jk_jailuser", "--unjail", "anna"]);
@@ -99,7 +124,7 @@ test("a jail that is gone lets its accounts go, with the home and shell that the
   expect(m.read("/etc/passwd")).toContain(":/home/anna:/bin/bash\n");
 });
 
-test("jk_socketd says what is wrong with its options", () => {
+test("jk_socketd reports errors in its options", () => {
   for (const [option, what] of [
     ["--base=abc", "--base is a number of bytes, not 'abc'"],
     ["--interval=x", "--interval is a number of seconds, not 'x'"],

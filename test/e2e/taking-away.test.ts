@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
+import { removeReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 
 setDefaultTimeout(120_000);
@@ -55,7 +58,7 @@ describe("jk_init --remove", () => {
     expect(m.run(["jk_update", "--check", "-j", jail]).status).toBe(0);
   });
 
-  test("the last section leaves what is not of the host alone", () => {
+  test("the last section leaves alone what is not from the host", () => {
     const jail = fresh("one");
     m.write(`${jail}/usr/share/one/mine`, "mine");
     m.write(`${jail}/usr/share/one/a`, "changed in the jail");
@@ -82,7 +85,7 @@ describe("jk_init --remove", () => {
     expect(m.exists(`${jail}/usr/share/one`)).toBe(false);
   });
 
-  test("of a section that was not asked for, or no jail", () => {
+  test("of a section that was not requested, or without a jail", () => {
     const jail = fresh("one");
     const before = m.snapshot(jail);
     expect(m.run(["jk_init", "--remove", "-j", jail, "one", "other"]).status).toBe(4);
@@ -90,7 +93,7 @@ describe("jk_init --remove", () => {
     expect(m.snapshot(jail)).toEqual(before);
   });
 
-  test("what two requests brought stays with the other", () => {
+  test("what two requests copied stays for the other", () => {
     const jail = fresh("one");
     m.must(["jk_cp", "-j", jail, "cat"]);
     expect(m.run(["jk_init", "--remove", "-j", jail, "one"]).status).toBe(0);
@@ -116,7 +119,7 @@ describe("jk_init --remove", () => {
 });
 
 describe("jk_cp --remove", () => {
-  test("takes files, directories and their libraries away", () => {
+  test("removes files, directories and their libraries", () => {
     const jail = fresh("one");
     const before = m.snapshot(jail);
     m.must(["jk_cp", "-j", jail, "strace", "/usr/share/other"]);
@@ -130,20 +133,20 @@ describe("jk_cp --remove", () => {
       "/usr/share/other",
     ]);
     expect(status).toBe(0);
-    const report = JSON.parse(stdout);
+    const report = reportOf(removeReportSchema("jk_cp"), stdout);
     expect(report.removed).toEqual(["/usr/bin/strace", "/usr/share/other"]);
-    expect(report.actions.every(({ done }: { done: boolean }) => done)).toBe(true);
+    expect(report.actions.every(({ done }) => done)).toBe(true);
     expect(m.snapshot(jail)).toEqual(before);
   });
 
-  test("of a file that a section brings is refused, and that is told", () => {
+  test("of a file that a section copies is refused, and that is reported", () => {
     const jail = fresh("one");
     const { status, stderr } = m.run(["jk_cp", "--remove", "-j", jail, "cat"]);
     expect([status, stderr]).toEqual([4, expect.stringContaining("'one' brings it")]);
     expect(m.exists(`${jail}/usr/bin/cat`)).toBe(true);
   });
 
-  test("of what is gone from the host meanwhile", () => {
+  test("of what the host no longer has", () => {
     m.write("/usr/local/bin/passing", "x", { mode: 0o755 });
     const jail = fresh("one");
     m.must(["jk_cp", "-j", jail, "passing"]);
@@ -156,7 +159,7 @@ describe("jk_cp --remove", () => {
 const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
 
 describe("jailkit delete", () => {
-  test("takes all of a jail away: mounts, log socket, record", () => {
+  test("removes all of a jail: mounts, log socket, record", () => {
     const jail = fresh("other", "with-proc");
     m.write(`${jail}/home/x/y`, "z", { owner: [4321, 4321] });
     m.mkdir("/srv/elsewhere");
@@ -167,7 +170,7 @@ describe("jailkit delete", () => {
     const records = m.list("/var/lib/jailkit/jails").length;
     const { status, stdout, stderr } = jailkit("delete", "--yes", "--user-files", "--json", jail);
     expect([status, stderr]).toEqual([0, ""]);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(reportOf(deleteReportSchema, stdout)).toMatchObject({
       exitStatus: 0,
       present: true,
       mounts: [{}, {}],
@@ -181,7 +184,7 @@ describe("jailkit delete", () => {
     expect(jailkit("delete", "--yes", jail).status).toBe(1);
   });
 
-  test("unmounts the host's own directories and files, of the same file system and in one another, and empties none", () => {
+  test("unmounts the host's own directories and files, nested and on the same file system, and empties none", () => {
     const jail = fresh("one");
     for (const name of ["outer/f", "inner/f", "single"]) m.write(`/srv/hosts/${name}`, "the host's");
     m.mkdir("/srv/hosts/outer/deep");
@@ -197,7 +200,7 @@ describe("jailkit delete", () => {
     expect([m.exists(jail), m.snapshot("/srv/hosts")]).toEqual([false, before]);
   });
 
-  test("asks, and Enter is no", () => {
+  test("asks, and Enter means no", () => {
     const jail = fresh("one");
     for (const stdin of ["\n", "n\n", ""]) {
       const { status, stdout } = m.run(["jailkit", "delete", jail], { stdin });
@@ -208,7 +211,7 @@ describe("jailkit delete", () => {
     expect(m.exists(jail)).toBe(false);
   });
 
-  test("refuses while users live in it, or takes them out with their homes", () => {
+  test("refuses while users live in it, or moves them out with their homes", () => {
     const jail = fresh("one");
     m.addUser("jailed", { uid: 4100, home: "/home/jailed", createHome: true });
     m.write("/home/jailed/mine", "mine", { owner: [4100, 4100] });
@@ -217,7 +220,7 @@ describe("jailkit delete", () => {
     const refused = jailkit("delete", "--yes", jail);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("jailed")]);
     expect(m.exists(`${jail}/home/jailed/mine`)).toBe(true);
-    // What is only told of an account does not keep the jail.
+    // A mere warning about an account does not keep the jail.
     m.must(["groupadd", "-f", "jailed"]);
     m.addUser("homeless", { uid: 4190, groups: ["jailed"], home: "/home/homeless" });
     m.must(["jk_jailuser", "-n", "-j", jail, "homeless"]);
@@ -234,7 +237,7 @@ describe("jailkit delete", () => {
     expect(m.exists(jail)).toBe(false);
   });
 
-  test("the command that is told takes the users out, with their homes", () => {
+  test("the printed command moves the users out, with their homes", () => {
     const jail = fresh("one");
     m.addUser("out", { home: "/home/out", createHome: true });
     m.must(["jk_jailuser", "-m", "-j", jail, "out"]);
@@ -243,7 +246,7 @@ describe("jailkit delete", () => {
     expect([m.exists("/home/out"), jailkit("delete", "--yes", jail).status]).toEqual([true, 0]);
   });
 
-  test("refuses what is no jail, the host's directories, and what holds another jail", () => {
+  test("refuses what is not a jail, the host's directories, and what contains another jail", () => {
     m.mkdir("/srv/no-jail");
     m.write("/etc/jailkit/jk_update.ini", "[/home]\n[/srv]\n");
     for (const path of ["/srv/no-jail", "/", "/home", "/usr", "/srv"]) {
@@ -274,17 +277,19 @@ describe("jailkit delete", () => {
     expect(jailkit("delete", "--yes", jail).status).toBe(0);
   });
 
-  test("forgets a jail that is gone already", () => {
+  test("forgets a jail that is already missing", () => {
     const jail = fresh("one");
     m.remove(jail);
-    expect(JSON.parse(jailkit("list", "--json", jail).stdout).jails[0].state).toBe("missing");
+    expect(reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.state).toBe(
+      "missing",
+    );
     expect(jailkit("delete", "--yes", jail)).toMatchObject({ status: 0 });
     expect(jailkit("list", "--json").stdout).not.toContain(`"${jail}"`);
   });
 });
 
 describe("jailkit list and disk", () => {
-  test("tell of every jail", () => {
+  test("list every jail", () => {
     const [ready, unsafe, empty] = [fresh("one"), fresh("other"), "/srv/by-hand"];
     m.must(["jk_cp", "-j", ready, "/usr/share/other"]);
     m.chmod(`${unsafe}/etc`, 0o777);
@@ -293,7 +298,7 @@ describe("jailkit list and disk", () => {
     const { status, stdout } = jailkit("list", "--json");
     expect(status).toBe(1);
     const jailsByPath = Object.fromEntries(
-      JSON.parse(stdout).jails.map((jail: { path: string }) => [jail.path, jail]),
+      reportOf(listReportSchema, stdout).jails.map((jail) => [jail.path, jail]),
     );
     expect(jailsByPath[ready]).toMatchObject({
       state: "ready",
@@ -307,7 +312,7 @@ describe("jailkit list and disk", () => {
     );
   });
 
-  test("count what is shared once", () => {
+  test("count shared files once", () => {
     m.write("/usr/share/large", new Uint8Array(1 << 20).fill(1));
     const [linked, copied] = [fresh("one"), fresh("one")];
     m.must(["jk_cp", "-k", "-j", linked, "/usr/share/large"]);
@@ -316,16 +321,20 @@ describe("jailkit list and disk", () => {
     m.must(["ln", `${copied}/usr/share/large`, `${copied}/usr/share/again`]);
     const { status, stdout } = jailkit("disk", "--json", linked, copied);
     expect(status).toBe(0);
-    const { jails: found, total } = JSON.parse(stdout);
-    expect(found[0].linked).toBe(1 << 20);
-    expect(found[1].linked).toBe(0);
-    expect(found[1].allocated - found[0].allocated).toBeGreaterThanOrEqual(1 << 16);
-    expect(found[1].allocated - found[0].allocated).toBeLessThan(1 << 18);
-    expect(found[1].users).toBeGreaterThanOrEqual(1 << 16);
-    expect(found[1].own).toBeGreaterThan(found[0].own + (1 << 19));
-    expect(total.allocated).toBe(found[0].allocated + found[1].allocated);
-    const twice = JSON.parse(jailkit("disk", "--json", linked, linked).stdout);
-    expect(twice.total.allocated).toBe(found[0].allocated);
+    const {
+      jails: [first, second],
+      total,
+    } = reportOf(diskReportSchema, stdout);
+    if (first === undefined || second === undefined) throw new Error("two jails were named");
+    expect(first.linked).toBe(1 << 20);
+    expect(second.linked).toBe(0);
+    expect(second.allocated - first.allocated).toBeGreaterThanOrEqual(1 << 16);
+    expect(second.allocated - first.allocated).toBeLessThan(1 << 18);
+    expect(second.users).toBeGreaterThanOrEqual(1 << 16);
+    expect(second.own).toBeGreaterThan(first.own + (1 << 19));
+    expect(total.allocated).toBe(first.allocated + second.allocated);
+    const twice = reportOf(diskReportSchema, jailkit("disk", "--json", linked, linked).stdout);
+    expect(twice.total.allocated).toBe(first.allocated);
     expect(jailkit("disk", "/no/jail").status).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-/** A shell in a jail at a real terminal: by ssh, typed at key by key. */
+/** A shell in a jail at a real terminal: by ssh, typed key by key. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { openTerminal, type Terminal } from "../machine/terminal.ts";
@@ -38,7 +38,7 @@ async function logout(terminal: Terminal): Promise<void> {
 }
 
 describe("a shell in a jail, by ssh", () => {
-  test("knows its terminal, its language, and who is there", async () => {
+  test("knows its terminal, its language, and its user", async () => {
     const terminal = await login();
     await terminal.type("echo $TERM:$LANG:$PATH: $SSH_CONNECTION\n", "\n");
     await terminal.see(
@@ -48,7 +48,7 @@ describe("a shell in a jail, by ssh", () => {
     await logout(terminal);
   });
 
-  test("takes keys: backspace, letters of more than one byte, Ctrl-C", async () => {
+  test("accepts keys: backspace, multibyte characters, Ctrl-C", async () => {
     const terminal = await login();
     await terminal.type(`echo ab${BACKSPACE}c-$((1 + 1))\n`, "ac-2");
     // One backspace takes the whole letter away.
@@ -99,7 +99,7 @@ describe("a shell in a jail, by ssh", () => {
     expect(lines.slice(3, 7)).toEqual(["line 3", "line 5", "new line", "line 6"]);
   });
 
-  test("has a /tmp of the jail, and sees no processes but its own", async () => {
+  test("has a /tmp in the jail, and sees only its own processes", async () => {
     const terminal = await login();
     await terminal.type("cat <<END > /tmp/x\nhere\nEND\ncat /tmp/x && echo tmp-$((1 + 1))\n", "tmp-2");
     const users = "ps -e -o user= | sort -u | tr '\\n' ' '";

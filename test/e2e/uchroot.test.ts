@@ -1,6 +1,8 @@
-/** jk_uchroot in a jail that jk_init made, and what `jailkit explain` says of a call beforehand. */
+/** jk_uchroot in a jail that jk_init created, and what `jailkit explain` reports about a call beforehand. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ExplainReport, explainReportSchema } from "../../src/explain/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Syslog } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
@@ -52,7 +54,7 @@ test("a program that talks, and one that is killed", async () => {
   expect(killed).toMatchObject({ status: 143, signal: "SIGTERM" });
 });
 
-test("a refusal says in one line that it is one, and the log why and what to do", async () => {
+test("a refusal is one line, and the log has the reason and the remedy", async () => {
   m.write(`${J}/etc/passwd`, "");
   const { status, stderr } = uchroot(["-j", J, "-x", "/bin/bash"]);
   expect(status).toBe(35);
@@ -66,7 +68,7 @@ test("a refusal says in one line that it is one, and the log why and what to do"
   expect(line.message).toContain(`remedy: jk_jailuser --jail-side-only -j ${J} u`);
 });
 
-test("help is for everybody, root too", () => {
+test("help is for everybody, including root", () => {
   for (const options of [{}, { user: "root" }, { noNewPrivs: true }]) {
     expect(uchroot(["--help"], options)).toMatchObject({ status: 0, stderr: "" });
     expect(uchroot(["--version"], options)).toMatchObject({
@@ -76,21 +78,11 @@ test("help is for everybody, root too", () => {
   }
 });
 
-interface Explained {
-  about: string;
-  verdict: string;
-  exitStatus: number | null;
-  jail: string | null;
-  uchrootSection: string | null;
-  command: { path: string; argv: string[]; environment: string[] } | null;
-  steps: { stage: string; name: string; outcome: string; message: string; remedy: string | null }[];
-}
-
 describe("jailkit explain", () => {
-  function explain(words: string[], options: RunOptions = {}): Explained & { status: number } {
+  function explain(words: string[], options: RunOptions = {}): ExplainReport & { status: number } {
     const result = m.run(["jailkit", "explain", "--json", ...words], options);
     expect(result.stderr).toBe("");
-    return { ...(JSON.parse(result.stdout) as Explained), status: result.status };
+    return { ...reportOf(explainReportSchema, result.stdout), status: result.status };
   }
 
   test("a call that works: what is executed, with which arguments and environment", () => {
@@ -155,7 +147,7 @@ describe("jailkit explain", () => {
     ],
   ];
 
-  test.each(faults)("says the same of a call as the call itself: %s", (name, check, make) => {
+  test.each(faults)("agrees with the call itself: %s", (name, check, make) => {
     const mend = make();
     try {
       const { status } = uchroot(shell, { env: { USER: "u" } });

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { sectionsReportSchema } from "../../src/profile/report-schema.ts";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 import { buildPackages, install, LIBDIR } from "./update-packages.ts";
 
@@ -27,11 +30,11 @@ function fresh(...sections: string[]): string {
 
 const update = (...args: string[]) => m.run(["jk_update", ...args]);
 const runs = (jail: string) => m.run(["chroot", jail, "/usr/bin/tiny"]).stdout;
-/** Without the names of accounts, which no update takes away. */
+/** Without the names of accounts, which no update removes. */
 const contents = (jail: string) => m.snapshot(jail);
 
 describe("after an upgrade of the host", () => {
-  test("the jail equals one that is made today, and users' files stay", () => {
+  test("the jail equals one that is created today, and users' files stay", () => {
     install(m, 1);
     const jail = fresh();
     m.write(`${jail}/home/u/data`, "mine", { owner: [4001, 4001] });
@@ -106,7 +109,7 @@ describe("what stays", () => {
     return jail;
   }
 
-  test("what belongs to a user, in the place of something of the recipe too", () => {
+  test("what belongs to a user, even in place of something of the recipe", () => {
     const jail = upgraded((each) => {
       m.chown(`${each}/usr/share/tiny/changed`, 4001, 4001);
       m.chown(`${each}/usr/share/tiny/gone`, 4001, 4001);
@@ -145,7 +148,7 @@ describe("what stays", () => {
     expect(m.list(`${jail}/opt/given`)).toEqual(["edited"]);
   });
 
-  test("what was made in the jail, unless it is pruned", () => {
+  test("what was created in the jail, unless it is pruned", () => {
     const jail = upgraded((each) => {
       m.write(`${each}/usr/share/tiny/old/mine`, "mine");
       m.write(`${each}/opt/app/data`, "mine");
@@ -200,7 +203,7 @@ describe("what stays", () => {
     expect(m.run(["chroot", jail, "/usr/bin/tinyloop"], { stdin: "\n" }).stdout).toContain("second version");
   });
 
-  test("what somebody copied into a jail that is recorded: it follows the host, and is never unwanted", () => {
+  test("what somebody copied into a recorded jail: it follows the host, and is never superfluous", () => {
     install(m, 1);
     const jail = fresh("uidbasics");
     m.mkdir(`${jail}/usr/bin`);
@@ -216,7 +219,7 @@ describe("what stays", () => {
     expect(openManifestFile(m, jail).entries.some(({ path }) => path.includes("tiny"))).toBe(false);
   });
 
-  test("what is not in the directories that were named, but for what they need", () => {
+  test("what is not in the named directories, except for what they need", () => {
     const jail = upgraded(() => undefined);
     expect(update("-j", jail, "/usr/bin").status).toBe(0);
     expect(runs(jail)).toBe("version 2\n");
@@ -225,8 +228,8 @@ describe("what stays", () => {
   });
 });
 
-describe("what was asked for once", () => {
-  test("is asked for again: owner, special bits, hard links", () => {
+describe("what was requested once", () => {
+  test("is requested again: owner, special bits, hard links", () => {
     m.write("/usr/local/bin/special", "#!/bin/sh\n", { mode: 0o755 });
     m.must(["chown", "u:u", "/usr/local/bin/special"]);
     m.must(["chmod", "6755", "/usr/local/bin/special"]);
@@ -264,7 +267,7 @@ describe("what was asked for once", () => {
     expect(update("--check", "-j", jail).status).toBe(0);
   });
 
-  test("is not taken away where the section is gone or the file cannot be read", () => {
+  test("is not removed if the section is missing or the file cannot be read", () => {
     const file = "/etc/jailkit/jk_init.d/passing.ini";
     m.write("/usr/share/passing", "x");
     m.write(file, "[passing]\npaths = /usr/share/passing\n");
@@ -298,7 +301,7 @@ describe("what was asked for once", () => {
   });
 });
 
-describe("a jail of which nothing is recorded", () => {
+describe("a jail without a record", () => {
   /** A jail as `cp -a` or jailkit 2 makes it. */
   function copied(): string {
     const jail = fresh();
@@ -306,7 +309,7 @@ describe("a jail of which nothing is recorded", () => {
     return jail;
   }
 
-  test("follows the host: what changed, what it needs, and what is gone", () => {
+  test("follows the host: what changed, what it needs, and what was removed", () => {
     install(m, 1);
     const jail = copied();
     m.write(`${jail}/usr/share/tiny/mine`, "mine");
@@ -343,11 +346,11 @@ describe("a jail of which nothing is recorded", () => {
 /** What --json says of each jail. */
 const states = (json: string) =>
   Object.fromEntries(
-    JSON.parse(json).jails.map(({ jail, state }: Record<string, string>) => [jail, state] as const),
+    reportOf(updateReportSchema, json).jails.map(({ jail, state }) => [jail, state] as const),
   );
 
 describe("options", () => {
-  test("with --all, a jail that is not safe hides nothing of the others", () => {
+  test("with --all, an unsafe jail hides nothing of the others", () => {
     m.remove("/var/lib/jailkit");
     install(m, 1);
     const [unsafe, other] = [fresh(), fresh()];
@@ -368,10 +371,10 @@ describe("options", () => {
     expect(update("--all", "--check").status).toBe(0);
   });
 
-  test("a jail that was just made, of any section, is up to date", () => {
+  test("a jail that was just created, from any section, is up to date", () => {
     m.remove("/var/lib/jailkit");
-    const listed = JSON.parse(m.must(["jk_init", "--list", "--json"]).stdout);
-    const sections: string[] = listed.sections.map(({ name }: { name: string }) => name);
+    const listed = reportOf(sectionsReportSchema, m.must(["jk_init", "--list", "--json"]).stdout);
+    const sections = listed.sections.map(({ name }) => name);
     expect(sections.length).toBeGreaterThan(20);
     const late = sections.filter((section) => {
       const jail = `/srv/made-${section}`;
@@ -392,7 +395,7 @@ describe("options", () => {
     install(m, 2);
     const { status, stdout } = update("--all", "--json");
     expect(status).toBe(0);
-    const report = JSON.parse(stdout);
+    const report = reportOf(updateReportSchema, stdout);
     expect(report).toMatchObject({ version: 1, tool: "jk_update", dryRun: false, exitStatus: 0 });
     expect(states(stdout)).toEqual({ [one]: "updated", [other]: "updated", [gone]: "gone" });
     expect(report.warnings.join()).toContain(gone);

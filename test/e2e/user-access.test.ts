@@ -1,9 +1,11 @@
 /**
  * What jk_addjailuser and jk_jailuser give an account besides its place in the jail: groups, keys, services. Keys and
- * services are proved by real logins, through a sshd that reads the user's own authorized_keys.
+ * services are proved by real logins, through an sshd that reads the user's own authorized_keys.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { jailUserReportSchema, newUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 
 setDefaultTimeout(240_000);
 
@@ -85,7 +87,7 @@ function newUser(): string {
 }
 
 describe("one command", () => {
-  test("makes an account that logs in with its key, transfers files, and does nothing else", () => {
+  test("creates an account that logs in with its key, transfers files, and does nothing else", () => {
     const words = [
       "--group",
       "jailed",
@@ -97,7 +99,7 @@ describe("one command", () => {
     ];
     const made = add(words);
     expect(made).toMatchObject({ status: 0, stdout: "" });
-    // There is nothing left to be told.
+    // Nothing is left to report.
     expect(made.stderr).not.toContain("jk_addjailuser: 'ann'");
     expect(m.must(["id", "-nG", "ann"]).stdout).toBe("users jailed\n");
     expect(inJail("group", "jailed")).toMatch(/^jailed:x:\d+:ann$/);
@@ -123,7 +125,7 @@ describe("one command", () => {
     expect(m.read(policyFile)).toContain("\n[ann]\n");
   });
 
-  test("moves an account in that exists, and what it has besides stays", () => {
+  test("moves an existing account in, and everything else of it stays", () => {
     const name = newUser();
     const { uid, gid } = m.ids(name);
     m.must(["usermod", "-G", "project", name]);
@@ -148,7 +150,10 @@ describe("one command", () => {
     expect(again.stdout).toContain(`the section [${name}] is in '${policyFile}' already`);
     expect(state()).toEqual(before);
     expect(
-      JSON.parse(move(["--json", "-G", "jailed", "--authorized-key", "/root/both", name]).stdout),
+      reportOf(
+        jailUserReportSchema,
+        move(["--json", "-G", "jailed", "--authorized-key", "/root/both", name]).stdout,
+      ),
     ).toMatchObject({
       users: [{ status: "unchanged" }],
     });
@@ -246,7 +251,7 @@ describe("keys", () => {
     ["/root/none", "No such file"],
     ["/root", "is no regular file"],
     ["/dev/zero", "is no regular file"],
-  ])("%s is no file of keys", (file, reason) => {
+  ])("%s is not a file of keys", (file, reason) => {
     const before = state();
     expect(add(["--authorized-key", file, "nobody1"])).toMatchObject({
       status: 1,
@@ -277,7 +282,7 @@ describe("keys", () => {
     expect(state()).toEqual(before);
   });
 
-  test("a sshd that reads them elsewhere, or takes none, is told", () => {
+  test("an sshd that reads them elsewhere, or accepts none, is reported", () => {
     m.write("/etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/keys/%u\n");
     const words = ["--authorized-key", "/root/one.pub"];
     expect(add([...words, "eve1"]).stderr).toContain("reads this user's keys from /etc/ssh/keys/%u");
@@ -287,7 +292,7 @@ describe("keys", () => {
     expect(add([...words, "eve3"]).stderr).not.toContain("this user's keys");
   });
 
-  test("of an account that useradd(8) locked do not count for a sshd without PAM, and what is told mends it", () => {
+  test("of an account that useradd(8) locked do not count for an sshd without PAM, and the remedy fixes it", () => {
     m.write("/etc/ssh/sshd_config", "UsePAM no\n");
     m.must(["jk_addjailuser", "-j", jail, "loc"]);
     const given = move(["--authorized-key", "/root/one.pub", "loc"]);
@@ -302,7 +307,7 @@ describe("keys", () => {
     m.write("/etc/ssh/sshd_config", "");
   });
 
-  test("where they cannot be written the account is taken back", () => {
+  test("if they cannot be written, the account is removed again", () => {
     m.mkdir("/etc/skel/.ssh");
     m.symlink("/etc/motd", "/etc/skel/.ssh/authorized_keys");
     const before = [m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`), m.read(`${jail}/etc/group`)];
@@ -318,7 +323,7 @@ describe("keys", () => {
 });
 
 describe("services", () => {
-  test("a program that is not in the jail is an error with the command that brings it", () => {
+  test("a program that is not in the jail is an error with the command that adds it", () => {
     m.mkdir("/srv/small jail");
     m.must(["jk_init", "-j", "/srv/small jail", "jk_lsh", "rsync"]);
     const words = ["jk_addjailuser", "-j", "/srv/small jail", "--policy", "sftp,rsync,git", "sam"];
@@ -336,7 +341,7 @@ describe("services", () => {
     expect(add(["--policy", "hg", "sam2"]).stderr).toContain(`this brings it: jk_cp -j ${jail} hg\n`);
   });
 
-  test("a section that is there is never made wider, nor are others touched", () => {
+  test("an existing section is never extended, and others are not touched", () => {
     const own =
       "# hand-made\r\n[kim]\nexecutables=/usr/bin/rsync\numask = 077\n[DEFAULT]\nexecutables = /usr/bin/scp";
     m.write(policyFile, own);
@@ -360,7 +365,7 @@ describe("services", () => {
     expect(there).toMatchObject({ status: 1, stderr: expect.stringContaining("jk_lsh.d/mo.ini', line 1") });
   });
 
-  test("the sftp-server is the one that sshd names, where that is in the jail", () => {
+  test("the sftp-server is the one that sshd names, if it is in the jail", () => {
     const section = (name: string) =>
       new RegExp(`\\[${name}\\]\npaths = (.*)\nexecutables = (.*)\n`).exec(m.read(policyFile));
     for (const [name, subsystem, path] of [
@@ -375,7 +380,7 @@ describe("services", () => {
     m.write("/etc/ssh/sshd_config", "");
   });
 
-  test("a section of an earlier account of the name is told", () => {
+  test("a section of an earlier account with the same name is reported", () => {
     const { stderr } = add(["lee2"]);
     expect(stderr).not.toContain("already");
     m.write(policyFile, `${m.read(policyFile)}\n[old]\nexecutables = /usr/bin/scp\n`);
@@ -404,7 +409,7 @@ describe("services", () => {
     expect(m.stat(policyFile)).toMatchObject({ uid: 0, gid: 0, mode: 0o100644 });
   });
 
-  test("accounts that are made at once all get their section", async () => {
+  test("accounts that are created at the same time all get their section", async () => {
     const names = Array.from({ length: 6 }, newUser);
     const running = names.map((name) => m.start(["jk_jailuser", "-n", "-j", jail, "--policy", "scp", name]));
     for (const one of running) expect((await one.ended).status).toBe(0);
@@ -419,7 +424,7 @@ describe("services", () => {
     [["--policy", "rsync", "-s", "/usr/bin/rsync"], "--policy is for the limited shell jk_lsh"],
     [["-G", "jialed"], "there is no group 'jialed'; did you mean 'jailed'?; 'groupadd jialed' makes it"],
     [["-G", "jailed,"], "there is no group ''"],
-  ])("%j is refused by both tools before anything is done", (words, reason) => {
+  ])("%j is refused by both tools before anything changes", (words, reason) => {
     const name = newUser();
     const before = state();
     for (const dry of [[], ["--dry-run"]]) {
@@ -432,7 +437,7 @@ describe("services", () => {
   });
 
   test.each(["DEFAULT", "group users"])(
-    "an account of the name %j gets no section, which would be for others",
+    "an account named %j gets no section, because it would apply to others",
     (name) => {
       m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
       const before = state();
@@ -446,7 +451,7 @@ describe("services", () => {
     },
   );
 
-  test("a primary group that does not exist is an error, and so is what gives something with --unjail", () => {
+  test("a missing primary group is an error, and so are options that add something with --unjail", () => {
     const before = state();
     const typo = add(["-g", "projct", "nobody1"]);
     expect(typo).toMatchObject({ status: 1, stdout: "" });
@@ -470,7 +475,7 @@ describe("services", () => {
 });
 
 describe("what is still missing", () => {
-  test("is told, and the commands that are told give it", async () => {
+  test("is reported, and the printed commands add it", async () => {
     await usePam();
     m.write(policyFile, defaultPolicy);
     const { status, stderr } = add(["tom"]);
@@ -490,7 +495,7 @@ describe("what is still missing", () => {
     expect(ssh("tom", "one", "rsync", "--version").status).toBe(0);
   });
 
-  test("is what was not given", () => {
+  test("is what was not added", () => {
     expect(add(["-p", "$6$x", "--policy", "scp", "uma"]).stderr).not.toContain("'uma'");
     expect(add(["-p", "$6$x", "-s", "/usr/bin/rsync", "val"]).stderr).not.toContain("'val'");
     expect(add(["--authorized-key", "/root/one.pub", "wim"]).stderr).not.toContain("no key");
@@ -509,7 +514,7 @@ describe("what is still missing", () => {
     expect(m.read("/srv/bare/etc/jailkit/jk_lsh.ini")).toStartWith("\n[yan]\n");
   });
 
-  test("a service that does not start in the jail is not given, and what is told brings all of it", () => {
+  test("a service that does not start in the jail is not added, and the remedy adds all of it", () => {
     const python = m.must(["readlink", "-f", "/usr/bin/python3"]).stdout.trim();
     m.write("/usr/bin/hg", `#!${python}\nimport os\n`, { mode: 0o755 });
     const words = ["--policy", "hg", "--authorized-key", "/root/one.pub", "hgonly"];
@@ -524,9 +529,10 @@ describe("what is still missing", () => {
     expect(m.run(["chroot", jail, "/usr/bin/hg"])).toMatchObject({ status: 0, stderr: "" });
   });
 
-  test("--json tells of what was done as done, and of what would be as that", () => {
+  test("--json distinguishes what was done from what would be done", () => {
     const words = ["--json", "--authorized-key", "/root/one.pub", "--policy", "scp", "xena"];
-    const access = (...more: string[]): string[] => JSON.parse(add([...more, ...words]).stdout).access;
+    const access = (...more: string[]): string[] =>
+      reportOf(newUserReportSchema, add([...more, ...words]).stdout).access;
     expect(access("--dry-run")).toEqual([
       `would add 1 key to '${keysOf("xena")}'`,
       `would add the section [xena] to '${policyFile}': /usr/bin/scp`,
@@ -553,10 +559,11 @@ describe("what is still missing", () => {
     expect(stdout).toContain("would have put it into the group 'jailed'");
     expect(stdout).toContain(`would add 1 key to '${keysOf("zoe")}'`);
     expect(stdout).toContain(`would add the section [zoe] to '${policyFile}': /usr/bin/scp`);
-    const { missing, groups, access } = JSON.parse(
+    const { missing, groups, access } = reportOf(
+      newUserReportSchema,
       add(["--dry-run", "--json", "-G", "jailed", "zoe"]).stdout,
     );
-    expect(missing.map(({ code }: { code: string }) => code)).toEqual(["password-or-key", "policy"]);
+    expect(missing.map(({ code }) => code)).toEqual(["password-or-key", "policy"]);
     expect([groups, access]).toEqual([["users", "jailed"], []]);
     const name = newUser();
     const planned = move([

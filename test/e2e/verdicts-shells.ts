@@ -179,6 +179,29 @@ export const SHELLS: readonly Case[] = [
     ...limited("command", /jk_lsh: WARNING: user \S+ .*cat/),
     command: "cat /etc/passwd",
   },
+  ...(
+    [
+      ["of the user's own", "id", "[USER]\npaths = /usr/bin\nexecutables = /usr/bin/scp\numask = 022\n"],
+      ["of the group", "id", "[group users]\npaths = /usr/bin\nexecutables = /usr/bin/scp\n"],
+      ["that has no paths", "/usr/bin/id", "[USER]\nexecutables = /usr/bin/scp\n"],
+      ["that has no executables", "id", "[USER]\npaths = /opt/bin\n"],
+    ] as const
+  ).flatMap(([what, command, text]) =>
+    ["jk_lsh.ini", "jk_lsh.d/10-users.ini"].map(
+      (file): Case => ({
+        name: `a section ${what} in ${file}, which does not allow the command`,
+        breaks({ m }, { jail, user }) {
+          const directory = `${jail}/etc/jailkit`;
+          m.mkdir(`${directory}/jk_lsh.d`);
+          m.write(`${directory}/jk_lsh.ini`, "[root]\nexecutables = /usr/bin/id\n");
+          m.write(`${directory}/${file}`, text.replaceAll("USER", user));
+        },
+        ...limited(what.endsWith("executables") ? "executables" : "command", /jk_lsh: WARNING: user/),
+        command,
+        mends: true,
+      }),
+    ),
+  ),
   {
     name: "a command that is allowed, and not there",
     breaks(scene, account) {

@@ -1,32 +1,23 @@
 /**
- * Accounts that are broken in one way each, and some that are not: each logs in for real, through sshd and PAM, and
- * `jailkit explain` says beforehand what comes of it. It says "would work" only of what works, "would be refused" only of
- * what is refused, for the reason that the log has, and "may fail" only of what nobody can know.
+ * Accounts that are broken in one way each, and some that are not: each really logs in, through sshd and PAM, and
+ * `jailkit explain` reports the outcome beforehand. It prints "would work" only if the login works, "would be refused"
+ * only if it is refused, for the reason in the log, and "may fail" only if nobody can know.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ExplainReport, explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import type { RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
 import { JAILS } from "./verdicts-jails.ts";
+import { KEYS } from "./verdicts-keys.ts";
 import { type Account, type Case, openVerdicts, type Scene, type Verdict } from "./verdicts-scene.ts";
+import { SETTINGS } from "./verdicts-settings.ts";
 import { SHELLS } from "./verdicts-shells.ts";
 import { SSHD } from "./verdicts-sshd.ts";
 
 setDefaultTimeout(120_000);
-
-interface Step {
-  stage: string;
-  name: string;
-  outcome: string;
-  message: string;
-  remedy: string | null;
-}
-interface Explained {
-  verdict: Verdict;
-  exitStatus: number | null;
-  steps: Step[];
-}
 
 const STATUS: Readonly<Record<Verdict, number>> = { works: 0, refused: 1, unknown: 2, "not-jailed": 2 };
 const LAST_LINE: Readonly<Record<Verdict, RegExp>> = {
@@ -48,17 +39,17 @@ afterAll(async () => {
   await scene?.m.close();
 });
 
-function explain({ user }: Account, { options = [], command = "echo inside", by }: Case): Explained {
+function explain({ user }: Account, { options = [], command = "echo inside", by }: Case): ExplainReport {
   const how = [...options, ...(by === "su" ? ["--su"] : [])];
   const asked = ["--", by === "sftp" ? "/usr/lib/openssh/sftp-server" : command];
   const json = scene.m.run(["jailkit", "explain", "--json", ...how, user, ...asked]);
   expect(json.stderr).toBe("");
-  const found = JSON.parse(json.stdout) as Explained;
+  const found = reportOf(explainReportSchema, json.stdout);
   const text = scene.m.run(["jailkit", "explain", ...how, user, ...asked]);
   expect([json.status, text.status]).toEqual([STATUS[found.verdict], STATUS[found.verdict]]);
   const lines = text.stdout.trimEnd().split("\n");
   expect(lines.at(-1)).toMatch(LAST_LINE[found.verdict]);
-  // Between the first that fails and the end, what was not looked at is one line.
+  // After the first that fails, the checks that were skipped are one line.
   expect(lines.filter((line) => line.startsWith("  skipped")).length).toBeLessThan(2);
   return found;
 }
@@ -75,7 +66,7 @@ async function told(account: Account, one: Case, result: RunResult): Promise<str
 }
 
 /** What the words of the log have to do with the step that decides. */
-function isEvident(one: Case, step: Step | undefined, words: string): boolean {
+function isEvident(one: Case, step: StepReport | undefined, words: string): boolean {
   if (one.log !== undefined) return one.log.test(words);
   // jk_chrootsh writes the message of the check that fails, word for word.
   return step?.stage === "jk_chrootsh" && words.includes(step.message);
@@ -107,7 +98,7 @@ async function compare(one: Case): Promise<void> {
       verdict: found.verdict,
       works: one.verdict === "unknown" ? "not asked" : worked(login, one),
       check: first === undefined ? undefined : `${first.stage} ${first.name}`,
-      // What is wrong in a file is told with its line.
+      // An error in a file is reported with its line.
       remedy: refused ? /./.test(first?.remedy ?? "") || /\.ini\b/.test(first?.message ?? "") : true,
       evidence: refused ? isEvident(one, first, words) : true,
       status: found.exitStatus === null ? "none" : login.status,
@@ -144,6 +135,12 @@ describe("broken shells and policies", () => {
 });
 describe("accounts, sshd and PAM", () => {
   test.each(named(ACCOUNTS))("%s", (_name, one) => compare(one));
+});
+describe("lines of authorized_keys", () => {
+  test.each(named(KEYS))("%s", (_name, one) => compare(one));
+});
+describe("settings for one user", () => {
+  test.each(named(SETTINGS))("%s", (_name, one) => compare(one));
 });
 describe("sshd for everybody", () => {
   test.each(named(SSHD))("%s", (_name, one) => compare(one));

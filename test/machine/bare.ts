@@ -3,10 +3,10 @@ import type { MachineFiles } from "./files.ts";
 import type { MachineProcess } from "./process.ts";
 import type { Ids, RunOptions, RunResult } from "./request.ts";
 
-/** What useradd(8) is told; a home directory is not made unless `createHome`. */
+/** Options of useradd(8); a home directory is created only with `createHome`. */
 export interface UserOptions {
   uid?: number;
-  /** The primary group: a name or number that exists; a group of the user's name is made where it is not given. */
+  /** The primary group: a name or number that exists; without it, a group of the user's name is created. */
   gid?: number | string;
   groups?: readonly string[];
   home?: ByteString;
@@ -27,7 +27,7 @@ export interface BareMachine extends MachineFiles {
   must(argv: readonly ByteString[], options?: RunOptions): RunResult;
   /** As must; from the fork to the end of the program on the kernel's monotonic clock, in nanoseconds. */
   time(argv: readonly ByteString[], options?: RunOptions): { start: number; end: number; stdout: ByteString };
-  /** Starts a program and goes on. */
+  /** Starts a program without waiting for it. */
   start(argv: readonly ByteString[], options?: RunOptions): MachineProcess;
   /** Adds an account through useradd(8), unlocked (a password that matches nothing). Returns its ids. */
   addUser(name: string, options?: UserOptions): Ids;

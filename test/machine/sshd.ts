@@ -44,7 +44,7 @@ export async function startSshd(machine: BareMachine, options: SshdOptions = {})
     "MaxStartups 100",
     "Subsystem sftp /usr/lib/openssh/sftp-server",
   ];
-  // a Match block lasts to the end of the file, so everything global stands before the first one
+  // a Match block lasts to the end of the file, so everything global is before the first one
   const own = options.config ?? [];
   const match = own.findIndex((line) => /^\s*match\b/i.test(line));
   const lines =

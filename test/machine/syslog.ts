@@ -15,7 +15,7 @@ export interface LogLine {
   message: ByteString;
 }
 
-/** Which daemon: "rsyslogd" where it is installed, else a recorder that writes down what comes. */
+/** Which daemon: "rsyslogd" if it is installed, else a recorder that writes down what arrives. */
 export interface SyslogOptions {
   daemon?: "rsyslogd" | "recorder";
   /** Sockets besides /dev/log (rsyslogd alone). */
@@ -81,7 +81,7 @@ function rsyslogd(machine: BareMachine, { sockets = [] }: SyslogOptions) {
       "",
     ].join("\n"),
   );
-  // In the foreground: on its way to the background it sleeps for a second. Its first line tells that it is ready.
+  // In the foreground: on its way to the background it sleeps for a second. Its first line shows that it is ready.
   machine.start(["/usr/sbin/rsyslogd", "-n", "-f", "/run/rsyslog.conf", "-i", "/run/rsyslogd.pid"]);
   return machine.start(["tail", "-c", "+1", "-f", log]);
 }

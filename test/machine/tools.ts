@@ -7,7 +7,7 @@ import { checkout } from "./helper.ts";
 /** The programs of this project, or those of Debian's package of jailkit 2.23. */
 export type Implementation = "ours" | "debian";
 
-/** Whose programs the tests that can run against both are run against: JK_UNDER_TEST, "ours" where it is unset. */
+/** The implementation for tests that can run against both: JK_UNDER_TEST, by default "ours". */
 export const underTest: Implementation = implementation(Bun.env.JK_UNDER_TEST);
 
 function implementation(name: string | undefined): Implementation {
@@ -19,14 +19,14 @@ function implementation(name: string | undefined): Implementation {
 /** Each program a file of its own, or what packages install: one file under many names, and native entries. */
 export type Layout = "standalone" | "package";
 
-/** The layout of the machines that are not told one: JK_LAYOUT, "standalone" where it is unset. */
+/** The default layout of machines: JK_LAYOUT, by default "standalone". */
 export const defaultLayout: Layout = Bun.env.JK_LAYOUT === "package" ? "package" : "standalone";
 
 export interface InstallOptions {
   layout?: Layout;
-  /** How the programs that may chroot get there; a file capability where it is not given. */
+  /** How programs get the right to chroot; by default a file capability. */
   privilege?: "capability" | "setuid";
-  /** Only these programs of ours; all where it is not given. */
+  /** Only these programs of ours; by default all. */
   only?: readonly string[];
 }
 
@@ -86,7 +86,7 @@ export function installTools(
     else if (name !== "jailkit") machine.must(["ln", "/usr/sbin/jailkit", target]);
     if (privileged.includes(name)) grant(machine, target, options.privilege ?? "capability");
   }
-  // What jailkit tells of cron and at is for tests of its own.
+  // What jailkit reports about cron and at has tests of its own.
   for (const jobs of ["cron", "at"]) machine.write(`/etc/${jobs}.allow`, "root\n");
   machine.remove("/etc/jailkit");
   machine.mkdir("/etc/jailkit");

@@ -9,7 +9,8 @@ import { accountAge, passwordState, type ShadowEntry } from "../../src/system/sh
 import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../src/system/sshd/authorized-keys.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 import { userRule } from "../../src/system/sshd/users.ts";
-import { keyLinesIn, keyOptions } from "../../src/users/key-lines.ts";
+import { keyLinesIn } from "../../src/users/key-lines.ts";
+import { keyOptions, optionValues } from "../../src/users/key-options.ts";
 
 describe("shadow", () => {
   const entry: ShadowEntry = { password: "*", lastChange: 100, maximum: 30, inactive: 5, expire: -1 };
@@ -55,8 +56,12 @@ describe("lists of users", () => {
     ["allowusers u@192.0.2.1", undefined, "AllowUsers unknown"],
     ["allowusers u@192.0.2.1", "192.0.2.1", "in"],
     ["allowusers u@192.0.2.1", "192.0.2.2", "AllowUsers refused"],
-    ["allowusers u@192.0.2.0/24", "192.0.2.2", "AllowUsers unknown"],
-    ["allowusers u@host.example", "192.0.2.2", "AllowUsers unknown"],
+    ["allowusers u@192.0.2.0/24", undefined, "AllowUsers unknown"],
+    ["allowusers u@192.0.2.0/24", "192.0.2.2", "in"],
+    ["allowusers u@198.51.100.0/24", "192.0.2.2", "AllowUsers refused"],
+    // Without UseDNS the name of a host is its address.
+    ["allowusers u@host.example", "192.0.2.2", "AllowUsers refused"],
+    ["usedns yes\nallowusers u@host.example", "192.0.2.2", "AllowUsers unknown"],
     ["denyusers v@192.0.2.1", undefined, "in"],
     ["allowgroups friends", undefined, "in"],
     ["allowgroups others", undefined, "AllowGroups refused"],
@@ -99,16 +104,43 @@ describe("keys", () => {
     ]);
     expect(options(`command="unfinished ${key}`)).toEqual([]);
   });
+  test("values that sshd does not take, and options that are missing between commas", () => {
+    for (const none of [
+      ...['command="a",command="b"', 'from="a",from="b"', 'principals="a"', 'environment="A-B=c"'],
+      ...['environment="AB"', 'permitopen="host"', 'permitopen="host:99999"', 'permitlisten="none"'],
+      ...['tunnel="x"', 'permitopen="[::1"'],
+    ])
+      expect([none, options(`${none} ${key}`)]).toEqual([none, []]);
+    for (const taken of [
+      ...["no-pty,", ",,no-pty,,", 'permitopen="[::1]:80"', 'permitopen="host:*"', 'permitlisten="ssh"'],
+      ...['tunnel="any:1"', 'principals="a",cert-authority', 'environment="A=b",environment="A=c"'],
+    ])
+      expect([taken, options(`${taken} ${key}`).length]).toEqual([taken, 1]);
+  });
+  test("a line up to a NUL byte, and no text but the one that stands for the bytes of a key", () => {
+    expect(options(`${key}\0x\nssh-ed25519 ${blob}\0`).length).toBe(2);
+    const point = `AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB${"A".repeat(86)}`;
+    expect(["I=", "J="].map((end) => options(`ecdsa-sha2-nistp256 ${point}${end}`).length)).toEqual([1, 0]);
+  });
   test("a line of any length, which a user may write, takes no longer than to read it", () => {
     expect(options(`${"pty ".repeat(250_000)}${key}`)).toEqual([]);
     expect(options(`${"pty,".repeat(250_000)}pty ${key}`)).toEqual([{ pty: "" }]);
+    expect(options(`${",".repeat(1 << 20)} ${key}`)).toEqual([{}]);
+    expect(options(`${'permitopen="a:b",'.repeat(50_000)} ${key}`)).toEqual([]);
   });
   test("expiry", () => {
-    const [one] = keyLinesIn(`expiry-time="20200101Z" ${key}`);
-    if (one === undefined) throw new Error("no key");
-    const options = keyOptions(one.options);
-    expect(hasExpired(options, new Date("2019-12-31T23:59:59Z"))).toBe(false);
-    expect(hasExpired(options, new Date("2020-01-01T00:00:00Z"))).toBe(true);
+    const times = (options: string) =>
+      keyLinesIn(`${options} ${key}`).flatMap((one) => optionValues(one.options, "expiry-time"));
+    for (const time of ["20200101Z", "20200101utc"]) {
+      const one = times(`expiry-time="${time}"`);
+      expect(hasExpired(one, new Date("2019-12-31T23:59:59Z"))).toBe(false);
+      expect(hasExpired(one, new Date("2020-01-01T00:00:00Z"))).toBe(true);
+    }
+    // Of several the earliest counts.
+    const two = times('expiry-time="20200101Z",expiry-time="20400101Z"');
+    expect(hasExpired(two, new Date("2021-01-01T00:00:00Z"))).toBe(true);
+    for (const none of ["20201301", "20200132", "202001012400", "20200101006000Z", "2020", "20200101X"])
+      expect(times(`expiry-time="${none}"`)).toEqual([]);
   });
   test("algorithms and files", () => {
     const publicKey = (bits: number) => {

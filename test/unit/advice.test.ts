@@ -26,6 +26,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   // Names of options, actions and files, and what an option does.
   remove: "the name of an action",
   "cannot-remove": "a code",
+  "--remove": "an option",
+  removal: "the name of a part of a schema",
   "./remove.ts": "a module",
   "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",

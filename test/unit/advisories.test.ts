@@ -4,7 +4,7 @@ import { join } from "node:path";
 const root = join(import.meta.dir, "../..");
 const rows = (await Bun.file(join(root, "docs/advisories.md")).text())
   .split("\n")
-  .filter((line) => line.startsWith("| ") && !line.startsWith("| hole "))
+  .filter((line) => line.startsWith("| ") && !line.startsWith("| vulnerability "))
   .map((line) => line.split(" | "));
 
 test.each(rows.map((cells) => [cells[0]?.slice(2) ?? "", cells[3] ?? ""]))(

@@ -45,11 +45,21 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     programOnHost: () => true,
     programInJail: (path) => path === "/bin/sh",
     isGuest: ({ name }) => name === "guest",
+    mayHaveMovedHere: (jail) => jail === "/was",
     verbose: (line) => told.push(line),
   });
 }
 
 describe("accounts of a jail", () => {
+  test.each([
+    ["/was/./home/u", "jailkit adopt --moved /was /j"],
+    ["/gone/./home/other", "jk_jailuser --unjail --jail-side-only -j /j u"],
+    ["/another/./home/u", "jk_jailuser --unjail --jail-side-only -j /j u"],
+  ])("whose home on the host is %s", (home, remedy) => {
+    const [finding] = findingsOf("u:x:1000:1000::/home/u:/bin/sh", "u:x:1000:", home);
+    expect([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
+  });
+
   const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000";
   test.each([
     ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000 /j/srv/u"],

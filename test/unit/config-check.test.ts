@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { runTool } from "../../src/cli/tool.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { tool } from "../../src/tools/jailkit-config.ts";
+import { reportOf } from "../report.ts";
 
 describe("jailkit config check", () => {
   const jail = mkdtempSync(`${tmpdir()}/config-lint-`);
@@ -64,9 +65,9 @@ describe("jailkit config check", () => {
     writeFileSync(ini, "[jailed]\nexecutables = /usr/bin/\xff\n", "latin1");
     rmSync(`${config}/jk_lsh.d/x.ini`, { force: true });
     const { status, lines } = await run("check", "--json", ini);
-    const { findings: found, ...rest } = JSON.parse(lines.join("\n"));
+    const { findings: found, ...rest } = reportOf(configReportSchema, lines.join("\n"));
     expect(rest).toEqual({ version: 1, tool: "jailkit config", files: [ini], failures: [] });
-    expect(found.filter((one: { code: string }) => one.code !== "unsafe-file")).toEqual([
+    expect(found.filter((one) => one.code !== "unsafe-file")).toEqual([
       {
         file: ini,
         line: 2,
@@ -90,7 +91,7 @@ describe("jailkit config check", () => {
         copyFileSync(new URL(`../../config/${name}.ini`, import.meta.url), file);
         return file;
       });
-      expect(await runTool(tool, ["check", ...names])).toBe(0);
+      expect(await tool.main(["check", ...names])).toBe(0);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -4,14 +4,14 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { editDistance, suggest } from "../../src/cli/suggest.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { CONFIG_KINDS, kindOf } from "../../src/config/schemas/catalogue.ts";
-import type { LintWorld, SeenFile } from "../../src/lint/context.ts";
+import type { FileKind, LintWorld } from "../../src/lint/context.ts";
 import { lint } from "../../src/lint/lint.ts";
 import type { HookedRepository } from "../../src/programs/hooks.ts";
 import type { OwnStart } from "../../src/programs/own-start.ts";
 
-const program: SeenFile = { type: "file", executable: true };
-const directory: SeenFile = { type: "directory", executable: true };
-const files: Record<string, SeenFile> = {
+const program: FileKind = { type: "file", executable: true };
+const directory: FileKind = { type: "directory", executable: true };
+const files: Record<string, FileKind> = {
   "/usr/bin": directory,
   "/bin": directory,
   "/srv/jail": directory,
@@ -48,8 +48,8 @@ const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff", "gone"].includes(name),
   isOutside: (name) => name === "gone",
-  bringIn: () => undefined,
-  letExecute: (path) => `chmod a+x ${path}`,
+  copyCommand: () => undefined,
+  executableCommand: (path) => `chmod a+x ${path}`,
   jails: () => ["/srv/jail"],
   userNames: () => ["root", "u"],
   groupNames: () => ["root", "staff"],
@@ -234,7 +234,7 @@ describe("jk_lsh.ini", () => {
     ["[u]\nexecutables=/bin/cat\n", "'/bin/cat' is setuid, which has no effect unless execute = any"],
     [
       "[u]\nexecutables=/bin/cat\n",
-      "'/bin/cat' needs '/opt/lib/ld.so', which may not be executed; to let it: execute = system, /opt/lib",
+      "'/bin/cat' needs '/opt/lib/ld.so', which may not be executed; to allow it: execute = system, /opt/lib",
     ],
     [
       "[u]\nexecutables=/usr/bin/ls\nexecute = system, /srv/jail\n",
@@ -282,6 +282,7 @@ describe("the other files", () => {
     ],
     ["jk_uchroot.ini", "[u]\nskip_injail_passwd_check = 1\n", ["1:1 no-jails"]],
     ["jk_socketd.ini", "[/srv/jail/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n", []],
+    ["jk_socketd.ini", "[/srv/jail/dev/log]\ntype = dgramm\ntrust=x\n", ["2:8 bad-value", "3:7 bad-value"]],
     [
       "jk_socketd.ini",
       "[/srv/none/dev/log]\nbase = 1\npeek = 1000\n[dev/log]\nbase=600\npeak=500\n",

@@ -196,9 +196,9 @@ describe("dialect py", () => {
   test("items of a list know their places", () => {
     const entry = scan("[a]\npaths = x,\n   y, z\n", "py").sections[0]?.entries[0];
     expect(entry === undefined ? [] : listItems(entry)).toEqual([
-      { value: "x", line: 2, column: 9 },
-      { value: "y", line: 3, column: 4 },
-      { value: "z", line: 3, column: 7 },
+      { file: "f", value: "x", line: 2, column: 9 },
+      { file: "f", value: "y", line: 3, column: 4 },
+      { file: "f", value: "z", line: 3, column: 7 },
     ]);
   });
 

@@ -10,15 +10,16 @@ import { loginEnvironment, shellArguments } from "../../src/enter/login/start-sh
 import { errorId } from "../../src/enter/refusal.ts";
 import { shellFact } from "../../src/enter/shell.ts";
 import {
+  explainReport,
   INTERACTIVE,
-  type Report,
+  type LoginReport,
   type ReportStep,
-  reportJson,
   reportLines,
   reportStatus,
 } from "../../src/explain/report.ts";
 import {
   hardLimits,
+  lowSoftLimits,
   NEEDED,
   privilegeLimit,
   sessionLimits,
@@ -188,6 +189,22 @@ describe("limits.conf", () => {
     expect(items("u hard nproc 1", "sshd")).toEqual(["nproc"]);
     expect(items("u hard nproc 2", "sshd")).toEqual([]);
     expect(items("u hard nproc 0", "su-l")).toEqual([]);
+  });
+
+  test("soft limits are raised, but by programs that have started", () => {
+    const low = (text: string, service = "sshd") =>
+      lowSoftLimits([{ file: "/f", text }], user, service).map(({ item, certain }) => [item, certain]);
+    expect(low("u soft as 1000000\nu soft nofile 16\nu soft stack 64\nu soft nproc 2\nu soft cpu 1")).toEqual(
+      [],
+    );
+    expect(low("u soft as 1000\nu soft nofile 15\nu soft nproc 1\nu soft cpu 0")).toEqual([
+      ["as", false],
+      ["nofile", true],
+      ["nproc", true],
+      ["cpu", true],
+    ]);
+    expect(low("u soft nofile 15\nu soft nproc 0", "su-l")).toEqual([["nofile", false]]);
+    expect(low("u hard as 1000")).toEqual([]);
   });
 
   test.each([
@@ -391,7 +408,7 @@ describe("the plan of the limited shell", () => {
 });
 
 describe("the report", () => {
-  const report: Report = {
+  const report: LoginReport = {
     about: "login",
     user: "u\x1b[1m",
     uid: 1,
@@ -463,6 +480,10 @@ describe("the report", () => {
   });
 
   test("as JSON has null for what is not there", () => {
-    expect(reportJson(report)).toMatchObject({ jail: "/srv/\udcff", shell: null, command: { umask: "022" } });
+    expect(explainReport(report)).toMatchObject({
+      jail: "/srv/\udcff",
+      shell: null,
+      command: { umask: "022" },
+    });
   });
 });

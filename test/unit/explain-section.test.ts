@@ -1,10 +1,32 @@
 import { describe, expect, test } from "bun:test";
-import { commandRemedy } from "../../src/explain/programs/section.ts";
+import { allowLines, commandRemedy, sharedBy } from "../../src/explain/programs/section.ts";
 import type { FileView } from "../../src/limited-shell/file-view.ts";
 
 const HOST = ["/usr/bin/id", "/usr/bin/rsync", "/usr/lib/openssh/sftp-server"];
 
-const ROOTS = { uid: 0, mode: 0o100755 };
+const FILE = 0o100755;
+const DIRECTORY = 0o040755;
+const LINK = 0o120777;
+// Of the user's own: a directory, and a link in it.
+const HOME = "/home/u";
+const LINKED = "/home/u/bin";
+
+/** A jail of `files`. */
+function view(files: string[]): FileView {
+  return {
+    isRegularFile: (path) => files.includes(path),
+    isDirectory: () => false,
+    exists: (path) => files.includes(path),
+    readDirectory: () => undefined,
+    homeOf: () => undefined,
+    readLink: (path) => (path === LINKED ? "/usr/bin" : undefined),
+    identity: () => undefined,
+    look: (path) => ({
+      uid: path.startsWith(HOME) ? 1000 : 0,
+      mode: path === LINKED ? LINK : files.includes(path) ? FILE : DIRECTORY,
+    }),
+  };
+}
 
 /** What is advised where a section refuses a command, in a jail of `files`. */
 function remedy(
@@ -14,19 +36,10 @@ function remedy(
   files: string[],
   root = "/j",
 ): string {
-  const view: FileView = {
-    isRegularFile: (path) => files.includes(path),
-    isDirectory: () => false,
-    exists: (path) => files.includes(path),
-    readDirectory: () => undefined,
-    homeOf: () => undefined,
-    readLink: () => undefined,
-    identity: () => undefined,
-    look: (path) =>
-      files.includes(path) ? { ...ROOTS, uid: path.startsWith("/home") ? 1000 : 0 } : undefined,
-  };
   const policy = { section: "u", values: { paths, executables } };
-  return commandRemedy("not-allowed", command, policy, "/f", view, root, (path) => HOST.includes(path));
+  return commandRemedy("not-allowed", command, policy, "/f", view(files), root, (path) =>
+    HOST.includes(path),
+  );
 }
 
 const IN = "in section [u] of /f write:\n";
@@ -73,8 +86,20 @@ describe("what allows a refused command", () => {
       [],
       [],
       [],
-      `jk_cp -j /j /usr/lib/openssh/sftp-server; then ${IN}paths = /usr/lib/openssh\nexecutables = /usr/lib/openssh/sftp-server`,
+      `jk_cp -j /j /usr/lib/openssh/sftp-server; then ${IN}executables = /usr/lib/openssh/sftp-server`,
     ],
+    [
+      "by its path, and paths is not needed",
+      "/usr/bin/id",
+      [],
+      [],
+      ["/usr/bin/id"],
+      `${IN}executables = /usr/bin/id`,
+    ],
+    ["below a directory of paths", "bin/id", ["/usr"], [], ["/usr/bin/id"], `${IN}executables = /usr/bin/id`],
+    ["a link of the user's leads there", "/home/u/bin/id", ["/usr/bin"], [], ["/home/u/bin/id"], ""],
+    ["a link of the user's is in paths", "id", [LINKED], [], [`${LINKED}/id`], ""],
+    ["a directory", "/usr/bin", ["/usr/bin"], [], [], ""],
     ["the user has put it there", "/home/u/x", ["/usr/bin"], [], ["/home/u/x"], ""],
     ["it is nowhere", "idd", ["/usr/bin"], [], [], ""],
     ["it starts others", "bash", ["/usr/bin"], [], ["/usr/bin/bash"], ""],
@@ -85,5 +110,17 @@ describe("what allows a refused command", () => {
 
   test("outside of a jail nothing is copied", () => {
     expect(remedy("id", ["/usr/bin"], [], [], "/")).toBe("");
+  });
+
+  test("a section without executables keeps its paths", () => {
+    const lines = (command: string) => allowLines(command, view(["/usr/bin/id"]), { paths: ["/opt/bin"] });
+    expect(lines("id")).toEqual(["paths = /opt/bin, /usr/bin", "executables = /usr/bin/id"]);
+    expect(lines("/home/u/bin/id")).toEqual([]);
+  });
+
+  test("whose section it is, where it is not the user's alone", () => {
+    expect(sharedBy("u")).toBe("");
+    expect(sharedBy("group g")).toContain("everybody whose primary group is g");
+    expect(sharedBy("DEFAULT")).toContain("everybody who has none");
   });
 });

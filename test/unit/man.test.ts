@@ -5,7 +5,6 @@ import { documentedTools, shownOptions } from "../../build/documented.ts";
 import { type ManualPage, manualPages } from "../../build/man.ts";
 import { escapeText, optionList, prose, sentence, summaryLine, synopsis } from "../../build/mdoc.ts";
 import type { HelpSource } from "../../src/cli/help.ts";
-import { describe as describeKeys } from "../../src/config/schema.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { CHROOTSH_HELP } from "../../src/enter/login/help.ts";
 import {
@@ -111,11 +110,6 @@ describe("pages", () => {
     expect(items.length).toBe(shownOptions(tool.help.options).length);
     const statuses = [...section(text, "EXIT STATUS").matchAll(/^\.It (\S+)$/gm)].map(([, status]) => status);
     expect(statuses).toEqual(Object.keys(tool.help.exitStatus));
-  });
-
-  test.each(CONFIG_KINDS.map((kind) => [kind.name, kind] as const))("%s.ini.5 has all keys", (name, kind) => {
-    const items = [...page(`${name}.ini.5`).text.matchAll(/^\.It Ic (\S+) Pq/gm)].map(([, key]) => key);
-    expect(items).toEqual(Object.keys(describeKeys(kind.schema)));
   });
 
   test("references to pages of jailkit lead somewhere, or to a program that is still to come", () => {

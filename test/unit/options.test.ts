@@ -1,7 +1,8 @@
 /** One spelling for one thing, over the tables of all programs and commands. */
 import { describe, expect, test } from "bun:test";
 import { documentedTools } from "../../build/documented.ts";
-import { getopt, UsageError } from "../../src/cli/getopt.ts";
+import { UsageError } from "../../src/cli/error.ts";
+import { getopt } from "../../src/cli/getopt.ts";
 import { jailBeforeUsers, jailOrFirst, onlyJail } from "../../src/cli/jail-operand.ts";
 import { longName, type OptionSpec } from "../../src/cli/options.ts";
 
@@ -126,11 +127,11 @@ describe("a jail", () => {
   });
 
   test("alone", () => {
-    expect(onlyJail("/j", [], "t", 2)).toBe("/j");
-    expect(onlyJail(undefined, ["/j"], "t", 2)).toBe("/j");
-    expect(() => onlyJail(undefined, [], "t", 2)).toThrow("no jail was named; see 't --help'");
-    expect(() => onlyJail("/j", ["/j"], "t", 2)).toThrow("name one jail, not /j and /j");
-    expect(() => onlyJail(undefined, ["/j", "/k"], "t", 2)).toThrow("name one jail, not /j and /k");
+    expect(onlyJail("/j", [], 2)).toBe("/j");
+    expect(onlyJail(undefined, ["/j"], 2)).toBe("/j");
+    expect(() => onlyJail(undefined, [], 2)).toThrow("no jail was named");
+    expect(() => onlyJail("/j", ["/j"], 2)).toThrow("name one jail, not /j and /j");
+    expect(() => onlyJail(undefined, ["/j", "/k"], 2)).toThrow("name one jail, not /j and /k");
   });
 });
 

@@ -258,3 +258,16 @@ test("the way to a program of a jail, from the top: what could be exchanged is n
   expect(remedies(0o757)).toEqual(["chmod", "o-w", `${jail}/usr/bin`, ""]);
   expect(remedies(0o755)).toEqual(["g-w", "u-s", "g-s"].flatMap((change) => ["chmod", change, path, ""]));
 });
+
+test("what others could have written gets no privilege before it is installed anew", () => {
+  const directory = mkdtempSync("/dev/shm/installed-");
+  const program = `${directory}/jk_chrootsh`;
+  writeFileSync(program, "");
+  chmodSync(program, 0o775);
+  const { held, remedy } = installedPrivilege(program);
+  rmSync(directory, { recursive: true });
+  expect([held, remedy]).toEqual([
+    false,
+    expect.stringMatching(/^install \/dev\/shm\/\S+ anew, for others could write it; then: /),
+  ]);
+});

@@ -83,12 +83,17 @@ const anew = (command: () => string) => () => `put the keys into ${file} anew, a
 const noLink = (command: () => string) => () =>
   `put a file of keys in the place of ${file}, and no link, after: ${command()}`;
 const HOME = () => home;
+// Keys that others wrote into it stay there, and count again.
+const BEFORE = /^(?:put .* after|read .* first, for others could write it; then): /;
+const read = (command: () => string, path = KEYS) => {
+  return () => `read ${quoted(path())} first, for others could write it; then: ${command()}`;
+};
 
 const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] = [
   ["nothing", () => {}],
-  ["a file that others can write", mode(KEYS, 0o666), theirs(close(KEYS))],
+  ["a file that others can write", mode(KEYS, 0o666), read(theirs(close(KEYS)))],
   ["a directory that its group can write", mode(SSH, 0o775), theirs(close(SSH))],
-  ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), theirs(close(KEYS))],
+  ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), read(theirs(close(KEYS)))],
   ["a home that others can write", mode(HOME, 0o777), close(HOME)],
   ["a home that is somebody else's", own(HOME, STRANGER), give(uid, HOME)],
   ["a home that is root's, and what is right in it", own(HOME, 0)],
@@ -97,7 +102,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
   [
     "all that is root's, and a file to be written",
     all(own(HOME, 0), own(SSH, 0), own(KEYS, 0), mode(KEYS, 0o666)),
-    close(KEYS),
+    read(close(KEYS)),
   ],
   [
     "all that is root's, and a file of somebody else's",
@@ -132,7 +137,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
       symlinkSync("../keys", KEYS());
       chmodSync(`${home}/keys`, 0o666);
     },
-    theirs(close(() => `${home}/keys`)),
+    read(theirs(close(() => `${home}/keys`)), () => `${home}/keys`),
   ],
   [
     "a link out of the home, to what can be written",
@@ -155,7 +160,7 @@ describe("what is printed is typed, and heals", () => {
       const { remedy } = finding;
       expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
       seen.push(remedy);
-      type(remedy.replace(/^put .* after: /, ""));
+      type(remedy.replace(BEFORE, ""));
       if (!remedy.startsWith("put ")) continue;
       // What nobody needs to tell the user: a directory of one's own for the keys.
       if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);
@@ -183,7 +188,7 @@ test("what the user puts in the way meanwhile is not changed", () => {
   ];
   for (const plant of plants) {
     plant();
-    const remedy = found()?.remedy.replace(/^put .* after: /, "") ?? "";
+    const remedy = found()?.remedy.replace(BEFORE, "") ?? "";
     renameSync(SSH(), `${home}/away`);
     symlinkSync(`${base}/roots`, SSH());
     // Root types nothing here that is about anything else.

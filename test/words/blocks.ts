@@ -6,7 +6,7 @@ import { checkout } from "../machine/helper.ts";
 export interface Block {
   /** The document's path in the checkout. */
   readonly document: string;
-  /** Where its first line stands, from 1 on. */
+  /** The number of its first line, from 1. */
   readonly line: number;
   /** Its lines, without indentation and as a reader sees them. */
   readonly text: string;
@@ -14,7 +14,7 @@ export interface Block {
   readonly notRun?: string;
 }
 
-/** README.md and what stands below docs/: Markdown, and the sources of the manual pages. By their paths. */
+/** The paths of README.md and of the documents in docs/: Markdown, and the sources of the manual pages. */
 export function documents(): string[] {
   const below = (folder: string, pattern: RegExp) =>
     readdirSync(join(checkout, folder))
@@ -31,7 +31,7 @@ export function defaultFiles(): string[] {
     .map((name) => `config/${name}`);
 }
 
-/** The sections in a text, one by one and without what stands between them. */
+/** The sections in a text, without the text between them. */
 export function sectionsOf(text: string): string[] {
   return [...text.matchAll(/^\[.*\]\n(?:[a-z_]+ = .*(?:\n|$))+/gm)].map(([section]) => section.trim());
 }
@@ -45,7 +45,7 @@ export function blocksOf(document: string, text = readDocument(document)): Block
   return document.endsWith(".md") ? markdownBlocks(document, lines) : mdocBlocks(document, lines);
 }
 
-/** The comment that stands before a line, with nothing but empty lines between them. */
+/** The comment before a line, with only empty lines between them. */
 function markBefore(lines: readonly string[], index: number, comment: RegExp): { notRun?: string } {
   let before = index - 1;
   while (before >= 0 && lines[before]?.trim() === "") before--;
@@ -53,7 +53,7 @@ function markBefore(lines: readonly string[], index: number, comment: RegExp): {
   return reason === undefined ? {} : { notRun: reason.trim() };
 }
 
-// CommonMark's fenced and indented code blocks; of the indented ones those that stand outside of lists.
+// CommonMark's fenced and indented code blocks; of the indented ones, those outside lists.
 function markdownBlocks(document: string, lines: readonly string[]): Block[] {
   const blocks: Block[] = [];
   const add = (from: number, text: readonly string[], opening = from) =>

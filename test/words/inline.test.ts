@@ -1,4 +1,4 @@
-/** What stands in the middle of a sentence can be typed, too: programs, options and keys that are there. */
+/** Code in the middle of a sentence can be typed, too: programs, options and keys that exist. */
 import { expect, test } from "bun:test";
 import { SSHD_EXAMPLE } from "../../build/layout.ts";
 import { defaultFiles, documents, readDocument } from "./blocks.ts";
@@ -64,4 +64,14 @@ test("README's table names every program, and every command of jailkit", () => {
   const programs = all.tools.map(({ help }) => help.name).filter((name) => /^jk_|^jailkit /.test(name));
   const missing = programs.filter((name) => !named.some((one) => `${one} `.startsWith(`${name} `)));
   expect(missing).toEqual([]);
+});
+
+test("CONTRIBUTING's table names every script of package.json", () => {
+  const [, part = ""] = readDocument("CONTRIBUTING.md").split("\n## Commands\n\n");
+  const named = spansOf("CONTRIBUTING.md", part.split("\n\n")[0]).map(({ text }) => text);
+  const missing = all.scripts.filter(
+    (script) => !["ci", "test"].includes(script) && !named.includes(`npm run ${script}`),
+  );
+  expect(missing).toEqual([]);
+  expect(named).toContain("npm test");
 });

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { type Documented, documentedTools } from "../../build/documented.ts";
 import { tool as installTools } from "../../build/install.ts";
-import { getopt, UsageError } from "../../src/cli/getopt.ts";
+import { UsageError } from "../../src/cli/error.ts";
+import { getopt } from "../../src/cli/getopt.ts";
 import { longName } from "../../src/cli/options.ts";
-import { describe as describeKeys } from "../../src/config/schema.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { checkout } from "../machine/helper.ts";
 import { mdocText, readDocument } from "./blocks.ts";
@@ -39,14 +39,14 @@ export function spansOf(document: string, source = readDocument(document)): Span
   const quoted = source.split("\n").flatMap((line) => {
     const [, words] = /^\.(?:\w\w )*?Ql (.*)$/.exec(line) ?? [];
     if (words === undefined) return [];
-    // Delimiters that stand alone at the end are no part of it.
+    // Separate delimiters at the end are not part of it.
     const text = mdocText(words.replace(/(?: [.,;:)])+$/, ""));
     return text.split(" , ").map((one) => ({ document, text: one }));
   });
   return [...quoted, ...options];
 }
 
-// What stands in the text about other programs: their options, and lines of files that are not ours.
+// Text about other programs: their options, and lines of files that are not ours.
 const FOREIGN: readonly RegExp[] = [
   /^--(?:pty|rsh)$/,
   // What 2.23 took for a key.
@@ -69,7 +69,7 @@ export async function known(): Promise<Known> {
   return {
     tools: [...(await documentedTools()), { page: "install-tools", help: installTools, posix: false }],
     scripts: [...Object.keys(scripts), "ci"],
-    keys: new Set(Object.values(CONFIG_KINDS).flatMap(({ schema }) => Object.keys(describeKeys(schema)))),
+    keys: new Set(Object.values(CONFIG_KINDS).flatMap(({ keys }) => Object.keys(keys))),
   };
 }
 

@@ -13,7 +13,7 @@ export interface Typed {
 /** The password of every account that one is set for. */
 export const PASSWORD = "correct horse battery";
 
-// What is asked whoever types.
+// Questions that anybody who types is asked.
 const USUAL: readonly Answer[] = [
   [/\(yes\/no\/\[fingerprint\]\)\? $/, "yes"],
   [/password: $/i, PASSWORD],
@@ -64,7 +64,7 @@ export async function openLoginShell(
   user: string,
   words: (...given: string[]) => string[],
 ): Promise<LoginShell> {
-  // Those of a new machine, in the place of whoever runs the tests.
+  // Those of a new machine, not of the user who runs the tests.
   for (const name of ["bashrc", "profile"])
     machine.write(`/root/.${name}`, machine.read(`/usr/share/base-files/dot.${name}`));
   const terminal = openTerminal(machine, words("su", "--login", user), {
@@ -73,7 +73,7 @@ export async function openLoginShell(
   // A terminal of a machine that is still starting forgets what is typed.
   await terminal.see(/[#$] $/, 500_000);
   const shell = new LoginShell(terminal);
-  // Without editing and echo the screen has what programs say, and nothing else. The prompt tells the status.
+  // Without editing and echo the screen has what programs say, and nothing else. The prompt shows the status.
   await shell.type("set +o emacs; PROMPT_COMMAND='stty -echo'; PS2=; PS1='<<''$?''>>'");
   return shell;
 }

@@ -1,4 +1,4 @@
-/** docs/manifest.md describes the record of a jail: each field that a real one has, and no other. */
+/** docs/manifest.md describes exactly the fields of a real record. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { readDocument } from "./blocks.ts";

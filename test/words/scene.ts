@@ -37,9 +37,9 @@ export interface Step {
   /** The exit status of lines that do not end with 0. */
   readonly status?: Readonly<Record<string, number>>;
   readonly answers?: readonly Answer[];
-  /** What is typed for a word that stands for others, such as JAIL. */
+  /** What is typed for a placeholder, such as JAIL. */
   readonly names?: Readonly<Record<string, string | (() => string)>>;
-  /** It is read by others than those who read what stands before: on a machine of its own. */
+  /** It has other readers than the blocks before it: it runs on a machine of its own. */
   readonly apart?: boolean;
   /** What the text takes for granted before the block. */
   readonly before?: (stage: Stage) => unknown;
@@ -55,7 +55,7 @@ export interface Scene {
   readonly bare?: boolean;
   /** What the text takes for granted from the start. */
   readonly prepare?: (stage: Stage) => unknown;
-  /** By the first line of a block, or by `LINE #2` where it is the second with that line. */
+  /** By the first line of a block, or by `LINE #2` if it is the second with that line. */
   readonly steps?: Readonly<Record<string, Step>>;
 }
 

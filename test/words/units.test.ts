@@ -1,4 +1,4 @@
-/** The units in docs/units, which are copied as they are: systemd understands each of them, and complains of nothing. */
+/** systemd accepts the units in docs/units, which are copied as they are, without complaints. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * What a reader can type from our text is typed here: every block of README.md, docs/ and the manual pages, in the order
- * of the text, by root at a terminal of a machine of the document's own. A block that is not run has a comment before it
- * that says why. JK_WORDS is a pattern that selects documents.
+ * Everything that a reader can type is typed here: every block of README.md, docs/ and the manual pages, in the order
+ * of the text, by root at a terminal, on a machine for each document. A block that is not run has a comment before it
+ * with the reason. JK_WORDS is a pattern that selects documents.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Block, blocksOf, documents, readDocument } from "./blocks.ts";

@@ -17,7 +17,7 @@ export interface Job {
 }
 
 /** What came of a job. "changed": it was exchanged or written meanwhile. `digest`: of the jail's file, see contentsHasher. */
-export interface Outcome {
+export interface Comparison {
   readonly verdict: "same" | "different" | "changed" | "unreadable";
   readonly reason?: string;
   readonly digest?: string;
@@ -52,7 +52,7 @@ function contentsHasher(size: number) {
   };
 }
 
-function contents(fd: number, sourceFd: number | undefined, size: number, wantDigest: boolean): Outcome {
+function contents(fd: number, sourceFd: number | undefined, size: number, wantDigest: boolean): Comparison {
   const hasher = wantDigest ? contentsHasher(size) : undefined;
   const verdict = compareOpen(fd, sourceFd, size, hasher?.add);
   if (verdict !== "same") return { verdict: verdict === "ended" ? "changed" : verdict };
@@ -60,7 +60,7 @@ function contents(fd: number, sourceFd: number | undefined, size: number, wantDi
 }
 
 /** Compares files of the jail below `rootFd`. */
-export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) => Outcome {
+export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) => Comparison {
   return ({ path, stamp, source }, wantDigest) => {
     let fd = -1;
     let sourceFd = -1;

@@ -3,7 +3,7 @@ import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Collected } from "../collect.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
-import { type Job, type Outcome, stampOf } from "./compare.ts";
+import { type Comparison, type Job, stampOf } from "./compare.ts";
 import { startComparisons } from "./threads.ts";
 import { isKnownSame, isSettled, type Verified, type VerifiedFiles } from "./verified.ts";
 
@@ -22,7 +22,7 @@ export interface Compared {
 interface Open {
   readonly job: Job;
   readonly size: number;
-  readonly settle: (outcome: Outcome) => void;
+  readonly settle: (outcome: Comparison) => void;
 }
 
 /**
@@ -114,7 +114,7 @@ function remembered(
   return digest === undefined ? kept : { ...kept, digest };
 }
 
-function problemOf(path: ByteString, source: ByteString, { verdict, reason }: Outcome): CheckProblem {
+function problemOf(path: ByteString, source: ByteString, { verdict, reason }: Comparison): CheckProblem {
   const pair = `${display(path)} or ${display(source)}`;
   const message =
     verdict === "changed"

@@ -1,10 +1,10 @@
-import { createComparer, type Job, type Outcome } from "./compare.ts";
+import { type Comparison, createComparer, type Job } from "./compare.ts";
 import type { WorkAnswer, WorkOrder } from "./worker.ts";
 
 /** Comparisons that may be under way. */
 export interface Comparisons {
   /** All outcomes, in the order of the jobs. */
-  finished(): Promise<Outcome[]>;
+  finished(): Promise<Comparison[]>;
 }
 
 // Below this a thread costs more than it saves.
@@ -39,7 +39,7 @@ export function startComparisons(
   });
   return {
     async finished() {
-      const outcomes: Outcome[] = jobs.map(() => ({ verdict: "same" }));
+      const outcomes: Comparison[] = jobs.map(() => ({ verdict: "same" }));
       const answers: readonly WorkAnswer[] = await Promise.all(workers);
       answers.forEach((answer, thread) => {
         const indexes = shares[thread] ?? [];
@@ -53,7 +53,7 @@ export function startComparisons(
   };
 }
 
-function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Outcome[] {
+function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Comparison[] {
   const compare = createComparer(rootFd);
   return jobs.map((job) => compare(job, wantDigest));
 }

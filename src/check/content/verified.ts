@@ -3,10 +3,10 @@ import type { Stat } from "../../../ffi/files.ts";
 import { readAllFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { jsonText } from "../../cli/display.ts";
-import { withJailFile } from "../../jail/fs/look.ts";
+import { withJailFile, withTree } from "../../jail/fs/look.ts";
 import { putFile } from "../../jail/fs/write.ts";
 import { fromJsonText } from "../../jail/record/manifest-text.ts";
-import { locked, registryExists, withTree } from "../../jail/record/registry.ts";
+import { locked, registryExists } from "../../jail/record/registry.ts";
 
 /** That a file of a jail was found to be the same as one of the host, and what both were then. */
 export interface Verified {

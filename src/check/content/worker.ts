@@ -1,4 +1,4 @@
-import { createComparer, type Job, type Outcome } from "./compare.ts";
+import { type Comparison, createComparer, type Job } from "./compare.ts";
 
 /** What a worker is sent: descriptors are the process's, so the jail's root is the same file here. */
 export interface WorkOrder {
@@ -9,12 +9,12 @@ export interface WorkOrder {
 
 /** What it answers: the outcomes that are not plainly "same", by the number of the job. */
 export interface WorkAnswer {
-  readonly outcomes: readonly (readonly [index: number, outcome: Outcome])[];
+  readonly outcomes: readonly (readonly [index: number, outcome: Comparison])[];
 }
 
 function work({ rootFd, jobs, wantDigest }: WorkOrder): WorkAnswer {
   const compare = createComparer(rootFd);
-  const outcomes: [number, Outcome][] = [];
+  const outcomes: [number, Comparison][] = [];
   jobs.forEach((job, index) => {
     const outcome = compare(job, wantDigest);
     if (outcome.verdict !== "same" || outcome.digest !== undefined) outcomes.push([index, outcome]);

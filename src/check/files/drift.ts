@@ -2,11 +2,12 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { type Stat, sameFile } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { octal } from "../../cli/octal.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { modeBesideAcl } from "../../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "../rules.ts";
-import { type Judged, octal } from "./permissions.ts";
+import type { Judged } from "./permissions.ts";
 
 /** What stands on the host for something in a jail: the recorded source, or else the same path. */
 export interface Counterpart {

@@ -24,8 +24,6 @@ export interface Judged {
 }
 
 const SPECIAL = C.S_ISUID | C.S_ISGID;
-/** A mode as messages show it. */
-export const octal = (mode: number): string => `0${(mode & 0o7777).toString(8)}`;
 
 /** Who may write a directory or a file, setuid and setgid bits, file capabilities, and whose it is. */
 export function permissionFindings(judged: Judged): CheckFinding[] {

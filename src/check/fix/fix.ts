@@ -4,10 +4,13 @@ import type { Stat } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { interruption } from "../../cli/interrupt.ts";
+import { octal } from "../../cli/octal.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
 import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { noRoom } from "../../jail/fs/no-room.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import {
   closeJailRoot,
@@ -20,7 +23,7 @@ import {
 } from "../../jail/fs/walk.ts";
 import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
-import { renewLibraryCache } from "../../populate/apply/library-cache.ts";
+import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";
@@ -43,7 +46,8 @@ const SPECIAL = 0o6000;
  */
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
-  if (wanted.length === 0) return [];
+  const old = withRoot(path, cacheIsOld);
+  if (wanted.length === 0 && !old) return [];
   if (libc.geteuid() !== 0) {
     return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
   }
@@ -58,9 +62,12 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   const attributes = unique(wanted.filter(isAttributes));
   // From the top down, each from a fresh look: what is above decides what can be done safely below.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
-  for (const finding of attributes) withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+  for (const finding of attributes) {
+    if (wasStopped(path, outcomes)) return outcomes;
+    withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+  }
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
-  if (others.length === 0) return outcomes;
+  if (others.length === 0 && !old) return outcomes;
   withRoot(path, (root) => {
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) {
@@ -68,11 +75,22 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
       outcomes.push({ done: false, path, message });
       return;
     }
-    for (const finding of others) outcomes.push(attempt(root, content, finding));
-    if (others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
+    for (const finding of others) {
+      if (wasStopped(path, outcomes)) return;
+      outcomes.push(attempt(root, content, finding));
+    }
+    if (old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
       outcomes.push(...renewCache(root));
   });
   return outcomes;
+}
+
+/** True, and told, where a signal asks for the end. */
+function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
+  const stop = interruption("the rest is not repaired");
+  if (stop === undefined) return false;
+  outcomes.push({ done: false, path, message: `${display(path)}: ${stop.message}; run this again` });
+  return true;
 }
 
 /** A jail as it is now: what an open one remembers is from before. */
@@ -167,7 +185,7 @@ function changeAttributes(
       closeJailRoot(tree);
     }
   } else setAttributes(root, path, { ...owner, mode }, stat);
-  const parts = [`mode 0${mode.toString(8)}`];
+  const parts = [`mode ${octal(mode)}`];
   if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
   return `now has ${parts.join(" and ")}`;
 }
@@ -199,12 +217,23 @@ function removeSpecial(root: JailRoot, path: ByteString): string {
   return "is removed";
 }
 
+/** An earlier run found no room for it. */
+function cacheIsOld(root: JailRoot): boolean {
+  try {
+    return hasOldCache(root);
+  } catch {
+    // What is in the way is a finding of its own.
+    return false;
+  }
+}
+
 function renewCache(root: JailRoot): FixOutcome[] {
   const path = hostPath(root, "/etc/ld.so.cache");
   try {
     renewLibraryCache(root);
     return [{ done: true, path, message: `${display(path)}: is renewed` }];
   } catch (error) {
-    return [{ done: false, path, message: describeError(error) }];
+    const full = noRoom(error, root.path, { left: [], progress: "the cache of libraries is not renewed" });
+    return [{ done: false, path, message: full?.message ?? describeError(error) }];
   }
 }

@@ -1,67 +1,34 @@
 import { jsonText } from "../../cli/display.ts";
+import { problemReport } from "../../cli/report.ts";
 import type { CheckedJail, CheckResult } from "../check.ts";
 import { recordedSections } from "../record.ts";
-import { type CheckFinding, type CheckProblem, type Level, RULES, type Subject } from "../rules.ts";
-
-/** A finding in JSON. */
-export interface FindingReport {
-  rule: string;
-  level: Level;
-  subject: Subject;
-  path: string;
-  message: string;
-  remedy?: string;
-  /** Gone after --fix. */
-  fixed?: boolean;
-}
-
-/** What --json prints; docs/schemas/jk_check.schema.json describes it. */
-export interface CheckReport {
-  version: 1;
-  tool: "jk_check";
-  host: { findings: FindingReport[]; problems: ProblemReport[]; warnings: string[] };
-  jails: JailJson[];
-  exitStatus: number;
-}
-
-interface ProblemReport {
-  code: string;
-  path: string;
-  message: string;
-  /** Where in a configuration file it is. */
-  line?: number;
-  column?: number;
-}
-
-interface JailJson {
-  path: string;
-  /** The id of its record; null where it has none. */
-  record: string | null;
-  sections: string[];
-  counts: { objects: number; compared: number; known: number; bytes: number } | null;
-  findings: FindingReport[];
-  problems: ProblemReport[];
-  fixes: { done: boolean; path: string; message: string }[];
-  tests: { sections: string[]; shows: string; outcome: string; reason?: string }[];
-}
+import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
+import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
 
 function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
-  const { rule, path, message, remedy } = finding;
-  const { level, subject } = RULES[rule];
+  const { rule, path, message, reason, remedy } = finding;
+  const { level, subject } = factsOf(finding);
   const report: FindingReport = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
+  if (reason !== undefined) report.reason = jsonText(reason);
   if (remedy !== undefined) report.remedy = jsonText(remedy);
   if (fixed) report.fixed = true;
   return report;
 }
 
-const problemReport = ({ code, path, message, place }: CheckProblem): ProblemReport => ({
-  code,
-  path: jsonText(path),
-  message: jsonText(message),
-  ...(place === undefined ? {} : { line: place.line, column: place.column }),
+const checkProblemReport = (problem: CheckProblem): CheckProblemReport => ({
+  ...problemReport(problem),
+  ...(problem.place === undefined ? {} : { line: problem.place.line, column: problem.place.column }),
 });
 
-function jailJson({ path, report, findings, problems, fixes, fixed, tests }: CheckedJail): JailJson {
+function jailReport({
+  path,
+  report,
+  findings,
+  problems,
+  fixes,
+  fixed,
+  tests,
+}: CheckedJail): CheckedJailReport {
   const content = report?.record.content;
   return {
     path: jsonText(path),
@@ -69,7 +36,7 @@ function jailJson({ path, report, findings, problems, fixes, fixed, tests }: Che
     sections: content === undefined ? [] : recordedSections(content).map(jsonText),
     counts: report?.counts ?? null,
     findings: findings.map((finding) => findingReport(finding, fixed.has(finding))),
-    problems: problems.map(problemReport),
+    problems: problems.map(checkProblemReport),
     fixes: fixes.map((fix) => ({ done: fix.done, path: jsonText(fix.path), message: jsonText(fix.message) })),
     tests: tests.map(({ sections, shows, outcome, reason }) => {
       const test = { sections: sections.map(jsonText), shows, outcome };
@@ -78,17 +45,17 @@ function jailJson({ path, report, findings, problems, fixes, fixed, tests }: Che
   };
 }
 
-/** The result as one object; what is in it went through jsonText. */
+/** The report of jk_check. */
 export function checkReport({ host, jails, exitStatus }: CheckResult): CheckReport {
   return {
     version: 1,
     tool: "jk_check",
     host: {
       findings: host.findings.map((finding) => findingReport(finding)),
-      problems: host.problems.map(problemReport),
+      problems: host.problems.map(checkProblemReport),
       warnings: host.warnings.map(jsonText),
     },
-    jails: jails.map(jailJson),
+    jails: jails.map(jailReport),
     exitStatus,
   };
 }

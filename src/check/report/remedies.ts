@@ -4,7 +4,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
+import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
@@ -215,6 +215,14 @@ function brought(one: Case, remedy: ByteString): ByteString | undefined {
   return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
 }
 
+const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
+
+/** What others may have written into a file of the jail's own configuration no comparison with the host tells. */
+function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolean {
+  const own = /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);
+  return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
+}
+
 /** The finding with what to type against it. Of what a user may exchange, nothing is done with the rights of root. */
 export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
   const { remedy: own, ...finding } = found;
@@ -223,5 +231,6 @@ export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFi
   const one = { ...context, finding, stat, above };
   const worked = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
   const remedy = own === undefined ? worked() : brought(one, own);
-  return remedy === undefined ? finding : { ...finding, remedy };
+  if (remedy === undefined) return finding;
+  return { ...finding, remedy: mayBeWritten(one) ? readFirst(finding.path) + remedy : remedy };
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { jsonText } from "../../cli/display.ts";
 import { VERSION } from "../../cli/version.ts";
 import type { CheckResult } from "../check.ts";
-import { type CheckFinding, type CheckProblem, RULES, type Rule } from "../rules.ts";
+import { type CheckFinding, type CheckProblem, factsOf, RULES, type Rule } from "../rules.ts";
 
 /** A path as a file URI (RFC 8089): bytes other than unreserved characters and slashes are escaped (RFC 3986). */
 export function fileUri(path: ByteString): string {
@@ -17,12 +17,14 @@ const location = (path: ByteString) => ({ physicalLocation: { artifactLocation: 
 
 const RULE_IDS = Object.keys(RULES) as Rule[];
 
-function result({ rule, path, message, remedy }: CheckFinding) {
-  const text = remedy === undefined ? message : `${message} (${remedy})`;
+function result(finding: CheckFinding) {
+  const { rule, path, message, reason, remedy } = finding;
+  const more = [reason, remedy].filter((one) => one !== undefined);
+  const text = more.length === 0 ? message : `${message} (${more.join("; ")})`;
   return {
     ruleId: rule,
     ruleIndex: RULE_IDS.indexOf(rule),
-    level: RULES[rule].level,
+    level: factsOf(finding).level,
     message: { text: jsonText(text) },
     locations: [location(path)],
     // The same finding of two runs is known by this.

@@ -16,12 +16,13 @@ export function findingLine({ rule, message }: CheckFinding, paint: Paint = plai
   return `${word}: ${message}`;
 }
 
-/** A finding, and below it what to type. */
+/** A finding, and below it why it is worse than its line says, and what to type. */
 function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
   const remedy =
     first === undefined || first === "" ? [] : [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
-  return [findingLine(finding, paint), ...remedy];
+  const reason = finding.reason === undefined ? [] : [`  reason: ${finding.reason}`];
+  return [findingLine(finding, paint), ...reason, ...remedy];
 }
 
 /** What is told of the host, before the jails. */

@@ -1,13 +1,13 @@
-import type * as z from "zod/mini";
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { KeyTable } from "../keys.ts";
 import type { Dialect } from "../model.ts";
-import { checkSchema } from "./check.ts";
-import { chrootshSchema } from "./chrootsh.ts";
-import { initSchema } from "./init.ts";
-import { lshSchema } from "./lsh.ts";
-import { socketdSchema } from "./socketd.ts";
-import { uchrootSchema } from "./uchroot.ts";
-import { updateSchema } from "./update.ts";
+import { checkKeys } from "./check.ts";
+import { chrootshKeys } from "./chrootsh.ts";
+import { initKeys } from "./init.ts";
+import { lshKeys } from "./lsh.ts";
+import { socketdKeys } from "./socketd.ts";
+import { uchrootKeys } from "./uchroot.ts";
+import { updateKeys } from "./update.ts";
 
 /** A config file of jailkit. */
 export interface ConfigKind {
@@ -16,18 +16,18 @@ export interface ConfigKind {
   readonly dialect: Dialect;
   /** What its sections are named after. */
   readonly sections: "account" | "jail" | "socket" | "profile";
-  readonly schema: z.ZodMiniObject;
+  readonly keys: KeyTable;
 }
 
 /** All config files of jailkit. */
 export const CONFIG_KINDS: readonly ConfigKind[] = [
-  { name: "jk_check", dialect: "py", sections: "jail", schema: checkSchema },
-  { name: "jk_chrootsh", dialect: "c", sections: "account", schema: chrootshSchema },
-  { name: "jk_init", dialect: "py", sections: "profile", schema: initSchema },
-  { name: "jk_lsh", dialect: "c", sections: "account", schema: lshSchema },
-  { name: "jk_socketd", dialect: "c", sections: "socket", schema: socketdSchema },
-  { name: "jk_uchroot", dialect: "c", sections: "account", schema: uchrootSchema },
-  { name: "jk_update", dialect: "py", sections: "jail", schema: updateSchema },
+  { name: "jk_check", dialect: "py", sections: "jail", keys: checkKeys },
+  { name: "jk_chrootsh", dialect: "c", sections: "account", keys: chrootshKeys },
+  { name: "jk_init", dialect: "py", sections: "profile", keys: initKeys },
+  { name: "jk_lsh", dialect: "c", sections: "account", keys: lshKeys },
+  { name: "jk_socketd", dialect: "c", sections: "socket", keys: socketdKeys },
+  { name: "jk_uchroot", dialect: "c", sections: "account", keys: uchrootKeys },
+  { name: "jk_update", dialect: "py", sections: "jail", keys: updateKeys },
 ];
 
 /** Which config file this is, by its name (also "jk_lsh.ini.dpkg-new") or that of its drop-in directory. */

@@ -1,7 +1,7 @@
-import { section } from "../schema.ts";
+import type { KeyTable } from "../keys.ts";
 
 /** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
-export const chrootshSchema = section({
+export const chrootshKeys = {
   env: {
     kind: "list",
     security: false,
@@ -52,4 +52,4 @@ export const chrootshSchema = section({
     security: true,
     help: "1: setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
   },
-});
+} as const satisfies KeyTable;

@@ -1,11 +1,9 @@
-import { section } from "../schema.ts";
-
-export { expandLibraryDirectory, LIBRARY_DIRECTORY } from "../library-directory.ts";
+import type { KeyTable } from "../keys.ts";
 
 const paths = { kind: "list", security: false } as const;
 
 /** Sections of jk_init.ini: what a jail may be given under this name. */
-export const initSchema = section({
+export const initKeys = {
   comment: { kind: "text", security: false, help: "one line for jk_init --list" },
   paths: { ...paths, help: "files and directories; a name without a slash is that of a program" },
   libraries: { ...paths, help: "as paths" },
@@ -21,4 +19,4 @@ export const initSchema = section({
   includesections: { ...paths, help: "sections that come first" },
   need_proc: { kind: "yesno", security: true, help: "1: /proc is mounted in the jail" },
   need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
-});
+} as const satisfies KeyTable;

@@ -1,10 +1,11 @@
-import { section } from "../schema.ts";
+import type { KeyTable, SectionValues } from "../keys.ts";
 
 /** Sections of jk_lsh.ini: a user, "group " and a group, or DEFAULT. */
-export const lshSchema = section({
+export const lshKeys = {
   executables: {
     kind: "list",
     security: true,
+    optional: true,
     help: "absolute paths of the programs that may be run",
   },
   paths: {
@@ -47,4 +48,7 @@ export const lshSchema = section({
     security: true,
     help: "1: setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
   },
-});
+} as const satisfies KeyTable;
+
+/** A section of jk_lsh.ini. With an error among its problems nothing may be run. */
+export type LshSection = SectionValues<typeof lshKeys>;

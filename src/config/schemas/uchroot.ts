@@ -1,7 +1,7 @@
-import { section } from "../schema.ts";
+import type { KeyTable } from "../keys.ts";
 
 /** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
-export const uchrootSchema = section({
+export const uchrootKeys = {
   allowed_jails: {
     kind: "list",
     security: true,
@@ -22,4 +22,4 @@ export const uchrootSchema = section({
     security: true,
     help: "1: setuid and setgid programs, and those with file capabilities, take effect in the jail; else they gain nothing",
   },
-});
+} as const satisfies KeyTable;

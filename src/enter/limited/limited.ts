@@ -2,10 +2,11 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
-import { type LshSection, readLshSection } from "../../config/login-keys.ts";
+import { readKeys } from "../../config/keys.ts";
 import { type IniFile, problemLine } from "../../config/model.ts";
 import { fixSource } from "../../config/place.ts";
 import { selectSection } from "../../config/scan.ts";
+import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import { decide } from "../../limited-shell/decide.ts";
@@ -128,6 +129,8 @@ function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString 
 
 interface Policy {
   section: ByteString;
+  /** The file that has it: a drop-in may. */
+  file: ByteString;
   values: LshSection;
 }
 
@@ -151,7 +154,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
     throw new Stop(3, "no-section", reason, "there is no configuration for this account");
   }
-  const values = readLshSection(section);
+  const values = readKeys(section, lshKeys);
   const problems = [...ini.problems, ...values.problems];
   const line = (severity: string) => problems.find((problem) => problem.severity === severity);
   const error = line("error");
@@ -160,7 +163,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   for (const problem of problems) {
     notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
   }
-  return { section: section.name, values };
+  return { section: section.name, file: section.file, values };
 }
 
 /** What a section lets the programs execute themselves. */
@@ -189,7 +192,7 @@ function isFree(
 
 /** What the limited shell allows somebody, whatever the command. */
 export type LimitedPolicy =
-  | { usable: true; section: ByteString; values: LshSection; notes: LogLine[] }
+  | ({ usable: true; notes: LogLine[] } & Policy)
   | {
       usable: false;
       exitStatus: number;

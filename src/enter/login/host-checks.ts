@@ -4,6 +4,7 @@ import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home-place.ts";
 import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
@@ -23,7 +24,6 @@ function homeOf(facts: LoginFacts): Stat {
 }
 
 const owned = (unsafe: Unsafe): Note => ({ severity: "err", message: unsafe.message });
-const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");
 
 function judgeSettings(facts: LoginFacts): Verdict {
   const { section, warnings } = facts.settings();

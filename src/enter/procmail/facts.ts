@@ -1,4 +1,5 @@
-import { readChrootshSection } from "../../config/login-keys.ts";
+import { readKeys } from "../../config/keys.ts";
+import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { type GatheredFacts, gatherFacts, type Login, once } from "../gather.ts";
 import { shellFact } from "../shell.ts";
 import { PROCMAIL } from "./checks.ts";
@@ -11,7 +12,7 @@ export function gatherProcmail(login: Login): GatheredFacts {
   const facts = gatherFacts(login);
   return {
     ...facts,
-    settings: once(() => ({ values: readChrootshSection(undefined), section: undefined, warnings: [] })),
+    settings: once(() => ({ values: readKeys(undefined, chrootshKeys), section: undefined, warnings: [] })),
     shell: once(() => shellFact(facts.root(), PROCMAIL, login.asked)),
   };
 }

@@ -11,7 +11,7 @@ import {
   allRemedies,
   appendRemedy,
   copyRemedy,
-  isRootsFile,
+  isRootsProgram,
   jailSideRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
@@ -104,7 +104,7 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
     // It is the caller who has named it.
-    const remedy = isRootsFile(absolute) ? copyRemedy(jail, absolute) : "";
+    const remedy = isRootsProgram(absolute) ? copyRemedy(jail, absolute) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);

@@ -1,17 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { KeyValues } from "../../config/keys.ts";
+import type { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import type { GroupEntry } from "../../system/accounts.ts";
 import type { Unsafe } from "../facts.ts";
 import type { JailAccountFacts } from "../jail-account-checks.ts";
 
-/** What a section of jk_uchroot.ini says. */
-export interface UchrootSettings {
-  /** Never empty. */
-  allowedJails: ByteString[];
-  skipInjailPasswdCheck: boolean;
-  /** Names of variables that are kept besides the usual ones. */
-  env: ByteString[];
-  allowSetuid: boolean;
-}
+/** What a section of jk_uchroot.ini says; allowedJails is never empty. */
+export type UchrootSettings = KeyValues<typeof uchrootKeys>;
 
 /** The settings for a user and where they come from, or why there are none. */
 export type UchrootSettingsFact =

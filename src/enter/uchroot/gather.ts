@@ -14,10 +14,11 @@ import { SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
+import { readKeys } from "../../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../../config/load.ts";
-import { readUchrootSection } from "../../config/login-keys.ts";
 import { problemLine } from "../../config/model.ts";
 import { selectSection } from "../../config/scan.ts";
+import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
@@ -65,7 +66,7 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
       `did neither find a section '${user}', nor 'group ${group}' nor 'DEFAULT' in configfile ${file}`,
     );
   }
-  const { problems, ...values } = readUchrootSection(section);
+  const { problems, ...values } = readKeys(section, uchrootKeys);
   requireNoErrors(problems, CONFIG_STATUS);
   if (values.allowedJails.length === 0) {
     return none(`section [${section.name}] of configfile ${file} has no allowed_jails`, section.name);

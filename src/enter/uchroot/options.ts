@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { getopt, UsageError } from "../../cli/getopt.ts";
+import { UsageError } from "../../cli/error.ts";
+import { getopt } from "../../cli/getopt.ts";
 import { type HelpSource, renderHelp } from "../../cli/help.ts";
 import { jailOrFirst } from "../../cli/jail-operand.ts";
 import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../../cli/options.ts";

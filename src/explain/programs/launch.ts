@@ -4,7 +4,7 @@ import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
@@ -14,7 +14,7 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { FindMissing } from "../../libraries/missing.ts";
 import { passwdByUid } from "../../system/accounts.ts";
-import { emptyReport, judgeReport, type Report, type ReportStep } from "../report.ts";
+import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
@@ -29,7 +29,7 @@ export interface LaunchQuestion {
 
 const step = (
   name: string,
-  outcome: Outcome,
+  outcome: CheckOutcome,
   message: ByteString,
   remedy = "",
   exitStatus?: number,
@@ -85,12 +85,12 @@ function startSteps(
 }
 
 /** What jk_chrootlaunch would do, found out without doing it. */
-export function explainLaunch(question: LaunchQuestion): Report {
+export function explainLaunch(question: LaunchQuestion): LoginReport {
   const { request } = question;
   const { steps, launch } = checkSteps(request);
   const uid = launch?.ids.uid;
   const name = request.user ?? (uid === undefined ? undefined : passwdByUid(uid)?.name) ?? "root";
-  const report: Report = { ...emptyReport(name, TOOL), uid, steps };
+  const report: LoginReport = { ...emptyReport(name, TOOL), uid, steps };
   if (launch !== undefined) {
     const { root, program } = launch;
     report.jail = root.path;

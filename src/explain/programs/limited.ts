@@ -14,7 +14,7 @@ import {
   limitedPolicy,
   planLimited,
 } from "../../enter/limited/limited.ts";
-import { isRootsFile, sectionLinesRemedy } from "../../enter/remedies.ts";
+import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { commandAt } from "../../jail/fs/exchange.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
@@ -26,9 +26,9 @@ import { programWarnings } from "../../programs/warnings.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
-import { INTERACTIVE, type Report, type ReportStep } from "../report.ts";
+import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { explainExecute, holdsPrograms } from "./execute.ts";
-import { allowLines, commandRemedy, sectionRemedy } from "./section.ts";
+import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
 /** How the files of programs are looked at, below a root directory. */
 export interface ProgramLook {
@@ -77,7 +77,7 @@ const step = (
 
 /** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
 export function explainLimited(
-  report: Report,
+  report: LoginReport,
   session: LimitedSession,
   place: LimitedPlace,
   argv: readonly ByteString[],
@@ -103,13 +103,23 @@ export function explainLimited(
   report.lshSection = policy.section;
   const { executables, paths } = policy.values;
   if (executables === undefined) {
-    const lines = allowLines(session.arguments[1], request.files);
-    const remedy = sectionLinesRemedy(place.configFile, policy.section, lines);
-    add(step("executables", "failed", `the section has no key executables`, remedy, 5));
+    const lines = allowLines(session.arguments[1], request.files, policy.values);
+    const remedy =
+      lines.length > 0
+        ? sectionLinesRemedy(policy.file, policy.section, lines)
+        : bringRemedy(place.configFile);
+    const message = `the section has no key executables${sharedBy(policy.section)}`;
+    add(step("executables", "failed", message, remedy, 5));
     return;
   }
   add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
   explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
+}
+
+/** What brings something to allow into a jail, by the name of its policy; empty outside of one. */
+function bringRemedy(configFile: ByteString): ByteString {
+  const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
+  return jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
 }
 
 /** Adds which section holds; undefined where none does. */
@@ -129,14 +139,12 @@ function explainPolicy(
     const { code, reason, exitStatus } = policy;
     const missing = code === "no-section" || code === "config-missing";
     const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
-    // Where the jail has nothing to allow, something is brought in first.
-    const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
-    const bring = jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
+    const bring = bringRemedy(configFile);
     const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
     add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
     return undefined;
   }
-  add(step("policy", "passed", `section [${policy.section}] of ${configFile}`));
+  add(step("policy", "passed", `section [${policy.section}] of ${policy.file}`));
   for (const { message } of policy.notes)
     add(step("policy", "warned", message, `jailkit config check ${shellWord(configFile)}`));
   return policy;
@@ -169,13 +177,14 @@ function reachable(
 }
 
 function explainCommand(
-  report: Report,
+  report: LoginReport,
   session: LimitedSession,
   place: LimitedPlace,
   { request, policy, executables, closedTo }: CommandFacts,
   add: Add,
 ): void {
-  const { rootFd, home, configFile } = place;
+  const { rootFd, home } = place;
+  const configFile = policy.file;
   const plan = planLimited(request);
   const limits = reachable(executeLimits(policy.values, home), closedTo, add);
   const held = holdsPrograms(rootFd, limits);
@@ -205,7 +214,8 @@ function explainCommand(
     }
     const command = session.arguments[1];
     const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
-    add(step("command", "failed", plan.reason, remedy, plan.exitStatus));
+    const message = remedy === "" ? plan.reason : `${plan.reason}${sharedBy(policy.section)}`;
+    add(step("command", "failed", message, remedy, plan.exitStatus));
     return;
   }
   const { path, umask } = plan;
@@ -214,10 +224,10 @@ function explainCommand(
   if (!unchecked) explainServer(plan, request, held, add);
 }
 
-const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsFile(path));
+const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
 /** Whether the user may execute what is allowed. */
-function executableStep({ rootFd }: LimitedPlace, { jail }: Report, path: ByteString): ReportStep {
+function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
     noexec: isNoexec(fd),

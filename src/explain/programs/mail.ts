@@ -19,7 +19,7 @@ import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { readableFor } from "../readable.ts";
-import { judgeReport, type Report, type ReportStep } from "../report.ts";
+import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
 /** A delivery that is asked about, and by whom. */
 export interface MailQuestion {
@@ -37,7 +37,7 @@ function checkStep({ name, outcome, exitStatus, message, remedy = "" }: CheckRes
 
 /** Adds whether procmail can start below `root`, and what is executed if so. */
 function explainProgram(
-  report: Report,
+  report: LoginReport,
   root: ByteString,
   remedy: string,
   environment: ByteString[],
@@ -53,7 +53,7 @@ function explainProgram(
   report.command = { path: PROCMAIL, argv: [PROCMAIL], environment, umask: undefined };
 }
 
-function explainDelivery(report: Report, question: MailQuestion, account: PasswdEntry): void {
+function explainDelivery(report: LoginReport, question: MailQuestion, account: PasswdEntry): void {
   const isRoot = question.callerUid === 0;
   const facts = gatherProcmail({
     programName: PROCMAIL_WRAPPER,
@@ -95,7 +95,7 @@ function explainDelivery(report: Report, question: MailQuestion, account: Passwd
  * What jk_procmailwrapper would do with mail for a user, found out without being that user. Root may ask about anyone;
  * others about themselves, with their own rights only. Throws JailkitError (2) for others.
  */
-export function explainMail(question: MailQuestion): Report {
+export function explainMail(question: MailQuestion): LoginReport {
   const { user, callerUid } = question;
   const { report, account } = beginReport(user, callerUid, PROCMAIL_WRAPPER);
   if (account === undefined) return report;

@@ -22,7 +22,7 @@ import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { limitSteps } from "../limits.ts";
 import { readableFor } from "../readable.ts";
-import { judgeReport, type Report, type ReportStep } from "../report.ts";
+import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -64,7 +64,7 @@ function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boole
 }
 
 /** Adds whether the program can be executed, and with what. */
-function explainProgram(report: Report, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
+function explainProgram(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
   const { program, programArguments, callerUid, missingFiles } = question;
   const jail = facts.jailPath();
   const fact = facts.program();
@@ -92,7 +92,7 @@ function explainProgram(report: Report, question: UchrootQuestion, facts: Gather
   report.command = { path: program, argv, environment: uchrootEnvironment(given, env), umask: undefined };
 }
 
-function explainChecks(report: Report, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
+function explainChecks(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
   const checks = [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAIL_CHECKS];
   const results: CheckResult[] = [];
   for (const result of runChecks(facts, checks)) {
@@ -115,7 +115,7 @@ function explainChecks(report: Report, question: UchrootQuestion, facts: Gathere
  * What jk_uchroot would do for a user, found out without being that user. Root may ask about anyone; others about
  * themselves, with their own rights only. Throws JailkitError (2) for others.
  */
-export function explainUchroot(question: UchrootQuestion): Report {
+export function explainUchroot(question: UchrootQuestion): LoginReport {
   const { user, callerUid } = question;
   const { report, account } = beginReport(user, callerUid, TOOL);
   const isRoot = callerUid === 0;

@@ -9,7 +9,7 @@ import { laidOpen } from "../../system/pam/rules.ts";
 import { serviceRules } from "../../system/pam/service.ts";
 import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
-import type { KeyWay } from "./credentials.ts";
+import type { KeyWay } from "./keys.ts";
 
 const LARGEST_FILE = 1 << 20;
 const USER = "USER";

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
@@ -34,7 +34,7 @@ export function judgeService(kind: PamKind, { account, service, from }: PamQuest
 
 /** One step for the rules of one kind. */
 export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
-  const step = (outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+  const step = (outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
     stage: "pam",
     name: kind,
     outcome,

@@ -3,7 +3,7 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
 import { operands } from "../../cli/shell-word.ts";
-import type { Outcome } from "../../enter/checks.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
 import { openMatches } from "../../system/sshd/match.ts";
@@ -18,8 +18,11 @@ import {
 import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
 import type { ReportStep } from "../report.ts";
-import { judgeWays, type KeyWay, keyWay, passwordWay } from "./credentials.ts";
+import { countSteps } from "./counts.ts";
+import { judgeWays, passwordWay } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
+import { forcedPart } from "./forced-command.ts";
+import { type KeyWay, keyWay } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
 
 /** What sshd does for somebody. */
@@ -41,10 +44,7 @@ export interface SshdPart {
   service: ByteString | undefined;
 }
 
-const INTERNAL = /^internal-sftp(\s|$)/;
-const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
-
-const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""): ReportStep => ({
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
   stage: "sshd",
   name,
   outcome,
@@ -52,42 +52,23 @@ const step = (name: string, outcome: Outcome, message: ByteString, remedy = ""):
   remedy,
 });
 
-/** Where sshd serves no sftp, a command is run all the same: a client may name the server. */
-function subsystemSteps(settings: SshdSettings, command: ByteString | undefined): ReportStep[] {
-  if (sftpSubsystem(settings) !== undefined || !SFTP_SERVER.test(command ?? "")) return [];
-  const message =
-    "sshd has no Subsystem sftp: it refuses sftp and scp, but to clients that name the server (-s)";
-  const remedy = `write 'Subsystem sftp ${command}' into ${CONFIGURATION}`;
-  return [step("subsystem", "unknown", message, remedy)];
-}
-
 /** The settings themselves, and whether a Match block makes them depend on what was not asked. */
-function settingSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
+function settingSteps(
+  settings: SshdSettings,
+  account: PasswdEntry,
+  from: ByteString | undefined,
+): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
   const sftp = sftpSubsystem(settings);
   const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) told.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
-  const open = openMatches(settings).find(({ address }) => !address || from === undefined);
+  const [open] = openMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
   if (open !== undefined) {
     const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
-    const what = open.address ? "where a login comes from" : "more than can be asked for";
-    steps.push(step("match", "unknown", `the settings depend on ${what}: Match ${open.line}`, remedy));
-  }
-  return steps;
-}
-
-/** The numbers with which sshd refuses everybody; how many connections there are at a time is not looked at. */
-function countSteps(settings: SshdSettings): ReportStep[] {
-  const steps: ReportStep[] = [];
-  if (firstOf(settings, "persourcemaxstartups") === "0") {
-    const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
-    steps.push(step("startups", "failed", "sshd takes no connection (PerSourceMaxStartups 0)", remedy));
-  }
-  if (firstOf(settings, "maxauthtries") === "0") {
-    const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
-    steps.push(step("max-auth-tries", "failed", "sshd lets nobody try to log in (MaxAuthTries 0)", remedy));
+    const message = `the settings depend on ${open.what}: Match ${open.line}`;
+    steps.push(step("match", "unknown", message, remedy));
   }
   return steps;
 }
@@ -100,7 +81,7 @@ function admissionSteps(
   shadow: ShadowEntry | undefined,
 ): ReportStep[] {
   const { name } = account;
-  const steps = countSteps(settings);
+  const steps = countSteps(settings, from);
   if (firstOf(settings, "refuseconnection") === "yes") {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
     steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
@@ -136,12 +117,26 @@ function credentialStep(
   const password = passwordWay(settings, account, shadow);
   const { can, why } = judgeWays(settings, { key, password });
   const told = [...key.why, ...password.why, ...why].join("; ");
-  if (can === "unknown") return [step("credentials", "unknown", told)];
+  const byPam = firstOf(settings, "usepam") === "yes";
+  const service = firstOf(settings, "pamservicename") || "sshd";
+  const auth = () => pamStep("auth", { account, service, from });
+  if (can === "unknown") return [step("credentials", "unknown", told, key.remedies.join("; "))];
+  const withoutPassword = judgeWays(settings, { key, password: { can: "no", why: [], remedies: [] } }).can;
   if (can === "yes") {
     const steps = [step("credentials", "passed", told)];
-    const service = firstOf(settings, "pamservicename") || "sshd";
-    if (key.can === "yes" || firstOf(settings, "usepam") !== "yes") return steps;
-    return [...steps, pamStep("auth", { account, service, from })];
+    if (withoutPassword === "yes" || !byPam) return steps;
+    const pam = auth();
+    // Where the password is refused a key may do, if that is not known.
+    if (pam.outcome === "failed" && withoutPassword === "unknown") pam.outcome = "unknown";
+    return [...steps, pam];
+  }
+  // It may be another module than pam_unix that takes a password.
+  const anyPassword = judgeWays(settings, { key, password: { can: "yes", why: [], remedies: [] } }).can;
+  if (byPam && password.byShadow === true && anyPassword !== "no") {
+    const pam = auth();
+    if (pam.outcome === "passed")
+      return [step("credentials", "unknown", `${told}, and the rules of PAM let in without one`)];
+    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${told}; ${pam.message}`)];
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd wants ${methods}: `;
@@ -222,20 +217,6 @@ function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boole
   return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
 }
 
-/** What runs in the place of the command that a client asks for. */
-function forcedCommand(settings: SshdSettings, key: KeyWay): { forced?: ByteString; steps: ReportStep[] } {
-  if (isSet(settings, "forcecommand")) return { forced: firstOf(settings, "forcecommand"), steps: [] };
-  const commands = [...key.commands];
-  const [only = ""] = commands;
-  if (commands.every((command) => command === "")) return { steps: [] };
-  if (commands.length === 1) {
-    const message = `every key runs this command, whatever is asked for: ${only}`;
-    return { forced: only, steps: [step("key-command", "passed", message)] };
-  }
-  const message = "what runs depends on the key: some keys have a command of their own";
-  return { steps: [step("key-command", "unknown", message)] };
-}
-
 /**
  * What sshd would do for a user before and instead of the login shell, as far as it can be asked: only root can. `from`
  * is the address that the login comes from, undefined for any; `command` what a client asks for.
@@ -261,26 +242,26 @@ export function sshdPart(
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
-  const key = keyWay(settings, account, who);
-  const { forced, steps: forcedSteps } = forcedCommand(settings, key);
-  const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
-  // Who asks about the server of sftp asks about sftp.
-  const unjailed = INTERNAL.test(
-    forced ?? (ownSftp && SFTP_SERVER.test(command ?? "") ? "internal-sftp" : ""),
-  );
+  const key = keyWay(settings, account, who, from);
+  // By a password no command of a key is run.
+  const byPassword = judgeWays(settings, {
+    key: { ...key, can: "no" },
+    password: passwordWay(settings, account, shadow),
+  });
+  const forced = forcedPart(settings, key, command, byPassword.can !== "no");
+  const { unjailed, ownSftp } = forced;
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
   const changesRoot = isSet(settings, "chrootdirectory");
   const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
-    ...settingSteps(settings, from),
+    ...settingSteps(settings, account, from),
     ...admissionSteps(settings, account, from, shadow),
     ...credentialStep(settings, key, account, shadow, from),
     ...(service === undefined ? [] : pamSteps({ account, service, from })),
     ...sessionSteps(settings, account, shadow),
     ...chrootSteps(settings, account, unjailed),
-    ...forcedSteps,
-    ...subsystemSteps(settings, forced ?? command),
+    ...forced.steps,
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
@@ -297,7 +278,7 @@ export function sshdPart(
       changesRoot,
       service,
     },
-    ...(forced === undefined ? {} : { forced }),
+    ...(forced.command === undefined ? {} : { forced: forced.command }),
     ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
   };
 }

@@ -3,10 +3,14 @@ import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { interruption } from "../../cli/interrupt.ts";
 import { makeDirectoryIn } from "./directories.ts";
+import type { TreeEntry } from "./home-scan.ts";
+import { noRoom } from "./no-room.ts";
 import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { type Directory, hostPath, type JailRoot, joinPath } from "./walk.ts";
+import { type Directory, hostPath, isRegular, type JailRoot, joinPath } from "./walk.ts";
 
 /** The directory in which a copy of a home is made ready. */
 export interface HomeCopy {
@@ -47,6 +51,17 @@ function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
   // Nobody but root can open it, so nobody else can hold its lock.
   lockFile(lock, C.LOCK_EX);
   return { name, lock, fd: openAt(lock, ".", C.O_PATH | C.O_DIRECTORY) };
+}
+
+/** How far a copy of a home came that a signal has ended. */
+export const NOTHING_MOVED = "nothing was moved; run this again";
+
+/** What to tell of an error when nothing of the copy is left: what a file system lacks, that a signal came, or the error. */
+export function whyNotCopied(root: JailRoot, entries: readonly TreeEntry[], error: unknown): unknown {
+  const left = entries.map(({ stat }) => ({ size: isRegular(stat) ? Number(stat.size) : 0 }));
+  const full = noRoom(error, root.path, { left, progress: "nothing was moved" });
+  const why = full === undefined ? undefined : new JailkitError(full.code, 1, full.message);
+  return interruption(NOTHING_MOVED) ?? why ?? error;
 }
 
 function sweepCopies(root: JailRoot, stage: Directory): void {

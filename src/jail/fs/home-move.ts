@@ -6,11 +6,12 @@ import { directoryOf } from "../../../ffi/paths.ts";
 import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
-import { type HomeCopy, makeCopy } from "./home-copy.ts";
+import { type HomeCopy, makeCopy, NOTHING_MOVED, whyNotCopied } from "./home-copy.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
 import { lookUp, splitPath, withJailFile } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -118,11 +119,16 @@ export function copyHome(
     if (made !== undefined) {
       try {
         removeTree(root, copy, fstat(made.fd));
+      } catch (failure) {
+        // The next run sweeps it; what has led here is the same, and tells more.
+        if (!isErrno(failure, "EROFS")) throw failure;
       } finally {
         close(made.fd);
       }
     }
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
+    throw isErrno(error, "EEXIST", "ENOTEMPTY")
+      ? homeExists(root, to)
+      : whyNotCopied(root, home.entries, error);
   } finally {
     if (made !== undefined) close(made.lock);
     release(parent);
@@ -142,6 +148,7 @@ function fillCopy(
   for (const entry of home.entries) {
     const to = target(entry.path);
     step(done++, home.entries.length);
+    stopIfInterrupted(NOTHING_MOVED);
     if (isType(entry, C.S_IFDIR)) {
       if (entry.path !== "") makeNewDirectory(home, root, to);
       continue;

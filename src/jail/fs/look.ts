@@ -14,6 +14,7 @@ import {
 import { pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import {
+  closeJailRoot,
   type Directory,
   hostPath,
   isLink,
@@ -22,6 +23,7 @@ import {
   joinPath,
   linkRefused,
   namedError,
+  openTree,
   release,
   walk,
 } from "./walk.ts";
@@ -160,4 +162,14 @@ export function attributesAt(
 /** All of a regular file of the jail, at most `limit` bytes (EFBIG); undefined where there is nothing. */
 export function readJailFile(root: JailRoot, path: ByteString, limit: number): Uint8Array | undefined {
   return withJailFile(root, path, (fd) => readAllFd(fd, limit));
+}
+
+/** Calls `use` with the host's root directory, opened as the jails are, so that the same rules of links hold. */
+export function withTree<T>(use: (tree: JailRoot) => T): T {
+  const tree = openTree("/");
+  try {
+    return use(tree);
+  } finally {
+    closeJailRoot(tree);
+  }
 }

@@ -5,6 +5,7 @@ import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../..
 import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import {
@@ -61,8 +62,6 @@ function finding(path: ByteString, rule: SafetyRule, what: string, remedy: strin
   return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
 }
 
-const octal = (stat: Stat) => `0${(stat.mode & 0o7777).toString(8)}`;
-
 function ownerFinding(path: ByteString, stat: Stat): Finding[] {
   return stat.uid === 0
     ? []
@@ -75,12 +74,12 @@ function closing(stat: Stat, alone: string): string {
 }
 
 function groupWriteFinding(path: ByteString, stat: Stat): Finding {
-  const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat)})`;
+  const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat.mode)})`;
   return finding(path, "group-writable", what, closing(stat, "chmod g-w"));
 }
 
 function otherWriteFinding(path: ByteString, stat: Stat): Finding {
-  const what = `is writable by everyone (mode ${octal(stat)})`;
+  const what = `is writable by everyone (mode ${octal(stat.mode)})`;
   return finding(path, "other-writable", what, closing(stat, "chmod o-w"));
 }
 

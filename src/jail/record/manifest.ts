@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { withTree } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { putFile } from "../fs/write.ts";
 import {
@@ -8,15 +9,7 @@ import {
   type ManifestEntry,
   type ManifestRequest,
 } from "./manifest-text.ts";
-import {
-  findManifest,
-  identityOf,
-  locked,
-  manifestPath,
-  REGISTRY,
-  readContent,
-  withTree,
-} from "./registry.ts";
+import { findManifest, identityOf, locked, manifestPath, REGISTRY, readContent } from "./registry.ts";
 
 export type { ManifestContent, ManifestEntry, ManifestRequest } from "./manifest-text.ts";
 export { forgetJail, type KnownJail, knownJails, REGISTRY } from "./registry.ts";

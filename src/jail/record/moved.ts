@@ -4,8 +4,9 @@ import { SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../fs/look.ts";
 import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
-import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf, withTree } from "./registry.ts";
+import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
 // A jail is moved to somewhere near, as a rule: no more directories than this are looked into.
 const MOST_DIRECTORIES = 4000;
@@ -85,6 +86,31 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
     if (near !== undefined) return near;
   }
   return undefined;
+}
+
+/** Others than root cannot read the records. */
+function knownOrNot<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** Where the jail is now that is no longer at this path; undefined where it is there, or is not found, or one may not look. */
+export function whereMoved(path: ByteString): ByteString | undefined {
+  return knownOrNot(() => {
+    const lost = lostJail(path);
+    return lost === undefined ? undefined : findMoved(lost);
+  });
+}
+
+/** True where nothing is at the path of a jail any more, and no record says that it was another one than that at `to`. */
+export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
+  const lost = knownOrNot(() => lostJail(from));
+  return lost === undefined || isRecorded(to, lost);
 }
 
 /** The record of a path at which no jail is any more. */

@@ -6,7 +6,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
-import { findMoved, lostJail } from "./moved.ts";
+import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
 
 /** The known jail that a path was probably meant to be: the same name elsewhere, or a letter or two wrong. */
@@ -19,6 +19,16 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
     rated.find(({ distance }) => distance <= most) ??
     rated.find(({ jail }) => baseName(jail) === baseName(path));
   return near?.jail;
+}
+
+/** Lets the record, the accounts and the configuration follow a jail that was moved. */
+export const followRemedy = (from: ByteString, to: ByteString): string =>
+  `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
+
+/** The same for a jail that is no longer at this path, where it is found; undefined where it is not. */
+export function lostRemedy(path: ByteString): string | undefined {
+  const now = whereMoved(path);
+  return now === undefined ? undefined : followRemedy(path, now);
 }
 
 /** Where the jail of a path is now, or which was meant, as the rest of a message; undefined where nothing tells. */

@@ -7,17 +7,8 @@ import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { lookUp, withJailFile } from "../fs/look.ts";
-import {
-  closeJailRoot,
-  isDirectory,
-  type JailRoot,
-  joinPath,
-  openDirectory,
-  openTree,
-  release,
-  walk,
-} from "../fs/walk.ts";
+import { lookUp, withJailFile, withTree } from "../fs/look.ts";
+import { isDirectory, type JailRoot, joinPath, openDirectory, release, walk } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
 import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
 
@@ -33,16 +24,6 @@ const SAMPLE = 16;
 export interface KnownJail {
   id: ByteString;
   jail: JailIdentity;
-}
-
-/** Calls `use` with the host's root directory, opened as the jails are, so that the same rules of links hold. */
-export function withTree<T>(use: (tree: JailRoot) => T): T {
-  const tree = openTree("/");
-  try {
-    return use(tree);
-  } finally {
-    closeJailRoot(tree);
-  }
 }
 
 /** The registry must be root's alone: what is in it is believed. False where it is missing. */

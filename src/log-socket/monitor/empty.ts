@@ -3,10 +3,10 @@ import * as C from "../../../ffi/constants.ts";
 import { close, openAt, readDirectory } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, openTree } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 
 const EMPTY_DIRECTORY: ByteString = "/var/lib/jailkit/empty";
 

@@ -1,10 +1,9 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { readAllFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
 import { putFile, removePath } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 
 /**
  * Writes the pid of this process, in decimal and without a newline. Follows no symbolic link in a directory that users

@@ -3,7 +3,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { problemLine } from "../../config/model.ts";
-import { readSocketLimits } from "../../config/schemas/socketd.ts";
+import { readSocketdSection } from "../../config/socketd-section.ts";
 import { leadingDecimal, leadingInteger } from "../../config/values.ts";
 import { configDirectoryFindings } from "../../jail/fs/safety.ts";
 import type { Severity } from "../../system/syslog.ts";
@@ -116,10 +116,10 @@ export function socketsOfConfiguration(file: ByteString = CONFIG_FILE): WantedSo
       note("crit", `failed to create socket ${display(path)}: ${bad}`);
       continue;
     }
-    const { limits, type, trust, problems } = readSocketLimits(section);
+    const { problems, ...values } = readSocketdSection(section);
     for (const problem of problems) note("warning", problemLine(problem, display(problem.file)));
-    const interval = Math.round(limits.interval * MICROSECONDS);
-    wanted.sockets.push({ path, jail: display(jailOf(path)), type, trust, ...limits, interval });
+    const interval = Math.round(values.interval * MICROSECONDS);
+    wanted.sockets.push({ path, jail: display(jailOf(path)), ...values, interval });
   }
   return wanted;
 }

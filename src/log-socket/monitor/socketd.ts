@@ -12,6 +12,7 @@ import { display } from "../../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../../cli/error.ts";
 import { excerptLines } from "../../cli/excerpt.ts";
 import { printError, printLine } from "../../cli/output.ts";
+import { requireRoot } from "../../cli/root.ts";
 import { VERSION } from "../../cli/version.ts";
 import { CONTROL } from "../protocol.ts";
 import { setProcessName, startDetached } from "../roles.ts";
@@ -60,7 +61,7 @@ function closeStandard(): void {
 /** Runs jk_socketd until a signal ends it. Returns the exit status. Throws JailkitError, SystemError. */
 export function runSocketd(options: SocketdOptions): number {
   setProcessName();
-  if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
+  requireRoot(1);
   const log = new OwnLog();
   const show = (text: ByteString) => {
     if (options.foreground) printLine(text);

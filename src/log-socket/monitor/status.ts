@@ -16,9 +16,9 @@ import {
   setNonblocking,
   setSendTimeout,
 } from "../../../ffi/sockets.ts";
+import { withTree } from "../../jail/fs/look.ts";
 import { openDirectory, release } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
-import { withTree } from "../../jail/record/registry.ts";
 import type { Counters, SocketSettings } from "../protocol.ts";
 
 /** Each running jk_socketd answers here, under its pid. Only root has access. */

@@ -6,7 +6,9 @@ import { close } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
@@ -17,9 +19,8 @@ import {
   putHardLinkIn,
   putSymlinkIn,
 } from "../../jail/fs/write.ts";
-import type { Entry, Plan, Problem } from "../entry.ts";
+import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, strippedMessage } from "../messages.ts";
-import { noRoom } from "../no-room.ts";
 import type { Reporter } from "../reporter.ts";
 import { stillGrants, whyNotLinked } from "./link.ts";
 
@@ -38,8 +39,8 @@ export interface Applied {
   readonly links: ReadonlySet<Entry>;
   /** How many objects were made or replaced. */
   readonly changed: number;
-  readonly problems: readonly Problem[];
-  /** Nothing more can be written there: the rest was left. */
+  readonly problems: readonly PopulateProblem[];
+  /** Nothing more can be written there, or a signal asked for the end: the rest was left. */
   readonly stopped: boolean;
 }
 
@@ -54,7 +55,7 @@ const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "EOPNOTSUPP"];
 export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Applied {
   const { reporter } = options;
   const present: Entry[] = [];
-  const problems: Problem[] = [];
+  const problems: PopulateProblem[] = [];
   const total = plan.entries.length;
   let changed = 0;
   let linking = options.hardlink;
@@ -161,12 +162,14 @@ export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Ap
   let stopped = false;
   for (const entry of plan.entries) {
     reporter.at(done++, total);
+    const progress = `${done - 1} of ${total} objects are in place`;
     try {
+      stopIfInterrupted(progress);
       applyOne(entry);
     } catch (error) {
       const left = plan.entries.slice(done - 1).filter((each) => each.action !== "keep");
-      const progress = `${done - 1} of ${total} objects are in place`;
-      const full = noRoom(error, root.path, { left: linking ? [] : left, progress });
+      const full =
+        interrupted(root.path, progress) ?? noRoom(error, root.path, { left: linking ? [] : left, progress });
       const problem = full ?? problemOf(root, entry, error);
       problems.push(problem);
       reporter.fail(problem.message);
@@ -217,7 +220,7 @@ function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {
   }
 }
 
-function problemOf(root: JailRoot, entry: Entry, error: unknown): Problem {
+function problemOf(root: JailRoot, entry: Entry, error: unknown): PopulateProblem {
   const path = root.path + entry.path;
   const code = error instanceof JailkitError ? error.code : "cannot-write";
   const text = describeError(error);

@@ -2,32 +2,23 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
+import { dropInName, dropInText } from "../../config/write.ts";
 import { closeJailRoot, onlyRootWrites, openTree, release, walk } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 
 const DROP_INS = "/jk_socketd.d";
 
-/**
- * The name of the drop-in for a jail, one for each path: `/home/sftp-root` is "home-sftp%2droot.ini". Bytes other
- * than letters, digits, `.` and `_` are written as `%` and two hexadecimal digits.
- */
-export function dropInName(jail: ByteString): ByteString {
-  const name = jail
-    .slice(1)
-    .replace(/[^A-Za-z0-9._/]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`)
-    .replace(/\//g, "-");
-  // Files that begin with a dot are not read.
-  return `${name.replace(/^\./, "%2e")}.ini`;
-}
+const COMMENT = "The log socket of the jail, as need_logsocket of jk_init.ini asks for it.";
 
-/** What the drop-in says: the limits that jk_init has always given to a jail. */
-export function dropInText(jail: ByteString): ByteString {
-  return `# The log socket of the jail, as need_logsocket of jk_init.ini asks for it.
-[${jail}/dev/log]
-base = 512
-peak = 2048
-interval = 10
-`;
+// The limits that jk_init of jailkit 2 gave to a jail.
+const LIMITS = { base: 512, peak: 2048, interval: 10 } as const;
+
+/** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
+export function logSocketDropIn(jail: ByteString): { path: ByteString; text: ByteString } {
+  return {
+    path: `${DROP_INS}/${dropInName(jail)}`,
+    text: dropInText({ name: `${jail}/dev/log`, values: LIMITS }, "c", COMMENT),
+  };
 }
 
 /**
@@ -59,8 +50,8 @@ export function registerLogSocket(
       const message = `${display(directory)}${DROP_INS}: must belong to root and be writable by root alone`;
       throw new JailkitError("config-unsafe", 1, message);
     }
-    const path = `${DROP_INS}/${dropInName(jail)}`;
-    putFile(root, path, toBytes(dropInText(jail)), { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
+    const { path, text } = logSocketDropIn(jail);
+    putFile(root, path, toBytes(text), { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
     return directory + path;
   } finally {
     closeJailRoot(root);

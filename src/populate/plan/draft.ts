@@ -1,13 +1,13 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import type { Attribution, Entry, Keeps, Plan, Problem } from "../entry.ts";
+import type { Attribution, Entry, Keeps, Plan, PopulateProblem } from "../entry.ts";
 import type { Given } from "./modes.ts";
 
 /** A plan while it grows. */
 export interface Draft extends Plan {
   readonly entries: Entry[];
-  readonly problems: Problem[];
+  readonly problems: PopulateProblem[];
   readonly warnings: string[];
   readonly notes: string[];
   readonly satisfied: Set<ByteString>;

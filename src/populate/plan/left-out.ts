@@ -5,6 +5,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { Dependency, Reason } from "../entry.ts";
 import { absolutePath, type FileSystem, isSymlink, sameFile, tidy } from "../file-system.ts";
@@ -269,6 +270,6 @@ function warning(jail: ByteString, tree: ByteString, account: Account): string {
 
 function mknod(path: ByteString, { mode, rdevMajor, rdevMinor }: BasicStat): string {
   const type = (mode & S_IFMT) === S_IFCHR ? "c" : "b";
-  const bits = (mode & 0o777).toString(8).padStart(4, "0");
+  const bits = octal(mode & 0o777);
   return `mknod -m ${bits} ${shellWord(path)} ${type} ${rdevMajor} ${rdevMinor}`;
 }

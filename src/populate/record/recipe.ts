@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { ManifestRequest } from "../../jail/record/manifest.ts";
 import type { Loader } from "../../libraries/closure.ts";
 import type { WantedAccounts } from "../apply/accounts.ts";
-import type { Problem, Want } from "../entry.ts";
+import type { PopulateProblem, Want } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 
 /** All that was ever asked for in a jail, as it would be asked for today. */
@@ -16,7 +16,7 @@ export interface Recipe {
   /** Those of them whose files are to be hard links. */
   readonly linked: ReadonlySet<ByteString>;
   /** Requests that cannot be made again, such as for a section that is gone. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly warnings: readonly string[];
 }
 

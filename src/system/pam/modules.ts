@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
-import { accountAge } from "../shadow.ts";
+import { accountAge, passwordState } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
 import type { PamKind, PamRule } from "./rules.ts";
 import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
@@ -47,6 +47,13 @@ const unix: Judge = ({ name, shadow, day }, words) => {
     default:
       return say("success", "");
   }
+};
+
+/** That the password is the right one is for the user to know. */
+const unixPassword: Judge = ({ shadow }, words) => {
+  const state = shadow === undefined ? "usable" : passwordState(shadow.password);
+  const fits = state === "usable" || (state === "empty" && words.some((word) => word.startsWith("nullok")));
+  return fits ? say("success", "") : say("auth_err", "there is no password (pam_unix)");
 };
 
 const nologin: Judge = ({ uid, read }, words) => {
@@ -151,8 +158,7 @@ const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
     "pam_deny.so": deny("auth_err"),
     "pam_env.so": always("ignore"),
     "pam_faillock.so": faillock,
-    // That the password is the right one is for the user to know.
-    "pam_unix.so": always("success"),
+    "pam_unix.so": unixPassword,
   },
   account: {
     ...LOGIN,

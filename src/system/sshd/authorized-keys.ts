@@ -2,15 +2,24 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { withTokens } from "./settings.ts";
 
-/** Whether `expiry-time` among the options of a key (YYYYMMDD or YYYYMMDDHHMM[SS], UTC with a Z) lies in the past. Pure. */
-export function hasExpired(options: ReadonlyMap<string, ByteString>, now: Date): boolean {
-  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)$/i.exec(options.get("expiry-time") ?? "");
-  if (parts === null) return options.has("expiry-time");
+/** When `expiry-time` of a key is over: YYYYMMDD[HHMM[SS]], with Z or UTC behind it or in local time; undefined for no time. Pure. */
+export function expiryTime(text: ByteString): Date | undefined {
+  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z|UTC)?$/i.exec(text);
+  if (parts === null) return undefined;
   const [, year, month, day, hour = "0", minute = "0", second = "0", utc] = parts;
   const numbers = [year, month, day, hour, minute, second].map(Number);
-  const [y = 0, mo = 1, d = 1, h = 0, mi = 0, s = 0] = numbers;
-  const at = utc === "" ? new Date(y, mo - 1, d, h, mi, s) : new Date(Date.UTC(y, mo - 1, d, h, mi, s));
-  return at <= now;
+  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
+  // As strptime(3) takes them; a day that the month does not have is one of the next.
+  if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 61) return undefined;
+  return utc === undefined ? new Date(y, mo - 1, d, h, mi, s) : new Date(Date.UTC(y, mo - 1, d, h, mi, s));
+}
+
+/** Whether one of several values of `expiry-time` lies in the past: the earliest counts. Pure. */
+export function hasExpired(times: readonly ByteString[], now: Date): boolean {
+  return times.some((text) => {
+    const at = expiryTime(text);
+    return at === undefined || at <= now;
+  });
 }
 
 /** Whether sshd takes keys of this type, by PubkeyAcceptedAlgorithms. Pure. */

@@ -1,43 +1,149 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { hostNames, hostText } from "../host-files.ts";
-import { CONFIGURATION, listens, matchesPattern, type SshdSettings } from "./settings.ts";
+import { CONFIGURATION, firstOf, listens, matchesPattern, type SshdSettings } from "./settings.ts";
 
 const DEEPEST = 16;
 
-/** The files of sshd's configuration: the main one, and those that Include names. Throws SystemError. */
-function configTexts(file: ByteString, depth = 0): ByteString[] {
+/** A line of sshd_config(5): its keyword in lower case, and its words without their quotes, up to a comment. */
+function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] } {
+  const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
+  const words: ByteString[] = [];
+  for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
+    if (word.startsWith("#")) break;
+    words.push(quoted || word);
+  }
+  return { keyword: keyword.toLowerCase(), words };
+}
+
+/** The files that a pattern of Include names, and maybe some more: a bracket is taken for any character. */
+function includedFiles(pattern: ByteString): ByteString[] {
+  const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
+  let found = [""];
+  for (const name of path.split("/").filter((one) => one !== "")) {
+    const wanted = name.replace(/\[[^\]]+\]/g, "?");
+    found = found.flatMap((directory) => {
+      if (!/[*?]/.test(wanted)) return [`${directory}/${name}`];
+      const isShown = (one: ByteString) => wanted.startsWith(".") || !one.startsWith(".");
+      const names = hostNames(directory === "" ? "/" : directory);
+      return names
+        .filter((one) => isShown(one) && matchesPattern(one, wanted))
+        .map((one) => `${directory}/${one}`);
+    });
+  }
+  return found;
+}
+
+/** The lines of sshd's configuration: of the main file, and of those that Include names. Throws SystemError. */
+function configLines(file: ByteString, depth = 0): ReturnType<typeof wordsOfLine>[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
-  if (text === undefined) return [];
-  const included = [...text.matchAll(/^\s*include\s+(.+)$/gim)].flatMap((match) =>
-    (match[1] ?? "").trim().split(/\s+/),
-  );
-  const files = included.flatMap((pattern) => {
-    const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
-    const directory = path.slice(0, path.lastIndexOf("/"));
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    return hostNames(directory)
-      .filter((one) => matchesPattern(one, name))
-      .map((one) => `${directory}/${one}`);
+  return (text ?? "").split("\n").flatMap((raw) => {
+    const line = wordsOfLine(raw);
+    if (line.keyword !== "include") return [line];
+    return line.words.flatMap(includedFiles).flatMap((one) => configLines(one, depth + 1));
   });
-  return [text, ...files.flatMap((one) => configTexts(one, depth + 1))];
 }
 
 /**
- * The Match lines of sshd_config(5) that go by more than the user and the group: by where a login comes from (`address`),
- * or by what a question cannot say: the name of the host, and the address and port that are called where sshd listens
- * on more than one. Throws SystemError.
+ * The words of a keyword as they stand in the configuration, quotes counted: sshd -T has the `settings` without quotes, and
+ * a name with a blank in it as two. Throws SystemError.
  */
-export function openMatches(settings: SshdSettings): { line: ByteString; address: boolean }[] {
-  const { addresses, ports } = listens(settings);
-  return configTexts(CONFIGURATION).flatMap((text) =>
-    [...text.matchAll(/^\s*match\s+(.+)$/gim)].flatMap((match) => {
-      const line = (match[1] ?? "").trim();
-      const other =
-        /\b(?:host|rdomain|version)\b/i.test(line) ||
-        (addresses.length !== 1 && /\blocaladdress\b/i.test(line)) ||
-        (ports.length !== 1 && /\blocalport\b/i.test(line));
-      if (!other && !/\baddress\b/i.test(line)) return [];
-      return [{ line, address: !other }];
-    }),
+export function quotedWords(settings: SshdSettings, keyword: string): ByteString[] {
+  const value = firstOf(settings, keyword);
+  const words = value.split(/\s+/).filter((word) => word !== "");
+  // Most often there is nothing to find out.
+  if (words.length < 2) return words;
+  const line = configLines(CONFIGURATION).find(
+    (one) => one.keyword === keyword && one.words.join(" ") === value,
   );
+  return line?.words ?? words;
+}
+
+/** A list of patterns with `!`: whether it names one of several texts, as Match has it for users and groups. Pure. */
+function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
+  const patterns = list.split(",");
+  const named = (text: ByteString, negated: boolean) =>
+    patterns.some(
+      (one) => one.startsWith("!") === negated && matchesPattern(text, one.slice(negated ? 1 : 0)),
+    );
+  return !texts.some((text) => named(text, true)) && texts.some((text) => named(text, false));
+}
+
+/** The unit by which systemd listens in the place of sshd; undefined where none is in use. */
+function socketUnit(): string | undefined {
+  const places = ["/etc/systemd/system/sockets.target.wants", "/etc/systemd/system/ssh.service.requires"];
+  return ["ssh.socket", "sshd.socket"].find((unit) =>
+    [...places.map((place) => `${place}/${unit}`), `/run/systemd/units/invocation:${unit}`].some(
+      (path) => statIfPresent(AT_FDCWD, path) !== undefined,
+    ),
+  );
+}
+
+/** A Match line of which nobody knows whether it counts. */
+export interface OpenMatch {
+  line: ByteString;
+  /** What it goes by. */
+  what: string;
+  /** The address that a login comes from would settle it. */
+  address: boolean;
+}
+
+const FROM: Omit<OpenMatch, "line"> = { what: "where a login comes from", address: true };
+const MORE: Omit<OpenMatch, "line"> = { what: "more than can be asked for", address: false };
+
+/** What a criterion goes by that a question does not say; undefined where sshd -T knows. */
+function openCriterion(
+  criterion: string,
+  settings: SshdSettings,
+  from: ByteString | undefined,
+): Omit<OpenMatch, "line"> | undefined {
+  const { addresses, ports } = listens(settings);
+  const origin = from === undefined ? FROM : undefined;
+  switch (criterion) {
+    case "address":
+      return origin;
+    // Without UseDNS the name of a host is its address.
+    case "host":
+      return firstOf(settings, "usedns") === "yes" ? MORE : origin;
+    case "localaddress":
+    case "localport": {
+      const unit = socketUnit();
+      if (unit !== undefined)
+        return { what: `where systemd listens for sshd (${unit}), and is called`, address: false };
+      return (criterion === "localport" ? ports : addresses).length === 1 ? undefined : MORE;
+    }
+    case "rdomain":
+      return MORE;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The Match lines of sshd_config(5) that may mean a user, and go by what a question does not say: where a login comes from,
+ * the name of the host, and the address and port that are called where sshd listens on more than one. Throws SystemError.
+ */
+export function openMatches(
+  settings: SshdSettings,
+  { name, groups }: { name: ByteString; groups: readonly ByteString[] },
+  from: ByteString | undefined,
+): OpenMatch[] {
+  return configLines(CONFIGURATION).flatMap(({ keyword, words }): OpenMatch[] => {
+    if (keyword !== "match") return [];
+    const found: Omit<OpenMatch, "line">[] = [];
+    const left = [...words];
+    for (let word = left.shift(); word !== undefined; word = left.shift()) {
+      const [attribute = "", ...value] = word.split("=");
+      const criterion = attribute.toLowerCase();
+      if (criterion === "all" || criterion === "invalid-user") continue;
+      const argument = value.length > 0 ? value.join("=") : (left.shift() ?? "");
+      if (criterion === "user" && !namesOneOf(argument, [name])) return [];
+      if (criterion === "group" && !namesOneOf(argument, groups)) return [];
+      found.push(...[openCriterion(criterion, settings, from)].filter((one) => one !== undefined));
+    }
+    const [first] = found;
+    const other = found.find(({ address }) => !address) ?? first;
+    return other === undefined ? [] : [{ ...other, line: words.join(" ") }];
+  });
 }

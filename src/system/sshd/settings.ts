@@ -64,8 +64,25 @@ export function withTokens(
   return value.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all);
 }
 
-/** A pattern of ssh_config(5): `*` and `?`. Pure. */
+/** A pattern of ssh_config(5): `*` and `?`. In time that grows with text and pattern alone, for users write such too. Pure. */
 export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`, "s").test(text);
+  let at = 0;
+  let star = -1;
+  let from = 0;
+  for (let here = 0; here < text.length; ) {
+    const char = pattern.charAt(at);
+    if (char === "*") {
+      star = at++;
+      from = here;
+    } else if (at < pattern.length && (char === "?" || char === text.charAt(here))) {
+      at++;
+      here++;
+    } else if (star >= 0) {
+      // The last star takes one more.
+      at = star + 1;
+      here = ++from;
+    } else return false;
+  }
+  while (pattern.charAt(at) === "*") at++;
+  return at === pattern.length;
 }

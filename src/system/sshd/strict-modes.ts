@@ -3,7 +3,7 @@ import { AT_FDCWD, ELOOP, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "../../../ffi
 import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
-import { asUser, operands } from "../../cli/shell-word.ts";
+import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { hostText } from "../host-files.ts";
 
@@ -147,8 +147,9 @@ function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, fil
   // A directory of everybody's, such as /tmp.
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
     return `let AuthorizedKeysFile name a file that is not below ${path}`;
-  if (fault === "mode" && isRoots(way)) return close;
-  if (fault === "mode" && stat?.uid === account.uid) return asUser(account.name, close);
+  const first = isFile ? readFirst(path) : "";
+  if (fault === "mode" && isRoots(way)) return first + close;
+  if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
   if (fault === "owner" && isRoots(way) && !isFile)
     return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
   return `put the keys into ${file} anew, after: ${makeRoom(way, account)}`;

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { JAILED_GROUP } from "../account-tools.ts";
-import { matchesPattern, type SshdSettings } from "./settings.ts";
+import { namesOrigin } from "./origin.ts";
+import { firstOf, matchesPattern, type SshdSettings } from "./settings.ts";
 
 /** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
 export interface UserRule {
@@ -16,15 +17,11 @@ function namesLogin(
   pattern: ByteString,
   name: ByteString,
   from: ByteString | undefined,
+  byName: boolean,
 ): boolean | undefined {
   const at = pattern.lastIndexOf("@");
   if (at < 0) return matchesPattern(name, pattern);
-  if (!matchesPattern(name, pattern.slice(0, at))) return false;
-  const host = pattern.slice(at + 1);
-  if (host === "*") return true;
-  if (from === undefined || host.includes("/")) return undefined;
-  // It may be the name of the host, too, if sshd looks that up.
-  return matchesPattern(from, host) ? true : /^[\d.:a-f*?]+$/.test(host) ? false : undefined;
+  return matchesPattern(name, pattern.slice(0, at)) && namesOrigin(pattern.slice(at + 1), from, byName);
 }
 
 /**
@@ -43,8 +40,9 @@ export function userRule(
     [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
   const namesGroup = (keyword: string) =>
     listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
+  const byName = firstOf(settings, "usedns") === "yes";
   const named = (keyword: UserRule["keyword"]): boolean | undefined => {
-    const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from));
+    const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from, byName));
     return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;
   };
   const rule = (
@@ -53,10 +51,10 @@ export function userRule(
     what: ByteString,
     remedy: ByteString,
   ): UserRule => ({ keyword, outcome, message: `${line(keyword)}: ${what}`, remedy });
-  const open = "whether it means this login depends on where it comes from: ask with --from ADDRESS";
+  const open = `whether it means this login depends on ${from === undefined ? "where it comes from: ask with --from ADDRESS" : "the name of the host that it comes from (UseDNS yes)"}`;
 
   const denied = named("DenyUsers");
-  const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from) === true);
+  const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from, byName) === true);
   if (denied === true)
     return rule("DenyUsers", "refused", "names the user", `take ${pattern} out of DenyUsers`);
   if (denied === undefined) return rule("DenyUsers", "unknown", open, "");

@@ -56,7 +56,8 @@ export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): 
   // A user name with a comma or an equals sign would be read as more of the specification.
   if (/[^A-Za-z0-9_.@$-]/.test(user))
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
-  const login = `user=${user},host=${from === "127.0.0.1" ? "localhost" : from},addr=${from}`;
+  // Without UseDNS the name of a host is its address; with it, nobody knows the name from here.
+  const login = `user=${user},host=${from},addr=${from}`;
   const answer = askSshd(sshd, login, LOCAL);
   if (!("settings" in answer)) return answer;
   // On what it listens it says itself; of several it is not known which one is called.

@@ -2,13 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isErrno, type SystemError } from "../../../ffi/error.ts";
 import { sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { signalThatCame } from "../../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { interrupted, isNoRoom, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { removePath } from "../../jail/fs/write.ts";
-import type { Entry, Problem } from "../../populate/entry.ts";
-import { isNoRoom, noRoom, type Work } from "../../populate/no-room.ts";
+import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import { manifestEntry } from "../../populate/record/record.ts";
 import type { Change, Removal } from "../plan/compare.ts";
 import type { Order } from "../plan/order.ts";
@@ -19,7 +20,7 @@ import { putFor } from "./sweep.ts";
 export interface ApplyEvents {
   changing(change: Change): void;
   removing(removal: Removal): void;
-  failed(problem: Problem): void;
+  failed(problem: PopulateProblem): void;
   at(done: number, total: number): void;
   /** What programs need is in its place, and the programs are not: the time for the cache of libraries. */
   librariesAreThere(done: readonly Entry[], progress: string): void;
@@ -38,7 +39,8 @@ export interface Applied {
 const HOPELESS = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOMEM", "EMFILE", "ENFILE"];
 
 /**
- * Carries out what changes: first all is made ready beside its place, and if that cannot be, the jail stays as it is.
+ * Carries out what changes: first all is made ready beside its place, and if that cannot be, or a signal asks for the end, the
+ * jail stays as it is.
  * Then all appears, each by a rename(2), what programs need before the programs. What depends on something that
  * failed is left out.
  */
@@ -55,11 +57,19 @@ export function applyChanges(
   // Told once, and at the end, when what was made ready is gone again and it is known what is missing.
   let full: SystemError | undefined;
 
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    hopeless = true;
+    incomplete = true;
+  };
+
   function fail({ entry }: Change, error: unknown, ours = true): void {
     failed.add(entry);
     incomplete ||= ours;
     hopeless ||= ours && isErrno(error, ...HOPELESS);
-    if (isNoRoom(error)) full ??= error;
+    if (isErrno(error, "EINTR")) stop();
+    else if (isNoRoom(error)) full ??= error;
     else events.failed(problemOf(root, entry.path, error, "cannot-write"));
   }
 
@@ -99,7 +109,9 @@ export function applyChanges(
     }
   }
 
-  const { ready, inside } = makeReady(root, changes, fail, () => hopeless);
+  const { ready, inside } = makeReady(root, changes, fail, () => hopeless || signalThatCame() !== undefined);
+  // The last look: what is made ready now appears.
+  if (signalThatCame() !== undefined) stop();
   let told = false;
   const tell = () => {
     const entries = new Set(done.map(({ entry }) => entry));
@@ -122,7 +134,8 @@ export function applyChanges(
       root,
       ready.filter(({ change }) => !entries.has(change.entry)),
     );
-  const problem = noRoom(full, root.path, workLeft(changes, entries));
+  const work = workLeft(changes, entries);
+  const problem = stopped ? interrupted(root.path, work.progress) : noRoom(full, root.path, work);
   if (problem !== undefined) events.failed(problem);
   return { done, incomplete: incomplete || hopeless, full };
 }
@@ -139,7 +152,7 @@ export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): 
 }
 
 /**
- * Makes changes ready until something hopeless happens. `ready`: what is to be committed; `inside`: what is made in
+ * Makes changes ready until something hopeless happens or a signal comes. `ready`: what is to be committed; `inside`: what is made in
  * directories that take the place of something else, and appears with them.
  */
 function makeReady(
@@ -185,6 +198,12 @@ export function applyRemovals(
   let full = false;
   for (const removal of removals) {
     const { path } = removal;
+    const progress = `${removed.length} of ${removals.length} are removed`;
+    const stop = interrupted(root.path, progress);
+    if (stop !== undefined) {
+      events.failed(stop);
+      return { removed, incomplete: true, full: true };
+    }
     try {
       if (!standsWhereItSays(root, path)) continue;
       events.removing(removal);
@@ -193,7 +212,6 @@ export function applyRemovals(
     } catch (error) {
       if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
       incomplete = true;
-      const progress = `${removed.length} of ${removals.length} are removed`;
       const problem = noRoom(error, root.path, { left: [], progress });
       events.failed(problem ?? problemOf(root, path, error, "cannot-remove"));
       full = problem !== undefined;
@@ -224,7 +242,7 @@ function standsWhereItSays(root: JailRoot, path: ByteString): boolean {
   }
 }
 
-function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): Problem {
+function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): PopulateProblem {
   const path = root.path + jailPath;
   const text = describeError(error);
   const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;

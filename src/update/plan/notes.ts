@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import type { Problem } from "../../populate/entry.ts";
+import type { PopulateProblem } from "../../populate/entry.ts";
 import type { Draft } from "../../populate/plan/draft.ts";
 import { look } from "../state.ts";
 import type { UpdateInput } from "./input.ts";
@@ -16,7 +16,7 @@ const USUAL = new Set([
   "untrusted-source",
 ]);
 /** What was so before, or is so because a user has put something in the way: no user is to hold up the rest. */
-export function isUsual({ code, path }: Problem, obstacle: (path: ByteString) => boolean): boolean {
+export function isUsual({ code, path }: PopulateProblem, obstacle: (path: ByteString) => boolean): boolean {
   return USUAL.has(code) || (code === "cannot-place" && obstacle(`${path}/`));
 }
 

@@ -3,7 +3,7 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import type { Entry, Problem } from "../../populate/entry.ts";
+import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import type { Draft } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
@@ -42,7 +42,7 @@ export interface UpdatePlan {
   readonly entryOf: (source: ByteString) => Entry | undefined;
   /** Paths of the host that could not be planned. */
   readonly unread: ReadonlySet<ByteString>;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
   readonly warnings: readonly string[];
   readonly notes: readonly string[];
 }
@@ -216,7 +216,7 @@ function candidatesFor(
   input: UpdateInput,
   plan: Draft,
   scan: Scan,
-  problems: readonly Problem[],
+  problems: readonly PopulateProblem[],
 ): Candidate[] {
   const { recipe, records, prune, loader } = input;
   const gone = scan.gone

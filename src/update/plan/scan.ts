@@ -15,7 +15,7 @@ import {
   openDirectory,
   release,
 } from "../../jail/fs/walk.ts";
-import type { Problem, Want } from "../../populate/entry.ts";
+import type { PopulateProblem, Want } from "../../populate/entry.ts";
 import { type FileSystem, isSymlink } from "../../populate/file-system.ts";
 import type { JailState, Standing } from "../state.ts";
 import type { PathSet } from "./scope.ts";
@@ -32,7 +32,7 @@ export interface Scan {
   readonly gone: readonly { path: ByteString; standing: Standing }[];
   /** What the host has otherwise by now, and is our own runtime there. */
   readonly unasked: readonly ByteString[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly PopulateProblem[];
 }
 
 /** How a jail is scanned. */
@@ -66,7 +66,7 @@ export function scanJail(options: ScanOptions): Scan {
   const outdated: Want[] = [];
   const gone: { path: ByteString; standing: Standing }[] = [];
   const unasked: ByteString[] = [];
-  const problems: Problem[] = [];
+  const problems: PopulateProblem[] = [];
   const seen = new Set<ByteString>();
 
   function list(directory: Directory, depth: number): void {

@@ -274,7 +274,7 @@ export const GUARD: readonly Mutant[] = [
     from: "    give_up_privileges(state);\n",
     to: "",
     test: "attack/guard-privileges.test.ts",
-    title: "with the file capability root gets nothing at all, and is told who it is",
+    title: "with the file capability root gets nothing at all, and the program knows that it is root",
   },
   {
     file: "ffi/guard/main.c",
@@ -353,7 +353,7 @@ export const GUARD: readonly Mutant[] = [
     from: "adjust_limits(state, state->stack_top - (u64)stack)",
     to: "adjust_limits(state, 0)",
     test: "attack/limits.test.ts",
-    title: "standalone every start ends in the jail or in our own refusal, whose id stands in the log",
+    title: "standalone every start ends in the jail or in our own refusal, whose id is in the log",
   },
   {
     file: "ffi/guard/main.c",
@@ -508,7 +508,7 @@ export const GUARD: readonly Mutant[] = [
     from: "    if (same_open_file(saved)) sys3",
     to: "    if (same_open_file(saved) || 1) sys3",
     test: "attack/guard-inherit.test.ts",
-    title: "descriptors of JavaScript none reaches an executed program, under an inherited number neither",
+    title: "descriptors of JavaScript none reaches an executed program, not even under an inherited number",
   },
   {
     file: "ffi/guard/descriptors.c",
@@ -565,7 +565,7 @@ export const GUARD: readonly Mutant[] = [
     from: "< STACK_NEEDED + stack_used)",
     to: "< STACK_NEEDED)",
     test: "attack/limits.test.ts",
-    title: "package every start ends in the jail or in our own refusal, whose id stands in the log",
+    title: "package every start ends in the jail or in our own refusal, whose id is in the log",
   },
   {
     file: "ffi/guard/limits.c",
@@ -602,7 +602,7 @@ export const GUARD: readonly Mutant[] = [
     from: "state->limits_handed && state->handed_limits[i] < limit->soft",
     to: "state->limits_handed",
     test: "attack/entry-forged.test.ts",
-    title: "without an entry limits that it claims do not hide those that hold",
+    title: "without an entry limits that it claims do not hide the real ones",
   },
   {
     file: "ffi/guard/limits.c",
@@ -637,21 +637,21 @@ export const GUARD: readonly Mutant[] = [
     from: "#define FIRST_INHERITABLE 3",
     to: "#define FIRST_INHERITABLE 4",
     test: "attack/guard-inherit.test.ts",
-    title: "descriptors of JavaScript none reaches an executed program, under an inherited number neither",
+    title: "descriptors of JavaScript none reaches an executed program, not even under an inherited number",
   },
   {
     file: "ffi/guard/exec.c",
     from: "  i64 error = sys3(SYS_close_range, FIRST_INHERITABLE, LAST, CLOSE_RANGE_CLOEXEC);\n  if (error) return error;\n",
     to: "  i64 error = 0;\n",
     test: "attack/guard-inherit.test.ts",
-    title: "descriptors of JavaScript none reaches an executed program, under an inherited number neither",
+    title: "descriptors of JavaScript none reaches an executed program, not even under an inherited number",
   },
   {
     file: "ffi/guard/exec.c",
     from: "if (!(flags & EXEC_STANDARD_ONLY)) restore",
     to: "if (1) restore",
     test: "attack/chrootlaunch.test.ts",
-    title: "what goes in with the program no descriptor above 2, above the limit of open files neither",
+    title: "what goes in with the program no descriptor above 2, not even above the limit of open files",
   },
   {
     file: "ffi/guard/exec.c",
@@ -717,7 +717,7 @@ export const GUARD: readonly Mutant[] = [
     from: "  adjust_limits(state, stack_used(stack, env));\n",
     to: "  read_limits(state->limits); (void)stack_used;\n",
     test: "attack/limits.test.ts",
-    title: "package every start ends in the jail or in our own refusal, whose id stands in the log",
+    title: "package every start ends in the jail or in our own refusal, whose id is in the log",
   },
   {
     file: "ffi/guard/entry/main.c",
@@ -787,7 +787,7 @@ export const GUARD: readonly Mutant[] = [
     from: "    if (at < state->envc) return;\n",
     to: "",
     test: "attack/entry-forged.test.ts",
-    title: "without an entry something like its mark is nothing",
+    title: "without an entry something similar to its mark has no effect",
   },
   {
     file: "ffi/guard/handover.c",
@@ -808,14 +808,14 @@ export const GUARD: readonly Mutant[] = [
     from: "  return *digits == 0;",
     to: "  return 1;",
     test: "attack/entry-forged.test.ts",
-    title: "without an entry something like its mark is nothing",
+    title: "without an entry something similar to its mark has no effect",
   },
   {
     file: "ffi/guard/handover.c",
     from: ": *rest) continue;",
     to: ": 0) continue;",
     test: "attack/entry-forged.test.ts",
-    title: "without an entry something like its mark is nothing",
+    title: "without an entry something similar to its mark has no effect",
   },
   {
     file: "ffi/guard/handover.c",
@@ -836,35 +836,37 @@ export const GUARD: readonly Mutant[] = [
     from: '"<35>"',
     to: '"<13>"',
     test: "attack/entry-layout.test.ts",
-    title: "entries with the capability it does not start what is not in its place, or not root's alone",
+    title:
+      "entries with the capability it does not start what is missing, or what users other than root can write",
   },
   {
     file: "ffi/guard/refusal.c",
     from: "logged && make_id(id) && write_log(who, reason, id)",
     to: "logged && make_id(id) && (write_log(who, reason, id) || 1)",
     test: "attack/limits.test.ts",
-    title: "refused with an id that stands in the log, and without where",
+    title: "refused with an id that is in the log, and without one if",
   },
   {
     file: "ffi/guard/refusal.c",
     from: "  add_number(&line, uid[0]);\n",
     to: "",
     test: "attack/entry-layout.test.ts",
-    title: "entries with the capability it does not start what is not in its place, or not root's alone",
+    title:
+      "entries with the capability it does not start what is missing, or what users other than root can write",
   },
   {
     file: "ffi/guard/refusal.c",
     from: "if (sys3(SYS_getrandom, id, ID_LENGTH, 0) != ID_LENGTH) return 0;",
     to: "for (u64 i = 0; i < ID_LENGTH; i++) id[i] = 0;",
     test: "attack/limits.test.ts",
-    title: "package every start ends in the jail or in our own refusal, whose id stands in the log",
+    title: "package every start ends in the jail or in our own refusal, whose id is in the log",
   },
   {
     file: "ffi/guard/launch.c",
     from: "  if (error >= 0) error = sys3(SYS_dup3, request->dev_null, STATE->standard_error, O_CLOEXEC);\n",
     to: "",
     test: "e2e/chrootlaunch.test.ts",
-    title: "--daemon comes back when the program runs, in the background, with its pid in the file",
+    title: "--daemon returns when the program runs, in the background, with its pid in the file",
   },
   {
     file: "ffi/guard/privileges.c",

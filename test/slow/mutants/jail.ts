@@ -298,10 +298,6 @@ export const JAIL: readonly Mutant[] = [
     ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],
     ["C.O_NOCTTY | C.O_NOFOLLOW;", "C.O_NOCTTY;"],
   ]),
-  ...within("src/config/write.ts", "unit/config-load.test.ts", [
-    ["      dropInheritedAcl(out, false);\n", ""],
-    ["    dropInheritedAcl(fd, true);\n", ""],
-  ]),
   ...within("src/populate/apply/library-cache.ts", "attack/acl.test.ts", [
     ["withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });", ""],
   ]),

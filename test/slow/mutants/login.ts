@@ -308,9 +308,9 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/access.test.ts",
   },
   {
-    file: "src/users/key-lines.ts",
-    from: "if (!known.includes(word)) {",
-    to: "if (false) {",
+    file: "src/users/key-options.ts",
+    from: "if (!known.includes(word)) return notAnOption",
+    to: "if (false) return notAnOption",
     test: "unit/access.test.ts",
   },
   {

@@ -31,7 +31,7 @@ export const REMOVAL: readonly Mutant[] = [
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
-    "between the look",
+    "after the check",
   ),
   sweep(
     "removeTree(root, at, stat, putFor(root, at, places, [put, records]));",
@@ -39,7 +39,7 @@ export const REMOVAL: readonly Mutant[] = [
     "puts files",
   ),
   sweep("    if (stat.uid !== 0 && !ours()) return [stays];\n", "", "puts files"),
-  sweep("if (old === undefined || !putBack(", "if (true || !putBack(", "comes back"),
+  sweep("if (old === undefined || !putBack(", "if (true || !putBack(", "put back"),
   pidfile("  requirePidfilePlace(path, present);\n", "", "never takes the place of a device"),
   remove(
     "      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
@@ -180,20 +180,20 @@ export const REMOVAL: readonly Mutant[] = [
   inFile("src/jail/fs/home-copy.ts", "e2e/jailuser.test.ts")(
     "if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree",
     "if (fstat(lock)) removeTree",
-    "a move that was cut short",
+    "an interrupted move",
   ),
   home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
   home(
     '    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))\n      throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
-    "a copy that is another by now",
+    "a copy that was exchanged",
   ),
   home(
     "removeTree(root, copy, fstat(made.fd))",
     'removeTree(root, copy, statAt(parent.fd, copy.slice(copy.lastIndexOf("/") + 1)))',
-    "a copy that is another by now",
+    "a copy that was exchanged",
   ),
-  home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "what changes while it is copied"),
+  home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
   home(
     "    renameNew(stage, made.name, parent, name, true);",
     "    renameAt(stage.fd, made.name, parent.fd, name);",
@@ -205,11 +205,11 @@ export const REMOVAL: readonly Mutant[] = [
     "a home that belongs to somebody else",
   ),
   home(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
-  home("a.ctime === b.ctime", "a.ctime > 0n", "what changes while it is copied"),
-  home("sameFile(a, b) && a.ctime", "a.ctime", "what changes while it is copied", {
+  home("a.ctime === b.ctime", "a.ctime > 0n", "a change during the copy"),
+  home("sameFile(a, b) && a.ctime", "a.ctime", "a change during the copy", {
     equivalent: "a new inode has a new time of change",
   }),
-  apply("fstat(source.fd), copied)", "fstat(source.fd))", "what comes into a home after the last look"),
+  apply("fstat(source.fd), copied)", "fstat(source.fd))", "what appears in a home after the last check"),
   parents(
     "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
     "one.stat.mode & C.S_ISVTX ? [] : parentFindings(one);",
@@ -244,21 +244,29 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "refuses while files of any other uid",
   ),
-  plan("  if (entry?.uid !== uid) return false;\n", "", "does not count what was put there so"),
-  plan("!isAsPut(entries.get(path), usage)", "true", "does not count what was put there so"),
+  plan(
+    "  if (entry?.uid !== uid) return false;\n",
+    "",
+    "does not count files that were copied with their owner",
+  ),
+  plan(
+    "!isAsPut(entries.get(path), usage)",
+    "true",
+    "does not count files that were copied with their owner",
+  ),
   plan(
     "(entry.size === size && (entry.mtime ?? mtime) === mtime)",
     "true",
-    "does not count what was put there so",
+    "does not count files that were copied with their owner",
   ),
-  plan("(entry.mtime ?? mtime) === mtime", "true", "does not count what was put there so"),
-  plan("!leaving.has(usage.uid) && ", "", "does not count what was put there so"),
+  plan("(entry.mtime ?? mtime) === mtime", "true", "does not count files that were copied with their owner"),
+  plan("!leaving.has(usage.uid) && ", "", "does not count files that were copied with their owner"),
   deletion(
     "  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
     "  const mayGo = () => true;\n",
-    "sees what lies below a mount",
+    "sees what is below a mount",
   ),
-  deletion("removeTree(tree, jail, seen, mayGo)", "removeTree(tree, jail, seen)", "after the last look", {
+  deletion("removeTree(tree, jail, seen, mayGo)", "removeTree(tree, jail, seen)", "after the last check", {
     test: "attack/remove-race.test.ts",
   }),
   deletion(

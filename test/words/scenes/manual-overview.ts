@@ -7,7 +7,7 @@ import type { Scene } from "../scene.ts";
 
 const JAIL = "/home/sftproot";
 
-/** jailkit(7), whose example is that of README.md; what it claims is looked at there. */
+/** jailkit(7), whose example is that of README.md; its claims are tested there. */
 export const OVERVIEW: Scene = {
   boot: true,
   // As packages do.

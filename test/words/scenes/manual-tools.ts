@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import type { Scene, Stage } from "../scene.ts";
 import { addAccount, JAIL, makeJail, makeLimited } from "./jail.ts";
 
-// An error id that was told in one block is looked for in the next.
+// An error id printed in one block is looked up in the next.
 let errorId = "no id";
 
 /** A jail with a program that says itself when it is ready. */

@@ -77,7 +77,7 @@ export const README: Scene = {
       after: async (stage) => {
         expect(await servedBySshd(stage)).toEqual({ forwards: false, startsRc: false });
         const { output } = await stage.shell.type("jailkit explain test -- /usr/lib/openssh/sftp-server");
-        // What cron does is told where the account is jailed, and is no matter of sshd's.
+        // Warnings about cron are reported if the account is jailed, and have nothing to do with sshd.
         expect(output.replace(/^jobs:\r?\n(?: .*\n)*/m, "")).not.toContain("warning");
       },
     },

@@ -7,7 +7,7 @@ import type { Scene, Stage } from "../scene.ts";
 
 const STACK = "/etc/pam.d/common-session";
 
-/** Has the session modules of a Debian with libpam-systemd, whoever set up the machine that this one is a copy of. */
+/** Sets the session modules of a Debian with libpam-systemd, however the copied machine was set up. */
 export function useSystemdSessions(m: Machine): void {
   const modules = m.read(STACK).replace(/^.*pam_systemd\.so.*\n/gm, "");
   m.write(STACK, `${modules}session optional pam_systemd.so\n`);

@@ -1,13 +1,14 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { parentOf } from "../../ffi/paths.ts";
-import { fileSystemOf } from "../../ffi/statfs.ts";
-import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
-import { type Directory, type JailRoot, release, walk } from "../jail/fs/walk.ts";
-import { withTree } from "../jail/record/registry.ts";
-import type { Entry, Problem } from "./entry.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { fileSystemOf } from "../../../ffi/statfs.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { interruption } from "../../cli/interrupt.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { withTree } from "./look.ts";
+import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
 const BLOCK_SIZE = 8;
@@ -18,6 +19,19 @@ const FILES_FREE = 48;
 
 // What is written besides what is counted: the cache of libraries, passwd and group.
 const BESIDES = 1 << 17;
+
+/** What takes room: its bytes. */
+interface Entry {
+  readonly size: number;
+}
+
+/** What is told: a stable name for programs, the place, one printable line. */
+interface Problem {
+  readonly code: string;
+  readonly path: ByteString;
+  readonly message: string;
+  readonly exitStatus?: number;
+}
 
 interface Room {
   readonly block: number;
@@ -57,8 +71,26 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 /** True for the error of a file system that is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
-/** True for a problem that noRoom has told of. */
-export const saysNoRoom = ({ code }: Problem): boolean => code === "no-room" || code === "read-only";
+const NUMBERS = [ENOSPC, EROFS, EDQUOT];
+
+/** That error, where the last words of what a program said are its words in the locale C; `path`: what it was to write. */
+export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
+  return NUMBERS.map((number) => new SystemError(number, program, path)).find(({ reason }) =>
+    line.endsWith(`: ${reason}`),
+  );
+}
+
+/** True for a problem that noRoom or interrupted has told of: nothing more is to be tried. */
+export const saysNoRoom = ({ code }: { readonly code: string }): boolean =>
+  code === "no-room" || code === "read-only" || code === "interrupted";
+
+/** What to say where a signal has asked for the end; undefined where none has. */
+export function interrupted(jail: ByteString, progress: string): Problem | undefined {
+  const stop = interruption(progress);
+  if (stop === undefined) return undefined;
+  const { code, exitStatus } = stop;
+  return { code, path: jail, exitStatus, message: `${display(jail)}: ${stop.message}; run this again` };
+}
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
@@ -103,18 +135,24 @@ function full(
   room: Room | undefined,
 ): Problem {
   const needed = bytesOf(left, room?.block ?? 1);
+  const files = left.length;
   // What is kept for root may be kept from the root of a container.
   const free = room !== undefined && room.free < needed ? room.free : room?.available;
-  const noFiles = room?.files !== undefined && room.files < Math.max(1, left.length);
-  const lacks =
-    code === "EDQUOT"
-      ? "the quota is used up"
-      : noFiles
-        ? "no more files can be made on its file system (see df -i)"
-        : "its file system is full";
+  const noFiles = room?.files !== undefined && room.files < Math.max(1, files);
+  const isQuota = code === "EDQUOT";
+  const lacks = isQuota
+    ? "the quota is used up"
+    : noFiles
+      ? "no more files can be made on its file system (see df -i)"
+      : "its file system is full";
+  const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(needed === 0 ? [] : [`${megabytes(needed)} more are needed`]),
-    ...(free === undefined ? [] : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
+    ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be made`] : []),
+    ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
+    // What the quota of a user leaves, the file system does not tell.
+    ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)
+      ? []
+      : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
   ].join(", ");
   const message = `${display(path)}: ${lacks}${amounts === "" ? "" : `: ${amounts}`} (${progress}); make room, and run this again`;
   return { code: "no-room", path, message };
@@ -124,7 +162,7 @@ const isIn = (path: ByteString, jail: ByteString) => path === jail || path.start
 
 /** The nearest directory that is there, at a path of the host or above it. */
 function nearest(tree: JailRoot, path: ByteString): Directory {
-  for (let at = path; at !== "" && at !== "/"; at = parentOf(at)) {
+  for (let at = path; at !== "" && at !== "/"; at = directoryOf(at)) {
     try {
       return walk(tree, at);
     } catch (error) {

@@ -1,5 +1,5 @@
 /*
- * The login shell of the jails in these tests: says, line by line, what it was given, and tries to get more.
+ * The program in the jails of these tests: prints what it was given, one thing on each line, and tries to get more.
  * Static, so that a jail needs nothing else.
  */
 #define _GNU_SOURCE

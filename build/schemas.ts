@@ -1,0 +1,80 @@
+/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { checkReportSchema } from "../src/check/report/report-schema.ts";
+import { explainReportsSchema } from "../src/explain/report-schema.ts";
+import {
+  adoptReportSchema,
+  deleteReportSchema,
+  diskReportSchema,
+  listReportSchema,
+} from "../src/jails/report-schema.ts";
+import { configReportSchema } from "../src/lint/report-schema.ts";
+import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
+import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
+import { processesReportSchema } from "../src/processes/report-schema.ts";
+import { sectionsReportSchema } from "../src/profile/report-schema.ts";
+import { removeReportSchema, updateReportSchema } from "../src/update/report-schema.ts";
+import { jailUserReportSchema, newUserReportSchema } from "../src/users/report-schema.ts";
+
+const copied = z
+  .union([populateReportSchema("jk_cp"), removeReportSchema("jk_cp"), whyReportSchema("jk_cp")])
+  .describe("What jk_cp did, or would do.");
+
+const filled = z
+  .union([
+    populateReportSchema("jk_init"),
+    removeReportSchema("jk_init"),
+    whyReportSchema("jk_init"),
+    sectionsReportSchema,
+  ])
+  .describe("What jk_init did, or would do, or can do.");
+
+/** The schema of each tool's report, by the `tool` that the report names. */
+export const REPORT_SCHEMAS = {
+  "jailkit adopt": adoptReportSchema,
+  "jailkit config": configReportSchema,
+  "jailkit delete": deleteReportSchema,
+  "jailkit disk": diskReportSchema,
+  "jailkit explain": explainReportsSchema,
+  "jailkit list": listReportSchema,
+  "jailkit log-sockets": logSocketsReportSchema,
+  jk_addjailuser: newUserReportSchema,
+  jk_check: checkReportSchema,
+  jk_cp: copied,
+  jk_init: filled,
+  jk_jailuser: jailUserReportSchema,
+  jk_list: processesReportSchema,
+  jk_update: updateReportSchema,
+};
+
+export type ReportTool = keyof typeof REPORT_SCHEMAS;
+
+const STABILITY = "New fields may be added; the version changes where old ones change their meaning.";
+
+/** The name of a file of docs/schemas/. */
+export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
+
+/** The files of docs/schemas/, by name. */
+export function schemaFiles(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const tool of Object.keys(REPORT_SCHEMAS) as ReportTool[]) {
+    const command = tool === "jailkit config" ? "jailkit config check" : tool;
+    const { $schema, description, ...rest } = z.toJSONSchema(REPORT_SCHEMAS[tool], {
+      override: ({ jsonSchema }) => {
+        // The limits of zod's own integers.
+        if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+        if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      },
+    });
+    const head = { $schema, title: `${command} --json`, description: `${description} ${STABILITY}` };
+    files.set(schemaFileOf(tool), `${JSON.stringify({ ...head, ...rest }, null, 2)}\n`);
+  }
+  return files;
+}
+
+if (import.meta.main) {
+  for (const [name, text] of schemaFiles())
+    writeFileSync(join(import.meta.dir, "../docs/schemas", name), text);
+}

@@ -1,0 +1,80 @@
+/** The report of jk_check. */
+import * as z from "zod";
+import {
+  count,
+  interruptible,
+  keysOf,
+  problemSchema,
+  reportSchema,
+  textOrNull,
+  texts,
+} from "../../cli/report-schema.ts";
+import { LEVELS, RULES, SUBJECTS } from "../rules.ts";
+
+const findingSchema = z
+  .strictObject({
+    rule: keysOf(RULES).describe("The stable name of the kind of finding."),
+    level: z.enum(LEVELS),
+    subject: z.enum(SUBJECTS),
+    path: z.string().describe("On the host. Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
+    message: z.string().describe("One printable line."),
+    reason: z.string().optional().describe("Why it is an error, if the message is a warning of jailkit 2."),
+    remedy: z.string().optional().describe("What can be done about it."),
+    fixed: z.boolean().optional().describe("--fix fixed it."),
+  })
+  .meta({ id: "finding", description: "Something that is not as it should be." });
+
+const checkProblemSchema = z
+  .strictObject({
+    ...problemSchema.shape,
+    line: z.int().optional().describe("The line of the configuration file, from 1 on."),
+    column: z.int().optional().describe("In bytes, from 1 on."),
+  })
+  .meta({ id: "problem", description: "Something that could not be checked." });
+
+const countsSchema = z.strictObject({
+  objects: count.describe("Files, directories, symbolic links and devices that were checked."),
+  compared: count.describe("Files whose contents were read and compared with the host's."),
+  known: count.describe("Files that an earlier check found the same, unchanged since."),
+  bytes: count.describe("The size of those that were compared."),
+});
+
+const checkedJailSchema = z
+  .strictObject({
+    path: z.string(),
+    record: textOrNull.describe(
+      "The id of its manifest below /var/lib/jailkit/jails; null where it has none.",
+    ),
+    sections: texts.describe("Sections of jk_init.ini that were asked for in the jail."),
+    counts: countsSchema.nullable(),
+    findings: z.array(findingSchema),
+    problems: z.array(checkProblemSchema),
+    fixes: z.array(z.strictObject({ done: z.boolean(), path: z.string(), message: z.string() })),
+    tests: z.array(
+      z.strictObject({
+        sections: texts,
+        shows: z.string(),
+        outcome: z.enum(["passed", "failed", "skipped"]),
+        reason: z.string().optional(),
+      }),
+    ),
+  })
+  .meta({ id: "jail" });
+
+export const checkReportSchema = reportSchema("jk_check", {
+  host: z.strictObject({
+    findings: z.array(findingSchema),
+    problems: z.array(checkProblemSchema),
+    warnings: texts,
+  }),
+  jails: z.array(checkedJailSchema),
+  exitStatus: interruptible(0, 1, 2).describe(
+    "0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it.",
+  ),
+}).describe("What jk_check found.");
+
+/** What `jk_check --json` prints. */
+export type CheckReport = z.infer<typeof checkReportSchema>;
+export type CheckedJailReport = z.infer<typeof checkedJailSchema>;
+export type FindingReport = z.infer<typeof findingSchema>;
+export type CheckProblemReport = z.infer<typeof checkProblemSchema>;

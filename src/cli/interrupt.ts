@@ -1,0 +1,39 @@
+import { endBySignal, nameOfSignal, signalThatCame } from "../../ffi/interrupts.ts";
+import { JailkitError } from "./error.ts";
+import { printError } from "./output.ts";
+
+let told = false;
+
+/**
+ * What to tell where a signal asked for the end while holdingSignals() held it back: `how` far the work came, and what to do.
+ * The code is "interrupted", the exit status that which a shell shows. Undefined where none came. Whoever calls this stops.
+ */
+export function interruption(how: string): JailkitError | undefined {
+  const signal = signalThatCame();
+  if (signal === undefined) return undefined;
+  told = true;
+  return new JailkitError("interrupted", 128 + signal, `interrupted by ${nameOfSignal(signal)} (${how})`);
+}
+
+/** Throws what interruption() makes, where there is one. */
+export function stopIfInterrupted(how: string): void {
+  const stop = interruption(how);
+  if (stop !== undefined) throw stop;
+}
+
+/** What a shell shows of a program that SIGHUP, SIGINT or SIGTERM ended. */
+export const SIGNAL_STATUSES = [129, 130, 143] as const;
+
+/** The exit status for a report: that of the signal, if one came. */
+export function statusAfterSignals<T extends number>(status: T): T | (typeof SIGNAL_STATUSES)[number] {
+  const signal = signalThatCame();
+  return SIGNAL_STATUSES.find((one) => one - 128 === signal) ?? status;
+}
+
+/** Ends the process by the signal that came, if one did, so that a script that waits for it ends too. */
+export function endIfInterrupted(name: string): void {
+  const signal = signalThatCame();
+  if (signal === undefined) return;
+  if (!told) printError(`${name}: interrupted by ${nameOfSignal(signal)}, when the work was done`);
+  endBySignal(signal);
+}

@@ -1,0 +1,46 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
+import { namesOrigin } from "../../system/sshd/origin.ts";
+import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
+import { PENALTIES, type ReportStep } from "../report.ts";
+
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
+  stage: "sshd",
+  name,
+  outcome,
+  message,
+  remedy,
+});
+
+/**
+ * That sshd turns away an address which has failed to log in, for a time (PerSourcePenalties): it alone knows which ones it
+ * does just now, and after that time the login is as it is told here. Nothing where it does not, or not to `from`.
+ */
+function penaltySteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
+  const penalties = firstOf(settings, "persourcepenalties");
+  if (penalties === "" || penalties === "no") return [];
+  const exempt = isSet(settings, "persourcepenaltyexemptlist")
+    ? firstOf(settings, "persourcepenaltyexemptlist")
+    : "";
+  if (from !== undefined && exempt !== "" && namesOrigin(exempt, from, false) === true) return [];
+  const most = /\bmax:(\d+)/.exec(penalties)?.[1];
+  const time = most === undefined ? "for a time" : `for up to ${most} seconds`;
+  const which = from === undefined ? "an address" : `${from}, as any address,`;
+  const message = `sshd turns away ${which} ${time} after a login from there has failed (PerSourcePenalties); whether it does so now is not looked at`;
+  const remedy = `for addresses that are never to be turned away: PerSourcePenaltyExemptList ADDRESS,... in ${CONFIGURATION}`;
+  return [step(PENALTIES, "warned", message, remedy)];
+}
+
+/** The numbers with which sshd refuses everybody; how many connections there are at a time is not looked at. */
+export function countSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
+  const steps = penaltySteps(settings, from);
+  if (firstOf(settings, "persourcemaxstartups") === "0") {
+    const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
+    steps.push(step("startups", "failed", "sshd takes no connection (PerSourceMaxStartups 0)", remedy));
+  }
+  if (firstOf(settings, "maxauthtries") === "0") {
+    const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
+    steps.push(step("max-auth-tries", "failed", "sshd lets nobody try to log in (MaxAuthTries 0)", remedy));
+  }
+  return steps;
+}

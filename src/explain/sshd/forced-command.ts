@@ -1,0 +1,95 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
+import type { CheckOutcome } from "../../enter/checks.ts";
+import {
+  CONFIGURATION,
+  firstOf,
+  isSet,
+  type SshdSettings,
+  sftpSubsystem,
+} from "../../system/sshd/settings.ts";
+import type { ReportStep } from "../report.ts";
+import type { KeyWay } from "./keys.ts";
+
+/** What runs in the place of what a client asks for, and whether that is sshd itself. */
+export interface Forced {
+  steps: ReportStep[];
+  /** The command; undefined for none. */
+  command?: ByteString;
+  /** sshd serves the session, and runs no login shell. */
+  unjailed: boolean;
+  /** It serves sftp itself. */
+  ownSftp: boolean;
+}
+
+const INTERNAL = /^internal-sftp(\s|$)/;
+const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
+
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
+  stage: "sshd",
+  name,
+  outcome,
+  message,
+  remedy,
+});
+
+/** ForceCommand, or what all keys that count have in common. */
+function commandOf(
+  settings: SshdSettings,
+  { commands }: KeyWay,
+): { command?: ByteString; byKey?: boolean; steps: ReportStep[] } {
+  if (isSet(settings, "forcecommand")) return { command: firstOf(settings, "forcecommand"), steps: [] };
+  const [only] = commands;
+  if ([...commands].every((command) => command === undefined)) return { steps: [] };
+  if (commands.size === 1 && only !== undefined) {
+    const message = `every key runs this command, whatever is asked for: ${quoted(only)}`;
+    return { command: only, byKey: true, steps: [step("key-command", "passed", message)] };
+  }
+  const message = "what runs depends on the key: some keys have a command of their own";
+  return { steps: [step("key-command", "unknown", message)] };
+}
+
+/** Where sshd serves no sftp, or by another program, what is asked for is run all the same: a client may name the server. */
+function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): ReportStep[] {
+  const program = (line: ByteString) => line.split(/\s+/, 1)[0];
+  if (asked === undefined || !SFTP_SERVER.test(asked)) return [];
+  const served = sftpSubsystem(settings);
+  if (served === undefined) {
+    const message =
+      "sshd has no Subsystem sftp: it refuses sftp and scp, but to clients that name the server (-s)";
+    return [step("subsystem", "unknown", message, `write 'Subsystem sftp ${asked}' into ${CONFIGURATION}`)];
+  }
+  if (INTERNAL.test(served) || program(served) === program(asked)) return [];
+  const message = `for sftp and scp sshd runs ${served} (Subsystem sftp), and this only for clients that name it (-s)`;
+  return [step("subsystem", "unknown", message, `ask about what sshd runs: ${served}`)];
+}
+
+/**
+ * What sshd runs in the place of `asked`, what a client asks for: by ForceCommand, by the keys, or by serving sftp itself.
+ * What a key says its user may have written: it is advised to nobody. `byPassword`: a login without a key may do.
+ */
+export function forcedPart(
+  settings: SshdSettings,
+  key: KeyWay,
+  asked: ByteString | undefined,
+  byPassword: boolean,
+): Forced {
+  const { command, byKey, steps } = commandOf(settings, key);
+  const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
+  // Who asks about the server of sftp asks about sftp.
+  const asksSftp = asked !== undefined && (SFTP_SERVER.test(asked) || INTERNAL.test(asked));
+  const internal = command !== undefined && INTERNAL.test(command);
+  const more = internal ? [] : subsystemSteps(settings, asked ?? (byKey ? undefined : command));
+  if (internal && asked !== undefined && !asksSftp) {
+    const where = byKey ? "the key has command=" : `${CONFIGURATION} has ForceCommand `;
+    const message = `sshd serves sftp alone, and runs nothing that is asked for: ${where}${quoted(command)}`;
+    const remedy = byKey ? "take that option from the key" : "take ForceCommand away, for this user";
+    more.push(step("sftp-alone", byKey && byPassword ? "unknown" : "failed", message, remedy));
+  }
+  return {
+    steps: [...steps, ...more],
+    unjailed: internal || (command === undefined && ownSftp && asksSftp && SFTP_SERVER.test(asked)),
+    ownSftp,
+    ...(command === undefined ? {} : { command }),
+  };
+}

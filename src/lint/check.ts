@@ -1,0 +1,177 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
+import { fixText } from "../config/fixes.ts";
+import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
+import type { Problem } from "../config/model.ts";
+import { fixSource, placeOf } from "../config/place.ts";
+import { scanIni } from "../config/scan.ts";
+import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
+import { inUnsafeDirectory } from "../config/trusted.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { knownJails } from "../jail/record/manifest.ts";
+import { lint } from "./lint.ts";
+import { jailOf, knownPaths, openWorld } from "./world.ts";
+
+/** A finding, and what to type against it; undefined where only the administrator can know what is meant. */
+export interface Finding extends Problem {
+  remedy: ByteString | undefined;
+}
+
+/** A check of config files, and what it has found. */
+export class ConfigCheck {
+  readonly findings: Finding[] = [];
+  /** The lines that findings are about; some are about a whole file. */
+  readonly places = new Map<Problem, ErrorPlace>();
+  /** The files that were read, drop-ins included. */
+  readonly files: ByteString[] = [];
+  /** Files that cannot be read, and why; printable. */
+  readonly failures: ByteString[] = [];
+
+  /** Checks a file that the user has named. */
+  named(file: ByteString): void {
+    const kind = kindOf(file);
+    if (kind !== undefined) {
+      this.#file(file, kind, true);
+      return;
+    }
+    const known = CONFIG_KINDS.map((one) => `${one.name}.ini`).join(", ");
+    this.failures.push(
+      `${display(file)}: cannot tell which file this is; its name should hold one of ${known}`,
+    );
+  }
+
+  /** Checks the files of the host, and those of the limited shell in known jails. */
+  all(): void {
+    for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+    const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
+    if (shell === undefined) return;
+    for (const jail of this.#jails()) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
+  }
+
+  #jails(): ByteString[] {
+    const jails = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
+    try {
+      // Root alone can read the records.
+      if (libc.geteuid() === 0) for (const { jail } of knownJails()) jails.add(jail.path);
+    } catch (error) {
+      this.failures.push(describeError(error));
+    }
+    return [...jails].sort();
+  }
+
+  #file(file: ByteString, kind: ConfigKind, required: boolean): void {
+    /** Directories that are reported already. */
+    const reported = new Set<ByteString>();
+    let trusted = true;
+    let sources: ConfigSource[];
+    try {
+      // The tools refuse an unsafe file; its content can be checked all the same.
+      sources = readConfigSources(file, 2, 0, (path, problem) => {
+        trusted = false;
+        const { directory } = problem;
+        if (directory !== undefined) reported.add(directory.path);
+        const inJail = directory !== undefined && isInJailOf(file, directory.path);
+        const { because, remedy } = inJail ? inUnsafeDirectory(directory) : problem;
+        this.#whole(path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
+      });
+    } catch (error) {
+      this.failures.push(describeError(error));
+      return;
+    }
+    if (required && sources[0]?.file !== file) {
+      this.failures.push(`${display(file)}: no such file`);
+      return;
+    }
+    if (kind.sections === "account") this.#readable(file, sources);
+    if (sources.length > 0) this.#content(file, kind, sources, trusted, reported);
+  }
+
+  /** Users read these files themselves. */
+  #readable(file: ByteString, sources: readonly ConfigSource[]): void {
+    const closed = closedDirectory(file);
+    const refused = "users who cannot are refused";
+    if (closed !== undefined) {
+      const remedy = `chmod a+x ${shellWord(closed)}`;
+      const message = `${quoted(closed)} cannot be passed by everybody: ${refused}; fix it with: ${remedy}`;
+      this.#whole(closed, "unreadable-file", message, remedy);
+    }
+    for (const { file: path, stat } of sources) {
+      if ((stat.mode & 0o004) !== 0) continue;
+      const remedy = `chmod a+r ${shellWord(path)}`;
+      const message = `${quoted(path)} cannot be read by everybody: ${refused}; fix it with: ${remedy}`;
+      this.#whole(path, "unreadable-file", message, remedy);
+    }
+  }
+
+  #content(
+    file: ByteString,
+    kind: ConfigKind,
+    sources: readonly ConfigSource[],
+    trusted: boolean,
+    reported: ReadonlySet<ByteString>,
+  ): void {
+    this.files.push(...sources.map((source) => source.file));
+    const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
+    const merged = mergeFiles(parts, file, kind.dialect);
+    let view: ReturnType<typeof openWorld>;
+    try {
+      view = openWorld(file);
+    } catch (error) {
+      this.failures.push(describeError(error));
+      return;
+    }
+    try {
+      const source = fixSource(merged);
+      for (const problem of lint(merged, kind, view.world)) {
+        // It follows from a finding that is there already.
+        if (reported.has(problem.file)) continue;
+        // The lines of a file that somebody else may have put there are not shown.
+        const place = trusted ? placeOf(merged, problem) : undefined;
+        const aboutLines = sources.some((one) => one.file === problem.file);
+        const remedy = trusted || !aboutLines ? fixText(problem, source) : undefined;
+        const finding: Finding = { ...problem, remedy };
+        this.findings.push(finding);
+        if (place !== undefined) this.places.set(finding, place);
+      }
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
+    } finally {
+      view.leave();
+    }
+  }
+
+  /** Adds an error that is about a whole file. */
+  #whole(file: ByteString, code: FindingCode, message: ByteString, remedy: ByteString | undefined): void {
+    this.findings.push({ file, line: 1, column: 1, severity: "error", code, message, remedy });
+  }
+}
+
+/**
+ * The first directory above a file that not everybody may pass; undefined where there is none. A jail may be for some
+ * users alone, so the directories of a file in one count from there on.
+ */
+function closedDirectory(file: ByteString): ByteString | undefined {
+  const parts = file.split("/").slice(1, -1);
+  const jail = jailOf(file) ?? "";
+  const all = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
+  const above = all.filter((path) => path.length > jail.length);
+  return above.find((path) => {
+    const stat = statIfPresent(AT_FDCWD, path, true);
+    return stat !== undefined && (stat.mode & 0o001) === 0;
+  });
+}
+
+/** Whether a directory is the known jail that a file is in, or is in that jail. */
+function isInJailOf(file: ByteString, directory: ByteString): boolean {
+  const jail = jailOf(file);
+  if (jail === undefined || !knownPaths().includes(jail)) return false;
+  return directory === jail || directory.startsWith(`${jail}/`);
+}

@@ -1,0 +1,122 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import type { Fix, Place } from "../config/model.ts";
+import type { ListItem } from "../config/values.ts";
+import { ownStartWarning } from "../programs/own-start.ts";
+import { recognise } from "../programs/recognise.ts";
+import { programWarnings } from "../programs/warnings.ts";
+import { type LintContext, pathFault, pathFix, plainForm } from "./context.ts";
+import { lintSeparators } from "./separators.ts";
+
+// Where a program of the key executables that is a bare name could be.
+const DIRECTORIES = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+
+/** The part of a section of jk_lsh.ini that the rules for a program depend on. */
+export interface SectionFacts {
+  readonly name: ByteString;
+  /** The key `paths`. */
+  readonly directories: readonly ByteString[] | undefined;
+  /** The key `allow_spawn_options`: known servers may start any program. */
+  readonly free: boolean;
+  /** The kernel lets a known program execute only what its row of the table says. */
+  readonly limited: boolean;
+  /** The key `environment` has a HOME. */
+  readonly setsHome: boolean;
+}
+
+/** Checks a program in the key `executables`. */
+export function lintProgram(item: ListItem, section: SectionFacts, context: LintContext): void {
+  const { world, report } = context;
+  const path = item.value;
+  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, { report })) return;
+  const fault = pathFault(path);
+  if (fault !== undefined) {
+    reportFault(item, fault, context);
+    return;
+  }
+  const file = world.lookUp(path);
+  if (file === undefined) {
+    const command = world.copyCommand(path);
+    const fix: Fix = command === undefined ? { kind: "item", old: path } : { kind: "command", text: command };
+    report(item, "error", "no-such-path", `${quoted(path)} does not exist`, fix);
+  } else if (file.type !== "file" || !file.executable) {
+    const text = world.executableCommand(path);
+    const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };
+    report(item, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
+  }
+  for (const { message, remedy, spawns } of programWarnings(
+    path,
+    world.files,
+    section.free,
+    section.limited,
+  )) {
+    const fix: Fix =
+      spawns === true
+        ? { kind: "in-section", section: section.name, lines: ["allow_spawn_options = 0"] }
+        : { kind: "item", old: path };
+    report(item, "warning", "starts-programs", `${message}; ${remedy}`, fix);
+  }
+  lintKnown(item, section, context);
+  if (file?.type === "file" && file.executable && section.directories !== undefined)
+    lintSearch(item, path, section.directories, section.name, context);
+}
+
+function reportFault(item: ListItem, fault: ByteString, { world, report }: LintContext): void {
+  const path = item.value;
+  if (path.startsWith("/")) {
+    report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
+    return;
+  }
+  const found = DIRECTORIES.map((one) => `${one}/${path}`).find((one) => world.lookUp(one)?.type === "file");
+  const fix: Fix = path.includes("\n") ? pathFix(path) : { kind: "item", old: path, with: found };
+  const message = `${quoted(path)} ${fault}, and is never run: the directory of the user would decide what it is`;
+  report(item, "error", "relative-executable", message, fix);
+}
+
+/** What the table of programs, or the file itself, shows of a program. */
+function lintKnown(item: ListItem, section: SectionFacts, { world, report }: LintContext): void {
+  const path = item.value;
+  const program = recognise(path, world.files);
+  const fix: Fix = { kind: "item", old: path };
+  const isKnown = program.known.length > 0;
+  const limited = section.limited && !section.free;
+  const stopped = limited ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
+  if (stopped !== undefined) {
+    const severity = stopped.certain ? "error" : "warning";
+    report(item, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`, fix);
+  }
+  const original = isKnown || section.free ? undefined : world.copyOfKnown(path);
+  if (original !== undefined) {
+    const message = `${quoted(path)} is a copy of ${quoted(original)}, which jk_lsh does not know under this name: nothing keeps it from starting programs`;
+    const remedy = "name the program by its own name, or by a symbolic link to it";
+    report(item, "warning", "unknown-copy", `${message}; ${remedy}`, { ...fix, with: original });
+  } else if (!section.setsHome && !isKnown && world.readsPopt(path)) {
+    const message = `${quoted(path)} becomes any program that the user names in ~/.popt; set HOME in the key environment to a directory that root alone can write`;
+    report(item, "warning", "starts-programs", message, fix);
+  }
+}
+
+/** jk_lsh takes the first file in `paths` for a bare name, and compares its path with `executables`. */
+function lintSearch(
+  place: Place,
+  path: ByteString,
+  directories: readonly ByteString[],
+  section: ByteString,
+  { world, report }: LintContext,
+): void {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  // A fault in the form of a directory is reported there.
+  const candidates = directories.map((one) => `${(plainForm(one) ?? one).replace(/\/$/, "")}/${name}`);
+  const first = candidates.find((candidate) => world.lookUp(candidate)?.type === "file");
+  if (first === path) return;
+  const own = path.slice(0, path.lastIndexOf("/"));
+  const others = directories.filter((one) => one.replace(/\/$/, "") !== own);
+  const fix: Fix = { kind: "in-section", section, lines: [`paths = ${[own, ...others].join(", ")}`] };
+  const how = `a user has to type ${quoted(path)}`;
+  if (first === undefined) {
+    report(place, "warning", "not-in-paths", `${quoted(name)} is not found in paths; ${how}`, fix);
+  } else {
+    const message = `${quoted(name)} is found as ${quoted(first)}, which is not the same; ${how}`;
+    report(place, "warning", "other-in-paths", message, fix);
+  }
+}

@@ -1,0 +1,57 @@
+/** The reports of jk_addjailuser and jk_jailuser. */
+import * as z from "zod";
+import { reportSchema, textOrNull, texts } from "../cli/report-schema.ts";
+
+const missingSchema = z
+  .strictObject({
+    code: z.enum(["password-or-key", "policy"]),
+    message: z.string(),
+    remedies: texts.describe("Commands, each of which will do; FILE stands for a file of public keys."),
+  })
+  .meta({ id: "missing" });
+
+/** What an account still lacks before it can log in and run something. */
+export type MissingReport = z.infer<typeof missingSchema>;
+
+export const newUserReportSchema = reportSchema("jk_addjailuser", {
+  dryRun: z.boolean(),
+  jail: z.string(),
+  user: z.string(),
+  home: z.string().describe("As /etc/passwd has it."),
+  shell: z.string().describe("Its shell in the jail."),
+  groups: texts.describe("Its groups, the primary one first."),
+  access: texts.describe("What --authorized-key and --policy come to, a printable line each."),
+  warnings: texts.describe("What else sshd gives the account, as on standard error."),
+  missing: z
+    .array(missingSchema)
+    .describe("What it lacks before it can log in and run something, as on standard error."),
+}).describe(
+  "The account that was created. If it could not be created, there is no JSON, and the message is on standard error.",
+);
+
+/** What `jk_addjailuser --json` prints. */
+export type NewUserReport = z.infer<typeof newUserReportSchema>;
+
+const jailedUserSchema = z
+  .strictObject({
+    user: z.string(),
+    status: z
+      .enum(["done", "unchanged", "planned", "refused", "not-done", "failed"])
+      .describe('"not-done": nothing was wrong with it, but another account was refused.'),
+    home: textOrNull.describe("The home that the account has, or would have."),
+    shell: textOrNull.describe("Likewise its shell on the host."),
+    steps: texts.describe("What was or would be done, a printable line each."),
+    warnings: texts,
+    error: textOrNull.describe("Why it was refused or failed."),
+  })
+  .meta({ id: "user" });
+
+export const jailUserReportSchema = reportSchema("jk_jailuser", {
+  dryRun: z.boolean(),
+  jail: textOrNull.describe("null with --unjail."),
+  users: z.array(jailedUserSchema),
+}).describe("What was done with each account.");
+
+/** What `jk_jailuser --json` prints. */
+export type JailUserReport = z.infer<typeof jailUserReportSchema>;
+export type JailedUserReport = z.infer<typeof jailedUserSchema>;

@@ -1,0 +1,42 @@
+/** What runs in the place of what a client asks for; what a key names, its user may have written. */
+import { expect, test } from "bun:test";
+import { forcedPart } from "../../src/explain/sshd/forced-command.ts";
+import type { KeyWay } from "../../src/explain/sshd/keys.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+
+const key = (...commands: (string | undefined)[]): KeyWay => ({
+  ...{ can: "yes", why: [], remedies: [], users: new Set(), count: 1, more: false },
+  commands: new Set(commands),
+});
+const told = (text: string, way: KeyWay, asked?: string, byPassword = false) =>
+  forcedPart(parseSshdSettings(text), way, asked, byPassword).steps.map(
+    ({ name, outcome }) => `${name} ${outcome}`,
+  );
+
+test("a server of sftp that a key names is advised to nobody", () => {
+  const own = key("/home/u/sftp-server");
+  const { steps } = forcedPart(parseSshdSettings("usepam yes\n"), own, undefined, false);
+  expect(steps.map(({ name, remedy }) => [name, remedy])).toEqual([["key-command", ""]]);
+  expect(told("forcecommand /usr/lib/sftp-server\n", own)).toEqual(["subsystem unknown"]);
+});
+
+test("the command of a key is shown in quotes", () => {
+  const { steps } = forcedPart(parseSshdSettings("\n"), key("x\x1b; remedy: y"), undefined, false);
+  expect(steps[0]?.message).toContain("'x\\x1b; remedy: y'");
+});
+
+test("sftp alone", () => {
+  const internal = "forcecommand internal-sftp\n";
+  expect(told(internal, key(undefined), "id")).toEqual(["sftp-alone failed"]);
+  expect(told(internal, key(undefined))).toEqual([]);
+  expect(told(internal, key(undefined), "/usr/lib/openssh/sftp-server")).toEqual([]);
+  // A password is held to no command of a key.
+  expect(told("\n", key("internal-sftp"), "id", true)).toEqual(["key-command passed", "sftp-alone unknown"]);
+});
+
+test("the program of Subsystem, whatever its options", () => {
+  const subsystem = "subsystem sftp /usr/lib/openssh/sftp-server -l INFO\n";
+  expect(told(subsystem, key(undefined), "/usr/lib/openssh/sftp-server")).toEqual([]);
+  expect(told(subsystem, key(undefined), "/usr/libexec/sftp-server")).toEqual(["subsystem unknown"]);
+  expect(told(subsystem, key(undefined, "id"), "id")).toEqual(["key-command unknown"]);
+});

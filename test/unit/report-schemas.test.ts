@@ -1,0 +1,80 @@
+/** docs/schemas/ is what the schemas of the reports say. */
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { documentedTools } from "../../build/documented.ts";
+import { REPORT_SCHEMAS, type ReportTool, schemaFileOf, schemaFiles } from "../../build/schemas.ts";
+
+const folder = join(import.meta.dir, "../../docs/schemas");
+
+test("docs/schemas/ is as npm run schemas writes it", () => {
+  const written = new Map(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]),
+  );
+  expect([...written.keys()].sort()).toEqual([...schemaFiles().keys()].sort());
+  for (const [name, text] of schemaFiles()) expect([name, written.get(name)]).toEqual([name, text]);
+});
+
+test("each tool with --json has a schema, and no other", async () => {
+  const pages = (await documentedTools())
+    .filter(({ help }) => help.options.json !== undefined)
+    .map(({ page }) => page);
+  expect(pages.sort()).toEqual(
+    Object.keys(REPORT_SCHEMAS)
+      .map((tool) => tool.replace(" ", "-"))
+      .sort(),
+  );
+});
+
+test("each form of each report requires version and tool", () => {
+  for (const [name, text] of schemaFiles()) {
+    const schema = JSON.parse(text);
+    for (const { properties, required } of schema.anyOf ?? [schema]) {
+      expect([name, properties.version.const, properties.tool.const]).toEqual([name, 1, expect.any(String)]);
+      expect([name, required]).toEqual([name, expect.arrayContaining(["version", "tool"])]);
+    }
+  }
+});
+
+/** The part of a JSON Schema that lists fields. */
+interface Fields {
+  properties: Record<string, { enum?: string[]; const?: string; items?: Fields }>;
+}
+
+/** The names that a list of a manual page has: words before commas, without what brackets say of them. */
+const listed = (text: string): string[] => text.replace(/ \([^)]*\)/g, "").split(/, | and /);
+
+/** Holds a list of fields, with their values in brackets, against a schema. */
+function expectFields(text: string, { properties }: Fields): void {
+  expect(listed(text).sort()).toEqual(Object.keys(properties).sort());
+  for (const [, name = "", values = ""] of text.matchAll(/(\w+) \(("[^)]*)\)/g)) {
+    const known = properties[name]?.enum ?? [properties[name]?.const];
+    expect([name, ...[...values.matchAll(/"([^"]*)"/g)].map(([, value]) => value)]).toEqual([name, ...known]);
+  }
+}
+
+describe("what --help lists are the fields of the schema", async () => {
+  const tools = await documentedTools();
+  const schemaOf = (tool: ReportTool) => JSON.parse(schemaFiles().get(schemaFileOf(tool)) ?? "");
+  /** What follows some words in the notes of a tool, up to the end of the sentence. */
+  function sentence(page: string, start: string): string {
+    const notes = tools.find((tool) => tool.page === page)?.help.notes ?? "";
+    return (notes.split(start)[1] ?? "").split(/\.(?:\s|$)/)[0] ?? "";
+  }
+
+  test.each([
+    ["With --json, one object: ", "steps"],
+    ["Of an ID, one object: ", "refusals"],
+  ])("jailkit explain: %s", (start, list) => {
+    const [members = "", ofEach = ""] = sentence("jailkit-explain", start).split(", each with ");
+    const forms: Fields[] = schemaOf("jailkit explain").anyOf;
+    const form = forms.find(({ properties }) => list in properties);
+    expectFields(members, form ?? { properties: {} });
+    expectFields(ofEach, form?.properties[list]?.items ?? { properties: {} });
+  });
+
+  test("jailkit config check", () => {
+    const { findings } = schemaOf("jailkit config").properties;
+    expectFields(sentence("jailkit-config", "with the members "), findings.items);
+  });
+});
