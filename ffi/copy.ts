@@ -2,7 +2,7 @@ import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { fstat, readInto, seek, writeAll } from "./files.ts";
 import { nextData, nextHole } from "./holes.ts";
-import { signalThatCame } from "./interrupts.ts";
+import { receivedSignal } from "./interrupts.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
@@ -65,7 +65,7 @@ function copyPieces(from: number, to: number, size: number): number | undefined 
 function copyBytes(from: number, to: number, size: number): number {
   let total = 0;
   const rest = () => {
-    if (signalThatCame() !== undefined) throw new SystemError(C.EINTR, "copy", undefined);
+    if (receivedSignal() !== undefined) throw new SystemError(C.EINTR, "copy", undefined);
     return Math.min(size - total, AT_ONCE);
   };
   copyBuffer ??= new Uint8Array(1 << 17);

@@ -30,7 +30,7 @@ const STATE = {
   entry: 128,
   standardError: 136,
   holdSignals: 144,
-  signalCame: 152,
+  receivedSignal: 152,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -68,7 +68,7 @@ export const standardError: number = state === 0 ? 2 : pointerAt(state, STATE.st
 
 /** The address of the word where the guard notes a signal; 0 when run from source, and in privileged programs. */
 export function signalWord(): number {
-  return state === 0 ? 0 : pointerAt(state, STATE.signalCame);
+  return state === 0 ? 0 : pointerAt(state, STATE.receivedSignal);
 }
 
 /** Ends an executable that lost its guard, with exit status 127 and one line. Does nothing when run from source. */

@@ -1,13 +1,16 @@
-/**
- * Signals that ask a program to end: SIGHUP of a terminal that closes, SIGINT of Ctrl-C, SIGTERM of kill(1). They end it
- * at once, but for work that must not be cut short in the middle: that holds them back, asks at places of its own choice
- * whether one came, and tidies up. From source nothing holds them back.
- */
 import { CFunction, FFIType, type Pointer, read } from "bun:ffi";
+import { SIGHUP, SIGINT, SIGTERM } from "./constants.ts";
 import { guardFunction, signalWord } from "./guard.ts";
 import { libc } from "./libc.ts";
 
-const NAMES: Readonly<Record<number, string>> = { 1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM" };
+// Signals that ask a program to end: SIGHUP from a closed terminal, SIGINT from Ctrl-C, SIGTERM from kill(1). They end it
+// at once, except during work that must not be interrupted: it holds them back, checks for one between its steps, and
+// cleans up. From source nothing holds them back.
+const NAMES: Readonly<Record<number, string>> = {
+  [SIGHUP]: "SIGHUP",
+  [SIGINT]: "SIGINT",
+  [SIGTERM]: "SIGTERM",
+};
 
 let hold: CallableFunction | undefined;
 let depth = 0;
@@ -18,20 +21,20 @@ function change(on: boolean): void {
   hold?.(on ? 1 : 0);
 }
 
-/** The number of the first signal that asked the program to end while they were held back; undefined where none did. */
-export function signalThatCame(): number | undefined {
+/** The number of the first signal that arrived while they were held back; undefined if there was none. */
+export function receivedSignal(): number | undefined {
   const word = signalWord();
   // SAFETY: the guard keeps the word, a u32, as long as the process lives.
   const number = word === 0 ? 0 : read.u32(word as Pointer);
   return number === 0 ? undefined : number;
 }
 
-/** The name of one of them, as SIGINT. */
+/** The name of a signal, for example SIGINT. */
 export const nameOfSignal = (number: number): string => NAMES[number] ?? `signal ${number}`;
 
 /**
- * Does work that must not be cut short by a signal: one that comes is there for signalThatCame(), and ends nothing.
- * Programs that the work starts get them as usual.
+ * Does work that no signal may interrupt: receivedSignal() returns one that arrives. Programs that the work starts get
+ * signals as usual.
  */
 export function holdingSignals<T>(work: () => T): T {
   if (depth++ === 0) change(true);
@@ -50,7 +53,7 @@ export function holdingSignals<T>(work: () => T): T {
   return result;
 }
 
-/** Ends the process by that signal, as it would have ended had nobody held it back. */
+/** Ends the process by a signal that was held back. */
 export function endBySignal(number: number): void {
   libc.kill(libc.getpid(), number);
 }

@@ -84,7 +84,7 @@ struct state {
   const char *entry;  /* 128: the name of the native entry that started it, or null */
   u64 standard_error; /* 136: the former descriptor 2, which is /dev/null now */
   void *hold_signals; /* 144: guard_hold_signals */
-  u32 *signal_came;   /* 152: the first signal that came while they were held; not in privileged programs */
+  u32 *received_signal; /* 152: the first signal that arrived while they were held; not in privileged programs */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */

@@ -1,6 +1,6 @@
 /*
- * The signals that ask a program to end, held back for JavaScript that must not be cut short in the middle: see
- * ffi/interrupts.ts. A handler, since the runtime has threads and a blocked signal would end the process in another one.
+ * Holds back the signals that ask a program to end, for JavaScript that must not be interrupted: see ffi/interrupts.ts.
+ * It uses a handler, since a blocked signal would end the process in another thread of the runtime.
  */
 #include "guard.h"
 #include "signals.h"
@@ -18,16 +18,16 @@ asm("return_from_signal:\n"
     "  syscall\n");
 #define RETURN ((u64)return_from_signal)
 #else
-#define RETURN 0 /* the kernel has its own */
+#define RETURN 0 /* the kernel provides one */
 #endif
 
-/* The first one counts. */
+/* Only the first one counts. */
 static void note_signal(int number) {
-  volatile u32 *came = STATE->signal_came;
-  if (*came == 0) *came = (u32)number;
+  volatile u32 *received = STATE->received_signal;
+  if (*received == 0) *received = (u32)number;
 }
 
-/* Notes those that come from here on, or lets them end the process again. What the caller ignores stays ignored. */
+/* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */
 i64 guard_hold_signals(u64 hold) {
   struct signal_action action = {SIGNAL_DEFAULT, 0, 0, 0};
   if (hold) {

@@ -146,7 +146,7 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->write_pid = (void *)guard_write_pid;
   state->daemon = (void *)guard_daemon;
   state->hold_signals = (void *)guard_hold_signals;
-  if (!state->privileged) state->signal_came = make_word(state->page_size);
+  if (!state->privileged) state->received_signal = make_word(state->page_size);
   lock_state(state);
   hide_standard_error(nothing);
 }

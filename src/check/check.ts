@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { holdingSignals, signalThatCame } from "../../ffi/interrupts.ts";
+import { holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
@@ -97,7 +97,7 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   request.begun(host);
   const checked: CheckedJail[] = [];
   for (const jail of jails) {
-    if (signalThatCame() !== undefined) break;
+    if (receivedSignal() !== undefined) break;
     const one = await checkOne(jail, request, { users, servedSocket });
     request.done(one);
     checked.push(one);

@@ -1,4 +1,4 @@
-import { endBySignal, nameOfSignal, signalThatCame } from "../../ffi/interrupts.ts";
+import { endBySignal, nameOfSignal, receivedSignal } from "../../ffi/interrupts.ts";
 import { JailkitError } from "./error.ts";
 import { printError } from "./output.ts";
 
@@ -9,7 +9,7 @@ let reported = false;
  * undefined where no signal came. `how`: how far the work came, and what to do. The caller must stop.
  */
 export function interruption(how: string): JailkitError | undefined {
-  const signal = signalThatCame();
+  const signal = receivedSignal();
   if (signal === undefined) return undefined;
   reported = true;
   return new JailkitError("interrupted", 128 + signal, `interrupted by ${nameOfSignal(signal)} (${how})`);
@@ -26,13 +26,13 @@ export const SIGNAL_STATUSES = [129, 130, 143] as const;
 
 /** The exit status for a report: that of the signal, if one came. */
 export function statusAfterSignals<T extends number>(status: T): T | (typeof SIGNAL_STATUSES)[number] {
-  const signal = signalThatCame();
+  const signal = receivedSignal();
   return SIGNAL_STATUSES.find((one) => one - 128 === signal) ?? status;
 }
 
 /** Ends the process by the signal that came, if one did, so that a script that waits for it ends too. */
 export function endIfInterrupted(name: string): void {
-  const signal = signalThatCame();
+  const signal = receivedSignal();
   if (signal === undefined) return;
   if (!reported) printError(`${name}: interrupted by ${nameOfSignal(signal)}, when the work was done`);
   endBySignal(signal);

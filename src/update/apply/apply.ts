@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isErrno, type SystemError } from "../../../ffi/error.ts";
 import { sameFile, statIfPresent } from "../../../ffi/files.ts";
-import { signalThatCame } from "../../../ffi/interrupts.ts";
+import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
@@ -109,9 +109,9 @@ export function applyChanges(
     }
   }
 
-  const { ready, inside } = makeReady(root, changes, fail, () => hopeless || signalThatCame() !== undefined);
+  const { ready, inside } = makeReady(root, changes, fail, () => hopeless || receivedSignal() !== undefined);
   // The last look: what is made ready now appears.
-  if (signalThatCame() !== undefined) stop();
+  if (receivedSignal() !== undefined) stop();
   let told = false;
   const tell = () => {
     const entries = new Set(done.map(({ entry }) => entry));
