@@ -77,7 +77,7 @@ describe("npm run build", () => {
 
   test("says which tool it does not know, and what a compiler said", () => {
     const path = project(join(folder, "e"));
-    expect(build(path, ["jk_nonsense"]).stderr).toBe("build: there is no src/tools/jk_nonsense.ts\n");
+    expect(build(path, ["jk_nonsense"]).stderr).toBe("build: src/tools/jk_nonsense.ts does not exist\n");
     writeFileSync(join(path, "src/tools/jk_report.ts"), "import './missing.ts';");
     expect(build(path, ["jk_report"])).toMatchObject({ status: 1, stdout: "" });
     expect(build(path, ["jk_report"]).stderr).toContain("missing.ts");
