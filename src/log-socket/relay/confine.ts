@@ -1,3 +1,4 @@
+import { limitBoundingSet } from "../../../ffi/capabilities.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, sameFile, statAt } from "../../../ffi/files.ts";
@@ -45,13 +46,6 @@ function closeDirectories(except: readonly number[]): void {
   }
 }
 
-function dropBoundingSet(): void {
-  for (let capability = 0; libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-    const dropped = libc.prctl(C.PR_CAPBSET_DROP, capability, 0, 0, 0) === 0;
-    must(dropped && libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0) === 0, `capability ${capability}`);
-  }
-}
-
 /**
  * Gives up all privileges of this process for good, and checks that: root directory, ids, groups, capabilities (the
  * bounding set too), no_new_privs, not dumpable, one thread, no open directory. At last only the system calls that the
@@ -68,7 +62,7 @@ export function confine(root: number, uid: number, gid: number): void {
   const empty = fstat(root);
   chrootToFd(root);
   close(root);
-  dropBoundingSet();
+  limitBoundingSet(0n);
   setSupplementaryGroups([]);
   becomeGroup(gid);
   becomeUser(uid);

@@ -277,7 +277,7 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  dropBoundingSet();\n",
+    "  limitBoundingSet(0n);\n",
     "",
     "an account of its own",
   ),
