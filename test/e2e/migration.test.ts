@@ -99,6 +99,8 @@ test("scponly", async () => {
   expect(m.read("/root/by-link")).toBe("mine\n");
   expect(oldScp("carol")).toMatchObject(works);
   expect(login("carol", "id").status).not.toBe(0);
+  // sshd's process of the last session may still be ending.
+  await stage.shell.type("pidwait -u carol");
   await inline("jk_jailuser -n -m --unjail -s /usr/sbin/scponlyc carol");
   await inline("usermod -d /srv/scp//incoming carol");
   expect(await entry("carol")).toEndWith(":/srv/scp//incoming:/usr/sbin/scponlyc");

@@ -151,7 +151,7 @@ test("while the new files are unpacked, all logins work at every step", async ()
   const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   for (const name of Object.keys(edits)) {
-    expect(result.stderr).toContain(`made ${name} readable for everyone`);
+    expect(result.stderr).toContain(`made /etc/jailkit/${name} readable for everyone`);
     expect(m.stat(`/etc/jailkit/${name}`)?.mode).toBe(0o100604);
   }
   expect(stateOf(m, "jailkit")).toMatch(/^iU +3\./);
