@@ -4,7 +4,7 @@ import { birthAt } from "../../ffi/extents.ts";
 import { readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { isGenerated } from "../check/files/drift.ts";
 import { createSpaces } from "../check/files/spaces.ts";
-import { type Seen, walkJail } from "../check/files/walk.ts";
+import { type WalkEntry, walkJail } from "../check/files/walk.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
@@ -63,7 +63,7 @@ function isShared(stat: Stat): boolean {
   return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
 
-function thingOf(root: JailRoot, { path, stat: seen, target, grants }: Seen): Thing {
+function thingOf(root: JailRoot, { path, stat: seen, target, grants }: WalkEntry): Thing {
   // What is recorded is what a new one would be given: no ACL, and so no mask in the group's bits.
   const stat = { ...seen, mode: modeBesideAcl(seen.mode, grants.acl) };
   const there = statIfPresent(C.AT_FDCWD, path);

@@ -135,7 +135,7 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
   m.must(["chmod", "0777", `${J}/usr`]);
   const line = (who: string, by: string) => [
     `WARNING: ${J}/usr/ is writable for ${who}!`,
-    `  reason: the jail breaks the rule of safety, and logins are refused: ${J}/usr is writable by ${by}`,
+    `  reason: the jail is not safe, and logins are refused: ${J}/usr is writable by ${by}`,
     `  remedy: chmod go-w ${J}/usr`,
   ];
   const lines = [

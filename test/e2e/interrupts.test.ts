@@ -216,7 +216,7 @@ test("jk_check --fix", () => {
   const result = at("INT", "fchmodat2", 3, `jk_check --fix ${JAIL}`);
   expect(result.signal).toBe("SIGINT");
   expect(result.stdout).toContain(
-    `Not fixed: ${JAIL}: interrupted by SIGINT (the rest is not repaired); run this again\n`,
+    `Not fixed: ${JAIL}: interrupted by SIGINT (the rest was not repaired); run this again\n`,
   );
   expect(check(m, "--fix", JAIL).status).toBe(0);
   expect(leftovers()).toBe("");
