@@ -120,8 +120,11 @@ function toolPages(all: readonly Source[], tools: readonly Documented[]): Manual
     const source =
       all.find(({ name, section }) => name === tool.page && section === "8") ?? plainSource(tool);
     const values = toolValues(source, tool);
-    const list: Values = tool.page === "jailkit" ? { COMMANDS: mdoc.pageList(commands.map(asEntry)) } : {};
-    return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...list }) };
+    const lists: Readonly<Record<string, Values>> = {
+      jailkit: { COMMANDS: mdoc.pageList(commands.map(asEntry)) },
+      jk_check: { RULES: mdoc.ruleList() },
+    };
+    return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...lists[tool.page] }) };
   });
 }
 

@@ -1,3 +1,4 @@
+import { RULES, type Rule, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
@@ -184,6 +185,16 @@ export function programList(programs: readonly Program[]): string {
           )),
       ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts what ${what}: ${remedy}.`)),
     ]),
+  );
+}
+
+/** The rules of jk_check by subject: their names, levels and what they report. */
+export function ruleList(): string {
+  const rules = Object.entries(RULES) as [Rule, (typeof RULES)[Rule]][];
+  return list(
+    SUBJECTS.flatMap((wanted) => rules.filter(([, { subject }]) => subject === wanted)).flatMap(
+      ([name, { level, summary }]) => [`.It Cm ${argument(name)} Pq ${level}`, ...prose(sentence(summary))],
+    ),
   );
 }
 

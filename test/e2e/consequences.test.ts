@@ -160,7 +160,7 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
     { ruleId: "writable-for-others", level: "error" },
   ]);
   const fixed = m.run(["jk_check", "--fix", J]);
-  expect(fixed.stdout).toEndWith("2 findings are gone, 0 are left\n");
+  expect(fixed.stdout).toEndWith("2 findings are fixed, 0 are left\n");
   expect([fixed.status, told()]).toEqual([0, []]);
 });
 
@@ -203,5 +203,5 @@ test("no remedy brings in what not everybody may read on the host", () => {
 test("one finding that is gone is one", () => {
   restore();
   m.must(["chown", "4001", J]);
-  expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");
+  expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is fixed, 0 are left\n");
 });
