@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
+import { CHECKS_OF } from "../src/explain/login-checks.ts";
 import { PROGRAMS } from "../src/programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";
@@ -73,7 +74,7 @@ function toolValues(source: Source, { help }: Documented) {
     SYNOPSIS: mdoc.synopsis(help),
     OPTIONS: options ? mdoc.optionList(help) : "",
     NOTES: help.notes === undefined ? "" : mdoc.notes(help),
-    EXIT: mdoc.exitStatusList(help),
+    EXIT: mdoc.exitStatusList(help, CHECKS_OF[source.name]),
   };
 }
 

@@ -102,10 +102,21 @@ export function optionList(help: HelpSource): string {
   return list(items);
 }
 
-/** The exit statuses with what they mean. */
-export function exitStatusList(help: HelpSource): string {
+/** The exit statuses with what they mean, and with the checks that end in them. */
+export function exitStatusList(
+  help: HelpSource,
+  checks: readonly { name: string; exitStatus: number }[] = [],
+): string {
   return list(
-    Object.entries(help.exitStatus).flatMap(([status, text]) => [`.It ${status}`, ...prose(sentence(text))]),
+    Object.entries(help.exitStatus).flatMap(([status, text]) => {
+      const names = checks.filter(({ exitStatus }) => String(exitStatus) === status).map(({ name }) => name);
+      const label = names.length === 1 ? "Check" : "Checks";
+      return [
+        `.It ${status}`,
+        ...prose(sentence(text)),
+        ...(names.length === 0 ? [] : [`${label}: ${escapeText(names.join(", "))}.`]),
+      ];
+    }),
   );
 }
 

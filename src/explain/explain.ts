@@ -20,7 +20,7 @@ import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { beginReport } from "./account.ts";
 import { installedPrivilege } from "./installed.ts";
 import { limitSteps } from "./limits.ts";
-import { CHECKS } from "./login-checks.ts";
+import { LOGIN_CHECKS } from "./login-checks.ts";
 import {
   explainLimited,
   type LimitedPlace,
@@ -76,7 +76,7 @@ function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): Gathe
 /** Adds what jk_chrootsh, and the shell that it starts, would do. */
 function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
   const facts = chrootshFacts(session, privilege);
-  const results = [...runChecks(facts, CHECKS)];
+  const results = [...runChecks(facts, LOGIN_CHECKS)];
   report.steps.push(...results.map(checkStep));
   const passed = (name: string) =>
     results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));

@@ -3,14 +3,7 @@ import { supplementaryGroups } from "../../../ffi/process.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { describeError } from "../../cli/error.ts";
 import { type CheckResult, runChecks } from "../../enter/checks.ts";
-import {
-  isJailedHome,
-  PROCMAIL,
-  PROCMAIL_CALLER_CHECKS,
-  PROCMAIL_HOST_CHECKS,
-  PROCMAIL_IN_JAIL_CHECKS,
-  PROCMAIL_WRAPPER,
-} from "../../enter/procmail/checks.ts";
+import { isJailedHome, PROCMAIL, PROCMAIL_WRAPPER } from "../../enter/procmail/checks.ts";
 import { gatherProcmail } from "../../enter/procmail/facts.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import type { FindMissing } from "../../libraries/missing.ts";
@@ -18,6 +11,7 @@ import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
+import { MAIL_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
@@ -70,9 +64,8 @@ function explainDelivery(report: LoginReport, question: MailQuestion, account: P
     ...(isRoot ? { requireReadable: readableFor(account.uid) } : {}),
   });
   const jailed = isJailedHome(account.home);
-  const checks = jailed ? [...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS] : [];
   let failed = false;
-  for (const result of runChecks(facts, [...PROCMAIL_CALLER_CHECKS, ...checks])) {
+  for (const result of runChecks(facts, [...MAIL_CHECKS.host, ...(jailed ? MAIL_CHECKS.jail : [])])) {
     report.steps.push(checkStep(result));
     failed ||= result.outcome !== "passed" && result.outcome !== "warned";
   }

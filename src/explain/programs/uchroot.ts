@@ -6,11 +6,6 @@ import { describeError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type CheckResult, runChecks } from "../../enter/checks.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
-import {
-  UCHROOT_CALLER_CHECKS,
-  UCHROOT_HOST_CHECKS,
-  UCHROOT_IN_JAIL_CHECKS,
-} from "../../enter/uchroot/checks.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
@@ -21,6 +16,7 @@ import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { limitSteps } from "../limits.ts";
+import { UCHROOT_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
@@ -93,9 +89,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
 }
 
 function explainChecks(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
-  const checks = [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAIL_CHECKS];
   const results: CheckResult[] = [];
-  for (const result of runChecks(facts, checks)) {
+  for (const result of runChecks(facts, UCHROOT_CHECKS)) {
     results.push(result);
     report.steps.push(checkStep(result));
   }
