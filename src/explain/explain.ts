@@ -13,6 +13,7 @@ import { copyRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import type { FindMissing } from "../libraries/missing.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -31,6 +32,7 @@ import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shel
 import { readableFor } from "./readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
+import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
 import { sshdPart } from "./sshd/sshd.ts";
 
@@ -49,6 +51,8 @@ export interface Question {
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
+// Where a shell in a jail looks for programs.
+const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 // What it ends with where the shell cannot be executed.
 const EXEC_FAILED = 111;
 
@@ -108,6 +112,9 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
       : undefined;
   if (foreign !== undefined) report.steps.push(foreign);
   if (!isLimited || foreign !== undefined) {
+    const finds = (program: ByteString) =>
+      PROGRAM_DIRECTORIES.some((directory) => lookUp(root, `${directory}/${program}`) !== undefined);
+    report.steps.push(...internalSftpSteps(session.arguments[1], finds));
     report.command = { path: shell.path, argv, environment: envp, umask: undefined };
     return;
   }

@@ -99,6 +99,8 @@ const LABELS: Readonly<Record<CheckOutcome, string>> = {
 
 /** The step that tells that a session without a command is refused. */
 export const INTERACTIVE = "interactive";
+/** The step about the commands of keys. */
+export const KEY_COMMAND = "key-command";
 /** The step that tells that sshd turns addresses away for a time. */
 export const PENALTIES = "penalties";
 
@@ -207,6 +209,9 @@ export function reportLines(report: LoginReport, paint: Paint = plain): ByteStri
     for (const entry of command.environment) lines.push(`  environment: ${display(entry)}`);
     if (command.umask !== undefined) lines.push(`  umask: ${octal(command.umask)}`);
   }
+  const byKey = report.steps.some(({ name, outcome }) => name === KEY_COMMAND && outcome === "warned");
+  if (byKey)
+    lines.push("This is a login by key; a login by password is not held to the command of the keys.");
   lines.push(paint(VERDICT_TONES[report.verdict], verdictLine(report)));
   return lines;
 }

@@ -1,6 +1,7 @@
 /** What runs in the place of what a client asks for; what a key names, its user may have written. */
 import { expect, test } from "bun:test";
-import { forcedPart } from "../../src/explain/sshd/forced-command.ts";
+import { emptyReport, reportLines } from "../../src/explain/report.ts";
+import { forcedPart, internalSftpSteps } from "../../src/explain/sshd/forced-command.ts";
 import type { KeyWay } from "../../src/explain/sshd/keys.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 
@@ -20,6 +21,28 @@ test("a server of sftp that a key names is advised to nobody", () => {
   expect(told("forcecommand /usr/lib/sftp-server\n", own)).toEqual(["subsystem unknown"]);
 });
 
+test("a login by password is not held to the command of a key, which is said", () => {
+  const way = key("id");
+  expect(told("\n", way)).toEqual(["key-command passed"]);
+  const { steps } = forcedPart(parseSshdSettings("\n"), way, undefined, true);
+  expect(steps.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual(["key-command warned"]);
+  const lines = reportLines({ ...emptyReport("u"), verdict: "works", steps });
+  expect(lines.at(-2)).toBe(
+    "This is a login by key; a login by password is not held to the command of the keys.",
+  );
+  expect(reportLines({ ...emptyReport("u"), verdict: "works" }).at(-2)).toBe("login:");
+});
+
+test("internal-sftp that a shell is given", () => {
+  const outcomes = (command: string, found = false) =>
+    internalSftpSteps(command, () => found).map(({ outcome }) => outcome);
+  for (const command of ['"internal-sftp"', "'internal-sftp -R'", " internal-sftp -R", "internal-sftp"])
+    expect([command, outcomes(command)]).toEqual([command, ["failed"]]);
+  expect(outcomes('"internal-sftp"', true)).toEqual([]);
+  for (const command of ["internal-sftp2", "id", "/usr/lib/internal-sftp"])
+    expect(outcomes(command)).toEqual([]);
+});
+
 test("the command of a key is shown in quotes", () => {
   const { steps } = forcedPart(parseSshdSettings("\n"), key("x\x1b; remedy: y"), undefined, false);
   expect(steps[0]?.message).toContain("'x\\x1b; remedy: y'");
@@ -31,7 +54,7 @@ test("sftp alone", () => {
   expect(told(internal, key(undefined))).toEqual([]);
   expect(told(internal, key(undefined), "/usr/lib/openssh/sftp-server")).toEqual([]);
   // A password is held to no command of a key.
-  expect(told("\n", key("internal-sftp"), "id", true)).toEqual(["key-command passed", "sftp-alone unknown"]);
+  expect(told("\n", key("internal-sftp"), "id", true)).toEqual(["key-command warned", "sftp-alone unknown"]);
 });
 
 test("the program of Subsystem, whatever its options", () => {

@@ -8,7 +8,7 @@ import {
   type SshdSettings,
   sftpSubsystem,
 } from "../../system/sshd/settings.ts";
-import type { ReportStep } from "../report.ts";
+import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import type { KeyWay } from "./keys.ts";
 
 /** What runs in the place of what a client asks for, and whether that is sshd itself. */
@@ -22,7 +22,11 @@ export interface Forced {
   ownSftp: boolean;
 }
 
+// As shells exit.
+const NOT_FOUND = 127;
 const INTERNAL = /^internal-sftp(\s|$)/;
+/** What a shell takes for a program of that name: in quotes, sshd does not know it. */
+const NOT_INTERNAL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
 const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
@@ -33,20 +37,37 @@ const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy =
   remedy,
 });
 
+/** A command that a shell is given and does not find, because only sshd knows it. `finds`: the shell has the program. */
+export function internalSftpSteps(
+  command: ByteString | undefined,
+  finds: (program: ByteString) => boolean,
+): ReportStep[] {
+  if (command === undefined || !NOT_INTERNAL.test(command) || finds("internal-sftp")) return [];
+  const message = `the shell does not find the program of ${quoted(command)}: sshd serves sftp itself only for ForceCommand internal-sftp, without quotes`;
+  const remedy = "use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server";
+  return [
+    { stage: "jk_chrootsh", name: "command", outcome: "failed", message, remedy, exitStatus: NOT_FOUND },
+  ];
+}
+
 /** ForceCommand, or what all keys that count have in common. */
 function commandOf(
   settings: SshdSettings,
   { commands }: KeyWay,
+  byPassword: boolean,
 ): { command?: ByteString; byKey?: boolean; steps: ReportStep[] } {
   if (isSet(settings, "forcecommand")) return { command: firstOf(settings, "forcecommand"), steps: [] };
   const [only] = commands;
   if ([...commands].every((command) => command === undefined)) return { steps: [] };
   if (commands.size === 1 && only !== undefined) {
     const message = `every key runs this command, whatever is asked for: ${quoted(only)}`;
-    return { command: only, byKey: true, steps: [step("key-command", "passed", message)] };
+    if (!byPassword) return { command: only, byKey: true, steps: [step(KEY_COMMAND, "passed", message)] };
+    const more = `${message}; a login by password runs what is asked for, and is not checked here`;
+    const remedy = `to allow only keys: set 'PasswordAuthentication no' in ${CONFIGURATION}, for this user`;
+    return { command: only, byKey: true, steps: [step(KEY_COMMAND, "warned", more, remedy)] };
   }
   const message = "what runs depends on the key: some keys have a command of their own";
-  return { steps: [step("key-command", "unknown", message)] };
+  return { steps: [step(KEY_COMMAND, "unknown", message)] };
 }
 
 /** Where sshd serves no sftp, or by another program, what is asked for is run all the same: a client may name the server. */
@@ -74,7 +95,7 @@ export function forcedPart(
   asked: ByteString | undefined,
   byPassword: boolean,
 ): Forced {
-  const { command, byKey, steps } = commandOf(settings, key);
+  const { command, byKey, steps } = commandOf(settings, key, byPassword);
   const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
   // Who asks about the server of sftp asks about sftp.
   const asksSftp = asked !== undefined && (SFTP_SERVER.test(asked) || INTERNAL.test(asked));

@@ -236,9 +236,10 @@ export function sshdPart(
     };
   const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from);
   if ("unavailable" in answer) {
+    const { unavailable, installed, remedy } = answer;
+    if (remedy !== undefined) return { ...nothing, steps: [step("settings", "failed", unavailable, remedy)] };
     // Without sshd there are other ways to log in.
-    const outcome = answer.installed ? "unknown" : "skipped";
-    return { ...nothing, steps: [step("settings", outcome, answer.unavailable)] };
+    return { ...nothing, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
