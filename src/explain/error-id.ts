@@ -19,7 +19,7 @@ export interface LoggedRefusal {
 }
 
 /** Whether what was refused then would be now: undefined where that cannot be told. */
-export interface StillSo {
+export interface CurrentState {
   refused: boolean | undefined;
   message: ByteString;
   remedy: ByteString;
@@ -30,7 +30,7 @@ export interface ExplainedId {
   id: ByteString;
   refusals: LoggedRefusal[];
   unread: ByteString[];
-  now: StillSo | undefined;
+  now: CurrentState | undefined;
 }
 
 const ID = /^JK-[A-Z2-7]{8}$/;
@@ -72,7 +72,7 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
 }
 
 /** How a report of now answers for a check that failed then. Pure. */
-export function stillSo({ check, entry }: LoggedRefusal, report: LoginReport): StillSo {
+export function currentState({ check, entry }: LoggedRefusal, report: LoginReport): CurrentState {
   const same = (step: ReportStep) =>
     (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
   const steps = report.steps.filter(same);
@@ -88,8 +88,8 @@ export function stillSo({ check, entry }: LoggedRefusal, report: LoginReport): S
 /** How an account would fare now, by the program that refused it then; undefined where that cannot be asked. */
 export type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
 
-function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
-  const unknown = (message: ByteString): StillSo => ({ refused: undefined, message, remedy: "" });
+function askNow(refusal: LoggedRefusal, again: AskAgain): CurrentState {
+  const unknown = (message: ByteString): CurrentState => ({ refused: undefined, message, remedy: "" });
   const account = refusal.uid === undefined ? undefined : passwdByUid(refusal.uid);
   if (account === undefined) return unknown("the account is not there any more");
   try {
@@ -98,7 +98,7 @@ function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
       ? unknown(
           `ask with the jail and the program: jailkit explain -j JAIL ${shellWord(account.name)} -- PROGRAM`,
         )
-      : stillSo(refusal, report);
+      : currentState(refusal, report);
   } catch (error) {
     return unknown(describeError(error));
   }

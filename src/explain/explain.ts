@@ -34,7 +34,7 @@ import { judgeReport, type LoginReport, type ReportStep } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
-import { sshdPart } from "./sshd/sshd.ts";
+import { explainSshd } from "./sshd/sshd.ts";
 
 /** Whose login is asked about, with which command (none: an interactive session), and by whom. */
 export interface Question {
@@ -200,7 +200,7 @@ function explainEntrance(
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
-  const part = sshdPart(account, who, onBehalf, from, command);
+  const part = explainSshd(account, who, onBehalf, from, command);
   const { steps, forced, unjailed, service, userVariable } = part;
   if (userVariable !== undefined) session.userVariable = userVariable;
   report.steps.push(...steps, ...limitSteps(account, service));

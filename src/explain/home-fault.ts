@@ -14,7 +14,7 @@ import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts
 import { aclAt } from "../system/acl.ts";
 
 /** What changes before the login that is asked about. */
-interface Coming {
+interface PlannedChange {
   /** Ids of groups that the account comes into. */
   joins: readonly number[];
   /** The directory of the host that becomes the home, with its owner, mode and ACL. */
@@ -27,7 +27,7 @@ interface Coming {
  */
 export function homeFault(
   account: PasswdEntry,
-  { joins, moveFrom }: Coming = { joins: [], moveFrom: undefined },
+  { joins, moveFrom }: PlannedChange = { joins: [], moveFrom: undefined },
 ): ByteString | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];

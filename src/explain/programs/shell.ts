@@ -13,7 +13,7 @@ import { type Make, makeOf } from "../../programs/jailkit-make.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
-import { type SshdPart, sshdPart } from "../sshd/sshd.ts";
+import { explainSshd, type SshdLogin } from "../sshd/sshd.ts";
 
 /** The name of the step that tells of a limited shell in the jail. */
 export const OWN_SHELL = "own-shell";
@@ -113,12 +113,12 @@ export function otherShell(
   const [found] = withRightsOf(who, () => shellSteps(shell));
   const closed = CLOSED.has(baseName(shell));
   if (found === undefined || (found.outcome === "passed" && !closed)) return other;
-  if (by === "ssh" && servesOtherwise(sshdPart(account, who, true, from, undefined))) return other;
+  if (by === "ssh" && servesOtherwise(explainSshd(account, who, true, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
   return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
 }
 
-const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdPart) =>
+const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdLogin) =>
   unjailed ||
   ownSftp ||
   changesRoot ||

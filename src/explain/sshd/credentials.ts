@@ -3,16 +3,16 @@ import { operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { passwordState, type ShadowEntry } from "../../system/shadow.ts";
 import { firstOf, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
-import type { KeyWay } from "./keys.ts";
-import type { Way } from "./way.ts";
+import type { Authentication } from "./authentication.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
 /** Whether a password would do: what shadow(5) holds, and whether sshd asks for one. Pure. */
-export function passwordWay(
+export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
   shadow: ShadowEntry | undefined,
-): Way {
-  const no = (why: ByteString, remedy = ""): Way => ({
+): Authentication {
+  const no = (why: ByteString, remedy = ""): Authentication => ({
     can: "no",
     why: [why],
     remedies: remedy === "" ? [] : [remedy],
@@ -43,8 +43,8 @@ export function passwordWay(
 }
 
 /** What the ways come to; `why`: what sshd wants and nobody can show, where that is not told by the ways. */
-export interface Judged {
-  can: Way["can"];
+export interface AuthenticationResult {
+  can: Authentication["can"];
   why: ByteString[];
 }
 
@@ -54,9 +54,13 @@ const OTHERS: Readonly<Record<string, string>> = {
 };
 
 /** One method of a list. sshd passes over a list that names one which its settings switch off. */
-function methodWay(settings: SshdSettings, { key, password }: Ways, method: ByteString): Judged {
+function methodResult(
+  settings: SshdSettings,
+  { key, password }: Methods,
+  method: ByteString,
+): AuthenticationResult {
   const on = (keyword: string) => firstOf(settings, keyword) === "yes";
-  const off: Judged = { can: "no", why: [`sshd's settings do not allow the method ${method}`] };
+  const off: AuthenticationResult = { can: "no", why: [`sshd's settings do not allow the method ${method}`] };
   const [name = "", device = "pam"] = method.split(":");
   if (name === "publickey") return { can: key.can, why: [] };
   if (name === "password") return on("passwordauthentication") ? { can: password.can, why: [] } : off;
@@ -69,9 +73,9 @@ function methodWay(settings: SshdSettings, { key, password }: Ways, method: Byte
 }
 
 /** One list of AuthenticationMethods, all of which is wanted: of several keys each is to be another one. */
-function listWay(settings: SshdSettings, ways: Ways, list: ByteString): Judged {
+function listResult(settings: SshdSettings, ways: Methods, list: ByteString): AuthenticationResult {
   const methods = list.split(",");
-  const each = methods.map((method) => methodWay(settings, ways, method));
+  const each = methods.map((method) => methodResult(settings, ways, method));
   const { key } = ways;
   const wanted = methods.filter((method) => method === "publickey").length;
   if (key.can === "yes" && wanted > key.count) {
@@ -85,18 +89,20 @@ function listWay(settings: SshdSettings, ways: Ways, list: ByteString): Judged {
   return { can, why: can === "yes" ? [] : each.flatMap((one) => (one.can === can ? one.why : [])) };
 }
 
-type Ways = { key: KeyWay; password: Way };
+type Methods = { key: KeyAuthentication; password: Authentication };
 
-const first = (each: readonly Judged[], can: Way["can"]) =>
+const first = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
   each.some((one) => one.can === can) ? can : undefined;
 
 /** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
-export function judgeWays(settings: SshdSettings, ways: Ways): Judged {
+export function authenticationOf(settings: SshdSettings, ways: Methods): AuthenticationResult {
   const others = Object.values(OTHERS).some((keyword) => firstOf(settings, keyword) === "yes");
-  const rest: Way["can"] = others ? "unknown" : "no";
-  const any = [ways.key.can, ways.password.can, rest].map((one): Judged => ({ can: one, why: [] }));
+  const rest: Authentication["can"] = others ? "unknown" : "no";
+  const any = [ways.key.can, ways.password.can, rest].map(
+    (one): AuthenticationResult => ({ can: one, why: [] }),
+  );
   const lists = wordsOf(settings, "authenticationmethods").filter((list) => list !== "any");
-  const results = lists.length > 0 ? lists.map((list) => listWay(settings, ways, list)) : any;
+  const results = lists.length > 0 ? lists.map((list) => listResult(settings, ways, list)) : any;
   const can = first(results, "yes") ?? first(results, "unknown") ?? "no";
   const why = results.flatMap((one) => (one.can === can ? one.why : []));
   return { can, why: [...new Set(why)] };

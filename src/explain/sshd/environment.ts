@@ -9,7 +9,7 @@ import { laidOpen } from "../../system/pam/rules.ts";
 import { serviceRules } from "../../system/pam/service.ts";
 import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
-import type { KeyWay } from "./keys.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
 const LARGEST_FILE = 1 << 20;
 const USER = "USER";
@@ -113,7 +113,7 @@ function ownVariable(
 }
 
 /** What the option environment="USER=..." of the keys that count sets it to. */
-function keyVariable(settings: SshdSettings, { users }: KeyWay): UserVariable | undefined {
+function keyVariable(settings: SshdSettings, { users }: KeyAuthentication): UserVariable | undefined {
   const set = [...users].some((user) => user !== undefined);
   if (!set || !takesUserVariable(settings)) return undefined;
   const [value] = users;
@@ -132,7 +132,7 @@ export function sshUserVariable(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
-  key: KeyWay,
+  key: KeyAuthentication,
   service: ByteString | undefined,
 ): UserVariable | undefined {
   const given = (settings.get("setenv") ?? []).find((entry) => entry.startsWith(`${USER}=`));

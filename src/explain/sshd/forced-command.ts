@@ -9,10 +9,10 @@ import {
   sftpSubsystem,
 } from "../../system/sshd/settings.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
-import type { KeyWay } from "./keys.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
 /** What runs in the place of what a client asks for, and whether that is sshd itself. */
-export interface Forced {
+export interface ForcedCommand {
   steps: ReportStep[];
   /** The command; undefined for none. */
   command?: ByteString;
@@ -53,7 +53,7 @@ export function internalSftpSteps(
 /** ForceCommand, or what all keys that count have in common. */
 function commandOf(
   settings: SshdSettings,
-  { commands }: KeyWay,
+  { commands }: KeyAuthentication,
   byPassword: boolean,
 ): { command?: ByteString; byKey?: boolean; steps: ReportStep[] } {
   if (isSet(settings, "forcecommand")) return { command: firstOf(settings, "forcecommand"), steps: [] };
@@ -89,12 +89,12 @@ function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): 
  * What sshd runs in the place of `asked`, what a client asks for: by ForceCommand, by the keys, or by serving sftp itself.
  * What a key says its user may have written: it is advised to nobody. `byPassword`: a login without a key may do.
  */
-export function forcedPart(
+export function forcedCommand(
   settings: SshdSettings,
-  key: KeyWay,
+  key: KeyAuthentication,
   asked: ByteString | undefined,
   byPassword: boolean,
-): Forced {
+): ForcedCommand {
   const { command, byKey, steps } = commandOf(settings, key, byPassword);
   const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
   // Who asks about the server of sftp asks about sftp.

@@ -11,12 +11,12 @@ import { firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts
 import { type StrictFinding, strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyLinesIn, keyType } from "../../users/key-lines.ts";
 import { keyOptions, optionValues } from "../../users/key-options.ts";
+import type { Authentication } from "./authentication.ts";
 import { addRemedy, readRemedy } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
-import type { Way } from "./way.ts";
 
 /** By a key. */
-export interface KeyWay extends Way {
+export interface KeyAuthentication extends Authentication {
   /** The command that each key that counts is held to; undefined for none. */
   commands: ReadonlySet<ByteString | undefined>;
   /** What each key that counts sets USER to, where sshd takes variables from keys; undefined: it does not. */
@@ -74,7 +74,7 @@ function countedLine(line: KeyLine, { settings, from, revoked }: KeyRules): Coun
 }
 
 /** What of one file of keys counts. */
-interface FileWay {
+interface KeysFile {
   lines: CountedLine[];
   why: ByteString;
   remedy: ByteString;
@@ -82,7 +82,7 @@ interface FileWay {
   unread?: boolean;
 }
 
-function fileWay(file: ByteString, rules: KeyRules, account: PasswdEntry, who: Credentials): FileWay {
+function readKeysFile(file: ByteString, rules: KeyRules, account: PasswdEntry, who: Credentials): KeysFile {
   const none = (why: ByteString, remedy = "") => ({ lines: [], why, remedy });
   const shown = display(file);
   const strict = firstOf(rules.settings, "strictmodes") === "yes";
@@ -96,7 +96,7 @@ function fileWay(file: ByteString, rules: KeyRules, account: PasswdEntry, who: C
     if (bytes !== undefined && strict) finding = strictFinding(file, account);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return unreadWay(error, file, account, none);
+    return unreadableKeysFile(error, file, account, none);
   }
   if (bytes === undefined) return none(`${shown} is not there`, addRemedy(file, account));
   if (finding !== undefined) return notUsed(finding);
@@ -109,12 +109,12 @@ function fileWay(file: ByteString, rules: KeyRules, account: PasswdEntry, who: C
 }
 
 /** What of a file of keys counts that could not be read. */
-function unreadWay(
+function unreadableKeysFile(
   error: SystemError,
   file: ByteString,
   account: PasswdEntry,
-  none: (why: ByteString, remedy: ByteString) => FileWay,
-): FileWay {
+  none: (why: ByteString, remedy: ByteString) => KeysFile,
+): KeysFile {
   const shown = display(file);
   if (error.code === "EFBIG")
     return { ...none(`${shown} is larger than 1 MiB, and was not read`, ""), unread: true };
@@ -135,13 +135,17 @@ function decidingLines(lines: readonly CountedLine[]): CountedLine[] {
 }
 
 /** Whether a key would do, as sshd(8) reads AuthorizedKeysFile: with the rights of the user, and by StrictModes. */
-export function keyWay(
+export function keyAuthentication(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
   from: ByteString | undefined,
-): KeyWay {
-  const way = (can: Way["can"], why: ByteString[], remedies: ByteString[] = []): KeyWay => ({
+): KeyAuthentication {
+  const way = (
+    can: Authentication["can"],
+    why: ByteString[],
+    remedies: ByteString[] = [],
+  ): KeyAuthentication => ({
     can,
     why,
     remedies,
@@ -153,7 +157,7 @@ export function keyWay(
   if (revoked.kind === "none-taken") return way("no", [revoked.why], [revoked.remedy]);
   const patterns = quotedWords(settings, "authorizedkeysfile");
   const rules = { settings, from, revoked: revoked.kind === "listed" ? revoked.keys : new Set<ByteString>() };
-  const files = keyFiles(patterns, account).map((file) => fileWay(file, rules, account, who));
+  const files = keyFiles(patterns, account).map((file) => readKeysFile(file, rules, account, who));
   const lines = decidingLines(files.flatMap((file) => file.lines));
   const sure = lines.filter((line) => line.sure);
   const unread = files.filter((file) => file.unread);

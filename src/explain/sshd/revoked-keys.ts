@@ -7,7 +7,7 @@ import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/s
 import { readKeyLine } from "../../users/key-lines.ts";
 
 /** What RevokedKeys of sshd_config(5) says of keys. */
-export type Revoked =
+export type RevokedKeys =
   | { kind: "listed"; keys: ReadonlySet<ByteString> }
   /** Nobody can tell from here. */
   | { kind: "unknown"; why: ByteString }
@@ -34,7 +34,7 @@ function revokedIn(raw: ByteString): ByteString | undefined {
 }
 
 /** The keys that RevokedKeys names, or why nobody can tell, or why sshd takes no key at all. */
-export function revokedKeys(settings: SshdSettings): Revoked {
+export function revokedKeys(settings: SshdSettings): RevokedKeys {
   if (!isSet(settings, "revokedkeys")) return { kind: "listed", keys: new Set() };
   const file = firstOf(settings, "revokedkeys");
   let bytes: Uint8Array | undefined;

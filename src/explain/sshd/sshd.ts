@@ -19,14 +19,14 @@ import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
 import type { ReportStep } from "../report.ts";
 import { countSteps } from "./counts.ts";
-import { judgeWays, passwordWay } from "./credentials.ts";
+import { authenticationOf, passwordAuthentication } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
-import { forcedPart } from "./forced-command.ts";
-import { type KeyWay, keyWay } from "./keys.ts";
+import { forcedCommand } from "./forced-command.ts";
+import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
 
 /** What sshd does for somebody. */
-export interface SshdPart {
+export interface SshdLogin {
   steps: ReportStep[];
   /** The command that runs in the place of any other; undefined for none. */
   forced?: ByteString;
@@ -109,19 +109,22 @@ function admissionSteps(
 /** By what somebody can show who they are. */
 function credentialStep(
   settings: SshdSettings,
-  key: KeyWay,
+  key: KeyAuthentication,
   account: PasswdEntry,
   shadow: ShadowEntry | undefined,
   from: ByteString | undefined,
 ): ReportStep[] {
-  const password = passwordWay(settings, account, shadow);
-  const { can, why } = judgeWays(settings, { key, password });
+  const password = passwordAuthentication(settings, account, shadow);
+  const { can, why } = authenticationOf(settings, { key, password });
   const told = [...key.why, ...password.why, ...why].join("; ");
   const byPam = firstOf(settings, "usepam") === "yes";
   const service = firstOf(settings, "pamservicename") || "sshd";
   const auth = () => pamStep("auth", { account, service, from });
   if (can === "unknown") return [step("credentials", "unknown", told, key.remedies.join("; "))];
-  const withoutPassword = judgeWays(settings, { key, password: { can: "no", why: [], remedies: [] } }).can;
+  const withoutPassword = authenticationOf(settings, {
+    key,
+    password: { can: "no", why: [], remedies: [] },
+  }).can;
   if (can === "yes") {
     const steps = [step("credentials", "passed", told)];
     if (withoutPassword === "yes" || !byPam) return steps;
@@ -131,7 +134,10 @@ function credentialStep(
     return [...steps, pam];
   }
   // It may be another module than pam_unix that takes a password.
-  const anyPassword = judgeWays(settings, { key, password: { can: "yes", why: [], remedies: [] } }).can;
+  const anyPassword = authenticationOf(settings, {
+    key,
+    password: { can: "yes", why: [], remedies: [] },
+  }).can;
   if (byPam && password.byShadow === true && anyPassword !== "no") {
     const pam = auth();
     if (pam.outcome === "passed")
@@ -221,13 +227,13 @@ function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boole
  * What sshd would do for a user before and instead of the login shell, as far as it can be asked: only root can. `from`
  * is the address that the login comes from, undefined for any; `command` what a client asks for.
  */
-export function sshdPart(
+export function explainSshd(
   account: PasswdEntry,
   who: Credentials,
   isRoot: boolean,
   from: ByteString | undefined,
   command: ByteString | undefined,
-): SshdPart {
+): SshdLogin {
   const nothing = { unjailed: false, held: undefined, ownSftp: false, changesRoot: false, service: "sshd" };
   if (!isRoot)
     return {
@@ -243,13 +249,13 @@ export function sshdPart(
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
-  const key = keyWay(settings, account, who, from);
+  const key = keyAuthentication(settings, account, who, from);
   // By a password no command of a key is run.
-  const byPassword = judgeWays(settings, {
+  const byPassword = authenticationOf(settings, {
     key: { ...key, can: "no" },
-    password: passwordWay(settings, account, shadow),
+    password: passwordAuthentication(settings, account, shadow),
   });
-  const forced = forcedPart(settings, key, command, byPassword.can !== "no");
+  const forced = forcedCommand(settings, key, command, byPassword.can !== "no");
   const { unjailed, ownSftp } = forced;
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
 /** Whether somebody can show who they are in one way. */
-export interface Way {
+export interface Authentication {
   can: "yes" | "no" | "unknown";
   /** What speaks for it, or against it. */
   why: ByteString[];
