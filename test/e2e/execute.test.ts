@@ -58,7 +58,7 @@ test("the directories are named", () => {
   expect(status).toBe(0);
   expect(steps[0]).toMatchObject({ outcome: "passed" });
   expect(steps[0]?.message).toMatch(
-    /the allowed programs, and what lies in .*\/usr\/bin, \/usr\/sbin, \/usr\/lib\b/,
+    /the allowed programs, and files in .*\/usr\/bin, \/usr\/sbin, \/usr\/lib\b/,
   );
 });
 

@@ -78,7 +78,7 @@ test("of a file: who, when, which check, what to do, and that it is still so; an
   expect(stdout).toMatch(
     new RegExp(
       `^${id}:\n  when: \\S.* \\(${LOG}\\)\n  program: jk_chrootsh\\[\\d+\\]\n  user: u \\(${uid}\\)\n  check: home-owner\n` +
-        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\nnow: it is still so: `,
+        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\nnow: still refused: `,
     ),
   );
   expect(json(id)).toMatchObject({
@@ -87,7 +87,7 @@ test("of a file: who, when, which check, what to do, and that it is still so; an
   });
   m.must(["sh", "-c", json(id).now?.remedy ?? "false"]);
   expect(explain(id).status).toBe(0);
-  expect(explain(id).stdout).toContain("\nnow: it is not so any more: ");
+  expect(explain(id).stdout).toContain("\nnow: not refused any more: ");
 });
 
 test("of a file that was rotated", async () => {
@@ -138,7 +138,7 @@ test("what others wrote is told to be so, and does nothing to a terminal", async
   expect(stdout).not.toContain("\x1b");
   // Nobody but explain says what is to be typed.
   expect(`${stdout}${JSON.stringify(json(id))}`).not.toContain("rm -rf");
-  expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
+  expect(stdout).toContain("warning: it comes from evil, which has no error ids");
   expect(stdout).toContain("warning: it was sent from inside a jail");
 });
 

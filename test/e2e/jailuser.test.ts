@@ -634,7 +634,7 @@ test("a jail that users cannot pass is told", () => {
 
 /** What is said of the home, and what mends it. */
 const homeSaid = (stderr: string) =>
-  /(\S+ cannot log in, path .*); mend it with: (.*)\n/.exec(stderr)?.slice(1);
+  /(\S+ cannot log in, path .*); (?:fix|mend) it with: (.*)\n/.exec(stderr)?.slice(1);
 
 test("a home that jk_chrootsh would refuse is told, with what makes it good", () => {
   const name = newUser();

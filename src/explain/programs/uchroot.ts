@@ -23,17 +23,17 @@ import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
 const EXEC_FAILED = 111;
-// Whoever calls it has logged in: most likely so.
+// The service by which the caller most likely logged in.
 const LOGIN_SERVICE = "sshd";
 
-/** A call of jk_uchroot that is asked about, and by whom. */
-export interface UchrootQuestion {
+/** A question about a call of jk_uchroot, and its caller. */
+interface UchrootQuestion {
   user: ByteString;
   jail: ByteString;
   program: ByteString;
   programArguments: readonly ByteString[];
   callerUid: number;
-  /** What a program needs and the root directory does not have, each as a printable line. */
+  /** Finds the files that a program needs and a root directory does not have. */
   missingFiles: FindMissing;
 }
 
@@ -59,7 +59,7 @@ function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boole
   });
 }
 
-/** Adds whether the program can be executed, and with what. */
+/** Adds whether the program can be executed, and how. */
 function explainProgram(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
   const { program, programArguments, callerUid, missingFiles } = question;
   const jail = facts.jailPath();
@@ -80,8 +80,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
   for (const { message, copy } of missing) add("libraries", message, copyRemedy(jail, ...copy), "failed");
   if (missing.length > 0) return;
-  add("libraries", `the libraries and interpreters that ${program} names are there`, "", "passed");
-  // What the caller would have in the environment is known only to the caller.
+  add("libraries", `the libraries and interpreters of ${program} exist`, "", "passed");
+  // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
   const { env } = uchrootSettingsOf(facts);
   const argv = [program, ...programArguments];
@@ -107,8 +107,8 @@ function explainChecks(report: LoginReport, question: UchrootQuestion, facts: Ga
 }
 
 /**
- * What jk_uchroot would do for a user, found out without being that user. Root may ask about anyone; others about
- * themselves, with their own rights only. Throws JailkitError (2) for others.
+ * What jk_uchroot would do for a user. Root may ask about anyone, others about themselves. Throws JailkitError (2) for
+ * everybody else.
  */
 export function explainUchroot(question: UchrootQuestion): LoginReport {
   const { user, callerUid } = question;
