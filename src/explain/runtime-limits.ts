@@ -47,7 +47,7 @@ const isBySsh = (service: ByteString | undefined) => service !== undefined && se
 const isItem = (name: string): name is LimitItem => name === "nproc" || name === "cpu" || name in NEEDED;
 
 /** A limit in the units of NEEDED (`cpu`: minutes), and the line that sets it. */
-export interface Limit {
+interface Limit {
   item: LimitItem;
   value: number;
   file: ByteString;

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
-/** Whether somebody can show who they are in one way. */
+/** Whether a user can authenticate in one way, by a key or by a password. */
 export interface Authentication {
   can: "yes" | "no" | "unknown";
-  /** What speaks for it, or against it. */
+  /** The reasons. */
   why: ByteString[];
   remedies: ByteString[];
-  /** It is shadow(5) that has no password; sshd would ask for one. */
+  /** shadow(5) has no password, though sshd would ask for one. */
   byShadow?: boolean;
 }

@@ -6,7 +6,7 @@ import { firstOf, type SshdSettings, wordsOf } from "../../system/sshd/settings.
 import type { Authentication } from "./authentication.ts";
 import type { KeyAuthentication } from "./keys.ts";
 
-/** Whether a password would do: what shadow(5) holds, and whether sshd asks for one. Pure. */
+/** Whether the user can authenticate by a password, by what shadow(5) has and sshd asks for. */
 export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
@@ -20,30 +20,30 @@ export function passwordAuthentication(
   const byPam =
     firstOf(settings, "usepam") === "yes" && firstOf(settings, "kbdinteractiveauthentication") === "yes";
   if (firstOf(settings, "passwordauthentication") !== "yes" && !byPam)
-    return no("sshd takes no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
+    return no("sshd accepts no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
   const password = `passwd ${operands(name)}`;
   const missing = (why: ByteString, remedy: ByteString) => ({ ...no(why, remedy), byShadow: true });
   if (shadow === undefined)
     return { can: "unknown", why: [`whether ${name} has a password is not in shadow(5)`], remedies: [] };
   switch (passwordState(shadow.password)) {
     case "usable":
-      return { can: "yes", why: ["there is a password"], remedies: [] };
+      return { can: "yes", why: ["the account has a password"], remedies: [] };
     case "empty":
       return firstOf(settings, "permitemptypasswords") === "yes"
         ? { can: "unknown", why: ["the password is empty"], remedies: [] }
-        : no("the password is empty, which sshd does not take (PermitEmptyPasswords no)", password);
+        : no("the password is empty, which sshd does not accept (PermitEmptyPasswords no)", password);
     case "locked":
       return missing(
         "the password is locked",
         shadow.password.length > 2 ? `passwd -u ${operands(name)}` : password,
       );
     default:
-      return missing("there is no password", password);
+      return missing("the account has no password", password);
   }
 }
 
-/** What the ways come to; `why`: what sshd wants and nobody can show, where that is not told by the ways. */
-export interface AuthenticationResult {
+/** Whether a user can authenticate; `why`: reasons beside those of key and password. */
+interface AuthenticationResult {
   can: Authentication["can"];
   why: ByteString[];
 }
@@ -53,14 +53,14 @@ const OTHERS: Readonly<Record<string, string>> = {
   "gssapi-with-mic": "gssapiauthentication",
 };
 
-/** One method of a list. sshd passes over a list that names one which its settings switch off. */
+/** One method of a list. sshd ignores a list with a method that is disabled. */
 function methodResult(
   settings: SshdSettings,
   { key, password }: Methods,
   method: ByteString,
 ): AuthenticationResult {
   const on = (keyword: string) => firstOf(settings, keyword) === "yes";
-  const off: AuthenticationResult = { can: "no", why: [`sshd's settings do not allow the method ${method}`] };
+  const off: AuthenticationResult = { can: "no", why: [`the method ${method} is disabled in sshd`] };
   const [name = "", device = "pam"] = method.split(":");
   if (name === "publickey") return { can: key.can, why: [] };
   if (name === "password") return on("passwordauthentication") ? { can: password.can, why: [] } : off;
@@ -72,7 +72,7 @@ function methodResult(
   return keyword !== undefined && on(keyword) ? { can: "unknown", why: [] } : off;
 }
 
-/** One list of AuthenticationMethods, all of which is wanted: of several keys each is to be another one. */
+/** One list of AuthenticationMethods, which needs all its methods. Each publickey in it needs another key. */
 function listResult(settings: SshdSettings, ways: Methods, list: ByteString): AuthenticationResult {
   const methods = list.split(",");
   const each = methods.map((method) => methodResult(settings, ways, method));
@@ -82,7 +82,7 @@ function listResult(settings: SshdSettings, ways: Methods, list: ByteString): Au
     const have = key.count === 1 ? "is 1" : `are ${key.count}`;
     each.push({
       can: key.more ? "unknown" : "no",
-      why: [`${wanted} different keys are wanted, and there ${have}`],
+      why: [`${wanted} different keys are needed, but there ${have}`],
     });
   }
   const can = first(each, "no") ?? first(each, "unknown") ?? "yes";
@@ -94,7 +94,7 @@ type Methods = { key: KeyAuthentication; password: Authentication };
 const first = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
   each.some((one) => one.can === can) ? can : undefined;
 
-/** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
+/** Whether a user can authenticate by any list of AuthenticationMethods. */
 export function authenticationOf(settings: SshdSettings, ways: Methods): AuthenticationResult {
   const others = Object.values(OTHERS).some((keyword) => firstOf(settings, keyword) === "yes");
   const rest: Authentication["can"] = others ? "unknown" : "no";
