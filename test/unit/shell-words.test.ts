@@ -268,6 +268,8 @@ test("what others could have written gets no privilege before it is installed an
   rmSync(directory, { recursive: true });
   expect([held, remedy]).toEqual([
     false,
-    expect.stringMatching(/^install \/dev\/shm\/\S+ again, because users other than root could write it; then: /),
+    expect.stringMatching(
+      /^install \/dev\/shm\/\S+ again, because users other than root could write it; then: /,
+    ),
   ]);
 });

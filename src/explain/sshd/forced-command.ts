@@ -104,7 +104,9 @@ export function forcedCommand(
   if (internal && asked !== undefined && !asksSftp) {
     const where = byKey ? "the key has command=" : `${CONFIGURATION} has ForceCommand `;
     const message = `sshd serves only sftp, and runs no other command: ${where}${quoted(command)}`;
-    const remedy = byKey ? "take that option out of the key" : "take ForceCommand out of the settings for this user";
+    const remedy = byKey
+      ? "take that option out of the key"
+      : "take ForceCommand out of the settings for this user";
     more.push(step("sftp-alone", byKey && byPassword ? "unknown" : "failed", message, remedy));
   }
   return {
