@@ -55,7 +55,7 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
   ];
   for (const step of steps) {
     try {
-      stopIfInterrupted("the jail is partly deleted; run this again");
+      stopIfInterrupted("not everything was deleted; run this again");
       step();
     } catch (error) {
       const full = noRoom(error, jail, { left: [], progress: "not everything was deleted" });

@@ -203,7 +203,7 @@ test("jailkit delete: users are out as a whole, and it goes on", () => {
   stopped(
     at("HUP", "unlinkat", 8, command),
     "HUP",
-    "jailkit delete: interrupted by SIGHUP (what was begun is done; run this again)",
+    "jailkit delete: interrupted by SIGHUP (not everything was deleted; run this again)",
   );
   expect([homeOf("/home/bob"), m.exists(`${JAIL}/home/bob`)]).toEqual([20, false]);
   expect(m.run(command.split(" "))).toMatchObject({ status: 0, stderr: "" });
