@@ -88,7 +88,7 @@ function typeFinding(item: Item, counterpart: Counterpart, is: string, was: stri
   const message =
     is === "link" || was === "link"
       ? `${shown} and ${display(counterpart.path)} are not both symlinks!`
-      : `${shown} is ${WORDS[is] ?? is}, and was put there as ${WORDS[was] ?? was}`;
+      : `${shown} is ${WORDS[is] ?? is}, but ${WORDS[was] ?? was} in the record`;
   // A directory may hold anything, and so may what replaced one.
   const plain = is !== "directory" && was !== "directory" ? restore(item) : undefined;
   return findingAbout(item, "different-type", message, plain);
@@ -103,14 +103,14 @@ function attributeFindings(item: Item, entry: ManifestEntry): CheckFinding[] {
   const is = modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777;
   const other = (is & ~entry.mode & ~(SPECIAL | 0o022)) | (entry.mode & ~is);
   if (other !== 0) {
-    const message = `${display(path)} has mode ${octal(is)}, and was given ${octal(entry.mode)}`;
+    const message = `${display(path)} has mode ${octal(is)}, but ${octal(entry.mode)} in the record`;
     findings.push(
       findingAbout(item, "changed-mode", message, { kind: "attributes", mode: entry.mode & 0o7777 }),
     );
   }
   const foreign = space === "system" && stat.uid !== 0 && stat.uid !== entry.uid;
   if (!foreign && (stat.uid !== entry.uid || stat.gid !== entry.gid)) {
-    const message = `${display(path)} belongs to ${stat.uid}:${stat.gid}, and was given to ${entry.uid}:${entry.gid}`;
+    const message = `${display(path)} belongs to ${stat.uid}:${stat.gid}, but to ${entry.uid}:${entry.gid} in the record`;
     findings.push(findingAbout(item, "changed-owner", message, ownerRepair(stat, entry)));
   }
   return findings;
@@ -135,12 +135,12 @@ function linkDrift(item: Item, entry: ManifestEntry, { path, stat, target }: Cou
 }
 
 function outdatedFinding(item: Item, source: ByteString): CheckFinding {
-  const message = `${display(item.path)} is as it was put there, but ${display(source)} has changed since`;
+  const message = `${display(item.path)} is as it was copied, but ${display(source)} has changed since`;
   return findingAbout(item, "outdated", message);
 }
 
 function goneFinding(item: Item, source: ByteString): CheckFinding {
-  const message = `${display(item.path)} is as it was put there, but ${display(source)} is gone`;
+  const message = `${display(item.path)} is as it was copied, but ${display(source)} is missing`;
   return findingAbout(item, "source-gone", message);
 }
 
@@ -151,7 +151,7 @@ function fileDrift(item: Item, counterpart: Counterpart, entry: ManifestEntry): 
   const asPut = entry.size === here.size && (entry.mtime === undefined || entry.mtime === here.mtime);
   if (stat === undefined) {
     const unchanged = goneFinding(item, counterpart.path);
-    const message = `${display(item.path)} is not what was put there, and ${display(counterpart.path)} is gone`;
+    const message = `${display(item.path)} is not what was copied, and ${display(counterpart.path)} is missing`;
     const changed = findingAbout(item, "changed-file", message);
     return { findings: [], gone: { unchanged, changed, otherwise: asPut ? unchanged : changed } };
   }
@@ -227,18 +227,18 @@ export function missingFindings(
   wasSeen: (path: ByteString) => boolean,
   hostPathOf: (path: ByteString) => ByteString,
 ): CheckFinding[] {
-  const gone = [...entries].filter(({ path }) => !wasSeen(path));
-  const paths = new Set([...gone.map(({ path }) => path), ...replaced]);
+  const missing = [...entries].filter(({ path }) => !wasSeen(path));
+  const paths = new Set([...missing.map(({ path }) => path), ...replaced]);
   const below = (path: ByteString) => {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1))
       if (paths.has(path.slice(0, slash))) return true;
     return false;
   };
-  return gone.flatMap(({ path, source }): CheckFinding[] => {
+  return missing.flatMap(({ path, source }): CheckFinding[] => {
     if (below(path)) return [];
     const shown = hostPathOf(path);
-    const from = source === undefined ? "" : ` from ${display(source)}`;
-    const message = `${display(shown)} is gone, and was put there${from}`;
+    const from = source === undefined ? "" : `; it was copied from ${display(source)}`;
+    const message = `${display(shown)} is missing${from}`;
     return [{ rule: "missing", path: shown, jailPath: path, message, repair: { kind: "restore" } }];
   });
 }

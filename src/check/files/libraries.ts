@@ -36,7 +36,7 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
       host ??= createLoader();
       return host;
     };
-    let told = 0;
+    let reported = 0;
     for (const { path, source } of programs) {
       const bad = examine(inside, path);
       if (bad !== undefined && examine(onHost(), source) === undefined) {
@@ -45,8 +45,8 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
         findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
       }
       const problems = inside.problems();
-      for (const problem of problems.slice(told)) faults.push({ file: source, problem });
-      told = problems.length;
+      for (const problem of problems.slice(reported)) faults.push({ file: source, problem });
+      reported = problems.length;
     }
     const seen = new Set<string>();
     for (const { file, problem } of faults) {

@@ -61,9 +61,9 @@ function settingSteps(
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
   const sftp = sftpSubsystem(settings);
-  const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
-  if (sftp !== undefined) told.push(`subsystem sftp ${sftp}`);
-  const steps = [step("settings", "passed", told.join(", "))];
+  const lines = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
+  if (sftp !== undefined) lines.push(`subsystem sftp ${sftp}`);
+  const steps = [step("settings", "passed", lines.join(", "))];
   const [open] = openMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
   if (open !== undefined) {
     const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
@@ -116,17 +116,17 @@ function credentialSteps(
 ): ReportStep[] {
   const password = passwordAuthentication(settings, account, shadow);
   const { can, why } = authenticationOf(settings, { key, password });
-  const told = [...key.why, ...password.why, ...why].join("; ");
+  const reasons = [...key.why, ...password.why, ...why].join("; ");
   const byPam = firstOf(settings, "usepam") === "yes";
   const service = firstOf(settings, "pamservicename") || "sshd";
   const auth = () => pamStep("auth", { account, service, from });
-  if (can === "unknown") return [step("credentials", "unknown", told, key.remedies.join("; "))];
+  if (can === "unknown") return [step("credentials", "unknown", reasons, key.remedies.join("; "))];
   const withoutPassword = authenticationOf(settings, {
     key,
     password: { can: "no", why: [], remedies: [] },
   }).can;
   if (can === "yes") {
-    const steps = [step("credentials", "passed", told)];
+    const steps = [step("credentials", "passed", reasons)];
     if (withoutPassword === "yes" || !byPam) return steps;
     const pam = auth();
     // If PAM refuses the password, a key may still be accepted.
@@ -141,15 +141,15 @@ function credentialSteps(
   if (byPam && password.byShadow === true && anyPassword !== "no") {
     const pam = auth();
     if (pam.outcome === "passed")
-      return [step("credentials", "unknown", `${told}; the rules of PAM need none`)];
-    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${told}; ${pam.message}`)];
+      return [step("credentials", "unknown", `${reasons}; the rules of PAM need none`)];
+    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${reasons}; ${pam.message}`)];
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
   const own = [...key.remedies, ...password.remedies];
   const other = `set AuthenticationMethods in ${CONFIGURATION} to methods that the user has, for this user`;
   const remedy = (own.length > 0 ? own : [other]).join(", or: ");
-  return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${told}`, remedy)];
+  return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }
 
 /** What sshd does between authentication and the login shell. */
