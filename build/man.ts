@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
+import { CHECKS_OF } from "../src/explain/login-checks.ts";
 import { PROGRAMS } from "../src/programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";
@@ -73,7 +74,7 @@ function toolValues(source: Source, { help }: Documented) {
     SYNOPSIS: mdoc.synopsis(help),
     OPTIONS: options ? mdoc.optionList(help) : "",
     NOTES: help.notes === undefined ? "" : mdoc.notes(help),
-    EXIT: mdoc.exitStatusList(help),
+    EXIT: mdoc.exitStatusList(help, CHECKS_OF[source.name]),
   };
 }
 
@@ -119,8 +120,11 @@ function toolPages(all: readonly Source[], tools: readonly Documented[]): Manual
     const source =
       all.find(({ name, section }) => name === tool.page && section === "8") ?? plainSource(tool);
     const values = toolValues(source, tool);
-    const list: Values = tool.page === "jailkit" ? { COMMANDS: mdoc.pageList(commands.map(asEntry)) } : {};
-    return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...list }) };
+    const lists: Readonly<Record<string, Values>> = {
+      jailkit: { COMMANDS: mdoc.pageList(commands.map(asEntry)) },
+      jk_check: { RULES: mdoc.ruleList() },
+    };
+    return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...lists[tool.page] }) };
   });
 }
 

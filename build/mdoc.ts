@@ -1,3 +1,4 @@
+import { RULES, type Rule, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
@@ -101,10 +102,21 @@ export function optionList(help: HelpSource): string {
   return list(items);
 }
 
-/** The exit statuses with their meaning. */
-export function exitStatusList(help: HelpSource): string {
+/** The exit statuses with their meaning, and with the checks that end in them. */
+export function exitStatusList(
+  help: HelpSource,
+  checks: readonly { name: string; exitStatus: number }[] = [],
+): string {
   return list(
-    Object.entries(help.exitStatus).flatMap(([status, text]) => [`.It ${status}`, ...prose(sentence(text))]),
+    Object.entries(help.exitStatus).flatMap(([status, text]) => {
+      const names = checks.filter(({ exitStatus }) => String(exitStatus) === status).map(({ name }) => name);
+      const label = names.length === 1 ? "Check" : "Checks";
+      return [
+        `.It ${status}`,
+        ...prose(sentence(text)),
+        ...(names.length === 0 ? [] : [`${label}: ${escapeText(names.join(", "))}.`]),
+      ];
+    }),
   );
 }
 
@@ -184,6 +196,16 @@ export function programList(programs: readonly Program[]): string {
           )),
       ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts what ${what}: ${remedy}.`)),
     ]),
+  );
+}
+
+/** The rules of jk_check by subject: their names, levels and what they report. */
+export function ruleList(): string {
+  const rules = Object.entries(RULES) as [Rule, (typeof RULES)[Rule]][];
+  return list(
+    SUBJECTS.flatMap((wanted) => rules.filter(([, { subject }]) => subject === wanted)).flatMap(
+      ([name, { level, summary }]) => [`.It Cm ${argument(name)} Pq ${level}`, ...prose(sentence(summary))],
+    ),
   );
 }
 

@@ -12,53 +12,54 @@ import { jailHint } from "../jail/record/named-jail.ts";
 import { ordered } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
-import { checkJail, type JailReport } from "./jail.ts";
+import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
 import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
 /** What jk_check is asked to do. */
-export interface CheckRequest {
+interface CheckRequest {
   /** Absolute. */
   readonly configFile: ByteString;
-  /** Only these, absolute; all jails where it is empty. */
+  /** Absolute; all jails if it is empty. */
   readonly jails: readonly ByteString[];
   readonly full: boolean;
   readonly fix: boolean;
   readonly run: boolean;
   readonly verbose: (line: ByteString) => void;
-  /** Told as soon as a jail is done. */
-  readonly done: (report: CheckedJail) => void;
+  /** Called when the host is checked, before the jails. */
   readonly begun: (host: HostReport) => void;
+  /** Called when a jail is checked. */
+  readonly done: (report: CheckedJail) => void;
 }
 
-/** What is wrong with the host, and what is told of the whole. */
+/** What is wrong with the host, and problems and warnings that are not about one jail. */
 export interface HostReport {
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
   readonly warnings: readonly string[];
 }
 
-/** What was found in a jail, and what was done about it. */
+/** What was found and fixed in a jail. */
 export interface CheckedJail {
   readonly path: ByteString;
-  /** Undefined where it could not be looked at. */
+  /** Undefined if the jail could not be checked. */
   readonly report: JailReport | undefined;
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
   /** What --fix did. */
   readonly fixes: readonly FixOutcome[];
-  /** Those of `findings` that are gone after it. */
+  /** The findings that it fixed. */
   readonly fixed: ReadonlySet<CheckFinding>;
   readonly tests: readonly SmokeResult[];
 }
 
-/** The whole result. */
+/** The result of jk_check. */
 export interface CheckResult {
   readonly host: HostReport;
   readonly jails: readonly CheckedJail[];
-  /** 0 clean, 1 findings, 2 something could not be checked; above 128 where a signal ended --fix. */
+  /** 0: no findings, 1: findings, 2: something could not be checked; above 128: a signal ended --fix. */
   readonly exitStatus: CheckReport["exitStatus"];
 }
 
@@ -67,7 +68,7 @@ function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedU
   try {
     root = openJailRoot(path);
   } catch {
-    // Told when it is that jail's turn.
+    // Reported when that jail is checked.
     return [];
   }
   try {
@@ -77,7 +78,7 @@ function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedU
   }
 }
 
-/** jk_check(8). Throws JailkitError with exit status 2 for a configuration that cannot be used. */
+/** Does what jk_check(8) is asked to do. Throws JailkitError (2) if the configuration cannot be used. */
 export async function check(request: CheckRequest): Promise<CheckResult> {
   const warnings: string[] = [];
   const unusable: CheckProblem[] = [];
@@ -113,14 +114,14 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
     }
     return ini;
   } catch (error) {
-    // What somebody else can write must not hide anything, nor keep this from being told.
+    // A file that somebody else can write must not hide anything, nor prevent the check.
     if (!(error instanceof JailkitError) || error.code !== "config-unsafe") throw error;
     problems.push({ code: error.code, path: file, message: error.message });
     return undefined;
   }
 }
 
-type Shared = Pick<Parameters<typeof checkJail>[0], "users" | "servedSocket">;
+type Shared = Pick<JailCheck, "users" | "servedSocket">;
 
 async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared): Promise<CheckedJail> {
   const nothing = { path: jail.path, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
@@ -157,11 +158,11 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
   }
 }
 
-/** Repairs, and looks again: fixed is what is not found any more. */
+/** Repairs, and checks again: a finding is fixed if the second check does not report it. */
 async function fix(
   path: ByteString,
   report: JailReport,
-  how: Omit<Parameters<typeof checkJail>[0], "root" | "verbose">,
+  how: Omit<JailCheck, "root" | "verbose">,
 ): Promise<Pick<CheckedJail, "fixes" | "fixed">> {
   const fixes = holdingSignals(() => fixFindings(path, report));
   if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set() };

@@ -1,62 +1,58 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 
-/**
- * Findings as they come. Of one rule no more are kept than anybody reads: a user may make millions. Those about what
- * users have put where they can write are counted for each owner, so that they hide no others.
- */
-export interface FindingList {
-  add(...findings: readonly CheckFinding[]): void;
-  /** The same, about what belongs to `uid` where users can write. */
-  addOf(uid: number, findings: readonly CheckFinding[]): void;
-  /** By subject and path; where some were left out, a finding about `path` says how many. */
-  inOrder(path: ByteString): CheckFinding[];
-}
-
+/** Of one rule no more are kept: a user may create millions of files. */
 const MOST_OF_A_RULE = 1000;
 
-/** How many of a rule there were, of one owner or of no user's. */
+/** How many findings of a rule there were, about files of one owner or in general. */
 interface Count {
   readonly rule: Rule;
   readonly uid: number | undefined;
   count: number;
 }
 
-/** An empty list. */
-export function createFindingList(): FindingList {
-  const kept: CheckFinding[] = [];
-  const counts = new Map<string, Count>();
-  const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
-  // Accounts stay in the order of their files.
-  const place = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
+const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
+/** Findings about accounts stay in the order of lines in their files. */
+const sortKey = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
 
-  function keep(findings: readonly CheckFinding[], uid: number | undefined): void {
+/** Findings, a limited number of each rule. */
+export class FindingList {
+  readonly #kept: CheckFinding[] = [];
+  readonly #counts = new Map<string, Count>();
+
+  add(...findings: readonly CheckFinding[]): void {
+    this.#keep(findings, undefined);
+  }
+
+  /** Adds findings about files that `uid` owns where users can write: counted by owner, they hide no others. */
+  addOf(uid: number, findings: readonly CheckFinding[]): void {
+    this.#keep(findings, uid);
+  }
+
+  /** By subject and path. If some were dropped, a finding about `path` says how many. */
+  inOrder(path: ByteString): CheckFinding[] {
+    const sorted = [...this.#kept].sort((a, b) => rank(a) - rank(b) || compare(sortKey(a), sortKey(b)));
+    for (const { rule, uid, count } of this.#counts.values()) {
+      if (count <= MOST_OF_A_RULE) continue;
+      const owner = uid === undefined ? "" : `, about files of uid ${uid},`;
+      const message = `${count - MOST_OF_A_RULE} more findings of the rule ${rule}${owner} are not shown`;
+      sorted.push({ rule: "too-many", path, message });
+    }
+    return sorted;
+  }
+
+  #keep(findings: readonly CheckFinding[], uid: number | undefined): void {
     for (const finding of findings) {
       const { rule } = finding;
       const key = `${rule} ${uid ?? ""}`;
-      const counted = counts.get(key) ?? { rule, uid, count: 0 };
-      counts.set(key, counted);
-      if (++counted.count <= MOST_OF_A_RULE) kept.push(finding);
+      const counted = this.#counts.get(key) ?? { rule, uid, count: 0 };
+      this.#counts.set(key, counted);
+      if (++counted.count <= MOST_OF_A_RULE) this.#kept.push(finding);
     }
   }
-
-  return {
-    add: (...findings) => keep(findings, undefined),
-    addOf: (uid, findings) => keep(findings, uid),
-    inOrder(path) {
-      const sorted = [...kept].sort((a, b) => rank(a) - rank(b) || compare(place(a), place(b)));
-      for (const { rule, uid, count } of counts.values()) {
-        if (count <= MOST_OF_A_RULE) continue;
-        const whose = uid === undefined ? "" : `, about what belongs to uid ${uid},`;
-        const message = `${count - MOST_OF_A_RULE} more findings of the kind ${rule}${whose} are not shown`;
-        sorted.push({ rule: "too-many", path, message });
-      }
-      return sorted;
-    },
-  };
 }
 
-// What is wrong with a directory itself, in which programs or libraries are.
+// Rules about a directory that holds programs or libraries.
 const OF_DIRECTORY: readonly Rule[] = [
   "unsafe-jail",
   "foreign-owner",
@@ -73,7 +69,7 @@ const OF_CONTENT: readonly Rule[] = [
   "different-link",
   "different-type",
 ];
-// What is not told of a path of which that is told: it says no more, or has a remedy that would make things worse.
+// For a rule, rules that are not reported about the same path: they add nothing, or have a remedy that does harm.
 const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   "home-owner": ["unknown-owner"],
   "link-outside": OF_CONTENT,
@@ -82,20 +78,20 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
 };
 
 /**
- * What makes a jail unsafe, and jailkit 2 has a line for, is told by that line, which scripts look for: in the place of
- * ours, with what ours says as its reason.
+ * Scripts look for the lines of jailkit 2. A finding that jailkit 2 has a line for is reported by that line, with our
+ * own message as the reason.
  */
 function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
   const lines = new Map<CheckFinding, CheckFinding>();
   for (const one of findings) {
-    const { toldAs, path } = one;
-    const line = toldAs && findings.find((other) => other.rule === toldAs && other.path === path);
+    const { reportedAs, path } = one;
+    const line = reportedAs && findings.find((other) => other.rule === reportedAs && other.path === path);
     if (line !== undefined) lines.set(one, line);
   }
   const moved = new Set(lines.values());
   return findings.flatMap((one) => {
     if (moved.has(one)) return [];
-    const { toldAs: _, ...unsafe } = one;
+    const { reportedAs: _, ...unsafe } = one;
     const line = lines.get(one);
     if (line === undefined) return [unsafe];
     const reason = `${RULES[unsafe.rule].summary}: ${unsafe.message}`;
@@ -103,7 +99,7 @@ function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
   });
 }
 
-/** The findings without those that only follow from another one among them, or say the same. */
+/** The findings without those that follow from others or repeat them. */
 export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[] {
   const findings = withReasons(all);
   const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));
@@ -114,16 +110,16 @@ export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[
 }
 
 function hiddenBy({ rule, repair }: CheckFinding): readonly Rule[] {
-  // That the owner is another is the one thing about an unsafe directory that is repaired.
+  // The wrong owner of an unsafe directory is the only repair.
   if (rule === "unsafe-jail") return repair === undefined ? [] : ["foreign-owner", "unknown-owner"];
   return SAYS_ENOUGH[rule] ?? [];
 }
 
 const compare = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** A list in order at once. */
+/** Findings in order. */
 export function ordered(findings: readonly CheckFinding[], path: ByteString): CheckFinding[] {
-  const list = createFindingList();
+  const list = new FindingList();
   list.add(...findings);
   return list.inOrder(path);
 }

@@ -15,13 +15,13 @@ import type { CheckFinding } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
 
-/** What is wrong with an account as the host has it. */
+/** What is wrong with the host's account of a jailed user. */
 export function userFindings(user: JailedUser): CheckFinding[] {
   const name = display(user.name);
   const path = user.fromService ? "/etc/nsswitch.conf" : "/etc/passwd";
   const findings: CheckFinding[] = [];
   if (user.jail === undefined) {
-    const message = `user ${name} has a /./ in the home ${display(user.home)}, and no jail before it`;
+    const message = `user ${name} has a /./ in the home ${display(user.home)}, but no jail before it`;
     const home = user.home.slice(user.home.lastIndexOf("/./") + 2);
     const remedy = `usermod -d ${shellWord(joinHome("JAIL", home))} ${operands(user.name)}`;
     findings.push({ rule: "bad-separator", path, message, ...(user.fromService ? {} : { remedy }) });
@@ -29,14 +29,14 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   if (!isJailShell(user.shell)) {
     const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
-    // The account of a name service is changed where that keeps it.
+    // usermod cannot change the account of a name service.
     const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${operands(user.name)}` };
     findings.push({ rule: "wrong-shell", path, message, ...remedy });
   }
   return findings;
 }
 
-/** The shell in its usual place, or where it was installed instead. */
+/** True for jk_chrootsh, in its usual directory or in another one of root's. */
 function isJailShell(shell: ByteString): boolean {
   if (shell === SHELL) return true;
   if (!/^\/.*\/jk_chrootsh$/.test(shell)) return false;
@@ -44,13 +44,13 @@ function isJailShell(shell: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }
 
-/** A jailed user whom the jail's passwd does not know. */
+/** A jailed user who is not in the jail's passwd. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
   return { ...notThere(user, jail), remedy };
 }
 
-/** The same where the jail itself is not there: it is to be followed, if it is found. */
+/** A jailed user whose jail is missing; the remedy follows the jail if it was moved. */
 export function noJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const remedy = lostRemedy(jail);
   return { ...notThere(user, jail), ...(remedy === undefined ? {} : { remedy }) };
@@ -61,7 +61,7 @@ function notThere(user: JailedUser, jail: ByteString): CheckFinding {
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message };
 }
 
-/** Who can change the configuration: the directory, the files in it, and their drop-ins. */
+/** The configuration directory, files in it and drop-ins that users other than root can change. */
 export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckFinding[] {
   const findings = configDirectoryFindings(directory).map(
     ({ path, message, remedy, tolerated }): CheckFinding => ({

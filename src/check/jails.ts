@@ -13,13 +13,13 @@ import { knownJails } from "../jail/record/manifest.ts";
 import type { CheckProblem } from "./rules.ts";
 import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./settings.ts";
 
-/** A jail to check, and what is left out of its check. */
+/** A jail to check, and its settings. */
 export interface JailToCheck {
   readonly path: ByteString;
   readonly settings: JailSettings;
 }
 
-/** The jails to check, in order: those of jk_check.ini, those of users, and those that jailkit knows of. */
+/** The jails to check, in order: those of jk_check.ini, of users, and of the registry. */
 export function jailsToCheck(
   ini: IniFile | undefined,
   users: readonly JailedUser[],
@@ -32,7 +32,7 @@ export function jailsToCheck(
     for (const { name, line, column, file } of ini?.sections ?? []) {
       if (name.startsWith("/")) paths.add(plainPath(name));
       else {
-        const message = `${display(file)}:${line}: a section is named after the absolute path of a jail, not ${display(name)}`;
+        const message = `${display(file)}:${line}: ${display(name)} is not the absolute path of a jail, which a section needs as its name`;
         const place = ini && placeOf(ini, { file, line, column });
         problems.push({ code: "bad-section", path: file, message, place });
       }
@@ -52,7 +52,7 @@ export function jailsToCheck(
   return { jails, problems };
 }
 
-/** The jails of the registry that still are there. */
+/** The jails of the registry that still exist. */
 function recordedJails(problems: CheckProblem[]): ByteString[] {
   try {
     return knownJails()
@@ -63,13 +63,13 @@ function recordedJails(problems: CheckProblem[]): ByteString[] {
       })
       .sort();
   } catch (error) {
-    const message = `the jails that jailkit knows of cannot be read: ${describeError(error)}`;
+    const message = `the registry of jails cannot be read: ${describeError(error)}`;
     problems.push({ code: "unreadable", path: "/var/lib/jailkit/jails", message });
     return [];
   }
 }
 
-/** Whether jk_socketd is to serve a socket of that path. */
+/** A test for the paths of sockets that jk_socketd serves. */
 export function servedSockets(problems: CheckProblem[]): PathTest {
   const file = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
   try {

@@ -7,17 +7,17 @@ import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/man
 import { loadVerified, saveVerified, type VerifiedFiles } from "./content/verified.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 
-/** What is recorded of a jail outside of it. */
+/** The record of a jail, which is outside the jail. */
 export interface JailRecord {
   readonly id: ByteString | undefined;
-  /** Undefined for a jail that jailkit 2 made. */
+  /** Undefined for a jail that has none, such as one of jailkit 2. */
   readonly content: ManifestContent | undefined;
   readonly verified: VerifiedFiles;
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
 }
 
-/** The sections that asked for something in the jail. */
+/** The sections that were requested for the jail. */
 export function recordedSections({ requests, entries }: ManifestContent): ByteString[] {
   const sections = new Set(requests.flatMap((request) => request.sections));
   const requested = new Set(requests.flatMap(({ operands }) => operands));
@@ -26,7 +26,7 @@ export function recordedSections({ requests, entries }: ManifestContent): ByteSt
   return [...sections].filter((name) => !name.startsWith("/")).sort();
 }
 
-/** True where the recipe asks for hard links (-k). */
+/** True if the recipe asks for hard links (-k). */
 export function asksForHardLinks({ requests }: ManifestContent): boolean {
   return requests.some(({ options }) => options.hardlink === true);
 }
@@ -41,7 +41,7 @@ export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): Jai
     return { ...nothing, id, content: kept ? content : undefined, verified };
   } catch (error) {
     const message = `the record of the jail cannot be used: ${describeError(error)}`;
-    // For others than root it never is theirs.
+    // Users other than root can never read it.
     if (error instanceof JailkitError && libc.geteuid() === 0) {
       const remedy = error.remedy === "" ? `jailkit adopt --force ${shellWord(root.path)}` : error.remedy;
       return { ...nothing, findings: [{ rule: "registry-unsafe", path: registry, message, remedy }] };
@@ -50,7 +50,7 @@ export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): Jai
   }
 }
 
-/** Keeps what this check found to be the same, for the next one. Only root can, and nothing else depends on it. */
+/** Saves for the next check which files are the same as the host's. Only root can; nothing else depends on it. */
 export function keepVerified(
   record: JailRecord,
   files: VerifiedFiles,
@@ -73,7 +73,7 @@ export function keepVerified(
     saveVerified(registry, record.id, files);
     return [];
   } catch (error) {
-    const message = `what was found cannot be kept for the next check: ${describeError(error)}`;
+    const message = `the verified files cannot be saved for the next check: ${describeError(error)}`;
     return [{ code: "not-kept", path: registry, message }];
   }
 }

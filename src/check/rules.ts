@@ -2,16 +2,16 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { ErrorPlace } from "../cli/error.ts";
 
-/** "error": not as it must be, or not as it was put there. "warning": a danger that may be wanted. */
+/** "error": not as it must be, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
 type Level = (typeof LEVELS)[number];
 
-/** What a rule is about; findings are shown in this order. */
+/** What rules are about; findings are shown in this order. */
 export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;
 type Subject = (typeof SUBJECTS)[number];
 
-/** What jk_check looks for. */
-export interface RuleFacts {
+/** A rule of jk_check. */
+interface RuleFacts {
   readonly level: Level;
   readonly subject: Subject;
   /** One sentence without a full stop. */
@@ -23,89 +23,92 @@ const warning = (subject: Subject, summary: string): RuleFacts => ({ level: "war
 
 /** Every kind of finding, by its stable name. */
 export const RULES = {
-  "config-directory": error("host", "the configuration directory is not root's alone"),
-  "config-file": warning("host", "a configuration file can be changed by others than root"),
-  "user-not-in-jail": error("host", "a jailed user is missing from the jail's passwd"),
-  "wrong-shell": error("host", "a user with a jail has another shell than jk_chrootsh"),
-  "bad-separator": error("host", "a home with the separator /./ names no jail"),
+  "config-directory": error("host", "users other than root can change the configuration directory"),
+  "config-file": warning("host", "users other than root can change a configuration file"),
+  "user-not-in-jail": error("host", "a jailed user is missing in the jail's passwd"),
+  "wrong-shell": error("host", "a user with a jail has a shell other than jk_chrootsh"),
+  "bad-separator": error("host", "a home has the separator /./ but no jail before it"),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
-  "above-jail": error("jail", "a directory above the jail is not root's alone"),
-  "unsafe-jail": error("jail", "the jail breaks the rule of safety, and logins are refused"),
+  "above-jail": error("jail", "users other than root can change a directory above the jail"),
+  "unsafe-jail": error("jail", "the jail is not safe, and logins are refused"),
   "closed-directory": error("jail", "users cannot pass the jail, or a directory above it"),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
-  "proc-writable": warning("jail", "proc is mounted in the jail so that it can be written"),
-  "too-deep": warning("files", "directories are nested too deep to be looked at"),
-  "writable-for-others": warning("files", "a directory can be written by everybody"),
-  "writable-for-group": warning("files", "a directory can be written by its group"),
-  "file-writable-for-others": warning("files", "a file can be written by everybody"),
-  "file-writable-for-group": warning("files", "a file can be written by its group"),
-  "setuid-for-others": warning("files", "everybody may execute a setuid or setgid file"),
-  "setuid-for-group": warning("files", "its group may execute a setuid or setgid file"),
-  "setuid-for-user": warning("files", "its owner may execute a setuid or setgid file"),
-  "setuid-dormant": warning("files", "a file is setuid or setgid, though nobody may execute it"),
+  "proc-writable": warning("jail", "proc is mounted writable in the jail"),
+  "too-deep": warning("files", "directories are nested too deep to be checked"),
+  "writable-for-others": warning("files", "everybody can write a directory"),
+  "writable-for-group": warning("files", "a group can write a directory"),
+  "file-writable-for-others": warning("files", "everybody can write a file"),
+  "file-writable-for-group": warning("files", "a group can write a file"),
+  "setuid-for-others": warning("files", "everybody can execute a setuid or setgid file"),
+  "setuid-for-group": warning("files", "a group can execute a setuid or setgid file"),
+  "setuid-for-user": warning("files", "the owner can execute a setuid or setgid file"),
+  "setuid-dormant": warning("files", "a file is setuid or setgid, but nobody can execute it"),
   "file-capability": error("files", "a program has file capabilities"),
-  "acl-entry": warning("files", "an ACL lets somebody do more than the permission bits tell"),
-  "acl-inherited": warning("files", "what is made in a directory gets an ACL that names somebody"),
-  "foreign-owner": error("files", "something in a system directory does not belong to root"),
-  "unknown-owner": warning("files", "something belongs to a uid that no account has"),
-  "device-unexpected": error("files", "a device that nothing asked for"),
-  "device-differs": error("files", "a device is not the one that its name promises"),
-  socket: warning("files", "a socket that nothing asked for"),
-  fifo: warning("files", "a FIFO in a system directory"),
-  "link-outside": warning("files", "a symbolic link leads out of the jail for who follows it from the host"),
+  "acl-entry": warning("files", "an ACL grants more than the permission bits show"),
+  "acl-inherited": warning("files", "a directory has a default ACL that names somebody"),
+  "foreign-owner": error("files", "a file in a system directory does not belong to root"),
+  "unknown-owner": warning("files", "a file belongs to a uid without an account"),
+  "device-unexpected": error("files", "there is a device that nothing asked for"),
+  "device-differs": error("files", "a device is not the one that its name or the record promises"),
+  socket: warning("files", "there is a socket that nothing asked for"),
+  fifo: warning("files", "there is a FIFO in a system directory"),
+  "link-outside": warning("files", "a symbolic link leads out of the jail when it is followed from the host"),
   "hard-link": warning("files", "a file has a name outside the jail that nothing asked for"),
   "different-size": error("files", "a file has another size than the host's"),
-  "different-content": error("files", "a file has other content than the host's"),
-  "different-link": error("files", "a symbolic link says something else than the host's"),
-  "different-type": error(
-    "files",
-    "what is a file, link or directory on the host is something else in the jail",
-  ),
+  "different-content": error("files", "a file has other contents than the host's"),
+  "different-link": error("files", "a symbolic link has another text than the host's"),
+  "different-type": error("files", "a file, link or directory of the host is of another type in the jail"),
   "no-counterpart": error("files", "a file in a system directory is not on the host"),
-  outdated: warning("files", "the host's file changed since it was put into the jail"),
-  "source-gone": warning("files", "the host's file that was put into the jail is gone"),
-  "changed-file": error("files", "a file is not what was put into the jail, and the host's is gone"),
-  missing: error("files", "what was put into the jail is gone"),
-  unrecorded: error("files", "something in a system directory that nothing put there"),
-  leftover: warning("files", "a tool of jailkit's that was cut short has left something half-made"),
-  "changed-mode": error("files", "permissions are not those that were given"),
-  "changed-owner": error("files", "the owner is not the one that was given"),
-  "dangerous-program": warning("files", "a program that helps to leave a jail or to gain rights"),
+  outdated: warning("files", "the host's file has changed since it was put into the jail"),
+  "source-gone": warning("files", "the host's file that was put into the jail is missing"),
+  "changed-file": error(
+    "files",
+    "a file has changed since it was put into the jail, and the host's is missing",
+  ),
+  missing: error("files", "a file that was put into the jail is missing"),
+  unrecorded: error("files", "a file in a system directory is not in the record"),
+  leftover: warning("files", "an interrupted tool of jailkit left a temporary file"),
+  "changed-mode": error("files", "a mode is not the recorded one"),
+  "changed-owner": error("files", "an owner is not the recorded one"),
+  "dangerous-program": warning("files", "a program helps to leave a jail or to gain rights"),
   "own-shell": error("files", "the limited shell of jailkit 2, or a copy of jailkit, runs in the jail"),
-  preload: error("files", "the dynamic linker loads something into every program"),
+  preload: error("files", "the dynamic linker loads a library into every program"),
   shadow: error("files", "a file with password hashes is in the jail"),
-  "library-directory": error("files", "libraries are looked for where others than root can put them"),
-  "missing-library": error("files", "a library that a program needs is not in the jail"),
-  "missing-interpreter": error("files", "the interpreter of a program is not in the jail"),
-  "bad-program": error("files", "a program that makes no sense"),
-  "account-line": warning("accounts", "a line of the jail's passwd or group is no entry"),
+  "library-directory": error(
+    "files",
+    "users other than root can write a directory that is searched for libraries",
+  ),
+  "missing-library": error("files", "a library that a program needs is missing in the jail"),
+  "missing-interpreter": error("files", "the interpreter of a program is missing in the jail"),
+  "bad-program": error("files", "a program cannot be started"),
+  "account-line": warning("accounts", "a line of the jail's passwd or group is not an entry"),
   "user-changed": error("accounts", "a user has another uid or gid in the jail"),
-  "home-differs": error("accounts", "the homes on the host and in the jail do not belong together"),
+  "home-differs": error("accounts", "the homes on the host and in the jail do not match"),
   "user-unknown": error("accounts", "a user of the jail does not exist on the host"),
-  "extra-root": error("accounts", "a second account with uid 0"),
-  "duplicate-user": error("accounts", "a name or uid stands twice in the jail's passwd"),
+  "extra-root": error("accounts", "a second account has uid 0"),
+  "duplicate-user": error("accounts", "a name or uid occurs twice in the jail's passwd"),
   "group-changed": error("accounts", "a group has another gid in the jail"),
   "group-unknown": warning("accounts", "a group of the jail does not exist on the host"),
-  "password-hash": error("accounts", "the jail's passwd or group holds a password hash"),
+  "password-hash": error("accounts", "the jail's passwd or group contains a password hash"),
   "home-missing": error("accounts", "the home of a jailed user is missing"),
-  "home-owner": warning("accounts", "the home of a jailed user belongs to somebody else"),
+  "home-owner": warning("accounts", "the home of a jailed user belongs to another user"),
   "shell-missing": error("accounts", "the shell of a jailed user is not in the jail"),
-  "smoke-test": error("run", "something that the jail is for does not work in it"),
-  "too-many": warning("files", "there is more of one kind than is shown"),
+  "smoke-test": error("run", "a test of a section failed in the jail"),
+  "too-many": warning("files", "there are more findings of one rule than are shown"),
 } as const satisfies Readonly<Record<string, RuleFacts>>;
 
 /** The name of a rule. */
 export type Rule = keyof typeof RULES;
 
-/** How grave a finding is and what it is about: of one that makes the jail unsafe, that. */
+/** The level and the subject of a finding: of one that makes the jail unsafe, those of "unsafe-jail". */
 export function factsOf({ rule, reason }: Pick<CheckFinding, "rule" | "reason">): RuleFacts {
   return RULES[reason === undefined ? rule : "unsafe-jail"];
 }
 
-/** What --fix would do, as data. Paths are as the jail sees them. */
+/** What --fix would do. */
 export type Repair =
-  /** `clear`: bits that go from the mode, whatever else is in it. */
+  /** `clear`: bits to remove from the mode. */
   | {
       readonly kind: "attributes";
       readonly clear?: number;
@@ -113,9 +116,9 @@ export type Repair =
       readonly uid?: number;
       readonly gid?: number;
     }
-  /** From the manifest's source, with what the manifest says of it. */
+  /** From the source that the manifest names, with its mode and owner. */
   | { readonly kind: "restore" }
-  /** A fresh copy of itself: without other names and extended attributes. */
+  /** A new file with the same contents, without other names and extended attributes. */
   | { readonly kind: "own-copy" }
   | { readonly kind: "remove" }
   | { readonly kind: "password"; readonly user: ByteString };
@@ -125,24 +128,24 @@ export interface CheckFinding {
   readonly rule: Rule;
   /** On the host. */
   readonly path: ByteString;
-  /** One printable line; it names the thing. */
+  /** One printable line, with the path. */
   readonly message: string;
-  /** What the administrator can do about it, printable. */
+  /** What the administrator can do, printable. */
   readonly remedy?: string;
-  /** Why it is worse than its rule says: one printable line about the rule of safety, see withReasons. */
+  /** Why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
   readonly reason?: string;
-  /** The rule by which jailkit 2 tells the same of the same path. */
-  readonly toldAs?: Rule;
+  /** The rule by which jailkit 2 reports the same about the same path. */
+  readonly reportedAs?: Rule;
   readonly repair?: Repair;
-  /** As the jail sees it; what `repair` is about. */
+  /** The path of the file to repair, as the jail sees it. */
   readonly jailPath?: ByteString;
-  /** The directories whose fault it is, on the host: where all of them are told, this is not. */
+  /** Directories on the host that cause it: if all of them are reported, this finding is not. */
   readonly causes?: readonly ByteString[];
-  /** What was looked at, where `repair` changes its attributes: nothing else gets them. Undefined: any directory. */
+  /** The file that was seen: `repair` changes the attributes of no other. Undefined: of any directory. */
   readonly seen?: Stat;
 }
 
-/** Something that could not be looked at. */
+/** Something that could not be checked. */
 export interface CheckProblem {
   /** A stable name, such as "unreadable". */
   readonly code: string;

@@ -4,10 +4,10 @@ import { readKeys } from "../config/keys.ts";
 import type { IniFile, IniSection, Problem } from "../config/model.ts";
 import { checkKeys } from "../config/schemas/check.ts";
 
-/** Whether a path of the host is among those that a list names, or below one of them. */
+/** Whether a path of the host is in a list, or below a path of it. */
 export type PathTest = (path: ByteString) => boolean;
 
-/** What jk_check.ini leaves out of the check of a jail. */
+/** What jk_check.ini excludes from the check of a jail. */
 export interface JailSettings {
   readonly everywhere: PathTest;
   readonly compare: PathTest;
@@ -16,7 +16,7 @@ export interface JailSettings {
   readonly setuidForUser: PathTest;
   readonly setuidForGroup: PathTest;
   readonly setuidForOthers: PathTest;
-  /** Where they come from. */
+  /** The section that they come from. */
   readonly section: IniSection | undefined;
 }
 
@@ -27,7 +27,7 @@ export function pathTest(list: readonly ByteString[]): PathTest {
   return (path) => plain.some((prefix) => path === prefix || prefix === "/" || path.startsWith(`${prefix}/`));
 }
 
-/** The settings of a section of jk_check.ini; those of a jail without one where it is undefined. */
+/** The settings of a section of jk_check.ini; of a jail without a section if it is undefined. */
 export function jailSettings(section: IniSection | undefined): {
   settings: JailSettings;
   problems: Problem[];

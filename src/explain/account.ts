@@ -7,8 +7,8 @@ import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
 
 /**
- * Begins a report about a user: who that is, and whether the caller may ask. Without an account the report is finished.
- * Throws JailkitError (2) for others than root who ask about others.
+ * Begins a report about a user. Without an account the report is complete. Throws JailkitError (2) if the caller is
+ * neither root nor that user.
  */
 export function beginReport(
   user: ByteString,

@@ -8,42 +8,42 @@ import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.
 import type { LoginReport, ReportStep } from "./report.ts";
 import type { IdReport } from "./report-schema.ts";
 
-/** What a line of the log says of a refusal. */
-export interface LoggedRefusal {
+/** A refusal, as a line of the log describes it. */
+interface LoggedRefusal {
   entry: LogEntry;
   uid: number | undefined;
   check: ByteString | undefined;
   reason: ByteString;
-  /** Why the line may not be what it says; undefined where nothing speaks against it. */
+  /** Why the line may be forged; undefined if nothing suggests it. */
   doubt: ByteString | undefined;
 }
 
-/** Whether what was refused then would be now: undefined where that cannot be told. */
-export interface StillSo {
+/** Whether it would still be refused; undefined if that is unknown. */
+interface CurrentState {
   refused: boolean | undefined;
   message: ByteString;
   remedy: ByteString;
 }
 
-/** An error id, what the logs have of it, and how it is now. */
-export interface ExplainedId {
+/** An error id, its lines in the logs, and whether it would still be refused. */
+interface ExplainedId {
   id: ByteString;
   refusals: LoggedRefusal[];
   unread: ByteString[];
-  now: StillSo | undefined;
+  now: CurrentState | undefined;
 }
 
 const ID = /^JK-[A-Z2-7]{8}$/;
 const PROGRAMS = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
 
-/** Whether a word is an error id of a refusal. */
+/** Whether a word is an error id. */
 export const isErrorId = (word: ByteString): boolean => ID.test(word);
 
-/** What may be wrong about a line: anybody may write one that looks like ours. */
+/** Why a line may be forged: any user can write to the log. */
 function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined): ByteString | undefined {
   // As jk_socketd marks what it relays.
   if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
-  if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which gives out no error ids`;
+  if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
   const name = sender.program.slice(sender.program.lastIndexOf("/") + 1);
   if (name !== "" && name !== "jailkit" && name !== ident)
@@ -53,58 +53,58 @@ function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined):
     : undefined;
 }
 
-/** Takes a line of the log apart; undefined where it is none of a refusal with this id. Pure. */
+/** Parses a line of the log; undefined if it is not a refusal with this id. */
 export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | undefined {
   const { message } = entry;
   if (!message.startsWith(`${id}: `)) return undefined;
   const text = message.slice(id.length + 2);
-  // What the guard refuses, before there is a check: ffi/guard/refusal.c
+  // A refusal of the guard, before any check: ffi/guard/refusal.c
   const [, limited, why] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
   if (limited !== undefined && why !== undefined) {
     const uid = Number(limited);
     return { entry, uid, check: "limits", reason: why, doubt: doubtOf(entry, uid) };
   }
-  // The remedy there is not handed on: what root is told to type comes from a look at how it is now, not from a log.
+  // The remedy in the log is ignored: root must not type a command that somebody wrote into a log.
   const [, reason = text, check, number] =
     /^(.*) \(check ([a-z-]+), uid (\d+)\)(?:; remedy: .*)?$/s.exec(text) ?? [];
   const uid = number === undefined ? entry.sender?.uid : Number(number);
   return { entry, uid, check, reason, doubt: doubtOf(entry, uid) };
 }
 
-/** How a report of now answers for a check that failed then. Pure. */
-export function stillSo({ check, entry }: LoggedRefusal, report: LoginReport): StillSo {
+/** Whether the check that failed then fails in a report of now. */
+function currentState({ check, entry }: LoggedRefusal, report: LoginReport): CurrentState {
   const same = (step: ReportStep) =>
     (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
   const steps = report.steps.filter(same);
   const worst = steps.find(({ outcome }) => outcome === "failed") ?? steps[0];
   if (worst === undefined)
-    return { refused: undefined, message: "there is no such check of this account any more", remedy: "" };
+    return { refused: undefined, message: "this check no longer applies to the account", remedy: "" };
   const { outcome, message, remedy } = worst;
   const refused =
     outcome === "failed" ? true : outcome === "passed" || outcome === "warned" ? false : undefined;
   return { refused, message, remedy };
 }
 
-/** How an account would fare now, by the program that refused it then; undefined where that cannot be asked. */
-export type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
+/** A report of now about an account and the program that refused it; undefined if more must be asked. */
+type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
 
-function askNow(refusal: LoggedRefusal, again: AskAgain): StillSo {
-  const unknown = (message: ByteString): StillSo => ({ refused: undefined, message, remedy: "" });
+function askNow(refusal: LoggedRefusal, again: AskAgain): CurrentState {
+  const unknown = (message: ByteString): CurrentState => ({ refused: undefined, message, remedy: "" });
   const account = refusal.uid === undefined ? undefined : passwdByUid(refusal.uid);
-  if (account === undefined) return unknown("the account is not there any more");
+  if (account === undefined) return unknown("the account does not exist any more");
   try {
     const report = again(refusal.entry.ident, account.name);
     return report === undefined
       ? unknown(
           `ask with the jail and the program: jailkit explain -j JAIL ${shellWord(account.name)} -- PROGRAM`,
         )
-      : stillSo(refusal, report);
+      : currentState(refusal, report);
   } catch (error) {
     return unknown(describeError(error));
   }
 }
 
-/** Looks an error id up in the logs, and asks whether it is still so. Throws RangeError for what is no error id. */
+/** Looks an error id up in the logs, and checks again. Throws RangeError if it is not an error id. */
 export function explainId(
   id: ByteString,
   again: AskAgain,
@@ -115,7 +115,7 @@ export function explainId(
   const refusals = new Map<string, LoggedRefusal>();
   for (const entry of entries) {
     const refusal = parseRefusal(id, entry);
-    // One line may stand in the journal and in several files.
+    // A line may be in the journal and in several files.
     const key = `${entry.ident}\0${entry.message}`;
     if (refusal !== undefined && !refusals.has(key)) refusals.set(key, refusal);
   }
@@ -130,12 +130,12 @@ const who = (uid: number | undefined): ByteString => {
   return account === undefined ? `uid ${uid}, which no account has now` : `${account.name} (${uid})`;
 };
 
-/** 0: it is not so any more. 1: it is still so. 2: it was not found, or cannot be told. */
+/** 0: it would not be refused now. 1: it would. 2: it was not found, or that is unknown. */
 export function idStatus({ now }: ExplainedId): number {
   return now?.refused === undefined ? 2 : now.refused ? 1 : 0;
 }
 
-/** For people: lines of printable text. */
+/** As lines of printable text. */
 export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[] {
   const lines: ByteString[] = [];
   for (const { entry, uid, check, reason, doubt } of refusals) {
@@ -156,14 +156,13 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
     return lines;
   }
   const { refused, message, remedy } = now;
-  const verdict =
-    refused === undefined ? "cannot be told" : refused ? "it is still so" : "it is not so any more";
+  const verdict = refused === undefined ? "unknown" : refused ? "still refused" : "not refused any more";
   lines.push(`now: ${verdict}: ${displayAgain(message)}`);
   if (refused !== false && remedy !== "") lines.push(`  remedy: ${displayAgain(remedy)}`);
   return lines;
 }
 
-/** The same in JSON. */
+/** As JSON. */
 export function idReport({ id, refusals, unread, now }: ExplainedId): IdReport {
   return {
     version: 1,

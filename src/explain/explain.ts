@@ -13,6 +13,7 @@ import { copyRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import type { FindMissing } from "../libraries/missing.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -20,7 +21,7 @@ import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { beginReport } from "./account.ts";
 import { installedPrivilege } from "./installed.ts";
 import { limitSteps } from "./limits.ts";
-import { CHECKS } from "./login-checks.ts";
+import { LOGIN_CHECKS } from "./login-checks.ts";
 import {
   explainLimited,
   type LimitedPlace,
@@ -31,25 +32,28 @@ import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shel
 import { readableFor } from "./readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
+import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
-import { sshdPart } from "./sshd/sshd.ts";
+import { explainSshd } from "./sshd/sshd.ts";
 
-/** Whose login is asked about, with which command (none: an interactive session), and by whom. */
-export interface Question {
+/** A question about a login, with a command or without one (an interactive session). */
+interface Question {
   user: ByteString;
   command: ByteString | undefined;
   callerUid: number;
-  /** By sshd(8), or by su(1) as root calls it. */
+  /** By sshd(8), or by su(1) when root calls it. */
   by: "ssh" | "su";
-  /** The address that the login comes from; undefined for any. */
+  /** The address from which the user connects; undefined if unknown. */
   from: ByteString | undefined;
-  /** What a program needs and the root directory does not have, each as a printable line. */
+  /** Finds the files that a program needs and a root directory does not have. */
   missingFiles: FindMissing;
   look: ProgramLook;
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
-// What it ends with where the shell cannot be executed.
+// Where a shell in a jail looks for programs.
+const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
+// The exit status if the shell cannot be executed.
 const EXEC_FAILED = 111;
 
 function checkStep(result: CheckResult): ReportStep {
@@ -73,10 +77,10 @@ function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): Gathe
   });
 }
 
-/** Adds what jk_chrootsh, and the shell that it starts, would do. */
+/** Adds what jk_chrootsh and the shell that it starts would do. */
 function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
   const facts = chrootshFacts(session, privilege);
-  const results = [...runChecks(facts, CHECKS)];
+  const results = [...runChecks(facts, LOGIN_CHECKS)];
   report.steps.push(...results.map(checkStep));
   const passed = (name: string) =>
     results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
@@ -97,7 +101,7 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
   report.shell = shell.path;
   report.internalShell = shell.kind === "internal";
   const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], values.injailLoginShell);
-  // What the session would have of the kept variables is known only to whoever is in one.
+  // Only a session knows the values of kept variables.
   const given = session.onBehalf ? [] : environment();
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
   const root = facts.root();
@@ -108,6 +112,9 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
       : undefined;
   if (foreign !== undefined) report.steps.push(foreign);
   if (!isLimited || foreign !== undefined) {
+    const finds = (program: ByteString) =>
+      PROGRAM_DIRECTORIES.some((directory) => lookUp(root, `${directory}/${program}`) !== undefined);
+    report.steps.push(...internalSftpSteps(session.arguments[1], finds));
     report.command = { path: shell.path, argv, environment: envp, umask: undefined };
     return;
   }
@@ -137,22 +144,22 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   report.shell = shell;
   report.home = home;
   if (splitHome(home) !== undefined) {
-    const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh alone enters no jail`;
+    const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
     const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
     report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
   }
   explainLimited(report, session, place, argv, given);
 }
 
-/** Adds what the programs that would be executed need and do not have. */
+/** Adds the files that the executed programs need and do not have. */
 function explainLibraries(report: LoginReport, { missingFiles }: Question): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
-  // What an own shell lacks is no reason to bring what it needs: it is to go.
+  // A limited shell of the jail's own should be removed, not completed.
   if (report.steps.some(({ name }) => name === OWN_SHELL)) return;
   const programs = new Set([internalShell ? undefined : shell, command?.path]);
   for (const program of programs) {
-    // What did not get this far was told already.
+    // An earlier step has failed.
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
@@ -162,12 +169,12 @@ function explainLibraries(report: LoginReport, { missingFiles }: Question): void
       report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
     }
     if (missing.length > 0) continue;
-    const message = `the libraries and interpreters that ${program} names are there`;
+    const message = `the libraries and interpreters of ${program} exist`;
     report.steps.push({ stage, name: "libraries", outcome: "passed", message, remedy: "" });
   }
 }
 
-/** Adds what comes before the login shell, and says which command it is given. */
+/** Adds what happens before the login shell; returns the command that the shell is given. */
 function explainEntrance(
   report: LoginReport,
   question: Question,
@@ -193,7 +200,7 @@ function explainEntrance(
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
-  const part = sshdPart(account, who, onBehalf, from, command);
+  const part = explainSshd(account, who, onBehalf, from, command);
   const { steps, forced, unjailed, service, userVariable } = part;
   if (userVariable !== undefined) session.userVariable = userVariable;
   report.steps.push(...steps, ...limitSteps(account, service));
@@ -209,9 +216,8 @@ const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credent
 });
 
 /**
- * What a login of a user would do, found out without being that user. Root may ask about anyone, and files are then
- * looked at with that user's rights; others about themselves: what they cannot see is "unknown". Throws JailkitError (2)
- * for others.
+ * What a login of a user would do. Root may ask about anyone, and files are examined with that user's rights; others may
+ * ask about themselves, and what they cannot see is "unknown". Throws JailkitError (2) for everybody else.
  */
 export function explainLogin(question: Question): LoginReport {
   const { user, callerUid } = question;

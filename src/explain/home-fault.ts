@@ -13,21 +13,21 @@ import { release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 
-/** What changes before the login that is asked about. */
-interface Coming {
-  /** Ids of groups that the account comes into. */
+/** What will change before the login. */
+interface PlannedChange {
+  /** Ids of groups that the account will join. */
   joins: readonly number[];
-  /** The directory of the host that becomes the home, with its owner, mode and ACL. */
+  /** The directory of the host that will become the home, with its owner, mode and ACL. */
   moveFrom: ByteString | undefined;
 }
 
 /**
- * Why jk_chrootsh would refuse the home that an account has in its jail, as a printable line with the remedy: by its own
- * checks, with the user's rights, and with what jk_chrootsh.ini relaxes. undefined where it would not. Root alone can ask.
+ * Why jk_chrootsh would refuse the home of an account, as a printable line with the remedy; undefined if it would not. It
+ * makes the checks of jk_chrootsh with the user's rights, which only root can do.
  */
 export function homeFault(
   account: PasswdEntry,
-  { joins, moveFrom }: Coming = { joins: [], moveFrom: undefined },
+  { joins, moveFrom }: PlannedChange = { joins: [], moveFrom: undefined },
 ): ByteString | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];
@@ -42,21 +42,21 @@ export function homeFault(
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
   const why = fault.message.replace(/^abort, /, "");
-  return `${display(name)} cannot log in, ${why}; mend it with: ${fault.remedy ?? ""}`;
+  return `${display(name)} cannot log in, ${why}; fix it with: ${fault.remedy ?? ""}`;
 }
 
-/** The facts of a login when the home has moved to where the account has it; nothing stands there yet. */
+/** The facts of a login after the home has moved to its new path, where nothing exists yet. */
 function whenMoved(facts: GatheredFacts, from: ByteString): GatheredFacts {
   const stat = statIfPresent(AT_FDCWD, from);
   const acl = aclAt(AT_FDCWD, from);
   return {
     ...facts,
-    // Whether the user could look there at all is told by looking.
+    // Looking shows whether the user can reach the path.
     home: () => facts.home() ?? stat,
     homeOwner: () => stat && passwdByUid(stat.uid),
     homeAcl: () => acl,
     homeKept() {
-      // What is missing on the way will be root's.
+      // Missing directories will belong to root.
       const above = nearestDirectory(facts.root(), directoryOf(splitOf(facts).home));
       release(above);
       return above.trusted;

@@ -12,8 +12,8 @@ import { commandAt } from "../jail/fs/exchange.ts";
 const ST_NOSUID = 2;
 
 /**
- * Whether the capability that capabilities(7) describes as struct vfs_cap_data would be permitted and effective at
- * exec: the flag for effective is bit 0 of the first word, permitted bits 0 to 31 are the second.
+ * Whether a file capability (struct vfs_cap_data of capabilities(7)) gives CAP_SYS_CHROOT at exec. The effective flag is
+ * bit 0 of the first word; the second word has the permitted bits 0 to 31.
  */
 function givesChroot(attribute: Uint8Array | undefined): boolean {
   if (attribute === undefined || attribute.length < 20) return false;
@@ -22,23 +22,23 @@ function givesChroot(attribute: Uint8Array | undefined): boolean {
   return effective && (words.getUint32(4, true) & (1 << CAP_SYS_CHROOT)) !== 0;
 }
 
-/** True where exec takes no privilege from files of the file system of `fd` (struct statfs: f_flags at byte 80). */
+/** True if the file system of `fd` is mounted nosuid (struct statfs: f_flags at byte 80). */
 function mountedNosuid(fd: number): boolean {
   return ((fileSystemOf(fd)?.getUint32(80, true) ?? 0) & ST_NOSUID) !== 0;
 }
 
-/** The privilege that an installed jk_chrootsh would have when somebody starts it. */
+/** The privilege that an installed program, such as jk_chrootsh, has when a user starts it. */
 export function installedPrivilege(program: ByteString): PrivilegeFact {
   const word = shellWord(program);
   const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
-  // The shell of an account may name any file: a privilege is given to none that a user can put there.
+  // The shell of an account may be any file: no file that a user can replace may get a privilege.
   const remedy = commandAt(program, give);
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    // Installed executable but not readable: only its start would tell.
+    // It may be executable but not readable.
     const held = error.code === "EACCES" ? "unknown" : false;
     return { held, reason: `${program}: ${error.reason}`, remedy };
   }
@@ -46,9 +46,9 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     const stat = fstat(fd);
     if ((stat.mode & 0o111) === 0) return { held: false, reason: `${program} is not executable`, remedy };
     if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) {
-      // What they wrote would get the privilege.
-      const install = `install ${word} anew, for others could write it; then: ${remedy}`;
-      return { held: false, reason: `${program} can be changed by others than root`, remedy: install };
+      // Their changes would get the privilege.
+      const install = `install ${word} again, because users other than root could write it; then: ${remedy}`;
+      return { held: false, reason: `${program} can be changed by users other than root`, remedy: install };
     }
     const setuid = (stat.mode & S_ISUID) !== 0;
     if (!setuid && !givesChroot(getXattr(fd, "security.capability"))) {

@@ -6,6 +6,7 @@ import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen, type PamRule } from "../system/pam/rules.ts";
 import { serviceRules } from "../system/pam/service.ts";
 import { processesOf } from "../system/processes.ts";
+import type { LimitedUser, LimitFile } from "./limits-conf.ts";
 import type { ReportStep } from "./report.ts";
 import {
   hardLimits,
@@ -22,8 +23,45 @@ import {
 const LIMIT_FILE = "/etc/security/limits.conf";
 const LIMIT_DIRECTORY = "/etc/security/limits.d";
 
-/** The files of pam_limits(8) in the order in which it reads them; with `conf=` in its rule only that one. */
-function limitFiles(rules: readonly PamRule[]): { file: ByteString; text: ByteString }[] {
+const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
+  stage: "limits",
+  name,
+  outcome,
+  message,
+  remedy,
+});
+
+/**
+ * Whether the limits that pam_limits(8) sets in sessions of a service leave the programs what they need; `service` is
+ * undefined if PAM opens no session. The limits of this session need no check: below them this program does not start.
+ */
+export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
+  const rules = service === undefined ? [] : limitRules(service);
+  if (rules.length === 0)
+    return [step("pam-limits", "passed", "no session of this kind is limited by pam_limits")];
+  const gids = groupIdsOf(account.name, account.gid);
+  const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
+  const files = limitFiles(rules);
+  const hard = hardSteps(files, user, service);
+  const soft = softSteps(files, user, service).filter(({ name }) => !hard.some((one) => one.name === name));
+  const steps = [
+    ...hard,
+    ...soft,
+    ...privilegeSteps(files, user),
+    ...rootSteps(files, user),
+    ...sessionLimits(files, user).flatMap((limit) => countSteps(limit, account)),
+  ];
+  if (steps.length > 0) return steps;
+  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no limit below what the programs need`;
+  return [step("pam-limits", "passed", message)];
+}
+
+function limitRules(service: ByteString): PamRule[] {
+  return laidOpen(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
+}
+
+/** The files of pam_limits(8) in the order in which it reads them; with `conf=` in a rule only that one. */
+function limitFiles(rules: readonly PamRule[]): LimitFile[] {
   const own = rules.flatMap(({ arguments: words }) => words.filter((word) => word.startsWith("conf=")));
   const names = hostNames(LIMIT_DIRECTORY).filter((name) => name.endsWith(".conf"));
   const files =
@@ -36,82 +74,62 @@ function limitFiles(rules: readonly PamRule[]): { file: ByteString; text: ByteSt
   });
 }
 
-/** A limit in words. */
+/** A limit with its unit. */
 function shown(item: LimitItem, value: number): string {
   if (item === "cpu") return `${value} minutes`;
   if (isCount(item)) return `${value}`;
   return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
 }
 
-/**
- * Whether the hard limits that pam_limits(8) sets in sessions of a service (undefined: of none that PAM opens) leave the
- * runtime of the programs what it needs. Those of this session need no look: below them this program does not start.
- */
-export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
-  const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-    stage: "limits",
-    name,
-    outcome,
-    message,
-    remedy,
-  });
-  const rules = service === undefined ? [] : limitRules(service);
-  if (rules.length === 0)
-    return [step("pam-limits", "passed", "no session of this kind is limited by pam_limits")];
-  const gids = groupIdsOf(account.name, account.gid);
-  const user = { name: account.name, uid: account.uid, groups: groupNamesOf(account), gids };
-  const files = limitFiles(rules);
-  const steps = tooLow(hardLimits(files, user), service).map(({ item, value, file, line }): ReportStep => {
+/** A limit as it is written in limits.conf(5). */
+const inFile = (item: LimitItem, value: number) => (isCount(item) ? `${value}` : `${value / 1024} (KiB)`);
+
+function hardSteps(files: LimitFile[], user: LimitedUser, service: ByteString | undefined): ReportStep[] {
+  return tooLow(hardLimits(files, user), service).map(({ item, value, file, line }) => {
     const need = neededFor(item, service);
-    const least = isCount(item) ? `${need}` : `${need / 1024} (KiB)`;
-    const what = item === "nproc" ? "a login by ssh needs" : "the programs need";
-    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, and ${what} ${shown(item, need)}`;
-    return step(
-      item,
-      "failed",
-      message,
-      `raise the hard limit '${item}' of ${account.name} to ${least} or more`,
-    );
+    const needs = item === "nproc" ? "a login by ssh needs" : "the programs need";
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, but ${needs} ${shown(item, need)}`;
+    const remedy = `raise the hard limit '${item}' of ${user.name} to ${inFile(item, need)} or more`;
+    return step(item, "failed", message, remedy);
   });
-  for (const { item, value, file, line, needed, certain } of lowSoftLimits(files, user, service)) {
-    if (steps.some(({ name }) => name === item)) continue;
-    const least = isCount(item) ? `${needed}` : `${needed / 1024} (KiB)`;
-    const message = `${file}:${line} limits '${item}' to ${shown(item, value)} at first, and a login needs ${certain ? "" : "up to "}${shown(item, needed)} before the programs can raise it`;
-    const remedy = `raise the soft limit '${item}' of ${account.name} to ${least} or more`;
-    steps.push(step(item, certain ? "failed" : "unknown", message, remedy));
-  }
-  const privileges = privilegeLimit(files, user);
-  if (privileges !== undefined) {
-    const { file, line } = privileges;
-    const message = `${file}:${line} sets nonewprivs: jk_chrootsh gets no privilege, and enters no jail`;
-    steps.push(step("nonewprivs", "failed", message, `sed -i '${line}s/^/#/' ${shellWord(file)}`));
-  }
-  const root = rootLimit(files, user);
-  if (root !== undefined) {
-    const { file, line, value } = root;
-    const message = `${file}:${line} sets another root directory, ${value}, where pam_limits knows 'chroot' (Debian's does): login shell and home are then looked for in there`;
-    steps.push(step("chroot", "unknown", message, `sed -i '${line}s/^/#/' ${shellWord(file)}`));
-  }
-  steps.push(...sessionLimits(files, user).flatMap((limit) => countSteps(limit, account, step)));
-  if (steps.length > 0) return steps;
-  const message = `${LIMIT_FILE} and ${LIMIT_DIRECTORY} set no limit below what the programs need`;
-  return [step("pam-limits", "passed", message)];
 }
 
-/** How many logins at a time there may be: how many there are now is known only where there is none. */
+function softSteps(files: LimitFile[], user: LimitedUser, service: ByteString | undefined): ReportStep[] {
+  return lowSoftLimits(files, user, service).map(({ item, value, file, line, needed, certain }) => {
+    const need = `${certain ? "" : "up to "}${shown(item, needed)}`;
+    const message = `${file}:${line} limits '${item}' to ${shown(item, value)} at first, but a login needs ${need} before the programs can raise it`;
+    const remedy = `raise the soft limit '${item}' of ${user.name} to ${inFile(item, needed)} or more`;
+    return step(item, certain ? "failed" : "unknown", message, remedy);
+  });
+}
+
+const commentOut = (file: ByteString, line: number) => `sed -i '${line}s/^/#/' ${shellWord(file)}`;
+
+function privilegeSteps(files: LimitFile[], user: LimitedUser): ReportStep[] {
+  const found = privilegeLimit(files, user);
+  if (found === undefined) return [];
+  const { file, line } = found;
+  const message = `${file}:${line} sets nonewprivs: jk_chrootsh gets no privilege and cannot enter the jail`;
+  return [step("nonewprivs", "failed", message, commentOut(file, line))];
+}
+
+function rootSteps(files: LimitFile[], user: LimitedUser): ReportStep[] {
+  const found = rootLimit(files, user);
+  if (found === undefined) return [];
+  const { file, line, value } = found;
+  const message = `${file}:${line} sets another root directory, ${value}, if pam_limits knows 'chroot' (Debian's does): the login shell and the home are then looked up in it`;
+  return [step("chroot", "unknown", message, commentOut(file, line))];
+}
+
+/** How many logins at a time are allowed. How many there are is known only if the user has no process. */
 function countSteps(
   { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
-  step: (name: string, outcome: CheckOutcome, message: ByteString, remedy?: ByteString) => ReportStep,
 ): ReportStep[] {
   const remedy = `raise ${item} of ${name} in ${file}`;
-  if (value === 0) return [step(item, "failed", `${file}:${line} lets ${name} have no login`, remedy)];
-  // How many logins of all users there are is not looked at: it is another question at each moment.
+  if (value === 0) return [step(item, "failed", `${file}:${line} allows ${name} no login`, remedy)];
+  // The logins of all users are not counted: their number changes all the time.
   if (item === "maxsyslogins" || processesOf(uid).length === 0) return [];
-  const message = `${file}:${line} lets ${value} logins be open at a time, and there are processes of the user`;
+  const message = `${file}:${line} allows ${value} logins at a time, and the user has processes`;
   return [step(item, "unknown", message, remedy)];
-}
-
-function limitRules(service: ByteString): PamRule[] {
-  return laidOpen(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
 }

@@ -11,7 +11,7 @@ import { commandAt } from "../jail/fs/exchange.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt } from "../system/acl.ts";
 
-/** What keeps somebody from reading a file. */
+/** What prevents a user from reading a file. */
 export interface Obstacle {
   path: ByteString;
   /** A command. */
@@ -24,7 +24,7 @@ function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | u
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
-  // What an ACL says of the user counts before what it says of everybody.
+  // The entry for a user in an ACL counts before the one for everybody.
   const named = typeof acl !== "string" && acl.named.length > 0;
   const command = named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
   return { path, remedy: commandAt(path, command) };
@@ -44,7 +44,7 @@ function namesIn(directory: ByteString): ByteString[] {
   }
 }
 
-/** The first of the directories above an absolute path that the user, whose rights this process has, may not pass. */
+/** The first directory above an absolute path that the user, whose rights this process has, cannot pass. */
 export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
   for (let at = 1; at <= parts.length; at++) {
@@ -55,8 +55,8 @@ export function closedAbove(path: ByteString, uid: number): Obstacle | undefined
 }
 
 /**
- * What keeps the user, whose rights this process has, from reading a file at an absolute path, and its drop-ins where it
- * is a config file; undefined where nothing does.
+ * What prevents the user, whose rights this process has, from reading a file at an absolute path, or the drop-ins of a
+ * config file; undefined if nothing does.
  */
 export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
   const closed = closedAbove(file, uid);
@@ -75,7 +75,7 @@ export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined 
   return undefined;
 }
 
-/** A function that throws JailkitError where the user, whose rights this process has, cannot read a file: see obstacleTo. */
+/** A function that throws JailkitError if the user, whose rights this process has, cannot read a file; see obstacleTo. */
 export function readableFor(uid: number): (file: ByteString) => void {
   return (file) => {
     const obstacle = obstacleTo(file, uid);
@@ -85,7 +85,7 @@ export function readableFor(uid: number): (file: ByteString) => void {
   };
 }
 
-/** The directory above the jail, or the jail, that `who` may not pass; undefined where the way is free. For root to ask. */
+/** The jail's directory, or one above it, that `who` cannot pass; undefined if there is none. Only root can ask. */
 export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
   const way = [...root.ancestors.map(({ path }) => path), root.path];
   return withRightsOf(who, () => way.find((path) => !mayAccess(AT_FDCWD, path, MAY_EXECUTE)));

@@ -1,28 +1,27 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type Paint, plain, type Tone } from "../cli/colour.ts";
-import { display, displayAgain, jsonText } from "../cli/display.ts";
+import { jsonText } from "../cli/display.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { type CheckOutcome, NOT_LOOKED_AT } from "../enter/checks.ts";
+import type { CheckOutcome } from "../enter/checks.ts";
 import type { ExplainReport, StepReport } from "./report-schema.ts";
 
-/** One thing that was looked at. */
+/** One step of a report. */
 export interface ReportStep {
   stage: StepReport["stage"];
   name: string;
   outcome: CheckOutcome;
   message: ByteString;
-  /** Empty where there is nothing to mend. Lines to write into a file stand on lines of their own. */
+  /** Empty if there is nothing to fix. Lines for a file are on lines of their own. */
   remedy: ByteString;
-  /** What the program of the stage would end with; undefined for the other stages. */
+  /** What the program of the stage would exit with; undefined for the other stages. */
   exitStatus?: number | undefined;
 }
 
-/** The program that the login ends in. */
-export interface ReportedCommand {
+/** The program that the login executes. */
+interface ReportedCommand {
   path: ByteString;
   argv: ByteString[];
   environment: ByteString[];
-  /** The umask that is set for it; undefined: as the session has it. */
+  /** The umask that is set for it; undefined: the umask of the session. */
   umask: number | undefined;
 }
 
@@ -34,19 +33,20 @@ export interface LoginReport {
   verdict: ExplainReport["verdict"];
   /** sshd serves the login itself: the login shell is never run. */
   unjailed: boolean;
-  /** The root directory in which it does, by ChrootDirectory. */
+  /** The root directory in which sshd serves it (ChrootDirectory). */
   heldBySshd?: ByteString | undefined;
-  /** What a refused login ends with. */
+  /** What a refused login exits with. */
   exitStatus: number | undefined;
   loginShell: ByteString | undefined;
   jail: ByteString | undefined;
   home: ByteString | undefined;
-  /** The section of jk_chrootsh.ini, of jk_lsh.ini and of jk_uchroot.ini that apply. */
+  /** The sections of jk_chrootsh.ini, jk_lsh.ini and jk_uchroot.ini that apply. */
   chrootshSection: ByteString | undefined;
   lshSection: ByteString | undefined;
   uchrootSection: ByteString | undefined;
-  /** The shell in the jail; "internal" where it is the one inside jk_chrootsh. */
+  /** The shell in the jail. */
   shell: ByteString | undefined;
+  /** The shell is the one inside jk_chrootsh. */
   internalShell: boolean;
   /** Names of variables that are kept if the session has them. */
   keptVariables: ByteString[];
@@ -54,7 +54,7 @@ export interface LoginReport {
   steps: ReportStep[];
 }
 
-/** A report in which nothing is known yet. */
+/** An empty report. */
 export function emptyReport(user: ByteString, about: LoginReport["about"] = "login"): LoginReport {
   return {
     about,
@@ -77,39 +77,19 @@ export function emptyReport(user: ByteString, about: LoginReport["about"] = "log
   };
 }
 
-/** The exit status of `jailkit explain` for a report: 0 works, 1 refused, 2 may fail, or is not jailed. */
+/** The exit status of `jailkit explain` for a report. */
 export function reportStatus({ verdict }: LoginReport): number {
   return { works: 0, refused: 1, unknown: 2, "not-jailed": 2 }[verdict];
 }
 
-const TONES: Readonly<Partial<Record<CheckOutcome, Tone>>> = {
-  passed: "good",
-  warned: "caution",
-  failed: "bad",
-  unknown: "caution",
-};
-
-const LABELS: Readonly<Record<CheckOutcome, string>> = {
-  passed: "ok",
-  warned: "warning",
-  failed: "FAILED",
-  skipped: "skipped",
-  unknown: "unknown",
-};
-
-/** The step that tells that a session without a command is refused. */
+/** The step about sessions without a command. */
 export const INTERACTIVE = "interactive";
-/** The step that tells that sshd turns addresses away for a time. */
+/** The step about the commands of keys. */
+export const KEY_COMMAND = "key-command";
+/** The step about addresses that sshd refuses for a time. */
 export const PENALTIES = "penalties";
 
-const octal = (mask: number) => mask.toString(8).padStart(3, "0");
-
-/** An argument vector so that where each argument ends can be seen. */
-function words(argv: readonly ByteString[]): ByteString {
-  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${display(word)}'`)).join(" ");
-}
-
-/** Works out the verdict from the steps: the first that fails decides, and what is unknown leaves it open. */
+/** Sets the verdict: the first step that failed decides, else unknown steps leave it open. */
 export function judgeReport(report: LoginReport): void {
   const failed = report.steps.find((step) => step.outcome === "failed");
   if (failed !== undefined) {
@@ -122,94 +102,8 @@ export function judgeReport(report: LoginReport): void {
   report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
 }
 
-function verdictLine(report: LoginReport): ByteString {
-  const { about, verdict, exitStatus, user, steps, heldBySshd } = report;
-  const name = display(user);
-  const subject = {
-    login: "A login of",
-    jk_uchroot: "jk_uchroot for",
-    jk_procmailwrapper: "Mail for",
-    jk_chrootlaunch: "jk_chrootlaunch as",
-  }[about];
-  if (verdict === "works" && report.unjailed)
-    return `${subject} ${name} would work: sshd serves it itself, in ${display(heldBySshd ?? "/")} (ChrootDirectory), and never runs the login shell.`;
-  if (verdict === "works") {
-    const has = (wanted: string, ...outcomes: CheckOutcome[]) =>
-      steps.some(({ name: check, outcome }) => check === wanted && outcomes.includes(outcome));
-    const single = has(INTERACTIVE, "warned") ? ", for single commands alone" : "";
-    const unless = has(PENALTIES, "passed") ? ", from an address that sshd does not turn away just now" : "";
-    return `${subject} ${name} would work${single}${unless}.`;
-  }
-  if (verdict === "not-jailed")
-    return `${subject} ${name} would work, and is NOT JAILED: sshd serves it itself and never runs the login shell.`;
-  if (verdict === "unknown") {
-    const open = steps
-      .filter(({ outcome }) => outcome === "unknown")
-      .map(({ stage, name }) => `${stage} ${name}`);
-    return `${subject} ${name} may fail: it depends on what is not known (${open.join(", ")}).`;
-  }
-  const status = exitStatus === undefined ? "" : ` with exit status ${exitStatus}`;
-  return `${subject} ${name} would be refused${status}.`;
-}
-
-const VERDICT_TONES: Readonly<Record<LoginReport["verdict"], Tone>> = {
-  works: "good",
-  refused: "bad",
-  unknown: "caution",
-  "not-jailed": "bad",
-};
-
-/** The word for an outcome, with blanks behind it up to the width of the longest. */
-function label(outcome: CheckOutcome, paint: Paint): ByteString {
-  const word = LABELS[outcome];
-  const tone = TONES[outcome];
-  return `${tone === undefined ? word : paint(tone, word)}${" ".repeat(8 - word.length)}`;
-}
-
-/** A report for people: lines of printable text. */
-export function reportLines(report: LoginReport, paint: Paint = plain): ByteString[] {
-  const lines: ByteString[] = [];
-  let stage: string | undefined;
-  const skipped: ByteString[] = [];
-  for (const step of report.steps) {
-    if (step.outcome === "skipped" && step.message.startsWith(NOT_LOOKED_AT)) {
-      skipped.push(step.name);
-      continue;
-    }
-    if (step.stage !== stage) lines.push(`${step.stage}:`);
-    stage = step.stage;
-    const status =
-      step.outcome === "failed" && step.exitStatus !== undefined ? ` [exit ${step.exitStatus}]` : "";
-    lines.push(`  ${label(step.outcome, paint)} ${step.name}: ${displayAgain(step.message)}${status}`);
-    if (step.remedy !== "" && step.outcome !== "passed") {
-      const [first = "", ...more] = step.remedy.split("\n").map(displayAgain);
-      lines.push(`           remedy: ${first}`, ...more.map((line) => `             ${line}`));
-    }
-  }
-  if (skipped.length > 0)
-    lines.push(`  ${label("skipped", paint)} what builds on that: ${skipped.join(", ")}`);
-  const facts: [string, ByteString | undefined][] = [
-    ["jail", report.jail],
-    ["home", report.home],
-    ["jk_chrootsh.ini", report.chrootshSection && `section [${report.chrootshSection}]`],
-    ["jk_lsh.ini", report.lshSection && `section [${report.lshSection}]`],
-    ["jk_uchroot.ini", report.uchrootSection && `section [${report.uchrootSection}]`],
-    ["shell", report.shell && `${report.shell}${report.internalShell ? " (inside jk_chrootsh)" : ""}`],
-    ["kept variables", report.keptVariables.join(" ")],
-  ];
-  lines.push(report.about === "login" ? "login:" : "call:");
-  for (const [name, value] of facts) {
-    if (value !== undefined && value !== "") lines.push(`  ${name}: ${display(value)}`);
-  }
-  const { command } = report;
-  if (command !== undefined) {
-    lines.push(`  executes: ${display(command.path)}`, `  arguments: ${words(command.argv)}`);
-    for (const entry of command.environment) lines.push(`  environment: ${display(entry)}`);
-    if (command.umask !== undefined) lines.push(`  umask: ${octal(command.umask)}`);
-  }
-  lines.push(paint(VERDICT_TONES[report.verdict], verdictLine(report)));
-  return lines;
-}
+/** A umask with three octal digits. */
+export const umaskText = (mask: number): string => mask.toString(8).padStart(3, "0");
 
 /** A report in JSON. */
 export function explainReport(report: LoginReport): ExplainReport {
@@ -238,7 +132,7 @@ export function explainReport(report: LoginReport): ExplainReport {
             path: jsonText(command.path),
             argv: command.argv.map(jsonText),
             environment: command.environment.map(jsonText),
-            umask: command.umask === undefined ? null : octal(command.umask),
+            umask: command.umask === undefined ? null : umaskText(command.umask),
           },
     steps: report.steps.map((step) => ({
       stage: step.stage,

@@ -4,7 +4,7 @@ import { birthAt } from "../../ffi/extents.ts";
 import { readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { isGenerated } from "../check/files/drift.ts";
 import { createSpaces } from "../check/files/spaces.ts";
-import { type Seen, walkJail } from "../check/files/walk.ts";
+import { type WalkEntry, walkJail } from "../check/files/walk.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
@@ -13,29 +13,26 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 
 /**
- * How something in a jail is like what the host has at the same path. "same"; "older": a copy of what the host had
- * before, as it is older than its inode; "edited": something of that name was written in the jail; "only-here".
+ * How a file of a jail compares with the host's file of the same path. "older": a copy of an earlier file of the host,
+ * since it is older than its inode; "edited": written in the jail; "only-here": the host has none.
  */
-export type Likeness = "same" | "older" | "edited" | "only-here";
+type Likeness = "same" | "older" | "edited" | "only-here";
 
-/** Something in a jail that is not a user's. */
-export interface Thing {
+/** A file, directory or link of a jail that is not a user's. */
+export interface MatchedFile {
   /** As the jail sees it, without links. */
   readonly path: ByteString;
   readonly stat: Stat;
   /** The text of a link. */
   readonly target: ByteString | undefined;
   readonly likeness: Likeness;
-  /** It is another name of the host's file. */
+  /** It is a hard link of the host's file. */
   readonly linked: boolean;
 }
 
-/**
- * Compares all that is in a jail with what the host has at the same paths; homes, and what else users can write, are
- * left out, and so is what every jail has for itself.
- */
-export function matchJail(root: JailRoot): { things: Thing[]; problems: PopulateProblem[] } {
-  const things: Thing[] = [];
+/** Compares the files of a jail with the host's; without files of users, and without those that every jail has itself. */
+export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: PopulateProblem[] } {
+  const matched: MatchedFile[] = [];
   const problems: PopulateProblem[] = [];
   const homes = readJailAccounts(root).users.map(({ home }) => ({ path: home, confirmed: false }));
   const fail = (path: ByteString, error: unknown) =>
@@ -47,7 +44,7 @@ export function matchJail(root: JailRoot): { things: Thing[]; problems: Populate
       if (seen.path === "/" || (seen.space === "user" && !isShared(seen.stat)) || isGenerated(seen.path))
         return;
       try {
-        things.push(thingOf(root, seen));
+        matched.push(matchFile(root, seen));
       } catch (error) {
         fail(seen.path, error);
       }
@@ -55,16 +52,16 @@ export function matchJail(root: JailRoot): { things: Thing[]; problems: Populate
     barrier: () => undefined,
     failed: fail,
   });
-  return { things, problems };
+  return { matched, problems };
 }
 
-/** A directory that root made for all, such as /tmp; what is in it is the users'. */
+/** A directory such as /tmp: it is root's, and its contents are the users'. */
 function isShared(stat: Stat): boolean {
   return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
 
-function thingOf(root: JailRoot, { path, stat: seen, target, grants }: Seen): Thing {
-  // What is recorded is what a new one would be given: no ACL, and so no mask in the group's bits.
+function matchFile(root: JailRoot, { path, stat: seen, target, grants }: WalkEntry): MatchedFile {
+  // A new file would get no ACL, so the record must not have the mask of one in the group bits.
   const stat = { ...seen, mode: modeBesideAcl(seen.mode, grants.acl) };
   const there = statIfPresent(C.AT_FDCWD, path);
   const linked = there !== undefined && isRegular(stat) && sameFile(there, stat);
@@ -80,7 +77,7 @@ function likenessOf(
 ): Likeness {
   if (there === undefined) return "only-here";
   if (isDirectory(stat)) {
-    // A link to a directory stands for one.
+    // A link to a directory counts as a directory.
     const leadsTo = statIfPresent(C.AT_FDCWD, path, true);
     return leadsTo !== undefined && isDirectory(leadsTo) ? "same" : "edited";
   }
@@ -91,7 +88,7 @@ function likenessOf(
     return same ? "same" : "edited";
   }
   if (stat.size === there.size && (stat.size === 0 || sameContent(root, path, path, stat))) return "same";
-  // What is copied gets the time of its source, which is older than the copy.
+  // A copy has the times of its source, which are older than its inode.
   const birth = birthAt(root.fd, path.slice(1))?.birth;
   return birth !== undefined && stat.mtime >= birth ? "edited" : "older";
 }

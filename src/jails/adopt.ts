@@ -25,19 +25,19 @@ import { manifestEntry } from "../populate/record/record.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
-import { matchJail, type Thing } from "./adopt-match.ts";
+import { type MatchedFile, matchJail } from "./adopt-match.ts";
 
-/** Something in a jail of which nothing explains why it is there. */
-export interface Unexplained {
+/** A file of a jail that no section or command explains. */
+interface Unexplained {
   readonly path: ByteString;
   /** Printable, without the path. */
   readonly reason: string;
 }
 
-/** What was found out about a jail. */
+/** The result of examining a jail. */
 export interface Adoption {
   readonly sections: readonly Guess[];
-  /** What jk_cp is taken to have been asked for, with the options. */
+  /** Operands of jk_cp, with its options. */
   readonly files: readonly { path: ByteString; owner: boolean; setuid: boolean }[];
   readonly hardlink: boolean;
   readonly entries: readonly ManifestEntry[];
@@ -46,35 +46,35 @@ export interface Adoption {
   readonly problems: readonly PopulateProblem[];
 }
 
-/** What is looked at. */
-export interface AdoptMeans {
+/** What explains the contents of a jail. */
+interface AdoptSources {
   readonly host: FileSystem;
   readonly loader: Loader;
   readonly ini: IniFile;
-  /** Where the sections are, unless it is the usual file. */
+  /** The file of the sections, if it is not the usual one. */
   readonly configfile: ByteString | undefined;
 }
 
 const SPECIAL = 0o6000;
 const LIBRARY = /\.so(?:\.|$)/;
 
-/** Finds out what a jail is made of, without changing anything. Throws JailkitError where it is recorded already. */
-export function examineJail(root: JailRoot, means: AdoptMeans, again: boolean): Adoption {
-  const { host, loader, ini } = means;
+/** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
+export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
+  const { host, loader, ini } = sources;
   if (!again && openManifest(root).content.requests.some(asksForFiles)) {
-    const message = `${display(root.path)}: it is recorded already what is in it; --force starts a new record`;
+    const message = `${display(root.path)}: already has a record; use --force to start over`;
     throw new JailkitError("recorded", 1, message);
   }
-  const { things, problems } = matchJail(root);
-  const byPath = new Map(things.map((thing) => [thing.path, thing]));
-  const copies = things.filter(({ stat, linked }) => isRegular(stat) || linked);
-  const linked = copies.filter((thing) => thing.linked).length;
+  const { matched, problems } = matchJail(root);
+  const byPath = new Map(matched.map((file) => [file.path, file]));
+  const copies = matched.filter(({ stat, linked }) => isRegular(stat) || linked);
+  const linked = copies.filter((file) => file.linked).length;
   const hardlink = linked > 0 && linked * 2 >= copies.length;
   const sections = guessSections(ini, host, loader, (path) => isInJail(root, path));
-  const init = initRequest(sections, hardlink, means.configfile);
-  const explained = (wants: readonly Want[]) => planOf(root, means, wants);
+  const init = initRequest(sections, hardlink, sources.configfile);
+  const explained = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = init === undefined ? [] : readRecipe([init], host, loader).wants;
-  const files = leftOver(things, base, explained, host);
+  const files = leftOver(matched, base, explained, host);
   const copied = files.map((file) => copyWant(file.path, file));
   const plan = explained([...base, ...copied]);
   const entries = withParents(recordedEntries(plan, byPath, hardlink), byPath);
@@ -85,16 +85,16 @@ export function examineJail(root: JailRoot, means: AdoptMeans, again: boolean): 
     hardlink,
     entries,
     requests: [...(init === undefined ? [] : [init]), ...copyRequests(files, hardlink)],
-    unexplained: things.flatMap((thing) => unexplainedOf(thing, recorded)),
+    unexplained: matched.flatMap((file) => unexplainedOf(file, recorded)),
     problems,
   };
 }
 
-/** Records what was found out. */
+/** Writes the record of an adopted jail. */
 export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void {
   const manifest = openManifest(root);
   changeManifest(manifest, (content) => {
-    // What is known of accounts stays.
+    // Requests about accounts stay.
     content.requests.splice(
       0,
       content.requests.length,
@@ -115,16 +115,16 @@ function isInJail(root: JailRoot, path: ByteString): boolean {
   }
 }
 
-/** What requests would bring, planned as if all that may be replaced were not there: with the directories of the jail. */
-function planOf(root: JailRoot, { host, loader }: AdoptMeans, wants: readonly Want[]): Draft {
+/** Plans what requests would bring, as if the jail had only its directories. */
+function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly Want[]): Draft {
   const real = jailFileSystem(root);
-  const directoriesAlone: FileSystem["lstat"] = (path) => {
+  const onlyDirectories: FileSystem["lstat"] = (path) => {
     const stat = real.lstat(path);
     return stat !== undefined && isDirectory(stat) ? stat : undefined;
   };
   return makePlan({
     host,
-    jail: { ...real, lstat: directoriesAlone, stat: directoriesAlone },
+    jail: { ...real, lstat: onlyDirectories, stat: onlyDirectories },
     jailPath: root.path,
     wants,
     force: false,
@@ -147,7 +147,7 @@ function initRequest(
   return { tool: "jk_init", sections: sections.map(({ name }) => name), operands: [], options, time: now() };
 }
 
-/** Operands with the same options in one request. */
+/** One request for all operands with the same options. */
 function copyRequests(files: Adoption["files"], hardlink: boolean): ManifestRequest[] {
   const requests = new Map<string, ManifestRequest>();
   for (const { path, owner, setuid } of files) {
@@ -164,30 +164,30 @@ function copyRequests(files: Adoption["files"], hardlink: boolean): ManifestRequ
 }
 
 /**
- * What the sections do not bring and the host has too, as operands of jk_cp: first programs, which explain their
- * libraries, then directories that are there as a whole, then single files.
+ * Files that the sections do not bring and the host has too, as operands of jk_cp: first programs, which explain their
+ * libraries, then complete directories, then single files.
  */
 function leftOver(
-  things: readonly Thing[],
+  matched: readonly MatchedFile[],
   base: readonly Want[],
   planned: (wants: readonly Want[]) => Draft,
   host: FileSystem,
 ): Adoption["files"] {
   const files: { path: ByteString; owner: boolean; setuid: boolean }[] = [];
-  // A limited shell is there because jailkit 2 needed it: that is no wish for ours.
-  const matching = things.filter(
+  // jailkit 2 needed a limited shell in the jail; this jailkit does not.
+  const matching = matched.filter(
     ({ path, stat, likeness }) =>
       !isDirectory(stat) && !namesShell(path) && (likeness === "same" || likeness === "older"),
   );
   let plan = planned(base);
   const add = (chosen: readonly ByteString[]) => {
     if (chosen.length === 0) return;
-    const byPath = new Map(things.map((thing) => [thing.path, thing]));
+    const byPath = new Map(matched.map((file) => [file.path, file]));
     for (const path of chosen) files.push({ path, ...keptOf(byPath.get(path), host) });
     plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
   };
   const rest = () => matching.filter(({ path }) => !plan.planned.has(path));
-  const isProgram = ({ path, stat }: Thing) =>
+  const isProgram = ({ path, stat }: MatchedFile) =>
     isRegular(stat) && (stat.mode & 0o111) !== 0 && !LIBRARY.test(path);
   add(
     rest()
@@ -199,11 +199,11 @@ function leftOver(
   return files;
 }
 
-/** Owner and special bits that a copy has of the host's file. */
-function keptOf(thing: Thing | undefined, host: FileSystem): { owner: boolean; setuid: boolean } {
-  const there = thing === undefined ? undefined : host.lstat(thing.path);
-  if (thing === undefined || there === undefined) return { owner: false, setuid: false };
-  const { uid, gid, mode } = thing.stat;
+/** Whether a copy has the owner and the special bits of the host's file. */
+function keptOf(file: MatchedFile | undefined, host: FileSystem): { owner: boolean; setuid: boolean } {
+  const there = file === undefined ? undefined : host.lstat(file.path);
+  if (file === undefined || there === undefined) return { owner: false, setuid: false };
+  const { uid, gid, mode } = file.stat;
   const owner = (uid !== 0 || gid !== 0) && uid === there.uid && gid === there.gid;
   const setuid = (mode & SPECIAL) !== 0 && (mode & SPECIAL) === (there.mode & SPECIAL);
   return { owner, setuid };
@@ -211,10 +211,10 @@ function keptOf(thing: Thing | undefined, host: FileSystem): { owner: boolean; s
 
 const COMMON = /^\/(?:[^/]+|usr\/[^/]+|usr\/lib\/[^/]*-linux-[^/]*|usr\/local\/[^/]+|var\/[^/]+)$/;
 
-/** The topmost directories of which all that the host has is in the jail, and more than one thing of it is unexplained. */
+/** The topmost directories that are complete in the jail and have more than one unexplained file. */
 function wholeDirectories(
-  rest: readonly Thing[],
-  matching: readonly Thing[],
+  rest: readonly MatchedFile[],
+  matching: readonly MatchedFile[],
   host: FileSystem,
 ): ByteString[] {
   const there = new Set(matching.map(({ path }) => path));
@@ -231,7 +231,7 @@ function wholeDirectories(
     });
   const chosen: ByteString[] = [];
   for (const path of [...counts.keys()].sort((a, b) => a.length - b.length)) {
-    // Of a directory that everything shares nobody asks for all.
+    // Nobody copies a whole directory such as /usr/lib.
     if ((counts.get(path) ?? 0) < 2 || COMMON.test(path)) continue;
     if (chosen.some((each) => path.startsWith(`${each}/`))) continue;
     const stat = host.lstat(path);
@@ -240,17 +240,17 @@ function wholeDirectories(
   return chosen;
 }
 
-/** Records of what the plan explains and is there, as it is there. */
+/** The entries of the plan that exist in the jail, with their modes and owners in the jail. */
 function recordedEntries(
   plan: Draft,
-  byPath: ReadonlyMap<ByteString, Thing>,
+  byPath: ReadonlyMap<ByteString, MatchedFile>,
   hardlink: boolean,
 ): ManifestEntry[] {
   return plan.entries.flatMap((entry): ManifestEntry[] => {
-    const thing = byPath.get(entry.path);
-    if (thing === undefined) return [];
-    const { stat, target, likeness } = thing;
-    // An empty directory that a section makes need not be on the host.
+    const file = byPath.get(entry.path);
+    if (file === undefined) return [];
+    const { stat, target, likeness } = file;
+    // The host need not have an empty directory that a section creates.
     if (!isDirectory(stat) && (likeness === "edited" || likeness === "only-here")) return [];
     const record = manifestEntry(entry);
     const type = record.type === "directory" ? isDirectory(stat) : !isDirectory(stat);
@@ -258,22 +258,22 @@ function recordedEntries(
     Object.assign(record, { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid });
     if (record.type === "file") Object.assign(record, { size: stat.size, mtime: stat.mtime });
     if (record.type === "link") record.target = target;
-    if (thing.linked && hardlink) record.hardLink = true;
+    if (file.linked && hardlink) record.hardLink = true;
     return [record];
   });
 }
 
-/** With the directories above, which are there for what is in them. */
+/** The entries, and the directories above them. */
 function withParents(
   entries: readonly ManifestEntry[],
-  byPath: ReadonlyMap<ByteString, Thing>,
+  byPath: ReadonlyMap<ByteString, MatchedFile>,
 ): ManifestEntry[] {
   const all = new Map(entries.map((entry) => [entry.path, entry]));
   for (const { path, sections, source } of entries) {
     for (let above = parentOf(path); above !== "" && !all.has(above); above = parentOf(above)) {
-      const thing = byPath.get(above);
-      if (thing === undefined || thing.likeness !== "same" || thing.stat.uid !== 0) continue;
-      const { mode, uid, gid } = thing.stat;
+      const file = byPath.get(above);
+      if (file === undefined || file.likeness !== "same" || file.stat.uid !== 0) continue;
+      const { mode, uid, gid } = file.stat;
       const neededBy = source ?? path;
       const common = { path: above, type: "directory", source: above, reason: "parent", neededBy } as const;
       all.set(above, { ...common, sections: [...sections], mode: mode & 0o7777, uid, gid });
@@ -282,14 +282,17 @@ function withParents(
   return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function unexplainedOf({ path, stat, likeness }: Thing, recorded: ReadonlySet<ByteString>): Unexplained[] {
+function unexplainedOf(
+  { path, stat, likeness }: MatchedFile,
+  recorded: ReadonlySet<ByteString>,
+): Unexplained[] {
   if (recorded.has(path) || isDirectory(stat)) return [];
   if (stat.uid !== 0) return [{ path, reason: `belongs to uid ${stat.uid}` }];
-  const reasons: Readonly<Record<Thing["likeness"], string>> = {
-    same: "is the host's, and nothing tells why it is here",
-    older: "is an older copy of the host's, and nothing tells why it is here",
-    edited: "is other than the host's, and was written in the jail",
-    "only-here": "is not on the host: it was made in the jail, or is gone from the host",
+  const reasons: Readonly<Record<MatchedFile["likeness"], string>> = {
+    same: "is the host's, but nothing explains it",
+    older: "is an older copy of the host's, but nothing explains it",
+    edited: "differs from the host's, and was written in the jail",
+    "only-here": "is not on the host: it was created in the jail, or the host's was removed",
   };
   return [{ path, reason: reasons[likeness] }];
 }

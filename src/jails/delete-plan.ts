@@ -23,41 +23,44 @@ import { addUp, collectInodes, newLedger } from "./disk.ts";
 import { knownJailPaths } from "./jails.ts";
 import { type Owner, ownerCounter, ownerName } from "./owners.ts";
 
-/** What is asked for. */
+/** What to delete. */
 export interface DeleteRequest {
   readonly jail: ByteString;
-  /** Users are taken out, with their homes. */
+  /** Take users out first, with their homes. */
   readonly unjail: boolean;
-  /** What belongs to others than root is deleted with the rest. */
+  /** Delete files of users too. */
   readonly userFiles: boolean;
 }
 
-/** What deleting a jail means, before anything is done. */
+/** What deleting a jail would do. */
 export interface DeletePlan {
   readonly request: DeleteRequest;
   readonly jail: ByteString;
-  /** The directory, as it was looked at; undefined: it is gone, and only what is known of it is forgotten. */
+  /** The jail's directory; undefined if it is missing: then only the records are deleted. */
   readonly seen: Stat | undefined;
-  /** The ids under which it is recorded. */
+  /** The ids of its records. */
   readonly records: readonly ByteString[];
-  /** Those of /etc/passwd, who can be taken out, and those of a name service, who cannot. */
+  /** Users of /etc/passwd, who can be taken out, and those of a name service, who cannot. */
   readonly users: readonly JailedUser[];
   readonly mounts: readonly JailMount[];
   readonly files: number;
-  /** In bytes: what it takes, and what of it belongs to others than root. */
+  /** Its size on disk, and how much of that belongs to users other than root. */
   readonly bytes: number;
   readonly userBytes: number;
-  /** To whom things in it belong besides root and those who are taken out, what was put there so left out. */
+  /** Owners of files other than root and users who are taken out; files as recorded do not count. */
   readonly owners: readonly Owner[];
 }
 
-/** A refusal, with exit status 1. */
+// A message names no more.
+const MOST_PROCESSES = 20;
+const MOST_OWNERS = 10;
+
+/** An error with exit status 1. */
 export const refuse = (code: string, message: string) => new JailkitError(code, 1, message);
 
 /**
- * Looks at a jail that is to be deleted. Throws JailkitError for what is no jail that is known, for one that users
- * live in (unless they are to be taken out), that processes run in, that holds another one, or files of others than
- * root (unless those are to go too).
+ * Examines a jail that should be deleted. Throws JailkitError if it is not a known jail, if users live in it (unless they
+ * are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
   const { jail, unjail } = request;
@@ -70,24 +73,21 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (!paths.includes(jail) && records.length === 0) {
     const near = nearJail(jail, paths);
     const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
-    throw refuse(
-      "unknown-jail",
-      `${shown}: is no jail that is known${hint}; 'jailkit list' shows those that are`,
-    );
+    throw refuse("unknown-jail", `${shown}: is not a known jail${hint} (see 'jailkit list')`);
   }
   if (seen !== undefined) requireDeletable(jail, seen, paths);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
     const words = operands(...users.map(({ name }) => name));
-    const message = `${shown}: users live in it (${names}): give --unjail, or take them out first: jk_jailuser --unjail -m ${words}`;
+    const message = `${shown}: users live in it (${names}): use --unjail, or take them out first: jk_jailuser --unjail -m ${words}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
   const { processes } = listProcesses({ jails: [jail], containers: true, parents: false });
   if (processes.length > 0) {
-    const pids = processes.slice(0, 20).map(({ pid }) => pid);
+    const pids = processes.slice(0, MOST_PROCESSES).map(({ pid }) => pid);
     throw refuse("has-processes", `${shown}: processes run in it (${pids.join(" ")}): end them first`);
   }
   return withSeenJail(jail, seen, (root) => ({ ...plan, ...measure(root, plan, allUsers) }));
@@ -101,17 +101,17 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
   }
   const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail)));
   if (finding !== undefined) {
-    const message = `${shown}: others could put another directory in its place meanwhile: ${finding.message}; mend it with: ${finding.remedy}`;
+    const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message);
   }
   const inside = paths.find(
     (path) => path.startsWith(`${jail}/`) && statIfPresent(AT_FDCWD, path) !== undefined,
   );
   if (inside !== undefined)
-    throw refuse("holds-a-jail", `${shown}: holds another jail, ${display(inside)}: delete that first`);
+    throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
 }
 
-/** Records of that path, and of that directory where it was moved. */
+/** Records of that path, and of that directory if it was moved. */
 function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] {
   const ids = new Set(known.filter((each) => each.jail.path === jail).map(({ id }) => id));
   try {
@@ -123,24 +123,24 @@ function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] 
       closeJailRoot(root);
     }
   } catch (error) {
-    // There is no such directory, or its record is damaged.
+    // The directory is missing, or its record is damaged.
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
   }
   return [...ids];
 }
 
-/** Opens the jail if it still is what was looked at. Throws JailkitError "exchanged". */
+/** Opens the jail if it is still the directory that was examined. Throws JailkitError "exchanged". */
 export function withSeenJail<T>(jail: ByteString, seen: Stat, use: (root: JailRoot) => T): T {
   const root = openJailRoot(jail);
   try {
     if (sameFile(root.top.stat, seen)) return use(root);
-    throw refuse("exchanged", `${display(jail)}: is not the directory that it was; nothing of it is deleted`);
+    throw refuse("exchanged", `${display(jail)}: was replaced by another directory; nothing was deleted`);
   } finally {
     closeJailRoot(root);
   }
 }
 
-/** Looks through the jail, and refuses where somebody would lose something. */
+/** Examines the contents of the jail. Throws JailkitError if a user would lose files. */
 function measure(
   root: JailRoot,
   plan: Pick<DeletePlan, "request" | "users">,
@@ -157,7 +157,7 @@ function measure(
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept, and take their files out, or give --user-files to delete these";
+      "change their homes where the accounts are kept, and take their files out, or use --user-files to delete these";
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
@@ -172,7 +172,7 @@ function measure(
   };
 }
 
-/** What is in the jail, and whose it is: root's, what the record gives to somebody, and homes that move out aside. */
+/** The inodes of the jail, and owners other than root and users who are taken out; files as recorded do not count. */
 function ownersIn(root: JailRoot, { users }: Pick<DeletePlan, "users">) {
   const entries = recordedEntries(root);
   const leaving = new Set(users.flatMap(({ name }) => passwdByName(name)?.uid ?? []));
@@ -183,7 +183,7 @@ function ownersIn(root: JailRoot, { users }: Pick<DeletePlan, "users">) {
   return { inodes, owners: counter.owners(), unread };
 }
 
-/** Whether something is as it was put there: what the user to whom it was given has changed is that user's work. */
+/** Whether a file is as recorded: if its owner has changed it, it is that user's work. */
 function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage): boolean {
   if (entry?.uid !== uid) return false;
   return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
@@ -193,7 +193,7 @@ function recordedEntries(root: JailRoot): ReadonlyMap<ByteString, ManifestEntry>
   try {
     return openManifest(root).content.entries;
   } catch (error) {
-    // A damaged record: then nothing is known of it.
+    // The record is damaged, and counts as empty.
     if (error instanceof JailkitError || error instanceof SystemError) return new Map();
     throw error;
   }
@@ -201,23 +201,23 @@ function recordedEntries(root: JailRoot): ReadonlyMap<ByteString, ManifestEntry>
 
 function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
   const shown = display(root.path);
-  const remedy = "take them out, or give --user-files to delete them";
+  const remedy = "take them out, or use --user-files to delete them";
   if (unread > 0) {
-    const message = `${shown}: ${unread} things in it cannot be looked at, so nobody knows whose they are: ${remedy}`;
+    const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
     throw refuse("user-files", message);
   }
   if (owners.length === 0) return;
   const each = owners
-    .slice(0, 10)
+    .slice(0, MOST_OWNERS)
     .map((owner) => `${ownerName(owner)}: ${owner.objects}, as ${display(root.path + owner.example)}`);
-  const more = owners.length > 10 ? `; and ${owners.length - 10} others` : "";
-  const message = `${shown}: holds files of others than root (${each.join("; ")}${more}): ${remedy}`;
+  const more = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
+  const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${remedy}`;
   throw refuse("user-files", message);
 }
 
 /**
- * Looks again, when what was mounted in the jail is not any more and users were taken out: what lay below a mount, or
- * came meanwhile, may belong to somebody. Returns what may go: what was seen, and what is root's.
+ * Examines the jail again after file systems were unmounted and users taken out: there may be new files, or files that a
+ * mount covered. Returns a test for what may be deleted: files that were seen, and those of root.
  */
 export function requireStillDeletable(
   root: JailRoot,

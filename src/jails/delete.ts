@@ -20,7 +20,10 @@ import type { JailingOptions, UserOutcome } from "../users/run.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 
-/** How it went. */
+// More mounts are not unmounted: something keeps mounting them.
+const MOST_MOUNTS = 64;
+
+/** What was done. */
 export interface DeleteOutcome {
   readonly steps: ByteString[];
   readonly warnings: string[];
@@ -28,16 +31,16 @@ export interface DeleteOutcome {
 }
 
 /**
- * Deletes a jail: its users are taken out, with their homes; its log socket is closed; what is mounted in it is
- * unmounted; its tree is removed, by descriptors and never across a mount; it is forgotten. Where a step fails, those
- * after it are not done, so that it can be done again.
+ * Deletes a jail: takes its users out with their homes, closes its log socket, unmounts file systems in it, removes its
+ * tree (by descriptors, and never across a mount) and its records. If a step fails, the later ones are skipped, so that
+ * the deletion can be repeated. `report` is called for each step.
  */
-export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): DeleteOutcome {
+export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void): DeleteOutcome {
   const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
   const { jail } = plan;
   const done = (line: ByteString) => {
     outcome.steps.push(line);
-    tell(line);
+    report(line);
   };
   let { seen } = plan;
   const steps: (() => void)[] = [
@@ -48,14 +51,14 @@ export function deleteJail(plan: DeletePlan, tell: (line: ByteString) => void): 
     },
     () => removeAll(plan, seen, done),
     () => forgetAll(plan, done),
-    () => tellOfSettings(jail, outcome),
+    () => warnOfSettings(jail, outcome),
   ];
   for (const step of steps) {
     try {
-      stopIfInterrupted("what was begun is done; run this again");
+      stopIfInterrupted("not everything was deleted; run this again");
       step();
     } catch (error) {
-      const full = noRoom(error, jail, { left: [], progress: "not all is deleted" });
+      const full = noRoom(error, jail, { left: [], progress: "not everything was deleted" });
       outcome.problems.push(full ?? problemFrom(error, "failed", jail));
       return outcome;
     }
@@ -79,7 +82,7 @@ function takeOut(
       dryRun: false,
       move: true,
     };
-    // All are decided on before the first is changed.
+    // All decisions come before the first change.
     const plans = users.flatMap(({ name, fromService }) => {
       if (fromService) {
         outcome.warnings.push(`the account ${quoted(name)} still has its home in ${display(jail)}`);
@@ -101,11 +104,11 @@ function takeOut(
     const stays: ByteString[] = [];
     for (const { name, home, act } of plans) {
       stopIfInterrupted(`${quoted(name)} is still in the jail; run this again`);
-      const told: ByteString[] = [];
-      act({ done: () => undefined, warn: (line) => told.push(line), progress: () => undefined });
-      // One that could not be removed may hold something that is not in the copy.
-      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...told);
-      else outcome.warnings.push(...told);
+      const warnings: ByteString[] = [];
+      act({ done: () => undefined, warn: (line) => warnings.push(line), progress: () => undefined });
+      // A home that could not be removed may have files that are not in the copy.
+      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...warnings);
+      else outcome.warnings.push(...warnings);
       done(`took the user ${quoted(name)} out, with the home`);
     }
     if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
@@ -120,7 +123,7 @@ function closeLogSocket(jail: ByteString, outcome: DeleteOutcome, done: (line: B
   if (left !== undefined) outcome.warnings.push(`${display(left)} still names ${display(jail)}/dev/log`);
 }
 
-/** Returns the directory that the jail is then: another one where a file system was mounted on it itself. */
+/** Returns the jail's directory afterwards, which is another one if a file system was mounted on it. */
 function unmountAll(
   jail: ByteString,
   planned: Stat | undefined,
@@ -128,8 +131,8 @@ function unmountAll(
 ): Stat | undefined {
   let seen = planned;
   if (seen === undefined) return seen;
-  // Again, as there may be more by now; and until nothing is left, for mounts may lie on one another.
-  for (let round = 0; round < 64; round++) {
+  // There may be new mounts, and mounts below others.
+  for (let round = 0; round < MOST_MOUNTS; round++) {
     const mount = jailMounts(jail).at(0);
     if (mount === undefined || seen === undefined) return seen;
     withSeenJail(jail, seen, (root) => {
@@ -168,13 +171,13 @@ function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => vo
   }
 }
 
-/** Configuration of the administrator's is not changed. */
-function tellOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
+/** Warns of configuration of the administrator, which is not changed. */
+function warnOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
   const files: Readonly<Record<string, "c" | "py">> = { jk_update: "py", jk_check: "py" };
   for (const [name, dialect] of Object.entries(files)) {
     const sections = loadConfig(`${CONFIG_DIRECTORY}/${name}.ini`, { dialect })?.sections ?? [];
     const section = sections.find((each) => each.name.startsWith("/") && plainPath(each.name) === jail);
     if (section !== undefined)
-      outcome.warnings.push(`${display(section.file)} still has a section about ${display(jail)}`);
+      outcome.warnings.push(`${display(section.file)} still has a section for ${display(jail)}`);
   }
 }

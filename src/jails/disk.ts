@@ -5,54 +5,55 @@ import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.t
 import { close, openAt, readDirectory } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 
-/** What a jail takes on its disk, in bytes. */
+/** The disk space of a jail, in bytes. */
 export interface DiskUse {
   readonly files: number;
   readonly directories: number;
-  /** What the files hold, each inode once. */
+  /** The sizes of files, each inode once. */
   readonly apparent: number;
-  /** What they take, each inode and each piece of the disk once. */
+  /** Their size on disk, each inode and each extent once. */
   readonly allocated: number;
-  /** Of `allocated`: inodes that have names outside the jail too, as hard links of the host's files. */
+  /** Of `allocated`: inodes with names outside the jail, such as hard links of the host's files. */
   readonly linked: number;
-  /** Of `allocated`: pieces that other files have too, as copies that share their blocks. */
+  /** Of `allocated`: extents that other files have too (reflinks). */
   readonly shared: number;
-  /** What would be free if the jail were removed: the rest. */
+  /** The rest, which would be free without the jail. */
   readonly own: number;
-  /** Of `own`: what belongs to others than root. */
+  /** Of `own`: files of users other than root. */
   readonly users: number;
-  /** False where a file system does not tell which pieces are shared. */
+  /** False if a file system does not report which extents are shared. */
   readonly sharingKnown: boolean;
-  /** Other file systems that are mounted in the jail: not counted. */
+  /** Other file systems mounted in the jail, which are not counted. */
   readonly mounts: readonly ByteString[];
-  /** What could not be read. */
+  /** The number of files and directories that could not be read. */
   readonly unread: number;
 }
 
-/** One inode, as it was found. */
+/** One inode. */
 export interface Inode {
   readonly usage: Usage;
-  /** How many names of it were found. */
+  /** The number of its names in the jail. */
   names: number;
-  /** undefined: the file system does not tell, or it has none. */
+  /** Undefined if it has none, or the file system does not report them. */
   readonly extents: readonly Extent[] | undefined;
 }
 
-/** What is counted once over several jails. */
-export interface Ledger {
+/** What was counted already, in one jail or in several. */
+interface Ledger {
   readonly inodes: Map<string, Inode>;
-  readonly pieces: Set<string>;
+  /** Shared extents. */
+  readonly extents: Set<string>;
 }
 
 /** An empty ledger. */
-export const newLedger = (): Ledger => ({ inodes: new Map(), pieces: new Set() });
+export const newLedger = (): Ledger => ({ inodes: new Map(), extents: new Set() });
 
 const isType = ({ mode }: Usage, type: number) => (mode & C.S_IFMT) === type;
 const keyOf = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:${ino}`;
 
 /**
- * All inodes of a jail, by descriptors and never through a link; other file systems are not entered. `each` is told
- * every name below the jail's root, by its path as the jail sees it.
+ * All inodes of a jail, by descriptors and never through a link, without other file systems. `each` is called for every
+ * name below the jail's root, with its path as the jail sees it.
  */
 export function collectInodes(
   root: JailRoot,
@@ -64,17 +65,17 @@ export function collectInodes(
 } {
   const inodes = new Map<string, Inode>();
   const mounts: ByteString[] = [];
-  // File systems that do not tell of pieces need not be asked again.
-  const mute = new Set<string>();
+  // File systems that do not report extents.
+  const silent = new Set<string>();
   let unread = 0;
 
   function extents(fd: number, name: ByteString, usage: Usage): Extent[] | undefined {
     const device = `${usage.devMajor}:${usage.devMinor}`;
-    if (!isType(usage, C.S_IFREG) || usage.allocated === 0 || mute.has(device)) return undefined;
+    if (!isType(usage, C.S_IFREG) || usage.allocated === 0 || silent.has(device)) return undefined;
     const file = openAt(fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
     try {
       const found = extentsOf(file);
-      if (found === undefined) mute.add(device);
+      if (found === undefined) silent.add(device);
       return found;
     } finally {
       close(file);
@@ -107,7 +108,7 @@ export function collectInodes(
         try {
           visit(fd, entry.name, `${path}/${entry.name}`);
         } catch (error) {
-          // A user may take away what is about to be looked at.
+          // A user may have removed it meanwhile.
           if (!isErrno(error, "ENOENT")) unread++;
         }
       }
@@ -122,28 +123,25 @@ export function collectInodes(
   return { inodes, mounts, unread };
 }
 
-/** Counts the pieces of a file that are not in `pieces` yet; `shared` are those that other files have too. */
-function piecesOf({ usage, extents }: Inode, pieces: Set<string>): { shared: number; seen: number } {
+/** Counts the shared extents of a file: those not counted before (`shared`), and those in `counted` (`seen`). */
+function sharedExtents({ usage, extents }: Inode, counted: Set<string>): { shared: number; seen: number } {
   let shared = 0;
   let seen = 0;
   for (const extent of extents ?? []) {
     if (!extent.shared || extent.placeless) continue;
     const length = Number(extent.length);
     const key = `${usage.devMajor}:${usage.devMinor}:${extent.physical}:${extent.length}`;
-    if (pieces.has(key)) seen += length;
+    if (counted.has(key)) seen += length;
     else shared += length;
-    pieces.add(key);
+    counted.add(key);
   }
-  // What is compressed takes less than it is long.
+  // Compressed extents take less space than their length.
   const whole = Math.max(1, shared + seen);
   const scale = Math.min(1, usage.allocated / whole);
   return { shared: Math.round(shared * scale), seen: Math.round(seen * scale) };
 }
 
-/**
- * Adds up what the inodes take. What `ledger` knows, from this jail or from another, is not counted again, and what
- * is counted goes into it.
- */
+/** Adds up the disk space of inodes. Those in `ledger` are not counted again; the others are added to it. */
 export function addUp(
   inodes: ReadonlyMap<string, Inode>,
   ledger: Ledger,
@@ -159,7 +157,7 @@ export function addUp(
     ledger.inodes.set(key, inode);
     if (isType(usage, C.S_IFREG) && usage.allocated > 0 && inode.extents === undefined) sharingKnown = false;
     if (!directory) sum.apparent += usage.size;
-    const { shared, seen } = piecesOf(inode, ledger.pieces);
+    const { shared, seen } = sharedExtents(inode, ledger.extents);
     const counted = usage.allocated - seen;
     sum.allocated += counted;
     if (!directory && usage.nlink > names) sum.linked += counted;

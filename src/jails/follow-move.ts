@@ -23,38 +23,38 @@ import { fstabField } from "../system/mounts.ts";
 
 const LARGEST_FILE = 1 << 20;
 
-/** What follows a jail to its new place. */
+/** What must follow a jail to its new path. */
 export interface Move {
   from: ByteString;
   to: ByteString;
-  /** The accounts that live in it. */
+  /** The users who live in it. */
   users: readonly ByteString[];
-  /** Files of the configuration that name it, and the text that they get. */
+  /** Configuration files that name it, and their new text. */
   files: readonly { path: ByteString; text: ByteString }[];
 }
 
 /**
- * Works out what names a jail at its old path. Without `to` the record tells by the inode which directory it is. Throws
- * JailkitError where there still is a jail at the old path, and where the new one is not the jail that was there.
+ * Finds what names a jail by its old path. Without `to` the record identifies the directory by its inode. Throws
+ * JailkitError if the old path still exists, or if the new one is not the same jail.
  */
 export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const old = normalPath(from);
   const record = knownJails().find(({ jail }) => jail.path === old);
   const shown = display(old);
   if (directoryIsThere(old))
-    throw new JailkitError("not-moved", 1, `${shown}: is there: nothing is to follow it`);
+    throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
   const found = to ?? (record === undefined ? undefined : findMoved(record));
   if (found === undefined) {
     const users = jailedUsers().filter(({ jail }) => jail === old);
     const out = operands(...users.map(({ name }) => name));
-    const leave = users.length === 0 ? "" : `; where it is gone for good: jk_jailuser --unjail ${out}`;
-    const message = `${shown}: the jail is nowhere near; where it is elsewhere: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
+    const leave = users.length === 0 ? "" : `; if it no longer exists: jk_jailuser --unjail ${out}`;
+    const message = `${shown}: the jail was not found nearby; if it is elsewhere: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }
   const place = normalPath(found);
   closeJailRoot(openJailRoot(place));
   if (record !== undefined && !isRecorded(place, record)) {
-    const message = `${display(place)}: is not the jail that was at ${shown}: what is recorded of that is not in it`;
+    const message = `${display(place)}: is not the jail that was at ${shown}: it does not have the recorded contents`;
     throw new JailkitError("another-jail", 1, message);
   }
   return {
@@ -75,8 +75,8 @@ function directoryIsThere(path: ByteString): boolean {
   }
 }
 
-/** `text` with the new path of a jail where the old one stands, alone or before a slash. */
-export function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteString {
+/** Replaces the old path of a jail in a text by the new one, also before a slash. */
+function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteString {
   let out = "";
   let at = 0;
   for (let hit = text.indexOf(from); hit >= 0; hit = text.indexOf(from, at)) {
@@ -126,62 +126,68 @@ function iniFiles(directory: ByteString): ByteString[] {
 }
 
 /**
- * Lets the record, the accounts and the configuration follow a jail that was moved. Each step is told to `done`; what
- * fails is told to `failed`, and the others are done all the same.
+ * Changes the record, the accounts and the configuration of a jail that was moved. `done` is called for each change,
+ * `failed` for each that failed; the others are made nevertheless.
  */
 export function followMove(
-  { from, to, users, files }: Move,
+  move: Move,
   done: (line: string) => void,
   failed: (problem: CheckProblem) => void,
 ): void {
-  const attempt = (what: string, path: ByteString, step: () => void) => {
+  const attempt = (what: string, path: ByteString, step: () => string | undefined) => {
     try {
-      step();
+      const line = step();
+      if (line !== undefined) done(line);
     } catch (error) {
       failed(problemFrom(error, what, path));
     }
   };
-  attempt("record", to, () => {
-    const root = openJailRoot(to);
-    try {
-      const manifest = openManifest(root);
-      if (manifest.content.requests.length + manifest.content.entries.size === 0) return;
-      saveManifest(manifest);
-      done(`the record of the jail names ${quoted(to)}`);
-    } finally {
-      closeJailRoot(root);
-    }
-  });
-  for (const name of users) {
-    attempt("account", "/etc/passwd", () => {
-      const user = passwdByName(name);
-      const split = user === undefined ? undefined : splitHome(user.home);
-      if (user === undefined || split === undefined) return;
-      const home = joinHome(to, split.home);
-      modifyAccount(user, { home, shell: user.shell, groups: [] });
-      done(`the account ${quoted(name)} has the home ${quoted(home)}`);
+  attempt("record", move.to, () => moveRecord(move));
+  for (const name of move.users) attempt("account", "/etc/passwd", () => moveAccount(name, move));
+  const unsafe = configDirectoryFindings(CONFIG_DIRECTORY).find(({ tolerated }) => !tolerated);
+  for (const file of move.files) {
+    attempt("file", file.path, () => {
+      if (unsafe !== undefined && file.path.startsWith(`${CONFIG_DIRECTORY}/`))
+        throw new JailkitError("config-unsafe", 1, `${unsafe.message}; fix it with: ${unsafe.remedy}`);
+      return moveFile(file, move);
     });
   }
-  const [unsafe] = configDirectoryFindings(CONFIG_DIRECTORY).filter(({ tolerated }) => !tolerated);
-  for (const { path, text } of files) {
-    attempt("file", path, () => {
-      if (unsafe !== undefined && path.startsWith(`${CONFIG_DIRECTORY}/`)) {
-        throw new JailkitError("config-unsafe", 1, `${unsafe.message}; mend it with: ${unsafe.remedy}`);
-      }
-      const tree = openTree("/");
-      // What jk_init writes has the name of the jail, by which jailkit delete finds it.
-      const [old, moved] = [logSocketDropIn(from), logSocketDropIn(to)];
-      const written = path === CONFIG_DIRECTORY + old.path && text === moved.text;
-      const place = written ? CONFIG_DIRECTORY + moved.path : path;
-      try {
-        const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-        putFile(tree, place, toBytes(text), attributes, { replace: true });
-        const left = place === path ? undefined : lookUp(tree, path);
-        if (left !== undefined) removePath(tree, path, left.stat);
-      } finally {
-        closeJailRoot(tree);
-      }
-      done(`${display(place)} names ${quoted(to)} where it named ${quoted(from)}`);
-    });
+}
+
+function moveRecord({ to }: Move): string | undefined {
+  const root = openJailRoot(to);
+  try {
+    const manifest = openManifest(root);
+    if (manifest.content.requests.length + manifest.content.entries.size === 0) return undefined;
+    saveManifest(manifest);
+    return `the record of the jail names ${quoted(to)}`;
+  } finally {
+    closeJailRoot(root);
   }
+}
+
+function moveAccount(name: ByteString, { to }: Move): string | undefined {
+  const user = passwdByName(name);
+  const split = user === undefined ? undefined : splitHome(user.home);
+  if (user === undefined || split === undefined) return undefined;
+  const home = joinHome(to, split.home);
+  modifyAccount(user, { home, shell: user.shell, groups: [] });
+  return `the account ${quoted(name)} has the home ${quoted(home)}`;
+}
+
+function moveFile({ path, text }: Move["files"][number], { from, to }: Move): string {
+  const tree = openTree("/");
+  // The drop-in of jk_init is named after the jail, and jailkit delete finds it by that name.
+  const [old, moved] = [logSocketDropIn(from), logSocketDropIn(to)];
+  const isDropIn = path === CONFIG_DIRECTORY + old.path && text === moved.text;
+  const place = isDropIn ? CONFIG_DIRECTORY + moved.path : path;
+  try {
+    const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
+    putFile(tree, place, toBytes(text), attributes, { replace: true });
+    const left = place === path ? undefined : lookUp(tree, path);
+    if (left !== undefined) removePath(tree, path, left.stat);
+  } finally {
+    closeJailRoot(tree);
+  }
+  return `${display(place)} names ${quoted(to)} instead of ${quoted(from)}`;
 }

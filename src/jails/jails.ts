@@ -17,27 +17,27 @@ import { asksForFiles } from "../populate/record/recipe.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { JailCondition, ListReport } from "./report-schema.ts";
 
-/** A jail that is known. */
-export interface JailFacts {
+/** A known jail. */
+interface JailFacts {
   readonly path: ByteString;
-  /** The id of its record; undefined where it has none. */
+  /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
   readonly condition: JailCondition;
-  /** Why it is not ready, printable. */
+  /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
-  /** The sections of jk_init that were asked for, and the operands of jk_cp. */
+  /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
-  /** When it was last asked for something, in seconds since the epoch. */
+  /** The time of the last request, in seconds since the epoch. */
   readonly lastRequest: number | undefined;
-  /** Objects that were put there. */
+  /** The number of entries in its record. */
   readonly entries: number;
 }
 
 const CONFIGS = ["jk_update.ini", "jk_check.ini"];
 
-/** The paths of all jails that are known: of the registry, of users, and those that configuration files are about. */
+/** The paths of all known jails: of the registry, of users, and of configuration files. */
 export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
   const paths = new Set<ByteString>();
   for (const { jail } of knownJails()) paths.add(jail.path);
@@ -49,8 +49,8 @@ export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
   return [...paths].sort();
 }
 
-/** What is known of a jail, without reading what is in it. */
-export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts {
+/** What is known about a jail, without reading its files. */
+function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts {
   const users = allUsers.filter(({ jail }) => jail === path);
   const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
   const stat = statIfPresent(AT_FDCWD, path);
@@ -58,7 +58,11 @@ export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): Ja
     const id = knownJails().find(({ jail }) => jail.path === path)?.id;
     const known = id !== undefined || knownJailPaths(allUsers).includes(path);
     const what =
-      stat !== undefined ? "is no directory" : known ? "is gone" : "is not there, and no jail that is known";
+      stat !== undefined
+        ? "is not a directory"
+        : known
+          ? "is missing"
+          : "does not exist, and is not a known jail";
     return { ...nothing, id, condition: "missing", reason: `${display(path)} ${what}` };
   }
   try {
@@ -75,10 +79,14 @@ export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): Ja
       const unsafe = jailFindings(root)[0];
       if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
       if (isInterrupted(id)) {
-        return { ...facts, condition: "incomplete", reason: "an update was cut short: run jk_update again" };
+        return {
+          ...facts,
+          condition: "incomplete",
+          reason: "an update was interrupted: run jk_update again",
+        };
       }
       if (!content.requests.some(asksForFiles)) {
-        const reason = "it is not recorded what is in it: 'jailkit adopt' finds out";
+        const reason = "has no record of its contents: 'jailkit adopt' creates one";
         return { ...facts, condition: "unrecorded", reason };
       }
       return { ...facts, condition: "ready", reason: undefined };
@@ -102,7 +110,7 @@ function recordedFacts({ requests, entries }: ManifestContent) {
   };
 }
 
-/** All jails that are known, or those that are named. */
+/** All known jails, or those that are named. */
 export function listJails(named: readonly ByteString[]): JailFacts[] {
   const users = jailedUsers();
   const paths = named.length > 0 ? named : knownJailPaths(users);

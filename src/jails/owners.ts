@@ -6,20 +6,20 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import type { OwnerReport } from "./report-schema.ts";
 
-/** What belongs to one uid in a jail. */
+/** The files of one uid in a jail. */
 export interface Owner {
   readonly uid: number;
-  /** Undefined where no account has the uid, or nobody can tell. */
+  /** Undefined if no account has the uid, or that is unknown. */
   readonly name: ByteString | undefined;
-  /** Files, directories and all else, each inode once. */
+  /** All inodes. */
   readonly objects: number;
-  /** What they take on the disk. */
+  /** Their size on disk. */
   readonly bytes: number;
   /** One of them, as the jail sees it. */
   readonly example: ByteString;
 }
 
-/** Counts what is found in a jail by owner, root left out; `counts` tells what is to be counted. */
+/** Counts the files of a jail by owner, except root; only those for which `counts` is true. */
 export function ownerCounter(counts: (path: ByteString, usage: Usage) => boolean = () => true): {
   add(path: ByteString, usage: Usage): void;
   owners(): Owner[];
@@ -49,13 +49,13 @@ function nameOf(uid: number): ByteString | undefined {
   try {
     return passwdByUid(uid)?.name;
   } catch (error) {
-    // A name service that does not answer costs the name, not the count.
+    // If a name service does not answer, only the name is unknown.
     if (error instanceof SystemError) return undefined;
     throw error;
   }
 }
 
-/** An owner in words: "alice (uid 1001)", or the number alone. */
+/** The name of an owner: "alice (uid 1001)", or "uid 1001". */
 export function ownerName({ name, uid }: Pick<Owner, "name" | "uid">): string {
   return name === undefined ? `uid ${uid}` : `${display(name)} (uid ${uid})`;
 }

@@ -34,7 +34,7 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
       `  file ${display(path)}${owner ? ", with its owner" : ""}${setuid ? ", with setuid and setgid" : ""}`,
     );
   }
-  if (unexplained.length > 0) out.push(`${unexplained.length} are not explained, and will be left alone:`);
+  if (unexplained.length > 0) out.push(`${unexplained.length} are not explained, and are not recorded:`);
   for (const { path, reason } of unexplained) out.push(`  ${shown}${display(path)} ${reason}`);
   return out;
 }
@@ -63,7 +63,7 @@ function report(
   };
 }
 
-/** --moved: tells and does what is to follow a jail to its new place. */
+/** --moved: changes what names a jail by its old path. */
 function follow(
   from: ByteString,
   to: ByteString | undefined,
@@ -71,7 +71,7 @@ function follow(
 ): number {
   const move = planMove(from, to === undefined ? undefined : absolutePath(to));
   const say = json ? () => undefined : printLine;
-  say(`${display(move.from)} is ${display(move.to)} now`);
+  say(`${display(move.from)} is now ${display(move.to)}`);
   const problems: CheckProblem[] = [];
   if (dryRun) {
     for (const name of move.users) say(`would change the home of ${display(name)}`);
@@ -107,7 +107,7 @@ function moveReport(
   };
 }
 
-/** `jailkit adopt`: makes a record of a jail that has none. */
+/** `jailkit adopt`: creates a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
   summary: "create a record of a jail that has none, from what is in it",
@@ -119,25 +119,25 @@ export const tool = defineTool({
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
-    force: forceOption("start anew where there is a record already"),
+    force: forceOption("start over if there is a record"),
     moved: {
       value: "OLD",
-      description: "the jail was moved from OLD: let its record, its accounts and the configuration follow",
+      description: "the jail was moved from OLD: change its record, its accounts and the configuration",
     },
     dryRun: DRY_RUN,
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "the jail is recorded; what could not be explained was told",
-    1: "it is not, or something could not be read; the message says why",
+    0: "the jail has a record; files without an explanation were listed",
+    1: "it has none, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
     5: "not run as root",
   },
-  notes: `A jail that jailkit 2 made, or somebody by hand, has no record. All that is in it is compared with what the host has at the same paths. Sections whose programs are all there are taken to have been asked for, and what they do not explain is taken to have been copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
+  notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is taken over at its new path, JAIL: the record, the homes of the accounts that live in it, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is looked for near its old place, by its inode and by what is recorded of it. Sockets that jk_socketd(8) served at the old path, and what is mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is searched near its old path, by its inode and its recorded contents. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
-What the host does not have, and what was written in the jail, is told and not recorded, so that nothing of jailkit touches it. Nothing in the jail is changed.`,
+Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
   run({ options, operands }) {
     const { moved } = options;
     const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
@@ -156,7 +156,7 @@ What the host does not have, and what was written in the jail, is told and not r
       const means = { host: fileSystemAt(), loader, ini, configfile: given };
       const adoption = examineJail(root, means, options.force);
       if (adoption.entries.length === 0) {
-        throw new JailkitError("nothing-found", 1, `${display(root.path)}: nothing in it is the host's`);
+        throw new JailkitError("nothing-found", 1, `${display(root.path)}: none of its files is the host's`);
       }
       const exitStatus = adoption.problems.length === 0 ? 0 : 1;
       if (!options.dryRun) adoptJail(root, adoption);

@@ -20,10 +20,10 @@ import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit delete";
 
-/** What is about to happen, for somebody who is asked whether it is to. */
+/** What deleting the jail would do, for the question whether to do it. */
 function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }: DeletePlan): string[] {
   const shown = display(jail);
-  if (seen === undefined) return [`${shown} is gone: what is known of it is forgotten.`];
+  if (seen === undefined) return [`${shown} is missing: only its records are deleted.`];
   const mib = (number: number) => `${(number / (1 << 20)).toFixed(1)} MiB`;
   const lines = [`${shown}: ${files} files, ${mib(bytes)}`];
   if (userBytes > 0) lines.push(`${mib(userBytes)} of that belong to users.`);
@@ -40,7 +40,7 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
   return lines;
 }
 
-/** Deleting is not what Enter says. */
+/** Asks. Enter means no. */
 function agreed(plan: DeletePlan): boolean {
   for (const line of summary(plan)) printLine(line);
   const answer = ask(`Delete ${display(plan.jail)}? [y/N] `);
@@ -80,7 +80,7 @@ function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; ou
   return { plan, outcome: { steps: [], warnings: [], problems } };
 }
 
-/** `jailkit delete`: takes a whole jail away. */
+/** `jailkit delete`: deletes a jail. */
 export const tool = defineTool({
   name: NAME,
   summary: "delete a jail, with its log socket, its mounts and its record",
@@ -89,32 +89,33 @@ export const tool = defineTool({
     jail: jailOption("the jail"),
     yes: { short: "y", description: "do not ask" },
     unjail: {
-      description: "take users who live in it out first, with their homes; else they are a reason to refuse",
+      description:
+        "take users who live in it out first, with their homes; without it they are a reason to refuse",
     },
     userFiles: {
       description:
-        "delete files of users with the rest, also those of accounts that are not in /etc/passwd; else they are a reason to refuse",
+        "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse",
     },
     dryRun: DRY_RUN,
     json: { description: "print one JSON object instead of lines; needs --yes or --dry-run" },
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "the jail is gone",
-    1: "it is not, or not all of it; the message says why",
+    0: "the jail was deleted",
+    1: "it was not, or not completely; the message says why",
     2: "no jail was named, or more than one, or the answer was no",
     5: "not run as root",
   },
-  notes: `Only a jail that 'jailkit list' shows is deleted. It is refused while processes run in it, and while anything in it belongs to others than root, unless it is as it was put there, or its owner is taken out: the owners are named, as the name services of the host know them. File systems that are mounted in it are unmounted, never emptied.
+  notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied.
 
-Homes of users who are taken out go to where they were before, or to the same path on the host; what else belongs to these users is deleted with the jail. If something came into such a home after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, as those of LDAP, cannot be taken out here.
+The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 
-What was begun and failed can be done again.`,
+After an error or an interruption the command can be repeated.`,
   run({ options, operands }) {
     const jail = onlyJail(options.jail, operands, 2);
     requireRoot();
     if (options.json && !options.yes && !options.dryRun) {
-      throw new UsageError("--json does not ask: give --yes or --dry-run too", 2);
+      throw new UsageError("--json does not ask: use --yes or --dry-run too", 2);
     }
     const { unjail, userFiles } = options;
     const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };

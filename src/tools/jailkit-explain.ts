@@ -14,7 +14,8 @@ import { explainLaunch } from "../explain/programs/launch.ts";
 import type { ProgramLook } from "../explain/programs/limited.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
-import { explainReport, type LoginReport, reportLines, reportStatus } from "../explain/report.ts";
+import { explainReport, type LoginReport, reportStatus } from "../explain/report.ts";
+import { reportLines } from "../explain/show.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/missing.ts";
 import { ownStart } from "../libraries/own-start.ts";
@@ -22,12 +23,12 @@ import { missingPython } from "../libraries/python.ts";
 import { hookedRepositories, SHARED } from "../lint/hooked-repositories.ts";
 import { passwdByName } from "../system/accounts.ts";
 
-// As ld.so(8) and shells end.
+// The exit status of ld.so(8) and of shells.
 const NOT_FOUND = 127;
 
-/** What a program below `root` needs and does not find there; found by reading files, nothing is run. */
+/** The files that a program below `root` needs and that do not exist there. Nothing is run. */
 function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const known = (message: string, atExec = false): Missing => ({
+  const missing = (message: string, atExec = false): Missing => ({
     message,
     copy: [program],
     exitStatus: NOT_FOUND,
@@ -36,11 +37,13 @@ function missingFiles(root: ByteString, program: ByteString): Missing[] {
   try {
     using loader = createLoader({ root });
     loader.dependencies(program);
-    const missing = loader.problems().map(({ message, library }) => known(message, library.startsWith("/")));
-    const python = missing.length === 0 ? missingPython(root, program) : undefined;
-    return python === undefined ? missing : [python];
+    const problems = loader.problems();
+    if (problems.length > 0)
+      return problems.map(({ message, library }) => missing(message, library.startsWith("/")));
+    const python = missingPython(root, program);
+    return python === undefined ? [] : [python];
   } catch (error) {
-    return [known(describeError(error))];
+    return [missing(describeError(error))];
   }
 }
 
@@ -52,7 +55,7 @@ const look: ProgramLook = {
   hookedRepositories: (rootFd, home) => hookedRepositories(rootFd, [home, SHARED]),
 };
 
-/** What the program that gave out an error id would say now of the account that it refused. */
+/** What the program that refused an account would do now; undefined if more must be asked. */
 function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
   if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
@@ -81,14 +84,48 @@ function showReport(report: LoginReport, paint: Paint): ToolOutput {
 
 const misused = (what: string) => new UsageError(what, 2);
 
-/** What jk_chrootlaunch would do with these arguments; its name may stand before them. */
+/** What jk_chrootlaunch would do with these arguments; its name may precede them. */
 function launchReport(words: readonly ByteString[]): LoginReport {
   const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
-  const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
-  return explainLaunch({ request: launchRequest(options, operands), callerUid: libc.getuid(), missingFiles });
+  try {
+    const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
+    const request = launchRequest(options, operands);
+    return explainLaunch({ request, callerUid: libc.getuid(), missingFiles });
+  } catch (error) {
+    if (error instanceof UsageError) throw misused(`jk_chrootlaunch: ${error.message}`);
+    throw error;
+  }
 }
 
-/** `jailkit explain`: what a login of a user would do, and why it fails. */
+/** What the options and operands ask. Without a jail or --mail it is about a login. */
+interface Question {
+  readonly user: ByteString;
+  readonly words: readonly ByteString[];
+  readonly jail: ByteString | undefined;
+  readonly mail: boolean;
+  readonly su: boolean;
+  readonly from: ByteString | undefined;
+}
+
+function requireSensible({ words, jail, mail, su, from }: Question): void {
+  if ((jail !== undefined || mail) && (su || from !== undefined))
+    throw misused("--su and --from are only for logins");
+  if (su && from !== undefined) throw misused("--from is only for sshd");
+  if (jail !== undefined && words.length === 0) throw misused("no program for jk_uchroot");
+  if (mail && (jail !== undefined || words.length > 0)) throw misused("--mail needs only a user");
+}
+
+function explain({ user, words, jail, mail, su, from }: Question): LoginReport {
+  const callerUid = libc.getuid();
+  if (mail) return explainMail({ user, callerUid, missingFiles });
+  const [program, ...programArguments] = words;
+  if (jail !== undefined && program !== undefined)
+    return explainUchroot({ user, jail, program, programArguments, callerUid, missingFiles });
+  const command = words.length === 0 ? undefined : words.join(" ");
+  return explainLogin({ user, command, callerUid, by: su ? "su" : "ssh", from, missingFiles, look });
+}
+
+/** `jailkit explain`: would this login work, and if not, why not? */
 export const tool = defineTool({
   name: NAME,
   summary: "show what a login of a user would do, and why it fails",
@@ -104,9 +141,9 @@ export const tool = defineTool({
   options: {
     from: {
       value: "ADDRESS",
-      description: "the address that the login comes from; without it what depends on that is not known",
+      description: "the address from which the user connects; without it, what depends on that is unknown",
     },
-    su: { description: "not by sshd: what 'su - USER' of root's would do" },
+    su: { description: "not by sshd: what 'su - USER', run by root, would do" },
     jail: jailOption("not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
     mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
     launch: { description: "not a login: what jk_chrootlaunch would do with these arguments" },
@@ -115,48 +152,29 @@ export const tool = defineTool({
   },
   posix: true,
   exitStatus: {
-    0: "the login, the call, or the delivery would work; of an ID: it is not so any more",
-    1: "it would be refused; of an ID: it is still so",
-    2: "it may fail, by what cannot be known; jailkit has no part in the login; sshd serves it, and no jail holds it; an ID is in no log; or wrong arguments",
+    0: "the login, the call or the delivery would work; for an ID: it would not be refused any more",
+    1: "it would be refused; for an ID: it would still be refused",
+    2: "it may fail, which depends on something unknown; the login does not use jailkit; sshd serves it outside any jail; the ID is in no log; or the arguments are wrong",
   },
   badOptionStatus: 2,
-  notes: `Every check of a login is made without being the user, and each is printed with its outcome and, where it fails, what to do. Root may ask about anyone, others about themselves.
+  notes: `It makes every check of a login without being the user, and prints each with its outcome and, if it fails, what to do. Root may ask about anyone, others about themselves.
 
-COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and whether it is still so.
+COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and the check is repeated.
 
-With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. Of an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
+With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. For an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
   run({ options, operands }) {
     const { mail, su, from } = options;
     const paint = paintFor(options.color, 2);
-    if (options.launch) {
-      try {
-        return showReport(launchReport(operands), paint);
-      } catch (error) {
-        if (error instanceof UsageError) throw misused(`jk_chrootlaunch: ${error.message}`);
-        throw error;
-      }
-    }
+    if (options.launch) return showReport(launchReport(operands), paint);
     const { jail, rest } = jailBeforeUsers(options.jail, operands, 2);
-    const [user, ...words] = rest;
-    if (words[0] === "--") words.shift();
+    const [user, ...more] = rest;
+    const words = more[0] === "--" ? more.slice(1) : more;
     if (user === undefined || user === "") throw misused("no user");
-    const login = jail === undefined && !mail;
-    if (!login && (su || from !== undefined)) throw misused("--su and --from are about logins");
-    if (su && from !== undefined) throw misused("--from is about sshd");
-    if (login && words.length === 0 && isErrorId(user) && passwdByName(user) === undefined)
-      return showId(user);
-    const callerUid = libc.getuid();
-    const [program, ...programArguments] = words;
-    if (jail !== undefined && program === undefined) throw misused("no program for jk_uchroot");
-    if (mail && (jail !== undefined || words.length > 0)) throw misused("--mail goes with a user alone");
-    if (mail) return showReport(explainMail({ user, callerUid, missingFiles }), paint);
-    if (jail !== undefined && program !== undefined) {
-      const question = { user, jail, program, programArguments, callerUid, missingFiles };
-      return showReport(explainUchroot(question), paint);
-    }
-    const command = words.length === 0 ? undefined : words.join(" ");
-    const by = su ? "su" : "ssh";
-    return showReport(explainLogin({ user, command, callerUid, by, from, missingFiles, look }), paint);
+    const question = { user, words, jail, mail, su, from };
+    requireSensible(question);
+    const plain = jail === undefined && !mail && words.length === 0;
+    if (plain && isErrorId(user) && passwdByName(user) === undefined) return showId(user);
+    return showReport(explain(question), paint);
   },
 });
 

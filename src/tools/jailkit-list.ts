@@ -7,22 +7,22 @@ import { defineTool } from "../cli/tool.ts";
 import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
-/** `jailkit list`: the jails that are known, with their users and what was asked for in them. */
+/** `jailkit list`: known jails, their users and requests. */
 export const tool = defineTool({
   name: "jailkit list",
-  summary: "list known jails, their users, and what was asked for in them",
+  summary: "list known jails, their users, sections and files",
   synopsis: ["[--json] [JAIL...]"],
   options: {
     jail: jailsOption("list this jail only, as if it were an operand; may be repeated"),
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "the list is printed, and every jail in it is ready, or has no record yet",
-    1: "a jail is gone, unsafe, half-updated or cannot be looked at; or the options are wrong",
+    0: "every listed jail is ready, or has no record yet",
+    1: "a jail is missing, unsafe, partly updated or unreadable, or the options are wrong",
     5: "not run as root",
   },
   notes:
-    'Known are the jails of which there is a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users whom only a name service (LDAP) has are found by the name and the uid that they have in the passwd of a known jail, and by the owners of what is in its /home. The state is "ready", "unrecorded" (nothing is known of what is in it), "unsafe", "incomplete" (an update was cut short), "missing" or "unreadable".',
+    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "incomplete" (an update was interrupted), "missing" or "unreadable".',
   run({ options, operands }) {
     requireRoot();
     const jails = listJails([...options.jail, ...operands].map(absolutePath));

@@ -58,7 +58,7 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-explain.ts"),
   },
   list: {
-    summary: "list known jails, their users, and what was asked for in them",
+    summary: "list known jails, their users, sections and files",
     load: () => import("./jailkit-list.ts"),
   },
   "log-sockets": {

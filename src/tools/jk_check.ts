@@ -24,7 +24,7 @@ function show({ out, err }: Lines): void {
   }
 }
 
-/** jk_check(8): tells what is wrong with jails, and mends what can be mended safely. */
+/** jk_check(8): reports what is wrong with jails, and fixes what can be fixed safely. */
 export const tool = defineTool({
   name: NAME,
   summary: "check the integrity and the safety of jails",
@@ -34,24 +34,24 @@ export const tool = defineTool({
     configfile: {
       short: "c",
       value: "FILE",
-      description: "what is left out, instead of /etc/jailkit/jk_check.ini",
+      description: "what to exclude, instead of /etc/jailkit/jk_check.ini",
     },
-    full: { description: "read every file, whatever an earlier check found" },
-    fix: { description: "repair what is safe to repair, and tell what was done" },
-    run: { description: "run a test of each section that is in the jail, as an ordinary user" },
+    full: { description: "read every file, also files that an earlier check found unchanged" },
+    fix: { description: "fix what is safe to fix, and print what was done" },
+    run: { description: "run a test of each section in the jail, as an ordinary user" },
     json: JSON_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
     color: COLOR,
     verbose: { short: "v", description: "show what is being tested" },
   },
   exitStatus: {
-    0: "nothing was found",
-    1: "something was found, and is told on standard output",
-    2: "something could not be checked, told on standard error, or the options are wrong",
+    0: "no findings",
+    1: "there are findings, on standard output",
+    2: "something could not be checked, as standard error says, or the options are wrong",
   },
   badOptionStatus: 2,
   notes:
-    "Without an operand all jails are checked that jk_check.ini names, that users of /etc/passwd live in, and that jailkit has made.",
+    "Without an operand it checks all known jails: those of jk_check.ini, those of users of /etc/passwd, and those with a record.",
   async run({ options, operands }) {
     if (options.json && options.sarif) throw new UsageError("give --json or --sarif, not both", 2);
     const jails = [...options.jail, ...operands];
@@ -73,6 +73,6 @@ export const tool = defineTool({
   },
 });
 
-// A thread that compares files is the same executable once more.
+// A thread that compares files runs the same executable.
 if (import.meta.main && Bun.isMainThread) await startTool(tool);
 else if (!Bun.isMainThread) serveComparisons();

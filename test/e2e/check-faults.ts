@@ -253,6 +253,45 @@ export const FAULTS: readonly Fault[] = [
   ),
 ];
 
+/** Faults that are planted alone: they hide others, or are variants of some above. */
+export const SINGLE_FAULTS: readonly Fault[] = [
+  fault("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
+  fault("writable-for-group", "/", "chmod g+w ."),
+  fault("closed-directory", "/", "chmod 0700 ."),
+  fault("writable-for-others", "/usr", "chmod o+w usr"),
+  fault("unsafe-jail", "/usr", "setfacl -m u:4711:rwx usr"),
+  fault("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),
+  fault("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
+  fault(
+    "missing-interpreter",
+    "/usr/bin/tailed",
+    "printf '#!/usr/bin/tail -n1\\n' > usr/bin/tailed; chmod 0755 usr/bin/tailed; rm usr/bin/tail",
+  ),
+  fault("user-changed", "/etc/passwd", "sed -i 's/^root:x:0:/root:x:7:/' etc/passwd"),
+  fault("home-missing", "/home/x", "rm -r home/x"),
+  fault("home-differs", "/etc/passwd", "usermod -d /home/w w"),
+  fault("user-not-in-jail", "/etc/passwd", "sed -i '/^x:/d' etc/passwd"),
+  fault("bad-separator", "//etc/passwd", "usermod -d /./home/x x"),
+  fault("writable-for-group", "/home/v/", "chmod 0770 home/v"),
+  fault("different-size", "/etc/bash.bashrc", "echo changed > etc/bash.bashrc"),
+  fault("link-outside", "/home/u/up", "ln -s ../../../x home/u/up"),
+  fault("unrecorded", "/usr/bin/factor", "cp -p /usr/bin/factor usr/bin/factor"),
+  fault("different-type", "/usr/share/tabset", "rm -r usr/share/tabset; echo x > usr/share/tabset"),
+  fault(
+    "socket",
+    "/dev/log",
+    "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"dev/log\", Listen => 1) or die'",
+  ),
+  fault("foreign-owner", "/etc/ld.so.conf.d", "chown 4711 etc/ld.so.conf.d"),
+  fault("no-counterpart", "/usr/bin/alone", "echo x > usr/bin/alone; rm -r /var/lib/jailkit/jails/*"),
+];
+
+/** Rules that no fault plants, and the tests that cover them. */
+export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
+  "smoke-test": "e2e/remedies-check.test.ts",
+  "too-many": "unit/check-judge.test.ts",
+};
+
 /** What follows from the faults above: the same things seen in another way. "RULE PATH", of the jail or the host. */
 export const CONSEQUENCES: readonly RegExp[] = [
   /^config-file \/etc\/jailkit$/,

@@ -492,7 +492,7 @@ describe("--fix and --run", () => {
     m.chmod("/opt/linked", 0o700);
     const { stdout, status } = m.run(["jk_check", "--fix", jail]);
     expect(status).toBe(1);
-    expect(stdout).toContain(`Not fixed: ${jail}/opt/linked: has other names`);
+    expect(stdout).toContain(`Not fixed: ${jail}/opt/linked: has other hard links`);
     expect(m.stat("/opt/linked")?.mode).toBe(0o100700);
     m.must(["rm", "/opt/linked", `${jail}/opt/linked`]);
   });

@@ -130,7 +130,7 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
   m.must(["chmod", "0777", `${J}/usr`]);
   const line = (who: string, by: string) => [
     `WARNING: ${J}/usr/ is writable for ${who}!`,
-    `  reason: the jail breaks the rule of safety, and logins are refused: ${J}/usr is writable by ${by}`,
+    `  reason: the jail is not safe, and logins are refused: ${J}/usr is writable by ${by}`,
     `  remedy: chmod go-w ${J}/usr`,
   ];
   const lines = [
@@ -151,7 +151,7 @@ test("an unsafe directory is told by the line of jailkit 2, with the reason and 
     { ruleId: "writable-for-others", level: "error" },
   ]);
   const fixed = m.run(["jk_check", "--fix", J]);
-  expect(fixed.stdout).toEndWith("2 findings are gone, 0 are left\n");
+  expect(fixed.stdout).toEndWith("2 findings are fixed, 0 are left\n");
   expect([fixed.status, told()]).toEqual([0, []]);
 });
 
@@ -194,5 +194,5 @@ test("no remedy copies what not everybody may read on the host", () => {
 test("one fixed finding counts as one", () => {
   restore();
   m.must(["chown", "4001", J]);
-  expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is gone, 0 are left\n");
+  expect(m.run(["jk_check", "--fix", J]).stdout).toEndWith("1 finding is fixed, 0 are left\n");
 });

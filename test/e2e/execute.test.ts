@@ -57,7 +57,7 @@ test("the directories are listed", () => {
   expect(status).toBe(0);
   expect(steps[0]).toMatchObject({ outcome: "passed" });
   expect(steps[0]?.message).toMatch(
-    /the allowed programs, and what lies in .*\/usr\/bin, \/usr\/sbin, \/usr\/lib\b/,
+    /the allowed programs, and files in .*\/usr\/bin, \/usr\/sbin, \/usr\/lib\b/,
   );
 });
 
@@ -106,10 +106,14 @@ describe("programs that are setuid, or have file capabilities", () => {
   test("have no effect, which is reported", () => {
     const { steps } = explain("/usr/bin/env");
     expect(steps.slice(1)).toMatchObject([
-      { outcome: "warned", message: "/usr/bin/whoiam is setuid, which has no effect here", remedy },
       {
         outcome: "warned",
-        message: "/usr/bin/capable has file capabilities, which has no effect here",
+        message: "/usr/bin/whoiam is setuid, which has no effect in the limited shell",
+        remedy,
+      },
+      {
+        outcome: "warned",
+        message: "/usr/bin/capable has file capabilities, which has no effect in the limited shell",
         remedy,
       },
     ]);

@@ -77,7 +77,7 @@ test("of a file: who, when, which check, what to do, and that it still fails; af
   expect(stdout).toMatch(
     new RegExp(
       `^${id}:\n  when: \\S.* \\(${LOG}\\)\n  program: jk_chrootsh\\[\\d+\\]\n  user: u \\(${uid}\\)\n  check: home-owner\n` +
-        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\nnow: it is still so: `,
+        `  reason: abort, path ${J}/./home/u is not owned by ${uid}\nnow: still refused: `,
     ),
   );
   expect(json(id)).toMatchObject({
@@ -86,7 +86,7 @@ test("of a file: who, when, which check, what to do, and that it still fails; af
   });
   m.must(["sh", "-c", json(id).now?.remedy ?? "false"]);
   expect(explain(id).status).toBe(0);
-  expect(explain(id).stdout).toContain("\nnow: it is not so any more: ");
+  expect(explain(id).stdout).toContain("\nnow: not refused any more: ");
 });
 
 test("of a file that was rotated", async () => {
@@ -137,7 +137,7 @@ test("lines that others wrote are marked as such, and do nothing to a terminal",
   expect(stdout).not.toContain("\x1b");
   // Only explain prints commands to type.
   expect(`${stdout}${JSON.stringify(json(id))}`).not.toContain("rm -rf");
-  expect(stdout).toContain("warning: it comes from evil, which gives out no error ids");
+  expect(stdout).toContain("warning: it comes from evil, which has no error ids");
   expect(stdout).toContain("warning: it was sent from inside a jail");
 });
 

@@ -57,7 +57,7 @@ test.each([...HOST, "/srv/bound-boot", "/srv/bound-root", "/usr/../home", "/usr/
 test("jk_check --fix repairs nothing there", () => {
   m.chmod("/srv/bound-boot", 0o777);
   const { stdout, stderr } = m.run(["jk_check", "--fix", "-j", "/srv/bound-boot"]);
-  expect(stdout + stderr).toContain("nothing is repaired: is the host's /boot");
+  expect(stdout + stderr).toContain("nothing was repaired: it is the host's /boot");
   expect((m.stat("/boot")?.mode ?? 0) & 0o7777).toBe(0o777);
   m.chmod("/boot", 0o755);
 });

@@ -205,7 +205,7 @@ test("jailkit delete: users are out as a whole, and it goes on", () => {
   stopped(
     at("HUP", "unlinkat", 8, command),
     "HUP",
-    "jailkit delete: interrupted by SIGHUP (what was begun is done; run this again)",
+    "jailkit delete: interrupted by SIGHUP (not everything was deleted; run this again)",
   );
   expect([homeOf("/home/bob"), m.exists(`${JAIL}/home/bob`)]).toEqual([20, false]);
   expect(m.run(command.split(" "))).toMatchObject({ status: 0, stderr: "" });
@@ -218,7 +218,7 @@ test("jk_check --fix", () => {
   const result = at("INT", "fchmodat2", 3, `jk_check --fix ${JAIL}`);
   expect(result.signal).toBe("SIGINT");
   expect(result.stdout).toContain(
-    `Not fixed: ${JAIL}: interrupted by SIGINT (the rest is not repaired); run this again\n`,
+    `Not fixed: ${JAIL}: interrupted by SIGINT (the rest was not repaired); run this again\n`,
   );
   expect(check(m, "--fix", JAIL).status).toBe(0);
   expect(leftovers()).toBe("");

@@ -150,7 +150,7 @@ describe("a name that is not a jail", () => {
     });
     expect(m.run(["jailkit", "list", "/nosuch"])).toMatchObject({
       status: 1,
-      stderr: "jailkit list: /nosuch is not there, and no jail that is known\n",
+      stderr: "jailkit list: /nosuch does not exist, and is not a known jail\n",
     });
   });
 });

@@ -37,11 +37,12 @@ function items(lines: readonly string[], indent: number): string[] {
     if (depth === indent) found.push(line.trim());
     else if (depth > indent && found.length > 0) found.push(`${found.pop()} ${line.trim()}`);
   }
-  // A page has sentences where the help has phrases.
+  // A page has sentences where the help has phrases, and names the checks that end in an exit status.
   return found.map((item) =>
     item
       .replace(/\s+/g, " ")
       .replace(/\.$/, "")
+      .replace(/\. Checks?: [a-z, -]+$/, "")
       .replace(
         /^((?:-\S+, )?-\S+|\d+) (.)/,
         (_, name: string, letter: string) => `${name} ${letter.toLowerCase()}`,

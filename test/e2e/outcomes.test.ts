@@ -148,7 +148,7 @@ describe("the line of an error, with a caret under the place", () => {
     const { stderr, status } = m.run(["jk_check"]);
     expect(status).toBe(2);
     expect(stderr).toContain(
-      "jk_check: /etc/jailkit/jk_check.ini:2: a section is named after the absolute path of a jail, not relative\n" +
+      "jk_check: /etc/jailkit/jk_check.ini:2: relative is not the absolute path of a jail, which a section needs as its name\n" +
         "    2 | [relative]\n" +
         "      | ^\n",
     );

@@ -7,7 +7,7 @@ import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { RULES, type Rule } from "../../src/check/rules.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
-import { FAULTS, type Fault, JAIL, makeJail } from "./check-faults.ts";
+import { FAULTS, JAIL, makeJail, SINGLE_FAULTS } from "./check-faults.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -18,46 +18,6 @@ let m: Machine;
 let ran = 0;
 let baseline: string[] = [];
 
-const own = (rule: Rule, path: string, script: string): Fault => ({
-  rule,
-  path,
-  plant: (machine) => {
-    machine.must(["sh", "-ec", `cd ${JAIL}\n${script}`]);
-  },
-});
-
-/** Faults that only make sense here, or that check-faults.ts makes in another way. */
-const MORE: readonly Fault[] = [
-  own("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
-  own("writable-for-group", "/", "chmod g+w ."),
-  own("closed-directory", "/", "chmod 0700 ."),
-  own("writable-for-others", "/usr", "chmod o+w usr"),
-  own("unsafe-jail", "/usr", "setfacl -m u:4711:rwx usr"),
-  own("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),
-  own("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
-  own(
-    "missing-interpreter",
-    "/usr/bin/tailed",
-    "printf '#!/usr/bin/tail -n1\\n' > usr/bin/tailed; chmod 0755 usr/bin/tailed; rm usr/bin/tail",
-  ),
-  own("user-changed", "/etc/passwd", "sed -i 's/^root:x:0:/root:x:7:/' etc/passwd"),
-  own("home-missing", "/home/x", "rm -r home/x"),
-  own("home-differs", "/etc/passwd", "usermod -d /home/w w"),
-  own("user-not-in-jail", "/etc/passwd", "sed -i '/^x:/d' etc/passwd"),
-  own("bad-separator", "//etc/passwd", "usermod -d /./home/x x"),
-  own("writable-for-group", "/home/v/", "chmod 0770 home/v"),
-  own("different-size", "/etc/bash.bashrc", "echo changed > etc/bash.bashrc"),
-  own("link-outside", "/home/u/up", "ln -s ../../../x home/u/up"),
-  own("unrecorded", "/usr/bin/factor", "cp -p /usr/bin/factor usr/bin/factor"),
-  own("different-type", "/usr/share/tabset", "rm -r usr/share/tabset; echo x > usr/share/tabset"),
-  own(
-    "socket",
-    "/dev/log",
-    "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"dev/log\", Listen => 1) or die'",
-  ),
-  own("foreign-owner", "/etc/ld.so.conf.d", "chown 4711 etc/ld.so.conf.d"),
-  own("no-counterpart", "/usr/bin/alone", "echo x > usr/bin/alone; rm -r /var/lib/jailkit/jails/*"),
-];
 const INSTEAD = new Set<Rule>([
   "missing-library",
   "missing-interpreter",
@@ -85,7 +45,7 @@ const chosen = [
   ...Object.keys(RULES).flatMap((rule) =>
     FAULTS.filter((one) => one.rule === rule && !INSTEAD.has(one.rule)).slice(0, OF_A_RULE),
   ),
-  ...MORE,
+  ...SINGLE_FAULTS,
 ].filter(({ rule }) => NO_COMMAND[rule] === undefined);
 
 test("the remedy works: smoke-test", () => {

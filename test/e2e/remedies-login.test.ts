@@ -13,7 +13,7 @@ import {
   UCHROOT_HOST_CHECKS,
   UCHROOT_IN_JAIL_CHECKS,
 } from "../../src/enter/uchroot/checks.ts";
-import { CHECKS } from "../../src/explain/login-checks.ts";
+import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
 import { REFUSALS, type RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { CASES, type LoginCase, NO_COMMAND, NO_LSH_COMMAND } from "./remedies-login.ts";
@@ -123,7 +123,7 @@ describe("the remedy works", () => {
 
 describe("every check has its case", () => {
   const tables = {
-    jk_chrootsh: CHECKS,
+    jk_chrootsh: LOGIN_CHECKS,
     jk_uchroot: [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAIL_CHECKS],
     jk_procmailwrapper: [...PROCMAIL_CALLER_CHECKS, ...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS],
   };

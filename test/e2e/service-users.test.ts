@@ -72,8 +72,8 @@ describe("jailkit delete", () => {
     const { status, stderr } = jailkit("delete", "--yes", jail);
     expect([status, stderr]).toEqual([
       1,
-      `jailkit delete: ${jail}: holds files of others than root (uid 4999: 1, as ${jail}/var/spool/lost; ` +
-        `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or give --user-files to delete them\n`,
+      `jailkit delete: ${jail}: has files of users other than root (uid 4999: 1, as ${jail}/var/spool/lost; ` +
+        `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or use --user-files to delete them\n`,
     ]);
     expect(jailkit("delete", "--dry-run", jail).stderr).toBe(stderr);
     m.rename(`${jail}/var/spool/lost`, `${jail}/var/spool/lo\nst`);

@@ -204,6 +204,40 @@ export const SSHD: readonly Case[] = [
     by: "sftp",
     ...works,
   },
+  {
+    name: 'ForceCommand "internal-sftp": in quotes it is not sshd\'s',
+    sshd: ['ForceCommand "internal-sftp"'],
+    ...refused("jk_chrootsh command", /internal-sftp: not found/),
+  },
+  {
+    name: "a key that is for internal-sftp, in quotes",
+    breaks({ m }, { keys, uid, gid }) {
+      m.write(keys, `command="'internal-sftp' -R" ${m.read(keys)}`, { mode: 0o600, owner: [uid, gid] });
+    },
+    ...refused("jk_chrootsh command", /internal-sftp: not found/),
+  },
+  {
+    name: 'ForceCommand "internal-sftp", which the limited shell starts',
+    sshd: ['ForceCommand "internal-sftp"'],
+    shell: "/usr/sbin/jk_lsh",
+    by: "sftp",
+    breaks({ m }, { user, jail }) {
+      const server = "/usr/lib/openssh/sftp-server";
+      m.write(
+        `${jail}/etc/jailkit/jk_lsh.ini`,
+        `[${user}]\npaths = /usr/lib/openssh\nexecutables = ${server}\n`,
+      );
+    },
+    ...works,
+  },
+  ...(["key", "sftp"] as const).map(
+    (by): Case => ({
+      name: `Subsystem only in a Match block: sshd crashes at every login of the user (${by})`,
+      sshd: ["# no Subsystem", "Match User USER", "  Subsystem sftp /usr/lib/openssh/sftp-server"],
+      by,
+      ...refused("sshd settings", /killed by signal 11/),
+    }),
+  ),
   { name: "Subsystem sftp internal-sftp, and a command", sshd: ["Subsystem sftp internal-sftp"], ...works },
   {
     name: "Subsystem sftp internal-sftp in a ChrootDirectory, and a command",

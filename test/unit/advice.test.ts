@@ -40,16 +40,16 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "also remove what was made in the jail or belongs to users, and the host does not have":
     "what an option does",
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
-  "delete files of users with the rest, also those of accounts that are not in /etc/passwd; else they are a reason to refuse":
+  "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
   reset: "an action of pam.conf(5)",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
-  "take them out, or give --user-files to delete them": "where a jail is being deleted",
-  "change their homes where the accounts are kept, and take their files out, or give --user-files to delete these":
+  "take them out, or use --user-files to delete them": "where a jail is being deleted",
+  "change their homes where the accounts are kept, and take their files out, or use --user-files to delete these":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
-  "${shown}: holds another jail, ${display(inside)}: delete that first": "where a jail is being deleted",
+  "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
   "${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to":
     "nothing is there any more",
 };

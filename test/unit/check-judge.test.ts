@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
-import { type Counterpart, driftOf, isGenerated, missingFindings } from "../../src/check/files/drift.ts";
-import { climbsOut, countHardLinks } from "../../src/check/files/links.ts";
-import { type Judged, permissionFindings } from "../../src/check/files/permissions.ts";
+import type { Counterpart } from "../../src/check/files/counterpart.ts";
+import { driftOf, isGenerated, missingFindings } from "../../src/check/files/drift.ts";
+import { HardLinks } from "../../src/check/files/hard-links.ts";
+import type { Item } from "../../src/check/files/item.ts";
+import { permissionFindings } from "../../src/check/files/permissions.ts";
 import { programFindings } from "../../src/check/files/programs.ts";
 import { createSpaces, type Space } from "../../src/check/files/spaces.ts";
-import { createFindingList } from "../../src/check/finding-list.ts";
+import { climbsOut } from "../../src/check/files/symlinks.ts";
+import { FindingList } from "../../src/check/finding-list.ts";
 import { jailSettings, pathTest } from "../../src/check/settings.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
 import type { AclReading, NamedEntry } from "../../src/system/acl.ts";
@@ -33,7 +36,7 @@ interface Thing {
   settings?: readonly string[];
 }
 
-function judged(of: Stat, thing: Thing = {}): Judged {
+function item(of: Stat, thing: Thing = {}): Item {
   const { path = "/usr/bin/x", space = "system", target, capability = false, entry, settings = [] } = thing;
   const { acl = "none", inherited = [] } = thing;
   const entries = settings.map((key) => ({
@@ -179,14 +182,14 @@ describe("permissionFindings", () => {
     ],
   ];
   test.each(cases)("%s", (_, of, thing, rules) => {
-    const told: string[] = permissionFindings(judged(of, thing)).map(({ rule }) => rule);
+    const told: string[] = permissionFindings(item(of, thing)).map(({ rule }) => rule);
     expect(told).toEqual([...rules]);
   });
 
   test("repairs in the system take away bits alone, at home none", () => {
-    const [writable] = permissionFindings(judged(stat(FILE | 0o757)));
+    const [writable] = permissionFindings(item(stat(FILE | 0o757)));
     expect(writable?.repair).toEqual({ kind: "attributes", clear: 0o002 });
-    const [own] = permissionFindings(judged(stat(FILE | 0o757, { uid: 1000 }), { space: "user" }));
+    const [own] = permissionFindings(item(stat(FILE | 0o757, { uid: 1000 }), { space: "user" }));
     expect(own?.repair).toBeUndefined();
   });
 });
@@ -201,109 +204,109 @@ describe("driftOf", () => {
   const same = there(stat(FILE | 0o755, other));
   const cases: readonly (readonly [
     what: string,
-    is: Judged,
+    is: Item,
     host: Counterpart,
     rules: readonly string[],
     compare?: string,
   ])[] = [
-    ["as recorded", judged(stat(FILE | 0o755), { entry: entry() }), same, [], "different-content"],
-    ["one inode", judged(stat(FILE | 0o755), { entry: entry() }), there(stat(FILE | 0o755)), []],
+    ["as recorded", item(stat(FILE | 0o755), { entry: entry() }), same, [], "different-content"],
+    ["one inode", item(stat(FILE | 0o755), { entry: entry() }), there(stat(FILE | 0o755)), []],
     [
       "empty files",
-      judged(stat(FILE | 0o755, { size: 0 }), { entry: entry({ size: 0 }) }),
+      item(stat(FILE | 0o755, { size: 0 }), { entry: entry({ size: 0 }) }),
       there(stat(FILE | 0o755, { ...other, size: 0 })),
       [],
     ],
-    ["longer", judged(stat(FILE | 0o755, { size: 11 }), { entry: entry() }), same, ["different-size"]],
+    ["longer", item(stat(FILE | 0o755, { size: 11 }), { entry: entry() }), same, ["different-size"]],
     [
       "the host's is longer",
-      judged(stat(FILE | 0o755), { entry: entry() }),
+      item(stat(FILE | 0o755), { entry: entry() }),
       there(stat(FILE | 0o755, { ...other, size: 11 })),
       ["outdated"],
     ],
     [
       "the host's is newer",
-      judged(stat(FILE | 0o755), { entry: entry() }),
+      item(stat(FILE | 0o755), { entry: entry() }),
       there(stat(FILE | 0o755, { ...other, mtime: 6n })),
       [],
       "outdated",
     ],
     [
       "both are newer",
-      judged(stat(FILE | 0o755, { mtime: 6n }), { entry: entry() }),
+      item(stat(FILE | 0o755, { mtime: 6n }), { entry: entry() }),
       there(stat(FILE | 0o755, { ...other, mtime: 6n })),
       [],
       "different-content",
     ],
     [
       "an ACL's mask",
-      judged(stat(FILE | 0o775), { entry: entry({ mode: 0o745 }), acl: acl(7, 4) }),
+      item(stat(FILE | 0o775), { entry: entry({ mode: 0o745 }), acl: acl(7, 4) }),
       same,
       [],
       "different-content",
     ],
-    ["mode", judged(stat(FILE | 0o700), { entry: entry() }), same, ["changed-mode"], "different-content"],
+    ["mode", item(stat(FILE | 0o700), { entry: entry() }), same, ["changed-mode"], "different-content"],
     [
       "more mode",
-      judged(stat(FILE | 0o744), { entry: entry({ mode: 0o644 }) }),
+      item(stat(FILE | 0o744), { entry: entry({ mode: 0o644 }) }),
       same,
       ["changed-mode"],
       "different-content",
     ],
     [
       "only bits that are told elsewhere",
-      judged(stat(FILE | 0o4777), { entry: entry() }),
+      item(stat(FILE | 0o4777), { entry: entry() }),
       same,
       [],
       "different-content",
     ],
     [
       "group",
-      judged(stat(FILE | 0o755, { gid: 60 }), { entry: entry() }),
+      item(stat(FILE | 0o755, { gid: 60 }), { entry: entry() }),
       same,
       ["changed-owner"],
       "different-content",
     ],
     [
       "given to a user, taken away",
-      judged(stat(FILE | 0o755), { entry: entry({ uid: 1000 }) }),
+      item(stat(FILE | 0o755), { entry: entry({ uid: 1000 }) }),
       same,
       ["changed-owner"],
       "different-content",
     ],
-    ["a link instead", judged(stat(LINK | 0o777), { entry: entry(), target: "y" }), same, ["different-type"]],
+    ["a link instead", item(stat(LINK | 0o777), { entry: entry(), target: "y" }), same, ["different-type"]],
     [
       "another link",
-      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "z" }), target: "y" }),
+      item(stat(LINK | 0o777), { entry: entry({ type: "link", target: "z" }), target: "y" }),
       there(stat(LINK), "z"),
       ["different-link"],
     ],
     [
       "the host's link is another",
-      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
+      item(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
       there(stat(LINK), "z"),
       ["outdated"],
     ],
     [
       "the host's link is gone",
-      judged(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
+      item(stat(LINK | 0o777), { entry: entry({ type: "link", target: "y" }), target: "y" }),
       there(undefined),
       ["source-gone"],
     ],
     [
       "left out",
-      judged(stat(FILE | 0o700, { size: 11 }), { entry: entry(), settings: ["ignorepathoncompare"] }),
+      item(stat(FILE | 0o700, { size: 11 }), { entry: entry(), settings: ["ignorepathoncompare"] }),
       same,
       [],
     ],
-    ["not recorded, as the host's", judged(stat(FILE | 0o755)), same, [], "different-content"],
-    ["not recorded, not on the host", judged(stat(FILE | 0o755)), there(undefined), ["unrecorded"]],
-    ["not recorded, at home", judged(stat(FILE | 0o755), { space: "user" }), there(undefined), []],
-    ["not recorded, in /var", judged(stat(FILE | 0o755), { space: "other" }), there(undefined), []],
-    ["made for the jail", judged(stat(FILE | 0o644, { size: 11 }), { path: "/etc/passwd" }), same, []],
+    ["not recorded, as the host's", item(stat(FILE | 0o755)), same, [], "different-content"],
+    ["not recorded, not on the host", item(stat(FILE | 0o755)), there(undefined), ["unrecorded"]],
+    ["not recorded, at home", item(stat(FILE | 0o755), { space: "user" }), there(undefined), []],
+    ["not recorded, in /var", item(stat(FILE | 0o755), { space: "other" }), there(undefined), []],
+    ["made for the jail", item(stat(FILE | 0o644, { size: 11 }), { path: "/etc/passwd" }), same, []],
     [
       "the jail's own configuration, changed in mode",
-      judged(stat(FILE | 0o600), { path: "/etc/jailkit/jk_lsh.ini", entry: entry({ mode: 0o644 }) }),
+      item(stat(FILE | 0o600), { path: "/etc/jailkit/jk_lsh.ini", entry: entry({ mode: 0o644 }) }),
       there(stat(FILE | 0o644, { size: 99 })),
       ["changed-mode"],
     ],
@@ -318,14 +321,14 @@ describe("driftOf", () => {
 
   test("a file whose source is gone: size and time decide where nothing else does", () => {
     const gone = (of: Stat) =>
-      driftOf(judged(of, { entry: entry() }), there(undefined), true).gone?.otherwise.rule;
+      driftOf(item(of, { entry: entry() }), there(undefined), true).gone?.otherwise.rule;
     expect(gone(stat(FILE | 0o755))).toBe("source-gone");
     expect(gone(stat(FILE | 0o755, { size: 11 }))).toBe("changed-file");
     expect(gone(stat(FILE | 0o755, { mtime: 6n }))).toBe("changed-file");
   });
 
   test("without a record what the host does not have is told as jailkit 2 did", () => {
-    const { findings } = driftOf(judged(stat(FILE | 0o755)), there(undefined), false);
+    const { findings } = driftOf(item(stat(FILE | 0o755)), there(undefined), false);
     expect(findings.map(({ rule, message }) => [rule, message])).toEqual([
       ["no-counterpart", "cannot read /j/usr/bin/x or /usr/bin/x !"],
     ]);
@@ -333,7 +336,7 @@ describe("driftOf", () => {
 
   test("content is put back in the system, and not in /etc, where it may have been edited", () => {
     const repair = (path: string) =>
-      driftOf(judged(stat(FILE | 0o755, { size: 11 }), { path, entry: entry({ path }) }), same, true)
+      driftOf(item(stat(FILE | 0o755, { size: 11 }), { path, entry: entry({ path }) }), same, true)
         .findings[0]?.repair;
     expect(repair("/usr/bin/x")).toEqual({ kind: "restore" });
     expect(repair("/etc/x")).toBeUndefined();
@@ -376,7 +379,7 @@ describe("climbsOut", () => {
 });
 
 test("hard links are those whose names were not all seen", () => {
-  const links = countHardLinks();
+  const links = new HardLinks();
   links.add("/a", stat(FILE, { ino: 1n, nlink: 2 }));
   links.add("/b", stat(FILE, { ino: 1n, nlink: 2 }));
   links.add("/c", stat(FILE, { ino: 2n, nlink: 3 }));
@@ -431,7 +434,7 @@ test("programs are told by their name, where programs are", () => {
 });
 
 test("of a kind that there is too much of, a part is kept and the rest counted", () => {
-  const list = createFindingList();
+  const list = new FindingList();
   for (let i = 0; i < 2500; i++)
     list.add({ rule: "fifo", path: `/j/${String(i).padStart(4, "0")}`, message: "x" });
   list.add({ rule: "above-jail", path: "/zzz", message: "y" });
@@ -441,12 +444,12 @@ test("of a kind that there is too much of, a part is kept and the rest counted",
   expect(all.at(-1)).toMatchObject({
     rule: "too-many",
     path: "/j",
-    message: "1500 more findings of the kind fifo are not shown",
+    message: "1500 more findings of the rule fifo are not shown",
   });
 });
 
 test("what one user makes too much of hides nothing of others", () => {
-  const list = createFindingList();
+  const list = new FindingList();
   const about = (path: string) => [{ rule: "setuid-for-others", path, message: "x" } as const];
   for (let i = 0; i < 2000; i++) list.addOf(1000, about(`/j/home/u/${String(i).padStart(4, "0")}`));
   list.addOf(1001, about("/j/tmp/theirs"));
@@ -455,6 +458,6 @@ test("what one user makes too much of hides nothing of others", () => {
   expect(all).toHaveLength(1003);
   expect(all.slice(1000).map(({ path }) => path)).toEqual(["/j/tmp/theirs", "/j/usr/bin/su", "/j"]);
   expect(all[1002]?.message).toBe(
-    "1000 more findings of the kind setuid-for-others, about what belongs to uid 1000, are not shown",
+    "1000 more findings of the rule setuid-for-others, about files of uid 1000, are not shown",
   );
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { coloured, paintFor, plain, wantsColour } from "../../src/cli/colour.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { emptyReport, reportLines } from "../../src/explain/report.ts";
+import { emptyReport } from "../../src/explain/report.ts";
+import { reportLines } from "../../src/explain/show.ts";
 
 describe("auto", () => {
   test.each([

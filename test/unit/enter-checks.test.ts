@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
 import type { ChrootshSettings, LoginFacts } from "../../src/enter/facts.ts";
-import { CHECKS } from "../../src/explain/login-checks.ts";
+import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const uid = 1000;
@@ -93,27 +93,27 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
 }
 
 const failures = (...changes: Partial<LoginFacts>[]): CheckResult[] =>
-  [...runChecks(facts(...changes), CHECKS)].filter((result) => result.outcome === "failed");
+  [...runChecks(facts(...changes), LOGIN_CHECKS)].filter((result) => result.outcome === "failed");
 
 /** What jk_chrootsh would end with: the first failure counts. */
 const exitStatus = (...changes: Partial<LoginFacts>[]): number => failures(...changes)[0]?.exitStatus ?? 0;
 
 describe("the order of checks", () => {
   test("is that of jailkit 2.23", () => {
-    expect(CHECKS.map(({ exitStatus: status }) => status)).toEqual([
+    expect(LOGIN_CHECKS.map(({ exitStatus: status }) => status)).toEqual([
       1, 11, 12, 13, 13, 13, 14, 14, 15, 16, 17, 19, 21, 53, 53, 53, 53, 53, 53, 35, 35, 37, 37, 39, 41, 111,
     ]);
-    expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length);
+    expect(new Set(LOGIN_CHECKS.map(({ name }) => name)).size).toBe(LOGIN_CHECKS.length);
   });
 
   test("a login without a fault passes every one", () => {
-    const results = [...runChecks(facts(), CHECKS)];
-    expect(results.map(({ outcome }) => outcome)).toEqual(CHECKS.map(() => "passed"));
-    expect(results.map(({ number }) => number)).toEqual(CHECKS.map((_, index) => index + 1));
+    const results = [...runChecks(facts(), LOGIN_CHECKS)];
+    expect(results.map(({ outcome }) => outcome)).toEqual(LOGIN_CHECKS.map(() => "passed"));
+    expect(results.map(({ number }) => number)).toEqual(LOGIN_CHECKS.map((_, index) => index + 1));
   });
 
   test("what builds on a failed check is skipped, what does not is still looked at", () => {
-    const results = [...runChecks(facts({ split: () => undefined, userVariable: "other" }), CHECKS)];
+    const results = [...runChecks(facts({ split: () => undefined, userVariable: "other" }), LOGIN_CHECKS)];
     const outcomes = new Map(results.map(({ name, outcome }) => [name, outcome]));
     expect(outcomes.get("account")).toBe("failed");
     expect(outcomes.get("primary-group")).toBe("skipped");
@@ -131,7 +131,7 @@ describe("the order of checks", () => {
   });
 
   test("no text for the user names the jail or another path outside", () => {
-    for (const { shown } of CHECKS) expect(shown).not.toContain("/");
+    for (const { shown } of LOGIN_CHECKS) expect(shown).not.toContain("/");
   });
 });
 
@@ -300,7 +300,9 @@ describe("each check", () => {
   });
 
   test("what is tolerated is noted", () => {
-    const results = [...runChecks(facts({ configFindings: () => [{ ...unsafe, tolerated: true }] }), CHECKS)];
+    const results = [
+      ...runChecks(facts({ configFindings: () => [{ ...unsafe, tolerated: true }] }), LOGIN_CHECKS),
+    ];
     expect(results.find(({ name }) => name === "config-directory")).toMatchObject({
       outcome: "warned",
       notes: [{ severity: "warning", message: unsafe.message }],

@@ -14,7 +14,6 @@ import {
   INTERACTIVE,
   type LoginReport,
   type ReportStep,
-  reportLines,
   reportStatus,
 } from "../../src/explain/report.ts";
 import {
@@ -25,6 +24,7 @@ import {
   sessionLimits,
   tooLow,
 } from "../../src/explain/runtime-limits.ts";
+import { reportLines } from "../../src/explain/show.ts";
 import { closeJailRoot } from "../../src/jail/fs/walk.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/system/flat-accounts.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
@@ -461,14 +461,14 @@ describe("the report", () => {
     });
     const lines = reportLines({ ...report, steps: [...report.steps, skipped("a"), skipped("b")] });
     expect(lines.filter((line) => line.includes("skipped"))).toEqual([
-      "  skipped  what builds on that: a, b",
+      "  skipped  checks that build on that: a, b",
     ]);
   });
 
   test.each([
     ["works", "passed", "A login of u would work."],
-    ["works", "warned", "A login of u would work, for single commands alone."],
-    ["unknown", "unknown", "A login of u may fail: it depends on what is not known (jk_lsh interactive)."],
+    ["works", "warned", "A login of u would work, for single commands only."],
+    ["unknown", "unknown", "A login of u may fail: it depends on something unknown (jk_lsh interactive)."],
     [
       "not-jailed",
       "passed",

@@ -120,7 +120,7 @@ describe("what allows a refused command", () => {
 
   test("whose section it is, where it is not the user's alone", () => {
     expect(sharedBy("u")).toBe("");
-    expect(sharedBy("group g")).toContain("everybody whose primary group is g");
-    expect(sharedBy("DEFAULT")).toContain("everybody who has none");
+    expect(sharedBy("group g")).toContain("everybody with the primary group g");
+    expect(sharedBy("DEFAULT")).toContain("everybody without a section");
   });
 });

@@ -6,14 +6,8 @@ import { type ManualPage, manualPages } from "../../build/man.ts";
 import { escapeText, optionList, prose, sentence, summaryLine, synopsis } from "../../build/mdoc.ts";
 import type { HelpSource } from "../../src/cli/help.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
-import { CHROOTSH_HELP } from "../../src/enter/login/help.ts";
-import {
-  UCHROOT_CALLER_CHECKS,
-  UCHROOT_HOST_CHECKS,
-  UCHROOT_IN_JAIL_CHECKS,
-} from "../../src/enter/uchroot/checks.ts";
-import { UCHROOT_HELP } from "../../src/enter/uchroot/options.ts";
-import { CHECKS } from "../../src/explain/login-checks.ts";
+import { parseRefusal } from "../../src/explain/error-id.ts";
+import { CHECKS_OF } from "../../src/explain/login-checks.ts";
 
 const checkout = join(import.meta.dir, "../..");
 const pages = await manualPages();
@@ -154,16 +148,43 @@ describe("pages", () => {
   });
 });
 
-describe("exit statuses", () => {
-  test("those of the checks stand in the tables", () => {
-    for (const { exitStatus } of CHECKS)
-      expect(Object.keys(CHROOTSH_HELP.exitStatus)).toContain(`${exitStatus}`);
-    for (const { exitStatus } of [
-      ...UCHROOT_CALLER_CHECKS,
-      ...UCHROOT_HOST_CHECKS,
-      ...UCHROOT_IN_JAIL_CHECKS,
-    ]) {
-      expect(Object.keys(UCHROOT_HELP.exitStatus)).toContain(`${exitStatus}`);
+describe("checks of a login", async () => {
+  const folder = join(checkout, "src/enter");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".ts"),
+  );
+  const lists = await Promise.all(
+    files.map(async (file): Promise<[string, object][]> => Object.entries(await import(join(folder, file)))),
+  );
+  const inEnter = lists
+    .flat()
+    .filter(([name, value]) => name.endsWith("_CHECKS") && name !== "LAUNCH_CHECKS" && Array.isArray(value))
+    .flatMap(([list, checks]) => (checks as { name: string }[]).map((check) => ({ list, check })));
+
+  test("explain makes them all", () => {
+    const explained = new Set(Object.values(CHECKS_OF).flat());
+    const left = inEnter.filter(({ check }) => !(explained as Set<object>).has(check));
+    expect(inEnter.length).toBeGreaterThan(40);
+    expect(left.map(({ list, check }) => `${list} ${check.name}`)).toEqual([]);
+  });
+
+  test("their names are those that explain finds in a log", () => {
+    const entry = { ident: "jk_chrootsh", source: "journal", when: "", pid: 1, sender: undefined };
+    for (const { name } of Object.values(CHECKS_OF).flat()) {
+      const message = `JK-AAAAAAAA: reason (check ${name}, uid 1)`;
+      expect(parseRefusal("JK-AAAAAAAA", { ...entry, message })?.check).toBe(name);
+    }
+  });
+
+  test.each(Object.entries(CHECKS_OF))("the exit statuses in %s.8 name them", (program, checks) => {
+    const items = section(page(`${program}.8`).text, "EXIT STATUS").split(/^\.It /m);
+    for (const { name, exitStatus } of checks) {
+      const item = items.find((text) => text.startsWith(`${exitStatus}\n`)) ?? "";
+      const [, names = ""] = /^Checks?: (.*)\.$/m.exec(item) ?? [];
+      expect([name, names.replaceAll("\\-", "-").split(", ")]).toEqual([
+        name,
+        expect.arrayContaining([name]),
+      ]);
     }
   });
 });

@@ -64,7 +64,7 @@ describe("what --help lists are the fields of the schema", async () => {
 
   test.each([
     ["With --json, one object: ", "steps"],
-    ["Of an ID, one object: ", "refusals"],
+    ["For an ID, one object: ", "refusals"],
   ])("jailkit explain: %s", (start, list) => {
     const [members = "", ofEach = ""] = sentence("jailkit-explain", start).split(", each with ");
     const forms: Fields[] = schemaOf("jailkit explain").anyOf;

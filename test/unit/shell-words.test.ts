@@ -22,7 +22,7 @@ import {
 } from "../../src/enter/remedies.ts";
 import { programFindings } from "../../src/enter/shell.ts";
 import { installedPrivilege } from "../../src/explain/installed.ts";
-import { passwordWay } from "../../src/explain/sshd/credentials.ts";
+import { passwordAuthentication } from "../../src/explain/sshd/credentials.ts";
 import { configDirectoryFindings } from "../../src/jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import { judgeModule } from "../../src/system/pam/modules.ts";
@@ -163,9 +163,9 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["jk_cp", "-f", "-j", j, "/b b"],
     ],
     [passRemedy("/d d"), ["chmod", "o+x", "/d d"]],
-    [passwordWay(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
+    [passwordAuthentication(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
     [
-      passwordWay(settings, account, shadow({ password: "!$6$x" })).remedies.join(),
+      passwordAuthentication(settings, account, shadow({ password: "!$6$x" })).remedies.join(),
       ["passwd", "-u", ...rest],
     ],
     [pam("pam_unix.so", [], { shadow: shadow({ expire: 1 }) }), ["chage", "-E", "-1", ...rest]],
@@ -268,6 +268,8 @@ test("what others could have written gets no privilege before it is installed an
   rmSync(directory, { recursive: true });
   expect([held, remedy]).toEqual([
     false,
-    expect.stringMatching(/^install \/dev\/shm\/\S+ anew, for others could write it; then: /),
+    expect.stringMatching(
+      /^install \/dev\/shm\/\S+ again, because users other than root could write it; then: /,
+    ),
   ]);
 });

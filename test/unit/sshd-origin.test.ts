@@ -83,10 +83,10 @@ describe("addresses that sshd turns away", () => {
     expect(told(text, from)).toEqual([]);
   });
   test.each([
-    [`${penalties} none\n`, undefined, "turns away an address for up to 600 seconds"],
-    [`${penalties} none\n`, "10.1.2.3", "turns away 10.1.2.3, as any address, for up to 600 seconds"],
-    [`${penalties} 10.0.0.0/8\n`, "11.1.2.3", "turns away 11.1.2.3"],
-    [`${penalties} 10.0.0.0/8\n`, undefined, "turns away an address"],
+    [`${penalties} none\n`, undefined, "refuses an address for up to 600 seconds"],
+    [`${penalties} none\n`, "10.1.2.3", "refuses 10.1.2.3, like any address, for up to 600 seconds"],
+    [`${penalties} 10.0.0.0/8\n`, "11.1.2.3", "refuses 11.1.2.3"],
+    [`${penalties} 10.0.0.0/8\n`, undefined, "refuses an address"],
   ])("%j, %p", (text, from, expected) => {
     expect(told(text, from)).toEqual([expect.stringContaining(expected)]);
   });

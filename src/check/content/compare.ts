@@ -7,38 +7,32 @@ import { compareOpen } from "../../jail/fs/compare.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 
-/** Two files whose contents are to be compared, or one whose digest is wanted. */
+/** Two files to compare, or one whose digest is wanted. */
 export interface Job {
-  /** The file in the jail, as the jail sees it, without links; and what it was when it was seen. */
+  /** The file in the jail, as the jail sees it, without links; and its stamp when it was seen. */
   readonly path: ByteString;
   readonly stamp: string;
-  /** The file on the host, and what it was. */
+  /** The file on the host, and its stamp. */
   readonly source: { readonly path: ByteString; readonly stamp: string } | undefined;
 }
 
-/** What came of a job. "changed": it was exchanged or written meanwhile. `digest`: of the jail's file, see contentsHasher. */
+/** The outcome of a job. "changed": a file was replaced or written meanwhile. `digest`: of the jail's file. */
 export interface Comparison {
   readonly verdict: "same" | "different" | "changed" | "unreadable";
   readonly reason?: string;
   readonly digest?: string;
 }
 
-/**
- * What tells that a file is the one that it was: size, mtime, ctime, inode. Whoever writes to a file cannot keep its
- * ctime.
- */
+/** What identifies an unchanged file: size, mtime, ctime, inode. Nobody can write to a file and keep its ctime. */
 export function stampOf({ size, mtime, ctime, ino }: Stat): string {
   return `${size} ${mtime} ${ctime} ${ino}`;
 }
 
 const FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-// In the jail nothing but the file that was seen will do; a mount point was walked through already.
+// Mounts are allowed: the walk entered them.
 const RESOLVE = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/**
- * A digest of contents that comes to the same however many holes they are stored with: SHA-256 of each block that is
- * not all zeros behind its offset, and of the size.
- */
+/** A digest that does not depend on holes: SHA-256 of the size, and of each block that has other bytes than zeros. */
 function contentsHasher(size: number) {
   const hasher = new Bun.CryptoHasher("sha256");
   const number = (value: number) => new BigUint64Array([BigInt(value)]);

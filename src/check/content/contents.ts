@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Collected } from "../collect.ts";
@@ -7,118 +8,150 @@ import { type Comparison, type Job, stampOf } from "./compare.ts";
 import { startComparisons } from "./threads.ts";
 import { isKnownSame, isSettled, type Verified, type VerifiedFiles } from "./verified.ts";
 
-/** What came of the comparisons of a jail. */
-export interface Compared {
-  readonly findings: readonly CheckFinding[];
-  readonly problems: readonly CheckProblem[];
-  /** What is to be remembered for the next check. */
-  readonly verified: VerifiedFiles;
-  readonly compared: number;
-  readonly known: number;
-  readonly bytes: number;
-}
+type Pending = Collected["pending"][number];
+type Gone = Collected["gone"][number];
 
 /** A job, and what its outcome means. */
-interface Open {
+interface OpenJob {
   readonly job: Job;
   readonly size: number;
   readonly settle: (outcome: Comparison) => void;
 }
 
 /**
- * Compares what is pending, but for files that are known to be the same from an earlier check; with `full` all of
- * them, and their digests are remembered: where the host's file is gone, they tell whether the jail's was changed.
+ * Starts to compare pending files, except those that an earlier check found the same; with `full` all of them. With
+ * `full` the digests are kept too: if the host's file is missing later, they show whether the jail's file changed.
  */
-export function compareContents(
+export function startComparing(
   root: JailRoot,
   { pending, gone }: Pick<Collected, "pending" | "gone">,
   before: VerifiedFiles,
   full: boolean,
-): { finished(): Promise<Compared> } {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const verified: VerifiedFiles = new Map();
-  const findings: CheckFinding[] = [];
-  const problems: CheckProblem[] = [];
-  const open: Open[] = [];
-  let known = 0;
-  for (const one of pending) {
-    const { judged, counterpart, finding } = one;
-    const { path, stat } = judged.seen;
-    if (counterpart.stat === undefined) continue;
+): ContentComparison {
+  const comparison = new ContentComparison(before, full);
+  for (const one of pending) comparison.compare(one);
+  for (const one of gone) comparison.compareWithDigest(one);
+  comparison.start(root);
+  return comparison;
+}
+
+class ContentComparison {
+  readonly #before: VerifiedFiles;
+  readonly #full: boolean;
+  /** In nanoseconds since the epoch. */
+  readonly #now = BigInt(Date.now()) * 1_000_000n;
+  readonly #verified: VerifiedFiles = new Map();
+  readonly #findings: CheckFinding[] = [];
+  readonly #problems: CheckProblem[] = [];
+  readonly #open: OpenJob[] = [];
+  #known = 0;
+  #running: ReturnType<typeof startComparisons> | undefined;
+
+  constructor(before: VerifiedFiles, full: boolean) {
+    this.#before = before;
+    this.#full = full;
+  }
+
+  /** Adds a file to compare with the host's. */
+  compare({ item, counterpart, finding }: Pending): void {
+    const { path, stat } = item.seen;
+    if (counterpart.stat === undefined) return;
     const stamp = stampOf(stat);
     const source = { path: counterpart.path, stamp: stampOf(counterpart.stat) };
-    const earlier = before.get(path);
-    if (!full && earlier !== undefined && isKnownSame(earlier, stamp, source.path, source.stamp)) {
-      verified.set(path, earlier);
-      known++;
-      continue;
+    const earlier = this.#before.get(path);
+    if (!this.#full && earlier !== undefined && isKnownSame(earlier, stamp, source.path, source.stamp)) {
+      this.#verified.set(path, earlier);
+      this.#known++;
+      return;
     }
-    const settled = isSettled(stat, now) && isSettled(counterpart.stat, now);
-    open.push({
+    const settled = this.#isSettled(stat) && this.#isSettled(counterpart.stat);
+    this.#open.push({
       job: { path, stamp, source },
       size: stat.size,
-      settle(outcome) {
-        if (outcome.verdict === "different") findings.push(finding);
-        else if (outcome.verdict !== "same") problems.push(problemOf(judged.path, source.path, outcome));
-        else if (settled) verified.set(path, remembered(stamp, source, outcome.digest));
+      settle: (outcome) => {
+        if (outcome.verdict === "different") this.#findings.push(finding);
+        else if (outcome.verdict !== "same")
+          this.#problems.push(comparisonProblem(item.path, source.path, outcome));
+        else if (settled) this.#verified.set(path, verifiedFile(stamp, source, outcome.digest));
       },
     });
   }
-  for (const { judged, gone: what } of gone) {
-    const { path, stat } = judged.seen;
-    const stamp = stampOf(stat);
-    const earlier = before.get(path);
-    if (earlier?.stamp === stamp) {
-      verified.set(path, earlier);
-      findings.push(what.unchanged);
-    } else if (earlier?.digest === undefined) findings.push(what.otherwise);
-    else {
-      const source = { path: earlier.source, stamp: earlier.sourceStamp };
-      open.push({
-        job: { path, stamp, source: undefined },
-        size: stat.size,
-        settle(outcome) {
-          const same = outcome.digest === earlier.digest;
-          if (outcome.verdict !== "same") problems.push(problemOf(judged.path, earlier.source, outcome));
-          else findings.push(same ? what.unchanged : what.changed);
-          verified.set(
-            path,
-            same && isSettled(stat, now) ? remembered(stamp, source, outcome.digest) : earlier,
-          );
-        },
-      });
-    }
-  }
-  const sizes = open.map(({ size }) => size);
-  const jobs = open.map(({ job }) => job);
-  const running = startComparisons(root.fd, jobs, sizes, full);
 
-  return {
-    async finished() {
-      const outcomes = await running.finished();
-      open.forEach(({ settle }, index) => {
-        settle(outcomes[index] ?? { verdict: "unreadable" });
-      });
-      const bytes = sizes.reduce((sum, size) => sum + size, 0);
-      return { findings, problems, verified, compared: jobs.length, known, bytes };
-    },
-  };
+  /** Adds a file whose source is missing, to compare with the digest of an earlier check. */
+  compareWithDigest({ item, gone }: Gone): void {
+    const { path, stat } = item.seen;
+    const stamp = stampOf(stat);
+    const earlier = this.#before.get(path);
+    if (earlier?.stamp === stamp) {
+      this.#verified.set(path, earlier);
+      this.#findings.push(gone.unchanged);
+      return;
+    }
+    if (earlier?.digest === undefined) {
+      this.#findings.push(gone.otherwise);
+      return;
+    }
+    const source = { path: earlier.source, stamp: earlier.sourceStamp };
+    this.#open.push({
+      job: { path, stamp, source: undefined },
+      size: stat.size,
+      settle: (outcome) => {
+        const same = outcome.digest === earlier.digest;
+        if (outcome.verdict !== "same")
+          this.#problems.push(comparisonProblem(item.path, source.path, outcome));
+        else this.#findings.push(same ? gone.unchanged : gone.changed);
+        const keep = same && this.#isSettled(stat);
+        this.#verified.set(path, keep ? verifiedFile(stamp, source, outcome.digest) : earlier);
+      },
+    });
+  }
+
+  /** Starts the comparisons that were added. */
+  start({ fd }: JailRoot): void {
+    const jobs = this.#open.map(({ job }) => job);
+    const sizes = this.#open.map(({ size }) => size);
+    this.#running = startComparisons(fd, jobs, sizes, this.#full);
+  }
+
+  /** Waits for the outcomes. `verified` is for the next check. */
+  async finish() {
+    const outcomes = (await this.#running?.finished()) ?? [];
+    this.#open.forEach(({ settle }, index) => {
+      settle(outcomes[index] ?? { verdict: "unreadable" });
+    });
+    return {
+      findings: this.#findings,
+      problems: this.#problems,
+      verified: this.#verified,
+      compared: this.#open.length,
+      known: this.#known,
+      bytes: this.#open.reduce((sum, { size }) => sum + size, 0),
+    };
+  }
+
+  #isSettled(stat: Stat): boolean {
+    return isSettled(stat, this.#now);
+  }
 }
 
-function remembered(
+function verifiedFile(
   stamp: string,
   source: { readonly path: ByteString; readonly stamp: string },
   digest: string | undefined,
 ): Verified {
-  const kept = { stamp, source: source.path, sourceStamp: source.stamp };
-  return digest === undefined ? kept : { ...kept, digest };
+  const file = { stamp, source: source.path, sourceStamp: source.stamp };
+  return digest === undefined ? file : { ...file, digest };
 }
 
-function problemOf(path: ByteString, source: ByteString, { verdict, reason }: Comparison): CheckProblem {
+function comparisonProblem(
+  path: ByteString,
+  source: ByteString,
+  { verdict, reason }: Comparison,
+): CheckProblem {
   const pair = `${display(path)} or ${display(source)}`;
   const message =
     verdict === "changed"
-      ? `${pair} was changed while it was being compared`
+      ? `${pair} changed during the comparison`
       : `cannot read ${pair} ! (${reason ?? "no answer"})`;
   return { code: verdict, path, message };
 }

@@ -1,8 +1,8 @@
 import { type Comparison, createComparer, type Job } from "./compare.ts";
 import type { WorkAnswer, WorkOrder } from "./worker.ts";
 
-/** Comparisons that may be under way. */
-export interface Comparisons {
+/** Comparisons in progress. */
+interface Comparisons {
   /** All outcomes, in the order of the jobs. */
   finished(): Promise<Comparison[]>;
 }
@@ -13,10 +13,7 @@ const MOST_THREADS = 8;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
-/**
- * Starts to compare the contents of files: many bytes in several threads, which work while this one does something
- * else; few, once the outcomes are asked for. `sizes` are those of the jobs' files.
- */
+/** Starts to compare files, whose sizes are `sizes`: many bytes in several threads at once, few bytes later. */
 export function startComparisons(
   rootFd: number,
   jobs: readonly Job[],
@@ -33,7 +30,7 @@ export function startComparisons(
     try {
       return await startWorker({ rootFd, jobs: part, wantDigest });
     } catch {
-      // No thread to be had: then here, which takes longer and finds the same.
+      // Without a thread it takes longer, and finds the same.
       return { outcomes: here(rootFd, part, wantDigest).map((outcome, index) => [index, outcome] as const) };
     }
   });
@@ -58,7 +55,7 @@ function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Compar
   return jobs.map((job) => compare(job, wantDigest));
 }
 
-/** The jobs' numbers in as many parts as there are threads, of about the same number of bytes. */
+/** Divides the jobs among threads, so that each has about the same number of bytes to read. */
 export function share(sizes: readonly number[], threads: number): number[][] {
   const parts = Array.from({ length: threads }, () => ({ bytes: 0, indexes: [] as number[] }));
   sizes.forEach((size, index) => {
@@ -72,7 +69,7 @@ export function share(sizes: readonly number[], threads: number): number[][] {
 
 function startWorker(order: WorkOrder): Promise<WorkAnswer> {
   return new Promise((resolve, reject) => {
-    // The entry of an executable knows that it is a worker; see check-worker.ts.
+    // In a thread the executable calls serveComparisons; see src/tools/jk_check.ts.
     const worker = new Worker(compiled ? Bun.main : new URL("./worker.ts", import.meta.url).href);
     worker.onmessage = ({ data }: MessageEvent<WorkAnswer>) => {
       worker.terminate();

@@ -8,25 +8,25 @@ import { putFile } from "../../jail/fs/write.ts";
 import { fromJsonText } from "../../jail/record/manifest-text.ts";
 import { locked, registryExists } from "../../jail/record/registry.ts";
 
-/** That a file of a jail was found to be the same as one of the host, and what both were then. */
+/** A file of a jail that is the same as one of the host: the stamps that both had. */
 export interface Verified {
   readonly stamp: string;
   readonly source: ByteString;
   readonly sourceStamp: string;
-  /** Of the contents, where all was read once with --full. */
+  /** Of the contents, from a check with --full. */
   readonly digest?: string | undefined;
 }
 
-/** What is known of a jail's files, by their path as the jail sees them. */
+/** The verified files of a jail, by their path as the jail sees it. */
 export type VerifiedFiles = Map<ByteString, Verified>;
 
 const VERSION = 2;
 const LIMIT = 1 << 28;
 
-/** Beside the jail's manifest, root's alone like it: /var/lib/jailkit/jails/ID/verified.json. */
+/** Beside the jail's manifest, also readable only by root: /var/lib/jailkit/jails/ID/verified.json. */
 const fileOf = (registry: ByteString, id: ByteString): ByteString => `${registry}/${id}/verified.json`;
 
-/** Reads what earlier checks found. What is missing, damaged or of another version is as nothing. */
+/** Reads what earlier checks found. A file that is missing, damaged or of another version counts as empty. */
 export function loadVerified(registry: ByteString, id: ByteString): VerifiedFiles {
   const bytes = withTree((tree) =>
     registryExists(tree, registry)
@@ -51,13 +51,13 @@ export function parseVerified(bytes: Uint8Array): VerifiedFiles {
       files.set(fromJsonText(path), { stamp, source: fromJsonText(source), sourceStamp, digest });
     }
   } catch {
-    // Half of it is no better than nothing: all is read again.
+    // A damaged file counts as empty: all files are read again.
     return new Map();
   }
   return files;
 }
 
-/** The text of the file: each file of the jail a line. */
+/** The text of the file: one line for each file of the jail. */
 export function formatVerified(files: VerifiedFiles): Uint8Array {
   const lines = [...files].map(([path, { stamp, source, sourceStamp, digest }]) =>
     JSON.stringify([jsonText(path), stamp, jsonText(source), sourceStamp, ...(digest ? [digest] : [])]),
@@ -66,7 +66,7 @@ export function formatVerified(files: VerifiedFiles): Uint8Array {
   return Buffer.from(text, "utf8");
 }
 
-/** Writes what this check found, by rename(2), 0600, for the next one. */
+/** Writes what this check found, by rename(2), with mode 0600. */
 export function saveVerified(registry: ByteString, id: ByteString, files: VerifiedFiles): void {
   withTree((tree) => {
     locked(tree, registry, id, () => {
@@ -78,14 +78,14 @@ export function saveVerified(registry: ByteString, id: ByteString, files: Verifi
 }
 
 /**
- * Whether a stamp can be relied on: a file that was written within the last moments may be written once more without
- * another ctime, for the clock of a file system is coarse. `now` in nanoseconds since the epoch.
+ * Whether a stamp is reliable. The clock of a file system is coarse: a file that was just written can be written again
+ * without a change of its ctime. `now` is in nanoseconds since the epoch.
  */
 export function isSettled(stat: Stat, now: bigint): boolean {
   return stat.ctime < now - 2_000_000_000n;
 }
 
-/** True where both files are what they were when they were found to be the same. */
+/** True if both files are unchanged since they were compared. */
 export function isKnownSame(
   known: Verified | undefined,
   stamp: string,

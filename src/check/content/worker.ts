@@ -1,13 +1,13 @@
 import { type Comparison, createComparer, type Job } from "./compare.ts";
 
-/** What a worker is sent: descriptors are the process's, so the jail's root is the same file here. */
+/** What a worker receives. Threads share descriptors, so `rootFd` is the jail's root here too. */
 export interface WorkOrder {
   readonly rootFd: number;
   readonly jobs: readonly Job[];
   readonly wantDigest: boolean;
 }
 
-/** What it answers: the outcomes that are not plainly "same", by the number of the job. */
+/** What it answers: by the number of the job, the outcomes that are not "same" or have a digest. */
 export interface WorkAnswer {
   readonly outcomes: readonly (readonly [index: number, outcome: Comparison])[];
 }
@@ -22,7 +22,7 @@ function work({ rootFd, jobs, wantDigest }: WorkOrder): WorkAnswer {
   return { outcomes };
 }
 
-/** Makes this thread, which is a worker, compare what it is sent. */
+/** Makes this thread a worker that compares the files it receives. */
 export function serveComparisons(): void {
   const scope = globalThis as unknown as {
     onmessage: ((event: { data: WorkOrder }) => void) | null;
@@ -31,5 +31,5 @@ export function serveComparisons(): void {
   scope.onmessage = ({ data }) => scope.postMessage(work(data));
 }
 
-// From source this file is the whole worker; in an executable it is a part of one, whose entry calls the function.
+// From source this file is the worker; in an executable the entry calls serveComparisons.
 if (!Bun.isMainThread && !import.meta.path.startsWith("/$bunfs/")) serveComparisons();

@@ -6,42 +6,34 @@ import { octal } from "../../cli/octal.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { modeBesideAcl } from "../../system/acl.ts";
-import type { CheckFinding, Repair, Rule } from "../rules.ts";
-import type { Judged } from "./permissions.ts";
+import type { CheckFinding, Repair } from "../rules.ts";
+import type { Counterpart } from "./counterpart.ts";
+import { findingAbout, type Item } from "./item.ts";
 
-/** What stands on the host for something in a jail: the recorded source, or else the same path. */
-export interface Counterpart {
-  readonly path: ByteString;
-  /** lstat(2); undefined where nothing stands there. */
-  readonly stat: Stat | undefined;
-  /** The text of a symbolic link. */
-  readonly target: ByteString | undefined;
-}
-
-/** What is known without reading, and whether the contents have to be compared. */
-export interface Drift {
+/** What the metadata shows, and whether the contents must be compared. */
+interface Drift {
   readonly findings: readonly CheckFinding[];
-  /** The contents decide; what to say if they differ. */
+  /** The contents must be compared; what to report if they differ. */
   readonly compare?: CheckFinding;
-  readonly gone?: Gone;
+  readonly gone?: SourceGone;
 }
 
-/** The host's file is gone: what is known from before decides whether the jail's still is what it was. */
-export interface Gone {
+/** The host's file is missing: what an earlier check found shows whether the jail's file changed. */
+export interface SourceGone {
   readonly unchanged: CheckFinding;
   readonly changed: CheckFinding;
-  /** What to say where nothing is known from before. */
+  /** What to report if no earlier check read the file. */
   readonly otherwise: CheckFinding;
 }
 
 const SPECIAL = C.S_ISUID | C.S_ISGID;
 const NOTHING: Drift = { findings: [] };
 
-// What jailkit and ldconfig(8) make for a jail, and what is made to differ: the jail's own accounts and configuration.
+// Files that jailkit and ldconfig(8) create for a jail, such as its accounts and configuration.
 const GENERATED =
   /^\/(?:etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)|var\/cache\/ldconfig(?:\/.*)?)$/;
 
-/** True for what a jail has for itself: its contents are no copy of the host's. */
+/** True for a file of the jail's own, which is not a copy of the host's. */
 export function isGenerated(jailPath: ByteString): boolean {
   return GENERATED.test(jailPath);
 }
@@ -66,149 +58,138 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 const typeOf = (stat: Stat): string => TYPES[stat.mode & C.S_IFMT] ?? "file";
 
-function findingOf(judged: Judged, rule: Rule, message: string, repair?: Repair): CheckFinding {
-  const { path, seen } = judged;
-  const how = repair === undefined ? {} : { repair, seen: seen.stat };
-  return { rule, path, message, jailPath: seen.path, ...how };
-}
-
 /**
- * Configuration may have been edited on purpose, so only what programs are made of is put back; and nothing that a
- * user owns.
+ * Only files of programs are restored: configuration may have been edited on purpose, and files of users are theirs.
  */
-function restore({ seen }: Judged): Repair | undefined {
+function restore({ seen }: Item): Repair | undefined {
   return seen.space === "system" && !seen.path.startsWith("/etc/") ? { kind: "restore" } : undefined;
 }
 
-/** Compares a thing with what was recorded of it and with the host. `recordKept`: the jail has a manifest. */
-export function driftOf(judged: Judged, counterpart: Counterpart, recordKept: boolean): Drift {
-  const { seen, entry, settings, path } = judged;
+/** Compares an item with its record and with the host. `recordKept`: the jail has a manifest. */
+export function driftOf(item: Item, counterpart: Counterpart, recordKept: boolean): Drift {
+  const { seen, entry, settings, path } = item;
   if (settings.compare(path)) return NOTHING;
-  if (entry === undefined) return unrecordedDrift(judged, counterpart, recordKept);
+  if (entry === undefined) return unrecordedDrift(item, counterpart, recordKept);
   const type = typeOf(seen.stat);
-  if (type !== entry.type) return { findings: [typeFinding(judged, counterpart, type, entry.type)] };
-  const attributes = attributeFindings(judged, entry);
+  if (type !== entry.type) return { findings: [typeFinding(item, counterpart, type, entry.type)] };
+  const attributes = attributeFindings(item, entry);
   if (isGenerated(seen.path)) return { findings: attributes };
   const drift =
     type === "link"
-      ? { findings: linkDrift(judged, entry, counterpart) }
+      ? { findings: linkDrift(item, entry, counterpart) }
       : type === "file"
-        ? fileDrift(judged, counterpart, entry)
+        ? fileDrift(item, counterpart, entry)
         : NOTHING;
   return { ...drift, findings: [...attributes, ...drift.findings] };
 }
 
-function typeFinding(judged: Judged, counterpart: Counterpart, is: string, was: string): CheckFinding {
-  const shown = display(judged.path);
+function typeFinding(item: Item, counterpart: Counterpart, is: string, was: string): CheckFinding {
+  const shown = display(item.path);
   const message =
     is === "link" || was === "link"
       ? `${shown} and ${display(counterpart.path)} are not both symlinks!`
-      : `${shown} is ${WORDS[is] ?? is}, and was put there as ${WORDS[was] ?? was}`;
-  // In the place of a directory there may be anything, and a directory may hold anything.
-  const plain = is !== "directory" && was !== "directory" ? restore(judged) : undefined;
-  return findingOf(judged, "different-type", message, plain);
+      : `${shown} is ${WORDS[is] ?? is}, but ${WORDS[was] ?? was} in the record`;
+  // A directory may hold anything, and so may what replaced one.
+  const plain = is !== "directory" && was !== "directory" ? restore(item) : undefined;
+  return findingAbout(item, "different-type", message, plain);
 }
 
-/** Mode and owner against the record. Bits that were added and have a rule of their own are told there. */
-function attributeFindings(judged: Judged, entry: ManifestEntry): CheckFinding[] {
-  const { seen, path } = judged;
+/** Compares mode and owner with the record. Other rules report added bits that they are about. */
+function attributeFindings(item: Item, entry: ManifestEntry): CheckFinding[] {
+  const { seen, path } = item;
   const { stat, space } = seen;
   if (space === "user" || isLink(stat)) return [];
   const findings: CheckFinding[] = [];
   const is = modeBesideAcl(stat.mode, seen.grants.acl) & 0o7777;
   const other = (is & ~entry.mode & ~(SPECIAL | 0o022)) | (entry.mode & ~is);
   if (other !== 0) {
-    const message = `${display(path)} has mode ${octal(is)}, and was given ${octal(entry.mode)}`;
+    const message = `${display(path)} has mode ${octal(is)}, but ${octal(entry.mode)} in the record`;
     findings.push(
-      findingOf(judged, "changed-mode", message, { kind: "attributes", mode: entry.mode & 0o7777 }),
+      findingAbout(item, "changed-mode", message, { kind: "attributes", mode: entry.mode & 0o7777 }),
     );
   }
   const foreign = space === "system" && stat.uid !== 0 && stat.uid !== entry.uid;
   if (!foreign && (stat.uid !== entry.uid || stat.gid !== entry.gid)) {
-    const message = `${display(path)} belongs to ${stat.uid}:${stat.gid}, and was given to ${entry.uid}:${entry.gid}`;
-    findings.push(findingOf(judged, "changed-owner", message, ownerRepair(stat, entry)));
+    const message = `${display(path)} belongs to ${stat.uid}:${stat.gid}, but to ${entry.uid}:${entry.gid} in the record`;
+    findings.push(findingAbout(item, "changed-owner", message, ownerRepair(stat, entry)));
   }
   return findings;
 }
 
-/** What somebody else owned may hold what that user wants: it is put there anew. */
+/** A file that a user owned may hold what that user wants: it is copied again. */
 function ownerRepair(stat: Stat, { uid, gid, mode }: ManifestEntry): Repair {
   if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return { kind: "restore" };
-  // A change of owner takes setuid and setgid away: they are given again.
+  // A change of owner clears setuid and setgid: they are set again.
   return { kind: "attributes", uid, gid, mode: mode & 0o7777 };
 }
 
-function linkDrift(
-  judged: Judged,
-  entry: ManifestEntry,
-  { path, stat, target }: Counterpart,
-): CheckFinding[] {
-  const shown = display(judged.path);
-  if (judged.seen.target !== entry.target) {
+function linkDrift(item: Item, entry: ManifestEntry, { path, stat, target }: Counterpart): CheckFinding[] {
+  const shown = display(item.path);
+  if (item.seen.target !== entry.target) {
     const message = `symlinks ${shown} and ${display(path)} point to different files!`;
-    return [findingOf(judged, "different-link", message, restore(judged))];
+    return [findingAbout(item, "different-link", message, restore(item))];
   }
   if (entry.source === undefined || target === entry.target) return [];
-  if (stat === undefined) return [goneFinding(judged, path)];
-  return [outdatedFinding(judged, path)];
+  if (stat === undefined) return [goneFinding(item, path)];
+  return [outdatedFinding(item, path)];
 }
 
-function outdatedFinding(judged: Judged, source: ByteString): CheckFinding {
-  const message = `${display(judged.path)} is as it was put there, but ${display(source)} has changed since`;
-  return findingOf(judged, "outdated", message);
+function outdatedFinding(item: Item, source: ByteString): CheckFinding {
+  const message = `${display(item.path)} is as it was copied, but ${display(source)} has changed since`;
+  return findingAbout(item, "outdated", message);
 }
 
-function goneFinding(judged: Judged, source: ByteString): CheckFinding {
-  const message = `${display(judged.path)} is as it was put there, but ${display(source)} is gone`;
-  return findingOf(judged, "source-gone", message);
+function goneFinding(item: Item, source: ByteString): CheckFinding {
+  const message = `${display(item.path)} is as it was copied, but ${display(source)} is missing`;
+  return findingAbout(item, "source-gone", message);
 }
 
-function fileDrift(judged: Judged, counterpart: Counterpart, entry: ManifestEntry): Drift {
+function fileDrift(item: Item, counterpart: Counterpart, entry: ManifestEntry): Drift {
   if (entry.source === undefined) return NOTHING;
   const { stat } = counterpart;
-  const here = judged.seen.stat;
+  const here = item.seen.stat;
   const asPut = entry.size === here.size && (entry.mtime === undefined || entry.mtime === here.mtime);
   if (stat === undefined) {
-    const unchanged = goneFinding(judged, counterpart.path);
-    const message = `${display(judged.path)} is not what was put there, and ${display(counterpart.path)} is gone`;
-    const changed = findingOf(judged, "changed-file", message);
+    const unchanged = goneFinding(item, counterpart.path);
+    const message = `${display(item.path)} is not what was copied, and ${display(counterpart.path)} is missing`;
+    const changed = findingAbout(item, "changed-file", message);
     return { findings: [], gone: { unchanged, changed, otherwise: asPut ? unchanged : changed } };
   }
   const sourceChanged = !isRegular(stat) || stat.size !== entry.size || stat.mtime !== entry.mtime;
   if (asPut && sourceChanged && !isRegular(stat))
-    return { findings: [outdatedFinding(judged, counterpart.path)] };
-  const changed = asPut && sourceChanged ? outdatedFinding(judged, counterpart.path) : undefined;
-  return contentDrift(judged, counterpart, stat, changed);
+    return { findings: [outdatedFinding(item, counterpart.path)] };
+  const changed = asPut && sourceChanged ? outdatedFinding(item, counterpart.path) : undefined;
+  return contentDrift(item, counterpart, stat, changed);
 }
 
-/** Two files: the size decides, or one inode for both, or the contents do. */
+/** Two files: equal if they are one inode, different if their sizes differ; else their contents are compared. */
 function contentDrift(
-  judged: Judged,
+  item: Item,
   counterpart: Counterpart,
   stat: Stat,
   changed: CheckFinding | undefined,
 ): Drift {
-  const here = judged.seen.stat;
-  const pair = `${display(judged.path)} and ${display(counterpart.path)}`;
+  const here = item.seen.stat;
+  const pair = `${display(item.path)} and ${display(counterpart.path)}`;
   if (!isRegular(stat)) {
-    return { findings: [findingOf(judged, "different-type", `${pair} are not both symlinks!`)] };
+    return { findings: [findingAbout(item, "different-type", `${pair} are not both symlinks!`)] };
   }
   if (here.size !== stat.size) {
     const message = `${pair} have a different size!`;
-    return { findings: [changed ?? findingOf(judged, "different-size", message, restored(judged))] };
+    return { findings: [changed ?? findingAbout(item, "different-size", message, restored(item))] };
   }
   if (sameFile(here, stat) || here.size === 0) return NOTHING;
-  const differs = findingOf(judged, "different-content", `${pair} are not the same!`, restored(judged));
+  const differs = findingAbout(item, "different-content", `${pair} are not the same!`, restored(item));
   return { findings: [], compare: changed ?? differs };
 }
 
-/** Without an entry nothing says what owner and mode a restored file is to have. */
-function restored(judged: Judged): Repair | undefined {
-  return judged.entry === undefined ? undefined : restore(judged);
+/** Without a record the owner and mode of a restored file are not known. */
+function restored(item: Item): Repair | undefined {
+  return item.entry === undefined ? undefined : restore(item);
 }
 
-function unrecordedDrift(judged: Judged, counterpart: Counterpart, recordKept: boolean): Drift {
-  const { seen, path } = judged;
+function unrecordedDrift(item: Item, counterpart: Counterpart, recordKept: boolean): Drift {
+  const { seen, path } = item;
   const { stat } = counterpart;
   const here = seen.stat;
   if (seen.space === "user" || isGenerated(seen.path) || isDirectory(here)) return NOTHING;
@@ -216,48 +197,48 @@ function unrecordedDrift(judged: Judged, counterpart: Counterpart, recordKept: b
   if (stat === undefined) {
     if (seen.space !== "system") return NOTHING;
     const lacking = `cannot read ${display(path)} or ${display(counterpart.path)} !`;
-    if (!recordKept) return { findings: [findingOf(judged, "no-counterpart", lacking)] };
-    return { findings: [unrecordedFinding(judged)] };
+    if (!recordKept) return { findings: [findingAbout(item, "no-counterpart", lacking)] };
+    return { findings: [unrecordedFinding(item)] };
   }
-  if (isRegular(here)) return contentDrift(judged, counterpart, stat, undefined);
+  if (isRegular(here)) return contentDrift(item, counterpart, stat, undefined);
   if (counterpart.target === seen.target) return NOTHING;
   const pair = `${display(path)} and ${display(counterpart.path)}`;
   return isLink(stat)
     ? {
-        findings: [findingOf(judged, "different-link", `symlinks ${pair} point to different files!`)],
+        findings: [findingAbout(item, "different-link", `symlinks ${pair} point to different files!`)],
       }
-    : { findings: [findingOf(judged, "different-type", `${pair} are not both symlinks!`)] };
+    : { findings: [findingAbout(item, "different-type", `${pair} are not both symlinks!`)] };
 }
 
-/** Something in a system directory that the jail's record does not know. */
-export function unrecordedFinding(judged: Pick<Judged, "path" | "seen">): CheckFinding {
-  const { path, seen } = judged;
-  const message = `${display(path)} is not in the record of the jail: nothing of jailkit put it there`;
+/** An item in a system directory that is not in the record of the jail. */
+export function unrecordedFinding(item: Pick<Item, "path" | "seen">): CheckFinding {
+  const { path, seen } = item;
+  const message = `${display(path)} is not in the record of the jail: jailkit did not put it there`;
   return { rule: "unrecorded", path, jailPath: seen.path, message };
 }
 
 /**
- * What the record knows and the walk did not see; of a tree that is gone, its top alone. `exchanged`: paths at which
- * something else stands, which is told already.
+ * Recorded items that the walk did not see; of a missing tree, only its top. `replaced`: paths where something of
+ * another type was reported already.
  */
 export function missingFindings(
   entries: Iterable<ManifestEntry>,
-  exchanged: Iterable<ByteString>,
+  replaced: Iterable<ByteString>,
   wasSeen: (path: ByteString) => boolean,
   hostPathOf: (path: ByteString) => ByteString,
 ): CheckFinding[] {
-  const gone = [...entries].filter(({ path }) => !wasSeen(path));
-  const paths = new Set([...gone.map(({ path }) => path), ...exchanged]);
+  const missing = [...entries].filter(({ path }) => !wasSeen(path));
+  const paths = new Set([...missing.map(({ path }) => path), ...replaced]);
   const below = (path: ByteString) => {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1))
       if (paths.has(path.slice(0, slash))) return true;
     return false;
   };
-  return gone.flatMap(({ path, source }): CheckFinding[] => {
+  return missing.flatMap(({ path, source }): CheckFinding[] => {
     if (below(path)) return [];
     const shown = hostPathOf(path);
-    const from = source === undefined ? "" : ` from ${display(source)}`;
-    const message = `${display(shown)} is gone, and was put there${from}`;
+    const from = source === undefined ? "" : `; it was copied from ${display(source)}`;
+    const message = `${display(shown)} is missing${from}`;
     return [{ rule: "missing", path: shown, jailPath: path, message, repair: { kind: "restore" } }];
   });
 }

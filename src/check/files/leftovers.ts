@@ -6,33 +6,33 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, onlyRootWrites } from "../../jail/fs/walk.ts";
 import { rootRuns } from "../../system/processes.ts";
 import type { CheckFinding } from "../rules.ts";
-import type { Seen } from "./walk.ts";
+import type { WalkEntry } from "./walk.ts";
 
-// Names that jailkit gives to what it makes ready, each with random bits: files, homes, tests of jk_check, log sockets.
+// Temporary names that jailkit gives to files, homes, tests of jk_check and log sockets, each with random bits.
 const TEMPORARY = /\/\.jk(?:-(?:home-|check-)?[\w-]{12}|[0-9a-f]{16})$/;
-// What makes such things; it is at work as long as it runs.
+// The programs that create them.
 const MAKERS = new Set<ByteString>([
   ...["jailkit", "jk_addjailuser", "jk_check", "jk_cp", "jk_init", "jk_jailuser", "jk_update"],
 ]);
 
-/** Looks for what runs that were cut short have left half-made. */
-export interface Leftovers {
-  /** True for such a thing, and for all that is in it: nothing else is to be said of it. */
-  take(seen: Seen): boolean;
-  /** A finding for each that still is there; none while a tool of jailkit's runs, whose it may be. Throws SystemError. */
+/** Finds temporary files that interrupted runs left behind. */
+interface Leftovers {
+  /** True for such a file or directory and everything in it: no other rule applies to it. */
+  take(seen: WalkEntry): boolean;
+  /** A finding for each that still exists; none while a tool runs that may be using them. Throws SystemError. */
   findings(): CheckFinding[];
 }
 
-/** Makes a collection for one walk. A thing counts only where nobody but root can have given the name. */
+/** Collects leftovers during one walk. A file counts only if nobody but root can have named it. */
 export function collectLeftovers(root: JailRoot): Leftovers {
-  const found: Seen[] = [];
+  const found: WalkEntry[] = [];
 
-  function finding({ path: jailPath, stat }: Seen): CheckFinding[] {
+  function finding({ path: jailPath, stat }: WalkEntry): CheckFinding[] {
     const now = lookUp(root, jailPath)?.stat;
     if (now === undefined || !sameFile(now, stat)) return [];
     const path = hostPath(root, jailPath);
-    const message = `${display(path)} was left half-made by a tool of jailkit's that was cut short`;
-    // It may hold a copy of what somebody misses: what becomes of it is for the administrator to say.
+    const message = `${display(path)} was left by a tool of jailkit that was interrupted`;
+    // It may hold the only copy of something, so the administrator decides.
     const name = jailPath.slice(jailPath.lastIndexOf("/") + 1);
     const remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${name}`)}`;
     return [{ rule: "leftover", path, jailPath, message, remedy }];

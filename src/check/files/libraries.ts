@@ -11,7 +11,7 @@ import { hostPath, type JailRoot, onlyRootWrites, release, walk } from "../../ja
 import { createLoader, type DependencyProblem, type Loader } from "../../libraries/closure.ts";
 import type { CheckFinding } from "../rules.ts";
 
-/** A program or library of a jail, and the file of the host that it is a copy of. */
+/** A program or library of a jail, and the host's file that it was copied from. */
 export interface Program {
   /** As the jail sees it. */
   readonly path: ByteString;
@@ -20,12 +20,12 @@ export interface Program {
 
 const LIBRARY = /\.so(?:\.|$)/;
 
-/** True for what the dynamic linker or the kernel looks into when it starts or loads it. */
+/** True for a file that the kernel or the dynamic linker may execute or load. */
 export function isProgram(path: ByteString, mode: number): boolean {
   return (mode & 0o111) !== 0 || LIBRARY.test(path.slice(path.lastIndexOf("/") + 1));
 }
 
-/** Works out anew what programs need, as the jail sees it. What is missing on the host too is no fault of the jail. */
+/** What programs need and the jail lacks. A library that the host's program lacks too is not reported. */
 export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
   const inside = createLoader({ root: root.path });
   let host: Loader | undefined;
@@ -36,7 +36,7 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
       host ??= createLoader();
       return host;
     };
-    let told = 0;
+    let reported = 0;
     for (const { path, source } of programs) {
       const bad = examine(inside, path);
       if (bad !== undefined && examine(onHost(), source) === undefined) {
@@ -45,8 +45,8 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
         findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
       }
       const problems = inside.problems();
-      for (const problem of problems.slice(told)) faults.push({ file: source, problem });
-      told = problems.length;
+      for (const problem of problems.slice(reported)) faults.push({ file: source, problem });
+      reported = problems.length;
     }
     const seen = new Set<string>();
     for (const { file, problem } of faults) {
@@ -65,7 +65,7 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
   }
 }
 
-/** Why a file cannot be a program, printable; undefined where it can, or is no program at all. */
+/** Why a program cannot start, printable; undefined if it can, or is not a program. */
 function examine(loader: Loader, path: ByteString): string | undefined {
   try {
     loader.dependencies(path);
@@ -76,7 +76,7 @@ function examine(loader: Loader, path: ByteString): string | undefined {
   }
 }
 
-/** True where the host's file lacks the same. */
+/** True if the host's file lacks the same library. */
 function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem): boolean {
   if (examine(host, source) !== undefined) return true;
   const name = baseName(problem.file);
@@ -88,7 +88,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
   const path = hostPath(root, jailPath);
   const text = display(file);
   const whole = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
-  // What there is to do is another thing in a jail than on a machine.
+  // The remedy in a jail is not the one on a host.
   const rest = whole.replace(/: install .*$/, " in the jail");
   const shared = LIBRARY.test(baseName(library)) && !/\/ld-[^/]*$/.test(library);
   return {
@@ -96,7 +96,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
     path,
     jailPath,
     message: `${display(path)}${rest}`,
-    // A program that came from elsewhere cannot be copied again; what it needs can.
+    // A program that is not the host's cannot be copied again; what it needs can.
     remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost(file) ? file : library)}`,
   };
 }
@@ -112,7 +112,7 @@ function withoutLinks(root: JailRoot, path: ByteString): ByteString {
   }
 }
 
-/** Whoever can put a library where the linker looks has every program of the jail. */
+/** Whoever can write a directory in which the linker searches controls every program of the jail. */
 function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
   return loader.libraryDirectories().flatMap((directory): CheckFinding[] => {
     const path = hostPath(root, directory);
@@ -122,21 +122,21 @@ function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
         path,
         jailPath: directory,
         causes: untrustedOnTheWay(root, directory),
-        message: `${display(path)} is where programs look for libraries, and ${why}`,
+        message: `${display(path)} is searched for libraries, and ${why}`,
       },
     ];
     try {
       const opened = walk(root, directory);
       const { trusted } = opened;
       release(opened);
-      return trusted ? [] : unsafe("it or a directory above it can be written by others than root");
+      return trusted ? [] : unsafe("users other than root can write it or a directory above it");
     } catch (error) {
       return unsafe(`it cannot be reached safely: ${describeError(error)}`);
     }
   });
 }
 
-/** The directories on the way to one of the jail's, and it itself, that are not root's alone, on the host. */
+/** A directory of the jail and those above it that users other than root can write, as paths on the host. */
 function untrustedOnTheWay(root: JailRoot, directory: ByteString): ByteString[] {
   const parts = pathComponents(directory);
   const found: ByteString[] = [];
@@ -145,7 +145,7 @@ function untrustedOnTheWay(root: JailRoot, directory: ByteString): ByteString[] 
       const path = `/${parts.slice(0, count).join("/")}`;
       const opened = walk(root, path);
       release(opened);
-      // A link has led there, perhaps through others.
+      // The path went through a link, perhaps through more than one.
       if (opened.path !== path)
         return [...found, ...untrustedOnTheWay(root, [opened.path, ...parts.slice(count)].join("/"))];
       if (!onlyRootWrites(opened.stat)) found.push(hostPath(root, path));

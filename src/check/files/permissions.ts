@@ -1,66 +1,40 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
-import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "../rules.ts";
-import type { JailSettings, PathTest } from "../settings.ts";
-import type { Seen } from "./walk.ts";
-
-/** What a thing in a jail is judged by. */
-export interface Judged {
-  readonly seen: Seen;
-  /** Its path on the host. */
-  readonly path: ByteString;
-  /** What the manifest says of it. */
-  readonly entry: ManifestEntry | undefined;
-  readonly settings: JailSettings;
-  /** The primary group of an account of the jail. */
-  readonly primaryGroup: (uid: number) => number | undefined;
-  /** Whether some account, of the jail or of the host, has this uid. */
-  readonly knownUid: (uid: number) => boolean;
-}
+import type { PathTest } from "../settings.ts";
+import { findingAbout, type Item } from "./item.ts";
+import type { WalkEntry } from "./walk.ts";
 
 const SPECIAL = C.S_ISUID | C.S_ISGID;
 
-/** Who may write a directory or a file, setuid and setgid bits, file capabilities, and whose it is. */
-export function permissionFindings(judged: Judged): CheckFinding[] {
-  const { stat, target } = judged.seen;
+/** Findings about modes, setuid and setgid bits, file capabilities, ACLs and owners. */
+export function permissionFindings(item: Item): CheckFinding[] {
+  const { stat, target } = item.seen;
   const findings: CheckFinding[] = [];
   if (target === undefined && !isLink(stat)) {
-    if (isDirectory(stat) || isRegular(stat)) findings.push(...writableFindings(judged));
-    if (isRegular(stat)) findings.push(...setuidFindings(judged), ...capabilityFindings(judged));
-    findings.push(...aclFindings(judged));
+    if (isDirectory(stat) || isRegular(stat)) findings.push(...writableFindings(item));
+    if (isRegular(stat)) findings.push(...setuidFindings(item), ...capabilityFindings(item));
+    findings.push(...aclFindings(item));
   }
-  findings.push(...ownerFindings(judged));
+  findings.push(...ownerFindings(item));
   return findings;
 }
 
-function finding(judged: Judged, rule: Rule, message: string, repair?: Repair): CheckFinding {
-  const { path, seen } = judged;
-  return {
-    rule,
-    path,
-    message,
-    jailPath: seen.path,
-    ...(repair === undefined ? {} : { repair, seen: seen.stat }),
-  };
+/** The mode of a user's file is the user's choice; all others are repaired. */
+function clear(item: Item, bits: number): Repair | undefined {
+  return item.seen.space === "user" ? undefined : { kind: "attributes", clear: bits };
 }
 
-/** Only in what is root's own is it known what the mode is to be; a user's files are the user's to set. */
-function clear(judged: Judged, bits: number): Repair | undefined {
-  return judged.seen.space === "user" ? undefined : { kind: "attributes", clear: bits };
-}
-
-/** The host's directories of that kind, such as /tmp, are sticky and outside of what programs are loaded from. */
-function isShared({ stat, space }: Seen): boolean {
+/** A directory such as /tmp: root's, sticky, and not one that programs are loaded from. */
+function isShared({ stat, space }: WalkEntry): boolean {
   return isDirectory(stat) && (stat.mode & C.S_ISVTX) !== 0 && stat.uid === 0 && space !== "system";
 }
 
-function writableFindings(judged: Judged): CheckFinding[] {
-  const { seen, path, entry, settings } = judged;
+function writableFindings(item: Item): CheckFinding[] {
+  const { seen, path, settings } = item;
   const { stat } = seen;
   if (isShared(seen)) return [];
   const directory = isDirectory(stat);
@@ -68,32 +42,32 @@ function writableFindings(judged: Judged): CheckFinding[] {
   const findings: CheckFinding[] = [];
   if ((stat.mode & 0o002) !== 0 && !settings.writableForOthers(path)) {
     const rule = directory ? "writable-for-others" : "file-writable-for-others";
-    const repair = clear(judged, 0o002);
-    findings.push(finding(judged, rule, `${shown} is writable for others!`, repair));
+    const repair = clear(item, 0o002);
+    findings.push(findingAbout(item, rule, `${shown} is writable for others!`, repair));
   }
-  // Whom an ACL names is told as such: what the group itself may do is not its mask.
+  // The group bits of a file with an ACL are its mask; another rule reports users and groups that the ACL names.
   const groupWrites = (modeBesideAcl(stat.mode, seen.grants.acl) & 0o020) !== 0;
-  if (groupWrites && !settings.writableForGroup(path) && !groupMayWrite(judged, entry)) {
+  if (groupWrites && !settings.writableForGroup(path) && !groupMayWrite(item)) {
     const rule = directory ? "writable-for-group" : "file-writable-for-group";
-    const repair = clear(judged, 0o020);
-    findings.push(finding(judged, rule, `${shown} is writable for group!`, repair));
+    const repair = clear(item, 0o020);
+    findings.push(findingAbout(item, rule, `${shown} is writable for group!`, repair));
   }
   return findings;
 }
 
-/** The host's own mode for root's group, as recorded; and a user's files, in the group that is the user's. */
-function groupMayWrite({ seen, primaryGroup }: Judged, entry: ManifestEntry | undefined): boolean {
+/** True for root's group with a recorded mode, and for a user's file in the primary group of that user. */
+function groupMayWrite({ seen, entry, primaryGroup }: Item): boolean {
   const { stat, space } = seen;
   if (entry !== undefined && stat.gid === 0 && (entry.mode & 0o020) !== 0) return true;
   return space === "user" && isRegular(stat) && primaryGroup(stat.uid) === stat.gid;
 }
 
-function setuidFindings(judged: Judged): CheckFinding[] {
-  const { seen, path, entry, settings } = judged;
+function setuidFindings(item: Item): CheckFinding[] {
+  const { seen, path, entry, settings } = item;
   const { stat } = seen;
   const special = stat.mode & SPECIAL;
   if (special === 0) return [];
-  // Asked for, as in paths_w_setuid.
+  // Requested, for example by paths_w_setuid.
   if (
     entry !== undefined &&
     (special & ~entry.mode) === 0 &&
@@ -102,7 +76,7 @@ function setuidFindings(judged: Judged): CheckFinding[] {
   )
     return [];
   const who = grants(stat.mode, stat.uid, stat.gid);
-  // In a user's directory write.ts refuses what may be another file under this name.
+  // In a user's directory setAttributes refuses another file of this name.
   const repair: Repair = { kind: "attributes", clear: SPECIAL & ~(entry?.mode ?? 0) };
   const classes: readonly [bit: number, rule: Rule, word: string, ignored: PathTest][] = [
     [0o001, "setuid-for-others", "others", settings.setuidForOthers],
@@ -113,68 +87,68 @@ function setuidFindings(judged: Judged): CheckFinding[] {
     .filter(([bit, , , ignored]) => (stat.mode & bit) !== 0 && !ignored(path))
     .map(([, rule, word]) => {
       const message = `${display(path)} is executable for ${word} and setuid ${who}!!`;
-      return finding(judged, rule, message, repair);
+      return findingAbout(item, rule, message, repair);
     });
   if ((stat.mode & 0o111) === 0) {
     const message = `${display(path)} is setuid ${who}, though nobody may execute it`;
-    findings.push(finding(judged, "setuid-dormant", message, repair));
+    findings.push(findingAbout(item, "setuid-dormant", message, repair));
   }
   return findings;
 }
 
-/** Whose rights the bits give; "root" as in jailkit 2, which looks at both ids whichever bit is set. */
+/** Whose rights the bits give; "root" as in jailkit 2, which looks at both ids regardless of the bits. */
 function grants(bits: number, uid: number, gid: number): string {
   if (uid === 0 || gid === 0) return "root";
   return (bits & C.S_ISUID) !== 0 ? `uid ${uid}` : `gid ${gid}`;
 }
 
-function capabilityFindings(judged: Judged): CheckFinding[] {
-  if (!judged.seen.grants.capability) return [];
-  const message = `${display(judged.path)} has file capabilities!`;
-  return [finding(judged, "file-capability", message, { kind: "own-copy" })];
+function capabilityFindings(item: Item): CheckFinding[] {
+  if (!item.seen.grants.capability) return [];
+  const message = `${display(item.path)} has file capabilities!`;
+  return [findingAbout(item, "file-capability", message, { kind: "own-copy" })];
 }
 
 /**
- * Whom an ACL lets do something. In a user's own files it is the user's to say who may read them; that others write
- * them is told, as of those that a group can write.
+ * ACLs that name somebody. Of a user's own files only those that let somebody else write are reported: who may read
+ * them is the user's choice.
  */
-function aclFindings(judged: Judged): CheckFinding[] {
-  const { seen, path, settings, primaryGroup } = judged;
+function aclFindings(item: Item): CheckFinding[] {
+  const { seen, path, settings, primaryGroup } = item;
   const { stat, space, grants, inherited } = seen;
   if (settings.writableForOthers(path)) return [];
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? stat.uid : primaryGroup(stat.uid));
   const named = typeof grants.acl === "string" ? [] : grants.acl.named;
-  const told =
+  const reported =
     space === "user"
       ? writersOf(grants.acl).filter((entry) => !own(entry))
       : named.filter(({ effective }) => effective !== 0);
   const findings: CheckFinding[] = [];
-  if (told.length > 0) {
-    const message = `${display(path)} has an ACL that names others (${showEntries(told)})!`;
+  if (reported.length > 0) {
+    const message = `${display(path)} has an ACL that names others (${showEntries(reported)})!`;
     const repair: Repair | undefined = space !== "user" && isRegular(stat) ? { kind: "own-copy" } : undefined;
-    const remedy = `${removalCommand(told)} ${shellWord(path)}`;
-    findings.push({ ...finding(judged, "acl-entry", message, repair), remedy });
+    const remedy = `${removalCommand(reported)} ${shellWord(path)}`;
+    findings.push({ ...findingAbout(item, "acl-entry", message, repair), remedy });
   }
   if (inherited.length > 0 && space !== "user") {
     const message = `${display(path)} has a default ACL that names others (${showEntries(inherited)})!`;
     const remedy = `${removalCommand(inherited, true)} ${shellWord(path)}`;
-    findings.push({ ...finding(judged, "acl-inherited", message), remedy });
+    findings.push({ ...findingAbout(item, "acl-inherited", message), remedy });
   }
   return findings;
 }
 
-function ownerFindings(judged: Judged): CheckFinding[] {
-  const { seen, path, entry, knownUid } = judged;
+function ownerFindings(item: Item): CheckFinding[] {
+  const { seen, path, entry, knownUid } = item;
   const { stat, parent, space } = seen;
   if (stat.uid === 0 || (entry !== undefined && entry.uid === stat.uid)) return [];
   const shown = display(path);
   if (space === "system") {
-    // What it holds may be that user's too, so to give it to root would only hide it; but what is recorded is restored.
+    // The contents may be that user's too, and giving the file to root would hide that; a recorded file is restored.
     const repair: Repair | undefined =
       entry?.uid === 0 ? { kind: isRegular(stat) ? "restore" : "attributes", uid: 0 } : undefined;
-    return [finding(judged, "foreign-owner", `${shown} belongs to uid ${stat.uid}, not to root`, repair)];
+    return [findingAbout(item, "foreign-owner", `${shown} belongs to uid ${stat.uid}, not to root`, repair)];
   }
   if (knownUid(stat.uid) || (parent.uid === stat.uid && seen.path !== "/")) return [];
   const message = `${shown} belongs to uid ${stat.uid}, which no account has`;
-  return [finding(judged, "unknown-owner", message)];
+  return [findingAbout(item, "unknown-owner", message)];
 }

@@ -2,8 +2,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { CheckFinding } from "../rules.ts";
 
-// Programs that no ordinary jail needs, and what an attacker does with them. Shells and interpreters are not among
-// them: jails are made for those.
+// Programs that few jails need, and what an attacker does with them. Shells and interpreters are not listed: jails
+// are made for them.
 const GROUPS: readonly (readonly [why: string, names: string])[] = [
   ["changes the user", "su sudo sudoedit doas pkexec runuser newgrp sg setpriv capsh login ssu super"],
   ["changes accounts", "passwd chsh chfn gpasswd chage usermod useradd userdel groupmod vipw vigr chpasswd"],
@@ -30,10 +30,10 @@ const REASONS: ReadonlyMap<string, string> = new Map(
   GROUPS.flatMap(([why, names]) => names.split(" ").map((name): [string, string] => [name, why])),
 );
 
-/** Where programs are started from by name. */
+/** Directories in which programs are found by name. */
 const PROGRAM_DIRECTORY = /^\/(?:usr\/(?:local\/)?)?s?bin\/[^/]+$/;
 
-/** A program that helps to leave a jail, by its name in a directory of programs; `jailPath` as the jail sees it. */
+/** A program that helps to leave a jail, by its name. `jailPath` is as the jail sees it, `path` on the host. */
 export function programFindings(jailPath: ByteString, path: ByteString): CheckFinding[] {
   if (!PROGRAM_DIRECTORY.test(jailPath)) return [];
   const why = REASONS.get(jailPath.slice(jailPath.lastIndexOf("/") + 1));
@@ -42,17 +42,16 @@ export function programFindings(jailPath: ByteString, path: ByteString): CheckFi
   return [{ rule: "dangerous-program", path, jailPath, message }];
 }
 
-const LOADER_FILES: Readonly<Record<string, string>> = {
-  "/etc/ld.so.preload": "is loaded into every program of the jail",
-};
+const PRELOAD = "/etc/ld.so.preload";
 const SHADOW = /^\/etc\/g?shadow-?$/;
 
-/** Files that matter by their name alone. */
+/** Files that are dangerous by their name alone. */
 export function namedFileFindings(jailPath: ByteString, path: ByteString): CheckFinding[] {
   const common = { path, jailPath };
-  const why = Object.hasOwn(LOADER_FILES, jailPath) ? LOADER_FILES[jailPath] : undefined;
-  if (why !== undefined)
-    return [{ ...common, rule: "preload", message: `${display(path)} ${why}: what it names` }];
+  if (jailPath === PRELOAD) {
+    const message = `${display(path)} makes every program of the jail load what it names`;
+    return [{ ...common, rule: "preload", message }];
+  }
   if (!SHADOW.test(jailPath)) return [];
   const message = `${display(path)} holds password hashes, which nothing in a jail needs`;
   return [{ ...common, rule: "shadow", message }];

@@ -10,7 +10,7 @@ import { isOwnMount, shellPlaces } from "../../update/plan/shell.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
 
-/** Limited shells that a jail has of its own: those of jailkit 2, and copies of our runtime that nobody asked for. */
+/** Limited shells in the jail: those of jailkit 2, and copies of this jailkit that nobody requested. */
 export function ownShells(
   root: JailRoot,
   content: ManifestContent | undefined,
@@ -35,8 +35,8 @@ function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | 
   if (make !== "jailkit-2" && make !== "jailkit-3") return [];
   if (make === "jailkit-3" && content?.requests.some((request) => asksForShell(request, path))) return [];
   const place = hostPath(root, path);
-  const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody asked for";
-  const message = `${display(place)} is ${what}, and runs in the place of the limited shell in jk_chrootsh`;
+  const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody requested";
+  const message = `${display(place)} is ${what}, and runs instead of the limited shell in jk_chrootsh`;
   const remedy = `jk_update -j ${shellWord(root.path)}`;
   return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];
 }

@@ -3,28 +3,28 @@ import type { Stat } from "../../../ffi/files.ts";
 import { joinPath, onlyRootWrites } from "../../jail/fs/walk.ts";
 
 /**
- * Whose a part of a jail is. "system": programs, libraries and configuration, root's alone and recorded. "user": homes
- * and what else jailed users can write, theirs to fill. "other": the rest, such as /var, made by the administrator.
+ * Who fills a part of a jail. "system": programs, libraries and configuration, which belong to root and are recorded.
+ * "user": homes and other directories that jailed users can write. "other": the rest, such as /var.
  */
 export type Space = "system" | "user" | "other";
 
 const SYSTEM = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
 
-/** A home: the path as the jail sees it, and whether the host says that the account lives in this jail. */
+/** A home: the path as the jail sees it, and whether the host's account has it in this jail. */
 export interface Home {
   readonly path: ByteString;
   readonly confirmed: boolean;
 }
 
-/** Tells spaces apart while a jail is walked from its root down. */
+/** The spaces of a jail, which is walked from its root down. */
 export interface Spaces {
-  /** The space of what is directly in the jail's root; directories are asked for by `inside`. */
+  /** The space of a file directly in the jail's root. */
   top(name: ByteString): Space;
-  /** The space of a directory and what is in it; `above` is that of the directory that it stands in. */
+  /** The space of a directory and its contents; `above` is the space of its parent. */
   inside(above: Space, path: ByteString, stat: Stat): Space;
 }
 
-/** `homes`: of the accounts in the jail. One in a system directory counts only where the host confirms it. */
+/** `homes`: of the jail's accounts. A home in a system directory counts only if the host confirms it. */
 export function createSpaces(homes: readonly Home[]): Spaces {
   const users = new Set<ByteString>();
   for (const { path, confirmed } of homes) {

@@ -3,13 +3,13 @@ import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import type { CheckFinding } from "../rules.ts";
-import type { Judged } from "./permissions.ts";
+import type { Item } from "./item.ts";
 
-/** What special files are judged by, beside the thing itself. */
-export interface SpecialContext {
+/** What special files are compared with. */
+interface SpecialContext {
   /** The device of the same path on the host. */
   readonly hostDevice: Stat | undefined;
-  /** Whether jk_socketd, or somebody that the record knows, serves this path. */
+  /** Whether jk_socketd serves this path. */
   readonly servedSocket: (path: ByteString) => boolean;
   readonly recordKept: boolean;
 }
@@ -23,46 +23,46 @@ const numbers = ({ mode, rdevMajor, rdevMinor }: Stat): string =>
 const inWords = (text: string): string =>
   `${text.startsWith("b") ? "block" : "character"} device ${text.slice(1)}`;
 
-/** Devices that were not asked for or are not what they seem, sockets and FIFOs. */
-export function specialFindings(judged: Judged, context: SpecialContext): CheckFinding[] {
-  const type = judged.seen.stat.mode & C.S_IFMT;
-  if (type === C.S_IFCHR || type === C.S_IFBLK) return deviceFindings(judged, context);
-  if (type === C.S_IFSOCK) return socketFindings(judged, context);
-  if (type === C.S_IFIFO && judged.seen.space === "system") {
-    const { path, seen } = judged;
+/** Findings about devices, sockets and FIFOs. */
+export function specialFindings(item: Item, context: SpecialContext): CheckFinding[] {
+  const type = item.seen.stat.mode & C.S_IFMT;
+  if (type === C.S_IFCHR || type === C.S_IFBLK) return deviceFindings(item, context);
+  if (type === C.S_IFSOCK) return socketFindings(item, context);
+  if (type === C.S_IFIFO && item.seen.space === "system") {
+    const { path, seen } = item;
     const message = `${display(path)} is a FIFO that nothing asked for`;
     return [{ rule: "fifo", path, jailPath: seen.path, message }];
   }
   return [];
 }
 
-function deviceFindings(judged: Judged, { hostDevice, recordKept }: SpecialContext): CheckFinding[] {
-  const { seen, path, entry } = judged;
+function deviceFindings(item: Item, { hostDevice, recordKept }: SpecialContext): CheckFinding[] {
+  const { seen, path, entry } = item;
   const is = numbers(seen.stat);
   const shown = display(path);
   const common = { path, jailPath: seen.path };
   if (entry !== undefined && (entry.type === "char" || entry.type === "block")) {
     const recorded = `${entry.type === "block" ? "b" : "c"}${entry.major ?? 0}:${entry.minor ?? 0}`;
     if (is === recorded) return [];
-    const message = `${shown} is ${inWords(is)}, and was made as ${inWords(recorded)}`;
+    const message = `${shown} is ${inWords(is)}, but was created as ${inWords(recorded)}`;
     return [{ ...common, rule: "device-differs", message, repair: { kind: "restore" } }];
   }
   const ordinary = seen.path.startsWith("/dev/") && seen.space === "system" && HARMLESS.test(is);
   if (ordinary) {
     if (hostDevice === undefined || numbers(hostDevice) === is) return [];
-    const message = `${shown} is ${inWords(is)}, on the host it is ${inWords(numbers(hostDevice))}`;
+    const message = `${shown} is ${inWords(is)}, but on the host it is ${inWords(numbers(hostDevice))}`;
     return [{ ...common, rule: "device-differs", message }];
   }
   const message = `${shown} is ${inWords(is)}, which nothing asked for`;
   const unexpected: CheckFinding = { ...common, rule: "device-unexpected", message };
-  // Without a record it may be there on purpose.
+  // Without a record it may have been created on purpose.
   return [recordKept ? { ...unexpected, repair: { kind: "remove" } } : unexpected];
 }
 
-function socketFindings(judged: Judged, { servedSocket }: SpecialContext): CheckFinding[] {
-  const { seen, path, primaryGroup } = judged;
+function socketFindings(item: Item, { servedSocket }: SpecialContext): CheckFinding[] {
+  const { seen, path, primaryGroup } = item;
   const { stat, space } = seen;
-  // The sockets of users' own programs: tmux, ssh-agent and their like.
+  // Sockets of users' own programs, such as tmux and ssh-agent.
   if (space === "user" && stat.uid !== 0 && primaryGroup(stat.uid) !== undefined) return [];
   if (servedSocket(path)) return [];
   const message = `${display(path)} is a socket that nothing asked for`;

@@ -15,18 +15,18 @@ import { type Grants, grantsAt, grantsOf } from "../../system/grants.ts";
 import { fileSystemType, isReadOnly } from "../../system/mounts.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
-/** One thing in a jail. */
-export interface Seen {
+/** A file, directory, link or device that a walk saw. */
+export interface WalkEntry {
   /** As the jail sees it, without links. */
   readonly path: ByteString;
   readonly stat: Stat;
-  /** The directory that it stands in; of the jail's root, itself. */
+  /** Its directory; of the jail's root, itself. */
   readonly parent: Stat;
   readonly space: Space;
   /** The text of a symbolic link. */
   readonly target: ByteString | undefined;
   readonly grants: Grants;
-  /** Whom a directory's default ACL names: they get at what is made in it. */
+  /** Entries of a directory's default ACL, which apply to everything created in it. */
   readonly inherited: readonly NamedEntry[];
 }
 
@@ -37,18 +37,18 @@ export type Barrier =
   | { readonly kind: "fuse" }
   | { readonly kind: "deep" };
 
-/** What a walk tells. Paths are as the jail sees them. */
-export interface WalkHandlers {
-  /** Below it, and it itself, nothing is looked at. */
+/** What a walk calls. Paths are as the jail sees them. */
+interface WalkHandlers {
+  /** The path and everything below it is skipped. */
   ignored(path: ByteString): boolean;
-  /** A directory of the host's that must not be in a jail, in words. */
+  /** The name of a directory of the host that must not be in a jail. */
   hostDirectory(stat: Stat): ByteString | undefined;
-  seen(thing: Seen): void;
+  seen(entry: WalkEntry): void;
   barrier(path: ByteString, barrier: Barrier): void;
   failed(path: ByteString, error: unknown): void;
 }
 
-// statfs(2), linux/magic.h: what these hold are no files of a jail.
+// File systems that hold no files of a jail: f_type of statfs(2), as in linux/magic.h.
 const KERNEL: Readonly<Record<number, string>> = {
   40864: "proc",
   1650812274: "sysfs",
@@ -67,14 +67,14 @@ const KERNEL: Readonly<Record<number, string>> = {
   1112100429: "binfmt_misc",
   4185718668: "selinuxfs",
 };
-// A user's own program answers there, or does not.
+// A user's own program answers there, or hangs.
 const FUSE = 0x65735546;
-// Each level holds a descriptor, and a user may nest as deep as he likes.
+// Each level needs a descriptor, and users may nest without limit.
 const DEEPEST = 256;
 
 /**
- * Walks a jail from its root, by descriptors and never through a link, names in the order of their bytes. Other file
- * systems are entered, but not the kernel's and not FUSE.
+ * Walks a jail from its root, by descriptors and never through a link, in the byte order of names. Other file systems
+ * are entered, except those of the kernel and FUSE.
  */
 export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers): void {
   function describe(fd: number, name: ByteString, path: ByteString, parent: Stat, space: Space): void {

@@ -29,7 +29,7 @@ import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";
 import { restoreEntries } from "./restore.ts";
 
-/** What --fix did, or why it did not; one printable line. */
+/** What --fix did, or why it failed; one printable line. */
 export interface FixOutcome {
   readonly done: boolean;
   readonly path: ByteString;
@@ -41,26 +41,26 @@ type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
 const SPECIAL = 0o6000;
 
 /**
- * Repairs what is safe to repair, as the findings say, and tells of each. Modes and owners first: what is put into a
- * jail that others can change is not put there safely. Whether it helped is for another check to tell.
+ * Makes the repairs that findings have. Modes and owners first: files cannot be put safely into a jail that others can
+ * change. Only another check shows whether the repairs helped.
  */
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
   const old = withRoot(path, cacheIsOld);
   if (wanted.length === 0 && !old) return [];
   if (libc.geteuid() !== 0) {
-    return [{ done: false, path, message: `${display(path)}: nothing is repaired: must be started by root` }];
+    return [{ done: false, path, message: `${display(path)}: nothing was repaired: must be run as root` }];
   }
   const host = withRoot(path, (root) => hostDirectory(root.top.stat));
   if (host !== undefined) {
-    const message = `${display(path)}: nothing is repaired: is the host's ${host}, which cannot be a jail`;
+    const message = `${display(path)}: nothing was repaired: it is the host's ${host}, which cannot be a jail`;
     return [{ done: false, path, message }];
   }
   const outcomes: FixOutcome[] = [];
   const { content } = report.record;
   const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
   const attributes = unique(wanted.filter(isAttributes));
-  // From the top down, each from a fresh look: what is above decides what can be done safely below.
+  // From the top down, each with a new root: a repair above decides whether one below is safe.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
   for (const finding of attributes) {
     if (wasStopped(path, outcomes)) return outcomes;
@@ -71,7 +71,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   withRoot(path, (root) => {
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) {
-      const message = `${display(path)}: nothing more is repaired, for the jail is not safe: ${unsafe.message}`;
+      const message = `${display(path)}: nothing more was repaired, because the jail is not safe: ${unsafe.message}`;
       outcomes.push({ done: false, path, message });
       return;
     }
@@ -85,15 +85,15 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   return outcomes;
 }
 
-/** True, and told, where a signal asks for the end. */
+/** True if a signal has arrived; adds an outcome that says so. */
 function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
-  const stop = interruption("the rest is not repaired");
+  const stop = interruption("the rest was not repaired");
   if (stop === undefined) return false;
   outcomes.push({ done: false, path, message: `${display(path)}: ${stop.message}; run this again` });
   return true;
 }
 
-/** A jail as it is now: what an open one remembers is from before. */
+/** Opens the jail again: an open root keeps what it saw before. */
 function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
   const root = openJailRoot(path);
   try {
@@ -103,7 +103,7 @@ function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
   }
 }
 
-/** Several findings may ask for the same. */
+/** Several findings may have the same repair. */
 function unique(findings: readonly CheckFinding[]): CheckFinding[] {
   const seen = new Set<string>();
   return findings.filter(({ jailPath, repair }) => {
@@ -118,7 +118,7 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
   const { repair, path, seen } = finding;
   const jailPath = finding.jailPath ?? "/";
   try {
-    const message = repair === undefined ? "" : carryOut(root, content, jailPath, repair, seen);
+    const message = repair === undefined ? "" : makeRepair(root, content, jailPath, repair, seen);
     return { done: true, path, message: `${display(path)}: ${message}` };
   } catch (error) {
     const text = describeError(error);
@@ -127,8 +127,8 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
   }
 }
 
-/** Does it, and says what. */
-function carryOut(
+/** Makes a repair; returns what was done. */
+function makeRepair(
   root: JailRoot,
   content: ManifestContent | undefined,
   path: ByteString,
@@ -146,7 +146,7 @@ function carryOut(
       return removeSpecial(root, path);
     case "password":
       updateJailAccounts(root, (accounts) => accounts.changeUser(repair.user, { password: "x" }));
-      return `the password of ${display(repair.user)} is x, which is none`;
+      return `the password of ${display(repair.user)} is now x, which is no password`;
   }
 }
 
@@ -158,17 +158,18 @@ function changeAttributes(
 ): string {
   const { clear = 0, uid, gid } = repair;
   const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
-  if (stat === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
-  // Since the check, whoever could put something there may have done so, such as a setuid program.
+  if (stat === undefined)
+    throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
+  // Since the check a user may have replaced it, for example by a setuid program.
   if (seen === undefined ? !isDirectory(stat) : !isSameThing(stat, seen))
     throw exchanged(hostPath(root, path));
   if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
-    const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who decides what it holds: put it there anew`;
+    const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who may have changed its contents: copy it again`;
     throw new JailkitError("users-content", 1, message);
   }
   if (!isDirectory(stat) && stat.nlink > 1) {
-    // With a hard link the host's file would be changed too, and there it may be right.
-    const message = `${display(hostPath(root, path))}: has other names, whose mode and owner would change with it`;
+    // A hard link of the host's file would change that file too.
+    const message = `${display(hostPath(root, path))}: has other hard links, whose mode and owner would change too`;
     throw new JailkitError("hard-link", 1, message);
   }
   const mode = (repair.mode ?? stat.mode & 0o7777) & ~clear;
@@ -190,7 +191,7 @@ function changeAttributes(
   return `now has ${parts.join(" and ")}`;
 }
 
-/** A new file in the place of the old one, with its content, mode, owner and times, and nothing else of it. */
+/** Replaces a file by a new one with the same contents, mode, owner and times, and nothing else. */
 function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path: ByteString): string {
   const allowed = (content?.entries.get(path)?.mode ?? 0) & SPECIAL;
   const placed = withJailFile(
@@ -203,26 +204,27 @@ function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path:
     },
     { follow: false },
   );
-  if (placed === undefined) throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: is gone`);
-  return "is a file of its own now";
+  if (placed === undefined)
+    throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
+  return "is now a file of its own";
 }
 
-/** Devices hold nothing that could be lost. */
+/** Removes a device, which holds no data. */
 function removeSpecial(root: JailRoot, path: ByteString): string {
   const stat = lookUp(root, path)?.stat;
   const device = stat !== undefined && [C.S_IFCHR, C.S_IFBLK].includes(stat.mode & C.S_IFMT);
   if (!device || isDirectory(stat))
-    throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is no device any more`);
+    throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is not a device any more`);
   removePath(root, path, stat);
-  return "is removed";
+  return "was removed";
 }
 
-/** An earlier run found no room for it. */
+/** True if an earlier run could not write the library cache. */
 function cacheIsOld(root: JailRoot): boolean {
   try {
     return hasOldCache(root);
   } catch {
-    // What is in the way is a finding of its own.
+    // Another finding reports the error.
     return false;
   }
 }
@@ -231,9 +233,9 @@ function renewCache(root: JailRoot): FixOutcome[] {
   const path = hostPath(root, "/etc/ld.so.cache");
   try {
     renewLibraryCache(root);
-    return [{ done: true, path, message: `${display(path)}: is renewed` }];
+    return [{ done: true, path, message: `${display(path)}: was renewed` }];
   } catch (error) {
-    const full = noRoom(error, root.path, { left: [], progress: "the cache of libraries is not renewed" });
+    const full = noRoom(error, root.path, { left: [], progress: "the cache of libraries was not renewed" });
     return [{ done: false, path, message: full?.message ?? describeError(error) }];
   }
 }

@@ -8,9 +8,9 @@ import { type Attributes, makeDirectories, putDevice, putFile, putSymlink } from
 import type { ManifestContent, ManifestEntry } from "../../jail/record/manifest.ts";
 
 /**
- * Puts back what the record has at a path and below it, with the mode and owner that it was given. From the host's
- * files only as they were when they were put there: newer ones are for jk_update, which brings all that belongs to
- * them. Returns what was done. Throws JailkitError where something cannot be put back; what came before it is.
+ * Restores the recorded entries at a path and below it, with their recorded modes and owners. A file of the host that
+ * has changed since is not used: jk_update copies it, with what else it needs. Returns what was done. Throws
+ * JailkitError for the first entry that cannot be restored.
  */
 export function restoreEntries(
   root: JailRoot,
@@ -21,7 +21,8 @@ export function restoreEntries(
   const wanted = [...entries.values()].filter(
     (entry) => entry.path === path || entry.path.startsWith(`${path}/`),
   );
-  if (wanted.length === 0) throw new JailkitError("not-recorded", 1, `${display(path)}: is not recorded`);
+  if (wanted.length === 0)
+    throw new JailkitError("not-recorded", 1, `${display(path)}: is not in the record`);
   const given = (directory: ByteString): Attributes => {
     const entry = entries.get(directory);
     return entry?.type === "directory"
@@ -32,7 +33,7 @@ export function restoreEntries(
     makeDirectories(root, directoryOf(entry.path), given);
     restoreOne(root, entry, given);
   }
-  return wanted.length === 1 ? "is put back" : `is put back, with ${wanted.length - 1} things in it`;
+  return wanted.length === 1 ? "was restored" : `was restored, with ${wanted.length - 1} entries below it`;
 }
 
 function restoreOne(
@@ -64,15 +65,11 @@ function restoreOne(
   }
 }
 
-/** The source must be root's own, in directories that are: otherwise somebody else chooses what root copies. */
+/** Only root may be able to change the source: otherwise somebody else chooses what root copies. */
 function restoreFile(root: JailRoot, entry: ManifestEntry): void {
   const { path, source, mode, uid, gid, mtime } = entry;
   if (source === undefined) {
-    throw new JailkitError(
-      "no-source",
-      1,
-      `${display(root.path + path)}: was made, not copied from the host`,
-    );
+    throw new JailkitError("no-source", 1, `${display(root.path + path)}: was not copied from the host`);
   }
   const refuse = (why: string): never => {
     throw new JailkitError(
@@ -85,19 +82,18 @@ function restoreFile(root: JailRoot, entry: ManifestEntry): void {
     const directory = walk(tree, directoryOf(source));
     const { trusted } = directory;
     release(directory);
-    if (!trusted) refuse("is in a directory that others than root can write: jk_cp it");
+    if (!trusted) refuse("is in a directory that users other than root can write: copy it with jk_cp");
     const placed = withJailFile(
       tree,
       source,
       (fd, { stat }) => {
-        if (!onlyRootWrites(stat)) refuse("can be changed by others than root: jk_cp it");
-        if (stat.size !== entry.size || stat.mtime !== mtime)
-          refuse("has changed since: jk_update brings it");
+        if (!onlyRootWrites(stat)) refuse("can be changed by users other than root: copy it with jk_cp");
+        if (stat.size !== entry.size || stat.mtime !== mtime) refuse("has changed since: run jk_update");
         const attributes = { mode, uid, gid, atime: stat.atime, mtime: stat.mtime };
         return putFile(root, path, { fd, size: stat.size }, attributes, { replace: true });
       },
       { follow: false },
     );
-    if (placed === undefined) refuse("is gone");
+    if (placed === undefined) refuse("is missing");
   });
 }

@@ -14,21 +14,21 @@ import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
 
-/** What the remedy of a finding is worked out from. */
-export interface RemedyContext {
+/** What remedies depend on. */
+interface RemedyContext {
   /** The jail's path on the host. */
   readonly jail: ByteString;
   /** Undefined for a jail without a record. */
   readonly content: ManifestContent | undefined;
   /** Its section of jk_check.ini. */
   readonly section: IniSection | undefined;
-  /** The name of the account, of the jail or of the host, that has a uid. */
+  /** The name of the account with a uid, in the jail or on the host. */
   readonly nameOf: (uid: number) => ByteString | undefined;
 }
 
 interface Case extends RemedyContext {
   readonly finding: CheckFinding;
-  /** lstat(2) of what the finding is about, and of the directory that it stands in. */
+  /** lstat(2) of the file that the finding is about, and of its directory. */
   readonly stat: Stat | undefined;
   readonly above: Stat | undefined;
 }
@@ -39,11 +39,11 @@ const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
 const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
 const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 
-/** A command that acts by name: only where that is the same thing still when the command is typed. */
+/** A command that acts by name, if only root can replace the file before the command is typed. */
 const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
   onlyRootExchanges(finding.path) ? command : undefined;
 
-/** Where a user might exchange the thing meanwhile, the command runs with the rights of its owner alone. */
+/** If a user might replace the file meanwhile, the command runs with the rights of the file's owner. */
 function safely(one: Case, command: ByteString): ByteString | undefined {
   const { stat, nameOf } = one;
   const asRoot = byName(one, command);
@@ -56,8 +56,8 @@ const chmod = (change: string) => (one: Case) =>
   safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
 
 /**
- * Out of the jail; nothing is lost. Not under its own name, which a user may have given: /root/.bash_profile would be run.
- * Undefined where a user could exchange it for something of root's.
+ * Moves a file out of the jail, so that nothing is lost. It gets another name: a user may have chosen .bash_profile, which
+ * root would run. Undefined if a user could replace it by a file of root's.
  */
 const aside = (one: Case) =>
   byName(
@@ -68,8 +68,8 @@ const aside = (one: Case) =>
 const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
 
 /**
- * Where the host has the file, it is copied again; what the jail has for itself is named in jk_check.ini. What not everybody
- * may read on the host comes into a jail only where it was asked for.
+ * Copies the file again if the host has it, else adds it to jk_check.ini. A file that not everybody may read on the host is
+ * copied only if it was requested.
  */
 function copyOrIgnore(one: Case): ByteString | undefined {
   const { finding, jail, content } = one;
@@ -82,7 +82,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   const copy = copyPath(jail, source === jailPath ? jailPath : source);
   const sameType = one.stat === undefined || (one.stat.mode & S_IFMT) === (there.mode & S_IFMT);
   if (sameType) return copy;
-  // jk_cp puts no file in the place of a directory, nor the other way round.
+  // jk_cp does not replace a directory by a file, nor a file by a directory.
   return byName(
     one,
     `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${nameIn(jailPath)}`)} && ${copy}`,
@@ -90,8 +90,8 @@ function copyOrIgnore(one: Case): ByteString | undefined {
 }
 
 /**
- * The lines of jk_check.ini by which a finding is none. Undefined for a path that would say something else there: a user
- * who names a file `x, /srv/jail` is not to have all of the jail left out.
+ * The lines of jk_check.ini that exclude a finding. Undefined for a path that would mean something else there: a user
+ * could name a file `x, /srv/jail` to exclude the whole jail.
  */
 function ignore(key: string) {
   return ({ finding, jail, section }: Case): ByteString | undefined => {
@@ -101,7 +101,7 @@ function ignore(key: string) {
     const name = section?.name ?? jail;
     const line = `${key} = ${before === undefined ? path : `${before}, ${path}`}`;
     const text = `[${name}]\n${line}`;
-    // A reference (%) may mean itself now, and something else with another key beside it.
+    // A reference (%) may change its meaning when another key is added.
     if (display(name) !== name || display(path) !== path || path.includes("%")) return undefined;
     if (!readsAs(text, key, [...splitList(before ?? ""), path])) return undefined;
     if (section === undefined) return `add these lines to ${CONFIG_DIRECTORY}/jk_check.ini:\n${text}`;
@@ -109,7 +109,7 @@ function ignore(key: string) {
   };
 }
 
-/** Whether these lines of an ini file are one section with one list, which has these items. */
+/** Whether these lines of an ini file are one section with one list of these items. */
 function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]): boolean {
   const { sections, problems } = scanIni(toBytes(text), "", "py");
   const [only, ...others] = sections;
@@ -125,14 +125,14 @@ function socket(one: Case): ByteString | undefined {
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
 }
 
-/** No link is followed, and nothing of anybody else's given away: what stands there itself may be exchanged. */
+/** Follows no link, and changes only files of that owner. */
 function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
   if (stat === undefined || above === undefined) return undefined;
   if (!onlyRootExchanges(directoryOf(finding.path))) return undefined;
   return `chown -hR --from=${stat.uid} ${above.uid} ${shellWord(finding.path)}`;
 }
 
-/** A file may hold what its owner wants, so it is put there anew, or goes; a directory shows what is in it. */
+/** A file may hold what its owner wants, so it is copied again or moved away; a directory gets another owner. */
 function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
@@ -149,8 +149,8 @@ function deviceDiffers(one: Case): ByteString | undefined {
 }
 
 /**
- * Root's directory is made root's alone; that of a user, or one such as /tmp, goes out of the files that say where libraries
- * are looked for.
+ * Removes write permission from a directory of root. A directory of a user, or one such as /tmp, is removed from the
+ * configuration of the linker.
  */
 function libraryDirectory({ finding, jail }: Case): ByteString {
   const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
@@ -165,7 +165,7 @@ function libraryDirectory({ finding, jail }: Case): ByteString {
 
 type Remedy = (one: Case) => ByteString | undefined;
 
-/** For findings that bring none of their own, and that `--fix` does not repair. */
+/** For findings that have no remedy of their own, and that `--fix` does not repair. */
 const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "writable-for-others": chmod("o-w"),
   "writable-for-group": chmod("g-w"),
@@ -196,7 +196,7 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "smoke-test": fix,
 };
 
-/** A user may nest so deep that no path is short enough for the kernel: that must not end the check of the jail. */
+/** A path may be too long for the kernel, since users nest directories: that must not end the check. */
 function lookAt(path: ByteString, follow = false): Stat | undefined {
   try {
     return statIfPresent(AT_FDCWD, path, follow);
@@ -206,31 +206,31 @@ function lookAt(path: ByteString, follow = false): Stat | undefined {
   }
 }
 
-// These look where they act by themselves, through descriptors.
+// These tools act by descriptors, and check what they open.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
-/** A remedy that came with the finding. */
-function brought(one: Case, remedy: ByteString): ByteString | undefined {
+/** The finding's own remedy. */
+function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
   if (CAREFUL.test(remedy)) return remedy;
   return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
 }
 
 const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
 
-/** What others may have written into a file of the jail's own configuration no comparison with the host tells. */
+/** True for a file of the jail's own configuration that others may have written: no comparison would show that. */
 function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolean {
   const own = /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);
   return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
 }
 
-/** The finding with what to type against it. Of what a user may exchange, nothing is done with the rights of root. */
+/** The finding with its remedy. No remedy lets root act by the name of a file that a user may replace. */
 export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
   const { remedy: own, ...finding } = found;
   const stat = lookAt(finding.path);
   const above = lookAt(directoryOf(finding.path), true);
   const one = { ...context, finding, stat, above };
-  const worked = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
-  const remedy = own === undefined ? worked() : brought(one, own);
+  const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
+  const remedy = own === undefined ? general() : ownRemedy(one, own);
   if (remedy === undefined) return finding;
   return { ...finding, remedy: mayBeWritten(one) ? readFirst(finding.path) + remedy : remedy };
 }

@@ -27,7 +27,7 @@ function result(finding: CheckFinding) {
     level: factsOf(finding).level,
     message: { text: jsonText(text) },
     locations: [location(path)],
-    // The same finding of two runs is known by this.
+    // Identifies the same finding in several runs.
     partialFingerprints: { "rulePath/v1": fingerprint(rule, path) },
   };
 }
@@ -43,7 +43,7 @@ const notification = ({ code, path, message }: CheckProblem) => ({
   locations: [location(path)],
 });
 
-/** The result in the Static Analysis Results Interchange Format, version 2.1.0 (OASIS). What was fixed is left out. */
+/** The result as SARIF 2.1.0 (Static Analysis Results Interchange Format, OASIS), without fixed findings. */
 export function sarifLog({ host, jails, exitStatus }: CheckResult) {
   const findings = [
     ...host.findings,

@@ -10,13 +10,13 @@ export interface Lines {
   readonly err: readonly Pick<CheckProblem, "message" | "place">[];
 }
 
-/** A finding as jailkit 2 worded it. */
-export function findingLine({ rule, message }: CheckFinding, paint: Paint = plain): ByteString {
+/** A finding as jailkit 2 printed it. */
+function findingLine({ rule, message }: CheckFinding, paint: Paint = plain): ByteString {
   const word = RULES[rule].level === "error" ? paint("bad", "ERROR") : paint("caution", "WARNING");
   return `${word}: ${message}`;
 }
 
-/** A finding, and below it why it is worse than its line says, and what to type. */
+/** A finding, and below it the reason and the remedy. */
 function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
   const remedy =
@@ -25,7 +25,7 @@ function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   return [findingLine(finding, paint), ...reason, ...remedy];
 }
 
-/** What is told of the host, before the jails. */
+/** What is printed about the host, before the jails. */
 export function hostLines({ findings, problems, warnings }: HostReport, paint: Paint = plain): Lines {
   return {
     out: [
@@ -36,22 +36,20 @@ export function hostLines({ findings, problems, warnings }: HostReport, paint: P
   };
 }
 
-/**
- * What is told of a jail: what was found on standard output, what kept jk_check from looking on standard error.
- */
+/** What is printed about a jail: findings on standard output, problems on standard error. */
 export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, paint: Paint = plain): Lines {
   const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
   const repaired = fixes.map(({ done, message }) => `${outcome(done)}: ${message}`);
   const left = findings.length - fixed.size;
   const rest =
-    fixes.length > 0 ? [`${counted(fixed.size)} gone, ${left} ${left === 1 ? "is" : "are"} left`] : [];
+    fixes.length > 0 ? [`${counted(fixed.size)} fixed, ${left} ${left === 1 ? "is" : "are"} left`] : [];
   return {
     out: [...findings.flatMap((finding) => findingLines(finding, paint)), ...repaired, ...rest],
     err: problems,
   };
 }
 
-/** A line of -v. Text from outside is in it as it is. */
+/** A line of -v; it may contain unescaped text from outside. */
 export const verboseLine = (line: ByteString): ByteString => display(line);
 
 const counted = (count: number) => (count === 1 ? "1 finding is" : `${count} findings are`);

@@ -19,7 +19,7 @@ import type { CheckFinding, CheckProblem } from "../rules.ts";
 import { type Account, runStep } from "./step.ts";
 import { SMOKE_TESTS, type SmokeTest } from "./table.ts";
 
-/** What became of a test. */
+/** The outcome of a test. */
 export interface SmokeResult {
   readonly sections: readonly ByteString[];
   readonly shows: string;
@@ -28,7 +28,7 @@ export interface SmokeResult {
   readonly reason?: string;
 }
 
-/** Runs the tests of the sections that are in a jail, as an ordinary user. Throws nothing. */
+/** Runs the tests of the jail's sections as an ordinary user. Throws nothing. */
 export async function runSmokeTests(
   root: JailRoot,
   content: ManifestContent | undefined,
@@ -37,12 +37,11 @@ export async function runSmokeTests(
   const none = { results: [], findings: [] };
   const launcher = findProgram("chroot");
   try {
-    if (libc.geteuid() !== 0)
-      throw new JailkitError("not-root", 2, "tests in a jail must be started by root");
+    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 2, "tests in a jail must be run as root");
     if (launcher === undefined)
       throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
     requireJailToFill(root, 2);
-    // A word of a command line goes through UTF-8 on its way.
+    // Bun passes arguments as UTF-8.
     if (
       Buffer.from(Buffer.from(root.path, "latin1").toString("utf8"), "utf8").toString("latin1") !== root.path
     )
@@ -84,7 +83,7 @@ function testAccount(root: JailRoot): Account {
   return { name: "nobody", uid: 65534, gid: 65534, inJail: false };
 }
 
-/** undefined: the jail has none of its programs, for the host had none. */
+/** Runs a test; undefined if the jail has none of its programs. */
 async function runTest(
   root: JailRoot,
   test: SmokeTest,
@@ -103,14 +102,14 @@ async function runTest(
   const failed = (reason: string): SmokeResult => ({ sections, shows, outcome: "failed", reason });
   let made: Stat | undefined;
   try {
-    made = makePlace(root, directory);
+    made = createDirectory(root, directory);
     prepare(root, directory, account);
     for (const step of test.steps) {
       const reason = await runStep(root, launcher, program, step, directory, account);
       if (reason !== undefined) return failed(reason);
     }
     if (test.leaves !== undefined && lookUp(root, `${directory}/${test.leaves}`) === undefined)
-      return failed(`${display(program)} ended well, and left nothing behind`);
+      return failed(`${display(program)} exited with 0, but did not create ${display(test.leaves)}`);
     return { sections, shows, outcome: "passed" };
   } catch (error) {
     return failed(describeError(error));
@@ -119,15 +118,15 @@ async function runTest(
   }
 }
 
-function makePlace(root: JailRoot, directory: ByteString): Stat {
+function createDirectory(root: JailRoot, directory: ByteString): Stat {
   const name = directory.slice(1);
   if (makeDirectoryIn(root, root.top, name, { mode: 0o700, uid: 0, gid: 0 }) === "created")
     return statAt(root.fd, name);
-  throw new JailkitError("in-the-way", 1, `${display(root.path + directory)}: is there already`);
+  throw new JailkitError("in-the-way", 1, `${display(root.path + directory)}: already exists`);
 }
 
 function prepare(root: JailRoot, directory: ByteString, { uid, gid }: Account): void {
-  // While the directory still is root's own.
+  // While the directory still belongs to root.
   putFile(root, `${directory}/seed`, toBytes("hello\n"), { mode: 0o644, uid, gid });
   setAttributes(root, directory, { uid, gid, mode: 0o700 });
 }

@@ -1,11 +1,12 @@
 import { type ByteString, cString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { SIGKILL } from "../../../ffi/constants.ts";
 import { close, fstat, readAt } from "../../../ffi/files.ts";
 import { addressOf, check, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { SmokeStep } from "./table.ts";
 
-/** By whom a test is run. */
+/** The user who runs a test. */
 export interface Account {
   readonly name: ByteString;
   readonly uid: number;
@@ -14,15 +15,13 @@ export interface Account {
   readonly inJail: boolean;
 }
 
-// What hangs is broken too.
 const TIMEOUT_MS = 60_000;
 const OUTPUT_LIMIT = 1 << 16;
 const SYS_memfd_create = process.arch === "arm64" ? 279 : 319;
-const SIGKILL = 9;
 
 /**
- * Runs a program of the jail as an ordinary user, through `launcher`, which is chroot(1); returns why it was not as
- * expected, printable. Ids are given as numbers, so that nothing is looked up in the jail while this is root.
+ * Runs a program of the jail as an ordinary user, by `launcher`, which is chroot(1); returns why it failed, printable.
+ * Ids are numbers, so that root looks nothing up in the jail.
  */
 export async function runStep(
   root: JailRoot,
@@ -34,8 +33,8 @@ export async function runStep(
 ): Promise<string | undefined> {
   const { uid, gid } = account;
   const words = step.words.map((word) => word.replaceAll("{dir}", directory));
-  const who = [`--userspec=+${uid}:+${gid}`, `--groups=+${gid}`];
-  const command = [launcher, ...who, "--", asText(root.path), program, ...words];
+  const user = [`--userspec=+${uid}:+${gid}`, `--groups=+${gid}`];
+  const command = [launcher, ...user, "--", asText(root.path), program, ...words];
   const env = {
     PATH: "/usr/local/bin:/usr/bin:/bin",
     HOME: directory,
@@ -60,7 +59,7 @@ export async function runStep(
     const child = Bun.spawn(command, {
       ...common,
       stdin: step.stdin === undefined ? "ignore" : toBytes(step.stdin),
-      // Files, not pipes: a process that it leaves behind would keep a pipe open.
+      // Files, not pipes: a background process would keep a pipe open.
       stdout,
     });
     return complaint(program, words, step, await ended(child, () => contentsOf(stdout), stderr));
@@ -80,7 +79,7 @@ type Child = Pick<Bun.Subprocess, "exited" | "pid" | "signalCode">;
 
 async function ended(child: Child, stdout: () => ByteString, stderr: number): Promise<Ended> {
   const status = await child.exited;
-  // What it left behind in its session goes with it.
+  // Ends background processes of its session.
   libc.kill(-child.pid, SIGKILL);
   return {
     status: child.signalCode === null ? String(status) : String(child.signalCode),
@@ -89,7 +88,7 @@ async function ended(child: Child, stdout: () => ByteString, stderr: number): Pr
   };
 }
 
-/** Reads until what was read is as expected. */
+/** Reads until the text matches. */
 function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
   let text: ByteString = "";
   async function read(): Promise<void> {
@@ -110,14 +109,14 @@ function complaint(
   const good = ended.status === String(status) && (stdout?.test(ended.stdout) ?? true);
   if (good) return undefined;
   const line = display(ended.stderr.trim().split("\n").at(-1) ?? "");
-  const said = line === "" ? "" : `: ${line}`;
+  const detail = line === "" ? "" : `: ${line}`;
   const shown = display([program, ...words].join(" "));
   return ended.status === String(status)
-    ? `${shown} printed something else than it should${said}`
-    : `${shown} ended with ${ended.status}${said}`;
+    ? `${shown} printed something unexpected${detail}`
+    : `${shown} ended with ${ended.status}${detail}`;
 }
 
-/** Bun hands words on as UTF-8. */
+/** Bun passes arguments as UTF-8. */
 const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
 
 function memoryFile(): number {

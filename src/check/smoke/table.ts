@@ -1,29 +1,29 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
-/** One program that is run; `{dir}` in a word stands for a directory of the test's own in the jail. */
+/** One run of the program; `{dir}` in a word is the test's own directory in the jail. */
 export interface SmokeStep {
   /** The words after the program. */
   readonly words: readonly ByteString[];
   readonly stdin?: ByteString;
-  /** Its standard input stays open until it has printed what it should: at the end of it the answer would be lost. */
+  /** Its standard input stays open until it has answered; otherwise it would exit without an answer. */
   readonly answers?: boolean;
-  /** 0 unless said otherwise. */
+  /** Default: 0. */
   readonly status?: number;
   readonly stdout?: RegExp;
 }
 
-/** What shows that a section of jk_init.ini does what it is for. */
+/** Shows that a section of jk_init.ini works. */
 export interface SmokeTest {
-  /** The sections that it is a test of. */
+  /** The sections that it tests. */
   readonly sections: readonly ByteString[];
   /** What it shows, as the end of "test that ...". */
   readonly shows: string;
-  /** The first of these that the jail has is run; where it has none, the host had none. */
+  /** The first of these that the jail has is run. If it has none, the host had none either. */
   readonly programs: readonly ByteString[];
-  /** It asks who it is run by: only where the jail's passwd has an ordinary account. */
+  /** The program looks up its user: the jail's passwd must have an ordinary account. */
   readonly needsAccount?: boolean;
   readonly steps: readonly SmokeStep[];
-  /** A file that is there afterwards, below the test's own directory. */
+  /** A file that it creates below the test's own directory. */
   readonly leaves?: ByteString;
 }
 
@@ -32,7 +32,7 @@ const named = (...names: string[]): ByteString[] =>
     ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map((d) => `${d}/${name}`),
   );
 
-/** Makes {dir}/a, a repository with a commit. */
+/** Creates {dir}/a, a repository with a commit. */
 const GIT_REPOSITORY: readonly SmokeStep[] = [
   { words: ["init", "-q", "{dir}/a"] },
   {
@@ -43,7 +43,7 @@ const GIT_REPOSITORY: readonly SmokeStep[] = [
   },
 ];
 
-/** It starts, finds its libraries, and tells what it is. */
+/** The program starts and finds its libraries. */
 function starts(section: string, option: string, ...names: string[]): SmokeTest {
   return {
     sections: [section],
@@ -53,7 +53,7 @@ function starts(section: string, option: string, ...names: string[]): SmokeTest 
   };
 }
 
-// SSH_FXP_INIT of version 3, and what begins an SSH_FXP_VERSION of the same (draft-ietf-secsh-filexfer-02)
+// SSH_FXP_INIT of version 3, and the beginning of its answer, SSH_FXP_VERSION (draft-ietf-secsh-filexfer-02)
 const SFTP_INIT = "\0\0\0\x05\x01\0\0\0\x03";
 const SFTP_VERSION = /^\0\0[\s\S]{2}\x02\0\0\0\x03/;
 
@@ -61,7 +61,7 @@ const SFTP_SERVERS = ["openssh", "ssh", "misc", ""].flatMap((folder) =>
   ["/usr/lib", "/usr/libexec"].map((base) => `${base}${folder === "" ? "" : `/${folder}`}/sftp-server`),
 );
 
-/** The smoke tests, by what they are tests of. Sections that hold data alone have none. */
+/** The smoke tests. Sections with only data have none. */
 export const SMOKE_TESTS: readonly SmokeTest[] = [
   {
     sections: ["basicshell", "interactiveshell"],
@@ -101,7 +101,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   starts("editors", "--version", "vim", "vi", "nano"),
   starts("editors", "--version", "nano"),
   {
-    // There is no sh, by which a clone from a directory starts the server.
+    // A clone from a directory would start the server by sh, which this section does not bring.
     sections: ["gitserver"],
     shows: "git answers a client that clones",
     programs: named("git"),
@@ -113,7 +113,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
     programs: named("git"),
     steps: [
       ...GIT_REPOSITORY,
-      // Not by hard links: git-upload-pack is to be started.
+      // Without hard links, so that git-upload-pack is started.
       { words: ["clone", "-q", "--no-local", "{dir}/a", "{dir}/b"] },
     ],
     leaves: "b/.git/HEAD",
@@ -178,7 +178,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   },
   {
     sections: ["apacheutils", "extshellplusnet"],
-    shows: "htpasswd makes an entry",
+    shows: "htpasswd creates an entry",
     programs: named("htpasswd"),
     steps: [{ words: ["-nb", "user", "password"], stdout: /^user:/ }],
   },

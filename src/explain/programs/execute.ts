@@ -8,12 +8,12 @@ import type { ReportStep } from "../report.ts";
 
 const NOT_EXECUTABLE = 126;
 
-/** What the limited shell is about to start, and where. */
-export interface ExecuteQuestion {
+/** What the limited shell would start, and where. */
+interface ExecuteQuestion {
   rootFd: number;
   configFile: ByteString;
   limits: ExecuteLimits | "any";
-  /** The command; undefined where none is asked about. */
+  /** The program of the command; undefined if there is none. */
   command: ByteString | undefined;
   /** The interpreters and the dynamic linker that the kernel executes for a program. */
   executedFiles: (program: ByteString) => ByteString[];
@@ -26,7 +26,7 @@ const step = (
   exitStatus?: number,
 ): ReportStep => ({ stage: "jk_lsh", name: "execute", outcome, message, remedy, exitStatus });
 
-/** Whether the kernel holds the known programs of a section with these limits to what they execute. */
+/** Whether the kernel limits what the known programs of a section execute. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
   try {
     return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
@@ -36,18 +36,18 @@ export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): bo
   }
 }
 
-/** What the key `execute` lets the programs of a section execute, what it takes from them, and from the command. */
+/** What the key `execute` of a section allows, and whether it prevents the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const { rootFd, configFile, limits, command, executedFiles } = question;
   if (limits === "any") {
-    return [step("warned", "execute = any: uploaded programs can be executed", `mend ${configFile}`)];
+    return [step("warned", "execute = any: uploaded programs can be executed", `change ${configFile}`)];
   }
   const steps: ReportStep[] = [];
   for (const path of limits.executables) {
     const granted = grantedBy(rootFd, path);
     if (granted === undefined) continue;
     const remedy = `if the program needs it: execute = any in ${configFile}`;
-    steps.push(step("warned", `${path} ${granted}, which has no effect here`, remedy));
+    steps.push(step("warned", `${path} ${granted}, which has no effect in the limited shell`, remedy));
   }
   try {
     if (!canLimitExecution()) {
@@ -61,9 +61,11 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   }
   const view = viewExecution(rootFd, limits);
   const places = view.directories.join(", ");
-  steps.unshift(step("passed", `may be executed: the allowed programs, and what lies in ${places}`));
+  steps.unshift(step("passed", `may be executed: the allowed programs, and files in ${places}`));
   for (const { path, why } of view.leftOut) {
-    steps.push(step("warned", `nothing in ${path} may be executed: ${why}`, `mend it, or ${configFile}`));
+    steps.push(
+      step("warned", `nothing in ${path} may be executed: ${why}`, `fix it, or change ${configFile}`),
+    );
   }
   const blocked =
     command === undefined ? undefined : executedFiles(command).find((path) => !view.mayExecute(path));

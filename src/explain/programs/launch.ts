@@ -19,11 +19,11 @@ import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
 
-/** What jk_chrootlaunch is asked to do, and by whom. */
-export interface LaunchQuestion {
+/** A call of jk_chrootlaunch, and its caller. */
+interface LaunchQuestion {
   request: LaunchRequest;
   callerUid: number;
-  /** What a program needs and the root directory does not have, each as a printable line. */
+  /** Finds the files that a program needs and a root directory does not have. */
   missingFiles: FindMissing;
 }
 
@@ -35,7 +35,7 @@ const step = (
   exitStatus?: number,
 ): ReportStep => ({ stage: TOOL, name, outcome, message, remedy, exitStatus });
 
-/** Runs the checks of a launch to the first that fails: each builds on those before it. */
+/** Runs the checks of a launch up to the first that fails: each builds on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
   const known: Partial<Launch> = {};
   const steps: ReportStep[] = [];
@@ -52,7 +52,7 @@ function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Laun
   return { steps, launch: settled(known) };
 }
 
-/** What only the start itself would tell: the rights of the caller, and whether the program can be executed. */
+/** What jk_chrootlaunch does not check: the rights of the caller, and whether the program can be executed. */
 function startSteps(
   { root, program, ids, kept }: Launch,
   { callerUid, missingFiles }: LaunchQuestion,
@@ -80,11 +80,11 @@ function startSteps(
     steps.push(step("libraries", "failed", message, copyRemedy(root.path, ...copy), status));
   }
   if (missing.length === 0)
-    steps.push(step("libraries", "passed", `the libraries and interpreters that ${program} names are there`));
+    steps.push(step("libraries", "passed", `the libraries and interpreters of ${program} exist`));
   return steps;
 }
 
-/** What jk_chrootlaunch would do, found out without doing it. */
+/** What jk_chrootlaunch would do. */
 export function explainLaunch(question: LaunchQuestion): LoginReport {
   const { request } = question;
   const { steps, launch } = checkSteps(request);

@@ -30,30 +30,30 @@ import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { explainExecute, holdsPrograms } from "./execute.ts";
 import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
-/** How the files of programs are looked at, below a root directory. */
+/** Functions that examine programs below a root directory. */
 export interface ProgramLook {
-  /** What the kernel executes for a program besides it: interpreters, the dynamic linker. */
+  /** The other files that the kernel executes for a program: interpreters, the dynamic linker. */
   executedFiles: (root: ByteString, program: ByteString) => ByteString[];
-  /** What a program starts itself, as far as its file shows it. */
+  /** The programs that a program starts itself, as far as its file shows. */
   ownStart: (root: ByteString, program: ByteString) => OwnStart | undefined;
-  /** Repositories with hooks that are found from a home. */
+  /** Repositories with hooks below a home. */
   hookedRepositories: (rootFd: number, home: ByteString) => HookedRepository[];
 }
 
-/** Whose session it is, and how it is asked about. */
+/** A session in the limited shell or another one. */
 export interface LimitedSession {
   account: PasswdEntry;
   groups: number[];
-  /** What is given to the login shell: nothing, or "-c" and the command. */
+  /** The arguments of the login shell: none, or "-c" and the command. */
   arguments: ByteString[];
-  /** The variable USER, where it is not the name of the account. */
+  /** The variable USER, if it is not the name of the account. */
   userVariable?: ByteString;
-  /** Root asks on behalf of the user. */
+  /** Root asks about the user. */
   onBehalf: boolean;
   look: ProgramLook;
 }
 
-/** Where the limited shell would run, as seen from here. */
+/** Where the limited shell would run. */
 export interface LimitedPlace {
   rootFd: number;
   home: ByteString;
@@ -75,7 +75,7 @@ const step = (
   exitStatus?: number,
 ): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
 
-/** Adds what the limited shell would do. `argv` is its own, `given` the environment that it would get. */
+/** Adds what the limited shell would do with the arguments `argv` and the environment `given`. */
 export function explainLimited(
   report: LoginReport,
   session: LimitedSession,
@@ -84,7 +84,7 @@ export function explainLimited(
   given: readonly ByteString[],
 ): void {
   const { account, onBehalf } = session;
-  // To say what is in the way: who asks for somebody has the right to mend it.
+  // Only root, who can fix it, is told what is in the way.
   const closedTo = (path: ByteString) =>
     onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, account.uid) : undefined;
   const request: LimitedRequest = {
@@ -116,13 +116,13 @@ export function explainLimited(
   explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
 }
 
-/** What brings something to allow into a jail, by the name of its policy; empty outside of one. */
+/** A command that brings programs to allow, with a policy, into a jail; empty outside a jail. */
 function bringRemedy(configFile: ByteString): ByteString {
   const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
   return jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
 }
 
-/** Adds which section holds; undefined where none does. */
+/** Adds which section applies; undefined if none does. */
 function explainPolicy(
   { account, onBehalf, arguments: given }: LimitedSession,
   { configFile }: LimitedPlace,
@@ -150,16 +150,16 @@ function explainPolicy(
   return policy;
 }
 
-/** What a command is judged by. */
+/** What decides about a command. */
 interface CommandFacts {
   request: LimitedRequest;
   policy: UsablePolicy;
   executables: readonly ByteString[];
-  /** The directory that keeps the user out of a path in the root directory. */
+  /** The directory that the user cannot pass on the way to a path in the root directory. */
   closedTo: (path: ByteString) => Obstacle | undefined;
 }
 
-/** Leaves out the named directories that the user cannot reach, and adds that they are. */
+/** Removes directories that the user cannot reach from the limits, and adds a warning for each. */
 function reachable(
   limits: ExecuteLimits | "any",
   closedTo: CommandFacts["closedTo"],
@@ -226,7 +226,7 @@ function explainCommand(
 
 const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
-/** Whether the user may execute what is allowed. */
+/** Whether the user may execute the allowed program. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
@@ -241,7 +241,7 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: B
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 
-/** Adds what keeps a known server from its work, or leaves part of that out. `asked`: it is the command. */
+/** Adds what prevents a known server from working completely. `asked`: it is the command. */
 function explainTroubles(
   path: ByteString,
   { look }: LimitedSession,
@@ -277,7 +277,7 @@ function explainTroubles(
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 
-/** Adds what is known of the command where it is a server of the table. */
+/** Adds what is known about the command, if it is a known server. */
 function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
   const { known } = recognise(path, files);
   for (const { names, inputs } of known) {

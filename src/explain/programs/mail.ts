@@ -3,14 +3,7 @@ import { supplementaryGroups } from "../../../ffi/process.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { describeError } from "../../cli/error.ts";
 import { type CheckResult, runChecks } from "../../enter/checks.ts";
-import {
-  isJailedHome,
-  PROCMAIL,
-  PROCMAIL_CALLER_CHECKS,
-  PROCMAIL_HOST_CHECKS,
-  PROCMAIL_IN_JAIL_CHECKS,
-  PROCMAIL_WRAPPER,
-} from "../../enter/procmail/checks.ts";
+import { isJailedHome, PROCMAIL, PROCMAIL_WRAPPER } from "../../enter/procmail/checks.ts";
 import { gatherProcmail } from "../../enter/procmail/facts.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import type { FindMissing } from "../../libraries/missing.ts";
@@ -18,14 +11,15 @@ import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
+import { MAIL_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
-/** A delivery that is asked about, and by whom. */
-export interface MailQuestion {
+/** A question about a delivery of mail, and its caller. */
+interface MailQuestion {
   user: ByteString;
   callerUid: number;
-  /** What a program needs and the root directory does not have, each as a printable line. */
+  /** Finds the files that a program needs and a root directory does not have. */
   missingFiles: FindMissing;
 }
 
@@ -35,7 +29,7 @@ function checkStep({ name, outcome, exitStatus, message, remedy = "" }: CheckRes
   return step({ name, outcome, message, remedy, exitStatus });
 }
 
-/** Adds whether procmail can start below `root`, and what is executed if so. */
+/** Adds whether procmail can start below `root`, and how it is executed. */
 function explainProgram(
   report: LoginReport,
   root: ByteString,
@@ -48,7 +42,7 @@ function explainProgram(
     report.steps.push(step({ name: "libraries", outcome: "failed", message, remedy, exitStatus: 111 }));
   }
   if (missing.length > 0) return;
-  const message = `the libraries that ${PROCMAIL} names are there`;
+  const message = `the libraries of ${PROCMAIL} exist`;
   report.steps.push(step({ name: "libraries", outcome: "passed", message, remedy: "", exitStatus: 0 }));
   report.command = { path: PROCMAIL, argv: [PROCMAIL], environment, umask: undefined };
 }
@@ -70,14 +64,13 @@ function explainDelivery(report: LoginReport, question: MailQuestion, account: P
     ...(isRoot ? { requireReadable: readableFor(account.uid) } : {}),
   });
   const jailed = isJailedHome(account.home);
-  const checks = jailed ? [...PROCMAIL_HOST_CHECKS, ...PROCMAIL_IN_JAIL_CHECKS] : [];
   let failed = false;
-  for (const result of runChecks(facts, [...PROCMAIL_CALLER_CHECKS, ...checks])) {
+  for (const result of runChecks(facts, [...MAIL_CHECKS.host, ...(jailed ? MAIL_CHECKS.jail : [])])) {
     report.steps.push(checkStep(result));
     failed ||= result.outcome !== "passed" && result.outcome !== "warned";
   }
   if (!jailed) {
-    const message = `the home ${account.home} is in no jail: the mail is delivered by the host's ${PROCMAIL}`;
+    const message = `the home ${account.home} is not in a jail: the host's ${PROCMAIL} delivers the mail`;
     report.steps.push(step({ name: "jail", outcome: "passed", message, remedy: "", exitStatus: 0 }));
     if (!failed) explainProgram(report, "/", "install procmail", [], question.missingFiles);
     return;
@@ -92,8 +85,8 @@ function explainDelivery(report: LoginReport, question: MailQuestion, account: P
 }
 
 /**
- * What jk_procmailwrapper would do with mail for a user, found out without being that user. Root may ask about anyone;
- * others about themselves, with their own rights only. Throws JailkitError (2) for others.
+ * What jk_procmailwrapper would do with mail for a user. Root may ask about anyone, others about themselves. Throws
+ * JailkitError (2) for everybody else.
  */
 export function explainMail(question: MailQuestion): LoginReport {
   const { user, callerUid } = question;

@@ -7,15 +7,15 @@ import { serviceNamed } from "../../programs/services.ts";
 import { USUAL_PROGRAMS } from "../../programs/usual.ts";
 import { programWarnings } from "../../programs/warnings.ts";
 
-/** What a section has of the two keys. */
+/** The values of two keys of a section. */
 interface Allowed {
   paths: readonly ByteString[];
   executables: readonly ByteString[];
 }
 
 /**
- * Where the program of a command line may be, by its first word, in this order: in `paths`, as the limited shell looks;
- * where a section allows it; and where programs usually are.
+ * The paths that the first word of a command line may mean, in this order: in `paths`, as the limited shell searches;
+ * allowed by the section; where programs usually are.
  */
 function places(
   command: ByteString | undefined,
@@ -30,7 +30,7 @@ function places(
   return [...inPaths, ...elsewhere, `/usr/bin/${name}`, `/bin/${name}`];
 }
 
-/** The program of `command`, if that is there and starts no others, or else what is there of the usual ones. */
+/** The program of `command`, if it exists and starts no others; else the usual programs that exist. */
 function programsFor(command: ByteString | undefined, files: FileView, allowed?: Allowed): ByteString[] {
   const asked = places(command, allowed).find((path) => files.isRegularFile(path));
   const harmless =
@@ -44,8 +44,8 @@ function programsFor(command: ByteString | undefined, files: FileView, allowed?:
 const below = (directory: ByteString, word: ByteString) => `${directory.replace(/\/$/, "")}/${word}`;
 
 /**
- * The lines of a section that allow programs besides what it allows; those that stay as they are are left out. A directory
- * is added for a program that is not found without: by `typed`, or by its name.
+ * The lines of a section that must change to allow more programs. `paths` gets the directory of a program that would not
+ * be found otherwise, by `typed` or by its name.
  */
 function linesFor(
   programs: readonly ByteString[],
@@ -57,7 +57,7 @@ function linesFor(
     return all.length === old.length ? [] : [`${key} = ${all.join(", ")}`];
   };
   const isFound = (program: ByteString) => {
-    // sshd's name for the server is looked for in executables.
+    // The limited shell searches executables for sshd's name of the server.
     if (typed === "internal-sftp") return true;
     const word = typed ?? program.slice(program.lastIndexOf("/") + 1);
     return word.startsWith("/") || paths.some((directory) => below(directory, word) === program);
@@ -66,7 +66,7 @@ function linesFor(
   return [...line("paths", paths, directories), ...line("executables", executables, programs)];
 }
 
-/** The lines of a section that allow the program of `command`, or what is there of the usual ones, besides what it allows. */
+/** The lines of a section that allow the program of `command` too, or the usual programs. */
 export function allowLines(
   command: ByteString | undefined,
   files: FileView,
@@ -75,23 +75,23 @@ export function allowLines(
   return linesFor(programsFor(command, files, { paths, executables }), { paths, executables }, undefined);
 }
 
-/** Whose section it is besides the user's, as the end of a sentence; empty for a section of the user's own. */
+/** The other users of a section, as the end of a sentence; empty for a section of one user. */
 export function sharedBy(section: ByteString): ByteString {
   const group = /^group (.*)$/.exec(section)?.[1];
-  const all = section === "DEFAULT" ? "everybody who has none" : undefined;
-  const whom = group === undefined ? all : `everybody whose primary group is ${group}`;
-  return whom === undefined ? "" : `; section [${section}] is that of ${whom}`;
+  const all = section === "DEFAULT" ? "everybody without a section" : undefined;
+  const others = group === undefined ? all : `everybody with the primary group ${group}`;
+  return others === undefined ? "" : `; section [${section}] applies to ${others}`;
 }
 
-/** Tells what brings a known server that this machine has not either; empty for other programs. */
+/** A command that brings a known server into the jail; empty for other programs. */
 function sectionOf(command: ByteString | undefined, root: ByteString): ByteString {
   const section = serviceNamed((command ?? "").split(/\s+/)[0] ?? "")?.section;
   return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
 }
 
 /**
- * What to do where a command is refused; empty where that is as it should be. `root`: the jail, or /. `onHost`:
- * whether a path of the host is something that root alone has put there, and could be copied.
+ * What to do if a command is refused; empty if nothing should be done. `root`: the jail, or /. `onHost`: whether a path
+ * of the host is a file that only root can change, and that could be copied.
  */
 export function commandRemedy(
   code: string,
@@ -112,15 +112,14 @@ export function commandRemedy(
   const lines = linesFor([asked], { paths, executables }, (command ?? "").split(/\s+/)[0]);
   if (lines.length === 0) return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
-  // What starts others is not to be allowed in passing.
+  // No advice allows a program that starts others.
   if (programWarnings(asked, files, false, true).length > 0) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
 }
 
 /**
- * What to add to a jk_lsh.ini that has no section for a user: lines that allow the program of `command`, if that is
- * there and starts no others, or else what is there of the programs that such accounts are for. Undefined where
- * nothing is.
+ * What to add to a jk_lsh.ini without a section for a user: lines that allow the program of `command`, if it exists and
+ * starts no others, else the usual programs. Undefined if none of them exists.
  */
 export function sectionRemedy(
   user: ByteString,

@@ -13,16 +13,16 @@ import { type Make, makeOf } from "../../programs/jailkit-make.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
-import { type SshdPart, sshdPart } from "../sshd/sshd.ts";
+import { explainSshd, type SshdLogin } from "../sshd/sshd.ts";
 
-/** The name of the step that tells of a limited shell in the jail. */
+/** The step about a limited shell of the jail's own. */
 export const OWN_SHELL = "own-shell";
 
-const INSTEAD = "runs in the place of the limited shell in jk_chrootsh";
+const INSTEAD = "runs instead of the limited shell in jk_chrootsh";
 
 /**
- * What is to be told of a file of the name of the limited shell at `path` of the jail (without links): what it would do
- * is not known from here. undefined where it is, byte by byte, the jk_lsh beside `chrootsh`, which does what that does.
+ * A step about a limited shell at `path` of the jail (without links): what it would do is unknown. Undefined if it is a
+ * copy of the jk_lsh beside `chrootsh`, which does the same as the one inside.
  */
 export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
   const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
@@ -39,21 +39,21 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
     remedy:
       make === "jailkit-2" || make === "jailkit-3"
         ? `jk_update -j ${shellWord(root.path)}`
-        : `if it is not to be there: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
+        : `if it is not wanted: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
   };
 }
 
 function whatOf(make: Make | undefined): string {
   if (make === "jailkit-2") {
-    const gap = "it takes any arguments, so that rsync -e PROGRAM starts a program that is not listed";
-    return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; more cannot be told`;
+    const gap = "it checks no arguments, so that rsync -e PROGRAM starts any program";
+    return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; the rest is unknown`;
   }
   if (make === "jailkit-3")
-    return `is a copy of jailkit of another version, and ${INSTEAD}: what it allows cannot be told`;
-  return `is not jailkit's, and ${INSTEAD}: what it does cannot be told`;
+    return `is a copy of jailkit of another version, and ${INSTEAD}: what it allows is unknown`;
+  return `is not jailkit's, and ${INSTEAD}: what it does is unknown`;
 }
 
-/** The login shell itself: whether whoever starts the session can execute it. */
+/** Whether the user can execute the login shell. */
 export function shellSteps(shell: ByteString): ReportStep[] {
   const step = (outcome: ReportStep["outcome"], message: ByteString, remedy = ""): ReportStep => ({
     stage: "account",
@@ -75,7 +75,7 @@ export function shellSteps(shell: ByteString): ReportStep[] {
         step(
           "failed",
           `the user cannot execute ${shell}`,
-          `let everybody pass the way to it, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
+          `make sure that everybody can pass the directories above, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
         ),
       ];
 }
@@ -89,12 +89,12 @@ function isOnNoexec(path: ByteString): boolean {
   }
 }
 
-// Programs that are named as login shells so that nobody logs in.
+// Login shells that let nobody log in.
 const CLOSED = new Set(["nologin", "false"]);
 
 /**
- * A login shell that is none of ours. It refuses for sure where it is there to refuse, or is not there, and sshd runs it:
- * not where sshd serves sftp itself, or changes the root. Throws SystemError.
+ * A login shell that is not jailkit's. The login is refused if the shell is missing or lets nobody in, unless sshd serves
+ * sftp itself or changes the root directory. Throws SystemError.
  */
 export function otherShell(
   account: PasswdEntry,
@@ -107,18 +107,18 @@ export function otherShell(
   const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(account.name)}`;
   const other: ReportStep = {
     ...{ stage: "account", name: "login-shell", outcome: "unknown", remedy },
-    message: `the login shell is ${shell}: jailkit has no part in this login`,
+    message: `the login shell is ${shell}: this login does not use jailkit`,
   };
   if (!isRoot) return other;
   const [found] = withRightsOf(who, () => shellSteps(shell));
   const closed = CLOSED.has(baseName(shell));
   if (found === undefined || (found.outcome === "passed" && !closed)) return other;
-  if (by === "ssh" && servesOtherwise(sshdPart(account, who, true, from, undefined))) return other;
+  if (by === "ssh" && servesOtherwise(explainSshd(account, who, true, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
   return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
 }
 
-const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdPart) =>
+const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdLogin) =>
   unjailed ||
   ownSftp ||
   changesRoot ||

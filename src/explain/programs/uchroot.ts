@@ -6,11 +6,6 @@ import { describeError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type CheckResult, runChecks } from "../../enter/checks.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
-import {
-  UCHROOT_CALLER_CHECKS,
-  UCHROOT_HOST_CHECKS,
-  UCHROOT_IN_JAIL_CHECKS,
-} from "../../enter/uchroot/checks.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
@@ -21,23 +16,24 @@ import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { limitSteps } from "../limits.ts";
+import { UCHROOT_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
 import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
 const EXEC_FAILED = 111;
-// Whoever calls it has logged in: most likely so.
+// The service by which the caller most likely logged in.
 const LOGIN_SERVICE = "sshd";
 
-/** A call of jk_uchroot that is asked about, and by whom. */
-export interface UchrootQuestion {
+/** A question about a call of jk_uchroot, and its caller. */
+interface UchrootQuestion {
   user: ByteString;
   jail: ByteString;
   program: ByteString;
   programArguments: readonly ByteString[];
   callerUid: number;
-  /** What a program needs and the root directory does not have, each as a printable line. */
+  /** Finds the files that a program needs and a root directory does not have. */
   missingFiles: FindMissing;
 }
 
@@ -63,7 +59,7 @@ function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boole
   });
 }
 
-/** Adds whether the program can be executed, and with what. */
+/** Adds whether the program can be executed, and how. */
 function explainProgram(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
   const { program, programArguments, callerUid, missingFiles } = question;
   const jail = facts.jailPath();
@@ -84,8 +80,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
   for (const { message, copy } of missing) add("libraries", message, copyRemedy(jail, ...copy), "failed");
   if (missing.length > 0) return;
-  add("libraries", `the libraries and interpreters that ${program} names are there`, "", "passed");
-  // What the caller would have in the environment is known only to the caller.
+  add("libraries", `the libraries and interpreters of ${program} exist`, "", "passed");
+  // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
   const { env } = uchrootSettingsOf(facts);
   const argv = [program, ...programArguments];
@@ -93,9 +89,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
 }
 
 function explainChecks(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
-  const checks = [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAIL_CHECKS];
   const results: CheckResult[] = [];
-  for (const result of runChecks(facts, checks)) {
+  for (const result of runChecks(facts, UCHROOT_CHECKS)) {
     results.push(result);
     report.steps.push(checkStep(result));
   }
@@ -112,8 +107,8 @@ function explainChecks(report: LoginReport, question: UchrootQuestion, facts: Ga
 }
 
 /**
- * What jk_uchroot would do for a user, found out without being that user. Root may ask about anyone; others about
- * themselves, with their own rights only. Throws JailkitError (2) for others.
+ * What jk_uchroot would do for a user. Root may ask about anyone, others about themselves. Throws JailkitError (2) for
+ * everybody else.
  */
 export function explainUchroot(question: UchrootQuestion): LoginReport {
   const { user, callerUid } = question;

@@ -12,10 +12,7 @@ const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy =
   remedy,
 });
 
-/**
- * That sshd turns away an address which has failed to log in, for a time (PerSourcePenalties): it alone knows which ones it
- * does just now, and after that time the login is as it is told here. Nothing where it does not, or not to `from`.
- */
+/** A warning that sshd refuses addresses for a time after a login failed (PerSourcePenalties): only it knows which ones. */
 function penaltySteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const penalties = firstOf(settings, "persourcepenalties");
   if (penalties === "" || penalties === "no") return [];
@@ -25,22 +22,22 @@ function penaltySteps(settings: SshdSettings, from: ByteString | undefined): Rep
   if (from !== undefined && exempt !== "" && namesOrigin(exempt, from, false) === true) return [];
   const most = /\bmax:(\d+)/.exec(penalties)?.[1];
   const time = most === undefined ? "for a time" : `for up to ${most} seconds`;
-  const which = from === undefined ? "an address" : `${from}, as any address,`;
-  const message = `sshd turns away ${which} ${time} after a login from there has failed (PerSourcePenalties); whether it does so now is not looked at`;
+  const which = from === undefined ? "an address" : `${from}, like any address,`;
+  const message = `sshd refuses ${which} ${time} after a login from there has failed (PerSourcePenalties); whether it does so now was not checked`;
   // No warning: it is sshd's default.
   return [step(PENALTIES, "passed", message)];
 }
 
-/** The numbers with which sshd refuses everybody; how many connections there are at a time is not looked at. */
+/** Settings with which sshd refuses everybody. How many connections there are at the moment is not checked. */
 export function countSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const steps = penaltySteps(settings, from);
   if (firstOf(settings, "persourcemaxstartups") === "0") {
     const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
-    steps.push(step("startups", "failed", "sshd takes no connection (PerSourceMaxStartups 0)", remedy));
+    steps.push(step("startups", "failed", "sshd accepts no connection (PerSourceMaxStartups 0)", remedy));
   }
   if (firstOf(settings, "maxauthtries") === "0") {
     const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
-    steps.push(step("max-auth-tries", "failed", "sshd lets nobody try to log in (MaxAuthTries 0)", remedy));
+    steps.push(step("max-auth-tries", "failed", "sshd lets nobody authenticate (MaxAuthTries 0)", remedy));
   }
   return steps;
 }

@@ -3,16 +3,16 @@ import { operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { passwordState, type ShadowEntry } from "../../system/shadow.ts";
 import { firstOf, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
-import type { KeyWay } from "./keys.ts";
-import type { Way } from "./way.ts";
+import type { Authentication } from "./authentication.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
-/** Whether a password would do: what shadow(5) holds, and whether sshd asks for one. Pure. */
-export function passwordWay(
+/** Whether the user can authenticate by a password, by what shadow(5) has and sshd asks for. */
+export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
   shadow: ShadowEntry | undefined,
-): Way {
-  const no = (why: ByteString, remedy = ""): Way => ({
+): Authentication {
+  const no = (why: ByteString, remedy = ""): Authentication => ({
     can: "no",
     why: [why],
     remedies: remedy === "" ? [] : [remedy],
@@ -20,31 +20,31 @@ export function passwordWay(
   const byPam =
     firstOf(settings, "usepam") === "yes" && firstOf(settings, "kbdinteractiveauthentication") === "yes";
   if (firstOf(settings, "passwordauthentication") !== "yes" && !byPam)
-    return no("sshd takes no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
+    return no("sshd accepts no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
   const password = `passwd ${operands(name)}`;
   const missing = (why: ByteString, remedy: ByteString) => ({ ...no(why, remedy), byShadow: true });
   if (shadow === undefined)
     return { can: "unknown", why: [`whether ${name} has a password is not in shadow(5)`], remedies: [] };
   switch (passwordState(shadow.password)) {
     case "usable":
-      return { can: "yes", why: ["there is a password"], remedies: [] };
+      return { can: "yes", why: ["the account has a password"], remedies: [] };
     case "empty":
       return firstOf(settings, "permitemptypasswords") === "yes"
         ? { can: "unknown", why: ["the password is empty"], remedies: [] }
-        : no("the password is empty, which sshd does not take (PermitEmptyPasswords no)", password);
+        : no("the password is empty, which sshd does not accept (PermitEmptyPasswords no)", password);
     case "locked":
       return missing(
         "the password is locked",
         shadow.password.length > 2 ? `passwd -u ${operands(name)}` : password,
       );
     default:
-      return missing("there is no password", password);
+      return missing("the account has no password", password);
   }
 }
 
-/** What the ways come to; `why`: what sshd wants and nobody can show, where that is not told by the ways. */
-export interface Judged {
-  can: Way["can"];
+/** Whether a user can authenticate; `why`: reasons beside those of key and password. */
+interface AuthenticationResult {
+  can: Authentication["can"];
   why: ByteString[];
 }
 
@@ -53,10 +53,14 @@ const OTHERS: Readonly<Record<string, string>> = {
   "gssapi-with-mic": "gssapiauthentication",
 };
 
-/** One method of a list. sshd passes over a list that names one which its settings switch off. */
-function methodWay(settings: SshdSettings, { key, password }: Ways, method: ByteString): Judged {
+/** One method of a list. sshd ignores a list with a method that is disabled. */
+function methodResult(
+  settings: SshdSettings,
+  { key, password }: Methods,
+  method: ByteString,
+): AuthenticationResult {
   const on = (keyword: string) => firstOf(settings, keyword) === "yes";
-  const off: Judged = { can: "no", why: [`sshd's settings do not allow the method ${method}`] };
+  const off: AuthenticationResult = { can: "no", why: [`the method ${method} is disabled in sshd`] };
   const [name = "", device = "pam"] = method.split(":");
   if (name === "publickey") return { can: key.can, why: [] };
   if (name === "password") return on("passwordauthentication") ? { can: password.can, why: [] } : off;
@@ -68,35 +72,37 @@ function methodWay(settings: SshdSettings, { key, password }: Ways, method: Byte
   return keyword !== undefined && on(keyword) ? { can: "unknown", why: [] } : off;
 }
 
-/** One list of AuthenticationMethods, all of which is wanted: of several keys each is to be another one. */
-function listWay(settings: SshdSettings, ways: Ways, list: ByteString): Judged {
+/** One list of AuthenticationMethods, which needs all its methods. Each publickey in it needs another key. */
+function listResult(settings: SshdSettings, ways: Methods, list: ByteString): AuthenticationResult {
   const methods = list.split(",");
-  const each = methods.map((method) => methodWay(settings, ways, method));
+  const each = methods.map((method) => methodResult(settings, ways, method));
   const { key } = ways;
   const wanted = methods.filter((method) => method === "publickey").length;
   if (key.can === "yes" && wanted > key.count) {
     const have = key.count === 1 ? "is 1" : `are ${key.count}`;
     each.push({
       can: key.more ? "unknown" : "no",
-      why: [`${wanted} different keys are wanted, and there ${have}`],
+      why: [`${wanted} different keys are needed, but there ${have}`],
     });
   }
   const can = first(each, "no") ?? first(each, "unknown") ?? "yes";
   return { can, why: can === "yes" ? [] : each.flatMap((one) => (one.can === can ? one.why : [])) };
 }
 
-type Ways = { key: KeyWay; password: Way };
+type Methods = { key: KeyAuthentication; password: Authentication };
 
-const first = (each: readonly Judged[], can: Way["can"]) =>
+const first = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
   each.some((one) => one.can === can) ? can : undefined;
 
-/** What the ways come to, with AuthenticationMethods: each list of methods wants all of its own. Pure. */
-export function judgeWays(settings: SshdSettings, ways: Ways): Judged {
+/** Whether a user can authenticate by any list of AuthenticationMethods. */
+export function authenticationOf(settings: SshdSettings, ways: Methods): AuthenticationResult {
   const others = Object.values(OTHERS).some((keyword) => firstOf(settings, keyword) === "yes");
-  const rest: Way["can"] = others ? "unknown" : "no";
-  const any = [ways.key.can, ways.password.can, rest].map((one): Judged => ({ can: one, why: [] }));
+  const rest: Authentication["can"] = others ? "unknown" : "no";
+  const any = [ways.key.can, ways.password.can, rest].map(
+    (one): AuthenticationResult => ({ can: one, why: [] }),
+  );
   const lists = wordsOf(settings, "authenticationmethods").filter((list) => list !== "any");
-  const results = lists.length > 0 ? lists.map((list) => listWay(settings, ways, list)) : any;
+  const results = lists.length > 0 ? lists.map((list) => listResult(settings, ways, list)) : any;
   const can = first(results, "yes") ?? first(results, "unknown") ?? "no";
   const why = results.flatMap((one) => (one.can === can ? one.why : []));
   return { can, why: [...new Set(why)] };

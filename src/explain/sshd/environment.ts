@@ -9,40 +9,40 @@ import { laidOpen } from "../../system/pam/rules.ts";
 import { serviceRules } from "../../system/pam/service.ts";
 import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
-import type { KeyWay } from "./keys.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
 const LARGEST_FILE = 1 << 20;
 const USER = "USER";
 const CONF_FILE = "/etc/security/pam_env.conf";
 const CONF_DIRECTORY = "/etc/security/pam_env.conf.d";
 
-/** Whether sshd takes the variable USER from the user: PermitUserEnvironment of sshd_config(5). Pure. */
-export function takesUserVariable(settings: SshdSettings): boolean {
+/** Whether sshd accepts the variable USER from the user: PermitUserEnvironment of sshd_config(5). */
+function takesUserVariable(settings: SshdSettings): boolean {
   const permitted = firstOf(settings, "permituserenvironment");
   if (permitted === "no" || permitted === "") return false;
   return permitted === "yes" || permitted.split(",").some((pattern) => matchesPattern(USER, pattern));
 }
 
-/** The last value of a variable in a file as sshd(8) describes ~/.ssh/environment. Pure. */
-export function environmentValue(text: ByteString, name: ByteString): ByteString | undefined {
+/** The last value of a variable in a file like ~/.ssh/environment; see sshd(8). */
+function environmentValue(text: ByteString, name: ByteString): ByteString | undefined {
   const lines = text.split("\n").map((line) => line.trimStart());
   return lines.findLast((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** What sets the variable USER of a session to other than the account's name: jk_chrootsh goes by it. */
-export interface UserVariable {
+/** What sets the variable USER of a session, by which jk_chrootsh finds the account. */
+interface UserVariable {
   stage: "sshd" | "pam";
-  /** undefined: what it comes to is not known. */
+  /** undefined: unknown. */
   value: ByteString | undefined;
   where: ByteString;
   remedy: ByteString;
 }
 
 /**
- * The value of a variable in a file as pam_env(8) reads /etc/environment; undefined where it is not in there. What has
- * blanks, comments or quotes inside is not told: versions of pam_env differ. Pure.
+ * The value of a variable in a file like /etc/environment of pam_env(8); undefined if it is not set. A value with blanks,
+ * comments or quotes in it is unknown: versions of pam_env differ.
  */
-export function pamEnvironmentValue(
+function pamEnvironmentValue(
   text: ByteString,
   name: ByteString,
 ): { value: ByteString | undefined } | undefined {
@@ -55,7 +55,7 @@ export function pamEnvironmentValue(
 
 const named = (text: ByteString | undefined) => text !== undefined && /^\s*(?:export\s+)?USER\b/m.test(text);
 
-/** What pam_env(8) sets USER to in sessions of a service, by its last rule that does. Throws SystemError. */
+/** What pam_env(8) sets USER to in sessions of a service; the last rule counts. Throws SystemError. */
 export function pamUserVariable(
   service: ByteString,
   { home }: PasswdEntry,
@@ -85,7 +85,7 @@ export function pamUserVariable(
   return found;
 }
 
-/** The text of a file of the user's; undefined where the user cannot read it either. */
+/** The text of a file of the user; undefined if the user cannot read it. */
 function readAs(who: Credentials, file: ByteString): ByteString | undefined {
   try {
     const bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
@@ -112,27 +112,27 @@ function ownVariable(
     : { stage: "sshd", value, where, remedy: `take USER out of ${where}` };
 }
 
-/** What the option environment="USER=..." of the keys that count sets it to. */
-function keyVariable(settings: SshdSettings, { users }: KeyWay): UserVariable | undefined {
+/** What the option environment="USER=..." of keys sets it to. */
+function keyVariable(settings: SshdSettings, { users }: KeyAuthentication): UserVariable | undefined {
   const set = [...users].some((user) => user !== undefined);
   if (!set || !takesUserVariable(settings)) return undefined;
   const [value] = users;
   const where = 'the option environment="USER=..." of keys';
   return {
-    ...{ stage: "sshd", where, remedy: "take that option from the keys" },
+    ...{ stage: "sshd", where, remedy: "take that option out of the keys" },
     value: users.size === 1 ? value : undefined,
   };
 }
 
 /**
- * The variable USER that a session by sshd has, where something sets it: SetEnv, before that PAM (`service`), the user's
- * ~/.ssh/environment, the key. undefined where it is sshd's, the name of the account. Throws SystemError.
+ * What sets the variable USER in a session of sshd: SetEnv, else PAM (`service`), the user's ~/.ssh/environment, or the
+ * key; undefined if it is the name of the account. Throws SystemError.
  */
 export function sshUserVariable(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
-  key: KeyWay,
+  key: KeyAuthentication,
   service: ByteString | undefined,
 ): UserVariable | undefined {
   const given = (settings.get("setenv") ?? []).find((entry) => entry.startsWith(`${USER}=`));
@@ -148,12 +148,12 @@ export function sshUserVariable(
   );
 }
 
-/** A step for a variable USER that does not fit the account, or of which that is not known. */
+/** A step about a variable USER that is not the name of the account, or is unknown. */
 export function variableSteps(found: UserVariable | undefined, { name }: PasswdEntry): ReportStep[] {
   if (found === undefined || found.value === "" || found.value === name) return [];
   const { stage, value, where, remedy } = found;
   const what = value === undefined ? "the variable USER" : `the variable USER to ${quoted(value)}`;
-  const message = `${where} sets ${what}, by which jk_chrootsh and jk_lsh look for the account`;
+  const message = `${where} sets ${what}, by which jk_chrootsh and jk_lsh find the account`;
   return [
     { stage, name: "user-variable", outcome: value === undefined ? "unknown" : "warned", message, remedy },
   ];

@@ -8,21 +8,25 @@ import {
   type SshdSettings,
   sftpSubsystem,
 } from "../../system/sshd/settings.ts";
-import type { ReportStep } from "../report.ts";
-import type { KeyWay } from "./keys.ts";
+import { KEY_COMMAND, type ReportStep } from "../report.ts";
+import type { KeyAuthentication } from "./keys.ts";
 
-/** What runs in the place of what a client asks for, and whether that is sshd itself. */
-export interface Forced {
+/** What sshd runs instead of the command that a client asks for. */
+interface ForcedCommand {
   steps: ReportStep[];
-  /** The command; undefined for none. */
+  /** The command; undefined if there is none. */
   command?: ByteString;
-  /** sshd serves the session, and runs no login shell. */
+  /** sshd serves the session itself, without a login shell. */
   unjailed: boolean;
-  /** It serves sftp itself. */
+  /** sshd serves sftp itself. */
   ownSftp: boolean;
 }
 
+// As shells exit.
+const NOT_FOUND = 127;
 const INTERNAL = /^internal-sftp(\s|$)/;
+/** A command line that a shell takes for a program: sshd knows internal-sftp only without quotes. */
+const NOT_INTERNAL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
 const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
@@ -33,57 +37,76 @@ const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy =
   remedy,
 });
 
-/** ForceCommand, or what all keys that count have in common. */
+/** A step about internal-sftp as a command of a shell, which `finds` no program of that name. */
+export function internalSftpSteps(
+  command: ByteString | undefined,
+  finds: (program: ByteString) => boolean,
+): ReportStep[] {
+  if (command === undefined || !NOT_INTERNAL.test(command) || finds("internal-sftp")) return [];
+  const message = `the shell does not find the program of ${quoted(command)}: sshd serves sftp itself only for ForceCommand internal-sftp, without quotes`;
+  const remedy = "use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server";
+  return [
+    { stage: "jk_chrootsh", name: "command", outcome: "failed", message, remedy, exitStatus: NOT_FOUND },
+  ];
+}
+
+/** ForceCommand, or the command that all keys have. */
 function commandOf(
   settings: SshdSettings,
-  { commands }: KeyWay,
+  { commands }: KeyAuthentication,
+  byPassword: boolean,
 ): { command?: ByteString; byKey?: boolean; steps: ReportStep[] } {
   if (isSet(settings, "forcecommand")) return { command: firstOf(settings, "forcecommand"), steps: [] };
   const [only] = commands;
   if ([...commands].every((command) => command === undefined)) return { steps: [] };
   if (commands.size === 1 && only !== undefined) {
     const message = `every key runs this command, whatever is asked for: ${quoted(only)}`;
-    return { command: only, byKey: true, steps: [step("key-command", "passed", message)] };
+    if (!byPassword) return { command: only, byKey: true, steps: [step(KEY_COMMAND, "passed", message)] };
+    const more = `${message}; a login by password runs what is asked for, and is not checked here`;
+    const remedy = `to allow only keys: set 'PasswordAuthentication no' in ${CONFIGURATION}, for this user`;
+    return { command: only, byKey: true, steps: [step(KEY_COMMAND, "warned", more, remedy)] };
   }
   const message = "what runs depends on the key: some keys have a command of their own";
-  return { steps: [step("key-command", "unknown", message)] };
+  return { steps: [step(KEY_COMMAND, "unknown", message)] };
 }
 
-/** Where sshd serves no sftp, or by another program, what is asked for is run all the same: a client may name the server. */
+/** Steps about a question for a server of sftp that sshd does not start: clients can name the server themselves (-s). */
 function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): ReportStep[] {
   const program = (line: ByteString) => line.split(/\s+/, 1)[0];
   if (asked === undefined || !SFTP_SERVER.test(asked)) return [];
   const served = sftpSubsystem(settings);
   if (served === undefined) {
     const message =
-      "sshd has no Subsystem sftp: it refuses sftp and scp, but to clients that name the server (-s)";
+      "sshd has no Subsystem sftp: it refuses sftp and scp, except from clients that name the server (-s)";
     return [step("subsystem", "unknown", message, `write 'Subsystem sftp ${asked}' into ${CONFIGURATION}`)];
   }
   if (INTERNAL.test(served) || program(served) === program(asked)) return [];
-  const message = `for sftp and scp sshd runs ${served} (Subsystem sftp), and this only for clients that name it (-s)`;
+  const message = `for sftp and scp sshd runs ${served} (Subsystem sftp), and this server only for clients that name it (-s)`;
   return [step("subsystem", "unknown", message, `ask about what sshd runs: ${served}`)];
 }
 
 /**
- * What sshd runs in the place of `asked`, what a client asks for: by ForceCommand, by the keys, or by serving sftp itself.
- * What a key says its user may have written: it is advised to nobody. `byPassword`: a login without a key may do.
+ * What sshd runs instead of `asked`: the command of ForceCommand or of the keys, or its own server of sftp. No remedy
+ * names the command of a key, which its user may have written. `byPassword`: the user can also log in by a password.
  */
-export function forcedPart(
+export function forcedCommand(
   settings: SshdSettings,
-  key: KeyWay,
+  key: KeyAuthentication,
   asked: ByteString | undefined,
   byPassword: boolean,
-): Forced {
-  const { command, byKey, steps } = commandOf(settings, key);
+): ForcedCommand {
+  const { command, byKey, steps } = commandOf(settings, key, byPassword);
   const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
-  // Who asks about the server of sftp asks about sftp.
+  // A question about the server is one about sftp.
   const asksSftp = asked !== undefined && (SFTP_SERVER.test(asked) || INTERNAL.test(asked));
   const internal = command !== undefined && INTERNAL.test(command);
   const more = internal ? [] : subsystemSteps(settings, asked ?? (byKey ? undefined : command));
   if (internal && asked !== undefined && !asksSftp) {
     const where = byKey ? "the key has command=" : `${CONFIGURATION} has ForceCommand `;
-    const message = `sshd serves sftp alone, and runs nothing that is asked for: ${where}${quoted(command)}`;
-    const remedy = byKey ? "take that option from the key" : "take ForceCommand away, for this user";
+    const message = `sshd serves only sftp, and runs no other command: ${where}${quoted(command)}`;
+    const remedy = byKey
+      ? "take that option out of the key"
+      : "take ForceCommand out of the settings for this user";
     more.push(step("sftp-alone", byKey && byPassword ? "unknown" : "failed", message, remedy));
   }
   return {

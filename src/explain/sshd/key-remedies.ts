@@ -11,24 +11,23 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 
 /**
- * What to do about a file of keys below a home. Its user chooses what stands there, and may exchange it after root was
- * told what to type: so nothing is done there by name but with the user's own rights, and root never gives somebody
- * a file by a name that the user has led elsewhere.
+ * The user of a file of keys, who can replace everything in the home, also after root has read a remedy. So a command
+ * that acts by a name in the home runs with the user's own rights.
  */
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 
-/** How a key gets into a file that is not there, or holds none. */
+/** How to add a key to a file that is missing or has none. */
 export function addRemedy(file: ByteString, account: Account): ByteString {
   if (onlyRootExchanges(file)) return `put a public key into ${display(file)}`;
   const { home, name } = account;
   const jail = splitHome(home)?.jail;
-  // It looks where it writes.
+  // jk_jailuser checks what it opens.
   if (jail !== undefined && file === `${home}/${KEYS_FILE}`)
     return `jk_jailuser -n -j ${shellWord(jail)} --authorized-key FILE.pub ${operands(name)}`;
   return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
 }
 
-/** The first link of the user's own on the way to a file below the home; undefined where there is none. */
+/** The first symbolic link on the way to a file below the home; undefined if there is none. */
 function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefined {
   if (!file.startsWith(`${home}/`)) return undefined;
   const parts = file.slice(home.length + 1).split("/");
@@ -48,7 +47,7 @@ function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefine
 const moveAway = (path: ByteString, { name }: Account) =>
   asUser(name, `mv -nT ${operands(path, `${path}.moved`)}`);
 
-/** What lets the user read a file. */
+/** How to let the user read a file. */
 export function readRemedy(file: ByteString, account: Account): ByteString {
   if (onlyRootExchanges(file)) return `let the user read ${display(file)}`;
   const link = linkOnTheWay(file, account.home);

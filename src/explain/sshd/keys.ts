@@ -11,17 +11,17 @@ import { firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts
 import { type StrictFinding, strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyLinesIn, keyType } from "../../users/key-lines.ts";
 import { keyOptions, optionValues } from "../../users/key-options.ts";
+import type { Authentication } from "./authentication.ts";
 import { addRemedy, readRemedy } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
-import type { Way } from "./way.ts";
 
-/** By a key. */
-export interface KeyWay extends Way {
-  /** The command that each key that counts is held to; undefined for none. */
+/** Whether a user can authenticate by a key. */
+export interface KeyAuthentication extends Authentication {
+  /** The commands of the usable keys; undefined for a key without one. */
   commands: ReadonlySet<ByteString | undefined>;
-  /** What each key that counts sets USER to, where sshd takes variables from keys; undefined: it does not. */
+  /** The values of USER that the usable keys set; undefined for a key that sets none. */
   users: ReadonlySet<ByteString | undefined>;
-  /** How many different keys surely count. */
+  /** The number of different keys that are surely usable. */
   count: number;
   /** There may be more. */
   more: boolean;
@@ -29,15 +29,15 @@ export interface KeyWay extends Way {
 
 const LARGEST_FILE = 1 << 20;
 
-/** A line of a file of keys that may count. */
-interface CountedLine {
+/** A usable line of a file of keys. */
+interface UsableLine {
   key: ByteString;
-  /** Surely: it goes by no address that is not known, and is not for certificates. */
+  /** Surely usable: not only from an unknown address, and not for certificates. */
   sure: boolean;
-  /** It is for certificates that its key has signed. */
+  /** It is for certificates that its key signed. */
   signs: boolean;
   command: ByteString | undefined;
-  /** What it sets USER to: of several, sshd takes the first. */
+  /** The first value that it sets USER to, which counts. */
   user: ByteString | undefined;
 }
 
@@ -46,16 +46,16 @@ const userOf = (options: ByteString) =>
     .find((entry) => entry.startsWith("USER="))
     ?.slice("USER=".length);
 
-/** What stands in the way of each line of a file. */
+/** What decides whether a line is usable. */
 interface KeyRules {
   settings: SshdSettings;
-  /** The address that the login comes from; undefined for any. */
+  /** The address from which the user connects; undefined if unknown. */
   from: ByteString | undefined;
   revoked: ReadonlySet<ByteString>;
 }
 
-/** What a line that holds a key comes to; undefined where sshd passes over it. */
-function countedLine(line: KeyLine, { settings, from, revoked }: KeyRules): CountedLine | undefined {
+/** Reads a line with a key; undefined if sshd would not use it. */
+function usableLine(line: KeyLine, { settings, from, revoked }: KeyRules): UsableLine | undefined {
   const { key, options } = line;
   const least = Number(firstOf(settings, "requiredrsasize") || "0");
   const algorithms = firstOf(settings, "pubkeyacceptedalgorithms")
@@ -63,8 +63,8 @@ function countedLine(line: KeyLine, { settings, from, revoked }: KeyRules): Coun
     .filter((one) => one !== "");
   const given = keyOptions(options);
   const signs = given.has("cert-authority");
-  const isTaken = signs || isAccepted(keyType(line), algorithms);
-  if (!isTaken || revoked.has(key) || (rsaBits(key.split(" ")[1] ?? "") ?? least) < least) return undefined;
+  const accepted = signs || isAccepted(keyType(line), algorithms);
+  if (!accepted || revoked.has(key) || (rsaBits(key.split(" ")[1] ?? "") ?? least) < least) return undefined;
   if (hasExpired(optionValues(options, "expiry-time"), new Date())) return undefined;
   const origins = given.get("from");
   const byName = firstOf(settings, "usedns") === "yes";
@@ -73,16 +73,16 @@ function countedLine(line: KeyLine, { settings, from, revoked }: KeyRules): Coun
   return { key, sure: here === true && !signs, signs, command: given.get("command"), user: userOf(options) };
 }
 
-/** What of one file of keys counts. */
-interface FileWay {
-  lines: CountedLine[];
+/** The usable lines of a file of keys. */
+interface KeysFile {
+  lines: UsableLine[];
   why: ByteString;
   remedy: ByteString;
-  /** What it holds was not read, though sshd reads it. */
+  /** It was not read, though sshd reads it. */
   unread?: boolean;
 }
 
-function fileWay(file: ByteString, rules: KeyRules, account: PasswdEntry, who: Credentials): FileWay {
+function readKeysFile(file: ByteString, rules: KeyRules, account: PasswdEntry, who: Credentials): KeysFile {
   const none = (why: ByteString, remedy = "") => ({ lines: [], why, remedy });
   const shown = display(file);
   const strict = firstOf(rules.settings, "strictmodes") === "yes";
@@ -92,40 +92,40 @@ function fileWay(file: ByteString, rules: KeyRules, account: PasswdEntry, who: C
   let finding: StrictFinding | undefined;
   try {
     bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
-    // The user may exchange it meanwhile, for a circle of links above all.
+    // The user may have replaced it, for example by a circle of links.
     if (bytes !== undefined && strict) finding = strictFinding(file, account);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return unreadWay(error, file, account, none);
+    return unreadableKeysFile(error, file, account, none);
   }
-  if (bytes === undefined) return none(`${shown} is not there`, addRemedy(file, account));
+  if (bytes === undefined) return none(`${shown} does not exist`, addRemedy(file, account));
   if (finding !== undefined) return notUsed(finding);
   const all = keyLinesIn(fromBytes(bytes));
-  const lines = all.flatMap((line) => countedLine(line, rules) ?? []);
+  const lines = all.flatMap((line) => usableLine(line, rules) ?? []);
   if (lines.length > 0) return { lines, why: `a key in ${shown}`, remedy: "" };
-  const still = rules.from === undefined ? "still takes" : `still takes from ${rules.from}`;
-  const what = all.length === 0 ? "holds no key" : `holds no key that sshd ${still}`;
+  const accepts = rules.from === undefined ? "accepts" : `accepts from ${rules.from}`;
+  const what = all.length === 0 ? "has no key" : `has no key that sshd ${accepts}`;
   return none(`${shown} ${what}`, addRemedy(file, account));
 }
 
-/** What of a file of keys counts that could not be read. */
-function unreadWay(
+/** The result for a file of keys that could not be read. */
+function unreadableKeysFile(
   error: SystemError,
   file: ByteString,
   account: PasswdEntry,
-  none: (why: ByteString, remedy: ByteString) => FileWay,
-): FileWay {
+  none: (why: ByteString, remedy: ByteString) => KeysFile,
+): KeysFile {
   const shown = display(file);
   if (error.code === "EFBIG")
-    return { ...none(`${shown} is larger than 1 MiB, and was not read`, ""), unread: true };
-  // What is no file, sshd does not read either, and no right to read it heals that.
+    return { ...none(`${shown} is larger than 1 MiB and was not read`, ""), unread: true };
+  // sshd does not read anything but a regular file either, whatever its mode.
   const finding = error.code === "EINVAL" ? strictFinding(file, account) : undefined;
   if (finding !== undefined) return none(`sshd does not use ${shown}: ${finding.message}`, finding.remedy);
   return none(`the user cannot read ${shown}: ${error.reason}`, readRemedy(file, account));
 }
 
-/** The lines that decide, of those of all files in their order: for each key the first that surely counts, and what may count before it. */
-function decidingLines(lines: readonly CountedLine[]): CountedLine[] {
+/** For each key, in the order of all files: the first line that is surely usable, and the lines before it. */
+function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   const settled = new Set<ByteString>();
   return lines.filter(({ key, sure, signs }) => {
     if (settled.has(key) && !signs) return false;
@@ -134,26 +134,30 @@ function decidingLines(lines: readonly CountedLine[]): CountedLine[] {
   });
 }
 
-/** Whether a key would do, as sshd(8) reads AuthorizedKeysFile: with the rights of the user, and by StrictModes. */
-export function keyWay(
+/** Whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
+export function keyAuthentication(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
   from: ByteString | undefined,
-): KeyWay {
-  const way = (can: Way["can"], why: ByteString[], remedies: ByteString[] = []): KeyWay => ({
+): KeyAuthentication {
+  const way = (
+    can: Authentication["can"],
+    why: ByteString[],
+    remedies: ByteString[] = [],
+  ): KeyAuthentication => ({
     can,
     why,
     remedies,
     ...{ commands: new Set(), users: new Set(), count: 0, more: false },
   });
   if (firstOf(settings, "pubkeyauthentication") !== "yes")
-    return way("no", ["sshd takes no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
+    return way("no", ["sshd accepts no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
   const revoked = revokedKeys(settings);
   if (revoked.kind === "none-taken") return way("no", [revoked.why], [revoked.remedy]);
   const patterns = quotedWords(settings, "authorizedkeysfile");
   const rules = { settings, from, revoked: revoked.kind === "listed" ? revoked.keys : new Set<ByteString>() };
-  const files = keyFiles(patterns, account).map((file) => fileWay(file, rules, account, who));
+  const files = keyFiles(patterns, account).map((file) => readKeysFile(file, rules, account, who));
   const lines = decidingLines(files.flatMap((file) => file.lines));
   const sure = lines.filter((line) => line.sure);
   const unread = files.filter((file) => file.unread);
@@ -176,10 +180,10 @@ export function keyWay(
   }
   if (lines.length + elsewhere.length + unread.length > 0) {
     const byAddress = lines.some(({ signs }) => !signs);
-    const what = lines.length > 0 ? "the keys are for some addresses or by certificate alone" : "";
+    const what = lines.length > 0 ? "the keys are only for some addresses or for certificates" : "";
     const where = elsewhere.map((keyword) => `keys come from ${keyword}`);
     const remedies =
-      byAddress && from === undefined ? ["say where the login comes from: --from ADDRESS"] : [];
+      byAddress && from === undefined ? ["give the address of the client: --from ADDRESS"] : [];
     return way("unknown", [what, ...unread.map(({ why }) => why), ...where].filter(Boolean), remedies);
   }
   return way(

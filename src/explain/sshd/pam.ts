@@ -10,15 +10,15 @@ import { judgeStack, type PamSubject, type PamVerdict, runStack } from "../../sy
 import { shadowOf, today } from "../../system/shadow.ts";
 import type { ReportStep } from "../report.ts";
 
-/** Who opens a session, by which service of PAM, and from where. */
-export interface PamQuestion {
+/** Who opens a session, by which service of PAM, and from which address. */
+interface PamQuestion {
   account: PasswdEntry;
   service: ByteString;
   from: ByteString | undefined;
 }
 
-/** What the rules of one kind of a service come to for somebody, without asking PAM, which would count and log it. */
-export function judgeService(kind: PamKind, { account, service, from }: PamQuestion): PamVerdict {
+/** The result of the rules of one kind. PAM itself is not asked, because it would count and log a login. */
+function judgeService(kind: PamKind, { account, service, from }: PamQuestion): PamVerdict {
   const { name, uid, gid, shell, home } = account;
   const subject: PamSubject = {
     ...{ name, uid, gid, shell, home, service, from },
@@ -32,7 +32,7 @@ export function judgeService(kind: PamKind, { account, service, from }: PamQuest
   return judgeStack(runStack(serviceRules(kind, service), (rule) => judgeModule(kind, rule, subject)));
 }
 
-/** One step for the rules of one kind. */
+/** A step about the rules of one kind. */
 export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
   const step = (outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
     stage: "pam",
@@ -55,7 +55,7 @@ export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
   return step("failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
 }
 
-/** What PAM does before a session, and in opening it. */
+/** The steps about what PAM checks before a session and when it opens one. */
 export function pamSteps(question: PamQuestion): ReportStep[] {
   return [pamStep("account", question), pamStep("session", question)];
 }

@@ -19,28 +19,28 @@ import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
 import type { ReportStep } from "../report.ts";
 import { countSteps } from "./counts.ts";
-import { judgeWays, passwordWay } from "./credentials.ts";
+import { authenticationOf, passwordAuthentication } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
-import { forcedPart } from "./forced-command.ts";
-import { type KeyWay, keyWay } from "./keys.ts";
+import { forcedCommand } from "./forced-command.ts";
+import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
 
-/** What sshd does for somebody. */
-export interface SshdPart {
+/** What sshd does in a login. */
+export interface SshdLogin {
   steps: ReportStep[];
-  /** The command that runs in the place of any other; undefined for none. */
+  /** The command that runs instead of any other; undefined if there is none. */
   forced?: ByteString;
-  /** The variable USER, where something sets it. */
+  /** The variable USER, if something sets it. */
   userVariable?: ByteString;
-  /** sshd serves every session itself, and the login shell is never run. */
+  /** sshd serves every session itself, without the login shell. */
   unjailed: boolean;
-  /** The root directory in which it does: ChrootDirectory. */
+  /** The root directory in which sshd serves them (ChrootDirectory). */
   held: ByteString | undefined;
-  /** It serves sftp itself, and for all else runs the login shell. */
+  /** sshd serves sftp itself, and runs the login shell for other sessions. */
   ownSftp: boolean;
-  /** It changes the root directory before it runs the login shell. */
+  /** sshd changes the root directory before it runs the login shell. */
   changesRoot: boolean;
-  /** The service of PAM that opens the session; undefined for none. */
+  /** The service of PAM that opens the session; undefined if there is none. */
   service: ByteString | undefined;
 }
 
@@ -52,7 +52,7 @@ const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy =
   remedy,
 });
 
-/** The settings themselves, and whether a Match block makes them depend on what was not asked. */
+/** The settings, and whether a Match block makes them depend on something unknown. */
 function settingSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -61,19 +61,19 @@ function settingSteps(
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
   const sftp = sftpSubsystem(settings);
-  const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
-  if (sftp !== undefined) told.push(`subsystem sftp ${sftp}`);
-  const steps = [step("settings", "passed", told.join(", "))];
+  const lines = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
+  if (sftp !== undefined) lines.push(`subsystem sftp ${sftp}`);
+  const steps = [step("settings", "passed", lines.join(", "))];
   const [open] = openMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
   if (open !== undefined) {
-    const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
+    const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;
     steps.push(step("match", "unknown", message, remedy));
   }
   return steps;
 }
 
-/** What sshd asks of the account before anybody has shown who they are. */
+/** What sshd checks before the user authenticates. */
 function admissionSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -84,20 +84,20 @@ function admissionSteps(
   const steps = countSteps(settings, from);
   if (firstOf(settings, "refuseconnection") === "yes") {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
-    steps.push(step("refuse-connection", "failed", "sshd ends every connection of the user", remedy));
+    steps.push(step("refuse-connection", "failed", "sshd closes every connection of the user", remedy));
   }
   const rule = userRule(settings, { name, groups: groupNamesOf(account) }, from);
   if (rule === undefined)
-    steps.push(step("allowed-users", "passed", "no list of users and groups keeps the user out"));
+    steps.push(step("allowed-users", "passed", "no list of users and groups excludes the user"));
   else {
     const outcome = rule.outcome === "refused" ? "failed" : "unknown";
     steps.push(step("allowed-users", outcome, rule.message, rule.remedy));
   }
   if (firstOf(settings, "usepam") === "yes" || shadow === undefined) return steps;
-  // Without PAM sshd looks itself.
+  // Without PAM, sshd checks the account itself.
   if (passwordState(shadow.password) === "locked") {
     const message =
-      "the account is locked (a ! before the password), and sshd without PAM takes no key either";
+      "the account is locked (a ! before the password), and sshd without PAM accepts no key either";
     const remedy = `give it a password that matches nothing: usermod -p '*' ${operands(name)}`;
     steps.push(step("account-locked", "failed", message, remedy));
   }
@@ -106,47 +106,53 @@ function admissionSteps(
   return steps;
 }
 
-/** By what somebody can show who they are. */
-function credentialStep(
+/** Whether the user can authenticate. */
+function credentialSteps(
   settings: SshdSettings,
-  key: KeyWay,
+  key: KeyAuthentication,
   account: PasswdEntry,
   shadow: ShadowEntry | undefined,
   from: ByteString | undefined,
 ): ReportStep[] {
-  const password = passwordWay(settings, account, shadow);
-  const { can, why } = judgeWays(settings, { key, password });
-  const told = [...key.why, ...password.why, ...why].join("; ");
+  const password = passwordAuthentication(settings, account, shadow);
+  const { can, why } = authenticationOf(settings, { key, password });
+  const reasons = [...key.why, ...password.why, ...why].join("; ");
   const byPam = firstOf(settings, "usepam") === "yes";
   const service = firstOf(settings, "pamservicename") || "sshd";
   const auth = () => pamStep("auth", { account, service, from });
-  if (can === "unknown") return [step("credentials", "unknown", told, key.remedies.join("; "))];
-  const withoutPassword = judgeWays(settings, { key, password: { can: "no", why: [], remedies: [] } }).can;
+  if (can === "unknown") return [step("credentials", "unknown", reasons, key.remedies.join("; "))];
+  const withoutPassword = authenticationOf(settings, {
+    key,
+    password: { can: "no", why: [], remedies: [] },
+  }).can;
   if (can === "yes") {
-    const steps = [step("credentials", "passed", told)];
+    const steps = [step("credentials", "passed", reasons)];
     if (withoutPassword === "yes" || !byPam) return steps;
     const pam = auth();
-    // Where the password is refused a key may do, if that is not known.
+    // If PAM refuses the password, a key may still be accepted.
     if (pam.outcome === "failed" && withoutPassword === "unknown") pam.outcome = "unknown";
     return [...steps, pam];
   }
-  // It may be another module than pam_unix that takes a password.
-  const anyPassword = judgeWays(settings, { key, password: { can: "yes", why: [], remedies: [] } }).can;
+  // A module other than pam_unix may accept a password.
+  const anyPassword = authenticationOf(settings, {
+    key,
+    password: { can: "yes", why: [], remedies: [] },
+  }).can;
   if (byPam && password.byShadow === true && anyPassword !== "no") {
     const pam = auth();
     if (pam.outcome === "passed")
-      return [step("credentials", "unknown", `${told}, and the rules of PAM let in without one`)];
-    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${told}; ${pam.message}`)];
+      return [step("credentials", "unknown", `${reasons}; the rules of PAM need none`)];
+    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${reasons}; ${pam.message}`)];
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
-  const wanted = methods === "any" ? "" : `sshd wants ${methods}: `;
+  const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
   const own = [...key.remedies, ...password.remedies];
-  const other = `set AuthenticationMethods in ${CONFIGURATION} to what the user can show, for this user`;
+  const other = `set AuthenticationMethods in ${CONFIGURATION} to methods that the user has, for this user`;
   const remedy = (own.length > 0 ? own : [other]).join(", or: ");
-  return [step("credentials", "failed", `${wanted}nobody can show to be ${account.name}: ${told}`, remedy)];
+  return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }
 
-/** What sshd does once somebody has shown who they are, before the login shell. */
+/** What sshd does between authentication and the login shell. */
 function sessionSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -168,30 +174,31 @@ function sessionSteps(
         step(
           "nologin",
           "failed",
-          "/etc/nologin is there: nobody but root may log in",
-          "once the machine is to be open again: mv /etc/nologin /etc/nologin.old",
+          "/etc/nologin exists: only root may log in",
+          "when users may log in again: mv /etc/nologin /etc/nologin.old",
         ),
       );
     if (
       shadow !== undefined &&
       ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
     ) {
-      const message = "the password has to be changed: who logs in by it cannot, in a jail";
+      const message =
+        "the password must be changed, which is impossible in a jail: a login by password fails";
       steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
     }
   }
   return steps;
 }
 
-/** Why sshd would not change its root to a directory: it and all above it are to be root's alone. */
+/** Why sshd would not change its root to a directory: only root may write it and the directories above it. */
 function chrootObstacle(path: ByteString): ByteString | undefined {
   const parts = path.split("/").filter((part) => part !== "");
   for (let count = 0; count <= parts.length; count++) {
     const at = `/${parts.slice(0, count).join("/")}`;
     const stat = statIfPresent(AT_FDCWD, at, true);
-    if (stat === undefined) return `${at} is not there`;
-    if ((stat.mode & S_IFMT) !== S_IFDIR) return `${at} is no directory`;
-    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) return `others than root can write ${at}`;
+    if (stat === undefined) return `${at} does not exist`;
+    if ((stat.mode & S_IFMT) !== S_IFDIR) return `${at} is not a directory`;
+    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) return `users other than root can write ${at}`;
   }
   return undefined;
 }
@@ -199,35 +206,35 @@ function chrootObstacle(path: ByteString): ByteString | undefined {
 const chrootDirectory = (settings: SshdSettings, account: PasswdEntry) =>
   withTokens(firstOf(settings, "chrootdirectory"), account);
 
-/** What ChrootDirectory does to a login shell that makes the jail itself. */
+/** The effect of ChrootDirectory on a login shell that enters a jail itself. */
 function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boolean): ReportStep[] {
   if (!isSet(settings, "chrootdirectory")) return [];
   const path = chrootDirectory(settings, account);
-  const remedy = "let one of the two make the jail, not both";
+  const remedy = "use either ChrootDirectory or jk_chrootsh, not both";
   const obstacle = chrootObstacle(path);
   const what = `sshd itself changes the root to ${path}`;
   if (obstacle !== undefined) {
-    const mend =
-      "ChrootDirectory and all directories above it must be root's, and nobody else may write them";
-    return [step("chroot-directory", "failed", `${what}, and cannot: ${obstacle}`, mend)];
+    const rule =
+      "ChrootDirectory and all directories above it must belong to root, and nobody else may write them";
+    return [step("chroot-directory", "failed", `${what}, but cannot: ${obstacle}`, rule)];
   }
   if (served) return [step("chroot-directory", "passed", what)];
   if (statIfPresent(AT_FDCWD, `${path}${account.shell}`, true) === undefined)
-    return [step("chroot-directory", "failed", `${what}, where there is no ${account.shell}`, remedy)];
+    return [step("chroot-directory", "failed", `${what}, which has no ${account.shell}`, remedy)];
   return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
 }
 
 /**
- * What sshd would do for a user before and instead of the login shell, as far as it can be asked: only root can. `from`
- * is the address that the login comes from, undefined for any; `command` what a client asks for.
+ * What sshd would do before and instead of the login shell. Only root can ask. `from` is the address from which the user
+ * connects, undefined if unknown; `command` is what the client asks for.
  */
-export function sshdPart(
+export function explainSshd(
   account: PasswdEntry,
   who: Credentials,
   isRoot: boolean,
   from: ByteString | undefined,
   command: ByteString | undefined,
-): SshdPart {
+): SshdLogin {
   const nothing = { unjailed: false, held: undefined, ownSftp: false, changesRoot: false, service: "sshd" };
   if (!isRoot)
     return {
@@ -236,19 +243,20 @@ export function sshdPart(
     };
   const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from);
   if ("unavailable" in answer) {
+    const { unavailable, installed, remedy } = answer;
+    if (remedy !== undefined) return { ...nothing, steps: [step("settings", "failed", unavailable, remedy)] };
     // Without sshd there are other ways to log in.
-    const outcome = answer.installed ? "unknown" : "skipped";
-    return { ...nothing, steps: [step("settings", outcome, answer.unavailable)] };
+    return { ...nothing, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
-  const key = keyWay(settings, account, who, from);
-  // By a password no command of a key is run.
-  const byPassword = judgeWays(settings, {
+  const key = keyAuthentication(settings, account, who, from);
+  // A login by password ignores the commands of keys.
+  const byPassword = authenticationOf(settings, {
     key: { ...key, can: "no" },
-    password: passwordWay(settings, account, shadow),
+    password: passwordAuthentication(settings, account, shadow),
   });
-  const forced = forcedPart(settings, key, command, byPassword.can !== "no");
+  const forced = forcedCommand(settings, key, command, byPassword.can !== "no");
   const { unjailed, ownSftp } = forced;
   const service =
     firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
@@ -257,7 +265,7 @@ export function sshdPart(
   const steps = [
     ...settingSteps(settings, account, from),
     ...admissionSteps(settings, account, from, shadow),
-    ...credentialStep(settings, key, account, shadow, from),
+    ...credentialSteps(settings, key, account, shadow, from),
     ...(service === undefined ? [] : pamSteps({ account, service, from })),
     ...sessionSteps(settings, account, shadow),
     ...chrootSteps(settings, account, unjailed),
@@ -265,7 +273,7 @@ export function sshdPart(
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
-  // With other settings sshd might not refuse.
+  // Other settings may apply, with which sshd does not refuse.
   const open = steps.some(({ name, outcome }) => name === "match" && outcome === "unknown");
   if (open)
     for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";

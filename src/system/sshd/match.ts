@@ -60,6 +60,19 @@ export function quotedWords(settings: SshdSettings, keyword: string): ByteString
   return line?.words ?? words;
 }
 
+/** Whether Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when it applies one. Throws SystemError. */
+export function subsystemOnlyInMatch(): boolean {
+  let inMatch = false;
+  let found = false;
+  for (const { keyword } of configLines(CONFIGURATION)) {
+    if (keyword === "match") inMatch = true;
+    if (keyword !== "subsystem") continue;
+    if (!inMatch) return false;
+    found = true;
+  }
+  return found;
+}
+
 /** A list of patterns with `!`: whether it names one of several texts, as Match has it for users and groups. Pure. */
 function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
   const patterns = list.split(",");

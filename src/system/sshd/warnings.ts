@@ -7,6 +7,7 @@ import { operands } from "../../cli/shell-word.ts";
 import { type PamUser, readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
 import { findProgram, runProgram } from "../run.ts";
+import { subsystemOnlyInMatch } from "./match.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -38,8 +39,10 @@ export interface SshdWarning {
   remedy: string;
 }
 
-/** How asking sshd went: its settings, or why there are none. */
-export type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean };
+/** How asking sshd went: its settings, or why there are none. `remedy`: sshd lets nobody in until it is applied. */
+export type SshdAnswer =
+  | { settings: SshdSettings }
+  | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
  * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
@@ -67,14 +70,22 @@ export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): 
   return same ? answer : askSshd(sshd, login, local);
 }
 
+// A program that was ended by a signal has this exit status or a higher one.
+const KILLED = 128;
 const LOCAL = { address: "127.0.0.1", port: "22" };
 
 function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof LOCAL): SshdAnswer {
   const result = runProgram(sshd, ["-T", "-C", `${login},laddr=${address},lport=${port}`]);
   if (result.status === 0) return { settings: parseSshdSettings(result.stdout) };
   const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
-  const unavailable = `sshd -T failed${reason === undefined ? "" : `: ${reason.trim()}`}`;
-  return { unavailable, installed: true };
+  const crashed = reason === undefined && result.status >= KILLED;
+  if (crashed && subsystemOnlyInMatch()) {
+    const unavailable = `sshd crashes at every login of the user: Subsystem is only in a Match block of ${CONFIGURATION}`;
+    const remedy = `write 'Subsystem sftp /usr/lib/openssh/sftp-server' above the first Match block of ${CONFIGURATION}`;
+    return { unavailable, installed: true, remedy };
+  }
+  const why = crashed ? ": it crashed" : reason === undefined ? "" : `: ${reason.trim()}`;
+  return { unavailable: `sshd -T failed${why}`, installed: true };
 }
 
 /**

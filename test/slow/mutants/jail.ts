@@ -305,7 +305,7 @@ export const JAIL: readonly Mutant[] = [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
   ...within("src/check/collect.ts", "attack/check-fix.test.ts", [
-    ['if (seen.space === "user") result.findings.addOf', "if (false) result.findings.addOf"],
+    ['if (seen.space === "user") this.#result.findings.addOf', "if (false) this.#result.findings.addOf"],
   ]),
   ...within("src/check/fix/fix.ts", "attack/check-fix.test.ts", [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
@@ -355,13 +355,13 @@ export const JAIL: readonly Mutant[] = [
     ["named.filter(({ effective }) => effective !== 0)", "named"],
     ["filter((entry) => !own(entry))", "filter(() => true)"],
     ['if (inherited.length > 0 && space !== "user") {', "if (inherited.length > 0) {"],
-    ["if (!judged.seen.grants.capability) return [];", "return [];"],
+    ["if (!item.seen.grants.capability) return [];", "return [];"],
   ]),
   ...within("src/jail/fs/look.ts", "attack/grants.test.ts", [
     ["modeWithoutAcl(mode, aclOf(fd)) & 0o7777", "mode & 0o7777"],
   ]),
   ...within("src/system/mounts.ts", "attack/proc-memory.test.ts", [["MS_RDONLY | MS_NOSUID", "MS_NOSUID"]]),
-  ...within("src/check/collect.ts", "attack/proc-memory.test.ts", [
+  ...within("src/check/files/barriers.ts", "attack/proc-memory.test.ts", [
     ['(barrier.type === "proc" && barrier.readOnly)', 'barrier.type === "proc"'],
   ]),
   ...within("src/jail/fs/compare.ts", "unit/check-content.test.ts", [

@@ -1,0 +1,42 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { isDirectory, isLink } from "../../jail/fs/walk.ts";
+import type { Item } from "./item.ts";
+
+/** What the host has for an item of a jail: the recorded source, or the same path. */
+export interface Counterpart {
+  readonly path: ByteString;
+  /** lstat(2); undefined if it does not exist. */
+  readonly stat: Stat | undefined;
+  /** The text of a symbolic link. */
+  readonly target: ByteString | undefined;
+}
+
+/** A file of the host, if it exists. A path of a jail may be too long for the host: users nest directories. */
+export function statOnHost(path: ByteString, follow = false): Stat | undefined {
+  try {
+    return statIfPresent(C.AT_FDCWD, path, follow);
+  } catch (error) {
+    if (isErrno(error, "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
+}
+
+/** The counterpart of an item. No rule looks at that of a directory. */
+export function counterpartOf({ seen, entry }: Item): Counterpart {
+  const path = entry?.source ?? seen.path;
+  if (isDirectory(seen.stat) && (entry === undefined || entry.type === "directory"))
+    return { path, stat: undefined, target: undefined };
+  const stat = statOnHost(path);
+  return { path, stat, target: stat !== undefined && isLink(stat) ? readLink(C.AT_FDCWD, path) : undefined };
+}
+
+const isDevice = ({ mode }: Stat) => [C.S_IFCHR, C.S_IFBLK].includes(mode & C.S_IFMT);
+
+/** The device that the host has at the path of a device in the jail. */
+export function hostDevice({ seen: { stat, path } }: Item): Stat | undefined {
+  const device = isDevice(stat) ? statOnHost(path, true) : undefined;
+  return device !== undefined && isDevice(device) ? device : undefined;
+}

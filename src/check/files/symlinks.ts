@@ -1,0 +1,63 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { close, openIfPresent, statIfPresent } from "../../../ffi/files.ts";
+import { pathComponents } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import type { CheckFinding } from "../rules.ts";
+
+/** True if a relative text names, through "..", something above the jail's root. Links on the way are not followed. */
+export function climbsOut(path: ByteString, target: ByteString): boolean {
+  if (target.startsWith("/")) return false;
+  let depth = pathComponents(path).length - 1;
+  for (const part of pathComponents(target)) {
+    depth += part === ".." ? -1 : 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+/**
+ * A symbolic link that leads elsewhere when it is followed from the host, for example by a backup that runs as root: it
+ * climbs above the jail's root, names the jail itself, or leads to a file that only the host has. `expected`: the text
+ * that the record, or the host at the same path, has for it.
+ */
+export function symlinkFindings(
+  root: JailRoot,
+  path: ByteString,
+  target: ByteString,
+  expected: ByteString | undefined,
+): CheckFinding[] {
+  const shown = hostPath(root, path);
+  const found = (what: string): CheckFinding[] => {
+    const message = `${display(shown)} is a symbolic link to ${quoted(target)}: ${what}`;
+    return [{ rule: "link-outside", path: shown, jailPath: path, message }];
+  };
+  if (climbsOut(path, target)) return found("it climbs above the jail");
+  if (!target.startsWith("/") || target === expected) return [];
+  const plain = `/${pathComponents(target).join("/")}`;
+  if (plain === root.path || plain.startsWith(`${root.path}/`))
+    return found("it names the jail by its path on the host, which the jail does not have");
+  const onHost = () => statIfPresent(C.AT_FDCWD, target) !== undefined;
+  if (!exists(() => leadsSomewhere(root, path)) && exists(onHost))
+    return found("it leads nowhere in the jail, but to a file of the host");
+  return [];
+}
+
+/** Whether a path of the jail leads to something in it. */
+function leadsSomewhere(root: JailRoot, path: ByteString): boolean {
+  const fd = openIfPresent(root.fd, path.slice(1), C.O_PATH, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
+  if (fd !== undefined) close(fd);
+  return fd !== undefined;
+}
+
+/** A user may write any text into a link: a path that the kernel rejects leads nowhere. */
+function exists(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch (error) {
+    if (isErrno(error, "ENAMETOOLONG", "ELOOP", "EACCES", "ENOTDIR")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
+/** A user to whom limits.conf(5) may apply. */
+export interface LimitedUser {
+  name: ByteString;
+  uid: number;
+  /** The names of all groups of the user, the primary one too. */
+  groups: readonly ByteString[];
+  gids: readonly number[];
+}
+
+/** A file in the format of limits.conf(5). */
+export interface LimitFile {
+  file: ByteString;
+  text: ByteString;
+}
+
+/** The line that sets an item for a user. */
+export interface LimitLine {
+  item: ByteString;
+  value: ByteString;
+  file: ByteString;
+  line: number;
+}
+
+const TYPES: ReadonlySet<ByteString> = new Set(["hard", "soft", "-"]);
+export const HARD: ReadonlySet<ByteString> = new Set(["hard", "-"]);
+export const SOFT: ReadonlySet<ByteString> = new Set(["soft", "-"]);
+
+/** Items that count logins: soft and hard mean the same, and a domain may be `%` and a group. */
+export const LOGIN_COUNTS: ReadonlySet<ByteString> = new Set(["maxlogins", "maxsyslogins"]);
+/** The item for which the last line counts, whomever it names. */
+export const NO_NEW_PRIVS = "nonewprivs";
+
+// A domain that names the user more closely wins; among equals the last line wins.
+const USER = 3;
+const GROUP = 2;
+const EVERYBODY = 1;
+const NOBODY = 0;
+
+/**
+ * The lines of limits.conf(5) that apply to a user, one for each item. `files` in the order in which pam_limits(8) reads
+ * them: limits.conf, then limits.d in the order of names.
+ */
+export function linesFor(
+  files: readonly LimitFile[],
+  user: LimitedUser,
+  wanted: (item: ByteString) => boolean,
+  types: ReadonlySet<ByteString> = TYPES,
+): LimitLine[] {
+  const found = new Map<ByteString, LimitLine & { weight: number }>();
+  for (const { domain, type, ...line } of files.flatMap(linesOf)) {
+    const { item } = line;
+    if (!wanted(item) || !types.has(type)) continue;
+    const weight = weightOf(domain, user, item);
+    if (weight === NOBODY) continue;
+    if (item !== NO_NEW_PRIVS && weight < (found.get(item)?.weight ?? NOBODY)) continue;
+    found.set(item, { ...line, weight });
+  }
+  return [...found.values()];
+}
+
+function linesOf({ file, text }: LimitFile): (LimitLine & { domain: ByteString; type: ByteString })[] {
+  return text.split("\n").flatMap((raw, index) => {
+    const [domain, type, name, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
+    if (domain === undefined || type === undefined || name === undefined || value === undefined) return [];
+    const place = { value, file, line: index + 1, type: type.toLowerCase() };
+    // "%" alone limits the logins of all users.
+    if (domain === "%") return [{ ...place, domain: "*", item: "maxsyslogins" }];
+    return [{ ...place, domain, item: name.toLowerCase() }];
+  });
+}
+
+/** How closely a domain names the user for an item. A jailed user is never root, to whom groups do not apply. */
+function weightOf(domain: ByteString, user: LimitedUser, item: ByteString): number {
+  if (domain === "*") return EVERYBODY;
+  if (domain === user.name) return USER;
+  if (domain.startsWith("@") || (domain.startsWith("%") && LOGIN_COUNTS.has(item))) {
+    const group = domain.slice(1);
+    return user.groups.includes(group) || isInRange(group, user.gids) ? GROUP : NOBODY;
+  }
+  return isInRange(domain, [user.uid]) ? USER : NOBODY;
+}
+
+/** Whether a range of ids, such as "1000:2000", "1000:" or ":2000", includes one of several. */
+function isInRange(range: ByteString, ids: readonly number[]): boolean {
+  const match = /^(\d*):(\d*)$/.exec(range);
+  if (match === null || range === ":") return false;
+  const [, low = "", high = ""] = match;
+  const from = low === "" ? 0 : Number(low);
+  const to = high === "" ? Number.POSITIVE_INFINITY : Number(high);
+  return ids.some((id) => id >= from && id <= to);
+}
+
+/** The number in a value, which text may follow; undefined for no limit and for other text. */
+export function limitNumber(text: ByteString): number | undefined {
+  const digits = /^\+?(\d+)/.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}

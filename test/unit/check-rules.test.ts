@@ -1,0 +1,29 @@
+/** A rule of jk_check has a fault that plants it, a paragraph in the manual page, and a name in the JSON schema. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { manualPages } from "../../build/man.ts";
+import { RULES, type Rule } from "../../src/check/rules.ts";
+import { FAULTS, NO_FAULT, SINGLE_FAULTS } from "../e2e/check-faults.ts";
+
+const tests = join(import.meta.dir, "..");
+const schema = JSON.parse(readFileSync(join(tests, "../docs/schemas/jk_check.schema.json"), "utf8"));
+const rules = Object.keys(RULES) as Rule[];
+const page = (await manualPages()).find(({ name }) => name === "jk_check")?.text ?? "";
+
+test.each(rules)("%s is planted by a fault, or has a test of its own", (rule) => {
+  const planted = [...FAULTS, ...SINGLE_FAULTS].some((fault) => fault.rule === rule);
+  const own = NO_FAULT[rule];
+  expect([rule, planted, own !== undefined]).toEqual([rule, own === undefined, own !== undefined]);
+  if (own !== undefined) expect(readFileSync(join(tests, own), "utf8")).toContain(`"${rule}"`);
+});
+
+test("the manual page has them all, with their levels", () => {
+  const items = [...page.matchAll(/^\.It Cm (\S+) Pq (\w+)$/gm)];
+  const documented = items.map(([, name = "", level = ""]) => [name.replaceAll("\\-", "-"), level]);
+  expect(documented.sort()).toEqual(rules.map((rule) => [rule, RULES[rule].level]).sort());
+});
+
+test("the JSON schema has them all", () => {
+  expect(schema.$defs.finding.properties.rule.enum).toEqual(rules);
+});
