@@ -13,7 +13,7 @@ import {
 } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -139,6 +139,11 @@ export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDI
 
 /** True where a mode is that of a symbolic link. */
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
+
+/** Where a symbolic link at an absolute path leads: the path that its text stands for. */
+export function linkTarget(path: ByteString, text: ByteString): ByteString {
+  return tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
+}
 
 /** An absolute path without empty components, `.` and a final slash; `..` stays, since a link may stand before it. */
 export function tidy(path: ByteString): ByteString {

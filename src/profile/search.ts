@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { othersCanWrite } from "../populate/plan/ground.ts";
+import { othersCanWrite } from "../populate/plan/trust.ts";
 
 /**
  * Where a program that is named without its directory is looked for, in this order. Not the caller's PATH: what a

@@ -98,7 +98,7 @@ describe("where things go", () => {
     expect(plan.entries).toEqual([]);
     expect(plan.problems).toMatchObject([{ code: "cannot-place", path: "/home/u/bin/f" }]);
     expect(plan.problems[0]?.message).toContain(
-      "symbolic link in a directory that others than root may write",
+      "symbolic link in a directory that users other than root can write",
     );
   });
 

@@ -1,4 +1,4 @@
-/** What others than root can change on the host, and what of the host it does not bring into a jail. */
+/** Files of the host that users other than root can change, and what they do not bring into a jail. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { BasicStat } from "../../ffi/basic-stat.ts";
@@ -10,8 +10,8 @@ import { stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
 import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/file-system.ts";
 import { emptyDraft } from "../../src/populate/plan/draft.ts";
-import { createGrounds, othersCanChange } from "../../src/populate/plan/ground.ts";
 import { makePlan } from "../../src/populate/plan/plan.ts";
+import { HostTrust } from "../../src/populate/plan/trust.ts";
 import { leftThere, sortNeeds } from "../../src/populate/plan/untrusted.ts";
 import { cameAlong, cameAlongWarnings } from "../../src/update/plan/came-along.ts";
 import { codeOf } from "./jail-helper.ts";
@@ -41,7 +41,7 @@ const acl = (effective: number) =>
 
 describe("who can change a directory", () => {
   const judge = (tree: Tree, path: string) => {
-    const { others, link } = createGrounds(fakeFileSystem({ ...tree, "/x/y": "" }))(path);
+    const { others, link } = new HostTrust(fakeFileSystem({ ...tree, "/x/y": "" })).of(path);
     return `${others ? "others" : "root"}${link ? " by a link" : ""}`;
   };
   test.each<[string, Tree, string, string]>([
@@ -99,7 +99,7 @@ describe("who can change a directory", () => {
     });
     const can = (path: string) => {
       const stat = host.lstat(path);
-      return stat && othersCanChange(host, createGrounds(host), path, stat);
+      return stat && new HostTrust(host).othersCanChange(path, stat);
     };
     expect([can("/r/f"), can("/r/g"), can("/r/l")]).toEqual([false, true, false]);
   });
@@ -158,7 +158,7 @@ describe("what a program names", () => {
   };
   const sorted = (needs: Dependency[]) => {
     const host = fakeFileSystem(HOST);
-    const { allowed, refused } = sortNeeds(host, createGrounds(host), needs);
+    const { allowed, refused } = sortNeeds({ host, trust: new HostTrust(host) }, needs);
     return [allowed, refused].map((list) => list.map(({ path }) => path));
   };
   test("a program of root's: all", () => {
@@ -210,7 +210,7 @@ describe("plans", () => {
     const left = plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w"]);
     expect(paths(left)).toEqual(["/srv/w", "/srv/w/l"]);
     expect(left.warnings).toEqual([
-      "others than root can change what is in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; if the jail is to have it, run: jk_cp -j /jail /usr/bin/perl",
+      "users other than root can change files in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; to add it, run: jk_cp -j /jail /usr/bin/perl",
     ]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, [PERL, "/srv/w"]).warnings).toEqual([]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w", PERL]).warnings).toEqual([]);
@@ -221,11 +221,11 @@ describe("plans", () => {
   test("what not everybody may read is told, and no command for it", () => {
     const host = { "/root/f": file(0o640), "/srv/w/a": "->/root/f", "/srv/w/b": "->/etc", "/etc/x": "" };
     expect(plan(host, ["/srv/w"]).warnings).toEqual([
-      expect.stringMatching(/is left out: '\/root\/f'; name it to jk_cp if the jail is to have it$/),
+      expect.stringMatching(/is left out: '\/root\/f'; to add it, name it to jk_cp$/),
     ]);
     const both = plan({ ...host, "/srv/w/c": `->${PERL}` }, ["/srv/w"]);
     expect(both.warnings[0]).toEndWith(
-      "have what everybody may have of it, run: jk_cp -j /jail /usr/bin/perl",
+      "to add what everybody may read of it, run: jk_cp -j /jail /usr/bin/perl",
     );
   });
 

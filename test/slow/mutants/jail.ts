@@ -244,11 +244,15 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/plan/planner.ts", "unit/populate-plan.test.ts", [
     ["strengthen(entry, withoutAcl(host, source, stat, entry.keeps));", "strengthen(entry, stat);"],
-    ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
     [
-      "givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps)",
-      "givenToDirectory(inJail, stat, false, manner.keeps)",
+      "givenToDirectory(inJail, withoutAcl(host, path, stat, keeps), false, keeps)",
+      "givenToDirectory(inJail, stat, false, keeps)",
     ],
+  ]),
+  ...within("src/populate/plan/leaf.ts", "unit/populate-plan.test.ts", [
+    ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
+  ]),
+  ...within("src/populate/plan/parent.ts", "unit/populate-plan.test.ts", [
     ["real && withoutAcl(host, path, real, keeps)", "real"],
   ]),
   ...within("src/update/plan/compare.ts", "attack/grants.test.ts", [
@@ -342,7 +346,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/profile/search.ts", "unit/profile.test.ts", [
     ["othersCanWrite(host, directory, stat, true)", "othersCanWrite(host, directory, stat)"],
   ]),
-  ...within("src/populate/plan/ground.ts", "unit/profile.test.ts", [
+  ...within("src/populate/plan/trust.ts", "unit/profile.test.ts", [
     ['acl === "unknown" || ', ""],
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],
