@@ -5,7 +5,7 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
-import { createRootView } from "../../src/libraries/root-view.ts";
+import { RootView } from "../../src/libraries/root-view.ts";
 import { stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
 import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
 import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/file-system.ts";
@@ -370,7 +370,7 @@ describe("what was looked at", () => {
     const inotify = openInotify();
     addWatch(inotify, `${at}/fifo`, IN_OPEN);
     addWatch(inotify, `${at}/a/f`, IN_OPEN);
-    const view = createRootView();
+    const view = new RootView();
     expect(view.openFile(`${at}/fifo`)).toBeUndefined();
     expect(readFileEvents(inotify)).toEqual([]);
     const opened = view.openFile(`${at}/a/f`);

@@ -227,7 +227,6 @@ describe("order", () => {
       problems: () => [],
       libraryDirectories: () => [],
       configurationFiles: () => [],
-      close: () => undefined,
     };
     const order = createOrder((path) => byPath.get(path), new Set(), loader);
     const changes = list.map((each) => ({

@@ -28,7 +28,7 @@ export function isProgram(path: ByteString, mode: number): boolean {
 /** Works out anew what programs need, as the jail sees it. What is missing on the host too is no fault of the jail. */
 export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
   const inside = createLoader({ root: root.path });
-  let host: Loader | undefined;
+  let host: ReturnType<typeof createLoader> | undefined;
   try {
     const findings: CheckFinding[] = [];
     const faults: { file: ByteString; problem: DependencyProblem }[] = [];
@@ -60,8 +60,8 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
     findings.push(...directoryFindings(root, inside));
     return findings;
   } finally {
-    inside.close();
-    host?.close();
+    inside[Symbol.dispose]();
+    host?.[Symbol.dispose]();
   }
 }
 
