@@ -5,7 +5,7 @@ import { problemReport } from "../cli/report.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
-import type { Request } from "./request.ts";
+import type { PopulateRequest } from "./request.ts";
 
 /** The actions of entries, without those that change nothing. */
 function actionReports(entries: readonly Entry[]): ActionReport[] {
@@ -34,7 +34,7 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
 
 /** The report of a tool that fills a jail. `entries`: those that are in the jail now, or would be. */
 export function populateReport(
-  request: Request,
+  request: PopulateRequest,
   dryRun: boolean,
   plan: Plan,
   entries: readonly Entry[],
@@ -64,7 +64,7 @@ function keptCount(plan: Plan): number {
 
 /** The report of a tool with --why. */
 export function whyReport(
-  tool: Request["tool"],
+  tool: PopulateRequest["tool"],
   path: ByteString,
   explanations: readonly Explanation[],
 ): WhyReport {

@@ -158,12 +158,14 @@ export function planOf({ host, jail, wants, force = false, needs = {} }: PlanCas
     jailPath: "/jail",
     wants: wants.map((each) => (typeof each === "string" ? want(each) : each)),
     force,
-    dependencies(path) {
-      const found = needs[path] ?? [];
-      if (found instanceof Error) throw found;
-      return found;
+    loader: {
+      dependencies(path) {
+        const found = needs[path] ?? [];
+        if (found instanceof Error) throw found;
+        return found;
+      },
+      configurationFiles: () => (host["/etc/ld.so.conf"] === undefined ? [] : ["/etc/ld.so.conf"]),
     },
-    configurationFiles: () => (host["/etc/ld.so.conf"] === undefined ? [] : ["/etc/ld.so.conf"]),
   });
 }
 

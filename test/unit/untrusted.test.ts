@@ -322,7 +322,7 @@ describe("plans", () => {
         },
       },
       ...{ jail: emptyFileSystem, jailPath: "/jail", force: false, wants: [want("/srv/w"), want("/srv/r")] },
-      ...{ dependencies: () => [], configurationFiles: () => [] },
+      loader: { dependencies: () => [], configurationFiles: () => [] },
     });
     expect(asked.filter((one) => one.includes("/w/"))).toEqual(["/srv/w/d as seen", "/srv/w/l as seen"]);
   });
@@ -394,7 +394,7 @@ describe("what was looked at", () => {
     };
     expect([still(`${at}/g`), still(`${at}/b/f`)]).toEqual([true, false]);
     expect(await why(`${at}/g`)).toBeUndefined();
-    expect(await why(`${at}/b/f`)).toBe("it is another one by now");
+    expect(await why(`${at}/b/f`)).toBe("it was replaced meanwhile");
   });
 });
 

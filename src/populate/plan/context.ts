@@ -1,6 +1,7 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Dependency, Keeps, Reason } from "../entry.ts";
+import type { Loader } from "../../libraries/closure.ts";
+import type { Keeps, Reason } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 import type { Draft } from "./draft.ts";
 import type { HostTrust } from "./trust.ts";
@@ -14,10 +15,7 @@ export interface PlannerInput {
   readonly jailPath: ByteString;
   /** Overwrite what is in the jail already. */
   readonly force: boolean;
-  /** All that a program or library needs, directly and through others. Throws for a file that makes no sense. */
-  readonly dependencies: (path: ByteString) => readonly Dependency[];
-  /** ld.so.conf and the files that it includes: a library in a directory that only they name needs them. */
-  readonly configurationFiles: () => readonly ByteString[];
+  readonly loader: Pick<Loader, "dependencies" | "configurationFiles">;
 }
 
 /** What the parts of planning share. */

@@ -126,7 +126,7 @@ function lackedByProgram(
 ): ByteString[] {
   let needs: readonly Dependency[];
   try {
-    needs = context.dependencies(program);
+    needs = context.loader.dependencies(program);
   } catch {
     // Nobody asked for this file, so it is no problem if it makes no sense.
     return [];

@@ -178,7 +178,7 @@ export class Planner {
     }
     let needs: readonly Dependency[];
     try {
-      needs = context.dependencies(source);
+      needs = context.loader.dependencies(source);
     } catch (error) {
       addProblem(draft, "bad-program", source, describeError(error), "");
       return;
@@ -188,7 +188,7 @@ export class Planner {
       const from = need.neededBy === source ? entry : (draft.seen.get(need.neededBy) ?? entry);
       const placed = this.place(need.path, plain, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
-      for (const path of context.configurationFiles()) {
+      for (const path of context.loader.configurationFiles()) {
         this.place(path, plain, { kind: "needed", from: placed, name: baseName(path) });
       }
     }

@@ -315,7 +315,7 @@ export const JAIL: readonly Mutant[] = [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
   ...within("src/update/state.ts", "e2e/update.test.ts", [
-    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],
+    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && recorded.length === 0) return "user";'],
   ]),
   ...within("src/check/files/drift.ts", "attack/check-fix.test.ts", [
     ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
@@ -326,7 +326,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jails/adopt-match.ts", "e2e/adopt.test.ts", [
     ["modeBesideAcl(seen.mode, grants.acl)", "seen.mode"],
   ]),
-  ...within("src/update/update.ts", "attack/grants.test.ts", [
+  ...within("src/update/settle.ts", "attack/grants.test.ts", [
     ["modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
   ]),
   ...within("src/enter/login/host-checks.ts", "unit/enter-checks.test.ts", [

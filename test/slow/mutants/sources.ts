@@ -129,10 +129,10 @@ export const SOURCES: readonly Mutant[] = [
     ['record.type !== "directory" ? ', "true ? "],
   ]),
   ...within("src/update/plan/plan.ts", "attack/sources.test.ts", [
-    ["candidates.filter((candidate) => !came.has(candidate))", "candidates"],
+    ["others.filter((candidate) => !came.has(candidate))", "others"],
   ]),
   ...within("src/update/plan/order.ts", "attack/sources.test.ts", [
-    ["file.untrusted === undefined && lacking.set(entry, path)", "lacking.set(entry, path)"],
+    ["file.untrusted === undefined && this.lacking.set(entry, path)", "this.lacking.set(entry, path)"],
   ]),
 ];
 
