@@ -4,14 +4,14 @@ import { display } from "../cli/display.ts";
 /** A file that another needs to run. */
 export interface Dependency {
   /** Where the loader finds it: without "." and "..", but symbolic links are not resolved. */
-  path: ByteString;
+  readonly path: ByteString;
   /** The file that needs it: the program, or a library in between. */
-  neededBy: ByteString;
-  kind: "interpreter" | "needed" | "script" | "dlopen";
+  readonly neededBy: ByteString;
+  readonly kind: "interpreter" | "needed" | "script" | "dlopen";
   /** The name in the file that needs it. */
-  name: ByteString;
+  readonly name: ByteString;
   /** Why it may be loaded at run time; for "dlopen" only. */
-  reason?: string;
+  readonly reason?: string;
 }
 
 /** A missing file that another needs. */

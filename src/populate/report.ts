@@ -7,7 +7,7 @@ import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
 import type { PopulateRequest } from "./request.ts";
 
-/** The actions of entries, without those that change nothing. */
+/** The actions of entries, except those that change nothing. */
 function actionReports(entries: readonly Entry[]): ActionReport[] {
   return entries.flatMap((entry) => {
     if (entry.action === "keep") return [];
@@ -32,7 +32,7 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
   });
 }
 
-/** The report of a tool that fills a jail. `entries`: those that are in the jail now, or would be. */
+/** The report of jk_init or jk_cp. `entries`: those that are in the jail now, or would be. */
 export function populateReport(
   request: PopulateRequest,
   dryRun: boolean,
@@ -57,12 +57,12 @@ export function populateReport(
   };
 }
 
-/** How many entries of a plan are in the jail already and stay. */
+/** How many entries of a plan the jail has already. */
 function keptCount(plan: Plan): number {
   return plan.entries.filter((entry) => entry.action === "keep" && entry.type !== "directory").length;
 }
 
-/** The report of a tool with --why. */
+/** The report of jk_init or jk_cp with --why. */
 export function whyReport(
   tool: PopulateRequest["tool"],
   path: ByteString,

@@ -11,7 +11,7 @@ export interface Message {
 }
 
 /** What a LineReporter prints. */
-export interface ReporterOptions {
+interface ReporterOptions {
   readonly verbose: boolean;
   /** Nothing on standard output, as with --json. */
   readonly silent: boolean;

@@ -32,7 +32,7 @@ export interface UpdateOutcome {
 }
 
 /** The result for a jail that could not be updated, or is missing. */
-export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): UpdateOutcome {
+export function untouched(jail: ByteString, known: Partial<UpdateOutcome>): UpdateOutcome {
   const nothing = {
     changes: [],
     removals: [],
@@ -42,7 +42,7 @@ export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): Updat
     warnings: [],
     problems: [],
   };
-  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...told };
+  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...known };
 }
 
 /** True if a jail is not up to date. */

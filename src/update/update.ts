@@ -44,7 +44,7 @@ import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.t
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
-export interface UpdateOptions {
+interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
   /** The directories to update, as they were written; none: all that was asked for. */

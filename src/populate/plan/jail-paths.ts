@@ -18,7 +18,7 @@ export interface JailNode {
 }
 
 /** What is or will be at a path of the jail. */
-export type Node = { readonly planned: Entry } | JailNode;
+type Node = { readonly planned: Entry } | JailNode;
 
 /** True for a directory, in the jail or in the plan. */
 export function isDirectoryNode(node: Node): boolean {

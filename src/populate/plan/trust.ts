@@ -8,7 +8,7 @@ import { writersOf } from "../../system/acl.ts";
 import { type FileSystem, isSymlink, linkTarget } from "../file-system.ts";
 
 /** Who can change a path of the host. */
-export interface PathTrust {
+interface PathTrust {
   /** Users other than root can change it, or the directory that it is in: for a directory, the names in it. */
   readonly others: boolean;
   /** A symbolic link on the way may have been made by a user other than root, so nothing else is known. */

@@ -13,7 +13,7 @@ import type { ApplyEvents } from "../events.ts";
 import type { Removal } from "../plan/compare.ts";
 
 /** The result of removals. `full`: the disk is full or read-only, or a signal came, and the rest was not tried. */
-export interface Removed {
+interface Removed {
   readonly removed: readonly ByteString[];
   readonly incomplete: boolean;
   readonly full: boolean;

@@ -80,7 +80,7 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
 
 function whatIsAt(root: JailRoot, path: ByteString): Temporary {
   const made = lookUp(root, path)?.stat;
-  if (made === undefined) throw new JailkitError("gone", 1, `${display(root.path + path)}: was removed`);
+  if (made === undefined) throw new JailkitError("missing", 1, `${display(root.path + path)}: was removed`);
   return { path, made };
 }
 
