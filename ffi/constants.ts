@@ -2,6 +2,8 @@
 const arm = process.arch === "arm64";
 
 export const PATH_MAX = 4096;
+/** How many symbolic links the kernel follows in one path: path_resolution(7). */
+export const MOST_LINKS = 40;
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;

@@ -20,8 +20,8 @@ import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import type { Draft } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
-import { asksForFiles } from "../populate/record/recipe.ts";
 import { manifestEntry } from "../populate/record/record.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
@@ -128,8 +128,7 @@ function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly 
     jailPath: root.path,
     wants,
     force: false,
-    dependencies: loader.dependencies,
-    configurationFiles: loader.configurationFiles,
+    loader,
   });
 }
 

@@ -13,7 +13,7 @@ import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
-import { asksForFiles } from "../populate/record/recipe.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { JailCondition, ListReport } from "./report-schema.ts";
 

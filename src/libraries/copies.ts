@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { close } from "../../ffi/files.ts";
 import { PROGRAMS } from "../programs/table.ts";
-import { createRootView, type RootView } from "./root-view.ts";
+import { RootView } from "./root-view.ts";
 
 const DIRECTORIES =
   "/usr/bin /usr/local/bin /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec".split(" ");
@@ -15,26 +15,22 @@ function sizeOf(view: RootView, path: ByteString): number | undefined {
 }
 
 /**
- * The known server, as the host or the directory `root` has it, whose bytes are those of the program at a path below
- * `root`: a copy under a name that tells nothing. Undefined where there is none. Throws SystemError.
+ * The known server, of the host or of the directory `root`, that has the same bytes as the program at a path below
+ * `root`: the program is a copy under another name. Throws SystemError.
  */
 export function copyOfKnown(root: ByteString, path: ByteString): ByteString | undefined {
-  const view = createRootView(root);
-  const host = createRootView("/");
-  try {
-    const size = sizeOf(view, path);
-    const bytes = size === undefined || size === 0 ? undefined : view.readFile(path, LARGEST);
-    if (bytes === undefined) return undefined;
-    const names = PROGRAMS.flatMap((program) => program.names);
-    return DIRECTORIES.flatMap((directory) => names.map((name) => `${directory}/${name}`)).find((known) =>
-      [view, host].some((where) => {
-        if (sizeOf(where, known) !== size) return false;
-        const there = where.readFile(known, LARGEST);
-        return there !== undefined && Buffer.compare(bytes, there) === 0;
-      }),
-    );
-  } finally {
-    view.close();
-    host.close();
-  }
+  using view = new RootView(root);
+  using host = new RootView();
+  const size = sizeOf(view, path);
+  const bytes = size === undefined || size === 0 ? undefined : view.readFile(path, LARGEST);
+  if (bytes === undefined) return undefined;
+  const isCopyOf = (where: RootView, known: ByteString) => {
+    if (sizeOf(where, known) !== size) return false;
+    const others = where.readFile(known, LARGEST);
+    return others !== undefined && Buffer.compare(bytes, others) === 0;
+  };
+  const names = PROGRAMS.flatMap((program) => program.names);
+  return DIRECTORIES.flatMap((directory) => names.map((name) => `${directory}/${name}`)).find((known) =>
+    [view, host].some((where) => isCopyOf(where, known)),
+  );
 }

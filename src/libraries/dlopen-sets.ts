@@ -1,27 +1,28 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { createImportFilter, type ImportFilter } from "./elf/symbols.ts";
 import type { RootView } from "./root-view.ts";
 
-/** What a program may load at run time: looked up like a library where `name` has no slash. */
-export interface DlopenRequest {
+/** What a program may load at run time; searched as a library if `name` has no slash. */
+interface DlopenRequest {
   name: ByteString;
   reason: string;
 }
 
-/** What a set needs to know of the system and of the program. */
-export interface DlopenContext {
+/** The system and the program. */
+interface DlopenContext {
   view: RootView;
   /** The functions that the program and its libraries import. */
   imports: ReadonlySet<string>;
-  /** Where the C library was found: its own plug-ins stand below that directory. */
+  /** The directory of the C library: its plug-ins are below it. */
   libcDirectory: ByteString;
-  /** Where OpenSSL's libcrypto was found, if it is loaded. */
+  /** The path of OpenSSL's libcrypto, if it is loaded. */
   libcrypto: ByteString | undefined;
 }
 
-/** Libraries that something loads with dlopen(3), unknown to its ELF file. Whatever is not there is left out. */
+/** Libraries that are loaded with dlopen(3), without a trace in the ELF file. Missing ones are skipped. */
 interface DlopenSet {
-  /** The functions of which one must be imported. */
+  /** At least one of these functions must be imported. */
   imports: readonly string[];
   requests(context: DlopenContext): DlopenRequest[];
 }
@@ -49,7 +50,7 @@ const databases: Record<string, readonly string[]> = {
   netgroup: ["innetgr", "setnetgrent"],
 };
 
-/** What glibc does for a database that nsswitch.conf does not have. */
+/** What glibc uses for a database that is missing in nsswitch.conf. */
 const defaultServices: Record<string, ByteString[]> = { hosts: ["files", "dns"], initgroups: [] };
 
 const LARGEST_NSSWITCH = 1 << 16;
@@ -72,7 +73,7 @@ function nssModules({ view, imports }: DlopenContext): DlopenRequest[] {
   for (const [database, functions] of Object.entries(databases)) {
     const used = functions.find((name) => imports.has(name));
     if (used === undefined) continue;
-    // initgroups has a line of its own in few files, and goes by that of group then.
+    // Without a line of its own, as in most files, initgroups uses that of group.
     const key = configured.has(database) || database !== "initgroups" ? database : "group";
     for (const service of configured.get(key) ?? defaultServices[key] ?? ["files"]) {
       const name = `libnss_${service}.so.2`;
@@ -82,7 +83,7 @@ function nssModules({ view, imports }: DlopenContext): DlopenRequest[] {
   return [...requests.values()];
 }
 
-/** The encodings that programs of a jail meet beside UTF-8 and ASCII, which are built into the C library. */
+/** Common encodings. UTF-8 and ASCII are built into the C library. */
 const gconvModules = [
   "UTF-16.so",
   "UTF-32.so",
@@ -93,7 +94,7 @@ const gconvModules = [
   "CP1252.so",
 ] as const;
 
-/** Plug-ins stand below /usr by a path compiled in, even where the library itself was found in /lib. */
+/** Plug-ins have a compiled-in path below /usr, even if the library itself was found in /lib. */
 function pluginDirectory(view: RootView, libraryDirectory: ByteString, name: string): ByteString {
   const own = `${libraryDirectory}/${name}`;
   return own.startsWith("/lib") && view.isDirectory(`/usr${own}`) ? `/usr${own}` : own;
@@ -115,7 +116,7 @@ function gconv({ view, libcDirectory }: DlopenContext): DlopenRequest[] {
 
 function providers({ view, libcrypto }: DlopenContext): DlopenRequest[] {
   if (libcrypto === undefined) return [];
-  const directory = pluginDirectory(view, libcrypto.slice(0, libcrypto.lastIndexOf("/")), "ossl-modules");
+  const directory = pluginDirectory(view, directoryOf(libcrypto), "ossl-modules");
   const names = view.list(directory) ?? [];
   return names.map((name) => ({ name: `${directory}/${name}`, reason: "OSSL_PROVIDER_load" }));
 }
@@ -131,24 +132,24 @@ const sets: readonly DlopenSet[] = [
   { imports: ["OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load"], requests: providers },
 ];
 
-/** The functions whose import tells that a set is needed. */
+/** The functions whose import shows that a set is needed. */
 export const dlopenFunctions: ImportFilter = createImportFilter(sets.flatMap((set) => set.imports));
 
-/** What a glibc program may load, from what it imports. */
+/** Finds what a glibc program may load, from its imports. */
 export type DlopenSets = (context: Omit<DlopenContext, "view">) => DlopenRequest[];
 
-/** The sets as they are on the system that `view` shows; its configuration is read once for each need. */
+/** The sets for the system of `view`; its configuration is read once for each combination of imports. */
 export function createDlopenSets(view: RootView): DlopenSets {
-  const known = new Map<string, DlopenRequest[]>();
+  const results = new Map<string, DlopenRequest[]>();
   return (context) => {
     const asked = [...context.imports].sort().join(" ");
     const key = `${context.libcDirectory}\0${context.libcrypto}\0${asked}`;
-    let requests = known.get(key);
+    let requests = results.get(key);
     if (requests === undefined) {
       requests = sets
         .filter((set) => set.imports.some((name) => context.imports.has(name)))
         .flatMap((set) => set.requests({ ...context, view }));
-      known.set(key, requests);
+      results.set(key, requests);
     }
     return requests;
   };

@@ -1,31 +1,32 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { type Abi, machineOf } from "./elf/abi.ts";
+import { type Abi, abiKey, machineOf } from "./elf/abi.ts";
 import type { RootView } from "./root-view.ts";
 import { nativePlatform } from "./search/hwcaps.ts";
 
-/** How the dynamic loader at a path searches: what is built into it, and what its configuration adds. */
+/** How the dynamic loader at a path searches: built-in rules, and its configuration. */
 export interface Interpreter {
   path: ByteString;
   kind: "glibc" | "musl";
   /** The directories searched last, without a slash at the end. */
   directories: ByteString[];
-  /** What stands for $LIB and $PLATFORM; musl knows neither. */
+  /** $LIB and $PLATFORM; musl has neither. */
   lib: ByteString;
   platform: () => ByteString;
 }
 
 const LARGEST_INTERPRETER = 1 << 22;
+const LARGEST_PATH_FILE = 1 << 16;
 
 /**
- * glibc's default directories are compiled into ld.so, as strings one after the other, each with a slash at its
- * end ("/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/"). Distributions differ, so
- * they are read there: the longest such run in which each has a component that starts with "lib".
+ * The default directories of glibc, read from ld.so, since distributions differ. They are compiled in as adjacent
+ * strings that end in a slash ("/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/"): the
+ * longest such run in which each string has a component that starts with "lib".
  */
 export function builtInDirectories(interpreter: Uint8Array): ByteString[] {
   const text = fromBytes(interpreter);
   const run = /(?:\/(?:[\w.+-]{1,64}\/){1,16}\0){1,16}/y;
   let best: ByteString[] = [];
-  // From one "/lib" to the next: to try the expression at each of the file's bytes takes milliseconds.
+  // Only at each "/lib": at every byte of the file, the expression would take milliseconds.
   for (let at = text.indexOf("/lib"); at >= 0; at = text.indexOf("/lib", at + 1)) {
     run.lastIndex = text.lastIndexOf("\0", at) + 1;
     const match = run.exec(text)?.[0];
@@ -38,24 +39,47 @@ export function builtInDirectories(interpreter: Uint8Array): ByteString[] {
   return [...new Set(best.map((name) => name.slice(0, -1)))];
 }
 
-/** The directories that some distribution would have built in, for a loader that does not tell. */
+/** The usual directories of distributions, for a loader in which none are found. */
 function conventionalDirectories(abi: Abi): ByteString[] {
   const { triplet } = machineOf(abi);
   const multiarch = triplet === "" ? [] : [`/lib/${triplet}`, `/usr/lib/${triplet}`];
   return [...multiarch, ...(abi.bits === 64 ? ["/lib64", "/usr/lib64"] : []), "/lib", "/usr/lib"];
 }
 
-/** musl: /etc/ld-musl-ARCH.path beside the loader's lib directory, separated by colons and line ends. */
+/** musl: from etc/ld-musl-ARCH.path beside the lib directory of the loader, separated by colons or newlines. */
 function muslDirectories(view: RootView, path: ByteString): ByteString[] {
   const arch = /\/ld-musl-([^/]*)\.so\.1$/.exec(path)?.[1] ?? "";
   const prefix = path.replace(/\/[^/]*\/[^/]*$/, "");
-  const bytes = view.readFile(`${prefix}/etc/ld-musl-${arch}.path`, 65536);
+  const bytes = view.readFile(`${prefix}/etc/ld-musl-${arch}.path`, LARGEST_PATH_FILE);
   const text = bytes === undefined ? "/lib:/usr/local/lib:/usr/lib" : fromBytes(bytes);
   return text.split(/[:\n]/).filter((directory) => directory.startsWith("/"));
 }
 
-/** How the loader `path` (PT_INTERP; it need not exist) searches for libraries of `abi`. */
-export function readInterpreterRules(view: RootView, path: ByteString, abi: Abi): Interpreter {
+/** The dynamic loaders of one root directory, each read once. */
+export class Interpreters {
+  private readonly rules = new Map<string, Interpreter>();
+  private readonly conventions = new Map<string, ByteString>();
+
+  constructor(private readonly view: RootView) {}
+
+  /** How the loader `path` (PT_INTERP; it need not exist) searches libraries of `abi`. */
+  rulesOf(path: ByteString, abi: Abi): Interpreter {
+    const key = `${path}\0${abiKey(abi)}`;
+    const rules = this.rules.get(key) ?? readInterpreterRules(this.view, path, abi);
+    this.rules.set(key, rules);
+    return rules;
+  }
+
+  /** The loader for a file of `abi` that names none: by convention, the first that exists. */
+  conventional(abi: Abi, musl: boolean): ByteString {
+    const key = `${musl} ${abiKey(abi)}`;
+    const path = this.conventions.get(key) ?? conventionalInterpreter(this.view, abi, musl);
+    this.conventions.set(key, path);
+    return path;
+  }
+}
+
+function readInterpreterRules(view: RootView, path: ByteString, abi: Abi): Interpreter {
   const platform = () => nativePlatform(abi);
   if (/\/ld-musl-[^/]*$/.test(path)) {
     return { path, kind: "musl", directories: muslDirectories(view, path), lib: "lib", platform };
@@ -68,8 +92,7 @@ export function readInterpreterRules(view: RootView, path: ByteString, abi: Abi)
   return { path, kind: "glibc", directories, lib, platform };
 }
 
-/** The loader that a program of `abi` would name on this system: by convention, the first that is there. */
-export function conventionalInterpreter(view: RootView, abi: Abi, musl: boolean): ByteString {
+function conventionalInterpreter(view: RootView, abi: Abi, musl: boolean): ByteString {
   const { interpreters } = machineOf(abi);
   const candidates = interpreters.filter((path) => path.includes("/ld-musl-") === musl);
   const all = [...candidates, ...interpreters];

@@ -1,195 +1,203 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import type { OpenCandidate } from "./candidate.ts";
-import { addDependency, type Dependencies, type ProblemList } from "./dependency.ts";
+import type { Candidates } from "./candidate.ts";
+import { addDependency, type Dependencies, type Dependency, type DependencyProblems } from "./dependency.ts";
 import type { DlopenSets } from "./dlopen-sets.ts";
-import { type Abi, abiKey } from "./elf/abi.ts";
 import type { ElfFile } from "./elf/dynamic.ts";
 import { badElf } from "./elf/reader.ts";
-import { conventionalInterpreter, type Interpreter, readInterpreterRules } from "./interpreter.ts";
+import type { Interpreter, Interpreters } from "./interpreter.ts";
 import type { RootView } from "./root-view.ts";
-import type { LibrarySearch, LoadedObject } from "./search/search.ts";
+import type { LoadedObject } from "./search/rpath.ts";
+import type { LibrarySearch } from "./search/search.ts";
 
-/** What the loading of programs shares within one root. */
+/** What the loading of programs shares within one root directory. */
 export interface LoadContext {
   view: RootView;
-  open: OpenCandidate;
+  candidates: Candidates;
   search: LibrarySearch;
-  problems: ProblemList;
-  /** Undefined where what is loaded at run time is not asked for. */
+  problems: DependencyProblems;
+  interpreters: Interpreters;
+  /** undefined if what is loaded at run time is not asked for. */
   dlopenSets: DlopenSets | undefined;
-  rulesOf(interpreter: ByteString, abi: Abi): Interpreter;
-  /** The interpreter to go by in a file that names none. */
-  interpreterOf(abi: Abi, musl: boolean): ByteString;
+}
+
+/** A library that was not found: the searched places, and a file of that name that is not ELF. */
+interface NotFound {
+  readonly searched: ByteString[];
+  readonly refused: ByteString | undefined;
 }
 
 const MOST_OBJECTS = 8192;
 
 /** Names for which musl's loader stands in itself. */
-const muslBuiltIn = /^lib(?:c|pthread|rt|m|dl|util|xnet)\./;
+const MUSL_BUILT_IN = /^lib(?:c|pthread|rt|m|dl|util|xnet)\./;
 
-/** Remembers `rulesOf` and `interpreterOf` for a root. */
-export function createInterpreterLookUp(view: RootView): Pick<LoadContext, "rulesOf" | "interpreterOf"> {
-  const rules = new Map<string, Interpreter>();
-  const paths = new Map<string, ByteString>();
-  return {
-    rulesOf(path, abi) {
-      const key = `${path}\0${abiKey(abi)}`;
-      const known = rules.get(key) ?? readInterpreterRules(view, path, abi);
-      rules.set(key, known);
-      return known;
-    },
-    interpreterOf(abi, musl) {
-      const key = `${musl} ${abiKey(abi)}`;
-      const known = paths.get(key) ?? conventionalInterpreter(view, abi, musl);
-      paths.set(key, known);
-      return known;
-    },
-  };
-}
-
-/** Adds PT_INTERP of a program; its soname, if it is there. */
-function addInterpreter(context: LoadContext, path: ByteString, elf: ElfFile, found: Dependencies) {
-  const name = elf.interpreter;
-  if (name === undefined) return undefined;
-  const candidate = context.open(name, elf.header.abi);
-  if (candidate.kind === "elf") {
-    addDependency(found, { path: name, neededBy: path, kind: "interpreter", name });
-    return candidate.elf.soname;
-  }
-  if (candidate.kind === "absent") {
-    const why = "its interpreter, which is not there: install it, or leave the program out";
-    context.problems.report(path, name, [name], why);
-    return undefined;
-  }
-  // Any file could be named there, and would come into the jail.
-  const what = candidate.kind === "not-elf" ? "is not an ELF file" : "is for another machine";
-  throw badElf(path, `its interpreter ${display(name)} ${what}`);
-}
-
-/**
- * Adds to `found` what the program or library `elf` at `path` loads, as its interpreter would: breadth first,
- * each name looked for once, known also by the sonames of what was loaded already.
- */
+/** Adds to `found` what the program or library `elf` at `path` loads, as its interpreter would. */
 export function addElfDependencies(
   context: LoadContext,
   path: ByteString,
   elf: ElfFile,
   found: Dependencies,
 ): void {
-  const { view, search, problems, dlopenSets } = context;
   const interpreterSoname = addInterpreter(context, path, elf, found);
   if (elf.needed.length + elf.auxiliary.length + elf.dlopenNotes.length === 0) return;
-  const { abi } = elf.header;
-  const musl = elf.needed.some((name) => name === "libc.so" || name.startsWith("libc.musl-"));
-  const interpreter = elf.interpreter ?? context.interpreterOf(abi, musl);
-  const rules = context.rulesOf(interpreter, abi);
+  new ElfLoad(context, path, elf, found, interpreterSoname).run();
+}
 
-  // /proc/self/exe, from which ld.so takes $ORIGIN of a program, has no links in it.
-  const origin = () => directoryOf(elf.interpreter === undefined ? path : (view.realPath(path) ?? path));
-  const program: LoadedObject = { path, elf, origin, loader: undefined };
-  const queue = [program];
-  const objects = new Map<ByteString, LoadedObject>([[path, program]]);
-  const names = new Map<ByteString, LoadedObject | "interpreter">();
-  const imports = new Set(elf.imports);
-  if (elf.soname !== undefined) names.set(elf.soname, program);
-  names.set(interpreter, "interpreter");
-  names.set(interpreterSoname ?? interpreter.slice(interpreter.lastIndexOf("/") + 1), "interpreter");
-
-  function isInterpreter(name: ByteString): boolean {
-    return names.get(name) === "interpreter" || (rules.kind === "musl" && muslBuiltIn.test(name));
+/** Adds PT_INTERP of a program. Returns its soname, if it is there. */
+function addInterpreter(context: LoadContext, path: ByteString, elf: ElfFile, found: Dependencies) {
+  const name = elf.interpreter;
+  if (name === undefined) return undefined;
+  const candidate = context.candidates.open(name, elf.header.abi);
+  if (candidate.kind === "elf") {
+    addDependency(found, { path: name, neededBy: path, kind: "interpreter", name });
+    return candidate.elf.soname;
   }
-
-  /** The library `name` for `object`: the outcome of the search, where there was one. */
-  function load(name: ByteString, object: LoadedObject, kind: "needed" | "dlopen", reason?: string) {
-    if (isInterpreter(name)) {
-      // The C library needs it by a name that is no path; where the program has none, this is why it goes in.
-      if (elf.interpreter === undefined && context.open(interpreter, abi).kind === "elf") {
-        addDependency(found, { path: interpreter, neededBy: object.path, kind: "interpreter", name });
-      }
-      return undefined;
-    }
-    if (names.has(name)) return undefined;
-    const hit = search.find(name, object, rules);
-    if (!("path" in hit)) return hit;
-    addDependency(found, {
-      path: hit.path,
-      neededBy: object.path,
-      kind,
-      name,
-      ...(reason !== undefined && { reason }),
-    });
-    const known = objects.get(hit.path);
-    const loaded = known ?? { ...hit, origin: () => directoryOf(hit.path), loader: object };
-    names.set(name, loaded);
-    if (known !== undefined) return undefined;
-    const { soname } = hit.elf;
-    if (soname !== undefined && !names.has(soname)) names.set(soname, loaded);
-    for (const each of hit.elf.imports) imports.add(each);
-    objects.set(hit.path, loaded);
-    queue.push(loaded);
-    if (queue.length > MOST_OBJECTS) throw badElf(path, `more than ${MOST_OBJECTS} libraries`);
+  if (candidate.kind === "absent") {
+    const why = "its interpreter, which is missing: install it, or leave the program out";
+    context.problems.report(path, name, [name], why);
     return undefined;
   }
+  // A file may name any other file there, which must not come into the jail.
+  const what = candidate.kind === "not-elf" ? "is not an ELF file" : "is for another machine";
+  throw badElf(path, `its interpreter ${display(name)} ${what}`);
+}
 
-  function needed(name: ByteString, object: LoadedObject): void {
-    const missing = load(name, object, "needed");
+/**
+ * The loading of one program or library: breadth first. Each name is searched once; the sonames of loaded libraries
+ * count as names too.
+ */
+class ElfLoad {
+  private readonly rules: Interpreter;
+  private readonly queue: LoadedObject[];
+  private readonly objects: Map<ByteString, LoadedObject>;
+  private readonly names = new Map<ByteString, LoadedObject | "interpreter">();
+  private readonly imports: Set<string>;
+  /** How many objects of the queue have their needed libraries, and those of their notes. */
+  private needed = 0;
+  private noted = 0;
+
+  constructor(
+    private readonly context: LoadContext,
+    path: ByteString,
+    private readonly elf: ElfFile,
+    private readonly found: Dependencies,
+    interpreterSoname: ByteString | undefined,
+  ) {
+    const { view, interpreters } = context;
+    const { abi } = elf.header;
+    const musl = elf.needed.some((name) => name === "libc.so" || name.startsWith("libc.musl-"));
+    const interpreter = elf.interpreter ?? interpreters.conventional(abi, musl);
+    this.rules = interpreters.rulesOf(interpreter, abi);
+    // ld.so takes $ORIGIN of a program from /proc/self/exe, which has no symbolic links in it.
+    const origin = () => directoryOf(elf.interpreter === undefined ? path : (view.realPath(path) ?? path));
+    const program: LoadedObject = { path, elf, origin, loader: undefined };
+    this.queue = [program];
+    this.objects = new Map([[path, program]]);
+    this.imports = new Set(elf.imports);
+    if (elf.soname !== undefined) this.names.set(elf.soname, program);
+    this.names.set(interpreter, "interpreter");
+    this.names.set(interpreterSoname ?? baseName(interpreter), "interpreter");
+  }
+
+  run(): void {
+    const { dlopenSets } = this.context;
+    this.loadNeeded();
+    // What is loaded then may ask for more.
+    for (let before = -1; dlopenSets !== undefined && before !== this.queue.length; ) {
+      before = this.queue.length;
+      this.loadNoted();
+      this.loadSets(dlopenSets);
+      this.loadNeeded();
+    }
+  }
+
+  private loadNeeded(): void {
+    for (let object = this.queue[this.needed]; object !== undefined; object = this.queue[++this.needed]) {
+      for (const name of object.elf.auxiliary) this.load(name, object, "dlopen", "DT_AUXILIARY");
+      for (const name of object.elf.needed) this.loadOrReport(name, object);
+    }
+  }
+
+  private loadOrReport(name: ByteString, object: LoadedObject): void {
+    const missing = this.load(name, object, "needed");
     if (missing === undefined) return;
     const why =
       missing.refused === undefined
-        ? "which is not there: install the package that has it"
+        ? "which is missing: install the package that has it"
         : `but ${display(missing.refused)} is not an ELF file`;
-    problems.report(object.path, name, missing.searched, why);
+    this.context.problems.report(object.path, name, missing.searched, why);
   }
 
-  let next = 0;
-  function loadNeeded(): void {
-    for (; next < queue.length; next++) {
-      const object = queue[next];
-      if (object === undefined) break;
-      for (const name of object.elf.auxiliary) load(name, object, "dlopen", "DT_AUXILIARY");
-      for (const name of object.elf.needed) needed(name, object);
-    }
-  }
-
-  let noted = 0;
-  function loadNoted(): void {
-    for (; noted < queue.length; noted++) {
-      const object = queue[noted];
-      if (object === undefined) break;
+  private loadNoted(): void {
+    for (let object = this.queue[this.noted]; object !== undefined; object = this.queue[++this.noted]) {
+      const from = object;
       for (const { sonames, feature, priority } of object.elf.dlopenNotes) {
         const reason = `${display(feature) || "optional"} (${priority}), by its .note.dlopen`;
-        // The names are alternatives, of which the first that is there counts.
+        // The names are alternatives: the first that is found counts.
         if (priority !== "suggested")
-          sonames.some((name) => load(name, object, "dlopen", reason) === undefined);
+          sonames.some((name) => this.load(name, from, "dlopen", reason) === undefined);
       }
     }
   }
 
-  function loadSets(sets: DlopenSets): void {
-    const libc = names.get("libc.so.6");
-    if (rules.kind !== "glibc" || libc === undefined || libc === "interpreter") return;
-    const crypto = [...objects.keys()].find((name) => /\/libcrypto\.so\.[0-9]+$/.test(name));
-    for (const { name, reason } of sets({
-      imports,
-      libcDirectory: directoryOf(libc.path),
-      libcrypto: crypto,
-    })) {
-      const missing = load(name, libc, "dlopen", reason);
-      // Tables beside the modules, such as gconv-modules, are no ELF files.
+  private loadSets(sets: DlopenSets): void {
+    const libc = this.names.get("libc.so.6");
+    if (this.rules.kind !== "glibc" || libc === undefined || libc === "interpreter") return;
+    const libcrypto = [...this.objects.keys()].find((name) => /\/libcrypto\.so\.[0-9]+$/.test(name));
+    const { imports } = this;
+    for (const { name, reason } of sets({ imports, libcDirectory: directoryOf(libc.path), libcrypto })) {
+      const missing = this.load(name, libc, "dlopen", reason);
+      // Tables beside the modules, such as gconv-modules, are not ELF files.
       if (missing?.refused !== undefined && !name.endsWith(".so")) {
-        addDependency(found, { path: name, neededBy: libc.path, kind: "dlopen", name, reason });
+        addDependency(this.found, { path: name, neededBy: libc.path, kind: "dlopen", name, reason });
       }
     }
   }
 
-  loadNeeded();
-  // What is loaded then may ask for more.
-  for (let before = -1; dlopenSets !== undefined && before !== queue.length; ) {
-    before = queue.length;
-    loadNoted();
-    loadSets(dlopenSets);
-    loadNeeded();
+  /** Loads the library `name` for `object`. Returns the failed search, if one failed. */
+  private load(
+    name: ByteString,
+    object: LoadedObject,
+    kind: "needed" | "dlopen",
+    reason?: string,
+  ): NotFound | undefined {
+    if (this.isInterpreter(name)) {
+      this.addInterpreterOfLibrary(name, object);
+      return undefined;
+    }
+    if (this.names.has(name)) return undefined;
+    const hit = this.context.search.find(name, object, this.rules);
+    if (!("path" in hit)) return hit;
+    const dependency: Dependency = { path: hit.path, neededBy: object.path, kind, name };
+    addDependency(this.found, reason === undefined ? dependency : { ...dependency, reason });
+    const before = this.objects.get(hit.path);
+    const loaded = before ?? { ...hit, origin: () => directoryOf(hit.path), loader: object };
+    this.names.set(name, loaded);
+    if (before === undefined) this.enqueue(loaded);
+    return undefined;
+  }
+
+  private enqueue(loaded: LoadedObject): void {
+    const { soname, imports } = loaded.elf;
+    if (soname !== undefined && !this.names.has(soname)) this.names.set(soname, loaded);
+    for (const each of imports) this.imports.add(each);
+    this.objects.set(loaded.path, loaded);
+    this.queue.push(loaded);
+    if (this.queue.length > MOST_OBJECTS)
+      throw badElf(this.queue[0]?.path ?? "", `more than ${MOST_OBJECTS} libraries`);
+  }
+
+  private isInterpreter(name: ByteString): boolean {
+    return this.names.get(name) === "interpreter" || (this.rules.kind === "musl" && MUSL_BUILT_IN.test(name));
+  }
+
+  /** The C library needs the interpreter by a name without a path. A library has no PT_INTERP, so this adds it. */
+  private addInterpreterOfLibrary(name: ByteString, object: LoadedObject): void {
+    const { path } = this.rules;
+    if (this.elf.interpreter !== undefined) return;
+    if (this.context.candidates.open(path, this.elf.header.abi).kind !== "elf") return;
+    addDependency(this.found, { path, neededBy: object.path, kind: "interpreter", name });
   }
 }

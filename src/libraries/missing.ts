@@ -1,16 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** Something that a program needs to start and its root directory does not have. */
+/** Something that a program needs to start and that is missing in its root directory. */
 export interface Missing {
   /** A printable line. */
   message: string;
-  /** What to copy into a jail for it. */
+  /** The paths to copy into the jail. */
   copy: readonly ByteString[];
-  /** What the program ends with. */
+  /** The exit status of the program. */
   exitStatus: number;
-  /** The kernel looks for it: execve(2) fails, and the program does not begin. */
+  /** The kernel needs it: execve(2) fails. */
   atExec?: boolean;
 }
 
-/** What a program below a root directory needs and does not find there. */
+/** Finds what is missing for a program below a root directory. */
 export type FindMissing = (root: ByteString, program: ByteString) => Missing[];

@@ -1,33 +1,29 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { close, readAt } from "../../ffi/files.ts";
 import type { OwnStart } from "../programs/own-start.ts";
-import { createRootView } from "./root-view.ts";
+import { RootView } from "./root-view.ts";
 import { parseScriptLine, SCRIPT_LINE_LIMIT } from "./script.ts";
 
-// With this the archive ends in a program of PyInstaller; only the table of its sections comes behind.
+// The magic at the end of the archive in a program of PyInstaller; only the table of its sections may follow.
 const PYINSTALLER = "MEI\x0c\x0b\x0a\x0b\x0e";
 const TAIL = 1 << 16;
 
-/** What the file of the program at a path below `root` shows of what it starts itself. Throws SystemError. */
+/** What the program at a path below `root` starts itself, as far as its file shows. Throws SystemError. */
 export function ownStart(root: ByteString, program: ByteString): OwnStart | undefined {
-  const view = createRootView(root);
+  using view = new RootView(root);
+  const opened = view.openFile(program);
+  if (opened === undefined) return undefined;
+  const { fd, stat } = opened;
+  const part = (length: number, offset: number) => {
+    const buffer = new Uint8Array(length);
+    return fromBytes(buffer.subarray(0, readAt(fd, buffer, offset)));
+  };
   try {
-    const opened = view.openFile(program);
-    if (opened === undefined) return undefined;
-    const { fd, stat } = opened;
-    const part = (length: number, offset: number) => {
-      const buffer = new Uint8Array(length);
-      return fromBytes(buffer.subarray(0, readAt(fd, buffer, offset)));
-    };
-    try {
-      const line = parseScriptLine(part(SCRIPT_LINE_LIMIT, 0));
-      if (line !== undefined) return { kind: "script", ...line };
-      const unpacks = part(TAIL, Math.max(0, stat.size - TAIL)).includes(PYINSTALLER);
-      return unpacks ? { kind: "unpacks" } : undefined;
-    } finally {
-      close(fd);
-    }
+    const line = parseScriptLine(part(SCRIPT_LINE_LIMIT, 0));
+    if (line !== undefined) return { kind: "script", ...line };
+    const unpacks = part(TAIL, Math.max(0, stat.size - TAIL)).includes(PYINSTALLER);
+    return unpacks ? { kind: "unpacks" } : undefined;
   } finally {
-    view.close();
+    close(fd);
   }
 }

@@ -11,45 +11,35 @@ import {
   type Stat,
 } from "../../ffi/files.ts";
 
-/** The files below a directory, seen as a process that has it as its root sees them. Nothing is written. */
-export interface RootView {
-  /** A regular file, opened for reading: its descriptor (the caller closes it) and what fstat(2) tells. */
-  openFile(path: ByteString): { fd: number; stat: Stat } | undefined;
-  /** All bytes of a regular file; undefined where there is none, or more than `limit` bytes of it. */
-  readFile(path: ByteString, limit: number): Uint8Array | undefined;
-  /** The names in a directory, sorted by their bytes; undefined where there is no such directory. */
-  list(path: ByteString): ByteString[] | undefined;
-  /** True for a directory, and for a link to one. */
-  isDirectory(path: ByteString): boolean;
-  /** The path without links, "." and ".."; undefined where nothing stands there. */
-  realPath(path: ByteString): ByteString | undefined;
-  /** Gives back the descriptor on the root. */
-  close(): void;
-}
-
-const MAXIMUM_LINKS = 40;
-
 /**
- * The view of the directory `root` ("/" for the file system as it is). With another root each look-up goes
- * through openat2(2) RESOLVE_IN_ROOT, so that an absolute link or ".." never leads out of it.
+ * The files below a directory as a process sees them that has it as its root directory. Nothing is written. Below a
+ * root other than "/" every path goes through openat2(2) with RESOLVE_IN_ROOT, so no symbolic link or ".." leads out.
  */
-export function createRootView(root: ByteString = "/"): RootView {
-  const inRoot = root !== "/";
-  const rootFd = inRoot ? openDirectoryPath(root) : C.AT_FDCWD;
-  const resolve = inRoot ? C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS : 0;
+export class RootView implements Disposable {
+  private readonly rootFd: number;
+  private readonly resolve: number;
 
-  const open = (path: ByteString, flags: number) =>
-    path.includes("\0") ? undefined : openIfPresent(rootFd, path, flags, resolve);
+  /** Throws SystemError if the root cannot be opened. Leaving the scope of a `using` closes it. */
+  constructor(root: ByteString = "/") {
+    const inRoot = root !== "/";
+    this.rootFd = inRoot ? openDirectoryPath(root) : C.AT_FDCWD;
+    this.resolve = inRoot ? C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS : 0;
+  }
 
-  function openFile(path: ByteString) {
-    // A device may do something when it is opened: what it is, is looked at before, and that is what is opened.
-    const found = open(path, C.O_PATH);
+  [Symbol.dispose](): void {
+    if (this.rootFd !== C.AT_FDCWD) close(this.rootFd);
+  }
+
+  /** Opens a regular file for reading; the caller closes it. undefined if there is none. */
+  openFile(path: ByteString): { fd: number; stat: Stat } | undefined {
+    // Opening a device may have an effect, so the type is checked first, and what was checked is opened.
+    const found = this.open(path, C.O_PATH);
     if (found === undefined) return undefined;
     try {
       if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
-      // By its name where proc(5) is not mounted.
-      const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? open(path, flags);
+      // By its name if proc(5) is not mounted.
+      const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? this.open(path, flags);
       if (fd === undefined) return undefined;
       const stat = fstat(fd);
       if ((stat.mode & C.S_IFMT) === C.S_IFREG) return { fd, stat };
@@ -60,17 +50,39 @@ export function createRootView(root: ByteString = "/"): RootView {
     }
   }
 
-  function linkText(path: ByteString): ByteString | "not a link" | undefined {
-    const fd = open(path, C.O_PATH | C.O_NOFOLLOW);
+  /** All bytes of a regular file; undefined if there is none, or if it is larger than `limit` bytes. */
+  readFile(path: ByteString, limit: number): Uint8Array | undefined {
+    const opened = this.openFile(path);
+    if (opened === undefined) return undefined;
+    try {
+      return opened.stat.size > limit ? undefined : readAllFd(opened.fd, limit);
+    } finally {
+      close(opened.fd);
+    }
+  }
+
+  /** The names in a directory, sorted by their bytes; undefined if there is no such directory. */
+  list(path: ByteString): ByteString[] | undefined {
+    const fd = this.open(path, C.O_RDONLY | C.O_DIRECTORY);
     if (fd === undefined) return undefined;
     try {
-      return (fstat(fd).mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link";
+      return readDirectory(fd)
+        .map((entry) => entry.name)
+        .sort();
     } finally {
       close(fd);
     }
   }
 
-  function realPath(path: ByteString): ByteString | undefined {
+  /** True for a directory, and for a symbolic link to one. */
+  isDirectory(path: ByteString): boolean {
+    const fd = this.open(path, C.O_PATH | C.O_DIRECTORY);
+    if (fd !== undefined) close(fd);
+    return fd !== undefined;
+  }
+
+  /** The path without symbolic links, "." and ".."; undefined if nothing is there. */
+  realPath(path: ByteString): ByteString | undefined {
     const pending = path.split("/").reverse();
     const done: ByteString[] = [];
     for (let links = 0; pending.length > 0; ) {
@@ -80,50 +92,30 @@ export function createRootView(root: ByteString = "/"): RootView {
         done.pop();
         continue;
       }
-      const here = `/${[...done, name].join("/")}`;
-      const target = linkText(here);
+      const target = this.linkText(`/${[...done, name].join("/")}`);
       if (target === undefined) return undefined;
       if (target === "not a link") {
         done.push(name);
         continue;
       }
-      if (++links > MAXIMUM_LINKS) return undefined;
+      if (++links > C.MOST_LINKS) return undefined;
       if (target.startsWith("/")) done.length = 0;
       pending.push(...target.split("/").reverse());
     }
     return `/${done.join("/")}`;
   }
 
-  return {
-    openFile,
-    readFile(path, limit) {
-      const opened = openFile(path);
-      if (opened === undefined) return undefined;
-      try {
-        return opened.stat.size > limit ? undefined : readAllFd(opened.fd, limit);
-      } finally {
-        close(opened.fd);
-      }
-    },
-    list(path) {
-      const fd = open(path, C.O_RDONLY | C.O_DIRECTORY);
-      if (fd === undefined) return undefined;
-      try {
-        return readDirectory(fd)
-          .map((entry) => entry.name)
-          .sort();
-      } finally {
-        close(fd);
-      }
-    },
-    isDirectory(path) {
-      const fd = open(path, C.O_PATH | C.O_DIRECTORY);
-      if (fd !== undefined) close(fd);
-      return fd !== undefined;
-    },
-    realPath,
-    close() {
-      if (inRoot) close(rootFd);
-    },
-  };
+  private open(path: ByteString, flags: number): number | undefined {
+    return path.includes("\0") ? undefined : openIfPresent(this.rootFd, path, flags, this.resolve);
+  }
+
+  private linkText(path: ByteString): ByteString | "not a link" | undefined {
+    const fd = this.open(path, C.O_PATH | C.O_NOFOLLOW);
+    if (fd === undefined) return undefined;
+    try {
+      return (fstat(fd).mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link";
+    } finally {
+      close(fd);
+    }
+  }
 }

@@ -1,17 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** What the first line of a script asks for. */
-export interface ScriptLine {
+/** The first line of a script. */
+interface ScriptLine {
   /** The program after "#!". */
   interpreter: ByteString;
-  /** Where that is env(1): the program that it is to look up in PATH. */
+  /** If that is env(1): the program that it searches in PATH. */
   lookedUp: ByteString | undefined;
 }
 
-/** The kernel reads no more of a file to find out what it is (BINPRM_BUF_SIZE, execve(2)). */
+/** The kernel reads no more of a file to find its type (BINPRM_BUF_SIZE, execve(2)). */
 export const SCRIPT_LINE_LIMIT = 256;
 
-/** Where env(1) looks when nobody set PATH otherwise. */
+/** The PATH of env(1) unless it is set otherwise. */
 export const STANDARD_PATH = [
   "/usr/local/sbin",
   "/usr/local/bin",
@@ -21,15 +21,15 @@ export const STANDARD_PATH = [
   "/bin",
 ] as const;
 
-/** The words of the argument of `env -S`, as far as it takes to find a program: quotes, no escapes. */
+/** The words in the argument of `env -S`; quotes count, escapes do not, which is enough to find a program. */
 function splitWords(text: ByteString): ByteString[] {
   const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
   return words.map((word) => word.replace(/["']/g, ""));
 }
 
-/** The program in the arguments of env(1): behind its options and assignments. */
+/** The program in the arguments of env(1): after its options and assignments. */
 function programOfEnv(argument: ByteString): ByteString | undefined {
-  // Linux hands over everything behind the interpreter as one argument; only -S takes it apart again.
+  // Linux passes everything after the interpreter as one argument; only -S splits it.
   const split = /^(?:-[iv0]*S|--split-string[= ])\s*/.exec(argument);
   if (split === null) return /^$|^-|=/.test(argument) ? undefined : argument;
   const words = splitWords(argument.slice(split[0].length));
@@ -42,9 +42,9 @@ function programOfEnv(argument: ByteString): ByteString | undefined {
 }
 
 /**
- * Reads the "#!" line at the start of a file as Linux does (execve(2)): the interpreter ends at the first blank,
- * the line at the first newline or NUL. `start` is the first SCRIPT_LINE_LIMIT bytes. Undefined where it is not
- * a script, or one that the kernel refuses because its line is empty or too long.
+ * Reads the "#!" line at the start of a file as Linux does (execve(2)): the interpreter ends at the first blank, the
+ * line at the first newline or NUL. `start` is the first SCRIPT_LINE_LIMIT bytes. undefined for a file that is not a
+ * script, or that the kernel refuses because its line is empty or too long.
  */
 export function parseScriptLine(start: ByteString): ScriptLine | undefined {
   if (!start.startsWith("#!")) return undefined;
@@ -54,7 +54,7 @@ export function parseScriptLine(start: ByteString): ScriptLine | undefined {
     "",
   );
   const blank = line.search(/[ \t]/);
-  // Without an end of line the interpreter's name may have been cut.
+  // Without an end of line the name of the interpreter may be cut off.
   if (line === "" || (end < 0 && start.length >= SCRIPT_LINE_LIMIT && blank < 0)) return undefined;
   const interpreter = blank < 0 ? line : line.slice(0, blank);
   const argument = blank < 0 ? "" : line.slice(blank).replace(/^[ \t]+/, "");

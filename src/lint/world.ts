@@ -16,7 +16,7 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown } from "../libraries/copies.ts";
 import { ownStart } from "../libraries/own-start.ts";
-import { createPoptReaders } from "../libraries/popt.ts";
+import { PoptReaders } from "../libraries/popt.ts";
 import { filesBelow } from "../limited-shell/files-below.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
@@ -107,12 +107,12 @@ export const jailOf = (file: ByteString): ByteString | undefined =>
 export function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
   const jail = jailOf(file);
   const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
-  const popt = createPoptReaders(jail ?? "/");
+  const popt = new PoptReaders(jail ?? "/");
   const files = {
     lookUp: (path: ByteString) => lookUp(root, path),
     files: filesBelow(root, "/", () => undefined),
     ...executionIn(root, jail ?? "/"),
-    readsPopt: popt.readsPopt,
+    readsPopt: (path: ByteString) => popt.readsPopt(path),
     ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
     copyOfKnown: (path: ByteString) => copyOfKnown(jail ?? "/", path),
     copyCommand(path: ByteString) {
@@ -126,7 +126,7 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
     jails: knownPaths,
   };
   const closeBoth = () => {
-    popt.close();
+    popt[Symbol.dispose]();
     close(root);
   };
   if (jail === undefined) {

@@ -1,21 +1,21 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** Something to put into a jail, as a section or a command line asks for it. */
+/** A path or pattern that a section or a command line asks for. */
 export interface Want {
-  /** An absolute path of the host, or, where `glob` is set, a pattern of such paths. */
+  /** An absolute path of the host, or, with `glob`, a pattern of such paths. */
   readonly pattern: ByteString;
-  /** As it was written, where that was something else (a name that was searched). */
+  /** As it was written, for example a name that was searched. */
   readonly written: ByteString;
-  /** Who asks: the name of a section, or what stands on the command line of jk_cp. */
+  /** Who asks: the name of a section, or an operand of jk_cp. */
   readonly section: ByteString;
-  /** Owner and group stay the host's; else both are root. */
+  /** Keep owner and group; otherwise both are root. */
   readonly keepOwner: boolean;
-  /** setuid and setgid bits stay. */
+  /** Keep setuid and setgid bits. */
   readonly keepSetuid: boolean;
-  /** `pattern` is expanded where no file has it as its name. */
+  /** Expand `pattern`, unless a file has this name. */
   readonly glob: boolean;
-  /** What to ask for: anything, a device (or a link to one), an empty directory. */
+  /** Anything, a device (or a symbolic link to one), or a directory without what is in it. */
   readonly kind: "any" | "device" | "empty-directory";
 }
 
@@ -24,12 +24,12 @@ export type Keeps = 0 | 1 | 2 | 3;
 export const KEEP_OWNER = 1;
 export const KEEP_SETUID = 2;
 
-/** Why an entry is in a plan: its nearest cause. Following `from` leads to an entry that was asked for. */
+/** Why an entry is in a plan: its direct cause. Following `from` leads to an entry that was asked for. */
 export type Reason =
-  /** `matched`: it was not named, but is one of those that a pattern matches. */
+  /** `matched`: it was not named, but a pattern matches it. */
   | { readonly kind: "asked"; readonly pattern: ByteString; readonly matched?: boolean }
   | { readonly kind: "tree" | "link"; readonly from: Entry }
-  /** A directory or link on the way to what the host has at `of`. */
+  /** A directory or symbolic link on the way to the path `of` of the host. */
   | { readonly kind: "parent"; readonly of: ByteString }
   | {
       readonly kind: "interpreter" | "needed" | "script" | "dlopen";
@@ -37,30 +37,30 @@ export type Reason =
       readonly name: ByteString;
     };
 
-/** A section and why, by way of which other entry, it brings something in. */
+/** A section, and why it brings an entry in. */
 export interface Attribution {
   readonly section: ByteString;
   readonly reason: Reason;
 }
 
-/** One object of a jail: what is planned for it, and where it comes from. */
+/** One file, directory, link or device of a plan, and its source. */
 export interface Entry {
   readonly type: "directory" | "file" | "symlink" | "device";
-  /** Its path as the jail sees it; no component but the last is a symbolic link. */
+  /** Its path as the jail sees it; only the last component may be a symbolic link. */
   readonly path: ByteString;
-  /** The path of the host's file that it is made from; undefined for a directory that the host does not have. */
+  /** The path of its source on the host; undefined for a directory that the host lacks. */
   readonly source: ByteString | undefined;
-  /** What to do: nothing, where something stands there already and nobody asked to overwrite it. */
+  /** "keep": the jail has a file there already, which is not overwritten. */
   readonly action: "create" | "replace" | "keep";
-  /** The permission bits that it gets, and the ids. */
+  /** The permission bits and ids that it gets. */
   mode: number;
   uid: number;
   gid: number;
-  /** setuid or setgid bits of the host's file that it does not get. */
+  /** The source has setuid or setgid bits that it does not get. */
   stripped: boolean;
-  /** What wants said is to stay as on the host. */
+  /** What wants ask to keep as on the host. */
   keeps: Keeps;
-  /** Size in bytes, 0 for what is not a file. */
+  /** Size in bytes; 0 for anything but a file. */
   size: number;
   /** Times in nanoseconds since the epoch, of files and devices. */
   atime: bigint | undefined;
@@ -68,42 +68,34 @@ export interface Entry {
   /** The text of a symbolic link. */
   readonly target?: ByteString;
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
-  /** Kept, and something else than what is asked for: a link with another text, a file in the place of a link. */
+  /** The kept file is not what was asked for: a symbolic link with another text, a file instead of a link. */
   readonly differs?: boolean;
-  /** What its source was, where others than root can change it: it is taken only if it is that still. */
+  /** The stat of a source that users other than root can change: only this very file is copied. */
   readonly untrusted?: BasicStat | undefined;
-  /** The sections that want it, each once. Shared between entries: replaced, never changed. */
+  /** The sections that want it, each once. The array is replaced, never changed. */
   because: readonly Attribution[];
 }
 
-/** Something that was asked for and cannot be had. */
+/** Something that was asked for and failed. */
 export interface PopulateProblem {
   /** A stable name, such as "not-copyable". */
   readonly code: string;
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
-  /** What the tool ends with where nothing worse happens; 1 if not given. */
+  /** The exit status if nothing worse happens; 1 if not given. */
   readonly exitStatus?: number;
 }
 
-/** What a jail is going to hold: entries in the order in which they are made, parents first. */
+/** What a jail will hold: entries in the order of creation, parents first. */
 export interface Plan {
   readonly entries: readonly Entry[];
-  /** Errors: the rest is still done, and the exit status tells. */
+  /** Errors. The rest is still done, and the exit status is not 0. */
   readonly problems: readonly PopulateProblem[];
-  /** Told, without being errors. */
+  /** Printed; no errors. */
   readonly warnings: readonly string[];
-  /** Told where more output is asked for. */
+  /** Printed with --verbose. */
   readonly notes: readonly string[];
-  /** Sections of which at least one file or directory is on the host; devices and empty directories do not count. */
+  /** Sections with at least one file or directory on the host; devices and empty directories do not count. */
   readonly satisfied: ReadonlySet<ByteString>;
-}
-
-/** A file that another one cannot run without. */
-export interface Dependency {
-  readonly path: ByteString;
-  readonly neededBy: ByteString;
-  readonly kind: "interpreter" | "needed" | "script" | "dlopen";
-  readonly name: ByteString;
 }

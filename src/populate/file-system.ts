@@ -13,41 +13,41 @@ import {
 } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { type Withheld, withheldOn } from "../system/mounts.ts";
 
-/** A name in a directory, and what stands there. */
-export interface Listed {
+/** A name in a directory, and the lstat of its file. */
+interface Listed {
   readonly name: ByteString;
   readonly stat: BasicStat;
 }
 
-/** What planning may ask about a file system. Nothing here changes anything, so a plan can be made of pure data. */
+/** What planning reads of a file system. Tests have one that is only data. */
 export interface FileSystem {
-  /** lstat(2); undefined where nothing stands at `path`. */
+  /** lstat(2); undefined if `path` is missing. */
   lstat(path: ByteString): BasicStat | undefined;
-  /** stat(2): links are followed. */
+  /** stat(2), which follows symbolic links. */
   stat(path: ByteString): BasicStat | undefined;
-  /** The ACL of what stands at `path`, which links lead to with `follow`. */
+  /** The ACL of `path`, or, with `follow`, of what it leads to. */
   acl(path: ByteString, follow?: boolean): AclReading;
-  /** What the mount on which something stands takes away from it; a link is not followed. */
+  /** What the mount of a file withholds from it (nodev, nosuid); symbolic links are not followed. */
   withheld(path: ByteString): Withheld;
-  /** The text of a symbolic link. Throws as list does where `expected` is given. */
+  /** The text of a symbolic link. With `expected` it throws as `list` does. */
   readlink(path: ByteString, expected?: BasicStat): ByteString;
   /** The names in a directory, in any order. */
   names(path: ByteString): ByteString[];
   /**
-   * What is in a directory, sorted by the bytes of the names; links in it are not followed. Throws JailkitError
-   * "changed" where `expected` is given, and another directory stands there than that.
+   * The files in a directory, sorted by the bytes of their names; symbolic links in it are not followed. Throws
+   * JailkitError "changed" if `expected` is given and the directory is another one.
    */
   list(path: ByteString, expected?: BasicStat): Listed[];
 }
 
-/** The file system as it is, below `dirfd`: the host's by default; paths then are absolute. */
+/** The file system below `dirfd`; by default that of the host, with absolute paths. */
 export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
   return {
     lstat: (path) => basicStat(dirfd, path),
@@ -88,7 +88,7 @@ function withheldAt(dirfd: number, path: ByteString): Withheld {
       close(fd);
     }
   } catch (error) {
-    // It has gone meanwhile: nothing is known of it.
+    // It was removed meanwhile, so nothing is known of it.
     if (error instanceof SystemError) return { devices: true, setuid: true };
     throw error;
   }
@@ -96,7 +96,7 @@ function withheldAt(dirfd: number, path: ByteString): Withheld {
 
 function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
   if (sameFile(basicFstat(fd), expected)) return;
-  throw new JailkitError("changed", 1, `${display(path)}: was exchanged while it was being looked at`);
+  throw new JailkitError("changed", 1, `${display(path)}: was replaced while it was being read`);
 }
 
 function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => T): T {
@@ -110,10 +110,10 @@ function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => 
 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
-/** What a mount without options withholds. */
+/** What a mount without nodev and nosuid withholds. */
 export const NOTHING_WITHHELD: Withheld = { devices: false, setuid: false };
 
-/** A file system in which there is nothing: a jail that does not exist yet. */
+/** An empty file system: a jail that does not exist yet. */
 export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
@@ -124,7 +124,7 @@ export const emptyFileSystem: FileSystem = {
   list: () => [],
 };
 
-/** True where both are the same inode. */
+/** True if both are the same inode. */
 export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
   return (
     a?.inoLow === b.inoLow &&
@@ -134,13 +134,18 @@ export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
   );
 }
 
-/** True where a mode is that of a directory. */
+/** True for the mode of a directory. */
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 
-/** True where a mode is that of a symbolic link. */
+/** True for the mode of a symbolic link. */
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
 
-/** An absolute path without empty components, `.` and a final slash; `..` stays, since a link may stand before it. */
+/** Where a symbolic link at an absolute path leads: the path that its text stands for. */
+export function linkTarget(path: ByteString, text: ByteString): ByteString {
+  return tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
+}
+
+/** An absolute path without empty components, `.` and a final slash; `..` stays, since it may follow a symbolic link. */
 export function tidy(path: ByteString): ByteString {
   if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(path)) return path;
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
@@ -148,8 +153,8 @@ export function tidy(path: ByteString): ByteString {
 }
 
 /**
- * A path as the caller means it, from the root on: one without a leading slash starts at the working directory, and
- * `.`, `..` and doubled slashes are taken out of the text. Throws SystemError where the working directory has no name.
+ * The absolute path of an operand: relative paths start at the working directory, and `.`, `..` and doubled slashes are
+ * removed from the text. Throws SystemError if the working directory has no name.
  */
 export function absolutePath(path: ByteString): ByteString {
   let whole = path;

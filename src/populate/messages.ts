@@ -1,14 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Entry } from "./entry.ts";
+import type { Message } from "./reporter.ts";
 
-/** A line about an entry, as jailkit 2 worded it. Text from outside is in it as it is. */
-export interface Message {
-  readonly text: ByteString;
-  /** Only where more output is asked for. */
-  readonly detail: boolean;
-}
-
-/** What is done for an entry: told before it is done. `to` is its path on the host. */
+/** What is done for an entry, in the words of jailkit 2; printed before it is done. `to` is its path on the host. */
 export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Message {
   if (entry.action === "keep") return { text: `${to} already exists, will not touch it`, detail: true };
   switch (entry.type) {
@@ -17,7 +11,7 @@ export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Me
     case "device":
       return { text: `Creating device ${to}`, detail: true };
     case "symlink": {
-      // Those that only lead to something, such as /bin, come with it like its directories.
+      // Links that only lead to something, such as /bin, are a detail like its directories.
       const detail = entry.because.every(({ reason }) => reason.kind === "parent");
       return { text: `Creating symlink ${to} to ${entry.target ?? ""}`, detail };
     }
@@ -28,7 +22,7 @@ export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Me
   }
 }
 
-/** Told after an entry whose special bits stayed behind was made. */
+/** Printed after an entry without its special bits was created. */
 export function strippedMessage(to: ByteString): ByteString {
   return `removing setuid and setgid permissions from ${to}`;
 }

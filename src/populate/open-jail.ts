@@ -9,17 +9,16 @@ import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
 import { type FileSystem, NOTHING_WITHHELD } from "./file-system.ts";
 
-/** How a jail is opened. */
-export interface OpenOptions {
-  /** Makes it where it is missing; else a missing one is undefined. */
+interface OpenOptions {
+  /** Create the jail if it is missing; otherwise a missing jail is undefined. */
   readonly create: boolean;
-  /** What is written is on the disk before the tool ends. */
+  /** Sync to disk before the tool exits. */
   readonly sync: boolean;
-  /** What a jail that is not safe ends with. */
+  /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
 }
 
-/** Opens a jail after the rule of safety was applied to it. Throws JailkitError with `unsafeStatus`. */
+/** Opens a jail, after a check that it is safe. Throws JailkitError with `unsafeStatus`. */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
   const { sync, unsafeStatus } = options;
   const made = options.create ? makeJail(path) : [];
@@ -46,7 +45,7 @@ function makeJail(path: ByteString): ByteString[] {
   }
 }
 
-/** Takes directories away again that were made for a jail that may not be there. */
+/** Removes directories that were created for a jail that is refused. */
 function unmake(made: readonly ByteString[]): void {
   if (made.length === 0) return;
   const top = openTree("/");
@@ -60,7 +59,7 @@ function unmake(made: readonly ByteString[]): void {
   }
 }
 
-/** A jail as planning looks at it. Its paths must not lead through links: see jailPaths. */
+/** A jail as planning reads it. Paths must not lead through symbolic links: see JailPaths. */
 export function jailFileSystem(root: JailRoot): FileSystem {
   const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
   return {

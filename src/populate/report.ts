@@ -5,9 +5,9 @@ import { problemReport } from "../cli/report.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
-import type { Request } from "./request.ts";
+import type { PopulateRequest } from "./request.ts";
 
-/** The actions of entries, without those that change nothing. */
+/** The actions of entries, except those that change nothing. */
 function actionReports(entries: readonly Entry[]): ActionReport[] {
   return entries.flatMap((entry) => {
     if (entry.action === "keep") return [];
@@ -32,9 +32,9 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
   });
 }
 
-/** The report of a tool that fills a jail. `entries`: those that are in the jail now, or would be. */
+/** The report of jk_init or jk_cp. `entries`: those that are in the jail now, or would be. */
 export function populateReport(
-  request: Request,
+  request: PopulateRequest,
   dryRun: boolean,
   plan: Plan,
   entries: readonly Entry[],
@@ -57,14 +57,14 @@ export function populateReport(
   };
 }
 
-/** How many entries of a plan are in the jail already and stay. */
+/** How many entries of a plan the jail has already. */
 function keptCount(plan: Plan): number {
   return plan.entries.filter((entry) => entry.action === "keep" && entry.type !== "directory").length;
 }
 
-/** The report of a tool with --why. */
+/** The report of jk_init or jk_cp with --why. */
 export function whyReport(
-  tool: Request["tool"],
+  tool: PopulateRequest["tool"],
   path: ByteString,
   explanations: readonly Explanation[],
 ): WhyReport {

@@ -12,23 +12,24 @@ import { type Section, selectSections } from "./sections.ts";
 /** A section that explains part of a jail. */
 export interface Guess {
   readonly name: ByteString;
-  /** Paths that it asks for, that the host has, and the jail does not. */
+  /** Paths of the section that the host has and the jail lacks. */
   readonly lacking: readonly ByteString[];
 }
 
 const PROGRAM_DIRECTORY = /\/s?bin$/;
 
-interface Asked {
+/** What a section asks for and the host has. */
+interface SectionPaths {
   readonly programs: readonly ByteString[];
   readonly others: readonly ByteString[];
-  /** It asks for something, of which the host has nothing. */
+  /** It asks for something, and the host has nothing of it. */
   readonly absent?: boolean;
 }
 
 /**
- * The sections of a file that a jail seems to be made of: first those of which all programs are there that the host
- * has, then those of which three in four are (other versions of jailkit asked for other ones). Of what is not a
- * program half will do. Of these the fewest that say most: each adds a program to those before it, or is all data.
+ * The sections of a file from which a jail seems to be made. A section counts if the jail has all its programs that the
+ * host has, or three in four (other versions of jailkit had other programs), and half of its other files. Of these, the
+ * fewest that explain most: each adds a program to those before it, or has no programs.
  */
 export function guessSections(
   ini: IniFile,
@@ -37,49 +38,48 @@ export function guessSections(
   inJail: (path: ByteString) => boolean,
 ): Guess[] {
   const glob = createGlob(host);
-  const asked = new Map<ByteString, Asked>();
+  const paths = new Map<ByteString, SectionPaths>();
 
-  /** What a section itself asks for and the host has. */
-  function askedBy(section: Section): Asked {
-    const known = asked.get(section.name);
-    if (known !== undefined) return known;
+  function pathsOfSection(section: Section): SectionPaths {
+    const found = paths.get(section.name);
+    if (found !== undefined) return found;
     const profile = readProfile([section], host, loader.libraryDirectories(), "built-in");
     const { wants, notFound } = profile;
-    const paths = wants.flatMap((want) => pathsOf(want));
+    const all = wants.flatMap((want) => pathsOf(want));
     const isProgram = (path: ByteString) => PROGRAM_DIRECTORY.test(parentOf(path));
-    const absent = paths.length === 0 && wants.length + notFound.length > 0;
+    const absent = all.length === 0 && wants.length + notFound.length > 0;
     const own = {
-      programs: paths.filter(isProgram),
-      others: paths.filter((path) => !isProgram(path)),
+      programs: all.filter(isProgram),
+      others: all.filter((path) => !isProgram(path)),
       absent,
     };
-    asked.set(section.name, own);
+    paths.set(section.name, own);
     return own;
   }
 
   function pathsOf({ pattern, glob: magic, kind }: Want): ByteString[] {
-    // It tells no section from another.
+    // Devices do not tell sections apart.
     if (kind === "device") return [];
     if (host.lstat(pattern) !== undefined) return [pattern];
     return magic ? glob(pattern) : [];
   }
 
-  /** Whether a jail has what a section asks for; `exactly`: with all its programs. */
-  function explains({ programs, others }: Asked, exactly: boolean): boolean {
-    const there = programs.filter(inJail).length;
-    const most = programs.length >= FEW && there * 4 >= programs.length * 3;
-    if (there < programs.length && (exactly || !most)) return false;
+  /** True if the jail has the paths of a section; `exactly`: with all its programs. */
+  function explains({ programs, others }: SectionPaths, exactly: boolean): boolean {
+    const present = programs.filter(inJail).length;
+    const most = programs.length >= FEW && present * 4 >= programs.length * 3;
+    if (present < programs.length && (exactly || !most)) return false;
     return others.filter(inJail).length * 2 >= others.length;
   }
 
   const candidates = ini.sections.flatMap(({ name }): Candidate[] => {
-    const parts = sectionsOf(ini, name)?.map(askedBy) ?? [];
+    const parts = sectionsOf(ini, name)?.map(pathsOfSection) ?? [];
     const programs = [...new Set(parts.flatMap((part) => part.programs))];
     const others = [...new Set(parts.flatMap((part) => part.others))];
     const kinds = [true, false].filter((exactly) => parts.every((part) => explains(part, exactly)));
     const exactly = kinds[0];
     const some = [...programs, ...others].some(inJail);
-    // It is the last: what it includes comes before.
+    // The section itself is the last, after those that it includes.
     const empty = parts.at(-1)?.absent === true;
     return exactly === undefined || !some || empty
       ? []
@@ -88,21 +88,21 @@ export function guessSections(
   return choose(candidates, inJail);
 }
 
-// With fewer programs than these, one that is missing says too much.
+// With fewer programs, all must be there.
 const FEW = 8;
 
-interface Candidate extends Asked {
+interface Candidate extends SectionPaths {
   readonly name: ByteString;
   readonly exactly: boolean;
   readonly parts: number;
 }
 
-/** Picks candidates, those that say most first, as long as they add something. */
+/** Takes the candidates that explain most first, as long as each adds something. */
 function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => boolean): Guess[] {
   const covered = new Set<ByteString>();
   const guesses: Guess[] = [];
   const sizeOf = ({ programs, others }: Candidate) => [...programs, ...others].filter(inJail).length;
-  // Of two that say the same, the one that includes less.
+  // Of two that explain the same, the one with fewer includes.
   const order = [...candidates].sort(
     (a, b) => Number(b.exactly) - Number(a.exactly) || sizeOf(b) - sizeOf(a) || a.parts - b.parts,
   );
@@ -123,7 +123,7 @@ function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => 
   return guesses;
 }
 
-/** A section and those that it includes; undefined where the file makes no sense of it. */
+/** A section and those that it includes; undefined if they cannot be read. */
 function sectionsOf(ini: IniFile, name: ByteString): readonly Section[] | undefined {
   try {
     return selectSections(ini, [name]).sections;

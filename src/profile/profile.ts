@@ -9,29 +9,29 @@ import { hasMagic } from "../populate/plan/glob.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
-/** What a jail should hold, as sections of jk_init.ini describe it. */
-export interface Profile {
+/** What a jail should hold, by sections of jk_init.ini. */
+interface Profile {
   readonly wants: readonly Want[];
   /** Names or numeric ids, each once. */
   readonly users: readonly ByteString[];
   readonly groups: readonly ByteString[];
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
-  /** What does not come: names that no directory of the search path has, for several may stand for one thing. */
+  /** Messages about names that are not copied. They are no problem: several names may stand for one program. */
   readonly notFound: readonly string[];
-  /** Sections that name files, of which one at least is to be on the machine. */
+  /** Sections that name files. At least one of these files should be on the machine. */
   readonly needFiles: ReadonlySet<ByteString>;
 }
 
 /**
- * What becomes of the file of the limited shell, jk_lsh, which sections of jailkit 2 ask for. "built-in": it does not
- * enter the jail, for jk_chrootsh has it; "like-others": it does.
+ * Whether the file of the limited shell, jk_lsh, which sections of jailkit 2 name, is copied. "built-in": no, since
+ * jk_chrootsh has it; "like-others": yes.
  */
 export type ShellPolicy = "built-in" | "like-others";
 
 const BUILT_IN = "jk_chrootsh has it built in (--copy-shell copies it)";
 
-/** Paths as sections give them, and how they are taken. In sections w_owner and w_setuid names are not searched. */
+/** The keys with paths, and how they are copied. Names in paths_w_owner and paths_w_setuid are not searched. */
 const LISTS = [
   { key: "paths", search: true, glob: true, keepOwner: false, keepSetuid: false },
   { key: "libraries", search: true, glob: true, keepOwner: false, keepSetuid: false },
@@ -43,8 +43,8 @@ const LISTS = [
 ] as const;
 
 /**
- * Turns sections into one list of wants. `libraryDirectories` are what `$LIBDIR/` stands for. Names without a leading
- * slash are looked for in SEARCH_PATH.
+ * Turns sections into one list of wants. `$LIBDIR/` stands for each of `libraryDirectories`. Names without a leading
+ * slash are searched in SEARCH_PATH.
  */
 export function readProfile(
   sections: readonly Section[],
@@ -53,51 +53,69 @@ export function readProfile(
   shell: ShellPolicy,
 ): Profile {
   const directories = distinct(host, libraryDirectories);
-  const wants: Want[] = [];
-  const notFound: string[] = [];
-  const needFiles = new Set<ByteString>();
-  const builtIn = new Set<ByteString>();
-  for (const { name: section, values } of sections) {
-    const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
-    for (const { key, search, ...how } of LISTS) {
-      for (const written of values[key]) {
-        for (const item of expandLibraryDirectory(written, directories)) {
-          if (shell === "built-in" && baseName(item) === LIMITED_SHELL) {
-            notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
-            builtIn.add(section);
-            continue;
-          }
-          needFiles.add(section);
-          const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
-          if (pattern === undefined) {
-            notFound.push(`section ${section}: ${quoted(item)} is not found`);
-            continue;
-          }
-          const glob = how.glob && hasMagic(pattern);
-          wants.push({ ...common, ...how, pattern, written, glob, kind: "any" });
-        }
-      }
-    }
-    for (const pattern of values.emptydirs) {
-      wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
-    }
-    for (const pattern of values.devices) {
-      wants.push({ ...common, pattern, written: pattern, kind: "device" });
-    }
-  }
+  const read = sections.map((section) => ({
+    section,
+    ...readSection(section, host, directories, shell),
+  }));
   const all = (pick: (section: Section) => readonly ByteString[]) => [...new Set(sections.flatMap(pick))];
+  const needFiles = read.filter(({ namesFiles }) => namesFiles).map(({ section }) => section.name);
   return {
-    wants,
+    wants: read.flatMap(({ wants }) => wants),
     users: all(({ values }) => values.users),
     groups: all(({ values }) => values.groups),
     needProc: sections.some(({ values }) => values.needProc),
     needLogsocket: sections.some(({ values }) => values.needLogsocket),
-    notFound,
-    needFiles: new Set([...needFiles].filter((section) => !builtIn.has(section))),
+    notFound: read.flatMap(({ notFound }) => notFound),
+    needFiles: new Set(needFiles),
   };
 }
 
-/** Directories without those that are an earlier one by another path, as /usr/lib is /lib where /usr is merged. */
+function readSection(
+  { name: section, values }: Section,
+  host: FileSystem,
+  libraryDirectories: readonly ByteString[],
+  shell: ShellPolicy,
+): { wants: Want[]; notFound: string[]; namesFiles: boolean } {
+  const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
+  const wants: Want[] = [];
+  const notFound: string[] = [];
+  let builtIn = false;
+  let namesFiles = false;
+  for (const { list, written, item } of pathsOf(values, libraryDirectories)) {
+    const { search, key: _, ...how } = list;
+    if (shell === "built-in" && baseName(item) === LIMITED_SHELL) {
+      notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
+      builtIn = true;
+      continue;
+    }
+    namesFiles = true;
+    const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
+    if (pattern === undefined) {
+      notFound.push(`section ${section}: ${quoted(item)} is not found`);
+      continue;
+    }
+    wants.push({ ...common, ...how, pattern, written, glob: how.glob && hasMagic(pattern), kind: "any" });
+  }
+  const want = (kind: Want["kind"]) => (pattern: ByteString) => ({
+    ...common,
+    pattern,
+    written: pattern,
+    kind,
+  });
+  wants.push(...values.emptydirs.map(want("empty-directory")), ...values.devices.map(want("device")));
+  return { wants, notFound, namesFiles: namesFiles && !builtIn };
+}
+
+/** The paths of a section, by list, with `$LIBDIR` replaced. */
+function pathsOf(values: Section["values"], libraryDirectories: readonly ByteString[]) {
+  return LISTS.flatMap((list) =>
+    values[list.key].flatMap((written) =>
+      expandLibraryDirectory(written, libraryDirectories).map((item) => ({ list, written, item })),
+    ),
+  );
+}
+
+/** Directories, without paths that lead to an earlier one, as /usr/lib does to /lib on a merged /usr. */
 function distinct(host: FileSystem, directories: readonly ByteString[]): ByteString[] {
   const seen = new Set<string>();
   return directories.filter((directory) => {

@@ -5,17 +5,31 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { wantedAccounts } from "../populate/apply/accounts.ts";
+import { type WantedAccounts, wantedAccounts } from "../populate/apply/accounts.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import type { Recipe } from "../populate/record/recipe.ts";
 import { readProfile } from "./profile.ts";
-import { selectSections } from "./sections.ts";
+import { type Selection, selectSections } from "./sections.ts";
 
-/** The section of a want that makes the directory of the log socket. */
-export const LOG_SOCKET_SECTION = "need_logsocket";
+/** All requests of a jail's record, read again today. */
+export interface Recipe {
+  readonly wants: readonly Want[];
+  readonly accounts: WantedAccounts;
+  readonly needProc: boolean;
+  readonly needLogsocket: boolean;
+  /** The sections and operands that were read, with the sections that they include. */
+  readonly resolved: ReadonlySet<ByteString>;
+  /** Those of them whose files should be hard links. */
+  readonly linked: ReadonlySet<ByteString>;
+  /** Requests that cannot be repeated, such as for a missing section. */
+  readonly problems: readonly PopulateProblem[];
+  readonly warnings: readonly string[];
+}
 
-/** What a log socket needs of the jail: its directory. */
+/** The section of the want that creates the directory of the log socket. */
+const LOG_SOCKET_SECTION = "need_logsocket";
+
+/** The directory of the log socket. */
 export const logSocketDirectory: Want = {
   pattern: "/dev",
   written: LOG_SOCKET_SECTION,
@@ -26,7 +40,7 @@ export const logSocketDirectory: Want = {
   kind: "empty-directory",
 };
 
-/** What jk_cp asks for with an operand. */
+/** The want of an operand of jk_cp. */
 export function copyWant(path: ByteString, options: { owner: boolean; setuid: boolean }): Want {
   return {
     pattern: path,
@@ -40,81 +54,97 @@ export function copyWant(path: ByteString, options: { owner: boolean; setuid: bo
 }
 
 /**
- * Reads the requests of a jail anew: the sections of jk_init as their files have them today, the operands of jk_cp.
- * What cannot be read becomes a problem, and the rest is still there.
+ * Reads the requests of a jail again: sections of jk_init as their files are today, operands of jk_cp. A request that
+ * cannot be read becomes a problem.
  */
 export function readRecipe(requests: readonly ManifestRequest[], host: FileSystem, loader: Loader): Recipe {
-  const wants: Want[] = [];
-  const users = new Set<ByteString>();
-  const groups = new Set<ByteString>();
-  const resolved = new Set<ByteString>();
-  const linked = new Set<ByteString>();
-  const problems: PopulateProblem[] = [];
-  const warnings: string[] = [];
-  const files = new Map<ByteString, IniFile>();
-  let needProc = false;
-  let needLogsocket = false;
+  const reader = new RecipeReader(host, loader);
+  for (const request of requests) reader.add(request);
+  return reader.recipe();
+}
 
-  function configuration(file: ByteString): IniFile {
-    const known = files.get(file);
-    if (known !== undefined) return known;
-    const ini = loadConfig(file, { dialect: "py" });
-    if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    files.set(file, ini);
-    return ini;
-  }
+class RecipeReader {
+  private readonly wants: Want[] = [];
+  private readonly users = new Set<ByteString>();
+  private readonly groups = new Set<ByteString>();
+  private readonly resolved = new Set<ByteString>();
+  private readonly linked = new Set<ByteString>();
+  private readonly problems: PopulateProblem[] = [];
+  private readonly warnings = new Set<string>();
+  private readonly files = new Map<ByteString, IniFile>();
+  private needProc = false;
+  private needLogsocket = false;
 
-  function addSections({ sections: names, options }: ManifestRequest): void {
-    const file =
-      typeof options.configfile === "string" ? options.configfile : `${CONFIG_DIRECTORY}/jk_init.ini`;
-    const selection = selectSections(configuration(file), names);
-    for (const name of selection.unknown) {
-      const message = `section ${quoted(name)}, of which there is something in the jail, does not exist in ${display(file)}`;
-      problems.push({ code: "no-such-section", path: name, message });
-    }
-    const policy = options["copy-shell"] === true ? "like-others" : "built-in";
-    const profile = readProfile(selection.sections, host, loader.libraryDirectories(), policy);
-    wants.push(...profile.wants);
-    if (profile.needLogsocket) wants.push(logSocketDirectory);
-    needProc ||= profile.needProc;
-    needLogsocket ||= profile.needLogsocket;
-    for (const user of profile.users) users.add(user);
-    for (const group of profile.groups) groups.add(group);
-    for (const warning of selection.warnings) if (!warnings.includes(warning)) warnings.push(warning);
-    for (const { name } of selection.sections) resolved.add(name);
-    if (profile.needLogsocket) resolved.add(LOG_SOCKET_SECTION);
-    if (options.hardlink === true) for (const { name } of selection.sections) linked.add(name);
-  }
+  constructor(
+    private readonly host: FileSystem,
+    private readonly loader: Loader,
+  ) {}
 
-  function addOperands({ operands, options }: ManifestRequest): void {
-    for (const path of operands) {
-      wants.push(copyWant(path, { owner: options.owner === true, setuid: options.setuid === true }));
-      resolved.add(path);
-      if (options.hardlink === true) linked.add(path);
-    }
-  }
-
-  for (const request of requests) {
+  add(request: ManifestRequest): void {
     try {
-      if (request.tool === "jk_init") addSections(request);
-      else if (request.tool === "jk_cp") addOperands(request);
+      if (request.tool === "jk_init") this.addSections(request);
+      else if (request.tool === "jk_cp") this.addOperands(request);
     } catch (error) {
       const asked = request.sections.map(quoted).join(", ");
       const message = `what was asked for as ${asked} cannot be read again: ${describeError(error)}`;
-      problems.push({ code: "request", path: request.sections[0] ?? "", message });
+      this.problems.push({ code: "request", path: request.sections[0] ?? "", message });
     }
   }
-  const accounts = wantedAccounts([...users], [...groups]);
-  return { wants: distinct(wants), accounts, needProc, needLogsocket, resolved, linked, problems, warnings };
+
+  recipe(): Recipe {
+    const { needProc, needLogsocket, resolved, linked, problems } = this;
+    const accounts = wantedAccounts([...this.users], [...this.groups]);
+    const wants = distinct(this.wants);
+    const warnings = [...this.warnings];
+    return { wants, accounts, needProc, needLogsocket, resolved, linked, problems, warnings };
+  }
+
+  private addSections({ sections: names, options }: ManifestRequest): void {
+    const { configfile } = options;
+    const file = typeof configfile === "string" ? configfile : `${CONFIG_DIRECTORY}/jk_init.ini`;
+    const selection = selectSections(this.configuration(file), names);
+    for (const name of selection.unknown) {
+      const message = `section ${quoted(name)}, which is in the record of the jail, does not exist in ${display(file)}`;
+      this.problems.push({ code: "no-such-section", path: name, message });
+    }
+    for (const warning of selection.warnings) this.warnings.add(warning);
+    this.addProfile(selection, options["copy-shell"] === true);
+    for (const { name } of selection.sections) {
+      this.resolved.add(name);
+      if (options.hardlink === true) this.linked.add(name);
+    }
+  }
+
+  private addProfile({ sections }: Selection, copyShell: boolean): void {
+    const policy = copyShell ? "like-others" : "built-in";
+    const profile = readProfile(sections, this.host, this.loader.libraryDirectories(), policy);
+    this.wants.push(...profile.wants);
+    for (const user of profile.users) this.users.add(user);
+    for (const group of profile.groups) this.groups.add(group);
+    this.needProc ||= profile.needProc;
+    if (!profile.needLogsocket) return;
+    this.needLogsocket = true;
+    this.wants.push(logSocketDirectory);
+    this.resolved.add(LOG_SOCKET_SECTION);
+  }
+
+  private addOperands({ operands, options }: ManifestRequest): void {
+    for (const path of operands) {
+      this.wants.push(copyWant(path, { owner: options.owner === true, setuid: options.setuid === true }));
+      this.resolved.add(path);
+      if (options.hardlink === true) this.linked.add(path);
+    }
+  }
+
+  private configuration(file: ByteString): IniFile {
+    const read = this.files.get(file) ?? loadConfig(file, { dialect: "py" });
+    if (read === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
+    this.files.set(file, read);
+    return read;
+  }
 }
 
 /** Each want once. */
 function distinct(wants: readonly Want[]): Want[] {
-  const seen = new Set<string>();
-  return wants.filter((want) => {
-    const key = JSON.stringify(want);
-    const first = !seen.has(key);
-    seen.add(key);
-    return first;
-  });
+  return [...new Map(wants.map((want) => [JSON.stringify(want), want])).values()];
 }

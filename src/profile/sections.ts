@@ -8,9 +8,9 @@ import { problemError } from "../config/place.ts";
 import { initKeys } from "../config/schemas/init.ts";
 
 /** The values of a section of jk_init.ini. */
-export type SectionValues = KeyValues<typeof initKeys>;
+type SectionValues = KeyValues<typeof initKeys>;
 
-/** A section and what it says. */
+/** A section of jk_init.ini. */
 export interface Section {
   readonly name: ByteString;
   readonly values: SectionValues;
@@ -19,16 +19,15 @@ export interface Section {
 /** The sections that were asked for, each after those that it includes. */
 export interface Selection {
   readonly sections: readonly Section[];
-  /** Asked for, and not in the file. */
+  /** Names that are not in the file. */
   readonly unknown: readonly ByteString[];
   /** Printable lines. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Picks sections of jk_init.ini by name, with those that they include: depth first, included ones before, each once.
- * An include that does not exist is a warning. Throws JailkitError "include-cycle", which names the chain, and
- * "bad-config" for a value that cannot be understood and matters.
+ * Selects sections of jk_init.ini by name, each once and after the sections that it includes. A missing included section
+ * is a warning. Throws JailkitError "include-cycle", which names the cycle, and "bad-config" for an invalid value.
  */
 export function selectSections(ini: IniFile, names: readonly ByteString[]): Selection {
   const byName = new Map(ini.sections.map((section) => [section.name, section]));

@@ -13,16 +13,19 @@ import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
 const NAME = "jk_cp";
+const NO_JAIL = 3;
+const NO_FILE = 4;
+const UNSAFE = 6;
 
 /**
- * The path that an operand stands for; undefined where there is no such command. A name without a slash is a
- * command, found in the same directories whoever asks; `./x` and `d/f` start at the working directory.
+ * The path of an operand; undefined if there is no such command. A name without a slash is a command, searched in fixed
+ * directories; `./x` and `d/f` are relative to the working directory.
  */
 function pathOf(host: FileSystem, operand: ByteString): ByteString | undefined {
   return operand.includes("/") ? absolutePath(operand) : searchPath(host, operand);
 }
 
-/** jk_cp(8): copies files and what they need into a jail that exists. */
+/** jk_cp(8): copies files, and what they need, into an existing jail. */
 export const tool = defineTool({
   name: NAME,
   summary: "copy files, with the libraries that they need, into a jail",
@@ -33,27 +36,27 @@ export const tool = defineTool({
   ],
   options: {
     jail: jailOption("the jail to copy into"),
-    force: forceOption("overwrite files that are in the jail already"),
+    force: forceOption("overwrite files that are already in the jail"),
     hardlink: HARDLINK,
-    owner: { short: "o", description: "keep owner and group; else both are root" },
+    owner: { short: "o", description: "keep owner and group instead of root" },
     setuid: {
       short: "s",
-      description: "keep setuid and setgid, where the ids that they grant stay the same",
+      description: "keep setuid and setgid bits if the ids that they grant are kept",
     },
     dryRun: DRY_RUN,
     remove: {
-      description: "take FILE out again, with what nothing else that was asked for needs",
+      description: "remove FILE again, with everything that nothing else needs",
     },
-    why: { value: "PATH", description: "tell what brings PATH into the jail, and by which way" },
+    why: { value: "PATH", description: "show what brings PATH into the jail, and why" },
     sync: SYNC,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "all that was asked for is in the jail",
+    0: "everything that was asked for is in the jail",
     1: "something could not be copied, or the options are wrong",
     2: "too few arguments",
-    3: "there is no such jail",
+    3: "the jail does not exist",
     4: "a file or command does not exist",
     5: "not run as root",
     6: "the jail is not safe",
@@ -63,20 +66,12 @@ export const tool = defineTool({
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     const host = fileSystemAt();
     if (options.remove && jailPath !== undefined && names.length > 0) {
-      const { runRemove } = await import("../update/run-remove.ts");
-      const { dryRun, sync } = options;
-      const statuses = { unsafe: 6, missing: 3, unknown: 4 };
-      // The files may be missing on the host.
+      const { removeRequested } = await import("../update/remove.ts");
+      // The files may be missing on the host by now.
       const paths = names.map((name) => pathOf(host, name) ?? name);
-      const request = {
-        tool: NAME,
-        jail: absolutePath(jailPath),
-        names: paths,
-        statuses,
-        dryRun,
-        sync,
-      } as const;
-      return runRemove(request, options);
+      const statuses = { unsafe: UNSAFE, missing: NO_JAIL, unknown: NO_FILE };
+      const request = { tool: NAME, jail: absolutePath(jailPath), names: paths, statuses } as const;
+      return await removeRequested(request, options);
     }
     const found = names.map((name) => ({ name, path: pathOf(host, name) }));
     if (jailPath === undefined || found.every(({ path }) => path === undefined)) {
@@ -86,11 +81,11 @@ export const tool = defineTool({
     const jail = absolutePath(jailPath);
     const stat = host.stat(jail);
     if (stat === undefined || !isDirectory(stat.mode)) {
-      throw new JailkitError("no-such-jail", 3, `${display(jail)} is not a directory`);
+      throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
     }
     const wants = found.map(({ name, path }) => {
       if (path === undefined || host.stat(path) === undefined) {
-        throw new JailkitError("no-such-file", 4, `${display(path ?? name)} does not exist`);
+        throw new JailkitError("no-such-file", NO_FILE, `${display(path ?? name)} does not exist`);
       }
       return copyWant(path, options);
     });
@@ -102,7 +97,7 @@ export const tool = defineTool({
       {
         tool: NAME,
         jail,
-        // By full path: the record is read from another directory.
+        // Full paths, since the record is read from other directories.
         asked: wants.map(({ pattern }) => pattern),
         recordedOptions,
         wants,
@@ -113,7 +108,7 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: false, unsafeStatus: 6 },
+      { ...options, create: false, unsafeStatus: UNSAFE },
       host,
       loader,
     );

@@ -13,20 +13,22 @@ import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { populate, tellRecordedWhy } from "../populate/populate.ts";
+import { populate, printRecordedWhy } from "../populate/populate.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
 import { listSections, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
+const UNSAFE = 3;
+const NO_FILE = 3;
 const UNKNOWN_SECTION = 4;
 
 function readIni(file: ByteString): IniFile | undefined {
   try {
-    return loadConfig(absolutePath(file), { dialect: "py", exitStatus: 3 });
+    return loadConfig(absolutePath(file), { dialect: "py", exitStatus: NO_FILE });
   } catch (error) {
-    // A file that is there and makes no sense is another failure than one that is not.
+    // An invalid file is another failure than a missing one.
     if (!(error instanceof JailkitError) || error.code !== "config-invalid") throw error;
     throw new JailkitError(error.code, 1, error.message, error.place);
   }
@@ -53,7 +55,7 @@ function list(file: ByteString, json: boolean): number {
   return 0;
 }
 
-/** jk_init(8): makes or fills a jail as sections of jk_init.ini describe it. */
+/** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
 export const tool = defineTool({
   name: NAME,
   summary: "create a jail, or add to one, from sections of jk_init.ini",
@@ -64,35 +66,34 @@ export const tool = defineTool({
     "--list",
   ],
   options: {
-    jail: jailOption("the jail; it is made where it does not exist"),
+    jail: jailOption("the jail; it is created if it is missing"),
     configfile: {
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
-    list: { short: "l", description: "list the sections, and do nothing" },
-    force: forceOption("overwrite files that are in the jail already"),
+    list: { short: "l", description: "list the sections, and exit" },
+    force: forceOption("overwrite files that are already in the jail"),
     hardlink: HARDLINK,
-    copyShell: { description: "also the file of the limited shell, jk_lsh, of 110 MB" },
+    copyShell: { description: "also copy jk_lsh, the file of the limited shell (110 MB)" },
     dryRun: DRY_RUN,
     remove: {
-      description: "take the sections out again, with what nothing else that was asked for needs",
+      description: "remove the sections again, with everything that nothing else needs",
     },
     why: {
       value: "PATH",
-      description:
-        "tell which section brings PATH into the jail, and by which way (without SECTION: from the record)",
+      description: "show which section brings PATH into the jail, and why (without SECTION: from the record)",
     },
     sync: SYNC,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "all that was asked for is in the jail",
+    0: "everything that was asked for is in the jail",
     1: "something could not be copied, or the options are wrong",
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
-    4: "there is no such section (with -j; the others were installed)",
+    4: "a section does not exist (with -j; the others were installed)",
     5: "not run as root",
   },
   async run({ options, operands }) {
@@ -101,20 +102,19 @@ export const tool = defineTool({
     requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     if (jailPath !== undefined && options.why !== undefined && names.length === 0) {
-      return tellRecordedWhy(absolutePath(jailPath), options.why, options.json);
+      return printRecordedWhy(absolutePath(jailPath), options.why, options.json);
     }
     if (jailPath === undefined || names.length === 0) {
       throw new UsageError("need a jail and at least one section", 2);
     }
+    const jail = absolutePath(jailPath);
     if (options.remove) {
-      const { runRemove } = await import("../update/run-remove.ts");
-      const { dryRun, sync } = options;
-      const statuses = { unsafe: 3, missing: 3, unknown: UNKNOWN_SECTION };
-      const jail = absolutePath(jailPath);
-      return runRemove({ tool: NAME, jail, names, statuses, dryRun, sync }, options);
+      const { removeRequested } = await import("../update/remove.ts");
+      const statuses = { unsafe: UNSAFE, missing: NO_FILE, unknown: UNKNOWN_SECTION };
+      return await removeRequested({ tool: NAME, jail, names, statuses }, options);
     }
     const ini = readIni(file);
-    if (ini === undefined) throw new JailkitError("no-config", 3, `${display(file)}: no such file`);
+    if (ini === undefined) throw new JailkitError("no-config", NO_FILE, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
     const host = fileSystemAt();
     using loader = createLoader({ dlopen: true });
@@ -124,7 +124,6 @@ export const tool = defineTool({
       loader.libraryDirectories(),
       options.copyShell ? "like-others" : "built-in",
     );
-    const jail = absolutePath(jailPath);
     const known = ini.sections.map((section) => section.name);
     const unknown = selection.unknown.map((name) => ({
       code: "no-such-section",
@@ -132,7 +131,7 @@ export const tool = defineTool({
       message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
       exitStatus: UNKNOWN_SECTION,
     }));
-    // As in jailkit 2, where the jail is named without -j: scripts that are so old expect no more.
+    // As in jailkit 2 for a jail without -j, which only old scripts use.
     const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
     const recordedOptions: Record<string, boolean | ByteString> = {};
@@ -153,7 +152,7 @@ export const tool = defineTool({
         warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: 3, dryRun: options.dryRun || nothing },
+      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing },
       host,
       loader,
     );

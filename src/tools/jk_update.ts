@@ -1,12 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
-import { DRY_RUN, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { printJson, printLine } from "../cli/output.ts";
+import {
+  DRY_RUN,
+  HARDLINK,
+  JSON_OUTPUT,
+  jailOption,
+  type OptionTable,
+  type OptionValues,
+  SYNC,
+  VERBOSE,
+} from "../cli/options.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -21,22 +31,25 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { makeReporter, type Reporter } from "../populate/reporter.ts";
-import { readRecipe } from "../profile/recipe.ts";
+import { problemAt } from "../populate/problem.ts";
+import { LineReporter } from "../populate/reporter.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
-import { type UpdateMeans, type UpdateOptions, updateJail } from "../update/update.ts";
+import { type UpdateContext, updateJail } from "../update/update.ts";
 
 const NAME = "jk_update";
 const CONFIG = `${CONFIG_DIRECTORY}/jk_update.ini`;
+const WORK_TO_DO = 10;
 
-/** What jk_update.ini says of jails, by their path. */
+/** A section of jk_update.ini. */
 interface Settings {
   readonly directories: readonly ByteString[];
   readonly skips: readonly ByteString[];
   readonly hardlink: boolean;
 }
 
-function readSettings(reporter: Reporter): Map<ByteString, Settings> {
+const NO_SETTINGS: Settings = { directories: [], skips: [], hardlink: false };
+
+function readSettings(reporter: LineReporter): Map<ByteString, Settings> {
   const found = new Map<ByteString, Settings>();
   const ini = loadConfig(CONFIG, { dialect: "py" });
   for (const section of ini?.sections ?? []) {
@@ -54,31 +67,38 @@ function readSettings(reporter: Reporter): Map<ByteString, Settings> {
   return found;
 }
 
-/** A jail that is to be brought up to date; `shellsOnly`: it was never given to jk_update. */
-interface Known {
+function settingsFor(settings: ReadonlyMap<ByteString, Settings>, jail: ByteString): Settings {
+  for (const [name, own] of settings) if (name.startsWith("/") && absolutePath(name) === jail) return own;
+  return settings.get(jail) ?? NO_SETTINGS;
+}
+
+/** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
+interface JailToUpdate {
   readonly path: ByteString;
   readonly shellsOnly: boolean;
 }
 
-/** The jails that are known: of the registry, of jk_update.ini, and of the homes of accounts. */
-function allJails(
-  settings: ReadonlyMap<ByteString, Settings>,
-  users: readonly JailedUser[],
-): { known: Known[]; gone: ByteString[] } {
+interface JailList {
+  readonly jails: readonly JailToUpdate[];
+  readonly missing: readonly ByteString[];
+}
+
+/** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
+function allJails(settings: ReadonlyMap<ByteString, Settings>, users: readonly JailedUser[]): JailList {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
   const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
   const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
-  const known: Known[] = [];
-  const gone: ByteString[] = [];
+  const jails: JailToUpdate[] = [];
+  const missing: ByteString[] = [];
   for (const path of [...new Set([...given, ...lived])].sort()) {
     const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) known.push({ path, shellsOnly: !given.has(path) });
-    else if (given.has(path)) gone.push(path);
+    if (stat !== undefined && isDirectory(stat)) jails.push({ path, shellsOnly: !given.has(path) });
+    else if (given.has(path)) missing.push(path);
   }
-  return { known, gone };
+  return { jails, missing };
 }
 
-/** Where the running program is installed; the usual place where proc(5) is not mounted. */
+/** The path of the running program; the usual path if proc(5) is not mounted. */
 function ownPath(): ByteString {
   try {
     return readLink(AT_FDCWD, "/proc/self/exe");
@@ -87,17 +107,137 @@ function ownPath(): ByteString {
   }
 }
 
-/** The jk_chrootsh beside the running program, and the login shells of the accounts that live in a jail. */
-function loginsOf(users: readonly JailedUser[]): UpdateMeans["loginsOf"] {
-  const program = ownPath();
-  const chrootsh = `${program.slice(0, program.lastIndexOf("/"))}/jk_chrootsh`;
+/** The jk_chrootsh beside the running program, and the login shells of the users of a jail. */
+function loginsOf(users: readonly JailedUser[]): UpdateContext["loginsOf"] {
+  const chrootsh = `${directoryOf(ownPath())}/jk_chrootsh`;
   return (jail) => ({
     chrootsh,
     shells: users.filter((user) => user.jail === jail).map(({ shell }) => shell),
   });
 }
 
-/** jk_update(8): brings jails up to date with the host. */
+const OPTIONS = {
+  jail: jailOption("the jail to bring up to date"),
+  configsection: {
+    short: "c",
+    value: "SECTION",
+    description: "the jail of that section of jk_update.ini",
+  },
+  all: { short: "a", description: "all known jails, with the settings of jk_update.ini" },
+  // -d is from jailkit 2.
+  dryRun: { ...DRY_RUN, also: ["d"] },
+  check: {
+    description: "change nothing; exit with 10 if a jail is not up to date; with --all, print these jails",
+  },
+  skip: {
+    short: "s",
+    // Empty skips nothing: in scripts it may be an unset variable.
+    mayBeEmpty: true,
+    value: "PATH",
+    repeat: true,
+    description: "do not change PATH, nor anything below it; may be repeated",
+  },
+  hardlink: HARDLINK,
+  prune: {
+    description: "also remove files that the host lacks, even if made in the jail or owned by users",
+  },
+  sync: SYNC,
+  json: JSON_OUTPUT,
+  verbose: VERBOSE,
+} as const satisfies OptionTable;
+
+type Options = OptionValues<typeof OPTIONS>;
+
+/** The named jail, if one is named, and the directories. Throws UsageError unless one of a jail, -c and --all is given. */
+function readOperands(options: Options, operands: readonly ByteString[]) {
+  const { jail, configsection, all } = options;
+  if (jail !== undefined && configsection !== undefined) {
+    throw new UsageError("cannot specify both a jail and a configsection", 21);
+  }
+  const hasTarget = configsection !== undefined || all;
+  const { jail: named, rest } = hasTarget ? { jail: undefined, rest: operands } : jailOrFirst(jail, operands);
+  if (named === undefined && !hasTarget) throw new UsageError("need a jail, a section or --all");
+  if (all && (jail ?? configsection) !== undefined) {
+    throw new UsageError("give --all, a jail or a section, not two of them");
+  }
+  return { named, directories: rest };
+}
+
+/** The updates of one run of the tool. */
+class UpdateRun {
+  readonly outcomes: UpdateOutcome[] = [];
+  readonly problems: PopulateProblem[] = [];
+  readonly warnings: string[] = [];
+
+  constructor(
+    private readonly options: Options,
+    private readonly directories: readonly ByteString[],
+    private readonly settings: ReadonlyMap<ByteString, Settings>,
+    private readonly context: UpdateContext,
+  ) {}
+
+  async updateAll({ jails, missing }: JailList): Promise<void> {
+    for (const path of missing) this.warnMissing(path);
+    for (const [index, jail] of jails.entries()) {
+      const stop = interruption(`${index} of ${jails.length} jails are done`);
+      if (stop !== undefined) {
+        this.fail({ code: stop.code, path: jail.path, message: `${stop.message}; run this again` });
+        return;
+      }
+      await this.update(jail);
+    }
+  }
+
+  /** Prints the report or the jails that are not up to date. Returns the exit status. */
+  finish(): number {
+    const { outcomes, problems, warnings } = this;
+    const { check, json, all, dryRun } = this.options;
+    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
+    const pending = check && outcomes.some(hasWork);
+    // A jail that failed has an error message of its own.
+    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
+    if (json) printJson(updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus));
+    else if (all && check)
+      for (const { jail } of outcomes.filter(hasWork))
+        printLine(`${display(jail)}: there is something to do`);
+    return exitStatus;
+  }
+
+  private warnMissing(path: ByteString): void {
+    const warning = `${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to`;
+    this.warnings.push(warning);
+    this.outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
+    if (!this.options.json) this.context.reporter.warn(warning);
+  }
+
+  private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
+    const { skip, prune, sync, hardlink, dryRun, check } = this.options;
+    const own = settingsFor(this.settings, jail);
+    const request = {
+      ...{ jail, prune, sync, shellsOnly },
+      directories: [...this.directories, ...own.directories],
+      skips: [...skip.filter((path) => path !== ""), ...own.skips],
+      hardlink: hardlink || own.hardlink,
+      dryRun: dryRun || check,
+    };
+    try {
+      const outcome = await updateJail(request, this.context);
+      // If only its shells were compared, a jail is not known to be up to date.
+      if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) this.outcomes.push(outcome);
+    } catch (error) {
+      const problem = problemAt(jail, error, "failed");
+      this.outcomes.push(untouched(jail, { problems: [problem] }));
+      this.fail(problem);
+    }
+  }
+
+  private fail(problem: PopulateProblem): void {
+    this.problems.push(problem);
+    if (!this.options.json) printError(`${NAME}: ${problem.message}`);
+  }
+}
+
+/** jk_update(8): updates jails from the host. */
 export const tool = defineTool({
   name: NAME,
   summary: "bring a jail up to date with the files of the host",
@@ -107,147 +247,44 @@ export const tool = defineTool({
     "[OPTION...] -c SECTION [DIRECTORY...]",
     "[OPTION...] --all",
   ],
-  options: {
-    jail: jailOption("the jail to bring up to date"),
-    configsection: {
-      short: "c",
-      value: "SECTION",
-      description: "the jail of that name, as jk_update.ini says",
-    },
-    all: { short: "a", description: "every jail that is known, each as jk_update.ini says" },
-    // -d is that of jailkit 2.
-    dryRun: { ...DRY_RUN, also: ["d"] },
-    check: {
-      description:
-        "change nothing; exit status 10 if there is something to do; with --all, name the jails in which there is",
-    },
-    skip: {
-      short: "s",
-      // Of an empty one there is nothing to skip: scripts give what a variable holds.
-      mayBeEmpty: true,
-      value: "PATH",
-      repeat: true,
-      description: "leave PATH, and what is below it, as it is; may be repeated",
-    },
-    hardlink: HARDLINK,
-    prune: {
-      description: "also remove what was made in the jail or belongs to users, and the host does not have",
-    },
-    sync: SYNC,
-    json: JSON_OUTPUT,
-    verbose: VERBOSE,
-  },
+  options: OPTIONS,
   exitStatus: {
-    0: "there was nothing to do, or all was done",
+    0: "there was nothing to do, or everything was done",
     1: "something failed, or the options are wrong",
     5: "not run as root",
-    10: "there is something to do (with --check; also where another jail could not be looked at)",
+    10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
   },
-  notes: `With a record of the jail, which jk_init and jk_cp keep, all that was ever asked for is asked for anew: what is new on the host comes in, and what no request wants any longer goes, if it is as it was put there. 'jailkit adopt' makes a record of a jail that has none.
+  notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever asked for is planned again: new files of the host are added, and files that no request wants any longer are removed, if they are as they were put there. 'jailkit adopt' creates a record for a jail that has none.
 
-The file of the limited shell, jk_lsh, goes from a jail where it is that of jailkit 2 or a copy of ours that nobody asked for by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is known by its content; any other program of that name stays and is told, and so does one that a login may still need, and one that is to be skipped. With --all this is done also in jails that only the homes of accounts tell of; nothing else is, there.
+jk_lsh, the file of the limited shell, is removed from a jail if it is that of jailkit 2, or a copy of ours that nobody asked for by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is known by its content. Any other program of that name stays and is reported, and so does one that a login may need, or that --skip names. With --all this also applies to jails that are known only from the homes of accounts; nothing else in them is changed.
 
-Without a record, each file of the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the host's of the same name: one that differs is replaced, with what it needs; one that was copied and is gone from the host is removed.
+Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the file of the host of that name. If it differs, it is replaced, together with what it needs. If it was copied and the host no longer has it, it is removed.
 
-What was made in the jail, and what belongs to users, is left alone; so is what was changed in the jail below /etc.`,
+Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail.`,
   async run({ options, operands }) {
-    if (options.jail !== undefined && options.configsection !== undefined) {
-      throw new UsageError("cannot specify both a jail and a configsection", 21);
-    }
-    const { jail: named, rest } =
-      options.configsection === undefined && !options.all
-        ? jailOrFirst(options.jail, operands)
-        : { jail: undefined, rest: operands };
-    if (named === undefined && options.configsection === undefined && !options.all) {
-      throw new UsageError("need a jail, a section or --all");
-    }
-    if (options.all && (options.jail ?? options.configsection) !== undefined) {
-      throw new UsageError("give --all, a jail or a section, not two of them");
-    }
+    const { named, directories } = readOperands(options, operands);
     requireRoot();
     const silent = options.json || options.check;
-    const reporter = makeReporter(NAME, options.verbose, silent);
-    const quiet: Reporter = silent ? { ...reporter, warn: () => undefined, fail: () => undefined } : reporter;
-    const settings = named === undefined ? readSettings(quiet) : new Map<ByteString, Settings>();
+    const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
+    const settings = named === undefined ? readSettings(reporter) : new Map<ByteString, Settings>();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section)) {
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
     }
-    const warnings: string[] = [];
-    const problems: PopulateProblem[] = [];
     const users = jailedUsers();
-    const { known, gone } = options.all
+    const list = options.all
       ? allJails(settings, users)
-      : { known: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], gone: [] };
-    const outcomes: UpdateOutcome[] = [];
-    for (const path of gone) {
-      const warning = `${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to`;
-      warnings.push(warning);
-      outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
-    }
-    if (!options.json) for (const warning of warnings) quiet.warn(warning);
+      : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
     using loader = createLoader({ dlopen: true });
-    const host = fileSystemAt();
-    const means: UpdateMeans = {
-      host,
-      loader,
-      readRecipe,
-      reporter: quiet,
+    const run = new UpdateRun(options, directories, settings, {
+      ...{ host: fileSystemAt(), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
-    };
-    for (const [index, { path: jail, shellsOnly }] of known.entries()) {
-      const stop = interruption(`${index} of ${known.length} jails were looked at`);
-      if (stop !== undefined) {
-        const message = `${stop.message}; run this again`;
-        problems.push({ code: stop.code, path: jail, message });
-        if (!options.json) reporter.fail(message);
-        break;
-      }
-      const own = settingsFor(settings, jail);
-      const request: UpdateOptions = {
-        jail,
-        directories: [...rest, ...own.directories],
-        skips: [...options.skip.filter((path) => path !== ""), ...own.skips],
-        hardlink: options.hardlink || own.hardlink,
-        prune: options.prune,
-        dryRun: options.dryRun || options.check,
-        sync: options.sync,
-        shellsOnly,
-      };
-      try {
-        const outcome = await updateJail(request, means);
-        // Of such a jail it is not known whether it is up to date.
-        if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) outcomes.push(outcome);
-      } catch (error) {
-        const text = describeError(error);
-        const message = text.includes(display(jail)) ? text : `${display(jail)}: ${text}`;
-        const code = error instanceof JailkitError ? error.code : "failed";
-        const problem = { code, path: jail, message };
-        problems.push(problem);
-        outcomes.push(untouched(jail, { problems: [problem] }));
-        if (!options.json) reporter.fail(message);
-      }
-    }
-    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
-    const pending = options.check && outcomes.some(hasWork);
-    // What can be done is not hidden by a jail that could not be looked at: that one is told by a message.
-    const exitStatus = statusAfterSignals(pending ? 10 : failed ? 1 : 0);
-    const dryRun = options.dryRun || options.check;
-    if (options.all && options.check && !options.json)
-      for (const { jail } of outcomes.filter(hasWork))
-        printLine(`${display(jail)}: there is something to do`);
-    if (options.json) printJson(updateReport(outcomes, { problems, warnings }, dryRun, exitStatus));
-    return exitStatus;
+    });
+    await run.updateAll(list);
+    return run.finish();
   },
 });
-
-const NO_SETTINGS: Settings = { directories: [], skips: [], hardlink: false };
-
-function settingsFor(settings: ReadonlyMap<ByteString, Settings>, jail: ByteString): Settings {
-  for (const [name, own] of settings) if (name.startsWith("/") && absolutePath(name) === jail) return own;
-  return settings.get(jail) ?? NO_SETTINGS;
-}
 
 if (import.meta.main) await startTool(tool);

@@ -1,76 +1,78 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
 import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { PopulateProblem } from "../populate/entry.ts";
+import type { Entry, PopulateProblem } from "../populate/entry.ts";
 import { actionMessage } from "../populate/messages.ts";
-import type { Reporter } from "../populate/reporter.ts";
-import type { ApplyEvents } from "./apply/apply.ts";
+import { problemAt } from "../populate/problem.ts";
+import type { LineReporter } from "../populate/reporter.ts";
+import type { Change, Removal } from "./plan/compare.ts";
 import { changeLine, removalLine } from "./report.ts";
 
-/** What fails while one jail is brought up to date. */
-export interface Failures {
-  readonly problems: readonly PopulateProblem[];
+/** What changes and removals report. */
+export interface ApplyEvents {
+  changing(change: Change): void;
+  removing(removal: Removal): void;
+  failed(problem: PopulateProblem): void;
+  progress(done: number, total: number): void;
+  /** All that programs need is in its place, and no program yet: the time to renew the cache of libraries. */
+  librariesAreThere(done: readonly Entry[], progress: string): void;
+}
+
+/** Collects what fails while one jail is updated, and reports it. */
+export class Failures {
+  readonly problems: PopulateProblem[];
   /** A step besides the files has failed. */
-  readonly unfinished: boolean;
-  /** Tells a problem; that there is no room, or nothing can be written, only once. */
-  failed(problem: PopulateProblem | undefined): void;
-  /** Does a step besides the files; what fails becomes a problem of that code. `progress`: how far the work is. */
-  attempt(code: string, progress: string, act: () => void): void;
+  unfinished = false;
+
+  /** `before`: problems that are reported already. */
+  constructor(
+    private readonly jail: ByteString,
+    before: readonly PopulateProblem[],
+    private readonly reporter: LineReporter,
+  ) {
+    this.problems = [...before];
+  }
+
+  /** Reports a problem. A full or read-only disk is reported once. */
+  add(problem: PopulateProblem): void {
+    if (saysNoRoom(problem) && this.problems.some(saysNoRoom)) return;
+    this.problems.push(problem);
+    this.reporter.fail(problem.message);
+  }
+
+  /** Does a step besides the files; a failure becomes a problem of that code. `progress`: how far the work is. */
+  attempt(code: string, progress: string, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.unfinished = true;
+      this.add(
+        noRoom(error, this.jail, { left: [], progress }) ?? { ...problemAt(this.jail, error, code), code },
+      );
+    }
+  }
 }
 
-/** Gathers what fails in a jail, beside the problems that are known (and told) already. */
-export function gatherFailures(
-  jail: ByteString,
-  known: readonly PopulateProblem[],
-  reporter: Reporter,
-): Failures {
-  const problems = [...known];
-  let unfinished = false;
-  const failed = (problem: PopulateProblem | undefined) => {
-    if (problem === undefined) return;
-    if (saysNoRoom(problem) && problems.some(saysNoRoom)) return;
-    problems.push(problem);
-    reporter.fail(problem.message);
-  };
-  return {
-    problems,
-    get unfinished() {
-      return unfinished;
-    },
-    failed,
-    attempt(code, progress, act) {
-      try {
-        act();
-      } catch (error) {
-        unfinished = true;
-        const message = `${display(jail)}: ${describeError(error)}`;
-        failed(noRoom(error, jail, { left: [], progress }) ?? { code, path: jail, message });
-      }
-    },
-  };
-}
-
-/** Tells what is done in a jail meanwhile. */
-export function eventsFor(root: JailRoot, reporter: Reporter, { failed, attempt }: Failures): ApplyEvents {
+/** Reports what is done in a jail. */
+export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Failures): ApplyEvents {
   return {
     changing(change) {
       const { action, entry } = change;
+      const line = changeLine(root.path, change, false);
+      if (action === "attributes") {
+        reporter.detail(line);
+        return;
+      }
+      if (action !== "create") reporter.say(line);
       const to = root.path + entry.path;
-      if (action === "attributes") reporter.tell(changeLine(root.path, change, false));
-      else if (action !== "create") reporter.say(changeLine(root.path, change, false));
-      if (action === "attributes") return;
-      const { text, detail } = actionMessage({ ...entry, action: "create" }, to, change.hardlink);
-      if (detail) reporter.tell(text);
-      else reporter.say(text);
+      reporter.message(actionMessage({ ...entry, action: "create" }, to, change.hardlink));
     },
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
-    failed,
-    at: reporter.at,
+    failed: (problem) => failures.add(problem),
+    progress: (done, total) => reporter.progress(done, total),
     librariesAreThere(done, progress) {
-      if (concernsLibraries(done)) attempt("library-cache", progress, () => renewLibraryCache(root));
+      if (concernsLibraries(done)) failures.attempt("library-cache", progress, () => renewLibraryCache(root));
     },
   };
 }

@@ -10,22 +10,22 @@ import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.t
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import type { Recipe } from "../populate/record/recipe.ts";
-import type { Reporter } from "../populate/reporter.ts";
+import type { LineReporter } from "../populate/reporter.ts";
+import type { Recipe } from "../profile/recipe.ts";
 import { isProc } from "../system/mounts.ts";
 import { findProgram } from "../system/run.ts";
 
-/** Something that a recipe wants besides files. */
+/** Something besides files that a recipe wants. */
 export interface Extra {
   readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
-  /** What it is, in words that go on from "will". */
+  /** What it is; continues "will ". */
   readonly what: string;
-  readonly act: (reporter: Reporter) => void;
+  readonly add: (reporter: LineReporter) => void;
 }
 
 const FSTAB_LIMIT = 1 << 20;
 
-/** What a recipe wants besides files and the jail does not have. */
+/** What a recipe wants besides files and the jail lacks. */
 export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   const extras: Extra[] = [];
   const { accounts } = recipe;
@@ -34,14 +34,14 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
     extras.push({
       kind: "accounts",
       what: "add accounts to etc/passwd and etc/group",
-      act: (reporter) => addAccounts(root, accounts, reporter),
+      add: (reporter) => addAccounts(root, accounts, reporter),
     });
   }
   if (recipe.needProc && !(hasProcLine(root.path) && hasProc(root))) {
     extras.push({
       kind: "proc",
       what: "mount proc",
-      act: () => {
+      add: () => {
         addProcLine(root.path);
         mountJailProc(root);
       },
@@ -51,29 +51,29 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
     extras.push({
       kind: "log-socket",
       what: "tell jk_socketd to serve dev/log",
-      act: () => void registerLogSocket(root.path),
+      add: () => void registerLogSocket(root.path),
     });
   }
   if (lacksCache(root) && findProgram("ldconfig") !== undefined) {
     extras.push({
       kind: "library-cache",
-      what: "make the cache of libraries",
-      act: () => renewLibraryCache(root),
+      what: "create the cache of libraries",
+      add: () => renewLibraryCache(root),
     });
   }
   return extras;
 }
 
-/** Does each, and tells what failed. `progress`: how far all the work is. */
+/** Adds each, and returns what failed. `progress`: how far the work is. */
 export function addExtras(
   root: JailRoot,
   extras: readonly Extra[],
   progress: string,
-  reporter: Reporter,
+  reporter: LineReporter,
 ): PopulateProblem[] {
-  return extras.flatMap(({ kind, act }) => {
+  return extras.flatMap(({ kind, add }) => {
     try {
-      act(reporter);
+      add(reporter);
       return [];
     } catch (error) {
       const full = noRoom(error, root.path, { left: [], progress });
@@ -103,7 +103,7 @@ function isServed(jail: ByteString): boolean {
     const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
     return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
   } catch {
-    // Adding it will tell what is wrong.
+    // Adding it reports what is wrong.
     return false;
   }
 }

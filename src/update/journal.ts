@@ -3,6 +3,7 @@ import { lockFile } from "../../ffi/changes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { type JailRoot, openDirectory, release } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
@@ -14,42 +15,44 @@ import {
   parseManifest,
 } from "../jail/record/manifest-text.ts";
 import { identityOf, registryExists, removeOwn } from "../jail/record/registry.ts";
+import { manifestEntry } from "../populate/record/record.ts";
+import type { Change } from "./plan/compare.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
 
 /**
- * What a run is about to do, beside the jail's record: /var/lib/jailkit/jails/ID/update.json. It is there while a run
- * changes the jail, and stays if that is cut short; the next one then knows which of the files are ours, and in which
- * directories something half-made may lie.
+ * What a run is about to do: /var/lib/jailkit/jails/ID/update.json, beside the record of the jail. It is removed when the
+ * run is complete. After an interrupted run, the next one reads there which files are ours, and which directories may
+ * have temporary files.
  */
 export interface Journal {
-  /** What it puts into the jail. */
+  /** The entries that it puts into the jail. */
   readonly put: ReadonlyMap<ByteString, ManifestEntry>;
-  /** Of that, what is to be recorded: what somebody asked for. */
+  /** Those to be recorded: what somebody asked for. */
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
   readonly directories: readonly ByteString[];
-  /** Directories that make room for something else. */
+  /** Directories that are replaced by something else. */
   readonly exchanged: readonly Exchanged[];
 }
 
-/** A directory that was exchanged for something else: where it was, and which it is. */
-export interface Exchanged {
+/** A directory that was replaced by something else: its path and inode. */
+interface Exchanged {
   readonly path: ByteString;
   readonly ino: bigint;
 }
 
 const LIMIT = 1 << 28;
 
-/** Where the record of a jail is. */
-export const directoryOf = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
-const journalPath = (id: ByteString): ByteString => `${directoryOf(id)}/update.json`;
-const lockPath = (id: ByteString): ByteString => `${directoryOf(id)}/update.lock`;
+/** The directory of the record of a jail. */
+export const recordDirectory = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
+const journalPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.json`;
+const lockPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.lock`;
 
-/** True where a run was cut short. */
+/** True if a run was interrupted. */
 export function isInterrupted(id: ByteString): boolean {
   return readJournal(id) !== undefined;
 }
 
-/** What an earlier run left behind when it was cut short. */
+/** The journal of an interrupted run. */
 export function readJournal(id: ByteString): Journal | undefined {
   const bytes = withTree((tree) =>
     registryExists(tree, REGISTRY)
@@ -58,7 +61,7 @@ export function readJournal(id: ByteString): Journal | undefined {
   );
   if (bytes === undefined) return undefined;
   const content = parseManifest(bytes);
-  // One of a newer version is of no use, but that there is one tells enough.
+  // A journal of a newer version cannot be read, but shows that there was a run.
   if (content === undefined) return { put: new Map(), intended: new Map(), directories: [], exchanged: [] };
   const { directories, exchanged } = content.unknown;
   const asked = [...content.entries].filter(([, { sections }]) =>
@@ -80,7 +83,23 @@ const textsOf = (value: unknown) =>
 const encoded = (path: ByteString) => Buffer.from(path, "latin1").toString("base64");
 const decoded = (text: string): ByteString => Buffer.from(text, "base64").toString("latin1");
 
-/** Writes down what is about to be put into a jail, and in which directories things are made ready for it. */
+/** The journal for changes, after an interrupted run with what that run was about to do. */
+export function journalOf(
+  changes: readonly Change[],
+  before: Journal | undefined,
+): Omit<Journal, "intended"> {
+  const exchanged = changes.flatMap(({ action, entry: { path }, existing }) =>
+    action === "exchange" && existing !== undefined ? [{ path, ino: existing.stat.ino }] : [],
+  );
+  const put = changes.map(({ entry }) => [entry.path, manifestEntry(entry)] as const);
+  return {
+    put: new Map([...(before?.put ?? []), ...put]),
+    directories: [...(before?.directories ?? []), ...changes.map(({ entry }) => directoryOf(entry.path))],
+    exchanged: [...(before?.exchanged ?? []), ...exchanged],
+  };
+}
+
+/** Writes the journal of a run. */
 export function writeJournal(
   root: JailRoot,
   id: ByteString,
@@ -99,16 +118,16 @@ export function writeJournal(
   withTree((tree) => putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true }));
 }
 
-/** The run is complete. */
+/** Removes the journal of a complete run. */
 export function removeJournal(id: ByteString): void {
   withTree((tree) => removeOwn(tree, journalPath(id)));
 }
 
-/** Calls `use` while no other run changes that jail; waits for one that does. */
-export async function alone<T>(id: ByteString, use: () => Promise<T>): Promise<T> {
+/** Calls `use` under the lock of a jail: waits for another run, and makes others wait. */
+export async function withJailLock<T>(id: ByteString, use: () => Promise<T>): Promise<T> {
   const fd = withTree((tree) => {
     const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-    const directory = directoryOf(id);
+    const directory = recordDirectory(id);
     makeDirectories(tree, directory, (path) => ({
       ...owner,
       mode: path.startsWith(REGISTRY) ? 0o700 : 0o755,

@@ -15,20 +15,19 @@ import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { makeOf } from "../programs/jailkit-make.ts";
 import { passwdByName } from "../system/accounts.ts";
 
-/** Who goes into a jail, and how. */
+/** How users log in to a jail. */
 export interface JailLogins {
   /** The jk_chrootsh that belongs to the running program. */
   readonly chrootsh: ByteString;
-  /** The login shells, on the host, of the accounts that are known to live in the jail. */
+  /** The login shells, on the host, of the known users of the jail. */
   readonly shells: readonly ByteString[];
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
 
 /**
- * Why a login may need a limited shell at one of these paths of the jail; undefined where all logins work with the one
- * in jk_chrootsh. Accounts are those of the jail's own passwd, as the name services of the host know them, besides
- * those of `logins`.
+ * Why a login may need a limited shell at one of these paths of the jail; undefined if all logins work with the one in
+ * jk_chrootsh. Checks the accounts in the passwd of the jail, by the name services of the host, and those of `logins`.
  */
 export function loginObstacle(
   root: JailRoot,
@@ -38,7 +37,7 @@ export function loginObstacle(
   try {
     return findObstacle(root, paths, logins);
   } catch (error) {
-    // What cannot be found out may be one.
+    // If it cannot be checked, a login may need it.
     return `logins may need it: ${describeError(error)}`;
   }
 }
@@ -51,8 +50,8 @@ function findObstacle(
   const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: passwdByName(entry.name) }));
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
-    // Nobody gets in with one that is not there; ours must be.
-    const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || isThere(shell));
+    // A missing jk_chrootsh lets nobody in; but our own must be there.
+    const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || exists(shell));
     const reason = counts ? chrootshObstacle(shell) : undefined;
     if (reason !== undefined) return `logins may need it: ${reason}`;
   }
@@ -69,16 +68,16 @@ function findObstacle(
     .map((shell) => `${display(shell)}, an injail_shell in ${CONFIG_FILE}, leads to it`)[0];
 }
 
-const isThere = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true) !== undefined;
+const exists = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true) !== undefined;
 
-/** Why logins with this jk_chrootsh do not end in the limited shell of ours that is in it. */
+/** Why logins with this jk_chrootsh do not use its built-in limited shell. */
 function chrootshObstacle(path: ByteString): string | undefined {
   try {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     try {
       const stat = fstat(fd);
       const make = isRegular(stat) ? makeOf(fd, stat.size) : undefined;
-      if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not that of jailkit 3`;
+      if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not of jailkit 3`;
     } finally {
       close(fd);
     }
@@ -96,7 +95,7 @@ function leadsToOne(root: JailRoot, shell: ByteString, paths: ReadonlySet<ByteSt
     const found = lookUp(root, shell, { follow: true });
     return found !== undefined && paths.has(found.canonicalPath);
   } catch {
-    // A loop, or a link of a user's: jk_chrootsh does not get there either.
+    // A loop, or a symbolic link of a user: jk_chrootsh does not follow it either.
     return false;
   }
 }

@@ -10,7 +10,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { changeFstab } from "../populate/apply/proc.ts";
 import { fstabField } from "../system/mounts.ts";
 
-/** The text of fstab(5) without the line for the proc of a jail, which jk_init makes; undefined where there is none. */
+/** The text of fstab(5) without the line of jk_init for the proc of a jail; undefined if there is none. */
 export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = fstabField(`${jail}/proc`);
   const lines = fstab.split("\n");
@@ -32,8 +32,8 @@ export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
 }
 
 /**
- * Takes the line for a jail's proc out of `etc`/fstab, as addProcLine puts it in. `removed`: it was there; `left`:
- * other mount points in the jail, which somebody else wrote.
+ * Removes the line that addProcLine added to `etc`/fstab. `removed`: it was there; `left`: other mount points in the jail,
+ * which somebody else wrote.
  */
 export function removeProcLine(
   jail: ByteString,
@@ -57,7 +57,7 @@ export function removeProcLine(
   }
 }
 
-/** Unmounts proc(5) from the jail's /proc, where it is mounted. True where it was. */
+/** Unmounts proc(5) from /proc of the jail. True if it was mounted. */
 export function unmountJailProc(root: JailRoot): boolean {
   const mounted = jailMounts(root.path).some(({ path, type }) => path === "/proc" && type === "proc");
   if (mounted) unmountInJail(root, "/proc");
@@ -65,8 +65,8 @@ export function unmountJailProc(root: JailRoot): boolean {
 }
 
 /**
- * Has jk_socketd no longer serve JAIL/dev/log: the drop-in goes that jk_init made. `removed`: its path; `left`: the
- * administrator's own file that names the socket, which is never changed.
+ * Removes the drop-in of jk_init with which jk_socketd serves JAIL/dev/log. `removed`: its path; `left`: a file of the
+ * administrator that names the socket, which is never changed.
  */
 export function unregisterLogSocket(
   jail: ByteString,
@@ -77,7 +77,7 @@ export function unregisterLogSocket(
   const file = `${directory}/jk_socketd.ini`;
   const section = () => loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
   const named = section();
-  // A drop-in of that name in which something else was written is not ours.
+  // A drop-in of that name with other contents is not ours.
   if (named !== undefined && named.file !== directory + path) return { removed: undefined, left: named.file };
   if (named === undefined) return { removed: undefined, left: undefined };
   const root = openTree(directory);

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { baseName } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
+import { printJson } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
@@ -15,16 +15,18 @@ import {
   removeEntries,
   saveManifest,
 } from "../jail/record/manifest.ts";
-import type { Loader } from "../libraries/closure.ts";
+import { createLoader, type Loader } from "../libraries/closure.ts";
+import { isLibraryName } from "../libraries/name.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import type { FileSystem } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { makePlan } from "../populate/plan/plan.ts";
-import { asksForFiles, type Recipe, type RecipeReader } from "../populate/record/recipe.ts";
-import type { Reporter } from "../populate/reporter.ts";
-import { applyRemovals } from "./apply/apply.ts";
-import { alone } from "./journal.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
+import { LineReporter } from "../populate/reporter.ts";
+import { type Recipe, readRecipe } from "../profile/recipe.ts";
+import { applyRemovals } from "./apply/removals.ts";
+import { withJailLock } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -32,29 +34,26 @@ import { keptReport, removalLine } from "./report.ts";
 import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
 
-/** What is not to be in a jail any more. */
-export interface RemoveRequest {
+/** What should no longer be in a jail. */
+interface RemoveRequest {
   readonly tool: "jk_init" | "jk_cp";
   /** Absolute, normalised. */
   readonly jail: ByteString;
   /** Sections of jk_init, or operands of jk_cp. */
   readonly names: readonly ByteString[];
-  readonly dryRun: boolean;
-  readonly sync: boolean;
-  /** What a jail that is not safe ends with, one that is missing, and a name that was not asked for. */
+  /** The exit status for a jail that is not safe, for a missing jail, and for a name that was not asked for. */
   readonly statuses: { readonly unsafe: number; readonly missing: number; readonly unknown: number };
 }
 
-/** What is looked at and asked. */
-export interface RemoveMeans {
-  readonly host: FileSystem;
-  readonly loader: Loader;
-  readonly readRecipe: RecipeReader;
-  readonly reporter: Reporter;
+/** The options of jk_init and jk_cp that count with --remove. */
+interface RemoveOptions {
+  readonly dryRun: boolean;
+  readonly sync: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
 }
 
-/** How it went. */
-export interface RemoveOutcome {
+interface RemoveOutcome {
   readonly removals: readonly Removal[];
   readonly removed: ReadonlySet<ByteString>;
   readonly kept: readonly Kept[];
@@ -64,23 +63,65 @@ export interface RemoveOutcome {
 }
 
 /**
- * Takes requests back: what was put into the jail for them, and no other request needs, goes, where it is as it was
- * put there. Throws JailkitError where the jail is missing, not safe, or was never asked for one of the names.
+ * Takes requests back: removes what was put into the jail for them and no other request needs, if it is as it was put
+ * there. Returns the exit status. Throws JailkitError if the jail is missing or not safe, or if one of the names was
+ * never asked for.
  */
-export async function removeRequested(request: RemoveRequest, means: RemoveMeans): Promise<RemoveOutcome> {
-  const { statuses, jail, sync } = request;
+export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<number> {
+  const { statuses, jail, tool } = request;
+  const { sync, dryRun, json, verbose } = options;
   const root = openSafeJail(jail, { create: false, sync, unsafeStatus: statuses.unsafe });
   if (root === undefined) {
     throw new JailkitError("no-such-jail", statuses.missing, `${display(jail)}: no such directory`);
   }
+  const reporter = new LineReporter(tool, { verbose, silent: json });
+  using loader = createLoader({ dlopen: true });
+  let outcome: RemoveOutcome;
   try {
     const { id } = openManifest(root);
-    if (request.dryRun) return carryOut(root, openManifest(root), request, means);
-    return await alone(id, async () => carryOut(root, openManifest(root), request, means));
+    const remove = () => removeFrom(root, openManifest(root), request, dryRun, loader, reporter);
+    outcome = dryRun ? remove() : await withJailLock(id, async () => remove());
   } finally {
-    means.reporter.flush();
+    reporter.flush();
     closeJailRoot(root);
   }
+  if (json) printJson(removeReport(request, dryRun, outcome));
+  return outcome.exitStatus;
+}
+
+/** The recipe of the requests that stay, and of those that are taken back. */
+interface Recipes {
+  readonly stays: Recipe;
+  readonly goes: Recipe;
+}
+
+function removeFrom(
+  root: JailRoot,
+  manifest: Manifest,
+  request: RemoveRequest,
+  dryRun: boolean,
+  loader: Loader,
+  reporter: LineReporter,
+): RemoveOutcome {
+  const { remaining, removed } = separate(manifest.content.requests, request);
+  requireAsked(manifest, request, removed);
+  const host = fileSystemAt();
+  const stays = readRecipe(remaining.filter(asksForFiles), host, loader);
+  const goes = readRecipe(removed, host, loader);
+  const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
+  for (const warning of warnings) reporter.warn(warning);
+  const decided = decide(root, manifest, request, loader, { stays, goes });
+  const { removals, kept } = decided;
+  for (const each of kept) reporter.say(keptMessage(root, each));
+  if (dryRun) {
+    for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
+    return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
+  }
+  const { problems, done } = holdingSignals(() =>
+    takeAway(root, manifest, request, { stays, goes }, decided, reporter),
+  );
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
+  return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
 }
 
 /** The requests without the names, and those for the names alone. */
@@ -114,27 +155,37 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
   throw new JailkitError("not-requested", request.statuses.unknown, message);
 }
 
-function carryOut(
+/** Decides what is removed: what the requests brought that go, and those that stay would not bring. */
+function decide(
   root: JailRoot,
   manifest: Manifest,
   request: RemoveRequest,
-  means: RemoveMeans,
-): RemoveOutcome {
-  const { reporter, readRecipe, host, loader } = means;
-  const { remaining, removed } = separate(manifest.content.requests, request);
-  requireAsked(manifest, request, removed);
-  const stays = readRecipe(remaining.filter(asksForFiles), host, loader);
-  const goes = readRecipe(removed, host, loader);
-  const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
-  for (const warning of warnings) reporter.warn(warning);
-  const { removals, kept, forgotten } = decide(root, manifest, request, means, stays, goes);
-  for (const each of kept) reporter.say(keptMessage(root, each));
-  if (request.dryRun) {
-    for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
-    return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
-  }
-  return holdingSignals(() =>
-    takeAway(root, manifest, request, { stays, goes, reporter, warnings }, { removals, kept, forgotten }),
+  loader: Loader,
+  { stays, goes }: Recipes,
+): Removals {
+  const { entries } = manifest.content;
+  const state = jailState(root, entries, new Map());
+  const plan = makePlan({
+    host: fileSystemAt(),
+    jail: planningView(state, (path, existing) => mayReplace(path, existing, false), new Set()),
+    jailPath: root.path,
+    wants: stays.wants,
+    force: false,
+    loader,
+  });
+  const taken = new Set([...goes.resolved, ...request.names]);
+  const certain = stays.problems.length === 0;
+  const candidates = [...entries.values()].filter(({ path, sections }) => {
+    if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
+    return certain
+      ? sections.some((section) => taken.has(section))
+      : sections.every((each) => taken.has(each));
+  });
+  return decideRemovals(
+    state,
+    candidates.map((record) => ({ path: record.path, record })),
+    (path) => plan.planned.has(path),
+    false,
   );
 }
 
@@ -142,28 +193,22 @@ function takeAway(
   root: JailRoot,
   manifest: Manifest,
   request: RemoveRequest,
-  {
-    stays,
-    goes,
-    reporter,
-    warnings,
-  }: { stays: Recipe; goes: Recipe; reporter: Reporter; warnings: string[] },
-  { removals, kept, forgotten }: Removals,
-): RemoveOutcome {
+  { stays, goes }: Recipes,
+  { removals, forgotten }: Removals,
+  reporter: LineReporter,
+): { problems: PopulateProblem[]; done: readonly ByteString[] } {
   const problems: PopulateProblem[] = [];
-  let gone = 0;
+  let count = 0;
   const failed = (problem: PopulateProblem) => {
     problems.push(problem);
     reporter.fail(problem.message);
   };
-  const attempt = (code: string, act: () => void) => {
+  const attempt = (code: string, step: () => void) => {
     try {
-      act();
+      step();
     } catch (error) {
-      const full = noRoom(error, root.path, {
-        left: [],
-        progress: `${gone} of ${removals.length} objects are removed`,
-      });
+      const progress = `${count} of ${removals.length} objects are removed`;
+      const full = noRoom(error, root.path, { left: [], progress });
       failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
@@ -174,66 +219,31 @@ function takeAway(
       removeProcLine(root.path);
     });
   }
-  const done = applyRemovals(root, removals, {
+  const { removed } = applyRemovals(root, removals, {
     removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
-  gone = done.removed.length;
-  if (done.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path))) || hasOldCache(root))
+  count = removed.length;
+  if (removed.some(isLibraryName) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
-  // Until all is gone the request stands, so that it can be made again.
+  // The request stays in the record until all is removed, so that it can be taken back again.
   if (problems.length === 0) {
     attempt("manifest", () => {
       forget(manifest, request, stays.resolved);
-      removeEntries(manifest, [...done.removed, ...forgotten]);
+      removeEntries(manifest, [...removed, ...forgotten]);
       saveManifest(manifest);
     });
   }
-  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
-  return { removals, removed: new Set(done.removed), kept, warnings, problems, exitStatus };
+  return { problems, done: removed };
 }
 
-/** What only the requests that go have brought, and what those that stay would not bring. */
-function decide(
-  root: JailRoot,
-  manifest: Manifest,
-  request: RemoveRequest,
-  { host, loader }: RemoveMeans,
-  stays: Recipe,
-  goes: Recipe,
-): Removals {
-  const { entries } = manifest.content;
-  const state = jailState(root, entries, new Map());
-  const plan = makePlan({
-    host,
-    jail: planningView(state, (path, standing) => mayReplace(path, standing, false), new Set()),
-    jailPath: root.path,
-    wants: stays.wants,
-    force: false,
-    dependencies: loader.dependencies,
-    configurationFiles: loader.configurationFiles,
-  });
-  const gone = new Set([...goes.resolved, ...request.names]);
-  const certain = stays.problems.length === 0;
-  const candidates = [...entries.values()].filter(({ path, sections }) => {
-    if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
-    return certain ? sections.some((section) => gone.has(section)) : sections.every((each) => gone.has(each));
-  });
-  return decideRemovals(
-    state,
-    candidates.map((record) => ({ path: record.path, record })),
-    (path) => plan.planned.has(path),
-    false,
-  );
-}
-
-function closeLogSocket(root: JailRoot, reporter: Reporter): void {
+function closeLogSocket(root: JailRoot, reporter: LineReporter): void {
   const { removed, left } = unregisterLogSocket(root.path);
-  if (removed !== undefined) reporter.tell(`Removing ${removed}`);
+  if (removed !== undefined) reporter.detail(`Removing ${removed}`);
   if (left !== undefined) reporter.warn(`${display(left)} still names ${display(root.path)}/dev/log`);
 }
 
-/** The record without the requests, and without their names at what others want too. */
+/** Removes the requests from the record, and their names from entries that other requests want too. */
 function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySet<ByteString>): void {
   const { names } = request;
   changeManifest(manifest, (content) => {
@@ -245,13 +255,12 @@ function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySe
   });
 }
 
-/** The report of jk_init or jk_cp with --remove. */
-export function removeReport(request: RemoveRequest, outcome: RemoveOutcome): RemoveReport {
+function removeReport(request: RemoveRequest, dryRun: boolean, outcome: RemoveOutcome): RemoveReport {
   return {
     version: 1,
     tool: request.tool,
     jail: jsonText(request.jail),
-    dryRun: request.dryRun,
+    dryRun,
     removed: request.names.map(jsonText),
     actions: outcome.removals.map(({ path, type }) => ({
       action: "remove",

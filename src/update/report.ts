@@ -9,30 +9,30 @@ import type { Extra } from "./extras.ts";
 import type { Change, Kept, Removal } from "./plan/compare.ts";
 import type { ChangeReport, KeptReport, UpdatedJailReport, UpdateReport } from "./report-schema.ts";
 
-/** How it went with one jail. */
+/** The result for one jail. */
 export interface UpdateOutcome {
   /** On the host, normalised. */
   readonly jail: ByteString;
-  /** The id of its record; undefined where it has none. */
+  /** The id of its record; undefined if it has none. */
   readonly record: ByteString | undefined;
-  /** An earlier run was cut short. */
+  /** An earlier run was interrupted. */
   readonly resumed: boolean;
-  /** What is to be done, or was. */
+  /** The planned changes. */
   readonly changes: readonly Change[];
   readonly removals: readonly Removal[];
   readonly extras: readonly Extra[];
-  /** Of `changes` and `removals`, those that were done; none in a dry run. */
+  /** The paths of `changes` and `removals` that were done; none in a dry run. */
   readonly done: ReadonlySet<ByteString>;
   readonly kept: readonly Kept[];
   readonly skipped: readonly ByteString[];
   readonly warnings: readonly string[];
   readonly problems: readonly PopulateProblem[];
-  /** The jail is known, and no directory is in its place. */
+  /** The jail is known, but its directory is missing. */
   readonly gone?: boolean;
 }
 
-/** A jail that nothing is done in: it could not be updated, or it is gone. */
-export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): UpdateOutcome {
+/** The result for a jail that could not be updated, or is missing. */
+export function untouched(jail: ByteString, known: Partial<UpdateOutcome>): UpdateOutcome {
   const nothing = {
     changes: [],
     removals: [],
@@ -42,10 +42,10 @@ export function untouched(jail: ByteString, told: Partial<UpdateOutcome>): Updat
     warnings: [],
     problems: [],
   };
-  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...told };
+  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...known };
 }
 
-/** True where there is something to do in a jail. */
+/** True if a jail is not up to date. */
 export function hasWork({ changes, removals, extras, resumed }: UpdateOutcome): boolean {
   return changes.length + removals.length + extras.length > 0 || resumed;
 }
@@ -64,7 +64,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   return report;
 }
 
-/** Something that stays, in a report. */
+/** A path that stays, in a report. */
 export const keptReport = ({ path, reason }: Kept): KeptReport => ({ path: jsonText(path), reason });
 
 function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
@@ -99,7 +99,7 @@ function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport 
   };
 }
 
-/** The report of jk_update. `problems`, `warnings`: of the jails that could not be updated at all. */
+/** The report of jk_update. `others`: about jails that could not be updated at all. */
 export function updateReport(
   outcomes: readonly UpdateOutcome[],
   others: { problems: readonly PopulateProblem[]; warnings: readonly string[] },
@@ -117,16 +117,16 @@ export function updateReport(
   };
 }
 
-/** What is told before a change, as jailkit 2 worded it. Text from outside is in it as it is. */
+/** The line before a change, in the words of jailkit 2. Text from outside is in it as it is. */
 export function changeLine(
   jail: ByteString,
-  { action, entry, standing }: Change,
+  { action, entry, existing }: Change,
   dryRun: boolean,
 ): ByteString {
   const to = jail + entry.path;
   const kind = entry.type === "symlink" ? "link" : entry.type;
-  // What it replaces is of another kind there.
-  const what = action === "exchange" && standing !== undefined ? kindOf(standing.stat) : kind;
+  // The old file is of another type.
+  const what = action === "exchange" && existing !== undefined ? kindOf(existing.stat) : kind;
   if (dryRun) {
     if (action === "create") return `will add ${kind} ${to}`;
     if (action === "attributes") return `will change mode, owner or time of ${to}`;
@@ -136,7 +136,7 @@ export function changeLine(
   return `removing outdated ${what} ${to}`;
 }
 
-/** What is told before something goes. */
+/** The line before a removal. */
 export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
   if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
   const what = type === "directory" ? "directory" : "file";

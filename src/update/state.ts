@@ -12,30 +12,30 @@ import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 
 /**
- * Whose something in a jail is. "as-put": as jailkit put it there. "changed": put there, and other than it was.
- * "unrecorded": nobody knows, but it is no newer than its inode, as what was copied. "made-here": written in the
- * jail. "user": it belongs to somebody else than root, and is not as it was given to that user.
+ * Where a file of a jail comes from. "as-put": as jailkit put it there. "changed": put there, and changed since.
+ * "unrecorded": not recorded, but older than its inode, as a copy is. "made-here": made in the jail. "user": it belongs
+ * to a user other than root, and is not as it was given to that user.
  */
-export type Whose = "as-put" | "changed" | "unrecorded" | "made-here" | "user";
+type Origin = "as-put" | "changed" | "unrecorded" | "made-here" | "user";
 
-/** What stands at a path of the jail. */
-export interface Standing {
+/** What is at a path of the jail. */
+export interface JailObject {
   readonly stat: Stat;
-  /** The text of a link. */
+  /** The text of a symbolic link. */
   readonly target: ByteString | undefined;
-  readonly whose: Whose;
+  readonly origin: Origin;
 }
 
-/** What is known of a jail before it is changed. */
+/** A jail before it is changed. */
 export interface JailState {
   readonly root: JailRoot;
-  /** What was put at a path: as the record has it, and as a run meant to that was cut short. */
+  /** What was put at a path: by the record, and by the journal of an interrupted run. */
   recordsOf(path: ByteString): readonly ManifestEntry[];
-  /** undefined where nothing stands there. Asked for once, then remembered: the jail as it was. */
-  at(path: ByteString): Standing | undefined;
+  /** What is at a path; undefined if nothing is. Read once, so this is the jail as it was. */
+  at(path: ByteString): JailObject | undefined;
 }
 
-/** True where something is what an entry of the record says: type, owner, and size and time, text or numbers. */
+/** True if a file is as an entry of the record says: type, owner, and size and time, text or device numbers. */
 export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteString | undefined): boolean {
   if (stat.uid !== entry.uid) return false;
   switch (entry.type) {
@@ -57,64 +57,63 @@ export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteStrin
   }
 }
 
-// Files there are edited on purpose, so what is not as it was put there is somebody's work.
 const CONFIGURATION = /^\/etc\//;
 
-/** True for a path at which what was changed in the jail stays. */
-export function isConfiguration(path: ByteString): boolean {
+/** Configuration is edited on purpose, so changes in the jail stay. */
+function isConfiguration(path: ByteString): boolean {
   return CONFIGURATION.test(path);
 }
 
-/** Looks at a jail. `records`: of its manifest, `intended`: of a run that was cut short. */
+/** Reads a jail. `records`: of its record, `intended`: of an interrupted run. */
 export function jailState(
   root: JailRoot,
   records: ReadonlyMap<ByteString, ManifestEntry>,
   intended: ReadonlyMap<ByteString, ManifestEntry>,
 ): JailState {
-  const known = new Map<ByteString, Standing | undefined>();
+  const read = new Map<ByteString, JailObject | undefined>();
 
   function recordsOf(path: ByteString): ManifestEntry[] {
     return [records.get(path), intended.get(path)].filter((entry) => entry !== undefined);
   }
 
-  /** What is copied gets the time of its source, which is older than the copy; what is written here does not. */
+  /** A copy gets the time of its source, which is older than the copy. */
   function isMadeHere(path: ByteString, stat: Stat): boolean {
     const birth = birthAt(root.fd, path.slice(1))?.birth;
     return birth !== undefined && stat.mtime >= birth;
   }
 
-  function judge(path: ByteString): Standing | undefined {
-    const found = look(root, path);
-    // Where a link leads is another place, with records of its own.
+  function readAt(path: ByteString): JailObject | undefined {
+    const found = lookAt(root, path);
+    // The target of a symbolic link has its own path and records.
     if (found === undefined || found.canonicalPath !== path) return undefined;
     const { stat, target } = found;
-    const told = recordsOf(path);
-    const whose = (): Whose => {
-      if (told.some((entry) => isAsRecorded(entry, stat, target))) {
-        // jk_init leaves a file of the administrator's where it is, and then the record has it as it was found.
+    const recorded = recordsOf(path);
+    const origin = (): Origin => {
+      if (recorded.some((entry) => isAsRecorded(entry, stat, target))) {
+        // jk_init keeps a file that the administrator made before, and records it as it found it.
         return isConfiguration(path) && isRegular(stat) && isMadeHere(path, stat) ? "made-here" : "as-put";
       }
-      // What was given to a user is the user's to change, and no update takes that back.
+      // A user may change what was given to him: no update takes that back.
       if (stat.uid !== 0) return "user";
-      if (told.length > 0) return "changed";
+      if (recorded.length > 0) return "changed";
       const copied = (isRegular(stat) || isDirectory(stat)) && !isMadeHere(path, stat);
       return copied ? "unrecorded" : "made-here";
     };
-    return { stat, target, whose: whose() };
+    return { stat, target, origin: origin() };
   }
 
   return {
     root,
     recordsOf,
     at(path) {
-      if (!known.has(path)) known.set(path, judge(path));
-      return known.get(path);
+      if (!read.has(path)) read.set(path, readAt(path));
+      return read.get(path);
     },
   };
 }
 
-/** What stands at a path of a jail; nothing where only a link of a user's leads there. */
-export function look(
+/** What is at a path of a jail; undefined if only a symbolic link of a user leads there. */
+export function lookAt(
   root: JailRoot,
   path: ByteString,
 ): { stat: Stat; target: ByteString | undefined; canonicalPath: ByteString } | undefined {
@@ -129,19 +128,19 @@ export function look(
   }
 }
 
-/** Whether what stands at a path may be replaced by what the recipe has there. `prune`: whatever it is. */
-export function mayReplace(path: ByteString, { whose }: Standing, prune: boolean): boolean {
-  if (prune || whose === "as-put") return true;
-  return (whose === "changed" || whose === "unrecorded") && !isConfiguration(path);
+/** True if a file of the jail may be replaced by that of the recipe. With `prune` every file may. */
+export function mayReplace(path: ByteString, { origin }: JailObject, prune: boolean): boolean {
+  if (prune || origin === "as-put") return true;
+  return (origin === "changed" || origin === "unrecorded") && !isConfiguration(path);
 }
 
 /**
- * The jail as planning is to see it: what may be replaced is not there, so that the plan is that of a new jail, and
- * what is not jailkit's is. Directories are there, but for `hidden` ones.
+ * The jail for planning: files that may be replaced are missing in it, so that the plan is that of a new jail; files that
+ * are not jailkit's are there. Directories are there too, except `hidden` ones.
  */
 export function planningView(
   state: JailState,
-  replaceable: (path: ByteString, standing: Standing) => boolean,
+  replaceable: (path: ByteString, existing: JailObject) => boolean,
   hidden: Pick<ReadonlySet<ByteString>, "has">,
 ): FileSystem {
   const real = jailFileSystem(state.root);
@@ -149,15 +148,15 @@ export function planningView(
     const stat = real.lstat(path);
     if (stat === undefined || hidden.has(path)) return undefined;
     if ((stat.mode & C.S_IFMT) === C.S_IFDIR) return stat;
-    const standing = state.at(path);
-    return standing !== undefined && replaceable(path, standing) ? undefined : stat;
+    const existing = state.at(path);
+    return existing !== undefined && replaceable(path, existing) ? undefined : stat;
   };
   return { ...real, lstat, stat: lstat };
 }
 
 /**
- * Directories of the record in whose place the host has something else now, and in which there is nothing that is
- * not jailkit's: they make room. With each, all that was seen in it.
+ * Directories of the record that are no directories on the host any more, and in which everything is jailkit's: they are
+ * replaced. With each, all that was seen in it.
  */
 export function changedDirectories(
   state: JailState,
@@ -166,10 +165,10 @@ export function changedDirectories(
   namesIn: (path: ByteString) => readonly ByteString[],
 ): Map<ByteString, readonly Stat[]> {
   const isOurs = (path: ByteString, within: Stat[]): boolean => {
-    const standing = state.at(path);
-    if (standing?.whose !== "as-put") return false;
-    within.push(standing.stat);
-    return !isDirectory(standing.stat) || namesIn(path).every((name) => isOurs(`${path}/${name}`, within));
+    const existing = state.at(path);
+    if (existing?.origin !== "as-put") return false;
+    within.push(existing.stat);
+    return !isDirectory(existing.stat) || namesIn(path).every((name) => isOurs(`${path}/${name}`, within));
   };
   const found = new Map<ByteString, readonly Stat[]>();
   for (const { path, type, source } of records) {
@@ -183,11 +182,11 @@ export function changedDirectories(
 }
 
 /**
- * A test for paths that a user has made unreachable, with a link or a file in the place of a directory that users can
+ * A test for paths that a user has made unreachable, with a symbolic link or a file instead of a directory, where users can
  * write.
  */
-export function usersObstacles(root: JailRoot): (path: ByteString) => boolean {
-  const known = new Map<ByteString, boolean>();
+export function blockedByUsers(root: JailRoot): (path: ByteString) => boolean {
+  const results = new Map<ByteString, boolean>();
 
   function find(directory: ByteString): boolean {
     try {
@@ -214,8 +213,8 @@ export function usersObstacles(root: JailRoot): (path: ByteString) => boolean {
   function isBlocked(path: ByteString): boolean {
     const directory = parentOf(path);
     if (directory === "") return false;
-    const blocked = known.get(directory) ?? find(directory);
-    known.set(directory, blocked);
+    const blocked = results.get(directory) ?? find(directory);
+    results.set(directory, blocked);
     return blocked;
   }
 

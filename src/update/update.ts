@@ -1,16 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { baseName, parentOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   type Manifest,
-  type ManifestEntry,
   openManifest,
   removeEntries,
   saveManifest,
@@ -18,235 +15,247 @@ import {
 } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
+import { isLibraryName } from "../libraries/name.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
-import type { Entry } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { actionMessage } from "../populate/messages.ts";
-import { jailFileSystem } from "../populate/open-jail.ts";
-import { asksForFiles, type RecipeReader } from "../populate/record/recipe.ts";
-import { manifestEntry } from "../populate/record/record.ts";
-import type { Reporter } from "../populate/reporter.ts";
-import { modeBesideAcl } from "../system/acl.ts";
-import { applyChanges, applyRemovals, workLeft } from "./apply/apply.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
+import type { LineReporter } from "../populate/reporter.ts";
+import { type Recipe, readRecipe } from "../profile/recipe.ts";
+import { applyChanges, workLeft } from "./apply/apply.ts";
+import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
-import { eventsFor, gatherFailures } from "./events.ts";
+import { eventsFor, Failures } from "./events.ts";
 import { addExtras, missingExtras } from "./extras.ts";
-import { alone, type Journal, readJournal, removeJournal, writeJournal } from "./journal.ts";
+import {
+  type Journal,
+  journalOf,
+  readJournal,
+  removeJournal,
+  withJailLock,
+  writeJournal,
+} from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
 import { type Change, keptMessage } from "./plan/compare.ts";
-import { createOrder } from "./plan/order.ts";
-import { isFound, planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
-import { FOUND_SECTION } from "./plan/scan.ts";
+import { ChangeOrder } from "./plan/order.ts";
+import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
+import { isFound } from "./plan/scan.ts";
 import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.ts";
+import { recordOf, settle } from "./settle.ts";
 
-/** How a jail is brought up to date; the options of jk_update and the keys of jk_update.ini. */
-export interface UpdateOptions {
+/** The options of jk_update and the keys of jk_update.ini. */
+interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
-  /** The only directories that are looked at, as they were written; none: all that was asked for. */
+  /** The directories to update, as they were written; none: all that was asked for. */
   readonly directories: readonly ByteString[];
   readonly skips: readonly ByteString[];
   readonly hardlink: boolean;
-  /** What was made in the jail or belongs to users goes too. */
+  /** Also remove what was made in the jail or belongs to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
   readonly sync: boolean;
-  /** Nothing is looked at but the limited shells that the jail has of its own. */
+  /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
 }
 
-/** What is looked at and asked. */
-export interface UpdateMeans {
+/** What the updates of one run share. */
+export interface UpdateContext {
   readonly host: FileSystem;
   readonly loader: Loader;
-  readonly readRecipe: RecipeReader;
-  readonly reporter: Reporter;
+  readonly reporter: LineReporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
   /** File systems that were found full in this run, as fileSystemOf names them. */
   readonly full: Set<string>;
 }
 
 /**
- * Brings one jail up to date: with a record as a new jail would be, what users made aside; without one as far as what
- * is in it has changed or gone on the host. Throws JailkitError where the jail is missing or not safe; what fails
- * later is in `problems`.
+ * Updates one jail. With a record, it becomes as a new jail, except what users made. Without a record, only files that
+ * changed or are missing on the host are updated. Throws JailkitError if the jail is missing or not safe; later failures
+ * are in `problems`.
  */
-export async function updateJail(options: UpdateOptions, means: UpdateMeans): Promise<UpdateOutcome> {
+export async function updateJail(options: UpdateOptions, context: UpdateContext): Promise<UpdateOutcome> {
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
     if (options.dryRun) {
       const manifest = openManifest(root);
-      return look(root, manifest, readJournal(manifest.id), options, means).outcome;
+      return prepare(root, manifest, readJournal(manifest.id), options, context).outcome;
     }
-    // The id is where the lock is; the record is read once it is held.
+    // The lock is beside the record of that id; the record is read under the lock.
     const { id } = openManifest(root);
-    return await alone(id, async () => carryOut(root, openManifest(root), options, means));
+    return await withJailLock(id, async () => updateLocked(root, openManifest(root), options, context));
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
     throw new JailkitError(problem.code, 1, problem.message);
   } finally {
-    means.reporter.flush();
+    context.reporter.flush();
     closeJailRoot(root);
   }
 }
 
-interface Looked {
-  readonly manifest: Manifest;
+async function updateLocked(
+  root: JailRoot,
+  manifest: Manifest,
+  options: UpdateOptions,
+  context: UpdateContext,
+): Promise<UpdateOutcome> {
+  const journal = readJournal(manifest.id);
+  const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
+  if (journal !== undefined) sweepRegistry(manifest.id);
+  for (const warning of swept) context.reporter.warn(warning);
+  const prepared = prepare(root, manifest, journal, options, context);
+  const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
+  const settled = prepared.recorded && settle(root, manifest, prepared.plan);
+  if (!hasWork(outcome)) {
+    if (settled) saveManifest(manifest);
+    return outcome;
+  }
+  return holdingSignals(() => change(root, manifest, { ...prepared, outcome, journal }, context));
+}
+
+/** What was read and decided before the jail is changed. */
+interface Prepared {
+  /** The jail has a record. */
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
 }
 
-/** Looks at everything, tells what is to be done where that is all, and changes nothing. */
-function look(
+/** Reads the jail and the host, decides, and reports; with `dryRun` also each change. Changes nothing. */
+function prepare(
   root: JailRoot,
   manifest: Manifest,
   journal: Journal | undefined,
   options: UpdateOptions,
-  means: UpdateMeans,
-): Looked {
-  const { host, loader, reporter } = means;
-  const { requests, entries } = manifest.content;
-  const recorded = requests.some(asksForFiles);
-  const recipe =
-    recorded && !options.shellsOnly
-      ? means.readRecipe(requests.filter(asksForFiles), host, loader)
-      : undefined;
-  const logins = means.loginsOf(root.path);
+  context: UpdateContext,
+): Prepared {
+  const { host, loader, reporter } = context;
+  const requests = manifest.content.requests.filter(asksForFiles);
+  const recorded = requests.length > 0;
+  const recipe = recorded && !options.shellsOnly ? readRecipe(requests, host, loader) : undefined;
+  const logins = context.loginsOf(root.path);
+  const { directories, skips, hardlink, prune } = options;
   const plan = options.shellsOnly
     ? planShells(root, logins)
     : planUpdate({
-        root,
-        logins,
-        host,
-        loader,
-        recipe,
-        records: recorded ? entries : new Map(),
+        ...{ root, host, loader, recipe, logins, directories, skips, hardlink, prune },
+        records: recorded ? manifest.content.entries : new Map(),
         intended: recorded && journal !== undefined ? journal.intended : new Map(),
-        directories: options.directories,
-        skips: options.skips,
-        hardlink: options.hardlink,
-        prune: options.prune,
-        tell: (line) => reporter.tell(line),
+        report: (line) => reporter.detail(line),
       });
-  const whole = options.directories.length === 0;
-  const outcome: UpdateOutcome = {
-    jail: root.path,
+  const outcome = outcomeOf(root, plan, directories.length === 0 ? recipe : undefined, {
     record: recorded ? manifest.id : undefined,
     resumed: journal !== undefined,
-    changes: plan.changes,
-    removals: plan.removals,
-    extras: recipe !== undefined && whole ? missingExtras(root, recipe) : [],
-    done: new Set(),
-    kept: plan.kept,
-    skipped: plan.skipped,
-    warnings: plan.warnings,
-    problems: plan.problems,
-  };
+  });
+  reportPlan(root, plan, reporter);
+  if (options.dryRun) showChanges(root, outcome, reporter);
+  return { recorded, plan, outcome };
+}
+
+function outcomeOf(
+  root: JailRoot,
+  { changes, removals, kept, skipped, warnings, problems }: UpdatePlan,
+  recipe: Recipe | undefined,
+  jail: Pick<UpdateOutcome, "record" | "resumed">,
+): UpdateOutcome {
+  const extras = recipe === undefined ? [] : missingExtras(root, recipe);
+  const plan = { changes, removals, extras, kept, skipped, warnings, problems };
+  return { jail: root.path, ...jail, done: new Set(), ...plan };
+}
+
+function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
   for (const warning of plan.warnings) reporter.warn(warning);
   for (const { message } of plan.problems) reporter.fail(message);
-  for (const note of plan.notes) reporter.tell(note);
-  for (const each of plan.kept) {
-    if (each.notable) reporter.say(keptMessage(root, each));
-    else reporter.tell(keptMessage(root, each));
-  }
-  if (options.dryRun) tellPlan(root, outcome, reporter);
-  return { manifest, recorded, plan, outcome };
+  for (const note of plan.notes) reporter.detail(note);
+  for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }
 
-function tellPlan(root: JailRoot, { changes, removals, extras }: UpdateOutcome, reporter: Reporter): void {
-  for (const change of changes) {
-    const line = changeLine(root.path, change, true);
-    if (isDetail(change)) reporter.tell(line);
-    else reporter.say(line);
-  }
+function showChanges(
+  root: JailRoot,
+  { changes, removals, extras }: UpdateOutcome,
+  reporter: LineReporter,
+): void {
+  for (const each of changes)
+    reporter.message({ text: changeLine(root.path, each, true), detail: isDetail(each) });
   for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
   for (const { what } of extras) reporter.say(`will ${what} in ${root.path}`);
 }
 
-/** Directories and links on the way to what was asked for come with it, and a time is not worth a line. */
+/** True for changes of attributes, and for directories and links that only lead to what was asked for. */
 function isDetail({ action, entry }: Change): boolean {
-  return (
-    action === "attributes" ||
-    (action === "create" && actionMessage({ ...entry, action: "create" }, "", false).detail)
-  );
+  if (action === "attributes") return true;
+  return action === "create" && actionMessage({ ...entry, action }, "", false).detail;
 }
 
-async function carryOut(
-  root: JailRoot,
-  manifest: Manifest,
-  options: UpdateOptions,
-  means: UpdateMeans,
-): Promise<UpdateOutcome> {
-  const journal = readJournal(manifest.id);
-  const left = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
-  if (journal !== undefined) sweepRegistry(manifest.id);
-  for (const warning of left) means.reporter.warn(warning);
-  const { plan, recorded, ...looked } = look(root, manifest, journal, options, means);
-  const outcome = { ...looked.outcome, warnings: [...left, ...looked.outcome.warnings] };
-  const settled = settle(root, manifest, plan, recorded);
-  if (!hasWork(outcome)) {
-    if (settled) saveManifest(manifest);
-    return outcome;
-  }
-  return holdingSignals(() => change(root, manifest, { plan, recorded, outcome, journal }, means));
-}
-
-/** Changes what is to be changed. A signal is looked at before anything has appeared, and between what goes. */
+/** Makes the changes. A signal is checked before any file appears, and between removals. */
 function change(
   root: JailRoot,
   manifest: Manifest,
-  { plan, recorded, outcome, journal }: Omit<Looked, "manifest"> & { journal: Journal | undefined },
-  means: UpdateMeans,
+  { plan, recorded, outcome, journal }: Prepared & { journal: Journal | undefined },
+  context: UpdateContext,
 ): UpdateOutcome {
-  const failures = gatherFailures(root.path, outcome.problems, means.reporter);
-  const { problems, failed, attempt } = failures;
-  const todo = workLeft(plan.changes, new Set());
-  // Where another jail has failed for want of room, all would only be copied to fail again.
-  if (means.full.has(fileSystemOf(root)) && lacksRoom(root, todo.left)) {
-    failed(noRoom(new SystemError(ENOSPC, "write", root.path), root.path, todo));
-    return { ...outcome, problems };
-  }
-  try {
-    writeJournal(root, manifest.id, journalOf(plan, journal));
-  } catch (error) {
-    const message = `nothing was changed: ${describeError(error)}`;
-    failed(noRoom(error, root.path, todo) ?? { code: "journal", path: root.path, message });
-    return { ...outcome, problems };
-  }
-  const events = eventsFor(root, means.reporter, failures);
-  const order = createOrder(plan.entryOf, plan.unread, means.loader);
-  const { done, incomplete, full } = applyChanges(root, plan.changes, order, events);
+  const { reporter, full, loader } = context;
+  const failures = new Failures(root.path, outcome.problems, reporter);
+  const { problems } = failures;
+  if (!begin(root, manifest, plan, journal, failures, full)) return { ...outcome, problems };
+  const events = eventsFor(root, reporter, failures);
+  const order = new ChangeOrder(plan.entryOf, plan.unread, loader);
+  const changed = applyChanges(root, plan.changes, order, events);
+  const { done, incomplete } = changed;
   const { progress } = workLeft(plan.changes, new Set(done.map(({ entry }) => entry)));
-  if (isErrno(full, "ENOSPC")) means.full.add(fileSystemOf(root));
+  if (isErrno(changed.full, "ENOSPC")) full.add(fileSystemOf(root));
   if (!incomplete) {
-    for (const problem of addExtras(root, outcome.extras, progress, means.reporter)) failed(problem);
+    for (const problem of addExtras(root, outcome.extras, progress, reporter)) failures.add(problem);
   }
-  // Somebody may have asked for more meanwhile, and for something that is about to go.
+  // Another run may have asked for more meanwhile, and for files that are about to be removed.
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
   const nothing = { removed: [], incomplete: true, full: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
-  const libraries = removal.removed.some((path) => /\.so(?:\.|$)/.test(baseName(path)));
+  const libraries = removal.removed.some(isLibraryName);
   if (!removal.full && (libraries || (journal !== undefined && !incomplete)))
-    attempt("library-cache", progress, () => renewLibraryCache(root));
+    failures.attempt("library-cache", progress, () => renewLibraryCache(root));
   if (recorded) {
-    updateEntries(
-      manifest,
-      done.filter(({ entry }) => !isFound(entry)).map(({ entry, hardlink }) => recordOf(entry, hardlink)),
-      { replaceSections: true },
-    );
-    const gone = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
-    removeEntries(manifest, [...removal.removed, ...gone]);
-    attempt("manifest", progress, () => saveManifest(manifest));
+    const entries = done.filter(({ entry }) => !isFound(entry));
+    const records = entries.map(({ entry, hardlink }) => recordOf(entry, hardlink));
+    updateEntries(manifest, records, { replaceSections: true });
+    const inside = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
+    removeEntries(manifest, [...removal.removed, ...inside]);
+    failures.attempt("manifest", progress, () => saveManifest(manifest));
   }
-  // What is left half-done is for the next run.
+  // The journal stays if the next run must complete this one.
   if (!failures.unfinished && !incomplete && !removal.incomplete)
-    attempt("journal", progress, () => removeJournal(manifest.id));
+    failures.attempt("journal", progress, () => removeJournal(manifest.id));
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };
+}
+
+/** Writes the journal. False, with a problem, if that fails, or if the disk is known to be full. */
+function begin(
+  root: JailRoot,
+  manifest: Manifest,
+  plan: UpdatePlan,
+  journal: Journal | undefined,
+  failures: Failures,
+  full: ReadonlySet<string>,
+): boolean {
+  const work = workLeft(plan.changes, new Set());
+  // If another jail has failed for lack of room, all files would be copied only to fail again.
+  if (full.has(fileSystemOf(root)) && lacksRoom(root, work.left)) {
+    const problem = noRoom(new SystemError(ENOSPC, "write", root.path), root.path, work);
+    if (problem !== undefined) failures.add(problem);
+    return false;
+  }
+  try {
+    writeJournal(root, manifest.id, journalOf(plan.changes, journal));
+    return true;
+  } catch (error) {
+    const message = `nothing was changed: ${describeError(error)}`;
+    failures.add(noRoom(error, root.path, work) ?? { code: "journal", path: root.path, message });
+    return false;
+  }
 }
 
 function fileSystemOf({ top: { stat } }: JailRoot): string {
@@ -255,58 +264,4 @@ function fileSystemOf({ top: { stat } }: JailRoot): string {
 
 function sameRequests(one: Manifest, other: Manifest): boolean {
   return JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);
-}
-
-function recordOf(entry: Entry, hardlink: boolean) {
-  const record = manifestEntry(entry);
-  record.sections = record.sections.filter((section) => section !== FOUND_SECTION);
-  return hardlink ? { ...record, hardLink: true } : record;
-}
-
-/** What is about to be done, beside what a run that was cut short was about to do. */
-function journalOf({ changes }: UpdatePlan, before: Journal | undefined): Omit<Journal, "intended"> {
-  const exchanged = changes.flatMap(({ action, entry: { path }, standing }) =>
-    action === "exchange" && standing !== undefined ? [{ path, ino: standing.stat.ino }] : [],
-  );
-  return {
-    put: new Map([
-      ...(before?.put ?? []),
-      ...changes.map(({ entry }) => [entry.path, manifestEntry(entry)] as const),
-    ]),
-    directories: [...(before?.directories ?? []), ...changes.map(({ entry }) => parentOf(entry.path) || "/")],
-    exchanged: [...(before?.exchanged ?? []), ...exchanged],
-  };
-}
-
-/** What stands there as it is to be is recorded anew where the record is another. True where anything was. */
-function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan, recorded: boolean): boolean {
-  if (!recorded) return false;
-  const { entries } = manifest.content;
-  const changed: ManifestEntry[] = [];
-  for (const { entry, hardlink, standing } of plan.present) {
-    // What nobody asked for is not recorded, or the next run would take it for unwanted.
-    if (isFound(entry)) continue;
-    const before = entries.get(entry.path);
-    const record = recordOf(entry, hardlink && before?.hardLink === true);
-    // As it stands there, but for what was changed in the jail: that stays a change.
-    if (standing !== undefined) {
-      const { mode, uid, gid } = before ?? givenTo(root, entry.path, standing.stat);
-      Object.assign(record, { mode, uid, gid });
-      if (record.type === "file") record.mtime = standing.stat.mtime;
-    }
-    const { unknown: _, ...known } = before ?? { unknown: undefined };
-    if (!Bun.deepEquals(strip(record), strip(known))) changed.push(record);
-  }
-  if (changed.length > 0) updateEntries(manifest, changed, { replaceSections: true });
-  if (plan.forgotten.length > 0) removeEntries(manifest, plan.forgotten);
-  return changed.length + plan.forgotten.length > 0;
-}
-
-/** Owner and mode of what stands in the jail, as a new one without an ACL would have them. */
-function givenTo(root: JailRoot, path: ByteString, { mode, uid, gid }: Stat) {
-  return { mode: modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
-}
-
-function strip(record: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
 }

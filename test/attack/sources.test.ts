@@ -98,7 +98,7 @@ describe("a directory of alice's", () => {
     for (const options of [["--dry-run"], []]) {
       const { status, stderr } = m.run(["jk_cp", ...options, "-j", jail, "/srv/www"]);
       expect([status, warnings(stderr).length, outside()]).toEqual([0, 1, []]);
-      expect(stderr).toContain("others than root can change what is in '/srv/www'");
+      expect(stderr).toContain("users other than root can change files in '/srv/www'");
       expect(remedies(stderr).length).toBe(offered ? 1 : 0);
     }
     expect(m.stat(`${jail}/srv/www/a`)).toBeDefined();
@@ -203,7 +203,7 @@ describe("files of hers that are named", () => {
     else copy("tool", "/root/odd");
     const { status, stderr } = m.run(["jk_cp", "-j", jail, "/srv/www/tool"]);
     expect([status, warnings(stderr).length]).toEqual([0, 1]);
-    expect(stderr).toContain("others than root can change '/srv/www/tool'");
+    expect(stderr).toContain("users other than root can change '/srv/www/tool'");
     expect(remedies(stderr)).toEqual([["jk_cp", "-j", jail, "/usr/bin/perl"]]);
     expect(m.exists(`${jail}/usr/bin/perl`)).toBe(false);
     for (const command of remedies(stderr)) m.must(command);
@@ -228,7 +228,7 @@ describe("files of hers that are named", () => {
     const { status, stderr } = m.run(["jk_cp", "-j", jail, "/srv/www/a/data"]);
     expect([status, outside(), m.exists(`${jail}/srv`)]).toEqual([1, [], false]);
     expect(stderr).toContain(
-      "is reached through a symbolic link in a directory that others than root can write",
+      "is reached through a symbolic link in a directory that users other than root can write",
     );
   });
 
@@ -252,7 +252,7 @@ describe("files of hers that are named", () => {
     const { stderr } = m.run(["jk_cp", "-j", jail, "/srv/www"]);
     expect(stderr).toContain("and 22 more (-v lists them)");
     const told = m.run(["jk_cp", "-v", "-j", jail, "/srv/www"]);
-    expect(`${told.stdout}${told.stderr}`.match(/is left out: a link/g)?.length).toBe(30);
+    expect(`${told.stdout}${told.stderr}`.match(/is left out: the symbolic link/g)?.length).toBe(30);
     for (let round = 0; round < 4; round++) {
       for (const command of remedies(m.run(["jk_cp", "-j", jail, "/srv/www"]).stderr)) m.must(command);
     }

@@ -139,7 +139,7 @@ test("an exchanged directory is put back with its contents, and removed when it 
   const { status, stderr } = m.run(["jk_update", "-j", J]);
   expect([status, stderr]).toEqual([
     0,
-    `jk_update: warning: ${APP}/file: an update that was cut short had replaced it, and not all of it is jailkit's: it is back in its place, and stays\n`,
+    `jk_update: warning: ${APP}/file: replaced by an interrupted update, though not all of it is jailkit's: it was moved back, and stays\n`,
   ]);
   expect(m.read(`${APP}/file/b/mine`)).toBe("theirs");
   expect(m.list(APP).filter((name) => name.startsWith(".jk-"))).toEqual([]);

@@ -133,7 +133,7 @@ test("what a user puts into a directory after the check, before it is replaced w
   const { status, stderr } = await update.ended;
   expect([status, stderr]).toEqual([
     1,
-    expect.stringContaining(`${jail}/opt/app/data: something was put into it meanwhile: it stays`),
+    expect.stringContaining(`${jail}/opt/app/data: a file was put into it meanwhile: it stays`),
   ]);
   expect(m.read(`${jail}/opt/app/data/mine`)).toBe("theirs\n");
   m.must(["jk_update", "-j", jail]);

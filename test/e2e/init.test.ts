@@ -227,7 +227,7 @@ describe("exit statuses", () => {
     for (const section of ["name", "path"])
       expect(init(ini, ["-j", fresh(), section])).toMatchObject({
         status: 1,
-        stderr: `jk_init: nothing that section '${section}' names is on this machine\n`,
+        stderr: `jk_init: no file of section '${section}' is on this machine\n`,
       });
     for (const section of ["devices", "shell"])
       expect(init(ini, ["-j", fresh(), section])).toMatchObject({ status: 0, stderr: "" });

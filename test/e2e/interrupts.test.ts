@@ -132,7 +132,7 @@ test("jk_update --all: the jails behind it are left alone", () => {
   m.must(["jk_cp", "-j", "/srv/k", "/opt/app"]);
   m.write("/opt/app/0", "3, and longer still");
   const result = at("INT", "renameat", 3, "jk_update --all");
-  stopped(result, "INT", "jk_update: interrupted by SIGINT (1 of 2 jails were looked at); run this again");
+  stopped(result, "INT", "jk_update: interrupted by SIGINT (1 of 2 jails are done); run this again");
   expect(m.run(["jk_update", "--check", "--json", "-j", "/srv/k"])).toMatchObject({ status: 10 });
   goesOn("jk_update --all");
   m.remove("/srv/k");

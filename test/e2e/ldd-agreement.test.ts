@@ -16,9 +16,9 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAt, readDirectory, statIfPresent } from "../../ffi/files.ts";
 import { createLoader } from "../../src/libraries/closure.ts";
-import { createRootView } from "../../src/libraries/root-view.ts";
+import { RootView } from "../../src/libraries/root-view.ts";
 
-const view = createRootView("/");
+const view = new RootView();
 
 /** Every ELF file in a directory, by the path that the kernel would use: ldd takes $ORIGIN from it. */
 function elfFiles(directory: ByteString): ByteString[] {
@@ -274,11 +274,10 @@ test.skipIf(Bun.which("aarch64-linux-gnu-gcc") === null || !existsSync(`${sysroo
       filter: (name) => !/\.[ao]$|\/gconv|\/lib(?:[abd-ln-z]|crypt)[^/]*$/.test(name),
     });
     cpSync(path, join(directory, "root/p"));
-    const loader = createLoader({ root: join(directory, "root") });
+    using loader = createLoader({ root: join(directory, "root") });
     const found = loader.dependencies("/p").map((dependency) => dependency.path);
     expect(found).toEqual(["/lib/ld-linux-aarch64.so.1", "/lib/libm.so.6", "/lib/libc.so.6"]);
     expect(loader.problems()).toEqual([]);
-    loader.close();
     rmSync(directory, { recursive: true });
   },
 );

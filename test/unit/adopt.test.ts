@@ -10,7 +10,6 @@ const loader: Loader = {
   problems: () => [],
   libraryDirectories: () => ["/usr/lib"],
   configurationFiles: () => [],
-  close: () => undefined,
 };
 
 const programs = ["a", "b", "c", "d", "e", "f", "g", "h"];

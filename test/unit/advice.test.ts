@@ -28,8 +28,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "cannot-remove": "a code",
   "--remove": "an option",
   removal: "the name of a part of a schema",
-  "./remove.ts": "a module",
-  "../update/run-remove.ts": "a module",
+  "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
   "jailkit delete": "a command",
   "delete a jail": "what the command is for",
@@ -37,8 +36,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "Delete ${display(plan.jail)}? [y/N] ": "a question",
   "[OPTION...] --remove -j JAIL FILE...": "a synopsis",
   "[OPTION...] --remove -j JAIL SECTION...": "a synopsis",
-  "also remove what was made in the jail or belongs to users, and the host does not have":
-    "what an option does",
+  "also remove files that the host lacks, even if made in the jail or owned by users": "what an option does",
+  "remove FILE again, with everything that nothing else needs": "what an option does",
+  "remove the sections again, with everything that nothing else needs": "what an option does",
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
   "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
@@ -50,7 +50,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
-  "${display(path)} is gone: 'jailkit delete' forgets it, or name the place it was moved to":
+  "${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to":
     "nothing is there any more",
 };
 

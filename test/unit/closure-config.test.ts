@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { parseNsswitch } from "../../src/libraries/dlopen-sets.ts";
 import { abiOf } from "../../src/libraries/elf/abi.ts";
 import { builtInDirectories } from "../../src/libraries/interpreter.ts";
-import { createRootView } from "../../src/libraries/root-view.ts";
+import { RootView } from "../../src/libraries/root-view.ts";
 import { parseScriptLine } from "../../src/libraries/script.ts";
 import { hwcapSubdirectories, platformOn } from "../../src/libraries/search/hwcaps.ts";
 import { parseLinkerCache } from "../../src/libraries/search/ld-cache.ts";
@@ -63,10 +63,8 @@ describe("ld.so.cache", () => {
 describe("ld.so.conf", () => {
   function directories(files: Record<string, string>) {
     using root = temporaryRoot(files);
-    const view = createRootView(root.path);
-    const conf = readLinkerConf(view);
-    view.close();
-    return conf;
+    using view = new RootView(root.path);
+    return readLinkerConf(view);
   }
 
   test("directories, comments, types, and includes by pattern in order", () => {

@@ -28,13 +28,9 @@ function closure(files: Record<string, string | Buffer>, path: string, options: 
 }
 
 function closureIn(root: TemporaryRoot, path: string, options: LoaderOptions = {}) {
-  const loader = createLoader({ root: root.path, hwcaps: () => [], ...options });
-  try {
-    const dependencies = loader.dependencies(path);
-    return { dependencies, paths: dependencies.map((each) => each.path), problems: loader.problems() };
-  } finally {
-    loader.close();
-  }
+  using loader = createLoader({ root: root.path, hwcaps: () => [], ...options });
+  const dependencies = loader.dependencies(path);
+  return { dependencies, paths: dependencies.map((each) => each.path), problems: loader.problems() };
 }
 
 const C = "/lib/x86_64-linux-gnu/libc.so.6";
@@ -299,7 +295,7 @@ describe("where a library is found", () => {
         file: "/bin/p",
         library: "libno\n.so",
         searched: ["/opt", "/bin", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"],
-        message: "/bin/p: needs libno\\n.so, which is not there: install the package that has it",
+        message: "/bin/p: needs libno\\n.so, which is missing: install the package that has it",
       },
     ]);
   });
@@ -557,7 +553,7 @@ describe("hostile files", () => {
     ).join(":");
     const needed = Array.from({ length: 2000 }, (_, n) => `lib${n}.so`);
     expect(refusal({ "opt/": "", "bin/p": program({ rpath, needed }) })).toEndWith(
-      "/bin/p: not a sound ELF file: it makes its loader search without end",
+      "/bin/p: not a sound ELF file: its libraries are searched in too many directories",
     );
   });
 
@@ -596,8 +592,7 @@ test("the library directories of a root, and where they are configured", () => {
     "opt/": "",
     "srv/": "",
   });
-  const loader = createLoader({ root: root.path });
+  using loader = createLoader({ root: root.path });
   expect(loader.libraryDirectories()).toEqual(["/srv", "/opt", "/lib/x86_64-linux-gnu", "/lib"]);
   expect(loader.configurationFiles()).toEqual(["/etc/ld.so.conf", "/etc/c"]);
-  loader.close();
 });

@@ -1,7 +1,8 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../ffi/constants.ts";
-import type { Dependency, Plan, Want } from "../../src/populate/entry.ts";
+import type { Dependency } from "../../src/libraries/closure.ts";
+import type { Plan, Want } from "../../src/populate/entry.ts";
 import { emptyFileSystem, type FileSystem, NOTHING_WITHHELD } from "../../src/populate/file-system.ts";
 import { makePlan } from "../../src/populate/plan/plan.ts";
 import type { AclReading } from "../../src/system/acl.ts";
@@ -158,12 +159,14 @@ export function planOf({ host, jail, wants, force = false, needs = {} }: PlanCas
     jailPath: "/jail",
     wants: wants.map((each) => (typeof each === "string" ? want(each) : each)),
     force,
-    dependencies(path) {
-      const found = needs[path] ?? [];
-      if (found instanceof Error) throw found;
-      return found;
+    loader: {
+      dependencies(path) {
+        const found = needs[path] ?? [];
+        if (found instanceof Error) throw found;
+        return found;
+      },
+      configurationFiles: () => (host["/etc/ld.so.conf"] === undefined ? [] : ["/etc/ld.so.conf"]),
     },
-    configurationFiles: () => (host["/etc/ld.so.conf"] === undefined ? [] : ["/etc/ld.so.conf"]),
   });
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Dependency, KEEP_OWNER, KEEP_SETUID } from "../../src/populate/entry.ts";
+import type { Dependency } from "../../src/libraries/closure.ts";
+import { KEEP_OWNER, KEEP_SETUID } from "../../src/populate/entry.ts";
 import { givenToFile } from "../../src/populate/plan/modes.ts";
 import { explain, explanationLines } from "../../src/populate/plan/why.ts";
 import { fakeFileSystem, lines, planOf, want } from "./populate-fake.ts";
@@ -98,7 +99,7 @@ describe("where things go", () => {
     expect(plan.entries).toEqual([]);
     expect(plan.problems).toMatchObject([{ code: "cannot-place", path: "/home/u/bin/f" }]);
     expect(plan.problems[0]?.message).toContain(
-      "symbolic link in a directory that others than root may write",
+      "symbolic link in a directory that users other than root can write",
     );
   });
 

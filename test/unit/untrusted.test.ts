@@ -1,17 +1,18 @@
-/** What others than root can change on the host, and what of the host it does not bring into a jail. */
+/** Files of the host that users other than root can change, and what they do not bring into a jail. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
-import { createRootView } from "../../src/libraries/root-view.ts";
+import type { Dependency } from "../../src/libraries/closure.ts";
+import { RootView } from "../../src/libraries/root-view.ts";
 import { stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
-import { type Dependency, KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
+import { KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
 import { emptyFileSystem, fileSystemAt, sameFile } from "../../src/populate/file-system.ts";
 import { emptyDraft } from "../../src/populate/plan/draft.ts";
-import { createGrounds, othersCanChange } from "../../src/populate/plan/ground.ts";
 import { makePlan } from "../../src/populate/plan/plan.ts";
+import { HostTrust } from "../../src/populate/plan/trust.ts";
 import { leftThere, sortNeeds } from "../../src/populate/plan/untrusted.ts";
 import { cameAlong, cameAlongWarnings } from "../../src/update/plan/came-along.ts";
 import { codeOf } from "./jail-helper.ts";
@@ -41,7 +42,7 @@ const acl = (effective: number) =>
 
 describe("who can change a directory", () => {
   const judge = (tree: Tree, path: string) => {
-    const { others, link } = createGrounds(fakeFileSystem({ ...tree, "/x/y": "" }))(path);
+    const { others, link } = new HostTrust(fakeFileSystem({ ...tree, "/x/y": "" })).of(path);
     return `${others ? "others" : "root"}${link ? " by a link" : ""}`;
   };
   test.each<[string, Tree, string, string]>([
@@ -99,7 +100,7 @@ describe("who can change a directory", () => {
     });
     const can = (path: string) => {
       const stat = host.lstat(path);
-      return stat && othersCanChange(host, createGrounds(host), path, stat);
+      return stat && new HostTrust(host).othersCanChange(path, stat);
     };
     expect([can("/r/f"), can("/r/g"), can("/r/l")]).toEqual([false, true, false]);
   });
@@ -158,7 +159,7 @@ describe("what a program names", () => {
   };
   const sorted = (needs: Dependency[]) => {
     const host = fakeFileSystem(HOST);
-    const { allowed, refused } = sortNeeds(host, createGrounds(host), needs);
+    const { allowed, refused } = sortNeeds({ host, trust: new HostTrust(host) }, needs);
     return [allowed, refused].map((list) => list.map(({ path }) => path));
   };
   test("a program of root's: all", () => {
@@ -210,7 +211,7 @@ describe("plans", () => {
     const left = plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w"]);
     expect(paths(left)).toEqual(["/srv/w", "/srv/w/l"]);
     expect(left.warnings).toEqual([
-      "others than root can change what is in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; if the jail is to have it, run: jk_cp -j /jail /usr/bin/perl",
+      "users other than root can change files in '/srv/w', so what they named or put there is left out: '/usr/bin/perl'; to add it, run: jk_cp -j /jail /usr/bin/perl",
     ]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, [PERL, "/srv/w"]).warnings).toEqual([]);
     expect(plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w", PERL]).warnings).toEqual([]);
@@ -221,11 +222,11 @@ describe("plans", () => {
   test("what not everybody may read is told, and no command for it", () => {
     const host = { "/root/f": file(0o640), "/srv/w/a": "->/root/f", "/srv/w/b": "->/etc", "/etc/x": "" };
     expect(plan(host, ["/srv/w"]).warnings).toEqual([
-      expect.stringMatching(/is left out: '\/root\/f'; name it to jk_cp if the jail is to have it$/),
+      expect.stringMatching(/is left out: '\/root\/f'; to add it, name it to jk_cp$/),
     ]);
     const both = plan({ ...host, "/srv/w/c": `->${PERL}` }, ["/srv/w"]);
     expect(both.warnings[0]).toEndWith(
-      "have what everybody may have of it, run: jk_cp -j /jail /usr/bin/perl",
+      "to add what everybody may read of it, run: jk_cp -j /jail /usr/bin/perl",
     );
   });
 
@@ -322,7 +323,7 @@ describe("plans", () => {
         },
       },
       ...{ jail: emptyFileSystem, jailPath: "/jail", force: false, wants: [want("/srv/w"), want("/srv/r")] },
-      ...{ dependencies: () => [], configurationFiles: () => [] },
+      loader: { dependencies: () => [], configurationFiles: () => [] },
     });
     expect(asked.filter((one) => one.includes("/w/"))).toEqual(["/srv/w/d as seen", "/srv/w/l as seen"]);
   });
@@ -370,7 +371,7 @@ describe("what was looked at", () => {
     const inotify = openInotify();
     addWatch(inotify, `${at}/fifo`, IN_OPEN);
     addWatch(inotify, `${at}/a/f`, IN_OPEN);
-    const view = createRootView();
+    const view = new RootView();
     expect(view.openFile(`${at}/fifo`)).toBeUndefined();
     expect(readFileEvents(inotify)).toEqual([]);
     const opened = view.openFile(`${at}/a/f`);
@@ -394,7 +395,7 @@ describe("what was looked at", () => {
     };
     expect([still(`${at}/g`), still(`${at}/b/f`)]).toEqual([true, false]);
     expect(await why(`${at}/g`)).toBeUndefined();
-    expect(await why(`${at}/b/f`)).toBe("it is another one by now");
+    expect(await why(`${at}/b/f`)).toBe("it was replaced meanwhile");
   });
 });
 

@@ -15,12 +15,12 @@ import { lookUp } from "../../src/jail/fs/look.ts";
 import { moveInPlace } from "../../src/jail/fs/move.ts";
 import { release, walk } from "../../src/jail/fs/walk.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
-import type { Loader } from "../../src/libraries/closure.ts";
-import type { Dependency, Entry } from "../../src/populate/entry.ts";
-import { createOrder } from "../../src/update/plan/order.ts";
+import type { Dependency, Loader } from "../../src/libraries/closure.ts";
+import type { Entry } from "../../src/populate/entry.ts";
+import { ChangeOrder } from "../../src/update/plan/order.ts";
 import { decideRemovals } from "../../src/update/plan/removals.ts";
 import { inJail, pathSet } from "../../src/update/plan/scope.ts";
-import { isAsRecorded, jailState, mayReplace, usersObstacles } from "../../src/update/state.ts";
+import { blockedByUsers, isAsRecorded, jailState, mayReplace } from "../../src/update/state.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -54,46 +54,46 @@ function recordOf(path: string): ManifestEntry {
 
 const records = (...paths: string[]) => new Map(paths.map((path) => [path, recordOf(path)]));
 const none = new Map<string, ManifestEntry>();
-const whose = (path: string, known = none) => jailState(jail.root, known, none).at(path)?.whose;
+const origin = (path: string, known = none) => jailState(jail.root, known, none).at(path)?.origin;
 
-describe("whose something is", () => {
+describe("the origin of a file", () => {
   test("is told by the record, the owner and the times", () => {
     copy("/usr/copied");
     writeFileSync(`${jail.path}/usr/made`, "x");
     copy("/usr/theirs");
     chownSync(`${jail.path}/usr/theirs`, USER, USER);
     const known = records("/usr/copied");
-    expect(whose("/usr/copied", known)).toBe("as-put");
-    expect(whose("/usr/copied")).toBe("unrecorded");
-    expect(whose("/usr/made")).toBe("made-here");
-    expect(whose("/usr/theirs")).toBe("user");
-    expect(whose("/usr/nothing")).toBeUndefined();
+    expect(origin("/usr/copied", known)).toBe("as-put");
+    expect(origin("/usr/copied")).toBe("unrecorded");
+    expect(origin("/usr/made")).toBe("made-here");
+    expect(origin("/usr/theirs")).toBe("user");
+    expect(origin("/usr/nothing")).toBeUndefined();
     writeFileSync(`${jail.path}/usr/copied`, "changed");
-    expect(whose("/usr/copied", known)).toBe("changed");
+    expect(origin("/usr/copied", known)).toBe("changed");
   });
 
   test("a link is its text; what is behind a link is another place", () => {
     symlinkSync("/usr", `${jail.path}/link`);
     copy("/usr/f");
-    expect(whose("/link", records("/link"))).toBe("as-put");
-    expect(whose("/link/f", records("/usr/f"))).toBeUndefined();
+    expect(origin("/link", records("/link"))).toBe("as-put");
+    expect(origin("/link/f", records("/usr/f"))).toBeUndefined();
     const other = { ...recordOf("/link"), target: "/etc" };
-    expect(whose("/link", new Map([["/link", other]]))).toBe("changed");
+    expect(origin("/link", new Map([["/link", other]]))).toBe("changed");
   });
 
   test("a configuration file that was there before jailkit is the administrator's", () => {
     writeFileSync(`${jail.path}/etc/motd`, "mine");
-    expect(whose("/etc/motd", records("/etc/motd"))).toBe("made-here");
+    expect(origin("/etc/motd", records("/etc/motd"))).toBe("made-here");
     copy("/etc/copied");
-    expect(whose("/etc/copied", records("/etc/copied"))).toBe("as-put");
+    expect(origin("/etc/copied", records("/etc/copied"))).toBe("as-put");
   });
 
   test("what may be replaced", () => {
     copy("/usr/f");
     const standing = jailState(jail.root, none, none).at("/usr/f");
     if (standing === undefined) throw new Error("not there");
-    const may = (path: string, kind: typeof standing.whose, prune = false) =>
-      mayReplace(path, { ...standing, whose: kind }, prune);
+    const may = (path: string, kind: typeof standing.origin, prune = false) =>
+      mayReplace(path, { ...standing, origin: kind }, prune);
     expect([may("/usr/f", "as-put"), may("/usr/f", "changed"), may("/usr/f", "unrecorded")]).toEqual([
       true,
       true,
@@ -110,7 +110,7 @@ describe("whose something is", () => {
   test("what was meant to be put there counts too", () => {
     copy("/usr/f");
     const meant = records("/usr/f");
-    expect(jailState(jail.root, none, meant).at("/usr/f")?.whose).toBe("as-put");
+    expect(jailState(jail.root, none, meant).at("/usr/f")?.origin).toBe("as-put");
     const entry = recordOf("/usr/f");
     const stat = lookUp(jail.root, "/usr/f")?.stat;
     if (stat === undefined) throw new Error("not there");
@@ -188,7 +188,7 @@ describe("paths", () => {
     symlinkSync("/etc", `${jail.path}/home/u/link`);
     writeFileSync(`${jail.path}/home/u/file`, "x");
     writeFileSync(`${jail.path}/usr/file`, "x");
-    const obstacle = usersObstacles(jail.root);
+    const obstacle = blockedByUsers(jail.root);
     const blocked = ["/home/u/link/x", "/home/u/file/x", "/home/u/file/d/e"];
     expect(blocked.map(obstacle)).toEqual([true, true, true]);
     expect(["/usr/x", "/usr/file/x", "/home/u/x", "/home/u/new/x"].map(obstacle)).toEqual([
@@ -227,11 +227,10 @@ describe("order", () => {
       problems: () => [],
       libraryDirectories: () => [],
       configurationFiles: () => [],
-      close: () => undefined,
     };
-    const order = createOrder((path) => byPath.get(path), new Set(), loader);
+    const order = new ChangeOrder((path) => byPath.get(path), new Set(), loader);
     const changes = list.map((each) => ({
-      change: { action: "create", entry: each, hardlink: false, standing: undefined, within: [] } as const,
+      change: { action: "create", entry: each, hardlink: false, existing: undefined, within: [] } as const,
     }));
     const sorted = order.sorted(changes).map(({ change }) => change.entry.path);
     const at = (path: string) => sorted.indexOf(path);

@@ -28,7 +28,7 @@ export function isProgram(path: ByteString, mode: number): boolean {
 /** What programs need and the jail lacks. A library that the host's program lacks too is not reported. */
 export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
   const inside = createLoader({ root: root.path });
-  let host: Loader | undefined;
+  let host: ReturnType<typeof createLoader> | undefined;
   try {
     const findings: CheckFinding[] = [];
     const faults: { file: ByteString; problem: DependencyProblem }[] = [];
@@ -60,8 +60,8 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
     findings.push(...directoryFindings(root, inside));
     return findings;
   } finally {
-    inside.close();
-    host?.close();
+    inside[Symbol.dispose]();
+    host?.[Symbol.dispose]();
   }
 }
 

@@ -12,24 +12,24 @@ import { type DlopenNote, readDlopenNotes } from "./notes.ts";
 import { badElf, type ElfReader } from "./reader.ts";
 import { type ImportFilter, readImports } from "./symbols.ts";
 
-/** What the dynamic section of a program or a library tells its loader, as ld.so(8) reads it. */
+/** The dynamic section of a program or library, as ld.so(8) reads it. */
 export interface ElfFile {
   header: ElfHeader;
   /** PT_INTERP. */
   interpreter: ByteString | undefined;
   /** DT_NEEDED, and before them DT_FILTER, in the order of the file. */
   needed: ByteString[];
-  /** DT_AUXILIARY: used where they are found. */
+  /** DT_AUXILIARY: used if they are found. */
   auxiliary: ByteString[];
   soname: ByteString | undefined;
-  /** DT_RPATH as it stands. */
+  /** DT_RPATH, unchanged. */
   rpath: ByteString | undefined;
   runpath: ByteString | undefined;
   /** DF_1_NODEFLIB: the default directories are not searched. */
   noDefaultLibraries: boolean;
-  /** Those of the functions asked for that it imports. */
+  /** The functions of the filter that it imports. */
   imports: ReadonlySet<string>;
-  /** What it says of itself that it may dlopen. */
+  /** What it may dlopen(3), by its own notes. */
   dlopenNotes: DlopenNote[];
 }
 
@@ -47,20 +47,20 @@ const DT_AUXILIARY = 0x7ffffffd;
 const DT_FILTER = 0x7fffffff;
 const DF_1_NODEFLIB = 0x800;
 
-/** No file of a distribution comes near these; they bound what a hostile one can cost. */
+/** Limits for hostile files; no file of a distribution comes near them. */
 const LARGEST_DYNAMIC = 1 << 18;
 const MOST_LIBRARIES = 2048;
 const LONGEST_NAME = 4095;
 const LONGEST_RPATH = 65535;
 
-/** The entries of the dynamic section up to DT_NULL; empty where there is none (static programs). */
+/** The entries of the dynamic section up to DT_NULL; empty for static programs. */
 function readDynamic(image: ElfImage): [tag: number, value: number][] {
   const { reader } = image;
   const segment = image.segments.find((candidate) => candidate.type === PT_DYNAMIC);
-  // Files that hold debugging information alone keep the header, without contents.
+  // Files with nothing but debugging information keep the header, without contents.
   if (segment === undefined || segment.size === 0) return [];
   if (segment.size > LARGEST_DYNAMIC) throw badElf(reader.path, `a dynamic section of ${segment.size} bytes`);
-  // ld.so goes by the address, not by the offset.
+  // ld.so uses the address, not the offset.
   const { offset, end } = image.locate(segment.address, "the dynamic section");
   if (offset + segment.size > end) throw badElf(reader.path, "the dynamic section is cut off");
   const bytes = Buffer.from(reader.bytes(offset, segment.size, "the dynamic section"));
@@ -75,9 +75,8 @@ function readDynamic(image: ElfImage): [tag: number, value: number][] {
 }
 
 /**
- * Reads what a loader would of a program or shared object. `importFilter` are the functions whose import is
- * to be told; without it neither symbols nor notes are read.
- * Throws JailkitError "bad-elf" naming the file and what is wrong with it.
+ * Reads what a loader reads of a program or shared object. `importFilter` has the functions to look for; without it
+ * neither symbols nor notes are read. Throws JailkitError "bad-elf" that says what is wrong with the file.
  */
 export function readElfFile(reader: ElfReader, header: ElfHeader, importFilter?: ImportFilter): ElfFile {
   const image = readElfImage(reader, header);

@@ -1,17 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { PATH_MAX } from "../../../ffi/constants.ts";
 import { type Abi, abiOf } from "./abi.ts";
 import { badElf, type ElfReader } from "./reader.ts";
 
-/** What the start of an ELF file tells. */
+/** The header of an ELF file. */
 export interface ElfHeader {
   abi: Abi;
-  /** e_type: ET_EXEC 2, ET_DYN 3; others (objects, core dumps) are nothing that a loader takes. */
+  /** e_type: a loader takes ET_EXEC (2) and ET_DYN (3), but no objects or core dumps. */
   type: number;
   programHeaders: { offset: number; size: number; count: number };
 }
 
-/** A program header, as elf(5). Addresses and sizes above 2^53 are rounded, and so lie outside any file. */
-export interface Segment {
+/** A program header, see elf(5). Addresses and sizes above 2^53 are rounded, and outside any file. */
+interface Segment {
   type: number;
   offset: number;
   address: number;
@@ -19,20 +20,21 @@ export interface Segment {
   size: number;
 }
 
-/** One file, its header and its program headers, checked to lie inside it. */
+/** A file, its header, and its program headers, which are checked to be inside the file. */
 export interface ElfImage {
   reader: ElfReader;
   header: ElfHeader;
   segments: Segment[];
-  /** An unsigned number of 2, 4 or 8 bytes in the byte order of the file; 0 as size means a word of its class. */
+  /** An unsigned number of 2, 4 or 8 bytes in the byte order of the file; size 0 is a word of its class. */
   number(bytes: Buffer, at: number, size: 0 | 2 | 4 | 8): number;
-  /** Where a virtual address lies in the file, and where the segment that holds it ends there. */
+  /** The offset of a virtual address in the file, and the end of its segment in the file. */
   locate(address: number, what: string): { offset: number; end: number };
 }
 
 const ET_EXEC = 2;
 const ET_DYN = 3;
 const PT_LOAD = 1;
+const PT_INTERP = 3;
 /** The kernel's limit on the program headers, in bytes (ELF_MIN_ALIGN aside). */
 const PROGRAM_HEADERS_LIMIT = 65536;
 
@@ -43,12 +45,12 @@ function readNumber(bytes: Buffer, at: number, size: 2 | 4 | 8, little: boolean)
   return readNumber(bytes, little ? at + 4 : at, 4, little) * 2 ** 32 + low;
 }
 
-/** True where a file starts as ELF files do. */
+/** True if a file starts as ELF files do. */
 export function isElf(start: Uint8Array): boolean {
   return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
 }
 
-/** The header of a file that starts with the ELF magic. Throws JailkitError "bad-elf" where it makes no sense. */
+/** The header of a file that starts with the ELF magic. Throws JailkitError "bad-elf" if it makes no sense. */
 export function readElfHeader(reader: ElfReader): ElfHeader {
   const ident = reader.bytes(0, Math.min(16, reader.size), "the ELF header");
   const classByte = ident[4];
@@ -74,7 +76,7 @@ export function readElfHeader(reader: ElfReader): ElfHeader {
   };
 }
 
-/** True for what the kernel or ld.so can load: programs and shared objects. */
+/** True for a program or shared object, which the kernel or ld.so can load. */
 export function isLoadable(header: ElfHeader): boolean {
   return header.type === ET_EXEC || header.type === ET_DYN;
 }
@@ -86,7 +88,7 @@ function readSegments(reader: ElfReader, header: ElfHeader): Segment[] {
   if (count === 0) throw badElf(reader.path, "no program headers");
   if (size !== (wide ? 56 : 32)) throw badElf(reader.path, `program headers of ${size} bytes`);
   if (count * size > PROGRAM_HEADERS_LIMIT) throw badElf(reader.path, `${count} program headers`);
-  // A copy: the table is used while other parts are read.
+  // A copy, since the table is used while other parts are read.
   const table = Buffer.from(reader.bytes(offset, count * size, "the program header table"));
   const word = wide ? 8 : 4;
   const segments: Segment[] = [];
@@ -112,8 +114,8 @@ function readSegments(reader: ElfReader, header: ElfHeader): Segment[] {
 }
 
 /**
- * The program headers of a program or shared object. Throws JailkitError "bad-elf" where they are cut off, too
- * many, outside the file, or where two segments claim the same address.
+ * The program headers of a program or shared object. Throws JailkitError "bad-elf" if they are cut off, too many, or
+ * outside the file, or if two segments have the same address.
  */
 export function readElfImage(reader: ElfReader, header: ElfHeader): ElfImage {
   const segments = readSegments(reader, header);
@@ -122,7 +124,7 @@ export function readElfImage(reader: ElfReader, header: ElfHeader): ElfImage {
     .sort((a, b) => a.address - b.address);
   let end = -1;
   for (const load of loads) {
-    // What an address means would depend on who reads the file.
+    // Different readers would find different bytes at the same address.
     if (load.address < end) throw badElf(reader.path, "two segments overlap");
     end = load.address + load.size;
   }
@@ -143,14 +145,11 @@ export function readElfImage(reader: ElfReader, header: ElfHeader): ElfImage {
   };
 }
 
-const PT_INTERP = 3;
-const PATH_MAX = 4096;
-
 /** PT_INTERP, the program's dynamic loader; undefined in libraries and static programs. */
 export function readInterpreter(image: ElfImage): ByteString | undefined {
   const { reader } = image;
   const segment = image.segments.find((candidate) => candidate.type === PT_INTERP);
-  // Files that hold debugging information alone keep the header, without contents.
+  // Files with nothing but debugging information keep the header, without contents.
   if (segment === undefined || segment.size === 0) return undefined;
   // The kernel's own rules (load_elf_binary): 2 bytes to PATH_MAX, and a NUL at the end.
   if (segment.size < 2 || segment.size > PATH_MAX) {

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import type { ElfImage } from "./header.ts";
 
-/** One entry of a .note.dlopen: libraries of which the first that is there is opened, for one purpose. */
+/** One entry of a .note.dlopen: alternative libraries for one purpose; the first that exists is opened. */
 export interface DlopenNote {
   sonames: ByteString[];
   feature: ByteString;
@@ -40,8 +40,8 @@ function parseEntries(text: ByteString): DlopenNote[] {
 }
 
 /**
- * The file's own list of what it may dlopen(3), by the "ELF dlopen metadata" specification: notes of owner "FDO"
- * and type 0x407c0c0a that hold a JSON array. It is advice: what cannot be read is passed over.
+ * What a file may dlopen(3) by its own list, see the "ELF dlopen metadata" specification: notes of owner "FDO" and type
+ * 0x407c0c0a with a JSON array. Notes that cannot be read are skipped.
  */
 export function readDlopenNotes(image: ElfImage): DlopenNote[] {
   const { reader } = image;
@@ -54,14 +54,14 @@ export function readDlopenNotes(image: ElfImage): DlopenNote[] {
       const nameSize = image.number(bytes, at, 4);
       const size = image.number(bytes, at + 4, 4);
       const name = at + 12;
-      // Names and contents are padded to 4 bytes; where a segment holds property notes padded to 8, they come alone.
+      // Names and contents are padded to 4 bytes. Property notes are padded to 8, but have a segment of their own.
       const content = name + Math.ceil(nameSize / 4) * 4;
       if (content + size > bytes.length) break;
       if (
         image.number(bytes, at + 8, 4) === FDO_DLOPEN &&
         fromBytes(bytes, name, name + nameSize) === "FDO\0"
       ) {
-        // A pattern would be slow where a user has written many zeros.
+        // A regular expression would be slow on many zeros, which a user may write.
         let end = content + size;
         while (end > content && bytes[end - 1] === 0) end--;
         found.push(...parseEntries(fromBytes(bytes, content, end)));

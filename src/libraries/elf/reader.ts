@@ -3,27 +3,27 @@ import { readAt } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
-/** The refusal of an ELF file that is not sound: the file, and what is wrong with it. */
+/** The error for an ELF file that is not sound. */
 export function badElf(path: ByteString, what: string): JailkitError {
   return new JailkitError("bad-elf", 1, `${display(path)}: not a sound ELF file: ${what}`);
 }
 
 /**
- * Bounded reads of one open file. Every read outside it is refused, naming the file and what was being read; how
- * much is asked for at once is for the caller to bound.
+ * Bounded reads of one open file. A read outside the file is an error that names the file and what was read. The caller
+ * limits the length of a read.
  */
 export interface ElfReader {
   path: ByteString;
   size: number;
   /** `length` bytes at `offset`; valid until the next read. `what` names them in an error. */
   bytes(offset: number, length: number, what: string): Buffer;
-  /** The string at `offset`, which a NUL must end before `end` and within `longest` bytes. */
+  /** The string at `offset`; a NUL must end it before `end` and within `longest` bytes. */
   string(offset: number, end: number, longest: number, what: string): ByteString;
 }
 
 const BLOCK = 8192;
 
-// Files are read one after the other, so all share these.
+// Shared by all readers, since files are read one after the other.
 const blocks = Array.from({ length: 16 }, () => Buffer.allocUnsafe(BLOCK));
 
 /** A reader of the open file `fd` of `size` bytes; it does not close it. One reader at a time. */
@@ -40,7 +40,7 @@ export function createElfReader(fd: number, path: ByteString, size: number): Elf
     for (const [other, its] of held) if (its === buffer) held.delete(other);
     const expected = Math.min(BLOCK, size - index * BLOCK);
     const count = readAt(fd, buffer, index * BLOCK);
-    // The size was told by fstat(2): less means that somebody cuts the file while it is read.
+    // Less than the size of fstat(2): the file is being truncated.
     if (count < expected) throw badElf(path, `${what} is cut off`);
     held.set(index, buffer);
     return buffer;
@@ -69,7 +69,7 @@ export function createElfReader(fd: number, path: ByteString, size: number): Elf
   function string(offset: number, end: number, longest: number, what: string): ByteString {
     const limit = Math.min(end, size, offset + longest + 1);
     if (!(offset >= 0 && offset < limit)) throw badElf(path, `${what} lies outside the string table`);
-    // Most names are short: ask for what is left of the block first.
+    // Most names are short: try the rest of the block first.
     for (let length = Math.min(limit - offset, BLOCK - (offset % BLOCK)); ; length = limit - offset) {
       const text = bytes(offset, length, what);
       const nul = text.indexOf(0);

@@ -1,4 +1,5 @@
 import { fromBytes } from "../../../ffi/bytes.ts";
+import { EM_ALPHA, EM_S390 } from "./abi.ts";
 import type { ElfImage } from "./header.ts";
 import { badElf } from "./reader.ts";
 
@@ -7,17 +8,17 @@ const DT_SYMTAB = 6;
 const DT_SYMENT = 11;
 const DT_GNU_HASH = 0x6ffffef5;
 
-/** More symbols are not looked at: real programs import some thousands. */
+/** More symbols are ignored: real programs import some thousands. */
 const MOST_SYMBOLS = 1 << 17;
 const CHUNK = 512;
 const LONGEST_SYMBOL = 64;
-/** The string table is read in pieces of that size. */
+/** The string table is read in pieces of this size. */
 const WINDOW = 16384;
 
 /**
- * How many symbols at the start of .dynsym hold all imports. Section headers are not needed to load a program,
- * so they are not believed. DT_GNU_HASH says where the symbols start that it hashes, and an import is never
- * among them; DT_HASH says how many there are.
+ * How many symbols at the start of .dynsym hold all imports. Section headers are not needed to load a program, so they
+ * are not trusted. DT_GNU_HASH has the index of its first symbol, and no import comes after it; DT_HASH has the number
+ * of symbols.
  */
 function countSymbols(image: ElfImage, dynamic: ReadonlyMap<number, number>): number {
   const gnuHash = dynamic.get(DT_GNU_HASH);
@@ -28,17 +29,17 @@ function countSymbols(image: ElfImage, dynamic: ReadonlyMap<number, number>): nu
   const hash = dynamic.get(DT_HASH);
   if (hash === undefined) return 0;
   const { offset } = image.locate(hash, "the hash table");
-  // Alpha and s390x have entries of 8 bytes there, and a high half of 0 would be read as no symbols.
-  const wide =
-    image.header.abi.machine === 0x9026 || (image.header.abi.machine === 22 && image.header.abi.bits === 64);
+  // Alpha and s390x have entries of 8 bytes there; read as 4 bytes, the high half says no symbols.
+  const { machine, bits } = image.header.abi;
+  const wide = machine === EM_ALPHA || (machine === EM_S390 && bits === 64);
   const size = wide ? 8 : 4;
   return image.number(image.reader.bytes(offset, 2 * size, "the hash table"), size, size);
 }
 
-/** The functions whose import is of interest. */
+/** The functions to look for among the imports. */
 export interface ImportFilter {
   names: ReadonlySet<string>;
-  /** By the first byte of a name: 1 where a name of interest starts with it. */
+  /** By the first byte of a name: 1 if one of the names starts with it. */
   firstBytes: Uint8Array;
 }
 
@@ -68,8 +69,8 @@ function importNames(image: ElfImage, offset: number, count: number): Uint32Arra
 }
 
 /**
- * Which functions of `filter` the file imports (symbols of .dynsym that are not defined in it), `dynamic` being
- * its dynamic section by tag and `strings` its string table. Throws JailkitError "bad-elf".
+ * The functions of `filter` that the file imports: undefined symbols of .dynsym. `dynamic` is its dynamic section by
+ * tag, `strings` its string table. Throws JailkitError "bad-elf".
  */
 export function readImports(
   image: ElfImage,

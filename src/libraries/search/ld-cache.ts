@@ -1,18 +1,19 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { PATH_MAX } from "../../../ffi/constants.ts";
 
-/** One line of /etc/ld.so.cache. */
-export interface CacheEntry {
+/** One entry of /etc/ld.so.cache. */
+interface CacheEntry {
   path: ByteString;
-  /** The glibc-hwcaps subdirectory that it stands in, undefined for the library that any processor can take. */
+  /** The glibc-hwcaps subdirectory that it is in; undefined for a library for any processor. */
   hwcap: ByteString | undefined;
 }
 
-/** /etc/ld.so.cache: the entries for a name, in the order of the file, whatever ABI they are of. */
+/** /etc/ld.so.cache: the entries for a name, of any ABI, in the order of the file. */
 export interface LinkerCache {
   entries(name: ByteString): CacheEntry[];
 }
 
-/** ld.so reads no larger ones; a full desktop has some 200 KB. */
+/** A full desktop has some 200 KB. */
 export const LARGEST_CACHE = 1 << 25;
 
 const MAGIC_OLD = "ld.so-1.7.0\0";
@@ -22,6 +23,9 @@ const OLD_ENTRY = 12;
 const HEADER = 48;
 const ENTRY = 24;
 const EXTENSION_MAGIC = 0xeaa42174;
+const MOST_SECTIONS = 64;
+const MOST_HWCAPS = 1024;
+const LONGEST_HWCAP = 255;
 const TAG_HWCAPS = 1;
 /** DL_CACHE_HWCAP_EXTENSION, in the upper half of the hwcap field. */
 const HWCAP_EXTENSION = 1 << 30;
@@ -30,8 +34,8 @@ const FLAG_ELF = 1;
 const FLAG_ELF_LIBC6 = 3;
 
 /**
- * Reads the format "glibc-ld.so.cache1.1" of either byte order, also where it follows the old format in the same
- * file. Undefined where it is no such file or does not hold together: ld.so ignores such a cache too.
+ * Reads the format "glibc-ld.so.cache1.1" of either byte order, also after the old format in the same file. undefined
+ * for another or an inconsistent file: ld.so ignores such a cache too.
  */
 export function parseLinkerCache(bytes: Uint8Array): LinkerCache | undefined {
   let start = 0;
@@ -46,7 +50,7 @@ export function parseLinkerCache(bytes: Uint8Array): LinkerCache | undefined {
   }
   if (at(start, MAGIC_NEW.length) !== MAGIC_NEW || start + HEADER > bytes.length) return undefined;
 
-  // Since 2.33 the flags say which byte order it is; before, only one makes sense of the size.
+  // Since 2.33 the flags have the byte order; before, the size makes sense in only one.
   const orders = { 2: [true], 3: [false] }[(bytes[start + 28] ?? 0) & 3] ?? [true, false];
   const size = bytes.length - start;
   for (const little of orders) {
@@ -62,11 +66,11 @@ function readEntries(bytes: Uint8Array, count: number, little: boolean): LinkerC
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const number = (offset: number) => view.getUint32(offset, little);
   const hwcaps = readHwcapNames(bytes, number);
-  const known = new Map<ByteString, CacheEntry[]>();
+  const byName = new Map<ByteString, CacheEntry[]>();
 
   function string(offset: number): ByteString | undefined {
     const end = offset < bytes.length ? bytes.indexOf(0, offset) : -1;
-    return end < 0 || end - offset > 4095 ? undefined : fromBytes(bytes, offset, end);
+    return end < 0 || end - offset >= PATH_MAX ? undefined : fromBytes(bytes, offset, end);
   }
 
   for (let index = 0; index < count; index++) {
@@ -83,33 +87,33 @@ function readEntries(bytes: Uint8Array, count: number, little: boolean): LinkerC
       hwcap = hwcaps[low];
       if (hwcap === undefined) continue;
     } else if (low !== 0 || high !== 0) {
-      // the numbered capabilities of glibc before 2.33, which no current ld.so looks at
+      // Numbered capabilities of glibc before 2.33: no current ld.so reads them.
       continue;
     }
     const entry = { path, hwcap };
-    const others = known.get(name);
-    if (others === undefined) known.set(name, [entry]);
+    const others = byName.get(name);
+    if (others === undefined) byName.set(name, [entry]);
     else others.push(entry);
   }
-  return { entries: (name) => known.get(name) ?? [] };
+  return { entries: (name) => byName.get(name) ?? [] };
 }
 
-/** The names in the extension "glibc-hwcaps", which entries refer to by index. */
+/** The names in the extension "glibc-hwcaps", to which entries refer by index. */
 function readHwcapNames(bytes: Uint8Array, number: (offset: number) => number): ByteString[] {
   const directory = number(32);
   if (directory === 0 || directory + 8 > bytes.length || number(directory) !== EXTENSION_MAGIC) return [];
-  const sections = number(directory + 4);
+  const sections = Math.min(number(directory + 4), MOST_SECTIONS);
   const names: ByteString[] = [];
-  for (let index = 0; index < Math.min(sections, 64); index++) {
+  for (let index = 0; index < sections; index++) {
     const section = directory + 8 + index * 16;
     if (section + 16 > bytes.length) break;
     const offset = number(section + 8);
     const length = number(section + 12);
     if (number(section) !== TAG_HWCAPS || offset + length > bytes.length) continue;
-    for (let at = offset; at + 4 <= offset + length && names.length < 1024; at += 4) {
+    for (let at = offset; at + 4 <= offset + length && names.length < MOST_HWCAPS; at += 4) {
       const name = number(at);
       const end = name < bytes.length ? bytes.indexOf(0, name) : -1;
-      names.push(end < 0 ? "" : fromBytes(bytes, name, Math.min(end, name + 255)));
+      names.push(end < 0 ? "" : fromBytes(bytes, name, Math.min(end, name + LONGEST_HWCAP)));
     }
   }
   return names;

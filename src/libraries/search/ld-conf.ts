@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import type { RootView } from "../root-view.ts";
 
-/** What /etc/ld.so.conf says: the directories in their order, and the files that were read. */
+/** The contents of /etc/ld.so.conf: the directories in their order, and the files that were read. */
 export interface LinkerConf {
   directories: ByteString[];
   files: ByteString[];
@@ -12,7 +13,7 @@ const DEEPEST_INCLUDE = 10;
 const MOST_FILES = 512;
 const MOST_DIRECTORIES = 1024;
 
-/** A component of a glob(7) pattern as a regular expression; undefined where it holds no wildcard. */
+/** A component of a glob(7) pattern as a regular expression; undefined if it has no wildcard. */
 function wildcard(component: ByteString): RegExp | undefined {
   if (!/[*?[]/.test(component)) return undefined;
   let source = component.startsWith(".") ? "" : "(?!\\.)";
@@ -30,7 +31,7 @@ function wildcard(component: ByteString): RegExp | undefined {
   try {
     return new RegExp(`^${source}$`);
   } catch {
-    // a range that runs backwards matches nothing
+    // A range from high to low matches nothing.
     return /$^/;
   }
 }
@@ -52,40 +53,50 @@ function expandGlob(view: RootView, pattern: ByteString, limit: number): ByteStr
 }
 
 /**
- * Reads /etc/ld.so.conf and what it includes, by the rules of ldconfig(8): one directory a line, comments from
- * "#", `include PATTERN...` (relative to the including file), `hwcap` lines and "=TYPE" suffixes ignored. A
- * missing or unreadable file counts for nothing; includes are bounded in number and depth.
+ * Reads /etc/ld.so.conf and the files that it includes, by the rules of ldconfig(8): one directory a line, comments
+ * from "#", `include PATTERN...` (relative to the including file); `hwcap` lines and "=TYPE" suffixes are ignored. A
+ * missing or unreadable file is empty. The number and depth of includes are bounded.
  */
 export function readLinkerConf(view: RootView, file: ByteString = "/etc/ld.so.conf"): LinkerConf {
-  const directories = new Set<ByteString>();
-  const files = new Set<ByteString>();
-  const seen = new Set<ByteString>();
+  const reader = new LinkerConfReader(view);
+  reader.read(file, 0);
+  return { directories: [...reader.directories], files: [...reader.files] };
+}
 
-  function read(path: ByteString, depth: number): void {
-    const real = view.realPath(path);
-    if (real === undefined || depth > DEEPEST_INCLUDE || seen.size >= MOST_FILES || seen.has(real)) return;
-    const bytes = view.readFile(path, LARGEST_FILE);
+class LinkerConfReader {
+  readonly directories = new Set<ByteString>();
+  readonly files = new Set<ByteString>();
+  private readonly seen = new Set<ByteString>();
+
+  constructor(private readonly view: RootView) {}
+
+  read(path: ByteString, depth: number): void {
+    const real = this.view.realPath(path);
+    if (real === undefined || depth > DEEPEST_INCLUDE) return;
+    if (this.seen.size >= MOST_FILES || this.seen.has(real)) return;
+    const bytes = this.view.readFile(path, LARGEST_FILE);
     if (bytes === undefined) return;
-    seen.add(real);
-    files.add(path);
+    this.seen.add(real);
+    this.files.add(path);
     for (const raw of fromBytes(bytes).split("\n")) {
       const line = raw.replace(/#.*/, "").trim();
       if (line === "" || /^hwcap[ \t]/.test(line)) continue;
-      const include = /^include[ \t]+(.*)$/.exec(line);
-      if (include === null) {
-        const directory = line.replace(/[ \t]*=[^/]*$/, "").replace(/(?<=.)\/+$/, "");
-        if (directory.startsWith("/") && directories.size < MOST_DIRECTORIES) directories.add(directory);
-        continue;
-      }
-      for (const pattern of (include[1] ?? "").split(/[ \t]+/)) {
-        const absolute = pattern.startsWith("/")
-          ? pattern
-          : `${path.slice(0, path.lastIndexOf("/"))}/${pattern}`;
-        for (const name of expandGlob(view, absolute, MOST_FILES)) read(name, depth + 1);
-      }
+      const patterns = /^include[ \t]+(.*)$/.exec(line)?.[1];
+      if (patterns === undefined) this.addDirectory(line);
+      else this.include(path, patterns.split(/[ \t]+/), depth);
     }
   }
 
-  read(file, 0);
-  return { directories: [...directories], files: [...files] };
+  private addDirectory(line: ByteString): void {
+    const directory = line.replace(/[ \t]*=[^/]*$/, "").replace(/(?<=.)\/+$/, "");
+    if (directory.startsWith("/") && this.directories.size < MOST_DIRECTORIES)
+      this.directories.add(directory);
+  }
+
+  private include(from: ByteString, patterns: readonly ByteString[], depth: number): void {
+    for (const pattern of patterns) {
+      const absolute = pattern.startsWith("/") ? pattern : `${directoryOf(from)}/${pattern}`;
+      for (const name of expandGlob(this.view, absolute, MOST_FILES)) this.read(name, depth + 1);
+    }
+  }
 }

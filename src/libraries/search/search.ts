@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { OpenCandidate } from "../candidate.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import type { Candidates } from "../candidate.ts";
 import { type Abi, abiKey } from "../elf/abi.ts";
 import type { ElfFile } from "../elf/dynamic.ts";
 import { badElf } from "../elf/reader.ts";
@@ -8,143 +9,147 @@ import type { RootView } from "../root-view.ts";
 import { nativeHwcaps } from "./hwcaps.ts";
 import { LARGEST_CACHE, type LinkerCache, parseLinkerCache } from "./ld-cache.ts";
 import { type LinkerConf, readLinkerConf } from "./ld-conf.ts";
+import { expandTokens, type LoadedObject, rpathDirectories } from "./rpath.ts";
 
-/** A program or library as it was loaded: by whom decides where its own libraries are looked for. */
-export interface LoadedObject {
-  path: ByteString;
-  elf: ElfFile;
-  /** What $ORIGIN stands for in it; few files ask. */
-  origin(): ByteString;
-  /** The object that needed it; undefined for the program itself. */
-  loader: LoadedObject | undefined;
+/** The result of a search: the file, or what was searched, and a file of that name that is not ELF. */
+type Found = { path: ByteString; elf: ElfFile } | { searched: ByteString[]; refused: ByteString | undefined };
+
+/** One search: where it has been, and a file that is not ELF, at which it ends. */
+interface Attempt {
+  readonly searched: Set<ByteString>;
+  refused: ByteString | undefined;
 }
 
-/** The outcome of a search: the file, or where it was looked for in vain, and what was found instead. */
-export type Found =
-  | { path: ByteString; elf: ElfFile }
-  | { searched: ByteString[]; refused: ByteString | undefined };
-
-/** The looking for libraries in one root, all of it remembered. */
-export interface LibrarySearch {
-  /** DT_NEEDED or dlopen(3) of `name` on behalf of `object`, which runs under `interpreter`. */
-  find(name: ByteString, object: LoadedObject, interpreter: Interpreter): Found;
-  /** /etc/ld.so.conf. */
-  conf(): LinkerConf;
-  /** A new program, which errors will name: the limit on the work for one program starts afresh. */
-  begin(program: ByteString): void;
-}
-
-/** More elements than that in an RPATH are not looked at. */
-const MOST_RPATH_ELEMENTS = 256;
-/** Directories tried for one program. Hundreds are usual, some ten thousand the most that a real one needs. */
+const CACHE = "/etc/ld.so.cache";
+/** Directories tried for one program. Hundreds are usual; a real program needs ten thousand at most. */
 const MOST_ATTEMPTS = 200_000;
 
-/** Replaces $ORIGIN, $LIB and $PLATFORM as ld.so(8); undefined where musl would not take the text. */
-export function expandTokens(
-  text: ByteString,
-  origin: () => ByteString,
-  rules: Interpreter,
-): ByteString | undefined {
-  if (!text.includes("$")) return text;
-  const names = rules.kind === "musl" ? "ORIGIN" : "ORIGIN|LIB|PLATFORM";
-  const token = new RegExp(`\\$(?:\\{(${names})\\}|(${names})(?![A-Za-z0-9_]))`, "g");
-  const expanded = text.replace(token, (_, braced: string | undefined, bare: string | undefined) => {
-    const name = braced ?? bare ?? "";
-    if (name === "ORIGIN") return origin();
-    return name === "LIB" ? rules.lib : rules.platform();
-  });
-  return rules.kind === "musl" && expanded.includes("$") ? undefined : expanded;
-}
+const newAttempt = (): Attempt => ({ searched: new Set(), refused: undefined });
+const failed = (attempt: Attempt): Found => ({ searched: [...attempt.searched], refused: attempt.refused });
+const inDirectory = (directory: ByteString, name: ByteString) =>
+  `${directory === "/" ? "" : directory}/${name}`;
 
-/** Creates the search for the root that `view` shows. `hwcapsOf`: see LoaderOptions. */
-export function createLibrarySearch(
-  view: RootView,
-  open: OpenCandidate,
-  hwcapsOf: (abi: Abi) => ByteString[] = nativeHwcaps,
-): LibrarySearch {
-  const directories = new Map<ByteString, ByteString | undefined>();
-  const hwcapDirectories = new Map<string, ByteString[]>();
-  const systemResults = new Map<string, Found>();
-  let cache: LinkerCache | undefined | "unread" = "unread";
-  let conf: LinkerConf | undefined;
-  const ownElements = new WeakMap<LoadedObject, ByteString[]>();
-  let program: ByteString = "";
-  let attempts = 0;
+/** Searches libraries in one root directory, and remembers all results. `hwcapsOf`: see LoaderOptions. */
+export class LibrarySearch {
+  private readonly cleanDirectories = new Map<ByteString, ByteString | undefined>();
+  private readonly directoriesWithHwcaps = new Map<string, ByteString[]>();
+  private readonly rpaths = new WeakMap<LoadedObject, ByteString[]>();
+  private readonly systemResults = new Map<string, Found>();
+  private cache: LinkerCache | undefined | "unread" = "unread";
+  private linkerConf: LinkerConf | undefined;
+  private program: ByteString = "";
+  private attempts = 0;
 
-  /** The directory without "..", as the builder of a jail wants it; undefined where there is none. */
-  function directory(path: ByteString): ByteString | undefined {
-    if (directories.has(path)) return directories.get(path);
-    const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
-    const clean = /\/\.\.(?:\/|$)/.test(plain) ? view.realPath(plain) : plain;
-    const result = clean !== undefined && view.isDirectory(clean) ? clean : undefined;
-    directories.set(path, result);
-    return result;
+  constructor(
+    private readonly view: RootView,
+    private readonly candidates: Candidates,
+    private readonly hwcapsOf: (abi: Abi) => ByteString[] = nativeHwcaps,
+  ) {}
+
+  /** Starts a new program, which errors will name: the limit of work for one program starts again. */
+  begin(program: ByteString): void {
+    this.program = program;
+    this.attempts = 0;
   }
 
-  /** A directory and, before it, those of its glibc-hwcaps subdirectories that exist and this processor can use. */
-  function withHwcaps(path: ByteString, abi: Abi): ByteString[] {
-    const key = `${path}\0${abiKey(abi)}`;
-    let result = hwcapDirectories.get(key);
-    if (result === undefined) {
-      const clean = directory(path);
-      result = clean === undefined ? [] : [clean];
-      const parent = `${clean}/glibc-hwcaps`;
-      if (clean !== undefined && view.isDirectory(parent)) {
-        const names = hwcapsOf(abi).map((name) => `${parent}/${name}`);
-        result.unshift(...names.filter((name) => view.isDirectory(name)));
-      }
-      hwcapDirectories.set(key, result);
+  /** /etc/ld.so.conf. */
+  conf(): LinkerConf {
+    this.linkerConf ??= readLinkerConf(this.view);
+    return this.linkerConf;
+  }
+
+  /** DT_NEEDED or dlopen(3) of `name` on behalf of `object`, which runs under the interpreter of `rules`. */
+  find(name: ByteString, object: LoadedObject, rules: Interpreter): Found {
+    const { abi } = object.elf.header;
+    const expanded = expandTokens(name, object.origin, rules);
+    const attempt = newAttempt();
+    if (expanded === undefined || expanded.includes("/")) {
+      return this.findByPath(expanded, abi, attempt) ?? failed(attempt);
     }
-    return result;
-  }
-
-  function elements(text: ByteString, object: LoadedObject, rules: Interpreter): ByteString[] {
-    // In musl one bad token spoils the whole list.
-    const whole = rules.kind === "musl" ? expandTokens(text, object.origin, rules) : text;
-    return (whole ?? "")
-      .split(":")
-      .slice(0, MOST_RPATH_ELEMENTS)
-      .map((element) => expandTokens(element, object.origin, rules) ?? "")
-      .filter((element) => element.startsWith("/")); // the current directory is nobody's library directory
-  }
-
-  /** Where RPATH and RUNPATH send us, best first. */
-  function ownDirectories(object: LoadedObject, rules: Interpreter): ByteString[] {
-    let own = ownElements.get(object);
-    if (own === undefined) {
-      own = readOwnDirectories(object, rules);
-      ownElements.set(object, own);
+    const own = this.tryDirectories(this.rpathOf(object, rules), expanded, rules, abi, attempt);
+    if (own !== undefined) return own;
+    const noDefault = object.elf.noDefaultLibraries;
+    const key = `${expanded}\0${rules.path}\0${abiKey(abi)}\0${noDefault}`;
+    let found = this.systemResults.get(key);
+    if (found === undefined) {
+      found = this.findInSystem(expanded, abi, rules, noDefault);
+      this.systemResults.set(key, found);
     }
-    return own;
+    if ("path" in found) return found;
+    return { searched: [...attempt.searched, ...found.searched], refused: found.refused };
   }
 
-  function readOwnDirectories(object: LoadedObject, rules: Interpreter): ByteString[] {
-    const found: ByteString[] = [];
+  private findByPath(path: ByteString | undefined, abi: Abi, attempt: Attempt): Found | undefined {
+    if (!path?.startsWith("/")) return undefined;
+    const directory = this.clean(directoryOf(path));
+    attempt.searched.add(path);
+    if (directory === undefined) return undefined;
+    return this.tryPath(inDirectory(directory, path.slice(path.lastIndexOf("/") + 1)), abi, attempt);
+  }
+
+  /** The search that is the same for all objects: the cache, the default directories, and what ldconfig would add. */
+  private findInSystem(name: ByteString, abi: Abi, rules: Interpreter, noDefault: boolean): Found {
+    const attempt = newAttempt();
     if (rules.kind === "musl") {
-      // musl makes no difference between the two, and inherits both.
-      for (let it: LoadedObject | undefined = object; it !== undefined; it = it.loader) {
-        const text = it.elf.runpath ?? it.elf.rpath;
-        if (text !== undefined) found.push(...elements(text, it, rules));
-      }
-      return found;
+      return this.tryDirectories(rules.directories, name, rules, abi, attempt) ?? failed(attempt);
     }
-    if (object.elf.runpath !== undefined) return elements(object.elf.runpath, object, rules);
-    for (let it: LoadedObject | undefined = object; it !== undefined; it = it.loader) {
-      // An RPATH beside a RUNPATH does not count, not for those below it either.
-      if (it.elf.rpath !== undefined && it.elf.runpath === undefined)
-        found.push(...elements(it.elf.rpath, it, rules));
-    }
-    return found;
+    const defaults = noDefault ? [] : rules.directories;
+    const hit = this.tryCache(name, abi, attempt, noDefault ? rules.directories : []);
+    if (hit !== undefined) return hit;
+    // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is
+    // older than the library, this is what the next run of ldconfig finds.
+    const hasCache = this.cache !== undefined;
+    const configured = this.conf().directories.filter(
+      (path) => !noDefault || !rules.directories.includes(path),
+    );
+    const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
+    return this.tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
   }
 
-  type Attempt = { searched: Set<ByteString>; refused: ByteString | undefined };
-  const newAttempt = (): Attempt => ({ searched: new Set(), refused: undefined });
-  const failed = (attempt: Attempt): Found => ({ searched: [...attempt.searched], refused: attempt.refused });
+  private tryCache(name: ByteString, abi: Abi, attempt: Attempt, skip: ByteString[]): Found | undefined {
+    if (this.cache === "unread") {
+      const bytes = this.view.readFile(CACHE, LARGEST_CACHE);
+      this.cache = bytes === undefined ? undefined : parseLinkerCache(bytes);
+    }
+    if (this.cache === undefined) return undefined;
+    attempt.searched.add(CACHE);
+    const entries = this.cache.entries(name);
+    const order = entries.some((entry) => entry.hwcap !== undefined) ? this.hwcapsOf(abi) : [];
+    for (const hwcap of [...order, undefined]) {
+      for (const entry of entries) {
+        if (entry.hwcap !== hwcap || skip.some((prefix) => entry.path.startsWith(`${prefix}/`))) continue;
+        const found = this.tryPath(entry.path, abi, attempt);
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
+  }
 
-  function tryPath(path: ByteString, abi: Abi, attempt: Attempt): Found | undefined {
-    const candidate = open(path, abi);
+  private tryDirectories(
+    list: readonly ByteString[],
+    name: ByteString,
+    rules: Interpreter,
+    abi: Abi,
+    attempt: Attempt,
+  ): Found | undefined {
+    for (const path of list) {
+      if (++this.attempts > MOST_ATTEMPTS)
+        throw badElf(this.program, "its libraries are searched in too many directories");
+      if (attempt.searched.has(path)) continue;
+      attempt.searched.add(path);
+      const clean = rules.kind === "glibc" ? this.withHwcaps(path, abi) : [this.clean(path)];
+      for (const each of clean) {
+        const found = each === undefined ? undefined : this.tryPath(inDirectory(each, name), abi, attempt);
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
+  }
+
+  private tryPath(path: ByteString, abi: Abi, attempt: Attempt): Found | undefined {
+    const candidate = this.candidates.open(path, abi);
     if (candidate.kind === "elf") return candidate;
-    // ld.so stops at a file that is no ELF file; whatever it is, it does not go into a jail as a library.
+    // ld.so stops at a file that is not ELF. No such file goes into a jail as a library.
     if (candidate.kind === "not-elf") {
       attempt.refused = path;
       return failed(attempt);
@@ -152,101 +157,39 @@ export function createLibrarySearch(
     return undefined;
   }
 
-  function tryDirectories(
-    list: ByteString[],
-    name: ByteString,
-    rules: Interpreter,
-    abi: Abi,
-    attempt: Attempt,
-  ): Found | undefined {
-    for (const path of list) {
-      if (++attempts > MOST_ATTEMPTS) throw badElf(program, "it makes its loader search without end");
-      if (attempt.searched.has(path)) continue;
-      attempt.searched.add(path);
-      const clean = rules.kind === "glibc" ? withHwcaps(path, abi) : [directory(path)];
-      for (const each of clean) {
-        const found =
-          each === undefined ? undefined : tryPath(`${each === "/" ? "" : each}/${name}`, abi, attempt);
-        if (found !== undefined) return found;
+  private rpathOf(object: LoadedObject, rules: Interpreter): ByteString[] {
+    let own = this.rpaths.get(object);
+    if (own === undefined) {
+      own = rpathDirectories(object, rules);
+      this.rpaths.set(object, own);
+    }
+    return own;
+  }
+
+  /** A directory without "..", as entries of a jail need it; undefined if there is none. */
+  private clean(path: ByteString): ByteString | undefined {
+    if (this.cleanDirectories.has(path)) return this.cleanDirectories.get(path);
+    const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
+    const clean = /\/\.\.(?:\/|$)/.test(plain) ? this.view.realPath(plain) : plain;
+    const result = clean !== undefined && this.view.isDirectory(clean) ? clean : undefined;
+    this.cleanDirectories.set(path, result);
+    return result;
+  }
+
+  /** A directory, and before it those of its glibc-hwcaps subdirectories that this processor can use. */
+  private withHwcaps(path: ByteString, abi: Abi): ByteString[] {
+    const key = `${path}\0${abiKey(abi)}`;
+    let result = this.directoriesWithHwcaps.get(key);
+    if (result === undefined) {
+      const clean = this.clean(path);
+      result = clean === undefined ? [] : [clean];
+      const parent = `${clean}/glibc-hwcaps`;
+      if (clean !== undefined && this.view.isDirectory(parent)) {
+        const names = this.hwcapsOf(abi).map((name) => `${parent}/${name}`);
+        result.unshift(...names.filter((name) => this.view.isDirectory(name)));
       }
+      this.directoriesWithHwcaps.set(key, result);
     }
-    return undefined;
+    return result;
   }
-
-  function linkerConf(): LinkerConf {
-    conf ??= readLinkerConf(view);
-    return conf;
-  }
-
-  function cached(name: ByteString, abi: Abi, attempt: Attempt, skip: ByteString[]): Found | undefined {
-    if (cache === "unread") {
-      const bytes = view.readFile("/etc/ld.so.cache", LARGEST_CACHE);
-      cache = bytes === undefined ? undefined : parseLinkerCache(bytes);
-    }
-    if (cache === undefined) return undefined;
-    attempt.searched.add("/etc/ld.so.cache");
-    const entries = cache.entries(name);
-    const order = entries.some((entry) => entry.hwcap !== undefined) ? hwcapsOf(abi) : [];
-    for (const hwcap of [...order, undefined]) {
-      for (const entry of entries) {
-        if (entry.hwcap !== hwcap || skip.some((prefix) => entry.path.startsWith(`${prefix}/`))) continue;
-        const found = tryPath(entry.path, abi, attempt);
-        if (found !== undefined) return found;
-      }
-    }
-    return undefined;
-  }
-
-  /** What does not depend on who asks: the cache, the default directories, and what ldconfig would add. */
-  function findInSystem(name: ByteString, abi: Abi, rules: Interpreter, noDefault: boolean): Found {
-    const attempt = newAttempt();
-    if (rules.kind === "musl") {
-      return tryDirectories(rules.directories, name, rules, abi, attempt) ?? failed(attempt);
-    }
-    const defaults = noDefault ? [] : rules.directories;
-    const hit = cached(name, abi, attempt, noDefault ? rules.directories : []);
-    if (hit !== undefined) return hit;
-    // ld.so never reads ld.so.conf. ldconfig does, before the default directories: where there is no cache, or
-    // one older than the library, that is what the next run of ldconfig will make of it.
-    const hasCache = cache !== undefined;
-    const configured = linkerConf().directories.filter(
-      (path) => !noDefault || !rules.directories.includes(path),
-    );
-    const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
-    return tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
-  }
-
-  function find(name: ByteString, object: LoadedObject, rules: Interpreter): Found {
-    const { abi } = object.elf.header;
-    const expanded = expandTokens(name, object.origin, rules);
-    const attempt = newAttempt();
-    if (expanded === undefined || expanded.includes("/")) {
-      if (!expanded?.startsWith("/")) return failed(attempt);
-      const slash = expanded.lastIndexOf("/");
-      const parent = directory(expanded.slice(0, slash) || "/");
-      attempt.searched.add(expanded);
-      if (parent === undefined) return failed(attempt);
-      return (
-        tryPath(`${parent === "/" ? "" : parent}${expanded.slice(slash)}`, abi, attempt) ?? failed(attempt)
-      );
-    }
-    const own = tryDirectories(ownDirectories(object, rules), expanded, rules, abi, attempt);
-    if (own !== undefined) return own;
-    const noDefault = object.elf.noDefaultLibraries;
-    const key = `${expanded}\0${rules.path}\0${abiKey(abi)}\0${noDefault}`;
-    let found = systemResults.get(key);
-    if (found === undefined) {
-      found = findInSystem(expanded, abi, rules, noDefault);
-      systemResults.set(key, found);
-    }
-    if ("path" in found) return found;
-    return { searched: [...attempt.searched, ...found.searched], refused: found.refused };
-  }
-
-  function begin(path: ByteString): void {
-    program = path;
-    attempts = 0;
-  }
-
-  return { find, conf: linkerConf, begin };
 }

@@ -10,33 +10,33 @@ import {
   passwdByName,
   passwdByUid,
 } from "../../system/accounts.ts";
-import type { Reporter } from "../reporter.ts";
+import type { LineReporter } from "../reporter.ts";
 
-/** Entries that a jail's account files are to have. */
+/** Entries for the account files of a jail. */
 export interface WantedAccounts {
   readonly users: readonly PasswdEntry[];
   readonly groups: readonly GroupEntry[];
-  /** Names that the host does not have. */
+  /** Accounts that the host does not have. */
   readonly missing: readonly string[];
 }
 
-/** How an account is found on the host; by name or, where it is all digits and no name, by number. */
-export interface HostAccounts {
+/** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
+interface HostAccounts {
   user(nameOrId: ByteString): PasswdEntry | undefined;
   group(nameOrId: ByteString): GroupEntry | undefined;
 }
 
 const NUMBER = /^[0-9]{1,10}$/;
 
-/** The host's accounts, from all its name services. */
-export const hostAccounts: HostAccounts = {
+/** The accounts of the host, from all its name services. */
+const hostAccounts: HostAccounts = {
   user: (key) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
   group: (key) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
 };
 
 /**
- * The entries for `users` and `groups` (names or numbers), and the primary group of each user. Entries are the
- * host's, except for the password: no hash, should the host keep them there, ever gets into a jail.
+ * The entries of the host for `users` and `groups` (names or numbers), and for the primary group of each user. The
+ * password is replaced, so that no hash ever gets into a jail.
  */
 export function wantedAccounts(
   users: readonly ByteString[],
@@ -63,27 +63,27 @@ export function wantedAccounts(
   return { users: [...foundUsers.values()], groups: [...foundGroups.values()], missing };
 }
 
-/** Puts entries into the jail's etc/passwd and etc/group, which are made where they are missing. */
-export function addAccounts(root: JailRoot, wanted: WantedAccounts, reporter: Reporter): void {
+/** Adds entries to etc/passwd and etc/group of a jail, which are created if they are missing. */
+export function addAccounts(root: JailRoot, wanted: WantedAccounts, reporter: LineReporter): void {
   updateJailAccounts(root, (editor) => {
     for (const entry of wanted.users) {
       if (editor.userByName(entry.name)) continue;
       editor.addUser(entry);
-      reporter.tell(`writing user ${entry.name} to ${root.path}/etc/passwd`);
+      reporter.detail(`writing user ${entry.name} to ${root.path}/etc/passwd`);
     }
     for (const entry of wanted.groups) {
       if (editor.groupByName(entry.name)) continue;
       editor.addGroup(entry);
-      reporter.tell(`writing group ${entry.name} to ${root.path}/etc/group`);
+      reporter.detail(`writing group ${entry.name} to ${root.path}/etc/group`);
     }
   });
 }
 
-/** True where the jail's files have all of these already, and nothing need be written. */
+/** True if the account files of a jail have all of these already. */
 export function hasAccounts(root: JailRoot, wanted: WantedAccounts): boolean {
-  const there = readJailAccounts(root);
+  const inJail = readJailAccounts(root);
   return (
-    wanted.users.every(({ name }) => there.userByName(name)) &&
-    wanted.groups.every(({ name }) => there.groupByName(name))
+    wanted.users.every(({ name }) => inJail.userByName(name)) &&
+    wanted.groups.every(({ name }) => inJail.groupByName(name))
   );
 }

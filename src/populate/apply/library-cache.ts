@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { setTimesOf } from "../../jail/fs/attributes.ts";
@@ -8,6 +7,7 @@ import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { hostPath, isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../../jail/fs/write.ts";
+import { isLibraryName } from "../../libraries/name.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { findProgram, runProgram } from "../../system/run.ts";
 import type { Entry } from "../entry.ts";
@@ -15,32 +15,30 @@ import type { Entry } from "../entry.ts";
 const CACHE = "/etc/ld.so.cache";
 // ldconfig(8) writes the new cache under this name first, and would follow a link of that name.
 const DRAFT = "/etc/ld.so.cache~";
-// The time that a cache has while it is renewed: what it knows is not all, and the next run is to see that.
-const OLD = 0n;
+// The time of a cache while it is renewed. If the run is interrupted, the next one sees that the cache is incomplete.
+const RENEWING = 0n;
 
-/** True where what was put into the jail changes what ldconfig(8) would find: a library, or where to look for them. */
+/** True if new entries change what ldconfig(8) finds: libraries, or the configuration of their directories. */
 export function concernsLibraries(entries: readonly Entry[]): boolean {
   return entries.some(
-    ({ action, path }) =>
-      action !== "keep" && (/\.so(?:\.|$)/.test(baseName(path)) || path.startsWith("/etc/ld.so.conf")),
+    ({ action, path }) => action !== "keep" && (isLibraryName(path) || path.startsWith("/etc/ld.so.conf")),
   );
 }
 
-/** True where the jail has no cache yet, or an old one. */
+/** True if the jail has no cache, or an old one. */
 export function lacksCache(root: JailRoot): boolean {
   return lookUp(root, CACHE) === undefined || hasOldCache(root);
 }
 
-/** True where renewing the cache was begun and came to no end. */
+/** True if a run was interrupted while it renewed the cache. */
 export function hasOldCache(root: JailRoot): boolean {
-  return lookUp(root, CACHE)?.stat.mtime === OLD;
+  return lookUp(root, CACHE)?.stat.mtime === RENEWING;
 }
 
 /**
- * Renews JAIL/etc/ld.so.cache through `ldconfig -X -r JAIL`, which only reads the jail's library directories and
- * changes no links (-X: the links are in the plan already). It runs as root and follows what it finds in the jail, so
- * only after the jail was found safe, and the directories and files that it touches are root's. Without ldconfig (a
- * host with musl) there is nothing to do. Throws SystemError where the file system is full or cannot be written.
+ * Renews JAIL/etc/ld.so.cache with `ldconfig -X -r JAIL`; -X changes no links, since these are in the plan. ldconfig runs
+ * as root and follows symbolic links of the jail, so the jail must be safe, and the files that it touches must belong to
+ * root. Does nothing without ldconfig (a host with musl). Throws SystemError if the file system is full or read-only.
  */
 export function renewLibraryCache(root: JailRoot): void {
   const program = findProgram("ldconfig");
@@ -55,10 +53,10 @@ export function renewLibraryCache(root: JailRoot): void {
     const found = lookUp(root, path);
     if (found && !(isRegular(found.stat) && found.stat.uid === 0)) throw refusal(root, path);
   }
-  withJailFile(root, CACHE, (fd, { stat }) => setTimesOf(fd, stat.atime, OLD), { follow: false });
+  withJailFile(root, CACHE, (fd, { stat }) => setTimesOf(fd, stat.atime, RENEWING), { follow: false });
   const { status, stderr } = runProgram(program, ["-X", "-r", root.path]);
   if (status === 0) {
-    // ldconfig makes it with what a default ACL of the directory hands down.
+    // The new cache has inherited the default ACL of its directory.
     withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });
     return;
   }
@@ -75,6 +73,6 @@ export function renewLibraryCache(root: JailRoot): void {
 }
 
 function refusal(root: JailRoot, path: ByteString): JailkitError {
-  const message = `${display(root.path + path)}: is not root's own; the cache of libraries is not renewed`;
+  const message = `${display(root.path + path)}: does not belong to root; the cache of libraries is not renewed`;
   return new JailkitError("library-cache", 1, message);
 }

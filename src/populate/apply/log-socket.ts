@@ -8,9 +8,9 @@ import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 
 const DROP_INS = "/jk_socketd.d";
 
-const COMMENT = "The log socket of the jail, as need_logsocket of jk_init.ini asks for it.";
+const COMMENT = "The log socket of the jail, from need_logsocket in jk_init.ini.";
 
-// The limits that jk_init of jailkit 2 gave to a jail.
+// The limits of jk_init in jailkit 2.
 const LIMITS = { base: 512, peak: 2048, interval: 10 } as const;
 
 /** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
@@ -22,9 +22,9 @@ export function logSocketDropIn(jail: ByteString): { path: ByteString; text: Byt
 }
 
 /**
- * Tells jk_socketd to serve JAIL/dev/log, through a drop-in of its own beside `directory`/jk_socketd.ini; the
- * administrator's file is never changed. Returns the path of the new drop-in, or undefined where a file names the
- * socket already. Throws JailkitError where the configuration cannot be read or is not safe.
+ * Creates a drop-in of `directory`/jk_socketd.ini, so that jk_socketd serves JAIL/dev/log; the file of the administrator is
+ * never changed. Returns the path of the drop-in, or undefined if the socket is configured already. Throws JailkitError
+ * if the configuration cannot be read or is not safe.
  */
 export function registerLogSocket(
   jail: ByteString,

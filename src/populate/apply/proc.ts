@@ -17,25 +17,22 @@ import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
 
 const LARGEST_FSTAB = 1 << 20;
 
-/**
- * The text of fstab(5) with a line for the proc file system of a jail, or undefined where it has one already. `jail`
- * is the absolute path of the jail.
- */
+/** The text of fstab(5) with a line for the proc of a jail (an absolute path); undefined if it has one already. */
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = fstabField(`${jail}/proc`);
-  const known = fstab.split("\n").some((line) => {
+  const exists = fstab.split("\n").some((line) => {
     const [, where, type] = line.trim().split(/[ \t]+/);
     return !line.trim().startsWith("#") && where === target && type === "proc";
   });
-  if (known) return undefined;
+  if (exists) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
   return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`;
 }
 
 /**
- * Changes `etc`/fstab: by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
- * answers the new one, undefined where nothing is to be changed; the lock is taken only where something is. True where
- * it was changed. Throws JailkitError "fstab" for what is no regular file, with what is to be done by hand (`otherwise`).
+ * Changes `etc`/fstab by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
+ * returns the new text, or undefined to change nothing; then the lock is not taken. True if it was changed. Throws
+ * JailkitError "fstab" if it is not a regular file, with what to do by hand (`otherwise`).
  */
 export function changeFstab(
   root: JailRoot,
@@ -54,7 +51,7 @@ export function changeFstab(
   };
   if (changed() === undefined) return false;
   return hostLocked(registry, () => {
-    // As it is now that nobody else of ours changes it.
+    // Read again under the lock.
     const text = changed();
     if (text === undefined) return false;
     const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
@@ -63,7 +60,7 @@ export function changeFstab(
   });
 }
 
-/** Adds the line for a jail's proc to `etc`/fstab, once. True where it was added. */
+/** Adds the line for the proc of a jail to `etc`/fstab, once. True if it was added. */
 export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
   const root = openTree(etc);
   try {
@@ -74,7 +71,7 @@ export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean
   }
 }
 
-/** Makes the jail's /proc and mounts proc(5) there, unless it is mounted. True where it had to be. */
+/** Creates /proc of the jail and mounts proc(5) there. False if it is mounted already. */
 export function mountJailProc(root: JailRoot): boolean {
   makeDirectories(root, "/proc", () => ({ mode: 0o555, uid: 0, gid: 0 }));
   const directory = walk(root, "/proc");

@@ -13,13 +13,13 @@ export interface Draft extends Plan {
   readonly satisfied: Set<ByteString>;
   /** The entries by their path in the jail. */
   readonly planned: Map<ByteString, Entry>;
-  /** The entries by the path of the host that led to them; undefined where nothing came of it. */
+  /** The entries by the path of the host that led to them; undefined if there is no entry. */
   readonly seen: Map<ByteString, Entry | undefined>;
-  /** What others than root named or put there, by its path on the host. */
+  /** Files that users other than root named or put there, by their path on the host. */
   readonly leftOut: Map<ByteString, LeftOut>;
 }
 
-/** A plan in which there is nothing. */
+/** An empty plan. */
 export function emptyDraft(): Draft {
   return {
     entries: [],
@@ -33,7 +33,7 @@ export function emptyDraft(): Draft {
   };
 }
 
-/** What an entry is, apart from where it comes from and what it gets of that. */
+/** What an entry is, apart from its source and attributes. */
 export interface Kind {
   readonly type: Entry["type"];
   readonly action: Entry["action"];
@@ -66,7 +66,7 @@ export function addEntry(
     mtime: undefined,
     ...kind,
   };
-  // A directory changes when it is filled, and a link's times are of no use to anybody.
+  // A directory changes when it is filled, and the times of a symbolic link are of no use.
   if (stat !== undefined && (kind.type === "file" || kind.type === "device")) {
     entry.size = kind.type === "file" ? stat.size : 0;
     entry.atime = nanoseconds(stat.atimeSeconds, stat.atimeNanoseconds);
@@ -81,7 +81,7 @@ function nanoseconds(seconds: number, rest: number): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(rest);
 }
 
-/** Notes an error about `path` of the host; `message` begins with it unless told otherwise. */
+/** Adds an error about `path` of the host. `prefix`: the start of the message. */
 export function addProblem(
   draft: Draft,
   code: string,
@@ -93,12 +93,12 @@ export function addProblem(
   return undefined;
 }
 
-/** Something that does not come into the jail because it is others than root who named it or put it there. */
+/** A file that is not copied because users other than root named it or put it there. */
 export type LeftOut = {
   /** The directory that is copied, or the path that was named. */
   readonly tree: ByteString;
   readonly section: ByteString;
-  /** Where it stands on the host. */
+  /** Its path on the host. */
   readonly path: ByteString;
 } & (
   | { readonly kind: "link"; readonly target: ByteString }

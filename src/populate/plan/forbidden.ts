@@ -3,8 +3,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import type { FileSystem } from "../file-system.ts";
 
-// Whole trees that no jail needs: they hold the secrets of the host and of its other users, or are no files at all.
-// What is below them can be asked for by name.
+// Whole trees that no jail needs: secrets of the host and of other users, or no files at all. Paths below them can be
+// asked for by name.
 const WHOLE = [
   "/etc",
   "/var",
@@ -25,8 +25,8 @@ const inode = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}:${stat.ino
 const device = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}`;
 
 /**
- * A test for directories that are never copied whole. It answers why not, in words, or undefined. Directories are
- * told by what they are (device and inode), not by how their path is written.
+ * A test for directories that are never copied whole: returns the reason, or undefined. Directories are compared by
+ * device and inode, not by path.
  */
 export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: BasicStat) => string | undefined {
   const reasons = new Map<string, string>();
@@ -38,7 +38,7 @@ export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: Basic
   }
   for (const path of KERNEL) {
     const stat = host.stat(path);
-    // Where it is not mounted it is on the device of the root, and so is everything else.
+    // If it is not mounted, it has the device of the root directory, as everything else.
     if (stat && root && device(stat) !== device(root)) {
       devices.set(device(stat), `it is in ${path}, which holds no files to copy`);
     }

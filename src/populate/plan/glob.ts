@@ -3,7 +3,7 @@ import { type FileSystem, tidy } from "../file-system.ts";
 
 const MAGIC = /[*?[]/;
 
-/** True where a path is a pattern: it holds `*`, `?` or `[`. */
+/** True for a pattern: a path with `*`, `?` or `[`. */
 export function hasMagic(path: ByteString): boolean {
   return MAGIC.test(path);
 }
@@ -17,18 +17,18 @@ export type Glob = (pattern: ByteString) => ByteString[];
  * A directory is read once for all patterns.
  */
 export function createGlob(files: FileSystem): Glob {
-  const known = new Map<ByteString, ByteString[]>();
+  const listings = new Map<ByteString, ByteString[]>();
 
   function namesIn(directory: ByteString): ByteString[] {
-    let names = known.get(directory);
+    let names = listings.get(directory);
     if (names === undefined) {
       try {
         names = files.names(directory === "" ? "/" : directory);
       } catch {
-        // Not a directory, or gone: a pattern has no match there.
+        // Not a directory, or removed: no match.
         names = [];
       }
-      known.set(directory, names);
+      listings.set(directory, names);
     }
     return names;
   }
@@ -52,10 +52,10 @@ export function createGlob(files: FileSystem): Glob {
   };
 }
 
-/** A test for the names that one component of a pattern matches; its time is bounded by name length x pattern length. */
+/** A test for the names that one component of a pattern matches. Its time is at most name length x pattern length. */
 export function componentMatcher(part: ByteString): (name: ByteString) => boolean {
   const tokens = tokenize(part);
-  // Most names are told by how the pattern begins.
+  // The fixed start of the pattern excludes most names.
   const prefix = /^[^*?[]*/.exec(part)?.[0] ?? "";
   const dotted = part.startsWith(".");
   return (name) => name.startsWith(prefix) && (dotted || !name.startsWith(".")) && matchTokens(tokens, name);
@@ -96,7 +96,7 @@ function bracket(body: ByteString): (code: number) => boolean {
   return (code) => ranges.some(([low, high]) => code >= low && code <= high) !== negated;
 }
 
-// On a mismatch only the last star is tried again, one byte further: no backtracking over several stars is needed.
+// On a mismatch only the last star is tried again, one byte further: earlier stars need no backtracking.
 function matchTokens(tokens: readonly Token[], name: ByteString): boolean {
   let token = 0;
   let at = 0;

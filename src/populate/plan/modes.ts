@@ -5,23 +5,31 @@ import { modeWithoutAcl } from "../../system/acl.ts";
 import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 
-/** What an object in the jail gets of the host's mode and ids. */
+/** The mode and the ids that an object of the jail gets. */
 export interface Given {
-  mode: number;
-  uid: number;
-  gid: number;
-  /** The host's has setuid or setgid bits that this one does not. */
-  stripped: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The file of the host has setuid or setgid bits that this one does not. */
+  readonly stripped: boolean;
 }
 
 const SPECIAL = S_ISUID | S_ISGID;
+const OTHERS_WRITE = 0o022;
 const SYSTEM_DIRECTORY = /^\/(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
 const TOP_LEVEL = /^\/[^/]+$/;
 
+/** Of a symbolic link: its mode is ignored. */
+export const LINK_ATTRIBUTES: Given = { mode: 0o777, uid: 0, gid: 0, stripped: false };
+
+/** What an object of the jail that stays has already. */
+export function keptAttributes({ mode, uid, gid }: BasicStat): Given {
+  return { mode: mode & 0o7777, uid, gid, stripped: false };
+}
+
 /**
- * `stat` of what stands at `path`, with the permission bits of a copy that has no ACL: where the host's has one, its
- * group's bits are the mask. That is looked for only where it makes a difference to somebody: for a group that is kept,
- * or where the group may do more than others.
+ * `stat` of the file at `path`, with the permission bits of a copy that has no ACL: in a file with an ACL, the bits of
+ * the group are the mask. The ACL is read only if it matters: if the group is kept, or may do more than others.
  */
 export function withoutAcl(host: FileSystem, path: ByteString, stat: BasicStat, keeps: Keeps): BasicStat {
   const { mode } = stat;
@@ -31,9 +39,8 @@ export function withoutAcl(host: FileSystem, path: ByteString, stat: BasicStat, 
 }
 
 /**
- * Mode and ids for a file or a device: the host's permissions; special bits and owner only if they are to be kept.
- * A bit that gives the rights of an id is kept only where that id stays: setuid for one user must not become
- * setuid for root because the owner changes.
+ * Mode and ids for a file or a device: the permissions of the host; special bits and owner only if they are kept.
+ * A special bit is kept only if its id is kept too: setuid to a user must not become setuid to root.
  */
 export function givenToFile(stat: BasicStat, keeps: Keeps): Given {
   const mode = stat.mode & 0o7777;
@@ -48,9 +55,9 @@ export function givenToFile(stat: BasicStat, keeps: Keeps): Given {
 }
 
 /**
- * Mode and ids for a directory. One that only leads to what was asked for (`parent`) is not writable by group or
- * others unless sticky, as /tmp is; neither is any directory at the top of the jail, and the system's belong to root,
- * since a jail is unsafe otherwise.
+ * Mode and ids for a directory, so that the jail is safe. System directories belong to root, and only root can write
+ * them. A directory that only leads to what was asked for (`parent`), or at the top of the jail, is not writable by
+ * group or others, unless it is sticky as /tmp is.
  */
 export function givenToDirectory(
   path: ByteString,
@@ -60,17 +67,16 @@ export function givenToDirectory(
 ): Given {
   if (stat === undefined) return { mode: 0o755, uid: 0, gid: 0, stripped: false };
   const given = givenToFile(stat, keeps);
+  // Nobody asked for a parent: no line reports its setgid bit.
+  const stripped = given.stripped && !parent;
   if (SYSTEM_DIRECTORY.test(path)) {
-    given.mode &= ~(0o022 | S_ISVTX);
-    given.uid = 0;
-    given.gid = 0;
-  } else if ((parent || TOP_LEVEL.test(path)) && (given.mode & S_ISVTX) === 0) given.mode &= ~0o022;
-  // A parent is nothing that was asked for: no line tells that its setgid bit stayed behind.
-  if (parent) given.stripped = false;
-  return given;
+    return { mode: given.mode & ~(OTHERS_WRITE | S_ISVTX), uid: 0, gid: 0, stripped };
+  }
+  const closed = (parent || TOP_LEVEL.test(path)) && (given.mode & S_ISVTX) === 0;
+  return { ...given, mode: closed ? given.mode & ~OTHERS_WRITE : given.mode, stripped };
 }
 
-/** Gives an entry what a second want keeps of the host's owner and special bits. `stat`: of its source. */
+/** Gives an entry the owner and special bits that a second want keeps. `stat`: of its source. */
 export function strengthen(entry: Entry, stat: BasicStat): void {
   if (entry.type === "symlink") return;
   const directory = entry.type === "directory";

@@ -3,19 +3,14 @@ import { display } from "../../cli/display.ts";
 import { describeError } from "../../cli/error.ts";
 import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
 import { type FileSystem, isDirectory, tidy } from "../file-system.ts";
+import type { CopyRules, PlannerInput } from "./context.ts";
 import { addProblem, type Draft } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
-import { createPlanner } from "./planner.ts";
-import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
+import { Planner } from "./planner.ts";
 
-/** What a plan is made from. */
-export interface PlanInput extends PlannerInput {
-  readonly wants: readonly Want[];
-}
-
-/** Plans what the wants bring into a jail: which objects, from where, with which attributes, and why. */
-export function makePlan(input: PlanInput): Draft {
-  const planner = createPlanner(input);
+/** Plans what the wants bring into a jail: which files, from where, with which attributes, and why. */
+export function makePlan(input: PlannerInput & { readonly wants: readonly Want[] }): Draft {
+  const planner = new Planner(input);
   const glob = createGlob(input.host);
   for (const want of input.wants) {
     try {
@@ -29,10 +24,11 @@ export function makePlan(input: PlanInput): Draft {
   return planner.draft;
 }
 
-function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob: Glob, want: Want): void {
+function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): void {
+  const { draft } = planner;
   const reason: Reason = { kind: "asked", pattern: want.written };
   const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
-  const manner: Manner = { section: want.section, keeps, examine: true };
+  const rules: CopyRules = { section: want.section, keeps, withNeeds: true };
   const path = tidy(want.pattern);
   if (!path.startsWith("/")) {
     addProblem(draft, "relative-path", path, "is not an absolute path");
@@ -40,12 +36,12 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob
   }
   if (want.kind === "empty-directory") {
     const stat = host.stat(path);
-    // As jailkit 2: one that the host does not have is not wanted on this machine.
+    // As in jailkit 2: a directory that the host does not have is not wanted on this machine.
     if (stat === undefined || !isDirectory(stat.mode)) {
       draft.notes.push(`Source directory ${display(path)} does not exist`);
       return;
     }
-    placeEmpty(path, stat, manner, reason);
+    planner.placeDirectory({ path, stat, rules, reason });
     return;
   }
   const stat = host.lstat(path);
@@ -55,11 +51,11 @@ function placeWant({ draft, place, placeEmpty }: Planner, host: FileSystem, glob
     return;
   }
   const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
-  // Devices are the same on each machine, and say nothing of what the section is for.
+  // Devices are the same on every machine, so they do not show what the section is for.
   if (found.length > 0 && want.kind === "any") draft.satisfied.add(want.section);
   else if (found.length === 0) draft.notes.push(`Source file ${display(path)} does not exist`);
   const matched = stat === undefined;
-  for (const each of found) place(each, manner, { ...reason, matched });
+  for (const each of found) planner.place(each, rules, { ...reason, matched });
 }
 
 function isDeviceOrLink(mode: number): boolean {

@@ -1,78 +1,66 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
-import {
-  type Attribution,
-  type Dependency,
-  type Entry,
-  KEEP_OWNER,
-  KEEP_SETUID,
-  type Keeps,
-  type Reason,
-} from "../entry.ts";
-import { isDirectory, isSymlink, sameFile, tidy } from "../file-system.ts";
-import { addEntry, addProblem, emptyDraft, type Kind } from "./draft.ts";
+import type { Dependency } from "../../libraries/closure.ts";
+import { isLibraryName } from "../../libraries/name.ts";
+import type { Entry, Reason } from "../entry.ts";
+import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
+import type { CopyRules, PlanContext, PlannerInput, Source } from "./context.ts";
+import { addEntry, addProblem, emptyDraft } from "./draft.ts";
 import { forbiddenTrees } from "./forbidden.ts";
-import { createGrounds, othersCanChange } from "./ground.ts";
-import { jailPaths, type Mirror, type Node, untrustedPath } from "./jail-paths.ts";
-import { isNamed, leave, tellLeftOut, treeOf } from "./left-out.ts";
-import { deviceOf, isDirectoryNode, sameDevice } from "./likeness.ts";
-import { givenToDirectory, givenToFile, strengthen, withoutAcl } from "./modes.ts";
-import type { Manner, Planner, PlannerInput } from "./planner-types.ts";
-import { DEFAULT_DIRECTORY, LIBRARY, sortNeeds } from "./untrusted.ts";
+import { isDirectoryNode, JailPaths } from "./jail-paths.ts";
+import { addLeaf, keepsOf } from "./leaf.ts";
+import { describeLeftOut } from "./left-out.ts";
+import { givenToDirectory, keptAttributes, strengthen, withoutAcl } from "./modes.ts";
+import { untrustedPath } from "./parent.ts";
+import { askAgain, isNamed, treeOf } from "./reason.ts";
+import { HostTrust } from "./trust.ts";
+import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 
-const LINK_MODE = { mode: 0o777, uid: 0, gid: 0, stripped: false } as const;
+const EXECUTABLE = 0o111;
 
-/** A planner with an empty plan. */
-export function createPlanner(input: PlannerInput): Planner {
-  const { host, jail, force } = input;
-  const draft = emptyDraft();
-  const { seen } = draft;
-  const forbidden = forbiddenTrees(host, input.jailPath);
-  const grounds = createGrounds(host);
-  const othersDecide = (path: ByteString) => grounds(parentOf(path)).others;
+/**
+ * Adds one path of the host after the other to a plan, each with all that it brings along: what is in a directory,
+ * what a symbolic link leads to, what a program needs.
+ */
+export class Planner {
+  readonly draft = emptyDraft();
+  private readonly context: PlanContext;
+  private readonly paths: JailPaths;
 
-  const mirror: Mirror = (path, stat, { section, keeps: kept, of }) => {
-    const keeps: Keeps = (kept & KEEP_OWNER) !== 0 ? KEEP_OWNER : 0;
-    const because = [{ section, reason: { kind: "parent", of } as const }];
-    const common = { action: "create", because, keeps } as const;
-    if (stat !== undefined && isSymlink(stat.mode)) {
-      if (othersDecide(path)) throw untrustedPath(path, "is a symbolic link");
-      const target = host.readlink(path);
-      return addEntry(draft, path, path, stat, LINK_MODE, { ...common, type: "symlink", target });
-    }
-    const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
-    const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
-    const untrusted = othersDecide(path) ? real : undefined;
-    return addEntry(draft, path, real && path, real, given, { ...common, type: "directory", untrusted });
-  };
-  const paths = jailPaths(host, jail, draft.planned, mirror, (directory) => grounds(directory).others);
+  constructor(input: PlannerInput) {
+    const { host, jailPath } = input;
+    const trust = new HostTrust(host);
+    this.context = { ...input, draft: this.draft, trust, forbidden: forbiddenTrees(host, jailPath) };
+    this.paths = new JailPaths(this.context);
+  }
 
-  function place(
+  /** Plans what is at `path` on the host. `found`: its lstat, `parent`: the entry of its directory, if known. */
+  place(
     path: ByteString,
-    manner: Manner,
+    rules: CopyRules,
     reason: Reason,
     found?: BasicStat,
     parent?: Entry,
   ): Entry | undefined {
-    if (seen.has(path)) {
-      const known = seen.get(path);
-      return known && revisit(known, manner, reason);
+    const { draft, context } = this;
+    if (draft.seen.has(path)) {
+      const known = draft.seen.get(path);
+      return known && this.revisit(known, rules, reason);
     }
-    const stat = found ?? host.lstat(path);
+    const stat = found ?? context.host.lstat(path);
     if (stat === undefined) {
       draft.notes.push(`Source file ${display(path)} does not exist`);
       return undefined;
     }
-    seen.set(path, undefined);
+    draft.seen.set(path, undefined);
     try {
-      if (grounds(parentOf(path)).link) throw untrustedPath(path, "is reached through a symbolic link");
-      return isDirectory(stat.mode)
-        ? placeTree(path, stat, manner, reason)
-        : placeLeaf(path, stat, manner, reason, parent);
+      if (context.trust.of(parentOf(path)).link)
+        throw untrustedPath(path, "is reached through a symbolic link");
+      const source: Source = { path, stat, rules, reason };
+      return isDirectory(stat.mode) ? this.placeTree(source) : this.placeLeaf(source, parent);
     } catch (error) {
       const untrusted = error instanceof JailkitError && error.code === "untrusted-source";
       const code = untrusted ? error.code : "cannot-place";
@@ -80,243 +68,147 @@ export function createPlanner(input: PlannerInput): Planner {
     }
   }
 
-  /** `parent`: the entry of the directory that it stands in, where that is known. */
-  function placeLeaf(
-    path: ByteString,
-    stat: BasicStat,
-    manner: Manner,
-    reason: Reason,
-    parent: Entry | undefined,
-  ): Entry | undefined {
-    const directory = parent ? parent.path : paths.directory(parentOf(path), { ...manner, of: path });
-    const inJail = `${directory}/${baseName(path)}`;
-    const node = paths.at(inJail, parent?.action === "create");
-    if (node?.planned !== undefined) {
-      seen.set(path, node.planned);
-      return revisit(node.planned, manner, reason);
+  /** Plans a directory without what is in it. `isNew` is false for an entry from before, which stays as it is. */
+  placeDirectory({ path, stat, rules, reason }: Source): { entry: Entry; isNew: boolean } {
+    const { host, trust } = this.context;
+    const cause = { ...rules, of: path };
+    const last = baseName(path);
+    // No entry is called "..": its place is where that leads.
+    let inJail =
+      last === ".."
+        ? this.paths.directory(path, cause)
+        : `${this.paths.directory(parentOf(path), cause)}/${last}`;
+    let node = this.paths.at(inJail);
+    if (node !== undefined && !isDirectoryNode(node)) {
+      // A symbolic link of the jail leads to the directory to fill (anything else throws here).
+      inJail = this.paths.directory(path, cause);
+      node = this.paths.at(inJail);
     }
-    if (node !== undefined && isDirectory(node.stat.mode)) {
-      const what = "is a directory in the jail, and not on the host";
-      return addProblem(draft, "directory-in-the-way", path, what);
-    }
-    const device = (stat.mode & S_IFMT) === S_IFCHR || (stat.mode & S_IFMT) === S_IFBLK;
-    if (device && host.withheld(path).devices) {
-      const what =
-        "is a device on a file system that is mounted nodev, where nobody can open it: it is left out";
-      return addProblem(draft, "withheld", path, what);
-    }
-    const ground = grounds(parentOf(path));
-    const where = { tree: treeOf(path, reason), section: manner.section, path, inJail };
-    if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;
-    const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
-    const action = node === undefined ? "create" : force ? "replace" : "keep";
-    const keeps = keepsOf(path, manner.keeps);
-    const untrusted = othersCanChange(host, grounds, path, stat) ? stat : undefined;
-    const common = { because: [{ section: manner.section, reason }], keeps, untrusted };
-    const enter = (kind: Omit<Kind, "because" | "keeps">) => {
-      // What stays has the attributes that it has.
-      const kept = kind.action === "keep" ? node?.stat : undefined;
-      const given = kept
-        ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
-        : givenToFile(withoutAcl(host, path, stat, keeps), keeps);
-      const differs = kept && ((kept.mode ^ stat.mode) & S_IFMT) !== 0 ? { differs: true } : undefined;
-      const entry = addEntry(draft, inJail, source, kept ?? stat, given, { ...common, ...differs, ...kind });
-      seen.set(path, entry);
-      return entry;
-    };
-    const type = stat.mode & S_IFMT;
-    if (type === S_IFREG) {
-      const entry = enter({ type: "file", action });
-      addNeeds(entry, source, stat.mode, manner, reason);
-      return entry;
-    }
-    if (type === S_IFLNK)
-      return placeLink(enter, action, host.readlink(path, untrusted), node, path, manner, reason);
-    if (device) {
-      // One that is the right one already is left alone even when all is overwritten: it has no content to renew.
-      const same = sameDevice(node, stat);
-      const differs = node !== undefined && !same;
-      return enter({ type: "device", action: same ? "keep" : action, device: deviceOf(stat), differs });
-    }
-    const what = type === S_IFIFO ? "a FIFO" : "a socket";
-    return addProblem(draft, "not-copyable", path, `is ${what}: it cannot be copied into a jail`);
+    if (node?.planned !== undefined) return { entry: node.planned, isNew: false };
+    const { keeps, section } = rules;
+    const given = node
+      ? keptAttributes(node.stat)
+      : givenToDirectory(inJail, withoutAcl(host, path, stat, keeps), false, keeps);
+    const entry = addEntry(this.draft, inJail, path, stat, given, {
+      type: "directory",
+      action: node ? "keep" : "create",
+      because: [{ section, reason }],
+      keeps,
+      untrusted: trust.othersName(path) ? stat : undefined,
+    });
+    return { entry, isNew: true };
   }
 
-  /**
-   * Others than root could give any file that they find a setuid bit on a name of theirs; and a bit without effect, as
-   * on a disk that a user has plugged in, is to have none in the jail either.
-   */
-  function keepsOf(path: ByteString, keeps: Keeps): Keeps {
-    if ((keeps & KEEP_SETUID) === 0) return keeps;
-    return othersDecide(path) || host.withheld(path).setuid ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;
+  /** Ends the plan: reports what was left out because users other than root named it or put it there. */
+  finish(): void {
+    const reaches = (path: ByteString) => this.paths.reaches(path);
+    const { warnings, notes } = describeLeftOut({ ...this.context, reaches }, this.draft.leftOut.values());
+    this.draft.warnings.push(...warnings);
+    this.draft.notes.push(...notes);
   }
 
-  /** A link comes with what it leads to, as the jail sees it. `node` is what stands in its place in the jail. */
-  function placeLink(
-    enter: (kind: Omit<Kind, "because" | "keeps">) => Entry,
-    action: Entry["action"],
-    target: ByteString,
-    node: Node | undefined,
-    path: ByteString,
-    manner: Manner,
-    reason: Reason,
-  ): Entry {
-    if (action !== "keep" || node === undefined || node.planned !== undefined) {
-      const entry = enter({ type: "symlink", action, target });
-      follow(entry, manner);
-      return entry;
-    }
-    if (!isSymlink(node.stat.mode)) {
-      const entry = enter({ type: "symlink", action, target });
-      addNeeds(entry, path, 0o111, manner, reason);
-      return entry;
-    }
-    // The administrator may have made another link of it: where the host's leads is of no use then.
-    const same = jail.readlink(node.path) === target;
-    const entry = enter({ type: "symlink", action, target, differs: !same });
-    if (same) follow(entry, manner);
-    return entry;
-  }
-
-  function follow(entry: Entry, manner: Manner): void {
-    const { target: text = "", path, source = path, because } = entry;
-    const target = tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
-    if (entry.untrusted !== undefined) {
-      const tree = because[0] ? treeOf(source, because[0].reason) : source;
-      draft.leftOut.set(source, { kind: "link", tree, section: manner.section, path: source, target });
-      return;
-    }
-    place(target, manner, { kind: "link", from: entry });
-  }
-
-  function placeTree(path: ByteString, stat: BasicStat, manner: Manner, reason: Reason): Entry | undefined {
-    const why = forbidden(stat);
+  private placeTree(source: Source): Entry | undefined {
+    const { path, stat, rules, reason } = source;
+    const why = this.context.forbidden(stat);
     if (why !== undefined) {
       if (reason.kind !== "link")
-        return addProblem(draft, "refused-source", path, `is refused: ${display(why)}`);
-      draft.warnings.push(`what a symbolic link leads to, ${quoted(path)}, is left out: ${display(why)}`);
+        return addProblem(this.draft, "refused-source", path, `is refused: ${display(why)}`);
+      this.draft.warnings.push(
+        `what a symbolic link leads to, ${quoted(path)}, is left out: ${display(why)}`,
+      );
       return undefined;
     }
-    const because = [{ section: manner.section, reason }];
-    const entry = directoryEntry(path, stat, manner, because);
-    seen.set(path, entry);
-    if (entry.because === because) addTree(entry, path, manner);
-    else revisit(entry, manner, reason);
+    const { entry, isNew } = this.placeDirectory(source);
+    this.draft.seen.set(path, entry);
+    if (isNew) this.placeContents(entry, path, rules);
+    else this.revisit(entry, rules, reason);
     return entry;
   }
 
-  function placeEmpty(path: ByteString, stat: BasicStat, manner: Manner, reason: Reason): Entry {
-    return directoryEntry(path, stat, manner, [{ section: manner.section, reason }]);
-  }
-
-  /** The entry of a directory that is asked for: a new one, one from before, or one that is in the jail already. */
-  function directoryEntry(
-    path: ByteString,
-    stat: BasicStat,
-    manner: Manner,
-    because: readonly Attribution[],
-  ): Entry {
-    const cause = { ...manner, of: path };
-    const last = baseName(path);
-    // No entry is called "..": where that leads, something else stands.
-    let inJail =
-      last === ".." ? paths.directory(path, cause) : `${paths.directory(parentOf(path), cause)}/${last}`;
-    let node = paths.at(inJail);
-    if (node !== undefined && !isDirectoryNode(node)) {
-      // A link of the jail stands for the directory (anything else throws here): what it leads to is filled.
-      inJail = paths.directory(path, cause);
-      node = paths.at(inJail);
-    }
-    if (node?.planned !== undefined) return node.planned;
-    const kept = node?.stat;
-    const given = kept
-      ? { mode: kept.mode & 0o7777, uid: kept.uid, gid: kept.gid, stripped: false }
-      : givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps);
-    const action = kept ? "keep" : "create";
-    const untrusted = othersDecide(path) ? stat : undefined;
-    const { keeps } = manner;
-    return addEntry(draft, inJail, path, stat, given, {
-      type: "directory",
-      action,
-      because,
-      keeps,
-      untrusted,
-    });
-  }
-
-  function addTree(entry: Entry, path: ByteString, manner: Manner): void {
+  private placeContents(entry: Entry, path: ByteString, rules: CopyRules): void {
     const reason = { kind: "tree", from: entry } as const;
-    for (const { name, stat } of host.list(path, entry.untrusted)) {
-      place(`${path}/${name}`, manner, reason, stat, entry);
+    for (const { name, stat } of this.context.host.list(path, entry.untrusted)) {
+      this.place(`${path}/${name}`, rules, reason, stat, entry);
     }
   }
 
-  function addNeeds(entry: Entry, source: ByteString, mode: number, manner: Manner, reason: Reason): void {
-    if (!manner.examine || ((mode & 0o111) === 0 && !LIBRARY.test(baseName(source)))) return;
+  private placeLeaf(source: Source, parent: Entry | undefined): Entry | undefined {
+    const { path, stat, rules, reason } = source;
+    const directory = parent ? parent.path : this.paths.directory(parentOf(path), { ...rules, of: path });
+    const inJail = `${directory}/${baseName(path)}`;
+    const node = this.paths.at(inJail, parent?.action === "create");
+    if (node?.planned !== undefined) {
+      this.draft.seen.set(path, node.planned);
+      return this.revisit(node.planned, rules, reason);
+    }
+    const entry = addLeaf(this.context, source, inJail, node);
+    if (entry === undefined) return undefined;
+    this.draft.seen.set(path, entry);
+    if (entry.type === "file") this.placeNeeds(entry, stat.mode, rules, reason);
+    // Where the administrator put another link, what the host's leads to is of no use.
+    else if (entry.type === "symlink" && !entry.differs) this.follow(entry, rules);
+    else if (entry.type === "symlink" && node !== undefined && !isSymlink(node.stat.mode))
+      this.placeNeeds(entry, EXECUTABLE, rules, reason);
+    return entry;
+  }
+
+  /** Plans what a symbolic link leads to, as the jail sees it. */
+  private follow(entry: Entry, rules: CopyRules): void {
+    const { target: text = "", path, source = path, because } = entry;
+    const target = linkTarget(path, text);
+    if (entry.untrusted !== undefined) {
+      const tree = because[0] ? treeOf(source, because[0].reason) : source;
+      const { section } = rules;
+      this.draft.leftOut.set(source, { kind: "link", tree, section, path: source, target });
+      return;
+    }
+    this.place(target, rules, { kind: "link", from: entry });
+  }
+
+  /** Plans what the program or library of an entry needs. `mode`: of the file on the host. */
+  private placeNeeds(entry: Entry, mode: number, rules: CopyRules, reason: Reason): void {
+    const { draft, context } = this;
+    const { source = entry.path } = entry;
+    if (!rules.withNeeds || ((mode & EXECUTABLE) === 0 && !isLibraryName(source))) return;
+    const { section } = rules;
     const named = isNamed(reason);
     if (entry.untrusted !== undefined) {
-      const { section } = manner;
-      draft.leftOut.set(source, {
-        kind: "program",
-        named,
-        tree: treeOf(source, reason),
-        section,
-        path: source,
-      });
+      const tree = treeOf(source, reason);
+      draft.leftOut.set(source, { kind: "program", named, tree, section, path: source });
       if (!named) return;
     }
     let needs: readonly Dependency[];
     try {
-      needs = input.dependencies(source);
+      needs = context.loader.dependencies(source);
     } catch (error) {
       addProblem(draft, "bad-program", source, describeError(error), "");
       return;
     }
-    const how: Manner = { section: manner.section, keeps: 0, examine: false };
-    for (const need of sortNeeds(host, grounds, needs).allowed) {
-      const from = need.neededBy === source ? entry : (seen.get(need.neededBy) ?? entry);
-      const placed = place(need.path, how, { kind: need.kind, from, name: need.name });
+    const plain: CopyRules = { section, keeps: 0, withNeeds: false };
+    for (const need of sortNeeds(context, needs).allowed) {
+      const from = need.neededBy === source ? entry : (draft.seen.get(need.neededBy) ?? entry);
+      const placed = this.place(need.path, plain, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
-      for (const path of input.configurationFiles()) {
-        place(path, how, { kind: "needed", from: placed, name: baseName(path) });
+      for (const path of context.loader.configurationFiles()) {
+        this.place(path, plain, { kind: "needed", from: placed, name: baseName(path) });
       }
     }
   }
 
-  /** Something planned is asked for again: perhaps by another section, perhaps with more of its attributes. */
-  function revisit(entry: Entry, manner: Manner, reason: Reason): Entry {
-    const before = entry.because.find((b) => b.section === manner.section);
-    // What an entry keeps only ever grows, so that going round in links comes to an end.
-    const keeps =
-      entry.type === "directory" ? manner.keeps : keepsOf(entry.source ?? entry.path, manner.keeps);
-    const stronger = (keeps & ~entry.keeps) !== 0;
-    const better =
-      (before?.reason.kind === "parent" && reason.kind !== "parent") ||
-      (before !== undefined && !isNamed(before.reason) && reason.kind === "asked" && isNamed(reason));
-    if (before !== undefined && !better && !stronger) return entry;
-    const own: Attribution = { section: manner.section, reason };
-    if (before === undefined) entry.because = [...entry.because, own];
-    else if (better) entry.because = entry.because.map((b) => (b === before ? own : b));
-    entry.keeps = (entry.keeps | keeps) as Keeps;
+  /** A planned entry is asked for again, perhaps by another section, or with more to keep. */
+  private revisit(entry: Entry, rules: CopyRules, reason: Reason): Entry {
+    const { host, forbidden } = this.context;
     const { source } = entry;
+    const keeps =
+      entry.type === "directory" ? rules.keeps : keepsOf(this.context, source ?? entry.path, rules.keeps);
+    if (!askAgain(entry, rules.section, reason, keeps)) return entry;
     const stat = source === undefined ? undefined : host.lstat(source);
     if (stat === undefined || source === undefined || entry.differs) return entry;
     if (entry.action !== "keep") strengthen(entry, withoutAcl(host, source, stat, entry.keeps));
     if (entry.type === "directory") {
-      if (forbidden(stat) === undefined) addTree(entry, source, manner);
-    } else if (entry.type === "symlink") follow(entry, manner);
-    else if (entry.type === "file") addNeeds(entry, source, stat.mode, manner, reason);
+      if (forbidden(stat) === undefined) this.placeContents(entry, source, rules);
+    } else if (entry.type === "symlink") this.follow(entry, rules);
+    else if (entry.type === "file") this.placeNeeds(entry, stat.mode, rules, reason);
     return entry;
   }
-
-  function finish(): void {
-    const told = tellLeftOut(
-      { ...input, grounds, reaches: paths.reaches, forbidden },
-      draft.leftOut.values(),
-    );
-    draft.warnings.push(...told.warnings);
-    draft.notes.push(...told.notes);
-  }
-
-  return { draft, place, placeEmpty, finish };
 }

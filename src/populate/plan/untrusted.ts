@@ -1,19 +1,18 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
-import { baseName, parentOf } from "../../../ffi/paths.ts";
-import type { Dependency } from "../entry.ts";
-import type { FileSystem } from "../file-system.ts";
-import { type Ground, othersDecideContent } from "./ground.ts";
+import { parentOf } from "../../../ffi/paths.ts";
+import type { Dependency } from "../../libraries/closure.ts";
+import { isLibraryName } from "../../libraries/name.ts";
+import type { PlanContext } from "./context.ts";
 
-/** Where the dynamic linker of glibc looks without being told. */
+/** The default directories of the dynamic linker of glibc. */
 export const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;
-export const LIBRARY = /\.so(?:\.|$)/;
 
 /**
- * What is not taken out of a directory in which others than root decide what stands there: devices, and, unless the
- * administrator `named` it, a file that they may have a name of and may not read. That is what neither everybody may
- * read, nor belongs to the owner of the directory, nor is its group's to read where the group may write there.
+ * What is not copied from a directory in which users other than root choose the names: a device, and a file that these
+ * users may not read, unless the administrator `named` it. They may read a file if everybody may, if it belongs to the
+ * owner of the directory, or if its group may read it and may write the directory.
  */
 export function leftThere(
   directory: BasicStat | undefined,
@@ -29,44 +28,40 @@ export function leftThere(
   return group && (stat.mode & 0o040) !== 0 ? undefined : "private";
 }
 
-/** What a program needs, by what may come along. */
-export interface Needs {
+/** What a program needs: what is copied with it, and what is not. */
+interface SortedNeeds {
   readonly allowed: readonly Dependency[];
   readonly refused: readonly Dependency[];
 }
 
 /**
- * Sorts what a program or library needs, directly and through others. What a file of root's alone names comes along. Of
- * what a file names that others can change come the libraries, with the dynamic linker, which stand where that looks by
- * default, are root's alone and may be read by everybody: no interpreter, and nothing that such an interpreter needs.
+ * Sorts what a program or library needs. All that a file names is copied if only root can change that file. If others
+ * can change it, only public libraries in the default directories are copied: no interpreter of a script, and nothing
+ * that such an interpreter needs.
  */
 export function sortNeeds(
-  host: FileSystem,
-  grounds: (directory: ByteString) => Ground,
+  context: Pick<PlanContext, "host" | "trust">,
   needs: readonly Dependency[],
-): Needs {
+): SortedNeeds {
+  const { trust } = context;
   const allowed: Dependency[] = [];
   const refused: Dependency[] = [];
   const scripts = new Set<ByteString>();
-  const byOthers = (path: ByteString) => othersDecideContent(grounds, path);
   for (const need of needs) {
     const { path, neededBy, kind } = need;
-    if (scripts.has(neededBy) || (kind === "script" && byOthers(neededBy))) {
+    if (scripts.has(neededBy) || (kind === "script" && trust.othersDecideContent(neededBy))) {
       scripts.add(path);
       refused.push(need);
-    } else if (!byOthers(neededBy) || isPublicLibrary(host, grounds, path)) allowed.push(need);
+    } else if (!trust.othersDecideContent(neededBy) || isPublicLibrary(context, path)) allowed.push(need);
     else refused.push(need);
   }
   return { allowed, refused };
 }
 
-function isPublicLibrary(
-  host: FileSystem,
-  grounds: (directory: ByteString) => Ground,
-  path: ByteString,
-): boolean {
-  if (!DEFAULT_DIRECTORY.test(parentOf(path)) || !LIBRARY.test(baseName(path))) return false;
+/** True for a library in a default directory that everybody may read and only root can change. */
+function isPublicLibrary({ host, trust }: Pick<PlanContext, "host" | "trust">, path: ByteString): boolean {
+  if (!DEFAULT_DIRECTORY.test(parentOf(path)) || !isLibraryName(path)) return false;
   const stat = host.stat(path);
   if (stat === undefined || (stat.mode & S_IFMT) !== S_IFREG || (stat.mode & 0o004) === 0) return false;
-  return !othersDecideContent(grounds, path);
+  return !trust.othersDecideContent(path);
 }

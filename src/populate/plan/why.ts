@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { Entry, Plan, Reason } from "../entry.ts";
 
-/** One step of an explanation: a path of the jail, and what it has to do with the step before. */
+/** One step of an explanation: a path of the jail, and its relation to the step before. */
 export interface Step {
   readonly path: ByteString;
   readonly why: string;
@@ -14,10 +14,7 @@ export interface Explanation {
   readonly steps: readonly Step[];
 }
 
-/**
- * Why `path` (of the jail, or the host's path that leads to it) is in a plan, once for each section; undefined where
- * it is not.
- */
+/** Why `path` (of the jail, or of the host) is in a plan, once for each section; undefined if it is not in the plan. */
 export function explain(plan: Plan, path: ByteString): Explanation[] | undefined {
   const byPath = new Map(plan.entries.map((entry) => [entry.path, entry]));
   const entry = byPath.get(path) ?? plan.entries.find((each) => each.source === path);
@@ -66,10 +63,10 @@ function inWords(reason: Reason): string {
   }
 }
 
-/** Explanations as lines of text: the section of jk_init, or the operand of jk_cp, then one step in each line. */
+/** Explanations as lines: the section of jk_init or the operand of jk_cp, then one line for each step. */
 export function explanationLines(path: ByteString, explanations: readonly Explanation[]): string[] {
   return explanations.flatMap(({ section, steps }) => [
-    // jk_cp records its operands by full path.
+    // Operands of jk_cp are recorded as full paths.
     `${display(path)}: ${section.startsWith("/") ? "operand" : "section"} ${display(section)}`,
     ...steps.map((step) => `  ${display(step.path)}: ${step.why}`),
   ]);

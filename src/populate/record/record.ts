@@ -8,19 +8,19 @@ import {
   updateEntries,
 } from "../../jail/record/manifest.ts";
 import type { Entry } from "../entry.ts";
-import type { Manner, Request } from "../request.ts";
+import type { PopulateRequest } from "../request.ts";
 
-/** Writes into the jail's manifest what was asked for and what stands there for it now. */
+/** Writes the request, and the entries that are in the jail for it, into the record of the jail. */
 export function recordJail(
   root: JailRoot,
-  request: Request,
-  manner: Manner,
+  request: PopulateRequest,
+  hardlink: boolean,
   entries: readonly Entry[],
   links: ReadonlySet<Entry>,
 ): void {
   const manifest = openManifest(root);
   const options: Record<string, boolean | ByteString> = { ...request.recordedOptions };
-  if (manner.hardlink) options.hardlink = true;
+  if (hardlink) options.hardlink = true;
   const init = request.tool === "jk_init";
   recordRequest(manifest, {
     tool: request.tool,
@@ -31,19 +31,19 @@ export function recordJail(
   });
   const records: ManifestEntry[] = [];
   for (const entry of entries) {
-    // What the administrator put in the place of the host's file is not ours.
+    // A file that the administrator put there instead is not ours.
     if (entry.differs) continue;
-    const kept = manifestEntry(entry);
-    if (links.has(entry)) kept.hardLink = true;
-    records.push(kept);
+    const record = manifestEntry(entry);
+    if (links.has(entry)) record.hardLink = true;
+    records.push(record);
   }
   updateEntries(manifest, records);
   saveManifest(manifest);
 }
 
-/** An entry of a plan as the manifest keeps it. */
+/** An entry of a plan as the record has it. */
 export function manifestEntry(entry: Entry): ManifestEntry {
-  const kept: ManifestEntry = {
+  const record: ManifestEntry = {
     path: entry.path,
     type:
       entry.type === "symlink"
@@ -59,17 +59,17 @@ export function manifestEntry(entry: Entry): ManifestEntry {
   };
   const reason = entry.because[0]?.reason;
   if (reason !== undefined && reason.kind !== "asked") {
-    kept.reason = reason.kind;
-    kept.neededBy = reason.kind === "parent" ? reason.of : reason.from.path;
+    record.reason = reason.kind;
+    record.neededBy = reason.kind === "parent" ? reason.of : reason.from.path;
   }
   if (entry.type === "file") {
-    kept.size = entry.size;
-    kept.mtime = entry.mtime;
+    record.size = entry.size;
+    record.mtime = entry.mtime;
   }
-  if (entry.target !== undefined) kept.target = entry.target;
+  if (entry.target !== undefined) record.target = entry.target;
   if (entry.device !== undefined) {
-    kept.major = entry.device.major;
-    kept.minor = entry.device.minor;
+    record.major = entry.device.major;
+    record.minor = entry.device.minor;
   }
-  return kept;
+  return record;
 }

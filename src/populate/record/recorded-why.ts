@@ -5,8 +5,8 @@ import { type ManifestEntry, openManifest } from "../../jail/record/manifest.ts"
 import type { Explanation, Step } from "../plan/why.ts";
 
 /**
- * Why `path` is in a jail, from its manifest alone: one way, and all sections (or operands of jk_cp) that want it.
- * undefined where the manifest does not know it.
+ * Why `path` is in a jail, from its record: one chain of reasons, for all sections (or operands of jk_cp) that want it.
+ * undefined if it is not in the record.
  */
 export function explainRecorded(root: JailRoot, path: ByteString): Explanation[] | undefined {
   const { entries } = openManifest(root).content;

@@ -1,146 +1,193 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isErrno, type SystemError } from "../../../ffi/error.ts";
-import { sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { JailkitError } from "../../cli/error.ts";
 import { interrupted, isNoRoom, noRoom, type Work } from "../../jail/fs/no-room.ts";
-import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
-import { removePath } from "../../jail/fs/write.ts";
-import type { Entry, PopulateProblem } from "../../populate/entry.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import type { ManifestEntry } from "../../jail/record/manifest.ts";
+import type { Entry } from "../../populate/entry.ts";
+import { problemAt } from "../../populate/problem.ts";
 import { manifestEntry } from "../../populate/record/record.ts";
-import type { Change, Removal } from "../plan/compare.ts";
-import type { Order } from "../plan/order.ts";
+import type { ApplyEvents } from "../events.ts";
+import type { Change } from "../plan/compare.ts";
+import type { ChangeOrder } from "../plan/order.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./stage.ts";
 import { putFor } from "./sweep.ts";
 
-/** What is told meanwhile. */
-export interface ApplyEvents {
-  changing(change: Change): void;
-  removing(removal: Removal): void;
-  failed(problem: PopulateProblem): void;
-  at(done: number, total: number): void;
-  /** What programs need is in its place, and the programs are not: the time for the cache of libraries. */
-  librariesAreThere(done: readonly Entry[], progress: string): void;
+/** A change that was made. */
+interface Done {
+  readonly entry: Entry;
+  readonly hardlink: boolean;
 }
 
-/** What became of changes. */
-export interface Applied {
-  readonly done: readonly { entry: Entry; hardlink: boolean }[];
-  /** Something failed, but for what is in directories that users can write: they must not hold up the rest. */
+/** The result of changes. */
+interface Changed {
+  readonly done: readonly Done[];
+  /** Something failed. Failures in directories that users can write do not count: they must not block the rest. */
   readonly incomplete: boolean;
-  /** The first error of a file system that is full or cannot be written; it has been told. */
+  /** The first error of a full or read-only file system; it has been reported. */
   readonly full: SystemError | undefined;
 }
 
-// No space, no quota, read-only, a broken disk: what comes next would fail likewise.
+// No space, no quota, read-only, a broken disk, no memory: whatever comes next would fail too.
 const HOPELESS = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOMEM", "EMFILE", "ENFILE"];
 
 /**
- * Carries out what changes: first all is made ready beside its place, and if that cannot be, or a signal asks for the end, the
- * jail stays as it is.
- * Then all appears, each by a rename(2), what programs need before the programs. What depends on something that
- * failed is left out.
+ * Makes changes. First every new file is prepared beside its place; if that fails, or a signal comes, the jail is left
+ * unchanged. Then each appears by a rename(2), what programs need before the programs. A change that needs something
+ * that failed is not made.
  */
 export function applyChanges(
   root: JailRoot,
   changes: readonly Change[],
-  order: Order,
+  order: ChangeOrder,
   events: ApplyEvents,
-): Applied {
-  const failed = new Set<Entry>();
-  const done: { entry: Entry; hardlink: boolean }[] = [];
-  let hopeless = false;
-  let incomplete = false;
-  // Told once, and at the end, when what was made ready is gone again and it is known what is missing.
-  let full: SystemError | undefined;
+): Changed {
+  return new ChangeRun(root, changes, order, events).run();
+}
 
-  let stopped = false;
-  const stop = () => {
-    stopped = true;
-    hopeless = true;
-    incomplete = true;
-  };
+class ChangeRun {
+  private readonly done: Done[] = [];
+  private readonly failed = new Set<Entry>();
+  private readonly records: ReadonlyMap<ByteString, ManifestEntry>;
+  private incomplete = false;
+  private hopeless = false;
+  private stopped = false;
+  // Reported once, at the end: when the prepared files are removed, it is known how much is missing.
+  private full: SystemError | undefined;
+  private librariesReported = false;
 
-  function fail({ entry }: Change, error: unknown, ours = true): void {
-    failed.add(entry);
-    incomplete ||= ours;
-    hopeless ||= ours && isErrno(error, ...HOPELESS);
-    if (isErrno(error, "EINTR")) stop();
-    else if (isNoRoom(error)) full ??= error;
-    else events.failed(problemOf(root, entry.path, error, "cannot-write"));
+  constructor(
+    private readonly root: JailRoot,
+    private readonly changes: readonly Change[],
+    private readonly order: ChangeOrder,
+    private readonly events: ApplyEvents,
+  ) {
+    this.records = new Map(changes.map(({ entry }) => [entry.path, manifestEntry(entry)]));
   }
 
-  /** What has failed, or cannot be read, and what is to be replaced needs. What is new can do no harm. */
-  function lackingFor({ entry, action }: Change): ByteString | undefined {
-    const unread = action === "create" || action === "attributes" ? undefined : order.lacks(entry);
-    return unread ?? [...order.needs(entry)].find((each) => failed.has(each))?.path;
-  }
-
-  const put = new Map(changes.map(({ entry }) => [entry.path, manifestEntry(entry)]));
-  function takeBack({ temporary, change }: Staged): void {
-    if (temporary === undefined) return;
-    discard(root, temporary, putFor(root, temporary.path, [change.entry.path], [put]));
-  }
-
-  function finish(one: Staged): void {
-    const { change } = one;
-    const lacking = lackingFor(change);
-    if (lacking !== undefined && !hopeless) {
-      const why = `stays as it is, since it needs ${display(lacking)}, which failed`;
-      fail(change, new JailkitError("needs-failed", 1, why));
+  run(): Changed {
+    const { root, order, events } = this;
+    const { ready, inside } = this.prepare();
+    // The last chance to stop: from here on, prepared files appear.
+    if (receivedSignal() !== undefined) this.stop();
+    for (const [index, one] of order.sorted(ready).entries()) {
+      if (order.isProgram(one.change.entry)) this.reportLibraries();
+      events.progress(index, ready.length);
+      this.finish(one);
     }
-    if (lacking !== undefined || hopeless) {
-      takeBack(one);
+    this.reportLibraries();
+    // What was prepared inside a directory has appeared with it.
+    for (const { change, linked } of inside) {
+      const isDone = !this.hopeless && !this.failed.has(change.entry);
+      if (isDone) this.done.push({ entry: change.entry, hardlink: linked });
+    }
+    const entries = this.doneEntries();
+    if (this.hopeless) {
+      const left = ready.filter(({ change }) => !entries.has(change.entry));
+      discardDirectories(root, left);
+    }
+    const work = workLeft(this.changes, entries);
+    const problem = this.stopped ? interrupted(root.path, work.progress) : noRoom(this.full, root.path, work);
+    if (problem !== undefined) events.failed(problem);
+    return { done: this.done, incomplete: this.incomplete || this.hopeless, full: this.full };
+  }
+
+  /**
+   * Prepares changes until a hopeless error or a signal. `ready` is to be committed. `inside` is in directories that
+   * replace something else, and appears with them.
+   */
+  private prepare(): { ready: Staged[]; inside: Staged[] } {
+    const ready: Staged[] = [];
+    const inside: Staged[] = [];
+    const places = new Map<ByteString, ByteString>();
+    const missing = new Set<ByteString>();
+    for (const change of this.changes) {
+      if (this.hopeless || receivedSignal() !== undefined) break;
+      const { entry, action } = change;
+      const above = parentOf(entry.path);
+      const place = places.get(above);
+      const at = place === undefined ? undefined : `${place}/${baseName(entry.path)}`;
+      try {
+        if (missing.has(above)) throw new JailkitError("no-directory", 1, "its directory is missing");
+        const one = stage(this.root, change, at);
+        (at === undefined ? ready : inside).push(one);
+        const staged = at ?? (action === "exchange" ? one.temporary?.path : undefined);
+        if (entry.type === "directory" && staged !== undefined) places.set(entry.path, staged);
+      } catch (error) {
+        if (entry.type === "directory") missing.add(entry.path);
+        this.fail(change, error);
+      }
+    }
+    return { ready, inside };
+  }
+
+  private finish(one: Staged): void {
+    const { change } = one;
+    const lacking = this.lackingFor(change);
+    if (lacking !== undefined && !this.hopeless) {
+      const why = `stays as it is, since it needs ${display(lacking)}, which failed`;
+      this.fail(change, new JailkitError("needs-failed", 1, why));
+    }
+    if (lacking !== undefined || this.hopeless) {
+      this.takeBack(one);
       return;
     }
     try {
-      events.changing(change);
-      if (commit(root, one) === "done") done.push({ entry: change.entry, hardlink: one.linked });
+      this.events.changing(change);
+      if (commit(this.root, one) === "done") this.done.push({ entry: change.entry, hardlink: one.linked });
       else {
-        takeBack(one);
-        fail(change, new JailkitError("in-the-way", 1, "something was made there meanwhile"));
+        this.takeBack(one);
+        this.fail(change, new JailkitError("in-the-way", 1, "something was created there meanwhile"));
       }
     } catch (error) {
-      fail(change, error, one.temporary !== undefined || change.action === "attributes");
-      takeBack(one);
+      this.fail(change, error, one.temporary !== undefined || change.action === "attributes");
+      this.takeBack(one);
     }
   }
 
-  const { ready, inside } = makeReady(root, changes, fail, () => hopeless || receivedSignal() !== undefined);
-  // The last look: what is made ready now appears.
-  if (receivedSignal() !== undefined) stop();
-  let told = false;
-  const tell = () => {
-    const entries = new Set(done.map(({ entry }) => entry));
-    if (!told && !hopeless) events.librariesAreThere([...entries], workLeft(changes, entries).progress);
-    told = true;
-  };
-  order.sorted(ready).forEach((one, index) => {
-    if (order.isProgram(one.change.entry)) tell();
-    events.at(index, ready.length);
-    finish(one);
-  });
-  tell();
-  // What was made ready inside a directory has appeared with it.
-  for (const { change, linked } of inside) {
-    if (!hopeless && !failed.has(change.entry)) done.push({ entry: change.entry, hardlink: linked });
+  /** A path that failed or cannot be read, and that a change needs. A new file needs only what did not fail. */
+  private lackingFor({ entry, action }: Change): ByteString | undefined {
+    const unread = action === "create" || action === "attributes" ? undefined : this.order.lacks(entry);
+    return unread ?? [...this.order.needs(entry)].find((each) => this.failed.has(each))?.path;
   }
-  const entries = new Set(done.map(({ entry }) => entry));
-  if (hopeless)
-    discardDirectories(
-      root,
-      ready.filter(({ change }) => !entries.has(change.entry)),
-    );
-  const work = workLeft(changes, entries);
-  const problem = stopped ? interrupted(root.path, work.progress) : noRoom(full, root.path, work);
-  if (problem !== undefined) events.failed(problem);
-  return { done, incomplete: incomplete || hopeless, full };
+
+  private takeBack({ temporary, change }: Staged): void {
+    if (temporary === undefined) return;
+    const among = putFor(this.root, temporary.path, [change.entry.path], [this.records]);
+    discard(this.root, temporary, among);
+  }
+
+  private fail({ entry }: Change, error: unknown, ours = true): void {
+    this.failed.add(entry);
+    this.incomplete ||= ours;
+    this.hopeless ||= ours && isErrno(error, ...HOPELESS);
+    if (isErrno(error, "EINTR")) this.stop();
+    else if (isNoRoom(error)) this.full ??= error;
+    else this.events.failed(problemAt(this.root.path + entry.path, error, "cannot-write"));
+  }
+
+  private stop(): void {
+    this.stopped = true;
+    this.hopeless = true;
+    this.incomplete = true;
+  }
+
+  private reportLibraries(): void {
+    const entries = this.doneEntries();
+    if (!this.librariesReported && !this.hopeless)
+      this.events.librariesAreThere([...entries], workLeft(this.changes, entries).progress);
+    this.librariesReported = true;
+  }
+
+  private doneEntries(): ReadonlySet<Entry> {
+    return new Set(this.done.map(({ entry }) => entry));
+  }
 }
 
-/** Of changes, what is not `done` and needs room. */
+/** The changes that are not `done` and need room on the disk. */
 export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): Work {
   const left = changes.filter(
     ({ entry, action, hardlink }) => !done.has(entry) && !hardlink && action !== "attributes",
@@ -149,102 +196,4 @@ export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): 
     left: left.map(({ entry }) => entry),
     progress: `${done.size} of ${changes.length} changes are made`,
   };
-}
-
-/**
- * Makes changes ready until something hopeless happens or a signal comes. `ready`: what is to be committed; `inside`: what is made in
- * directories that take the place of something else, and appears with them.
- */
-function makeReady(
-  root: JailRoot,
-  changes: readonly Change[],
-  fail: (change: Change, error: unknown) => void,
-  hopeless: () => boolean,
-): { ready: Staged[]; inside: Staged[] } {
-  const ready: Staged[] = [];
-  const inside: Staged[] = [];
-  const places = new Map<ByteString, ByteString>();
-  const missing = new Set<ByteString>();
-  for (const change of changes) {
-    if (hopeless()) break;
-    const { entry, action } = change;
-    const above = parentOf(entry.path);
-    const place = places.get(above);
-    const at = place === undefined ? undefined : `${place}/${baseName(entry.path)}`;
-    try {
-      if (missing.has(above)) throw new JailkitError("no-directory", 1, "its directory could not be made");
-      const one = stage(root, change, at);
-      (at === undefined ? ready : inside).push(one);
-      if (entry.type !== "directory") continue;
-      if (at !== undefined) places.set(entry.path, at);
-      else if (action === "exchange" && one.temporary !== undefined)
-        places.set(entry.path, one.temporary.path);
-    } catch (error) {
-      if (entry.type === "directory") missing.add(entry.path);
-      fail(change, error);
-    }
-  }
-  return { ready, inside };
-}
-
-/** Removes what goes, never through a link; a directory in which something is left stays. */
-export function applyRemovals(
-  root: JailRoot,
-  removals: readonly Removal[],
-  events: Pick<ApplyEvents, "removing" | "failed">,
-): { removed: ByteString[]; incomplete: boolean; full: boolean } {
-  const removed: ByteString[] = [];
-  let incomplete = false;
-  let full = false;
-  for (const removal of removals) {
-    const { path } = removal;
-    const progress = `${removed.length} of ${removals.length} are removed`;
-    const stop = interrupted(root.path, progress);
-    if (stop !== undefined) {
-      events.failed(stop);
-      return { removed, incomplete: true, full: true };
-    }
-    try {
-      if (!standsWhereItSays(root, path)) continue;
-      events.removing(removal);
-      removePath(root, path, removal.seen);
-      removed.push(path);
-    } catch (error) {
-      if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
-      incomplete = true;
-      const problem = noRoom(error, root.path, { left: [], progress });
-      events.failed(problem ?? problemOf(root, path, error, "cannot-remove"));
-      full = problem !== undefined;
-      if (full) break;
-    }
-  }
-  return { removed, incomplete, full };
-}
-
-/**
- * False where a link leads to the directory of a path by now: what stands there is something else. Throws JailkitError
- * where it is the host's own directory, which is mounted in the jail.
- */
-function standsWhereItSays(root: JailRoot, path: ByteString): boolean {
-  const above = parentOf(path) || "/";
-  try {
-    const directory = walk(root, above);
-    const same = directory.path === above;
-    const hosts = statIfPresent(AT_FDCWD, above, true);
-    const isHosts = hosts !== undefined && sameFile(hosts, directory.stat);
-    release(directory);
-    if (!isHosts) return same;
-    const message = `${display(hostPath(root, above))} is the host's own ${display(above)}: unmount it first`;
-    throw new JailkitError("host-directory", 1, message);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
-    throw error;
-  }
-}
-
-function problemOf(root: JailRoot, jailPath: ByteString, error: unknown, code: string): PopulateProblem {
-  const path = root.path + jailPath;
-  const text = describeError(error);
-  const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
-  return { code: error instanceof JailkitError ? error.code : code, path, message };
 }

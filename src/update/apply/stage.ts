@@ -1,8 +1,7 @@
 import { basicFstat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { isErrno } from "../../../ffi/error.ts";
 import { close, fstat, type Stat } from "../../../ffi/files.ts";
-import { parentOf } from "../../../ffi/paths.ts";
+import { directoryOf, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -23,29 +22,26 @@ import {
   removeTree,
   setAttributes,
 } from "../../jail/fs/write.ts";
-import { stillGrants, whyNotLinked } from "../../populate/apply/link.ts";
+import { isNotLinkable, stillGrants, whyNotLinked } from "../../populate/apply/link.ts";
 import type { Entry } from "../../populate/entry.ts";
 import type { Change } from "../plan/compare.ts";
 
-/** Something that was made ready under a name that nobody could guess, in a directory that root alone can change. */
-export interface Temporary {
+/** A file or directory under a random name, in a directory that only root can change. */
+interface Temporary {
   readonly path: ByteString;
   readonly made: Stat;
 }
 
-/** A change that is made ready, so that all that is left to do is a rename(2). */
+/** A prepared change: all that is left is a rename(2). */
 export interface Staged {
   readonly change: Change;
-  /** Where it lies meanwhile, and what it is; undefined where it is done in its place. */
+  /** The prepared file; undefined if the change is made in its place. */
   readonly temporary: Temporary | undefined;
-  /** A directory that was made in its place already. */
+  /** A directory that was created in its place already. */
   readonly directory?: Temporary | undefined;
-  /** It is another name of the host's file. */
+  /** It is a hard link to the host's file. */
   readonly linked: boolean;
 }
-
-// link(2): another file system, too many links, not allowed, no CAP_DAC_READ_SEARCH
-const NO_LINK = ["EXDEV", "EMLINK", "EPERM", "EACCES", "ENOENT", "EOPNOTSUPP"];
 
 const attributesOf = ({ mode, uid, gid, atime, mtime }: Entry): Attributes => ({
   mode,
@@ -55,18 +51,17 @@ const attributesOf = ({ mode, uid, gid, atime, mtime }: Entry): Attributes => ({
   mtime,
 });
 
-/** True where nobody but root can change the names in the directory of a path. */
+/** True if only root can change the names in the directory of a path. */
 function isTrustedPlace(root: JailRoot, path: ByteString): boolean {
-  const directory = walk(root, parentOf(path) || "/");
+  const directory = walk(root, directoryOf(path));
   const { trusted } = directory;
   release(directory);
   return trusted;
 }
 
 /**
- * Makes a change ready beside its place, where it can fail without anybody seeing anything of it. `at` is where it is
- * made where that is not beside its place, as in a directory that itself is made ready. Directories that are only
- * added are made at once. Throws for what cannot be made.
+ * Prepares a change beside its place, where a failure changes nothing that is in use; or at `at`, in a directory that is
+ * itself prepared. New directories are created at once. Throws if the change cannot be prepared.
  */
 export function stage(root: JailRoot, change: Change, at: ByteString | undefined): Staged {
   const { entry, action } = change;
@@ -76,7 +71,7 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
     return { ...inPlace, directory: makeNewDirectory(root, entry, at ?? entry.path) };
   }
   if (at !== undefined) return { change, temporary: undefined, linked: putEntry(root, change, at) };
-  // Where users can write, what lies there could be exchanged before it is moved.
+  // Users could replace a prepared file in a directory that they can write.
   if (!isTrustedPlace(root, entry.path)) return inPlace;
   const path = `${parentOf(entry.path)}/${temporaryName()}`;
   const linked = putEntry(root, change, path);
@@ -85,13 +80,13 @@ export function stage(root: JailRoot, change: Change, at: ByteString | undefined
 
 function whatIsAt(root: JailRoot, path: ByteString): Temporary {
   const made = lookUp(root, path)?.stat;
-  if (made === undefined) throw new JailkitError("gone", 1, `${display(root.path + path)}: is gone`);
+  if (made === undefined) throw new JailkitError("missing", 1, `${display(root.path + path)}: was removed`);
   return { path, made };
 }
 
 /**
- * A directory appears with its mode and owner, so that one that is there is one that is finished. undefined where users
- * can write: it may be another by now.
+ * Creates a directory that appears with its mode and owner, so a directory that is there is complete. undefined where
+ * users can write: it may be another one by now.
  */
 function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Temporary | undefined {
   const attributes = () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid });
@@ -113,7 +108,7 @@ function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Tempo
   }
 }
 
-/** Puts what an entry says at a path where nothing stands. True where it became another name of its source. */
+/** Creates what an entry says at a free path. True if it became a hard link to its source. */
 function putEntry(root: JailRoot, change: Change, path: ByteString, replace = false): boolean {
   const { entry } = change;
   const how = replace ? { replace } : { absent: true };
@@ -141,7 +136,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   const fd = openSource(source);
   try {
     const stat = fstat(fd);
-    // Its libraries were looked up in the file that it was.
+    // Its libraries were found in the file as it was.
     const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
     if (!same || !stillGrants(entry, basicFstat(fd))) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
@@ -152,7 +147,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   }
 }
 
-/** False where a link is not possible, or would be or grant something else than the entry says. */
+/** False if a hard link is not possible, or would be or grant something else than the entry says. */
 function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): boolean {
   const fd = openSource(entry.source ?? "");
   try {
@@ -160,24 +155,24 @@ function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
     putHardLink(root, path, fd, how);
     return true;
   } catch (error) {
-    if (isErrno(error, ...NO_LINK)) return false;
+    if (isNotLinkable(error)) return false;
     throw error;
   } finally {
     close(fd);
   }
 }
 
-/** What became of a change: done, or something had come there meanwhile that is not jailkit's. */
-export type Committed = "done" | "in-the-way";
+/** The result of a change. "in-the-way": something that is not jailkit's was created there meanwhile. */
+type Committed = "done" | "in-the-way";
 
-/** Lets a change that was made ready appear. */
+/** Makes a prepared change. */
 export function commit(root: JailRoot, { change, temporary }: Staged): Committed {
-  const { entry, action, standing } = change;
+  const { entry, action, existing } = change;
   if (action === "attributes") {
     const { mode, uid, gid } = entry;
     const times = entry.type === "file" ? { atime: entry.atime, mtime: entry.mtime } : {};
-    const owner = standing?.stat.uid === uid && standing.stat.gid === gid ? {} : { uid, gid };
-    setAttributes(root, entry.path, { ...owner, mode, ...times }, standing?.stat);
+    const owner = existing?.stat.uid === uid && existing.stat.gid === gid ? {} : { uid, gid };
+    setAttributes(root, entry.path, { ...owner, mode, ...times }, existing?.stat);
     return "done";
   }
   if (temporary === undefined) {
@@ -186,13 +181,13 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
     return "done";
   }
   const how = action === "create" ? "new" : action;
-  const seen = { made: temporary.made, standing: standing?.stat };
+  const seen = { made: temporary.made, standing: existing?.stat };
   if (moveInPlace(root, temporary.path, entry.path, how, seen) === "kept") return "in-the-way";
-  if (action === "exchange" && standing !== undefined) removeOld(root, change, temporary, standing.stat);
+  if (action === "exchange" && existing !== undefined) removeOld(root, change, temporary, existing.stat);
   return "done";
 }
 
-/** What stood there goes; a directory into which something was put since it was looked at comes back with it. */
+/** Removes what was there. A directory into which something was put since it was read comes back. */
 function removeOld(root: JailRoot, { entry, within }: Change, temporary: Temporary, old: Stat): void {
   try {
     removeTree(root, temporary.path, old, isOneOf(within));
@@ -200,31 +195,28 @@ function removeOld(root: JailRoot, { entry, within }: Change, temporary: Tempora
     if (lookUp(root, temporary.path) === undefined) throw error;
     moveInPlace(root, temporary.path, entry.path, "exchange", { made: old, standing: temporary.made });
     if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
-    const message = `${display(root.path + entry.path)}: something was put into it meanwhile: it stays`;
+    const message = `${display(root.path + entry.path)}: a file was put into it meanwhile: it stays`;
     throw new JailkitError("appeared", 1, message);
   }
 }
 
-/** Takes directories away again that were made and that nothing has come into. */
+/** Removes the directories that were created and are empty. */
 export function discardDirectories(root: JailRoot, staged: readonly Staged[]): void {
   for (const { directory } of staged.toReversed()) {
     try {
       if (directory !== undefined) removePath(root, directory.path, directory.made);
     } catch {
-      // Something is in it, or the error that led here is in the way of this too.
+      // Something is in it, or the first error prevents this too.
     }
   }
 }
 
-/**
- * Takes what was made ready away again, of a directory what `among` knows; what cannot be is left to the next run, which
- * tidies up.
- */
+/** Removes a prepared file, or a directory with those files that `among` knows. The next run removes what is left. */
 export function discard(root: JailRoot, temporary: Temporary | undefined, among: Among = () => false): void {
   if (temporary === undefined) return;
   try {
     removeTree(root, temporary.path, temporary.made, among);
   } catch {
-    // The error that led here says more.
+    // The first error says more.
   }
 }

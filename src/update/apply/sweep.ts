@@ -9,7 +9,7 @@ import { moveInPlace } from "../../jail/fs/move.ts";
 import { hostPath, isDirectory, isLink, type JailRoot, openDirectory, release } from "../../jail/fs/walk.ts";
 import { type Among, removePath, removeTree } from "../../jail/fs/write.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
-import { directoryOf, type Journal } from "../journal.ts";
+import { type Journal, recordDirectory } from "../journal.ts";
 import { namesIn } from "../plan/scan.ts";
 import { isAsRecorded } from "../state.ts";
 
@@ -18,8 +18,8 @@ const TEMPORARY = /^\.jk-[\w-]{12}$/;
 type Entries = ReadonlyMap<ByteString, ManifestEntry>;
 
 /**
- * What stands below `from` and is what the entries have below one of `places`: what is made ready for these, or what
- * stood there. A directory of users' may get something else at any time, which is not ours to remove.
+ * A test for files below `from` that the entries have below one of `places`: prepared for these places, or there before.
+ * Users may put other files into a directory of theirs at any time, which are not ours to remove.
  */
 export function putFor(
   root: JailRoot,
@@ -28,11 +28,11 @@ export function putFor(
   entries: readonly Entries[],
 ): Among {
   return (stat, path) => {
-    // Made by root alone, and not yet under its name.
+    // Created by root, and not yet renamed.
     if (stat.uid === 0 && TEMPORARY.test(baseName(path))) return true;
     const rest = path.slice(from.length);
-    const told = places.flatMap((place) => entries.flatMap((all) => all.get(place + rest) ?? []));
-    return told.some((entry) => isAsRecorded(entry, stat, targetOf(root, path, stat)));
+    const recorded = places.flatMap((place) => entries.flatMap((all) => all.get(place + rest) ?? []));
+    return recorded.some((entry) => isAsRecorded(entry, stat, targetOf(root, path, stat)));
   };
 }
 
@@ -40,8 +40,8 @@ const targetOf = (root: JailRoot, path: ByteString, stat: Stat) =>
   isLink(stat) ? readJailLink(root, path) : undefined;
 
 /**
- * Removes what a run that was cut short has left half-made: what has a name that only jailkit gives, in the directories that
- * it was in. What jailkit has not put there stays: `records` and the journal tell what it has. Returns warnings.
+ * Removes the temporary files of an interrupted run, by their names and the directories in its journal. Files that neither
+ * `records` nor the journal have stay. Returns warnings.
  */
 export function sweep(root: JailRoot, journal: Journal, records: Entries): string[] {
   return journal.directories.flatMap((path) =>
@@ -49,17 +49,17 @@ export function sweep(root: JailRoot, journal: Journal, records: Entries): strin
   );
 }
 
-/** The same beside the record of a jail, where root alone can have put anything. */
+/** The same beside the record of a jail, where only root can have put files. */
 export function sweepRegistry(id: ByteString): void {
   withTree((tree) =>
-    inTrusted(tree, directoryOf(id), (at, stat) => {
+    inTrusted(tree, recordDirectory(id), (at, stat) => {
       removeTree(tree, at, stat);
       return [];
     }),
   );
 }
 
-/** Calls `use` for each half-made thing in a directory; one that users can write is left alone. */
+/** Calls `use` for each temporary file in a directory, unless users can write the directory. */
 function inTrusted(
   root: JailRoot,
   path: ByteString,
@@ -90,10 +90,10 @@ function sweepOne(
   at: ByteString,
   stat: Stat,
 ): string[] {
-  const left = `${display(hostPath(root, at))}: an update that was cut short has left it`;
-  const stays = `${left}, and not all of it is jailkit's: it stays; see jk_check`;
+  const shown = display(hostPath(root, at));
+  const stays = `${shown}: left by an interrupted update, and not all of it is jailkit's: it stays; see jk_check`;
   if (!isDirectory(stat)) {
-    // What is not finished is root's.
+    // An unfinished file belongs to root.
     const all = [...put.values(), ...records.values()];
     const ours = () => all.some((entry) => isAsRecorded(entry, stat, targetOf(root, at, stat)));
     if (stat.uid !== 0 && !ours()) return [stays];
@@ -110,11 +110,11 @@ function sweepOne(
   const old = exchanged.find(({ path, ino }) => ino === stat.ino && parentOf(path) === parentOf(at));
   if (old === undefined || !putBack(root, at, stat, old.path, put.get(old.path))) return [stays];
   const where = display(hostPath(root, old.path));
-  const had = "an update that was cut short had replaced it, and not all of it is jailkit's";
-  return [`${where}: ${had}: it is back in its place, and stays`];
+  const had = "replaced by an interrupted update, though not all of it is jailkit's";
+  return [`${where}: ${had}: it was moved back, and stays`];
 }
 
-/** A directory that was replaced comes back to its place, if what an update put there is still there, or nothing. */
+/** Moves a replaced directory back, if its place has what the update put there, or nothing. */
 function putBack(
   root: JailRoot,
   from: ByteString,
@@ -122,10 +122,11 @@ function putBack(
   to: ByteString,
   entry: ManifestEntry | undefined,
 ): boolean {
-  const standing = lookUp(root, to)?.stat;
-  if (standing === undefined) return moveInPlace(root, from, to, "new", { made, standing }) !== "kept";
-  if (entry === undefined || !isAsRecorded(entry, standing, targetOf(root, to, standing))) return false;
-  if (moveInPlace(root, from, to, "exchange", { made, standing }) === "kept") return false;
-  removePath(root, from, standing);
+  const existing = lookUp(root, to)?.stat;
+  if (existing === undefined)
+    return moveInPlace(root, from, to, "new", { made, standing: existing }) !== "kept";
+  if (entry === undefined || !isAsRecorded(entry, existing, targetOf(root, to, existing))) return false;
+  if (moveInPlace(root, from, to, "exchange", { made, standing: existing }) === "kept") return false;
+  removePath(root, from, existing);
   return true;
 }

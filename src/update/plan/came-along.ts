@@ -5,9 +5,9 @@ import type { Draft } from "../../populate/plan/draft.ts";
 import type { Candidate } from "./removals.ts";
 
 /**
- * Which of the candidates for removal are in the jail because others than root named them in a tree that is still
- * asked for, from when such things came along, each with that tree. What a plan leaves out is no more wanted, but the
- * tree may need it. Directories are not among them: they go when they are empty.
+ * The candidates for removal that users other than root named in a tree that is still asked for, each with that tree.
+ * Earlier versions copied such files. Plans now leave them out, but the tree may need them. Directories are not among
+ * them: they are removed when they are empty.
  */
 export function cameAlong(
   plan: Draft,
@@ -22,7 +22,7 @@ export function cameAlong(
 
   function treeOf(record: ManifestEntry): ByteString | undefined {
     if (treeAt(record.source ?? record.path) !== undefined) return undefined;
-    // An operand of jk_cp is the section of all that it brought.
+    // An operand of jk_cp is the section of everything that it brought.
     const operand = trees.find((tree) => record.sections.includes(tree));
     if (operand !== undefined) return operand;
     const visited = new Set<ManifestEntry>();
@@ -43,9 +43,9 @@ export function cameAlong(
   return found;
 }
 
-/** Why such an entry stays, as the end of a sentence. */
+/** Why such an entry stays; continues "PATH ". */
 export function whyItStays(tree: ByteString): string {
-  return `came along with ${quoted(tree)}, where others than root named it, and is not renewed`;
+  return `came along with ${quoted(tree)}, where users other than root named it, and is not updated`;
 }
 
 /** One printable line for each tree. */
@@ -54,6 +54,6 @@ export function cameAlongWarnings(trees: Iterable<ByteString>): string[] {
   for (const tree of trees) counts.set(tree, (counts.get(tree) ?? 0) + 1);
   return [...counts].map(([tree, count]) => {
     const what = count === 1 ? "1 entry" : `${count} entries`;
-    return `${what} of the jail came along with ${quoted(tree)}, where others than root named them: neither removed nor renewed (-v lists them)`;
+    return `${what} of the jail came along with ${quoted(tree)}, where users other than root named them: neither removed nor updated (-v lists them)`;
   });
 }

@@ -9,120 +9,118 @@ import { mayStayLinked } from "../../populate/apply/link.ts";
 import type { Entry } from "../../populate/entry.ts";
 import { type FileSystem, isSymlink } from "../../populate/file-system.ts";
 import { givenToDirectory, withoutAcl } from "../../populate/plan/modes.ts";
-import type { JailState, Standing } from "../state.ts";
+import type { JailObject, JailState } from "../state.ts";
 
-/** Something to be put into a jail, or to be changed there. */
+/** A change of one path of a jail. */
 export interface Change {
-  /** "exchange": a directory in the place of a link or file, or the other way round. */
+  /** "exchange": a directory instead of a symbolic link or file, or the other way round. */
   readonly action: "create" | "replace" | "attributes" | "exchange";
   readonly entry: Entry;
-  /** As another name of the host's file, where that is possible. */
+  /** As a hard link to the host's file, if that is possible. */
   readonly hardlink: boolean;
-  /** What stands there before. */
-  readonly standing: Standing | undefined;
-  /** What was in it, where it is a directory that is exchanged: nothing else goes with it. */
+  /** What is there before. */
+  readonly existing: JailObject | undefined;
+  /** For a directory that is exchanged, what was in it: nothing else is removed with it. */
   readonly within: readonly Stat[];
 }
 
-/** Something that stays as it is though the recipe has something else there; the reason is printable. */
+/** A path that stays as it is, though the recipe has something else there; the reason is printable. */
 export interface Kept {
   readonly path: ByteString;
   readonly reason: string;
-  /** Told also where no more output is asked for. */
+  /** Printed also without --verbose. */
   readonly notable?: boolean;
 }
 
-/** What is to become of one entry of a plan. */
-export type Judgement =
+/** What becomes of an entry of a plan. */
+type Decision =
   | { readonly kind: "change"; readonly change: Change }
-  /** It stands there as it is to be; `hardlink`: as another name of its source. */
+  /** It is there already; `hardlink`: as a hard link to its source. */
   | { readonly kind: "present"; readonly hardlink: boolean }
   | { readonly kind: "kept"; readonly reason: string };
 
-/** What entries are compared with. */
-export interface CompareContext {
+interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
-  /** What is in a directory that makes room for something else. */
+  /** What is in a directory that is exchanged. */
   readonly within: (path: ByteString) => readonly Stat[];
-  /** Whether an entry is to be a hard link. */
+  /** True if an entry should be a hard link. */
   readonly hardlink: (entry: Entry) => boolean;
 }
 
-const PRESENT: Judgement = { kind: "present", hardlink: false };
+const PRESENT: Decision = { kind: "present", hardlink: false };
 
-/** Compares an entry of a plan that was made against planningView with what stands in the jail. */
-export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
+/** Compares an entry of a plan, which was made for planningView, with the jail. */
+export function decideEntry(context: CompareContext, entry: Entry): Decision {
   const { state } = context;
-  const standing = state.at(entry.path);
-  const change = (action: Change["action"]): Judgement => ({
+  const existing = state.at(entry.path);
+  const change = (action: Change["action"]): Decision => ({
     kind: "change",
     change: {
       action,
       entry,
       hardlink: entry.type === "file" && context.hardlink(entry),
-      standing,
+      existing,
       within: action === "exchange" ? context.within(entry.path) : [],
     },
   });
-  if (standing === undefined) return change("create");
+  if (existing === undefined) return change("create");
   if (entry.type === "directory") {
-    if (!isDirectory(standing.stat)) return change("exchange");
-    return directoryAttributes(context, entry, standing) ? change("attributes") : PRESENT;
+    if (!isDirectory(existing.stat)) return change("exchange");
+    return directoryAttributes(context, entry, existing) ? change("attributes") : PRESENT;
   }
-  if (isDirectory(standing.stat)) return change("exchange");
-  if (entry.action === "keep") return judgeKept(context, entry, standing);
-  if (!isSameThing(context, entry, standing)) return change("replace");
+  if (isDirectory(existing.stat)) return change("exchange");
+  if (entry.action === "keep") return decideKept(context, entry, existing);
+  if (!hasSameContent(context, entry, existing)) return change("replace");
   if (entry.type === "symlink") return PRESENT;
-  const { stat } = standing;
+  const { stat } = existing;
   const shared = entry.source !== undefined && isSource(entry.source, stat);
-  // One that grants more by now than it may is put there anew, as a copy.
+  // A link that now grants more than it may is replaced by a copy.
   if (shared) return mayStayLinked(entry) ? { kind: "present", hardlink: true } : change("replace");
   const wasLink = state.recordsOf(entry.path).some(({ hardLink }) => hardLink === true);
-  // The host's file is another one now, with the same content.
+  // The file of the host was replaced by another with the same content.
   if (wasLink) return change("replace");
-  if (!needsAttributes(state, entry, standing)) return PRESENT;
-  // A change of what has more than one name would be seen under the others; and what was somebody else's may hold
-  // something else by the time that it changes hands.
+  if (!needsAttributes(state, entry, existing)) return PRESENT;
+  // A change would also show under the other hard links. And a user may change a file of his before it changes owner.
   const usersOwn = isRegular(stat) && stat.uid !== 0 && stat.uid !== entry.uid;
   return change(stat.nlink > 1 || usersOwn ? "replace" : "attributes");
 }
 
-/** What stands in the way and is not jailkit's. */
-function judgeKept(context: CompareContext, entry: Entry, standing: Standing): Judgement {
-  if (isSameThing(context, entry, standing)) return PRESENT;
+/** What is in the way and not jailkit's. */
+function decideKept(context: CompareContext, entry: Entry, existing: JailObject): Decision {
+  if (hasSameContent(context, entry, existing)) return PRESENT;
   const reasons = {
-    "as-put": "is something else than the host has there",
+    "as-put": "differs from the file of the host",
     changed: "was changed in the jail",
     unrecorded: "was not put there by jailkit",
     "made-here": "was made in the jail",
-    user: `belongs to uid ${standing.stat.uid}`,
+    user: `belongs to uid ${existing.stat.uid}`,
   };
-  return { kind: "kept", reason: reasons[standing.whose] };
+  return { kind: "kept", reason: reasons[existing.origin] };
 }
 
-const givenAs = (a: { mode: number; uid: number; gid: number }, b: Stat): boolean =>
+const hasAttributes = (a: { mode: number; uid: number; gid: number }, b: Stat): boolean =>
   a.mode === (b.mode & 0o7777) && a.uid === b.uid && a.gid === b.gid;
 
-/** True where mode, owner or time are not the recipe's, and nobody has changed them in the jail. */
-function needsAttributes(state: JailState, entry: Entry, { stat, whose }: Standing): boolean {
-  if (whose !== "as-put") return false;
+/** True if mode, owner or time are not those of the recipe, and nobody has changed them in the jail. */
+function needsAttributes(state: JailState, entry: Entry, { stat, origin }: JailObject): boolean {
+  if (origin !== "as-put") return false;
   const records = state.recordsOf(entry.path);
-  if (!givenAs(entry, stat)) return records.some((record) => givenAs(record, stat));
-  // What was compiled for a file, such as .pyc, goes by its time.
+  if (!hasAttributes(entry, stat)) return records.some((record) => hasAttributes(record, stat));
+  // Compiled files, such as .pyc, depend on the time of their source.
   return entry.type === "file" && entry.mtime !== undefined && entry.mtime !== stat.mtime;
 }
 
-/** Gives an entry of a directory that stays what a new one would get; true where that is to be changed. */
-function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: Standing): boolean {
+/** Gives the entry of a directory that stays the attributes of a new one; true if these must be changed. */
+function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: JailObject): boolean {
   const records = state.recordsOf(entry.path);
-  if (!records.some((record) => record.type === "directory" && givenAs(record, stat))) return false;
+  if (!records.some((record) => record.type === "directory" && hasAttributes(record, stat))) return false;
   const source = entry.source === undefined ? undefined : host.lstat(entry.source);
   const real = source !== undefined && !isSymlink(source.mode) ? source : undefined;
   const parent = entry.because.every(({ reason }) => reason.kind === "parent");
   const plain = real && withoutAcl(host, entry.source ?? "", real, entry.keeps);
   const given = givenToDirectory(entry.path, plain, parent, entry.keeps);
-  if (givenAs(given, stat)) return false;
+  if (hasAttributes(given, stat)) return false;
   Object.assign(entry, { mode: given.mode, uid: given.uid, gid: given.gid });
   return true;
 }
@@ -132,8 +130,12 @@ function isSource(source: ByteString, stat: Stat): boolean {
   return there !== undefined && sameFile(there, stat);
 }
 
-/** Whether what stands there has the type and the content, text or numbers that a new one would have. */
-function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, target }: Standing): boolean {
+/** True if a file has the type, and the content, text or device numbers, of a new one. */
+function hasSameContent(
+  { state, host }: CompareContext,
+  entry: Entry,
+  { stat, target }: JailObject,
+): boolean {
   switch (entry.type) {
     case "directory":
       return isDirectory(stat);
@@ -146,7 +148,7 @@ function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, targ
     }
     case "file": {
       if (!isRegular(stat) || entry.source === undefined) return false;
-      // An entry that stays has the size of what stands there.
+      // An entry that is kept has the size of the file in the jail.
       const size = entry.action === "keep" ? host.lstat(entry.source)?.size : entry.size;
       if (size !== stat.size) return false;
       return size === 0 || sameContent(state.root, entry.path, entry.source, stat);
@@ -154,17 +156,17 @@ function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, targ
   }
 }
 
-/** A line about something that stays. */
+/** A line about a path that stays. */
 export function keptMessage(root: JailRoot, { path, reason }: Kept): string {
   return `${display(root.path + path)} ${reason}: it stays as it is`;
 }
 
-/** Something that goes. */
+/** A path to be removed. */
 export interface Removal {
   readonly path: ByteString;
   readonly type: ManifestEntry["type"] | "fifo" | "socket";
-  /** What stood there when that was decided: anything else stays. */
+  /** What was there when this was decided: anything else stays. */
   readonly seen: Stat;
-  /** Why it goes, printable, where it is not that the host lost it or that nobody asks for it any more. */
+  /** Why it is removed, printable, unless it is missing on the host or no longer asked for. */
   readonly reason?: string;
 }

@@ -2,11 +2,12 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { PopulateProblem } from "../../populate/entry.ts";
 import type { Draft } from "../../populate/plan/draft.ts";
-import { look } from "../state.ts";
+import { missingMessages } from "../../populate/plan/missing.ts";
+import { lookAt } from "../state.ts";
 import type { UpdateInput } from "./input.ts";
 import { inJail } from "./scope.ts";
 
-// What cannot be had today could not be had when it was asked for: no update failed for it.
+// A file that cannot be copied today could not be copied when it was asked for: the update does not fail.
 const USUAL = new Set([
   "not-copyable",
   "refused-source",
@@ -15,44 +16,39 @@ const USUAL = new Set([
   "directory-in-the-way",
   "untrusted-source",
 ]);
-/** What was so before, or is so because a user has put something in the way: no user is to hold up the rest. */
-export function isUsual({ code, path }: PopulateProblem, obstacle: (path: ByteString) => boolean): boolean {
-  return USUAL.has(code) || (code === "cannot-place" && obstacle(`${path}/`));
+
+/** True for a problem from before, or because a user put something in the way: users must not block the rest. */
+export function isUsual({ code, path }: PopulateProblem, isBlocked: (path: ByteString) => boolean): boolean {
+  return USUAL.has(code) || (code === "cannot-place" && isBlocked(`${path}/`));
 }
 
-/** Rather than that all was uninstalled, something is not mounted. */
+/** True if nothing that was asked for is on the host. Then a mount is missing, rather than every package. */
 export function isEmpty({ recipe, records }: UpdateInput, plan: Draft): boolean {
   return recipe !== undefined && plan.entries.length === 0 && records.size > 0;
 }
 
-/** What is told of a plan: `warnings`, and `notes` where more output is asked for. */
+/** The warnings about a plan, and the notes for --verbose. */
 export function messages(
   input: UpdateInput,
   plan: Draft,
-  obstacle: (path: ByteString) => boolean,
+  isBlocked: (path: ByteString) => boolean,
 ): { warnings: string[]; notes: string[] } {
-  const asked = new Set<ByteString | undefined>();
-  for (const { source, because } of plan.entries) {
-    if (because.some(({ reason }) => reason.kind === "asked")) asked.add(source);
-  }
-  const lacking = input.loader.problems();
-  const told = lacking.filter(({ file }) => asked.has(file)).map(({ message }) => message);
-  const untold = lacking.filter(({ file }) => !asked.has(file)).map(({ message }) => message);
-  const usual = plan.problems.filter((problem) => isUsual(problem, obstacle)).map(({ message }) => message);
-  const warnings = [...(input.recipe?.warnings ?? []), ...plan.warnings, ...told];
-  const vanished = (input.recipe?.wants ?? []).filter(
-    ({ pattern, section }) => section === pattern && !plan.satisfied.has(section),
-  );
+  const { recipe, root } = input;
+  const missing = missingMessages(plan.entries, input.loader.problems());
+  const usual = plan.problems.filter((problem) => isUsual(problem, isBlocked)).map(({ message }) => message);
+  const warnings = [...(recipe?.warnings ?? []), ...plan.warnings, ...missing.warnings];
   for (const written of input.directories) {
-    const path = inJail(input.root.path, written);
-    if (look(input.root, path) === undefined && path !== "/")
-      warnings.push(`${display(input.root.path + path)} does not exist`);
+    const path = inJail(root.path, written);
+    if (lookAt(root, path) === undefined && path !== "/")
+      warnings.push(`${display(root.path + path)} does not exist`);
   }
   if (isEmpty(input, plan)) {
-    warnings.push("of what was asked for there is nothing on this machine: nothing is removed");
+    warnings.push("nothing that was asked for is on this machine: nothing is removed");
   }
-  for (const { pattern } of vanished) {
-    warnings.push(`${display(pattern)}, which was put there by jk_cp, is gone from this machine`);
+  for (const { pattern, section } of recipe?.wants ?? []) {
+    // A section that is its own pattern is an operand of jk_cp.
+    if (section === pattern && !plan.satisfied.has(section))
+      warnings.push(`${display(pattern)}, which jk_cp copied, is missing on this machine`);
   }
-  return { warnings, notes: [...plan.notes, ...usual, ...untold] };
+  return { warnings, notes: [...plan.notes, ...usual, ...missing.notes] };
 }

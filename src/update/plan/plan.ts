@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Stat } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
@@ -9,34 +10,34 @@ import type { Draft } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
 import type { JailLogins } from "../logins.ts";
 import {
+  blockedByUsers,
   changedDirectories,
+  type JailObject,
   type JailState,
   jailState,
   mayReplace,
   planningView,
-  type Standing,
-  usersObstacles,
 } from "../state.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./came-along.ts";
-import { type Change, judgeEntry, type Kept, type Removal } from "./compare.ts";
+import { type Change, decideEntry, type Kept, type Removal } from "./compare.ts";
 import type { UpdateInput } from "./input.ts";
 import { isEmpty, isUsual, messages } from "./notes.ts";
 import { type Candidate, decideRemovals } from "./removals.ts";
-import { FOUND_SECTION, namesAt, type Scan, scanJail } from "./scan.ts";
+import { namesAt, type Scan, scanJail } from "./scan.ts";
 import { type PathSet, pathSet } from "./scope.ts";
-import { judgeShells, namesShell, pathsOf, shellPlaces } from "./shell.ts";
+import { decideShells, namesShell, pathsOf, shellPlaces } from "./shell.ts";
 
-/** What is to be done to a jail so that it is as one that is made today. */
+/** The changes that make a jail as one created today. */
 export interface UpdatePlan {
   readonly changes: readonly Change[];
-  /** Entries that stand there as they are to be, and whether as hard links. */
-  readonly present: readonly { entry: Entry; hardlink: boolean; standing: Standing | undefined }[];
+  /** Entries that are in the jail already, and whether as hard links. */
+  readonly present: readonly { entry: Entry; hardlink: boolean; existing: JailObject | undefined }[];
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
   readonly skipped: readonly ByteString[];
-  /** Entries of the record of which nothing is left. */
+  /** Entries of the record that are no longer in the jail. */
   readonly forgotten: readonly ByteString[];
-  /** Entries of the record in directories that are exchanged: they go with these. */
+  /** Entries of the record in directories that are exchanged, and removed with these. */
   readonly inside: readonly ByteString[];
   /** The entry that a path of the host leads to. */
   readonly entryOf: (source: ByteString) => Entry | undefined;
@@ -47,8 +48,8 @@ export interface UpdatePlan {
   readonly notes: readonly string[];
 }
 
-/** Where a jail without a record is looked at, unless told otherwise. */
-export const USUAL_DIRECTORIES: readonly ByteString[] = [
+/** The directories that are read in a jail without a record, unless others are named. */
+const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/bin",
   "/sbin",
   "/lib",
@@ -59,17 +60,31 @@ export const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/opt",
 ];
 
-// Problems that say nothing about what else was found.
+// Problems that say nothing about other files.
 const HARMLESS = new Set(["no-such-section"]);
 
 const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
 
-/** Looks at everything and changes nothing. */
+/** What is read before the jail and the host are compared. */
+interface Comparison {
+  readonly input: UpdateInput;
+  readonly state: JailState;
+  readonly plan: Draft;
+  readonly skips: PathSet;
+  /** The named directories; undefined if the whole jail is updated. */
+  readonly scope: PathSet | undefined;
+  /** Directories that are exchanged, each with what is in it. */
+  readonly exchanged: ReadonlyMap<ByteString, readonly Stat[]>;
+  readonly isBlocked: (path: ByteString) => boolean;
+}
+
+/** Reads the jail and the host, and decides. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
-  const { root, host, recipe, records, prune } = input;
+  const { root, host, records, prune } = input;
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
+  const inScope = (path: ByteString) => !skips.has(path) && (scope === undefined || scope.has(path));
   const places = shellPlaces(root, [...records.keys()].filter(namesShell));
   const shells = pathsOf(places);
   const scan = scanJail({
@@ -79,71 +94,95 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     skipped: (path) => skips.has(path) || shells.has(path),
     homes: pathSet(root, homesIn(root)),
     prune,
-    replaceMade: recipe === undefined,
-    tell: input.tell,
+    replaceMade: input.recipe === undefined,
+    report: input.report,
   });
-  const hidden = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
-  const plan = planRecipe(input, state, scan, hidden);
-  const obstacle = usersObstacles(root);
-  const linked = (entry: Entry) => isLinked(input, entry);
-  const within = (path: ByteString) => hidden.get(path) ?? [];
-  const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
-  const changes: Change[] = [];
-  const present: UpdatePlan["present"][number][] = [];
-  const kept: Kept[] = scan.unasked.map((path) => ({ path, reason: UNASKED }));
-  const skipped = skips.paths.filter((path) => state.at(path) !== undefined);
-  for (const entry of plan.entries) {
-    if (skips.has(entry.path)) continue;
-    if (wanted !== undefined && !wanted.has(entry)) continue;
-    const judged = judgeEntry({ state, host, within, hardlink: linked }, entry);
-    if (judged.kind === "change" && obstacle(entry.path)) {
-      kept.push({ path: entry.path, reason: "is where a user has put something in the way" });
-    } else if (judged.kind === "change") changes.push(judged.change);
-    else if (judged.kind === "present") {
-      present.push({ entry, hardlink: judged.hardlink, standing: state.at(entry.path) });
-    } else if (judged.kind === "kept") kept.push({ path: entry.path, reason: judged.reason });
-  }
-  const lasting = plan.problems.filter((problem) => !isUsual(problem, obstacle));
-  const problems = [...(recipe?.problems ?? []), ...scan.problems, ...lasting];
-  const exchanged = changes
-    .filter(({ action }) => action === "exchange")
-    .map(({ entry }) => `${entry.path}/`);
-  // What was in a directory that is exchanged goes with it.
-  const inScope = (path: ByteString) => !skips.has(path) && (scope === undefined || scope.has(path));
-  const [inside, candidates] = split(
-    candidatesFor(input, plan, scan, problems).filter(({ path }) => inScope(path) && !shells.has(path)),
-    ({ path }) => exchanged.some((each) => path.startsWith(each)),
+  const exchanged = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
+  const plan = planRecipe(input, state, scan, exchanged);
+  const isBlocked = blockedByUsers(root);
+  const compared = compareEntries({ input, state, plan, skips, scope, exchanged, isBlocked });
+  const lasting = plan.problems.filter((problem) => !isUsual(problem, isBlocked));
+  const problems = [...(input.recipe?.problems ?? []), ...scan.problems, ...lasting];
+  const candidates = candidatesFor(input, plan, scan, problems).filter(
+    ({ path }) => inScope(path) && !shells.has(path),
   );
-  const came = cameAlong(plan, records, candidates);
-  const removals = decideRemovals(
-    state,
-    candidates.filter((candidate) => !came.has(candidate)),
-    (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
-    prune,
-  );
-  const judged = new Map([...places].filter(([path]) => inScope(path)));
-  const verdict = judgeShells(root, judged, (path) => plan.planned.has(path), input.logins);
-  const changing = new Set(changes.map(({ entry }) => entry.path));
-  const told = messages(input, plan, obstacle);
-  const stays = [...came].map(([{ path }, tree]) => ({ path, reason: whyItStays(tree) }));
+  const removed = planRemovals(input, state, plan, compared.changes, candidates);
+  const scopedPlaces = new Map([...places].filter(([path]) => inScope(path)));
+  const limited = decideShells(root, scopedPlaces, (path) => plan.planned.has(path), input.logins);
+  const changing = new Set(compared.changes.map(({ entry }) => entry.path));
+  const { warnings, notes } = messages(input, plan, isBlocked);
   return {
-    changes,
-    present,
-    removals: [...removals.removals, ...verdict.removals],
-    kept: [...kept, ...stays, ...removals.kept, ...verdict.kept.filter(({ path }) => !changing.has(path))],
-    skipped,
-    forgotten: removals.forgotten,
-    inside: inside.map(({ path }) => path),
+    changes: compared.changes,
+    present: compared.present,
+    removals: [...removed.removals, ...limited.removals],
+    kept: [
+      ...scan.unasked.map((path) => ({ path, reason: UNASKED })),
+      ...compared.kept,
+      ...removed.kept,
+      ...limited.kept.filter(({ path }) => !changing.has(path)),
+    ],
+    skipped: skips.paths.filter((path) => state.at(path) !== undefined),
+    forgotten: removed.forgotten,
+    inside: removed.inside,
     entryOf: (source) => plan.seen.get(source),
     unread: new Set(plan.problems.map(({ path }) => path)),
     problems,
-    notes: told.notes,
-    warnings: [...told.warnings, ...cameAlongWarnings(came.values())],
+    notes,
+    warnings: [...warnings, ...removed.warnings],
   };
 }
 
-function split<T>(list: readonly T[], test: (item: T) => boolean): [T[], T[]] {
-  return [list.filter(test), list.filter((item) => !test(item))];
+/** Compares the entries of the plan with the jail. */
+function compareEntries({ input, state, plan, skips, scope, exchanged, isBlocked }: Comparison) {
+  const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
+  const changes: Change[] = [];
+  const present: UpdatePlan["present"][number][] = [];
+  const kept: Kept[] = [];
+  const context = {
+    state,
+    host: input.host,
+    within: (path: ByteString) => exchanged.get(path) ?? [],
+    hardlink: (entry: Entry) => isLinked(input, entry),
+  };
+  for (const entry of plan.entries) {
+    const { path } = entry;
+    if (skips.has(path) || (wanted !== undefined && !wanted.has(entry))) continue;
+    const decision = decideEntry(context, entry);
+    if (decision.kind === "change" && isBlocked(path)) {
+      kept.push({ path, reason: "is where a user has put something in the way" });
+    } else if (decision.kind === "change") changes.push(decision.change);
+    else if (decision.kind === "kept") kept.push({ path, reason: decision.reason });
+    else present.push({ entry, hardlink: decision.hardlink, existing: state.at(path) });
+  }
+  return { changes, present, kept };
+}
+
+/** Decides which candidates are removed. Those in a directory that is exchanged are `inside`: they go with it. */
+function planRemovals(
+  { records, prune }: UpdateInput,
+  state: JailState,
+  plan: Draft,
+  changes: readonly Change[],
+  candidates: readonly Candidate[],
+) {
+  const exchanges = changes.filter(({ action }) => action === "exchange");
+  const isInside = ({ path }: Candidate) => exchanges.some(({ entry }) => path.startsWith(`${entry.path}/`));
+  const others = candidates.filter((candidate) => !isInside(candidate));
+  const came = cameAlong(plan, records, others);
+  const { removals, kept, forgotten } = decideRemovals(
+    state,
+    others.filter((candidate) => !came.has(candidate)),
+    (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
+    prune,
+  );
+  const stays = [...came].map(([{ path }, tree]) => ({ path, reason: whyItStays(tree) }));
+  return {
+    removals,
+    kept: [...stays, ...kept],
+    forgotten,
+    inside: candidates.filter(isInside).map(({ path }) => path),
+    warnings: cameAlongWarnings(came.values()),
+  };
 }
 
 function planRecipe(
@@ -154,10 +193,10 @@ function planRecipe(
 ): Draft {
   const { host, recipe, prune, loader } = input;
   const found = new Set(scan.outdated.map(({ pattern }) => pattern));
-  const replaceable = (path: ByteString, standing: Standing): boolean => {
-    if (found.has(path) || mayReplace(path, standing, prune)) return true;
-    // Without a record, what an updated program needs is as good as what was found.
-    return recipe === undefined && standing.stat.uid === 0 && isCopy(host, path, standing);
+  const replaceable = (path: ByteString, existing: JailObject): boolean => {
+    if (found.has(path) || mayReplace(path, existing, prune)) return true;
+    // Without a record, what an updated program needs counts like what was found.
+    return recipe === undefined && existing.stat.uid === 0 && isCopy(host, path, existing);
   };
   return makePlan({
     host,
@@ -165,17 +204,16 @@ function planRecipe(
     jailPath: state.root.path,
     wants: [...(recipe?.wants ?? []), ...scan.outdated],
     force: false,
-    dependencies: loader.dependencies,
-    configurationFiles: loader.configurationFiles,
+    loader,
   });
 }
 
-/** The host has something of the same type there. */
-function isCopy(host: FileSystem, path: ByteString, { stat, target }: Standing): boolean {
-  const there = host.lstat(path);
-  if (there === undefined || path.startsWith("/etc/")) return false;
-  const same = there.mode >> 12 === stat.mode >> 12;
-  return same && (target === undefined || (stat.mode & 0o7777) === (there.mode & 0o7777));
+/** True if the host has a file of the same type there. */
+function isCopy(host: FileSystem, path: ByteString, { stat, target }: JailObject): boolean {
+  const onHost = host.lstat(path);
+  if (onHost === undefined || path.startsWith("/etc/")) return false;
+  const same = onHost.mode >> 12 === stat.mode >> 12;
+  return same && (target === undefined || (stat.mode & 0o7777) === (onHost.mode & 0o7777));
 }
 
 function isLinked(input: UpdateInput, { path, because }: Entry): boolean {
@@ -186,7 +224,7 @@ function isLinked(input: UpdateInput, { path, because }: Entry): boolean {
   return because.some(({ section }) => linked.has(section));
 }
 
-/** What stands in the directories, and what that needs: libraries, what links lead to, the directories above. */
+/** The entries in the directories, and what these need: libraries, targets of symbolic links, the directories above. */
 function entriesInScope(plan: Draft, scope: PathSet): ReadonlySet<Entry> {
   const wanted = new Set(plan.entries.filter(({ path }) => scope.has(path)));
   for (let before = -1; before !== wanted.size; ) {
@@ -211,7 +249,7 @@ function entriesInScope(plan: Draft, scope: PathSet): ReadonlySet<Entry> {
   return wanted;
 }
 
-/** What no request wants any more, and what the host does not have; nothing where that cannot be told. */
+/** What no request wants any more, and what the host no longer has; nothing if that is not certain. */
 function candidatesFor(
   input: UpdateInput,
   plan: Draft,
@@ -219,24 +257,24 @@ function candidatesFor(
   problems: readonly PopulateProblem[],
 ): Candidate[] {
   const { recipe, records, prune, loader } = input;
-  const gone = scan.gone
-    .filter(({ path }) => !plan.planned.has(path))
-    .map(({ path }): Candidate => ({ path, record: undefined }));
-  if (recipe === undefined) return gone;
+  const missing = scan.missing
+    .filter((path) => !plan.planned.has(path))
+    .map((path): Candidate => ({ path, record: undefined }));
+  if (recipe === undefined) return missing;
   const unsure = problems.some(({ code }) => !HARMLESS.has(code)) || isEmpty(input, plan);
   const lacking = new Set(loader.problems().map(({ library }) => baseName(library)));
   const failed = recipe.problems.length > 0;
-  const known = new Map([...input.intended, ...records]);
-  const unwanted = [...known.values()].filter(({ path, sections }) => {
+  const recorded = new Map([...input.intended, ...records]);
+  const unwanted = [...recorded.values()].filter(({ path, sections }) => {
     if (unsure || plan.planned.has(path)) return false;
-    // A program of the host that misses its library is not made worse in the jail.
+    // A library that a program of the host lacks stays in the jail.
     if (lacking.has(baseName(path))) return false;
     return !failed || sections.every((section) => recipe.resolved.has(section) || section.startsWith("/"));
   });
-  return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? gone : [])];
+  return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? missing : [])];
 }
 
-/** Homes of the jail's own accounts. */
+/** Homes of the accounts in the jail. */
 function homesIn(root: JailRoot): ByteString[] {
   try {
     return readJailAccounts(root)
@@ -247,21 +285,16 @@ function homesIn(root: JailRoot): ByteString[] {
   }
 }
 
-/** What is to be done about the limited shells of a jail, and nothing else: its files are not compared. */
+/** The same for the limited shells of a jail alone: its other files are not compared. */
 export function planShells(root: JailRoot, logins: JailLogins): UpdatePlan {
-  const verdict = judgeShells(root, shellPlaces(root, []), () => false, logins);
+  const limited = decideShells(root, shellPlaces(root, []), () => false, logins);
   const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [], problems: [] };
   return {
     ...nothing,
-    ...verdict,
+    ...limited,
     entryOf: () => undefined,
     unread: new Set(),
     warnings: [],
     notes: [],
   };
-}
-
-/** True for an entry that nobody asked for: it was found in the jail. */
-export function isFound({ because }: Entry): boolean {
-  return because.every(({ section }) => section === FOUND_SECTION);
 }

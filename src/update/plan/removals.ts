@@ -1,39 +1,43 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Stat } from "../../../ffi/files.ts";
-import { baseName, parentOf } from "../../../ffi/paths.ts";
+import * as C from "../../../ffi/constants.ts";
+import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
-import { type JailState, look, type Standing } from "../state.ts";
+import { isLibraryName } from "../../libraries/name.ts";
+import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";
 
-/** What goes, and what of the record is not there any more. */
+/** What is removed, and what of the record is no longer there. */
 export interface Removals {
-  /** In the order in which it goes: directories last, each after what was in it. */
+  /** In the order of removal: directories last, each after what was in it. */
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
-  /** Entries of the record of which nothing is left. */
+  /** Entries of the record that are no longer in the jail. */
   readonly forgotten: readonly ByteString[];
 }
 
-/** Something that may go: what no request wants, or what the host does not have any more. */
+/** A file that may be removed: no request wants it, or the host no longer has it. */
 export interface Candidate {
   readonly path: ByteString;
   readonly record: ManifestEntry | undefined;
 }
 
-const LIBRARY = /\.so(?:\.|$)/;
+/** A candidate, and what is there. */
+interface Found extends Candidate {
+  readonly existing: JailObject;
+}
 
 /** Links before what they lead to, programs before libraries, directories from the bottom up. */
 function rank({ path, type }: Removal): number {
   if (type === "directory") return 1_000_000 - path.split("/").length;
-  if (type === "link") return LIBRARY.test(baseName(path)) ? 2 : 0;
-  return LIBRARY.test(baseName(path)) ? 3 : 1;
+  if (type === "link") return isLibraryName(path) ? 2 : 0;
+  return isLibraryName(path) ? 3 : 1;
 }
 
 /**
- * Decides what of the candidates goes: only what is as it was put there, or, of what nobody recorded, what was copied
- * and not made in the jail. A directory goes when all that is in it does. `prune`: whatever it is.
+ * Decides which candidates are removed: those that are as they were put there, and, without a record, those that were
+ * copied and not made in the jail. A directory goes if all that is in it goes, unless it `stays`. With `prune` all go.
  */
 export function decideRemovals(
   state: JailState,
@@ -43,73 +47,73 @@ export function decideRemovals(
 ): Removals {
   const { root } = state;
   const kept: Kept[] = [];
-  const forgotten: ByteString[] = [];
   const going = new Map<ByteString, Removal>();
-  const directories: { path: ByteString; record: ManifestEntry | undefined; standing: Standing }[] = [];
-  const links: { path: ByteString; seen: Stat }[] = [];
+  const keep = ({ path, existing }: Found) => kept.push({ path, reason: reasonOf(existing) });
+  const remove = ({ path, existing }: Found) =>
+    going.set(path, { path, type: typeOf(existing), seen: existing.stat });
 
-  for (const { path, record } of candidates) {
-    const standing = state.at(path);
-    if (standing === undefined) {
-      if (record !== undefined) forgotten.push(path);
-      continue;
-    }
-    if (isDirectory(standing.stat)) directories.push({ path, record, standing });
-    else if (
-      prune ||
-      standing.whose === "as-put" ||
-      (record === undefined && standing.whose === "unrecorded")
-    )
-      going.set(path, { path, type: typeOf(standing), seen: standing.stat });
-    else if (record === undefined && isLink(standing.stat) && standing.stat.uid === 0)
-      links.push({ path, seen: standing.stat });
-    else kept.push({ path, reason: reasonOf(standing) });
+  const found = candidates.flatMap(({ path, record }): Found[] => {
+    const existing = state.at(path);
+    return existing === undefined ? [] : [{ path, record, existing }];
+  });
+  const links: Found[] = [];
+  for (const one of found) {
+    if (isDirectory(one.existing.stat)) continue;
+    if (prune || isOurs(one)) remove(one);
+    else if (isUnknownLink(one)) links.push(one);
+    else keep(one);
   }
-  for (const { path, seen } of links) {
-    // Nothing tells who made a link; one that leads nowhere is of no use to anybody.
-    if (leadsNowhere(root, path, going)) going.set(path, { path, type: "link", seen });
-    else kept.push({ path, reason: "was made in the jail" });
+  // Nothing shows who made a symbolic link; one that leads nowhere is of no use.
+  for (const one of links) {
+    if (leadsNowhere(root, one.path, going)) remove(one);
+    else keep(one);
   }
-  directories.sort((a, b) => b.path.length - a.path.length);
-  for (const { path, record, standing } of directories) {
-    const names = namesAt(root, path);
-    const emptied = names.every((name) => going.has(`${path}/${name}`));
-    const { whose } = standing;
-    const may =
-      record !== undefined
-        ? whose === "as-put"
-        : whose === "unrecorded" || (names.length > 0 && whose === "made-here");
-    if (emptied && !stays(path) && (may || prune))
-      going.set(path, { path, type: "directory", seen: standing.stat });
-    else if (record === undefined && emptied) kept.push({ path, reason: reasonOf(standing) });
+  const directories = found.filter(({ existing }) => isDirectory(existing.stat));
+  for (const one of directories.sort((a, b) => b.path.length - a.path.length)) {
+    const names = namesAt(root, one.path);
+    if (!names.every((name) => going.has(`${one.path}/${name}`))) continue;
+    if (!stays(one.path) && (prune || isOurs(one) || wasFilled(one, names))) remove(one);
+    else if (one.record === undefined) keep(one);
   }
   const removals = [...going.values()].sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
-  return { removals, kept, forgotten };
+  const forgotten = candidates.filter(
+    ({ path, record }) => record !== undefined && state.at(path) === undefined,
+  );
+  return { removals, kept, forgotten: forgotten.map(({ path }) => path) };
 }
 
-function reasonOf({ whose, stat }: Standing): string {
-  if (whose === "user") return `belongs to uid ${stat.uid}`;
-  return whose === "changed" ? "was changed in the jail" : "was made in the jail";
+/** As it was put there, or, if nothing is recorded, a copy. */
+function isOurs({ record, existing: { origin } }: Found): boolean {
+  return origin === "as-put" || (record === undefined && origin === "unrecorded");
 }
 
-function typeOf({ stat, target }: Standing): Removal["type"] {
-  if (target !== undefined) return "link";
-  const types: Readonly<Record<number, Removal["type"]>> = {
-    2: "char",
-    4: "directory",
-    6: "block",
-    1: "fifo",
-    12: "socket",
-  };
-  return types[stat.mode >> 12] ?? "file";
+function isUnknownLink({ record, existing: { stat } }: Found): boolean {
+  return record === undefined && isLink(stat) && stat.uid === 0;
 }
+
+/** A directory that looks new only because files were put into it. */
+function wasFilled({ record, existing: { origin } }: Found, names: readonly ByteString[]): boolean {
+  return record === undefined && names.length > 0 && origin === "made-here";
+}
+
+function reasonOf({ origin, stat }: JailObject): string {
+  if (origin === "user") return `belongs to uid ${stat.uid}`;
+  return origin === "changed" ? "was changed in the jail" : "was made in the jail";
+}
+
+const TYPES: Readonly<Record<number, Removal["type"]>> = {
+  [C.S_IFCHR]: "char",
+  [C.S_IFDIR]: "directory",
+  [C.S_IFBLK]: "block",
+  [C.S_IFIFO]: "fifo",
+  [C.S_IFSOCK]: "socket",
+  [C.S_IFLNK]: "link",
+};
+
+const typeOf = ({ stat }: JailObject): Removal["type"] => TYPES[stat.mode & C.S_IFMT] ?? "file";
 
 function leadsNowhere(root: JailRoot, path: ByteString, going: ReadonlyMap<ByteString, Removal>): boolean {
-  const target = look(root, path)?.target ?? "";
-  let at = target.startsWith("/") ? "" : parentOf(path);
-  for (const part of target.split("/")) {
-    if (part === "" || part === ".") continue;
-    at = part === ".." ? parentOf(at) : `${at}/${part}`;
-  }
-  return going.has(at) || (at !== "" && look(root, at) === undefined);
+  const target = lookAt(root, path)?.target ?? "";
+  const at = normalPath(target.startsWith("/") ? target : `${parentOf(path)}/${target}`);
+  return going.has(at) || (at !== "/" && lookAt(root, at) === undefined);
 }

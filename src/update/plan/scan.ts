@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, openAt, readDirectory } from "../../../ffi/files.ts";
-import { describeError } from "../../cli/error.ts";
+import { problemFrom } from "../../cli/error.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import {
   type Directory,
@@ -15,140 +15,157 @@ import {
   openDirectory,
   release,
 } from "../../jail/fs/walk.ts";
-import type { PopulateProblem, Want } from "../../populate/entry.ts";
+import type { Entry, PopulateProblem, Want } from "../../populate/entry.ts";
 import { type FileSystem, isSymlink } from "../../populate/file-system.ts";
-import type { JailState, Standing } from "../state.ts";
+import type { JailObject, JailState } from "../state.ts";
 import type { PathSet } from "./scope.ts";
 import { isOurRuntime } from "./shell.ts";
 
-/** The section of what is brought up to date without having been asked for. */
+/** The section of what is updated though nobody asked for it. */
 export const FOUND_SECTION = "jk_update";
 
-/** What a walk through directories of a jail found, of what its record does not tell. */
+/** True for an entry that nobody asked for: it was found in the jail. */
+export function isFound({ because }: Entry): boolean {
+  return because.every(({ section }) => section === FOUND_SECTION);
+}
+
+/** What a walk through directories of a jail found outside its record. */
 export interface Scan {
-  /** What the host has otherwise by now. */
+  /** Files that differ from those of the host. */
   readonly outdated: readonly Want[];
-  /** What the host does not have any more; what is in a directory before it. */
-  readonly gone: readonly { path: ByteString; standing: Standing }[];
-  /** What the host has otherwise by now, and is our own runtime there. */
+  /** Files that the host no longer has; those in a directory come before it. */
+  readonly missing: readonly ByteString[];
+  /** Files that differ, and that on the host are our own runtime. */
   readonly unasked: readonly ByteString[];
   readonly problems: readonly PopulateProblem[];
 }
 
-/** How a jail is scanned. */
-export interface ScanOptions {
+interface ScanOptions {
   readonly state: JailState;
   readonly host: FileSystem;
   /** As the jail sees them. */
   readonly directories: readonly ByteString[];
   readonly skipped: (path: ByteString) => boolean;
-  /** Homes of the jail's accounts: never looked into. */
+  /** Homes of the accounts of the jail: they are never read. */
   readonly homes: PathSet;
-  /** Also what was written in the jail, or belongs to users. */
+  /** Also what was made in the jail, or belongs to users. */
   readonly prune: boolean;
-  /** Also files that were written in the jail, where the host has one of that name. */
+  /** Also files that were made in the jail, if the host has a file of that name. */
   readonly replaceMade: boolean;
-  readonly tell: (line: ByteString) => void;
+  readonly report: (line: ByteString) => void;
 }
 
-// Each level holds a descriptor.
+// Each level holds a descriptor open.
 const DEEPEST = 256;
 
-const S_SPECIAL = 0o6000;
-
 /**
- * Walks through directories of a jail by descriptors, never through a link in them, and compares what is there with
- * what the host has at the same paths. What users can write is not entered, nor other file systems.
+ * Walks through directories of a jail and compares its files with those of the host at the same paths. The walk follows
+ * no symbolic link, and enters no other file system and no directory that users can write.
  */
 export function scanJail(options: ScanOptions): Scan {
-  const { state, host, prune } = options;
-  const { root } = state;
-  const outdated: Want[] = [];
-  const gone: { path: ByteString; standing: Standing }[] = [];
-  const unasked: ByteString[] = [];
-  const problems: PopulateProblem[] = [];
-  const seen = new Set<ByteString>();
+  const scanner = new JailScanner(options);
+  for (const path of options.directories) scanner.scan(path);
+  return scanner;
+}
 
-  function list(directory: Directory, depth: number): void {
-    if (seen.has(directory.path) || (!directory.trusted && !prune) || depth > DEEPEST) return;
-    seen.add(directory.path);
-    options.tell(`scanning ${root.path}${directory.path}`);
-    for (const name of namesIn(directory)) {
-      const path = joinPath(directory.path, name);
-      if (options.skipped(path) || options.homes.paths.includes(path)) continue;
-      try {
-        visit(directory, name, path, depth);
-      } catch (error) {
-        // A user may take away what is about to be looked at.
-        if (!isErrno(error, "ENOENT"))
-          problems.push({ code: "unreadable", path: root.path + path, message: describeError(error) });
-      }
-    }
+class JailScanner implements Scan {
+  readonly outdated: Want[] = [];
+  readonly missing: ByteString[] = [];
+  readonly unasked: ByteString[] = [];
+  readonly problems: PopulateProblem[] = [];
+  private readonly root: JailRoot;
+  private readonly seen = new Set<ByteString>();
+
+  constructor(private readonly options: ScanOptions) {
+    this.root = options.state.root;
   }
 
-  function visit(parent: Directory, name: ByteString, path: ByteString, depth: number): void {
-    const standing = state.at(path);
-    if (standing === undefined) return;
-    const there = host.lstat(path);
-    if (isDirectory(standing.stat)) {
-      const child = openChild(root, parent, name);
-      try {
-        if (child.stat.mountId === parent.stat.mountId) list(child, depth + 1);
-        else return;
-      } finally {
-        release(child);
-      }
-      if (there === undefined && state.recordsOf(path).length === 0) gone.push({ path, standing });
+  scan(path: ByteString): void {
+    let directory: Directory;
+    try {
+      directory = openDirectory(this.root, path);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR")) this.fail(path, error);
       return;
     }
-    if (state.recordsOf(path).length > 0) return;
-    if (there === undefined) gone.push({ path, standing });
-    else if (!isOutdated(path, standing, there.mode)) return;
-    else if (isOurRuntime(path)) unasked.push(path);
-    else outdated.push(wantOf(path, standing));
+    try {
+      this.list(directory, 0);
+    } finally {
+      release(directory);
+    }
   }
 
-  function isOutdated(path: ByteString, { stat, target, whose }: Standing, mode: number): boolean {
-    if (!prune && (whose === "user" || (whose === "made-here" && isRegular(stat) && !options.replaceMade)))
-      return false;
+  private list(directory: Directory, depth: number): void {
+    const { prune, report, skipped, homes } = this.options;
+    if (this.seen.has(directory.path) || (!directory.trusted && !prune) || depth > DEEPEST) return;
+    this.seen.add(directory.path);
+    report(`scanning ${this.root.path}${directory.path}`);
+    for (const name of namesIn(directory)) {
+      const path = joinPath(directory.path, name);
+      if (skipped(path) || homes.paths.includes(path)) continue;
+      try {
+        this.visit(directory, name, path, depth);
+      } catch (error) {
+        // A user may remove a file before it is read.
+        if (!isErrno(error, "ENOENT")) this.fail(path, error);
+      }
+    }
+  }
+
+  private visit(parent: Directory, name: ByteString, path: ByteString, depth: number): void {
+    const { state, host } = this.options;
+    const existing = state.at(path);
+    if (existing === undefined) return;
+    const isDir = isDirectory(existing.stat);
+    if (isDir && !this.enter(parent, name, depth)) return;
+    if (state.recordsOf(path).length > 0) return;
+    const onHost = host.lstat(path);
+    if (onHost === undefined) this.missing.push(path);
+    else if (isDir || !this.isOutdated(path, existing, onHost.mode)) return;
+    else if (isOurRuntime(path)) this.unasked.push(path);
+    else this.outdated.push(this.wantOf(path, existing));
+  }
+
+  /** Lists a directory; false if it is on another file system. */
+  private enter(parent: Directory, name: ByteString, depth: number): boolean {
+    const child = openChild(this.root, parent, name);
+    try {
+      if (child.stat.mountId !== parent.stat.mountId) return false;
+      this.list(child, depth + 1);
+      return true;
+    } finally {
+      release(child);
+    }
+  }
+
+  private isOutdated(path: ByteString, { stat, target, origin }: JailObject, mode: number): boolean {
+    const { prune, replaceMade, host } = this.options;
+    const isMade = origin === "made-here" && isRegular(stat) && !replaceMade;
+    if (!prune && (origin === "user" || isMade)) return false;
     if (isRegular(stat)) {
-      if ((mode & C.S_IFMT) !== C.S_IFREG) return false;
-      return !sameContent(root, path, path, stat);
+      return (mode & C.S_IFMT) === C.S_IFREG && !sameContent(this.root, path, path, stat);
     }
     return isLink(stat) && isSymlink(mode) && host.readlink(path) !== target;
   }
 
-  /** It keeps the group and the special bits that it was given once. */
-  function wantOf(path: ByteString, { stat }: Standing): Want {
-    const there = host.lstat(path);
-    const sameOwner = there !== undefined && stat.uid === there.uid && stat.gid === there.gid;
+  /** The owner and the special bits that it has stay. */
+  private wantOf(path: ByteString, { stat }: JailObject): Want {
+    const onHost = this.options.host.lstat(path);
     return {
       pattern: path,
       written: path,
       section: FOUND_SECTION,
-      keepOwner: sameOwner,
-      keepSetuid: (stat.mode & S_SPECIAL) !== 0,
+      keepOwner: onHost !== undefined && stat.uid === onHost.uid && stat.gid === onHost.gid,
+      keepSetuid: (stat.mode & (C.S_ISUID | C.S_ISGID)) !== 0,
       glob: false,
       kind: "any",
     };
   }
 
-  for (const path of options.directories) {
-    let directory: Directory;
-    try {
-      directory = openDirectory(root, path);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT", "ENOTDIR"))
-        problems.push({ code: "unreadable", path: root.path + path, message: describeError(error) });
-      continue;
-    }
-    try {
-      list(directory, 0);
-    } finally {
-      release(directory);
-    }
+  private fail(path: ByteString, error: unknown): void {
+    const { message } = problemFrom(error, "unreadable", path);
+    this.problems.push({ code: "unreadable", path: this.root.path + path, message });
   }
-  return { outdated, gone, unasked, problems };
 }
 
 /** The names in an open directory, in the order of their bytes. */
@@ -163,7 +180,7 @@ export function namesIn(directory: Directory): ByteString[] {
   }
 }
 
-/** The names in a directory of a jail; none where there is no such directory. */
+/** The names in a directory of a jail; none if there is no such directory. */
 export function namesAt(root: JailRoot, path: ByteString): ByteString[] {
   let directory: Directory;
   try {

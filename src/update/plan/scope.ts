@@ -1,19 +1,19 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { parentOf, pathComponents } from "../../../ffi/paths.ts";
+import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 
-/** Paths of a jail, each with what is below it. */
+/** Paths of a jail, and everything below them. */
 export interface PathSet {
-  /** True where a path, as the jail sees it and without links, is one of them or below one. */
+  /** True for one of the paths, or a path below one, as the jail sees it and without symbolic links. */
   has(path: ByteString): boolean;
-  /** The paths themselves, as they are without links. */
+  /** The paths themselves, without symbolic links. */
   readonly paths: readonly ByteString[];
 }
 
 /**
- * Paths as the administrator writes them: as the jail sees them or as the host does, with a slash at the end or not.
- * Links of the jail that lead to them are followed, so that /bin/x is /usr/bin/x too, where it is.
+ * Paths as the administrator writes them: as the jail or the host sees them, with or without a slash at the end.
+ * Symbolic links of the jail are followed, so that /bin/x may also be /usr/bin/x.
  */
 export function pathSet(root: JailRoot, written: readonly ByteString[]): PathSet {
   const paths = new Set<ByteString>();
@@ -30,32 +30,23 @@ export function pathSet(root: JailRoot, written: readonly ByteString[]): PathSet
   };
 }
 
-/** A path that may begin with the jail's own, from the jail's root on. */
+/** A path as the jail sees it; `written` may begin with the path of the jail. */
 export function inJail(jail: ByteString, written: ByteString): ByteString {
-  const plain = (path: ByteString) => {
-    const parts: ByteString[] = [];
-    for (const part of pathComponents(path)) {
-      if (part === "..") parts.pop();
-      else parts.push(part);
-    }
-    return `/${parts.join("/")}`;
-  };
-  const path = plain(written);
+  const path = normalPath(written);
   if (path === jail) return "/";
   return path.startsWith(`${jail}/`) ? path.slice(jail.length) : path;
 }
 
-/** The path with the links of its directory resolved; what stands at its end need not be there. */
+/** The path without symbolic links; the file itself need not exist. */
 function withoutLinks(root: JailRoot, path: ByteString): ByteString | undefined {
   try {
-    const above = lookUp(root, parentOf(path) || "/", { follow: true });
+    const above = lookUp(root, directoryOf(path), { follow: true });
     if (above === undefined) return undefined;
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    const here = above.canonicalPath === "/" ? `/${name}` : `${above.canonicalPath}/${name}`;
-    // A directory is also what a link to it leads to.
+    const here = joinPath(above.canonicalPath, baseName(path));
+    // A symbolic link to a directory stands for the directory.
     return lookUp(root, here, { follow: true })?.canonicalPath ?? here;
   } catch {
-    // A link that a user may have made leads nowhere.
+    // A symbolic link that a user may have made.
     return undefined;
   }
 }

@@ -9,45 +9,45 @@ import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import { isRuntime, type Make, makeOf } from "../../programs/jailkit-make.ts";
 import { type JailLogins, loginObstacle } from "../logins.ts";
-import { look } from "../state.ts";
+import { lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 
-/** A file, or a link, of the name of the limited shell, in a jail. */
-export interface ShellPlace {
-  /** Without links above it, as the jail sees it. */
+/** A file or symbolic link in a jail that is named like the limited shell. */
+interface ShellPlace {
+  /** As the jail sees it; its directory is resolved. */
   readonly path: ByteString;
   readonly stat: Stat;
-  /** Where it is a link: what it leads to, without links; undefined where it leads nowhere. */
+  /** For a symbolic link, the path that it leads to; undefined if it leads nowhere. */
   readonly leadsTo?: ByteString | undefined;
   readonly isLink: boolean;
 }
 
 /** What becomes of the limited shells of a jail. */
-export interface ShellVerdict {
+interface ShellDecision {
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
 }
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 
-const WHAT: Readonly<Record<Make, string | undefined>> = {
+const SHELLS: Readonly<Record<Make, string | undefined>> = {
   "jailkit-2": "the jk_lsh of jailkit 2",
   "jailkit-3": "a copy of jailkit's own runtime",
   entry: undefined,
 };
 
-/** True for a path of the name of the limited shell. */
+/** True for a path that is named like the limited shell. */
 export const namesShell = (path: ByteString): boolean => baseName(path) === LIMITED_SHELL;
 
 /**
- * Where a jail has limited shells of its own: in the usual directories, at `recorded` paths, where its accounts name
- * one, and where links of that name lead to.
+ * The limited shells in a jail: in the usual directories, at `recorded` paths, in the accounts of the jail, and where
+ * symbolic links of that name lead.
  */
 export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map<ByteString, ShellPlace> {
   const usual = DIRECTORIES.map((directory) => `${directory}/${LIMITED_SHELL}`);
   const places = new Map<ByteString, ShellPlace>();
   const add = (path: ByteString): void => {
-    const found = path.startsWith("/") && namesShell(path) ? look(root, path) : undefined;
+    const found = path.startsWith("/") && namesShell(path) ? lookAt(root, path) : undefined;
     if (found === undefined || places.has(found.canonicalPath)) return;
     const { stat, target, canonicalPath } = found;
     const isLink = target !== undefined;
@@ -60,7 +60,7 @@ export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map
   return places;
 }
 
-/** The paths of these places, and what links among them lead to: none of it is brought up to date with the host. */
+/** The paths of these places, and of what the links among them lead to: these are not compared with the host. */
 export function pathsOf(places: ReadonlyMap<ByteString, ShellPlace>): ReadonlySet<ByteString> {
   return new Set([...places.values()].flatMap(({ path, leadsTo }) => [path, leadsTo ?? path]));
 }
@@ -69,31 +69,31 @@ function accountShells(root: JailRoot): ByteString[] {
   try {
     return readJailAccounts(root).users.map(({ shell }) => shell);
   } catch {
-    // Without them nothing goes: see loginObstacle.
+    // Then nothing is removed: see loginObstacle.
     return [];
   }
 }
 
-/** Where a path leads in the jail at last; undefined where it leads nowhere. */
+/** The path that a path of the jail leads to; undefined if it leads nowhere. */
 function endOf(root: JailRoot, path: ByteString): ByteString | undefined {
   try {
     return lookUp(root, path, { follow: true })?.canonicalPath;
   } catch {
-    // A loop, or a link of a user's.
+    // A loop, or a symbolic link of a user.
     return undefined;
   }
 }
 
 /**
- * Decides which of the limited shells of a jail go: those of jailkit, recognised by their content, that nobody asked
- * for by name, in places that root alone can change, once every login works without them.
+ * Decides which limited shells of a jail are removed: those of jailkit, known by their content, in places that only root
+ * can change, if nobody asked for them by name and every login works without them.
  */
-export function judgeShells(
+export function decideShells(
   root: JailRoot,
   places: ReadonlyMap<ByteString, ShellPlace>,
   wanted: (path: ByteString) => boolean,
   logins: JailLogins,
-): ShellVerdict {
+): ShellDecision {
   const removals: Removal[] = [];
   const kept: Kept[] = [];
   const keep = (path: ByteString, reason: string) => kept.push({ path, reason, notable: true });
@@ -116,11 +116,11 @@ export function judgeShells(
       removals.push({ path, type: "file", seen: stat, reason });
     } else keep(path, `is ${what.what}, and ${obstacle.reason}`);
   }
-  const going = new Set(removals.map(({ path }) => path));
+  const removed = new Set(removals.map(({ path }) => path));
   for (const place of places.values()) {
     const { path, stat, isLink, leadsTo } = place;
     if (!isLink || leadsTo === undefined || !isOwnMount(root, place)) continue;
-    if (going.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
+    if (removed.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
       removals.push({ path, type: "link", seen: stat, reason: `a link to ${display(leadsTo)}` });
     } else if (!namesShell(leadsTo) && !wanted(path)) {
       keep(path, `leads to ${display(leadsTo)}, and runs in the place of the shell in jk_chrootsh`);
@@ -129,33 +129,31 @@ export function judgeShells(
   return { removals, kept };
 }
 
-/** True where something lies on the mount of the jail's root: what is mounted in the jail may be the host's own. */
+/** True for a file on the mount of the root of the jail. Other mounts in the jail may have files of the host. */
 export function isOwnMount(root: JailRoot, { stat }: ShellPlace): boolean {
-  // Not by the device: overlayfs gives a file another than its directory, and a bind mount the same. Linux 5.8 tells.
+  // The device does not show it: in overlayfs a file may have another device than its directory, and a bind mount has the
+  // same. Linux 5.8 has the id of the mount.
   return stat.mountId !== 0n && stat.mountId === root.top.stat.mountId;
 }
 
-/** What a file of that name is, or why it is not for us to remove. */
+/** What a file of that name is, or why it stays. */
 function recognise(root: JailRoot, place: ShellPlace): { what: string } | { foreign: string } {
   const { path, stat } = place;
   if (!isOwnMount(root, place)) return { foreign: "is on a file system that is mounted in the jail" };
   const unsafe = programFindings(root, path)[0];
-  if (unsafe !== undefined) return { foreign: `is not to be relied on: ${unsafe.message}` };
+  if (unsafe !== undefined) return { foreign: `is not trusted: ${unsafe.message}` };
   const make = withJailFile(
     root,
     path,
     (fd, found) => (sameFile(found.stat, stat) ? makeOf(fd, found.stat.size) : undefined),
     { follow: false },
   );
-  const what = make === undefined ? undefined : WHAT[make];
+  const what = make === undefined ? undefined : SHELLS[make];
   if (what !== undefined) return { what };
   return { foreign: "is not jailkit's, and runs in the place of the shell in jk_chrootsh" };
 }
 
-/**
- * True where a path of the host leads to one of our executables, with the runtime in it: none enters a jail that nobody
- * asked for by name.
- */
+/** True if a path of the host leads to an executable of ours, with the runtime in it: it is copied only if named. */
 export function isOurRuntime(path: ByteString): boolean {
   const stat = statIfPresent(AT_FDCWD, path, true);
   if (stat === undefined || !isRegular(stat)) return false;

@@ -244,11 +244,15 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/plan/planner.ts", "unit/populate-plan.test.ts", [
     ["strengthen(entry, withoutAcl(host, source, stat, entry.keeps));", "strengthen(entry, stat);"],
-    ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
     [
-      "givenToDirectory(inJail, withoutAcl(host, path, stat, manner.keeps), false, manner.keeps)",
-      "givenToDirectory(inJail, stat, false, manner.keeps)",
+      "givenToDirectory(inJail, withoutAcl(host, path, stat, keeps), false, keeps)",
+      "givenToDirectory(inJail, stat, false, keeps)",
     ],
+  ]),
+  ...within("src/populate/plan/leaf.ts", "unit/populate-plan.test.ts", [
+    ["givenToFile(withoutAcl(host, path, stat, keeps), keeps)", "givenToFile(stat, keeps)"],
+  ]),
+  ...within("src/populate/plan/parent.ts", "unit/populate-plan.test.ts", [
     ["real && withoutAcl(host, path, real, keeps)", "real"],
   ]),
   ...within("src/update/plan/compare.ts", "attack/grants.test.ts", [
@@ -311,7 +315,7 @@ export const JAIL: readonly Mutant[] = [
     ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
   ...within("src/update/state.ts", "e2e/update.test.ts", [
-    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],
+    ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && recorded.length === 0) return "user";'],
   ]),
   ...within("src/check/files/drift.ts", "attack/check-fix.test.ts", [
     ["if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return", "if (false) return"],
@@ -322,7 +326,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jails/adopt-match.ts", "e2e/adopt.test.ts", [
     ["modeBesideAcl(seen.mode, grants.acl)", "seen.mode"],
   ]),
-  ...within("src/update/update.ts", "attack/grants.test.ts", [
+  ...within("src/update/settle.ts", "attack/grants.test.ts", [
     ["modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777", "mode & 0o7777"],
   ]),
   ...within("src/enter/login/host-checks.ts", "unit/enter-checks.test.ts", [
@@ -342,7 +346,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/profile/search.ts", "unit/profile.test.ts", [
     ["othersCanWrite(host, directory, stat, true)", "othersCanWrite(host, directory, stat)"],
   ]),
-  ...within("src/populate/plan/ground.ts", "unit/profile.test.ts", [
+  ...within("src/populate/plan/trust.ts", "unit/profile.test.ts", [
     ['acl === "unknown" || ', ""],
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],

@@ -10,11 +10,11 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   }));
 
 export const SOURCES: readonly Mutant[] = [
-  ...within("src/populate/plan/planner.ts", "attack/grants.test.ts", [
-    ["if (device && host.withheld(path).devices) {", "if (false) {"],
-    ["othersDecide(path) || host.withheld(path).setuid ?", "othersDecide(path) ?"],
+  ...within("src/populate/plan/leaf.ts", "attack/grants.test.ts", [
+    ["if (isDevice(stat) && host.withheld(path).devices) {", "if (false) {"],
+    ["trust.othersName(path) || host.withheld(path).setuid ?", "trust.othersName(path) ?"],
   ]),
-  ...within("src/populate/plan/ground.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/trust.ts", "unit/untrusted.test.ts", [
     ["if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;", "if (stat.uid !== 0) return true;"],
     [
       "if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;",
@@ -37,18 +37,15 @@ export const SOURCES: readonly Mutant[] = [
     ["others: inherited || own,", "others: inherited,"],
     ["others: above.others || up.others", "others: up.others"],
     ["others: above.others || up.others", "others: above.others"],
-    ["if (grounds(parentOf(path)).others) return true;", ""],
-    ["others || stat === undefined || grounds(parentOf(path)).others;", "others || stat === undefined;"],
+    ["if (this.othersName(path)) return true;", ""],
+    ["others || stat === undefined || this.othersName(path);", "others || stat === undefined;"],
+    ["others || stat === undefined || this.othersName(path);", "others || this.othersName(path);"],
     [
-      "others || stat === undefined || grounds(parentOf(path)).others;",
-      "others || grounds(parentOf(path)).others;",
-    ],
-    [
-      "others || stat === undefined || grounds(parentOf(path)).others;",
-      "stat === undefined || grounds(parentOf(path)).others;",
+      "others || stat === undefined || this.othersName(path);",
+      "stat === undefined || this.othersName(path);",
     ],
     ["(stat.mode & S_IFMT) !== S_IFLNK && ", ""],
-    ["(stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(host, path, stat)", "false"],
+    ["(stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(this.host, path, stat)", "false"],
   ]),
   ...within("src/populate/plan/untrusted.ts", "unit/untrusted.test.ts", [
     ['if (type === S_IFCHR || type === S_IFBLK) return "device";', ""],
@@ -67,37 +64,45 @@ export const SOURCES: readonly Mutant[] = [
     [" && (directory.mode & 0o020) !== 0;", ";"],
     ["group && (stat.mode & 0o040) !== 0 ?", "group ?"],
     ["scripts.has(neededBy) || ", ""],
-    ['(kind === "script" && byOthers(neededBy))', "byOthers(neededBy)"],
-    ['(kind === "script" && byOthers(neededBy))', 'kind === "script"'],
-    ["!byOthers(neededBy) || ", ""],
-    ["!byOthers(neededBy) || isPublicLibrary(host, grounds, path)", "true"],
+    ['(kind === "script" && trust.othersDecideContent(neededBy))', "trust.othersDecideContent(neededBy)"],
+    ['(kind === "script" && trust.othersDecideContent(neededBy))', 'kind === "script"'],
+    ["!trust.othersDecideContent(neededBy) || ", ""],
+    ["!trust.othersDecideContent(neededBy) || isPublicLibrary(context, path)", "true"],
     ["!DEFAULT_DIRECTORY.test(parentOf(path)) || ", ""],
-    [" || !LIBRARY.test(baseName(path))", ""],
+    [" || !isLibraryName(path)", ""],
     ["(stat.mode & S_IFMT) !== S_IFREG || ", ""],
     [" || (stat.mode & 0o004) === 0) return false;", ") return false;"],
-    ["return !othersDecideContent(grounds, path);", "return true;"],
+    ["return !trust.othersDecideContent(path);", "return true;"],
   ]),
   ...within("src/populate/plan/planner.ts", "unit/untrusted.test.ts", [
-    ["if (grounds(parentOf(path)).link) throw", "if (false) throw"],
-    ["if (entry.untrusted !== undefined) {\n      const tree", "if (false) {\n      const tree"],
+    ["if (context.trust.of(parentOf(path)).link)", "if (false)"],
+    [
+      "if (entry.untrusted !== undefined) {\n      const tree = because",
+      "if (false) {\n      const tree = because",
+    ],
     ["if (!named) return;", ""],
-    ["sortNeeds(host, grounds, needs).allowed", "needs"],
-    ["othersCanChange(host, grounds, path, stat) ? stat : undefined", "undefined"],
-    ["const untrusted = othersDecide(path) ? stat : undefined;", "const untrusted = undefined;"],
-    ["(before !== undefined && !isNamed(before.reason) &&", "(false &&"],
-    ["host.readlink(path, untrusted)", "host.readlink(path)"],
+    ["sortNeeds(context, needs).allowed", "needs"],
+    ["untrusted: trust.othersName(path) ? stat : undefined,", "untrusted: undefined,"],
     ["host.list(path, entry.untrusted)", "host.list(path)"],
   ]),
-  ...within("src/populate/plan/planner.ts", "attack/sources.test.ts", [
-    ["if (ground.others && leave(draft, ground, stat, where, isNamed(reason))) return undefined;", ""],
-    ["if (ground.others && leave(", "if (leave("],
-    ["othersDecide(path) || host.withheld(path).setuid ?", "host.withheld(path).setuid ?"],
+  ...within("src/populate/plan/leaf.ts", "unit/untrusted.test.ts", [
+    ["trust.othersCanChange(path, stat) ? stat : undefined", "undefined"],
+    ["host.readlink(path, untrusted)", "host.readlink(path)"],
+  ]),
+  ...within("src/populate/plan/reason.ts", "unit/untrusted.test.ts", [
+    ["(before !== undefined && !isNamed(before.reason) &&", "(false &&"],
+    [' && !(reason.kind === "asked" && reason.matched === true)', ""],
+  ]),
+  ...within("src/populate/plan/leaf.ts", "attack/sources.test.ts", [
+    [
+      "if (directory.others && leave(draft, directory.stat, stat, where, isNamed(reason))) return undefined;",
+      "",
+    ],
+    ["if (directory.others && leave(", "if (leave("],
+    ["trust.othersName(path) || host.withheld(path).setuid ?", "host.withheld(path).setuid ?"],
   ]),
   ...within("src/libraries/root-view.ts", "unit/untrusted.test.ts", [
     ["if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],
-  ]),
-  ...within("src/populate/plan/left-out.ts", "unit/untrusted.test.ts", [
-    [' && !(reason.kind === "asked" && reason.matched === true)', ""],
   ]),
   ...within("src/populate/plan/left-out.ts", "attack/sources.test.ts", [
     ["    draft.seen.delete(path);", ""],
@@ -124,10 +129,10 @@ export const SOURCES: readonly Mutant[] = [
     ['record.type !== "directory" ? ', "true ? "],
   ]),
   ...within("src/update/plan/plan.ts", "attack/sources.test.ts", [
-    ["candidates.filter((candidate) => !came.has(candidate))", "candidates"],
+    ["others.filter((candidate) => !came.has(candidate))", "others"],
   ]),
   ...within("src/update/plan/order.ts", "attack/sources.test.ts", [
-    ["file.untrusted === undefined && lacking.set(entry, path)", "lacking.set(entry, path)"],
+    ["file.untrusted === undefined && this.lacking.set(entry, path)", "this.lacking.set(entry, path)"],
   ]),
 ];
 

@@ -1,0 +1,61 @@
+import { problemFrom } from "../../cli/error.ts";
+import { noRoom, saysNoRoom, type Work } from "../../jail/fs/no-room.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import type { Entry, PopulateProblem } from "../entry.ts";
+import type { LineReporter } from "../reporter.ts";
+import type { PopulateRequest } from "../request.ts";
+import { addAccounts, type WantedAccounts } from "./accounts.ts";
+import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
+import { registerLogSocket } from "./log-socket.ts";
+import { addProcLine, mountJailProc } from "./proc.ts";
+
+/** How far the work is when all files are copied. */
+export const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
+
+/** Adds what a request wants besides files. Every step is tried, and each failure is a problem. */
+export function addExtras(
+  root: JailRoot,
+  request: PopulateRequest,
+  entries: readonly Entry[],
+  reporter: LineReporter,
+): PopulateProblem[] {
+  const { jail, accounts } = request;
+  const problems: PopulateProblem[] = [];
+  const attempt = (code: string, step: () => void) => {
+    if (problems.some(saysNoRoom)) return;
+    try {
+      step();
+    } catch (error) {
+      const problem = noRoom(error, jail, ALL_FILES) ?? problemFrom(error, code, jail);
+      problems.push(problem);
+      reporter.fail(problem.message);
+    }
+  };
+  if (accounts) attempt("accounts", () => addWantedAccounts(root, accounts, reporter));
+  if (request.needProc) {
+    attempt("proc", () => {
+      if (addProcLine(jail)) reporter.detail(`Adding ${jail}/proc to /etc/fstab`);
+      if (mountJailProc(root)) reporter.detail(`Mounting proc on ${jail}/proc`);
+    });
+  }
+  if (request.needLogsocket) {
+    attempt("log-socket", () => {
+      const file = registerLogSocket(jail);
+      if (file !== undefined) reporter.detail(`Adding ${jail}/dev/log to ${file}`);
+    });
+  }
+  attempt("library-cache", () => {
+    if (concernsLibraries(entries) || lacksCache(root)) renewLibraryCache(root);
+  });
+  return problems;
+}
+
+function addWantedAccounts(root: JailRoot, accounts: WantedAccounts, reporter: LineReporter): void {
+  // Names differ between distributions, so some may be missing; if all are, something is wrong.
+  const none = accounts.users.length + accounts.groups.length === 0;
+  for (const each of accounts.missing) {
+    if (none) reporter.warn(`this machine has no ${each}`);
+    else reporter.detail(`this machine has no ${each}`);
+  }
+  addAccounts(root, accounts, reporter);
+}

@@ -1,0 +1,104 @@
+import type { BasicStat } from "../../../ffi/basic-stat.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
+import { parentOf } from "../../../ffi/paths.ts";
+import { type Entry, KEEP_SETUID, type Keeps } from "../entry.ts";
+import { isDirectory, isSymlink, sameFile } from "../file-system.ts";
+import type { PlanContext, Source } from "./context.ts";
+import { addEntry, addProblem, type Kind } from "./draft.ts";
+import type { JailNode } from "./jail-paths.ts";
+import { leave } from "./left-out.ts";
+import { givenToFile, keptAttributes, withoutAcl } from "./modes.ts";
+import { isNamed, treeOf } from "./reason.ts";
+
+/**
+ * Adds the entry of anything but a directory, at `inJail`, where the jail has `node`. undefined if it is not copied,
+ * which is a problem of the plan, or left out because users other than root put it there.
+ */
+export function addLeaf(
+  context: PlanContext,
+  { path, stat, rules, reason }: Source,
+  inJail: ByteString,
+  node: JailNode | undefined,
+): Entry | undefined {
+  const { host, draft, trust } = context;
+  if (node !== undefined && isDirectory(node.stat.mode)) {
+    const what = "is a directory in the jail, and not on the host";
+    return addProblem(draft, "directory-in-the-way", path, what);
+  }
+  if (isDevice(stat) && host.withheld(path).devices) {
+    const what = "is a device on a file system mounted nodev, where nobody can open it: it is left out";
+    return addProblem(draft, "withheld", path, what);
+  }
+  const directory = trust.of(parentOf(path));
+  const where = { tree: treeOf(path, reason), section: rules.section, path, inJail };
+  if (directory.others && leave(draft, directory.stat, stat, where, isNamed(reason))) return undefined;
+  const untrusted = trust.othersCanChange(path, stat) ? stat : undefined;
+  const kind = kindOf(context, path, stat, node, untrusted);
+  if (kind === undefined) {
+    const what = (stat.mode & S_IFMT) === S_IFIFO ? "a FIFO" : "a socket";
+    return addProblem(draft, "not-copyable", path, `is ${what}: it cannot be copied into a jail`);
+  }
+  const keeps = keepsOf(context, path, rules.keeps);
+  const kept = kind.action === "keep" ? node?.stat : undefined;
+  const given = kept ? keptAttributes(kept) : givenToFile(withoutAcl(host, path, stat, keeps), keeps);
+  const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
+  const because = [{ section: rules.section, reason }];
+  return addEntry(draft, inJail, source, kept ?? stat, given, { ...kind, because, keeps, untrusted });
+}
+
+/**
+ * Setuid and setgid bits are not kept if users other than root choose the names in the directory, since they could give
+ * any file such a name, nor from a file system on which they have no effect, such as a user's disk.
+ */
+export function keepsOf({ host, trust }: PlanContext, path: ByteString, keeps: Keeps): Keeps {
+  if ((keeps & KEEP_SETUID) === 0) return keeps;
+  return trust.othersName(path) || host.withheld(path).setuid ? ((keeps & ~KEEP_SETUID) as Keeps) : keeps;
+}
+
+function isDevice({ mode }: BasicStat): boolean {
+  const type = mode & S_IFMT;
+  return type === S_IFCHR || type === S_IFBLK;
+}
+
+/** What becomes of a file in a jail that has `node` there; undefined if such files are not copied. */
+function kindOf(
+  { host, jail, force }: PlanContext,
+  path: ByteString,
+  stat: BasicStat,
+  node: JailNode | undefined,
+  untrusted: BasicStat | undefined,
+): Omit<Kind, "because" | "keeps"> | undefined {
+  const action = node === undefined ? "create" : force ? "replace" : "keep";
+  const kept = action === "keep" ? node : undefined;
+  switch (stat.mode & S_IFMT) {
+    case S_IFREG:
+      return { type: "file", action, differs: kept !== undefined && (kept.stat.mode & S_IFMT) !== S_IFREG };
+    case S_IFLNK: {
+      const target = host.readlink(path, untrusted);
+      const differs =
+        kept !== undefined && !(isSymlink(kept.stat.mode) && jail.readlink(kept.path) === target);
+      return { type: "symlink", action, target, differs };
+    }
+    case S_IFCHR:
+    case S_IFBLK: {
+      // The right device is kept even with `force`: it has no content to renew.
+      const same = node !== undefined && sameDevice(node.stat, stat);
+      const differs = node !== undefined && !same;
+      return { type: "device", action: same ? "keep" : action, device: deviceOf(stat), differs };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function sameDevice(a: BasicStat, b: BasicStat): boolean {
+  return (
+    (a.mode & S_IFMT) === (b.mode & S_IFMT) && a.rdevMajor === b.rdevMajor && a.rdevMinor === b.rdevMinor
+  );
+}
+
+function deviceOf({ mode, rdevMajor, rdevMinor }: BasicStat): NonNullable<Entry["device"]> {
+  const type = (mode & S_IFMT) === S_IFCHR ? "char" : "block";
+  return { type, major: rdevMajor, minor: rdevMinor };
+}

@@ -1,0 +1,49 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { type Manifest, type ManifestEntry, removeEntries, updateEntries } from "../jail/record/manifest.ts";
+import type { Entry } from "../populate/entry.ts";
+import { jailFileSystem } from "../populate/open-jail.ts";
+import { manifestEntry } from "../populate/record/record.ts";
+import { modeBesideAcl } from "../system/acl.ts";
+import type { UpdatePlan } from "./plan/plan.ts";
+import { FOUND_SECTION, isFound } from "./plan/scan.ts";
+
+/** The entry of the record for an entry of a plan. */
+export function recordOf(entry: Entry, hardlink: boolean): ManifestEntry {
+  const record = manifestEntry(entry);
+  record.sections = record.sections.filter((section) => section !== FOUND_SECTION);
+  return hardlink ? { ...record, hardLink: true } : record;
+}
+
+/** Records entries that are in the jail already, if their record differs. True if the record was changed. */
+export function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan): boolean {
+  const { entries } = manifest.content;
+  const changed: ManifestEntry[] = [];
+  for (const { entry, hardlink, existing } of plan.present) {
+    // What nobody asked for is not recorded: the next run would remove it.
+    if (isFound(entry)) continue;
+    const before = entries.get(entry.path);
+    const record = recordOf(entry, hardlink && before?.hardLink === true);
+    // What was changed in the jail must stay a change.
+    if (existing !== undefined) {
+      const { mode, uid, gid } = before ?? attributesAt(root, entry.path, existing.stat);
+      Object.assign(record, { mode, uid, gid });
+      if (record.type === "file") record.mtime = existing.stat.mtime;
+    }
+    const { unknown: _, ...rest } = before ?? { unknown: undefined };
+    if (!Bun.deepEquals(withoutUndefined(record), withoutUndefined(rest))) changed.push(record);
+  }
+  if (changed.length > 0) updateEntries(manifest, changed, { replaceSections: true });
+  if (plan.forgotten.length > 0) removeEntries(manifest, plan.forgotten);
+  return changed.length + plan.forgotten.length > 0;
+}
+
+/** Owner and mode of a file in the jail, as a copy without an ACL would have them. */
+function attributesAt(root: JailRoot, path: ByteString, { mode, uid, gid }: Stat) {
+  return { mode: modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
+}
+
+function withoutUndefined(record: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
