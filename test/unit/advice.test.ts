@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "cannot-remove": "a code",
   "--remove": "an option",
   removal: "the name of a part of a schema",
+  "./remove.ts": "a module",
   "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
   "jailkit delete": "a command",
