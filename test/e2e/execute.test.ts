@@ -107,7 +107,11 @@ describe("programs that are setuid, or have file capabilities", () => {
   test("have no effect, which is said", () => {
     const { steps } = explain("/usr/bin/env");
     expect(steps.slice(1)).toMatchObject([
-      { outcome: "warned", message: "/usr/bin/whoiam is setuid, which has no effect in the limited shell", remedy },
+      {
+        outcome: "warned",
+        message: "/usr/bin/whoiam is setuid, which has no effect in the limited shell",
+        remedy,
+      },
       {
         outcome: "warned",
         message: "/usr/bin/capable has file capabilities, which has no effect in the limited shell",
