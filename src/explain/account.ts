@@ -2,10 +2,19 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
+import type { FindMissing } from "../libraries/missing.ts";
 import { namesIn } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
 import { stepsOf } from "./steps.ts";
+
+/** A question about a user, and who asks it. */
+export interface UserQuestion {
+  user: ByteString;
+  callerUid: number;
+  /** Finds the files that a program needs and a root directory does not have. */
+  missingFiles: FindMissing;
+}
 
 /**
  * Begins a report about a user. Without an account the report is complete. Throws JailkitError (2) if the caller is

@@ -15,10 +15,10 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
-import type { FindMissing, Missing } from "../libraries/missing.ts";
+import type { Missing } from "../libraries/missing.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
-import { beginReport } from "./account.ts";
+import { beginReport, type UserQuestion } from "./account.ts";
 import { installedPrivilege } from "./installed.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
@@ -38,16 +38,12 @@ import { explainSshd } from "./sshd/sshd.ts";
 import { checkStep, librarySteps, stepsOf } from "./steps.ts";
 
 /** A question about a login, with a command or without one (an interactive session). */
-interface Question {
-  user: ByteString;
+interface Question extends UserQuestion {
   command: ByteString | undefined;
-  callerUid: number;
   /** By sshd(8), or by su(1) when root calls it. */
   by: "ssh" | "su";
   /** The address from which the user connects; undefined if unknown. */
   from: ByteString | undefined;
-  /** Finds the files that a program needs and a root directory does not have. */
-  missingFiles: FindMissing;
   look: ProgramLook;
 }
 

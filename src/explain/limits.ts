@@ -68,7 +68,6 @@ function limitFiles(rules: readonly PamRule[]): LimitFile[] {
   });
 }
 
-/** A limit with its unit. */
 function shown(item: LimitItem, value: number): string {
   if (item === "cpu") return `${value} minutes`;
   if (isCount(item)) return `${value}`;

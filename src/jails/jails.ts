@@ -6,6 +6,7 @@ import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
+import { tableLines } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
@@ -148,12 +149,5 @@ export function jailLines(jails: readonly JailFacts[]): string[] {
     text(users.map(({ name }) => name)),
     text([...sections, ...files]),
   ]);
-  const all = [["JAIL", "STATE", "USERS", "SECTIONS AND FILES"], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
+  return tableLines([["JAIL", "STATE", "USERS", "SECTIONS AND FILES"], ...rows]);
 }

@@ -6,6 +6,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
+import { tableLines } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot } from "../jail/fs/walk.ts";
@@ -18,14 +19,12 @@ import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
 
-/** The disk space of one jail. */
 interface MeasuredJail {
   readonly path: ByteString;
   readonly use: DiskUse;
   readonly owners: readonly Owner[];
 }
 
-/** The disk space of all jails. */
 interface Measurement {
   readonly jails: readonly MeasuredJail[];
   /** What several jails share is counted once. */
@@ -84,14 +83,6 @@ function rowOf(name: string, { allocated, linked, shared, own, users }: Sizes) {
   return [name, ...[allocated, linked, shared, own, users].map(inUnits)];
 }
 
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
-  );
-}
-
-/** A row for each user in each jail, with the names that the name services of the host know. */
 function ownerRows(jails: readonly MeasuredJail[]): string[][] {
   return jails.flatMap(({ path, owners }) =>
     owners.map((owner) => [display(path), ownerName(owner), String(owner.objects), inUnits(owner.bytes)]),
@@ -125,11 +116,11 @@ function printTables({ jails, total, problems }: Measurement, users: boolean): v
   const rows = jails.map(({ path, use }) => rowOf(display(path), use));
   const heading = ["JAIL", "TOTAL", "LINKED", "SHARED", "OWN", "USERS"];
   const all = jails.length > 1 ? [rowOf("all", total)] : [];
-  if (rows.length > 0) for (const line of table([heading, ...rows, ...all])) printLine(line);
+  if (rows.length > 0) for (const line of tableLines([heading, ...rows, ...all], 1)) printLine(line);
   else if (problems.length === 0) printLine("No jail is known");
   const owners = users ? ownerRows(jails) : [];
   if (owners.length > 0)
-    for (const line of table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...owners])) printLine(line);
+    for (const line of tableLines([["JAIL", "USER", "OBJECTS", "TOTAL"], ...owners], 1)) printLine(line);
   for (const { path, use } of jails) {
     if (!use.sharingKnown)
       printError(`${NAME}: ${display(path)}: its file system does not report shared extents`);

@@ -5,6 +5,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
+import { tableLines } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 import type { LogSocketReport, LogSocketsReport } from "../log-socket/report-schema.ts";
@@ -38,23 +39,9 @@ function row({ settings, counters, listening, connected }: SocketStatus): string
   return [display(settings.path), limits, state, ...numbers.map((one) => String(one ?? "-"))];
 }
 
-function table(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((one) => (one[column] ?? "").length)),
-  );
-  return rows.map((one) =>
-    one
-      .map((text, column) =>
-        column < 3 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd(),
-  );
-}
-
 function printTable(sockets: readonly SocketStatus[]): void {
   const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
-  for (const line of table([heading, ...sockets.map(row)])) printLine(line);
+  for (const line of tableLines([heading, ...sockets.map(row)], 3)) printLine(line);
   const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
   for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
 }

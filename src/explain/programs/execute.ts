@@ -9,7 +9,6 @@ import { stepsOf } from "../steps.ts";
 
 const NOT_EXECUTABLE = 126;
 
-/** What the limited shell would start, and where. */
 interface ExecuteQuestion {
   rootFd: number;
   configFile: ByteString;

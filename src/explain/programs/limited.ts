@@ -221,7 +221,6 @@ function explainCommand(
 
 const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
-/** Whether the user may execute the allowed program. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),

@@ -6,10 +6,9 @@ import { runChecks } from "../../enter/checks.ts";
 import { isJailedHome, PROCMAIL, PROCMAIL_WRAPPER } from "../../enter/procmail/checks.ts";
 import { gatherProcmail } from "../../enter/procmail/facts.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
-import type { FindMissing } from "../../libraries/missing.ts";
 import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
-import { beginReport } from "../account.ts";
+import { beginReport, type UserQuestion } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { MAIL_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
@@ -17,14 +16,6 @@ import { judgeReport, type LoginReport } from "../report.ts";
 import { checkStep, librarySteps, stepsOf } from "../steps.ts";
 
 const EXEC_FAILED = 111;
-
-/** A question about a delivery of mail, and its caller. */
-interface MailQuestion {
-  user: ByteString;
-  callerUid: number;
-  /** Finds the files that a program needs and a root directory does not have. */
-  missingFiles: FindMissing;
-}
 
 const step = stepsOf(PROCMAIL_WRAPPER);
 
@@ -34,7 +25,7 @@ function explainProgram(
   root: ByteString,
   remedy: string,
   environment: ByteString[],
-  missingFiles: MailQuestion["missingFiles"],
+  missingFiles: UserQuestion["missingFiles"],
 ) {
   const missing = withRightsOf(undefined, () => missingFiles(root, PROCMAIL));
   const ending = () => ({ remedy, exitStatus: EXEC_FAILED });
@@ -43,7 +34,7 @@ function explainProgram(
     report.command = { path: PROCMAIL, argv: [PROCMAIL], environment, umask: undefined };
 }
 
-function explainDelivery(report: LoginReport, question: MailQuestion, account: PasswdEntry): void {
+function explainDelivery(report: LoginReport, question: UserQuestion, account: PasswdEntry): void {
   const isRoot = question.callerUid === 0;
   const facts = gatherProcmail({
     programName: PROCMAIL_WRAPPER,
@@ -84,7 +75,7 @@ function explainDelivery(report: LoginReport, question: MailQuestion, account: P
  * What jk_procmailwrapper would do with mail for a user. Root may ask about anyone, others about themselves. Throws
  * JailkitError (2) for everybody else.
  */
-export function explainMail(question: MailQuestion): LoginReport {
+export function explainMail(question: UserQuestion): LoginReport {
   const { user, callerUid } = question;
   const { report, account } = beginReport(user, callerUid, PROCMAIL_WRAPPER);
   if (account === undefined) return report;

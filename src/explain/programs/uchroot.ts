@@ -10,10 +10,10 @@ import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
 import { commandAt } from "../../jail/fs/exchange.ts";
-import type { FindMissing, Missing } from "../../libraries/missing.ts";
+import type { Missing } from "../../libraries/missing.ts";
 import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
-import { beginReport } from "../account.ts";
+import { beginReport, type UserQuestion } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
@@ -28,14 +28,10 @@ const EXEC_FAILED = 111;
 const LOGIN_SERVICE = "sshd";
 
 /** A question about a call of jk_uchroot, and its caller. */
-interface UchrootQuestion {
-  user: ByteString;
+interface UchrootQuestion extends UserQuestion {
   jail: ByteString;
   program: ByteString;
   programArguments: readonly ByteString[];
-  callerUid: number;
-  /** Finds the files that a program needs and a root directory does not have. */
-  missingFiles: FindMissing;
 }
 
 const step = stepsOf(TOOL);
