@@ -7,7 +7,8 @@ import { displayAgain } from "./display.ts";
  * option's value: see `operands`.
  */
 export function shellWord(text: ByteString): ByteString {
-  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  // zsh takes =NAME for the path of a program.
+  if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(text)) return text;
   if (displayAgain(text) === text) return `'${text.replaceAll("'", "'\\''")}'`;
   // Quotes too: what a shell that does not know $'...' makes of them is another name then, and still one word.
   const escaped = text.replace(
