@@ -46,200 +46,195 @@ export function livesIn(jail: ByteString, home: ByteString): boolean {
 
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
-  const findings: CheckFinding[] = [];
-  const passwd = `${facts.jail}/etc/passwd`;
-  const group = `${facts.jail}/etc/group`;
-  const report: Report = (rule, message, remedy, path = passwd, repair) => {
-    const more = { ...(remedy === undefined ? {} : { remedy }), ...(repair === undefined ? {} : { repair }) };
-    findings.push({ rule, path, message, ...more });
-  };
-  /** A command that turns a line into a comment. */
-  const comment = (file: ByteString, index: number) => `sed -i '${index + 1}s/^/#/' ${shellWord(file)}`;
+  return new AccountCheck(facts).findings();
+}
 
-  const names = new Set<ByteString>();
-  const uids = new Map<number, ByteString>();
-  facts.passwd.forEach((line, index) => {
-    if (line === "") return;
-    const entry = parsePasswdLine(line);
-    if (entry === undefined) {
-      if (!line.startsWith("#"))
-        report(
-          "account-line",
-          `${display(passwd)}: line ${index + 1} is not an account: ${display(line)}`,
-          comment(passwd, index),
-        );
-      return;
+/** A command that turns a line into a comment. */
+const comment = (file: ByteString, index: number) => `sed -i '${index + 1}s/^/#/' ${shellWord(file)}`;
+
+class AccountCheck {
+  readonly #facts: AccountFacts;
+  readonly #passwd: ByteString;
+  readonly #group: ByteString;
+  /** The jail in messages. */
+  readonly #where: string;
+  readonly #findings: CheckFinding[] = [];
+  readonly #names = new Set<ByteString>();
+  readonly #uids = new Map<number, ByteString>();
+
+  constructor(facts: AccountFacts) {
+    this.#facts = facts;
+    this.#passwd = `${facts.jail}/etc/passwd`;
+    this.#group = `${facts.jail}/etc/group`;
+    this.#where = `jail ${display(facts.jail)}/`;
+  }
+
+  findings(): CheckFinding[] {
+    const { passwd, group } = this.#facts;
+    for (const [index, line] of passwd.entries()) {
+      const entry = parsePasswdLine(line);
+      if (entry === undefined) {
+        this.#checkInvalid(line, index, this.#passwd, "an account");
+        continue;
+      }
+      this.#checkDuplicate(entry, index);
+      this.#checkUser(entry);
     }
-    const other = names.has(entry.name) ? entry.name : uids.get(entry.uid);
-    if (other !== undefined && (entry.uid !== 0 || entry.name === other)) {
-      const what = `user ${display(entry.name)} (uid ${entry.uid})`;
-      report(
-        "duplicate-user",
-        `${what} in jail ${display(facts.jail)}/ is in it already, as ${display(other)}`,
-        entry.name === other || facts.hostUser(entry.name) === undefined
-          ? comment(passwd, index)
-          : sideRemedy(facts, entry.name),
+    for (const [index, line] of group.entries()) {
+      const entry = parseGroupLine(line);
+      if (entry === undefined) this.#checkInvalid(line, index, this.#group, "a group");
+      else this.#checkGroup(entry, index);
+    }
+    return this.#findings;
+  }
+
+  #report(rule: Rule, message: string, remedy?: string, path = this.#passwd, repair?: Repair): void {
+    const more = { ...(remedy === undefined ? {} : { remedy }), ...(repair === undefined ? {} : { repair }) };
+    this.#findings.push({ rule, path, message, ...more });
+  }
+
+  #checkInvalid(line: ByteString, index: number, file: ByteString, what: string): void {
+    if (line === "" || line.startsWith("#")) return;
+    const message = `${display(file)}: line ${index + 1} is not ${what}: ${display(line)}`;
+    this.#report("account-line", message, comment(file, index), file);
+  }
+
+  #checkDuplicate({ name, uid }: PasswdEntry, index: number): void {
+    const other = this.#names.has(name) ? name : this.#uids.get(uid);
+    if (other !== undefined && (uid !== 0 || name === other)) {
+      const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is in it already, as ${display(other)}`;
+      const known = name !== other && this.#facts.hostUser(name) !== undefined;
+      const remedy = known ? this.#sideRemedy(name) : comment(this.#passwd, index);
+      this.#report("duplicate-user", message, remedy);
+    }
+    this.#names.add(name);
+    if (!this.#uids.has(uid)) this.#uids.set(uid, name);
+  }
+
+  #checkUser(entry: PasswdEntry): void {
+    const { jail, verbose, hostUser, isGuest } = this.#facts;
+    const name = display(entry.name);
+    const where = this.#where;
+    if (!NO_PASSWORD.test(entry.password)) {
+      const repair: Repair = { kind: "password", user: entry.name };
+      this.#report(
+        "password-hash",
+        `user ${name} has a password hash in ${where}`,
+        undefined,
+        undefined,
+        repair,
       );
     }
-    names.add(entry.name);
-    if (!uids.has(entry.uid)) uids.set(entry.uid, entry.name);
-    checkUser(entry, facts, report);
-  });
-  facts.group.forEach((line, index) => {
-    if (line === "") return;
-    const entry = parseGroupLine(line);
-    if (entry !== undefined) checkGroup(entry, index, facts, report, group);
-    else if (!line.startsWith("#")) {
-      const message = `${display(group)}: line ${index + 1} is not a group: ${display(line)}`;
-      report("account-line", message, comment(group, index), group);
+    if (entry.name === "root") {
+      verbose("ignoring entry for user root in jail/etc/passwd");
+      const remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(this.#passwd)}`;
+      if (entry.uid !== 0) this.#report("user-changed", `user root is changed in ${where}`, remedy);
+      return;
     }
-  });
-  return findings;
-}
+    verbose(`comparing jailed user ${entry.name} with the real user`);
+    const real = hostUser(entry.name);
+    if (entry.uid === 0) {
+      const away = real === undefined || real.uid === 0;
+      const remedy = away ? this.#removeRemedy(entry.name) : this.#sideRemedy(entry.name);
+      this.#report("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
+    }
+    if (real === undefined) {
+      const message = `user ${name} in ${where} does not exist on the real system`;
+      this.#report("user-unknown", message, this.#removeRemedy(entry.name));
+      return;
+    }
+    if (real.uid !== entry.uid || real.gid !== entry.gid)
+      this.#report("user-changed", `user ${name} is changed in ${where}`, this.#sideRemedy(entry.name));
+    const split = splitHome(real.home);
+    const inside = split !== undefined && plainPath(split.jail) === jail;
+    // A system account, such as www-data, is in the jail only for its name.
+    const guest = isSystemAccount(real.uid) || isGuest(real);
+    const lent = split === undefined && real.home === entry.home && guest;
+    if (!lent && !(inside && dirsEqual(split.home, entry.home))) {
+      const stays = inside || isGuest(real);
+      const remedy =
+        this.#movedRemedy(entry, real) ??
+        (stays ? this.#sideRemedy(entry.name) : this.#removeRemedy(entry.name));
+      const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
+      this.#report("home-differs", message, remedy);
+    }
+    if (inside) this.#checkJailedUser(entry, { ...real, home: plainPath(split.home) });
+  }
 
-/** Adds a finding, by default about the jail's passwd. */
-type Report = (
-  rule: Rule,
-  message: string,
-  remedy: string | undefined,
-  path?: ByteString,
-  repair?: Repair,
-) => void;
+  /**
+   * What an account that logs in to this jail needs in it. The home of the host's account counts, which `real` has as
+   * the jail sees it: if the jail's line differs, the line is wrong.
+   */
+  #checkJailedUser(entry: PasswdEntry, real: PasswdEntry): void {
+    const { jail, inJail, programInJail, programOnHost } = this.#facts;
+    const name = display(entry.name);
+    const path = jail + real.home;
+    const home = inJail(real.home);
+    if (home === undefined) {
+      const create = `install -d -o ${real.uid} -g ${real.gid} -m 0700 ${shellWord(path)}`;
+      const remedy = isJailsOwn(real.home) ? otherHomeRemedy(jail, real) : create;
+      this.#report("home-missing", `the home ${display(path)} of user ${name} does not exist`, remedy, path);
+    } else if (home.uid !== real.uid) {
+      const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
+      // chown would take it from the user that it is for.
+      const shared = isJailsOwn(real.home) || this.#isHomeOf(home.uid, real.home);
+      const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
+      const remedy = own ? `chown -h ${real.uid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+      this.#report("home-owner", message, remedy, path);
+    }
+    // jk_chrootsh has the limited shell built in.
+    if (entry.shell.endsWith("/jk_lsh") || programInJail(entry.shell)) return;
+    const shell = `${jail}${plainPath(entry.shell)}`;
+    const copy = `jk_cp -f -j ${shellWord(jail)} ${operands(entry.shell)}`;
+    const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${operands(entry.name)}`;
+    const message = `the shell ${display(shell)} of user ${name} is not a program in the jail`;
+    this.#report("shell-missing", message, programOnHost(entry.shell) ? copy : other, shell);
+  }
 
-/** Corrects the jail's lines of an account. */
-function sideRemedy({ jail }: AccountFacts, name: ByteString): string {
-  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
-}
+  #checkGroup(entry: GroupEntry, index: number): void {
+    const path = this.#group;
+    const sed = (expression: string) => `sed -i '${index + 1}${expression}' ${shellWord(path)}`;
+    const where = this.#where;
+    const name = display(entry.name);
+    if (!NO_PASSWORD.test(entry.password))
+      this.#report(
+        "password-hash",
+        `group ${name} has a password hash in ${where}`,
+        sed("s/:[^:]*/:x/"),
+        path,
+      );
+    const real = this.#facts.hostGroup(entry.name);
+    if (real === undefined) {
+      const message = `group ${name} in ${where} does not exist on the real system`;
+      this.#report("group-unknown", message, comment(path, index), path);
+    } else if (real.gid !== entry.gid) {
+      const remedy = sed(`s/:[0-9]*:/:${real.gid}:/`);
+      this.#report("group-changed", `group ${name} is changed in ${where}`, remedy, path);
+    }
+  }
 
-/** Removes the lines of an account from the jail. */
-function removeRemedy({ jail }: AccountFacts, name: ByteString): string {
-  return `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
-}
-
-/** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
-function movedRemedy(entry: PasswdEntry, real: PasswdEntry, facts: AccountFacts): string | undefined {
-  const split = splitHome(real.home);
-  if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;
-  if (facts.inJail(entry.home)?.uid !== real.uid || !facts.mayHaveMovedHere(split.jail)) return undefined;
-  return followRemedy(plainPath(split.jail), facts.jail);
-}
-
-function checkUser(entry: PasswdEntry, facts: AccountFacts, report: Report): void {
-  const { jail, verbose } = facts;
-  const name = display(entry.name);
-  const where = `jail ${display(jail)}/`;
-  if (!NO_PASSWORD.test(entry.password)) {
-    report("password-hash", `user ${name} has a password hash in ${where}`, undefined, undefined, {
-      kind: "password",
-      user: entry.name,
+  /** Whether an account of the jail with this uid has this home. */
+  #isHomeOf(uid: number, home: ByteString): boolean {
+    return this.#facts.passwd.some((line) => {
+      const entry = parsePasswdLine(line);
+      return entry !== undefined && entry.uid === uid && dirsEqual(entry.home, home);
     });
   }
-  if (entry.name === "root") {
-    verbose("ignoring entry for user root in jail/etc/passwd");
-    const remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(`${jail}/etc/passwd`)}`;
-    if (entry.uid !== 0) report("user-changed", `user root is changed in ${where}`, remedy);
-    return;
-  }
-  verbose(`comparing jailed user ${entry.name} with the real user`);
-  const real = facts.hostUser(entry.name);
-  if (entry.uid === 0) {
-    const remedy =
-      real === undefined || real.uid === 0 ? removeRemedy(facts, entry.name) : sideRemedy(facts, entry.name);
-    report("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
-  }
-  if (real === undefined) {
-    const message = `user ${name} in ${where} does not exist on the real system`;
-    report("user-unknown", message, removeRemedy(facts, entry.name));
-    return;
-  }
-  if (real.uid !== entry.uid || real.gid !== entry.gid)
-    report("user-changed", `user ${name} is changed in ${where}`, sideRemedy(facts, entry.name));
-  const split = splitHome(real.home);
-  const inside = split !== undefined && plainPath(split.jail) === jail;
-  // A system account, such as www-data, is in the jail only for its name.
-  const guest = isSystemAccount(real.uid) || facts.isGuest(real);
-  const lent = split === undefined && real.home === entry.home && guest;
-  if (!lent && !(inside && split !== undefined && dirsEqual(split.home, entry.home))) {
-    // An account that lives elsewhere has no business in this jail.
-    const remedy =
-      movedRemedy(entry, real, facts) ??
-      (inside || facts.isGuest(real) ? sideRemedy : removeRemedy)(facts, entry.name);
-    const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
-    report("home-differs", message, remedy);
-  }
-  if (inside && split !== undefined)
-    checkJailedUser(entry, { ...real, home: plainPath(split.home) }, facts, report);
-}
 
-/** Whether an account of the jail with this uid has this home. */
-function isHomeOf({ passwd }: AccountFacts, uid: number, home: ByteString): boolean {
-  return passwd.some((line) => {
-    const entry = parsePasswdLine(line);
-    return entry !== undefined && entry.uid === uid && dirsEqual(entry.home, home);
-  });
-}
-
-/**
- * What an account that logs in to this jail needs in it. The home of the host's account counts, which `real` has as the
- * jail sees it: if the jail's line differs, the line is wrong.
- */
-function checkJailedUser(entry: PasswdEntry, real: PasswdEntry, facts: AccountFacts, report: Report): void {
-  const { jail } = facts;
-  const name = display(entry.name);
-  const path = jail + real.home;
-  const home = facts.inJail(real.home);
-  if (home === undefined)
-    report(
-      "home-missing",
-      `the home ${display(path)} of user ${name} does not exist`,
-      isJailsOwn(real.home)
-        ? otherHomeRemedy(jail, real)
-        : `install -d -o ${real.uid} -g ${real.gid} -m 0700 ${shellWord(path)}`,
-      path,
-    );
-  else if (home.uid !== real.uid) {
-    const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
-    // chown would take it from the user that it is for.
-    const shared = isJailsOwn(real.home) || isHomeOf(facts, home.uid, real.home);
-    const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
-    const remedy = own ? `chown -h ${real.uid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
-    report("home-owner", message, remedy, path);
+  #sideRemedy(name: ByteString): string {
+    return `jk_jailuser --jail-side-only -j ${shellWord(this.#facts.jail)} ${operands(name)}`;
   }
-  // jk_chrootsh has the limited shell built in.
-  if (entry.shell.endsWith("/jk_lsh") || facts.programInJail(entry.shell)) return;
-  const shell = `${jail}${plainPath(entry.shell)}`;
-  const copy = `jk_cp -f -j ${shellWord(jail)} ${operands(entry.shell)}`;
-  const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${operands(entry.name)}`;
-  const remedy = facts.programOnHost(entry.shell) ? copy : other;
-  report(
-    "shell-missing",
-    `the shell ${display(shell)} of user ${name} is not a program in the jail`,
-    remedy,
-    shell,
-  );
-}
 
-function checkGroup(
-  entry: GroupEntry,
-  index: number,
-  facts: AccountFacts,
-  report: Report,
-  path: ByteString,
-): void {
-  const sed = (expression: string) => `sed -i '${index + 1}${expression}' ${shellWord(path)}`;
-  const where = `jail ${display(facts.jail)}/`;
-  const name = display(entry.name);
-  if (!NO_PASSWORD.test(entry.password))
-    report("password-hash", `group ${name} has a password hash in ${where}`, sed("s/:[^:]*/:x/"), path);
-  const real = facts.hostGroup(entry.name);
-  if (real === undefined) {
-    report(
-      "group-unknown",
-      `group ${name} in ${where} does not exist on the real system`,
-      sed("s/^/#/"),
-      path,
-    );
-  } else if (real.gid !== entry.gid) {
-    report("group-changed", `group ${name} is changed in ${where}`, sed(`s/:[0-9]*:/:${real.gid}:/`), path);
+  #removeRemedy(name: ByteString): string {
+    return `jk_jailuser --unjail --jail-side-only -j ${shellWord(this.#facts.jail)} ${operands(name)}`;
+  }
+
+  /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
+  #movedRemedy(entry: PasswdEntry, real: PasswdEntry): string | undefined {
+    const { inJail, mayHaveMovedHere, jail } = this.#facts;
+    const split = splitHome(real.home);
+    if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;
+    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(split.jail)) return undefined;
+    return followRemedy(plainPath(split.jail), jail);
   }
 }

@@ -18,7 +18,6 @@ import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
-/** What jk_check is asked to do. */
 interface CheckRequest {
   /** Absolute. */
   readonly configFile: ByteString;

@@ -22,7 +22,6 @@ import { FindingList } from "./finding-list.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 
-/** What the contents of a jail are compared with. */
 interface CollectContext {
   readonly root: JailRoot;
   readonly settings: JailSettings;
@@ -36,7 +35,6 @@ interface CollectContext {
   readonly verbose: (line: ByteString) => void;
 }
 
-/** Two files whose contents must be compared. */
 interface Pending {
   readonly item: Item;
   readonly counterpart: Counterpart;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
@@ -11,6 +11,7 @@ import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, onlyRootWrites } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import { hostNames } from "../system/host-files.ts";
 import type { CheckFinding } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
@@ -84,23 +85,15 @@ export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckF
   return findings;
 }
 
-function filesIn(directory: ByteString, names: RegExp): { path: ByteString; stat: Stat }[] {
-  let fd: number;
+function filesIn(directory: ByteString, pattern: RegExp): { path: ByteString; stat: Stat }[] {
   try {
-    fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    return hostNames(directory).flatMap((name) => {
+      const path = `${directory}/${name}`;
+      const stat = pattern.test(name) ? statIfPresent(AT_FDCWD, path, true) : undefined;
+      return stat === undefined ? [] : [{ path, stat }];
+    });
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return [];
+    if (isErrno(error, "EACCES")) return [];
     throw error;
-  }
-  try {
-    return readDirectory(fd)
-      .filter(({ name }) => names.test(name))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .flatMap(({ name }) => {
-        const stat = statIfPresent(fd, name, true);
-        return stat === undefined ? [] : [{ path: `${directory}/${name}`, stat }];
-      });
-  } finally {
-    close(fd);
   }
 }

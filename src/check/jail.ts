@@ -126,7 +126,6 @@ function strangerFindings(root: JailRoot, { strangers }: Collected): CheckFindin
   return [{ rule: "unrecorded", path: root.path, message, remedy: `jailkit adopt ${shellWord(root.path)}` }];
 }
 
-/** Users of the host that live in the jail and are missing from its passwd. */
 function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {
   return users
     .filter((user) => user.jail === root.path && !accounts.some(({ name }) => name === user.name))

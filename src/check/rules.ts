@@ -10,7 +10,6 @@ type Level = (typeof LEVELS)[number];
 export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;
 type Subject = (typeof SUBJECTS)[number];
 
-/** A rule of jk_check. */
 interface RuleFacts {
   readonly level: Level;
   readonly subject: Subject;

@@ -6,7 +6,8 @@ import { displayAgain } from "./display.ts";
  * the word or the line. A word that begins with a dash is only safe as the value of an option: see `operands`.
  */
 export function shellWord(text: ByteString): ByteString {
-  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  // zsh takes =NAME for the path of a program.
+  if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(text)) return text;
   if (displayAgain(text) === text) return `'${text.replaceAll("'", "'\\''")}'`;
   // Quotes too: a shell without $'...' reads another name, but still one word.
   const escaped = text.replace(

@@ -2,9 +2,19 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
+import type { FindMissing } from "../libraries/missing.ts";
 import { namesIn } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
+import { stepsOf } from "./steps.ts";
+
+/** A question about a user, and who asks it. */
+export interface UserQuestion {
+  user: ByteString;
+  callerUid: number;
+  /** Finds the files that a program needs and a root directory does not have. */
+  missingFiles: FindMissing;
+}
 
 /**
  * Begins a report about a user. Without an account the report is complete. Throws JailkitError (2) if the caller is
@@ -24,7 +34,7 @@ export function beginReport(
     const near = suggest(user, namesIn("/etc/passwd"));
     const message = "there is no such user on this machine";
     const remedy = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
-    report.steps.push({ stage: "account", name: "account", outcome: "failed", message, remedy });
+    report.steps.push(stepsOf("account")("account", "failed", message, remedy));
     judgeReport(report);
   } else {
     report.uid = account.uid;

@@ -8,7 +8,6 @@ import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.
 import type { LoginReport, ReportStep } from "./report.ts";
 import type { IdReport } from "./report-schema.ts";
 
-/** A refusal, as a line of the log describes it. */
 interface LoggedRefusal {
   entry: LogEntry;
   uid: number | undefined;
@@ -25,7 +24,6 @@ interface CurrentState {
   remedy: ByteString;
 }
 
-/** An error id, its lines in the logs, and whether it would still be refused. */
 interface ExplainedId {
   id: ByteString;
   refusals: LoggedRefusal[];

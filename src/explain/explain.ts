@@ -4,7 +4,7 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { type CheckResult, runChecks } from "../enter/checks.ts";
+import { runChecks } from "../enter/checks.ts";
 import { accountOf, baseName, type PrivilegeFact, splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
@@ -15,10 +15,10 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
-import type { FindMissing } from "../libraries/missing.ts";
+import type { Missing } from "../libraries/missing.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
-import { beginReport } from "./account.ts";
+import { beginReport, type UserQuestion } from "./account.ts";
 import { installedPrivilege } from "./installed.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
@@ -30,23 +30,20 @@ import {
 } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shell.ts";
 import { readableFor } from "./readable.ts";
-import { judgeReport, type LoginReport, type ReportStep } from "./report.ts";
+import { judgeReport, type LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
 import { explainSshd } from "./sshd/sshd.ts";
+import { checkStep, librarySteps, stepsOf } from "./steps.ts";
 
 /** A question about a login, with a command or without one (an interactive session). */
-interface Question {
-  user: ByteString;
+interface Question extends UserQuestion {
   command: ByteString | undefined;
-  callerUid: number;
   /** By sshd(8), or by su(1) when root calls it. */
   by: "ssh" | "su";
   /** The address from which the user connects; undefined if unknown. */
   from: ByteString | undefined;
-  /** Finds the files that a program needs and a root directory does not have. */
-  missingFiles: FindMissing;
   look: ProgramLook;
 }
 
@@ -55,11 +52,6 @@ const JK_CHROOTSH = "jk_chrootsh";
 const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 // The exit status if the shell cannot be executed.
 const EXEC_FAILED = 111;
-
-function checkStep(result: CheckResult): ReportStep {
-  const { name, outcome, exitStatus, message, remedy = "" } = result;
-  return { stage: JK_CHROOTSH, name, outcome, message, remedy, exitStatus };
-}
 
 function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): GatheredFacts {
   const { account, groups, onBehalf, userVariable = account.name } = session;
@@ -81,7 +73,7 @@ function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): Gathe
 function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
   const facts = chrootshFacts(session, privilege);
   const results = [...runChecks(facts, LOGIN_CHECKS)];
-  report.steps.push(...results.map(checkStep));
+  report.steps.push(...results.map((result) => checkStep(JK_CHROOTSH, result)));
   const passed = (name: string) =>
     results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
   if (passed("config-file")) {
@@ -146,7 +138,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
     const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
-    report.steps.push({ stage: "account", name: "not-jailed", outcome: "warned", message, remedy });
+    report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
   }
   explainLimited(report, session, place, argv, given);
 }
@@ -163,14 +155,11 @@ function explainLibraries(report: LoginReport, { missingFiles }: Question): void
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const missing = missingFiles(root, program);
-    for (const { message, copy, exitStatus: end, atExec } of missing) {
-      const exitStatus = atExec && stage === JK_CHROOTSH ? EXEC_FAILED : end;
-      const remedy = jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy);
-      report.steps.push({ stage, name: "libraries", outcome: "failed", message, remedy, exitStatus });
-    }
-    if (missing.length > 0) continue;
-    const message = `the libraries and interpreters of ${program} exist`;
-    report.steps.push({ stage, name: "libraries", outcome: "passed", message, remedy: "" });
+    const ending = ({ copy, exitStatus, atExec }: Missing) => ({
+      remedy: jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy),
+      exitStatus: atExec && stage === JK_CHROOTSH ? EXEC_FAILED : exitStatus,
+    });
+    report.steps.push(...librarySteps(stage, program, missing, ending));
   }
 }
 
@@ -189,14 +178,7 @@ function explainEntrance(
       if (variable?.value !== undefined) session.userVariable = variable.value;
       report.steps.push(...pamSteps({ account, service: "su-l", from: undefined }));
       report.steps.push(...variableSteps(variable, account));
-    } else
-      report.steps.push({
-        stage: "pam",
-        name: "account",
-        outcome: "unknown",
-        message: "only root can ask",
-        remedy: "",
-      });
+    } else report.steps.push(stepsOf("pam")("account", "unknown", "only root can ask"));
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
@@ -241,8 +223,8 @@ export function explainLogin(question: Question): LoginReport {
   const who = credentials(session);
   report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
   const line = explainEntrance(report, question, session);
-  for (const { code: name, message, remedy } of jobWarnings(account))
-    report.steps.push({ stage: "jobs", name, outcome: "warned", message, remedy });
+  for (const { code, message, remedy } of jobWarnings(account))
+    report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));
   if (line !== undefined) session.arguments = ["-c", line];
   try {
     if (!report.unjailed) {
@@ -254,8 +236,7 @@ export function explainLogin(question: Question): LoginReport {
       explainLibraries(report, question);
     }
   } catch (error) {
-    const what = describeError(error);
-    report.steps.push({ stage: kind, name: "error", outcome: "unknown", message: what, remedy: "" });
+    report.steps.push(stepsOf(kind)("error", "unknown", describeError(error)));
   }
   judgeReport(report);
   return report;

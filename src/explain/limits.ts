@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import type { CheckOutcome } from "../enter/checks.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { laidOpen, type PamRule } from "../system/pam/rules.ts";
@@ -19,17 +18,12 @@ import {
   sessionLimits,
   tooLow,
 } from "./runtime-limits.ts";
+import { stepsOf } from "./steps.ts";
 
 const LIMIT_FILE = "/etc/security/limits.conf";
 const LIMIT_DIRECTORY = "/etc/security/limits.d";
 
-const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-  stage: "limits",
-  name,
-  outcome,
-  message,
-  remedy,
-});
+const step = stepsOf("limits");
 
 /**
  * Whether the limits that pam_limits(8) sets in sessions of a service leave the programs what they need; `service` is
@@ -74,7 +68,6 @@ function limitFiles(rules: readonly PamRule[]): LimitFile[] {
   });
 }
 
-/** A limit with its unit. */
 function shown(item: LimitItem, value: number): string {
   if (item === "cpu") return `${value} minutes`;
   if (isCount(item)) return `${value}`;

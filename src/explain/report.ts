@@ -16,7 +16,6 @@ export interface ReportStep {
   exitStatus?: number | undefined;
 }
 
-/** The program that the login executes. */
 interface ReportedCommand {
   path: ByteString;
   argv: ByteString[];
@@ -29,28 +28,28 @@ interface ReportedCommand {
 export interface LoginReport {
   about: ExplainReport["about"];
   user: ByteString;
-  uid: number | undefined;
+  uid?: number | undefined;
   verdict: ExplainReport["verdict"];
   /** sshd serves the login itself: the login shell is never run. */
   unjailed: boolean;
   /** The root directory in which sshd serves it (ChrootDirectory). */
   heldBySshd?: ByteString | undefined;
   /** What a refused login exits with. */
-  exitStatus: number | undefined;
-  loginShell: ByteString | undefined;
-  jail: ByteString | undefined;
-  home: ByteString | undefined;
+  exitStatus?: number | undefined;
+  loginShell?: ByteString | undefined;
+  jail?: ByteString | undefined;
+  home?: ByteString | undefined;
   /** The sections of jk_chrootsh.ini, jk_lsh.ini and jk_uchroot.ini that apply. */
-  chrootshSection: ByteString | undefined;
-  lshSection: ByteString | undefined;
-  uchrootSection: ByteString | undefined;
+  chrootshSection?: ByteString | undefined;
+  lshSection?: ByteString | undefined;
+  uchrootSection?: ByteString | undefined;
   /** The shell in the jail. */
-  shell: ByteString | undefined;
+  shell?: ByteString | undefined;
   /** The shell is the one inside jk_chrootsh. */
   internalShell: boolean;
   /** Names of variables that are kept if the session has them. */
   keptVariables: ByteString[];
-  command: ReportedCommand | undefined;
+  command?: ReportedCommand | undefined;
   steps: ReportStep[];
 }
 
@@ -59,20 +58,10 @@ export function emptyReport(user: ByteString, about: LoginReport["about"] = "log
   return {
     about,
     user,
-    uid: undefined,
     verdict: "unknown",
     unjailed: false,
-    exitStatus: undefined,
-    loginShell: undefined,
-    jail: undefined,
-    home: undefined,
-    chrootshSection: undefined,
-    lshSection: undefined,
-    uchrootSection: undefined,
-    shell: undefined,
     internalShell: false,
     keptVariables: [],
-    command: undefined,
     steps: [],
   };
 }

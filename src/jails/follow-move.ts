@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { close, openAt } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -19,6 +19,7 @@ import { findMoved, isRecorded } from "../jail/record/moved.ts";
 import { logSocketDropIn } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
+import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 
 const LARGEST_FILE = 1 << 20;
@@ -108,21 +109,10 @@ function filesThatName(from: ByteString, to: ByteString): Move["files"] {
 }
 
 function iniFiles(directory: ByteString): ByteString[] {
-  let fd: number;
-  try {
-    fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  }
-  try {
-    return readDirectory(fd).flatMap(({ name }) => {
-      if (name.endsWith(".ini") && !name.startsWith(".")) return [`${directory}/${name}`];
-      return /^jk_\w+\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
-    });
-  } finally {
-    close(fd);
-  }
+  return hostNames(directory).flatMap((name) => {
+    if (name.endsWith(".ini") && !name.startsWith(".")) return [`${directory}/${name}`];
+    return /^jk_\w+\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
+  });
 }
 
 /**

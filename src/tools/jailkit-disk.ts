@@ -19,14 +19,12 @@ import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
 
-/** The disk space of one jail. */
 interface MeasuredJail {
   readonly path: ByteString;
   readonly use: DiskUse;
   readonly owners: readonly Owner[];
 }
 
-/** The disk space of all jails. */
 interface Measurement {
   readonly jails: readonly MeasuredJail[];
   /** What several jails share is counted once. */

@@ -119,7 +119,8 @@ const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
 /** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
-export const BEFORE = /^(?:read|install) .* (?:first|anew), for others could write it; then: /;
+export const BEFORE =
+  /^(?:read|install) .* (?:first|anew|again), (?:for others|because users other than root) could write it; then: /;
 const IN_LINE = /^write in line (\d+) of (\S+):\n/;
 const FILE = /^write into (\S+):\n/;
 

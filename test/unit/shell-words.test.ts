@@ -36,6 +36,8 @@ import { planJailing } from "../../src/users/plan.ts";
 const SHELLS = ["/bin/sh", "bash", "dash", "zsh", "mksh", "busybox"].flatMap((name) => Bun.which(name) ?? []);
 /** The bytes of names that are not in every one: quotes, blanks, what shells expand, control bytes, what is no UTF-8. */
 const NAMES = [
+  "=ls",
+  "=",
   "a b'c;$x",
   'it\'s `id` $(id) "!!" \\n \\',
   "-n",

@@ -11,7 +11,6 @@ import { isKnownSame, isSettled, type Verified, type VerifiedFiles } from "./ver
 type Pending = Collected["pending"][number];
 type Gone = Collected["gone"][number];
 
-/** A job, and what its outcome means. */
 interface OpenJob {
   readonly job: Job;
   readonly size: number;

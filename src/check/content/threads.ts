@@ -1,7 +1,6 @@
 import { type Comparison, createComparer, type Job } from "./compare.ts";
 import type { WorkAnswer, WorkOrder } from "./worker.ts";
 
-/** Comparisons in progress. */
 interface Comparisons {
   /** All outcomes, in the order of the jobs. */
   finished(): Promise<Comparison[]>;

@@ -8,7 +8,6 @@ import type { CheckFinding } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
 import { statOnHost } from "./counterpart.ts";
 
-/** An inode, and its names that were seen in a jail. */
 interface Names {
   readonly stat: Stat;
   readonly paths: ByteString[];
@@ -32,7 +31,6 @@ export class HardLinks {
   }
 }
 
-/** What hard links are compared with. */
 interface HardLinkContext {
   readonly root: JailRoot;
   readonly content: ManifestContent | undefined;

@@ -10,7 +10,6 @@ import type { WalkEntry } from "./walk.ts";
 
 // Temporary names that jailkit gives to files, homes, tests of jk_check and log sockets, each with random bits.
 const TEMPORARY = /\/\.jk(?:-(?:home-|check-)?[\w-]{12}|[0-9a-f]{16})$/;
-// The programs that create them.
 const MAKERS = new Set<ByteString>([
   ...["jailkit", "jk_addjailuser", "jk_check", "jk_cp", "jk_init", "jk_jailuser", "jk_update"],
 ]);

@@ -76,7 +76,6 @@ function examine(loader: Loader, path: ByteString): string | undefined {
   }
 }
 
-/** True if the host's file lacks the same library. */
 function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem): boolean {
   if (examine(host, source) !== undefined) return true;
   const name = baseName(problem.file);

@@ -5,7 +5,6 @@ import { display } from "../../cli/display.ts";
 import type { CheckFinding } from "../rules.ts";
 import type { Item } from "./item.ts";
 
-/** What special files are compared with. */
 interface SpecialContext {
   /** The device of the same path on the host. */
   readonly hostDevice: Stat | undefined;

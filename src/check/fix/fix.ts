@@ -103,7 +103,6 @@ function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
   }
 }
 
-/** Several findings may have the same repair. */
 function unique(findings: readonly CheckFinding[]): CheckFinding[] {
   const seen = new Set<string>();
   return findings.filter(({ jailPath, repair }) => {

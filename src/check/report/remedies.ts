@@ -14,7 +14,6 @@ import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
 
-/** What remedies depend on. */
 interface RemedyContext {
   /** The jail's path on the host. */
   readonly jail: ByteString;
@@ -209,7 +208,6 @@ function lookAt(path: ByteString, follow = false): Stat | undefined {
 // These tools act by descriptors, and check what they open.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
-/** The finding's own remedy. */
 function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
   if (CAREFUL.test(remedy)) return remedy;
   return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);

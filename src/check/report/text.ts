@@ -10,13 +10,11 @@ export interface Lines {
   readonly err: readonly Pick<CheckProblem, "message" | "place">[];
 }
 
-/** A finding as jailkit 2 printed it. */
 function findingLine({ rule, message }: CheckFinding, paint: Paint = plain): ByteString {
   const word = RULES[rule].level === "error" ? paint("bad", "ERROR") : paint("caution", "WARNING");
   return `${word}: ${message}`;
 }
 
-/** A finding, and below it the reason and the remedy. */
 function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   const [first, ...more] = (finding.remedy ?? "").split("\n").map(displayAgain);
   const remedy =

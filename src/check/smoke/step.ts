@@ -88,7 +88,6 @@ async function ended(child: Child, stdout: () => ByteString, stderr: number): Pr
   };
 }
 
-/** Reads until the text matches. */
 function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
   let text: ByteString = "";
   async function read(): Promise<void> {

@@ -32,7 +32,6 @@ const named = (...names: string[]): ByteString[] =>
     ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map((d) => `${d}/${name}`),
   );
 
-/** Creates {dir}/a, a repository with a commit. */
 const GIT_REPOSITORY: readonly SmokeStep[] = [
   { words: ["init", "-q", "{dir}/a"] },
   {
@@ -43,7 +42,6 @@ const GIT_REPOSITORY: readonly SmokeStep[] = [
   },
 ];
 
-/** The program starts and finds its libraries. */
 function starts(section: string, option: string, ...names: string[]): SmokeTest {
   return {
     sections: [section],

@@ -5,10 +5,10 @@ import { someNamedCounts } from "../../confine/directories.ts";
 import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../../confine/execute.ts";
 import { grantedBy, viewExecution } from "../../confine/execute-view.ts";
 import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 
 const NOT_EXECUTABLE = 126;
 
-/** What the limited shell would start, and where. */
 interface ExecuteQuestion {
   rootFd: number;
   configFile: ByteString;
@@ -22,9 +22,9 @@ interface ExecuteQuestion {
 const step = (
   outcome: ReportStep["outcome"],
   message: ByteString,
-  remedy: ByteString = "",
+  remedy?: ByteString,
   exitStatus?: number,
-): ReportStep => ({ stage: "jk_lsh", name: "execute", outcome, message, remedy, exitStatus });
+): ReportStep => stepsOf("jk_lsh")("execute", outcome, message, remedy, exitStatus);
 
 /** Whether the kernel limits what the known programs of a section execute. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {

@@ -1,10 +1,8 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
 import { environment } from "../../../ffi/guard.ts";
 import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import type { CheckOutcome } from "../../enter/checks.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
@@ -12,9 +10,10 @@ import { copyRemedy } from "../../enter/remedies.ts";
 import { commandAt } from "../../jail/fs/exchange.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
-import type { FindMissing } from "../../libraries/missing.ts";
+import type { FindMissing, Missing } from "../../libraries/missing.ts";
 import { passwdByUid } from "../../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
+import { librarySteps, stepsOf } from "../steps.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
@@ -27,13 +26,7 @@ interface LaunchQuestion {
   missingFiles: FindMissing;
 }
 
-const step = (
-  name: string,
-  outcome: CheckOutcome,
-  message: ByteString,
-  remedy = "",
-  exitStatus?: number,
-): ReportStep => ({ stage: TOOL, name, outcome, message, remedy, exitStatus });
+const step = stepsOf(TOOL);
 
 /** Runs the checks of a launch up to the first that fails: each builds on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
@@ -75,13 +68,11 @@ function startSteps(
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = missingFiles(root.path, absolute);
-  for (const { message, copy, exitStatus, atExec } of missing) {
-    const status = atExec ? EXEC_FAILED : exitStatus;
-    steps.push(step("libraries", "failed", message, copyRemedy(root.path, ...copy), status));
-  }
-  if (missing.length === 0)
-    steps.push(step("libraries", "passed", `the libraries and interpreters of ${program} exist`));
-  return steps;
+  const ending = ({ copy, exitStatus, atExec }: Missing) => ({
+    remedy: copyRemedy(root.path, ...copy),
+    exitStatus: atExec ? EXEC_FAILED : exitStatus,
+  });
+  return [...steps, ...librarySteps(TOOL, program, missing, ending)];
 }
 
 /** What jk_chrootlaunch would do. */

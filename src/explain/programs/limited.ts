@@ -27,6 +27,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 import { explainExecute, holdsPrograms } from "./execute.ts";
 import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
@@ -67,13 +68,7 @@ type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
 const NOT_EXECUTABLE = 126;
 
-const step = (
-  name: string,
-  outcome: ReportStep["outcome"],
-  message: ByteString,
-  remedy = "",
-  exitStatus?: number,
-): ReportStep => ({ stage: LIMITED_SHELL, name, outcome, message, remedy, exitStatus });
+const step = stepsOf(LIMITED_SHELL);
 
 /** Adds what the limited shell would do with the arguments `argv` and the environment `given`. */
 export function explainLimited(
@@ -226,7 +221,6 @@ function explainCommand(
 
 const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
-/** Whether the user may execute the allowed program. */
 function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),

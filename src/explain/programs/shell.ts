@@ -14,6 +14,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
 import { explainSshd, type SshdLogin } from "../sshd/sshd.ts";
+import { stepsOf } from "../steps.ts";
 
 /** The step about a limited shell of the jail's own. */
 export const OWN_SHELL = "own-shell";
@@ -55,13 +56,8 @@ function whatOf(make: Make | undefined): string {
 
 /** Whether the user can execute the login shell. */
 export function shellSteps(shell: ByteString): ReportStep[] {
-  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy = ""): ReportStep => ({
-    stage: "account",
-    name: "login-shell",
-    outcome,
-    message,
-    remedy,
-  });
+  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
+    stepsOf("account")("login-shell", outcome, message, remedy);
   if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return [step("passed", `login shell ${shell}`)];
   const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
   if (stat === undefined)

@@ -10,15 +10,16 @@ import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
 import { commandAt } from "../../jail/fs/exchange.ts";
-import type { FindMissing } from "../../libraries/missing.ts";
+import type { Missing } from "../../libraries/missing.ts";
 import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
-import { beginReport } from "../account.ts";
+import { beginReport, type UserQuestion } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";
 import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import { readableFor } from "../readable.ts";
-import { judgeReport, type LoginReport, type ReportStep } from "../report.ts";
+import { judgeReport, type LoginReport } from "../report.ts";
+import { checkStep, librarySteps, stepsOf } from "../steps.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -27,21 +28,13 @@ const EXEC_FAILED = 111;
 const LOGIN_SERVICE = "sshd";
 
 /** A question about a call of jk_uchroot, and its caller. */
-interface UchrootQuestion {
-  user: ByteString;
+interface UchrootQuestion extends UserQuestion {
   jail: ByteString;
   program: ByteString;
   programArguments: readonly ByteString[];
-  callerUid: number;
-  /** Finds the files that a program needs and a root directory does not have. */
-  missingFiles: FindMissing;
 }
 
-const step = (result: Omit<ReportStep, "stage">): ReportStep => ({ stage: TOOL, ...result });
-
-function checkStep({ name, outcome, exitStatus, message, remedy = "" }: CheckResult): ReportStep {
-  return step({ name, outcome, message, remedy, exitStatus });
-}
+const step = stepsOf(TOOL);
 
 function factsFor(question: UchrootQuestion, account: PasswdEntry, isRoot: boolean): GatheredUchrootFacts {
   return gatherUchroot({
@@ -64,23 +57,19 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const { program, programArguments, callerUid, missingFiles } = question;
   const jail = facts.jailPath();
   const fact = facts.program();
-  const add = (name: string, message: ByteString, remedy: ByteString, outcome: "passed" | "failed") =>
-    report.steps.push(step({ name, outcome, message, remedy, exitStatus: EXEC_FAILED }));
   if (fact.kind === "file" && !fact.executable) {
     const place = `${jail}/${program.replace(/^\/+/, "")}`;
-    add(
-      "exec",
-      `${program} cannot be executed by the user`,
-      commandAt(place, `chmod a+x ${shellWord(place)}`),
-      "failed",
+    const remedy = commandAt(place, `chmod a+x ${shellWord(place)}`);
+    report.steps.push(
+      step("exec", "failed", `${program} cannot be executed by the user`, remedy, EXEC_FAILED),
     );
     return;
   }
   const absolute = program.startsWith("/") ? program : `/${program}`;
   const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
-  for (const { message, copy } of missing) add("libraries", message, copyRemedy(jail, ...copy), "failed");
+  const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
+  report.steps.push(...librarySteps(TOOL, program, missing, ending));
   if (missing.length > 0) return;
-  add("libraries", `the libraries and interpreters of ${program} exist`, "", "passed");
   // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
   const { env } = uchrootSettingsOf(facts);
@@ -92,7 +81,7 @@ function explainChecks(report: LoginReport, question: UchrootQuestion, facts: Ga
   const results: CheckResult[] = [];
   for (const result of runChecks(facts, UCHROOT_CHECKS)) {
     results.push(result);
-    report.steps.push(checkStep(result));
+    report.steps.push(checkStep(TOOL, result));
   }
   const passed = (name: string) =>
     results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
@@ -123,7 +112,7 @@ export function explainUchroot(question: UchrootQuestion): LoginReport {
       explainChecks(report, question, factsFor(question, account, isRoot)),
     );
   } catch (error) {
-    report.steps.push(step({ name: "error", outcome: "unknown", message: describeError(error), remedy: "" }));
+    report.steps.push(step("error", "unknown", describeError(error)));
   }
   judgeReport(report);
   return report;

@@ -1,16 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { CheckOutcome } from "../../enter/checks.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { PENALTIES, type ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 
-const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-  stage: "sshd",
-  name,
-  outcome,
-  message,
-  remedy,
-});
+const step = stepsOf("sshd");
 
 /** A warning that sshd refuses addresses for a time after a login failed (PerSourcePenalties): only it knows which ones. */
 function penaltySteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {

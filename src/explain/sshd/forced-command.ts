@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
-import type { CheckOutcome } from "../../enter/checks.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -9,6 +8,7 @@ import {
   sftpSubsystem,
 } from "../../system/sshd/settings.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 import type { KeyAuthentication } from "./keys.ts";
 
 /** What sshd runs instead of the command that a client asks for. */
@@ -29,13 +29,7 @@ const INTERNAL = /^internal-sftp(\s|$)/;
 const NOT_INTERNAL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
-const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-  stage: "sshd",
-  name,
-  outcome,
-  message,
-  remedy,
-});
+const step = stepsOf("sshd");
 
 /** A step about internal-sftp as a command of a shell, which `finds` no program of that name. */
 export function internalSftpSteps(

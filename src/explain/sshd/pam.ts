@@ -9,6 +9,7 @@ import { hasModule, serviceRules } from "../../system/pam/service.ts";
 import { judgeStack, type PamSubject, type PamVerdict, runStack } from "../../system/pam/stack.ts";
 import { shadowOf, today } from "../../system/shadow.ts";
 import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 
 /** Who opens a session, by which service of PAM, and from which address. */
 interface PamQuestion {
@@ -34,13 +35,8 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
 
 /** A step about the rules of one kind. */
 export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
-  const step = (outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-    stage: "pam",
-    name: kind,
-    outcome,
-    message,
-    remedy,
-  });
+  const step = (outcome: CheckOutcome, message: ByteString, remedy?: ByteString) =>
+    stepsOf("pam")(kind, outcome, message, remedy);
   const verdict = judgeService(kind, question);
   const { service } = question;
   if (verdict.kind === "passed")

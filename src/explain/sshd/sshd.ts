@@ -3,7 +3,6 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
 import { operands } from "../../cli/shell-word.ts";
-import type { CheckOutcome } from "../../enter/checks.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
 import { openMatches } from "../../system/sshd/match.ts";
@@ -18,6 +17,7 @@ import {
 import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
 import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 import { countSteps } from "./counts.ts";
 import { authenticationOf, passwordAuthentication } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
@@ -44,13 +44,7 @@ export interface SshdLogin {
   service: ByteString | undefined;
 }
 
-const step = (name: string, outcome: CheckOutcome, message: ByteString, remedy = ""): ReportStep => ({
-  stage: "sshd",
-  name,
-  outcome,
-  message,
-  remedy,
-});
+const step = stepsOf("sshd");
 
 /** The settings, and whether a Match block makes them depend on something unknown. */
 function settingSteps(
