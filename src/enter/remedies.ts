@@ -4,7 +4,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { closeFirst } from "../jail/fs/exchange.ts";
+import { closeFirst } from "../system/exchange.ts";
 import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
 
 const MOST_LINKS = 40;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { joinPath, onlyRootWrites } from "../../jail/fs/walk.ts";
+import { joinPath } from "../../jail/fs/walk.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
  * Whose a part of a jail is. "system": programs, libraries and configuration, root's alone and recorded. "user": homes

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
 import { accountOf } from "../facts.ts";

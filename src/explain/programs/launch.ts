@@ -9,11 +9,11 @@ import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { FindMissing } from "../../libraries/missing.ts";
 import { passwdByUid } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 
 const TOOL = "jk_chrootlaunch";

@@ -16,7 +16,6 @@ import {
 } from "../../enter/limited/limited.ts";
 import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
 import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../../programs/own-start.ts";
@@ -24,6 +23,7 @@ import { recognise } from "../../programs/recognise.ts";
 import { startsOf } from "../../programs/starts.ts";
 import { programWarnings } from "../../programs/warnings.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";

@@ -14,9 +14,9 @@ import {
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import type { FindMissing } from "../../libraries/missing.ts";
 import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { findProgram } from "../../system/run.ts";
 import { beginReport } from "../account.ts";
 import { installedPrivilege } from "../installed.ts";

@@ -7,6 +7,7 @@ import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -16,7 +17,6 @@ import {
   type JailRoot,
   joinPath,
   namedError,
-  onlyRootWrites,
   release,
   walk,
 } from "./walk.ts";

@@ -8,6 +8,7 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { toleratesGroup } from "../../system/exchange.ts";
 import {
   type Ancestor,
   type Directory,
@@ -17,7 +18,6 @@ import {
   type JailRoot,
   joinPath,
   release,
-  toleratesGroup,
   walk,
 } from "./walk.ts";
 

@@ -3,7 +3,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { onlyRootWrites } from "../../jail/fs/walk.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import type { Entry, Keeps } from "../entry.ts";
 import { type FileSystem, isDirectory, isSymlink, tidy } from "../file-system.ts";
 
