@@ -16,7 +16,7 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
-import type { JailingOptions, UserOutcome } from "../users/run.ts";
+import type { JailingOptions, UserOutcome } from "../users/jailing.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 

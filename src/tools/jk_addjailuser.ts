@@ -24,14 +24,19 @@ import { addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import { ACCESS_OPTIONS, planAccess, readAccess, writeAccess } from "../users/access.ts";
-import { requireSafePlace } from "../users/apply.ts";
-import { createJailed } from "../users/create.ts";
+import { requireSafePlace } from "../users/change-account.ts";
+import { createJailed } from "../users/create-account.ts";
 import { groupWarning, requireGroup } from "../users/groups.ts";
-import { absolute, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
-import { inheritedPolicy, missingLine, missingOf } from "../users/missing.ts";
-import { isUsablePassword, newAccountWarnings, requireJailSide, requireNewAccount } from "../users/new.ts";
+import { warnOfLogin } from "../users/jailing.ts";
+import { inheritedPolicy, missingLine, missingOf } from "../users/login-needs.ts";
+import {
+  isUsablePassword,
+  newAccountWarnings,
+  requireJailSide,
+  requireNewAccount,
+} from "../users/new-account.ts";
+import { absolute, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { NewUserReport } from "../users/report-schema.ts";
-import { warnOfLogin } from "../users/run.ts";
 
 const NAME = "jk_addjailuser";
 const DEFAULT_GROUP = "users";

@@ -22,11 +22,9 @@ import { missingPython } from "../libraries/python.ts";
 import { userHint } from "../system/account-names.ts";
 import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
-import type { Reporter } from "../users/apply.ts";
-import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/jail.ts";
+import { recordedShell } from "../users/account-record.ts";
+import type { Reporter } from "../users/change-account.ts";
 import { removeJailSide, writeJailSide } from "../users/jail-side.ts";
-import { recordedShell } from "../users/memory.ts";
-import type { JailedUserReport, JailUserReport } from "../users/report-schema.ts";
 import {
   groupsOf,
   type JailingOptions,
@@ -34,7 +32,9 @@ import {
   planFor,
   type UserOutcome,
   warnOfLogin,
-} from "../users/run.ts";
+} from "../users/jailing.ts";
+import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
+import type { JailedUserReport, JailUserReport } from "../users/report-schema.ts";
 import { unjailUser } from "../users/unjail.ts";
 
 const NAME = "jk_jailuser";

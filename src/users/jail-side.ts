@@ -6,7 +6,7 @@ import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "../jai
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { LIMITED_SHELL } from "./jail.ts";
+import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** What the host knows: asked where a line of the jail belongs to another account or group. */
 export interface HostNames {

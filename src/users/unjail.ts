@@ -13,11 +13,11 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { changeAccount, type Reporter, requireSafeMove } from "./apply.ts";
-import { leaveGoneJail } from "./gone.ts";
-import { absolute } from "./jail.ts";
-import { type Before, forgetAccount, recall, rememberAccount } from "./memory.ts";
-import type { JailingOptions, UserOutcome } from "./run.ts";
+import { type Before, forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import { changeAccount, type Reporter, requireSafeMove } from "./change-account.ts";
+import type { JailingOptions, UserOutcome } from "./jailing.ts";
+import { leaveGoneJail } from "./missing-jail.ts";
+import { absolute } from "./open-jail.ts";
 
 /** How an account gets out of a jail. */
 interface Release {

@@ -10,10 +10,10 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
 import { addAccount, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { addToJail } from "./apply.ts";
-import { BAD_JAIL } from "./jail.ts";
+import { addToJail } from "./change-account.ts";
+import { groupsOf } from "./jailing.ts";
+import { BAD_JAIL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
-import { groupsOf } from "./run.ts";
 
 /** An account that is to be: `home` as passwd(5) has it, `jailHome` and `shell` as the jail sees them. */
 export interface NewAccount {

@@ -9,9 +9,9 @@ import { jailError } from "../jail/record/named-jail.ts";
 import { REGISTRY, readContent } from "../jail/record/registry.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import type { Reporter } from "./apply.ts";
-import { beforeIn } from "./memory.ts";
-import type { JailingOptions, UserOutcome } from "./run.ts";
+import { beforeIn } from "./account-record.ts";
+import type { Reporter } from "./change-account.ts";
+import type { JailingOptions, UserOutcome } from "./jailing.ts";
 
 /**
  * Decides how an account gets out of a jail that is gone, with all that was in it: it gets the home and the shell that

@@ -15,11 +15,11 @@ import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, planAccess, writeAccess } from "./access.ts";
-import { applyJailing, type Reporter, requireSafeMove } from "./apply.ts";
+import { forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import { applyJailing, type Reporter, requireSafeMove } from "./change-account.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE } from "./keys.ts";
-import { forgetAccount, recall, rememberAccount } from "./memory.ts";
-import { missingLine, missingPolicy } from "./missing.ts";
+import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 import type { JailedUserReport } from "./report-schema.ts";
 
