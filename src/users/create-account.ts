@@ -1,39 +1,103 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
-import { addAccount, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
+import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { groupByName, type PasswdEntry } from "../system/accounts.ts";
+import { commandAt } from "../system/exchange.ts";
+import { writeAccess } from "./access.ts";
+import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
+import { groupWarning } from "./groups.ts";
 import { groupsOf } from "./jailing.ts";
+import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
-/** An account that is to be: `home` as passwd(5) has it, `jailHome` and `shell` as the jail sees them. */
-export interface NewAccount {
-  readonly name: ByteString;
-  readonly home: ByteString;
-  readonly jailHome: ByteString;
-  readonly shell: ByteString;
+/** Shows what createAccount would do. */
+export function describeCreation(
+  { name, home, group, access, accessLines }: NewAccount,
+  run: AccountRun,
+): void {
+  run.done(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
+  const joins = access.joins.map((one) => one.name);
+  for (const join of joins) run.done(`would have added it to the group ${quoted(join)}`);
+  for (const line of accessLines) run.done(line);
+  const administrator = groupWarning(name, group, joins, false);
+  if (administrator !== undefined) run.warn(administrator);
 }
 
 /**
- * Makes an account and its lines in the jail, and calls `more`. Where one fails, all of it is taken back, the home too if
- * it was not there before. Throws JailkitError.
+ * Creates an account, its lines in the jail, its keys and its section of jk_lsh.ini. Returns it, and lines about keys and
+ * section. If a step fails, all of it is removed again, also the home if it is new. Throws JailkitError.
  */
-export function createJailed(
-  root: JailRoot,
+export function createAccount(
+  account: NewAccount,
+  values: NewAccountValues & { system: boolean },
+  run: AccountRun,
+): { user: PasswdEntry; accessLines: ByteString[] } {
+  const { name, home, group } = account;
+  const accessLines: ByteString[] = [];
+  if (group === DEFAULT_GROUP && groupByName(group) === undefined) {
+    addGroup(group);
+    run.done(`created the group ${quoted(group)}`);
+  }
+  const user = holdingSignals(() => {
+    stopIfInterrupted("no account was created; run this again");
+    return createJailed(account, useraddOptions(account, values), {
+      done: (line) => {
+        accessLines.push(line);
+        run.done(line);
+      },
+      warn: (line) => run.warn(line),
+    });
+  });
+  run.done(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+  return { user, accessLines };
+}
+
+function useraddOptions(
+  { group, access }: NewAccount,
+  values: NewAccountValues & { system: boolean },
+): UseraddOptions {
+  const { noCreateHome, password } = values;
+  const joins = access.joins.map(({ name }) => name).join(",");
+  const byKeyAlone = access.keys.length > 0 && password === undefined;
+  const given: readonly [letter: string, value: ByteString | boolean | undefined][] = [
+    ["c", values.comment],
+    ["e", values.expiredate],
+    ["f", values.inactive],
+    ["g", group],
+    ["G", joins === "" ? undefined : joins],
+    ["k", noCreateHome ? undefined : values.skel],
+    // No password matches it; and it does not lock the account, for which sshd without PAM accepts no key.
+    ["p", byKeyAlone ? "*" : password],
+    ["u", values.uid],
+    ["m", !noCreateHome],
+    ["M", noCreateHome],
+    ["o", values.nonUnique],
+    ["r", values.system],
+  ];
+  const options = new Map<string, ByteString | true>();
+  for (const [letter, value] of given) if (value !== undefined && value !== false) options.set(letter, value);
+  return options;
+}
+
+function createJailed(
   account: NewAccount,
   useradd: UseraddOptions,
-  more: (user: PasswdEntry) => void,
+  run: Pick<AccountRun, "done" | "warn">,
 ): PasswdEntry {
-  const { name, home, jailHome, shell } = account;
+  const { root, name, home, jailHome, shell, access } = account;
   const wasThere = lookUp(root, jailHome) !== undefined;
   let user: PasswdEntry | undefined;
   let inJail = false;
@@ -51,16 +115,16 @@ export function createJailed(
     });
     addToJail(root, plan.entry, name, plan.groups);
     inJail = plan.entry !== undefined;
-    more(user);
+    writeAccess({ root, user, home: jailHome }, access, run);
     return user;
   } catch (error) {
     const why = user === undefined ? whyNoHome(root, directoryOf(jailHome), error) : error;
     if (user !== undefined) removeAccount(name);
-    // First what frees room. Where somebody else has the uid too, something of theirs may be in it by now.
+    // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
     const stays = left !== undefined && (useradd.has("o") || !removeTree(root, jailHome, left.stat));
     if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
-    const full = noRoom(why, root.path, { left: [], progress: "no account was made" });
+    const full = noRoom(why, root.path, { left: [], progress: "no account was created" });
     if (user === undefined && full === undefined && !stays) throw error;
     const again = full === undefined ? `; the account ${quoted(name)} was removed again` : "";
     const rest = stays ? `, its home ${quoted(home)} was left` : "";
@@ -69,7 +133,17 @@ export function createJailed(
   }
 }
 
-/** useradd(8) does not tell why it cannot make a home: the error of making something there, if that fails as well. */
+/** A warning that a home existed and belongs to another user: useradd(8) does not change it. */
+export function foreignHome({ root, jailHome }: NewAccount, user: PasswdEntry): ByteString | undefined {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return undefined;
+  const path = hostPath(root, jailHome);
+  const what = `${quoted(path)} existed before and belongs to uid ${stat.uid}, not to the user: logins are refused`;
+  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
+  return `${what}; keep it under another name, and create a new one: ${make}`;
+}
+
+/** useradd(8) does not report why it cannot create a home: the error of creating something there, if that fails too. */
 function whyNoHome(root: JailRoot, above: ByteString, error: unknown): unknown {
   const path = `${above === "/" ? "" : above}/${temporaryName()}`;
   try {

@@ -164,7 +164,7 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
       ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
     ];
     const missing = lacking.flatMap((one) => one.missing).join(", ");
-    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; this brings it: ${commands.join(" && ")}`;
+    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; add it with: ${commands.join(" && ")}`;
     throw new JailkitError("program-missing", 1, message);
   }
   return [...new Set(found.flatMap(({ paths }) => paths))];

@@ -71,7 +71,7 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const what = `no home can be copied to ${where}, for no directory on its mount is root's alone`;
   const remedy = sticky
     ? "choose a place that is not below a directory that everybody can write"
-    : `mend it with: chmod go-w ${operands(...names)}`;
+    : `fix it with: chmod go-w ${operands(...names)}`;
   throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
 }
 

@@ -263,7 +263,7 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const message = `${display(root.path)}: not a safe jail: ${first.message}; mend it with: ${first.remedy}${others}`;
+  const message = `${display(root.path)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 
