@@ -29,7 +29,7 @@ export type JailFact =
   /** It cannot be reached: missing, not a directory, not to be passed. */
   | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
   /** It leads somewhere, but not straight: a link, "..", a relative path. `real`: where to, if that can be told. */
-  | { kind: "crooked"; reason: ByteString; real?: ByteString };
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
 
 /** What the jail's account files say. Each is undefined where there is no such entry. */
 export interface InJailFacts {
@@ -86,7 +86,7 @@ export interface LoginFacts extends CallerFacts {
   /** The account on the host that the home belongs to, as its uid has it. */
   homeOwner(): PasswdEntry | undefined;
   /** Whether root alone can put something else in the place of the home. */
-  homeKept(): boolean;
+  onlyRootExchangesHome(): boolean;
   /** The home's ACL. */
   homeAcl(): AclReading;
   /** Why the session could not change to the home, and the directory that is closed; undefined where it can. */

@@ -47,7 +47,7 @@ export interface GatheredFacts extends LoginFacts {
 }
 
 /** Remembers what the first call gave, an error too: a fact is gathered once, before anything changes. */
-export function once<T>(gather: () => T): () => T {
+export function memoized<T>(gather: () => T): () => T {
   let result: { value: T } | { error: unknown } | undefined;
   return () => {
     if (result === undefined) {
@@ -72,16 +72,16 @@ export function gatherCaller(caller: Caller, configFile: ByteString): CallerFact
     userVariable,
     configFile,
     configDirectory: CONFIG_DIRECTORY,
-    privilege: once(caller.privilege),
-    account: once(caller.account),
-    group: once(() => groupByGid(gid)),
-    groups: once(caller.groups),
-    configFindings: once(() => configDirectoryFindings(CONFIG_DIRECTORY)),
+    privilege: memoized(caller.privilege),
+    account: memoized(caller.account),
+    group: memoized(() => groupByGid(gid)),
+    groups: memoized(caller.groups),
+    configFindings: memoized(() => configDirectoryFindings(CONFIG_DIRECTORY)),
   };
 }
 
 /** A fact of which an earlier check has shown that it is there. */
-export function known<T>(value: T | undefined, what: string): T {
+export function required<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what} is not known`);
   return value;
 }
@@ -109,9 +109,9 @@ export function openPlainly(text: ByteString): OpenedJail {
     root = openJailRoot(text, { cacheLimit: 3 });
     requireEntry(root);
   } catch (error) {
-    const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
-    if (error instanceof JailkitError && crooked.includes(error.code)) {
-      return { root: undefined, fact: { kind: "crooked", reason: error.message, ...realPath(text) } };
+    const notPlain = ["relative-path", "link-in-jail-path", "jail-is-root"];
+    if (error instanceof JailkitError && notPlain.includes(error.code)) {
+      return { root: undefined, fact: { kind: "not-plain", reason: error.message, ...realPath(text) } };
     }
     if (error instanceof JailkitError || error instanceof SystemError) {
       const reason =
@@ -125,7 +125,7 @@ export function openPlainly(text: ByteString): OpenedJail {
   }
   // One slash at the end is the only other way to write it.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
-  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}`, real: root.path } };
+  return { root, fact: { kind: "not-plain", reason: `it leads to ${root.path}`, real: root.path } };
 }
 
 /** Where a path leads, links followed; nothing where that cannot be told. */
@@ -158,7 +158,7 @@ function reachRemedy(
   return { remedy: passRemedy(opened ?? directoryOf(error.path)) };
 }
 
-function homeKept(root: JailRoot, home: ByteString): boolean {
+function onlyRootExchangesHome(root: JailRoot, home: ByteString): boolean {
   try {
     const directory = walk(root, directoryOf(home));
     release(directory);
@@ -206,19 +206,23 @@ export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, asked, requireReadable } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
   const { account, group } = caller;
-  const settings = once((): Settings => {
+  const settings = memoized((): Settings => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
+    return readSettings(
+      CONFIG_FILE,
+      required(account(), "the user").name,
+      required(group(), "the group").name,
+    );
   });
-  const split = once(() => splitHome(known(account(), "the user").home));
-  const opened = once(() => openPlainly(known(split(), "the jail").jail));
-  const root = () => known(opened().root, "the jail");
-  const home = () => known(split(), "the jail").home;
-  const inJail = once((): InJailFacts => {
+  const split = memoized(() => splitHome(required(account(), "the user").home));
+  const opened = memoized(() => openPlainly(required(split(), "the jail").jail));
+  const root = () => required(opened().root, "the jail");
+  const home = () => required(split(), "the jail").home;
+  const inJail = memoized((): InJailFacts => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
-      named: userNamed(passwd, known(account(), "the user").name),
+      named: userNamed(passwd, required(account(), "the user").name),
       numbered: userNumbered(passwd, uid),
       group: groupNumbered(accountFile(root(), "/etc/group"), gid),
     };
@@ -228,17 +232,17 @@ export function gatherFacts(login: Login): GatheredFacts {
     settings,
     split,
     jail: () => opened().fact,
-    jailFindings: once(() => jailFindings(root())),
-    home: once(() => lookUp(root(), home())?.stat),
-    homeOwner: once(() => {
+    jailFindings: memoized(() => jailFindings(root())),
+    home: memoized(() => lookUp(root(), home())?.stat),
+    homeOwner: memoized(() => {
       const there = lookUp(root(), home())?.stat;
       return there && passwdByUid(there.uid);
     }),
-    homeKept: once(() => homeKept(root(), home())),
-    homeAcl: once(() => homeAcl(root(), home())),
-    homeObstacle: once(() => homeObstacle(root(), home())),
+    onlyRootExchangesHome: memoized(() => onlyRootExchangesHome(root(), home())),
+    homeAcl: memoized(() => homeAcl(root(), home())),
+    homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,
-    shell: once(() => {
+    shell: memoized(() => {
       const { injailShell } = settings().values;
       const entry = injailShell === undefined ? inJail() : undefined;
       const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;

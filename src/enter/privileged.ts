@@ -24,7 +24,7 @@ export function ownPrivilege(tool: string): PrivilegeFact {
 }
 
 /** Runs checks and logs what they note; throws Refusal for the first that does not pass. */
-export function demand<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
+export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
   for (const result of runChecks(facts, checks)) {
     for (const { severity, message } of result.notes ?? []) log.write(severity, message);
     if (result.outcome === "passed" || result.outcome === "warned") continue;
@@ -34,7 +34,7 @@ export function demand<F>(facts: F, checks: readonly Check<F>[], log: Syslog): v
 }
 
 /** What becomes of an error that nobody foresaw: its exit status, the reason for the log, and no more for the user. */
-export function unforeseen(error: unknown): Refusal {
+export function unexpectedError(error: unknown): Refusal {
   const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
   return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
 }

@@ -29,7 +29,7 @@ export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): B
 
 /** A command that acts by the name of a home, where nobody but root can exchange that. */
 export function atHome(facts: LoginFacts, path: ByteString, command: ByteString): ByteString {
-  return facts.jailFindings().length === 0 && facts.homeKept() ? command : closeFirst(path);
+  return facts.jailFindings().length === 0 && facts.onlyRootExchangesHome() ? command : closeFirst(path);
 }
 
 /** Makes a home; what is there in its place is kept beside it. */

@@ -3,7 +3,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import type { CheckOutcome } from "../enter/checks.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
-import { laidOpen, type PamRule } from "../system/pam/rules.ts";
+import { flattened, type PamRule } from "../system/pam/rules.ts";
 import { serviceRules } from "../system/pam/service.ts";
 import { processesOf } from "../system/processes.ts";
 import type { ReportStep } from "./report.ts";
@@ -113,5 +113,5 @@ function countSteps(
 }
 
 function limitRules(service: ByteString): PamRule[] {
-  return laidOpen(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
+  return flattened(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
 }

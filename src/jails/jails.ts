@@ -8,7 +8,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
+import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
@@ -67,7 +67,7 @@ export function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): Ja
       const recorded = content.requests.length + content.entries.size > 0;
       const facts = {
         ...nothing,
-        users: [...users, ...serviceUsersIfTold(root, allUsers)],
+        users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
         ...recordedFacts(content),
         id: recorded ? id : undefined,
       };

@@ -29,7 +29,7 @@ export interface Allowed {
   /** argv[0] is `path`, as in jailkit 2.23. */
   argv: ByteString[];
   /** Which program it is, as far as that is known: what it may have of the environment. */
-  known: readonly Program[];
+  programs: readonly Program[];
 }
 
 /** The command may not run. Both texts are printable and one line long. */
@@ -130,7 +130,7 @@ function decideOnWords(
     const shown = `${told(typed)} is not allowed like this: ${spawns}`;
     return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
-  return { allowed: true, path, argv: [path, ...args], known: program.known };
+  return { allowed: true, path, argv: [path, ...args], programs: program.rows };
 }
 
 /** The first regular file among the word itself, where it is absolute, and the word below each of `paths`. */

@@ -49,11 +49,11 @@ export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteS
  * `configured`: the key `environment`.
  */
 export function hooksWarning(
-  { known }: Recognised,
+  { rows }: Recognised,
   repositories: readonly HookedRepository[],
   configured: ReadonlyMap<ByteString, ByteString>,
 ): ProgramWarning | undefined {
-  const kind = known.find(({ hooks }) => hooks !== undefined)?.hooks;
+  const kind = rows.find(({ hooks }) => hooks !== undefined)?.hooks;
   const silent = repositories.filter((one) => one.kind === kind);
   if (silent.length === 0 || (kind === "git" && namesHooks(configured))) return undefined;
   const named = silent.slice(0, MOST_NAMED).map(({ path, hooks }) => `${quoted(path)} (${hooks.join(", ")})`);

@@ -12,7 +12,7 @@ import { installedPrivilege } from "../explain/installed.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { makeOf } from "../programs/jailkit-make.ts";
+import { jailkitVersionOf } from "../programs/jailkit-version.ts";
 import { passwdByName } from "../system/accounts.ts";
 
 /** Who goes into a jail, and how. */
@@ -77,7 +77,7 @@ function chrootshObstacle(path: ByteString): string | undefined {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     try {
       const stat = fstat(fd);
-      const make = isRegular(stat) ? makeOf(fd, stat.size) : undefined;
+      const make = isRegular(stat) ? jailkitVersionOf(fd, stat.size) : undefined;
       if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not that of jailkit 3`;
     } finally {
       close(fd);

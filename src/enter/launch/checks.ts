@@ -33,7 +33,7 @@ export interface Launch {
 /** One check: it adds to what is known of a launch, or throws JailkitError with the exit status of jailkit 2.23. */
 interface LaunchCheck {
   name: string;
-  run: (request: LaunchRequest, known: Partial<Launch>) => void;
+  run: (request: LaunchRequest, launch: Partial<Launch>) => void;
 }
 
 function openSafeJail(path: ByteString): JailRoot {
@@ -68,44 +68,44 @@ function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest):
 export const LAUNCH_CHECKS: readonly LaunchCheck[] = [
   {
     name: "user",
-    run(request, known) {
-      known.ids = resolveIds(request.user, request.group);
+    run(request, launch) {
+      launch.ids = resolveIds(request.user, request.group);
     },
   },
   {
     name: "capabilities",
-    run({ keepCaps }, known) {
-      known.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
+    run({ keepCaps }, launch) {
+      launch.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
     },
   },
   { name: "options", run: requireUsableOptions },
   {
     name: "jail",
-    run({ jail = "" }, known) {
-      known.root = openSafeJail(jail);
+    run({ jail = "" }, launch) {
+      launch.root = openSafeJail(jail);
     },
   },
   {
     name: "program",
-    run({ jail = "", program = "" }, known) {
-      known.program = pathInJail(jail, program);
-      if (known.root !== undefined) requireSafeProgram(known.root, known.program);
+    run({ jail = "", program = "" }, launch) {
+      launch.program = pathInJail(jail, program);
+      if (launch.root !== undefined) requireSafeProgram(launch.root, launch.program);
     },
   },
 ];
 
 /** What the checks have found, of which all have passed; undefined where one has not. */
-export function settled({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
+export function completeLaunch({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
   return root === undefined || program === undefined || ids === undefined
     ? undefined
     : { root, program, ids, kept };
 }
 
-/** Runs the checks; throws JailkitError for the first that fails. */
+/** Runs the checks. Throws the JailkitError of the first that fails. */
 export function checkLaunch(request: LaunchRequest): Launch {
-  const known: Partial<Launch> = {};
-  for (const { run } of LAUNCH_CHECKS) run(request, known);
-  const launch = settled(known);
-  if (launch === undefined) throw new Error("a check was left out");
-  return launch;
+  const launch: Partial<Launch> = {};
+  for (const { run } of LAUNCH_CHECKS) run(request, launch);
+  const complete = completeLaunch(launch);
+  if (complete === undefined) throw new Error("a check was left out");
+  return complete;
 }

@@ -178,7 +178,7 @@ export function executeLimits(
  * Whether a section holds the known servers to nothing. Directories that the administrator names hold what a server is
  * to start: hooks, and what they are written in. One that does not count frees nothing.
  */
-function isFree(
+function startsAnyProgram(
   { allowSpawnOptions, execute }: LshSection,
   home: ByteString,
   request: LimitedRequest,
@@ -240,14 +240,14 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
       const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
       return { ...decision, reason, section, notes };
     }
-    const { path, argv, known } = decision;
+    const { path, argv, programs } = decision;
     const given = values.allowSpawnOptions
       ? variables
-      : programEnvironment(known, variables, values.environment);
+      : programEnvironment(programs, variables, values.environment);
     const environment: ByteString[] = [];
     for (const [name, value] of given) environment.push(`${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    const starts = isFree(values, home, request) ? undefined : startsOf(known);
+    const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
     const execute =
       starts === undefined || starts.length === 0
         ? executeLimits(values, home)

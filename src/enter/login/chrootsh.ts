@@ -10,7 +10,7 @@ import { type GatheredFacts, gatherFacts } from "../gather.ts";
 import { variable } from "../limited/limited.ts";
 import { limitedRequest } from "../limited/request.ts";
 import { runLimitedShell } from "../limited/run.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import { LIMITED_SHELL, shellFact } from "../shell.ts";
@@ -37,7 +37,7 @@ function callerFacts(): GatheredFacts {
 
 function login(log: Syslog): number {
   const facts = callerFacts();
-  demand(facts, HOST_CHECKS, log);
+  requireChecks(facts, HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { values } = facts.settings();
   const { jail, home } = splitOf(facts);
@@ -48,7 +48,7 @@ function login(log: Syslog): number {
 
   enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, IN_JAIL_CHECKS, log);
+  requireChecks(facts, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
   if (checkedHome === undefined || shell.kind === "missing") throw new Error("a check was left out");
   enterHome(home, checkedHome);
@@ -91,6 +91,6 @@ export function chrootsh(): number {
   try {
     return login(log);
   } catch (error) {
-    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+    return refuse(error instanceof Refusal ? error : unexpectedError(error), TOOL, log);
   }
 }

@@ -48,12 +48,12 @@ function judgeSeparator(facts: LoginFacts): Verdict {
   return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${operands(name)}`);
 }
 
-function judgeJail(kind: "unreachable" | "crooked") {
+function judgeJail(kind: "unreachable" | "not-plain") {
   return (facts: LoginFacts): Verdict => {
     const { jail } = splitOf(facts);
     const fact = facts.jail();
     if (fact.kind !== kind)
-      return passed(kind === "crooked" ? `${jail} is a plain path` : `${jail} is there`);
+      return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
     return fact.kind === "unreachable"
       ? failed(
           `abort, chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`,
@@ -61,13 +61,13 @@ function judgeJail(kind: "unreachable" | "crooked") {
         )
       : failed(
           `abort, the jail ${jail} is not the path of a directory without detours: ${fact.reason}`,
-          straightRemedy(facts, fact.real),
+          plainPathRemedy(facts, fact.real),
         );
   };
 }
 
 /** Writes the jail's path, from / on and without links, into the home of the account. */
-function straightRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
+function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
   const { name } = accountOf(facts);
   const { home } = splitOf(facts);
   return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
@@ -226,7 +226,7 @@ export const HOST_CHECKS: readonly Check[] = [
     exitStatus: 21,
     shown: "the path of the jail is not plain",
     needs: ["jail-reachable"],
-    judge: judgeJail("crooked"),
+    judge: judgeJail("not-plain"),
   },
   {
     name: "jail-safety",

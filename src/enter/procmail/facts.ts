@@ -1,6 +1,6 @@
 import { readKeys } from "../../config/keys.ts";
 import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
-import { type GatheredFacts, gatherFacts, type Login, once } from "../gather.ts";
+import { type GatheredFacts, gatherFacts, type Login, memoized } from "../gather.ts";
 import { shellFact } from "../shell.ts";
 import { PROCMAIL } from "./checks.ts";
 
@@ -12,7 +12,11 @@ export function gatherProcmail(login: Login): GatheredFacts {
   const facts = gatherFacts(login);
   return {
     ...facts,
-    settings: once(() => ({ values: readKeys(undefined, chrootshKeys), section: undefined, warnings: [] })),
-    shell: once(() => shellFact(facts.root(), PROCMAIL, login.asked)),
+    settings: memoized(() => ({
+      values: readKeys(undefined, chrootshKeys),
+      section: undefined,
+      warnings: [],
+    })),
+    shell: memoized(() => shellFact(facts.root(), PROCMAIL, login.asked)),
   };
 }

@@ -5,7 +5,7 @@ import { passwdByUid } from "../../system/accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import type { GatheredFacts } from "../gather.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import {
@@ -51,17 +51,17 @@ function deliverOutside(): never {
 
 function deliver(log: Syslog): never {
   const facts = callerFacts();
-  demand(facts, PROCMAIL_CALLER_CHECKS, log);
+  requireChecks(facts, PROCMAIL_CALLER_CHECKS, log);
   const { name, home: wholeHome } = accountOf(facts);
   if (!isJailedHome(wholeHome)) deliverOutside();
-  demand(facts, PROCMAIL_HOST_CHECKS, log);
+  requireChecks(facts, PROCMAIL_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { jail, home } = splitOf(facts);
   const checkedHome = facts.home();
 
   enterJail(facts.root(), { uid, gid, groups: facts.groups() }, false, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, PROCMAIL_IN_JAIL_CHECKS, log);
+  requireChecks(facts, PROCMAIL_IN_JAIL_CHECKS, log);
   if (checkedHome === undefined) throw new Error("a check was left out");
   enterHome(home, checkedHome);
   const given = args().slice(1);
@@ -78,7 +78,7 @@ function deliver(log: Syslog): never {
 
 /** What nobody foresaw, such as a lack of memory, is no fault of the mail's. */
 function keptFor(error: unknown): Refusal {
-  const { code, reason, shown } = unforeseen(error);
+  const { code, reason, shown } = unexpectedError(error);
   return new Refusal(code, TRY_AGAIN, reason, shown);
 }
 

@@ -75,7 +75,7 @@ function judgeReachable(facts: UchrootFacts): Verdict {
 
 function judgePath(facts: UchrootFacts): Verdict {
   const fact = facts.allowedJail();
-  if (fact.kind !== "crooked") return passed("the path of the jail is plain");
+  if (fact.kind !== "not-plain") return passed("the path of the jail is plain");
   return failed(
     `abort, the jail ${facts.askedJail} is not the path of a directory without detours: ${fact.reason}`,
     allowRemedy(

@@ -22,7 +22,7 @@ export type AllowedJailFact =
   /** It stands in the settings as it was asked for, but cannot be reached. */
   | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
   /** It stands in the settings as it was asked for, but not by its plain path. `real`: where it leads. */
-  | { kind: "crooked"; reason: ByteString; real?: ByteString };
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
 
 /** The program that was asked for, as the jail sees it. */
 export type ProgramFact =

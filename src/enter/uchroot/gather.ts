@@ -25,7 +25,7 @@ import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
 import type { InJailFacts } from "../facts.ts";
-import { gatherCaller, known, type Login, once, openPlainly } from "../gather.ts";
+import { gatherCaller, type Login, memoized, openPlainly, required } from "../gather.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -141,21 +141,21 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
   const { uid, gid, requireReadable } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
   const { account, group, groups } = caller;
-  const settings = once(() => {
+  const settings = memoized(() => {
     requireReadable?.(caller.configFile);
     return readSettings(
       caller.configFile,
-      known(account(), "the user").name,
-      known(group(), "the group").name,
+      required(account(), "the user").name,
+      required(group(), "the group").name,
     );
   });
-  const chosen = once(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
-  const root = () => known(chosen().root, "the jail");
-  const accounts = once(() => {
+  const chosen = memoized(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
+  const root = () => required(chosen().root, "the jail");
+  const accounts = memoized(() => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     return readJailAccounts(root());
   });
-  const hostGroups = once(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
+  const hostGroups = memoized(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
   const facts: GatheredUchrootFacts = {
     ...caller,
     askedJail: login.jail,
@@ -163,10 +163,10 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     settings,
     allowedJail: () => chosen().fact,
     jailPath: () => root().path,
-    jailFindings: once(() => jailFindings(root())),
-    program: once(() => findProgram(root(), login.program)),
-    inJail: once((): InJailFacts => {
-      const name = known(account(), "the user").name;
+    jailFindings: memoized(() => jailFindings(root())),
+    program: memoized(() => findProgram(root(), login.program)),
+    inJail: memoized((): InJailFacts => {
+      const name = required(account(), "the user").name;
       return {
         named: accounts().userByName(name),
         numbered: accounts().userByUid(uid),
@@ -174,7 +174,7 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
       };
     }),
     hostGroups,
-    foreignGroups: once(() =>
+    foreignGroups: memoized(() =>
       hostGroups().filter((one) => one.gid !== gid && accounts().groupByGid(one.gid) === undefined),
     ),
     root,

@@ -8,7 +8,7 @@ import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf } from "../facts.ts";
 import { variable } from "../limited/limited.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterJail } from "../session.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./checks.ts";
@@ -44,7 +44,7 @@ export function uchrootEnvironment(given: readonly string[], kept: readonly stri
 }
 
 function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
-  demand(facts, UCHROOT_HOST_CHECKS, log);
+  requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { env, allowSetuid } = uchrootSettingsOf(facts);
   const { name } = accountOf(facts);
@@ -57,7 +57,7 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
 
   enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
   // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, UCHROOT_IN_JAIL_CHECKS, log);
+  requireChecks(facts, UCHROOT_IN_JAIL_CHECKS, log);
   try {
     return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env));
   } catch (error) {
@@ -85,11 +85,11 @@ export function uchroot(): number {
   const log = openSyslog(TOOL, "auth");
   try {
     const facts = request.kind === "run" ? callerFacts(request.jail, request.program) : callerFacts("", "");
-    demand(facts, UCHROOT_CALLER_CHECKS, log);
+    requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
     printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
     return 1;
   } catch (error) {
-    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+    return refuse(error instanceof Refusal ? error : unexpectedError(error), TOOL, log);
   }
 }

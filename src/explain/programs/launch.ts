@@ -6,7 +6,7 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { CheckOutcome } from "../../enter/checks.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
-import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
+import { completeLaunch, LAUNCH_CHECKS, type Launch, type LaunchRequest } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -37,11 +37,11 @@ const step = (
 
 /** Runs the checks of a launch to the first that fails: each builds on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
-  const known: Partial<Launch> = {};
+  const launch: Partial<Launch> = {};
   const steps: ReportStep[] = [];
   for (const { name, run } of LAUNCH_CHECKS) {
     try {
-      run(request, known);
+      run(request, launch);
       steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
     } catch (error) {
       const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
@@ -49,7 +49,7 @@ function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Laun
       return { steps, launch: undefined };
     }
   }
-  return { steps, launch: settled(known) };
+  return { steps, launch: completeLaunch(launch) };
 }
 
 /** What only the start itself would tell: the rights of the caller, and whether the program can be executed. */

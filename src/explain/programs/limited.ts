@@ -267,7 +267,7 @@ function explainTroubles(
     const { certain, message, remedy } = stopped;
     add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
   }
-  if (program.known.every(({ hooks }) => hooks === undefined)) return;
+  if (program.rows.every(({ hooks }) => hooks === undefined)) return;
   const environment = new Map(policy.values.environment);
   const silent = hooksWarning(
     program,
@@ -279,11 +279,11 @@ function explainTroubles(
 
 /** Adds what is known of the command where it is a server of the table. */
 function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
-  const { known } = recognise(path, files);
-  for (const { names, inputs } of known) {
+  const { rows } = recognise(path, files);
+  for (const { names, inputs } of rows) {
     add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
   }
-  const starts = held ? startsOf(known) : undefined;
+  const starts = held ? startsOf(rows) : undefined;
   if (starts === undefined) return;
   const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
   const unless = "unless execute names a directory that counts, or any";

@@ -8,7 +8,7 @@ import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { type Make, makeOf } from "../../programs/jailkit-make.ts";
+import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
@@ -25,7 +25,7 @@ const INSTEAD = "runs in the place of the limited shell in jk_chrootsh";
  * is not known from here. undefined where it is, byte by byte, the jk_lsh beside `chrootsh`, which does what that does.
  */
 export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
-  const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
+  const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
   const ours = `${chrootsh.slice(0, chrootsh.lastIndexOf("/"))}/${LIMITED_SHELL}`;
   const stat = make === "jailkit-3" ? lookUp(root, path)?.stat : undefined;
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
@@ -43,7 +43,7 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
   };
 }
 
-function whatOf(make: Make | undefined): string {
+function whatOf(make: JailkitVersion | undefined): string {
   if (make === "jailkit-2") {
     const gap = "it takes any arguments, so that rsync -e PROGRAM starts a program that is not listed";
     return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; more cannot be told`;

@@ -6,7 +6,7 @@ import { operands } from "../../cli/shell-word.ts";
 import type { CheckOutcome } from "../../enter/checks.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
-import { openMatches } from "../../system/sshd/match.ts";
+import { undecidedMatches } from "../../system/sshd/match.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -64,7 +64,7 @@ function settingSteps(
   const told = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) told.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", told.join(", "))];
-  const [open] = openMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
+  const [open] = undecidedMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
   if (open !== undefined) {
     const remedy = open.address ? "say where the login comes from: --from ADDRESS" : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;

@@ -67,6 +67,6 @@ export function serviceUsers(
 }
 
 /** As serviceUsers, for what is only told: nothing where the service does not answer. */
-export function serviceUsersIfTold(root: JailRoot, known: readonly JailedUser[]): JailedUser[] {
+export function serviceUsersIfAnswered(root: JailRoot, known: readonly JailedUser[]): JailedUser[] {
   return orNothing(() => serviceUsers(root, known, homeOwners(root)));
 }

@@ -123,9 +123,10 @@ function putBack(
   entry: ManifestEntry | undefined,
 ): boolean {
   const standing = lookUp(root, to)?.stat;
-  if (standing === undefined) return moveInPlace(root, from, to, "new", { made, standing }) !== "kept";
+  if (standing === undefined)
+    return moveInPlace(root, from, to, "new", { made, present: standing }) !== "kept";
   if (entry === undefined || !isAsRecorded(entry, standing, targetOf(root, to, standing))) return false;
-  if (moveInPlace(root, from, to, "exchange", { made, standing }) === "kept") return false;
+  if (moveInPlace(root, from, to, "exchange", { made, present: standing }) === "kept") return false;
   removePath(root, from, standing);
   return true;
 }

@@ -72,7 +72,7 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
   }
   if (isDirectory(standing.stat)) return change("exchange");
   if (entry.action === "keep") return judgeKept(context, entry, standing);
-  if (!isSameThing(context, entry, standing)) return change("replace");
+  if (!isSameInode(context, entry, standing)) return change("replace");
   if (entry.type === "symlink") return PRESENT;
   const { stat } = standing;
   const shared = entry.source !== undefined && isSource(entry.source, stat);
@@ -90,7 +90,7 @@ export function judgeEntry(context: CompareContext, entry: Entry): Judgement {
 
 /** What stands in the way and is not jailkit's. */
 function judgeKept(context: CompareContext, entry: Entry, standing: Standing): Judgement {
-  if (isSameThing(context, entry, standing)) return PRESENT;
+  if (isSameInode(context, entry, standing)) return PRESENT;
   const reasons = {
     "as-put": "is something else than the host has there",
     changed: "was changed in the jail",
@@ -133,7 +133,7 @@ function isSource(source: ByteString, stat: Stat): boolean {
 }
 
 /** Whether what stands there has the type and the content, text or numbers that a new one would have. */
-function isSameThing({ state, host }: CompareContext, entry: Entry, { stat, target }: Standing): boolean {
+function isSameInode({ state, host }: CompareContext, entry: Entry, { stat, target }: Standing): boolean {
   switch (entry.type) {
     case "directory":
       return isDirectory(stat);

@@ -310,7 +310,7 @@ export const JAIL: readonly Mutant[] = [
     ['if (seen.space === "user") result.findings.addOf', "if (false) result.findings.addOf"],
   ]),
   ...within("src/check/fix/fix.ts", "attack/check-fix.test.ts", [
-    ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
+    ["!isDirectory(stat) : !isSameInode(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
   ...within("src/update/state.ts", "e2e/update.test.ts", [
     ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && told.length === 0) return "user";'],

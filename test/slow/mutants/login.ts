@@ -106,7 +106,7 @@ export const LOGIN: readonly Mutant[] = [
     "unit/system.test.ts",
   ),
   host("gid === facts.gid) return passed(`group ID", "gid >= 0) return passed(`group ID"),
-  host("if (fact.kind !== kind)", 'if (fact.kind !== kind || kind === "crooked")'),
+  host("if (fact.kind !== kind)", 'if (fact.kind !== kind || kind === "not-plain")'),
   host("if (findings.length === 0) return passed(`${jail} is safe`);", "return passed(`${jail} is safe`);"),
   host("type !== S_IFDIR && type !== S_IFREG", "type === 0"),
   host("(home, facts) => home.uid !== facts.uid,", "(home, facts) => home.uid < facts.uid,"),

@@ -104,7 +104,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "is not moved where a user could have exchanged it",
   ),
-  move('  if (!isSame(there, standing)) return "kept";\n', "", "is not moved in the place of another"),
+  move('  if (!isSame(there, present)) return "kept";\n', "", "is not moved in the place of another"),
   move(
     '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
