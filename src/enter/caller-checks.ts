@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { operands } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
-import { baseName, type CallerFacts } from "./facts.ts";
+import type { CallerFacts } from "./facts.ts";
 import { allRemedies } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {

@@ -95,11 +95,6 @@ export interface LoginFacts extends CallerFacts {
   shell(): ShellFact;
 }
 
-/** The part of a path after its last slash. */
-export function baseName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
 /** The account, of which an earlier check has shown that it exists. */
 export function accountOf(facts: CallerFacts): PasswdEntry {
   const entry = facts.account();

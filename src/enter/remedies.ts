@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { baseName, pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { closeFirst } from "../system/exchange.ts";
-import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
+import type { LoginFacts, ShellFact } from "./facts.ts";
 
 const MOST_LINKS = 40;
 

@@ -2,13 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { isNoexec } from "../system/mounts.ts";
-import { baseName, type ShellFact, type Unsafe } from "./facts.ts";
+import type { ShellFact, Unsafe } from "./facts.ts";
 import { NOT_A_FILE } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */

@@ -10,9 +10,10 @@ import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home
 import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
-import { accountOf, type LoginFacts, splitOf, type Unsafe } from "../facts.ts";
-import { allRemedies, atHome, homeRemedy, passRemedy } from "../remedies.ts";
+import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
+import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import { atHome, homeRemedy, passRemedy } from "../remedies.ts";
+import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -23,21 +24,13 @@ function homeOf(facts: LoginFacts): Stat {
   return home;
 }
 
-const owned = (unsafe: Unsafe): Note => ({ severity: "err", message: unsafe.message });
-
 function judgeSettings(facts: LoginFacts): Verdict {
   const { section, warnings } = facts.settings();
   const found =
     section === undefined
       ? `${facts.configFile} has no section for this user: the built-in settings apply`
       : `section [${section}] of ${facts.configFile}`;
-  if (warnings.length === 0) return passed(found);
-  const notes = warnings.map((message): Note => ({ severity: "warning", message }));
-  return warned(
-    `${found}, with warnings: ${warnings.join("; ")}`,
-    `jailkit config check ${shellWord(facts.configFile)}`,
-    notes,
-  );
+  return settingsVerdict(found, warnings, facts.configFile);
 }
 
 function judgeSeparator(facts: LoginFacts): Verdict {
@@ -73,16 +66,7 @@ function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteS
   return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
 }
 
-function judgeJailSafety(facts: LoginFacts): Verdict {
-  const { jail } = splitOf(facts);
-  const findings = facts.jailFindings();
-  if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = allRemedies(findings);
-  const what = `${jail} is not a safe jail, check ownership and permissions.`;
-  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
-}
-
-// What jk_chrootsh ends with where the home cannot be entered.
+// The exit status of jk_chrootsh if the home cannot be entered.
 const HOME_ENTRY_STATUS = 41;
 
 /**
@@ -233,7 +217,7 @@ export const HOST_CHECKS: readonly Check[] = [
     exitStatus: 53,
     shown: "the jail is not safe",
     needs: ["jail-path"],
-    judge: judgeJailSafety,
+    judge: (facts) => jailVerdict(splitOf(facts).jail, facts.jailFindings()),
   },
   {
     name: "home-present",

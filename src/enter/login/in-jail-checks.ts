@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { type Check, failed, passed, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "../jail-account-checks.ts";
 import {
@@ -11,6 +12,7 @@ import {
   programRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
+import { programVerdict } from "../verdicts.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 
 // Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
@@ -28,17 +30,12 @@ function unlessSkipped(judge: InJailJudge) {
 
 const addUser = (facts: LoginFacts) => jailSideRemedy(splitOf(facts).jail, accountOf(facts).name);
 
-/** True where both are the same text, or differ by one slash at the end. */
-function directoriesEqual(a: ByteString, b: ByteString): boolean {
-  return a === b || a === `${b}/` || b === `${a}/`;
-}
-
 function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
   const { home } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const { numbered } = facts.inJail();
   const entry = entryOf(facts);
-  if (entry?.home === home || (numbered !== undefined && directoriesEqual(numbered.home, home))) {
+  if (entry?.home === home || (numbered !== undefined && dirsEqual(numbered.home, home))) {
     return passed(`home ${home} on both sides`);
   }
   if (numbered === undefined) {
@@ -51,7 +48,7 @@ function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
 /** Lets the user pass a directory: the home itself by the owner's bit, what is above it by that of all others. */
 function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
   const { jail, home } = splitOf(facts);
-  const own = directoriesEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
+  const own = dirsEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
   return own ? `chmod u+x ${shellWord(directory)}` : passRemedy(directory);
 }
 
@@ -89,23 +86,16 @@ function judgeShell(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const shell = facts.shell();
-  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
-    failed(
-      `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
-        `check the permissions and libraries of ${jail}${shell.path}`,
-      remedy,
-      notes,
-    );
+  const refusal = (reason: ByteString) =>
+    `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
+    `check the permissions and libraries of ${jail}${shell.path}`;
   if (shell.kind === "internal") {
     return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return refusal(shell.reason, shell.remedy ?? shellRemedy(facts, shell.path));
+    return failed(refusal(shell.reason), shell.remedy ?? shellRemedy(facts, shell.path));
   }
-  if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
-  const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));
-  const remedy = shell.unsafe.map((finding) => finding.remedy).join("; ");
-  return refusal(`it is not safe to run, ${shell.unsafe[0]?.message ?? ""}`, remedy, notes);
+  return programVerdict(shell.path, shell.unsafe, refusal);
 }
 
 const usual = { needs: ["jail-path", "config-file", "account", "group"] } as const;

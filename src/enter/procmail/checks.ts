@@ -1,10 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { type Check, failed, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { HOST_CHECKS } from "../login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
 import { programRemedy } from "../remedies.ts";
+import { programVerdict } from "../verdicts.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
@@ -65,20 +66,13 @@ function judgeProcmail(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const found = facts.shell();
-  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
-    failed(
-      `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`,
-      remedy,
-      notes,
-    );
+  const refusal = (reason: ByteString) =>
+    `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`;
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    return refusal(reason, programRemedy(jail, PROCMAIL, found));
+    return failed(refusal(reason), programRemedy(jail, PROCMAIL, found));
   }
-  if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
-  const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));
-  const remedy = found.unsafe.map((finding) => finding.remedy).join("; ");
-  return refusal(`it is not safe to run, ${found.unsafe[0]?.message ?? ""}`, remedy, notes);
+  return programVerdict(PROCMAIL, found.unsafe, refusal);
 }
 
 /** The checks of a delivery on the side of the jail. */

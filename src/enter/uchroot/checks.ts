@@ -4,17 +4,11 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
+import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
 import { accountOf } from "../facts.ts";
 import { jailAccountChecks } from "../jail-account-checks.ts";
-import {
-  allRemedies,
-  appendRemedy,
-  copyRemedy,
-  isRootsProgram,
-  jailSideRemedy,
-  sectionLinesRemedy,
-} from "../remedies.ts";
+import { appendRemedy, copyRemedy, isRootsProgram, jailSideRemedy, sectionLinesRemedy } from "../remedies.ts";
+import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -25,13 +19,7 @@ function judgeSettings(facts: UchrootFacts): Verdict {
     return failed(`abort, ${settings.reason}`, allowRemedy(facts, []));
   }
   const found = `section [${settings.section}] of ${facts.configFile}`;
-  if (settings.warnings.length === 0) return passed(found);
-  const notes = settings.warnings.map((message): Note => ({ severity: "warning", message }));
-  return warned(
-    `${found}, with warnings: ${settings.warnings.join("; ")}`,
-    `jailkit config check ${shellWord(facts.configFile)}`,
-    notes,
-  );
+  return settingsVerdict(found, settings.warnings, facts.configFile);
 }
 
 /**
@@ -85,16 +73,6 @@ function judgePath(facts: UchrootFacts): Verdict {
       ),
     ),
   );
-}
-
-function judgeSafety(facts: UchrootFacts): Verdict {
-  const jail = facts.jailPath();
-  const findings = facts.jailFindings();
-  if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = allRemedies(findings);
-  const what = `${jail} is not a safe jail, check ownership and permissions.`;
-  const notes = findings.map(({ message }): Note => ({ severity: "err", message }));
-  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, notes);
 }
 
 function judgeProgram(facts: UchrootFacts): Verdict {
@@ -167,7 +145,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
     exitStatus: 53,
     shown: "the jail is not safe",
     needs: ["jail-path"],
-    judge: judgeSafety,
+    judge: (facts) => jailVerdict(facts.jailPath(), facts.jailFindings()),
   },
   {
     name: "program",

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
 import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { baseName } from "../../enter/facts.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";

@@ -107,7 +107,11 @@ export const LOGIN: readonly Mutant[] = [
   ),
   host("gid === facts.gid) return passed(`group ID", "gid >= 0) return passed(`group ID"),
   host("if (fact.kind !== kind)", 'if (fact.kind !== kind || kind === "not-plain")'),
-  host("if (findings.length === 0) return passed(`${jail} is safe`);", "return passed(`${jail} is safe`);"),
+  within(
+    "src/enter/verdicts.ts",
+    "if (first === undefined) return passed(`${jail} is safe`);",
+    "if (true) return passed(`${jail} is safe`);",
+  ),
   host("type !== S_IFDIR && type !== S_IFREG", "type === 0"),
   host("(home, facts) => home.uid !== facts.uid,", "(home, facts) => home.uid < facts.uid,"),
   host("(home, facts) => home.uid !== facts.uid,", "() => false,"),
@@ -142,9 +146,9 @@ export const LOGIN: readonly Mutant[] = [
     "if (true) return passed(`group name",
   ),
   within(
-    "src/enter/login/in-jail-checks.ts",
-    "if (shell.unsafe.length === 0) return",
-    "if (shell.unsafe.length <= 1) return",
+    "src/enter/verdicts.ts",
+    "if (first === undefined) return passed(`${path}",
+    "if (unsafe[1] === undefined) return passed(`${path}",
   ),
   within(
     "src/enter/login/in-jail-checks.ts",
@@ -152,7 +156,7 @@ export const LOGIN: readonly Mutant[] = [
     "if (true) return passed",
   ),
   within(
-    "src/enter/login/in-jail-checks.ts",
+    "src/jail/accounts/separator.ts",
     "return a === b || a === `${b}/` || b === `${a}/`;",
     "return a.startsWith(b);",
   ),
