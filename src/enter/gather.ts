@@ -22,7 +22,7 @@ import { shellFact } from "./shell.ts";
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
 
 /** Who calls a program that any user may start, and what cannot be found out in the same way for oneself and for somebody else. */
-export interface Caller {
+interface Caller {
   programName: ByteString;
   uid: number;
   gid: number;
@@ -87,7 +87,7 @@ export function required<T>(value: T | undefined, what: string): T {
 }
 
 /** A jail that was opened, or not: `root` is undefined where it leads nowhere or over a link. */
-export interface OpenedJail {
+interface OpenedJail {
   root: JailRoot | undefined;
   fact: JailFact;
 }

@@ -9,7 +9,7 @@ export interface JailAccountFacts extends CallerFacts {
 }
 
 /** How a program compares the accounts of host and jail. */
-export interface JailAccountRules<F extends JailAccountFacts> {
+interface JailAccountRules<F extends JailAccountFacts> {
   /** The jail's path on the host. */
   jail: (facts: F) => ByteString;
   /** Whether the settings switch the comparison off. */

@@ -24,7 +24,7 @@ import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The ids that a session has from its start to its end. */
-export interface SessionIds {
+interface SessionIds {
   uid: number;
   gid: number;
   groups: readonly number[];

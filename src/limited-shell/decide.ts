@@ -11,7 +11,7 @@ import type { RefusalCode } from "./refusal-codes.ts";
 import { splitWords } from "./split.ts";
 
 /** What a decision depends on, all of it: nothing else is looked at. */
-export interface CommandRequest {
+interface CommandRequest {
   /** The argument of `-c`. */
   commandLine: ByteString;
   policy: LshPolicy;
@@ -23,7 +23,7 @@ export interface CommandRequest {
 }
 
 /** The command may run: exactly this file with exactly this argument vector. */
-export interface Allowed {
+interface Allowed {
   allowed: true;
   path: ByteString;
   /** argv[0] is `path`, as in jailkit 2.23. */
@@ -33,7 +33,7 @@ export interface Allowed {
 }
 
 /** The command may not run. Both texts are printable and one line long. */
-export interface Refused {
+interface Refused {
   allowed: false;
   exitStatus: number;
   /** A stable name for programs, for example "not-allowed". */

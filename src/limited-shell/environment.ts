@@ -2,13 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 
 /** A variable that was not taken over, and why. */
-export interface DroppedVariable {
+interface DroppedVariable {
   name: ByteString;
   reason: string;
 }
 
 /** What is left of an environment, in order, each name once; and what is not. */
-export interface FilteredEnvironment {
+interface FilteredEnvironment {
   variables: Map<ByteString, ByteString>;
   dropped: DroppedVariable[];
 }

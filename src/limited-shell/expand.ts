@@ -11,7 +11,7 @@ import { type Part, parseWords } from "./parse.ts";
 import { wordError } from "./refusal.ts";
 
 /** Where expansions look things up. */
-export interface ExpansionContext {
+interface ExpansionContext {
   /** The environment of the command. It is not changed: `${NAME:=word}` is for later words of the line only. */
   environment: ReadonlyMap<ByteString, ByteString>;
   /** What `~` means where HOME is not in the environment. */

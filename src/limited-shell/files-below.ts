@@ -6,7 +6,7 @@ import { identityOf } from "../programs/recognise.ts";
 import type { FileView } from "./file-view.ts";
 
 /** Looks at a path below an open directory as a process that has it as its root would; undefined for nothing. */
-export function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
+function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
   return useBelow(rootFd, path, follow, fstat);
 }
 

@@ -23,7 +23,7 @@ export const GIT_HOOKS =
 const MOST_NAMED = 3;
 
 /** Whether pairs of git-config(1) in the environment lead git to hooks: those of the administrator count most. */
-export function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
+function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
   const path = gitPairs(environment).findLast(([key]) => key.toLowerCase() === "core.hookspath")?.[1];
   return path !== undefined && path !== "" && path !== "/dev/null";
 }

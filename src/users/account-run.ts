@@ -11,7 +11,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import type { JailedUserReport } from "./report-schema.ts";
 
 /** Shows what happens to an account, a printable line each. */
-export interface AccountOutput {
+interface AccountOutput {
   readonly step: (line: ByteString) => void;
   readonly warning: (line: ByteString) => void;
   readonly error: (line: ByteString) => void;

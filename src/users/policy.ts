@@ -134,7 +134,7 @@ export function servicesIn(root: JailRoot): Service[] {
 }
 
 /** The lines that let a user of a jail have some services. */
-export interface PolicyPlan {
+interface PolicyPlan {
   /** On the host. */
   file: ByteString;
   /** The name of the section: that of the user. */

@@ -27,7 +27,7 @@ import { openPidfile } from "./pidfile.ts";
 const TOOL = "jk_chrootlaunch";
 
 /** Takes a line for the log and for whoever started the program. */
-export type Tell = (severity: Severity, message: ByteString) => void;
+type Tell = (severity: Severity, message: ByteString) => void;
 
 /** Tells what is allowed, and lets the program leave its jail. */
 export function warnOfLaunch(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {

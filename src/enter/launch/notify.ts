@@ -11,7 +11,7 @@ import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 const cannot = (message: string) => new JailkitError("notify", 1, `--notify: ${message}`);
 
 /** What to do so that a message to NOTIFY_SOCKET of sd_notify(3) arrives from inside a jail. */
-export type NotifyWay =
+type NotifyWay =
   /** There is no service manager that waits for one. */
   | "none"
   /** Nothing: its name does not stand in the file system. */

@@ -16,7 +16,7 @@ function randomHex(): string {
 }
 
 /** A pidfile that is open, and whether only root can change what stands under its name. */
-export interface OpenPidfile extends UnwrittenPidfile {
+interface OpenPidfile extends UnwrittenPidfile {
   trusted: boolean;
 }
 

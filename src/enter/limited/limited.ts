@@ -43,7 +43,7 @@ export interface LimitedRequest {
 }
 
 /** A line for the log that does not end anything. */
-export interface LogLine {
+interface LogLine {
   severity: Severity;
   message: ByteString;
 }

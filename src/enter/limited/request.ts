@@ -7,7 +7,7 @@ import { systemFiles } from "../../limited-shell/files.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest } from "./limited.ts";
 
 /** Who asks for what: see LimitedRequest. */
-export interface LimitedCaller {
+interface LimitedCaller {
   argv: readonly ByteString[];
   environment: readonly ByteString[];
   uid: number;

@@ -15,7 +15,7 @@ export function shellArguments(
 }
 
 /** Who logs in, for the variables that say so. */
-export interface LoginVariables {
+interface LoginVariables {
   home: ByteString;
   name: ByteString;
   shell: ByteString;

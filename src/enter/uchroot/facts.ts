@@ -30,7 +30,7 @@ export type ProgramFact =
   { kind: "file"; setuid: boolean; executable: boolean } | { kind: "missing"; reason: ByteString };
 
 /** A group by its id, and its entry where the host has one. */
-export interface HostGroup {
+interface HostGroup {
   gid: number;
   entry: GroupEntry | undefined;
 }

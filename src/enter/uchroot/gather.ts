@@ -35,13 +35,13 @@ import {
 } from "./facts.ts";
 
 /** The configuration of jk_uchroot. */
-export const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
+const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
 
 // What jk_uchroot ends with where the configuration cannot be used.
 const CONFIG_STATUS = 1;
 
 /** Who calls, and what they ask for. */
-export interface UchrootLogin extends Login {
+interface UchrootLogin extends Login {
   jail: ByteString;
   program: ByteString;
 }

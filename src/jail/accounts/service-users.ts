@@ -23,7 +23,7 @@ function orNothing<T>(read: () => T[]): T[] {
 }
 
 /** To whom the names in JAIL/home belong. */
-export function homeOwners(root: JailRoot): number[] {
+function homeOwners(root: JailRoot): number[] {
   return orNothing(() => {
     const directory = walk(root, "/home");
     const fd = openAt(directory.fd, ".", O_RDONLY | O_DIRECTORY);

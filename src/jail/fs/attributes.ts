@@ -106,7 +106,7 @@ export function setAttributes(
 }
 
 /** As setAttributes, in an open directory. */
-export function setAttributesIn(
+function setAttributesIn(
   root: JailRoot,
   parent: Directory,
   name: ByteString,

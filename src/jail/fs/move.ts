@@ -19,7 +19,7 @@ import {
 } from "./walk.ts";
 
 /** What a move is about, as it was looked at: what was made ready, and what stands in its place (undefined: nothing). */
-export interface SeenBeforeMove {
+interface SeenBeforeMove {
   readonly made: Stat;
   readonly present: Stat | undefined;
 }

@@ -191,7 +191,7 @@ export function linkRefused(root: JailRoot, path: ByteString): JailkitError {
 }
 
 /** Called for a component that is missing; makes it, whereupon it is looked up again. */
-export type OnMissing = (parent: Directory, name: ByteString) => void;
+type OnMissing = (parent: Directory, name: ByteString) => void;
 
 /**
  * Walks to a directory of the jail as a process in the jail would see it: absolute links start at the jail's

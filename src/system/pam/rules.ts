@@ -60,7 +60,7 @@ export function pamRules(
 }
 
 /** The rules of one kind of a service, substacks laid open: see pamRules. Pure. */
-export function flatRules(
+function flatRules(
   kind: PamKind,
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,

@@ -81,7 +81,7 @@ function socketUnit(): string | undefined {
 }
 
 /** A Match line of which nobody knows whether it counts. */
-export interface UndecidedMatch {
+interface UndecidedMatch {
   line: ByteString;
   /** What it goes by. */
   what: string;

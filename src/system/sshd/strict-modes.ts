@@ -21,7 +21,7 @@ type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 const MOST_LINKS = 40;
 
 /** realpath(3): the path without links, "." and ".."; undefined where it leads nowhere. Throws SystemError. */
-export function realPath(path: ByteString): ByteString | undefined {
+function realPath(path: ByteString): ByteString | undefined {
   let rest = pathComponents(path);
   let done: ByteString[] = [];
   let links = 0;
