@@ -21,7 +21,7 @@ import { shellFact } from "./shell.ts";
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
 
-/** Who calls a program that any user may start, and what cannot be found out in the same way for oneself and for somebody else. */
+/** The caller of a program that any user may start. The functions differ for oneself and for another user. */
 interface Caller {
   programName: ByteString;
   uid: number;
@@ -32,21 +32,21 @@ interface Caller {
   groups: () => number[];
 }
 
-/** Whose login it is. What the user may do is tried: the process has the user's rights to files. */
+/** A login. The process has the user's rights to files. */
 export interface Login extends Caller {
-  /** It is asked about, and nothing is executed in the end: what execve(2) would tell is tried. */
+  /** It is only asked about: what execve(2) would report must be tried. */
   asked: boolean;
-  /** Throws, with the way to mend it, where a file of this path cannot be read. */
+  /** Throws, with the remedy, if the file at this path cannot be read. */
   requireReadable?: (file: ByteString) => void;
 }
 
-/** The facts of a login, and the jail once it was opened. */
+/** The facts of a login, and its jail. */
 export interface GatheredFacts extends LoginFacts {
-  /** The open jail; throws where the check jail-reachable did not pass. */
+  /** The open jail; throws if the check jail-reachable did not pass. */
   root: () => JailRoot;
 }
 
-/** Remembers what the first call gave, an error too: a fact is gathered once, before anything changes. */
+/** Keeps the result of the first call, also an error: a fact is gathered once, before anything changes. */
 export function memoized<T>(gather: () => T): () => T {
   let result: { value: T } | { error: unknown } | undefined;
   return () => {
@@ -62,7 +62,7 @@ export function memoized<T>(gather: () => T): () => T {
   };
 }
 
-/** The facts of a caller, each gathered when it is asked for, once. */
+/** The facts of a caller, each gathered once, when it is needed. */
 export function gatherCaller(caller: Caller, configFile: ByteString): CallerFacts {
   const { programName, uid, gid, userVariable } = caller;
   return {
@@ -80,19 +80,19 @@ export function gatherCaller(caller: Caller, configFile: ByteString): CallerFact
   };
 }
 
-/** A fact of which an earlier check has shown that it is there. */
+/** A fact that an earlier check has shown to exist. */
 export function required<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what} is not known`);
   return value;
 }
 
-/** A jail that was opened, or not: `root` is undefined where it leads nowhere or over a link. */
+/** The result of opening a jail: `root` is undefined if its path leads nowhere or through a symbolic link. */
 interface OpenedJail {
   root: JailRoot | undefined;
   fact: JailFact;
 }
 
-/** Throws SystemError where this process may not look for anything in the jail: to open it that is not needed. */
+/** Throws SystemError if this process may not search the jail, which was not needed to open it. */
 function requireEntry({ fd, path }: JailRoot): void {
   try {
     close(openAt(fd, ".", O_PATH | O_DIRECTORY));
@@ -101,7 +101,7 @@ function requireEntry({ fd, path }: JailRoot): void {
   }
 }
 
-/** Opens the jail without following links, and says how its text relates to where it leads. */
+/** Opens the jail without following symbolic links, and compares its path with the directory. */
 export function openPlainly(text: ByteString): OpenedJail {
   let root: JailRoot | undefined;
   try {
@@ -123,12 +123,12 @@ export function openPlainly(text: ByteString): OpenedJail {
     }
     throw error;
   }
-  // One slash at the end is the only other way to write it.
+  // The only other spelling has a slash at the end.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
   return { root, fact: { kind: "not-plain", reason: `it leads to ${root.path}`, real: root.path } };
 }
 
-/** Where a path leads, links followed; nothing where that cannot be told. */
+/** The directory that a path leads to through symbolic links; empty if unknown. */
 function realPath(path: ByteString): { real?: ByteString } {
   if (!path.startsWith("/")) return {};
   try {
@@ -146,7 +146,7 @@ function realPath(path: ByteString): { real?: ByteString } {
 
 const NO_SUCH_JAIL = "No such file or directory";
 
-/** What makes a jail reachable again. `opened`: the jail, where only to pass it is not allowed. */
+/** The remedy for a jail that cannot be reached. `opened`: the jail, if only its search permission is missing. */
 function reachRemedy(
   path: ByteString,
   error: Error,
@@ -195,13 +195,13 @@ function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["
   }
 }
 
-/** The text of an account file of the jail; empty where it is missing. Throws SystemError (EFBIG, EINVAL). */
+/** The text of an account file of the jail; empty if it is missing. Throws SystemError (EFBIG, EINVAL). */
 function accountFile(root: JailRoot, path: ByteString): ByteString {
   const bytes = readJailFile(root, path, ACCOUNT_FILE_LIMIT);
   return bytes === undefined ? "" : fromBytes(bytes);
 }
 
-/** The facts of a login, each gathered when it is asked for, once. */
+/** The facts of a login, each gathered once, when it is needed. */
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, asked, requireReadable } = login;
   const caller = gatherCaller(login, CONFIG_FILE);

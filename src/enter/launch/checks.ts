@@ -8,7 +8,7 @@ import { type CapabilitySet, parseCapabilities } from "./capabilities.ts";
 import { type LaunchIds, resolveIds } from "./ids.ts";
 import { pathInJail, requireSafeProgram } from "./program.ts";
 
-/** What jk_chrootlaunch is asked to do; what was not given is undefined. */
+/** The options and operands of jk_chrootlaunch; undefined if not given. */
 export interface LaunchRequest {
   jail: ByteString | undefined;
   program: ByteString | undefined;
@@ -21,7 +21,7 @@ export interface LaunchRequest {
   programArguments: readonly ByteString[];
 }
 
-/** A launch of which all has been checked. */
+/** A launch that has passed the checks. */
 export interface Launch {
   root: JailRoot;
   /** As the jail sees it. */
@@ -30,7 +30,7 @@ export interface Launch {
   kept: CapabilitySet | undefined;
 }
 
-/** One check: it adds to what is known of a launch, or throws JailkitError with the exit status of jailkit 2.23. */
+/** One check: it adds to a launch, or throws JailkitError with the exit status of jailkit 2.23. */
 interface LaunchCheck {
   name: string;
   run: (request: LaunchRequest, launch: Partial<Launch>) => void;
@@ -50,7 +50,7 @@ function openSafeJail(path: ByteString): JailRoot {
 
 function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest): void {
   if (daemon && notify) {
-    const message = "--daemon and --notify exclude each other: a service manager wants the same pid";
+    const message = "--daemon and --notify exclude each other: a service manager expects the same pid";
     throw new JailkitError("usage", 1, message);
   }
   if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
@@ -94,7 +94,7 @@ export const LAUNCH_CHECKS: readonly LaunchCheck[] = [
   },
 ];
 
-/** What the checks have found, of which all have passed; undefined where one has not. */
+/** A launch, if all checks have passed. */
 export function completeLaunch({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
   return root === undefined || program === undefined || ids === undefined
     ? undefined

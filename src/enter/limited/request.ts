@@ -6,7 +6,7 @@ import { someNamedCounts } from "../../confine/directories.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest } from "./limited.ts";
 
-/** Who asks for what: see LimitedRequest. */
+/** The caller: see LimitedRequest. */
 interface LimitedCaller {
   argv: readonly ByteString[];
   environment: readonly ByteString[];
@@ -14,7 +14,7 @@ interface LimitedCaller {
   gid: number;
 }
 
-/** The request to the limited shell of this process, which sees the files that it is about: in a jail, the jail's. */
+/** The request of a caller about the files that this process sees: in a jail, the jail's. */
 export function limitedRequest(caller: LimitedCaller, accounts: LimitedRequest["accounts"]): LimitedRequest {
   return {
     ...caller,

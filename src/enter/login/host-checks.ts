@@ -15,7 +15,7 @@ import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { atHome, homeRemedy, passRemedy } from "../remedies.ts";
 import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 
-// sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
+// sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
 
 function homeOf(facts: LoginFacts): Stat {
@@ -59,7 +59,7 @@ function judgeJail(kind: "unreachable" | "not-plain") {
   };
 }
 
-/** Writes the jail's path, from / on and without links, into the home of the account. */
+/** Writes the jail's absolute path, without symbolic links, into the home of the account. */
 function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
   const { name } = accountOf(facts);
   const { home } = splitOf(facts);
@@ -70,8 +70,8 @@ function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteS
 const HOME_ENTRY_STATUS = 41;
 
 /**
- * What to do about a home that is not as it should be: `give` changes it for the account. Where it is a directory of the
- * jail's own, or another account's home, that would take it from the others: the account gets a home of its own.
+ * The remedy for a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
+ * account's home, that would take it from others: the account gets a home of its own.
  */
 export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const { jail, home } = splitOf(facts);
@@ -89,13 +89,13 @@ function judgeHome(facts: LoginFacts): Verdict {
     home = facts.home();
   } catch (error) {
     if (!isErrno(error, "EACCES")) throw error;
-    // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
+    // jailkit 2.23, with a privilege that this program does not have, failed later, at the entry.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
     const remedy = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
-  // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
+  // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
     return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
@@ -106,7 +106,7 @@ function judgeHome(facts: LoginFacts): Verdict {
   return warned(message, remedy, [{ severity: "err", message }]);
 }
 
-/** A rule about the home that a setting can relax. */
+/** A check of the home that a setting can relax. */
 function homeRule(
   relaxed: (facts: LoginFacts) => boolean,
   broken: (home: Stat, facts: LoginFacts) => boolean,
@@ -124,8 +124,8 @@ function homeRule(
 }
 
 /**
- * The group may be allowed to write the home; whom the ACL names besides is not meant by that, though the group's bits,
- * which are the ACL's mask then, say no more.
+ * The settings may allow the group to write the home. They do not allow other users and groups that the ACL names, though
+ * the group bits are then the mask of the ACL and do not show them.
  */
 function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   const { relaxHomeGroupPermissions, relaxHomeOtherPermissions } = facts.settings().values;
@@ -155,7 +155,7 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
-/** The checks of a login on the side of the host, in the order of jailkit 2.23. */
+/** The checks of a login on the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
   ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),

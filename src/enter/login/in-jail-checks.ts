@@ -15,10 +15,10 @@ import {
 import { programVerdict } from "../verdicts.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 
-// Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
+// Each check needs the one before it, as in jailkit 2.23.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
 
-/** A check that `skip_injail_passwd_check` switches off. */
+/** A check that `skip_injail_passwd_check` disables. */
 function unlessSkipped(judge: InJailJudge) {
   return (facts: LoginFacts): Verdict => {
     if (facts.settings().values.skipInjailPasswdCheck) {
@@ -45,7 +45,7 @@ function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
   return failed(`abort, ${what}, check /etc/passwd and ${file}`, addUser(facts));
 }
 
-/** Lets the user pass a directory: the home itself by the owner's bit, what is above it by that of all others. */
+/** Lets the user search a directory: the home by the owner's bit, the directories above it by the bit for others. */
 function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
   const { jail, home } = splitOf(facts);
   const own = dirsEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
@@ -68,7 +68,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   );
 }
 
-/** Puts the shell into the jail; where the account has none to put there, the limited one is it. */
+/** Copies the shell into the jail; an account without a shell gets the limited shell. */
 function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
   const { jail } = splitOf(facts);
   if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
@@ -100,7 +100,7 @@ function judgeShell(facts: LoginFacts): Verdict {
 
 const usual = { needs: ["jail-path", "config-file", "account", "group"] } as const;
 
-/** The checks of a login on the side of the jail, in the order of jailkit 2.23. */
+/** The checks of a login in the jail, in the order of jailkit 2.23. */
 export const IN_JAIL_CHECKS: readonly Check[] = [
   ...jailAccountChecks<LoginFacts>({
     jail: (facts) => splitOf(facts).jail,

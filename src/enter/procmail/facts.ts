@@ -5,8 +5,8 @@ import { shellFact } from "../shell.ts";
 import { PROCMAIL } from "./checks.ts";
 
 /**
- * The facts of a delivery: those of a login without a configuration, and with procmail as the program. Who else may
- * write to the home does not matter to a delivery: procmail looks itself.
+ * The facts of a delivery: those of a login without a configuration, and with procmail as the program. procmail checks
+ * itself who else can write to the home.
  */
 export function gatherProcmail(login: Login): GatheredFacts {
   const facts = gatherFacts(login);

@@ -23,13 +23,13 @@ function judgeSettings(facts: UchrootFacts): Verdict {
 }
 
 /**
- * A path that is one item of a list, in one line. Any user may ask for what they like: what would be more than that in
- * jk_uchroot.ini is not handed on to whoever reads the log.
+ * A path that can be one item of a list, on one line. Any user may ask for any path: one that would add anything else to
+ * jk_uchroot.ini is not in a remedy.
  */
 const isOneItem = (path: ByteString) =>
   display(path) === path && /^\/(?! )[\w@+=:./~\x80-\xff -]*$/.test(path) && !path.endsWith(" ");
 
-/** The lines that allow the jail which was asked for beside these; empty where there are none. */
+/** The lines that allow these jails and the requested one; empty if there are none. */
 function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
   const { askedJail, configFile } = facts;
   if (!isOneItem(askedJail)) return "";
@@ -81,7 +81,7 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const jail = facts.jailPath();
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
-    // It is the caller who has named it.
+    // The caller has chosen the path.
     const remedy = isRootsProgram(absolute) ? copyRemedy(jail, absolute) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
@@ -103,13 +103,13 @@ function judgeForeignGroups(facts: UchrootFacts): Verdict {
   return warned(message, jailSideRemedy(facts.jailPath(), name), [{ severity: "notice", message }]);
 }
 
-/** The checks of who calls jk_uchroot, which come before its options are looked at. */
+/** The checks of the caller of jk_uchroot, before its options are read. */
 export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
   programName(TOOL, [TOOL, `-${TOOL}`]),
-  ...callerChecks(TOOL, () => "start it as the user whose program it shall be; root has chroot(8)"),
+  ...callerChecks(TOOL, () => "start it as the user who should run the program; root has chroot(8)"),
 ];
 
-/** The checks on the side of the host, in the order of jailkit 2.23, but that nothing comes before the permission. */
+/** The checks on the host, in the order of jailkit 2.23, except that the permission comes first. */
 export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
   CONFIG_DIRECTORY_CHECK,
   {
@@ -158,7 +158,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
 
 const needs = ["jail-path", "account", "group"];
 
-/** The checks of jk_uchroot on the side of the jail, in the order of jailkit 2.23. */
+/** The checks of jk_uchroot in the jail, in the order of jailkit 2.23. */
 export const UCHROOT_IN_JAIL_CHECKS: readonly Check<UchrootFacts>[] = [
   ...jailAccountChecks<UchrootFacts>({
     jail: (facts) => facts.jailPath(),

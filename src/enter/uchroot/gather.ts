@@ -37,18 +37,18 @@ import {
 /** The configuration of jk_uchroot. */
 const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
 
-// What jk_uchroot ends with where the configuration cannot be used.
+// The exit status of jk_uchroot if the configuration cannot be used.
 const CONFIG_STATUS = 1;
 
-/** Who calls, and what they ask for. */
+/** A caller, with the requested jail and program. */
 interface UchrootLogin extends Login {
   jail: ByteString;
   program: ByteString;
 }
 
-/** The facts, and the jail once it was opened. */
+/** The facts, and the jail. */
 export interface GatheredUchrootFacts extends UchrootFacts {
-  /** The open jail; throws where the check jail-path did not pass. */
+  /** The open jail; throws if the check jail-path did not pass. */
   root: () => JailRoot;
 }
 
@@ -75,7 +75,7 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
   return { kind: "found", values, section: section.name, warnings };
 }
 
-/** The directory that a path leads to for this process; undefined where it leads to none. */
+/** The directory that a path leads to for this process; undefined for none. */
 function directoryAt(path: ByteString): Stat | undefined {
   try {
     const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
@@ -96,9 +96,8 @@ interface ChosenJail {
 }
 
 /**
- * Finds the allowed jail that `asked` leads to, and opens it by the path in the settings: what the caller wrote only
- * chooses among them, and is looked at with the caller's rights. Two directories are the same where device and inode
- * are.
+ * Finds the allowed jail that `asked` leads to, and opens it by the path in the settings: the caller's path only chooses
+ * among them, and is opened with the caller's rights. Directories are compared by device and inode.
  */
 function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJail {
   const wanted = directoryAt(asked);
@@ -136,7 +135,7 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
   }
 }
 
-/** The facts of a call of jk_uchroot, each gathered when it is asked for, once. */
+/** The facts of a call of jk_uchroot, each gathered once, when it is needed. */
 export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
   const { uid, gid, requireReadable } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);

@@ -37,7 +37,7 @@ function callerFacts(jail: string, program: string): GatheredUchrootFacts {
   });
 }
 
-/** The environment of the program: the harmless part of the caller's, and what the settings name. */
+/** The environment of the program: the harmless part of the caller's, and the variables that the settings name. */
 export function uchrootEnvironment(given: readonly string[], kept: readonly string[]): string[] {
   const { variables } = filterEnvironment(given, kept);
   return [...variables].map(([name, value]) => `${name}=${value}`);
@@ -50,13 +50,13 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
   const { name } = accountOf(facts);
   const { program, programArguments } = request;
   const root = facts.root();
-  // Asked now, since inside the jail no name service may be.
+  // Now: there may be no name service inside the jail.
   facts.hostGroups();
   const who = `user ${name} (${uid})`;
   log.write("info", `now entering jail ${root.path} for ${who} with executable ${program}`);
 
   enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
-  // From here on the process is nothing but the user's, and sees nothing but the jail.
+  // From here on the process has only the user's rights, and sees only the jail.
   requireChecks(facts, UCHROOT_IN_JAIL_CHECKS, log);
   try {
     return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env));
@@ -69,8 +69,8 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
 }
 
 /**
- * jk_uchroot: checks whether the caller may enter the jail, goes in, gives up its privilege and becomes the program.
- * Returns only where it came to nothing, with the exit status; the log then has the reason, and the user an error id.
+ * jk_uchroot: checks whether the caller may enter the jail, enters it, drops its privilege and becomes the program.
+ * Returns the exit status if that was refused; the log has the reason then, and the user an error id.
  */
 export function uchroot(): number {
   const request = readUchrootArguments(args().slice(1));

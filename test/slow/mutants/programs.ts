@@ -25,8 +25,8 @@ const warnings = mutant("src/programs/warnings.ts", UNIT);
 
 export const PROGRAMS: readonly Mutant[] = [
   decide(
-    "policy.allowSpawnOptions ? undefined : refusalOf(program, args, files)",
-    "policy.allowSpawnOptions ? refusalOf(program, args, files) : undefined",
+    "policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files)",
+    "policy.allowSpawnOptions ? refusalOf(recognised, args, files) : undefined",
   ),
   limited("const given = values.allowSpawnOptions\n", "const given = true\n"),
   options(
