@@ -8,7 +8,7 @@ import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/accounts/home-pl
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
-import { LIMITED_SHELL } from "../users/jail.ts";
+import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { CheckFinding, Repair, Rule } from "./rules.ts";
 
 /** What the rules about accounts look at. */

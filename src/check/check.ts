@@ -6,7 +6,7 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
+import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { ordered } from "./finding-list.ts";
@@ -71,7 +71,7 @@ function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedU
     return [];
   }
   try {
-    return serviceUsersIfTold(root, known);
+    return serviceUsersIfAnswered(root, known);
   } finally {
     closeJailRoot(root);
   }

@@ -9,8 +9,9 @@ import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
-import { isDirectory, isRegular, onlyRootWrites } from "../jail/fs/walk.ts";
+import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import type { CheckFinding } from "./rules.ts";
 

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
 /**
- * Whether a program that hands its arguments on to another is asked about itself: `--help` or `--version` is its one
- * argument, and it is not started as a login shell, with a dash in front of its name.
+ * Whether a program that passes its arguments to another is asked about itself: `--help` or `--version` is its only
+ * argument, and it is not a login shell, which has a dash in front of its name.
  */
 export function askedOfItself(argv: readonly ByteString[]): "help" | "version" | undefined {
   if (argv.length !== 2 || argv[0]?.startsWith("-")) return undefined;

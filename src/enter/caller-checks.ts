@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { operands } from "../cli/shell-word.ts";
 import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
-import { baseName, type CallerFacts } from "./facts.ts";
+import type { CallerFacts } from "./facts.ts";
 import { allRemedies } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {
@@ -24,7 +25,7 @@ function judgeAccount(facts: CallerFacts): Verdict {
     const remedy = `getent passwd ${facts.uid}`;
     return failed(
       `abort, ${what}`,
-      `${remedy}: where it shows nothing, the account is gone, or its name service is down`,
+      `${remedy}: if it shows nothing, the account is missing or its name service is down`,
     );
   }
   if (entry.name === "") {
@@ -51,7 +52,7 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
   return warned(`${facts.configDirectory} is writable by its group`, remedy, notes);
 }
 
-/** The check of argv[0]: the tool must have been called by one of `names`. Exit status 1. */
+/** The check of argv[0]: the tool must be called by one of `names`. Exit status 1. */
 export function programName(tool: string, names: readonly string[]): Check<CallerFacts> {
   return {
     name: "program-name",
@@ -126,7 +127,7 @@ export function callerChecks(tool: string, rootRemedy: (name: ByteString) => str
   ];
 }
 
-/** The check of the directory of the configuration, which comes after those of the caller. */
+/** The check of the configuration directory, after those of the caller. */
 export const CONFIG_DIRECTORY_CHECK: Check<CallerFacts> = {
   name: "config-directory",
   exitStatus: 14,

@@ -4,43 +4,43 @@ import type { Severity } from "../system/syslog.ts";
 import type { LoginFacts } from "./facts.ts";
 
 /**
- * The checks of a login: an ordered list over facts that are gathered when they are first asked for. jk_chrootsh
- * stops at the first that fails; `jailkit explain` goes on, leaving out those whose facts are then unknown.
+ * The checks of a login: an ordered list over facts, each gathered when it is first needed. jk_chrootsh stops at the
+ * first failure; `jailkit explain` goes on, and skips the checks whose facts are unknown then.
  */
 
-/** What came of a check. "skipped": an earlier one that it builds on failed; "unknown": the caller may not see. */
+/** The result of a check. "skipped": a check that it needs has failed; "unknown": the caller may not see the facts. */
 export type CheckOutcome = "passed" | "warned" | "failed" | "skipped" | "unknown";
 
-/** A line for the log besides the outcome itself. */
+/** A line for the log, besides the outcome. */
 export interface Note {
   severity: Severity;
   message: ByteString;
 }
 
-/** How the message of a check begins that was skipped. */
+/** The message of a skipped check begins with this. */
 export const NOT_LOOKED_AT = "not looked at, because the check";
 
-/** What a check says of the facts. */
+/** The result of a check, with its reason. */
 export interface Verdict {
   outcome: CheckOutcome;
-  /** The full reason, for the log and for administrators. Printable once it went through `display`. */
+  /** The full reason, for the log and for administrators. Not escaped yet: see `display`. */
   message: ByteString;
-  /** What to do about it; empty where nothing is wrong. */
+  /** Empty if nothing is wrong. */
   remedy?: ByteString;
   notes?: Note[];
-  /** Where it is not the one of the check. */
+  /** If it is not the one of the check. */
   exitStatus?: number;
 }
 
-/** One check over facts of type F: what it is called, and how whoever fails it ends. */
+/** One check over facts of type F. */
 export interface Check<F = LoginFacts> {
   /** A stable name for programs. */
   name: string;
-  /** The exit status of the program where it fails; that of jailkit 2.23. */
+  /** The exit status of the program if it fails, as in jailkit 2.23. */
   exitStatus: number;
-  /** What a refused user is told: nothing that lies outside the jail. */
+  /** The message for a refused user: nothing about the host. */
   shown: string;
-  /** Checks without which the facts for this one do not exist. */
+  /** Checks that must pass first, or this one has no facts. */
   needs: readonly string[];
   judge: (facts: F) => Verdict;
 }
@@ -54,12 +54,12 @@ export interface CheckResult extends Verdict {
   shown: string;
 }
 
-/** Nothing to object to; `message` says what was found. */
+/** Allowed; `message` says what was found. */
 export function passed(message: ByteString, notes?: Note[]): Verdict {
   return notes === undefined ? { outcome: "passed", message } : { outcome: "passed", message, notes };
 }
 
-/** A refusal, with its full reason and what to do about it. */
+/** Refused, with the full reason and the remedy. */
 export function failed(message: ByteString, remedy: ByteString, notes?: Note[]): Verdict {
   const verdict: Verdict = { outcome: "failed", message, remedy };
   return notes === undefined ? verdict : { ...verdict, notes };
@@ -70,7 +70,7 @@ export function warned(message: ByteString, remedy: ByteString, notes: Note[]): 
   return { outcome: "warned", message, remedy, notes };
 }
 
-/** Runs the checks in order. A fact that cannot be gathered (any error) fails the check that asked for it. */
+/** Runs the checks in order. A check whose facts cannot be gathered (any error) fails. */
 export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
   for (const [index, check] of checks.entries()) {

@@ -5,33 +5,33 @@ import type { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import type { AclReading } from "../system/acl.ts";
 
-/** What a section of jk_chrootsh.ini says; the built-in values where there is none. */
+/** The settings of a section of jk_chrootsh.ini, or the built-in ones. */
 export type ChrootshSettings = KeyValues<typeof chrootshKeys>;
 
-/** Something unsafe about a path, and the command that mends it. */
+/** A problem with a path, and the command that fixes it. */
 export interface Unsafe {
   path: ByteString;
   message: ByteString;
   remedy: ByteString;
 }
 
-/** Whether the program may call chroot(2), as far as can be told. */
+/** Whether the program may call chroot(2). */
 export interface PrivilegeFact {
   held: boolean | "unknown";
-  /** Where it comes from, or why it is missing. */
+  /** Its source, or why it is missing. */
   reason: ByteString;
   remedy: ByteString;
 }
 
-/** Where the jail's path leads. */
+/** The directory that the jail's path leads to. */
 export type JailFact =
   | { kind: "opened" }
-  /** It cannot be reached: missing, not a directory, not to be passed. */
+  /** It cannot be reached: missing, not a directory, or no permission. */
   | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
-  /** It leads somewhere, but not straight: a link, "..", a relative path. `real`: where to, if that can be told. */
-  | { kind: "crooked"; reason: ByteString; real?: ByteString };
+  /** The path has a symbolic link or ".." in it, or is relative. `real`: the directory, if that is known. */
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
 
-/** What the jail's account files say. Each is undefined where there is no such entry. */
+/** Entries in the jail's account files; undefined if there is no such entry. */
 export interface InJailFacts {
   /** The entry of the same name. */
   named: PasswdEntry | undefined;
@@ -40,74 +40,69 @@ export interface InJailFacts {
   group: GroupEntry | undefined;
 }
 
-/** The program that a login ends in. */
+/** The program that a login starts. */
 export type ShellFact =
-  /** It stands in the jail; `unsafe` tells what speaks against running it. */
+  /** It is in the jail; `unsafe`: the reasons not to run it. */
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
   /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
   | { kind: "internal"; path: ByteString }
-  /** `remedy`: where it is there, and cannot be executed. */
+  /** `remedy`: if it exists and cannot be executed. */
   | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString };
 
 /**
- * What the checks ask of whoever calls a program that any user may start. Each function gathers its fact when it is
- * first called and throws SystemError or JailkitError where it cannot; those that presuppose an earlier check are
- * called only after it.
+ * The facts about the caller of a program that any user may start. Each function gathers its fact when it is first
+ * called, and throws SystemError or JailkitError if it cannot. A function that needs an earlier check is called after
+ * it.
  */
 export interface CallerFacts {
   /** argv[0]. */
   readonly programName: ByteString;
   readonly uid: number;
   readonly gid: number;
-  /** The variable USER as the caller gave it. */
+  /** The caller's variable USER. */
   readonly userVariable: ByteString | undefined;
   readonly configFile: ByteString;
   readonly configDirectory: ByteString;
   privilege(): PrivilegeFact;
-  /** The account by USER where that is set and not empty, else by uid, on the host. */
+  /** The account on the host: by USER if that is set and not empty, else by uid. */
   account(): PasswdEntry | undefined;
   group(): GroupEntry | undefined;
-  /** The supplementary groups that the session has. */
+  /** The supplementary groups of the session. */
   groups(): number[];
-  /** What is unsafe about the directory of the config files; `tolerated` is worth a warning only. */
+  /** Problems with the configuration directory; a `tolerated` one is only a warning. */
   configFindings(): (Unsafe & { tolerated: boolean })[];
 }
 
-/** All that the checks of a login ask for. */
+/** The facts that the checks of a login need. */
 export interface LoginFacts extends CallerFacts {
-  /** The settings, the name of the section that they come from (undefined: built in), and warnings about it. */
+  /** The settings, the name of their section (undefined: built-in settings), and warnings about it. */
   settings(): { values: ChrootshSettings; section: ByteString | undefined; warnings: ByteString[] };
-  /** The home's text at its last separator; undefined where it has none. */
+  /** The home split at its last separator; undefined if it has none. */
   split(): { jail: ByteString; home: ByteString } | undefined;
   jail(): JailFact;
   jailFindings(): Unsafe[];
-  /** The home as it stands in the jail, a last link not followed; undefined where nothing stands there. */
+  /** The home in the jail; a symbolic link at the end is not followed. Undefined if it does not exist. */
   home(): Stat | undefined;
-  /** The account on the host that the home belongs to, as its uid has it. */
+  /** The account on the host whose uid owns the home. */
   homeOwner(): PasswdEntry | undefined;
-  /** Whether root alone can put something else in the place of the home. */
-  homeKept(): boolean;
+  /** Whether only root can exchange the home. */
+  onlyRootExchangesHome(): boolean;
   /** The home's ACL. */
   homeAcl(): AclReading;
-  /** Why the session could not change to the home, and the directory that is closed; undefined where it can. */
+  /** Why the session could not change to the home, and the directory that it cannot enter; undefined if it can. */
   homeObstacle(): { reason: ByteString; closed?: ByteString } | undefined;
   inJail(): InJailFacts;
   shell(): ShellFact;
 }
 
-/** The part of a path after its last slash. */
-export function baseName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
-/** The account, of which an earlier check has shown that it exists. */
+/** The account; an earlier check has shown that it exists. */
 export function accountOf(facts: CallerFacts): PasswdEntry {
   const entry = facts.account();
   if (entry === undefined) throw new Error("the account is not known");
   return entry;
 }
 
-/** The jail and the home, of which an earlier check has shown that the account has both. */
+/** The jail and the home; an earlier check has shown that the account has both. */
 export function splitOf(facts: LoginFacts): { jail: ByteString; home: ByteString } {
   const split = facts.split();
   if (split === undefined) throw new Error("the home has no separator");

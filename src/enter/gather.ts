@@ -21,8 +21,8 @@ import { shellFact } from "./shell.ts";
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
 
-/** Who calls a program that any user may start, and what cannot be found out in the same way for oneself and for somebody else. */
-export interface Caller {
+/** The caller of a program that any user may start. The functions differ for oneself and for another user. */
+interface Caller {
   programName: ByteString;
   uid: number;
   gid: number;
@@ -32,22 +32,22 @@ export interface Caller {
   groups: () => number[];
 }
 
-/** Whose login it is. What the user may do is tried: the process has the user's rights to files. */
+/** A login. The process has the user's rights to files. */
 export interface Login extends Caller {
-  /** It is asked about, and nothing is executed in the end: what execve(2) would tell is tried. */
+  /** It is only asked about: what execve(2) would report must be tried. */
   asked: boolean;
-  /** Throws, with the way to mend it, where a file of this path cannot be read. */
+  /** Throws, with the remedy, if the file at this path cannot be read. */
   requireReadable?: (file: ByteString) => void;
 }
 
-/** The facts of a login, and the jail once it was opened. */
+/** The facts of a login, and its jail. */
 export interface GatheredFacts extends LoginFacts {
-  /** The open jail; throws where the check jail-reachable did not pass. */
+  /** The open jail; throws if the check jail-reachable did not pass. */
   root: () => JailRoot;
 }
 
-/** Remembers what the first call gave, an error too: a fact is gathered once, before anything changes. */
-export function once<T>(gather: () => T): () => T {
+/** Keeps the result of the first call, also an error: a fact is gathered once, before anything changes. */
+export function memoized<T>(gather: () => T): () => T {
   let result: { value: T } | { error: unknown } | undefined;
   return () => {
     if (result === undefined) {
@@ -62,7 +62,7 @@ export function once<T>(gather: () => T): () => T {
   };
 }
 
-/** The facts of a caller, each gathered when it is asked for, once. */
+/** The facts of a caller, each gathered once, when it is needed. */
 export function gatherCaller(caller: Caller, configFile: ByteString): CallerFacts {
   const { programName, uid, gid, userVariable } = caller;
   return {
@@ -72,27 +72,27 @@ export function gatherCaller(caller: Caller, configFile: ByteString): CallerFact
     userVariable,
     configFile,
     configDirectory: CONFIG_DIRECTORY,
-    privilege: once(caller.privilege),
-    account: once(caller.account),
-    group: once(() => groupByGid(gid)),
-    groups: once(caller.groups),
-    configFindings: once(() => configDirectoryFindings(CONFIG_DIRECTORY)),
+    privilege: memoized(caller.privilege),
+    account: memoized(caller.account),
+    group: memoized(() => groupByGid(gid)),
+    groups: memoized(caller.groups),
+    configFindings: memoized(() => configDirectoryFindings(CONFIG_DIRECTORY)),
   };
 }
 
-/** A fact of which an earlier check has shown that it is there. */
-export function known<T>(value: T | undefined, what: string): T {
+/** A fact that an earlier check has shown to exist. */
+export function required<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what} is not known`);
   return value;
 }
 
-/** A jail that was opened, or not: `root` is undefined where it leads nowhere or over a link. */
-export interface OpenedJail {
+/** The result of opening a jail: `root` is undefined if its path leads nowhere or through a symbolic link. */
+interface OpenedJail {
   root: JailRoot | undefined;
   fact: JailFact;
 }
 
-/** Throws SystemError where this process may not look for anything in the jail: to open it that is not needed. */
+/** Throws SystemError if this process may not search the jail, which was not needed to open it. */
 function requireEntry({ fd, path }: JailRoot): void {
   try {
     close(openAt(fd, ".", O_PATH | O_DIRECTORY));
@@ -101,7 +101,7 @@ function requireEntry({ fd, path }: JailRoot): void {
   }
 }
 
-/** Opens the jail without following links, and says how its text relates to where it leads. */
+/** Opens the jail without following symbolic links, and compares its path with the directory. */
 export function openPlainly(text: ByteString): OpenedJail {
   let root: JailRoot | undefined;
   try {
@@ -109,9 +109,9 @@ export function openPlainly(text: ByteString): OpenedJail {
     root = openJailRoot(text, { cacheLimit: 3 });
     requireEntry(root);
   } catch (error) {
-    const crooked = ["relative-path", "link-in-jail-path", "jail-is-root"];
-    if (error instanceof JailkitError && crooked.includes(error.code)) {
-      return { root: undefined, fact: { kind: "crooked", reason: error.message, ...realPath(text) } };
+    const notPlain = ["relative-path", "link-in-jail-path", "jail-is-root"];
+    if (error instanceof JailkitError && notPlain.includes(error.code)) {
+      return { root: undefined, fact: { kind: "not-plain", reason: error.message, ...realPath(text) } };
     }
     if (error instanceof JailkitError || error instanceof SystemError) {
       const reason =
@@ -123,12 +123,12 @@ export function openPlainly(text: ByteString): OpenedJail {
     }
     throw error;
   }
-  // One slash at the end is the only other way to write it.
+  // The only other spelling has a slash at the end.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
-  return { root, fact: { kind: "crooked", reason: `it leads to ${root.path}`, real: root.path } };
+  return { root, fact: { kind: "not-plain", reason: `it leads to ${root.path}`, real: root.path } };
 }
 
-/** Where a path leads, links followed; nothing where that cannot be told. */
+/** The directory that a path leads to through symbolic links; empty if unknown. */
 function realPath(path: ByteString): { real?: ByteString } {
   if (!path.startsWith("/")) return {};
   try {
@@ -146,7 +146,7 @@ function realPath(path: ByteString): { real?: ByteString } {
 
 const NO_SUCH_JAIL = "No such file or directory";
 
-/** What makes a jail reachable again. `opened`: the jail, where only to pass it is not allowed. */
+/** The remedy for a jail that cannot be reached. `opened`: the jail, if only its search permission is missing. */
 function reachRemedy(
   path: ByteString,
   error: Error,
@@ -158,7 +158,7 @@ function reachRemedy(
   return { remedy: passRemedy(opened ?? directoryOf(error.path)) };
 }
 
-function homeKept(root: JailRoot, home: ByteString): boolean {
+function onlyRootExchangesHome(root: JailRoot, home: ByteString): boolean {
   try {
     const directory = walk(root, directoryOf(home));
     release(directory);
@@ -195,30 +195,34 @@ function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["
   }
 }
 
-/** The text of an account file of the jail; empty where it is missing. Throws SystemError (EFBIG, EINVAL). */
+/** The text of an account file of the jail; empty if it is missing. Throws SystemError (EFBIG, EINVAL). */
 function accountFile(root: JailRoot, path: ByteString): ByteString {
   const bytes = readJailFile(root, path, ACCOUNT_FILE_LIMIT);
   return bytes === undefined ? "" : fromBytes(bytes);
 }
 
-/** The facts of a login, each gathered when it is asked for, once. */
+/** The facts of a login, each gathered once, when it is needed. */
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, asked, requireReadable } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
   const { account, group } = caller;
-  const settings = once((): Settings => {
+  const settings = memoized((): Settings => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(CONFIG_FILE, known(account(), "the user").name, known(group(), "the group").name);
+    return readSettings(
+      CONFIG_FILE,
+      required(account(), "the user").name,
+      required(group(), "the group").name,
+    );
   });
-  const split = once(() => splitHome(known(account(), "the user").home));
-  const opened = once(() => openPlainly(known(split(), "the jail").jail));
-  const root = () => known(opened().root, "the jail");
-  const home = () => known(split(), "the jail").home;
-  const inJail = once((): InJailFacts => {
+  const split = memoized(() => splitHome(required(account(), "the user").home));
+  const opened = memoized(() => openPlainly(required(split(), "the jail").jail));
+  const root = () => required(opened().root, "the jail");
+  const home = () => required(split(), "the jail").home;
+  const inJail = memoized((): InJailFacts => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
-      named: userNamed(passwd, known(account(), "the user").name),
+      named: userNamed(passwd, required(account(), "the user").name),
       numbered: userNumbered(passwd, uid),
       group: groupNumbered(accountFile(root(), "/etc/group"), gid),
     };
@@ -228,17 +232,17 @@ export function gatherFacts(login: Login): GatheredFacts {
     settings,
     split,
     jail: () => opened().fact,
-    jailFindings: once(() => jailFindings(root())),
-    home: once(() => lookUp(root(), home())?.stat),
-    homeOwner: once(() => {
+    jailFindings: memoized(() => jailFindings(root())),
+    home: memoized(() => lookUp(root(), home())?.stat),
+    homeOwner: memoized(() => {
       const there = lookUp(root(), home())?.stat;
       return there && passwdByUid(there.uid);
     }),
-    homeKept: once(() => homeKept(root(), home())),
-    homeAcl: once(() => homeAcl(root(), home())),
-    homeObstacle: once(() => homeObstacle(root(), home())),
+    onlyRootExchangesHome: memoized(() => onlyRootExchangesHome(root(), home())),
+    homeAcl: memoized(() => homeAcl(root(), home())),
+    homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,
-    shell: once(() => {
+    shell: memoized(() => {
       const { injailShell } = settings().values;
       const entry = injailShell === undefined ? inJail() : undefined;
       const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;

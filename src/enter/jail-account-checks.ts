@@ -3,26 +3,26 @@ import { type Check, failed, passed, type Verdict } from "./checks.ts";
 import { accountOf, type CallerFacts, type InJailFacts } from "./facts.ts";
 import { jailSideRemedy } from "./remedies.ts";
 
-/** The facts of a caller, and what the jail's account files say of them. */
+/** The facts of a caller, and the entries in the jail's account files. */
 export interface JailAccountFacts extends CallerFacts {
   inJail(): InJailFacts;
 }
 
 /** How a program compares the accounts of host and jail. */
-export interface JailAccountRules<F extends JailAccountFacts> {
+interface JailAccountRules<F extends JailAccountFacts> {
   /** The jail's path on the host. */
   jail: (facts: F) => ByteString;
-  /** Whether the settings switch the comparison off. */
+  /** Whether the settings disable the comparison. */
   skip: (facts: F) => boolean;
   /** The exit statuses of the program. */
   statuses: { user: number; group: number; userName: number; groupName: number };
   needs: readonly string[];
 }
 
-/** What a check says that skip_injail_passwd_check switched off. */
+/** The message of a check that skip_injail_passwd_check disables. */
 export const NOT_COMPARED = "not compared, as skip_injail_passwd_check says";
 
-/** The entry in the jail: by name where the caller named the user, else by uid. */
+/** The entry in the jail: by name if the caller named the user, else by uid. */
 export function entryOf(facts: JailAccountFacts) {
   const { named, numbered } = facts.inJail();
   return facts.userVariable === undefined || facts.userVariable === "" ? numbered : named;
@@ -73,7 +73,7 @@ function judgeGroupName(facts: JailAccountFacts, jail: ByteString): Verdict {
 
 /**
  * The checks that user and primary group have the same ids and names on both sides, in the order of jailkit 2.23.
- * Each presupposes that the one before it has passed.
+ * Each needs the one before it.
  */
 export function jailAccountChecks<F extends JailAccountFacts>(rules: JailAccountRules<F>): Check<F>[] {
   const { statuses, needs } = rules;

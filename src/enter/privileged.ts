@@ -6,10 +6,10 @@ import { type Check, runChecks } from "./checks.ts";
 import type { PrivilegeFact } from "./facts.ts";
 import { Refusal } from "./refusal.ts";
 
-/** The privilege of this process, which runs `tool`. The guard left it this one at most. */
+/** The privilege of this process, which runs `tool`. The guard has left it no other. */
 export function ownPrivilege(tool: string): PrivilegeFact {
   const callerIsRoot = callerIds().uid === 0;
-  // Root has it by nature; that root is no user of a jail is for the next check to say.
+  // Root always has it; the next check refuses root.
   const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
   if (held) return { held, reason: "CAP_SYS_CHROOT is effective", remedy: "" };
   return {
@@ -23,8 +23,8 @@ export function ownPrivilege(tool: string): PrivilegeFact {
   };
 }
 
-/** Runs checks and logs what they note; throws Refusal for the first that does not pass. */
-export function demand<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
+/** Runs checks and logs their notes. Throws a Refusal for the first that does not pass. */
+export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
   for (const result of runChecks(facts, checks)) {
     for (const { severity, message } of result.notes ?? []) log.write(severity, message);
     if (result.outcome === "passed" || result.outcome === "warned") continue;
@@ -33,8 +33,8 @@ export function demand<F>(facts: F, checks: readonly Check<F>[], log: Syslog): v
   }
 }
 
-/** What becomes of an error that nobody foresaw: its exit status, the reason for the log, and no more for the user. */
-export function unforeseen(error: unknown): Refusal {
+/** The refusal for an unexpected error: the log gets the reason, the user does not. */
+export function unexpectedError(error: unknown): Refusal {
   const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
   return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
 }

@@ -2,44 +2,43 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { baseName, pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { closeFirst } from "../jail/fs/exchange.ts";
-import { baseName, type LoginFacts, type ShellFact } from "./facts.ts";
+import { closeFirst } from "../system/exchange.ts";
+import type { LoginFacts, ShellFact } from "./facts.ts";
 
 const MOST_LINKS = 40;
 
-/** Why a program that is there cannot be one. */
+/** The reason why a path is not a program. */
 export const NOT_A_FILE = "it is not a regular file";
 
 /**
- * What is printed for an administrator to type: a command for a root shell, or lines for a file. Nothing in it is left
- * to be filled in but JAIL, where nothing tells which jail is meant.
+ * Remedies: a command for a root shell, or lines for a file. The only placeholder is JAIL, used if the jail is unknown.
  */
 
-/** Makes the jail's passwd and group say of an account what the host says. */
+/** Makes an account's lines in the jail's passwd and group agree with the host. */
 export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
   return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;
 }
 
-/** Brings files of the host into a jail, with what they need. */
+/** Copies files of the host into a jail, with what they need. */
 export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
 }
 
-/** A command that acts by the name of a home, where nobody but root can exchange that. */
+/** A command that names a home, if only root can exchange that; else the step before it. */
 export function atHome(facts: LoginFacts, path: ByteString, command: ByteString): ByteString {
-  return facts.jailFindings().length === 0 && facts.homeKept() ? command : closeFirst(path);
+  return facts.jailFindings().length === 0 && facts.onlyRootExchangesHome() ? command : closeFirst(path);
 }
 
-/** Makes a home; what is there in its place is kept beside it. */
+/** Creates a home; what is in its place is kept under another name. */
 export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: boolean): ByteString {
   const word = shellWord(path);
   const make = `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
   return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
 }
 
-/** Puts a program into a jail again; what is in its place and is no file is kept beside the system part. */
+/** Copies a program into a jail again; something else in its place is kept in the jail's root directory. */
 export function programRemedy(jail: ByteString, path: ByteString, found: ShellFact): ByteString {
   const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
   if (found.kind !== "missing" || found.reason !== NOT_A_FILE) return copy;
@@ -47,7 +46,7 @@ export function programRemedy(jail: ByteString, path: ByteString, found: ShellFa
   return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
 }
 
-/** Lets everybody pass a directory. */
+/** Lets everybody search a directory. */
 export function passRemedy(directory: ByteString): ByteString {
   return `chmod o+x ${shellWord(directory)}`;
 }
@@ -57,7 +56,7 @@ export function appendRemedy(file: ByteString, lines: readonly ByteString[]): By
   return `add these lines to ${file}:\n${lines.join("\n")}`;
 }
 
-/** Lines for a section of a config file, in the place of those with the same keys. */
+/** Lines for a section of a config file, in place of those with the same keys. */
 export function sectionLinesRemedy(
   file: ByteString,
   section: ByteString,
@@ -71,7 +70,7 @@ export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteSt
   return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
 }
 
-/** How the way to a file is looked at: each name as such, and where a link leads. */
+/** Looks at names, and reads symbolic links. */
 interface Look {
   look: (path: ByteString) => { uid: number; mode: number } | undefined;
   readLink: (path: ByteString) => ByteString | undefined;
@@ -82,15 +81,15 @@ const HOST: Look = {
   readLink: (path) => readLink(AT_FDCWD, path),
 };
 
-/** What root alone has put somewhere. */
+/** True for something that only root can change. */
 function isRoots(found: { uid: number; mode: number } | undefined): boolean {
   if (found === undefined || found.uid !== 0) return false;
   return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
 }
 
 /**
- * A regular file that root alone has put there, with all that is on the way to it: what a user has named, and may have put
- * there or may lead elsewhere by then, is proposed to nobody. `files`: as they are below a root directory; the host's.
+ * True for a regular file that only root can change, and everything on the way to it. Any other file that a user has
+ * named may be the user's own, and no remedy names it. `files`: those of the host unless given.
  */
 export function isRootsProgram(path: ByteString, files: Look = HOST): boolean {
   try {

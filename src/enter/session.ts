@@ -24,7 +24,7 @@ import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The ids that a session has from its start to its end. */
-export interface SessionIds {
+interface SessionIds {
   uid: number;
   gid: number;
   groups: readonly number[];
@@ -48,7 +48,7 @@ function step<T>(code: string, exitStatus: number, what: ByteString, action: () 
   }
 }
 
-/** chroot(2) into the open directory, and proof that it is now the root and the working directory. */
+/** chroot(2) into the open directory; proves that it is the root directory and the working directory then. */
 function changeRoot(root: JailRoot): void {
   const { fd, path } = root;
   const jail = fstat(fd);
@@ -62,7 +62,7 @@ function changeRoot(root: JailRoot): void {
   if (!arrived) throw stop("chroot", 33, `chroot(${path}) did not lead into the jail`);
 }
 
-/** Proof that no id changed and that none can change back. The process never had others than the caller's. */
+/** Proves that no id changed and that none can change back. The process only ever had the caller's. */
 function proveIds({ uid, gid, groups }: SessionIds): void {
   if (!isOnlyGroup(gid)) throw stop("gid", 34, `the group IDs are ${groupIds().join(" ")}, not only ${gid}`);
   const now = supplementaryGroups();
@@ -72,12 +72,12 @@ function proveIds({ uid, gid, groups }: SessionIds): void {
 }
 
 /**
- * Gives up all capabilities, and proves it. Capabilities belong to threads: were there another one, it would keep
- * them, and code in it could still leave the jail.
+ * Drops all capabilities, and proves it. Capabilities belong to threads: another thread would keep them, and code in it
+ * could leave the jail.
  */
 function dropPrivilege(taskDirectory: number | undefined): void {
   if (!singleThreaded(taskDirectory)) {
-    throw stop("threads", 101, "the process has more than one thread, or it cannot be told");
+    throw stop("threads", 101, "the process has more than one thread, or that is unknown");
   }
   step("capabilities", 102, "dropping all capabilities failed", dropAllCapabilities);
   const { effective, permitted, inheritable } = capabilities();
@@ -94,7 +94,7 @@ function dropPrivilege(taskDirectory: number | undefined): void {
   throw stop("capabilities", 104, "chroot(2) still works after dropping all capabilities");
 }
 
-/** A descriptor on the directory of the threads, for where seccomp hides them; undefined without /proc. */
+/** A descriptor of the directory of threads, for singleThreaded under a seccomp filter; undefined without /proc. */
 function openTaskDirectory(): number | undefined {
   try {
     return openAt(AT_FDCWD, "/proc/self/task", O_PATH);
@@ -103,7 +103,7 @@ function openTaskDirectory(): number | undefined {
   }
 }
 
-/** no_new_privs, without which an ordinary user gets no filter of system calls, and that on the terminal. */
+/** Sets no_new_privs, which an ordinary user needs for a filter of system calls, and the filter on the terminal. */
 function giveUpMore(log: Syslog): void {
   step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
   const refused = step("terminal", 105, "the filter on the terminal cannot be set", refuseTerminalInput);
@@ -111,9 +111,9 @@ function giveUpMore(log: Syslog): void {
 }
 
 /**
- * Goes into the jail for good: chroot(2), proof of the ids, no privilege left. A session on somebody else's terminal
- * (su(1) from a shell of root's) could type there: it gets no_new_privs in any case. Throws Refusal with exit status 33
- * (chroot), 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs, the filter).
+ * Enters the jail for good: chroot(2), proves the ids, drops all privileges. A session on another user's terminal (su(1)
+ * from a shell of root's) could type there, so it always gets no_new_privs. Throws Refusal with exit status 33 (chroot),
+ * 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs, the filter).
  */
 export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, log: Syslog): void {
   const terminalOfOthers = !noNewPrivs && hasTerminalOfOthers(ids.uid);
@@ -126,7 +126,7 @@ export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, 
   if (terminalOfOthers) log.write("notice", TERMINAL_OF_OTHERS);
 }
 
-/** Makes the home the working directory; it must be the one that the checks have seen. Throws Refusal (41). */
+/** Makes the home the working directory; it must be the one that was checked. Throws Refusal (41). */
 export function enterHome(home: ByteString, checked: Stat): void {
   step("home", 41, `chdir(${home}) failed inside the jail`, () => chdir(home));
   if (sameFile(statAt(AT_FDCWD, "."), checked)) return;

@@ -7,20 +7,20 @@ import { selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { ChrootshSettings } from "./facts.ts";
 
-// What jk_chrootsh ends with where the configuration cannot be used.
+// The exit status of jk_chrootsh if the configuration cannot be used.
 const CONFIG_STATUS = 14;
 
-/** The settings for a login, and where they come from. */
+/** The settings for a login, and their source. */
 export interface Settings {
   values: ChrootshSettings;
-  /** The section's name; undefined where the built-in settings apply. */
+  /** The section's name; undefined for the built-in settings. */
   section: ByteString | undefined;
   warnings: ByteString[];
 }
 
 /**
- * Reads the settings of jk_chrootsh for a user of that name and primary group. Without a file or a section for
- * them the built-in ones hold; a file that is there but cannot be read or understood is an error, never those.
+ * Reads the settings of jk_chrootsh for a user of that name and primary group. Without a file or a section for them the
+ * built-in ones apply. A file that cannot be read or understood is an error.
  */
 export function readSettings(file: ByteString, user: ByteString, group: ByteString): Settings {
   const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });

@@ -2,22 +2,23 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { isNoexec } from "../system/mounts.ts";
-import { baseName, type ShellFact, type Unsafe } from "./facts.ts";
+import type { ShellFact, Unsafe } from "./facts.ts";
 import { NOT_A_FILE } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
 
 /**
- * What speaks against running the file at `canonicalPath` of the jail: whoever can change it, or a directory
- * above it, decides what is run, and a set-id bit would hand out a privilege right at the entrance. All that is wrong with
- * the first of them that is not as it should be.
+ * Reasons not to run the file at `canonicalPath` of the jail: whoever can change it, or a directory above it, decides
+ * what is run, and a set-id bit would give a privilege to every session. Only the problems of the topmost path that has
+ * any.
  */
 export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsafe[] {
   const found: Unsafe[] = [];
@@ -30,15 +31,15 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const tell = (what: string, remedy: ByteString) =>
       found.push({ path, message: `path ${path} ${what}`, remedy });
     const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
-    // What somebody else's file holds is not to become root's: it is put there anew.
+    // Another user's content must not become root's file: copy it again.
     const again = `jk_cp -f -j ${shellWord(root.path)} ${shellWord(inside)}`;
     const own = i < parts.length ? `chown -h 0 ${shellWord(path)}` : again;
     if (stat.uid !== 0) tell("is not owned by user 0", own);
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
-    // Who can write a directory could exchange what lies below: no command of root's names that before it is mended.
+    // Whoever can write a directory can exchange what is below: a command that names that comes later.
     if (i < parts.length && found.length > 0) break;
-    // On directories these bits say who owns new files, and nothing else.
+    // On directories these bits only decide who owns new files.
     if (i < parts.length) continue;
     if ((stat.mode & S_ISUID) !== 0) add("is setuid", "chmod u-s");
     if ((stat.mode & S_ISGID) !== 0) add("is setgid", "chmod g-s");
@@ -46,7 +47,7 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
   return found;
 }
 
-/** Why a file of the jail (without links on its way) cannot be executed, where that is no matter of its own bits. */
+/** Why a file of the jail cannot be executed. There is no symbolic link on the way to it. */
 function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
   const path = hostPath(root, canonicalPath);
   let fd: number;
@@ -68,15 +69,14 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
 }
 
 /**
- * The shell that a login ends in: `path` as the jail's accounts or the settings name it. A jk_lsh that is not in
- * the jail is the one inside this program. With `tried` it is tried whether it may be executed; without, execve(2) will
- * tell.
+ * The shell of a login: `path` as the jail's accounts or the settings name it. If jk_lsh is not in the jail, it is the
+ * one inside this program. With `tried` the right to execute it is tried; otherwise execve(2) will report it.
  */
 export function shellFact(root: JailRoot, path: ByteString | undefined, tried = false): ShellFact {
   const missing = (reason: ByteString): ShellFact => ({ kind: "missing", path: path ?? "", reason });
   if (path === undefined) return missing("neither the jail's accounts nor injail_shell name a shell");
   if (path === "") return missing("the account has no shell in the jail");
-  // A name without a slash in front would be looked for in the user's home.
+  // A relative path would start in the user's home.
   if (!path.startsWith("/")) return missing("it is not an absolute path");
   let found: ReturnType<typeof lookUp>;
   try {
@@ -92,7 +92,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
   }
   if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing(NOT_A_FILE);
   const unsafe = programFindings(root, found.canonicalPath);
-  // The path has no links in it any more, so that it leads nowhere else from here.
+  // The canonical path has no symbolic links.
   const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);
   if (unsafe.length === 0 && !executable) return { ...missing("Permission denied"), ...whyNot(root, found) };
   return { kind: "file", path, canonicalPath: found.canonicalPath, unsafe };

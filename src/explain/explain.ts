@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
-import { accountOf, baseName, type PrivilegeFact, splitOf } from "../enter/facts.ts";
+import { accountOf, type PrivilegeFact, splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";

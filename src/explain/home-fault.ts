@@ -55,7 +55,7 @@ function whenMoved(facts: GatheredFacts, from: ByteString): GatheredFacts {
     home: () => facts.home() ?? stat,
     homeOwner: () => stat && passwdByUid(stat.uid),
     homeAcl: () => acl,
-    homeKept() {
+    onlyRootExchangesHome() {
       // Missing directories will belong to root.
       const above = nearestDirectory(facts.root(), directoryOf(splitOf(facts).home));
       release(above);

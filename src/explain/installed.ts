@@ -7,7 +7,7 @@ import { fileSystemOf } from "../../ffi/statfs.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
-import { commandAt } from "../jail/fs/exchange.ts";
+import { commandAt } from "../system/exchange.ts";
 
 const ST_NOSUID = 2;
 

@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
-import { laidOpen, type PamRule } from "../system/pam/rules.ts";
+import type { PamRule } from "../system/pam/rules.ts";
+import { flattened } from "../system/pam/rules.ts";
 import { serviceRules } from "../system/pam/service.ts";
 import { processesOf } from "../system/processes.ts";
 import type { LimitedUser, LimitFile } from "./limits-conf.ts";
@@ -51,7 +52,7 @@ export function limitSteps(account: PasswdEntry, service: ByteString | undefined
 }
 
 function limitRules(service: ByteString): PamRule[] {
-  return laidOpen(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
+  return flattened(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
 }
 
 /** The files of pam_limits(8) in the order in which it reads them; with `conf=` in a rule only that one. */

@@ -7,9 +7,9 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
-import { commandAt } from "../jail/fs/exchange.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt } from "../system/acl.ts";
+import { commandAt } from "../system/exchange.ts";
 
 /** What prevents a user from reading a file. */
 export interface Obstacle {

@@ -16,7 +16,8 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
-import type { JailingOptions, UserOutcome } from "../users/run.ts";
+import { AccountRun } from "../users/account-run.ts";
+import type { JailingOptions } from "../users/jailing.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 
@@ -75,7 +76,6 @@ function takeOut(
   try {
     const request: JailingOptions = {
       host,
-      root: undefined,
       jail,
       shell: undefined,
       access: NO_ACCESS,
@@ -90,26 +90,17 @@ function takeOut(
       }
       const user = passwdByName(name);
       if (user === undefined) return [];
-      const result: UserOutcome = {
-        name,
-        status: "failed",
-        home: undefined,
-        shell: undefined,
-        steps: [],
-        warnings: [],
-        error: undefined,
-      };
-      return [{ name, home: user.home, act: unjailUser(user, request, result) }];
+      const run = new AccountRun(name);
+      return [{ run, home: user.home, unjail: unjailUser(user, request, run) }];
     });
     const stays: ByteString[] = [];
-    for (const { name, home, act } of plans) {
-      stopIfInterrupted(`${quoted(name)} is still in the jail; run this again`);
-      const warnings: ByteString[] = [];
-      act({ done: () => undefined, warn: (line) => warnings.push(line), progress: () => undefined });
+    for (const { run, home, unjail } of plans) {
+      stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
+      unjail();
       // A home that could not be removed may have files that are not in the copy.
-      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...warnings);
-      else outcome.warnings.push(...warnings);
-      done(`took the user ${quoted(name)} out, with the home`);
+      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
+      else outcome.warnings.push(...run.warnings);
+      done(`took the user ${quoted(run.name)} out, with the home`);
     }
     if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
   } finally {

@@ -9,7 +9,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfTold } from "../jail/accounts/service-users.ts";
+import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
@@ -72,7 +72,7 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
       const recorded = content.requests.length + content.entries.size > 0;
       const facts = {
         ...nothing,
-        users: [...users, ...serviceUsersIfTold(root, allUsers)],
+        users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
         ...recordedFacts(content),
         id: recorded ? id : undefined,
       };

@@ -41,15 +41,15 @@ function constant(text: ByteString): bigint {
   if (!/^(?:0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)$/.test(text)) {
     throw arithmeticError(`${quoted(text)} is not a number`);
   }
-  // Longer than any 64-bit number: do not even convert it.
+  // No 64-bit number is that long: do not convert it.
   const value = text.length > 24 ? 1n << 64n : BigInt(/^0[0-7]+$/.test(text) ? `0o${text}` : text);
   if (value >= 1n << 64n) throw arithmeticError(`${display(text.slice(0, 24))} is too large`);
   return BigInt.asIntN(64, value);
 }
 
+/** The value of a binary operation. For `||` and `&&`, the left operand has not decided. */
 function binary(operator: string, a: bigint, b: bigint): bigint {
   switch (operator) {
-    // Where the left operand decides, this is not called.
     case "||":
     case "&&":
       return b !== 0n ? 1n : 0n;
@@ -88,116 +88,141 @@ function binary(operator: string, a: bigint, b: bigint): bigint {
   }
 }
 
+function unary(operator: string, value: bigint): bigint {
+  if (operator === "-") return BigInt.asIntN(64, -value);
+  if (operator === "!") return value === 0n ? 1n : 0n;
+  return operator === "~" ? ~value : value;
+}
+
+/** The value of `left && x` or `left || x` where x does not matter; undefined for everything else. */
+function decidedBy(operator: string, left: bigint): bigint | undefined {
+  if (operator === "&&" && left === 0n) return 0n;
+  return operator === "||" && left !== 0n ? 1n : undefined;
+}
+
 /**
  * The value of an arithmetic expression as in sh(1): the operators of C with their precedence, without comma,
  * `++` and `--`; signed 64-bit numbers that wrap. A variable holds an integer constant; an unset or empty one is
- * 0. Assignments change `variables`. What is not evaluated in C (`0 && x`, the other branch of `?:`) has no effect
+ * 0. Assignments change `variables`. What C does not evaluate (`0 && x`, the other branch of `?:`) has no effect
  * and raises no error. An empty expression is 0. Throws a JailkitError with exit status 6.
  */
 export function evaluateArithmetic(text: ByteString, variables: Variables, budget: Budget): bigint {
-  let at = 0;
-  let token = "";
-  let kind: "number" | "name" | "operator" | "end" = "end";
-  let depth = 0;
+  return new Evaluation(text, variables, budget).value();
+}
 
-  const advance = () => {
-    budget.spend("steps", 1);
-    TOKEN.lastIndex = at;
-    const found = TOKEN.exec(text);
-    if (found === null) throw arithmeticError(`syntax error at ${quoted(text.slice(at, at + 20))}`);
-    at = TOKEN.lastIndex;
-    token = found[1] ?? found[2] ?? found[3] ?? "";
-    kind = found[1] ? "number" : found[2] ? "name" : found[3] ? "operator" : "end";
-  };
-  const unexpected = () =>
-    arithmeticError(kind === "end" ? "it ends too early" : `syntax error at ${quoted(token)}`);
-  const expect = (operator: string) => {
-    if (token !== operator) throw unexpected();
-    advance();
-  };
-  const numberIn = (name: ByteString): bigint => {
-    const held = variables.get(name) ?? "";
-    budget.spend("steps", held.length);
-    const value = /^[ \t\n]*([^ \t\n]*)[ \t\n]*$/.exec(held)?.[1] ?? held;
-    if (value === "") return 0n;
-    if (/^[-+]/.test(value)) {
-      const magnitude = constant(value.slice(1));
-      return BigInt.asIntN(64, value.startsWith("-") ? -magnitude : magnitude);
+/** Reads an expression once, from left to right. `live`: this part is evaluated, and not only read. */
+class Evaluation {
+  #at = 0;
+  #token = "";
+  #kind: "number" | "name" | "operator" | "end" = "end";
+  #depth = 0;
+
+  constructor(
+    readonly text: ByteString,
+    readonly variables: Variables,
+    readonly budget: Budget,
+  ) {}
+
+  value(): bigint {
+    this.#advance();
+    if (this.#kind === "end") return 0n;
+    const value = this.#conditional(true);
+    if (this.#at < this.text.length || this.#token !== "") throw this.#unexpected();
+    return value;
+  }
+
+  #advance() {
+    this.budget.spend("steps", 1);
+    TOKEN.lastIndex = this.#at;
+    const found = TOKEN.exec(this.text);
+    if (found === null) {
+      throw arithmeticError(`syntax error at ${quoted(this.text.slice(this.#at, this.#at + 20))}`);
     }
-    return constant(value);
-  };
-  const deeper = (parse: () => bigint): bigint => {
-    if (++depth > MAXIMUM_DEPTH) throw arithmeticError("it nests too deeply");
+    this.#at = TOKEN.lastIndex;
+    this.#token = found[1] ?? found[2] ?? found[3] ?? "";
+    this.#kind = found[1] ? "number" : found[2] ? "name" : found[3] ? "operator" : "end";
+  }
+
+  #unexpected() {
+    return arithmeticError(
+      this.#kind === "end" ? "it ends too early" : `syntax error at ${quoted(this.#token)}`,
+    );
+  }
+
+  #expect(operator: string) {
+    if (this.#token !== operator) throw this.#unexpected();
+    this.#advance();
+  }
+
+  #deeper(parse: () => bigint): bigint {
+    if (++this.#depth > MAXIMUM_DEPTH) throw arithmeticError("it nests too deeply");
     const value = parse();
-    depth--;
+    this.#depth--;
     return value;
-  };
+  }
 
-  const unary = (live: boolean): bigint => {
-    const operator = token;
-    if (kind === "number") {
-      advance();
-      return constant(operator);
+  #conditional(live: boolean): bigint {
+    const condition = this.#operation(1, live);
+    if (this.#token !== "?") return condition;
+    this.#advance();
+    const first = this.#deeper(() => this.#conditional(live && condition !== 0n));
+    this.#expect(":");
+    const second = this.#deeper(() => this.#conditional(live && condition === 0n));
+    return condition !== 0n ? first : second;
+  }
+
+  /** Binary operators of at least this precedence. */
+  #operation(lowest: number, live: boolean): bigint {
+    let left = this.#unary(live);
+    for (;;) {
+      const operator = this.#token;
+      const precedence = this.#kind === "operator" ? BINARY[operator] : undefined;
+      if (precedence === undefined || precedence < lowest) return left;
+      this.#advance();
+      const decided = decidedBy(operator, left);
+      const right = this.#operation(precedence + 1, live && decided === undefined);
+      // What is not evaluated is 0, which nothing must be divided by.
+      left = live ? (decided ?? BigInt.asIntN(64, binary(operator, left, right))) : 0n;
     }
-    if (kind === "name") {
-      advance();
-      if (ASSIGNMENT.test(token)) return assign(operator, live);
-      return live ? numberIn(operator) : 0n;
-    }
-    if (kind === "operator" && "-+!~".includes(operator)) {
-      advance();
-      const value = deeper(() => unary(live));
-      if (operator === "-") return BigInt.asIntN(64, -value);
-      if (operator === "!") return value === 0n ? 1n : 0n;
-      return operator === "~" ? ~value : value;
-    }
-    if (operator !== "(") throw unexpected();
-    advance();
-    const value = deeper(() => conditional(live));
-    expect(")");
+  }
+
+  #unary(live: boolean): bigint {
+    const token = this.#token;
+    const kind = this.#kind;
+    const isSign = kind === "operator" && "-+!~".includes(token);
+    if (kind !== "number" && kind !== "name" && !isSign && token !== "(") throw this.#unexpected();
+    this.#advance();
+    if (kind === "number") return constant(token);
+    if (kind === "name" && ASSIGNMENT.test(this.#token)) return this.#assign(token, live);
+    if (kind === "name") return live ? this.#valueOf(token) : 0n;
+    if (isSign)
+      return unary(
+        token,
+        this.#deeper(() => this.#unary(live)),
+      );
+    const value = this.#deeper(() => this.#conditional(live));
+    this.#expect(")");
     return value;
-  };
+  }
 
-  const assign = (name: ByteString, live: boolean): bigint => {
-    const operator = token.slice(0, -1);
-    advance();
-    const left = live && operator !== "" ? numberIn(name) : 0n;
-    const right = deeper(() => conditional(live));
+  #assign(name: ByteString, live: boolean): bigint {
+    const operator = this.#token.slice(0, -1);
+    this.#advance();
+    const left = live && operator !== "" ? this.#valueOf(name) : 0n;
+    const right = this.#deeper(() => this.#conditional(live));
     if (!live) return 0n;
     const value = operator === "" ? right : BigInt.asIntN(64, binary(operator, left, right));
-    variables.set(name, String(value));
+    this.variables.set(name, String(value));
     return value;
-  };
+  }
 
-  const operation = (lowest: number, live: boolean): bigint => {
-    let left = unary(live);
-    for (;;) {
-      const operator = token;
-      const precedence = kind === "operator" ? BINARY[operator] : undefined;
-      if (precedence === undefined || precedence < lowest) return left;
-      advance();
-      const decided = (operator === "&&" && left === 0n) || (operator === "||" && left !== 0n);
-      const liveRight = live && !decided;
-      const right = operation(precedence + 1, liveRight);
-      // An operand that is not evaluated is read as 0, which must not be divided by.
-      if (!live) left = 0n;
-      else left = decided ? (operator === "||" ? 1n : 0n) : BigInt.asIntN(64, binary(operator, left, right));
-    }
-  };
-
-  const conditional = (live: boolean): bigint => {
-    const condition = operation(1, live);
-    if (token !== "?") return condition;
-    advance();
-    const first = deeper(() => conditional(live && condition !== 0n));
-    expect(":");
-    const second = deeper(() => conditional(live && condition === 0n));
-    return condition !== 0n ? first : second;
-  };
-
-  advance();
-  if (kind === "end") return 0n;
-  const value = conditional(true);
-  if (at < text.length || token !== "") throw unexpected();
-  return value;
+  #valueOf(name: ByteString): bigint {
+    const text = this.variables.get(name) ?? "";
+    this.budget.spend("steps", text.length);
+    const value = /^[ \t\n]*([^ \t\n]*)[ \t\n]*$/.exec(text)?.[1] ?? text;
+    if (value === "") return 0n;
+    if (!/^[-+]/.test(value)) return constant(value);
+    const magnitude = constant(value.slice(1));
+    return BigInt.asIntN(64, value.startsWith("-") ? -magnitude : magnitude);
+  }
 }

@@ -1,18 +1,18 @@
 import { wordError } from "./refusal.ts";
 
-/** How much one command line may cost. */
+/** The limits of one command line. */
 export interface Limits {
-  /** Words that come out. */
+  /** Words of the result. */
   words: number;
-  /** Bytes that all expansions together produce, intermediate results counted too. */
+  /** Bytes of all expansions together, with intermediate results. */
   bytes: number;
-  /** Names that are read from directories, and paths that are looked at, for pathname expansion. */
+  /** Names read from directories, and paths examined, for pathname expansion. */
   entries: number;
   /** Steps of the pattern matcher and of the arithmetic. */
   steps: number;
 }
 
-/** Generous for people, and spent in well under a second. */
+/** Generous for people, and used up in well under a second. */
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   words: 32_768,
   bytes: 1 << 20,
@@ -20,13 +20,12 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   steps: 5_000_000,
 };
 
-/** How deep `${...}`, `$((...))`, quotes and parentheses may nest, so that no stack overflows. */
+/** The nesting limit of `${...}`, `$((...))`, quotes and parentheses, so that no stack overflows. */
 export const MAXIMUM_DEPTH = 64;
 
-/** Counts down what is left; `spend` throws (exit status 6) once a limit is passed. */
+/** Counts down. `spend` throws (exit status 6) once a limit is passed. */
 export interface Budget {
   spend(what: keyof Limits, amount: number): void;
-  /** What is left of `what`. */
   left(what: keyof Limits): number;
 }
 

@@ -10,52 +10,51 @@ import { WORDS_EXIT_STATUS } from "./refusal.ts";
 import type { RefusalCode } from "./refusal-codes.ts";
 import { splitWords } from "./split.ts";
 
-/** What a decision depends on, all of it: nothing else is looked at. */
-export interface CommandRequest {
+/** All that a decision depends on. */
+interface CommandRequest {
   /** The argument of `-c`. */
   commandLine: ByteString;
   policy: LshPolicy;
-  /** The environment that the command would get; expansion reads it. */
+  /** The environment for the command; expansion reads it. */
   environment: ReadonlyMap<ByteString, ByteString>;
-  /** The user's home directory, for `~` where HOME is unset. */
+  /** The user's home directory, for `~` if HOME is unset. */
   home: ByteString;
   files: FileView;
 }
 
 /** The command may run: exactly this file with exactly this argument vector. */
-export interface Allowed {
+interface Allowed {
   allowed: true;
   path: ByteString;
   /** argv[0] is `path`, as in jailkit 2.23. */
   argv: ByteString[];
-  /** Which program it is, as far as that is known: what it may have of the environment. */
-  known: readonly Program[];
+  /** The rows of the table of programs that it may be. */
+  programs: readonly Program[];
 }
 
 /** The command may not run. Both texts are printable and one line long. */
-export interface Refused {
+interface Refused {
   allowed: false;
   exitStatus: number;
   /** A stable name for programs, for example "not-allowed". */
   code: string;
   /** For the log: everything. */
   reason: string;
-  /** For the user: what was refused, and nothing that the user does not know. */
+  /** For the user, who learns nothing new from it. */
   shown: string;
 }
 
 export type Decision = Allowed | Refused;
 
-// A log line or a terminal is no place for a command line of 128 KB.
+// A command line may have 128 KB.
 const LONGEST_LOGGED = 1024;
 const LONGEST_SHOWN = 160;
 
 /**
- * Decides whether a command line may run, on the argument vector that comes out of splitting or expansion, and
- * which file and arguments that means. Never throws for what the user typed.
+ * Decides whether a command line may run, and with which file and arguments. Never throws for a command line.
  *
- * In order: the words (exit status 6 where there are none or they cannot be formed), the file (`paths`), the key
- * `executables` (5 where missing or empty), the exact comparison with it (4), whether the file is there (127), and
+ * In order: the words (exit status 6 if there are none or they cannot be formed), the file (`paths`), the key
+ * `executables` (5 if missing or empty), the exact comparison with it (4), whether the file exists (127), and
  * options that start other programs (4).
  */
 export function decide(request: CommandRequest): Decision {
@@ -103,7 +102,7 @@ function decideOnWords(
     exitStatus,
     code,
     reason: `tried to run ${logged(joined)}, not allowed: ${why}`,
-    shown: shown ?? `command ${told(typed)} is not allowed`,
+    shown: shown ?? `command ${forUser(typed)} is not allowed`,
   });
   if (executables.length === 0) {
     const shown = "no command is allowed here";
@@ -116,24 +115,29 @@ function decideOnWords(
     return refuse(EXIT_NOT_ALLOWED, "not-allowed", whyNotListed(typed, located));
   }
   if (!path.startsWith("/")) {
-    // It would be started from whatever directory the user is in.
-    const why = `${told(path)} in executables does not begin with '/'`;
+    // It would depend on the working directory.
+    const why = `${forUser(path)} in executables does not begin with '/'`;
     return refuse(EXIT_NOT_ALLOWED, "relative-executable", why);
   }
   if (!files.isRegularFile(path)) {
-    const shown = `command ${told(typed)} is not installed here`;
-    return refuse(EXIT_NOT_FOUND, "not-found", `there is no regular file ${told(path)} in the jail`, shown);
+    const shown = `command ${forUser(typed)} is not installed here`;
+    return refuse(
+      EXIT_NOT_FOUND,
+      "not-found",
+      `there is no regular file ${forUser(path)} in the jail`,
+      shown,
+    );
   }
-  const program = recognise(path, files);
-  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(program, args, files);
+  const recognised = recognise(path, files);
+  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files);
   if (spawns !== undefined) {
-    const shown = `${told(typed)} is not allowed like this: ${spawns}`;
+    const shown = `${forUser(typed)} is not allowed like this: ${spawns}`;
     return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
-  return { allowed: true, path, argv: [path, ...args], known: program.known };
+  return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };
 }
 
-/** The first regular file among the word itself, where it is absolute, and the word below each of `paths`. */
+/** The first regular file: the word itself if it is absolute, then the word below each of `paths`. */
 function findProgram(word: ByteString, paths: readonly ByteString[], files: FileView): ByteString {
   if (word.startsWith("/") && files.isRegularFile(word)) return word;
   for (const directory of paths) {
@@ -154,22 +158,23 @@ function sftpServer(
 }
 
 function whyNotListed(typed: ByteString, located: ByteString): string {
-  if (located !== typed) return `${told(located)} is not in executables`;
+  if (located !== typed) return `${forUser(located)} is not in executables`;
   if (typed === "internal-sftp") return "no sftp-server that is in the jail is in executables";
   if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(typed)) return "assignments before a command have no meaning here";
-  if (typed.startsWith("/")) return `${told(typed)} is not in executables`;
-  return `${told(typed)} was not found in paths, and is not in executables`;
+  if (typed.startsWith("/")) return `${forUser(typed)} is not in executables`;
+  return `${forUser(typed)} was not found in paths, and is not in executables`;
 }
 
 function shorten(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}...` : text;
 }
 
-/** A command line in quotes, printable, and not too long for a log line that says more. */
+/** A command line for the log: quoted, printable and shortened. */
 export function logged(text: ByteString): string {
   return `'${shorten(display(text), LONGEST_LOGGED)}'`;
 }
 
-function told(text: ByteString): string {
+/** The same for a message to the user. */
+function forUser(text: ByteString): string {
   return `'${shorten(display(text), LONGEST_SHOWN)}'`;
 }

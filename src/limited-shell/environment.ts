@@ -1,14 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 
-/** A variable that was not taken over, and why. */
-export interface DroppedVariable {
+/** A variable that was dropped, and why. */
+interface DroppedVariable {
   name: ByteString;
   reason: string;
 }
 
-/** What is left of an environment, in order, each name once; and what is not. */
-export interface FilteredEnvironment {
+/** A filtered environment, in order, each name once; and the dropped variables. */
+interface FilteredEnvironment {
   variables: Map<ByteString, ByteString>;
   dropped: DroppedVariable[];
 }
@@ -16,7 +16,7 @@ export interface FilteredEnvironment {
 const LONGEST_VALUE = 4096;
 const LONGEST_WORD = 128;
 
-// Names of locales and terminals become parts of file names in the programs that read them.
+// Programs make file names from the names of locales and terminals.
 const isWord = (value: ByteString) =>
   value.length <= LONGEST_WORD && /^(?!\.)[A-Za-z0-9_.,@+:=-]*$/.test(value);
 const isPath = (value: ByteString) => value.startsWith("/");
@@ -29,7 +29,7 @@ function isSearchPath(value: ByteString): boolean {
   return true;
 }
 
-/** tzset(3) opens what TZ names; within zoneinfo that is harmless (CVE-2014-9680). */
+/** tzset(3) opens the file that TZ names; in zoneinfo that is harmless (CVE-2014-9680). */
 function isTimeZone(value: ByteString): boolean {
   if (value.length > LONGEST_WORD || !/^:?[A-Za-z0-9_+\-/:,.<>]*$/.test(value)) return false;
   const path = value.replace(/^:/, "");
@@ -42,8 +42,8 @@ function isHost(value: ByteString): boolean {
 }
 
 /**
- * What the value of a variable must be; undefined for a name that is not taken over. Names are compared and not
- * matched: to compile a pattern for each of them costs a login more than all that it does with the environment.
+ * The rule for the value of a variable; undefined for a name that is dropped. Names are compared, not matched: compiling a
+ * pattern for each of them would cost a login more than everything else about the environment.
  */
 function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined {
   switch (name) {
@@ -64,7 +64,7 @@ function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined
       return isSearchPath;
     case "DISPLAY":
       return isHost;
-    // These name programs or libraries that ssh(1) would run or load.
+    // Programs or libraries that ssh(1) would run or load.
     case "SSH_ASKPASS":
     case "SSH_SK_PROVIDER":
     case "SSH_SK_HELPER":
@@ -77,10 +77,10 @@ function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined
 }
 
 /**
- * What of the caller's environment ("NAME=value" entries) a command in a jail gets: the names of a list, with values
- * that are what they should be, and those of `extraNames`, which the administrator named and so may hold anything.
- * No list of harmful names is ever complete (PERL5OPT, PYTHONPATH, RSYNC_RSH, ...). Names that ld.so(8) acts on are
- * never taken over. Of a name that occurs twice, the first counts, as for getenv(3).
+ * The part of the caller's environment ("NAME=value" entries) that a command in a jail gets: listed names with harmless
+ * values, and `extraNames`, which the administrator has named, with any value. A list of harmful names would never be
+ * complete (PERL5OPT, PYTHONPATH, RSYNC_RSH, ...). Names that ld.so(8) acts on are always dropped. Of several entries with
+ * one name the first counts, as for getenv(3).
  */
 export function filterEnvironment(
   entries: readonly ByteString[],
@@ -127,8 +127,8 @@ function whyDropped(
 }
 
 /**
- * The environment of a command of jk_lsh: what filterEnvironment leaves of the caller's, and over it the pairs of the
- * key `environment`. LD_* there is ignored and reported: it would be code for every command.
+ * The environment of a command of jk_lsh: the caller's, filtered, and over it the pairs of the key `environment`. LD_*
+ * there is ignored and reported: it would be code for every command.
  */
 export function commandEnvironment(
   entries: readonly ByteString[],

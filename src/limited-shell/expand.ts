@@ -10,14 +10,14 @@ import { chooseValue, removeMatch } from "./parameter.ts";
 import { type Part, parseWords } from "./parse.ts";
 import { wordError } from "./refusal.ts";
 
-/** Where expansions look things up. */
-export interface ExpansionContext {
+/** The data that expansions use. */
+interface ExpansionContext {
   /** The environment of the command. It is not changed: `${NAME:=word}` is for later words of the line only. */
   environment: ReadonlyMap<ByteString, ByteString>;
-  /** What `~` means where HOME is not in the environment. */
+  /** The meaning of `~` if HOME is not in the environment. */
   home: ByteString;
   files: FileView;
-  /** How much the line may cost; createBudget() unless given. */
+  /** The limits of the line; createBudget() unless given. */
   budget?: Budget;
 }
 
@@ -29,10 +29,10 @@ interface Evaluation {
 }
 
 /**
- * The words of a command line where expansion is on, as wordexp(3) with WRDE_NOCMD gives them: tilde, parameter
- * and arithmetic expansion, field splitting, pathname expansion, quote removal. No program is ever started.
- * Assignments are seen by the words that follow, as in sh(1), and never reach the command's environment, where
- * they could name a library or a remote shell. Throws a JailkitError with exit status 6.
+ * The words of a command line with expansion, as wordexp(3) with WRDE_NOCMD gives them: tilde, parameter and arithmetic
+ * expansion, field splitting, pathname expansion, quote removal. No program is started. Later words see assignments, as
+ * in sh(1). They never reach the command's environment, where they could name a library or a remote shell. Throws a
+ * JailkitError with exit status 6.
  */
 export function expandWords(line: ByteString, context: ExpansionContext): ByteString[] {
   const evaluation: Evaluation = {
@@ -74,7 +74,7 @@ function evaluatePart(part: Part, evaluation: Evaluation): Segment[] {
       return [{ text: part.text, quoted: part.quoted, split: false }];
     case "tilde": {
       const home = homeDirectory(part.user, evaluation);
-      // A path that was looked up is neither split nor a pattern; an unknown name stays as it was typed.
+      // A known home is neither split nor a pattern; an unknown name stays as it was typed.
       if (home !== undefined) return [{ text: home, quoted: true, split: false }];
       return [{ text: `~${part.user}`, quoted: false, split: false }];
     }
@@ -120,7 +120,7 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
     case undefined:
   }
   if (operator === undefined || operator === "length") return expanded(String((value ?? "").length));
-  // As in bash, a pattern that cannot remove anything is not looked at.
+  // As in bash, a pattern that cannot remove anything is not evaluated.
   if (value === undefined || value === "") return expanded("");
   const pattern = markedText(evaluate(part.word, evaluation));
   return expanded(removeMatch(value, operator, pattern, budget));

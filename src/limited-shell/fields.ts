@@ -2,9 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { MarkedText, Segment } from "./marked.ts";
 
 /**
- * Field splitting as in sh(1), "Field Splitting": only bytes that unquoted expansions brought (`split`, not `quoted`) separate
- * fields. Blanks and newlines of `ifs` separate in runs and vanish at the ends; each other byte of `ifs` ends a
- * field, an empty one too. A quoted empty text makes a field, an unquoted one does not.
+ * Field splitting as in sh(1), "Field Splitting": only bytes from unquoted expansions (`split`, not `quoted`) separate
+ * fields. Runs of blanks and newlines of `ifs` separate, and vanish at the ends; each other byte of `ifs` ends a field,
+ * also an empty one. A quoted empty text makes a field, an unquoted one does not.
  */
 export function splitFields(segments: readonly Segment[], ifs: ByteString): MarkedText[] {
   const fields: MarkedText[] = [];

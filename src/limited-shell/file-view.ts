@@ -1,19 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { ProgramFiles } from "../programs/program.ts";
 
-/** What the limited shell may know of the file system and of accounts. Relative paths start at the cwd. */
+/** The file system and accounts, as the limited shell sees them. Relative paths start at the cwd. */
 export interface FileView extends ProgramFiles {
-  /** A regular file stands there; symbolic links are followed. */
+  /** True for a regular file; symbolic links are followed. */
   isRegularFile(path: ByteString): boolean;
-  /** A directory stands there; symbolic links are followed. */
+  /** True for a directory; symbolic links are followed. */
   isDirectory(path: ByteString): boolean;
-  /** Something stands there, be it a dangling link. */
+  /** True if the path exists, also as a dangling symbolic link. */
   exists(path: ByteString): boolean;
   /**
-   * The names in a directory, without "." and ".."; undefined where it cannot be read. Reading may stop once more
-   * than `limit` names are known.
+   * The names in a directory, without "." and ".."; undefined if it cannot be read. Reading may stop after more than
+   * `limit` names.
    */
   readDirectory(path: ByteString, limit: number): ByteString[] | undefined;
-  /** The home directory of a user; undefined where there is no such user. */
+  /** The home directory of a user; undefined if there is no such user. */
   homeOf(user: ByteString): ByteString | undefined;
 }

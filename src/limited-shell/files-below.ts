@@ -5,12 +5,12 @@ import { close, fstat, openAt, openAt2, readDirectory, readLink, type Stat } fro
 import { identityOf } from "../programs/recognise.ts";
 import type { FileView } from "./file-view.ts";
 
-/** Looks at a path below an open directory as a process that has it as its root would; undefined for nothing. */
-export function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
+/** The Stat of a path, as a process sees it that has the open directory as its root; undefined if it does not exist. */
+function statBelow(rootFd: number, path: ByteString, follow = true): Stat | undefined {
   return useBelow(rootFd, path, follow, fstat);
 }
 
-/** Calls `use` with what stands at a path below an open directory, as O_PATH; undefined where nothing does, or it fails. */
+/** Calls `use` with an O_PATH descriptor of such a path; undefined if it does not exist, or on an error. */
 export function useBelow<T>(
   rootFd: number,
   path: ByteString,
@@ -26,15 +26,15 @@ export function useBelow<T>(
       close(fd);
     }
   } catch (error) {
-    // What cannot be looked at does not exist for whoever asks.
+    // A file that cannot be examined counts as missing.
     if (error instanceof SystemError) return undefined;
     throw error;
   }
 }
 
 /**
- * The files below an open directory as a process in the working directory `cwd` there would see them: the limited
- * shell's decision without being in the jail.
+ * The files below an open directory, as a process in the working directory `cwd` there sees them: for the limited shell's
+ * decision from outside the jail.
  */
 export function filesBelow(rootFd: number, cwd: ByteString, homeOf: FileView["homeOf"]): FileView {
   const absolute = (path: ByteString) => (path.startsWith("/") ? path : `${cwd}/${path}`);

@@ -14,8 +14,8 @@ import { identityOf } from "../programs/recognise.ts";
 import type { FileView } from "./file-view.ts";
 
 /**
- * The file system as this process sees it, with its rights. What cannot be looked at does not exist. `homeOf` looks
- * up an account.
+ * The file system as this process sees it, with its rights. A file that cannot be examined counts as missing. `homeOf`
+ * looks up an account.
  */
 export function systemFiles(homeOf: FileView["homeOf"]): FileView {
   const type = (path: ByteString, follow: boolean) =>

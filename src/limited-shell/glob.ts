@@ -4,13 +4,13 @@ import type { FileView } from "./file-view.ts";
 import type { MarkedText } from "./marked.ts";
 import { compilePattern, isMagic, matches, type Token } from "./pattern.ts";
 
-// PATH_MAX: the kernel takes no longer name.
+// PATH_MAX
 const LONGEST_PATH = 4096;
 
 /**
- * Pathname expansion as in sh(1): the existing paths that the field matches, sorted by their bytes; the field
- * itself where it is no pattern or matches nothing. A leading dot must be matched by a dot, and "." and ".." are
- * never matched by a pattern. Each name that is looked at counts as an entry of `budget`.
+ * Pathname expansion as in sh(1): the existing paths that the field matches, sorted by their bytes; the field itself if it
+ * is not a pattern or matches nothing. Only a dot matches a leading dot, and no pattern matches "." and "..". Each
+ * examined name counts as an entry of `budget`.
  */
 export function expandPath(field: MarkedText, files: FileView, budget: Budget): ByteString[] {
   if (!mayBeMagic(field)) return [field.text];
@@ -27,7 +27,7 @@ export function expandPath(field: MarkedText, files: FileView, budget: Budget): 
       if (isMagic(tokens)) namesIn(base, tokens, files, budget, next);
       else {
         const whole = base + literal(tokens);
-        // Before the first pattern nothing needs to be looked at: reading the directory tells.
+        // Before the first pattern nothing needs to be examined: the directory will be read.
         if (matched) budget.spend("entries", 1);
         if (!matched || present(whole, files)) next.push(whole);
       }
@@ -70,7 +70,7 @@ function present(path: ByteString, files: FileView): boolean {
   return path.endsWith("/") ? files.isDirectory(path) : files.exists(path);
 }
 
-/** Adds to `found` the paths of what matches in the directory `base` ("" is the current one). */
+/** Adds to `found` the matching paths in the directory `base` ("" is the current one). */
 function namesIn(
   base: ByteString,
   tokens: Token[],

@@ -1,14 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** A piece of an expanded word: `quoted` bytes are literal; `split` ones came from an
- * expansion, and are split where they are not quoted. */
+/** A piece of an expanded word. `quoted`: literal; `split`: from an expansion, and split unless it is quoted. */
 export interface Segment {
   text: ByteString;
   quoted: boolean;
   split: boolean;
 }
 
-/** Text with, for each byte, whether it was quoted ("q") and so has no meaning in a pattern, or not ("u"). */
+/** Text with a mark for each byte: "q" is quoted and has no meaning in a pattern, "u" is not. */
 export interface MarkedText {
   text: ByteString;
   marks: string;

@@ -5,8 +5,8 @@ import type { Operator } from "./parse.ts";
 import { compilePattern, matchEnd } from "./pattern.ts";
 
 /**
- * What `${NAME-word}` and its kin do with a value: take the value, or the word, or assign the word first, or
- * fail, or give nothing. The colon forms treat an empty value as unset. Undefined for the other operators.
+ * The effect of `${NAME-word}` and similar forms: the value, the word, the assigned word, an error, or nothing. The forms
+ * with a colon treat an empty value as unset. Undefined for the other operators.
  */
 export function chooseValue(
   operator: Operator | undefined,

@@ -3,7 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { MAXIMUM_DEPTH } from "./budget.ts";
 import { refuseControlBytes, wordError } from "./refusal.ts";
 
-/** What stands after the name in `${NAME...}`; "length" is `${#NAME}`. */
+/** The operator after the name in `${NAME...}`; "length" is `${#NAME}`. */
 export type Operator = "length" | "-" | ":-" | "=" | ":=" | "?" | ":?" | "+" | ":+" | "#" | "##" | "%" | "%%";
 
 /** A piece of a word, not yet expanded. `quoted`: its result is neither split nor a pattern. */
@@ -21,12 +21,12 @@ interface Cursor {
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const OPERATOR = /:[-=?+]|[-=?+]|##?|%%?/y;
-// wordexp(3): these must not appear unquoted. There is no shell that could give them a meaning.
+// wordexp(3): these must not appear unquoted.
 const ILLEGAL = "|&;<>(){}";
 
 /**
- * The words of a command line as wordexp(3) with WRDE_NOCMD reads them, as a tree that `expand` evaluates.
- * Nothing is expanded here, so that what is never used (`${SET:-...}`) has no effect. Throws a JailkitError with
+ * The words of a command line as wordexp(3) with WRDE_NOCMD reads them, as a tree that `expandWords` evaluates.
+ * Nothing is expanded here, so that an unused word (`${SET:-...}`) has no effect. Throws a JailkitError with
  * exit status 6 for unquoted operators, command substitution anywhere, and syntax errors.
  */
 export function parseWords(line: ByteString): Part[][] {
@@ -70,27 +70,35 @@ function addText(parts: Part[], text: ByteString, isQuoted: boolean): void {
 function parseUnquoted(cursor: Cursor, where: "command" | "brace"): Part[] {
   const parts: Part[] = [];
   parseTilde(cursor, parts);
-  for (;;) {
+  while (!isAtEnd(cursor, where)) {
     const byte = peek(cursor);
-    if (byte === "") {
-      if (where === "brace") throw syntaxError("'${' is not closed");
-      return parts;
-    }
-    if (where === "brace" ? byte === "}" : byte === " " || byte === "\t") return parts;
-    if (where === "command" && ILLEGAL.includes(byte)) {
-      throw wordError("illegal-word", `illegal word expansion: unquoted ${quoted(byte)}`);
-    }
     cursor.at++;
     if (byte === "'") parseSingle(cursor, parts);
     else if (byte === '"') addDouble(cursor, parts);
     else if (byte === "`") throw commandSubstitution();
     else if (byte === "$") parseDollar(cursor, parts, false);
-    else if (byte === "\\") {
-      if (peek(cursor) === "") throw syntaxError("a backslash ends the command");
-      addText(parts, peek(cursor), true);
-      cursor.at++;
-    } else addText(parts, byte, false);
+    else if (byte === "\\") parseBackslash(cursor, parts);
+    else addText(parts, byte, false);
   }
+  return parts;
+}
+
+/** True where the unquoted text ends. Throws where it must not end, and at an operator. */
+function isAtEnd(cursor: Cursor, where: "command" | "brace"): boolean {
+  const byte = peek(cursor);
+  if (where === "brace") {
+    if (byte === "") throw syntaxError("'${' is not closed");
+    return byte === "}";
+  }
+  if (byte === "" || byte === " " || byte === "\t") return true;
+  if (!ILLEGAL.includes(byte)) return false;
+  throw wordError("illegal-word", `illegal word expansion: unquoted ${quoted(byte)}`);
+}
+
+function parseBackslash(cursor: Cursor, parts: Part[]): void {
+  if (peek(cursor) === "") throw syntaxError("a backslash ends the command");
+  addText(parts, peek(cursor), true);
+  cursor.at++;
 }
 
 /** `~` and `~user`, only where a word begins and no byte of the name is quoted or expanded. */
@@ -115,7 +123,7 @@ function addDouble(cursor: Cursor, parts: Part[]): void {
   for (const part of nested(cursor, () => parseDouble(cursor, '"'))) parts.push(part);
 }
 
-/** What stands in double quotes, or in `${...}` within them; the closing `end` is consumed. */
+/** The text in double quotes, or in `${...}` within them; the closing `end` is consumed. */
 function parseDouble(cursor: Cursor, end: '"' | "}"): Part[] {
   // An empty quoted text keeps a word that would otherwise vanish.
   const parts: Part[] = [{ kind: "text", text: "", quoted: true }];
@@ -135,7 +143,7 @@ function parseDouble(cursor: Cursor, end: '"' | "}"): Part[] {
   }
 }
 
-/** What follows a `$` that has been consumed. */
+/** Parses the text after a `$`. */
 function parseDollar(cursor: Cursor, parts: Part[], isQuoted: boolean): void {
   const byte = peek(cursor);
   if (byte === "(") {
@@ -150,7 +158,7 @@ function parseDollar(cursor: Cursor, parts: Part[], isQuoted: boolean): void {
     const name = take(cursor, NAME);
     if (name !== "") parts.push({ kind: "parameter", name, operator: undefined, word: [], quoted: isQuoted });
     else if (/[0-9@*#?$!-]/.test(byte)) {
-      // wordexp(3) would tell of its own process here.
+      // wordexp(3) would show its own process here.
       throw wordError("special-parameter", `the parameter ${quoted(`$${byte}`)} has no value here`);
     } else addText(parts, "$", isQuoted);
   }
@@ -163,7 +171,7 @@ function take(cursor: Cursor, pattern: RegExp): ByteString {
   return found;
 }
 
-/** What follows `${`, up to and with the closing brace. */
+/** Parses the text after `${`, with the closing brace. */
 function parseBraces(cursor: Cursor, isQuoted: boolean): Part {
   if (peek(cursor) === "#") {
     cursor.at++;
@@ -180,7 +188,7 @@ function parseBraces(cursor: Cursor, isQuoted: boolean): Part {
   }
   const operator = take(cursor, OPERATOR) as Operator | "";
   if (operator === "") throw badSubstitution(cursor);
-  // Quotes in a pattern quote also where the whole stands in double quotes.
+  // In a pattern, quotes have their meaning even within double quotes.
   if (isQuoted && !/[#%]/.test(operator)) {
     return { kind: "parameter", name, operator, word: parseDouble(cursor, "}"), quoted: isQuoted };
   }
@@ -194,7 +202,7 @@ function badSubstitution(cursor: Cursor) {
   return syntaxError(peek(cursor) === "" ? "'${' is not closed" : "bad substitution in '${'");
 }
 
-/** The inside of `$((`, up to and with the matching `))`, as within double quotes. */
+/** Parses the text after `$((`, with the closing `))`, as within double quotes. */
 function parseArithmetic(cursor: Cursor): Part[] {
   const parts: Part[] = [];
   for (let open = 0; ; ) {

@@ -22,8 +22,8 @@ const CLASSES: Record<string, RegExp> = {
 
 /**
  * A pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes stand for themselves;
- * an unquoted backslash, which only an expansion can bring, quotes the next byte. Brackets cost steps: one that is
- * never closed is read to the end of the pattern, and there may be many.
+ * an unquoted backslash, which only an expansion can bring, quotes the next byte. Brackets cost steps: an unclosed
+ * one is read to the end of the pattern, and there may be many.
  */
 export function compilePattern(pattern: MarkedText, budget: Budget): Token[] {
   const { text, marks } = pattern;
@@ -45,54 +45,67 @@ export function compilePattern(pattern: MarkedText, budget: Budget): Token[] {
   return tokens;
 }
 
-/** True where something in the pattern is not just a byte. */
+/** True if an element of the pattern is not just a byte. */
 export function isMagic(tokens: readonly Token[]): boolean {
   return tokens.some((token) => typeof token !== "number");
 }
 
-/** The bracket expression that starts at `start`; `end` is the index of its `]`. Undefined where none closes it. */
+/** The bracket expression that starts at `start`; `end` is the index of its `]`. Undefined if none closes it. */
 function compileBracket(
   pattern: MarkedText,
   start: number,
   budget: Budget,
 ): { table: Uint8Array; end: number } | undefined {
-  const { text, marks } = pattern;
   const table = new Uint8Array(256);
-  const special = (at: number) => (marks[at] === "u" ? text.charAt(at) : "");
   let at = start;
-  const negated = special(at) === "!" || special(at) === "^";
+  const first = unquotedByte(pattern, at);
+  const negated = first === "!" || first === "^";
   if (negated) at++;
-  for (let first = true; ; first = false) {
+  const firstMember = at;
+  for (;;) {
     budget.spend("steps", 1);
-    if (special(at) === "]" && !first) break;
-    const named = special(at) === "[" ? /^\[([:.=])(.*?)\1\]/.exec(text.slice(at, at + 40)) : null;
-    if (named?.[1] === ":") {
-      const members = CLASSES[named[2] ?? ""];
-      budget.spend("steps", 256);
-      for (let code = 0; code < 256; code++) {
-        if (members?.test(String.fromCharCode(code))) table[code] = 1;
-      }
-      at += named[0].length;
-      continue;
-    }
-    const low = bracketByte(pattern, at);
-    if (low === undefined) return undefined;
-    at = low.next;
-    let high = low.code;
-    if (special(at) === "-" && at + 1 < text.length && special(at + 1) !== "]") {
-      const upper = bracketByte(pattern, at + 1);
-      if (upper === undefined) return undefined;
-      high = upper.code;
-      at = upper.next;
-      budget.spend("steps", 256);
-    }
-    for (let code = low.code; code <= high; code++) table[code] = 1;
+    if (at > firstMember && unquotedByte(pattern, at) === "]") break;
+    const next = addClass(table, pattern, at, budget) ?? addRange(table, pattern, at, budget);
+    if (next === undefined) return undefined;
+    at = next;
   }
   if (negated) for (let code = 0; code < 256; code++) table[code] = table[code] === 1 ? 0 : 1;
   return { table, end: at };
 }
 
-/** One byte of a bracket expression, which may be written `[.c.]`, `[=c=]` or with a backslash. */
+function unquotedByte({ text, marks }: MarkedText, at: number): ByteString {
+  return marks[at] === "u" ? text.charAt(at) : "";
+}
+
+/** Adds a class such as `[:alpha:]`; returns the index after it, undefined if there is none at `at`. */
+function addClass(table: Uint8Array, pattern: MarkedText, at: number, budget: Budget): number | undefined {
+  if (unquotedByte(pattern, at) !== "[") return undefined;
+  const found = /^\[:(.*?):\]/.exec(pattern.text.slice(at, at + 40));
+  if (found === null) return undefined;
+  const members = CLASSES[found[1] ?? ""];
+  budget.spend("steps", 256);
+  for (let code = 0; code < 256; code++) if (members?.test(String.fromCharCode(code))) table[code] = 1;
+  return at + found[0].length;
+}
+
+/** Adds a byte or a range such as `a-z`; returns the index after it, undefined if the pattern ends first. */
+function addRange(table: Uint8Array, pattern: MarkedText, at: number, budget: Budget): number | undefined {
+  const low = bracketByte(pattern, at);
+  if (low === undefined) return undefined;
+  let last = low;
+  const { next } = low;
+  const isRange = unquotedByte(pattern, next) === "-" && next + 1 < pattern.text.length;
+  if (isRange && unquotedByte(pattern, next + 1) !== "]") {
+    const high = bracketByte(pattern, next + 1);
+    if (high === undefined) return undefined;
+    last = high;
+    budget.spend("steps", 256);
+  }
+  for (let code = low.code; code <= last.code; code++) table[code] = 1;
+  return last.next;
+}
+
+/** One byte of a bracket expression, which may be written as `[.c.]`, `[=c=]` or with a backslash. */
 function bracketByte(pattern: MarkedText, at: number): { code: number; next: number } | undefined {
   const { text, marks } = pattern;
   const unquoted = marks[at] === "u";
@@ -104,7 +117,7 @@ function bracketByte(pattern: MarkedText, at: number): { code: number; next: num
 }
 
 /**
- * Where the shortest or the longest beginning of `text` ends that the pattern matches; -1 where none does. All
+ * The end of the shortest or the longest beginning of `text` that the pattern matches; -1 if none does. All
  * ways of matching are followed at once, so that the cost is at most the product of both lengths: a matcher that
  * tries one star after the other takes time exponential in the number of stars.
  */
@@ -143,7 +156,7 @@ export function matchEnd(
   return end;
 }
 
-/** True where the pattern matches all of `text`. */
+/** True if the pattern matches all of `text`. */
 export function matches(tokens: readonly Token[], text: ByteString, budget: Budget): boolean {
   return matchEnd(tokens, text, "longest", budget) === text.length;
 }

@@ -1,6 +1,5 @@
 /**
- * Why the limited shell refuses a command, by stable names. What cannot be split or expanded into words has names of its
- * own: see wordError.
+ * Why the limited shell refuses a command, by stable names. wordError has names of its own.
  */
 export const REFUSALS = {
   "unknown-user": "the account is not known where the shell runs",
@@ -12,7 +11,7 @@ export const REFUSALS = {
   "no-executables": "the section allows no program",
   "not-allowed": "the program is not listed",
   "relative-executable": "the program is listed without its path",
-  "not-found": "the program is listed, and is not there",
+  "not-found": "the program is listed but does not exist",
   "spawn-option": "the arguments would start another program",
   "empty-command": "the command is empty",
 } as const satisfies Readonly<Record<string, string>>;

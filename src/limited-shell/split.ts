@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { refuseControlBytes, wordError } from "./refusal.ts";
 
 /**
- * The words of a command line where expansion is off: separated by unquoted blanks (space and tab), with quotes
- * and backslash as in sh(1), because git, rsync and scp quote the names that they send. Nothing else is special:
- * `| ; & < > $ * ~` and backquotes are bytes of a word. Throws a JailkitError with exit status 6 where a quote is
- * not closed, a backslash ends the line, or a control byte is in it.
+ * The words of a command line without expansion: separated by unquoted blanks (space and tab), with quotes and
+ * backslashes as in sh(1), because git, rsync and scp quote the names that they send. Nothing else is special:
+ * `| ; & < > $ * ~` and backquotes are bytes of a word. Throws a JailkitError with exit status 6 for an open quote, a
+ * backslash at the end, and control bytes.
  */
 export function splitWords(line: ByteString): ByteString[] {
   refuseControlBytes(line);
@@ -40,7 +40,7 @@ export function splitWords(line: ByteString): ByteString[] {
   return words;
 }
 
-/** What stands between double quotes from `start` on, and the index after the closing one. */
+/** The text in double quotes from `start` on, and the index after the closing quote. */
 function doubleQuoted(line: ByteString, start: number): { text: ByteString; end: number } {
   let text = "";
   for (let at = start; at < line.length; at++) {

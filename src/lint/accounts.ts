@@ -87,7 +87,7 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
   for (const path of executables) {
     const program = recognise(path, world.files);
     // The search is slow, and only for programs with hooks.
-    if (program.known.every(({ hooks }) => hooks === undefined)) continue;
+    if (program.rows.every(({ hooks }) => hooks === undefined)) continue;
     const user = /^(?:DEFAULT$|group )/.test(section.name) ? undefined : section.name;
     const found = hooksWarning(program, world.hookedRepositories(user), new Map(environment));
     if (found === undefined || reported.has(found.message)) continue;

@@ -78,7 +78,7 @@ function lintKnown(item: ListItem, section: SectionFacts, { world, report }: Lin
   const path = item.value;
   const program = recognise(path, world.files);
   const fix: Fix = { kind: "item", old: path };
-  const isKnown = program.known.length > 0;
+  const isKnown = program.rows.length > 0;
   const limited = section.limited && !section.free;
   const stopped = limited ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
   if (stopped !== undefined) {

@@ -10,7 +10,6 @@ import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
-import { commandAt } from "../jail/fs/exchange.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { executedFiles } from "../libraries/closure.ts";
@@ -20,6 +19,7 @@ import { PoptReaders } from "../libraries/popt.ts";
 import { filesBelow } from "../limited-shell/files-below.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
+import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 

@@ -18,7 +18,7 @@ import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
-import { type Withheld, withheldOn } from "../system/mounts.ts";
+import { type MountRestrictions, mountRestrictions } from "../system/mounts.ts";
 
 /** A name in a directory, and the lstat of its file. */
 interface Listed {
@@ -35,7 +35,7 @@ export interface FileSystem {
   /** The ACL of `path`, or, with `follow`, of what it leads to. */
   acl(path: ByteString, follow?: boolean): AclReading;
   /** What the mount of a file withholds from it (nodev, nosuid); symbolic links are not followed. */
-  withheld(path: ByteString): Withheld;
+  withheld(path: ByteString): MountRestrictions;
   /** The text of a symbolic link. With `expected` it throws as `list` does. */
   readlink(path: ByteString, expected?: BasicStat): ByteString;
   /** The names in a directory, in any order. */
@@ -79,11 +79,11 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
   };
 }
 
-function withheldAt(dirfd: number, path: ByteString): Withheld {
+function withheldAt(dirfd: number, path: ByteString): MountRestrictions {
   try {
     const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
     try {
-      return withheldOn(fd);
+      return mountRestrictions(fd);
     } finally {
       close(fd);
     }
@@ -111,7 +111,7 @@ function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
 /** What a mount without nodev and nosuid withholds. */
-export const NOTHING_WITHHELD: Withheld = { devices: false, setuid: false };
+export const NOTHING_WITHHELD: MountRestrictions = { devices: false, setuid: false };
 
 /** An empty file system: a jail that does not exist yet. */
 export const emptyFileSystem: FileSystem = {

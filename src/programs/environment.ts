@@ -11,7 +11,7 @@ type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
  * table's; but what a row sets stays.
  */
 export function programEnvironment(
-  known: readonly Program[],
+  programs: readonly Program[],
   variables: ReadonlyMap<ByteString, ByteString>,
   configured: Pairs,
 ): Map<ByteString, ByteString> {
@@ -21,9 +21,9 @@ export function programEnvironment(
     if (value === undefined) result.delete(name);
     else result.set(name, value);
   };
-  if (known.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
+  if (programs.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
   const rows: ProgramEnvironment[] = [EVERY_PROGRAM];
-  for (const { environment } of known) rows.push(environment);
+  for (const { environment } of programs) rows.push(environment);
   for (const { set = {}, dropped, gitConfig = [] } of rows) {
     for (const name of variables.keys()) {
       if (dropped?.test(name) && !byAdministrator.has(name)) put(name, undefined);

@@ -23,7 +23,7 @@ export const GIT_HOOKS =
 const MOST_NAMED = 3;
 
 /** Whether pairs of git-config(1) in the environment lead git to hooks: those of the administrator count most. */
-export function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
+function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
   const path = gitPairs(environment).findLast(([key]) => key.toLowerCase() === "core.hookspath")?.[1];
   return path !== undefined && path !== "" && path !== "/dev/null";
 }
@@ -49,11 +49,11 @@ export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteS
  * `configured`: the key `environment`.
  */
 export function hooksWarning(
-  { known }: Recognised,
+  { rows }: Recognised,
   repositories: readonly HookedRepository[],
   configured: ReadonlyMap<ByteString, ByteString>,
 ): ProgramWarning | undefined {
-  const kind = known.find(({ hooks }) => hooks !== undefined)?.hooks;
+  const kind = rows.find(({ hooks }) => hooks !== undefined)?.hooks;
   const silent = repositories.filter((one) => one.kind === kind);
   if (silent.length === 0 || (kind === "git" && namesHooks(configured))) return undefined;
   const named = silent.slice(0, MOST_NAMED).map(({ path, hooks }) => `${quoted(path)} (${hooks.join(", ")})`);

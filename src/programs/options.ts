@@ -86,7 +86,7 @@ function notKnown(what: string, word: ByteString): string {
 }
 
 /** The only words that a program may be given, each read as one: no bundles, no abbreviations. */
-export interface WordList {
+interface WordList {
   /** Words that stand alone. */
   words?: RegExp;
   /** Words after which another one has to come, and what that may be. */

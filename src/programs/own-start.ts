@@ -21,10 +21,10 @@ const FREE = "or, which frees all servers of the section, write execute = system
  */
 export function ownStartWarning(
   path: ByteString,
-  { known }: Recognised,
+  { rows }: Recognised,
   start: OwnStart | undefined,
 ): (ProgramWarning & { certain: boolean }) | undefined {
-  const starts = startsOf(known);
+  const starts = startsOf(rows);
   if (starts === undefined || start === undefined) return undefined;
   const fails = (why: string, remedy: string, certain = true) => ({
     message: `${quoted(path)} ${certain ? "cannot work" : "works only if it starts no other program"}: ${why}`,

@@ -75,7 +75,7 @@ export interface Recognised {
   /** The base name that it is started under; some programs go by it. */
   invoked: ByteString;
   /** Rows of the table; several where its names are those of several programs. */
-  known: Program[];
+  rows: Program[];
   /** Its names that are in no row. */
   others: ByteString[];
 }
@@ -86,23 +86,23 @@ export interface Recognised {
  */
 export function recognise(path: ByteString, files: ProgramFiles): Recognised {
   const names = new Set(namesOf(path, files));
-  const known = new Set<Program>();
+  const rows = new Set<Program>();
   const others: ByteString[] = [];
   for (const name of names) {
     const program = programNamed(name);
-    if (program !== undefined) known.add(program);
+    if (program !== undefined) rows.add(program);
     else others.push(name);
   }
-  return { invoked: baseName(path), known: [...known], others };
+  return { invoked: baseName(path), rows: [...rows], others };
 }
 
 /** Why these arguments (without argv[0]) would make a program start another one; undefined where they would not. */
 export function refusalOf(
-  { known, invoked }: Recognised,
+  { rows, invoked }: Recognised,
   args: readonly ByteString[],
   files: ProgramFiles,
 ): string | undefined {
-  for (const { refusal, versions } of known) {
+  for (const { refusal, versions } of rows) {
     if (args.length === 1 && versions.includes(args[0] ?? "")) continue;
     const reason = refusal(args, invoked, files);
     if (reason !== undefined) return reason;
@@ -111,6 +111,6 @@ export function refusalOf(
 }
 
 /** By what a user can make a program start another, though its arguments are checked. */
-export function openInputs({ known }: Recognised): OpenInput[] {
-  return known.flatMap(({ open }) => open);
+export function openInputs({ rows }: Recognised): OpenInput[] {
+  return rows.flatMap(({ open }) => open);
 }

@@ -37,7 +37,7 @@ export function programWarnings(
     });
     break;
   }
-  if (unchecked && program.known.length > 0) {
+  if (unchecked && program.rows.length > 0) {
     warnings.push({
       message: `with allow_spawn_options a user can start any program with ${quoted(path)}`,
       remedy: "take allow_spawn_options out of the section",

@@ -11,7 +11,7 @@ import {
 } from "../../ffi/xattrs.ts";
 
 /** The extended attributes that hold the ACLs of acl(5): of a file, and of a directory for what is made in it. */
-export const ACCESS_ACL = "system.posix_acl_access";
+const ACCESS_ACL = "system.posix_acl_access";
 const DEFAULT_ACL = "system.posix_acl_default";
 // A server's own kind, which says more than nfs4_acl(5) mode bits do, and which is not read here.
 const NFS4_ACL = "system.nfs4_acl";
@@ -26,7 +26,7 @@ export interface NamedEntry {
 }
 
 /** An access ACL. Owner and others have what the permission bits say; the group's bits are the mask, if there is one. */
-export interface Acl {
+interface Acl {
   /** What the file's own group may do, as the mask leaves it. */
   readonly group: number;
   /** Users and groups but root (0): whoever is root may do anything. */

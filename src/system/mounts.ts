@@ -15,7 +15,7 @@ export function isReadOnly(fd: number): boolean {
 }
 
 /** What the mount that something is on takes away from it: mount(8). */
-export interface Withheld {
+export interface MountRestrictions {
   /** `nodev`: devices cannot be opened. */
   readonly devices: boolean;
   /** `nosuid`: setuid and setgid bits have no effect. */
@@ -23,7 +23,7 @@ export interface Withheld {
 }
 
 /** What the mount that `fd` is on withholds: ST_NODEV and ST_NOSUID in f_flags of statfs(2). O_PATH will do. */
-export function withheldOn(fd: number): Withheld {
+export function mountRestrictions(fd: number): MountRestrictions {
   const flags = requireFileSystemOf(fd).getUint32(80, true);
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
 }

@@ -5,7 +5,7 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
 /** How a program ended, and what it wrote. */
-export interface ProgramResult {
+interface ProgramResult {
   /** Its exit status; 128 and the number of the signal that ended it. */
   status: number;
   stdout: ByteString;

@@ -7,7 +7,7 @@ import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
 /** A way in which the host runs what an account asks for, outside any jail, and what ends that. */
-export interface JobWarning {
+interface JobWarning {
   code: "crontab" | "cron" | "at-jobs" | "at";
   message: ByteString;
   remedy: ByteString;

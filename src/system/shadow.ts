@@ -11,7 +11,7 @@ export interface ShadowEntry {
 }
 
 /** What the ages of an account and of its password come to, as pam_unix(8) and sshd(8) judge them. */
-export type AccountAge = "valid" | "account-expired" | "password-expired" | "password-must-change";
+type AccountAge = "valid" | "account-expired" | "password-expired" | "password-must-change";
 
 /** The shadow entry of a user, from every name service; undefined where there is none. Only root can read it. */
 export function shadowOf(name: ByteString): ShadowEntry | undefined {
@@ -36,7 +36,7 @@ export function accountAge(entry: ShadowEntry, day: number): AccountAge {
 }
 
 /** What a password field lets somebody do. */
-export type PasswordState = "usable" | "empty" | "locked" | "none";
+type PasswordState = "usable" | "empty" | "locked" | "none";
 
 /** Whether a password of crypt(5) can match the field; a `!` in front of one locks it. Pure. */
 export function passwordState(field: ByteString): PasswordState {

@@ -3,7 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { displayAgain } from "../cli/display.ts";
 
 /** The facilities that the tools use (RFC 3164, section 4.1.1). */
-export type Facility = keyof typeof FACILITIES;
+type Facility = keyof typeof FACILITIES;
 export type Severity = keyof typeof SEVERITIES;
 
 const FACILITIES = { user: 1, daemon: 3, auth: 4, authpriv: 10 } as const;

@@ -14,22 +14,22 @@ export const tool = defineTool({
   ],
   options: LAUNCH_OPTIONS,
   exitStatus: {
-    0: "with --daemon: the program was executed; otherwise the exit status is the program's",
+    0: "with --daemon: the program was executed; otherwise the program's exit status",
     1: "wrong options, or no such user, group or capability",
     21: "no jail was given",
     23: "no program was given",
     25: "the jail is not safe, or missing",
     27: "the jail is not an absolute path",
-    29: "the program is missing, or others than root can change it",
+    29: "the program is missing, or users other than root can change it",
     31: "the program cannot be executed",
     33: "the jail cannot be entered",
     35: "chroot(2) failed: not started by root",
     37: "the groups cannot be set",
-    39: "the user or the filter on the terminal cannot be set, or the capabilities cannot be given up",
+    39: "the user or the filter on the terminal cannot be set, or the capabilities cannot be dropped",
   },
   notes:
-    "Without -u the program runs as root, which a jail does not hold; a warning says so. Environment, umask and limits " +
-    "stay as they are; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
+    "Without -u the program runs as root, which no jail can hold; a warning says so. Environment, umask and limits " +
+    "are unchanged; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
   run: ({ options, operands }) => launch(launchRequest(options, operands)),
 });

@@ -1,14 +1,14 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { askedOfItself } from "../enter/asked-of-itself.ts";
-import { tellOutsider } from "../enter/login/about.ts";
+import { printAboutToOutsider } from "../enter/login/about.ts";
 import { chrootsh } from "../enter/login/chrootsh.ts";
 
 /** Runs jk_chrootsh to its end; see jk_lsh.ts for why it starts by itself. */
 export async function main(): Promise<never> {
   requireGuard("jk_chrootsh");
   const asked = askedOfItself(args());
-  if (asked !== undefined && tellOutsider(asked)) libc._exit(0);
+  if (asked !== undefined && printAboutToOutsider(asked)) libc._exit(0);
   libc._exit(chrootsh());
   throw new Error("unreachable");
 }

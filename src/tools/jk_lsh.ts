@@ -5,7 +5,7 @@ import { askedOfItself } from "../enter/asked-of-itself.ts";
 import { LSH_HELP } from "../enter/limited/help.ts";
 import { lsh } from "../enter/limited/lsh.ts";
 
-/** Runs jk_lsh to its end. Apart from src/cli/start.ts, which knows options and help: a login has no time for them. */
+/** Runs jk_lsh to its end. Not by src/cli/start.ts, which would cost a login time for options and help. */
 export async function main(): Promise<never> {
   requireGuard("jk_lsh");
   const asked = askedOfItself(args());

@@ -2,17 +2,17 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
-import { baseName } from "../enter/facts.ts";
 import { CONFIG_FILE } from "../enter/gather.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { makeOf } from "../programs/jailkit-make.ts";
+import { jailkitVersionOf } from "../programs/jailkit-version.ts";
 import { passwdByName } from "../system/accounts.ts";
 
 /** How users log in to a jail. */
@@ -76,7 +76,7 @@ function chrootshObstacle(path: ByteString): string | undefined {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     try {
       const stat = fstat(fd);
-      const make = isRegular(stat) ? makeOf(fd, stat.size) : undefined;
+      const make = isRegular(stat) ? jailkitVersionOf(fd, stat.size) : undefined;
       if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not of jailkit 3`;
     } finally {
       close(fd);

@@ -6,18 +6,19 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
+import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";
 import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
 import { describeKeys, KEYS_FILE, type KeyPlace, planKeys, readPublicKeys, writeKeys } from "./keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./policy.ts";
 
-/** Options of jk_addjailuser and jk_jailuser: what an account gets besides its place in the jail. */
+/** Options of jk_addjailuser and jk_jailuser for groups, keys and services. */
 export const ACCESS_OPTIONS = {
   groups: {
     short: "G",
     value: "GROUPS",
     repeat: true,
-    description: "more groups, with commas; the account stays in those that it has",
+    description: "more groups, separated by commas; the account keeps those that it has",
   },
   authorizedKey: {
     value: "FILE",
@@ -26,14 +27,14 @@ export const ACCESS_OPTIONS = {
   },
   policy: {
     value: "SERVICES",
-    // Its own check tells which services there are.
+    // requireServices lists the services.
     mayBeEmpty: true,
     repeat: true,
-    description: `what the limited shell lets the account use, with commas: ${SERVICES.map(({ name }) => name).join(", ")}`,
+    description: `services that the limited shell allows the account, separated by commas: ${SERVICES.map(({ name }) => name).join(", ")}`,
   },
 } as const satisfies OptionTable;
 
-/** What was asked for with these options, looked up. */
+/** What these options name. */
 export interface Access {
   joins: readonly GroupEntry[];
   keys: readonly KeyLine[];
@@ -41,16 +42,16 @@ export interface Access {
   lacking: FindLacking;
 }
 
-/** What the program at a path below a root directory does not start without, and how to bring that in; undefined for nothing. */
-export type FindLacking = (
+/** What a program in a jail lacks to start, and the operands of jk_cp that bring it; undefined for nothing. */
+type FindLacking = (
   root: ByteString,
   program: ByteString,
 ) => { message: ByteString; copy: readonly ByteString[] } | undefined;
 
-/** Nothing of it. */
+/** No groups, keys or services. */
 export const NO_ACCESS: Access = { joins: [], keys: [], services: [], lacking: () => undefined };
 
-/** Looks up what these options name; standard input is read for `-`. Throws JailkitError. */
+/** Looks up what the options name, and reads the keys; `-` is standard input. Throws JailkitError. */
 export function readAccess(
   options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>,
   lacking: FindLacking,
@@ -60,34 +61,35 @@ export function readAccess(
     lacking,
     joins: groups.length === 0 ? [] : requireGroups(groups.join(",")),
     services: policy.length === 0 ? [] : requireServices(policy.join(",")),
-    // Standard input gives its keys once.
+    // Standard input can be read only once.
     keys: [...new Set(authorizedKey)].flatMap(readPublicKeys),
   };
 }
 
-/** Whose access it is: a jail, an account's home in it, and the shell that it has there. */
-export interface AccessPlace {
+/** An account in a jail: its home there, and its shell. */
+interface AccessPlace {
   root: JailRoot;
   name: ByteString;
   home: ByteString;
   shell: ByteString;
 }
 
-/** True for the shell that goes by jk_lsh.ini. */
+/** True for the shell that obeys jk_lsh.ini. */
 export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
 
-/** What keys and services come to: a printable line each, and whether anything changes. */
+/** What adding keys and services would do. */
 export interface AccessPlan {
+  /** Printable. */
   lines: string[];
   changes: boolean;
-  /** What the administrator should know when it is done; printable lines. */
+  /** What the administrator should know afterwards; printable lines. */
   warnings: string[];
 }
 
 /**
- * What keys and services come to; nothing is written. `now` is where the home is as yet, undefined where it is still to be
- * made. Throws JailkitError where something speaks against them: services for a shell that does not go by jk_lsh.ini,
- * and what planKeys and planPolicy refuse.
+ * Plans the keys and services of an account; nothing is written. `now`: where the home is at present, undefined if it does
+ * not exist yet. Throws JailkitError for services with a shell that does not obey jk_lsh.ini, and as planKeys and
+ * planPolicy do.
  */
 export function planAccess(
   { root, name, home, shell }: AccessPlace,
@@ -95,7 +97,7 @@ export function planAccess(
   now: KeyPlace | undefined,
 ): AccessPlan {
   if (services.length > 0 && !isLimitedShell(shell)) {
-    const message = `--policy is for the limited shell jk_lsh, and the shell in the jail is ${quoted(shell)}: leave one of the two out`;
+    const message = `--policy is for the limited shell jk_lsh, and the shell in the jail is ${quoted(shell)}: omit one of the two`;
     throw new JailkitError("bad-shell", 1, message);
   }
   const lines: string[] = [];
@@ -119,35 +121,29 @@ export function planAccess(
 
 function keysKept({ otherOptions }: Pick<KeyMerge, "otherOptions">, file: ByteString): string[] {
   if (otherOptions === 0) return [];
-  return [
-    `${quoted(file)} has one of the keys with other options: that line stays as it is; change it there`,
-  ];
+  return [`${quoted(file)} has one of the keys with other options: that line is not changed; edit it there`];
 }
 
-/** Throws where a program that is in the jail does not start there, with what to type. */
+/** Throws if a program in the jail cannot start there, with the command that fixes it. */
 function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking): void {
   const lack = lacking(root.path, program);
   if (lack === undefined) return;
   const bring = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
-  const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; this brings it: ${bring}`;
+  const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; add it with: ${bring}`;
   throw new JailkitError("program-missing", 1, message);
 }
 
-/**
- * Writes the keys into the home in the jail, and the services into its jk_lsh.ini. Tells `done` what was done and `warn`
- * what the administrator should know. Throws as planAccess does.
- */
+/** Writes the keys into the home in the jail, and the services into its jk_lsh.ini. Throws as planAccess does. */
 export function writeAccess(
   { root, user, home }: KeyPlace,
   { keys, services }: Access,
-  done: (line: string) => void,
-  warn: (line: string) => void,
+  run: Pick<AccountRun, "done" | "warn">,
 ): void {
   if (keys.length > 0) {
     const file = hostPath(root, `${home}/${KEYS_FILE}`);
     const merge = writeKeys({ root, home, user }, keys);
-    for (const line of describeKeys(merge, file, false)) done(line);
-    for (const line of keysKept(merge, file)) warn(line);
+    for (const line of describeKeys(merge, file, false)) run.done(line);
+    for (const line of keysKept(merge, file)) run.warn(line);
   }
-  if (services.length > 0) done(describePolicy(writePolicy(root, user.name, services), false));
+  if (services.length > 0) run.done(describePolicy(writePolicy(root, user.name, services), false));
 }

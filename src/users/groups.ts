@@ -1,23 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
-import { suggest } from "../cli/suggest.ts";
-import { parseGroup } from "../jail/accounts/account-lines.ts";
-import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
+import { didYouMean } from "../cli/suggest.ts";
+import { namesIn } from "../system/account-names.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
 
-/** The names in the host's own file; those of directory services are not listed. */
-function namesOfHost(): ByteString[] {
-  const bytes = readFileIfPresent("/etc/group", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
-  return parseGroup(bytes).flatMap(({ entry }) => (entry === undefined ? [] : [entry.name]));
-}
-
 function noSuchGroup(word: ByteString): JailkitError {
-  const near = suggest(word, namesOfHost());
-  const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
+  const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
   const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; '${make}' makes it` : "";
   return new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);

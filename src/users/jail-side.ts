@@ -6,16 +6,16 @@ import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "../jai
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { LIMITED_SHELL } from "./jail.ts";
+import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** What the host knows: asked where a line of the jail belongs to another account or group. */
-export interface HostNames {
+interface HostNames {
   user: (name: ByteString) => PasswdEntry | undefined;
   group: (name: ByteString) => GroupEntry | undefined;
 }
 
 /** An account of the host, and what its line in a jail is to have. */
-export interface JailSide {
+interface JailSide {
   user: PasswdEntry;
   /** The primary group first. */
   groups: readonly GroupEntry[];
@@ -38,7 +38,7 @@ function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
  * is there gets the host's name, uid, gid and home. Lines that take its name or number away from it are corrected, or
  * go where the host has no such account. Returns what was done, one printable line each.
  */
-export function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
+function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
   const { user, groups, home, shell, usualShell = LIMITED_SHELL } = side;
   const { name, uid, gid } = user;
   const steps: string[] = [];
@@ -110,7 +110,7 @@ function putGroup(
 }
 
 /** What is to be done to the jail's side of an account. */
-export interface JailSideRequest {
+interface JailSideRequest {
   root: JailRoot;
   shell: ByteString | undefined;
   usualShell?: ByteString | undefined;

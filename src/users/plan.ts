@@ -82,7 +82,7 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
 
 /** Makes the jail's lines say what the host says. */
 function sideRemedy({ jail, user }: JailingFacts): string {
-  return `mend it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
+  return `fix it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
 }
 
 /** The jail's entry for the account, or undefined where the one that is there will do. */

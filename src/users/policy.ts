@@ -134,7 +134,7 @@ export function servicesIn(root: JailRoot): Service[] {
 }
 
 /** The lines that let a user of a jail have some services. */
-export interface PolicyPlan {
+interface PolicyPlan {
   /** On the host. */
   file: ByteString;
   /** The name of the section: that of the user. */
@@ -164,7 +164,7 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
       ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
     ];
     const missing = lacking.flatMap((one) => one.missing).join(", ");
-    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; this brings it: ${commands.join(" && ")}`;
+    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; add it with: ${commands.join(" && ")}`;
     throw new JailkitError("program-missing", 1, message);
   }
   return [...new Set(found.flatMap(({ paths }) => paths))];

@@ -13,11 +13,12 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { changeAccount, type Reporter, requireSafeMove } from "./apply.ts";
-import { leaveGoneJail } from "./gone.ts";
-import { absolute } from "./jail.ts";
-import { type Before, forgetAccount, recall, rememberAccount } from "./memory.ts";
-import type { JailingOptions, UserOutcome } from "./run.ts";
+import { type Before, forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import type { AccountRun } from "./account-run.ts";
+import { changeAccount, requireSafeMove } from "./change-account.ts";
+import type { JailingOptions } from "./jailing.ts";
+import { leaveGoneJail } from "./missing-jail.ts";
+import { absolute } from "./open-jail.ts";
 
 /** How an account gets out of a jail. */
 interface Release {
@@ -119,14 +120,14 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
  * it stays where it is. What a run that was cut short has left in a jail goes as well. Calling what is returned does
  * it. Throws JailkitError, also where the move would not be safe.
  */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: UserOutcome) {
+export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
     plan = decide(user, request);
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;
-    return leaveGoneJail(user, normalPath(split.jail), normalPath(split.home), request, outcome, error);
+    return leaveGoneJail(user, normalPath(split.jail), normalPath(split.home), request, run, error);
   }
   const { jail, jailHome, home, shell, move } = plan;
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
@@ -137,30 +138,28 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, outcome: 
   if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
     throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
   }
-  outcome.home = home;
-  outcome.shell = shell;
-  return (report: Reporter): void => {
-    outcome.status = request.dryRun ? "planned" : "done";
+  run.home = home;
+  run.shell = shell;
+  return () => {
+    run.status = request.dryRun ? "planned" : "done";
     // The primary group is no membership that could be taken away.
     if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
-      report.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
+      run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }
     const leaves = home !== user.home;
     if (request.move && !move && leaves)
-      report.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
+      run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
-      if (move) report.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
+      if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       if (leaves || shell !== user.shell)
-        report.done(
-          `would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`,
-        );
-      report.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(plan, request.host, report);
+        run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
+      run.done(`would remove ${quoted(user.name)} from the jail's account files`);
+    } else release(plan, request.host, run);
   };
 }
 
-function release(plan: Release, host: JailRoot, report: Reporter): void {
+function release(plan: Release, host: JailRoot, run: AccountRun): void {
   const { user, jail, jailHome, home, shell, unrecorded } = plan;
   withJail(jail, (root) => {
     const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
@@ -170,25 +169,25 @@ function release(plan: Release, host: JailRoot, report: Reporter): void {
     if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
     try {
       const nothing = () => undefined;
-      changeAccount(user, { home, shell, groups: [] }, move, nothing, nothing, report);
+      changeAccount(user, { home, shell, groups: [] }, move, nothing, nothing, run);
     } catch (error) {
       if (unrecorded) forgetAccount(root, user.name);
       throw error;
     }
-    if (home === user.home) tellOfJailHome(root, plan, report);
+    if (home === user.home) tellOfJailHome(root, plan, run);
     // Last: until the host's account has changed, logins go into the jail and need these lines.
     if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
-      report.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
+      run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
     forgetAccount(root, user.name);
   });
 }
 
 /** A run that was cut short has left the home that was copied out of the jail. */
-function tellOfJailHome(root: JailRoot, { user, jailHome, home }: Release, report: Reporter): void {
+function tellOfJailHome(root: JailRoot, { user, jailHome, home }: Release, run: AccountRun): void {
   const old = lookUp(root, jailHome)?.stat;
   if (old === undefined || !isDirectory(old) || old.uid !== user.uid) return;
   const now = statIfPresent(AT_FDCWD, home);
   if (now !== undefined && sameFile(old, now)) return;
   const where = quoted(hostPath(root, jailHome));
-  report.warn(`${where} is still there, from before the home moved: compare it with ${quoted(home)}`);
+  run.warn(`${where} is still there, from before the home moved: compare it with ${quoted(home)}`);
 }

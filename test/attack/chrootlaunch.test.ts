@@ -206,7 +206,7 @@ describe("the pidfile", () => {
     clean(launch(["-p", "/run/theirs/x.pid", ...asUser]));
     expect(m.read("/run/theirs/x.pid")).toMatch(/^\d+$/);
     expect(
-      (await log.lines()).some(({ message }) => message.includes("others than root can replace it")),
+      (await log.lines()).some(({ message }) => message.includes("other than root can replace it")),
     ).toBe(true);
     // A link of root's is followed.
     m.symlink("/run", "/var/tmp-run");

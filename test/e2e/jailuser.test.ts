@@ -199,7 +199,7 @@ test("--dry-run refuses what a move refuses", () => {
         stderr: expect.stringContaining(why),
       });
   // The command printed for the last one keeps the requested options.
-  m.must(["sh", "-c", /make one: (.*)/.exec(jailed(nowhere).stderr)?.[1] ?? "false"]);
+  m.must(["sh", "-c", /create one: (.*)/.exec(jailed(nowhere).stderr)?.[1] ?? "false"]);
   expect(inJail(nowhere)).toEndWith(":/bin/sh");
   expect(m.must(["id", "-nG", nowhere]).stdout.trim()).toBe(`${nowhere} games`);
 });
@@ -271,7 +271,7 @@ test("a mount without a directory that only root can write takes no home, and th
   for (const more of [["--dry-run"], []]) {
     const { status, stderr } = run("-n", "-m", ...more, "-j", other, name);
     expect([status, m.exists(`/home/my own/deep/${name}/file`)]).toEqual([1, true]);
-    const [, command = ""] = stderr.trim().split("; mend it with: ");
+    const [, command = ""] = stderr.trim().split("; fix it with: ");
     expect(command).toBe(`chmod go-w '${other}/home/my own'`);
     if (more.length === 0) m.must(["sh", "-c", command]);
   }
@@ -472,15 +472,38 @@ test("jk_addjailuser removes the account again if useradd cannot create the home
   m.mkdir(`${jail}/home`);
 });
 
+test("the printed command completes what a killed jk_addjailuser left", () => {
+  const words = ["jk_addjailuser", "-j", jail, "-G", "adm", "-s", "/usr/lib/jk_lsh", "killed"];
+  const [useradd, real] = ["/usr/sbin/useradd", "/usr/sbin/useradd.real"];
+  m.must(["mv", useradd, real]);
+  m.write(useradd, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
+  expect(m.run(words).status).toBe(137);
+  m.must(["mv", "-f", real, useradd]);
+  expect([account("killed"), inJail("killed")]).toEqual([
+    expect.stringContaining(":/usr/sbin/jk_chrootsh"),
+    undefined,
+  ]);
+  const { status, stderr } = m.run(words);
+  const command = `jk_jailuser -n -s /usr/lib/jk_lsh -G adm -j ${jail} killed`;
+  expect([status, stderr]).toEqual([
+    1,
+    `jk_addjailuser: the user 'killed' exists already in this jail; if an earlier run was interrupted, complete it with: ${command}\n`,
+  ]);
+  m.must(["sh", "-c", command]);
+  expect(inJail("killed")).toEndWith(":/home/killed:/usr/lib/jk_lsh");
+  expect(account("adm", `${jail}/etc/group`)).toEndWith(":killed");
+  expect(m.run(["sh", "-c", command])).toMatchObject({ status: 0 });
+});
+
 test("jk_addjailuser reports a home that existed before and belongs to somebody else", () => {
   const other = m.addUser("other");
   m.mkdir(`${jail}/home/theirs`, { owner: [other.uid, other.gid] });
   const { status, stderr } = m.run(["jk_addjailuser", "-j", jail, "theirs"]);
   expect([status, stderr]).toEqual([
     0,
-    expect.stringContaining(`'${jail}/home/theirs' was there before and is not the user's`),
+    expect.stringContaining(`'${jail}/home/theirs' existed before and belongs to uid `),
   ]);
-  m.must(["sh", "-c", /make another: (.*)/.exec(stderr)?.[1] ?? "false"]);
+  m.must(["sh", "-c", /create a new one: (.*)/.exec(stderr)?.[1] ?? "false"]);
   const owners = ["theirs", "theirs.old"].map((home) => m.stat(`${jail}/home/${home}`)?.uid);
   expect(owners).toEqual([m.ids("theirs").uid, other.uid]);
 });
@@ -599,7 +622,7 @@ test("-m without a home to move: the printed command jails the account and creat
   m.addUser("homeless", { home: "/home/homeless" });
   const refused = run("-n", "-m", "-j", jail, "homeless");
   expect(refused).toMatchObject({ status: 1, stdout: "" });
-  const command = / make one: (.*)\n$/.exec(refused.stderr)?.[1] ?? "";
+  const command = / create one: (.*)\n$/.exec(refused.stderr)?.[1] ?? "";
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   const { uid } = m.ids("homeless");
   expect(m.stat(`${jail}/home/homeless`)).toMatchObject({ uid, mode: 0o40700 });
@@ -612,13 +635,13 @@ test("wrong lines in the jail's files are fixed by the printed command", () => {
   m.write(`${jail}/etc/group`, `${m.read(`${jail}/etc/group`)}${name}:x:4999:\n`);
   const refused = run("-n", "-j", jail, name);
   expect(refused.status).toBe(1);
-  expect(typeRemedy(m, /mend it with: (.*)\n$/.exec(refused.stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
+  expect(typeRemedy(m, /fix it with: (.*)\n$/.exec(refused.stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
   expect(run("-n", "-j", jail, name).status).toBe(0);
   m.write(`${jail}/etc/passwd`, `${m.read(`${jail}/etc/passwd`)}stale:x:4998:4998::/home/stale:/bin/sh\n`);
   const add = () => m.run(["jk_addjailuser", "-j", jail, "stale"]);
   const { status, stderr } = add();
   expect(status).toBe(1);
-  expect(typeRemedy(m, /mend it with: (.*)\n$/.exec(stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
+  expect(typeRemedy(m, /fix it with: (.*)\n$/.exec(stderr)?.[1] ?? "")).toMatchObject({ status: 0 });
   expect(add().status).toBe(0);
 });
 
@@ -672,17 +695,17 @@ test("the home that useradd creates is reported if jk_chrootsh would refuse it",
 const add = (...words: string[]) => m.run(["jk_addjailuser", "-j", jail, "-s", "/bin/sh", ...words]);
 
 test.each([
-  [["-u", "UID"], "the uid UID is that of 'first': name another one"],
-  [["-u", "0x10"], "'0x10' is no uid"],
-  [["-u", "4294967295"], "'4294967295' is no uid"],
+  [["-u", "UID"], "the uid UID belongs to 'first': choose another"],
+  [["-u", "0x10"], "'0x10' is not a uid"],
+  [["-u", "4294967295"], "'4294967295' is not a uid"],
   [["-o"], "-o needs a uid: -u UID"],
   [["-o", "-u", "0"], "'fresh' has uid 0: a jail cannot hold root"],
-  [["-c", "a:b"], "'a:b' is no comment: it has ':', a control character or no UTF-8 in it"],
-  [["-c", "a\tb"], "'a\\tb' is no comment: it has ':', a control character or no UTF-8 in it"],
-  [["-c", "\xff"], "'\\xff' is no comment: it has ':', a control character or no UTF-8 in it"],
-  [["-p", "a:b"], "'a:b' is no password: it has ':', a control character or no UTF-8 in it"],
-  [["-d", "/a:b"], "'/a:b' is no home: it has ':', a control character or no UTF-8 in it"],
-  [["-f", "x"], "'x' is no number of days, nor -1 for none"],
+  [["-c", "a:b"], "'a:b' cannot be the comment: it has a ':' or a control character, or is not UTF-8"],
+  [["-c", "a\tb"], "'a\\tb' cannot be the comment: it has a ':' or a control character, or is not UTF-8"],
+  [["-c", "\xff"], "'\\xff' cannot be the comment: it has a ':' or a control character, or is not UTF-8"],
+  [["-p", "a:b"], "'a:b' cannot be the password: it has a ':' or a control character, or is not UTF-8"],
+  [["-d", "/a:b"], "'/a:b' cannot be the home: it has a ':' or a control character, or is not UTF-8"],
+  [["-f", "x"], "'x' is not a number of days; -1 means none"],
   [["-f", ""], "the value of option '--inactive' is empty; see 'jk_addjailuser --help'"],
 ])("a dry run of jk_addjailuser %j refuses what the real run refuses", (words, message) => {
   if (!m.read("/etc/passwd").includes("\nfirst:")) m.must(["useradd", "-M", "first"]);
@@ -700,7 +723,7 @@ test("a name of digits alone is refused, and no option is named that jk_addjailu
     const { status, stderr } = add(...dry, "123");
     expect([status, stderr]).toEqual([
       1,
-      "jk_addjailuser: '123' is no name for an account: it is a number\n",
+      "jk_addjailuser: '123' cannot be an account's name: it is a number\n",
     ]);
   }
 });
@@ -715,10 +738,10 @@ test("an empty value of an option of useradd is that option's value, and takes n
 test("what useradd silently accepts is reported, in a dry run too", () => {
   const words = ["-k", "/nosuch", "-p", "plain", "-e", "tomorrow"];
   const warnings = [
-    "jk_addjailuser: warning: what -p gives is no password as crypt(3) makes it, and no password matches it",
+    "jk_addjailuser: warning: the value of -p is not a hash of crypt(3): no password matches it",
     "jk_addjailuser: warning: the date 'tomorrow' is not YYYY-MM-DD: useradd decides what it means",
-    "jk_addjailuser: warning: '/nosuch' is no directory: the new home is empty",
-    "jk_addjailuser: 'silent' has no password and no key, and cannot log in; mend it with: passwd silent or: ",
+    "jk_addjailuser: warning: '/nosuch' is not a directory: the new home is empty",
+    "jk_addjailuser: 'silent' has no password and no key, and cannot log in; fix it with: passwd silent or: ",
   ];
   for (const dry of [["--dry-run"], []]) {
     const { status, stderr } = add(...dry, ...words, "silent");

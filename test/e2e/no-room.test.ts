@@ -380,9 +380,9 @@ test.each(["files", "bytes", "read-only"])(
     expect(line).toContain(
       {
         files:
-          "no more files can be made on its file system (see df -i): 0 can be made (no account was made); make room,",
-        bytes: "its file system is full: 0 MiB are free (no account was made); make room,",
-        "read-only": "its file system is read-only (no account was made): mount -o remount,rw ",
+          "no more files can be made on its file system (see df -i): 0 can be made (no account was created); make room,",
+        bytes: "its file system is full: 0 MiB are free (no account was created); make room,",
+        "read-only": "its file system is read-only (no account was created): mount -o remount,rw ",
       }[what] ?? "",
     );
     expect([m.read("/etc/passwd"), namesBelow(jail)]).toEqual(before);

@@ -127,7 +127,7 @@ test("of a jail: no account is made, and it is later", async () => {
   const { status, output } = await limited(words);
   expect([status, output]).toEqual([
     1,
-    `jk_addjailuser: ${JAIL}: the quota is used up: 0 MiB are free (no account was made); make room, and run this again`,
+    `jk_addjailuser: ${JAIL}: the quota is used up: 0 MiB are free (no account was created); make room, and run this again`,
   ]);
   expect((await run(`getent passwd carla || ls ${JAIL}/home/carla`)).status).toBe(2);
   await project(0, 0);

@@ -332,13 +332,13 @@ describe("services", () => {
     expect(result.status).toBe(1);
     expect(result.stderr).toContain("has no sftp-server, git-upload-pack, git-receive-pack; ");
     expect(m.read("/etc/passwd")).toBe(before);
-    const [, command = ""] = result.stderr.trim().split("this brings it: ");
+    const [, command = ""] = result.stderr.trim().split("add it with: ");
     expect(command).toBe("jk_init -j '/srv/small jail' sftp gitserver");
     m.must(["sh", "-c", command]);
     expect(m.run(words).status).toBe(0);
     expect(m.read("/srv/small jail/etc/jailkit/jk_lsh.ini")).toContain("[sam]\n");
     // What no section of jk_init.ini brings jk_cp does.
-    expect(add(["--policy", "hg", "sam2"]).stderr).toContain(`this brings it: jk_cp -j ${jail} hg\n`);
+    expect(add(["--policy", "hg", "sam2"]).stderr).toContain(`add it with: jk_cp -j ${jail} hg\n`);
   });
 
   test("an existing section is never extended, and others are not touched", () => {
@@ -387,7 +387,7 @@ describe("services", () => {
     const inherits = add(["old"]);
     expect(inherits.status).toBe(0);
     expect(inherits.stderr).toMatch(
-      /^jk_addjailuser: warning: '.*jk_lsh\.ini', line \d+: there is a section \[old\] already, which lets the new account run: \/usr\/bin\/scp$/m,
+      /^jk_addjailuser: warning: '.*jk_lsh\.ini', line \d+: a section \[old\] exists already and allows the new account to run: \/usr\/bin\/scp$/m,
     );
   });
 
@@ -482,16 +482,16 @@ describe("what is still missing", () => {
     expect(status).toBe(0);
     const lines = stderr.split("\n").filter((line) => line.startsWith("jk_addjailuser: 'tom'"));
     expect(lines).toEqual([
-      "jk_addjailuser: 'tom' has no password and no key, and cannot log in; mend it with: passwd tom or: " +
+      "jk_addjailuser: 'tom' has no password and no key, and cannot log in; fix it with: passwd tom or: " +
         `jk_jailuser -n -j ${jail} --authorized-key FILE tom`,
-      `jk_addjailuser: 'tom' can run nothing: no section of '${policyFile}' is for it; mend it with: ` +
+      `jk_addjailuser: 'tom' can run nothing: no section of '${policyFile}' is for it; fix it with: ` +
         `jk_jailuser -n -j ${jail} --policy sftp,scp,rsync,git tom`,
     ]);
     const before = m.run(["jailkit", "explain", "tom", "--", "rsync", "--version"]);
     expect(before.status).not.toBe(0);
     m.must(["sh", "-c", `jk_jailuser -n -j ${jail} --authorized-key /root/one.pub tom`]);
     // What useradd(8) locked stays so: with PAM, as here, that keeps no key out.
-    m.must(["sh", "-c", lines[1]?.split("mend it with: ")[1] ?? "false"]);
+    m.must(["sh", "-c", lines[1]?.split("fix it with: ")[1] ?? "false"]);
     expect(ssh("tom", "one", "rsync", "--version").status).toBe(0);
   });
 
@@ -509,7 +509,7 @@ describe("what is still missing", () => {
     m.write("/srv/bare/etc/passwd", "");
     const bare = m.run(["jk_addjailuser", "-j", "/srv/bare", "yan"]);
     const remedy = "jk_init -j /srv/bare sftp && jk_jailuser -n -j /srv/bare --policy sftp yan";
-    expect(bare.stderr).toContain(`none of sftp, scp, rsync, git is in the jail; mend it with: ${remedy}\n`);
+    expect(bare.stderr).toContain(`none of sftp, scp, rsync, git is in the jail; fix it with: ${remedy}\n`);
     m.must(["sh", "-c", remedy]);
     expect(m.read("/srv/bare/etc/jailkit/jk_lsh.ini")).toStartWith("\n[yan]\n");
   });
@@ -523,7 +523,7 @@ describe("what is still missing", () => {
       expect(add(["--dry-run", ...words])).toMatchObject({ status: 1, stdout: "" });
       const { status, stderr } = add(words);
       expect([status, stderr]).toEqual([1, expect.stringContaining(why)]);
-      m.must(["sh", "-c", /this brings it: (.*)/.exec(stderr)?.[1] ?? "false"]);
+      m.must(["sh", "-c", /add it with: (.*)/.exec(stderr)?.[1] ?? "false"]);
     }
     expect(add(words)).toMatchObject({ status: 0 });
     expect(m.run(["chroot", jail, "/usr/bin/hg"])).toMatchObject({ status: 0, stderr: "" });
@@ -556,7 +556,7 @@ describe("what is still missing", () => {
       "zoe",
     ];
     const { stdout } = add(words);
-    expect(stdout).toContain("would have put it into the group 'jailed'");
+    expect(stdout).toContain("would have added it to the group 'jailed'");
     expect(stdout).toContain(`would add 1 key to '${keysOf("zoe")}'`);
     expect(stdout).toContain(`would add the section [zoe] to '${policyFile}': /usr/bin/scp`);
     const { missing, groups, access } = reportOf(

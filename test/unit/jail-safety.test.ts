@@ -136,7 +136,7 @@ describe("jailFindings", () => {
       remedy: `chmod g-w ${at("/etc")}`,
     });
     expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
-    expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`mend it with: chmod g-w ${at("/etc")}`);
+    expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`fix it with: chmod g-w ${at("/etc")}`);
   });
 });
 

@@ -22,7 +22,7 @@ function filesOf(links: Record<string, string>, hardLinks: string[][] = []): Pro
   };
 }
 const bare = filesOf({});
-const familiesOf = (path: string, files = bare) => recognise(path, files).known.map(({ names }) => names[0]);
+const familiesOf = (path: string, files = bare) => recognise(path, files).rows.map(({ names }) => names[0]);
 
 describe("a program is known by its name", () => {
   test.each([
@@ -120,7 +120,7 @@ describe("the environment of a known program", () => {
   const given = (name: string, configured: [string, string][] = []) =>
     Object.fromEntries(
       programEnvironment(
-        recognise(`/usr/bin/${name}`, bare).known,
+        recognise(`/usr/bin/${name}`, bare).rows,
         new Map([...session, ...configured]),
         configured,
       ),
@@ -174,7 +174,7 @@ describe("the environment of a known program", () => {
       ["GIT_CONFIG_KEY_0", "x.y"],
       ["GIT_CONFIG_VALUE_0", "z"],
     ]);
-    const got = programEnvironment(recognise("/usr/bin/git", bare).known, mine, []);
+    const got = programEnvironment(recognise("/usr/bin/git", bare).rows, mine, []);
     expect([...got.values()]).not.toContain("x.y");
   });
 
@@ -243,7 +243,7 @@ test("variables that carry code", () => {
 
 describe("what a program executes itself", () => {
   const starts = (...names: string[]) =>
-    startsOf(names.flatMap((name) => recognise(`/usr/bin/${name}`, bare).known));
+    startsOf(names.flatMap((name) => recognise(`/usr/bin/${name}`, bare).rows));
   test.each(["rsync", "scp", "sftp-server", "cvs", "svnserve", "hg", "borg"])("%s: nothing", (name) => {
     expect(starts(name)).toEqual([]);
   });

@@ -202,7 +202,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     [
       host("jail-path", {
         split: () => ({ jail: "/x", home: "/h h" }),
-        jail: () => ({ kind: "crooked", reason: "", real: "/r r" }),
+        jail: () => ({ kind: "not-plain", reason: "", real: "/r r" }),
       }),
       ["usermod", "-d", "/r r/./h h", ...rest],
     ],

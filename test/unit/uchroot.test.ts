@@ -124,7 +124,7 @@ const faults: [name: string, exitStatus: number, change: Partial<UchrootFacts>][
   ["config-file", 1, { settings: () => ({ kind: "none", reason: "no section", section: undefined }) }],
   ["jail-allowed", 21, { allowedJail: () => ({ kind: "not-allowed" }) }],
   ["jail-reachable", 19, { allowedJail: () => ({ kind: "unreachable", reason: "gone" }) }],
-  ["jail-path", 21, { allowedJail: () => ({ kind: "crooked", reason: "a link" }) }],
+  ["jail-path", 21, { allowedJail: () => ({ kind: "not-plain", reason: "a link" }) }],
   ["jail-safety", 53, { jailFindings: () => [unsafe] }],
   ["program", 1, { program: () => ({ kind: "missing", reason: "gone" }) }],
   ["jail-user", 35, { inJail: () => ({ named: undefined, numbered: undefined, group }) }],

@@ -249,7 +249,7 @@ describe("what was made ready", () => {
   const move = (from: string, to: string, how: "replace" | "exchange" | "new") =>
     moveInPlace(jail.root, from, to, how, {
       made: seen(jail.root, from),
-      standing: how === "new" ? undefined : lookUp(jail.root, to)?.stat,
+      present: how === "new" ? undefined : lookUp(jail.root, to)?.stat,
     });
 
   test("takes its place, for good or in exchange", () => {
@@ -287,12 +287,12 @@ describe("what was made ready", () => {
   test("is not moved in the place of another, nor is another in its place", () => {
     for (const name of ["a", "b", "there", "other"]) writeFileSync(`${jail.path}/usr/${name}`, name);
     const [made, other] = [seen(jail.root, "/usr/a"), seen(jail.root, "/usr/b")];
-    const standing = seen(jail.root, "/usr/there");
+    const present = seen(jail.root, "/usr/there");
     for (const how of ["replace", "exchange"] as const) {
-      const mistaken = () => moveInPlace(jail.root, "/usr/a", "/usr/there", how, { made: other, standing });
+      const mistaken = () => moveInPlace(jail.root, "/usr/a", "/usr/there", how, { made: other, present });
       expect([how, codeOf(mistaken)]).toEqual([how, "ESTALE"]);
-      expect(moveInPlace(jail.root, "/usr/a", "/usr/other", how, { made, standing })).toBe("kept");
-      expect(moveInPlace(jail.root, "/usr/a", "/usr/new", how, { made, standing })).toBe("kept");
+      expect(moveInPlace(jail.root, "/usr/a", "/usr/other", how, { made, present })).toBe("kept");
+      expect(moveInPlace(jail.root, "/usr/a", "/usr/new", how, { made, present })).toBe("kept");
     }
     for (const name of ["a", "b", "there", "other"])
       expect(readFileSync(`${jail.path}/usr/${name}`, "utf8")).toBe(name);

@@ -7,8 +7,9 @@ import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { hostPath, type JailRoot, onlyRootWrites, release, walk } from "../../jail/fs/walk.ts";
+import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { createLoader, type DependencyProblem, type Loader } from "../../libraries/closure.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import type { CheckFinding } from "../rules.ts";
 
 /** A program or library of a jail, and the host's file that it was copied from. */

@@ -5,7 +5,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
-import { makeOf } from "../../programs/jailkit-make.ts";
+import { jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import { isOwnMount, shellPlaces } from "../../update/plan/shell.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
@@ -31,7 +31,7 @@ export function ownShells(
 }
 
 function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | undefined): CheckFinding[] {
-  const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
+  const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
   if (make !== "jailkit-2" && make !== "jailkit-3") return [];
   if (make === "jailkit-3" && content?.requests.some((request) => asksForShell(request, path))) return [];
   const place = hostPath(root, path);

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { joinPath, onlyRootWrites } from "../../jail/fs/walk.ts";
+import { joinPath } from "../../jail/fs/walk.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
  * Who fills a part of a jail. "system": programs, libraries and configuration, which belong to root and are recorded.

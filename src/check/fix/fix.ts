@@ -7,7 +7,7 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { octal } from "../../cli/octal.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
-import { exchanged, isSameThing } from "../../jail/fs/attributes.ts";
+import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
@@ -160,7 +160,7 @@ function changeAttributes(
   if (stat === undefined)
     throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
   // Since the check a user may have replaced it, for example by a setuid program.
-  if (seen === undefined ? !isDirectory(stat) : !isSameThing(stat, seen))
+  if (seen === undefined ? !isDirectory(stat) : !isSameInode(stat, seen))
     throw exchanged(hostPath(root, path));
   if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
     const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who may have changed its contents: copy it again`;

@@ -3,9 +3,10 @@ import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
-import { isDirectory, type JailRoot, onlyRootWrites, release, walk } from "../../jail/fs/walk.ts";
+import { isDirectory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { type Attributes, makeDirectories, putDevice, putFile, putSymlink } from "../../jail/fs/write.ts";
 import type { ManifestContent, ManifestEntry } from "../../jail/record/manifest.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
  * Restores the recorded entries at a path and below it, with their recorded modes and owners. A file of the host that

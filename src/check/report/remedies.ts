@@ -9,9 +9,9 @@ import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
 import { splitList } from "../../config/values.ts";
-import { onlyRootExchanges } from "../../jail/fs/exchange.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
 
 interface RemedyContext {

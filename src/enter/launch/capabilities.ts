@@ -3,7 +3,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { suggest } from "../../cli/suggest.ts";
 
-// capabilities(7), each at its number
+// capabilities(7), in the order of their numbers
 const NAMES = (
   "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service " +
   "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin " +
@@ -11,7 +11,7 @@ const NAMES = (
   "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
 ).split(" ");
 
-// With each of these a process leaves a chroot jail, or writes where the host is.
+// With any of these a process can leave a chroot jail, or write to the host.
 const ESCAPES =
   "sys_chroot sys_admin sys_ptrace sys_module sys_rawio mknod dac_read_search bpf checkpoint_restore".split(
     " ",
@@ -24,7 +24,7 @@ const bit = (name: string): CapabilitySet => 1n << BigInt(NAMES.indexOf(name));
 
 /**
  * Reads a list of names of capabilities(7), with or without "cap_", in any case, separated by commas or blanks; "none"
- * or nothing is the empty set. Throws JailkitError (1) for a name that is unknown.
+ * or nothing is the empty set. Throws JailkitError (1) for an unknown name.
  */
 export function parseCapabilities(list: ByteString): CapabilitySet {
   let set = 0n;
@@ -41,12 +41,12 @@ export function parseCapabilities(list: ByteString): CapabilitySet {
   return set;
 }
 
-/** The names in a set, "cap_" included. */
+/** The names in a set, with "cap_". */
 export function capabilityNames(set: CapabilitySet): string[] {
   return NAMES.filter((name) => (set & bit(name)) !== 0n).map((name) => `cap_${name}`);
 }
 
-/** Those of a set with which a program can leave a jail. */
+/** The names in a set with which a program can leave a jail. */
 export function escapes(set: CapabilitySet): string[] {
   return capabilityNames(set).filter((name) => ESCAPES.includes(name.slice(4)));
 }

@@ -8,7 +8,7 @@ import { type CapabilitySet, parseCapabilities } from "./capabilities.ts";
 import { type LaunchIds, resolveIds } from "./ids.ts";
 import { pathInJail, requireSafeProgram } from "./program.ts";
 
-/** What jk_chrootlaunch is asked to do; what was not given is undefined. */
+/** The options and operands of jk_chrootlaunch; undefined if not given. */
 export interface LaunchRequest {
   jail: ByteString | undefined;
   program: ByteString | undefined;
@@ -21,7 +21,7 @@ export interface LaunchRequest {
   programArguments: readonly ByteString[];
 }
 
-/** A launch of which all has been checked. */
+/** A launch that has passed the checks. */
 export interface Launch {
   root: JailRoot;
   /** As the jail sees it. */
@@ -30,10 +30,10 @@ export interface Launch {
   kept: CapabilitySet | undefined;
 }
 
-/** One check: it adds to what is known of a launch, or throws JailkitError with the exit status of jailkit 2.23. */
+/** One check: it adds to a launch, or throws JailkitError with the exit status of jailkit 2.23. */
 interface LaunchCheck {
   name: string;
-  run: (request: LaunchRequest, known: Partial<Launch>) => void;
+  run: (request: LaunchRequest, launch: Partial<Launch>) => void;
 }
 
 function openSafeJail(path: ByteString): JailRoot {
@@ -50,7 +50,7 @@ function openSafeJail(path: ByteString): JailRoot {
 
 function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest): void {
   if (daemon && notify) {
-    const message = "--daemon and --notify exclude each other: a service manager wants the same pid";
+    const message = "--daemon and --notify exclude each other: a service manager expects the same pid";
     throw new JailkitError("usage", 1, message);
   }
   if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
@@ -68,44 +68,44 @@ function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest):
 export const LAUNCH_CHECKS: readonly LaunchCheck[] = [
   {
     name: "user",
-    run(request, known) {
-      known.ids = resolveIds(request.user, request.group);
+    run(request, launch) {
+      launch.ids = resolveIds(request.user, request.group);
     },
   },
   {
     name: "capabilities",
-    run({ keepCaps }, known) {
-      known.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
+    run({ keepCaps }, launch) {
+      launch.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
     },
   },
   { name: "options", run: requireUsableOptions },
   {
     name: "jail",
-    run({ jail = "" }, known) {
-      known.root = openSafeJail(jail);
+    run({ jail = "" }, launch) {
+      launch.root = openSafeJail(jail);
     },
   },
   {
     name: "program",
-    run({ jail = "", program = "" }, known) {
-      known.program = pathInJail(jail, program);
-      if (known.root !== undefined) requireSafeProgram(known.root, known.program);
+    run({ jail = "", program = "" }, launch) {
+      launch.program = pathInJail(jail, program);
+      if (launch.root !== undefined) requireSafeProgram(launch.root, launch.program);
     },
   },
 ];
 
-/** What the checks have found, of which all have passed; undefined where one has not. */
-export function settled({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
+/** A launch, if all checks have passed. */
+export function completeLaunch({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
   return root === undefined || program === undefined || ids === undefined
     ? undefined
     : { root, program, ids, kept };
 }
 
-/** Runs the checks; throws JailkitError for the first that fails. */
+/** Runs the checks. Throws the JailkitError of the first that fails. */
 export function checkLaunch(request: LaunchRequest): Launch {
-  const known: Partial<Launch> = {};
-  for (const { run } of LAUNCH_CHECKS) run(request, known);
-  const launch = settled(known);
-  if (launch === undefined) throw new Error("a check was left out");
-  return launch;
+  const launch: Partial<Launch> = {};
+  for (const { run } of LAUNCH_CHECKS) run(request, launch);
+  const complete = completeLaunch(launch);
+  if (complete === undefined) throw new Error("a check was left out");
+  return complete;
 }

@@ -22,7 +22,7 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { type CapabilitySet, capabilityNames } from "./capabilities.ts";
 
-/** The ids that the program is to have. */
+/** The ids of the program. */
 export interface LaunchIds {
   uid: number;
   gid: number;
@@ -33,7 +33,7 @@ export interface LaunchIds {
 // The last one means "leave it alone" to setresuid(2).
 const LARGEST_ID = 0xfffffffe;
 
-/** An id where the text is one, and nothing but digits; undefined for a name. Throws JailkitError (1) for too large ones. */
+/** A numeric id; undefined for a name. Throws JailkitError (1) if it is too large. */
 function numericId(text: ByteString, what: string): number | undefined {
   if (!/^[0-9]+$/.test(text)) return undefined;
   const id = Number(text);
@@ -45,8 +45,8 @@ const unknown = (what: string, text: ByteString) =>
   new JailkitError(`unknown-${what}`, 1, `there is no ${what} ${quoted(text)} on this machine`);
 
 /**
- * The ids for -u and -g: of a user also the primary group, where no other is given, and the supplementary groups; without
- * a user no supplementary groups. What is not given stays. Throws JailkitError (1) for users and groups that are unknown.
+ * The ids for -u and -g. A user brings the primary group, unless another is given, and the supplementary groups; without
+ * a user there are no supplementary groups. Ids that are not given stay. Throws JailkitError (1) for unknown names.
  */
 export function resolveIds(user: ByteString | undefined, group: ByteString | undefined): LaunchIds {
   let uid = userIds()[1];
@@ -87,9 +87,9 @@ function requirePermitted(kept: CapabilitySet): void {
 }
 
 /**
- * Takes on the ids for good, and gives up all capabilities but `kept`, in every set, the bounding set too; with
- * `kept` undefined the bounding set stays, and of the others root keeps all and any other user none. Throws
- * JailkitError: 37 for groups, 39 for the user and the capabilities.
+ * Sets the ids for good, and drops all capabilities but `kept`, in every set, also the bounding set. If `kept` is
+ * undefined, the bounding set stays; root keeps the other sets, and any other user loses them. Throws JailkitError: 37 for
+ * groups, 39 for the user and the capabilities.
  */
 export function takeIds({ uid, gid, groups }: LaunchIds, kept: CapabilitySet | undefined): void {
   step(37, `setting the supplementary groups to ${groups.join(" ") || "none"} failed`, () =>
@@ -109,9 +109,9 @@ export function takeIds({ uid, gid, groups }: LaunchIds, kept: CapabilitySet | u
     throw new JailkitError("ids", 39, "the ids of root came back after they were given up");
   }
   step(39, "dropping the other capabilities failed", () => {
-    // The inheritable ones first: an ambient one that is not inheritable goes with it.
+    // The ambient set is limited by the inheritable one.
     setCapabilities({ effective: kept, permitted: kept, inheritable: uid === 0 ? 0n : kept });
-    // Root has them by the exec itself, within the bounds.
+    // For root, execve(2) sets them within the bounding set.
     if (uid !== 0) raiseAmbient(kept);
     keepOverSetuid(false);
   });

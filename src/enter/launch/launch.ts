@@ -26,33 +26,37 @@ import { openPidfile } from "./pidfile.ts";
 
 const TOOL = "jk_chrootlaunch";
 
-/** Takes a line for the log and for whoever started the program. */
-export type Tell = (severity: Severity, message: ByteString) => void;
+/** Writes a line to the log and to standard error. */
+type Notify = (severity: Severity, message: ByteString) => void;
 
-/** Tells what is allowed, and lets the program leave its jail. */
-export function warnOfLaunch(request: LaunchRequest, { root, program, ids, kept }: Launch, tell: Tell): void {
+/** Warns of what the caller may do, and lets the program leave its jail. */
+export function warnOfLaunch(
+  request: LaunchRequest,
+  { root, program, ids, kept }: Launch,
+  notify: Notify,
+): void {
   if (ids.uid === 0) {
     const what = `${display(program)} runs as root in jail ${display(root.path)}, and root can leave a jail`;
-    tell("warning", `${what}; name another user with -u, unless the program changes to one itself`);
+    notify("warning", `${what}; name another user with -u, unless the program changes to one itself`);
   }
   const dangerous = escapes(kept ?? 0n);
-  if (dangerous.length > 0) tell("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
+  if (dangerous.length > 0) notify("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
   if (request.notify && notifyWay(variable(environment(), "NOTIFY_SOCKET")) === "none") {
-    tell("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
+    notify("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
   }
 }
 
-/** The process that will write the pidfile. Without one the program is started all the same, as jailkit 2.23 does. */
-function preparePidfile(path: ByteString, tell: Tell): PidWriter | undefined {
+/** The process that will write the pidfile. Without it the program starts all the same, as in jailkit 2.23. */
+function preparePidfile(path: ByteString, notify: Notify): PidWriter | undefined {
   try {
     const pidfile = openPidfile(path);
     if (!pidfile.trusted) {
-      tell("notice", `pidfile ${display(path)}: others than root can replace it in its directory`);
+      notify("notice", `pidfile ${display(path)}: users other than root can replace it in its directory`);
     }
     return startPidWriter(pidfile);
   } catch (error) {
     if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
-    tell("notice", `no pidfile ${display(path)}: ${describeError(error)}`);
+    notify("notice", `no pidfile ${display(path)}: ${describeError(error)}`);
     return undefined;
   }
 }
@@ -78,12 +82,12 @@ function changeRoot({ fd, path }: JailRoot): void {
 }
 
 /**
- * The program may have the terminal of whoever started this: it must not type there. While this is root; root without
- * CAP_SYS_ADMIN, as in a container, needs no_new_privs for it, which takes the effect of setuid programs away.
+ * Keeps the program from typing into the terminal of its caller. Called as root. Root without CAP_SYS_ADMIN, as in a
+ * container, needs no_new_privs for it, which disables setuid programs.
  */
-function guardTerminal(tell: Tell): void {
+function guardTerminal(notify: Notify): void {
   const refuse = () => {
-    if (!refuseTerminalInput()) tell("notice", NO_FILTERS);
+    if (!refuseTerminalInput()) notify("notice", NO_FILTERS);
   };
   try {
     refuse();
@@ -91,7 +95,10 @@ function guardTerminal(tell: Tell): void {
     if (!isErrno(error, "EACCES")) throw error;
     setNoNewPrivileges();
     refuse();
-    tell("notice", "without CAP_SYS_ADMIN: setuid programs and file capabilities have no effect in the jail");
+    notify(
+      "notice",
+      "without CAP_SYS_ADMIN: setuid programs and file capabilities have no effect in the jail",
+    );
   }
 }
 
@@ -100,14 +107,14 @@ function enterAndExecute(
   launch: Launch,
   writer: PidWriter | undefined,
   log: Syslog,
-  tell: Tell,
+  notify: Notify,
 ): number {
   const nothing = request.daemon ? openAt(AT_FDCWD, "/dev/null", O_RDWR) : -1;
   const socket = request.notify ? variable(environment(), "NOTIFY_SOCKET") : undefined;
   let { root } = launch;
   if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
   changeRoot(root);
-  step("terminal", 39, () => guardTerminal(tell));
+  step("terminal", 39, () => guardTerminal(notify));
   takeIds(launch.ids, launch.kept);
   const { program } = launch;
   log.write("notice", `executing ${program} in jail ${root.path}`);
@@ -134,26 +141,26 @@ function enterAndExecute(
 }
 
 /**
- * jk_chrootlaunch: checks everything, goes into the jail, takes on the ids and becomes the program. Returns (0) only with
- * `daemon`, when the program was executed. Throws JailkitError with the exit statuses of jailkit 2.23; what it says is
- * in the log by then.
+ * jk_chrootlaunch: checks everything, enters the jail, sets the ids and becomes the program. Returns (0) only with
+ * `daemon`, when the program was executed. Throws JailkitError with the exit statuses of jailkit 2.23; its message is in
+ * the log then.
  */
 export function launch(request: LaunchRequest): number {
-  // Before the chroot, so that it leads to the log of the host.
+  // Before the chroot, to reach the host's log.
   const log = openSyslog(TOOL, "daemon");
-  const tell: Tell = (severity, message) => {
+  const notify: Notify = (severity, message) => {
     log.write(severity, message);
     printError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
   };
   let writer: PidWriter | undefined;
   try {
     const checked = checkLaunch(request);
-    warnOfLaunch(request, checked, tell);
-    if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, tell);
-    return enterAndExecute(request, checked, writer, log, tell);
+    warnOfLaunch(request, checked, notify);
+    if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, notify);
+    return enterAndExecute(request, checked, writer, log, notify);
   } catch (error) {
     log.write("err", describeError(error));
-    // So that nothing is left of the pidfile when this program ends.
+    // Leaves no part of a pidfile.
     writer?.release();
     writer?.wait();
     throw error;

@@ -10,34 +10,34 @@ import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 
 const cannot = (message: string) => new JailkitError("notify", 1, `--notify: ${message}`);
 
-/** What to do so that a message to NOTIFY_SOCKET of sd_notify(3) arrives from inside a jail. */
-export type NotifyWay =
-  /** There is no service manager that waits for one. */
+/** How a message to NOTIFY_SOCKET of sd_notify(3) arrives from inside a jail. */
+type NotifyWay =
+  /** No service manager waits for one. */
   | "none"
-  /** Nothing: its name does not stand in the file system. */
+  /** Without help: the socket is not in the file system. */
   | "passes"
-  /** It is a file: it has to be in the jail too. */
+  /** The socket is a file, and must be in the jail too. */
   | "bind";
 
-/** Decides by the value of NOTIFY_SOCKET. Throws JailkitError (1) for what is no address. */
+/** Decides by the value of NOTIFY_SOCKET. Throws JailkitError (1) if it is not an address. */
 export function notifyWay(socket: ByteString | undefined): NotifyWay {
   if (socket === undefined || socket === "") return "none";
   if (socket.startsWith("@") || /^vsock(-[a-z]+)?:/.test(socket)) return "passes";
   const plain =
     socket.startsWith("/") &&
     socket.split("/").every((part, i) => i === 0 || !["", ".", ".."].includes(part));
-  if (!plain) throw cannot(`NOTIFY_SOCKET is ${display(socket)}, which is no plain path`);
+  if (!plain) throw cannot(`NOTIFY_SOCKET is ${display(socket)}, which is not a plain path`);
   return "bind";
 }
 
-/** Makes an empty file that the socket can be mounted on, in a directory that only root can change. */
+/** Creates an empty file to mount the socket on, in a directory that only root can change. */
 function openMountPoint(root: JailRoot, path: ByteString): number {
   const slash = path.lastIndexOf("/");
   const [above, name] = [path.slice(0, slash), path.slice(slash + 1)];
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const directory = openDirectory(root, above);
   const shown = display(`${root.path}${directory.path === "/" ? "" : directory.path}/${name}`);
-  if (!directory.trusted) throw cannot(`${shown} stands in a directory that others than root can write`);
+  if (!directory.trusted) throw cannot(`${shown} is in a directory that users other than root can write`);
   if (lookUp(root, path) === undefined) {
     putFile(root, path, new Uint8Array(0), { mode: 0o600, uid: 0, gid: 0 });
   }
@@ -48,8 +48,8 @@ function openMountPoint(root: JailRoot, path: ByteString): number {
 }
 
 /**
- * Mounts the socket at `path` of the host on the same path of the jail, where only this process and what it executes will
- * see it. Returns the jail anew, since descriptors from before lead past what is mounted. Throws JailkitError, SystemError.
+ * Mounts the socket at `path` of the host on the same path of the jail, visible only to this process and the programs that
+ * it executes. Returns the jail opened again: older descriptors do not see the mount. Throws JailkitError, SystemError.
  */
 export function bindNotifySocket(jail: JailRoot, path: ByteString): JailRoot {
   enterPrivateMounts();

@@ -4,8 +4,8 @@ import { jailOption, type OptionTable, type OptionValues, VERBOSE_IGNORED } from
 import type { LaunchRequest } from "./checks.ts";
 
 /**
- * The options of jk_chrootlaunch(8). The checks of what they name have exit statuses of their own, and a pidfile that
- * cannot be made stops no daemon: so an empty value is for them to judge.
+ * The options of jk_chrootlaunch(8). Values may be empty: the checks have exit statuses of their own for them, and a
+ * pidfile that cannot be created stops no daemon.
  */
 export const LAUNCH_OPTIONS = {
   jail: { ...jailOption("the jail, by its absolute path"), mayBeEmpty: true },
@@ -36,14 +36,14 @@ export const LAUNCH_OPTIONS = {
   },
   keepCaps: {
     value: "LIST",
-    description: "give up all capabilities but these, for good (names of capabilities(7), or none)",
+    description: "drop all capabilities but these for good (names of capabilities(7), or none)",
   },
   daemon: { description: "run the program in the background, without a terminal" },
   notify: { description: "let it reach the service manager: sd_notify(3), Type=notify" },
   verbose: VERBOSE_IGNORED,
 } as const satisfies OptionTable;
 
-/** What was asked for, of the options and of what follows them: the jail, where no option names it, and arguments. */
+/** The request from the options, and from the operands: the jail, if no option names it, and arguments. */
 export function launchRequest(
   options: OptionValues<typeof LAUNCH_OPTIONS>,
   operands: readonly ByteString[],

@@ -15,15 +15,14 @@ function randomHex(): string {
   return text;
 }
 
-/** A pidfile that is open, and whether only root can change what stands under its name. */
-export interface OpenPidfile extends UnwrittenPidfile {
+/** An open pidfile. `trusted`: only root can exchange it. */
+interface OpenPidfile extends UnwrittenPidfile {
   trusted: boolean;
 }
 
 /**
- * Makes an empty file beside the pidfile, which will be renamed to it: no link that stands under its name is followed, and
- * none on the way there that users can make. Throws SystemError, or JailkitError "link-in-untrusted-directory",
- * "in-the-way".
+ * Creates an empty file beside the pidfile, to be renamed to it: a symbolic link in its place is not followed, nor one on
+ * the way that users could make. Throws SystemError, or JailkitError "link-in-untrusted-directory", "in-the-way".
  */
 export function openPidfile(path: ByteString): OpenPidfile {
   const absolute = path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;

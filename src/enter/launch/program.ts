@@ -41,13 +41,13 @@ export function requireSafeProgram(root: JailRoot, path: ByteString): void {
   const unsafe = programFindings(root, canonicalPath);
   const first = unsafe[0];
   if (first !== undefined) {
-    throw refusal(`${shown} is not safe: ${first.message}; mend it with: ${first.remedy}`);
+    throw refusal(`${shown} is not safe: ${first.message}; fix it with: ${first.remedy}`);
   }
   if (isDirectory(stat)) throw refusal(`${shown} cannot be executed: it is a directory`, 31);
   if (!isRegular(stat)) throw refusal(`${shown} is not a regular file`);
   if (stat.gid !== 0) {
     const file = `${root.path}${canonicalPath}`;
     const what = `path ${display(file)} does not have group 0`;
-    throw refusal(`${shown} is not safe: ${what}; mend it with: chgrp -h 0 ${shellWord(file)}`);
+    throw refusal(`${shown} is not safe: ${what}; fix it with: chgrp -h 0 ${shellWord(file)}`);
   }
 }

@@ -1,14 +1,14 @@
 import type { HelpSource } from "../../cli/help.ts";
 import { ABOUT_ITSELF } from "../../cli/options.ts";
 
-/** What the documentation and `--help` say of jk_lsh. */
+/** The help of jk_lsh, also for its manual page. */
 export const LSH_HELP: HelpSource = {
   name: "jk_lsh",
   summary: "limited shell that runs the programs of jk_lsh.ini and no others",
   synopsis: ["-c COMMAND", "--help | --version"],
   options: ABOUT_ITSELF,
   notes:
-    "COMMAND is what sshd hands to a login shell. 'jailkit explain USER -- COMMAND' tells whether a command is allowed, and why not.",
+    "COMMAND is the command that sshd passes to a login shell. 'jailkit explain USER -- COMMAND' shows whether a command is allowed, and why not.",
   exitStatus: {
     1: "/etc/jailkit/jk_lsh.ini is missing or cannot be used",
     2: "the user is not known, or USER names another one",
@@ -17,7 +17,7 @@ export const LSH_HELP: HelpSource = {
     5: "the section has no key executables",
     6: "the command cannot be split into words, or has none",
     7: "no command was given: there is no interactive session",
-    126: "the program is there, but cannot be executed, or what it may execute cannot be limited",
-    127: "the program is allowed, but not there; or the runtime cannot start, because a limit of the session is too low",
+    126: "the program exists but cannot be executed, or its own executions cannot be limited",
+    127: "the program is allowed but does not exist; or the runtime cannot start, because a limit of the session is too low",
   },
 };

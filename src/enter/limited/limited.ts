@@ -18,12 +18,12 @@ import { startsOf } from "../../programs/starts.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Severity } from "../../system/syslog.ts";
 
-/** The file that says what the limited shell allows. */
+/** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
 
-/** What the limited shell has to go by. */
+/** All that the limited shell decides by. */
 export interface LimitedRequest {
-  /** argv, argv[0] included. */
+  /** With argv[0]. */
   argv: readonly ByteString[];
   /** The caller's environment, "NAME=value". */
   environment: readonly ByteString[];
@@ -35,20 +35,20 @@ export interface LimitedRequest {
     userByUid: (uid: number) => PasswdEntry | undefined;
     groupByGid: (gid: number) => GroupEntry | undefined;
   };
-  /** Loads LIMITED_CONFIG_FILE; undefined where it is missing, an error where it cannot be used. */
+  /** Loads LIMITED_CONFIG_FILE; undefined if it is missing. Throws if it cannot be used. */
   loadConfig: () => IniFile | undefined;
   files: FileView;
-  /** Whether the kernel would let what lies in one of the named directories be executed: someNamedCounts. */
+  /** Whether files in one of the named directories may be executed: see someNamedCounts. */
   someNamedCounts: (scope: ExecuteScope) => boolean;
 }
 
-/** A line for the log that does not end anything. */
-export interface LogLine {
+/** A line for the log. */
+interface LogLine {
   severity: Severity;
   message: ByteString;
 }
 
-/** What the limited shell is going to do. */
+/** The decision of the limited shell. */
 export type LimitedPlan =
   | {
       allowed: true;
@@ -57,11 +57,11 @@ export type LimitedPlan =
       path: ByteString;
       argv: ByteString[];
       environment: ByteString[];
-      /** Undefined: as it is. */
+      /** Undefined: unchanged. */
       umask: number | undefined;
       noNewPrivs: boolean;
       execute: ExecuteLimits | "any";
-      /** The command is a known server, and executes nothing else, or nothing at all where this is empty. */
+      /** The only programs that a known server may execute; undefined for no limit. */
       starts: readonly ByteString[] | undefined;
       notes: LogLine[];
     }
@@ -70,9 +70,9 @@ export type LimitedPlan =
       exitStatus: number;
       /** A stable name for programs. */
       code: string;
-      /** In full, for the log. */
+      /** For the log. */
       reason: ByteString;
-      /** For the user, in one line. */
+      /** For the user, one line. */
       shown: ByteString;
       section: ByteString | undefined;
       notes: LogLine[];
@@ -89,7 +89,7 @@ class Stop extends Error {
     readonly code: RefusalCode,
     readonly reason: ByteString,
     readonly shown: ByteString,
-    /** What an administrator can type; empty where nothing is known. */
+    /** For the administrator; may be empty. */
     readonly remedy: ByteString = "",
   ) {
     super(reason);
@@ -118,7 +118,7 @@ function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
   throw new Stop(3, "unknown-group", reason, "the group of the account is not known");
 }
 
-/** The last argument, if the one before is "-c"; whatever stands in front is not looked at. */
+/** The last argument, if the one before it is "-c"; others are ignored. */
 function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString {
   const line = argv[argv.length - 1];
   if (argv.length >= 3 && argv[argv.length - 2] === "-c" && line !== undefined) return line;
@@ -129,7 +129,7 @@ function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString 
 
 interface Policy {
   section: ByteString;
-  /** The file that has it: a drop-in may. */
+  /** The file that it is in, which may be a drop-in. */
   file: ByteString;
   values: LshSection;
 }
@@ -158,15 +158,15 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   const problems = [...ini.problems, ...values.problems];
   const line = (severity: string) => problems.find((problem) => problem.severity === severity);
   const error = line("error");
-  const mended = error === undefined ? undefined : fixText(error, fixSource(ini));
-  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, mended);
+  const fix = error === undefined ? undefined : fixText(error, fixSource(ini));
+  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, fix);
   for (const problem of problems) {
     notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
   }
   return { section: section.name, file: section.file, values };
 }
 
-/** What a section lets the programs execute themselves. */
+/** The limits of a section on the programs that the command executes. */
 export function executeLimits(
   { execute, executables = [] }: Pick<LshSection, "execute" | "executables">,
   home: ByteString,
@@ -175,10 +175,10 @@ export function executeLimits(
 }
 
 /**
- * Whether a section holds the known servers to nothing. Directories that the administrator names hold what a server is
- * to start: hooks, and what they are written in. One that does not count frees nothing.
+ * Whether a section lets known servers execute other programs. The administrator names directories for hooks and their
+ * interpreters; a directory that does not count changes nothing.
  */
-function isFree(
+function startsAnyProgram(
   { allowSpawnOptions, execute }: LshSection,
   home: ByteString,
   request: LimitedRequest,
@@ -190,7 +190,7 @@ function isFree(
   );
 }
 
-/** What the limited shell allows somebody, whatever the command. */
+/** The policy of an account, or why it has none. */
 export type LimitedPolicy =
   | ({ usable: true; notes: LogLine[] } & Policy)
   | {
@@ -199,11 +199,11 @@ export type LimitedPolicy =
       code: string;
       reason: ByteString;
       shown: ByteString;
-      /** As of Stop. */
+      /** As in Stop. */
       remedy: ByteString;
     };
 
-/** The policy for the caller, without a command: for explanations. */
+/** The policy of the caller, for explanations. */
 export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
   const notes: LogLine[] = [];
   try {
@@ -217,9 +217,8 @@ export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
 }
 
 /**
- * Decides what the limited shell does, in the order of jailkit 2.23: who calls (2), with which group (3), for which
- * command (7), under which configuration (1, 3), and whether that command is allowed (4, 5, 6, 127). The numbers are
- * exit statuses. Changes nothing.
+ * Decides what the limited shell does, in the order of jailkit 2.23: the caller (2), the group (3), the command (7), the
+ * configuration (1, 3), and whether the command is allowed (4, 5, 6, 127). The numbers are exit statuses.
  */
 export function planLimited(request: LimitedRequest): LimitedPlan {
   const notes: LogLine[] = [];
@@ -240,14 +239,14 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
       const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
       return { ...decision, reason, section, notes };
     }
-    const { path, argv, known } = decision;
+    const { path, argv, programs } = decision;
     const given = values.allowSpawnOptions
       ? variables
-      : programEnvironment(known, variables, values.environment);
+      : programEnvironment(programs, variables, values.environment);
     const environment: ByteString[] = [];
     for (const [name, value] of given) environment.push(`${name}=${value}`);
     const { umask, noNewPrivs } = values;
-    const starts = isFree(values, home, request) ? undefined : startsOf(known);
+    const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
     const execute =
       starts === undefined || starts.length === 0
         ? executeLimits(values, home)

@@ -6,10 +6,10 @@ import { openSyslog } from "../../system/syslog.ts";
 import { limitedRequest } from "./request.ts";
 import { type Execute, runLimitedShell } from "./run.ts";
 
-// As from jk_chrootsh: standard input, output and error go to the command, and nothing by which it could leave a jail.
+// As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
 const executeAlone: Execute = (path, argv, envp, last) => execve(path, argv, envp, true, last);
 
-/** jk_lsh: becomes the command, if it is allowed. Returns only where it is not, with the exit status. */
+/** jk_lsh: becomes the command, if it is allowed; else returns the exit status. */
 export function lsh(): number {
   const log = openSyslog("jk_lsh", "auth");
   try {

@@ -6,15 +6,15 @@ import { someNamedCounts } from "../../confine/directories.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { LIMITED_CONFIG_FILE, type LimitedRequest } from "./limited.ts";
 
-/** Who asks for what: see LimitedRequest. */
-export interface LimitedCaller {
+/** The caller: see LimitedRequest. */
+interface LimitedCaller {
   argv: readonly ByteString[];
   environment: readonly ByteString[];
   uid: number;
   gid: number;
 }
 
-/** The request to the limited shell of this process, which sees the files that it is about: in a jail, the jail's. */
+/** The request of a caller about the files that this process sees: in a jail, the jail's. */
 export function limitedRequest(caller: LimitedCaller, accounts: LimitedRequest["accounts"]): LimitedRequest {
   return {
     ...caller,

@@ -12,7 +12,7 @@ import { logged } from "../../limited-shell/decide.ts";
 import type { Syslog } from "../../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
-/** execve(2), as ffi/guard.ts has it; `last` is called just before, with the address of the path. */
+/** execve(2) of ffi/guard.ts; `last` is called just before, with the address of the path. */
 export type Execute = (
   path: ByteString,
   argv: readonly ByteString[],
@@ -20,13 +20,13 @@ export type Execute = (
   last: (path: number) => void,
 ) => never;
 
-// As a shell ends: the program, or the interpreter that it names, is not there; or it is, and cannot be executed.
+// As in a shell: the program or its interpreter is missing; or it exists and cannot be executed.
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
-/** Gives up, for good, what the section does not leave to the command. Throws SystemError where that fails. */
+/** Confines this process for good, as the section says. Throws SystemError. */
 function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void {
   if (!noNewPrivs && execute === "any") return;
   setNoNewPrivileges();
@@ -34,23 +34,23 @@ function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void 
   if (execute === "any") return;
   const leftOut = limitExecution(execute);
   if (leftOut === undefined) {
-    log.write("notice", `what ${path} executes is not limited: ${NO_LANDLOCK}`);
+    log.write("notice", `the programs that ${path} executes are not limited: ${NO_LANDLOCK}`);
   } else if (leftOut.length > 0) {
     const list = leftOut.map((one) => `${one.path} (${one.why})`).join(", ");
     log.write("notice", `${path} may execute nothing in ${list}`);
   }
 }
 
-/** What can only be given up when the command is about to be executed, by the address of its path. */
+/** The confinement that must come just before execve(2), by the address of the path. */
 function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog): void {
   if (starts === undefined || starts.length > 0 || forbidExecution(address)) return;
   log.write("notice", `${path} can execute other programs: the kernel has no filters of system calls`);
 }
 
 /**
- * The limited shell, from its first log line to the command that takes its place. Returns only where the command
- * was refused or could not be started, with the exit status; the user was then told in one line why. It has no
- * privilege and needs none: jk_lsh runs it, and jk_chrootsh once its own is gone.
+ * The limited shell, from its first log line to execve(2). Returns the exit status if the command was refused or could
+ * not be started; the user has seen one line then. It needs no privilege: jk_lsh runs it, and jk_chrootsh after dropping
+ * its own.
  */
 export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: Execute): number {
   log.write("info", `version ${VERSION}, started`);
@@ -68,7 +68,7 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
     confine(plan, log);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const remedy = `execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} does without`;
+    const remedy = `execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disables this`;
     log.write("err", `abort, the session of ${who} cannot be confined: ${describeError(error)}; ${remedy}`);
     printError("jk_lsh: refused: the session cannot be confined");
     return NOT_EXECUTABLE;

@@ -6,10 +6,10 @@ import { variable } from "../limited/limited.ts";
 import { CHROOTSH_HELP } from "./help.ts";
 
 /**
- * Says what jk_chrootsh is, and returns true, to a caller whose home is in no jail. Of one who lives in a jail it is the
- * login shell, and every argument is for the shell in there. Throws SystemError where the privilege cannot be given up.
+ * Prints the help or version of jk_chrootsh and returns true, for a caller whose home is in no jail. For a jailed user all
+ * arguments belong to the shell in the jail. Throws SystemError if the privilege cannot be dropped.
  */
-export function tellOutsider(asked: "help" | "version"): boolean {
+export function printAboutToOutsider(asked: "help" | "version"): boolean {
   const name = variable(environment(), "USER");
   const account = name ? passwdByName(name) : passwdByUid(callerIds().uid);
   if (account?.home.includes("/./")) return false;

@@ -10,7 +10,7 @@ import { type GatheredFacts, gatherFacts } from "../gather.ts";
 import { variable } from "../limited/limited.ts";
 import { limitedRequest } from "../limited/request.ts";
 import { runLimitedShell } from "../limited/run.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import { LIMITED_SHELL, shellFact } from "../shell.ts";
@@ -37,7 +37,7 @@ function callerFacts(): GatheredFacts {
 
 function login(log: Syslog): number {
   const facts = callerFacts();
-  demand(facts, HOST_CHECKS, log);
+  requireChecks(facts, HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { values } = facts.settings();
   const { jail, home } = splitOf(facts);
@@ -47,8 +47,8 @@ function login(log: Syslog): number {
   const given = args();
 
   enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs, log);
-  // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, IN_JAIL_CHECKS, log);
+  // From here on the process has only the user's rights, and sees only the jail.
+  requireChecks(facts, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
   if (checkedHome === undefined || shell.kind === "missing") throw new Error("a check was left out");
   enterHome(home, checkedHome);
@@ -60,7 +60,7 @@ function login(log: Syslog): number {
   const argv = shellArguments(shell.path, given, values.injailLoginShell);
   const envp = loginEnvironment(environment(), values, { home, name, shell: shell.path });
   const limited = () => {
-    // The session may have a limit of 16 open files, and some are needed to confine it.
+    // The session may have a limit of 16 open files, and needs some to confine itself.
     closeJailRoot(root);
     return runLimitedShell(
       limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
@@ -73,7 +73,7 @@ function login(log: Syslog): number {
     return execve(shell.path, argv, envp);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    // jk_update has taken it away since it was looked at.
+    // jk_update has removed it since the check.
     if (error.code === "ENOENT" && shellFact(root, shell.path).kind === "internal") return limited();
     const what = `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${error.reason}`;
     const hint = `check the permissions and libraries of ${jail}${shell.path}`;
@@ -82,15 +82,15 @@ function login(log: Syslog): number {
 }
 
 /**
- * jk_chrootsh: checks the login, goes into the jail, gives up its privilege and becomes the shell. Returns only
- * where the login was refused, with the exit status; the log then has the reason, and the user an error id.
+ * jk_chrootsh: checks the login, enters the jail, drops its privilege and becomes the shell. Returns the exit status if
+ * the login was refused; the log has the reason then, and the user an error id.
  */
 export function chrootsh(): number {
-  // Before the chroot, so that it leads to the log of the host.
+  // Before the chroot, to reach the host's log.
   const log = openSyslog(TOOL, "auth");
   try {
     return login(log);
   } catch (error) {
-    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+    return refuse(error instanceof Refusal ? error : unexpectedError(error), TOOL, log);
   }
 }

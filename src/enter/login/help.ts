@@ -1,16 +1,16 @@
 import type { HelpSource } from "../../cli/help.ts";
 import { ABOUT_ITSELF } from "../../cli/options.ts";
 
-/** What the documentation says of jk_chrootsh, and `--help` to callers whose home is in no jail. */
+/** The help of jk_chrootsh, also for its manual page. */
 export const CHROOTSH_HELP: HelpSource = {
   name: "jk_chrootsh",
-  summary: "login shell that goes into the user's jail",
+  summary: "login shell that enters the user's jail",
   synopsis: ["[ARGUMENT...]", "--help | --version"],
   options: ABOUT_ITSELF,
   notes:
     "It is for accounts whose home in passwd(5) has the separator /./. It has no options of its own: all arguments are " +
-    "for the shell in the jail. Only a caller whose home is in no jail, such as an administrator, is told by --help " +
-    "and --version what the program is. 'jailkit explain USER' tells what a login does, and why it fails.",
+    "for the shell in the jail. --help and --version work only for a caller whose home is in no jail, such as an " +
+    "administrator. 'jailkit explain USER' shows what a login does, and why it fails.",
   exitStatus: {
     1: "called by another name than jk_chrootsh, su, or one of them with a dash in front",
     11: "the program has lost the right to enter a jail",
@@ -19,7 +19,7 @@ export const CHROOTSH_HELP: HelpSource = {
     14: "/etc/jailkit is not safe, or jk_chrootsh.ini cannot be used",
     15: "the session has another group than the account",
     16: "the account has no home",
-    17: "the home has no separator /./, or no jail in front of it",
+    17: "the home has no separator /./, or no jail before it",
     19: "the jail cannot be reached",
     21: "the path of the jail is not plain: it has links, dots or doubled slashes in it",
     33: "chroot(2) failed",
@@ -30,7 +30,7 @@ export const CHROOTSH_HELP: HelpSource = {
     39: "the user has another home in the jail",
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
-    101: "a privilege cannot be given up (102 to 104 too), or no_new_privs or the filter on the terminal cannot be set (105)",
+    101: "a privilege cannot be dropped (also 102 to 104), or no_new_privs or the filter on the terminal cannot be set (105)",
     111: "the shell is missing in the jail, not safe, or cannot be executed",
     127: "the runtime cannot start: a limit of the session is too low",
   },

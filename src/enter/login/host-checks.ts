@@ -10,11 +10,12 @@ import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home
 import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
-import { accountOf, type LoginFacts, splitOf, type Unsafe } from "../facts.ts";
-import { allRemedies, atHome, homeRemedy, passRemedy } from "../remedies.ts";
+import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
+import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import { atHome, homeRemedy, passRemedy } from "../remedies.ts";
+import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 
-// sshd and login(1) put a dash before the name of a login shell; su(1) passes its own name on.
+// sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
 
 function homeOf(facts: LoginFacts): Stat {
@@ -23,21 +24,13 @@ function homeOf(facts: LoginFacts): Stat {
   return home;
 }
 
-const owned = (unsafe: Unsafe): Note => ({ severity: "err", message: unsafe.message });
-
 function judgeSettings(facts: LoginFacts): Verdict {
   const { section, warnings } = facts.settings();
   const found =
     section === undefined
       ? `${facts.configFile} has no section for this user: the built-in settings apply`
       : `section [${section}] of ${facts.configFile}`;
-  if (warnings.length === 0) return passed(found);
-  const notes = warnings.map((message): Note => ({ severity: "warning", message }));
-  return warned(
-    `${found}, with warnings: ${warnings.join("; ")}`,
-    `jailkit config check ${shellWord(facts.configFile)}`,
-    notes,
-  );
+  return settingsVerdict(found, warnings, facts.configFile);
 }
 
 function judgeSeparator(facts: LoginFacts): Verdict {
@@ -48,12 +41,12 @@ function judgeSeparator(facts: LoginFacts): Verdict {
   return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${operands(name)}`);
 }
 
-function judgeJail(kind: "unreachable" | "crooked") {
+function judgeJail(kind: "unreachable" | "not-plain") {
   return (facts: LoginFacts): Verdict => {
     const { jail } = splitOf(facts);
     const fact = facts.jail();
     if (fact.kind !== kind)
-      return passed(kind === "crooked" ? `${jail} is a plain path` : `${jail} is there`);
+      return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
     return fact.kind === "unreachable"
       ? failed(
           `abort, chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`,
@@ -61,33 +54,24 @@ function judgeJail(kind: "unreachable" | "crooked") {
         )
       : failed(
           `abort, the jail ${jail} is not the path of a directory without detours: ${fact.reason}`,
-          straightRemedy(facts, fact.real),
+          plainPathRemedy(facts, fact.real),
         );
   };
 }
 
-/** Writes the jail's path, from / on and without links, into the home of the account. */
-function straightRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
+/** Writes the jail's absolute path, without symbolic links, into the home of the account. */
+function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
   const { name } = accountOf(facts);
   const { home } = splitOf(facts);
   return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
 }
 
-function judgeJailSafety(facts: LoginFacts): Verdict {
-  const { jail } = splitOf(facts);
-  const findings = facts.jailFindings();
-  if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = allRemedies(findings);
-  const what = `${jail} is not a safe jail, check ownership and permissions.`;
-  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, findings.map(owned));
-}
-
-// What jk_chrootsh ends with where the home cannot be entered.
+// The exit status of jk_chrootsh if the home cannot be entered.
 const HOME_ENTRY_STATUS = 41;
 
 /**
- * What to do about a home that is not as it should be: `give` changes it for the account. Where it is a directory of the
- * jail's own, or another account's home, that would take it from the others: the account gets a home of its own.
+ * The remedy for a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
+ * account's home, that would take it from others: the account gets a home of its own.
  */
 export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const { jail, home } = splitOf(facts);
@@ -105,13 +89,13 @@ function judgeHome(facts: LoginFacts): Verdict {
     home = facts.home();
   } catch (error) {
     if (!isErrno(error, "EACCES")) throw error;
-    // With a privilege that this program does not have, jailkit 2.23 got this far, and failed to enter it.
+    // jailkit 2.23, with a privilege that this program does not have, failed later, at the entry.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
     const remedy = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
     return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
-  // What is neither a directory nor a file (a link above all) is refused here; a file, by the check home-entry.
+  // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
     return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
@@ -122,7 +106,7 @@ function judgeHome(facts: LoginFacts): Verdict {
   return warned(message, remedy, [{ severity: "err", message }]);
 }
 
-/** A rule about the home that a setting can relax. */
+/** A check of the home that a setting can relax. */
 function homeRule(
   relaxed: (facts: LoginFacts) => boolean,
   broken: (home: Stat, facts: LoginFacts) => boolean,
@@ -140,8 +124,8 @@ function homeRule(
 }
 
 /**
- * The group may be allowed to write the home; whom the ACL names besides is not meant by that, though the group's bits,
- * which are the ACL's mask then, say no more.
+ * The settings may allow the group to write the home. They do not allow other users and groups that the ACL names, though
+ * the group bits are then the mask of the ACL and do not show them.
  */
 function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   const { relaxHomeGroupPermissions, relaxHomeOtherPermissions } = facts.settings().values;
@@ -171,7 +155,7 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
-/** The checks of a login on the side of the host, in the order of jailkit 2.23. */
+/** The checks of a login on the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
   ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),
@@ -226,14 +210,14 @@ export const HOST_CHECKS: readonly Check[] = [
     exitStatus: 21,
     shown: "the path of the jail is not plain",
     needs: ["jail-reachable"],
-    judge: judgeJail("crooked"),
+    judge: judgeJail("not-plain"),
   },
   {
     name: "jail-safety",
     exitStatus: 53,
     shown: "the jail is not safe",
     needs: ["jail-path"],
-    judge: judgeJailSafety,
+    judge: (facts) => jailVerdict(splitOf(facts).jail, facts.jailFindings()),
   },
   {
     name: "home-present",

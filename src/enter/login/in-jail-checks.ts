@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { type Check, failed, passed, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { entryOf, jailAccountChecks, NOT_COMPARED } from "../jail-account-checks.ts";
 import {
@@ -11,12 +12,13 @@ import {
   programRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
+import { programVerdict } from "../verdicts.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 
-// Each check below presupposes that the one before it has passed: jailkit 2.23 ends at the first that fails.
+// Each check needs the one before it, as in jailkit 2.23.
 type InJailJudge = (facts: LoginFacts, passwdFile: ByteString) => Verdict;
 
-/** A check that `skip_injail_passwd_check` switches off. */
+/** A check that `skip_injail_passwd_check` disables. */
 function unlessSkipped(judge: InJailJudge) {
   return (facts: LoginFacts): Verdict => {
     if (facts.settings().values.skipInjailPasswdCheck) {
@@ -28,17 +30,12 @@ function unlessSkipped(judge: InJailJudge) {
 
 const addUser = (facts: LoginFacts) => jailSideRemedy(splitOf(facts).jail, accountOf(facts).name);
 
-/** True where both are the same text, or differ by one slash at the end. */
-function directoriesEqual(a: ByteString, b: ByteString): boolean {
-  return a === b || a === `${b}/` || b === `${a}/`;
-}
-
 function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
   const { home } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const { numbered } = facts.inJail();
   const entry = entryOf(facts);
-  if (entry?.home === home || (numbered !== undefined && directoriesEqual(numbered.home, home))) {
+  if (entry?.home === home || (numbered !== undefined && dirsEqual(numbered.home, home))) {
     return passed(`home ${home} on both sides`);
   }
   if (numbered === undefined) {
@@ -48,10 +45,10 @@ function judgeHomeText(facts: LoginFacts, file: ByteString): Verdict {
   return failed(`abort, ${what}, check /etc/passwd and ${file}`, addUser(facts));
 }
 
-/** Lets the user pass a directory: the home itself by the owner's bit, what is above it by that of all others. */
+/** Lets the user search a directory: the home by the owner's bit, the directories above it by the bit for others. */
 function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
   const { jail, home } = splitOf(facts);
-  const own = directoriesEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
+  const own = dirsEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
   return own ? `chmod u+x ${shellWord(directory)}` : passRemedy(directory);
 }
 
@@ -71,7 +68,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   );
 }
 
-/** Puts the shell into the jail; where the account has none to put there, the limited one is it. */
+/** Copies the shell into the jail; an account without a shell gets the limited shell. */
 function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
   const { jail } = splitOf(facts);
   if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
@@ -89,28 +86,21 @@ function judgeShell(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const shell = facts.shell();
-  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
-    failed(
-      `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
-        `check the permissions and libraries of ${jail}${shell.path}`,
-      remedy,
-      notes,
-    );
+  const refusal = (reason: ByteString) =>
+    `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
+    `check the permissions and libraries of ${jail}${shell.path}`;
   if (shell.kind === "internal") {
     return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return refusal(shell.reason, shell.remedy ?? shellRemedy(facts, shell.path));
+    return failed(refusal(shell.reason), shell.remedy ?? shellRemedy(facts, shell.path));
   }
-  if (shell.unsafe.length === 0) return passed(`${shell.path} is safe to run`);
-  const notes = shell.unsafe.map(({ message }): Note => ({ severity: "err", message }));
-  const remedy = shell.unsafe.map((finding) => finding.remedy).join("; ");
-  return refusal(`it is not safe to run, ${shell.unsafe[0]?.message ?? ""}`, remedy, notes);
+  return programVerdict(shell.path, shell.unsafe, refusal);
 }
 
 const usual = { needs: ["jail-path", "config-file", "account", "group"] } as const;
 
-/** The checks of a login on the side of the jail, in the order of jailkit 2.23. */
+/** The checks of a login in the jail, in the order of jailkit 2.23. */
 export const IN_JAIL_CHECKS: readonly Check[] = [
   ...jailAccountChecks<LoginFacts>({
     jail: (facts) => splitOf(facts).jail,

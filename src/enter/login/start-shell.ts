@@ -3,8 +3,8 @@ import { filterEnvironment } from "../../limited-shell/environment.ts";
 import type { ChrootshSettings } from "../facts.ts";
 
 /**
- * The argument vector of the shell: its full path (so it never takes itself for a login shell by a dash), then the
- * arguments of jk_chrootsh; with `injail_login_shell` nothing but --login.
+ * The argument vector of the shell: its full path, without the dash of a login shell, then the arguments of jk_chrootsh;
+ * with `injail_login_shell` only --login.
  */
 export function shellArguments(
   shell: ByteString,
@@ -14,20 +14,20 @@ export function shellArguments(
   return loginShell ? [shell, "--login"] : [shell, ...given.slice(1)];
 }
 
-/** Who logs in, for the variables that say so. */
-export interface LoginVariables {
+/** The values of variables about the user. */
+interface LoginVariables {
   home: ByteString;
   name: ByteString;
   shell: ByteString;
 }
 
-/** _PATH_STDPATH of paths.h with the programs of the administrator's own: what a login has without sshd or a shell. */
+/** _PATH_STDPATH of paths.h with /usr/local/bin: the PATH of a login that sshd gave none. */
 const PATH = "/usr/local/bin:/usr/bin:/bin";
 
 /**
- * The environment of the shell: what filterEnvironment leaves of the caller's, unless the settings have `env_only`; the
- * variables that they name, whatever these hold; PATH, where that gives none; and over them HOME, USER, USERNAME and
- * SHELL. Of several entries of one name the first counts, as for getenv(3).
+ * The environment of the shell: the caller's, filtered, unless the settings have `env_only`; the variables that the
+ * settings name, with any value; PATH, if it is missing; and HOME, USER, USERNAME and SHELL, which replace the caller's. Of
+ * several entries with one name the first counts, as for getenv(3).
  */
 export function loginEnvironment(
   given: readonly ByteString[],

@@ -1,23 +1,24 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict } from "../checks.ts";
+import { type Check, failed, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { HOST_CHECKS } from "../login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
 import { programRemedy } from "../remedies.ts";
+import { programVerdict } from "../verdicts.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
 
-/** procmail(1), on the host and in every jail. Fixed here, so that neither a caller nor a jail chooses it. */
+/** procmail(1), on the host and in every jail. Neither a caller nor a jail can choose another. */
 export const PROCMAIL = "/usr/bin/procmail";
 
-/** EX_TEMPFAIL of sysexits.h: whoever delivers mail keeps it, and tries again later. */
+/** EX_TEMPFAIL of sysexits.h: the mail server keeps the mail and tries again later. */
 export const TRY_AGAIN = 75;
 
 /**
- * Whether a home is one in a jail: it holds "/./", or ends where that was begun. The latter names no jail, and is
- * refused: the recipes of an account that was meant to be jailed must not run outside. A dot in a name means nothing.
+ * True for a home with "/./", or with "/." at its end. The latter names no jail and is refused later: the recipes of an
+ * account that was meant to be jailed must not run outside. A dot in a name does not matter.
  */
 export function isJailedHome(home: ByteString): boolean {
   return /\/\.(?:\/|$)/.test(home);
@@ -38,14 +39,14 @@ const CALLER = callerChecks(
 );
 
 /**
- * The checks of every delivery. What they find wrong lies outside the mail and the account: a name service that is
- * down, a mail server that is set up wrongly. So the mail is to be kept.
+ * The checks of every delivery. They fail if a name service is down or the mail server is misconfigured, so the mail must
+ * be kept.
  */
 export const PROCMAIL_CALLER_CHECKS: readonly Check<LoginFacts>[] = pick(CALLER, "not-root", "account").map(
   (check) => ({ ...check, exitStatus: TRY_AGAIN }),
 );
 
-/** The checks of a delivery into a jail, on the side of the host, in the order of jailkit 2.23. */
+/** The checks of a delivery into a jail on the host, in the order of jailkit 2.23. */
 export const PROCMAIL_HOST_CHECKS: readonly Check<LoginFacts>[] = [
   programName(PROCMAIL_WRAPPER, [PROCMAIL_WRAPPER, `-${PROCMAIL_WRAPPER}`]),
   ...pick(CALLER, "privilege", "group", "groups"),
@@ -65,23 +66,16 @@ function judgeProcmail(facts: LoginFacts): Verdict {
   const { jail } = splitOf(facts);
   const { name, uid } = accountOf(facts);
   const found = facts.shell();
-  const refusal = (reason: ByteString, remedy: ByteString, notes?: Note[]) =>
-    failed(
-      `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`,
-      remedy,
-      notes,
-    );
+  const refusal = (reason: ByteString) =>
+    `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`;
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    return refusal(reason, programRemedy(jail, PROCMAIL, found));
+    return failed(refusal(reason), programRemedy(jail, PROCMAIL, found));
   }
-  if (found.unsafe.length === 0) return passed(`${PROCMAIL} is safe to run`);
-  const notes = found.unsafe.map(({ message }): Note => ({ severity: "err", message }));
-  const remedy = found.unsafe.map((finding) => finding.remedy).join("; ");
-  return refusal(`it is not safe to run, ${found.unsafe[0]?.message ?? ""}`, remedy, notes);
+  return programVerdict(PROCMAIL, found.unsafe, refusal);
 }
 
-/** The checks of a delivery on the side of the jail. */
+/** The checks of a delivery in the jail. */
 export const PROCMAIL_IN_JAIL_CHECKS: readonly Check<LoginFacts>[] = [
   ...pick(
     IN_JAIL_CHECKS,

@@ -9,10 +9,9 @@ export const PROCMAIL_HELP: HelpSource = {
   synopsis: ["[PROCMAIL-ARGUMENT...]"],
   options: ABOUT_ITSELF,
   notes:
-    "A mail server starts it as the recipient, in the place of procmail, with the mail on standard input. " +
-    "An account whose home has the separator /./ gets its mail from the procmail in its jail, with HOME and USER " +
-    "alone in the environment; any other, from that of the host, with the environment as it is. All other arguments " +
-    "are procmail's.",
+    "A mail server starts it as the recipient, instead of procmail, with the mail on standard input. If the home of " +
+    "the account has the separator /./, the procmail in its jail delivers, with only HOME and USER in the environment; " +
+    "otherwise that of the host, with the environment unchanged. All other arguments are for procmail.",
   exitStatus: {
     1: "called by another name, or the host's procmail cannot be run",
     11: "the program has lost the right to enter a jail",

@@ -5,7 +5,7 @@ import { passwdByUid } from "../../system/accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import type { GatheredFacts } from "../gather.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import {
@@ -25,7 +25,7 @@ function callerFacts(): GatheredFacts {
     programName: args()[0] ?? "",
     uid,
     gid,
-    // What is in the environment of a mail server says nothing about the recipient.
+    // The environment of a mail server says nothing about the recipient.
     userVariable: undefined,
     privilege: () => ownPrivilege(PROCMAIL_WRAPPER),
     account: () => passwdByUid(uid),
@@ -35,8 +35,8 @@ function callerFacts(): GatheredFacts {
 }
 
 /**
- * Becomes the host's procmail, with arguments and environment as they came. Not with argv[0]: under another name than
- * its own, procmail takes its arguments for recipients.
+ * Becomes the host's procmail, with arguments and environment unchanged, but not argv[0]: under another name, procmail
+ * takes its arguments for recipients.
  */
 function deliverOutside(): never {
   dropAllCapabilities();
@@ -51,17 +51,17 @@ function deliverOutside(): never {
 
 function deliver(log: Syslog): never {
   const facts = callerFacts();
-  demand(facts, PROCMAIL_CALLER_CHECKS, log);
+  requireChecks(facts, PROCMAIL_CALLER_CHECKS, log);
   const { name, home: wholeHome } = accountOf(facts);
   if (!isJailedHome(wholeHome)) deliverOutside();
-  demand(facts, PROCMAIL_HOST_CHECKS, log);
+  requireChecks(facts, PROCMAIL_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { jail, home } = splitOf(facts);
   const checkedHome = facts.home();
 
   enterJail(facts.root(), { uid, gid, groups: facts.groups() }, false, log);
-  // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, PROCMAIL_IN_JAIL_CHECKS, log);
+  // From here on the process has only the user's rights, and sees only the jail.
+  requireChecks(facts, PROCMAIL_IN_JAIL_CHECKS, log);
   if (checkedHome === undefined) throw new Error("a check was left out");
   enterHome(home, checkedHome);
   const given = args().slice(1);
@@ -76,19 +76,19 @@ function deliver(log: Syslog): never {
   }
 }
 
-/** What nobody foresaw, such as a lack of memory, is no fault of the mail's. */
+/** An unexpected error, such as a lack of memory: the mail is kept. */
 function keptFor(error: unknown): Refusal {
-  const { code, reason, shown } = unforeseen(error);
+  const { code, reason, shown } = unexpectedError(error);
   return new Refusal(code, TRY_AGAIN, reason, shown);
 }
 
 /**
- * jk_procmailwrapper: delivers the mail on standard input through procmail, in the jail of the account that it runs
- * as, or on the host where that has none. Returns only where that was refused, with the exit status; the log then has
- * the reason, and whoever delivers an error id.
+ * jk_procmailwrapper: delivers the mail on standard input through procmail, in the jail of the account that it runs as,
+ * or on the host if the account has none. Returns the exit status of a refusal; the log has the reason then, and the mail
+ * server an error id.
  */
 export function procmailWrapper(): number {
-  // Before the chroot, so that it leads to the log of the host.
+  // Before the chroot, to reach the host's log.
   const log = openSyslog(PROCMAIL_WRAPPER, "auth");
   try {
     return deliver(log);

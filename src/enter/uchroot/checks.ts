@@ -2,19 +2,13 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Note, passed, type Verdict, warned } from "../checks.ts";
+import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
 import { accountOf } from "../facts.ts";
 import { jailAccountChecks } from "../jail-account-checks.ts";
-import {
-  allRemedies,
-  appendRemedy,
-  copyRemedy,
-  isRootsProgram,
-  jailSideRemedy,
-  sectionLinesRemedy,
-} from "../remedies.ts";
+import { appendRemedy, copyRemedy, isRootsProgram, jailSideRemedy, sectionLinesRemedy } from "../remedies.ts";
+import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -25,23 +19,17 @@ function judgeSettings(facts: UchrootFacts): Verdict {
     return failed(`abort, ${settings.reason}`, allowRemedy(facts, []));
   }
   const found = `section [${settings.section}] of ${facts.configFile}`;
-  if (settings.warnings.length === 0) return passed(found);
-  const notes = settings.warnings.map((message): Note => ({ severity: "warning", message }));
-  return warned(
-    `${found}, with warnings: ${settings.warnings.join("; ")}`,
-    `jailkit config check ${shellWord(facts.configFile)}`,
-    notes,
-  );
+  return settingsVerdict(found, settings.warnings, facts.configFile);
 }
 
 /**
- * A path that is one item of a list, in one line. Any user may ask for what they like: what would be more than that in
- * jk_uchroot.ini is not handed on to whoever reads the log.
+ * A path that can be one item of a list, on one line. Any user may ask for any path: one that would add anything else to
+ * jk_uchroot.ini is not in a remedy.
  */
 const isOneItem = (path: ByteString) =>
   display(path) === path && /^\/(?! )[\w@+=:./~\x80-\xff -]*$/.test(path) && !path.endsWith(" ");
 
-/** The lines that allow the jail which was asked for beside these; empty where there are none. */
+/** The lines that allow these jails and the requested one; empty if there are none. */
 function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
   const { askedJail, configFile } = facts;
   if (!isOneItem(askedJail)) return "";
@@ -75,7 +63,7 @@ function judgeReachable(facts: UchrootFacts): Verdict {
 
 function judgePath(facts: UchrootFacts): Verdict {
   const fact = facts.allowedJail();
-  if (fact.kind !== "crooked") return passed("the path of the jail is plain");
+  if (fact.kind !== "not-plain") return passed("the path of the jail is plain");
   return failed(
     `abort, the jail ${facts.askedJail} is not the path of a directory without detours: ${fact.reason}`,
     allowRemedy(
@@ -87,23 +75,13 @@ function judgePath(facts: UchrootFacts): Verdict {
   );
 }
 
-function judgeSafety(facts: UchrootFacts): Verdict {
-  const jail = facts.jailPath();
-  const findings = facts.jailFindings();
-  if (findings.length === 0) return passed(`${jail} is safe`);
-  const remedy = allRemedies(findings);
-  const what = `${jail} is not a safe jail, check ownership and permissions.`;
-  const notes = findings.map(({ message }): Note => ({ severity: "err", message }));
-  return failed(`abort, ${what} ${findings[0]?.message ?? ""}`, remedy, notes);
-}
-
 function judgeProgram(facts: UchrootFacts): Verdict {
   const { askedProgram } = facts;
   const fact = facts.program();
   const jail = facts.jailPath();
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
-    // It is the caller who has named it.
+    // The caller has chosen the path.
     const remedy = isRootsProgram(absolute) ? copyRemedy(jail, absolute) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
@@ -125,13 +103,13 @@ function judgeForeignGroups(facts: UchrootFacts): Verdict {
   return warned(message, jailSideRemedy(facts.jailPath(), name), [{ severity: "notice", message }]);
 }
 
-/** The checks of who calls jk_uchroot, which come before its options are looked at. */
+/** The checks of the caller of jk_uchroot, before its options are read. */
 export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
   programName(TOOL, [TOOL, `-${TOOL}`]),
-  ...callerChecks(TOOL, () => "start it as the user whose program it shall be; root has chroot(8)"),
+  ...callerChecks(TOOL, () => "start it as the user who should run the program; root has chroot(8)"),
 ];
 
-/** The checks on the side of the host, in the order of jailkit 2.23, but that nothing comes before the permission. */
+/** The checks on the host, in the order of jailkit 2.23, except that the permission comes first. */
 export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
   CONFIG_DIRECTORY_CHECK,
   {
@@ -167,7 +145,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
     exitStatus: 53,
     shown: "the jail is not safe",
     needs: ["jail-path"],
-    judge: judgeSafety,
+    judge: (facts) => jailVerdict(facts.jailPath(), facts.jailFindings()),
   },
   {
     name: "program",
@@ -180,7 +158,7 @@ export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
 
 const needs = ["jail-path", "account", "group"];
 
-/** The checks of jk_uchroot on the side of the jail, in the order of jailkit 2.23. */
+/** The checks of jk_uchroot in the jail, in the order of jailkit 2.23. */
 export const UCHROOT_IN_JAIL_CHECKS: readonly Check<UchrootFacts>[] = [
   ...jailAccountChecks<UchrootFacts>({
     jail: (facts) => facts.jailPath(),

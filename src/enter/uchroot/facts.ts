@@ -5,37 +5,37 @@ import type { GroupEntry } from "../../system/accounts.ts";
 import type { Unsafe } from "../facts.ts";
 import type { JailAccountFacts } from "../jail-account-checks.ts";
 
-/** What a section of jk_uchroot.ini says; allowedJails is never empty. */
+/** The settings of a section of jk_uchroot.ini; allowedJails is never empty. */
 export type UchrootSettings = KeyValues<typeof uchrootKeys>;
 
-/** The settings for a user and where they come from, or why there are none. */
+/** The settings for a user and their source, or why there are none. */
 export type UchrootSettingsFact =
   | { kind: "found"; values: UchrootSettings; section: ByteString; warnings: ByteString[] }
   /** No file, no section for the user, or one that allows no jail: `section`. */
   | { kind: "none"; reason: ByteString; section: ByteString | undefined };
 
-/** What became of the jail that was asked for. */
+/** The requested jail. */
 export type AllowedJailFact =
-  /** It is one of the allowed jails, which stands in the settings as `listed`, and is open. */
+  /** It is open, and the settings list it as `listed`. */
   | { kind: "opened"; listed: ByteString }
   | { kind: "not-allowed" }
-  /** It stands in the settings as it was asked for, but cannot be reached. */
+  /** The settings list it under the requested path, but it cannot be reached. */
   | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
-  /** It stands in the settings as it was asked for, but not by its plain path. `real`: where it leads. */
-  | { kind: "crooked"; reason: ByteString; real?: ByteString };
+  /** The settings list it under the requested path, which is not plain. `real`: the directory. */
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
 
-/** The program that was asked for, as the jail sees it. */
+/** The requested program, as the jail sees it. */
 export type ProgramFact =
   /** `executable`: the permission bits let the user execute it; execve(2) has the last word. */
   { kind: "file"; setuid: boolean; executable: boolean } | { kind: "missing"; reason: ByteString };
 
-/** A group by its id, and its entry where the host has one. */
-export interface HostGroup {
+/** A group by its id, and its entry if the host has one. */
+interface HostGroup {
   gid: number;
   entry: GroupEntry | undefined;
 }
 
-/** All that the checks of jk_uchroot ask for. */
+/** The facts that the checks of jk_uchroot need. */
 export interface UchrootFacts extends JailAccountFacts {
   /** The value of -j, word for word. */
   readonly askedJail: ByteString;
@@ -47,13 +47,13 @@ export interface UchrootFacts extends JailAccountFacts {
   jailPath(): ByteString;
   jailFindings(): Unsafe[];
   program(): ProgramFact;
-  /** The supplementary groups with their entries on the host. Asks name services: not from within the jail. */
+  /** The supplementary groups with their entries on the host. Asks name services, so not inside the jail. */
   hostGroups(): HostGroup[];
-  /** Those of hostGroups, but for the primary one, that the jail's etc/group lacks. */
+  /** Those of hostGroups that the jail's etc/group lacks, without the primary one. */
   foreignGroups(): HostGroup[];
 }
 
-/** The settings, of which an earlier check has shown that there are some. */
+/** The settings; an earlier check has shown that they exist. */
 export function uchrootSettingsOf(facts: UchrootFacts): UchrootSettings {
   const settings = facts.settings();
   if (settings.kind !== "found") throw new Error("there are no settings");

@@ -25,7 +25,7 @@ import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
 import type { InJailFacts } from "../facts.ts";
-import { gatherCaller, known, type Login, once, openPlainly } from "../gather.ts";
+import { gatherCaller, type Login, memoized, openPlainly, required } from "../gather.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -35,20 +35,20 @@ import {
 } from "./facts.ts";
 
 /** The configuration of jk_uchroot. */
-export const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
+const UCHROOT_CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
 
-// What jk_uchroot ends with where the configuration cannot be used.
+// The exit status of jk_uchroot if the configuration cannot be used.
 const CONFIG_STATUS = 1;
 
-/** Who calls, and what they ask for. */
-export interface UchrootLogin extends Login {
+/** A caller, with the requested jail and program. */
+interface UchrootLogin extends Login {
   jail: ByteString;
   program: ByteString;
 }
 
-/** The facts, and the jail once it was opened. */
+/** The facts, and the jail. */
 export interface GatheredUchrootFacts extends UchrootFacts {
-  /** The open jail; throws where the check jail-path did not pass. */
+  /** The open jail; throws if the check jail-path did not pass. */
   root: () => JailRoot;
 }
 
@@ -75,7 +75,7 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
   return { kind: "found", values, section: section.name, warnings };
 }
 
-/** The directory that a path leads to for this process; undefined where it leads to none. */
+/** The directory that a path leads to for this process; undefined for none. */
 function directoryAt(path: ByteString): Stat | undefined {
   try {
     const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
@@ -96,9 +96,8 @@ interface ChosenJail {
 }
 
 /**
- * Finds the allowed jail that `asked` leads to, and opens it by the path in the settings: what the caller wrote only
- * chooses among them, and is looked at with the caller's rights. Two directories are the same where device and inode
- * are.
+ * Finds the allowed jail that `asked` leads to, and opens it by the path in the settings: the caller's path only chooses
+ * among them, and is opened with the caller's rights. Directories are compared by device and inode.
  */
 function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJail {
   const wanted = directoryAt(asked);
@@ -136,26 +135,26 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
   }
 }
 
-/** The facts of a call of jk_uchroot, each gathered when it is asked for, once. */
+/** The facts of a call of jk_uchroot, each gathered once, when it is needed. */
 export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
   const { uid, gid, requireReadable } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
   const { account, group, groups } = caller;
-  const settings = once(() => {
+  const settings = memoized(() => {
     requireReadable?.(caller.configFile);
     return readSettings(
       caller.configFile,
-      known(account(), "the user").name,
-      known(group(), "the group").name,
+      required(account(), "the user").name,
+      required(group(), "the group").name,
     );
   });
-  const chosen = once(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
-  const root = () => known(chosen().root, "the jail");
-  const accounts = once(() => {
+  const chosen = memoized(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
+  const root = () => required(chosen().root, "the jail");
+  const accounts = memoized(() => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     return readJailAccounts(root());
   });
-  const hostGroups = once(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
+  const hostGroups = memoized(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
   const facts: GatheredUchrootFacts = {
     ...caller,
     askedJail: login.jail,
@@ -163,10 +162,10 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     settings,
     allowedJail: () => chosen().fact,
     jailPath: () => root().path,
-    jailFindings: once(() => jailFindings(root())),
-    program: once(() => findProgram(root(), login.program)),
-    inJail: once((): InJailFacts => {
-      const name = known(account(), "the user").name;
+    jailFindings: memoized(() => jailFindings(root())),
+    program: memoized(() => findProgram(root(), login.program)),
+    inJail: memoized((): InJailFacts => {
+      const name = required(account(), "the user").name;
       return {
         named: accounts().userByName(name),
         numbered: accounts().userByUid(uid),
@@ -174,7 +173,7 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
       };
     }),
     hostGroups,
-    foreignGroups: once(() =>
+    foreignGroups: memoized(() =>
       hostGroups().filter((one) => one.gid !== gid && accounts().groupByGid(one.gid) === undefined),
     ),
     root,

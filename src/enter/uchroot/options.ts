@@ -6,7 +6,7 @@ import { jailOrFirst } from "../../cli/jail-operand.ts";
 import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../../cli/options.ts";
 
 const OPTIONS = {
-  jail: jailOption("the jail to go into: one of those that the settings allow"),
+  jail: jailOption("the jail, one of those that the settings allow"),
   exec: {
     short: "x",
     also: ["executable"],
@@ -32,7 +32,7 @@ export const UCHROOT_HELP: HelpSource = {
     14: "/etc/jailkit is not safe",
     19: "the jail cannot be reached",
     21: "the jail is not among the allowed ones, or its path there is not plain",
-    33: "chroot(2) failed; 34 to 36: an id is not what it must be; 101 to 105: a privilege cannot be given up",
+    33: "chroot(2) failed; 34 to 36: an id is not what it must be; 101 to 105: a privilege cannot be dropped",
     35: "the jail does not know the user or the group",
     37: "the jail knows the user or the group by another name",
     53: "the jail is not safe",
@@ -41,18 +41,18 @@ export const UCHROOT_HELP: HelpSource = {
   notes:
     "Otherwise the exit status is that of PROGRAM. It starts in the root directory of the jail, with the umask, the " +
     "limits and the groups of the caller and with the harmless part of the environment. A refused caller gets one " +
-    "line with an error id, which stands in the log beside the reason.",
+    "line with an error id, by which an administrator finds the reason in the log.",
 };
 
-/** What the arguments of jk_uchroot ask for. */
+/** The request in the arguments of jk_uchroot. */
 export type UchrootRequest =
   | { kind: "help"; text: ByteString }
   | { kind: "version" }
-  /** They are wrong; the message says why. */
+  /** A mistake in them. */
   | { kind: "usage"; message: ByteString }
   | { kind: "run"; jail: ByteString; program: ByteString; programArguments: ByteString[] };
 
-/** Reads the arguments (without argv[0]) as getopt_long(3) does. Of an option that is there twice the last counts. */
+/** Reads the arguments (without argv[0]) as getopt_long(3) does. Of repeated options the last counts. */
 export function readUchrootArguments(given: readonly ByteString[]): UchrootRequest {
   let read: ReturnType<typeof getopt>;
   try {

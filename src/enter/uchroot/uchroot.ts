@@ -8,7 +8,7 @@ import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf } from "../facts.ts";
 import { variable } from "../limited/limited.ts";
-import { demand, ownPrivilege, unforeseen } from "../privileged.ts";
+import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterJail } from "../session.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./checks.ts";
@@ -37,27 +37,27 @@ function callerFacts(jail: string, program: string): GatheredUchrootFacts {
   });
 }
 
-/** The environment of the program: the harmless part of the caller's, and what the settings name. */
+/** The environment of the program: the harmless part of the caller's, and the variables that the settings name. */
 export function uchrootEnvironment(given: readonly string[], kept: readonly string[]): string[] {
   const { variables } = filterEnvironment(given, kept);
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
 function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
-  demand(facts, UCHROOT_HOST_CHECKS, log);
+  requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { env, allowSetuid } = uchrootSettingsOf(facts);
   const { name } = accountOf(facts);
   const { program, programArguments } = request;
   const root = facts.root();
-  // Asked now, since inside the jail no name service may be.
+  // Now: there may be no name service inside the jail.
   facts.hostGroups();
   const who = `user ${name} (${uid})`;
   log.write("info", `now entering jail ${root.path} for ${who} with executable ${program}`);
 
   enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
-  // From here on the process is nothing but the user's, and sees nothing but the jail.
-  demand(facts, UCHROOT_IN_JAIL_CHECKS, log);
+  // From here on the process has only the user's rights, and sees only the jail.
+  requireChecks(facts, UCHROOT_IN_JAIL_CHECKS, log);
   try {
     return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env));
   } catch (error) {
@@ -69,8 +69,8 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
 }
 
 /**
- * jk_uchroot: checks whether the caller may enter the jail, goes in, gives up its privilege and becomes the program.
- * Returns only where it came to nothing, with the exit status; the log then has the reason, and the user an error id.
+ * jk_uchroot: checks whether the caller may enter the jail, enters it, drops its privilege and becomes the program.
+ * Returns the exit status if that was refused; the log has the reason then, and the user an error id.
  */
 export function uchroot(): number {
   const request = readUchrootArguments(args().slice(1));
@@ -85,11 +85,11 @@ export function uchroot(): number {
   const log = openSyslog(TOOL, "auth");
   try {
     const facts = request.kind === "run" ? callerFacts(request.jail, request.program) : callerFacts("", "");
-    demand(facts, UCHROOT_CALLER_CHECKS, log);
+    requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
     printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
     return 1;
   } catch (error) {
-    return refuse(error instanceof Refusal ? error : unforeseen(error), TOOL, log);
+    return refuse(error instanceof Refusal ? error : unexpectedError(error), TOOL, log);
   }
 }

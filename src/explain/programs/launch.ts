@@ -4,14 +4,14 @@ import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
-import { LAUNCH_CHECKS, type Launch, type LaunchRequest, settled } from "../../enter/launch/checks.ts";
+import { completeLaunch, LAUNCH_CHECKS, type Launch, type LaunchRequest } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { FindMissing, Missing } from "../../libraries/missing.ts";
 import { passwdByUid } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 import { librarySteps, stepsOf } from "../steps.ts";
 
@@ -30,11 +30,11 @@ const step = stepsOf(TOOL);
 
 /** Runs the checks of a launch up to the first that fails: each builds on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
-  const known: Partial<Launch> = {};
+  const launch: Partial<Launch> = {};
   const steps: ReportStep[] = [];
   for (const { name, run } of LAUNCH_CHECKS) {
     try {
-      run(request, known);
+      run(request, launch);
       steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
     } catch (error) {
       const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
@@ -42,7 +42,7 @@ function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Laun
       return { steps, launch: undefined };
     }
   }
-  return { steps, launch: settled(known) };
+  return { steps, launch: completeLaunch(launch) };
 }
 
 /** What jk_chrootlaunch does not check: the rights of the caller, and whether the program can be executed. */

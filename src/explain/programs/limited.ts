@@ -16,7 +16,6 @@ import {
 } from "../../enter/limited/limited.ts";
 import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
 import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../../programs/own-start.ts";
@@ -24,6 +23,7 @@ import { recognise } from "../../programs/recognise.ts";
 import { startsOf } from "../../programs/starts.ts";
 import { programWarnings } from "../../programs/warnings.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
@@ -261,7 +261,7 @@ function explainTroubles(
     const { certain, message, remedy } = stopped;
     add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
   }
-  if (program.known.every(({ hooks }) => hooks === undefined)) return;
+  if (program.rows.every(({ hooks }) => hooks === undefined)) return;
   const environment = new Map(policy.values.environment);
   const silent = hooksWarning(
     program,
@@ -273,11 +273,11 @@ function explainTroubles(
 
 /** Adds what is known about the command, if it is a known server. */
 function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
-  const { known } = recognise(path, files);
-  for (const { names, inputs } of known) {
+  const { rows } = recognise(path, files);
+  for (const { names, inputs } of rows) {
     add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
   }
-  const starts = held ? startsOf(known) : undefined;
+  const starts = held ? startsOf(rows) : undefined;
   if (starts === undefined) return;
   const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
   const unless = "unless execute names a directory that counts, or any";

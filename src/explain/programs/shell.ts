@@ -1,16 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
 import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { baseName } from "../../enter/facts.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
-import { commandAt } from "../../jail/fs/exchange.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { type Make, makeOf } from "../../programs/jailkit-make.ts";
+import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
 import { explainSshd, type SshdLogin } from "../sshd/sshd.ts";
@@ -26,7 +26,7 @@ const INSTEAD = "runs instead of the limited shell in jk_chrootsh";
  * copy of the jk_lsh beside `chrootsh`, which does the same as the one inside.
  */
 export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
-  const make = withJailFile(root, path, (fd, { stat }) => makeOf(fd, stat.size), { follow: false });
+  const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
   const ours = `${chrootsh.slice(0, chrootsh.lastIndexOf("/"))}/${LIMITED_SHELL}`;
   const stat = make === "jailkit-3" ? lookUp(root, path)?.stat : undefined;
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
@@ -44,7 +44,7 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
   };
 }
 
-function whatOf(make: Make | undefined): string {
+function whatOf(make: JailkitVersion | undefined): string {
   if (make === "jailkit-2") {
     const gap = "it checks no arguments, so that rsync -e PROGRAM starts any program";
     return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; the rest is unknown`;

@@ -5,7 +5,7 @@ import { type Credentials, withRightsOf } from "../../../ffi/rights.ts";
 import { display, quoted } from "../../cli/display.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
-import { laidOpen } from "../../system/pam/rules.ts";
+import { flattened } from "../../system/pam/rules.ts";
 import { serviceRules } from "../../system/pam/service.ts";
 import { CONFIGURATION, firstOf, matchesPattern, type SshdSettings } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
@@ -63,7 +63,7 @@ export function pamUserVariable(
 ): UserVariable | undefined {
   const option = (words: readonly ByteString[], key: string, otherwise: ByteString) =>
     words.findLast((word) => word.startsWith(`${key}=`))?.slice(key.length + 1) ?? otherwise;
-  const rules = (["auth", "session"] as const).flatMap((kind) => laidOpen(serviceRules(kind, service)));
+  const rules = (["auth", "session"] as const).flatMap((kind) => flattened(serviceRules(kind, service)));
   let found: UserVariable | undefined;
   const sets = (where: ByteString, value: ByteString | undefined) => {
     found = { stage: "pam", value, where: `${where} (pam_env)`, remedy: `take USER out of ${where}` };

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { onlyRootExchanges } from "../../jail/fs/exchange.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { firstLink } from "../../system/sshd/strict-modes.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 
 /**
@@ -27,21 +26,15 @@ export function addRemedy(file: ByteString, account: Account): ByteString {
   return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
 }
 
-/** The first symbolic link on the way to a file below the home; undefined if there is none. */
+/** The first symbolic link on the way to a file below the home; undefined for none, or if the way cannot be examined. */
 function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefined {
   if (!file.startsWith(`${home}/`)) return undefined;
-  const parts = file.slice(home.length + 1).split("/");
-  return parts
-    .map((_part, index) => `${home}/${parts.slice(0, index + 1).join("/")}`)
-    .find((path) => {
-      try {
-        const stat = statIfPresent(AT_FDCWD, path);
-        return stat !== undefined && (stat.mode & S_IFMT) === S_IFLNK;
-      } catch (error) {
-        if (error instanceof SystemError) return false;
-        throw error;
-      }
-    });
+  try {
+    return firstLink(home, file.slice(home.length));
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
 }
 
 const moveAway = (path: ByteString, { name }: Account) =>

@@ -5,7 +5,7 @@ import type { Credentials } from "../../../ffi/rights.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
-import { openMatches } from "../../system/sshd/match.ts";
+import { undecidedMatches } from "../../system/sshd/match.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -58,7 +58,7 @@ function settingSteps(
   const lines = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) lines.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", lines.join(", "))];
-  const [open] = openMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
+  const [open] = undecidedMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
   if (open !== undefined) {
     const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;

@@ -4,7 +4,7 @@ import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 
 /** A line of an account file: its bytes, and the entry that it is; undefined where it is none. */
-export interface AccountLine<Entry> {
+interface AccountLine<Entry> {
   text: ByteString;
   entry: Entry | undefined;
 }

@@ -30,7 +30,7 @@ export interface JailAccounts {
 }
 
 /** Whether something was added or had been there. */
-export type Addition = "added" | "present";
+type Addition = "added" | "present";
 
 /** The accounts of a jail while they are changed. A change that is refused throws, and nothing is written then. */
 export interface AccountsEditor extends JailAccounts {

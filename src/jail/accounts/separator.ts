@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
 /** A home of passwd(5) split at the separator. */
-export interface SplitHome {
+interface SplitHome {
   /** The jail on the host, word for word: what stands before the separator. */
   jail: ByteString;
   /** The home as the jail sees it, with its leading slash: "/" where nothing follows the separator. */

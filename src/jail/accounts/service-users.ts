@@ -23,7 +23,7 @@ function orNothing<T>(read: () => T[]): T[] {
 }
 
 /** To whom the names in JAIL/home belong. */
-export function homeOwners(root: JailRoot): number[] {
+function homeOwners(root: JailRoot): number[] {
   return orNothing(() => {
     const directory = walk(root, "/home");
     const fd = openAt(directory.fd, ".", O_RDONLY | O_DIRECTORY);
@@ -67,6 +67,6 @@ export function serviceUsers(
 }
 
 /** As serviceUsers, for what is only told: nothing where the service does not answer. */
-export function serviceUsersIfTold(root: JailRoot, known: readonly JailedUser[]): JailedUser[] {
+export function serviceUsersIfAnswered(root: JailRoot, known: readonly JailedUser[]): JailedUser[] {
   return orNothing(() => serviceUsers(root, known, homeOwners(root)));
 }

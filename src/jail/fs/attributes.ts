@@ -106,7 +106,7 @@ export function setAttributes(
 }
 
 /** As setAttributes, in an open directory. */
-export function setAttributesIn(
+function setAttributesIn(
   root: JailRoot,
   parent: Directory,
   name: ByteString,
@@ -118,7 +118,7 @@ export function setAttributesIn(
     const fd = openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW);
     try {
       const stat = fstat(fd);
-      if (seen !== undefined && !isSameThing(stat, seen)) throw exchanged(path);
+      if (seen !== undefined && !isSameInode(stat, seen)) throw exchanged(path);
       if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);
       const { uid, gid, mode, atime, mtime } = changes;
       if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);
@@ -137,7 +137,7 @@ export function setAttributesIn(
 }
 
 /** True where both are the same inode and of one type: what was removed leaves its inode to whatever is made next. */
-export function isSameThing(a: Stat, b: Stat): boolean {
+export function isSameInode(a: Stat, b: Stat): boolean {
   return sameFile(a, b) && ((a.mode ^ b.mode) & C.S_IFMT) === 0;
 }
 

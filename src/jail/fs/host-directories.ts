@@ -35,7 +35,7 @@ export function undeletableDirectory(directory: Stat): ByteString | undefined {
 }
 
 /** Throws JailkitError "host-directory" for a directory of the host's own that cannot be a jail. */
-export function requireNoHostDirectory(root: JailRoot, exitStatus: number): void {
+function requireNoHostDirectory(root: JailRoot, exitStatus: number): void {
   const found = hostDirectory(root.top.stat);
   if (found === undefined) return;
   const message = `${display(root.path)}: is the host's ${found}, which cannot be a jail; name a directory of its own, such as /srv/jail`;

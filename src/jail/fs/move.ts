@@ -19,9 +19,9 @@ import {
 } from "./walk.ts";
 
 /** What a move is about, as it was looked at: what was made ready, and what stands in its place (undefined: nothing). */
-export interface MoveSeen {
+interface SeenBeforeMove {
   readonly made: Stat;
-  readonly standing: Stat | undefined;
+  readonly present: Stat | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export function moveInPlace(
   from: ByteString,
   to: ByteString,
   how: "replace" | "exchange" | "new",
-  seen: MoveSeen,
+  seen: SeenBeforeMove,
 ): Placement {
   const { above, name } = splitPath(root, to);
   const parent = walk(root, above);
@@ -55,12 +55,12 @@ function moveIn(
   from: ByteString,
   name: ByteString,
   how: "replace" | "exchange" | "new",
-  { made, standing }: MoveSeen,
+  { made, present }: SeenBeforeMove,
 ): Placement {
   // Where users can write, what was made ready may be another thing by now.
   if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
   const there = statIfPresent(parent.fd, name);
-  if (!isSame(there, standing)) return "kept";
+  if (!isSame(there, present)) return "kept";
   if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);
   if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
   try {

@@ -14,8 +14,8 @@ const NEVER = new Map<number, string>([
  * Throws JailkitError "in-the-way" where a device, such as /dev/null, or a socket stands at the path of a pidfile: a new
  * file takes the name, and whatever uses it would be without it.
  */
-export function requirePidfilePlace(path: ByteString, standing: Stat | undefined): void {
-  const what = standing && NEVER.get(standing.mode & C.S_IFMT);
+export function requirePidfilePlace(path: ByteString, present: Stat | undefined): void {
+  const what = present && NEVER.get(present.mode & C.S_IFMT);
   if (what !== undefined)
     throw new JailkitError("in-the-way", 1, `${display(path)}: is ${what}, which stays; name another file`);
 }

@@ -7,6 +7,7 @@ import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -16,7 +17,6 @@ import {
   type JailRoot,
   joinPath,
   namedError,
-  onlyRootWrites,
   release,
   walk,
 } from "./walk.ts";
@@ -71,7 +71,7 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const what = `no home can be copied to ${where}, for no directory on its mount is root's alone`;
   const remedy = sticky
     ? "choose a place that is not below a directory that everybody can write"
-    : `mend it with: chmod go-w ${operands(...names)}`;
+    : `fix it with: chmod go-w ${operands(...names)}`;
   throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
 }
 

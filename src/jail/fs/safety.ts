@@ -8,6 +8,7 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { toleratesGroup } from "../../system/exchange.ts";
 import {
   type Ancestor,
   type Directory,
@@ -17,7 +18,6 @@ import {
   type JailRoot,
   joinPath,
   release,
-  toleratesGroup,
   walk,
 } from "./walk.ts";
 
@@ -263,7 +263,7 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const message = `${display(root.path)}: not a safe jail: ${first.message}; mend it with: ${first.remedy}${others}`;
+  const message = `${display(root.path)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 

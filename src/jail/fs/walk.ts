@@ -7,6 +7,8 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt } from "../../system/acl.ts";
+import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
+import { closeDirectory, DirectoryCache } from "./cache.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -45,10 +47,8 @@ export interface JailRoot {
   readonly ancestors: readonly Ancestor[];
   /** Whether what is written is to be on the disk before the next step (fsync(2)). */
   readonly sync: boolean;
-  /** Trusted directories, by the path that was asked for; the least recently used first. */
-  readonly cache: Map<ByteString, Directory>;
-  /** How many of them stay open, about. */
-  readonly cacheLimit: number;
+  /** Trusted directories, by the path that was asked for. */
+  readonly cache: DirectoryCache<Directory>;
 }
 
 /** How a tree is opened: see JailRoot. */
@@ -57,8 +57,9 @@ export interface TreeOptions {
   cacheLimit?: number;
 }
 
-const CACHE_LIMIT = 256;
 const LINK_LIMIT = 40;
+// In one walk.
+const MAKE_LIMIT = 4096;
 
 /** A path in the jail as the host's administrator would write it, for messages. */
 export function hostPath(root: JailRoot, path: ByteString): ByteString {
@@ -76,14 +77,6 @@ export function namedError(error: unknown, path: ByteString): unknown {
   return new SystemError(error.errno, error.call, path);
 }
 
-/**
- * True where nobody but root can change the names in a directory. The ACL need not be read for that: the bits of the
- * group are then its mask, and what the mask does not let through no entry gives (acl(5)).
- */
-export function onlyRootWrites(stat: Pick<Stat, "uid" | "mode">): boolean {
-  return stat.uid === 0 && (stat.mode & 0o022) === 0;
-}
-
 const isType = (stat: Pick<Stat, "mode">, type: number) => (stat.mode & C.S_IFMT) === type;
 
 /** True for a directory. */
@@ -92,14 +85,6 @@ export const isDirectory = (stat: Pick<Stat, "mode">): boolean => isType(stat, C
 export const isLink = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFLNK);
 /** True for a regular file. */
 export const isRegular = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFREG);
-
-/**
- * True where a directory is writable by gid 0 alone, as far as its bits tell, which is tolerated above a jail: they
- * may be the mask of an ACL, which then is to be read. In a sticky directory it gives nobody what is root's.
- */
-export function toleratesGroup(stat: Stat): boolean {
-  return (stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0;
-}
 
 /** `name` in the directory `path`. */
 export function joinPath(path: ByteString, name: ByteString): ByteString {
@@ -146,8 +131,8 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   }
   const trusted = onlyRootWrites(stat);
   const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
-  const { sync = false, cacheLimit = CACHE_LIMIT } = options;
-  return { path: at, fd, top, ancestors, sync, cache: new Map(), cacheLimit };
+  const { sync = false, cacheLimit } = options;
+  return { path: at, fd, top, ancestors, sync, cache: new DirectoryCache(cacheLimit) };
 }
 
 /**
@@ -162,48 +147,21 @@ export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailR
 
 /** Closes a jail and all descriptors that were kept for it. */
 export function closeJailRoot(root: JailRoot): void {
-  forgetDirectories(root);
-  closeFd(root.top);
-}
-
-function closeFd(directory: Directory): void {
-  if (directory.fd >= 0) close(directory.fd);
-  directory.fd = -1;
+  root.cache.clear();
+  closeDirectory(root.top);
 }
 
 /**
- * Drops what is remembered of directories, except one that is in use: to be called when a directory, or a link to
- * one, was changed or removed.
+ * Closes the remembered directories, except one that is in use. Call it when a directory, or a symbolic link to one,
+ * was changed or removed.
  */
 export function forgetDirectories(root: JailRoot, except?: Directory): void {
-  for (const directory of root.cache.values()) {
-    if (directory !== root.top && directory !== except) closeFd(directory);
-  }
-  root.cache.clear();
-  if (except?.cached && except !== root.top) root.cache.set(except.path, except);
+  root.cache.clear(except);
 }
 
-/** Closes a directory that walk or openDirectory handed out, unless the root keeps it. */
+/** Closes a directory that walk or openDirectory returned, unless the root keeps it. */
 export function release(directory: Directory): void {
-  if (!directory.cached) closeFd(directory);
-}
-
-function evict(root: JailRoot): void {
-  if (root.cache.size <= root.cacheLimit) return;
-  for (const [key, directory] of root.cache) {
-    if (directory !== root.top) closeFd(directory);
-    root.cache.delete(key);
-    if (root.cache.size <= (root.cacheLimit * 3) / 4) return;
-  }
-}
-
-function remembered(root: JailRoot, key: ByteString): Directory | undefined {
-  const directory = root.cache.get(key);
-  if (directory === undefined) return undefined;
-  root.cache.delete(key);
-  if (directory.fd < 0) return undefined;
-  root.cache.set(key, directory);
-  return directory;
+  if (!directory.cached) closeDirectory(directory);
 }
 
 /** Describes a descriptor that was just opened in `parent`; the root is to `keep` it where it is trusted. */
@@ -233,7 +191,7 @@ export function linkRefused(root: JailRoot, path: ByteString): JailkitError {
 }
 
 /** Called for a component that is missing; makes it, whereupon it is looked up again. */
-export type OnMissing = (parent: Directory, name: ByteString) => void;
+type OnMissing = (parent: Directory, name: ByteString) => void;
 
 /**
  * Walks to a directory of the jail as a process in the jail would see it: absolute links start at the jail's
@@ -244,66 +202,101 @@ export type OnMissing = (parent: Directory, name: ByteString) => void;
 export function walk(root: JailRoot, path: ByteString, onMissing?: OnMissing): Directory {
   const parts = pathComponents(path);
   const key = `/${parts.join("/")}`;
-  const known = parts.length === 0 ? root.top : remembered(root, key);
-  if (known !== undefined) return known;
-  evict(root);
-  const stack: Directory[] = [root.top];
+  const open = parts.length === 0 ? root.top : root.cache.get(key);
+  if (open !== undefined) return open;
+  root.cache.trim();
   const upward = parts.includes("..");
-  const todo = parts.reverse();
-  let links = 0;
-  let made = 0;
-  let at = key;
-  try {
-    for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
-      const here = stack[stack.length - 1] ?? root.top;
-      if (name === "..") {
-        if (stack.length > 1) stack.pop();
-        if (here !== root.top) release(here);
-        continue;
-      }
-      at = joinPath(here.path, name);
-      const cached = here.trusted ? remembered(root, at) : undefined;
-      // A path that leads here through a link is remembered too, but ".." after it means something else.
-      if (cached?.path === at) {
-        stack.push(cached);
-        continue;
-      }
-      let fd: number;
-      try {
-        fd = openAt(here.fd, name, C.O_PATH | C.O_NOFOLLOW);
-      } catch (error) {
-        if (onMissing === undefined || !isErrno(error, "ENOENT") || made++ > 4096) throw error;
-        onMissing(here, name);
-        todo.push(name);
-        continue;
-      }
-      const stat = fstat(fd);
-      if (isDirectory(stat)) {
-        const child = childDirectory(here, at, fd, stat, true);
-        if (child.cached) root.cache.set(at, child);
-        stack.push(child);
-        continue;
-      }
-      let target: ByteString;
-      try {
-        if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
-        if (!here.trusted) throw linkRefused(root, at);
-        if (++links > LINK_LIMIT) throw new SystemError(C.ELOOP, "open", undefined);
-        target = readLink(fd, "");
-      } finally {
-        close(fd);
-      }
-      if (target.startsWith("/")) for (const above of stack.splice(1)) release(above);
-      todo.push(...pathComponents(target).reverse());
-    }
-  } catch (error) {
-    for (const above of stack) release(above);
-    throw namedError(error, hostPath(root, at));
-  }
-  const found = stack.pop() ?? root.top;
-  for (const above of stack) release(above);
+  const found = new Walk(root, parts.reverse(), key, onMissing).toEnd();
   if (found.cached && found !== root.top && !upward) root.cache.set(key, found);
   return found;
+}
+
+/** One walk: the directories that are open on the way, and the names that are left. */
+class Walk {
+  readonly stack: Directory[];
+  links = 0;
+  made = 0;
+
+  constructor(
+    readonly root: JailRoot,
+    /** The next one last. */
+    readonly todo: ByteString[],
+    /** The last path that was looked at. */
+    public at: ByteString,
+    readonly onMissing: OnMissing | undefined,
+  ) {
+    this.stack = [root.top];
+  }
+
+  toEnd(): Directory {
+    try {
+      for (let name = this.todo.pop(); name !== undefined; name = this.todo.pop()) this.step(name);
+    } catch (error) {
+      this.releaseFrom(0);
+      throw namedError(error, hostPath(this.root, this.at));
+    }
+    const found = this.stack.pop() ?? this.root.top;
+    this.releaseFrom(0);
+    return found;
+  }
+
+  releaseFrom(depth: number): void {
+    for (const directory of this.stack.splice(depth)) release(directory);
+  }
+
+  step(name: ByteString): void {
+    const { root, stack } = this;
+    if (name === "..") {
+      if (stack.length > 1) this.releaseFrom(stack.length - 1);
+      return;
+    }
+    const here = stack[stack.length - 1] ?? root.top;
+    const at = joinPath(here.path, name);
+    this.at = at;
+    const cached = here.trusted ? root.cache.get(at) : undefined;
+    // A path that leads here through a symbolic link is remembered too, but ".." after it means something else.
+    if (cached?.path === at) {
+      stack.push(cached);
+      return;
+    }
+    const fd = this.open(here, name);
+    if (fd === undefined) return;
+    const stat = fstat(fd);
+    if (!isDirectory(stat)) {
+      this.follow(here, fd, stat);
+      return;
+    }
+    const child = childDirectory(here, at, fd, stat, true);
+    if (child.cached) root.cache.set(at, child);
+    stack.push(child);
+  }
+
+  /** Undefined after `onMissing` has made the name, which then is the next one again. */
+  open(here: Directory, name: ByteString): number | undefined {
+    try {
+      return openAt(here.fd, name, C.O_PATH | C.O_NOFOLLOW);
+    } catch (error) {
+      if (this.onMissing === undefined || !isErrno(error, "ENOENT") || this.made++ > MAKE_LIMIT) throw error;
+      this.onMissing(here, name);
+      this.todo.push(name);
+      return undefined;
+    }
+  }
+
+  /** Goes on where a symbolic link leads; closes `fd`. */
+  follow(here: Directory, fd: number, stat: Stat): void {
+    let target: ByteString;
+    try {
+      if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
+      if (!here.trusted) throw linkRefused(this.root, this.at);
+      if (++this.links > LINK_LIMIT) throw new SystemError(C.ELOOP, "open", undefined);
+      target = readLink(fd, "");
+    } finally {
+      close(fd);
+    }
+    if (target.startsWith("/")) this.releaseFrom(1);
+    this.todo.push(...pathComponents(target).reverse());
+  }
 }
 
 /** As walk, but the result stays open until the caller calls release, whatever else is done with the root. */

@@ -32,9 +32,9 @@ export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
 let own: { uid: number; gid: number } | undefined;
 
 /** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
-export type Source = { fd: number; size: number } | Uint8Array;
+type Source = { fd: number; size: number } | Uint8Array;
 
-export interface PutOptions {
+interface PutOptions {
   /** Whether what stands there already is replaced ("kept" otherwise). */
   replace?: boolean;
   /** The caller has seen that nothing stands there: one look less. What appears meanwhile is still respected. */
@@ -42,7 +42,7 @@ export interface PutOptions {
 }
 
 /** A device file, a FIFO or the name of a socket (with nobody behind it). */
-export interface Node {
+interface Node {
   type: "char" | "block" | "fifo" | "socket";
   major: number;
   minor: number;

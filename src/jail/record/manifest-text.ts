@@ -61,7 +61,7 @@ export interface ManifestContent {
 }
 
 /** The version of the format that is written; a reader refuses a higher one. */
-export const MANIFEST_VERSION = 1;
+const MANIFEST_VERSION = 1;
 
 /** The inverse of jsonText: text in which U+DC80 to U+DCFF stand for single bytes, as a byte string. */
 export function fromJsonText(text: string): ByteString {

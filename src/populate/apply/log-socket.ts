@@ -3,8 +3,9 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
-import { closeJailRoot, onlyRootWrites, openTree, release, walk } from "../../jail/fs/walk.ts";
+import { closeJailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 
 const DROP_INS = "/jk_socketd.d";
 

@@ -4,7 +4,7 @@ import { MOST_LINKS } from "../../../ffi/constants.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { onlyRootWrites } from "../../jail/fs/walk.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import type { Entry } from "../entry.ts";
 import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
 import type { PlanContext } from "./context.ts";

@@ -60,25 +60,25 @@ export function pamRules(
 }
 
 /** The rules of one kind of a service, substacks laid open: see pamRules. Pure. */
-export function openRules(
+function flatRules(
   kind: PamKind,
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
 ): PamRule[] {
-  return laidOpen(pamRules(kind, service, read));
+  return flattened(pamRules(kind, service, read));
 }
 
 /** Rules with those of substacks in the place of these. Pure. */
-export function laidOpen(rules: readonly PamRule[]): PamRule[] {
-  return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : laidOpen(rule.substack)));
+export function flattened(rules: readonly PamRule[]): PamRule[] {
+  return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : flattened(rule.substack)));
 }
 
-/** The rules for sessions of a service: see openRules. Pure. */
+/** The rules for sessions of a service: see flatRules. Pure. */
 export function sessionRules(
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
 ): PamRule[] {
-  return openRules("session", service, read);
+  return flatRules("session", service, read);
 }
 
 /** Whether pam_env(8) of a service takes variables from ~/.pam_environment: sshd gives them to what it starts. Pure. */
@@ -87,7 +87,7 @@ export function readsUserEnvironment(
   read: (service: ByteString) => ByteString | undefined,
 ): boolean {
   const option = "user_readenv=";
-  const rules = (["auth", "session"] as const).flatMap((kind) => openRules(kind, service, read));
+  const rules = (["auth", "session"] as const).flatMap((kind) => flatRules(kind, service, read));
   return rules.some(({ module, arguments: words }) => {
     const last = words.findLast((word) => word.startsWith(option));
     return module === "pam_env.so" && last !== undefined && !/^0*$/.test(last.slice(option.length));

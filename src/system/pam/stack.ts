@@ -25,7 +25,7 @@ export interface PamAnswer {
 }
 
 /** One way that a stack may go. */
-export interface PamOutcome {
+interface PamOutcome {
   result: PamResult;
   /** The rule that decided where the result is no success. */
   because: PamAnswer | undefined;

@@ -94,7 +94,7 @@ function socketUnit(): string | undefined {
 }
 
 /** A Match line of which nobody knows whether it counts. */
-export interface OpenMatch {
+interface UndecidedMatch {
   line: ByteString;
   /** What it goes by. */
   what: string;
@@ -102,15 +102,15 @@ export interface OpenMatch {
   address: boolean;
 }
 
-const FROM: Omit<OpenMatch, "line"> = { what: "where a login comes from", address: true };
-const MORE: Omit<OpenMatch, "line"> = { what: "more than can be asked for", address: false };
+const FROM: Omit<UndecidedMatch, "line"> = { what: "where a login comes from", address: true };
+const MORE: Omit<UndecidedMatch, "line"> = { what: "more than can be asked for", address: false };
 
 /** What a criterion goes by that a question does not say; undefined where sshd -T knows. */
-function openCriterion(
+function undecidedCriterion(
   criterion: string,
   settings: SshdSettings,
   from: ByteString | undefined,
-): Omit<OpenMatch, "line"> | undefined {
+): Omit<UndecidedMatch, "line"> | undefined {
   const { addresses, ports } = listens(settings);
   const origin = from === undefined ? FROM : undefined;
   switch (criterion) {
@@ -137,14 +137,14 @@ function openCriterion(
  * The Match lines of sshd_config(5) that may mean a user, and go by what a question does not say: where a login comes from,
  * the name of the host, and the address and port that are called where sshd listens on more than one. Throws SystemError.
  */
-export function openMatches(
+export function undecidedMatches(
   settings: SshdSettings,
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
-): OpenMatch[] {
-  return configLines(CONFIGURATION).flatMap(({ keyword, words }): OpenMatch[] => {
+): UndecidedMatch[] {
+  return configLines(CONFIGURATION).flatMap(({ keyword, words }): UndecidedMatch[] => {
     if (keyword !== "match") return [];
-    const found: Omit<OpenMatch, "line">[] = [];
+    const found: Omit<UndecidedMatch, "line">[] = [];
     const left = [...words];
     for (let word = left.shift(); word !== undefined; word = left.shift()) {
       const [attribute = "", ...value] = word.split("=");
@@ -153,7 +153,7 @@ export function openMatches(
       const argument = value.length > 0 ? value.join("=") : (left.shift() ?? "");
       if (criterion === "user" && !namesOneOf(argument, [name])) return [];
       if (criterion === "group" && !namesOneOf(argument, groups)) return [];
-      found.push(...[openCriterion(criterion, settings, from)].filter((one) => one !== undefined));
+      found.push(...[undecidedCriterion(criterion, settings, from)].filter((one) => one !== undefined));
     }
     const [first] = found;
     const other = found.find(({ address }) => !address) ?? first;

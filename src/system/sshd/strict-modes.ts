@@ -5,6 +5,7 @@ import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
+import { onlyRootExchanges } from "../exchange.ts";
 import { hostText } from "../host-files.ts";
 
 /** What sshd's StrictModes objects to: a path, and what mends it: a command, or words with one at their end. */
@@ -20,7 +21,7 @@ type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 const MOST_LINKS = 40;
 
 /** realpath(3): the path without links, "." and ".."; undefined where it leads nowhere. Throws SystemError. */
-export function realPath(path: ByteString): ByteString | undefined {
+function realPath(path: ByteString): ByteString | undefined {
   let rest = pathComponents(path);
   let done: ByteString[] = [];
   let links = 0;
@@ -103,29 +104,19 @@ const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
   mode: ({ path }) => `${path} can be written by others`,
 };
 
-/**
- * Whether nobody but root could exchange the end of a way: all above it is root's alone, or sticky and holds what is
- * root's.
- */
-function isRoots(way: readonly Place[]): boolean {
-  return way.slice(0, -1).every((place, index) => {
-    const held = (place.stat.mode & S_ISVTX) !== 0 && way[index + 1]?.stat.uid === 0;
-    return place.stat.uid === 0 && (held || !isWritable(place));
-  });
-}
+const endOf = (way: readonly Place[]): ByteString => way.at(-1)?.path ?? "/";
 
 /**
- * What is to be done before new keys are put where the end of a way is; nothing is lost. Where others than root could
- * exchange it, it is moved with the rights of the user, or what holds it and stands in a directory of theirs.
+ * The step before new keys can be put at the end of a way; nothing is lost. If users other than root could exchange the
+ * end, it is moved with the rights of the user, or the nearest thing above it in a directory of theirs.
  */
 function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
-  const move = ({ path }: Place) => `mv -nT ${operands(path, `${path}.old`)}`;
-  const last = way.at(-1);
-  if (last !== undefined && isRoots(way)) return move(last);
+  const move = (path: ByteString) => `mv -nT ${operands(path, `${path}.old`)}`;
+  if (onlyRootExchanges(endOf(way))) return move(endOf(way));
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
-  if (theirs !== undefined) return asUser(name, move(theirs));
-  const open = way.find((_, index) => !isRoots(way.slice(0, index + 2)));
-  return `let root alone write ${open?.path ?? "/"}`;
+  if (theirs !== undefined) return asUser(name, move(theirs.path));
+  const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
+  return `let root alone write ${way[open - 1]?.path ?? "/"}`;
 }
 
 /** What sshd objects to: the end of a way, which is a file of keys or a directory that one is in. */
@@ -148,19 +139,22 @@ function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, fil
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
     return `let AuthorizedKeysFile name a file that is not below ${path}`;
   const first = isFile ? readFirst(path) : "";
-  if (fault === "mode" && isRoots(way)) return first + close;
+  if (fault === "mode" && onlyRootExchanges(endOf(way))) return first + close;
   if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
-  if (fault === "owner" && isRoots(way) && !isFile)
+  if (fault === "owner" && onlyRootExchanges(endOf(way)) && !isFile)
     return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
   return `put the keys into ${file} anew, after: ${makeRoom(way, account)}`;
 }
 
-/** The way to the first link between the home and a file in it; undefined where there is none. */
-function linkIn(home: ByteString, file: ByteString): Place[] | undefined {
-  const names = pathComponents(file);
-  return names
-    .map((_, index) => wayTo(`${home}/${names.slice(0, index + 1).join("/")}`))
-    .find((way) => way?.some((place) => typeOf(place) === S_IFLNK));
+/** The first symbolic link on the way from a directory to a path below it; undefined for none. Throws SystemError. */
+export function firstLink(directory: ByteString, below: ByteString): ByteString | undefined {
+  let at = directory;
+  for (const name of pathComponents(below)) {
+    at = `${at}/${name}`;
+    const stat = statIfPresent(AT_FDCWD, at);
+    if (stat !== undefined && (stat.mode & S_IFMT) === S_IFLNK) return at;
+  }
+  return undefined;
 }
 
 /**
@@ -181,13 +175,14 @@ export function strictFinding(file: ByteString, account: Account): StrictFinding
     if (fault === undefined) continue;
     const found = { path: place.path, message: WHAT[fault](place) };
     const below = file.startsWith(`${account.home}/`) ? file.slice(account.home.length) : undefined;
-    const link = top >= 0 || home === undefined || below === undefined ? undefined : linkIn(home, below);
-    if (link === undefined) {
+    const link = top >= 0 || home === undefined || below === undefined ? undefined : firstLink(home, below);
+    const wayToLink = link === undefined ? undefined : wayTo(link);
+    if (wayToLink === undefined) {
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
       return { ...found, remedy: remedyFor(broken, account, file) };
     }
     const message = `${file} leads out of the home, and ${found.message}`;
-    const remedy = `put a file of keys in the place of ${file}, and no link, after: ${makeRoom(link, account)}`;
+    const remedy = `put a file of keys in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
     return { ...found, message, remedy };
   }
   return undefined;

@@ -5,7 +5,7 @@ import { namesOrigin } from "./origin.ts";
 import { firstOf, matchesPattern, type SshdSettings } from "./settings.ts";
 
 /** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
-export interface UserRule {
+interface UserRule {
   keyword: "DenyUsers" | "AllowUsers" | "DenyGroups" | "AllowGroups";
   outcome: "refused" | "unknown";
   message: ByteString;

@@ -22,7 +22,7 @@ import {
 import { startsUserManager } from "./user-manager.ts";
 
 /** Something in sshd's settings that no jail can hold, with the way to mend it. */
-export interface SshdWarning {
+interface SshdWarning {
   code:
     | "internal-sftp"
     | "tcp-forwarding"
@@ -48,7 +48,7 @@ export type SshdAnswer =
  * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
  * sshd loads its host keys. Throws JailkitError (2) for what is no address.
  */
-export function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
+function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
   if (!/^[0-9a-fA-F.:]+$/.test(from))
     throw new JailkitError("bad-address", 2, `${quoted(from)} is not an address: give it in numbers`);
   const sshd = findProgram("sshd");
@@ -206,7 +206,7 @@ export function sftpServers(user: ByteString): ByteString[] {
 }
 
 /** Somebody who logs in. */
-export interface SshdUser extends PamUser {
+interface SshdUser extends PamUser {
   uid: number;
 }
 

@@ -98,7 +98,7 @@ function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Tempo
   makeDirectories(root, temporary, attributes);
   const { made } = whatIsAt(root, temporary);
   try {
-    const placement = moveInPlace(root, temporary, path, "new", { made, standing: undefined });
+    const placement = moveInPlace(root, temporary, path, "new", { made, present: undefined });
     if (placement !== "kept") return { path, made };
     discard(root, { path: temporary, made });
     return undefined;
@@ -181,7 +181,7 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
     return "done";
   }
   const how = action === "create" ? "new" : action;
-  const seen = { made: temporary.made, standing: existing?.stat };
+  const seen = { made: temporary.made, present: existing?.stat };
   if (moveInPlace(root, temporary.path, entry.path, how, seen) === "kept") return "in-the-way";
   if (action === "exchange" && existing !== undefined) removeOld(root, change, temporary, existing.stat);
   return "done";
@@ -193,7 +193,7 @@ function removeOld(root: JailRoot, { entry, within }: Change, temporary: Tempora
     removeTree(root, temporary.path, old, isOneOf(within));
   } catch (error) {
     if (lookUp(root, temporary.path) === undefined) throw error;
-    moveInPlace(root, temporary.path, entry.path, "exchange", { made: old, standing: temporary.made });
+    moveInPlace(root, temporary.path, entry.path, "exchange", { made: old, present: temporary.made });
     if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
     const message = `${display(root.path + entry.path)}: a file was put into it meanwhile: it stays`;
     throw new JailkitError("appeared", 1, message);

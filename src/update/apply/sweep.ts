@@ -124,9 +124,9 @@ function putBack(
 ): boolean {
   const existing = lookUp(root, to)?.stat;
   if (existing === undefined)
-    return moveInPlace(root, from, to, "new", { made, standing: existing }) !== "kept";
+    return moveInPlace(root, from, to, "new", { made, present: existing }) !== "kept";
   if (entry === undefined || !isAsRecorded(entry, existing, targetOf(root, to, existing))) return false;
-  if (moveInPlace(root, from, to, "exchange", { made, standing: existing }) === "kept") return false;
+  if (moveInPlace(root, from, to, "exchange", { made, present: existing }) === "kept") return false;
   removePath(root, from, existing);
   return true;
 }

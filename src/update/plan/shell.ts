@@ -7,7 +7,7 @@ import { LIMITED_SHELL, programFindings } from "../../enter/shell.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../../jail/fs/walk.ts";
-import { isRuntime, type Make, makeOf } from "../../programs/jailkit-make.ts";
+import { isRuntime, type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import { type JailLogins, loginObstacle } from "../logins.ts";
 import { lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
@@ -30,7 +30,7 @@ interface ShellDecision {
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 
-const SHELLS: Readonly<Record<Make, string | undefined>> = {
+const SHELLS: Readonly<Record<JailkitVersion, string | undefined>> = {
   "jailkit-2": "the jk_lsh of jailkit 2",
   "jailkit-3": "a copy of jailkit's own runtime",
   entry: undefined,
@@ -145,7 +145,7 @@ function recognise(root: JailRoot, place: ShellPlace): { what: string } | { fore
   const make = withJailFile(
     root,
     path,
-    (fd, found) => (sameFile(found.stat, stat) ? makeOf(fd, found.stat.size) : undefined),
+    (fd, found) => (sameFile(found.stat, stat) ? jailkitVersionOf(fd, found.stat.size) : undefined),
     { follow: false },
   );
   const what = make === undefined ? undefined : SHELLS[make];

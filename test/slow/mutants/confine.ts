@@ -60,7 +60,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   terminal(
     "src/enter/launch/launch.ts",
-    '  step("terminal", 39, () => guardTerminal(tell));\n',
+    '  step("terminal", 39, () => guardTerminal(notify));\n',
     "",
     "as a user",
   ),

@@ -11,7 +11,7 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   }));
 
 export const JAIL: readonly Mutant[] = [
-  ...within("src/jail/fs/walk.ts", "unit/jail-rules.test.ts", [
+  ...within("src/system/exchange.ts", "unit/jail-rules.test.ts", [
     [
       "return stat.uid === 0 && (stat.mode & 0o022) === 0;",
       "return stat.uid === 0 && (stat.mode & 0o002) === 0;",
@@ -22,27 +22,29 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["return stat.uid === 0 && (stat.mode & 0o022) === 0;", "return (stat.mode & 0o022) === 0;"],
     ["return stat.uid === 0 && (stat.mode & 0o022) === 0;", "return stat.uid === 0;"],
-    ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
-    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
-    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
-    ["if (!here.trusted) throw linkRefused(root, at);", ""],
-    ["cached: trusted && keep", "cached: keep"],
     [
-      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
-      "stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & S_ISVTX) === 0",
+      "stat.gid === 0 && (stat.mode & S_ISVTX) === 0",
     ],
     [
-      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
-      "(stat.mode & 0o020) !== 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && (stat.mode & S_ISVTX) === 0",
     ],
     [
-      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & S_ISVTX) === 0",
       "(stat.mode & 0o020) !== 0 && stat.gid === 0",
     ],
     [
-      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & C.S_ISVTX) === 0",
+      "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & S_ISVTX) === 0",
       "(stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & 0o7000) === 0",
     ],
+  ]),
+  ...within("src/jail/fs/walk.ts", "unit/jail-rules.test.ts", [
+    ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
+    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
+    ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
+    ["if (!here.trusted) throw linkRefused(this.root, this.at);", ""],
+    ["cached: trusted && keep", "cached: keep"],
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
     ["const trusted = onlyRootWrites(stat);\n  const top", "const trusted = true;\n  const top"],
   ]),
@@ -312,7 +314,7 @@ export const JAIL: readonly Mutant[] = [
     ['if (seen.space === "user") this.#result.findings.addOf', "if (false) this.#result.findings.addOf"],
   ]),
   ...within("src/check/fix/fix.ts", "attack/check-fix.test.ts", [
-    ["!isDirectory(stat) : !isSameThing(stat, seen))", "!isDirectory(stat) : false)"],
+    ["!isDirectory(stat) : !isSameInode(stat, seen))", "!isDirectory(stat) : false)"],
   ]),
   ...within("src/update/state.ts", "e2e/update.test.ts", [
     ['if (stat.uid !== 0) return "user";', 'if (stat.uid !== 0 && recorded.length === 0) return "user";'],

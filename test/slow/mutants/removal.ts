@@ -22,7 +22,7 @@ const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
-const apply = inFile("src/users/apply.ts", "attack/remove-race.test.ts");
+const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
@@ -104,7 +104,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "is not moved where a user could have exchanged it",
   ),
-  move('  if (!isSame(there, standing)) return "kept";\n', "", "is not moved in the place of another"),
+  move('  if (!isSame(there, present)) return "kept";\n', "", "is not moved in the place of another"),
   move(
     '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",

@@ -33,8 +33,8 @@ export const SHELL: readonly Mutant[] = [
   decide('if (!path.startsWith("/")) {', "if (false) {"),
   decide("if (!files.isRegularFile(path)) {", "if (false) {"),
   decide(
-    "return { allowed: true, path, argv: [path, ...args], known: program.known };",
-    "return { allowed: true, path, argv: [typed, ...args], known: program.known };",
+    "return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };",
+    "return { allowed: true, path, argv: [typed, ...args], programs: recognised.rows };",
   ),
   decide('if (typed === undefined || typed === "") return', "if (typed === undefined) return"),
   decide("policy.allowWordExpansion\n", "true\n"),

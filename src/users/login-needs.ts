@@ -9,41 +9,37 @@ import { KEYS_FILE } from "./keys.ts";
 import { type OwnSection, ownSection, policyFor, servicesIn } from "./policy.ts";
 import type { MissingReport } from "./report-schema.ts";
 
-/** An account that is or would be in a jail. */
+/** An account that is or will be in a jail. */
 export interface JailedAccount {
   root: JailRoot;
   name: ByteString;
   /** The name of its primary group. */
   group: ByteString;
-  /** The one in the jail. */
+  /** In the jail. */
   shell: ByteString;
   access: Access;
 }
 
-/** One that is new. */
-export interface NewAccount extends JailedAccount {
-  /** As the jail sees it. */
-  home: ByteString;
-  hasPassword: boolean;
-}
+/** One that was not there before. `jailHome`: its home as the jail sees it. */
+type NewJailedAccount = JailedAccount & { jailHome: ByteString; hasPassword: boolean };
 
-// What accounts of the limited shell are most often for.
+// The usual purposes of accounts with the limited shell.
 const USUAL = ["sftp", "scp", "rsync", "git"];
 
 const again = ({ root, name }: JailedAccount, option: string) =>
   `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
-function missingLogin(account: NewAccount): MissingReport[] {
-  const { root, name, home, access, hasPassword } = account;
+function missingLogin(account: NewJailedAccount): MissingReport[] {
+  const { root, name, jailHome, access, hasPassword } = account;
   if (hasPassword || access.keys.length > 0) return [];
-  // The skeleton of homes may bring one.
-  if (lookUp(root, `${home}/${KEYS_FILE}`) !== undefined) return [];
+  // The skeleton directory may bring one.
+  if (lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
   const remedies = [`passwd ${operands(name)}`, again(account, "--authorized-key FILE")];
   return [{ code: "password-or-key", message, remedies }];
 }
 
-/** Whether an account of the limited shell has no section of jk_lsh.ini, and so can run nothing. Throws SystemError. */
+/** The lack of a section of jk_lsh.ini for an account with the limited shell, which can run nothing then. Throws SystemError. */
 export function missingPolicy(account: JailedAccount): MissingReport[] {
   const { root, name, group, shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
@@ -67,19 +63,19 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
   return [{ code: "policy", message, remedies: [first + again(account, `--policy ${wanted.join(",")}`)] }];
 }
 
-/** What a new account still lacks. Throws SystemError. */
-export function missingOf(account: NewAccount): MissingReport[] {
+/** What a new account lacks before a user can log in and run something. Throws SystemError. */
+export function missingOf(account: NewJailedAccount): MissingReport[] {
   return [...missingLogin(account), ...missingPolicy(account)];
 }
 
-/** It as a line. */
+/** One printable line, with the remedies. */
 export function missingLine({ message, remedies }: MissingReport): string {
-  return remedies.length === 0 ? message : `${message}; mend it with: ${remedies.join(" or: ")}`;
+  return remedies.length === 0 ? message : `${message}; fix it with: ${remedies.join(" or: ")}`;
 }
 
 /**
- * What a new account finds that was made for an earlier one of its name: its section of jk_lsh.ini, as a printable line.
- * Undefined where there is none, or where services were asked for. Throws SystemError.
+ * A warning that a new account gets the section of jk_lsh.ini of an earlier account of its name. Undefined if there is none,
+ * or if services were asked for. Throws SystemError.
  */
 export function inheritedPolicy({ root, name, access }: JailedAccount): string | undefined {
   if (access.services.length > 0) return undefined;
@@ -92,5 +88,5 @@ export function inheritedPolicy({ root, name, access }: JailedAccount): string |
   }
   if (own === undefined) return undefined;
   const allows = own.executables.length === 0 ? "nothing" : own.executables.map(display).join(", ");
-  return `${own.place}: there is a section [${display(name)}] already, which lets the new account run: ${allows}`;
+  return `${own.place}: a section [${display(name)}] exists already and allows the new account to run: ${allows}`;
 }

@@ -6,7 +6,7 @@ import { GUARD_MAGIC } from "../../ffi/guard.ts";
  * Which jailkit a program is of. "jailkit-2": the jk_lsh of 2.23 or of an earlier version; "jailkit-3": the runtime with
  * its guard, under whatever name and of whatever build; "entry": a native entry of jailkit 3.
  */
-export type Make = "jailkit-2" | "jailkit-3" | "entry";
+export type JailkitVersion = "jailkit-2" | "jailkit-3" | "entry";
 
 const HEADER = 64;
 const PROGRAM_HEADER = 56;
@@ -65,7 +65,7 @@ export function isRuntime(fd: number, size: number): boolean {
 }
 
 /** Tells by the content of an open regular file of `size` bytes which jailkit it is of; undefined: of none. */
-export function makeOf(fd: number, size: number): Make | undefined {
+export function jailkitVersionOf(fd: number, size: number): JailkitVersion | undefined {
   const header = executableHeader(fd);
   if (header === undefined) return undefined;
   if (hasGuard(fd, size, header)) return "jailkit-3";

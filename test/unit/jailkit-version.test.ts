@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { GUARD_MAGIC } from "../../ffi/guard.ts";
-import { isRuntime, makeOf } from "../../src/programs/jailkit-make.ts";
+import { isRuntime, jailkitVersionOf } from "../../src/programs/jailkit-version.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -66,17 +66,17 @@ describe("what jailkit a program is of", () => {
     ["for one of the other byte order", elf(text(OLD), { little: false })],
     ["at a fixed address", elf(text(OLD), { type: 2 })],
     ["an earlier version", elf(text(["jk_lsh version 2.9, started", ...OLD.slice(1)]))],
-  ] as const)("%s", (_, content) => expect(judge(content, makeOf)).toBe("jailkit-2"));
+  ] as const)("%s", (_, content) => expect(judge(content, jailkitVersionOf)).toBe("jailkit-2"));
 
   test("our runtime with its guard", () => {
-    expect(judge(guarded(), makeOf)).toBe("jailkit-3");
+    expect(judge(guarded(), jailkitVersionOf)).toBe("jailkit-3");
     expect(judge(guarded(), isRuntime)).toBe(true);
   });
 
   test("a native entry of jk_chrootsh, and of no other program", () => {
-    expect(judge(elf("JAILKIT_ENTRY=jk_chrootsh\0"), makeOf)).toBe("entry");
-    expect(judge(elf("JAILKIT_ENTRY=jk_uchroot\0"), makeOf)).toBeUndefined();
-    expect(judge(elf(`JAILKIT_ENTRY=jk_chrootsh\0${" ".repeat(11_000)}`), makeOf)).toBeUndefined();
+    expect(judge(elf("JAILKIT_ENTRY=jk_chrootsh\0"), jailkitVersionOf)).toBe("entry");
+    expect(judge(elf("JAILKIT_ENTRY=jk_uchroot\0"), jailkitVersionOf)).toBeUndefined();
+    expect(judge(elf(`JAILKIT_ENTRY=jk_chrootsh\0${" ".repeat(11_000)}`), jailkitVersionOf)).toBeUndefined();
   });
 
   test.each([
@@ -89,7 +89,7 @@ describe("what jailkit a program is of", () => {
     ["a version that is not ours to know", elf(text(["jk_lsh version 4.0, started", ...OLD.slice(1)]))],
     ["words that go on", elf(text([...OLD.slice(0, 2), `${OLD[2]} here`]))],
     ["more than such a program has", elf(text(OLD) + " ".repeat(4 << 20))],
-  ] as const)("%s is none", (_, content) => expect(judge(content, makeOf)).toBeUndefined());
+  ] as const)("%s is none", (_, content) => expect(judge(content, jailkitVersionOf)).toBeUndefined());
 
   test.each([
     ["a header is cut off", (): Buffer => guarded().subarray(0, 60)],
@@ -103,6 +103,6 @@ describe("what jailkit a program is of", () => {
     ["it is for another byte order", () => guarded((_, header) => header.writeUInt8(2, 5))],
   ] as const)("where %s it has no guard", (_, content) => {
     expect(judge(content(), isRuntime)).toBe(false);
-    expect(judge(content(), makeOf)).toBeUndefined();
+    expect(judge(content(), jailkitVersionOf)).toBeUndefined();
   });
 });

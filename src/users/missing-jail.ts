@@ -9,9 +9,9 @@ import { jailError } from "../jail/record/named-jail.ts";
 import { REGISTRY, readContent } from "../jail/record/registry.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import type { Reporter } from "./apply.ts";
-import { beforeIn } from "./memory.ts";
-import type { JailingOptions, UserOutcome } from "./run.ts";
+import { beforeIn } from "./account-record.ts";
+import type { AccountRun } from "./account-run.ts";
+import type { JailingOptions } from "./jailing.ts";
 
 /**
  * Decides how an account gets out of a jail that is gone, with all that was in it: it gets the home and the shell that
@@ -22,9 +22,9 @@ export function leaveGoneJail(
   jail: ByteString,
   jailHome: ByteString,
   request: JailingOptions,
-  outcome: UserOutcome,
+  run: AccountRun,
   error: unknown,
-): (report: Reporter) => void {
+): () => void {
   const gone = error instanceof JailkitError && error.code === "no-such-jail";
   const lost = gone ? lostJail(jail) : undefined;
   if (!gone || (lost !== undefined && findMoved(lost) !== undefined)) throw jailError(jail, error);
@@ -34,13 +34,13 @@ export function leaveGoneJail(
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
   if (statIfPresent(AT_FDCWD, shell, true) === undefined)
     throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
-  outcome.home = home;
-  outcome.shell = shell;
-  return (report) => {
-    outcome.status = request.dryRun ? "planned" : "done";
-    report.warn(`${display(jail)} is gone: there is nothing in it to move or to mend`);
+  run.home = home;
+  run.shell = shell;
+  return () => {
+    run.status = request.dryRun ? "planned" : "done";
+    run.warn(`${display(jail)} is gone: there is nothing in it to move or to mend`);
     if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
     const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
-    report.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
+    run.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
   };
 }

@@ -20,20 +20,11 @@ import { hostPath, isDirectory, type JailRoot, release } from "../jail/fs/walk.t
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
+import type { AccountRun } from "./account-run.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 
-/** What a change of an account tells meanwhile. */
-export interface Reporter {
-  /** One step was done; a printable line. */
-  done(line: ByteString): void;
-  /** Something that the administrator should know. */
-  warn(line: ByteString): void;
-  /** How far a home is copied. */
-  progress(done: number, total: number): void;
-}
-
-/** Where a home goes from and to: two trees and a path in each, as each tree sees it. */
-export interface HomeMove {
+/** A home that moves: two trees and a path in each, as each tree sees it. */
+interface HomeMove {
   from: JailRoot;
   fromPath: ByteString;
   to: JailRoot;
@@ -41,9 +32,9 @@ export interface HomeMove {
 }
 
 /**
- * Throws JailkitError "unsafe-parent" where others than root could put another directory in the place of the old home
- * or of the new one while root works on it, "no-safe-place" where there is nowhere to make the new one, and where the old
- * one is not of `uid` or the new one is there already.
+ * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
+ * it, "no-safe-place" if no directory is safe for the copy; also if the old home does not belong to `uid`, or the new one
+ * exists.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, uid: number): void {
   const findings = [
@@ -58,14 +49,14 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, uid: n
   requireMovable(from, fromPath, uid, to, toPath);
 }
 
-/** The same for a home that is made by its name, as useradd(8) does. */
+/** The same for a home that useradd(8) creates, by its name. */
 export function requireSafePlace(root: JailRoot, home: ByteString): void {
-  refuseUnsafe(exchangeFindings(root, directoryOf(home)), `${quoted(hostPath(root, home))} is not made`);
+  refuseUnsafe(exchangeFindings(root, directoryOf(home)), `${quoted(hostPath(root, home))} is not created`);
 }
 
 function refuseUnsafe([finding]: readonly Finding[], what: string): void {
   if (finding === undefined) return;
-  const message = `${what}, for others could exchange it meanwhile: ${finding.message}; mend it with: ${finding.remedy}`;
+  const message = `${what}, because other users could exchange it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
   throw new JailkitError("unsafe-parent", 1, message);
 }
 
@@ -77,60 +68,60 @@ function requireNoProcesses(user: PasswdEntry): void {
 }
 
 /**
- * Gives an account a new home, and more groups, in four steps: the home is copied, `accounts` changes what has to know, the host's
- * account is changed, and only then the old home goes. Where a step fails, those before it are taken back
- * (`undoAccounts`), so that the account is as it was and the old home whole. Throws JailkitError, also where the move
- * would not be safe (requireSafeMove).
+ * Gives an account a new home and more groups, in four steps: the home is copied, `changeJail` changes the jail, the
+ * host's account is changed, and only then the old home is removed. If a step fails, those before it are undone
+ * (`undoJail`): the account is as it was, and the old home complete. Throws JailkitError, also if the move is not safe
+ * (requireSafeMove).
  */
 export function changeAccount(
   user: PasswdEntry,
   change: AccountChange,
   move: HomeMove | undefined,
-  accounts: () => void,
-  undoAccounts: () => void,
-  report: Reporter,
+  changeJail: () => void,
+  undoJail: () => void,
+  run: AccountRun,
 ): void {
   if (move !== undefined) requireSafeMove(move, user.uid);
   const source = move === undefined ? undefined : openHome(move.from, move.fromPath, user.uid);
   let copy: number | undefined;
   try {
     if (move !== undefined && source !== undefined) {
-      copy = copyHome(source, move.to, move.toPath, (done, total) => report.progress(done, total));
-      report.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
+      copy = copyHome(source, move.to, move.toPath, run.output.progress);
+      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
     }
     try {
-      accounts();
+      changeJail();
       try {
-        modify(user, change, report);
+        modify(user, change, run);
       } catch (error) {
-        undoAccounts();
+        undoJail();
         throw error;
       }
     } catch (error) {
       if (move !== undefined && source !== undefined && copy !== undefined)
-        removeCopy(source, move, copy, report);
+        removeCopy(source, move, copy, run);
       throw error;
     }
-    if (move !== undefined && source !== undefined) removeOldHome(source, move, user, report);
+    if (move !== undefined && source !== undefined) removeOldHome(source, move, user, run);
   } finally {
     if (copy !== undefined) close(copy);
     if (source !== undefined) closeHome(source);
   }
 }
 
-function modify(user: PasswdEntry, change: AccountChange, report: Reporter): void {
+function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void {
   const { home, shell, groups } = change;
   const moved = user.home !== home || user.shell !== shell;
   if (!moved && groups.length === 0) return;
   if (moved) requireNoProcesses(user);
   modifyAccount(user, change);
   const name = quoted(user.name);
-  if (moved) report.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
-  for (const group of groups) report.done(`the account ${name} is in the group ${quoted(group.name)}`);
+  if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
+  for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
-/** Removes the copy of a home again, but nothing that is not in the home: its user can write there by now. */
-function removeCopy(source: HomeSource, move: HomeMove, copy: number, report: Reporter): void {
+/** Removes the copy of a home, but only what is in the home too: the user may have added files. */
+function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): void {
   const where = hostPath(move.to, move.toPath);
   try {
     const originals = new Map(source.entries.map(({ path, stat }) => [path, stat]));
@@ -140,33 +131,33 @@ function removeCopy(source: HomeSource, move: HomeMove, copy: number, report: Re
     });
     removeTree(move.to, move.toPath, fstat(copy), isOneOf(copied.map(({ stat }) => stat)));
   } catch (error) {
-    report.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
+    run.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
   }
 }
 
-/** Removes a home that was copied, unless something in it is not in the copy. */
-function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, report: Reporter): void {
+/** Removes a home that was copied, unless it has changed since. */
+function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): void {
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
     if (!isUnchanged(source) || processesOf(user.uid).length > 0) {
-      report.warn(`${where} was changed after it was copied: it stays; compare the two`);
+      run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }
     const copied = isOneOf(source.entries.map(({ stat }) => stat));
     removeTree(move.from, move.fromPath, fstat(source.fd), copied);
-    report.done(`removed ${where}`);
+    run.done(`removed ${where}`);
   } catch (error) {
-    report.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);
+    run.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);
   }
 }
 
-/** Adds the lines that a plan wants to the jail's account files; how to take them back is returned. */
+/** Adds an entry and groups to the jail's account files. */
 export function addToJail(
   root: JailRoot,
   entry: PasswdEntry | undefined,
   name: ByteString,
-  groups: GroupChange[],
-) {
+  groups: readonly GroupChange[],
+): void {
   updateJailAccounts(root, (accounts) => {
     for (const group of groups) {
       if (group.create) accounts.addGroup({ name: group.name, password: "x", gid: group.gid, members: [] });
@@ -176,8 +167,8 @@ export function addToJail(
   });
 }
 
-/** Carries out a plan of planJailing. `host` is the host's root, opened with openTree("/"). */
-export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, report: Reporter): void {
+/** Does what planJailing planned. `host`: the host's root, opened with openTree("/"). */
+export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, run: AccountRun): void {
   const move =
     plan.moveFrom === undefined
       ? undefined
@@ -188,12 +179,12 @@ export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, 
     move,
     () => {
       addToJail(root, plan.entry, plan.user.name, plan.groups);
-      if (plan.entry !== undefined) report.done(`added ${quoted(plan.user.name)} to the jail's etc/passwd`);
+      if (plan.entry !== undefined) run.done(`added ${quoted(plan.user.name)} to the jail's etc/passwd`);
     },
     () => {
       if (plan.entry !== undefined)
         updateJailAccounts(root, (accounts) => accounts.removeUser(plan.user.name));
     },
-    report,
+    run,
   );
 }

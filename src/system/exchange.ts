@@ -1,0 +1,70 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, S_IFDIR, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
+import { aclAt, writersOf } from "./acl.ts";
+
+/**
+ * True if nobody but root can change the names in a directory. The ACL need not be read: the group bits are its mask,
+ * and no entry gives more than the mask allows (acl(5)).
+ */
+export function onlyRootWrites(stat: Pick<Stat, "uid" | "mode">): boolean {
+  return stat.uid === 0 && (stat.mode & 0o022) === 0;
+}
+
+/**
+ * True if a directory is writable by gid 0 alone, as far as its bits show, which is tolerated above a jail. The bits may
+ * be the mask of an ACL, so read that too. In a sticky directory nobody gets a file of root's that way.
+ */
+export function toleratesGroup(stat: Stat): boolean {
+  return (stat.mode & 0o020) !== 0 && stat.gid === 0 && (stat.mode & S_ISVTX) === 0;
+}
+
+/** True if nobody but root can put something else in the place of `child`, a name in `directory`. */
+function onlyRootReplaces(path: ByteString, directory: Stat, child: Stat | undefined): boolean {
+  if (directory.uid !== 0 || (directory.mode & S_IFMT) !== S_IFDIR) return false;
+  if (onlyRootWrites(directory)) return true;
+  // In a sticky directory, a file of root's stays root's.
+  if ((directory.mode & S_ISVTX) !== 0) return child?.uid === 0;
+  if ((directory.mode & 0o002) !== 0 || !toleratesGroup(directory)) return false;
+  const acl = aclAt(AT_FDCWD, path);
+  return acl !== "unknown" && writersOf(acl).length === 0;
+}
+
+/**
+ * True if an absolute path of the host means the same until root changes that: nobody else can exchange its end, which
+ * may be missing, or a directory on the way, and no symbolic link is on the way. Root types a command some time after we
+ * looked: elsewhere, a user may have led its path to another file by then.
+ */
+export function onlyRootExchanges(path: ByteString): boolean {
+  try {
+    let at: ByteString = "";
+    let above = statIfPresent(AT_FDCWD, "/");
+    for (const name of pathComponents(path)) {
+      if (name === "..") return false;
+      // Only root can create the rest of the path.
+      if (above === undefined) return true;
+      const here = `${at}/${name}`;
+      const stat = statIfPresent(AT_FDCWD, here);
+      if (!onlyRootReplaces(at || "/", above, stat)) return false;
+      at = here;
+      above = stat;
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
+}
+
+/** The first step before a command that names `path`, if users other than root could exchange it. */
+export const closeFirst = (path: ByteString): ByteString =>
+  `first let root alone write the directories above ${display(path)}`;
+
+/** `command`, which names `path`, if root may type it; else the step before it. */
+export function commandAt(path: ByteString, command: ByteString): ByteString {
+  return withRightsOf(undefined, () => onlyRootExchanges(path)) ? command : closeFirst(path);
+}

@@ -1,0 +1,137 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
+import { jsonText, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { printError, printLine } from "../cli/output.ts";
+import { startProgress } from "../cli/progress.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import type { JailedUserReport } from "./report-schema.ts";
+
+/** Shows what happens to an account, a printable line each. */
+interface AccountOutput {
+  readonly step: (line: ByteString) => void;
+  readonly warning: (line: ByteString) => void;
+  readonly error: (line: ByteString) => void;
+  /** How much of a home is copied. */
+  readonly progress: (done: number, total: number) => void;
+}
+
+const SILENT: AccountOutput = { step() {}, warning() {}, error() {}, progress() {} };
+
+/** Prints warnings and errors of a tool, and with `steps` also what it does. */
+export function printedOutput(tool: string, steps: boolean): AccountOutput {
+  const progress = startProgress(`${tool}: copying the home`);
+  const cleared = (print: () => void) => {
+    progress.clear();
+    print();
+  };
+  return {
+    step: (line) => cleared(() => steps && printLine(line)),
+    warning: (line) => cleared(() => printError(`${tool}: warning: ${line}`)),
+    error: (line) => cleared(() => printError(`${tool}: ${line}`)),
+    progress: progress.at,
+  };
+}
+
+/** What a run of a tool does to one account: shown as it happens, and kept for --json. */
+export class AccountRun {
+  status: JailedUserReport["status"] = "failed";
+  /** The home and shell that the account has afterwards. */
+  home: ByteString | undefined;
+  shell: ByteString | undefined;
+  /** The directory that becomes the home. */
+  moveFrom: ByteString | undefined;
+  error: ByteString | undefined;
+  exitStatus: number | undefined;
+  readonly steps: ByteString[] = [];
+  readonly warnings: ByteString[] = [];
+
+  constructor(
+    readonly name: ByteString,
+    readonly output: AccountOutput = SILENT,
+  ) {}
+
+  done(line: ByteString): void {
+    this.steps.push(line);
+    this.output.step(line);
+  }
+
+  warn(line: ByteString): void {
+    this.warnings.push(line);
+    this.output.warning(line);
+  }
+
+  /** Ends the run before anything was changed. */
+  refuse(error: unknown): void {
+    this.status = "refused";
+    if (error instanceof JailkitError) this.exitStatus = error.exitStatus;
+    this.#fail(describeError(error));
+  }
+
+  /** Changes the account. `jail`: where there may be no room. True if a signal has stopped it. */
+  change(apply: () => void, jail: ByteString): boolean {
+    try {
+      holdingSignals(() => {
+        stopIfInterrupted(`${quoted(this.name)} is as it was; run this again`);
+        apply();
+      });
+      return false;
+    } catch (error) {
+      this.status = "failed";
+      const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(this.name)}` });
+      this.#fail(full?.message ?? describeError(error));
+      return error instanceof JailkitError && error.code === "interrupted";
+    }
+  }
+
+  #fail(message: ByteString): void {
+    this.error = message;
+    this.output.error(message);
+  }
+
+  toReport(): JailedUserReport {
+    return {
+      user: jsonText(this.name),
+      status: this.status,
+      home: jsonTextOrNull(this.home),
+      shell: jsonTextOrNull(this.shell),
+      steps: this.steps.map(jsonText),
+      warnings: this.warnings.map(jsonText),
+      error: jsonTextOrNull(this.error),
+    };
+  }
+}
+
+/** An account and its change, which was decided on and not made yet. */
+export interface PlannedChange {
+  readonly run: AccountRun;
+  /** Undefined if the host has no such account. */
+  readonly user: PasswdEntry | undefined;
+  /** Undefined if it was refused; `run` has the reason. */
+  readonly apply: (() => void) | undefined;
+}
+
+/**
+ * Makes changes, all of which were decided on before the first is made: none if one of them was refused, and no more after
+ * a signal. `jailOf` names the jail of an account. Calls `after` for each account that was changed.
+ */
+export function makeChanges(
+  changes: readonly PlannedChange[],
+  jailOf: (user: PasswdEntry | undefined) => ByteString,
+  after: (user: PasswdEntry, run: AccountRun) => void,
+): void {
+  // An account that does not exist keeps no other from being changed.
+  let stopped = changes.some(({ user, apply }) => user !== undefined && apply === undefined);
+  for (const { run, user, apply } of changes) {
+    if (apply === undefined) continue;
+    if (stopped) {
+      run.status = "not-done";
+      continue;
+    }
+    stopped = run.change(apply, jailOf(user));
+    if (user !== undefined && run.error === undefined) after(user, run);
+  }
+}

@@ -1,0 +1,157 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { homeRemedy } from "../enter/remedies.ts";
+import { readJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
+import { temporaryName } from "../jail/fs/place.ts";
+import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
+import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
+import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { groupByName, type PasswdEntry } from "../system/accounts.ts";
+import { commandAt } from "../system/exchange.ts";
+import { writeAccess } from "./access.ts";
+import type { AccountRun } from "./account-run.ts";
+import { addToJail } from "./change-account.ts";
+import { groupWarning } from "./groups.ts";
+import { groupsOf } from "./jailing.ts";
+import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
+import { BAD_JAIL } from "./open-jail.ts";
+import { CHROOT_SHELL, planJailing } from "./plan.ts";
+
+/** Shows what createAccount would do. */
+export function describeCreation(
+  { name, home, group, access, accessLines }: NewAccount,
+  run: AccountRun,
+): void {
+  run.done(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
+  const joins = access.joins.map((one) => one.name);
+  for (const join of joins) run.done(`would have added it to the group ${quoted(join)}`);
+  for (const line of accessLines) run.done(line);
+  const administrator = groupWarning(name, group, joins, false);
+  if (administrator !== undefined) run.warn(administrator);
+}
+
+/**
+ * Creates an account, its lines in the jail, its keys and its section of jk_lsh.ini. Returns it, and lines about keys and
+ * section. If a step fails, all of it is removed again, also the home if it is new. Throws JailkitError.
+ */
+export function createAccount(
+  account: NewAccount,
+  values: NewAccountValues & { system: boolean },
+  run: AccountRun,
+): { user: PasswdEntry; accessLines: ByteString[] } {
+  const { name, home, group } = account;
+  const accessLines: ByteString[] = [];
+  if (group === DEFAULT_GROUP && groupByName(group) === undefined) {
+    addGroup(group);
+    run.done(`created the group ${quoted(group)}`);
+  }
+  const user = holdingSignals(() => {
+    stopIfInterrupted("no account was created; run this again");
+    return createJailed(account, useraddOptions(account, values), {
+      done: (line) => {
+        accessLines.push(line);
+        run.done(line);
+      },
+      warn: (line) => run.warn(line),
+    });
+  });
+  run.done(`created the account ${quoted(name)} with the home ${quoted(home)}`);
+  return { user, accessLines };
+}
+
+function useraddOptions(
+  { group, access }: NewAccount,
+  values: NewAccountValues & { system: boolean },
+): UseraddOptions {
+  const { noCreateHome, password } = values;
+  const joins = access.joins.map(({ name }) => name).join(",");
+  const byKeyAlone = access.keys.length > 0 && password === undefined;
+  const given: readonly [letter: string, value: ByteString | boolean | undefined][] = [
+    ["c", values.comment],
+    ["e", values.expiredate],
+    ["f", values.inactive],
+    ["g", group],
+    ["G", joins === "" ? undefined : joins],
+    ["k", noCreateHome ? undefined : values.skel],
+    // No password matches it; and it does not lock the account, for which sshd without PAM accepts no key.
+    ["p", byKeyAlone ? "*" : password],
+    ["u", values.uid],
+    ["m", !noCreateHome],
+    ["M", noCreateHome],
+    ["o", values.nonUnique],
+    ["r", values.system],
+  ];
+  const options = new Map<string, ByteString | true>();
+  for (const [letter, value] of given) if (value !== undefined && value !== false) options.set(letter, value);
+  return options;
+}
+
+function createJailed(
+  account: NewAccount,
+  useradd: UseraddOptions,
+  run: Pick<AccountRun, "done" | "warn">,
+): PasswdEntry {
+  const { root, name, home, jailHome, shell, access } = account;
+  const wasThere = lookUp(root, jailHome) !== undefined;
+  let user: PasswdEntry | undefined;
+  let inJail = false;
+  try {
+    makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
+    user = addAccount(name, home, CHROOT_SHELL, useradd);
+    const plan = planJailing({
+      user,
+      groups: groupsOf(user),
+      jail: root.path,
+      accounts: readJailAccounts(root),
+      shell,
+      move: false,
+      processes: [],
+    });
+    addToJail(root, plan.entry, name, plan.groups);
+    inJail = plan.entry !== undefined;
+    writeAccess({ root, user, home: jailHome }, access, run);
+    return user;
+  } catch (error) {
+    const why = user === undefined ? whyNoHome(root, directoryOf(jailHome), error) : error;
+    if (user !== undefined) removeAccount(name);
+    // First, to free room. If another account has the same uid, some of its files may be in the home by now.
+    const left = wasThere ? undefined : lookUp(root, jailHome);
+    const stays = left !== undefined && (useradd.has("o") || !removeTree(root, jailHome, left.stat));
+    if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
+    const full = noRoom(why, root.path, { left: [], progress: "no account was created" });
+    if (user === undefined && full === undefined && !stays) throw error;
+    const again = full === undefined ? `; the account ${quoted(name)} was removed again` : "";
+    const rest = stays ? `, its home ${quoted(home)} was left` : "";
+    const status = error instanceof JailkitError ? error.exitStatus : BAD_JAIL;
+    throw new JailkitError("not-jailed", status, `${full?.message ?? describeError(why)}${again}${rest}`);
+  }
+}
+
+/** A warning that a home existed and belongs to another user: useradd(8) does not change it. */
+export function foreignHome({ root, jailHome }: NewAccount, user: PasswdEntry): ByteString | undefined {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return undefined;
+  const path = hostPath(root, jailHome);
+  const what = `${quoted(path)} existed before and belongs to uid ${stat.uid}, not to the user: logins are refused`;
+  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
+  return `${what}; keep it under another name, and create a new one: ${make}`;
+}
+
+/** useradd(8) does not report why it cannot create a home: the error of creating something there, if that fails too. */
+function whyNoHome(root: JailRoot, above: ByteString, error: unknown): unknown {
+  const path = `${above === "/" ? "" : above}/${temporaryName()}`;
+  try {
+    makeDirectories(root, path, () => ({ mode: 0o700, uid: 0, gid: 0 }));
+    const made = lookUp(root, path);
+    if (made !== undefined) removePath(root, path, made.stat);
+    return error;
+  } catch (reason) {
+    return isNoRoom(reason) ? reason : error;
+  }
+}

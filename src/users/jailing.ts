@@ -1,0 +1,223 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
+import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
+import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { onlyRootExchanges } from "../system/exchange.ts";
+import { processesOf } from "../system/processes.ts";
+import { jobWarnings } from "../system/scheduled-jobs.ts";
+import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
+import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
+import { forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import type { AccountRun } from "./account-run.ts";
+import { applyJailing, requireSafeMove } from "./change-account.ts";
+import { groupWarning } from "./groups.ts";
+import { KEYS_FILE } from "./keys.ts";
+import { missingLine, missingPolicy } from "./login-needs.ts";
+import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+
+/** What was asked for. */
+export interface JailingOptions {
+  /** The host's root, opened with openTree("/"). */
+  host: JailRoot;
+  /** The jail as it was written. */
+  jail: ByteString | undefined;
+  shell: ByteString | undefined;
+  /** Groups, keys and services that the accounts get as well. */
+  access: Access;
+  move: boolean;
+  dryRun: boolean;
+}
+
+/**
+ * Warns of what sshd, its helpers, cron and at give a jailed account and no jail can hold, with the remedy; of groups that
+ * make it root; and of what keeps it from logging in, with a key if one was written. Throws SystemError.
+ */
+export function warnOfLogin(
+  account: PasswdEntry,
+  { keys: written, joins }: Access,
+  run: Pick<AccountRun, "warn">,
+): void {
+  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
+    run.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
+  }
+  // As it is once it is jailed.
+  const joined = joins.map(({ name }) => name);
+  const present = groupNamesOf(account);
+  const groups = [...new Set([...joined, ...present])];
+  const user = { ...account, shell: CHROOT_SHELL, groups };
+  const answer = loginWarnings(user);
+  const keys =
+    written.length > 0 && "settings" in answer
+      ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
+      : [];
+  const primary = groupByGid(account.gid)?.name ?? "";
+  const isThere = joined.every((name) => present.includes(name));
+  const administrator = groupWarning(account.name, primary, groups, isThere);
+  if (administrator !== undefined) run.warn(administrator);
+  for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
+    run.warn(`${message}; ${remedy}`);
+}
+
+/** The account's groups, the primary one first. Throws JailkitError if that has no name. */
+export function groupsOf(user: PasswdEntry): GroupEntry[] {
+  const primary = groupByGid(user.gid);
+  if (primary === undefined) {
+    throw new JailkitError(
+      "no-group",
+      1,
+      `${quoted(user.name)} has gid ${user.gid}, which is not a group: create it`,
+    );
+  }
+  const others = supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? []);
+  return [primary, ...others];
+}
+
+/** Throws JailkitError if there is no home to move, with a command that works without. */
+function requireHomeToMove(
+  { user, jailHome }: JailingPlan,
+  from: ByteString,
+  root: JailRoot,
+  { shell, access }: JailingOptions,
+): void {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return;
+  const jailing = jailCommand(root.path, user.name, shell, access);
+  const place = hostPath(root, jailHome);
+  const install = `install -d -o ${user.uid} -g ${user.gid} -m 0700 ${shellWord(place)}`;
+  const make = onlyRootExchanges(place) ? `${jailing} && ${install}` : jailing;
+  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
+  throw new JailkitError("no-home", 1, message);
+}
+
+/** The command that jails an account in the same way, without moving its home. Key files are not in `access`. */
+export function jailCommand(
+  jail: ByteString,
+  name: ByteString,
+  shell: ByteString | undefined,
+  { joins, services }: Access,
+  keyFiles: readonly ByteString[] = [],
+): ByteString {
+  const options = [
+    ...(shell === undefined ? [] : ["-s", shell]),
+    ...(joins.length === 0 ? [] : ["-G", joins.map((group) => group.name).join(",")]),
+    ...keyFiles.flatMap((file) => ["--authorized-key", file]),
+    ...(services.length === 0 ? [] : ["--policy", services.map((one) => one.name).join(",")]),
+  ];
+  const words = ["jk_jailuser", "-n", ...options, "-j", jail].map(shellWord).join(" ");
+  return `${words} ${operands(name)}`;
+}
+
+/**
+ * Decides how to jail an account; calling the result does it. Throws JailkitError if it cannot be jailed, or its home not
+ * be moved.
+ */
+export function jailUser(
+  user: PasswdEntry,
+  root: JailRoot,
+  options: JailingOptions,
+  run: AccountRun,
+): () => void {
+  const { host, access, move, dryRun } = options;
+  const plan = planJailing({
+    user,
+    groups: groupsOf(user),
+    joins: access.joins,
+    jail: root.path,
+    accounts: readJailAccounts(root),
+    shell: options.shell,
+    move,
+    processes: processesOf(user.uid),
+  });
+  const { moveFrom, jailHome } = plan;
+  run.home = plan.home;
+  run.shell = plan.shell;
+  run.moveFrom = moveFrom;
+  if (moveFrom !== undefined) {
+    requireHomeToMove(plan, moveFrom, root, options);
+    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: jailHome }, user.uid);
+  }
+  const jailed = { root, user, home: jailHome };
+  const keyPlace = moveFrom === undefined ? jailed : { root: host, user, home: moveFrom };
+  const place = { root, name: user.name, home: jailHome, shell: plan.jailShell };
+  const accessPlan = planAccess(place, access, keyPlace);
+  // A second jailing, after an edit by hand, keeps the record from before the first.
+  const isFirst = plan.changeAccount && splitHome(user.home) === undefined;
+  return () => {
+    for (const note of plan.notes) run.done(note);
+    const unchanged = changesNothing(plan) && !accessPlan.changes;
+    run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
+    if (dryRun) describe(plan, accessPlan, run);
+    else jail(plan, root, options, isFirst, run);
+    const oldHome = isFirst ? user.home : recall(root, user.name)?.home;
+    if (move && moveFrom === undefined) warnOfOldHome(root, plan, oldHome, run);
+    if (dryRun) for (const line of accessPlan.warnings) run.warn(line);
+    else writeAccess(jailed, access, run);
+    // The administrator knows the accounts that are in the jail already.
+    if (plan.changeAccount) warnOfPolicy(plan, root, access, run);
+  };
+}
+
+const changesNothing = (plan: JailingPlan) =>
+  plan.entry === undefined &&
+  plan.groups.length + plan.joins.length === 0 &&
+  !plan.changeAccount &&
+  plan.moveFrom === undefined;
+
+function jail(
+  plan: JailingPlan,
+  root: JailRoot,
+  { host, shell }: JailingOptions,
+  isFirst: boolean,
+  run: AccountRun,
+): void {
+  // First, so that a run that is killed does not lose where the account came from.
+  if (isFirst) rememberAccount(root, plan.user, shell);
+  try {
+    applyJailing(plan, root, host, run);
+  } catch (error) {
+    if (isFirst) forgetAccount(root, plan.user.name);
+    throw error;
+  }
+}
+
+function warnOfPolicy({ user, jailShell }: JailingPlan, root: JailRoot, access: Access, run: AccountRun) {
+  const group = groupByGid(user.gid)?.name ?? "";
+  const account = { root, name: user.name, group, shell: jailShell, access };
+  for (const missing of missingPolicy(account)) run.warn(missingLine(missing));
+}
+
+/** A move that was killed, or that found a change, has left the original home. */
+function warnOfOldHome(
+  root: JailRoot,
+  { user, home, jailHome }: JailingPlan,
+  old: ByteString | undefined,
+  run: AccountRun,
+): void {
+  const there = old === undefined ? undefined : statIfPresent(AT_FDCWD, old);
+  const now = lookUp(root, jailHome)?.stat;
+  if (old === undefined || there === undefined || now === undefined) return;
+  if (!isDirectory(there) || there.uid !== user.uid || sameFile(there, now)) return;
+  run.warn(`${quoted(old)} is still there, from before the home moved: compare it with ${quoted(home)}`);
+}
+
+function describe(plan: JailingPlan, access: AccessPlan, run: AccountRun): void {
+  const name = quoted(plan.user.name);
+  if (plan.moveFrom !== undefined) run.done(`would move ${quoted(plan.moveFrom)} to ${quoted(plan.home)}`);
+  for (const group of plan.groups) {
+    if (group.create) run.done(`would add the group ${quoted(group.name)} to the jail's etc/group`);
+    if (group.addMember) run.done(`would add ${name} to the group ${quoted(group.name)} in the jail`);
+  }
+  if (plan.entry !== undefined) run.done(`would add ${name} to the jail's etc/passwd`);
+  for (const group of plan.joins) run.done(`would add ${name} to the group ${quoted(group.name)}`);
+  if (plan.changeAccount) {
+    run.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
+  }
+  for (const line of access.lines) run.done(line);
+}
