@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { close } from "../../ffi/files.ts";
 import { type Abi, sameAbi } from "./elf/abi.ts";
-import { type ElfFile, isElf, isLoadable, readElfFile, readElfHeader } from "./elf/dynamic.ts";
+import { type ElfFile, readElfFile } from "./elf/dynamic.ts";
+import { isElf, isLoadable, readElfHeader } from "./elf/header.ts";
 import { createElfReader } from "./elf/reader.ts";
 import type { ImportFilter } from "./elf/symbols.ts";
 import type { RootView } from "./root-view.ts";

@@ -33,9 +33,7 @@ export class RootView implements Disposable {
   /** Opens a regular file for reading; the caller closes it. undefined if there is none. */
   openFile(path: ByteString): { fd: number; stat: Stat } | undefined {
     // Opening a device may have an effect, so the type is checked first, and what was checked is opened.
-    const found = this.open(path, C.O_PATH);
-    if (found === undefined) return undefined;
-    try {
+    return this.withOpen(path, C.O_PATH, (found) => {
       if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
       // By its name if proc(5) is not mounted.
@@ -45,9 +43,7 @@ export class RootView implements Disposable {
       if ((stat.mode & C.S_IFMT) === C.S_IFREG) return { fd, stat };
       close(fd);
       return undefined;
-    } finally {
-      close(found);
-    }
+    });
   }
 
   /** All bytes of a regular file; undefined if there is none, or if it is larger than `limit` bytes. */
@@ -63,22 +59,16 @@ export class RootView implements Disposable {
 
   /** The names in a directory, sorted by their bytes; undefined if there is no such directory. */
   list(path: ByteString): ByteString[] | undefined {
-    const fd = this.open(path, C.O_RDONLY | C.O_DIRECTORY);
-    if (fd === undefined) return undefined;
-    try {
-      return readDirectory(fd)
+    return this.withOpen(path, C.O_RDONLY | C.O_DIRECTORY, (fd) =>
+      readDirectory(fd)
         .map((entry) => entry.name)
-        .sort();
-    } finally {
-      close(fd);
-    }
+        .sort(),
+    );
   }
 
   /** True for a directory, and for a symbolic link to one. */
   isDirectory(path: ByteString): boolean {
-    const fd = this.open(path, C.O_PATH | C.O_DIRECTORY);
-    if (fd !== undefined) close(fd);
-    return fd !== undefined;
+    return this.withOpen(path, C.O_PATH | C.O_DIRECTORY, () => true) ?? false;
   }
 
   /** The path without symbolic links, "." and ".."; undefined if nothing is there. */
@@ -110,10 +100,16 @@ export class RootView implements Disposable {
   }
 
   private linkText(path: ByteString): ByteString | "not a link" | undefined {
-    const fd = this.open(path, C.O_PATH | C.O_NOFOLLOW);
+    return this.withOpen(path, C.O_PATH | C.O_NOFOLLOW, (fd) =>
+      (fstat(fd).mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link",
+    );
+  }
+
+  private withOpen<T>(path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
+    const fd = this.open(path, flags);
     if (fd === undefined) return undefined;
     try {
-      return (fstat(fd).mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link";
+      return use(fd);
     } finally {
       close(fd);
     }

@@ -56,17 +56,14 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     withheld: (path) => withheldAt(dirfd, path),
     readlink(path, expected) {
       if (expected === undefined) return readLink(dirfd, path);
-      const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
-      try {
+      return withOpen(dirfd, path, O_PATH | O_NOFOLLOW, (fd) => {
         requireSame(fd, expected, path);
         return readLink(fd, "");
-      } finally {
-        close(fd);
-      }
+      });
     },
-    names: (path) => withDirectory(dirfd, path, namesOf),
+    names: (path) => withOpen(dirfd, path, O_RDONLY | O_DIRECTORY, namesOf),
     list: (path, expected) =>
-      withDirectory(dirfd, path, (fd) => {
+      withOpen(dirfd, path, O_RDONLY | O_DIRECTORY, (fd) => {
         if (expected !== undefined) requireSame(fd, expected, path);
         // Code units are bytes: the default order is theirs.
         return namesOf(fd)
@@ -81,12 +78,7 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
 
 function withheldAt(dirfd: number, path: ByteString): MountRestrictions {
   try {
-    const fd = openAt(dirfd, path, O_PATH | O_NOFOLLOW);
-    try {
-      return mountRestrictions(fd);
-    } finally {
-      close(fd);
-    }
+    return withOpen(dirfd, path, O_PATH | O_NOFOLLOW, mountRestrictions);
   } catch (error) {
     // It was removed meanwhile, so nothing is known of it.
     if (error instanceof SystemError) return { devices: true, setuid: true };
@@ -99,8 +91,8 @@ function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
   throw new JailkitError("changed", 1, `${display(path)}: was replaced while it was being read`);
 }
 
-function withDirectory<T>(dirfd: number, path: ByteString, use: (fd: number) => T): T {
-  const fd = openAt(dirfd, path, O_RDONLY | O_DIRECTORY);
+function withOpen<T>(dirfd: number, path: ByteString, flags: number, use: (fd: number) => T): T {
+  const fd = openAt(dirfd, path, flags);
   try {
     return use(fd);
   } finally {

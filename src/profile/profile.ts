@@ -3,9 +3,9 @@ import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { expandLibraryDirectory } from "../config/library-directory.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
+import { hasMagic } from "../libraries/pattern.ts";
 import type { Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { hasMagic } from "../populate/plan/glob.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 

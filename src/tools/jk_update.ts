@@ -20,7 +20,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { readKeys } from "../config/keys.ts";
+import { type KeyValues, readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
@@ -40,17 +40,11 @@ const NAME = "jk_update";
 const CONFIG = `${CONFIG_DIRECTORY}/jk_update.ini`;
 const WORK_TO_DO = 10;
 
-/** A section of jk_update.ini. */
-interface Settings {
-  readonly directories: readonly ByteString[];
-  readonly skips: readonly ByteString[];
-  readonly hardlink: boolean;
-}
+/** The sections of jk_update.ini by their names. */
+type Settings = Map<ByteString, KeyValues<typeof updateKeys>>;
 
-const NO_SETTINGS: Settings = { directories: [], skips: [], hardlink: false };
-
-function readSettings(reporter: LineReporter): Map<ByteString, Settings> {
-  const found = new Map<ByteString, Settings>();
+function readSettings(reporter: LineReporter): Settings {
+  const found: Settings = new Map();
   const ini = loadConfig(CONFIG, { dialect: "py" });
   for (const section of ini?.sections ?? []) {
     const { problems, ...values } = readKeys(section, updateKeys);
@@ -58,18 +52,14 @@ function readSettings(reporter: LineReporter): Map<ByteString, Settings> {
       if (problem.severity === "error") throw problemError(problem, 1, ini);
       reporter.warn(problemLine(problem, display(problem.file)));
     }
-    found.set(section.name, {
-      directories: values.directories,
-      skips: values.skips,
-      hardlink: values.hardlinks || values.hardlink,
-    });
+    found.set(section.name, values);
   }
   return found;
 }
 
-function settingsFor(settings: ReadonlyMap<ByteString, Settings>, jail: ByteString): Settings {
+function settingsFor(settings: Settings, jail: ByteString) {
   for (const [name, own] of settings) if (name.startsWith("/") && absolutePath(name) === jail) return own;
-  return settings.get(jail) ?? NO_SETTINGS;
+  return settings.get(jail);
 }
 
 /** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
@@ -84,7 +74,7 @@ interface JailList {
 }
 
 /** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
-function allJails(settings: ReadonlyMap<ByteString, Settings>, users: readonly JailedUser[]): JailList {
+function allJails(settings: Settings, users: readonly JailedUser[]): JailList {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
   const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
   const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
@@ -172,7 +162,7 @@ class UpdateRun {
   constructor(
     private readonly options: Options,
     private readonly directories: readonly ByteString[],
-    private readonly settings: ReadonlyMap<ByteString, Settings>,
+    private readonly settings: Settings,
     private readonly context: UpdateContext,
   ) {}
 
@@ -215,9 +205,9 @@ class UpdateRun {
     const own = settingsFor(this.settings, jail);
     const request = {
       ...{ jail, prune, sync, shellsOnly },
-      directories: [...this.directories, ...own.directories],
-      skips: [...skip.filter((path) => path !== ""), ...own.skips],
-      hardlink: hardlink || own.hardlink,
+      directories: [...this.directories, ...(own?.directories ?? [])],
+      skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
+      hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
     };
     try {
@@ -267,7 +257,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
     requireRoot();
     const silent = options.json || options.check;
     const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
-    const settings = named === undefined ? readSettings(reporter) : new Map<ByteString, Settings>();
+    const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section)) {
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);

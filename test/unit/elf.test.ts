@@ -6,13 +6,8 @@ import fc from "fast-check";
 import * as C from "../../ffi/constants.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import {
-  type ElfFile,
-  isElf,
-  isLoadable,
-  readElfFile,
-  readElfHeader,
-} from "../../src/libraries/elf/dynamic.ts";
+import { type ElfFile, readElfFile } from "../../src/libraries/elf/dynamic.ts";
+import { isElf, isLoadable, readElfHeader } from "../../src/libraries/elf/header.ts";
 import { createElfReader } from "../../src/libraries/elf/reader.ts";
 import { createImportFilter } from "../../src/libraries/elf/symbols.ts";
 import { type ElfRecipe, makeElf } from "./elf-builder.ts";

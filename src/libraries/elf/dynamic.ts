@@ -1,13 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import {
-  type ElfHeader,
-  type ElfImage,
-  isElf,
-  isLoadable,
-  readElfHeader,
-  readElfImage,
-  readInterpreter,
-} from "./header.ts";
+import { type ElfHeader, type ElfImage, readElfImage, readInterpreter } from "./header.ts";
 import { type DlopenNote, readDlopenNotes } from "./notes.ts";
 import { badElf, type ElfReader } from "./reader.ts";
 import { type ImportFilter, readImports } from "./symbols.ts";
@@ -128,5 +120,3 @@ export function readElfFile(reader: ElfReader, header: ElfHeader, importFilter?:
   }
   return file;
 }
-
-export { isElf, isLoadable, readElfHeader };

@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
+import { componentMatcher, hasMagic } from "../pattern.ts";
 import type { RootView } from "../root-view.ts";
 
 /** The contents of /etc/ld.so.conf: the directories in their order, and the files that were read. */
@@ -13,39 +14,16 @@ const DEEPEST_INCLUDE = 10;
 const MOST_FILES = 512;
 const MOST_DIRECTORIES = 1024;
 
-/** A component of a glob(7) pattern as a regular expression; undefined if it has no wildcard. */
-function wildcard(component: ByteString): RegExp | undefined {
-  if (!/[*?[]/.test(component)) return undefined;
-  let source = component.startsWith(".") ? "" : "(?!\\.)";
-  for (let i = 0; i < component.length; i++) {
-    const c = component[i] ?? "";
-    const close = c === "[" ? component.indexOf("]", i + 2) : -1;
-    if (c === "*") source += "[^]*";
-    else if (c === "?") source += "[^]";
-    else if (close > 0) {
-      const set = component.slice(i + 1, close).replace(/[\\\]^[]/g, "\\$&");
-      source += `[${set.startsWith("!") ? `^${set.slice(1)}` : set}]`;
-      i = close;
-    } else source += c.replace(/[\\^$.|+(){}[\]*?/-]/g, "\\$&");
-  }
-  try {
-    return new RegExp(`^${source}$`);
-  } catch {
-    // A range from high to low matches nothing.
-    return /$^/;
-  }
-}
-
 /** The files that match an absolute glob(7) pattern, sorted, as ldconfig takes them. At most `limit`. */
 function expandGlob(view: RootView, pattern: ByteString, limit: number): ByteString[] {
   let found = [""];
   for (const component of pattern.split("/")) {
     if (component === "") continue;
-    const expression = wildcard(component);
+    const matches = hasMagic(component) ? componentMatcher(component) : undefined;
     found = found.flatMap((directory) => {
-      if (expression === undefined) return [`${directory}/${component}`];
+      if (matches === undefined) return [`${directory}/${component}`];
       const names = view.list(directory === "" ? "/" : directory) ?? [];
-      return names.filter((name) => expression.test(name)).map((name) => `${directory}/${name}`);
+      return names.filter(matches).map((name) => `${directory}/${name}`);
     });
     found = found.slice(0, limit);
   }

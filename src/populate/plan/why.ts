@@ -17,7 +17,7 @@ export interface Explanation {
 /** Why `path` (of the jail, or of the host) is in a plan, once for each section; undefined if it is not in the plan. */
 export function explain(plan: Plan, path: ByteString): Explanation[] | undefined {
   const byPath = new Map(plan.entries.map((entry) => [entry.path, entry]));
-  const entry = byPath.get(path) ?? plan.entries.find((each) => each.source === path);
+  const entry = byPath.get(path) ?? bySource(plan.entries, path);
   return entry?.because.map(({ section }) => ({ section, steps: chain(entry, section, byPath) }));
 }
 
@@ -31,14 +31,18 @@ function chain(entry: Entry, section: ByteString, byPath: ReadonlyMap<ByteString
     const reason = (own.because.find((each) => each.section === section) ?? own.because[0])?.reason;
     if (reason === undefined) break;
     steps.push({ path: own.path, why: inWords(reason) });
-    at = reason.kind === "parent" ? byPath.get(reason.of) : reason.kind === "asked" ? undefined : reason.from;
-    if (reason.kind === "parent" && at === undefined) at = sourceOf(reason.of, byPath);
+    if (reason.kind === "parent") at = byPath.get(reason.of) ?? bySource(byPath.values(), reason.of);
+    else at = reason.kind === "asked" ? undefined : reason.from;
   }
   return steps;
 }
 
-function sourceOf(path: ByteString, entries: ReadonlyMap<ByteString, Entry>): Entry | undefined {
-  for (const entry of entries.values()) if (entry.source === path) return entry;
+/** The entry of a plan or a record that is made from a path of the host. */
+export function bySource<T extends { readonly source?: ByteString | undefined }>(
+  entries: Iterable<T>,
+  path: ByteString,
+): T | undefined {
+  for (const entry of entries) if (entry.source === path) return entry;
   return undefined;
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { type ManifestEntry, openManifest } from "../../jail/record/manifest.ts";
-import type { Explanation, Step } from "../plan/why.ts";
+import { bySource, type Explanation, type Step } from "../plan/why.ts";
 
 /**
  * Why `path` is in a jail, from its record: one chain of reasons, for all sections (or operands of jk_cp) that want it.
@@ -10,7 +10,7 @@ import type { Explanation, Step } from "../plan/why.ts";
  */
 export function explainRecorded(root: JailRoot, path: ByteString): Explanation[] | undefined {
   const { entries } = openManifest(root).content;
-  const entry = entries.get(path) ?? bySource(entries, path);
+  const entry = entries.get(path) ?? bySource(entries.values(), path);
   if (entry === undefined) return undefined;
   const steps: Step[] = [];
   const visited = new Set<ManifestEntry>();
@@ -19,15 +19,7 @@ export function explainRecorded(root: JailRoot, path: ByteString): Explanation[]
     const { neededBy, reason = "needed" }: ManifestEntry = at;
     const why = neededBy === undefined ? "asked for" : `${display(reason)}: ${display(neededBy)}`;
     steps.push({ path: at.path, why });
-    at = neededBy === undefined ? undefined : (entries.get(neededBy) ?? bySource(entries, neededBy));
+    at = neededBy === undefined ? undefined : (entries.get(neededBy) ?? bySource(entries.values(), neededBy));
   }
   return entry.sections.map((section) => ({ section, steps }));
-}
-
-function bySource(
-  entries: ReadonlyMap<ByteString, ManifestEntry>,
-  path: ByteString,
-): ManifestEntry | undefined {
-  for (const entry of entries.values()) if (entry.source === path) return entry;
-  return undefined;
 }

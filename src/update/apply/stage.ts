@@ -11,7 +11,6 @@ import { openSource } from "../../jail/fs/source.ts";
 import { isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
   type Among,
-  type Attributes,
   isOneOf,
   makeDirectories,
   putDevice,
@@ -42,14 +41,6 @@ export interface Staged {
   /** It is a hard link to the host's file. */
   readonly linked: boolean;
 }
-
-const attributesOf = ({ mode, uid, gid, atime, mtime }: Entry): Attributes => ({
-  mode,
-  uid,
-  gid,
-  atime,
-  mtime,
-});
 
 /** True if only root can change the names in the directory of a path. */
 function isTrustedPlace(root: JailRoot, path: ByteString): boolean {
@@ -119,11 +110,9 @@ function putEntry(root: JailRoot, change: Change, path: ByteString, replace = fa
     case "symlink":
       putSymlink(root, path, entry.target ?? "", how);
       return false;
-    case "device": {
-      const { type, major, minor } = entry.device ?? { type: "char", major: 0, minor: 0 };
-      putDevice(root, path, { type, major, minor }, attributesOf(entry), how);
+    case "device":
+      putDevice(root, path, entry.device ?? { type: "char", major: 0, minor: 0 }, entry, how);
       return false;
-    }
     case "file":
       if (change.hardlink && linkFile(root, entry, path, how)) return true;
       copyFile(root, entry, path, how);
@@ -141,7 +130,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
     if (!same || !stillGrants(entry, basicFstat(fd))) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
-    putFile(root, path, { fd, size: stat.size }, attributesOf(entry), how);
+    putFile(root, path, { fd, size: stat.size }, entry, how);
   } finally {
     close(fd);
   }

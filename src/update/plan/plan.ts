@@ -65,7 +65,7 @@ const HARMLESS = new Set(["no-such-section"]);
 
 const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
 
-/** What is read before the jail and the host are compared. */
+/** What the entries of a plan are compared with. */
 interface Comparison {
   readonly input: UpdateInput;
   readonly state: JailState;
