@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
-import { accountOf, baseName, type PrivilegeFact, splitOf } from "../enter/facts.ts";
+import { accountOf, type PrivilegeFact, splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
@@ -137,7 +138,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
-    const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    const remedy = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
     report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
   }
   explainLimited(report, session, place, argv, given);
