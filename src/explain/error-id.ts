@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
@@ -43,7 +44,7 @@ function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined):
   if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
   if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
-  const name = sender.program.slice(sender.program.lastIndexOf("/") + 1);
+  const name = baseName(sender.program);
   if (name !== "" && name !== "jailkit" && name !== ident)
     return `the journal says that ${display(sender.program)} wrote it, not ${ident}`;
   return uid !== undefined && uid !== sender.uid

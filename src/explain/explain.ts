@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { describeError } from "../cli/error.ts";
@@ -138,7 +138,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
-    const remedy = `usermod -s ${shellWord(`${shell.slice(0, shell.lastIndexOf("/"))}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    const remedy = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
     report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
   }
   explainLimited(report, session, place, argv, given);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
 import { describeError, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
@@ -86,7 +87,7 @@ const misused = (what: string) => new UsageError(what, 2);
 
 /** What jk_chrootlaunch would do with these arguments; its name may precede them. */
 function launchReport(words: readonly ByteString[]): LoginReport {
-  const own = words[0]?.slice(words[0].lastIndexOf("/") + 1) === "jk_chrootlaunch" ? words.slice(1) : words;
+  const own = baseName(words[0] ?? "") === "jk_chrootlaunch" ? words.slice(1) : words;
   try {
     const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
     const request = launchRequest(options, operands);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { sameFile } from "../../../ffi/files.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -33,8 +34,7 @@ export function collectLeftovers(root: JailRoot): Leftovers {
     const path = hostPath(root, jailPath);
     const message = `${display(path)} was left by a tool of jailkit that was interrupted`;
     // It may hold the only copy of something, so the administrator decides.
-    const name = jailPath.slice(jailPath.lastIndexOf("/") + 1);
-    const remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${name}`)}`;
+    const remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${baseName(jailPath)}`)}`;
     return [{ rule: "leftover", path, jailPath, message, remedy }];
   }
 

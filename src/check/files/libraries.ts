@@ -23,7 +23,7 @@ const LIBRARY = /\.so(?:\.|$)/;
 
 /** True for a file that the kernel or the dynamic linker may execute or load. */
 export function isProgram(path: ByteString, mode: number): boolean {
-  return (mode & 0o111) !== 0 || LIBRARY.test(path.slice(path.lastIndexOf("/") + 1));
+  return (mode & 0o111) !== 0 || LIBRARY.test(baseName(path));
 }
 
 /** What programs need and the jail lacks. A library that the host's program lacks too is not reported. */

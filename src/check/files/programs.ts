@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import type { CheckFinding } from "../rules.ts";
 
@@ -36,7 +37,7 @@ const PROGRAM_DIRECTORY = /^\/(?:usr\/(?:local\/)?)?s?bin\/[^/]+$/;
 /** A program that helps to leave a jail, by its name. `jailPath` is as the jail sees it, `path` on the host. */
 export function programFindings(jailPath: ByteString, path: ByteString): CheckFinding[] {
   if (!PROGRAM_DIRECTORY.test(jailPath)) return [];
-  const why = REASONS.get(jailPath.slice(jailPath.lastIndexOf("/") + 1));
+  const why = REASONS.get(baseName(jailPath));
   if (why === undefined) return [];
   const message = `${display(path)} is a program that ${why}: few jails need it`;
   return [{ rule: "dangerous-program", path, jailPath, message }];

@@ -2,7 +2,7 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
@@ -32,8 +32,6 @@ interface Case extends RemedyContext {
   readonly above: Stat | undefined;
 }
 
-const nameIn = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
-
 const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
 const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
 const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
@@ -61,7 +59,7 @@ const chmod = (change: string) => (one: Case) =>
 const aside = (one: Case) =>
   byName(
     one,
-    `mv -nT ${shellWord(one.finding.path)} ${shellWord(`/root/out-of-jail-${nameIn(one.finding.path)}`)}`,
+    `mv -nT ${shellWord(one.finding.path)} ${shellWord(`/root/out-of-jail-${baseName(one.finding.path)}`)}`,
   );
 
 const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
@@ -84,7 +82,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   // jk_cp does not replace a directory by a file, nor a file by a directory.
   return byName(
     one,
-    `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${nameIn(jailPath)}`)} && ${copy}`,
+    `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${baseName(jailPath)}`)} && ${copy}`,
   );
 }
 

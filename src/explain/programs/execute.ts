@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
+import { parentOf } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../../confine/execute.ts";
@@ -70,7 +71,7 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const blocked =
     command === undefined ? undefined : executedFiles(command).find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {
-    const directory = blocked.slice(0, blocked.lastIndexOf("/"));
+    const directory = parentOf(blocked);
     const unsafe = view.unsafeFor(blocked);
     const remedy =
       unsafe === undefined

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { appendRemedy, copyRemedy, isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import type { FileView } from "../../limited-shell/file-view.ts";
@@ -59,7 +59,7 @@ function linesFor(
   const isFound = (program: ByteString) => {
     // The limited shell searches executables for sshd's name of the server.
     if (typed === "internal-sftp") return true;
-    const word = typed ?? program.slice(program.lastIndexOf("/") + 1);
+    const word = typed ?? baseName(program);
     return word.startsWith("/") || paths.some((directory) => below(directory, word) === program);
   };
   const directories = programs.filter((program) => !isFound(program)).map(directoryOf);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
 import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
-import { baseName } from "../../../ffi/paths.ts";
+import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
@@ -27,7 +27,7 @@ const INSTEAD = "runs instead of the limited shell in jk_chrootsh";
  */
 export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
   const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
-  const ours = `${chrootsh.slice(0, chrootsh.lastIndexOf("/"))}/${LIMITED_SHELL}`;
+  const ours = `${parentOf(chrootsh)}/${LIMITED_SHELL}`;
   const stat = make === "jailkit-3" ? lookUp(root, path)?.stat : undefined;
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
   if (stat !== undefined && there && sameContent(root, path, ours, stat)) return undefined;
