@@ -79,7 +79,7 @@ test("a jail that was moved: each tool reports where it is, and adopt --moved up
   m.remove("/var/lib/jailkit");
   m.must(["mv", "/root/records", "/var/lib/jailkit"]);
   const planned = m.must(["jailkit", "adopt", "--dry-run", "--moved", JAIL]).stdout;
-  expect(planned).toContain(`${JAIL} is /srv/jails/clients now`);
+  expect(planned).toContain(`${JAIL} is now /srv/jails/clients`);
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   expect(m.read("/etc/passwd")).toContain(":/srv/jails/clients/./home/anna:/usr/sbin/jk_chrootsh\n");
   expect(m.read("/etc/jailkit/jk_uchroot.ini")).toBe(
@@ -97,7 +97,7 @@ test("a jail that was moved: each tool reports where it is, and adopt --moved up
   expect(said("jailkit", "adopt", "--moved", "/srv/jails/clients", "/srv/jails/other")).toContain(
     "is not the jail",
   );
-  expect(said("jailkit", "adopt", "--moved", "/srv/jails/other")).toContain("is there");
+  expect(said("jailkit", "adopt", "--moved", "/srv/jails/other")).toContain("still exists");
   m.must(["jailkit", "adopt", "--moved", "/srv/jails/clients"]);
   expect(login().status).toBe(0);
 });
