@@ -45,7 +45,7 @@ test("a setuid program that takes the place of a directory after the look does n
   expect(setuidRoot()).toBe("");
   expect([status, stdout]).toEqual([
     1,
-    expect.stringContaining(`Not fixed: ${app}/sub: is not what it was when it was looked at`),
+    expect.stringContaining(`Not fixed: ${app}/sub: was exchanged after it was examined`),
   ]);
   expect(m.stat(`${app}/sub`)?.uid).toBe(m.ids("mallory").uid);
   m.remove(app);

@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
 `;
 
 describe("a server that starts another program before it serves", () => {
-  const free = "or, which frees all servers of the section, write execute = system, /usr/bin";
+  const free = "or write execute = system, /usr/bin, which lets all servers of the section execute these";
   const policy = (program: string, more = "") =>
     m.write(ini, `[dev]\npaths = /usr/bin\nexecutables = ${program}\n${more}`);
 
@@ -194,7 +194,7 @@ describe("a server that starts another program before it serves", () => {
       "its first line lets '/usr/bin/env' start 'python3', which is refused",
     ],
     ["/usr/local/bin/git", "--version", "it is a script of '/bin/sh', which may not be executed"],
-    ["/opt/borg", "--version", "it is made by PyInstaller and starts itself a second time, which is refused"],
+    ["/opt/borg", "--version", "it is built with PyInstaller and starts itself a second time, which is refused"],
   ])("%s cannot work, and what is told works", (program, version, why) => {
     policy(program);
     const line = `${program} ${version}`;
