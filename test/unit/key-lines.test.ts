@@ -140,7 +140,9 @@ test("comments, blanks, line ends of other systems and a byte order mark do not 
 
 test("an error names file and line, and shows nothing of a file that holds something else", () => {
   const shadow = "root:$6$salt$hash:19000:0:99999:7:::\n";
-  expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe("'/x', line 1: is not a public key of OpenSSH");
+  expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe(
+    "'/x', line 1: is not a public key of OpenSSH",
+  );
   const mixed = `${ed25519}\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n`;
   expect(messageOf(() => parsePublicKeys(mixed, "'/x'"))).toStartWith("'/x': is a private key");
 });
