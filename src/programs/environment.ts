@@ -5,10 +5,9 @@ import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
 type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
 
 /**
- * The environment of a program: `variables` (what the session and the key `environment` give), as far as the rows of
- * the table let it have them, and what they give it. What the administrator has in the key `environment`
- * (`configured`) is not dropped, may name another PATH, and adds pairs of git-config(1) that count more than the
- * table's; but what a row sets stays.
+ * The environment of a program: `variables` (from the session and the key `environment`), without those that the rows of
+ * the table drop, and with those that they set. Variables of the key `environment` (`configured`) are not dropped, may set
+ * PATH, and may add pairs of git-config(1) that override the table's; but a variable that a row sets stays.
  */
 export function programEnvironment(
   programs: readonly Program[],
@@ -40,7 +39,7 @@ export function programEnvironment(
   return result;
 }
 
-/** The pairs that GIT_CONFIG_COUNT, GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n hold; those that are whole. */
+/** The complete pairs in GIT_CONFIG_COUNT, GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n. */
 export function gitPairs(variables: ReadonlyMap<ByteString, ByteString>): [string, string][] {
   const pairs: [string, string][] = [];
   const count = variables.get("GIT_CONFIG_COUNT") ?? "";

@@ -11,7 +11,7 @@ const OPTIONS =
   /^(?:--(?:no-)?strict|--timeout=[0-9]+|--stateless-rpc|--(?:http-backend-info|advertise)-refs|-q|--quiet|--skip-connectivity-check)$/;
 
 function refusal(args: readonly ByteString[], invoked: ByteString, files: ProgramFiles): string | undefined {
-  // git goes by its own name first: git-upload-pack is a link to git.
+  // git reads its own name first: git-upload-pack is a link to git.
   const words = invoked.startsWith("git-") ? [invoked.slice("git-".length), ...args] : args;
   const [command = "", ...rest] = words;
   if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
@@ -20,7 +20,7 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
   if (command === ARCHIVE) {
     const [repository = ""] = rest;
     if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;
-    return "upload-archive starts what the configuration of the repository names, and others than root can change that";
+    return "upload-archive starts programs that the configuration of the repository names, and users other than root can change it";
   }
   if (!SERVERS.includes(command))
     return `only 'git upload-pack', 'git receive-pack' and 'git upload-archive' ${CALLS}`;
@@ -28,14 +28,14 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
 }
 
 /**
- * What a repository's own configuration could name; each was tried with git 2.47, but for hook.*. Pairs of the
- * environment count more than those of any file; a key that holds a list, and one with a name in it that the user
- * chooses, cannot be taken back by one, so what reads it is switched off where that can be.
+ * Programs that a repository's own configuration could name; each was tried with git 2.47, except hook.*. Pairs of the
+ * environment override those of files. They cannot override a key with a list, or a key with a name that the user chooses:
+ * the feature that reads it is disabled, if possible.
  */
 const CONFIG: readonly (readonly [string, string])[] = [
   ["core.hooksPath", "/dev/null"],
-  // From git 2.54 on hooks may also be configured, under any name: hook.<name>.command. These are those that a push may
-  // run, and those of the gc after it.
+  // git 2.54 and later have configured hooks, under any name: hook.<name>.command. These may run in a push, or in the gc
+  // after it.
   ["hook.pre-receive.enabled", "false"],
   ["hook.update.enabled", "false"],
   ["hook.post-receive.enabled", "false"],
@@ -44,15 +44,15 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["hook.push-to-checkout.enabled", "false"],
   ["hook.reference-transaction.enabled", "false"],
   ["hook.pre-auto-gc.enabled", "false"],
-  // Started for a push into a repository with alternates. This one finds no ref that its argument is a pattern of.
+  // Started for a push into a repository with alternates. This command finds no ref.
   ["core.alternateRefsCommand", "git-for-each-ref"],
-  // Whatever reads an index starts it: the gc after a push into a repository with a work tree, for one.
+  // Started when an index is read, for example by the gc after a push into a repository with a work tree.
   ["core.fsmonitor", "false"],
-  // A gc runs half of git, by whatever the repository's configuration says: none follows a push.
+  // A gc runs many parts of git, by the repository's configuration: none follows a push.
   ["receive.autogc", "false"],
-  // Where the administrator wants one: if it drops no object it does not ask gc.recentObjectsHook, which is a list.
+  // For an administrator who wants a gc: if it drops no object, it does not ask gc.recentObjectsHook, which is a list.
   ["gc.pruneExpire", "never"],
-  // Signed pushes, where hooks are switched on again.
+  // Signed pushes, if hooks are enabled again.
   ["gpg.program", "/dev/null"],
   ["gpg.openpgp.program", "/dev/null"],
   ["gpg.x509.program", "/dev/null"],
@@ -61,7 +61,7 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["receive.denyCurrentBranch", "refuse"],
 ];
 
-/** git(1), as the three servers of its clients. */
+/** git(1), as the three servers for its clients. */
 export const git: Program = {
   names: ["git", "git-upload-pack", "git-receive-pack", "git-upload-archive"],
   forms: [
@@ -75,9 +75,9 @@ export const git: Program = {
     "git --version",
   ],
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and no gc follows it (for repositories that root alone can configure, the key environment can set receive.autogc; it then drops nothing). upload-archive is let through for repositories that root alone can configure (the directory and those above it, config and info/attributes; objects and references may be anybody's), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrules them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and no gc follows it (for repositories that only root can configure, the key environment can set receive.autogc; it then drops nothing). upload-archive is allowed for repositories that only root can configure (the directory and those above it, config and info/attributes; objects and references may belong to anybody), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrides them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
-  // See there: git-config is git, too.
+  // `refusal` allows them: git-config is git too.
   versions: [],
   environment: {
     set: {

@@ -5,12 +5,12 @@ import type { Program } from "./program.ts";
 import type { Recognised } from "./recognise.ts";
 import type { ProgramWarning } from "./warnings.ts";
 
-/** A repository in which somebody has put hooks. */
+/** A repository with hooks. */
 export interface HookedRepository {
   /** Its path, as the user sees it. */
   path: ByteString;
   kind: NonNullable<Program["hooks"]>;
-  /** The names of the hooks that git would run; of hg, the file that names them. */
+  /** The names of the hooks that git would run; for hg, the file that names them. */
   hooks: readonly ByteString[];
 }
 
@@ -22,15 +22,15 @@ export const GIT_HOOKS =
 
 const MOST_NAMED = 3;
 
-/** Whether pairs of git-config(1) in the environment lead git to hooks: those of the administrator count most. */
+/** True if pairs of git-config(1) in the environment name a directory of hooks. */
 function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
   const path = gitPairs(environment).findLast(([key]) => key.toLowerCase() === "core.hookspath")?.[1];
   return path !== undefined && path !== "" && path !== "/dev/null";
 }
 
 /**
- * Whether a variable is one of the pairs of git-config(1) by which an administrator names a directory of hooks, and
- * whether hooks run: with other pairs beside them, none is.
+ * True if a variable belongs to the pairs of git-config(1) by which an administrator names a directory of hooks or enables
+ * them; false if there are other pairs too.
  */
 export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteString, ByteString>): boolean {
   const pairs = gitPairs(environment);
@@ -45,7 +45,7 @@ export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteS
 }
 
 /**
- * That the hooks in some repositories do not run where a program serves them, which they did with jailkit 2.23.
+ * A warning that hooks in some repositories do not run when a program serves them, as they did with jailkit 2.23.
  * `configured`: the key `environment`.
  */
 export function hooksWarning(
@@ -60,7 +60,7 @@ export function hooksWarning(
   const more = silent.length > MOST_NAMED ? `, and in ${silent.length - MOST_NAMED} more` : "";
   const remedy =
     kind === "git"
-      ? "let root keep them in a directory, which environment and execute name as in the example for hooks in jk_lsh.ini(5)"
-      : "let root name them in /etc/mercurial/hgrc, and what they start in execute = system, DIRECTORY";
+      ? "let root keep them in a directory, and name that in environment and execute, as in the example for hooks in jk_lsh.ini(5)"
+      : "let root name them in /etc/mercurial/hgrc, and the directory of the programs that they start in execute = system, DIRECTORY";
   return { message: `hooks do not run in ${named.join(", ")}${more}`, remedy };
 }

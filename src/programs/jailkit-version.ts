@@ -3,8 +3,8 @@ import { readAt } from "../../ffi/files.ts";
 import { GUARD_MAGIC } from "../../ffi/guard.ts";
 
 /**
- * Which jailkit a program is of. "jailkit-2": the jk_lsh of 2.23 or of an earlier version; "jailkit-3": the runtime with
- * its guard, under whatever name and of whatever build; "entry": a native entry of jailkit 3.
+ * The jailkit that a program belongs to. "jailkit-2": the jk_lsh of 2.23 or earlier; "jailkit-3": the runtime with its
+ * guard, under any name and of any build; "entry": a native entry of jailkit 3.
  */
 export type JailkitVersion = "jailkit-2" | "jailkit-3" | "entry";
 
@@ -14,11 +14,11 @@ const MOST_SEGMENTS = 64;
 const PT_LOAD = 1;
 const EXECUTABLE_TYPES = [2, 3];
 
-// 2.23's has 23 KB, and less than a MB where it is static; a native entry is never larger than build/entries.ts allows.
+// That of 2.23 has 23 KB, a static one less than 1 MB. build/entries.ts limits native entries.
 const LARGEST_OLD = 4 << 20;
 const LARGEST_ENTRY = 10_240;
 
-// What every version of it has said, whatever compiler, machine and configuration directory it was made for.
+// Messages of every version, for any compiler, machine and configuration directory.
 const OLD_MARKS = [
   /jk_lsh,? version [0-2]\.[\w.+~-]{1,16}, started\0/,
   /which is never allowed by jk_lsh\0/,
@@ -27,13 +27,13 @@ const OLD_MARKS = [
 // HANDOVER_NAME of ffi/guard/handover.h, with the name of the program.
 const ENTRY_MARK = /JAILKIT_ENTRY=jk_chrootsh\0/;
 
-/** `length` bytes at `offset` of a file; undefined where it does not have so many. */
+/** `length` bytes at `offset` of a file; undefined if it is shorter. */
 function bytesAt(fd: number, offset: number, length: number): Buffer | undefined {
   const buffer = Buffer.alloc(length);
   return readAt(fd, buffer, offset) === length ? buffer : undefined;
 }
 
-/** The header of a 64-bit ELF file that can be executed (elf(5)); undefined for anything else. */
+/** The header of an executable 64-bit ELF file (elf(5)); undefined for anything else. */
 function executableHeader(fd: number): Buffer | undefined {
   const header = bytesAt(fd, 0, HEADER);
   if (header === undefined || header.readUInt32BE(0) !== 0x7f454c46) return undefined;
@@ -42,7 +42,7 @@ function executableHeader(fd: number): Buffer | undefined {
     : undefined;
 }
 
-/** True where a segment of the file begins with the guard's first word: its headers are read, and that word. */
+/** True if a segment of the file begins with the guard's first word. */
 function hasGuard(fd: number, size: number, header: Buffer): boolean {
   if (header[4] !== 2 || header[5] !== 1) return false;
   const count = header.readUInt16LE(56);
@@ -58,13 +58,13 @@ function hasGuard(fd: number, size: number, header: Buffer): boolean {
   return false;
 }
 
-/** True for a file that is one of our executables, with the runtime in it. Some hundred bytes are read. */
+/** True for one of our executables with the runtime in it. Reads a few hundred bytes. */
 export function isRuntime(fd: number, size: number): boolean {
   const header = executableHeader(fd);
   return header !== undefined && hasGuard(fd, size, header);
 }
 
-/** Tells by the content of an open regular file of `size` bytes which jailkit it is of; undefined: of none. */
+/** The jailkit that an open regular file of `size` bytes belongs to, by its content; undefined for none. */
 export function jailkitVersionOf(fd: number, size: number): JailkitVersion | undefined {
   const header = executableHeader(fd);
   if (header === undefined) return undefined;

@@ -1,40 +1,40 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 
-/** An option that is refused, under its short and its long names (without dashes). */
+/** A refused option: its short and long names, without dashes. */
 interface RefusedOption {
   short?: string;
   long?: readonly string[];
-  /** What it does; completes "option --x ...". */
+  /** Completes "option --x ...". */
   reason: string;
-  /** A short option's attached value that is harmless. */
+  /** A harmless attached value of a short option. */
   harmlessValue?: RegExp;
 }
 
 /**
- * How a program's arguments are read, and what in them would start a program that the administrator did not list,
- * or hide arguments from this check.
+ * How a program's arguments are read, and which of them would start a program that the administrator did not list, or hide
+ * arguments from this check.
  */
 export interface OptionRule {
-  /** The first argument must be one of these: the only forms in which the program starts nothing else. */
+  /** The first argument must be one of these: in other forms the program may start others. */
   first?: { words: readonly string[]; reason: string };
-  /** One of these short options must stand before the first operand, for the same reason. */
+  /** One of these short options must come before the first operand, for the same reason. */
   mode?: { letters: string; reason: string };
-  /** Short options that take a value: the rest of the word, or else the next word. */
+  /** Short options with a value: the rest of the word, or else the next word. */
   withValue: string;
-  /** The only short options that are let through; all where undefined. */
+  /** The only allowed short options; undefined allows all. */
   letters?: string;
   /** `--` ends the options. */
   endOfOptions: boolean;
   refused: readonly RefusedOption[];
 }
 
-// Longer than any option that there is.
+// Longer than any real option.
 const LONGEST_OPTION = 40;
 
 /**
  * Why these arguments (without argv[0]) break a rule, as a phrase such as "option '--rsh' starts other programs";
- * undefined where they do not.
+ * undefined if they do not.
  */
 export function optionReason(rule: OptionRule, args: readonly ByteString[]): string | undefined {
   if (rule.first !== undefined && !rule.first.words.includes(args[0] ?? "")) return rule.first.reason;
@@ -56,7 +56,7 @@ export function optionReason(rule: OptionRule, args: readonly ByteString[]): str
 
 function longReason(rule: OptionRule, word: ByteString): string | undefined {
   const name = word.slice(2).split("=", 1)[0] ?? "";
-  // What has a list of harmless letters takes no long options at all.
+  // A program with a list of harmless letters has no long options.
   if (rule.letters !== undefined) return notKnown("option", word);
   const found = rule.refused.find(({ long }) => long?.includes(name));
   return found === undefined ? undefined : `option ${quoted(`--${name}`)} ${found.reason}`;
@@ -76,7 +76,7 @@ function shortReason(rule: OptionRule, word: ByteString): string | undefined {
   return undefined;
 }
 
-// The words that come here hold harmless letters alone, none of which takes a value.
+// The words here have only harmless letters, none of which takes a value.
 function hasLetter(word: ByteString, letters: string): boolean {
   return [...letters].some((letter) => word.includes(letter));
 }
@@ -85,17 +85,17 @@ function notKnown(what: string, word: ByteString): string {
   return `${what} ${quoted(word.slice(0, LONGEST_OPTION))} is not known to be harmless`;
 }
 
-/** The only words that a program may be given, each read as one: no bundles, no abbreviations. */
+/** The only allowed arguments of a program, without bundles and abbreviations. */
 interface WordList {
-  /** Words that stand alone. */
+  /** Words without a value. */
   words?: RegExp;
-  /** Words after which another one has to come, and what that may be. */
+  /** Words with a value in the next word, and the pattern of the value. */
   withValue?: Readonly<Record<string, RegExp>>;
-  /** Whatever does not begin with a dash. */
+  /** All words that do not begin with a dash. */
   operands?: boolean;
 }
 
-/** Why these words are not all in a list, as a phrase; undefined where they are. */
+/** Why these words are not all in a list, as a phrase; undefined if they are. */
 export function wordReason(list: WordList, args: readonly ByteString[]): string | undefined {
   for (let at = 0; at < args.length; at++) {
     const word = args[at] ?? "";

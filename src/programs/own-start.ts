@@ -5,19 +5,19 @@ import type { Recognised } from "./recognise.ts";
 import { startsOf } from "./starts.ts";
 import type { ProgramWarning } from "./warnings.ts";
 
-/** What the file of a program shows of what it starts before it serves. */
+/** How a program starts another one before it serves, as its file shows. */
 export type OwnStart =
-  /** A script; `lookedUp` is what env(1) is to start, where that is the interpreter. */
+  /** A script; `lookedUp`: the program that env(1) starts, if that is the interpreter. */
   | { kind: "script"; interpreter: ByteString; lookedUp: ByteString | undefined }
-  /** Made by PyInstaller: it starts itself a second time. */
+  /** Built with PyInstaller: it starts itself a second time. */
   | { kind: "unpacks" };
 
 const SHELLS = "sh bash rbash dash ash ksh ksh93 mksh zsh busybox".split(" ");
-const FREE = "or, which frees all servers of the section, write execute = system, /usr/bin";
+const FREE = "or write execute = system, /usr/bin, which lets all servers of the section execute these";
 
 /**
- * Why the program at `path`, which the kernel holds to what its row of the table has, cannot serve. `certain`: whatever
- * it does; else only if it starts another program. Undefined where nothing is in its way.
+ * Why the program at `path` cannot serve when the kernel limits its executions to its row of the table. `certain`: in any
+ * case; else only if it starts another program. Undefined if it can.
  */
 export function ownStartWarning(
   path: ByteString,
@@ -32,16 +32,16 @@ export function ownStartWarning(
     certain,
   });
   if (start.kind === "unpacks") {
-    const why = "it is made by PyInstaller and starts itself a second time, which is refused";
-    return fails(why, "put one there that is made otherwise, such as that of the distribution");
+    const why = "it is built with PyInstaller and starts itself a second time, which is refused";
+    return fails(why, "replace it with another build, such as that of the distribution");
   }
   const { interpreter, lookedUp = "another program" } = start;
   if (baseName(interpreter) === "env") {
     const why = `its first line lets ${quoted(interpreter)} start ${quoted(lookedUp)}, which is refused`;
-    const remedy = `name that program itself in the first line, as #!/usr/bin/${display(baseName(lookedUp))} would`;
+    const remedy = `name that program in the first line, as in #!/usr/bin/${display(baseName(lookedUp))}`;
     return fails(why, remedy);
   }
-  const instead = "list the program that it starts in its place";
+  const instead = "list the program that it starts instead";
   if (starts.length > 0) {
     return fails(`it is a script of ${quoted(interpreter)}, which may not be executed`, instead);
   }

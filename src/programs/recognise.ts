@@ -4,7 +4,7 @@ import { baseName } from "../../ffi/paths.ts";
 import type { Identity, OpenInput, Program, ProgramFiles } from "./program.ts";
 import { PROGRAMS } from "./table.ts";
 
-/** The identity of what a stat describes. */
+/** The identity of the file of a Stat. */
 export function identityOf({ devMajor, devMinor, ino, nlink }: Stat): Identity {
   return { file: `${devMajor}:${devMinor}:${ino}`, links: nlink };
 }
@@ -14,8 +14,8 @@ const MOST_LINKS = 40;
 const USUAL_DIRECTORIES = ["/usr/bin", "/usr/local/bin"];
 
 /**
- * The base names of a program: the one that it is called by, those of the links on the way to the file, and, where
- * the file has several names, those of the known programs that are the same file.
+ * The base names of a program: the one that it is called by, those of the symbolic links on the way to the file, and, if
+ * the file has several names, those of known programs that are the same file.
  */
 function namesOf(path: ByteString, files: ProgramFiles): ByteString[] {
   const names = [baseName(path)];
@@ -36,7 +36,7 @@ function namesOf(path: ByteString, files: ProgramFiles): ByteString[] {
   return names;
 }
 
-/** The names that a base name stands for: itself, and without a version, an architecture or a flavour. */
+/** A base name, and without its version, architecture or flavour. */
 export function plainNames(name: ByteString): ByteString[] {
   const names = [name];
   if (!/[-.0-9]/.test(name)) return names;
@@ -58,7 +58,7 @@ export function plainNames(name: ByteString): ByteString[] {
 const FLAVOUR =
   /[-.](?:basic|tiny|nox|gtk|gtk2|gtk3|huge|minimal|traditional|openbsd|distrib|real|orig|text|static|classic)$/;
 
-/** The row of the table for a base name. What is written there needs no pattern: a login has no time for them. */
+/** The row of the table for a base name. Names in the table need no pattern, which would cost a login time. */
 function programNamed(name: ByteString): Program | undefined {
   const named = (one: ByteString) => PROGRAMS.find(({ names }) => names.includes(one));
   const found = named(name);
@@ -70,19 +70,19 @@ function programNamed(name: ByteString): Program | undefined {
   return undefined;
 }
 
-/** What is known of a program. */
+/** A program, as the table knows it. */
 export interface Recognised {
-  /** The base name that it is started under; some programs go by it. */
+  /** The base name that it is started under; some programs depend on it. */
   invoked: ByteString;
-  /** Rows of the table; several where its names are those of several programs. */
+  /** Rows of the table; several if its names belong to several programs. */
   rows: Program[];
   /** Its names that are in no row. */
   others: ByteString[];
 }
 
 /**
- * Says which program stands at a path: by its name, by the names that links lead to, and by those of the same file.
- * What is reached through a link is treated as all of them.
+ * Recognises the program at a path: by its name, by the names that symbolic links lead to, and by other names of the same
+ * file. The rules of all of them apply.
  */
 export function recognise(path: ByteString, files: ProgramFiles): Recognised {
   const names = new Set(namesOf(path, files));
@@ -96,7 +96,7 @@ export function recognise(path: ByteString, files: ProgramFiles): Recognised {
   return { invoked: baseName(path), rows: [...rows], others };
 }
 
-/** Why these arguments (without argv[0]) would make a program start another one; undefined where they would not. */
+/** Why these arguments (without argv[0]) would make a program start another; undefined if they would not. */
 export function refusalOf(
   { rows, invoked }: Recognised,
   args: readonly ByteString[],
@@ -110,7 +110,7 @@ export function refusalOf(
   return undefined;
 }
 
-/** By what a user can make a program start another, though its arguments are checked. */
+/** The inputs by which a user can make a program start another, though its arguments are checked. */
 export function openInputs({ rows }: Recognised): OpenInput[] {
   return rows.flatMap(({ open }) => open);
 }

@@ -4,7 +4,7 @@ import type { ProgramFiles } from "./program.ts";
 
 type Kind = "directory" | "file" | "missing" | "changeable";
 
-/** What stands at an absolute path, if root alone can change that and the way to it; a link is changeable. */
+/** The kind of file at an absolute path; "changeable" if users other than root can change it or the way to it, or for a symbolic link. */
 function kindOf(path: ByteString, files: ProgramFiles): Kind {
   const parts = path.split("/").slice(1);
   let kind: Kind = "missing";
@@ -20,14 +20,14 @@ function kindOf(path: ByteString, files: ProgramFiles): Kind {
   return kind;
 }
 
-// Where git(1) looks for what it is told, and what in a repository can name programs or another repository.
+// Where git(1) looks for a repository, and files in it that can name programs or another repository.
 const PLACES = ["", "/.git", ".git", ".git/.git"];
 const FILES = ["config", "config.worktree", "info/attributes"];
 
 /**
- * Whether root alone can change which programs the configuration of a git repository names: the repository, and the
- * files that count, are reached through directories and are files that nobody else can write. Objects and references
- * may be anybody's. False for what git would search for otherwise: a relative path, `~`, a file in the place of .git.
+ * True if only root can change the programs that the configuration of a git repository names: nobody else can write the
+ * repository, its configuration files and the directories above. Objects and references may belong to anybody. False for
+ * paths that git would search for in another way: relative ones, `~`, a file instead of .git.
  */
 export function isRootsRepository(path: ByteString, files: ProgramFiles): boolean {
   const plain = path.replace(/\/+$/, "");

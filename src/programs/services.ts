@@ -5,22 +5,22 @@ import type { Program } from "./program.ts";
 import { borg, rsync, scp, sftpServer, unison } from "./transfer.ts";
 import { cvs, hg, svnserve } from "./versions.ts";
 
-/** What an account of the limited shell may be for: a name, and the program of the table that it takes. */
+/** A service for an account with the limited shell: its name, and its row of the table. */
 export interface Service {
   readonly name: ByteString;
   readonly program: Program;
-  /** Base names of the files: those that it cannot do without, and those that it may use. */
+  /** Base names of the files: required ones, and optional ones. */
   readonly needs: readonly ByteString[];
   readonly uses: readonly ByteString[];
-  /** Where they may be, the first counts. */
+  /** Directories to search, in order. */
   readonly directories: readonly ByteString[];
-  /** The section of jk_init.ini that brings it; undefined where none does. */
+  /** The section of jk_init.ini that brings it; undefined for none. */
   readonly section: ByteString | undefined;
 }
 
 const USUAL = ["/usr/bin", "/bin", "/usr/local/bin"];
 
-// Where distributions keep it, as the section sftp of jk_init.ini.
+// As in the section sftp of jk_init.ini.
 const SFTP = [
   "/usr/lib/openssh",
   "/usr/lib",
@@ -42,8 +42,7 @@ function service(
 }
 
 /**
- * What can be asked for by name. mosh-server is not among them: it starts an interactive session, which the limited
- * shell refuses.
+ * The services. Without mosh-server, which starts an interactive session: the limited shell refuses that.
  */
 export const SERVICES: readonly Service[] = [
   service("sftp", sftpServer, "sftp", { directories: SFTP }),
@@ -60,7 +59,7 @@ export const SERVICES: readonly Service[] = [
   service("borg", borg, undefined),
 ];
 
-/** The service of a name, or of the name of its program; undefined for none. */
+/** The service with this name, or with a program of this name; undefined for none. */
 export function serviceNamed(name: ByteString): Service | undefined {
   return (
     SERVICES.find((one) => one.name === name) ?? SERVICES.find(({ program }) => program.names.includes(name))
@@ -68,8 +67,7 @@ export function serviceNamed(name: ByteString): Service | undefined {
 }
 
 /**
- * The files of a service, as `isThere` finds them: their paths, and the base names that are missing. `preferred` are
- * paths that count before the usual ones.
+ * The files of a service that `isThere` finds, and the base names of missing ones. `preferred`: paths to try first.
  */
 export function filesOf(
   { needs, uses, directories }: Service,

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-// Programs with which a user who may run one of them runs any other, and how. What is not here is not thereby safe.
+// Programs by which a user can run any other program, and how. A program that is not listed is not safe therefore.
 const GROUPS: readonly (readonly [how: string, names: string])[] = [
   [
     "is a shell",
@@ -33,11 +33,11 @@ export function starterReason(names: readonly ByteString[]): string | undefined 
   return names.map((name) => REASONS.get(name)).find((reason) => reason !== undefined);
 }
 
-// What makes ordinary programs run code, when a variable of the environment says so.
+// Environment variables that make ordinary programs run code.
 const CODE_VARIABLES =
   /^(LD_.*|BASH_ENV|ENV|SHELLOPTS|BASHOPTS|PS4|PROMPT_COMMAND|IFS|PERL5(OPT|LIB|DB)|PERLLIB|PYTHON(STARTUP|PATH|HOME|INSPECT|USERBASE)|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)|LUA_INIT.*|LUA_C?PATH|JAVA_TOOL_OPTIONS|CLASSPATH|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|NLSPATH|HOSTALIASES|RES_OPTIONS|TERMINFO|TERMCAP|TERMPATH|GIT_(SSH.*|EDITOR|PAGER|EXEC_PATH|CONFIG.*|EXTERNAL_DIFF|ASKPASS|PROXY_COMMAND|TEMPLATE_DIR)|RSYNC_(RSH|CONNECT_PROG|SHELL)|CVS_RSH|CVSEDITOR|SVN_SSH|HG(RCPATH|EDITOR|MERGE|MODULEPOLICY)?|UNISON|BORG_(LOGGING_CONF|PASSCOMMAND|RSH)|EDITOR|VISUAL|PAGER|MANPAGER|LESSOPEN|LESSCLOSE|BROWSER|BUN_.*)$/;
 
-/** True where a variable of this name makes programs load or run what its value says. */
+/** True if a variable of this name makes programs load or run what its value names. */
 export function carriesCode(variable: ByteString): boolean {
   return CODE_VARIABLES.test(variable);
 }

@@ -2,8 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Program } from "./program.ts";
 
 /**
- * What a program executes itself, by all the rows of the table that it may be: directories and files, none where the
- * list is empty. Undefined where it is not known, or starts a shell: then the key `execute` alone counts.
+ * The directories and files that a program executes itself, by all rows of the table that it may be; maybe none. Undefined
+ * for an unknown program, and for one that starts a shell: only the key `execute` limits these.
  */
 export function startsOf(programs: readonly Program[]): readonly ByteString[] | undefined {
   if (programs.length === 0) return undefined;

@@ -3,7 +3,7 @@ import type { Program, ProgramEnvironment } from "./program.ts";
 import { borg, rsync, scp, sftpServer, unison } from "./transfer.ts";
 import { cvs, hg, moshServer, svnserve } from "./versions.ts";
 
-/** The server programs that the limited shell knows. What is not here is started as it is. */
+/** The server programs that the limited shell knows. Others are started without special rules. */
 export const PROGRAMS: readonly Program[] = [
   sftpServer,
   scp,
@@ -17,8 +17,8 @@ export const PROGRAMS: readonly Program[] = [
   moshServer,
 ];
 
-/** What every program gets, known or not: Python would load code from ~/.local/lib (site, usercustomize, *.pth). */
+/** For every program, known or not: Python would load code from ~/.local/lib (site, usercustomize, *.pth). */
 export const EVERY_PROGRAM: ProgramEnvironment = { set: { PYTHONNOUSERSITE: "1" } };
 
-/** Where the known programs look for others: directories that root alone can write. */
+/** PATH for known programs: directories that only root can write. */
 export const PROGRAM_PATH = "/usr/bin:/bin";

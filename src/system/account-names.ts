@@ -4,7 +4,7 @@ import { didYouMean } from "../cli/suggest.ts";
 
 const LARGEST = 1 << 26;
 
-/** The names in an account file of the host, passwd(5) or group(5), for suggestions; no name service is asked. */
+/** The names in an account file of the host, without name services, for suggestions. */
 export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
   const text = fromBytes(readFileIfPresent(file, LARGEST) ?? new Uint8Array(0));
   return text.split("\n").flatMap((line) => {
@@ -13,7 +13,7 @@ export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
   });
 }
 
-/** `; did you mean 'NAME'?` where the machine has an account of a name near to this one, else nothing. */
+/** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
 export function userHint(name: ByteString): string {
   return didYouMean(name, namesIn("/etc/passwd"));
 }

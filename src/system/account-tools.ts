@@ -5,15 +5,15 @@ import { JailkitError } from "../cli/error.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
 
-/** The group that is there for jailed accounts, so that settings of sshd and others can name them all. */
+/** The group of jailed accounts, by which settings of sshd and others can name them all. */
 export const JAILED_GROUP = "jailed";
 
-/** What makes it where systemd-sysusers(8) does not: groupadd(8). */
+/** The command that creates it without systemd-sysusers(8). */
 export const MAKE_JAILED_GROUP: readonly string[] = ["groupadd", "--system", JAILED_GROUP];
 
 /**
- * Runs usermod, useradd or groupadd: they lock the account files themselves, so no lock of ours is held meanwhile.
- * Throws JailkitError with what the program said.
+ * Runs usermod, useradd, groupadd or userdel. They lock the account files themselves, so call it without a lock on these.
+ * Throws JailkitError with the program's message.
  */
 function runAccountTool(
   name: "usermod" | "useradd" | "groupadd" | "userdel",
@@ -25,7 +25,7 @@ function runAccountTool(
   }
   const result = runProgram(path, words);
   if (result.status === 0) return;
-  // Our tools do not have that option.
+  // Our tools have no such option.
   const said = (result.stderr.trim().split("\n")[0] ?? "").replace(/: use --badname.*$/, "");
   throw new JailkitError(
     "account-tool",
@@ -34,7 +34,7 @@ function runAccountTool(
   );
 }
 
-/** Refuses a name that a program could take for an option, or that would break a line of passwd(5). */
+/** Throws for a name that a program could take for an option, or that would break a line of passwd(5). */
 export function requireAccountName(name: ByteString): void {
   if (
     !/^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name) ||
@@ -42,27 +42,27 @@ export function requireAccountName(name: ByteString): void {
     name === "." ||
     name === ".."
   ) {
-    throw new JailkitError("bad-name", 1, `${quoted(name)} is not a name for an account`);
+    throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name`);
   }
 }
 
-/** What an account is to have. */
+/** A change of an account. */
 export interface AccountChange {
   home: ByteString;
   shell: ByteString;
-  /** Groups of which it becomes a member; it stays in those that it has. */
+  /** More groups; it stays in those that it has. */
   groups: readonly GroupEntry[];
 }
 
 /**
- * Gives an account another home and login shell, and more groups (usermod(8)), and proves by reading the account again
- * that nothing else happened. Throws JailkitError where it did not work, also for an account that no local file holds.
+ * Gives an account another home and login shell, and more groups (usermod(8)), and reads the account again to check that.
+ * Throws JailkitError if it failed, also for an account that is in no local file.
  */
 export function modifyAccount(user: PasswdEntry, { home, shell, groups }: AccountChange): void {
   requireAccountName(user.name);
   for (const value of [home, shell]) {
     if (!value.startsWith("/") || /[:\n\0]/.test(value)) {
-      throw new JailkitError("bad-path", 1, `${quoted(value)} cannot stand in the account files`);
+      throw new JailkitError("bad-path", 1, `${quoted(value)} cannot be in the account files`);
     }
   }
   const same = user.home === home && user.shell === shell;
@@ -79,17 +79,17 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
     throw new JailkitError(
       "account-not-changed",
       1,
-      `usermod reported success, but the account ${quoted(user.name)} is not as it should be: look at /etc/passwd and /etc/group`,
+      `usermod reported success, but the account ${quoted(user.name)} is not as requested: check /etc/passwd and /etc/group`,
     );
   }
 }
 
-/** What useradd(8) may be told beyond the home and the shell: its option letter -> the value, true for a flag. */
+/** Options of useradd(8) besides home and shell: the option letter -> the value, true for a flag. */
 export type UseraddOptions = ReadonlyMap<string, ByteString | true>;
 
 /**
- * Creates an account with useradd(8) and hands back what the account files now say of it. Where that fails half-way, as
- * where the home cannot be made, the account is taken back.
+ * Creates an account with useradd(8), and returns its entry. If useradd fails half-way, for example because it cannot
+ * create the home, the account is removed again.
  */
 export function addAccount(
   name: ByteString,
@@ -114,7 +114,7 @@ export function addAccount(
     throw new JailkitError(
       "account-not-added",
       1,
-      `useradd reported success, but ${quoted(name)} is not as asked`,
+      `useradd reported success, but ${quoted(name)} is not as requested`,
     );
   }
   return entry;
@@ -126,18 +126,18 @@ export function addGroup(name: ByteString): void {
   runAccountTool("groupadd", ["--", name]);
 }
 
-/** Takes back an account that `addAccount` made, when a later step failed. Its home is not touched. */
+/** Removes an account that `addAccount` created, after a later step failed. Its home stays. */
 export function removeAccount(name: ByteString): void {
   requireAccountName(name);
   runAccountTool("userdel", ["--", name]);
 }
 
-/** The gids of the groups of a user, without its primary one. */
+/** The gids of a user's groups, without the primary one. */
 export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
 }
 
-/** Whether a `!` stands before or in the place of an account's password in /etc/shadow, which locks it: shadow(5). */
+/** True if the account is locked: its password in /etc/shadow begins with `!` (shadow(5)). */
 export function isLocked(name: ByteString): boolean {
   const bytes = readFileIfPresent("/etc/shadow", 1 << 26) ?? new Uint8Array(0);
   const line = fromBytes(bytes)

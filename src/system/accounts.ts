@@ -22,13 +22,13 @@ export interface GroupEntry {
   members: ByteString[];
 }
 
-// getpwnam(3) lists these as ways in which a name service says "no such name".
+// By getpwnam(3), a name service may report a missing name with these.
 const ABSENT = new Set([0, 2, 3, 9, 1]);
 const LARGEST_BUFFER = 1 << 24;
 
 type Query = (result: Uint8Array, buffer: Uint8Array, found: BigUint64Array) => number;
 
-// What is decoded lies in these two, by addresses of which the collector of garbage knows nothing.
+// Keeps the structure and its buffer alive: the garbage collector does not see addresses.
 const held: Uint8Array[] = [];
 
 /** Calls a `get*_r` function with a growing buffer; `decode` gets the address of the filled structure. */
@@ -130,7 +130,7 @@ export function groupIdsOf(name: ByteString, gid: number): number[] {
   }
 }
 
-/** The names of all groups that an account is in, those that have one. */
+/** The names of all groups of an account, as far as they have names. */
 export function groupNamesOf({ name, gid }: Pick<PasswdEntry, "name" | "gid">): ByteString[] {
   return groupIdsOf(name, gid).flatMap((id) => groupByGid(id)?.name ?? []);
 }

@@ -10,30 +10,30 @@ import {
   xattrOf,
 } from "../../ffi/xattrs.ts";
 
-/** The extended attributes that hold the ACLs of acl(5): of a file, and of a directory for what is made in it. */
+/** The extended attributes of acl(5): the ACL of a file, and that of a directory for new files in it. */
 const ACCESS_ACL = "system.posix_acl_access";
 const DEFAULT_ACL = "system.posix_acl_default";
-// A server's own kind, which says more than nfs4_acl(5) mode bits do, and which is not read here.
+// The ACLs of an NFS server, nfs4_acl(5), which are not read here.
 const NFS4_ACL = "system.nfs4_acl";
 
-/** What an entry of an ACL gives to a user or a group that it names. */
+/** An entry of an ACL for a named user or group. */
 export interface NamedEntry {
   readonly tag: "u" | "g";
   readonly id: number;
-  /** As the entry has them, and as the mask leaves them: 4 read, 2 write, 1 execute. */
+  /** In the entry, and after the mask: 4 read, 2 write, 1 execute. */
   readonly permissions: number;
   readonly effective: number;
 }
 
-/** An access ACL. Owner and others have what the permission bits say; the group's bits are the mask, if there is one. */
+/** An access ACL. The permission bits are those of owner and others; the group bits are the mask, if there is one. */
 interface Acl {
-  /** What the file's own group may do, as the mask leaves it. */
+  /** The permissions of the file's own group, after the mask. */
   readonly group: number;
-  /** Users and groups but root (0): whoever is root may do anything. */
+  /** Users and groups except root (0), which may do anything. */
   readonly named: readonly NamedEntry[];
 }
 
-/** An ACL, that there is none, or that it cannot be told: whoever grants an exemption must not grant it then. */
+/** An ACL, or none. "unknown": it cannot be read, and no exemption may be granted then. */
 export type AclReading = Acl | "none" | "unknown";
 
 // linux/posix_acl_xattr.h and posix_acl.h
@@ -61,8 +61,8 @@ function rawEntries(bytes: Uint8Array): RawEntry[] | undefined {
 }
 
 /**
- * Reads the value of an ACL's extended attribute as acl(5) has it: each of owner, group and others once, a mask once at
- * most, and where anybody is named. undefined for what the kernel would not take: a file system may hand out anything.
+ * Parses the extended attribute of an ACL (acl(5)): owner, group and others once each, at most one mask, which named
+ * entries need. Undefined for a value that the kernel would not accept: a file system may return anything.
  */
 export function parseAcl(bytes: Uint8Array): Acl | undefined {
   const entries = rawEntries(bytes);
@@ -94,7 +94,7 @@ function reading(read: (attribute: ByteString) => XattrReading): AclReading {
   }
 }
 
-/** The ACL of a file that is open, and not O_PATH. */
+/** The ACL of an open file (not O_PATH). */
 export function aclOf(fd: number): AclReading {
   return reading((attribute) => xattrOf(fd, attribute));
 }
@@ -104,22 +104,22 @@ export function aclAt(dirfd: number, name: ByteString, follow = false): AclReadi
   return reading((attribute) => xattrAt(dirfd, name, attribute, follow));
 }
 
-/** The entries by which a user or a group that is not root's may write. */
+/** The entries by which users other than root may write. */
 export function writersOf(acl: AclReading): readonly NamedEntry[] {
   return typeof acl === "string" ? [] : acl.named.filter(({ effective }) => (effective & 2) !== 0);
 }
 
 /**
- * The permission bits without what is an ACL's alone: for the group, what its own entry and the mask both allow, and not
- * the mask, which is what stat(2) shows. Where the ACL cannot be told that is the most that the group may do.
+ * The permission bits without the named entries of the ACL: for the group, the bits that its own entry and the mask both
+ * allow; stat(2) shows the mask. If the ACL is unknown, these are the most that the group may have.
  */
 export function modeBesideAcl(mode: number, acl: AclReading): number {
   return typeof acl === "string" ? mode : (mode & ~0o070) | (acl.group << 3);
 }
 
 /**
- * The permission bits that a copy without ACL is to have so that nobody may do more with it. Where the ACL cannot be told
- * the group gets what others have, too, and nothing besides.
+ * The permission bits for a copy without ACL, so that nobody may do more with it. If the ACL is unknown, the group gets at
+ * most the bits of others.
  */
 export function modeWithoutAcl(mode: number, acl: AclReading): number {
   return acl === "unknown" ? mode & (~0o070 | ((mode & 0o007) << 3)) : modeBesideAcl(mode, acl);
@@ -137,33 +137,33 @@ export function showEntries(entries: readonly NamedEntry[]): string {
 }
 
 /**
- * The beginning of the command that takes these entries of an ACL, or of a directory's default ACL, away: a path
- * follows.
+ * The command that removes these entries from an ACL, or (`inherited`) from a directory's default ACL, without the path at
+ * its end.
  */
 export function removalCommand(entries: readonly NamedEntry[], inherited = false): string {
-  // In a long command line nobody reads what it does.
+  // Nobody reads a long command line.
   if (entries.length > 3) return inherited ? "setfacl -k" : "setfacl -b";
   return `setfacl -x ${entries.map((entry) => `${inherited ? "d:" : ""}${entryText(entry)}`).join(",")}`;
 }
 
-/** Takes from a new file or directory what a default ACL of the directory that it was made in has given to it. */
+/** Removes the ACL that a new file or directory has inherited from the default ACL of its directory. */
 export function dropInheritedAcl(fd: number, directory: boolean): void {
-  // Mostly there is none, and to ask costs less than to remove what is not there.
+  // Usually there is none, and asking costs less than removing.
   if (hasXattrOf(fd, ACCESS_ACL)) removeXattr(fd, ACCESS_ACL);
   if (directory && hasXattrOf(fd, DEFAULT_ACL)) removeXattr(fd, DEFAULT_ACL);
 }
 
-/** As dropInheritedAcl, of a device, FIFO or socket that an O_PATH descriptor is. Takes /proc. */
+/** As dropInheritedAcl, for the O_PATH descriptor of a device, FIFO or socket. Needs /proc. */
 export function dropInheritedAclOfPath(fd: number): void {
   removeXattrOfPath(fd, ACCESS_ACL);
 }
 
-/** True where what is made in an open directory gets an ACL from it. */
+/** True if new files in an open directory inherit an ACL. */
 export function hasDefaultAcl(dirfd: number): boolean {
   return hasXattr(dirfd, ".", DEFAULT_ACL);
 }
 
-/** The entries of an open directory's default ACL that name somebody: what is made in it gets them. */
+/** The named entries of an open directory's default ACL, which new files in it inherit. */
 export function inheritedEntries(fd: number): readonly NamedEntry[] {
   const bytes = xattrOf(fd, DEFAULT_ACL);
   return typeof bytes === "string" ? [] : (parseAcl(bytes)?.named ?? []);

@@ -5,7 +5,7 @@ import { type GroupEntry, groupByGid, type PasswdEntry, passwdByName, passwdByUi
 /** The largest account file that is read, in bytes. */
 export const ACCOUNT_FILE_LIMIT = 1 << 24;
 
-// By hand, without a pattern: compiling the first three costs a login more than all the rest of this file.
+// Without a pattern: compiling three of them would cost a login more than the rest of this file.
 function decimal(field: ByteString | undefined): number | undefined {
   const id = Number(field);
   return field === String(id) && id >= 0 && id < 0xffffffff ? id : undefined;
@@ -40,7 +40,7 @@ function read(path: ByteString): ByteString {
 /** The entry of a name in the text of passwd(5). */
 export function userNamed(text: ByteString, name: ByteString): PasswdEntry | undefined {
   if (name === "" || name.includes(":") || name.includes("\n")) return undefined;
-  // A search for the text itself, since a name may hold anything that means something in a pattern.
+  // No pattern: a name may have bytes with a meaning in one.
   const whole = `\n${text}`;
   for (let at = whole.indexOf(`\n${name}:`); at >= 0; at = whole.indexOf(`\n${name}:`, at + 1)) {
     const end = whole.indexOf("\n", at + 1);
@@ -50,9 +50,9 @@ export function userNamed(text: ByteString, name: ByteString): PasswdEntry | und
   return undefined;
 }
 
-/** The first line with the id `id` as its third field that `parse` takes for an entry. */
+/** The first line with `id` as its third field that `parse` accepts as an entry. */
 function numbered<T>(text: ByteString, id: number, parse: (line: ByteString) => T | undefined) {
-  // Where the digits stand is found first, without taking every line apart: this is the path of a login.
+  // Finds the digits first, without splitting every line: a login runs this.
   const digits = `:${id}:`;
   for (let at = text.indexOf(digits); at >= 0; at = text.indexOf(digits, at + 1)) {
     const start = text.lastIndexOf("\n", at) + 1;
@@ -76,8 +76,8 @@ export function groupNumbered(text: ByteString, gid: number): GroupEntry | undef
 }
 
 /**
- * The accounts for a program without privilege: the flat files first, as starting a name service costs more than
- * the rest of a login, then every name service. For use inside a jail too, where often there is none.
+ * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
+ * rest of a login, then every name service. Also for use inside a jail.
  */
 export const flatFirstAccounts = {
   userByName: (name: ByteString): PasswdEntry | undefined =>
@@ -88,7 +88,7 @@ export const flatFirstAccounts = {
     groupNumbered(read("/etc/group"), gid) ?? groupByGid(gid),
 };
 
-/** The accounts of the jail that this process is in: its flat files, and nothing else is asked. */
+/** The accounts of the jail that this process is in, from its flat files only. */
 export const flatAccounts = {
   userByName: (name: ByteString): PasswdEntry | undefined => userNamed(read("/etc/passwd"), name),
   userByUid: (uid: number): PasswdEntry | undefined => userNumbered(read("/etc/passwd"), uid),

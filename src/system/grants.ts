@@ -3,9 +3,9 @@ import * as C from "../../ffi/constants.ts";
 import { hasXattr, hasXattrOf } from "../../ffi/xattrs.ts";
 import { type AclReading, aclAt, aclOf } from "./acl.ts";
 
-/** What a file gives to whoever executes or opens it, beyond the permission bits of owner, group and others. */
+/** The rights that a file gives to whoever executes or opens it, besides its permission bits. */
 export interface Grants {
-  /** The setuid and setgid bits; a directory only hands its group on with setgid. */
+  /** The setuid and setgid bits; 0 for a directory, whose setgid only passes its group on. */
   readonly special: number;
   /** It has file capabilities: capabilities(7). */
   readonly capability: boolean;
@@ -14,10 +14,10 @@ export interface Grants {
 
 const CAPABILITY = "security.capability";
 
-/** True for the extended attributes that give rights to whoever executes a file, so that no copy may have them. */
+/** True for extended attributes that give rights to whoever executes a file: no copy may have them. */
 export const grantsRights = (attribute: ByteString): boolean => attribute === CAPABILITY;
 
-/** True for an ACL that names anyone but root, and where that cannot be told. */
+/** True for an ACL that names anyone but root, or is unknown. */
 export const namesAnyone = (acl: AclReading): boolean =>
   acl === "unknown" || (acl !== "none" && acl.named.length > 0);
 
@@ -31,7 +31,7 @@ function grants(mode: number, capability: () => boolean, acl: () => AclReading):
   };
 }
 
-/** What the file of an open descriptor (not O_PATH) grants; `mode` is its st_mode. Throws SystemError. */
+/** The grants of an open file (not O_PATH); `mode` is its st_mode. Throws SystemError. */
 export function grantsOf(fd: number, mode: number): Grants {
   return grants(
     mode,
@@ -40,7 +40,7 @@ export function grantsOf(fd: number, mode: number): Grants {
   );
 }
 
-/** As grantsOf, of `name` in the open directory; nothing is opened, and no link followed. */
+/** As grantsOf, for `name` in the open directory. Opens nothing, and follows no symbolic link. */
 export function grantsAt(dirfd: number, name: ByteString, mode: number): Grants {
   return grants(
     mode,

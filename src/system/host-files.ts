@@ -5,13 +5,13 @@ import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files
 
 const LARGEST_FILE = 1 << 20;
 
-/** The text of a file of the host, up to 1 MiB; undefined where there is none. Throws SystemError. */
+/** The text of a file of the host, up to 1 MiB; undefined if it is missing. Throws SystemError. */
 export function hostText(path: ByteString): ByteString | undefined {
   const bytes = readFileIfPresent(path, LARGEST_FILE);
   return bytes === undefined ? undefined : fromBytes(bytes);
 }
 
-/** The names in a directory of the host, in the order of their bytes; none where there is no such directory. */
+/** The names in a directory of the host, in the order of their bytes; none if it is missing. */
 export function hostNames(path: ByteString): ByteString[] {
   try {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);

@@ -5,20 +5,20 @@ import { close, fstat, openAt, readInto } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
 import { findProgram, runProgram } from "./run.ts";
 
-/** A line of a log, as bytes: whoever may write to /dev/log may have written it. */
+/** A line of a log, as bytes: any user who can write to /dev/log may have written it. */
 export interface LogEntry {
   /** "the journal", or the path of a file. */
   source: ByteString;
-  /** As the log has it; of the journal, in UTC. */
+  /** As in the log; for the journal, in UTC. */
   when: ByteString;
   ident: ByteString;
   pid: number | undefined;
   message: ByteString;
-  /** Who sent it, as the kernel told the journal; undefined of a file. */
+  /** The sender, as the kernel told the journal; undefined for a file. */
   sender: { uid: number; program: ByteString } | undefined;
 }
 
-/** What was found, and which logs could not be read, each as a printable line. */
+/** The lines that were found, and the logs that could not be read, each as a printable line. */
 export interface LogSearch {
   entries: LogEntry[];
   unread: ByteString[];
@@ -29,14 +29,14 @@ const FILES = ["auth.log", "secure", "syslog", "messages"].flatMap((name) => [
   `/var/log/${name}.1`,
 ]);
 const CHUNK = 1 << 20;
-// Whoever was told an error id may write as many lines with it as they like. The true one is before those.
+// A user who has seen an error id may write any number of lines with it. The true one comes before those.
 const MOST_LINES = 1000;
 const MOST_OUTPUT = 1 << 26;
-// A line of syslog is shorter; of a longer one the end is enough.
+// Lines of syslog are shorter; the end of a longer one is enough.
 const LONGEST_LINE = 1 << 16;
 const NEWLINE = 10;
 
-/** Calls `found` with each line of an open file that holds a text, until it says that this is enough. The file may be of any size. */
+/** Calls `found` with each line of an open file that contains `text`, until it returns false. The file may have any size. */
 function linesWith(fd: number, text: ByteString, found: (line: ByteString) => boolean): void {
   const buffer = Buffer.alloc(LONGEST_LINE + CHUNK);
   let kept = 0;
@@ -61,7 +61,7 @@ function linesWith(fd: number, text: ByteString, found: (line: ByteString) => bo
   }
 }
 
-/** A line of a file, as rsyslog and others write it: with a time of RFC 3164 or RFC 3339, and a host. Pure. */
+/** Parses a line of a file as rsyslog and others write it: with a time of RFC 3164 or RFC 3339, and a host. */
 export function parseLogLine(source: ByteString, line: ByteString): LogEntry | undefined {
   const match =
     /^((?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(?:\d{4}-\S+)) (?:\S+ )?([^\s:[]+)(?:\[(\d+)\])?: (.*)$/s.exec(
@@ -103,11 +103,11 @@ function searchFile(path: ByteString, text: ByteString, { entries, unread }: Log
   }
 }
 
-/** An entry of `journalctl --output=json`, of which every value may be a text, numbers for bytes, or missing. Pure. */
+/** Parses an entry of `journalctl --output=json`. Each value may be a text, a list of bytes, or missing. */
 export function parseJournalLine(line: ByteString): LogEntry | undefined {
   let value: unknown;
   try {
-    // What stands there is UTF-8.
+    // It is UTF-8.
     value = JSON.parse(Buffer.from(line, "latin1").toString("utf8"));
   } catch {
     return undefined;
@@ -137,7 +137,7 @@ function searchJournal(text: ByteString, { entries, unread }: LogSearch): void {
   if (journalctl === undefined) return;
   const words = ["--output=json", "--quiet", "--no-pager", "--all", `--grep=${text}`];
   const { status, stdout, stderr, cutOff } = runProgram(journalctl, words, {}, MOST_OUTPUT);
-  // 1: there is nothing that matches, or no journal.
+  // 1: nothing matches, or there is no journal.
   if (cutOff) unread.push(`the journal after ${MOST_OUTPUT} bytes with ${text}`);
   else if (status > 1) unread.push(`journalctl ended with status ${status}: ${stderr.split("\n")[0] ?? ""}`);
   for (const line of stdout.split("\n").slice(0, MOST_LINES)) {
@@ -147,11 +147,11 @@ function searchJournal(text: ByteString, { entries, unread }: LogSearch): void {
 }
 
 /**
- * The lines of the journal and of the usual files of /var/log, with those that were rotated last, that hold a text of
- * letters, digits and dashes. The user sees what may be read.
+ * Searches the journal, the usual files of /var/log, and their last rotations, for a text of letters, digits and dashes,
+ * as far as this user may read them.
  */
 export function searchLogs(text: ByteString): LogSearch {
-  if (!/^[A-Za-z0-9-]+$/.test(text)) throw new RangeError("no text to look for in logs");
+  if (!/^[A-Za-z0-9-]+$/.test(text)) throw new RangeError("not a text to search logs for");
   const found: LogSearch = { entries: [], unread: [] };
   searchJournal(text, found);
   for (const file of FILES) searchFile(file, text, found);

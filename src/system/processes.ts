@@ -6,12 +6,12 @@ import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 
-/** The three user ids of a process that decide whose it is (proc(5), the `Uid:` line of status). */
+/** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
 
 /**
- * The pids of all processes that run as `uid` (real, effective or saved). A process that ends during the scan is
- * passed over. Throws JailkitError where /proc is not there to ask: "none" would be a guess.
+ * The pids of all processes that run as `uid` (real, effective or saved), without those that end meanwhile. Throws
+ * JailkitError if /proc is not mounted: "none" would be a guess.
  */
 export function processesOf(uid: number): number[] {
   const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
@@ -29,7 +29,7 @@ export function processesOf(uid: number): number[] {
   }
 }
 
-/** Whether a process of root's, other than this one, has one of these names (proc(5), `Name:`). Throws SystemError. */
+/** True if root has another process with one of these names (proc(5), `Name:`). Throws SystemError. */
 export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
   try {

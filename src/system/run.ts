@@ -4,20 +4,20 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
-/** How a program ended, and what it wrote. */
+/** The exit status and output of a program. */
 interface ProgramResult {
-  /** Its exit status; 128 and the number of the signal that ended it. */
+  /** The exit status; 128 if a signal ended it. */
   status: number;
   stdout: ByteString;
   stderr: ByteString;
-  /** It said more than it was let, and was ended. */
+  /** It was killed because it wrote too much. */
   cutOff: boolean;
 }
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
 const ENVIRONMENT = { PATH: DIRECTORIES.join(":"), LC_ALL: "C" };
 
-/** The absolute path of a program of the system, sought in fixed directories only, never in the caller's PATH. */
+/** The absolute path of a program in fixed directories of the system, never in the caller's PATH. */
 export function findProgram(name: ByteString): ByteString | undefined {
   for (const directory of DIRECTORIES) {
     const path = `${directory}/${name}`;
@@ -29,8 +29,8 @@ export function findProgram(name: ByteString): ByteString | undefined {
 
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
- * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, and it has a session of its own, without a terminal. `arguments` are ASCII or UTF-8. It is ended when it
- * has written about `mostOutput` bytes.
+ * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, and it has a session of its own, without a terminal. The
+ * arguments are UTF-8. It is killed after about `mostOutput` bytes of output.
  */
 export function runProgram(
   path: ByteString,
@@ -40,7 +40,7 @@ export function runProgram(
 ): ProgramResult {
   const asText = (text: ByteString) => {
     const decoded = Buffer.from(text, "latin1").toString("utf8");
-    // Bun hands arguments on as UTF-8: what is not would arrive as something else.
+    // Bun passes arguments as UTF-8, and would change others.
     if (Buffer.from(decoded, "utf8").toString("latin1") !== text) {
       throw new JailkitError("not-utf8", 1, `${display(path)}: an argument is not valid UTF-8`);
     }
@@ -56,7 +56,7 @@ export function runProgram(
       stdout: "pipe",
       stderr: "pipe",
       killSignal: "SIGKILL",
-      // What is typed at the terminal ends this program, which then waits for that one or not.
+      // Signals of the terminal come to this process alone.
       detached: true,
       ...(mostOutput === undefined ? {} : { maxBuffer: mostOutput }),
     });

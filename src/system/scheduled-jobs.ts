@@ -6,21 +6,21 @@ import { appendCommand, operands } from "../cli/shell-word.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
-/** A way in which the host runs what an account asks for, outside any jail, and what ends that. */
+/** A way in which the host runs jobs of an account, outside any jail, and the remedy. */
 interface JobWarning {
   code: "crontab" | "cron" | "at-jobs" | "at";
   message: ByteString;
   remedy: ByteString;
 }
 
-/** Debian's places and those of others: crontab(1), at(1). */
+/** The directories of Debian and of others: crontab(1), at(1). */
 const CRONTABS = ["/var/spool/cron/crontabs", "/var/spool/cron"];
 const AT_JOBS = ["/var/spool/cron/atjobs", "/var/spool/at"];
 const OUTSIDE = "with /bin/sh on the host, outside the jail";
 
 /**
- * Whether a user may give in jobs: whoever NAME.allow names, where there is one, else everybody whom NAME.deny does not
- * name. Where there is neither, `otherwise`. Pure.
+ * True if a user may schedule jobs: if NAME.allow exists, it must name the user; else NAME.deny must not. `otherwise`: the
+ * answer if neither exists.
  */
 export function mayScheduleJobs(
   user: ByteString,
@@ -33,7 +33,7 @@ export function mayScheduleJobs(
   return deny === undefined ? otherwise : !names(deny).includes(user);
 }
 
-/** The files of a directory that belong to a user; what cannot be listed holds none that are known. */
+/** The files of a directory that belong to a user; none if it cannot be listed. */
 function filesOf(directory: ByteString, uid: number): ByteString[] {
   try {
     return hostNames(directory).flatMap((name) => {
@@ -46,7 +46,7 @@ function filesOf(directory: ByteString, uid: number): ByteString[] {
   }
 }
 
-/** The crontab of a user; undefined where there is none, or this process may not see it. */
+/** The crontab of a user; undefined if it is missing, or this process may not see it. */
 function crontabOf(user: ByteString): ByteString | undefined {
   return CRONTABS.map((directory) => `${directory}/${user}`).find((path) => {
     try {
@@ -72,19 +72,19 @@ function permission(
     named = hostText(allow) !== undefined;
     if (!mayScheduleJobs(user, hostText(allow), hostText(deny), otherwise)) return [];
   } catch (error) {
-    // Where others than root may not read them.
+    // Only root may be able to read them.
     if (error instanceof SystemError) return [];
     throw error;
   }
   const remedy = named
     ? `take ${user} out of ${allow}`
-    : `touch ${allow} (whom it does not name may not then), or for this account alone: ${appendCommand(user, deny)}`;
+    : `touch ${allow} (then only users that it names may), or for this account alone: ${appendCommand(user, deny)}`;
   return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
 }
 
 /**
- * What cron(8) and at(1) run for an account, or would: no login shell holds that, and so no jail. Of jobs that are there,
- * root alone can be told. Throws SystemError.
+ * Warnings about jobs that cron(8) and at(1) run for an account, or would run: no login shell limits these, and so no
+ * jail. Only root can see existing jobs. Throws SystemError.
  */
 export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): JobWarning[] {
   const warnings: JobWarning[] = [];
@@ -94,7 +94,7 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): J
     warnings.push({
       code: "crontab",
       message,
-      remedy: `look at it, and take it away from cron: mv ${operands(crontab, `/root/crontab.${name}`)}`,
+      remedy: `read it, and move it away from cron: mv ${operands(crontab, `/root/crontab.${name}`)}`,
     });
   }
   const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
@@ -103,7 +103,7 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): J
     warnings.push({
       code: "at-jobs",
       message,
-      remedy: `look at them, and take them away from at: mv ${operands(...jobs, "/root")}`,
+      remedy: `read them, and move them away from at: mv ${operands(...jobs, "/root")}`,
     });
   }
   return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];

@@ -15,14 +15,14 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
-// glibc's syslog(3) and most daemons take more, but a line longer than this helps nobody and may be cut anywhere.
+// glibc's syslog(3) and most daemons accept more, but may cut a longer line anywhere.
 const LONGEST = 8000;
 
-/** An open way to the log daemon. */
+/** A connection to the log daemon. */
 export interface Syslog {
   /** Writes one line; control bytes are escaped, overlong lines cut. Never throws: a missing daemon loses the line. */
   write(severity: Severity, message: ByteString): void;
-  /** The same connection under another name: for a program that plays two parts. */
+  /** The same connection under another name. */
   named(ident: string): Syslog;
 }
 
@@ -51,8 +51,8 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
 }
 
 /**
- * A line as openSyslog sends it: control bytes are escaped, an overlong message is cut. The first one is to be made
- * before a chroot, since the time zone is read then.
+ * A line as openSyslog sends it: control bytes are escaped, an overlong message is cut. Call it once before a chroot, to read
+ * the host's time zone.
  */
 export function syslogLine(
   ident: string,

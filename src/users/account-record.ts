@@ -9,19 +9,19 @@ import {
 } from "../jail/record/manifest.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 
-/** What an account had before it was jailed. */
+/** The home and shell of an account before it was jailed. */
 export interface Before {
   home: ByteString | undefined;
   shell: ByteString | undefined;
 }
 
-/** Which account of the jail's recipe a request is about; jailing one records where it came from. */
+/** Selects the requests about an account; jailing one records where it came from. */
 const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
   request.tool === "jk_jailuser" && request.operands[0] === name;
 
 /**
- * Records in the jail's manifest what the account has before it is jailed, for the way back, and the shell that it was
- * given in the jail, if any was asked for. Throws JailkitError.
+ * Records in the jail's manifest the home and shell of an account before it is jailed, for --unjail, and the requested
+ * shell in the jail, if any. Throws JailkitError.
  */
 export function rememberAccount(
   root: JailRoot,
@@ -44,14 +44,14 @@ export function rememberAccount(
   saveManifest(manifest);
 }
 
-/** Takes it out of the record again. Throws JailkitError. */
+/** Removes the account from the record. Throws JailkitError. */
 export function forgetAccount(root: JailRoot, name: ByteString): void {
   const manifest = openManifest(root);
   removeRequests(manifest, isAbout(name));
   saveManifest(manifest);
 }
 
-/** The home and the shell that an account had before it was jailed; undefined where nothing was recorded. */
+/** The home and shell of an account before it was jailed; undefined if nothing was recorded. */
 export function recall(root: JailRoot, name: ByteString): Before | undefined {
   return beforeIn(openManifest(root).content.requests, name);
 }
@@ -66,7 +66,7 @@ export function beforeIn(requests: readonly ManifestRequest[], name: ByteString)
   return { home: text(options["previous-home"]), shell: text(options["previous-shell"]) };
 }
 
-/** The shell that an account was given in a jail, where that was recorded. */
+/** The recorded shell of an account in a jail, if any. */
 export function recordedShell(root: JailRoot, name: ByteString): ByteString | undefined {
   return text(openManifest(root).content.requests.find(isAbout(name))?.options.shell);
 }

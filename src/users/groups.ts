@@ -10,13 +10,13 @@ import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts"
 function noSuchGroup(word: ByteString): JailkitError {
   const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
-  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; '${make}' makes it` : "";
+  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; create it with: ${make}` : "";
   return new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
 }
 
 /**
- * The group of the host that a name or, where there is none of that name, a gid stands for. Throws JailkitError
- * "no-such-group", with one of a similar name.
+ * The group of the host with this name, or else with this gid. Throws JailkitError "no-such-group", with a similar name if
+ * there is one.
  */
 export function requireGroup(word: ByteString): GroupEntry {
   const named = word === "" ? undefined : groupByName(word);
@@ -25,7 +25,7 @@ export function requireGroup(word: ByteString): GroupEntry {
   return found;
 }
 
-/** The groups of a list with commas, as -G of useradd(8) takes it; each once. Throws as requireGroup does. */
+/** The groups of a comma-separated list, as in -G of useradd(8), each once. Throws as requireGroup does. */
 export function requireGroups(list: ByteString): GroupEntry[] {
   const found = new Map<number, GroupEntry>();
   for (const word of list.split(",")) {
@@ -35,14 +35,14 @@ export function requireGroups(list: ByteString): GroupEntry[] {
   return [...found.values()];
 }
 
-// By what they can read, write or start, or by what sudo lets them; adm reads logs alone.
+// Their members can become root by what they can read, write or start, or by sudo. Not adm, which only reads logs.
 const ADMINISTRATORS = new Set([
   ...["root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk", "shadow", "kmem"],
 ]);
 
 /**
- * A printable line where an account is in groups, or would be, that can make it root; undefined where it is not. `primary`:
- * the name of its primary group. `isThere`: the account exists, and can be taken out.
+ * A warning about groups of an account by which it can become root; undefined if there are none. `primary`: the name of its
+ * primary group. `isThere`: the account is in them already.
  */
 export function groupWarning(
   name: ByteString,
@@ -55,6 +55,6 @@ export function groupWarning(
   const leave = (group: ByteString) =>
     group === primary ? `usermod -g users ${operands(name)}` : `gpasswd -d ${operands(name, group)}`;
   const what = `of the ${found.length === 1 ? "group" : "groups"} ${found.map(quoted).join(", ")}`;
-  const remedy = isThere ? `take it out: ${found.map(leave).join(" && ")}` : "leave that out";
-  return `a member ${what} can become root on most machines; unless that is meant, ${remedy}`;
+  const remedy = isThere ? `take it out: ${found.map(leave).join(" && ")}` : "omit that";
+  return `a member ${what} can become root on most machines; unless you want that, ${remedy}`;
 }

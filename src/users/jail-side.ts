@@ -8,35 +8,35 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
-/** What the host knows: asked where a line of the jail belongs to another account or group. */
+/** The host's accounts: asked if a line of the jail may belong to another account or group. */
 interface HostNames {
   user: (name: ByteString) => PasswdEntry | undefined;
   group: (name: ByteString) => GroupEntry | undefined;
 }
 
-/** An account of the host, and what its line in a jail is to have. */
+/** An account of the host, and the values for its line in a jail. */
 interface JailSide {
   user: PasswdEntry;
   /** The primary group first. */
   groups: readonly GroupEntry[];
   /** As the jail sees it. */
   home: ByteString;
-  /** Undefined leaves that of a line that is there. */
+  /** Undefined keeps that of an existing line. */
   shell: ByteString | undefined;
-  /** That of a new line, where no other was asked for; jk_lsh unless given. */
+  /** The default for a new line; jk_lsh unless given. */
   usualShell?: ByteString | undefined;
 }
 
-/** The home of an account as a jail sees it: what follows the separator, what lies below the jail, or the same path. */
+/** The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. */
 function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
   const home = normalPath(splitHome(user.home)?.home ?? user.home);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }
 
 /**
- * Makes the lines of a jail's passwd and group say of an account what the host says: a line is added, or the one that
- * is there gets the host's name, uid, gid and home. Lines that take its name or number away from it are corrected, or
- * go where the host has no such account. Returns what was done, one printable line each.
+ * Makes an account's lines in a jail's passwd and group agree with the host: adds a line, or gives the existing one the
+ * host's name, uid, gid and home. Other lines with its name or number are corrected, or removed if the host has no such
+ * account. Returns the changes, one printable line each.
  */
 function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
   const { user, groups, home, shell, usualShell = LIMITED_SHELL } = side;
@@ -109,7 +109,7 @@ function putGroup(
   }
 }
 
-/** What is to be done to the jail's side of an account. */
+/** A change of an account's lines in a jail. */
 interface JailSideRequest {
   root: JailRoot;
   shell: ByteString | undefined;
@@ -117,13 +117,13 @@ interface JailSideRequest {
   dryRun: boolean;
 }
 
-/** Runs `change` on the accounts of the jail, or on what they would be. */
+/** Runs `change` on the accounts of the jail; with `dryRun` on a copy. */
 function apply<T>({ root, dryRun }: JailSideRequest, change: (accounts: AccountsEditor) => T): T {
   return dryRun ? tryJailAccounts(root, change) : updateJailAccounts(root, change);
 }
 
 /**
- * Makes a jail know an account as the host does; the account itself stays as it is. Returns what was done. Throws
+ * Makes an account's lines in a jail agree with the host; the account itself stays as it is. Returns the changes. Throws
  * JailkitError for root.
  */
 export function writeJailSide(
@@ -143,7 +143,7 @@ export function writeJailSide(
   return apply(request, (accounts) => putJailSide(accounts, { user, groups, home, shell, usualShell }, host));
 }
 
-/** Takes all lines of a name out of a jail's passwd, and its memberships; the host need not have such an account. */
+/** Removes all lines of a name from a jail's passwd, and its memberships; the host need not have such an account. */
 export function removeJailSide(name: ByteString, request: JailSideRequest): string[] {
   const removed = apply(request, (accounts) => accounts.removeUser(name));
   return removed ? [`removed ${quoted(name)} from the jail's etc/passwd`] : [];

@@ -7,16 +7,16 @@ import { badOptions } from "./key-options.ts";
 export interface KeyLine {
   /** The whole line, without its end. */
   line: ByteString;
-  /** What stands before the type, "" for nothing. */
+  /** The part before the type, "" for none. */
   options: ByteString;
-  /** Type and key, by which it is known again. */
+  /** Type and key, which identify it. */
   key: ByteString;
 }
 
-/** The largest file of keys that is taken, in bytes: some hundred keys. */
+/** The largest accepted file of keys, in bytes: some hundred keys. */
 export const KEYS_LIMIT = 1 << 16;
 
-// What sshd(8) takes a key of a user from; DSA it takes no more.
+// The types that sshd(8) accepts; no longer DSA.
 const TYPES = [
   "ssh-ed25519",
   "ecdsa-sha2-nistp256",
@@ -29,7 +29,7 @@ const TYPES = [
 
 const isBlank = (char: string) => char === " " || char === "\t";
 
-/** Without blanks at both ends; in time that grows with the length alone, for a user may write any line. */
+/** Without blanks at both ends; in linear time, because a user may write any line. */
 function withoutBlanks(text: ByteString): ByteString {
   let start = 0;
   let end = text.length;
@@ -38,14 +38,14 @@ function withoutBlanks(text: ByteString): ByteString {
   return text.slice(start, end);
 }
 
-/** Splits off what stands before the first blank. */
+/** Splits at the first blank. */
 function splitWord(text: ByteString): [word: ByteString, rest: ByteString] {
   let at = 0;
   while (at < text.length && !isBlank(text.charAt(at))) at++;
   return [text.slice(0, at), withoutBlanks(text.slice(at))];
 }
 
-/** Where the first word of a line ends: at a blank that stands in no quotes. */
+/** The end of the first word of a line: at a blank outside quotes. */
 function endOfWord(line: ByteString): number {
   let inQuotes = false;
   for (let at = 0; at < line.length; at++) {
@@ -60,7 +60,7 @@ function endOfWord(line: ByteString): number {
 /** The type of a KeyLine. */
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
 
-/** The strings of a key as RFC 4253 has them, each after its length in four bytes; undefined where they do not fit. */
+/** The strings of a key in the format of RFC 4253, each after its length in four bytes; undefined if they do not fit. */
 function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
   const found: Uint8Array[] = [];
@@ -74,28 +74,28 @@ function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
   return found;
 }
 
-/** Why this is no key of its type; undefined where it is one. */
+/** Why this is not a key of its type; undefined if it is. */
 function badKey(type: ByteString, text: ByteString): string | undefined {
   const blob = Buffer.from(text, "base64");
-  // No other text stands for these bytes: sshd takes none whose last character has bits that are not used.
+  // The base64 must be canonical: sshd rejects unused bits in the last character.
   const strings = blob.toString("base64") === text ? stringsOf(blob) : undefined;
   const [inner, ...values] = strings ?? [];
   if (inner === undefined) return "the key is damaged or was cut off";
   if (Buffer.from(inner).toString("latin1") !== type) return `the key is not of the type ${quoted(type)}`;
-  // The two of a curve and a point, of an exponent and a modulus; a security key names its application besides.
+  // A curve and a point, or an exponent and a modulus; a security key also has its application.
   const wanted =
     (type.endsWith("ed25519") || type.includes("ssh-ed25519") ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
   const complete = values.length === wanted && values.every((value) => value.length > 0);
   const point = type.includes("ed25519") ? values[0]?.length === 32 : true;
   const bits = type === "ssh-rsa" ? (values[1]?.length ?? 0) * 8 : 4096;
   if (!complete || !point) return "the key is damaged or was cut off";
-  if (bits < 1024) return "the RSA key is shorter than 1024 bits: sshd does not take it";
+  if (bits < 1024) return "the RSA key is shorter than 1024 bits: sshd rejects it";
   return undefined;
 }
 
 /**
- * Reads a line: a key, undefined for a comment or an empty line, or why it is neither. `exact`: an option that is missing
- * between two commas is a mistake, too, though sshd takes the line.
+ * Parses a line: a key, undefined for a comment or an empty line, or a problem. `exact`: a missing option between two commas
+ * is a problem too, though sshd accepts the line.
  */
 export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined | { problem: string } {
   const line = withoutBlanks(text);
@@ -107,14 +107,14 @@ export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined
   const [key] = splitWord(rest);
   if (!TYPES.includes(type)) {
     const named = [first, type].find((word) => /^(?:ssh|ecdsa|sk|webauthn)-[\w@.-]+$/.test(word));
-    if (named === undefined) return { problem: "is no public key of OpenSSH" };
-    return { problem: `keys of the type ${quoted(named)} are not taken by sshd` };
+    if (named === undefined) return { problem: "is not a public key of OpenSSH" };
+    return { problem: `sshd rejects keys of the type ${quoted(named)}` };
   }
   const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key);
   return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
 }
 
-/** The keys in the text of an authorized_keys; lines that sshd could make nothing of are left out. Pure. */
+/** The keys in the text of an authorized_keys, without lines that sshd skips. Pure. */
 export function keyLinesIn(text: ByteString): KeyLine[] {
   return text.split("\n").flatMap((line) => {
     // sshd reads a line up to a NUL byte.
@@ -136,20 +136,16 @@ const PRIVATE = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m;
 const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
 
 /**
- * The keys in the text of a file of public keys, as authorized_keys of sshd(8) has them: at least one. `what` names the
- * file in errors, printable. Throws JailkitError "bad-key", which shows nothing of what the file holds but the words of
- * a line of keys.
+ * The keys in the text of a file of public keys in the format of authorized_keys, at least one. `what`: the file, printable,
+ * for errors. Throws JailkitError "bad-key", which shows only words of lines of keys.
  */
 export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   if (text.length > KEYS_LIMIT) throw tooLong(what);
   if (PRIVATE.test(text)) {
-    throw refuse(what, "is a private key, which stays with its user: give the public one (FILE.pub)");
+    throw refuse(what, "is a private key, which only its user should have: use the public key (FILE.pub)");
   }
   if (RFC_4716.test(text)) {
-    throw refuse(
-      what,
-      "is a key in the format of RFC 4716: turn it into one of OpenSSH with 'ssh-keygen -i -f FILE'",
-    );
+    throw refuse(what, "is a key in the format of RFC 4716: convert it with 'ssh-keygen -i -f FILE'");
   }
   if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text)) {
     throw refuse(what, "holds control bytes: that is no file of public keys");
@@ -169,18 +165,18 @@ export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   return [...keys.values()];
 }
 
-/** What adding keys to a file comes to. */
+/** The result of adding keys to a file. */
 export interface KeyMerge {
-  /** The text that the file is to have; undefined where it stays as it is. */
+  /** The new text of the file; undefined if it does not change. */
   text: ByteString | undefined;
   added: number;
-  /** Keys that are there already. */
+  /** Keys that were there already. */
   present: number;
-  /** Of those, the ones that have other options there; they stay as they are. */
+  /** The keys among these that have other options there; they are not changed. */
   otherOptions: number;
 }
 
-/** Adds keys that are not there yet to the end of the text of an authorized_keys, which stays as it is. Pure. */
+/** Adds new keys to the end of the text of an authorized_keys. Pure. */
 export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
   const there = new Map<ByteString, ByteString>();
   for (const { key, options } of keyLinesIn(existing)) if (!there.has(key)) there.set(key, options);

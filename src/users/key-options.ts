@@ -4,7 +4,7 @@ import { suggest } from "../cli/suggest.ts";
 import { hostText } from "../system/host-files.ts";
 import { expiryTime } from "../system/sshd/authorized-keys.ts";
 
-// AUTHORIZED_KEYS FILE FORMAT of sshd(8). One that sshd does not know makes it pass over the line.
+// AUTHORIZED_KEYS FILE FORMAT of sshd(8). sshd skips a line with an unknown option.
 const FLAGS = [
   "agent-forwarding",
   "cert-authority",
@@ -34,12 +34,12 @@ const VALUED = [
   "tunnel",
 ];
 
-/** One option, with the comma behind it: its name, and the value that stands in quotes. */
+/** One option with its comma: the name, and the value in quotes. */
 const OPTION = /([\w-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/y;
 
 let services: ReadonlySet<ByteString> | undefined;
 
-/** The names of ports in services(5); read once, for a user's file may have thousands of options. */
+/** The names of ports in services(5); read once, because a user's file may have thousands of options. */
 function serviceNames(): ReadonlySet<ByteString> {
   const names = (hostText("/etc/services") ?? "").split("\n").flatMap((line) => {
     const [name = "", port = "", ...more] = line.replace(/#.*/, "").trim().split(/\s+/);
@@ -49,19 +49,19 @@ function serviceNames(): ReadonlySet<ByteString> {
   return services;
 }
 
-/** Whether a text is a port, by its number or by its name. */
+/** True for a port, by number or name. */
 function isPort(text: ByteString): boolean {
   if (/^\d+$/.test(text)) return Number(text) > 0 && Number(text) < 1 << 16;
   return (services ?? serviceNames()).has(text);
 }
 
-/** HOST:PORT, the host in brackets where it has colons; `*` for any port. */
+/** True for HOST:PORT, with the host in brackets if it has colons; `*` is any port. */
 function isPlace(value: ByteString): boolean {
   const [, port] = /^(?:\[[^\]]*\]|[^:/[]*)[:/](.*)$/s.exec(value) ?? [];
   return port !== undefined && (port === "*" || isPort(port));
 }
 
-// As sshauthopt_parse of OpenSSH checks them: with a value that is none sshd passes over the line.
+// As in sshauthopt_parse of OpenSSH: sshd skips a line with an invalid value.
 const CHECKS: Readonly<Record<string, (value: ByteString) => boolean>> = {
   environment: (value) => /^\w+=/.test(value),
   "expiry-time": (value) => expiryTime(value) !== undefined,
@@ -71,21 +71,21 @@ const CHECKS: Readonly<Record<string, (value: ByteString) => boolean>> = {
 };
 const ONCE = ["command", "from", "principals"];
 
-/** Why sshd would not take the values of these options, of which each is known. */
+/** Why sshd would reject the values of these options, all of which are known. */
 function badValues(options: ByteString): string | undefined {
   const list = optionList(options);
   for (const [name, value] of list)
     if (CHECKS[name]?.(value) === false) return `the option ${quoted(name)} cannot be ${quoted(value)}`;
   const twice = ONCE.find((once) => list.filter(([name]) => name === once).length > 1);
-  if (twice !== undefined) return `the option ${quoted(twice)} is there twice`;
-  // Without cert-authority it is nobody's.
+  if (twice !== undefined) return `the option ${quoted(twice)} is given twice`;
+  // Without cert-authority, nobody can use the key.
   const has = (wanted: string) => list.some(([name]) => name === wanted);
   return has("principals") && !has("cert-authority")
     ? "the option 'principals' is for a key with cert-authority"
     : undefined;
 }
 
-/** Why sshd would not take an option of that name with such a value. */
+/** Why sshd would reject an option of that name with such a value. */
 function notAnOption(name: ByteString, value: ByteString | undefined): string {
   const word = name.toLowerCase();
   const all = [...FLAGS, ...VALUED];
@@ -93,10 +93,10 @@ function notAnOption(name: ByteString, value: ByteString | undefined): string {
     return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
   }
   const near = suggest(name, all);
-  return `${quoted(name)} is no option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
+  return `${quoted(name)} is not an option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
 }
 
-/** Why sshd would not take these options; undefined where it would. Where not `exact`, one may be missing between commas. */
+/** Why sshd would reject these options; undefined if it would not. Unless `exact`, an option may be missing between commas. */
 export function badOptions(options: ByteString, exact: boolean): string | undefined {
   for (let at = 0; ; ) {
     while (!exact && options.charAt(at) === ",") at++;
@@ -112,12 +112,12 @@ export function badOptions(options: ByteString, exact: boolean): string | undefi
   }
 }
 
-/** The options of a KeyLine, names in lower case; what has no value has "". Quotes are gone. */
+/** The options of a KeyLine: names in lower case, values without quotes, "" for none. */
 export function keyOptions(options: ByteString): ReadonlyMap<string, ByteString> {
   return new Map(optionList(options));
 }
 
-/** The values of an option that may come several times (`environment`), in their order. Pure. */
+/** The values of an option that may be repeated (`environment`), in order. Pure. */
 export function optionValues(options: ByteString, wanted: string): ByteString[] {
   return optionList(options).flatMap(([name, value]) => (name === wanted ? [value] : []));
 }

@@ -8,20 +8,20 @@ import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 
-/** The exit status where the jail that was named will not do, as in jailkit 2. */
+/** The exit status for an unusable jail, as in jailkit 2. */
 export const BAD_JAIL = 33;
 
-/** The shell that an account has in a jail unless something else was asked for. */
+/** The default shell of an account in a jail. */
 export const LIMITED_SHELL = "/usr/sbin/jk_lsh";
 
-/** A path made absolute with the working directory. */
+/** The absolute path, from the working directory. */
 export function absolute(path: ByteString): ByteString {
   return path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;
 }
 
 /**
- * Opens a jail that accounts are to be put into: it is there, safe, holds etc/passwd, and has `shell` as a program.
- * jk_lsh may be missing, for jk_chrootsh runs it itself. Throws JailkitError with exit status BAD_JAIL.
+ * Opens a jail for accounts: it must be safe, have etc/passwd, and have `shell` as a program. jk_lsh may be missing, because
+ * jk_chrootsh contains it. Throws JailkitError with exit status BAD_JAIL.
  */
 export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot {
   let root: JailRoot;
@@ -34,7 +34,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
     requireJailToFill(root, BAD_JAIL);
     const passwd = lookUp(root, "/etc/passwd", { follow: true });
     if (passwd === undefined) {
-      const message = `${quoted(hostPath(root, "/etc/passwd"))} does not exist: make the jail with jk_init first`;
+      const message = `${quoted(hostPath(root, "/etc/passwd"))} does not exist: create the jail with jk_init first`;
       throw new JailkitError("bad-jail", BAD_JAIL, message);
     }
     requireShell(root, shell);
@@ -51,7 +51,7 @@ function requireShell(root: JailRoot, shell: ByteString): void {
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (shell.endsWith("/jk_lsh")) return;
-    const message = `${where} does not exist: put the shell into the jail with jk_cp or jk_init, or choose another`;
+    const message = `${where} does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another`;
     throw new JailkitError("bad-shell", BAD_JAIL, message);
   }
   if ((found.stat.mode & S_IFMT) !== S_IFREG || (found.stat.mode & 0o111) === 0) {

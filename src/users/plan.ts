@@ -10,25 +10,25 @@ import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
 
-/** All that decides what jailing an account means. */
+/** All that the plan for jailing an account depends on. */
 export interface JailingFacts {
   user: PasswdEntry;
   /** The primary group first. */
   groups: readonly GroupEntry[];
-  /** Groups that it is to be in as well. */
+  /** Groups that it joins. */
   joins?: readonly GroupEntry[];
   /** The jail on the host, normalised. */
   jail: ByteString;
-  /** The accounts of the jail as they are. */
+  /** The present accounts of the jail. */
   accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
-  /** The shell that the account gets in the jail; undefined leaves an entry's own, or gives jk_lsh. */
+  /** The shell in the jail; undefined keeps that of an existing entry, else jk_lsh. */
   shell: ByteString | undefined;
   move: boolean;
   /** Pids of the account's processes. */
   processes: readonly number[];
 }
 
-/** A group that the jail's etc/group is to have, and whether the account is to be a member in it. */
+/** A change of a group in the jail's etc/group. */
 export interface GroupChange {
   name: ByteString;
   gid: number;
@@ -36,30 +36,30 @@ export interface GroupChange {
   addMember: boolean;
 }
 
-/** What jailing an account changes: data, made before anything is changed. */
+/** The changes for jailing an account, decided before the first is made. */
 export interface JailingPlan {
   user: PasswdEntry;
-  /** The line for the jail's etc/passwd; undefined where it is there already. */
+  /** The new line for the jail's etc/passwd; undefined if it exists. */
   entry: PasswdEntry | undefined;
   groups: GroupChange[];
   /** The home in the jail, as the jail sees it. */
   jailHome: ByteString;
-  /** What the host's account files say afterwards: `JAIL/./HOME`. */
+  /** The new home in the host's account files: `JAIL/./HOME`. */
   home: ByteString;
   shell: ByteString;
-  /** The shell that it has in the jail. */
+  /** In the jail. */
   jailShell: ByteString;
-  /** Whether the host's account gets another home or shell. */
+  /** The host's account gets another home or shell. */
   changeAccount: boolean;
-  /** Groups of the host that it comes into. */
+  /** Groups of the host that it joins. */
   joins: readonly GroupEntry[];
   /** The directory that moves into the jail. */
   moveFrom: ByteString | undefined;
-  /** What is worth saying about what stays. */
+  /** Printable lines about what is not changed. */
   notes: ByteString[];
 }
 
-/** Where the account's home is in the jail: the part after the separator, the part below the jail, or the same path. */
+/** The account's home in the jail: the part after the separator or below the jail, or the same path. */
 function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
   if (split !== undefined && normalPath(split.jail) !== jail) {
@@ -80,12 +80,12 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
   return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
 }
 
-/** Makes the jail's lines say what the host says. */
+/** Makes the jail's lines agree with the host. */
 function sideRemedy({ jail, user }: JailingFacts): string {
   return `fix it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
 }
 
-/** The jail's entry for the account, or undefined where the one that is there will do. */
+/** The jail's new entry for the account; undefined if the existing one is right. */
 function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
   const { user, accounts, shell, jail } = facts;
   const present = accounts.userByName(user.name);
@@ -126,8 +126,8 @@ function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupCha
 }
 
 /**
- * Decides what jailing an account changes, or throws JailkitError with the reason why it cannot be: root, an account
- * in another jail, one with processes, or the jail's account files say something else of the name. Pure.
+ * Plans the changes for jailing an account. Throws JailkitError for root, an account in another jail or with processes, and
+ * if the jail's account files have other values for its name. Pure.
  */
 export function planJailing(facts: JailingFacts): JailingPlan {
   const { user, jail, processes } = facts;
@@ -139,7 +139,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   const { jailHome, inside } = homeInJail(facts);
   const home = joinHome(jail, jailHome);
   const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
-  // usermod(8) would write it in another way, which no longer names the jail.
+  // usermod(8) would normalise it, and it would no longer name the jail.
   if (jailHome === "/" && changeAccount)
     throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
   const moveFrom = facts.move && !inside ? normalPath(user.home) : undefined;

@@ -25,7 +25,7 @@ const DIRECTORY = "/etc/jailkit";
 const FILE = "/etc/jailkit/jk_lsh.ini";
 const DROP_INS = "/etc/jailkit/jk_lsh.d";
 
-/** The services of a list with commas. Throws JailkitError "no-such-service", with one of a similar name. */
+/** The services of a comma-separated list. Throws JailkitError "no-such-service", with a similar name if there is one. */
 export function requireServices(list: ByteString): Service[] {
   const names = SERVICES.map(({ name }) => name);
   const found = list.split(",").map((word) => {
@@ -33,30 +33,30 @@ export function requireServices(list: ByteString): Service[] {
     if (service !== undefined) return service;
     const near = suggest(word, names);
     const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
-    const none = word.trim() === "none" ? "; without --policy and a section nothing is allowed" : "";
+    const none = word.trim() === "none" ? "; without --policy and a section, nothing is allowed" : "";
     const message = `--policy: there is no ${quoted(word.trim())}${hint}${none}; there are: ${names.join(", ")}`;
     throw new JailkitError("no-such-service", 1, message);
   });
   return [...new Set(found)];
 }
 
-/** What a jail's jk_lsh.ini and its drop-ins say, and the file itself. */
+/** A jail's jk_lsh.ini with its drop-ins, and the file itself. */
 interface Policies {
   ini: IniFile;
-  /** Where the file really is, and what it holds; undefined where there is none. */
+  /** The canonical path and content of the file; undefined if it is missing. */
   main: { path: ByteString; text: ByteString } | undefined;
 }
 
-/** Throws where others than root can change what is in a directory. */
+/** Throws if users other than root can change a directory. */
 function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString): void {
   const found = walk(root, directory);
   release(found);
   if (found.trusted) return;
-  const message = `${display(shown)}: others than root can change it or the directories above it in the jail`;
+  const message = `${display(shown)}: users other than root can change it or the directories above it in the jail`;
   throw new JailkitError("config-unsafe", 1, message);
 }
 
-/** Reads one of the files; one that others than root can change is an error, as for jk_lsh. */
+/** Reads one of the files. Throws if users other than root can change it, as jk_lsh does. */
 function readOne(root: JailRoot, path: ByteString): { path: ByteString; bytes: Uint8Array } | undefined {
   return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
     requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
@@ -99,12 +99,12 @@ function readPolicies(root: JailRoot): Policies {
   return { ini, main: main && { path: main.path, text: fromBytes(main.bytes) } };
 }
 
-/** The section that a jail's jk_lsh.ini has for a user with this primary group, by its name; undefined for none. */
+/** The name of the section for a user with this primary group in a jail's jk_lsh.ini; undefined for none. */
 export function policyFor(root: JailRoot, user: ByteString, group: ByteString): ByteString | undefined {
   return selectSection(readPolicies(root).ini, user, group)?.name;
 }
 
-/** A section of jk_lsh.ini that is for one user alone. */
+/** A section of jk_lsh.ini for one user. */
 export interface OwnSection {
   /** File and line, printable. */
   place: string;
@@ -118,7 +118,7 @@ function ownSectionIn(ini: IniFile, user: ByteString): OwnSection | undefined {
   return { place, executables: readKeys(section, lshKeys).executables ?? [] };
 }
 
-/** The section of a jail's jk_lsh.ini that bears the name of a user; undefined for none. */
+/** The section of a jail's jk_lsh.ini with the name of a user; undefined for none. */
 export function ownSection(root: JailRoot, user: ByteString): OwnSection | undefined {
   return ownSectionIn(readPolicies(root).ini, user);
 }
@@ -128,12 +128,12 @@ function isProgram(root: JailRoot, path: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
 }
 
-/** The services that all files of are in a jail. */
+/** The services whose files are all in a jail. */
 export function servicesIn(root: JailRoot): Service[] {
   return SERVICES.filter((service) => filesOf(service, (path) => isProgram(root, path)).missing.length === 0);
 }
 
-/** The lines that let a user of a jail have some services. */
+/** The section that allows a user of a jail some services. */
 interface PolicyPlan {
   /** On the host. */
   file: ByteString;
@@ -141,12 +141,12 @@ interface PolicyPlan {
   section: ByteString;
   paths: ByteString[];
   executables: ByteString[];
-  /** There is such a section already, and it allows just that. */
+  /** The section exists and allows exactly that. */
   present: boolean;
 }
 
 function requirePrograms(root: JailRoot, user: ByteString, services: readonly Service[]): ByteString[] {
-  // A client of sftp gets the file that sshd names.
+  // An sftp client gets the server that sshd names.
   const preferred = services.some(({ name }) => name === "sftp") ? sftpServers(user) : [];
   const found = services.map((service) => ({
     service,
@@ -171,9 +171,9 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
 }
 
 /**
- * The section that lets a user of a jail have services, with the programs as they are in the jail. Nothing is written.
- * Throws JailkitError: a program is missing (with the command that brings it), the user has a section already that
- * allows anything else, or the file cannot be used.
+ * Plans the section that allows a user of a jail some services, with the programs in the jail. Nothing is written. Throws
+ * JailkitError if a program is missing (with the command that adds it), if the user has a section that allows something
+ * else, or if the file cannot be used.
  */
 export function planPolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
   return planIn(root, user, services, readPolicies(root));
@@ -189,7 +189,7 @@ function planIn(
     throw new JailkitError(
       "bad-name",
       1,
-      `a section [${display(user)}] would hold for others too: no --policy for ${quoted(user)}`,
+      `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`,
     );
   }
   const executables = requirePrograms(root, user, services);
@@ -202,14 +202,14 @@ function planIn(
   if (same) return { ...plan, present: true };
   const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
   const message =
-    `${own.place}: there is a section [${display(user)}] already, which allows ${what}; ` +
-    "it stays as it is: change that one, or take it out and run this again";
+    `${own.place}: a section [${display(user)}] exists already and allows ${what}; ` +
+    "it was not changed: edit it, or take it out and run this again";
   throw new JailkitError("policy-exists", 1, message);
 }
 
 /**
- * Adds the section that planPolicy plans to the end of the jail's jk_lsh.ini, in one rename; what the file holds stays
- * byte for byte. Throws as planPolicy does.
+ * Adds the planned section to the end of the jail's jk_lsh.ini, by one rename; the rest of the file stays byte for byte.
+ * Throws as planPolicy does.
  */
 export function writePolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
   return withAccountsLock(root, () => {
@@ -230,7 +230,7 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
   });
 }
 
-/** What was or (`planned`) would be done, as a printable line. */
+/** A printable line about what was or (`planned`) would be done. */
 export function describePolicy(
   { file, section, executables, present }: PolicyPlan,
   planned: boolean,

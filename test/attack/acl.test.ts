@@ -67,7 +67,7 @@ describe("a directory above the jail", () => {
     const { status, stderr } = scene.login();
     expect([status, stderr.includes("mallory")]).toEqual([53, false]);
     const line = (await scene.lines()).findLast(({ message }) => message.includes("ACL"))?.message ?? "";
-    expect(line).toContain(`/srv is writable by others than root through its ACL (u:${MALLORY}:rwx)`);
+    expect(line).toContain(`/srv is writable by users other than root through its ACL (u:${MALLORY}:rwx)`);
     mend(m.run(["jailkit", "explain", "u"]).stdout);
     expect(scene.login().status).toBe(0);
   });
@@ -80,14 +80,14 @@ describe("a directory above the jail", () => {
     const before = m.snapshot(J);
     const { status, stderr } = m.run([tool, ...words]);
     expect(status).not.toBe(0);
-    expect(stderr).toContain(`/srv is writable by others than root through its ACL (u:${MALLORY}:rwx)`);
+    expect(stderr).toContain(`/srv is writable by users other than root through its ACL (u:${MALLORY}:rwx)`);
     expect(m.snapshot(J)).toEqual(before);
     mend(stderr);
     expect(m.run([tool, ...words]).stderr).not.toContain("ACL");
   });
   test("is found by jk_check", () => {
     const { stdout } = m.run(["jk_check", "-j", J]);
-    expect(stdout).toContain(`/srv is writable by others than root through its ACL (u:${MALLORY}:rwx)`);
+    expect(stdout).toContain(`/srv is writable by users other than root through its ACL (u:${MALLORY}:rwx)`);
     const [command = ""] = remedies("above-jail");
     m.must(["sh", "-c", command]);
     expect(m.run(["jk_check", "-j", J]).stdout).not.toContain("ACL");
@@ -107,7 +107,7 @@ describe("the configuration", () => {
     m.remove("/etc/jailkit/jk_chrootsh.ini");
     expect(scene.login().status).not.toBe(0);
     const { stdout } = m.run(["jk_check", "-j", J]);
-    expect(stdout).toContain(`/etc/jailkit is writable by others than root through its ACL`);
+    expect(stdout).toContain(`/etc/jailkit is writable by users other than root through its ACL`);
     mend(m.run(["jailkit", "explain", "u"]).stdout);
     expect(scene.login().status).toBe(0);
   });

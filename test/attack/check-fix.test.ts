@@ -44,7 +44,7 @@ test("a setuid program that replaces a directory after the check does not become
   expect(setuidRoot()).toBe("");
   expect([status, stdout]).toEqual([
     1,
-    expect.stringContaining(`Not fixed: ${app}/sub: is not what it was when it was looked at`),
+    expect.stringContaining(`Not fixed: ${app}/sub: was exchanged after it was examined`),
   ]);
   expect(m.stat(`${app}/sub`)?.uid).toBe(m.ids("mallory").uid);
   m.remove(app);

@@ -314,8 +314,10 @@ test("an archive of a repository of the user's is refused, with the reason", () 
   archive();
   expect(s.started()).toEqual([TRAP]);
   s.policy(SERVERS);
-  expect(archive().stderr).toContain("upload-archive starts what the configuration of the repository names");
-  expect(s.git("archive", `--remote=${url}`, "main").stderr).toContain("others than root can change that");
+  expect(archive().stderr).toContain(
+    "upload-archive starts programs that the configuration of the repository names",
+  );
+  expect(s.git("archive", `--remote=${url}`, "main").stderr).toContain("users other than root can change it");
   expect(s.started()).toEqual([]);
 });
 

@@ -178,7 +178,7 @@ test("whom an ACL lets write is not told as the group", () => {
   restore();
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
   const [first] = told();
-  expect(first?.message).toBe(`${J}/usr is writable by others than root through its ACL (u:4001:rwx)`);
+  expect(first?.message).toBe(`${J}/usr is writable by users other than root through its ACL (u:4001:rwx)`);
 });
 
 test("no remedy copies what not everybody may read on the host", () => {

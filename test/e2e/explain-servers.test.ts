@@ -162,7 +162,7 @@ int main(int argc, char **argv) {
 `;
 
 describe("a server that starts another program before it serves", () => {
-  const free = "or, which frees all servers of the section, write execute = system, /usr/bin";
+  const free = "or write execute = system, /usr/bin, which lets all servers of the section execute these";
   const policy = (program: string, more = "") =>
     m.write(ini, `[dev]\npaths = /usr/bin\nexecutables = ${program}\n${more}`);
 
@@ -193,7 +193,11 @@ describe("a server that starts another program before it serves", () => {
       "its first line lets '/usr/bin/env' start 'python3', which is refused",
     ],
     ["/usr/local/bin/git", "--version", "it is a script of '/bin/sh', which may not be executed"],
-    ["/opt/borg", "--version", "it is made by PyInstaller and starts itself a second time, which is refused"],
+    [
+      "/opt/borg",
+      "--version",
+      "it is built with PyInstaller and starts itself a second time, which is refused",
+    ],
   ])("%s cannot work, and the remedy works", (program, version, why) => {
     policy(program);
     const line = `${program} ${version}`;
@@ -234,7 +238,7 @@ describe("a server that starts another program before it serves", () => {
   test("the first line that is proposed for env works", () => {
     const program = "/usr/local/bin/borg";
     policy(program);
-    const line = /as (#!\S+) would/.exec(only(troubles(`${program} --version`)).remedy ?? "")?.[1] ?? "";
+    const line = /as in (#!\S+);/.exec(only(troubles(`${program} --version`)).remedy ?? "")?.[1] ?? "";
     m.write(`${jail}${program}`, `${line}\nprint('1.4.0')\n`, { mode: 0o755 });
     expect(troubles(`${program} --version`)).toEqual([]);
     expect(check().join("\n")).not.toContain("not-executed");

@@ -281,7 +281,7 @@ test("a mount without a directory that only root can write takes no home, and th
   m.must(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", `${other}/home`]);
   const another = newUser();
   const { status, stderr } = run("-n", "-m", "-j", other, another);
-  expect([status, stderr]).toEqual([1, expect.stringContaining("; choose a place that is not below")]);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("; choose a home that is not below")]);
   expect(m.exists(`/home/${another}/file`)).toBe(true);
 });
 
@@ -754,7 +754,7 @@ test("what useradd silently accepts is reported, in a dry run too", () => {
 
 /** What is said of groups, and what takes the account out of them. */
 const groupsSaid = (stderr: string) =>
-  /a member (of the groups? .* can become root) on most machines; unless that is meant, (.*)\n/
+  /a member (of the groups? .* can become root) on most machines; unless you want that, (.*)\n/
     .exec(stderr)
     ?.slice(1);
 
@@ -762,7 +762,7 @@ test("groups that can make somebody root are reported, and the remedy removes th
   const what = "of the groups 'root', 'sudo', 'disk' can become root";
   expect(groupsSaid(add("--dry-run", "-G", "root,sudo,adm,disk", "mighty").stderr)).toEqual([
     what,
-    "leave that out",
+    "omit that",
   ]);
   const { status, stderr } = add("-G", "root,sudo,adm,disk", "mighty");
   const [said, remedy = ""] = groupsSaid(stderr) ?? [];

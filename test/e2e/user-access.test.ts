@@ -203,7 +203,7 @@ describe("keys", () => {
   });
 
   const bad: [what: string, text: () => string, reason: string][] = [
-    ["a private key", () => m.read("/root/one"), "is a private key, which stays with its user"],
+    ["a private key", () => m.read("/root/one"), "is a private key, which only its user should have"],
     ["a key of PuTTY", () => "PuTTY-User-Key-File-3: ssh-ed25519\n", "is a private key"],
     [
       "the format of RFC 4716",
@@ -213,7 +213,7 @@ describe("keys", () => {
     ["a program", () => "\x7fELF\x02\x01\x01\0", "holds control bytes"],
     ["nothing", () => "# none\n\n", "holds no public key"],
     ["too much", () => `${"#".repeat(70_000)}\n`, "is longer than 65536 bytes"],
-    ["an account file", () => m.read("/etc/shadow"), "line 1: is no public key of OpenSSH"],
+    ["an account file", () => m.read("/etc/shadow"), "line 1: is not a public key of OpenSSH"],
     [
       "a key that was cut off",
       () => publicKey("one").slice(0, 60),
@@ -222,12 +222,12 @@ describe("keys", () => {
     [
       "an option with a slip",
       () => `restric ${publicKey("one")}`,
-      "line 1: 'restric' is no option of sshd; did you mean 'restrict'?",
+      "line 1: 'restric' is not an option of sshd; did you mean 'restrict'?",
     ],
     [
       "a second line",
       () => `${publicKey("one")}ssh-dss AAAA\n`,
-      "line 2: keys of the type 'ssh-dss' are not taken by sshd",
+      "line 2: sshd rejects keys of the type 'ssh-dss'",
     ],
   ];
   test.each(bad)("%s is an error for both tools, and nothing is changed", (_, text, reason) => {
@@ -350,7 +350,7 @@ describe("services", () => {
       const refused = add([...dry, "--policy", "rsync,scp", "kim"]);
       expect(refused.status).toBe(1);
       expect(refused.stderr).toContain(
-        `'${policyFile}', line 2: there is a section [kim] already, which allows /usr/bin/rsync; it stays as it is`,
+        `'${policyFile}', line 2: a section [kim] exists already and allows /usr/bin/rsync; it was not changed`,
       );
     }
     expect(state()).toEqual(before);
@@ -418,11 +418,11 @@ describe("services", () => {
 
   test.each([
     [["--policy", "sftp,rsnyc"], "there is no 'rsnyc'; did you mean 'rsync'?"],
-    [["--policy", "none"], "without --policy and a section nothing is allowed"],
+    [["--policy", "none"], "without --policy and a section, nothing is allowed"],
     [["--policy", ""], "there is no ''"],
     [["--policy", "mosh"], "there are: sftp, scp, rsync, git"],
     [["--policy", "rsync", "-s", "/usr/bin/rsync"], "--policy is for the limited shell jk_lsh"],
-    [["-G", "jialed"], "there is no group 'jialed'; did you mean 'jailed'?; 'groupadd jialed' makes it"],
+    [["-G", "jialed"], "there is no group 'jialed'; did you mean 'jailed'?; create it with: groupadd jialed"],
     [["-G", "jailed,"], "there is no group ''"],
   ])("%j is refused by both tools before anything changes", (words, reason) => {
     const name = newUser();
@@ -444,7 +444,7 @@ describe("services", () => {
       const { status, stderr } = move(["--policy", "scp", name]);
       expect([status, stderr]).toEqual([
         1,
-        expect.stringContaining(`a section [${name}] would hold for others too`),
+        expect.stringContaining(`a section [${name}] would apply to others too`),
       ]);
       expect(state()).toEqual(before);
       m.write("/etc/passwd", m.read("/etc/passwd").replace(/^.*:5555:.*\n/m, ""));
@@ -456,7 +456,7 @@ describe("services", () => {
     const typo = add(["-g", "projct", "nobody1"]);
     expect(typo).toMatchObject({ status: 1, stdout: "" });
     expect(typo.stderr).toBe(
-      "jk_addjailuser: there is no group 'projct'; did you mean 'project'?; 'groupadd projct' makes it\n",
+      "jk_addjailuser: there is no group 'projct'; did you mean 'project'?; create it with: groupadd projct\n",
     );
     for (const words of [
       ["-G", "jailed"],
@@ -469,7 +469,7 @@ describe("services", () => {
       });
     expect(state()).toEqual(before);
     m.must(["groupdel", "jailed"]);
-    expect(add(["-G", "jailed", "nobody1"]).stderr).toContain("'groupadd --system jailed' makes it");
+    expect(add(["-G", "jailed", "nobody1"]).stderr).toContain("create it with: groupadd --system jailed");
     m.must(["groupadd", "--system", "jailed"]);
   });
 });

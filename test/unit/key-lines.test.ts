@@ -122,12 +122,12 @@ describe("options", () => {
   test.each([
     ["restrit", "did you mean 'restrict'?"],
     ["restrict,", "missing after the last comma"],
-    [",restrict", "is no option of sshd"],
-    ["command=ls", "is no option of sshd"],
+    [",restrict", "is not an option of sshd"],
+    ["command=ls", "is not an option of sshd"],
     ['restrict="x"', "is written restrict alone"],
     ["command", 'is written command="..."'],
-    ['command="a\\"', "is no public key"],
-    ['command="a"b', "is no option of sshd"],
+    ['command="a\\"', "is not a public key"],
+    ['command="a"b', "is not an option of sshd"],
   ])("%s are not", (options, reason) => {
     expect(readKeyLine(`${options} ${ed25519}`)).toMatchObject({ problem: expect.stringContaining(reason) });
   });
@@ -140,7 +140,9 @@ test("comments, blanks, line ends of other systems and a byte order mark do not 
 
 test("an error names file and line, and shows nothing of a file that holds something else", () => {
   const shadow = "root:$6$salt$hash:19000:0:99999:7:::\n";
-  expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe("'/x', line 1: is no public key of OpenSSH");
+  expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe(
+    "'/x', line 1: is not a public key of OpenSSH",
+  );
   const mixed = `${ed25519}\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n`;
   expect(messageOf(() => parsePublicKeys(mixed, "'/x'"))).toStartWith("'/x': is a private key");
 });

@@ -3,13 +3,13 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 
-/** A line of an account file: its bytes, and the entry that it is; undefined where it is none. */
+/** A line of an account file: its bytes, and its entry, if it is one. */
 interface AccountLine<Entry> {
   text: ByteString;
   entry: Entry | undefined;
 }
 
-/** passwd(5) or group(5), line by line; what is no entry is kept as it is. */
+/** passwd(5) or group(5), line by line, with lines that are not entries. */
 export type AccountFile<Entry> = AccountLine<Entry>[];
 
 /** A uid or gid in decimal. 4294967295 means "none" to the kernel, so it is no id. */
@@ -19,10 +19,10 @@ function idOf(field: ByteString | undefined): number | undefined {
   return id < 0xffffffff ? id : undefined;
 }
 
-/** Comments, and lines of the NIS "compat" mode, which are no entries to anyone but NIS. */
+/** False for comments and lines of the NIS "compat" mode. */
 const isEntry = (text: ByteString) => !/^[#+-]/.test(text) && !text.includes("\0");
 
-/** One line of passwd(5); undefined where it is none. */
+/** Parses a line of passwd(5); undefined if it is not an entry. */
 export function parsePasswdLine(text: ByteString): PasswdEntry | undefined {
   const fields = text.split(":");
   const [name, password, , , gecos, home, shell] = fields;
@@ -35,7 +35,7 @@ export function parsePasswdLine(text: ByteString): PasswdEntry | undefined {
   return { name, password, uid, gid, gecos, home, shell };
 }
 
-/** One line of group(5), the list of members may be missing; undefined where it is none. */
+/** Parses a line of group(5), also without the list of members; undefined if it is not an entry. */
 export function parseGroupLine(text: ByteString): GroupEntry | undefined {
   const fields = text.split(":");
   const [name, password] = fields;
@@ -47,17 +47,17 @@ export function parseGroupLine(text: ByteString): GroupEntry | undefined {
 
 function parse<Entry>(bytes: Uint8Array, line: (text: ByteString) => Entry | undefined): AccountFile<Entry> {
   const texts = fromBytes(bytes).split("\n");
-  // What follows the last newline is a line only where somebody forgot the newline.
+  // The last line may lack its newline.
   if (texts[texts.length - 1] === "") texts.pop();
   return texts.map((text) => ({ text, entry: line(text) }));
 }
 
-/** passwd(5) from its bytes. */
+/** Parses passwd(5). */
 export function parsePasswd(bytes: Uint8Array): AccountFile<PasswdEntry> {
   return parse(bytes, parsePasswdLine);
 }
 
-/** group(5) from its bytes. */
+/** Parses group(5). */
 export function parseGroup(bytes: Uint8Array): AccountFile<GroupEntry> {
   return parse(bytes, parseGroupLine);
 }

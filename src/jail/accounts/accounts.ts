@@ -29,24 +29,24 @@ export interface JailAccounts {
   groupByGid(gid: number): GroupEntry | undefined;
 }
 
-/** Whether something was added or had been there. */
+/** "present": it was there already. */
 type Addition = "added" | "present";
 
-/** The accounts of a jail while they are changed. A change that is refused throws, and nothing is written then. */
+/** The accounts of a jail during a change. A refused change throws, and nothing is written then. */
 export interface AccountsEditor extends JailAccounts {
   /** Adds an entry as it is. Present: name and uid are there. Throws "account-conflict": the name has another uid. */
   addUser(entry: PasswdEntry): Addition;
   /** Adds an entry as it is. Present: name and gid are there. Throws "account-conflict": the name has another gid. */
   addGroup(entry: GroupEntry): Addition;
-  /** Makes a user a member of a group that is there; throws "no-such-group" otherwise. */
+  /** Adds a user to a group. Throws "no-such-group". */
   addMember(group: ByteString, user: ByteString): Addition;
-  /** Changes fields of an entry; false where there is no such user. */
+  /** Changes fields of an entry; false if there is no such user. */
   changeUser(name: ByteString, changes: Partial<Omit<PasswdEntry, "name">>): boolean;
-  /** Removes the entry of a user and its memberships; false where there is neither. */
+  /** Removes the entry of a user and its memberships; false if there is neither. */
   removeUser(name: ByteString): boolean;
-  /** Puts `entry` in the place of an entry that `users` gave; without it that line goes. */
+  /** Replaces an entry of `users`; removes it if there is no `entry`. */
   replaceUser(old: PasswdEntry, entry?: PasswdEntry): void;
-  /** The same with one that `groups` gave. */
+  /** The same for an entry of `groups`. */
   replaceGroup(old: GroupEntry, entry?: GroupEntry): void;
 }
 
@@ -86,7 +86,7 @@ function editorOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntr
   };
   return {
     ...view,
-    // Worked out anew each time, which the spread above would have done once.
+    // Getters: the spread above would copy the present values.
     get users() {
       return view.users;
     },
@@ -161,29 +161,29 @@ const PASSWD = "/etc/passwd";
 const GROUP = "/etc/group";
 const LOCK = "/etc/.jailkit.lock";
 
-/** An account file as it is in the jail; empty where it is missing. A link is followed as walk does. */
+/** An account file of the jail; empty if it is missing. Symbolic links are followed as in walk. */
 function readAccountFile(root: JailRoot, path: ByteString): Uint8Array {
   const bytes = withJailFile(root, path, (fd) => readAllFd(fd, ACCOUNT_FILE_LIMIT));
   return bytes ?? new Uint8Array(0);
 }
 
 /**
- * The accounts in etc/passwd and etc/group of the jail; a file that is missing has none. Neither NSS nor anything
- * else of the jail is asked. Throws SystemError naming the file: EFBIG above 16 MiB, EINVAL for no regular file.
+ * The accounts in etc/passwd and etc/group of the jail, without name services; a missing file has none. Throws SystemError
+ * with the path: EFBIG above 16 MiB, EINVAL if it is not a regular file.
  */
 export function readJailAccounts(root: JailRoot): JailAccounts {
   return viewOf(parsePasswd(readAccountFile(root, PASSWD)), parseGroup(readAccountFile(root, GROUP)));
 }
 
-/** What `change` would do to the accounts of a jail; nothing is written. */
+/** Calls `change` with the accounts of a jail, and writes nothing. */
 export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
   const passwd = parsePasswd(readAccountFile(root, PASSWD));
   return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
 }
 
 /**
- * Takes the lock on the jail's account files. It is a file of its own, for the account files are replaced; and in
- * the jail, so that all who can reach the jail have the same.
+ * Takes the lock on the jail's account files. It is a file of its own, because the account files are replaced, and in the
+ * jail, so that every host that mounts the jail uses the same.
  */
 function lockAccounts(root: JailRoot): number {
   makeDirectories(root, "/etc", () => ({ uid: 0, gid: 0, mode: 0o755 }));
@@ -193,7 +193,7 @@ function lockAccounts(root: JailRoot): number {
 function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file: AccountFile<unknown>): void {
   const found = lookUp(root, path, { follow: true });
   const bytes = formatAccounts(file);
-  // A newline that is missing at the end is put there only where something else changes.
+  // A missing newline at the end alone is no change.
   const complete = before.length > 0 && before[before.length - 1] !== 10 ? bytes.length - 1 : bytes.length;
   if (found !== undefined && Buffer.compare(bytes.subarray(0, complete), before) === 0) return;
   const attributes = attributesAt(root, path) ?? { mode: 0o644, uid: 0, gid: 0 };
@@ -201,10 +201,10 @@ function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file:
 }
 
 /**
- * Changes the accounts of a jail: `change` gets the entries as they are now and adds to them, and what it returns
- * is returned. One process at a time does so (see lockAccounts); each file is replaced by rename(2), keeping owner
- * and mode, and only if it changed or is missing (then root's, 0644). Lines that are no entries stay as they are, and
- * a missing newline at the end is put there. Where `change` throws, nothing is written.
+ * Changes the accounts of a jail: `change` gets the present entries; its result is returned. One process at a time does so
+ * (see lockAccounts). Each file is replaced by rename(2), with owner and mode, and only if it changed or is missing (then
+ * root's, 0644). Lines that are not entries stay, and a missing newline at the end is added. If `change` throws, nothing is
+ * written.
  */
 export function updateJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
   return withAccountsLock(root, () => {
@@ -221,8 +221,7 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
 }
 
 /**
- * Does something to the files that say who the users of a jail are and what they may do, while no other process does.
- * Not to be called within itself.
+ * Calls `use` while no other process changes the files about the users of a jail. Do not nest.
  */
 export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
   const lock = lockAccounts(root);

@@ -8,11 +8,11 @@ import { hostPath, type JailRoot } from "../fs/walk.ts";
 import { readJailAccounts } from "./accounts.ts";
 import { dirsEqual, joinHome } from "./separator.ts";
 
-// What is in these is for all who live in the jail, at any depth; of the others the directory itself is.
+// The system directories belong to the jail with all that is below; of the shared ones only the directory itself.
 const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;
 const SHARED = /^(?:boot|home|media|mnt|opt|run|srv|tmp|var)$/;
 
-/** Whether a directory, as a jail sees it, is one of the jail's own, which no account can be given as its home. */
+/** True for a directory of the jail's own (as the jail sees it), which no account can have as its home. */
 export function isJailsOwn(home: ByteString): boolean {
   const parts: ByteString[] = [];
   for (const part of pathComponents(home)) {
@@ -23,12 +23,12 @@ export function isJailsOwn(home: ByteString): boolean {
   return first === undefined || SYSTEM.test(first) || (second === undefined && SHARED.test(first));
 }
 
-/** The home that an account has in a jail where nobody says another, as the jail sees it. */
+/** The default home of an account, as the jail sees it. */
 export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
 
 /**
- * Throws JailkitError "bad-home" for a home, as the jail sees it, that a new account cannot have: a directory of the
- * jail's own that is there, and the home of another account. `uid`: that of the account, where it is known.
+ * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: an existing directory of
+ * the jail's own, or the home of another account. `uid`: that of the new account, if known.
  */
 export function requireFreeHome(root: JailRoot, home: ByteString, uid: ByteString | undefined): void {
   const refuse = (what: ByteString) =>
@@ -38,7 +38,7 @@ export function requireFreeHome(root: JailRoot, home: ByteString, uid: ByteStrin
   if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
 }
 
-/** Gives an account the usual home in its jail, where the one that it has is not for it alone. */
+/** Gives an account the default home in its jail, because its present one is not its own. */
 export function otherHomeRemedy(
   jail: ByteString,
   { name, uid, gid }: { name: ByteString; uid: number; gid: number },

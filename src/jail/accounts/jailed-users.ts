@@ -8,9 +8,9 @@ export interface JailedUser {
   readonly name: ByteString;
   readonly home: ByteString;
   readonly shell: ByteString;
-  /** Undefined where the home names no jail. */
+  /** Undefined if the home names no jail. */
   readonly jail: ByteString | undefined;
-  /** It is not in /etc/passwd: a name service has it. */
+  /** It is in a name service, not in /etc/passwd. */
   readonly fromService?: boolean;
 }
 

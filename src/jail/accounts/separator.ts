@@ -2,22 +2,22 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
-  /** The jail on the host, word for word: what stands before the separator. */
+  /** The jail on the host: the part before the separator, word for word. */
   jail: ByteString;
-  /** The home as the jail sees it, with its leading slash: "/" where nothing follows the separator. */
+  /** The home as the jail sees it, with its leading slash; "/" if nothing follows the separator. */
   home: ByteString;
 }
 
 /**
- * Splits a home at its last "/./", as every tool does: the jail is what stands before, the home what follows, from
- * the separator's last slash on. Nothing is normalised, since what opens the jail compares it with where it leads.
- * Undefined where there is no separator, or where the jail would be the root directory of the host.
+ * Splits a home at its last "/./", as every tool does: the jail is the part before it, the home the part after it, from the
+ * separator's last slash on. Nothing is normalised: the path of the jail is compared with the directory when it is opened.
+ * Undefined if there is no separator, or if the jail would be the root directory of the host.
  */
 export function splitHome(home: ByteString): SplitHome | undefined {
   const at = home.lastIndexOf("/./");
   if (at < 0) return undefined;
   const jail = home.slice(0, at);
-  // "", "/", "/." and their like.
+  // "", "/", "/." and similar.
   if (/^[/.]*$/.test(jail) && !jail.includes("..")) return undefined;
   return { jail, home: home.slice(at + 2) };
 }
@@ -27,7 +27,7 @@ export function joinHome(jail: ByteString, home: ByteString): ByteString {
   return `${jail}/.${home}`;
 }
 
-/** True where two directories are written alike, but for one slash at the end of either. */
+/** True if two paths are equal, except for a slash at the end of either. */
 export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;
 }

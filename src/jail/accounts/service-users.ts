@@ -12,7 +12,7 @@ import { ACCOUNT_FILE_LIMIT } from "./accounts.ts";
 import type { JailedUser } from "./jailed-users.ts";
 import { splitHome } from "./separator.ts";
 
-/** What cannot be read in a jail is for its check to tell. */
+/** jk_check reports what cannot be read in a jail. */
 function orNothing<T>(read: () => T[]): T[] {
   try {
     return read();
@@ -22,7 +22,7 @@ function orNothing<T>(read: () => T[]): T[] {
   }
 }
 
-/** To whom the names in JAIL/home belong. */
+/** The owners of the files in JAIL/home. */
 function homeOwners(root: JailRoot): number[] {
   return orNothing(() => {
     const directory = walk(root, "/home");
@@ -37,13 +37,13 @@ function homeOwners(root: JailRoot): number[] {
 }
 
 /**
- * Accounts that live in a jail and are not among `known`, those of /etc/passwd: a name service such as LDAP has them,
- * which can be asked, and need not have a list. It is asked for the names and the uids of the jail's etc/passwd, and
- * for `owners`. Throws SystemError where it does not answer.
+ * The accounts of a jail that are not among `local`, those of /etc/passwd, but in a name service such as LDAP, which may not
+ * list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws SystemError if it
+ * does not answer.
  */
 export function serviceUsers(
   root: JailRoot,
-  known: readonly JailedUser[],
+  local: readonly JailedUser[],
   owners: Iterable<number>,
 ): JailedUser[] {
   const passwd = orNothing(() => {
@@ -57,7 +57,7 @@ export function serviceUsers(
   const add = (entry: PasswdEntry | undefined) => {
     const split = entry === undefined ? undefined : splitHome(entry.home);
     if (entry === undefined || split === undefined || plainPath(split.jail) !== root.path) return;
-    if (known.some(({ name }) => name === entry.name)) return;
+    if (local.some(({ name }) => name === entry.name)) return;
     const { name, home, shell } = entry;
     found.set(name, { name, home, shell, jail: root.path, fromService: true });
   };
@@ -66,7 +66,7 @@ export function serviceUsers(
   return [...found.values()];
 }
 
-/** As serviceUsers, for what is only told: nothing where the service does not answer. */
-export function serviceUsersIfAnswered(root: JailRoot, known: readonly JailedUser[]): JailedUser[] {
-  return orNothing(() => serviceUsers(root, known, homeOwners(root)));
+/** As serviceUsers, but empty if the name service does not answer. */
+export function serviceUsersIfAnswered(root: JailRoot, local: readonly JailedUser[]): JailedUser[] {
+  return orNothing(() => serviceUsers(root, local, homeOwners(root)));
 }

@@ -21,7 +21,7 @@ import {
   walk,
 } from "./walk.ts";
 
-/** Whose a file is, and what may be done with it. Times in nanoseconds since the epoch; absent: now. */
+/** Owner, mode and times of a file. Times in nanoseconds since the epoch; absent: now. */
 export interface Attributes {
   /** Permission bits, with setuid, setgid and sticky: 0o7777 at most. */
   mode: number;
@@ -34,21 +34,21 @@ export interface Attributes {
 // linux/fcntl.h and the system call tables: glibc 2.41 has no wrapper that takes AT_EMPTY_PATH.
 const SYS_fchmodat2 = 452;
 
-/** Gives `fd`, which may be O_PATH, its owner and times. */
+/** Sets owner and times of `fd`, which may be O_PATH. */
 export function setOwnerAndTimes(fd: number, attributes: Omit<Attributes, "mode">): void {
   chownFd(fd, attributes.uid, attributes.gid);
   setTimesOf(fd, attributes.atime, attributes.mtime);
 }
 
-/** Gives `fd` its times where there are any; one that is missing is as the other. */
+/** Sets the times of `fd`, if there are any; a missing one is set to the other. */
 export function setTimesOf(fd: number, atime: bigint | undefined, mtime: bigint | undefined): void {
   const either = mtime ?? atime;
   if (either !== undefined) setTimes(fd, "", atime ?? either, mtime ?? either);
 }
 
 /**
- * Checks that what was opened by name is what this process has just made. Only where no trusted directory was
- * there to make it in could it be anything else.
+ * Checks that a file opened by name is the one that this process has just created. It can only be another if there was no
+ * trusted directory to create it in.
  */
 export function verifyNew(stage: Directory, stat: Stat, type: number): void {
   if (stage.trusted) return;
@@ -57,12 +57,12 @@ export function verifyNew(stage: Directory, stat: Stat, type: number): void {
     throw new SystemError(C.EAGAIN, "exchanged", undefined);
 }
 
-/** Changes the mode of what an O_PATH descriptor is, not a link (fchmodat2(2), Linux 6.6; before it, see below). */
+/** Changes the mode of an O_PATH descriptor, not of a symbolic link (fchmodat2(2), Linux 6.6; before, see below). */
 export function chmodPath(fd: number, mode: number): void {
   if (syscall(SYS_fchmodat2, fd, addressOf(cArgument("")), mode, C.AT_EMPTY_PATH) === 0) return;
   if (errno() !== C.ENOSYS && errno() !== C.EPERM) throw new SystemError(errno(), "fchmodat2", undefined);
   const stat = fstat(fd);
-  // An older kernel: files and directories can be opened, a device must not be.
+  // An older kernel: opens files and directories, but never a device.
   if (!isDirectory(stat) && !isRegular(stat))
     throw new SystemError(C.ENOSYS, "fchmodat2 (Linux 6.6)", undefined);
   const again = isDirectory(stat) ? openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY) : reopen(fd);
@@ -74,7 +74,7 @@ export function chmodPath(fd: number, mode: number): void {
   }
 }
 
-/** A regular file's O_PATH descriptor, opened for reading: by way of /proc, whose link cannot be exchanged. */
+/** Opens a regular file for reading from its O_PATH descriptor, by /proc, whose link nobody can exchange. */
 function reopen(fd: number): number {
   try {
     return openAt(C.AT_FDCWD, `/proc/self/fd/${fd}`, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
@@ -84,11 +84,10 @@ function reopen(fd: number): number {
 }
 
 /**
- * Changes owner, mode or times of what stands at `path`, never through a link: by descriptor, owner first, then
- * mode. In a directory that users can write, a name may stand for any file that they could link or move there, so
- * there it must have the directory's owner (not root) and, unless it is a directory, one name only;
- * "shared-with-users" otherwise. With `seen` it must be what was looked at before, and of the same type: "exchanged"
- * otherwise. Throws SystemError naming the path.
+ * Changes owner, mode or times of `path`, never through a symbolic link: by descriptor, owner first, then mode. In a
+ * directory that users can write, the name may be any file that they could link or move there. So the file must have the
+ * directory's owner (not root) and, unless it is a directory, only one name; else "shared-with-users". With `seen` it must
+ * be the same inode and type; else "exchanged". Throws SystemError with the path.
  */
 export function setAttributes(
   root: JailRoot,
@@ -136,7 +135,7 @@ function setAttributesIn(
   }
 }
 
-/** True where both are the same inode and of one type: what was removed leaves its inode to whatever is made next. */
+/** True for the same inode and type: a new file may get the inode of a removed one. */
 export function isSameInode(a: Stat, b: Stat): boolean {
   return sameFile(a, b) && ((a.mode ^ b.mode) & C.S_IFMT) === 0;
 }
@@ -145,15 +144,15 @@ function mayBeAnothers(parent: Stat, stat: Stat): boolean {
   return stat.uid === 0 || stat.uid !== parent.uid || (!isDirectory(stat) && stat.nlink > 1);
 }
 
-/** The error for something that is not what it was when it was looked at. */
+/** The error for a file that is not the one that was examined. */
 export function exchanged(path: ByteString): JailkitError {
-  const message = `${display(path)}: is not what it was when it was looked at, and is left alone`;
+  const message = `${display(path)}: was exchanged after it was examined, and is left unchanged`;
   return new JailkitError("exchanged", 1, message);
 }
 
 function sharedWithUsers(path: ByteString): JailkitError {
   const message =
-    `${display(path)}: stands in a directory that users can write and may be another file under this name; ` +
-    "its owner, mode and times are left alone, put it there anew instead";
+    `${display(path)}: is in a directory that users can write, and may be another file under this name; ` +
+    "its owner, mode and times are left unchanged; create it again instead";
   return new JailkitError("shared-with-users", 1, message);
 }

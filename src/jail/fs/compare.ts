@@ -11,7 +11,7 @@ import { isRegular, type JailRoot } from "./walk.ts";
 const BLOCK = 1 << 18;
 let buffers: { one: Uint8Array; other: Uint8Array } | undefined;
 
-/** Fills the buffer unless the file ends; a read(2) of a regular file may still be cut short. */
+/** Fills the buffer unless the file ends; read(2) may return less. */
 function fill(fd: number, buffer: Uint8Array): number {
   let used = 0;
   for (let count = -1; count !== 0 && used < buffer.length; used += count)
@@ -19,12 +19,12 @@ function fill(fd: number, buffer: Uint8Array): number {
   return used;
 }
 
-/** The first block from `at` on, by its offset, in which one of the files has data, where they then stand; or `size`. */
+/** Seeks to the first block from `at` on in which one of the files has data, and returns its offset; or `size`. */
 function nextBlock(fds: readonly number[], at: number, size: number): number {
   let next = size;
   for (const [index, fd] of fds.entries()) {
     next = Math.min(next, nextData(fd, at) ?? size);
-    // Mostly so, and then both still stand there.
+    // The usual case: both are there already.
     if (index === 0 && next === at) return at;
   }
   if (next === size) return size;
@@ -34,8 +34,8 @@ function nextBlock(fds: readonly number[], at: number, size: number): number {
 }
 
 /**
- * Compares two open files of `size` bytes, which stand at their beginning, block by block; without a second one it is
- * only read. Blocks where none of them has data are left out, `each` is told of the others. "ended": one is shorter.
+ * Compares two open files of `size` bytes from their beginning, block by block; without a second file it only reads. Skips
+ * blocks without data in either, and calls `each` with the others. "ended": one is shorter.
  */
 export function compareOpen(
   fd: number,
@@ -47,11 +47,11 @@ export function compareOpen(
   const { one, other } = buffers;
   const fds = otherFd === undefined ? [fd] : [fd, otherFd];
   for (let at = 0; ; at += BLOCK) {
-    // What fits into one block is read at once.
+    // A small file is read at once.
     if (size > BLOCK && at < size) at = nextBlock(fds, at, size);
     if (at >= size) return fds.some((one) => fstat(one).size < size) ? "ended" : "same";
     const count = fill(fd, one);
-    // What is shorter by less is found at the end.
+    // A file that is less than a block shorter is found at the end.
     if (count === 0) return "ended";
     if (otherFd !== undefined && fill(otherFd, other) !== count) return "ended";
     if (otherFd !== undefined && !sameBytes(one, other, count)) return "different";
@@ -59,7 +59,7 @@ export function compareOpen(
   }
 }
 
-/** Compares a regular file of the jail with one of the host, byte by byte. False where either is another by now. */
+/** Compares a regular file of the jail with one of the host, byte by byte. False if either was exchanged. */
 export function sameContent(root: JailRoot, path: ByteString, source: ByteString, stat: Stat): boolean {
   const compare = (fd: number): boolean => {
     const sourceFd = openSource(source);

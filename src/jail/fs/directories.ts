@@ -8,7 +8,7 @@ import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
-/** Opens the directory that was just made, for it alone, and gives it its attributes. */
+/** Opens the new directory, checks that it is the one, and sets its attributes. */
 function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
   const fd = openAt(stage.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
   try {
@@ -28,8 +28,8 @@ function finish(stage: Directory, name: ByteString, attributes: Attributes): voi
 }
 
 /**
- * Makes the directory `name` in an open directory, "kept" where something stands there already. It appears with
- * owner and mode set where users could get at it before. Throws SystemError naming the path.
+ * Creates the directory `name` in an open directory; "kept" if the name exists. Where users could reach it, it appears with
+ * owner and mode set. Throws SystemError with the path.
  */
 export function makeDirectoryIn(
   root: JailRoot,
@@ -62,9 +62,9 @@ export function makeDirectoryIn(
 }
 
 /**
- * Makes the directory `path` and those above it that are missing; what exists stays as it is. A link on the way is
- * followed as walk does, and what a dangling one leads to is made. `attributesFor` is asked once for each
- * directory that is made, by its path as the jail sees it. Returns these paths, the topmost first.
+ * Creates the directory `path` and the missing ones above it; existing ones stay as they are. Symbolic links are followed as
+ * in walk, and the target of a dangling one is created. `attributesFor` is called once for each new directory, with its
+ * path as the jail sees it. Returns these paths, the topmost first.
  */
 export function makeDirectories(
   root: JailRoot,

@@ -28,7 +28,7 @@ import {
   walk,
 } from "./walk.ts";
 
-/** How often a file is opened that is another one each time, before that is an error. */
+/** Attempts to open a file that is exchanged each time. */
 const MOST_ATTEMPTS = 64;
 
 /** Splits a path of the jail into its directory and its last component, which must not be ".." or missing. */
@@ -39,10 +39,10 @@ export function splitPath(root: JailRoot, path: ByteString): { above: ByteString
   return { above: `/${parts.join("/")}`, name };
 }
 
-/** What stands at a path of a jail. */
+/** A file at a path of a jail. */
 export interface Found {
   stat: Stat;
-  /** The path without links, as the jail sees it. */
+  /** As the jail sees it, without symbolic links. */
   canonicalPath: ByteString;
 }
 
@@ -51,7 +51,7 @@ interface Place extends Found {
   name: ByteString;
 }
 
-/** Finds `path` and calls `use` while its directory is open; undefined where nothing stands there. */
+/** Finds `path` and calls `use` while its directory is open; undefined if it does not exist. */
 function withPlace<T>(
   root: JailRoot,
   path: ByteString,
@@ -62,7 +62,7 @@ function withPlace<T>(
   for (let links = 0; links <= 40; links++) {
     const parts = pathComponents(rest);
     const name = parts.pop();
-    // The root itself, or what ".." leads to: a directory, found by walking there.
+    // The root, or the target of "..": a directory, so walk there.
     const bare = name === undefined || name === "..";
     let directory: Directory;
     try {
@@ -92,8 +92,8 @@ function withPlace<T>(
 }
 
 /**
- * What stands at `path` in the jail, as seen from inside (see walk); undefined where there is nothing. The last
- * component is followed only with `follow`.
+ * The file at `path` in the jail, as seen from inside (see walk); undefined if it does not exist. With `follow`, a symbolic
+ * link at the end is followed.
  */
 export function lookUp(
   root: JailRoot,
@@ -106,15 +106,14 @@ export function lookUp(
   }));
 }
 
-/** The text of the symbolic link at `path` in the jail; undefined where there is nothing, EINVAL for no link. */
+/** The text of the symbolic link at `path` in the jail; undefined if it does not exist. Throws EINVAL for other files. */
 export function readJailLink(root: JailRoot, path: ByteString): ByteString | undefined {
   return withPlace(root, path, false, ({ directory, name }) => readLink(directory.fd, name));
 }
 
 /**
- * Opens a regular file of the jail for reading, links followed as walk does, and hands descriptor and Stat to
- * `use`; undefined where there is nothing. What is no regular file is never opened: EINVAL. A file that is another one at
- * each of many attempts is EAGAIN.
+ * Opens a regular file of the jail for reading, with symbolic links followed as in walk, and calls `use`; undefined if it
+ * does not exist. Other types of files are never opened: EINVAL. EAGAIN: the file was exchanged at each of many attempts.
  */
 export function withJailFile<T>(
   root: JailRoot,
@@ -145,8 +144,8 @@ export function withJailFile<T>(
 }
 
 /**
- * Owner and mode of a regular file of the jail for one that takes its place, which has no ACL: the group gets what its
- * own entry allows. undefined where there is none. Links are followed as walk does.
+ * Owner and mode for the replacement of a regular file of the jail. It has no ACL, so the group gets only the bits of its
+ * own entry. Undefined if the file does not exist. Symbolic links are followed as in walk.
  */
 export function attributesAt(
   root: JailRoot,
@@ -159,12 +158,12 @@ export function attributesAt(
   }));
 }
 
-/** All of a regular file of the jail, at most `limit` bytes (EFBIG); undefined where there is nothing. */
+/** The content of a regular file of the jail, at most `limit` bytes (EFBIG); undefined if it does not exist. */
 export function readJailFile(root: JailRoot, path: ByteString, limit: number): Uint8Array | undefined {
   return withJailFile(root, path, (fd) => readAllFd(fd, limit));
 }
 
-/** Calls `use` with the host's root directory, opened as the jails are, so that the same rules of links hold. */
+/** Calls `use` with the host's root directory, opened as jails are, so that the same rules for symbolic links apply. */
 export function withTree<T>(use: (tree: JailRoot) => T): T {
   const tree = openTree("/");
   try {

@@ -21,7 +21,7 @@ import {
   walk,
 } from "./walk.ts";
 
-/** What became of a name: it is new, what stood there was replaced, or it was left as it was. */
+/** The result of a write: the name is new, was replaced, or was left as it was. */
 export type Placement = "created" | "replaced" | "kept";
 
 const pool = new Uint8Array(1536);
@@ -39,9 +39,9 @@ export function temporaryName(): ByteString {
 }
 
 /**
- * The directory in which something that is to stand in `parent` is made ready. In a directory that users can
- * write they could exchange it between two steps, so it is made in the nearest directory above where nobody can
- * and moved when it is finished; where no such directory is on the same mount, in `parent` itself.
+ * The directory to prepare a file for `parent` in. Users could exchange it between two steps in a directory that they can
+ * write. So it is prepared in the nearest trusted directory above and then moved; if there is none on the same mount, in
+ * `parent` itself.
  */
 export function stageFor(root: JailRoot, parent: Directory): Directory {
   const stage = parent.stage;
@@ -50,8 +50,8 @@ export function stageFor(root: JailRoot, parent: Directory): Directory {
 }
 
 /**
- * As stageFor, where that is root's alone. Throws JailkitError "no-safe-place", with the command that mends it where one
- * does.
+ * As stageFor, if that directory is trusted. Throws JailkitError "no-safe-place", with the command that fixes it, if there is
+ * one.
  */
 export function requireStage(root: JailRoot, parent: Directory): Directory {
   const stage = stageFor(root, parent);
@@ -68,14 +68,14 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
     release(one);
   }
   const where = quoted(hostPath(root, parent.path));
-  const what = `no home can be copied to ${where}, for no directory on its mount is root's alone`;
+  const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
   const remedy = sticky
-    ? "choose a place that is not below a directory that everybody can write"
+    ? "choose a home that is not below a directory that everybody can write"
     : `fix it with: chmod go-w ${operands(...names)}`;
   throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
 }
 
-/** Calls `make` with new random names until one is free, and gives that name back. */
+/** Calls `make` with new random names until one is free, and returns that. */
 export function withTemporaryName(make: (name: ByteString) => void): ByteString {
   for (let attempt = 1; ; attempt++) {
     const name = temporaryName();
@@ -89,8 +89,8 @@ export function withTemporaryName(make: (name: ByteString) => void): ByteString 
 }
 
 /**
- * Removes a name where it still is what was `made`, which is nothing where making it failed; for cleaning up, where
- * the first error is the one to tell.
+ * Removes a name if it still is the file `made`; undefined: none was created. For cleaning up after an error, which is the
+ * one to report.
  */
 export function discard(directory: Directory, name: ByteString, made: Stat | undefined, flags = 0): void {
   try {
@@ -98,11 +98,11 @@ export function discard(directory: Directory, name: ByteString, made: Stat | und
     if (made === undefined || there === undefined || !sameFile(there, made)) return;
     unlinkAt(directory.fd, name, flags);
   } catch {
-    // The user may have taken it away, or the disk failed: the error that led here says more.
+    // The user may have moved it, or the disk failed: the first error says more.
   }
 }
 
-/** fsync(2) of a directory, where the jail was opened with `sync`. */
+/** fsync(2) of a directory, if the jail was opened with `sync`. */
 export function syncDirectory(root: JailRoot, directory: Directory): void {
   if (!root.sync) return;
   const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
@@ -113,7 +113,7 @@ export function syncDirectory(root: JailRoot, directory: Directory): void {
   }
 }
 
-/** renameat2(RENAME_NOREPLACE), also where the file system has no such flag; `directory`: what is moved is one. */
+/** renameat2(RENAME_NOREPLACE), also on a file system without that flag. `directory`: the moved file is one. */
 export function renameNew(
   from: Directory,
   name: ByteString,
@@ -125,7 +125,7 @@ export function renameNew(
     renameAt(from.fd, name, to.fd, target, C.RENAME_NOREPLACE);
   } catch (error) {
     if (!isErrno(error, "EINVAL", "ENOSYS")) throw error;
-    // rename(2) puts a directory in the place of an empty directory only, never of a file.
+    // rename(2) of a directory replaces only an empty directory.
     if (directory) return renameAt(from.fd, name, to.fd, target);
     makeLink(from.fd, name, to.fd, target);
     unlinkAt(from.fd, name);
@@ -133,10 +133,10 @@ export function renameNew(
 }
 
 /**
- * Puts something that is not a directory at `name` in `parent`: `make` makes it ready under a random name, and one
- * rename(2) lets it appear. Nothing that stands there is opened, followed or changed. `make` must create with
- * O_EXCL or its like, and answers what it made as soon as that is there. `absent`: the caller has looked already, and
- * nothing was there. Throws JailkitError "directory-in-the-way", SystemError naming the path.
+ * Puts a file (not a directory) at `name` in `parent`: `make` prepares it under a random name, and it appears by one
+ * rename(2). A file at `name` is not opened, followed or changed. `make` must create exclusively (O_EXCL), and reports its
+ * file as soon as it exists. `absent`: the caller has seen that the name is free. Throws JailkitError
+ * "directory-in-the-way", SystemError with the path.
  */
 export function place(
   root: JailRoot,
@@ -163,7 +163,7 @@ export function place(
       });
       if (temporary === undefined || made === undefined) return "kept";
       const placement = settle(stage, temporary, parent, name, existing !== undefined, replace);
-      // Without a directory of root's to make it in, it may have been exchanged between two steps.
+      // Without a trusted directory, it may have been exchanged between two steps.
       if (placement !== "kept" && !stage.trusted) requireSame(parent, name, made);
       if (placement === "kept") {
         discard(stage, temporary, made);

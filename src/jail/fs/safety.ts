@@ -21,7 +21,7 @@ import {
   walk,
 } from "./walk.ts";
 
-/** A rule of safety that something breaks. */
+/** The rule that a finding breaks. */
 export type SafetyRule =
   | "missing"
   | "link"
@@ -34,25 +34,25 @@ export type SafetyRule =
   | "link-through-untrusted"
   | "unreadable";
 
-/** One thing that makes a jail or a directory unsafe. */
+/** A reason why a jail or a directory is unsafe. */
 export interface Finding {
   /** On the host. */
   path: ByteString;
   rule: SafetyRule;
-  /** One printable line: the path, what is wrong, the mode or owner that it has. */
+  /** One printable line: the path, the problem, the present mode or owner. */
   message: ByteString;
-  /** The command that mends it, fit for a shell. */
+  /** The shell command that fixes it. */
   remedy: ByteString;
 }
 
-// What programs are loaded from, or what decides who a user is: a name in them must mean what root wants.
+// Programs are loaded from these, and accounts read: only root may change names in them.
 const STRICT: readonly ByteString[] = ["dev", "etc", "usr", "bin", "sbin", "opt"];
 const isStrict = (name: ByteString) => STRICT.includes(name) || name.startsWith("lib");
 
-// A file of such a name is in the way of a directory that programs look into.
+// Programs expect directories of these names.
 const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
 
-// Looked for one by one where the jail may be entered but not listed.
+// For a jail that may be entered but not listed.
 const USUAL =
   "dev etc lib lib32 lib64 libx32 usr bin sbin opt home var tmp root srv run proc sys mnt media boot".split(
     " ",
@@ -68,7 +68,7 @@ function ownerFinding(path: ByteString, stat: Stat): Finding[] {
     : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
 }
 
-/** One command for both where both may write. */
+/** One command for both, if both may write. */
 function closing(stat: Stat, alone: string): string {
   return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
 }
@@ -84,18 +84,18 @@ function otherWriteFinding(path: ByteString, stat: Stat): Finding {
 }
 
 /**
- * Where group 0 may write: whom else the ACL lets write, of which the group's bits show only the mask. What cannot be
- * told counts as that group's, which is not tolerated then.
+ * If group 0 may write: other users and groups that the ACL lets write; the group bits show only its mask. With an unknown
+ * ACL, the write permission of the group is not tolerated.
  */
 function aclFindings(path: ByteString, stat: Stat, acl: AclReading): Finding[] {
   if (acl === "unknown") return [groupWriteFinding(path, stat)];
   const writers = writersOf(acl);
   if (writers.length === 0) return [];
-  const what = `is writable by others than root through its ACL (${showEntries(writers)})`;
+  const what = `is writable by users other than root through its ACL (${showEntries(writers)})`;
   return [finding(path, "acl-writable", what, removalCommand(writers))];
 }
 
-/** Root's alone: what the jail itself and the strict directories in it must be. */
+/** The rule for the jail itself and its strict directories: only root may write. */
 function strictFindings(path: ByteString, stat: Stat): Finding[] {
   const findings = ownerFinding(path, stat);
   if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));
@@ -104,8 +104,8 @@ function strictFindings(path: ByteString, stat: Stat): Finding[] {
 }
 
 /**
- * Any owner. What is a user's is that user's to share, as at any time a chmod would: nothing in it counts. In a
- * directory of root's, those who can write must not be able to take each other's files away.
+ * The rule for other directories. A user may share an own directory, as chmod always allows. In a directory of root's, users
+ * who can write must not be able to remove each other's files.
  */
 function looseFindings(path: ByteString, stat: Stat): Finding[] {
   if (stat.uid !== 0) return [];
@@ -116,7 +116,7 @@ function looseFindings(path: ByteString, stat: Stat): Finding[] {
   return findings;
 }
 
-/** What is above the jail: whoever can rename the jail can put another in its place. */
+/** The rule for directories above the jail: only root may be able to exchange the jail. */
 function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
   const findings = ownerFinding(path, stat);
   if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));
@@ -125,7 +125,7 @@ function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
   return findings;
 }
 
-/** The names in the jail's root that are or may be directories. */
+/** The names in the jail's root directory that are or may be directories. */
 function topLevel(root: JailRoot): ByteString[] {
   let fd: number;
   try {
@@ -144,7 +144,7 @@ function topLevel(root: JailRoot): ByteString[] {
   }
 }
 
-/** Judges a link by the directory that it leads to as the jail sees it. */
+/** Judges a symbolic link by its target, as the jail sees it. */
 function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Finding[] {
   const path = hostPath(root, name);
   let dangling: { trusted: boolean } | undefined;
@@ -166,7 +166,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
       return [finding(path, "link-through-untrusted", what, "rm")];
     }
     if (dangling !== undefined) {
-      // Harmless while only root can make what it leads to.
+      // Harmless while only root can create the target.
       if (!strict || dangling.trusted) return [];
       const what = "is a dangling link to where users can make what it leads to";
       return [finding(path, "link-through-untrusted", what, "rm")];
@@ -179,8 +179,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
 }
 
 /**
- * What lets others exchange a directory or the names in it: the part of jailFindings that looks at it and at the
- * directories above, and not at what is in it.
+ * The part of jailFindings about the directory itself and those above it: whether users can exchange it or the names in it.
  */
 export function directoryFindings(root: JailRoot): Finding[] {
   const findings: Finding[] = [];
@@ -189,7 +188,7 @@ export function directoryFindings(root: JailRoot): Finding[] {
   return findings;
 }
 
-/** Opens the directory at `path` of a tree, or where it is missing the nearest one above. Hand it to release. */
+/** Opens the directory at `path` of a tree, or if it is missing the nearest one above. Pass it to release. */
 export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
   for (let at = path; ; at = directoryOf(at)) {
     try {
@@ -201,8 +200,8 @@ export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
 }
 
 /**
- * Why others than root could exchange a name in the directory at `path` of a tree, or one above it: it belongs to
- * somebody else, or others can write it and it is not sticky. Where it is missing, the nearest one above counts.
+ * Why users other than root could exchange a name in the directory at `path` of a tree, or in one above it: it belongs to
+ * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts.
  */
 export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
   const found = (one: Ancestor) =>
@@ -221,12 +220,12 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
 }
 
 /**
- * What makes a jail unsafe; empty where it is safe. The rule, the same for all tools: the directories above the jail
- * belong to root, writable by others only with the sticky bit, by a group only if that is gid 0, and by nobody whom
- * an ACL names. The jail, and in it dev, etc, lib*, usr, bin, sbin and opt, belong to root and are writable by nobody
- * else. Other directories in the jail's root are writable by group or others only with the sticky bit. A link stands
- * for the directory that it leads to as the jail sees it. Deeper directories and the setgid bit do not matter. Works
- * with a user's own rights too, even where the jail cannot be listed. Throws SystemError.
+ * The reasons why a jail is unsafe; empty if it is safe. All tools use this rule. The directories above the jail belong to
+ * root; others may write them only with the sticky bit, a group only if it is gid 0, and nobody whom an ACL names. The
+ * jail, and in it dev, etc, lib*, usr, bin, sbin and opt, belong to root, and nobody else may write them. In other
+ * directories in the jail's root, group and others may write only with the sticky bit. A symbolic link counts as its target,
+ * as the jail sees it. Deeper directories and the setgid bit do not matter. Works with a user's own rights, even if the jail
+ * cannot be listed. Throws SystemError.
  */
 export function jailFindings(root: JailRoot): Finding[] {
   const findings = directoryFindings(root);
@@ -243,17 +242,17 @@ export function jailFindings(root: JailRoot): Finding[] {
       findings.push({ ...found, remedy: `${found.remedy} ${shellWord(hostPath(root, `/not-${name}`))}` });
     }
   }
-  // Where a directory on the way is at fault, so is each link through it; nobody is to remove those.
+  // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");
   return (causes.length > 0 ? causes : findings).map(namingWriters);
 }
 
-/** The bits of the group are the mask of an ACL, where there is one: then the message says whom that lets write. */
+/** With an ACL, the group bits are its mask: the message names the users and groups that it lets write. */
 function namingWriters(found: Finding): Finding {
   if (found.rule !== "group-writable") return found;
   const writers = writersOf(aclAt(C.AT_FDCWD, found.path));
   if (writers.length === 0) return found;
-  const what = `is writable by others than root through its ACL (${showEntries(writers)})`;
+  const what = `is writable by users other than root through its ACL (${showEntries(writers)})`;
   return { ...found, message: `${display(found.path)} ${what}` };
 }
 
@@ -268,8 +267,8 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
 }
 
 /**
- * What is wrong with a directory of config files, which must be root's own, gid 0 too, and no link. Writable by gid
- * 0, and by nobody whom an ACL names, is `tolerated`: worth a warning. Throws SystemError where it cannot be examined.
+ * The problems of a directory of config files. It must belong to root and gid 0, and be no symbolic link. Write permission
+ * for gid 0, and for nobody whom an ACL names, is `tolerated`: a warning. Throws SystemError if it cannot be examined.
  */
 export function configDirectoryFindings(path: ByteString): (Finding & { tolerated: boolean })[] {
   const grave = (found: Finding) => ({ ...found, tolerated: false });
@@ -278,7 +277,7 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
     return [grave(finding(path, "missing", "does not exist", "install -d -o root -g root -m 0755"))];
   }
   if (isLink(stat)) {
-    // A directory with the same files, which stay where they are; the link is kept beside it.
+    // A directory with copies of the files; the symbolic link is kept beside it.
     const [word, kept] = [shellWord(path), shellWord(`${path}.link`)];
     const found = finding(path, "link", "is a symbolic link", "mv -nT");
     return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rL ${kept}/ ${word}` })];

@@ -12,19 +12,19 @@ import { closeDirectory, DirectoryCache } from "./cache.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
-  /** O_PATH; -1 once closed, so that a stale one is an error and never another file. */
+  /** O_PATH; -1 once closed, so that a stale descriptor is an error and never another file. */
   fd: number;
-  /** Its path as the jail sees it, without links: "/", "/usr/lib". */
+  /** As the jail sees it, without symbolic links: "/", "/usr/lib". */
   readonly path: ByteString;
   readonly stat: Stat;
   /**
-   * It and all directories above it, up to the jail's root, belong to root and are writable by nobody else, so
-   * nobody else can change what a name in it means.
+   * It and all directories above it, up to the jail's root, belong to root, and nobody else can write them: only root can
+   * exchange a name in it.
    */
   readonly trusted: boolean;
-  /** Where it is not trusted: the nearest trusted directory above from which rename(2) into it works. */
+  /** If it is not trusted: the nearest trusted directory above from which rename(2) into it works. */
   readonly stage: Directory | undefined;
-  /** Kept open by the root, or else to be closed by who asked for it. */
+  /** The root keeps it open; otherwise the caller closes it. */
   readonly cached: boolean;
 }
 
@@ -32,11 +32,11 @@ export interface Directory {
 export interface Ancestor {
   readonly path: ByteString;
   readonly stat: Stat;
-  /** Read only where it matters: see parentFindings of safety.ts. */
+  /** "none" unless it matters: see parentFindings of safety.ts. */
   readonly acl: AclReading;
 }
 
-/** An open jail; every look into it and every write starts from its descriptor. */
+/** An open jail; all access to it starts from its descriptor. */
 export interface JailRoot {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
   readonly path: ByteString;
@@ -45,7 +45,7 @@ export interface JailRoot {
   readonly top: Directory;
   /** The directories above the jail, from "/" on, as they were when the jail was opened through them. */
   readonly ancestors: readonly Ancestor[];
-  /** Whether what is written is to be on the disk before the next step (fsync(2)). */
+  /** Sync each write to disk before the next step (fsync(2)). */
   readonly sync: boolean;
   /** Trusted directories, by the path that was asked for. */
   readonly cache: DirectoryCache<Directory>;
@@ -61,7 +61,7 @@ const LINK_LIMIT = 40;
 // In one walk.
 const MAKE_LIMIT = 4096;
 
-/** A path in the jail as the host's administrator would write it, for messages. */
+/** A path in the jail as a path of the host, for messages. */
 export function hostPath(root: JailRoot, path: ByteString): ByteString {
   const rest = pathComponents(path).join("/");
   if (rest === "") return root.path;
@@ -69,8 +69,8 @@ export function hostPath(root: JailRoot, path: ByteString): ByteString {
 }
 
 /**
- * The same error, naming `path` (a path of the host). Other errors come back as they are, and so do those that
- * name an absolute path already.
+ * The same error with `path` (a path of the host). Other errors, and those with an absolute path already, are returned
+ * unchanged.
  */
 export function namedError(error: unknown, path: ByteString): unknown {
   if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
@@ -92,9 +92,9 @@ export function joinPath(path: ByteString, name: ByteString): ByteString {
 }
 
 /**
- * Opens the directory at an absolute path of the host, component by component from "/", following no symbolic
- * link; ".." is taken textually. Throws JailkitError: "relative-path",
- * "link-in-jail-path", "no-such-jail", "not-a-directory".
+ * Opens the directory at an absolute path of the host, component by component from "/", without following symbolic links;
+ * ".." is resolved in the text. Throws JailkitError: "relative-path", "link-in-jail-path", "no-such-jail",
+ * "not-a-directory".
  */
 export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot {
   if (!path.startsWith("/")) {
@@ -118,7 +118,7 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
       fd = next;
       stat = fstat(fd);
       if (isLink(stat)) {
-        const message = `${display(at)}: is a symbolic link; name the directory that it leads to`;
+        const message = `${display(at)}: is a symbolic link; name its target instead`;
         throw new JailkitError("link-in-jail-path", 1, message);
       }
       if (!isDirectory(stat)) throw new JailkitError("not-a-directory", 1, `${display(at)}: not a directory`);
@@ -126,7 +126,7 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   } catch (error) {
     close(fd);
     if (!isErrno(error, "ENOENT")) throw namedError(error, at);
-    const message = `${display(at)}: no such directory; make it with: mkdir -m 0755 ${shellWord(at)}`;
+    const message = `${display(at)}: no such directory; create it with: mkdir -m 0755 ${shellWord(at)}`;
     throw new JailkitError("no-such-jail", 1, message);
   }
   const trusted = onlyRootWrites(stat);
@@ -145,7 +145,7 @@ export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailR
   throw new JailkitError("jail-is-root", 1, "/: is the root directory of this machine, not a jail");
 }
 
-/** Closes a jail and all descriptors that were kept for it. */
+/** Closes a jail and the descriptors that it keeps. */
 export function closeJailRoot(root: JailRoot): void {
   root.cache.clear();
   closeDirectory(root.top);
@@ -164,7 +164,7 @@ export function release(directory: Directory): void {
   if (!directory.cached) closeDirectory(directory);
 }
 
-/** Describes a descriptor that was just opened in `parent`; the root is to `keep` it where it is trusted. */
+/** A directory that was just opened in `parent`. `keep`: the root keeps it, if it is trusted. */
 function childDirectory(
   parent: Directory,
   path: ByteString,
@@ -174,7 +174,7 @@ function childDirectory(
 ): Directory {
   const trusted = parent.trusted && onlyRootWrites(stat);
   const above = parent.trusted ? parent : parent.stage;
-  // Renames work neither between mounts nor between the subvolumes of one.
+  // rename(2) fails between mounts, and between subvolumes of one mount.
   const renames =
     above !== undefined &&
     above.stat.mountId === stat.mountId &&
@@ -183,21 +183,21 @@ function childDirectory(
   return { fd, path, stat, trusted, stage: !trusted && renames ? above : undefined, cached: trusted && keep };
 }
 
-/** The error for a link that an ordinary user may have planted. */
+/** The error for a symbolic link that a user may have created. */
 export function linkRefused(root: JailRoot, path: ByteString): JailkitError {
   const shown = display(hostPath(root, path));
-  const message = `${shown}: is a symbolic link in a directory that users can write; name what it leads to instead`;
+  const message = `${shown}: is a symbolic link in a directory that users can write; name its target instead`;
   return new JailkitError("link-in-untrusted-directory", 1, message);
 }
 
-/** Called for a component that is missing; makes it, whereupon it is looked up again. */
+/** Called for a missing component; creates it, and then it is looked up again. */
 type OnMissing = (parent: Directory, name: ByteString) => void;
 
 /**
- * Walks to a directory of the jail as a process in the jail would see it: absolute links start at the jail's
- * root, ".." stops there, at most 40 links. A link is followed only where it stands in a trusted directory
- * ("link-in-untrusted-directory" otherwise): elsewhere a jailed user may have made it. Hand the result to
- * release. Throws SystemError ENOENT, ENOTDIR, ELOOP naming the host's path.
+ * Walks to a directory of the jail as a process in the jail sees it: absolute symbolic links start at the jail's root, ".."
+ * stops there, at most 40 links. A link is only followed in a trusted directory (else "link-in-untrusted-directory"):
+ * elsewhere a jailed user may have created it. Pass the result to release. Throws SystemError ENOENT, ENOTDIR, ELOOP with
+ * the host's path.
  */
 export function walk(root: JailRoot, path: ByteString, onMissing?: OnMissing): Directory {
   const parts = pathComponents(path);
@@ -299,14 +299,14 @@ class Walk {
   }
 }
 
-/** As walk, but the result stays open until the caller calls release, whatever else is done with the root. */
+/** As walk, but the result stays open until release, whatever else happens to the root. */
 export function openDirectory(root: JailRoot, path: ByteString): Directory {
   const directory = walk(root, path);
   if (!directory.cached) return directory;
   return { ...directory, fd: openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY), cached: false };
 }
 
-/** Opens the directory `name` in an open one, never through a link. Hand it to release. */
+/** Opens the directory `name` in an open one, never through a symbolic link. Pass it to release. */
 export function openChild(root: JailRoot, parent: Directory, name: ByteString): Directory {
   const path = joinPath(parent.path, name);
   try {

@@ -28,20 +28,20 @@ export { makeDirectories, makeDirectoryIn } from "./directories.ts";
 export type { Placement } from "./place.ts";
 export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
 
-// Asked for when something is written: jk_uchroot loads this, and writes nothing.
+// Not before the first write: jk_uchroot loads this module and writes nothing.
 let own: { uid: number; gid: number } | undefined;
 
-/** What a new file is to hold: an open file of the host, from its offset on, or bytes. */
+/** The content of a new file: an open file of the host, from its offset on, or bytes. */
 type Source = { fd: number; size: number } | Uint8Array;
 
 interface PutOptions {
-  /** Whether what stands there already is replaced ("kept" otherwise). */
+  /** Replace an existing file; else the result is "kept". */
   replace?: boolean;
-  /** The caller has seen that nothing stands there: one look less. What appears meanwhile is still respected. */
+  /** The caller has seen that the name is free, which saves one call. A file that appears meanwhile is still kept. */
   absent?: boolean;
 }
 
-/** A device file, a FIFO or the name of a socket (with nobody behind it). */
+/** A device file, a FIFO or the name of a socket (without a listener). */
 interface Node {
   type: "char" | "block" | "fifo" | "socket";
   major: number;
@@ -68,18 +68,18 @@ function fill(fd: number, source: Source): void {
   if (copied < source.size) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
 }
 
-/** What is made here belongs to whom it is to belong to without a change of owner: one call less for each file. */
+/** True if a new file here has the right owner already, which saves one call for each file. */
 function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
-  // Where the directory is setgid, or the mount has `grpid`, the group is the directory's.
+  // In a setgid directory, or with the mount option grpid, the group is the directory's.
   own ??= { uid: libc.geteuid(), gid: libc.getegid() };
   return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
 }
 
-/** Gives a new file that has its content its attributes. */
+/** Sets the attributes of a new file with its content. */
 function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
-  // Before the mode, which would set the mask of what was inherited and leave the entries.
+  // Before the mode, which would set the mask of an inherited ACL and leave its entries.
   dropInheritedAcl(fd, false);
-  // The owner first: a change of owner takes setuid and setgid away.
+  // The owner first: changing it clears setuid and setgid.
   if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
   else setOwnerAndTimes(fd, attributes);
   chmodFd(fd, attributes.mode);
@@ -89,9 +89,8 @@ function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attrib
 let namelessFiles = true;
 
 /**
- * Makes a file without a name, and gives it its name when it is finished: O_TMPFILE of open(2). One change of the
- * directory less than a temporary name, and nothing is left of a run that was cut short. undefined where the name is
- * taken or the file system has no such files.
+ * Creates a file without a name, and links it to its name when it is finished: O_TMPFILE of open(2). Cheaper than a
+ * temporary name, and a killed run leaves nothing. Undefined if the name exists or the file system has no such files.
  */
 function putNameless(
   root: JailRoot,
@@ -115,12 +114,12 @@ function putNameless(
     syncDirectory(root, parent);
     return "created";
   } catch (error) {
-    // ENOENT: before Linux 6.10 this takes CAP_DAC_READ_SEARCH.
+    // ENOENT: before Linux 6.10 this needs CAP_DAC_READ_SEARCH.
     if (!isErrno(error, "EEXIST", "ENOENT", "EPERM", "EXDEV")) {
       throw namedError(error, hostPath(root, joinPath(parent.path, name)));
     }
     if (error.code !== "EEXIST") namelessFiles = false;
-    // The other way begins anew.
+    // The other way starts again.
     if (!(source instanceof Uint8Array)) seek(source.fd, start, C.SEEK_SET);
     return undefined;
   } finally {
@@ -154,9 +153,9 @@ export function putFileIn(
 }
 
 /**
- * Puts a regular file at `path` in the jail; its directory must exist (ENOENT). It appears complete, with owner,
- * mode and times set, by rename(2); whoever has the old one open keeps it. Contents are shared with the source
- * (reflink) where the file system can. Throws JailkitError "directory-in-the-way", "link-in-untrusted-directory".
+ * Puts a regular file at `path` in the jail; its directory must exist (ENOENT). It appears complete, with owner, mode and
+ * times, by rename(2); processes with the old file open keep it. Shares the content with the source (reflink) if the file
+ * system can. Throws JailkitError "directory-in-the-way", "link-in-untrusted-directory".
  */
 export function putFile(
   root: JailRoot,
@@ -179,7 +178,7 @@ export function putHardLinkIn(
   const path = hostPath(root, joinPath(parent.path, name));
   try {
     const existing = statIfPresent(parent.fd, name);
-    // rename(2) between two names of one file does nothing and would leave the temporary one.
+    // rename(2) between two names of one file does nothing, and would leave the temporary name.
     if (existing !== undefined && sameFile(existing, fstat(sourceFd))) return "kept";
   } catch (error) {
     throw namedError(error, path);
@@ -191,8 +190,8 @@ export function putHardLinkIn(
 }
 
 /**
- * Makes `path` another name of the file that `sourceFd` (O_PATH will do) is; owner, mode and times are the
- * source's and stay shared with it. EXDEV: it is on another file system, so copy it. EMLINK, EPERM: likewise.
+ * Makes `path` a hard link to the file of `sourceFd` (O_PATH is enough), which shares owner, mode and times. EXDEV (another
+ * file system), EMLINK, EPERM: copy it instead.
  */
 export function putHardLink(
   root: JailRoot,
@@ -212,14 +211,14 @@ export function putSymlinkIn(
   options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
 ): Placement {
   const { attributes } = options;
-  // symlink(2) makes a whole link at once, and follows nothing: it needs no other name first.
+  // symlink(2) creates a link at once and follows nothing: no temporary name is needed.
   if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
     try {
       makeSymlink(target, parent.fd, name);
       syncDirectory(root, parent);
       return "created";
     } catch (error) {
-      // What is there decides: place looks at it.
+      // `place` decides by the existing file.
       if (!isErrno(error, "EEXIST")) throw namedError(error, hostPath(root, joinPath(parent.path, name)));
     }
   }
@@ -239,8 +238,8 @@ export function putSymlinkIn(
 }
 
 /**
- * Puts a symbolic link that says `target`, word for word, at `path`. It belongs to root unless `attributes` are
- * given. Nothing that stands at `path` or at the target is followed.
+ * Puts a symbolic link with the text `target` at `path`. It belongs to root unless `attributes` are given. Neither `path`
+ * nor the target is followed.
  */
 export function putSymlink(
   root: JailRoot,
@@ -262,12 +261,12 @@ export function putDeviceIn(
 ): Placement {
   if ((node.type === "char" || node.type === "block") && !parent.trusted) {
     const shown = display(hostPath(root, joinPath(parent.path, name)));
-    const message = `${shown}: no device is made in a directory that users can write; give the directory to root`;
+    const message = `${shown}: no device is created in a directory that users can write; give the directory to root`;
     throw new JailkitError("device-in-untrusted-directory", 1, message);
   }
   const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
   return place(root, parent, name, options, (stage, temporary, made) => {
-    // Whom a default ACL names must not get at it before it is taken away again: no bit for the group, no mask.
+    // Users whom a default ACL names must not open it before the ACL is dropped: no group bits, so an empty mask.
     const inherits = hasDefaultAcl(stage.fd);
     const mode = inherits ? attributes.mode & 0o700 : attributes.mode;
     const umask = libc.umask(0);
@@ -291,8 +290,8 @@ export function putDeviceIn(
 }
 
 /**
- * Puts a character or block device or a FIFO at `path`, with exactly `attributes.mode`. A device is never opened.
- * Throws JailkitError "device-in-untrusted-directory" where users can write the directory.
+ * Puts a device, FIFO or socket name at `path`, with exactly `attributes.mode`. Never opens a device. Throws JailkitError
+ * "device-in-untrusted-directory" if users can write the directory.
  */
 export function putDevice(
   root: JailRoot,
