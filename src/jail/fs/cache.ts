@@ -16,9 +16,8 @@ export function closeDirectory(directory: OpenDirectory): void {
   directory.fd = -1;
 }
 
-/** Open directories by path. */
 export class DirectoryCache<D extends OpenDirectory> {
-  /** The least recently used first. */
+  /** Least recently used first. */
   readonly #open = new Map<ByteString, D>();
 
   /** `limit`: about how many stay open. */

@@ -34,8 +34,8 @@ function nextBlock(fds: readonly number[], at: number, size: number): number {
 }
 
 /**
- * Compares two open files of `size` bytes from their beginning, block by block; without a second file it only reads. Skips
- * blocks without data in either, and calls `each` with the others. "ended": one is shorter.
+ * Compares the `size` bytes of two open files block by block, or reads just one. Skips blocks that have no data in either
+ * file, and calls `each` with the others. "ended": one is shorter.
  */
 export function compareOpen(
   fd: number,

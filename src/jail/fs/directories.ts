@@ -8,7 +8,6 @@ import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
-/** Opens the new directory, checks that it is the one, and sets its attributes. */
 function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
   const fd = openAt(stage.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
   try {

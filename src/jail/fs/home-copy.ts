@@ -12,12 +12,12 @@ import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { type Directory, hostPath, isRegular, type JailRoot, joinPath } from "./walk.ts";
 
-/** The directory in which a copy of a home is made ready. */
+/** A directory in which a home is copied. */
 export interface HomeCopy {
   readonly name: ByteString;
   /** O_PATH. */
   readonly fd: number;
-  /** Held as long as somebody works on it; close(2) gives it back. */
+  /** Held while a process works on the copy; close(2) releases it. */
   readonly lock: number;
 }
 
@@ -25,14 +25,14 @@ const PREFIX = ".jk-home-";
 const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
 
 /**
- * Makes the directory of a copy in `stage`, which is root's alone, and opens it while nobody else can exchange it. What
- * runs that were cut short have left there is removed first: a copy on which somebody still works is locked.
+ * Creates and opens the directory of a copy in `stage`, which only root can write. First removes copies that interrupted
+ * runs left there; those still in use are locked.
  */
 export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
   sweepCopies(root, stage);
   for (let attempt = 1; ; attempt++) {
     const copy = tryToMake(root, stage);
-    // Somebody else may have taken it for left over before it was locked.
+    // Another run may have removed it as a leftover before it was locked.
     const there = statIfPresent(stage.fd, copy.name);
     if (there !== undefined && sameFile(there, fstat(copy.fd))) return copy;
     close(copy.fd);
@@ -48,15 +48,15 @@ function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
   if (placement !== "created")
     throw new SystemError(C.EEXIST, "mkdir", hostPath(root, joinPath(stage.path, name)));
   const lock = openAt(stage.fd, name, READ);
-  // Nobody but root can open it, so nobody else can hold its lock.
+  // Only root can open it, so no user can hold its lock.
   lockFile(lock, C.LOCK_EX);
   return { name, lock, fd: openAt(lock, ".", C.O_PATH | C.O_DIRECTORY) };
 }
 
-/** How far a copy of a home came that a signal has ended. */
+/** How far the copy of a home came when a signal ended it. */
 export const NOTHING_MOVED = "nothing was moved; run this again";
 
-/** What to tell of an error when nothing of the copy is left: what a file system lacks, that a signal came, or the error. */
+/** The error to report when nothing of the copy is left: a missing feature of the file system, a signal, or `error`. */
 export function whyNotCopied(root: JailRoot, entries: readonly TreeEntry[], error: unknown): unknown {
   const left = entries.map(({ stat }) => ({ size: isRegular(stat) ? Number(stat.size) : 0 }));
   const full = noRoom(error, root.path, { left, progress: "nothing was moved" });
@@ -76,7 +76,7 @@ function sweepCopies(root: JailRoot, stage: Directory): void {
   }
 }
 
-/** What cannot be removed stays: it is in nobody's way. */
+/** Errors are ignored: a leftover does no harm. */
 function sweepCopy(root: JailRoot, stage: Directory, name: ByteString): void {
   let lock = -1;
   try {

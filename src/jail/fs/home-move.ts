@@ -19,7 +19,7 @@ import { removeTree } from "./remove.ts";
 import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 
-/** A home that is to move: its directory, opened, and all that was found in it. */
+/** A home to move: its open directory, and all entries in it. */
 export interface HomeSource {
   readonly path: ByteString;
   /** O_PATH; close it with closeHome. */
@@ -27,7 +27,6 @@ export interface HomeSource {
   readonly entries: readonly TreeEntry[];
 }
 
-/** Opens a home (O_PATH), by the rules of openHome. */
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
   const directory = openDirectory(host, path);
   const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
@@ -38,7 +37,7 @@ function openOwn(host: JailRoot, path: ByteString, uid: number): number {
   throw new JailkitError("not-their-home", 1, message);
 }
 
-/** Throws where openHome would, but for what is in the home, or where something stands at `to` in the other tree. */
+/** Throws if openHome would refuse the home itself, or if `to` exists in the other tree. The content is not checked. */
 export function requireMovable(
   host: JailRoot,
   path: ByteString,
@@ -56,9 +55,9 @@ function homeExists(root: JailRoot, to: ByteString): JailkitError {
 }
 
 /**
- * Opens and scans the home of `uid`. `host` is the host's root (openTree("/")): on the way, links are followed only
- * where root alone could have made them. Throws JailkitError where it cannot be moved: not a directory of that
- * user, or something in it (see scanTree).
+ * Opens and scans the home of `uid`. `host` is the host's root (openTree("/")); symbolic links on the way are followed
+ * only in directories that only root can write. Throws JailkitError if the home cannot be moved: it is not a directory of
+ * that user, or see scanTree.
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
@@ -70,12 +69,12 @@ export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSou
   }
 }
 
-/** Closes what openHome opened. */
+/** Closes a home that openHome returned. */
 export function closeHome(home: HomeSource): void {
   close(home.fd);
 }
 
-/** True where the home is, to every inode and time of change, still what was scanned. */
+/** True if every inode and change time in the home is still as scanned. */
 export function isUnchanged(home: HomeSource): boolean {
   const now = new Map(scanTree(home.fd, home.path).map((entry) => [entry.path, entry.stat]));
   const same = (a: Stat, b: Stat | undefined) => b !== undefined && sameFile(a, b) && a.ctime === b.ctime;
@@ -85,12 +84,11 @@ export function isUnchanged(home: HomeSource): boolean {
 }
 
 /**
- * Copies a home to `to` in the jail (a path as the jail sees it, where nothing may stand). The copy is made in a
- * directory that is root's alone, on the same mount, and appears by one rename, complete: owners, modes, times,
- * extended attributes, hard links, sockets and FIFOs as they were; setuid, setgid (of files) and security.capability
- * dropped. Directories above `to` that are missing are made, root's and 0755. The source stays as it is. Returns a descriptor
- * of the copy (O_PATH; close it), by which it is known again. Throws JailkitError where something stands at `to`, no
- * directory there is root's alone, or the source changes meanwhile.
+ * Copies a home to `to` in the jail (a path as the jail sees it, which must not exist). The copy is made in a directory
+ * that only root can write, on the same mount, and appears complete by one rename. It keeps owners, modes, times,
+ * extended attributes, hard links, sockets and FIFOs, but not setuid, setgid (of files) and security.capability. Missing
+ * directories above `to` are created, root's and 0755. Returns an O_PATH descriptor of the copy, to recognise it later;
+ * close it. Throws JailkitError if `to` exists, no directory there is trusted, or the source changes meanwhile.
  */
 export function copyHome(
   home: HomeSource,
@@ -120,7 +118,7 @@ export function copyHome(
       try {
         removeTree(root, copy, fstat(made.fd));
       } catch (failure) {
-        // The next run sweeps it; what has led here is the same, and tells more.
+        // The next run removes it; the error that led here says more.
         if (!isErrno(failure, "EROFS")) throw failure;
       } finally {
         close(made.fd);
@@ -161,7 +159,7 @@ function fillCopy(
     named(home, entry, () => copyEntry(home, root, entry, to));
     if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
   }
-  // A directory gets its owner when all in it is done: until then nobody but root can change names in it.
+  // A directory gets its owner after its content is complete: until then only root can change names in it.
   for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {
     const to = target(entry.path);
     named(home, entry, () => copyDirectoryXattrs(home, root, entry, to));
@@ -169,7 +167,6 @@ function fillCopy(
   }
 }
 
-/** Does something with an entry; an error names it. */
 function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
   const whole = path === "" ? home.path : joinPath(home.path, path);
   try {
@@ -188,8 +185,8 @@ function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
 }
 
 /**
- * Makes a directory of the copy where nothing stands yet. A file system may list a name twice where its owner exchanges
- * it meanwhile, as XFS does: what is there may be a link, made a moment ago, and what lies below is never to follow it.
+ * Creates a directory of the copy, which must not exist. If the owner exchanges a name meanwhile, a file system such as
+ * XFS may list it twice: then a symbolic link may have been created under that name already, and must not be followed.
  */
 function makeNewDirectory(home: HomeSource, root: JailRoot, to: ByteString): void {
   const { above, name } = splitPath(root, to);
@@ -212,7 +209,7 @@ function isType(entry: TreeEntry, type: number): boolean {
 }
 
 function attributesOf(stat: Stat) {
-  // A directory keeps setgid, which there only hands its group on.
+  // A directory keeps setgid, which only passes its group on.
   const kept = (stat.mode & C.S_IFMT) === C.S_IFDIR ? 0o3777 : 0o1777;
   return { mode: stat.mode & kept, uid: stat.uid, gid: stat.gid, atime: stat.atime, mtime: stat.mtime };
 }
@@ -243,7 +240,7 @@ function copyEntry(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteS
   }
 }
 
-/** Opens the very file that was scanned: by a path without links, and compared. */
+/** Opens the same file that was scanned: by a path without symbolic links, then compared. */
 function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: Stat) => void): void {
   const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
   const fd = openAt2(home.fd, entry.path, flags, WITHIN);
@@ -257,7 +254,7 @@ function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: 
   }
 }
 
-// ACLs stay: they name the same users and groups, who could do the same where the home was.
+// ACLs are kept: they name the same users and groups as in the old home.
 type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
 
 function xattrsOf(fd: number): Xattrs {

@@ -4,7 +4,7 @@ import { close, fstat, openAt2, readDirectory, readLink, type Stat, statAt } fro
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
-/** Something in a directory tree: where, what it is, and for a symbolic link its text. */
+/** An entry of a directory tree; for a symbolic link, with its text. */
 export interface TreeEntry {
   /** Relative to the top, without a leading slash; "" is the top itself. */
   path: ByteString;
@@ -12,16 +12,16 @@ export interface TreeEntry {
   target: ByteString | undefined;
 }
 
-/** No link of any kind is followed below the top, wherever a rename may have put one meanwhile. */
+/** No symbolic link is followed below the top, even if a rename puts one there meanwhile. */
 export const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
 
-// PATH_MAX bounds what a path can name; deeper trees cannot be given to one system call.
+// PATH_MAX limits a path in one system call.
 const LONGEST_PATH = 4000;
 
 /**
- * Everything below the directory that `top` is, the directory before what is in it, without following a link or
- * leaving the file system. `shown` names the tree in messages. Throws JailkitError for what cannot be moved: a
- * device, a mount point, a tree that is too deep.
+ * All entries below the open directory `top`, each directory before its content, without following symbolic links or
+ * leaving the file system. `shown` names the tree in messages. Throws JailkitError for a device, a mount point, or a tree
+ * that is too deep.
  */
 export function scanTree(top: number, shown: ByteString): TreeEntry[] {
   const entries: TreeEntry[] = [{ path: "", stat: fstat(top), target: undefined }];
@@ -39,7 +39,7 @@ export function scanTree(top: number, shown: ByteString): TreeEntry[] {
         if (type === C.S_IFBLK || type === C.S_IFCHR) {
           throw refusal(shown, child, "is a device, which no home should hold", "move it out of the way");
         }
-        // Not the device: an overlay shows those of its layers.
+        // Not the device number: files of an overlay have those of its layers.
         if (stat.mountId !== mount) {
           throw refusal(shown, child, "is a mount point", "unmount it first");
         }

@@ -6,13 +6,13 @@ import { JailkitError } from "../../cli/error.ts";
 import { requireSafeJail } from "./safety.ts";
 import type { JailRoot } from "./walk.ts";
 
-// What the machine itself is made of. A jail may be made below, but what is written into a jail must not end up here.
+// Directories of the host itself. A jail may be below one, but never be one.
 const NO_JAILS = (
   "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /proc /root /run /sbin /sys /tmp /usr /usr/bin /usr/lib " +
   "/usr/lib32 /usr/lib64 /usr/libx32 /usr/local /usr/sbin /usr/share /var /var/lib /var/log /var/lib/jailkit"
 ).split(" ");
 
-// Some do use these as a jail; all the same, more than a jail may be in them.
+// Some hosts use these as a jail, but other files may be in them too.
 const NEVER_DELETED = [...NO_JAILS, "/media", "/mnt", "/opt", "/srv"];
 
 const amongThem = (list: readonly ByteString[], directory: Stat): ByteString | undefined =>
@@ -22,19 +22,18 @@ const amongThem = (list: readonly ByteString[], directory: Stat): ByteString | u
   });
 
 /**
- * Which directory of the host's own a directory is that cannot be a jail, told by device and inode, so that links and
- * bind mounts of it are it too; undefined for others.
+ * The path of the host's own directory that this one is, if it cannot be a jail; undefined for others. Compares device
+ * and inode, so that symbolic links and bind mounts are found too.
  */
 export function hostDirectory(directory: Stat): ByteString | undefined {
   return amongThem(NO_JAILS, directory);
 }
 
-/** As hostDirectory, with those that may be a jail and are never deleted all the same. */
+/** As hostDirectory, but also for directories that may be a jail and are never deleted. */
 export function undeletableDirectory(directory: Stat): ByteString | undefined {
   return amongThem(NEVER_DELETED, directory);
 }
 
-/** Throws JailkitError "host-directory" for a directory of the host's own that cannot be a jail. */
 function requireNoHostDirectory(root: JailRoot, exitStatus: number): void {
   const found = hostDirectory(root.top.stat);
   if (found === undefined) return;
@@ -42,7 +41,7 @@ function requireNoHostDirectory(root: JailRoot, exitStatus: number): void {
   throw new JailkitError("host-directory", exitStatus, message);
 }
 
-/** What a jail must be before something is written into it: no directory of the host's own, and safe. */
+/** Throws JailkitError if the jail is one of the host's own directories or is unsafe: nothing may be written into it. */
 export function requireJailToFill(root: JailRoot, exitStatus: number): void {
   requireNoHostDirectory(root, exitStatus);
   requireSafeJail(root, exitStatus);

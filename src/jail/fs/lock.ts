@@ -10,9 +10,9 @@ import { hostPath, isRegular, type JailRoot, namedError, release, walk } from ".
 import { putFile } from "./write.ts";
 
 /**
- * Takes the lock that the file at `path` is, and makes the file where it is missing; close(2) of what is returned gives
- * it back. It is root's and 0600: whoever can open a file or a directory for reading can hold its lock (flock(2)) as
- * long as he likes. Throws JailkitError "unsafe-jail" where others than root could put another file in its place.
+ * Locks the file at `path`, and creates it if missing; close(2) of the returned descriptor unlocks it. The file is root's
+ * and 0600, because any user who can open a file can hold its lock (flock(2)) forever. Throws JailkitError "unsafe-jail"
+ * if users other than root could replace it.
  */
 export function takeLock(root: JailRoot, path: ByteString): number {
   putFile(root, path, new Uint8Array(0), { uid: 0, gid: 0, mode: 0o600 });

@@ -28,7 +28,7 @@ import {
   walk,
 } from "./walk.ts";
 
-/** Attempts to open a file that is exchanged each time. */
+/** How often to open a file that is exchanged each time. */
 const MOST_ATTEMPTS = 64;
 
 /** Splits a path of the jail into its directory and its last component, which must not be ".." or missing. */

@@ -18,18 +18,16 @@ import {
   walk,
 } from "./walk.ts";
 
-/** What a move is about, as it was looked at: what was made ready, and what stands in its place (undefined: nothing). */
 interface SeenBeforeMove {
   readonly made: Stat;
   readonly present: Stat | undefined;
 }
 
 /**
- * Moves something that was made ready in the jail to its place beside it, by one rename(2): what has the old one open
- * keeps it. "exchange": both change places, also a directory and a link, and the old one then stands at `from`;
- * "new": nothing stands there. "kept" is the answer where something else
- * than was seen stands there by now. The directory must be one that nobody but root can
- * change (EPERM). Throws SystemError ESTALE where something else than `made` stands at `from`.
+ * Moves `made`, prepared in the jail, to its place beside it by one rename(2); processes with the old file open keep it.
+ * "exchange": the two change places (also a directory and a link), and the old one is then at `from`; "new": the place
+ * must be free. Returns "kept" if the place is not as it was seen. Throws EPERM if users other than root can change the
+ * directory, ESTALE if `made` is no longer at `from`.
  */
 export function moveInPlace(
   root: JailRoot,
@@ -57,7 +55,7 @@ function moveIn(
   how: "replace" | "exchange" | "new",
   { made, present }: SeenBeforeMove,
 ): Placement {
-  // Where users can write, what was made ready may be another thing by now.
+  // Where users can write, they could have exchanged what was prepared.
   if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
   const there = statIfPresent(parent.fd, name);
   if (!isSame(there, present)) return "kept";

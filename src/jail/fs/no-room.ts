@@ -17,15 +17,14 @@ const BLOCKS_AVAILABLE = 32;
 const FILES = 40;
 const FILES_FREE = 48;
 
-// What is written besides what is counted: the cache of libraries, passwd and group.
+// For files that are not counted: the library cache, passwd and group.
 const BESIDES = 1 << 17;
 
-/** What takes room: its bytes. */
+/** A file to write, with its size. */
 interface Entry {
   readonly size: number;
 }
 
-/** What is told: a stable name for programs, the place, one printable line. */
 interface Problem {
   readonly code: string;
   readonly path: ByteString;
@@ -35,14 +34,14 @@ interface Problem {
 
 interface Room {
   readonly block: number;
-  /** Bytes: for root, and for those who may not have what is kept for root. */
+  /** Bytes: for root, and for users, who do not get the reserved blocks. */
   readonly free: number;
   readonly available: number;
-  /** How many files can be made; undefined where there is no such limit. */
+  /** The number of files that can be created; undefined without such a limit. */
   readonly files: number | undefined;
 }
 
-/** What can still be written where an open directory is; undefined where that cannot be told. */
+/** The free space of the file system of an open directory; undefined if unknown. */
 function roomAt(fd: number): Room | undefined {
   const view = fileSystemOf(fd);
   if (view === undefined) return undefined;
@@ -56,35 +55,38 @@ function roomAt(fd: number): Room | undefined {
   };
 }
 
-/** How many bytes entries take on a disk: each at least a block. */
+/** The bytes that entries need on disk: at least one block each. */
 function bytesOf(entries: readonly Entry[], block: number): number {
   if (entries.length === 0) return 0;
   return entries.reduce((sum, { size }) => sum + Math.max(1, Math.ceil(size / block)) * block, BESIDES);
 }
 
-/** True where entries certainly take more than is free where a jail is. */
+/** True if the entries certainly need more than the free space of the jail's file system. */
 export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
   const room = roomAt(root.fd);
   return room !== undefined && bytesOf(entries, room.block) > room.free;
 }
 
-/** True for the error of a file system that is full or cannot be written. */
+/** True if a file system is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
 const NUMBERS = [ENOSPC, EROFS, EDQUOT];
 
-/** That error, where the last words of what a program said are its words in the locale C; `path`: what it was to write. */
+/**
+ * That error, if the line that a program printed (in the locale C) ends with its text; `path`: the file that it was to
+ * write.
+ */
 export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
   return NUMBERS.map((number) => new SystemError(number, program, path)).find(({ reason }) =>
     line.endsWith(`: ${reason}`),
   );
 }
 
-/** True for a problem that noRoom or interrupted has told of: nothing more is to be tried. */
+/** True for a problem that noRoom or interrupted has reported: stop then. */
 export const saysNoRoom = ({ code }: { readonly code: string }): boolean =>
   code === "no-room" || code === "read-only" || code === "interrupted";
 
-/** What to say where a signal has asked for the end; undefined where none has. */
+/** The problem to report if a signal asked us to end, else undefined. */
 export function interrupted(jail: ByteString, progress: string): Problem | undefined {
   const stop = interruption(progress);
   if (stop === undefined) return undefined;
@@ -94,18 +96,18 @@ export function interrupted(jail: ByteString, progress: string): Problem | undef
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/** What was to be done in a jail, for a message that tells how far it came. */
+/** The work in a jail, for a message about its progress. */
 export interface Work {
-  /** What needs room and is not there yet. */
+  /** The entries that still need room. */
   readonly left: readonly Entry[];
-  /** How far it came: "3 of 7 objects are in place". */
+  /** For example "3 of 7 objects are in place". */
   readonly progress: string;
 }
 
 /**
- * What to say, in the place of an error for each file, where a file system is full or cannot be written: what is missing
- * and how much, and that the same run goes on from there. It is about the file system on which the error says it failed,
- * which may be another than the jail's, such as that of the records. Undefined for any other error.
+ * One problem in place of an error for each file, if a file system is full or cannot be written: how much is missing, and
+ * that the same command continues. It is about the file system that the error names, which may be another than the
+ * jail's, such as that of the records. Undefined for any other error.
  */
 export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
   if (!isNoRoom(error)) return undefined;
@@ -118,7 +120,7 @@ export function noRoom(error: unknown, jail: ByteString, { left, progress }: Wor
     const { trusted } = place;
     release(place);
     if (error.code !== "EROFS") return full(error.code, path, inJail ? left : [], how, room);
-    // Where others can write above it, they could put a link to anything in its place.
+    // Where users can write above it, they could put a symbolic link in its place.
     const remedy = trusted
       ? `mount -o remount,rw "$(stat -c %m ${shellWord(path)})"`
       : "make it writable, as mount(8) says";
@@ -136,7 +138,7 @@ function full(
 ): Problem {
   const needed = bytesOf(left, room?.block ?? 1);
   const files = left.length;
-  // What is kept for root may be kept from the root of a container.
+  // In a container, even root may not get the reserved blocks.
   const free = room !== undefined && room.free < needed ? room.free : room?.available;
   const noFiles = room?.files !== undefined && room.files < Math.max(1, files);
   const isQuota = code === "EDQUOT";
@@ -149,7 +151,7 @@ function full(
   const amounts = [
     ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be made`] : []),
     ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
-    // What the quota of a user leaves, the file system does not tell.
+    // The file system does not report what a user's quota leaves.
     ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)
       ? []
       : [`${Math.floor(free / 2 ** 20)} MiB are free`]),
@@ -160,7 +162,7 @@ function full(
 
 const isIn = (path: ByteString, jail: ByteString) => path === jail || path.startsWith(`${jail}/`);
 
-/** The nearest directory that is there, at a path of the host or above it. */
+/** The nearest existing directory at or above a path of the host. */
 function nearest(tree: JailRoot, path: ByteString): Directory {
   for (let at = path; at !== "" && at !== "/"; at = directoryOf(at)) {
     try {

@@ -11,8 +11,8 @@ const NEVER = new Map<number, string>([
 ]);
 
 /**
- * Throws JailkitError "in-the-way" where a device, such as /dev/null, or a socket stands at the path of a pidfile: a new
- * file takes the name, and whatever uses it would be without it.
+ * Throws JailkitError "in-the-way" if a device, such as /dev/null, or a socket is at the path of a pidfile, because the
+ * new file would replace it.
  */
 export function requirePidfilePlace(path: ByteString, present: Stat | undefined): void {
   const what = present && NEVER.get(present.mode & C.S_IFMT);

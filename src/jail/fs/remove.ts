@@ -53,38 +53,36 @@ function inParentIfThere<T>(
 }
 
 /**
- * Removes one name from the jail: a file, a link (never what it leads to), a device or an empty directory, if it is
- * what it was when it was looked at: `seen`. False where nothing stands there. Throws JailkitError "exchanged",
- * SystemError ENOTEMPTY for a directory that holds something.
+ * Removes one name from the jail if it is still the file `seen`: a file, a symbolic link (not its target), a device or an
+ * empty directory. False if it does not exist. Throws JailkitError "exchanged", SystemError ENOTEMPTY.
  */
 export function removePath(root: JailRoot, path: ByteString, seen: Stat): boolean {
   return removeSeen(root, path, seen, undefined);
 }
 
 /**
- * Removes a directory and all that is in it, or one name, if it is what it was when it was looked at (`seen`; whoever
- * keeps a descriptor of it makes sure that no other gets its inode); by descriptor and never through a link. With
- * `among`, only what that knows (by its Stat, and its path in the jail): what came later ends it with JailkitError
- * "appeared", and stays. Other file systems
- * are not entered: EBUSY names the mount point. False where nothing stands there. Throws JailkitError "exchanged".
+ * Removes a name, and for a directory all that is in it, if it is still the file `seen`; by descriptor, never through a
+ * symbolic link. (A caller with an open descriptor of it makes sure that its inode is not used again.) With `among`, only
+ * files that it accepts are removed: another one stays, and throws JailkitError "appeared". Does not enter other file
+ * systems: EBUSY with the mount point. False if it does not exist. Throws JailkitError "exchanged".
  */
 export function removeTree(root: JailRoot, path: ByteString, seen: Stat, among: Among = () => true): boolean {
   return removeSeen(root, path, seen, among);
 }
 
-/** True for what may be removed. */
+/** True if a file (with its path in the jail) may be removed. */
 export type Among = (stat: Stat, path: ByteString) => boolean;
 
-/** By which something that was looked at is known again. */
+/** Identifies a file that was looked at. */
 type Seen = Pick<Stat, "mode" | "devMajor" | "devMinor" | "ino" | "size" | "mtime">;
 
 /**
- * For `among` of removeTree: what is one of those that were looked at, with the content that it had by size and time;
- * another file may have got its inode.
+ * For `among` of removeTree: accepts the files in `all`, if size and time are unchanged. Another file may have got the
+ * inode of one of them.
  */
 export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
   const key = ({ mode, devMajor, devMinor, ino, size, mtime }: Seen) => {
-    // Those of a directory change while it is emptied.
+    // Size and time of a directory change while it is emptied.
     const content = (mode & C.S_IFMT) === C.S_IFDIR ? "" : `${size}:${mtime}`;
     return `${devMajor}:${devMinor}:${ino}:${content}`;
   };
@@ -99,12 +97,12 @@ function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among: Among |
       const stat = statIfPresent(parent.fd, name);
       if (stat === undefined) return false;
       if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));
-      // What is remembered may lead through it.
+      // A remembered path may lead through it.
       if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
       if (!isDirectory(stat)) removeFile(root, parent, name, seen);
       else {
         if (among !== undefined) emptyDirectory(root, parent, name, seen, among);
-        // Whatever has the name by now: rmdir(2) takes nothing but an empty directory.
+        // If another file has the name by now: rmdir(2) removes only an empty directory.
         unlinkAt(parent.fd, name, C.AT_REMOVEDIR);
       }
       syncDirectory(root, parent);
@@ -114,8 +112,8 @@ function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among: Among |
 }
 
 /**
- * Where users can write, another file may get the name after any look at it. So it is moved where they cannot, and
- * looked at again there; where no such place is on the mount, whoever could exchange it could remove it as well.
+ * Where users can write, they could exchange the name after any check. So the file is moved to a trusted directory and
+ * checked there. If there is none on the mount, a user who could exchange the file could also have removed it.
  */
 function removeFile(root: JailRoot, parent: Directory, name: ByteString, seen: Stat): void {
   const stage = stageFor(root, parent);
@@ -133,16 +131,15 @@ function removeFile(root: JailRoot, parent: Directory, name: ByteString, seen: S
   try {
     back(name);
   } catch {
-    // Its name is taken by now.
+    // Its old name is taken.
     withTemporaryName(back);
   }
   throw exchanged(hostPath(root, joinPath(parent.path, name)));
 }
 
-// Each level holds a descriptor; what lies deeper is moved up first, for a user may nest as deep as he likes.
+// Each level holds a descriptor. Deeper directories are moved up first, since a user may nest without limit.
 const DEPTH_LIMIT = 64;
 
-/** Opens a directory if it is the one that was seen, and nothing is mounted on it. */
 function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, path: ByteString): number {
   const fd = openAt(parentFd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   const stat = fstat(fd);
@@ -191,7 +188,7 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, see
     unlinkAt(fd, entry, C.AT_REMOVEDIR);
   };
   try {
-    // Again for what was moved up; a user who keeps adding files is left with them in the end (ENOTEMPTY).
+    // Again for directories that were moved up. If a user keeps adding files, this gives up (ENOTEMPTY).
     for (let round = 0; round < 4096; round++) {
       const before = readDirectory(top).length;
       if (before === 0) return;
@@ -202,7 +199,7 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, see
   }
 }
 
-/** Moves a directory that lies too deep to the top of what is emptied; another one that got its name goes back. */
+/** Moves a deep directory to the top of the tree being emptied. If another one got its name, it is moved back. */
 function moveUp(fd: number, entry: ByteString, top: number, seen: Stat, path: ByteString): void {
   const name = temporaryName();
   renameAt(fd, entry, top, name, C.RENAME_NOREPLACE);

@@ -6,14 +6,13 @@ import { closeJailRoot, joinPath, namedError, openTree, release, walk } from "./
 
 const FLAGS = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
 
-// The last directory that links led to, and its path without them: thousands of files may follow from the same one.
+// The last directory reached through symbolic links, and its path without them: many files share it.
 let last: { readonly above: ByteString; readonly path: ByteString } | undefined;
 
 /**
- * Opens a file of the host that is to be read or linked, and nothing that only has its name: no link, no device that
- * waits. A link on the way to it is followed only where root alone could have made it: a user who owns a directory
- * there could lead to a file of root's instead, after the plan was made. Throws JailkitError
- * "link-in-untrusted-directory", SystemError.
+ * Opens a file of the host to read or link, without waiting for a FIFO or device. A symbolic link on the way is followed
+ * only in a directory that only root can write: elsewhere a user could lead it to a file of root's after the plan was
+ * made. Throws JailkitError "link-in-untrusted-directory", SystemError.
  */
 export function openSource(source: ByteString): number {
   const above = source.slice(0, source.lastIndexOf("/"));

@@ -5,9 +5,9 @@ import { cArgument, check, libc } from "../../../ffi/libc.ts";
 import { splitPath } from "./look.ts";
 import { forgetDirectories, hostPath, type JailRoot, namedError, release, walk } from "./walk.ts";
 
-/** Something that is mounted in a jail. */
+/** A mount in a jail. */
 export interface JailMount {
-  /** As the jail sees it; "/" where the jail itself is a mount point. */
+  /** As the jail sees it; "/" if the jail itself is a mount point. */
   readonly path: ByteString;
   /** The type of the file system, as "proc". */
   readonly type: ByteString;
@@ -17,7 +17,7 @@ const MOUNTINFO_LIMIT = 1 << 26;
 // umount2(2)
 const UMOUNT_NOFOLLOW = 8;
 
-/** What is mounted in the jail at `jail` and below, by the text of /proc/self/mountinfo (proc(5)); the last first. */
+/** The mounts at `jail` and below it, from the text of /proc/self/mountinfo (proc(5)); the last first. */
 export function mountsBelow(jail: ByteString, mountinfo: ByteString): JailMount[] {
   return mountinfo
     .split("\n")
@@ -34,7 +34,7 @@ export function mountsBelow(jail: ByteString, mountinfo: ByteString): JailMount[
     .reverse();
 }
 
-/** What is mounted in a jail now; the last first. */
+/** The present mounts in a jail, the last first. */
 export function jailMounts(jail: ByteString): JailMount[] {
   const fd = openAt(C.AT_FDCWD, "/proc/self/mountinfo", C.O_RDONLY);
   try {
@@ -45,9 +45,8 @@ export function jailMounts(jail: ByteString): JailMount[] {
 }
 
 /**
- * Unmounts what is mounted at a path of a jail (umount2(2)), never through a link at its end, and from its directory,
- * so that no link that a user makes meanwhile leads to a mount of the host's. Throws SystemError, EBUSY where it is
- * in use.
+ * Unmounts a path of a jail (umount2(2)). Starts from its directory and does not follow a symbolic link at the end, so
+ * that no link of a user can lead to a mount of the host's. Throws SystemError; EBUSY if it is in use.
  */
 export function unmountInJail(root: JailRoot, path: ByteString): void {
   const { above, name } = splitPath(root, path);
