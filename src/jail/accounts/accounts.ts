@@ -220,9 +220,7 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
   });
 }
 
-/**
- * Calls `use` while no other process changes the files about the users of a jail. Do not nest.
- */
+/** Calls `use` while no other process changes the account files of a jail. Do not nest. */
 export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
   const lock = lockAccounts(root);
   try {

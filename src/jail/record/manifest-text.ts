@@ -1,12 +1,12 @@
 import { type ByteString, utf8 } from "../../../ffi/bytes.ts";
 import { jsonText } from "../../cli/display.ts";
 
-/** Where something came from that stands in a jail, and what it was when it was put there. */
+/** A file that jailkit put into a jail, as it was then, with its source. */
 export interface ManifestEntry {
-  /** As the jail sees it, without links: "/usr/bin/vim". The key. */
+  /** As the jail sees it, without symbolic links: "/usr/bin/vim". The key. */
   path: ByteString;
   type: "file" | "directory" | "link" | "char" | "block";
-  /** The file of the host that it was copied from; undefined for what was made, such as etc/passwd. */
+  /** The file of the host that it was copied from; undefined for a generated file, such as etc/passwd. */
   source?: ByteString | undefined;
   /** The sections of jk_init.ini, or the operands of jk_cp, that asked for it. */
   sections: ByteString[];
@@ -17,21 +17,20 @@ export interface ManifestEntry {
   mode: number;
   uid: number;
   gid: number;
-  /** Of a file, in bytes. */
   size?: number | undefined;
-  /** Of a file, in nanoseconds since the epoch. */
+  /** For a file; in nanoseconds since the epoch. */
   mtime?: bigint | undefined;
-  /** The text of a link. */
+  /** The text of a symbolic link. */
   target?: ByteString | undefined;
   major?: number | undefined;
   minor?: number | undefined;
   /** A hard link of its source. */
   hardLink?: boolean | undefined;
-  /** What a newer version wrote and this one does not know. */
+  /** Fields of a newer version, kept as they are. */
   unknown?: Record<string, unknown> | undefined;
 }
 
-/** What somebody asked for; the requests in their order are the recipe of the jail. */
+/** A request to fill the jail; all requests in order are the recipe of the jail. */
 export interface ManifestRequest {
   /** "jk_init", "jk_cp", ... */
   tool: ByteString;
@@ -39,12 +38,12 @@ export interface ManifestRequest {
   operands: ByteString[];
   /** Options that change what is put into the jail, by their long names. */
   options: Record<string, ByteString | boolean | ByteString[]>;
-  /** When it was asked for last, in seconds since the epoch. */
+  /** The last time it was requested, in seconds since the epoch. */
   time: number;
   unknown?: Record<string, unknown> | undefined;
 }
 
-/** The jail that a manifest is about: where it was, and which directory it was. */
+/** The jail that a manifest describes: its path, and the device and inode of its directory. */
 export interface JailIdentity {
   path: ByteString;
   devMajor: number;
@@ -52,7 +51,6 @@ export interface JailIdentity {
   ino: bigint;
 }
 
-/** A manifest as it is kept. */
 export interface ManifestContent {
   jail: JailIdentity;
   requests: ManifestRequest[];
@@ -60,10 +58,10 @@ export interface ManifestContent {
   unknown: Record<string, unknown>;
 }
 
-/** The version of the format that is written; a reader refuses a higher one. */
+/** A reader refuses a higher version. */
 const MANIFEST_VERSION = 1;
 
-/** The inverse of jsonText: text in which U+DC80 to U+DCFF stand for single bytes, as a byte string. */
+/** Decodes jsonText: text in which U+DC80 to U+DCFF are single bytes, to a byte string. */
 export function fromJsonText(text: string): ByteString {
   if (/^[\x00-\x7f]*$/.test(text)) return text;
   let out = "";
@@ -76,7 +74,6 @@ export function fromJsonText(text: string): ByteString {
 
 type Json = Record<string, unknown>;
 
-/** Byte strings to JSON text and numbers that JSON has; what is undefined is left out by JSON.stringify. */
 function encode(value: unknown): unknown {
   if (typeof value === "string") return jsonText(value);
   if (typeof value === "bigint") return value.toString();
@@ -85,11 +82,10 @@ function encode(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encode(item)]));
 }
 
-/** A record with the fields that are not known put back, as one line. */
 function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }): string {
   const { unknown } = record;
   if (unknown === undefined) {
-    // Bytes above 127 are rare, and only they need a conversion that costs more than all the rest.
+    // Bytes above 127 are rare, and converting them costs more than all the rest.
     const text = JSON.stringify(
       record.mtime === undefined ? record : { ...record, mtime: record.mtime.toString() },
     );
@@ -98,7 +94,7 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
   return JSON.stringify({ ...unknown, ...(encode({ ...record, unknown: undefined }) as Json) });
 }
 
-/** The file, a request or an entry a line; read it with parseManifest. */
+/** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
   const head = JSON.stringify({ ...content.unknown, version: MANIFEST_VERSION, jail: encode(content.jail) });
   const requests = content.requests.map(line).join(",\n");
@@ -118,7 +114,7 @@ const numberOf = (value: unknown): number | undefined =>
 const bigintOf = (value: unknown): bigint | undefined =>
   typeof value === "string" && /^-?[0-9]{1,20}$/.test(value) ? BigInt(value) : undefined;
 
-/** What is left of a record when the known fields are taken; undefined where nothing is. */
+/** The fields of a record that are not known; undefined if there are none. */
 function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
   let left: Json | undefined;
   for (const key in record) {
@@ -209,7 +205,7 @@ function identityOf(value: unknown): JailIdentity | undefined {
   };
 }
 
-/** Reads what formatManifest wrote. Undefined where it is no manifest, or one of a newer version. */
+/** Reads a manifest file; undefined if it is not a manifest, or one of a newer version. */
 export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
   let value: unknown;
   try {
@@ -230,12 +226,12 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
   };
 }
 
-/** Which jail a manifest is about, from its first bytes; undefined where it is no manifest. */
+/** The jail that a manifest describes, from the first bytes of the file; undefined if it is not a manifest. */
 export function parseIdentity(head: Uint8Array): JailIdentity | undefined {
   const end = head.indexOf(10);
   if (end < 1) return undefined;
   try {
-    // The first line is the record up to its lists, see formatManifest.
+    // The first line has all fields before the lists (see formatManifest).
     const value: unknown = JSON.parse(`${new TextDecoder().decode(head.subarray(0, end - 1))}}`);
     return isRecord(value) ? identityOf(value.jail) : undefined;
   } catch {

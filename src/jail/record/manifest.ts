@@ -16,13 +16,13 @@ export { forgetJail, type KnownJail, knownJails, REGISTRY } from "./registry.ts"
 
 type Change = (content: ManifestContent) => void;
 
-/** The manifest of a jail while a tool runs. `content` shows all changes at once; saveManifest makes them last. */
+/** The manifest of a jail while a tool runs. `content` has all changes at once; saveManifest writes them. */
 export interface Manifest {
   readonly id: ByteString;
   /** The registry's directory on the host. */
   readonly registry: ByteString;
   content: ManifestContent;
-  /** What was changed since the last save; applied again to what another run may have saved meanwhile. */
+  /** Changes since the last save, applied again to what another run may have saved meanwhile. */
   pending: Change[];
 }
 
@@ -31,16 +31,16 @@ function empty(root: JailRoot): ManifestContent {
 }
 
 /**
- * The manifest of a jail; an empty one where it has none. A jail that was moved on its file system is known by
- * device and inode, one that was copied to the same path by what is in it; nothing that the jail says about itself
- * is believed. Nothing is written before saveManifest. Throws JailkitError "bad-manifest", "unsafe-registry".
+ * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one
+ * that was copied to the same path by its content; nothing that the jail says about itself is trusted. Writes nothing.
+ * Throws JailkitError "bad-manifest", "unsafe-registry".
  */
 export function openManifest(root: JailRoot, options: { registry?: ByteString } = {}): Manifest {
   const registry = options.registry ?? REGISTRY;
   const { id, content } = withTree((tree) => findManifest(tree, root, registry));
   if (content !== undefined)
     return { id, registry, content: { ...content, jail: identityOf(root) }, pending: [] };
-  // What an earlier jail at this path left behind goes with the first save.
+  // The first save removes entries of an earlier jail at this path.
   const start: Change = (old) => {
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
     old.requests.length = 0;
@@ -54,7 +54,7 @@ function change(manifest: Manifest, apply: Change): void {
   manifest.pending.push(apply);
 }
 
-/** Changes a manifest in a way of the caller's; `apply` may be called again when it is saved. */
+/** Changes a manifest. `apply` is called again when it is saved. */
 export function changeManifest(manifest: Manifest, apply: (content: ManifestContent) => void): void {
   change(manifest, apply);
 }
@@ -63,7 +63,7 @@ const sameRequest = (a: ManifestRequest, b: ManifestRequest) =>
   JSON.stringify([a.tool, a.sections, a.operands, Object.entries(a.options).sort()]) ===
   JSON.stringify([b.tool, b.sections, b.operands, Object.entries(b.options).sort()]);
 
-/** Adds a request to the recipe; one that was made before keeps its place and gets the new time. */
+/** Adds a request to the recipe; a repeated one keeps its place and gets the new time. */
 export function recordRequest(manifest: Manifest, request: ManifestRequest): void {
   change(manifest, ({ requests }) => {
     const earlier = requests.find((candidate) => sameRequest(candidate, request));
@@ -72,7 +72,7 @@ export function recordRequest(manifest: Manifest, request: ManifestRequest): voi
   });
 }
 
-/** Takes requests out of the recipe. */
+/** Removes requests from the recipe. */
 export function removeRequests(manifest: Manifest, which: (request: ManifestRequest) => boolean): void {
   change(manifest, ({ requests }) => {
     requests.splice(0, requests.length, ...requests.filter((request) => !which(request)));
@@ -80,7 +80,7 @@ export function removeRequests(manifest: Manifest, which: (request: ManifestRequ
 }
 
 /**
- * Records what was put into the jail. The sections of an entry that was there are kept and those of the new one
+ * Records entries that were put into the jail. The sections of an existing entry are kept, and those of the new one
  * added, unless `replaceSections`.
  */
 export function updateEntries(
@@ -93,7 +93,6 @@ export function updateEntries(
     for (const entry of list) {
       const there = content.entries.get(entry.path);
       const earlier = options.replaceSections ? undefined : there;
-      // Most entries are new: they go in as they are.
       if (there === undefined) {
         content.entries.set(entry.path, entry);
         continue;
@@ -105,7 +104,7 @@ export function updateEntries(
   });
 }
 
-/** Forgets what was removed from the jail, by path as the jail sees it. */
+/** Removes entries from the manifest, by path as the jail sees it. */
 export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): void {
   const list = [...paths];
   change(manifest, ({ entries }) => {
@@ -114,8 +113,8 @@ export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): 
 }
 
 /**
- * Writes the manifest: what was changed since openManifest is applied, under a lock, to what is on the disk now, so
- * that two runs at once lose nothing; the file is replaced by rename(2), 0600, in a directory 0700.
+ * Writes the manifest: under a lock, applies the changes since openManifest to the present file, so that two runs at once
+ * lose nothing. The file is replaced by rename(2), 0600, in a directory 0700.
  */
 export function saveManifest(manifest: Manifest): void {
   const { id, registry, pending } = manifest;

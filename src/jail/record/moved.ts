@@ -8,13 +8,12 @@ import { withTree } from "../fs/look.ts";
 import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
-// A jail is moved to somewhere near, as a rule: no more directories than this are looked into.
+// A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
 const DT_UNKNOWN = 0;
 const DT_DIRECTORY = 4;
 
-/** The directories of a directory, and what that is; nothing where it cannot be read. */
 function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | undefined {
   try {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -30,14 +29,13 @@ function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | 
   }
 }
 
-/** The nearest directory above a path that is there. */
 function nearest(path: ByteString): ByteString {
   let at = directoryOf(path);
   while (at !== "/" && statIfPresent(AT_FDCWD, at) === undefined) at = directoryOf(at);
   return at;
 }
 
-/** Whether the directory at a path is the jail that a record tells of. */
+/** True if the directory at a path is the jail of a record. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
   try {
     const root = openJailRoot(path);
@@ -54,8 +52,8 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
 }
 
 /**
- * Where the jail of a record is now that is no longer at its path: the directory with its inode and with what is recorded
- * of it, looked for below the directories where it and the other jails are or were, the nearest first.
+ * The present path of a recorded jail that was moved: the directory with its inode and its recorded content. Searches
+ * below the directories where this and other jails are or were, nearest first.
  */
 export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): ByteString | undefined {
   const places = [lost.jail.path, ...knownJails(registry).map(({ jail }) => jail.path)].map(nearest);
@@ -78,7 +76,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
     return undefined;
   };
   for (const place of new Set(places)) {
-    // All that is mounted is below the root: there one level has to do.
+    // Below the root are all other mounts, so do not search it deeply.
     const found = search(place, place === "/" ? 2 : DEEPEST);
     if (found !== undefined) return found;
     const above = directoryOf(place);
@@ -88,7 +86,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
   return undefined;
 }
 
-/** Others than root cannot read the records. */
+/** Users other than root cannot read the records. */
 function knownOrNot<T>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -98,7 +96,10 @@ function knownOrNot<T>(ask: () => T): T | undefined {
   }
 }
 
-/** Where the jail is now that is no longer at this path; undefined where it is there, or is not found, or one may not look. */
+/**
+ * The present path of a jail that is no longer at `path`; undefined if it is there, is not found, or the records cannot
+ * be read.
+ */
 export function whereMoved(path: ByteString): ByteString | undefined {
   return knownOrNot(() => {
     const lost = lostJail(path);
@@ -106,14 +107,14 @@ export function whereMoved(path: ByteString): ByteString | undefined {
   });
 }
 
-/** True where nothing is at the path of a jail any more, and no record says that it was another one than that at `to`. */
+/** True if nothing is at the path `from`, and no record says that its jail was another one than that at `to`. */
 export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
   const lost = knownOrNot(() => lostJail(from));
   return lost === undefined || isRecorded(to, lost);
 }
 
-/** The record of a path at which no jail is any more. */
+/** The record of a path that has no jail any more. */
 export function lostJail(path: ByteString, registry: ByteString = REGISTRY): KnownJail | undefined {
   if (statIfPresent(AT_FDCWD, path) !== undefined) return undefined;
   return knownJails(registry).find(({ jail }) => jail.path === path);

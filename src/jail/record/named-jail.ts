@@ -9,7 +9,7 @@ import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
 import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
 
-/** The known jail that a path was probably meant to be: the same name elsewhere, or a letter or two wrong. */
+/** The known jail that was probably meant by a path: the same name elsewhere, or a letter or two wrong. */
 export function nearJail(path: ByteString, known: readonly ByteString[]): ByteString | undefined {
   const most = Math.max(1, Math.min(3, Math.floor(baseName(path).length / 3)));
   const rated = known
@@ -21,17 +21,17 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
   return near?.jail;
 }
 
-/** Lets the record, the accounts and the configuration follow a jail that was moved. */
+/** The command that updates the record, the accounts and the configuration for a moved jail. */
 export const followRemedy = (from: ByteString, to: ByteString): string =>
   `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
 
-/** The same for a jail that is no longer at this path, where it is found; undefined where it is not. */
+/** The same for a jail that is no longer at this path; undefined if it is not found. */
 export function lostRemedy(path: ByteString): string | undefined {
   const now = whereMoved(path);
   return now === undefined ? undefined : followRemedy(path, now);
 }
 
-/** Where the jail of a path is now, or which was meant, as the rest of a message; undefined where nothing tells. */
+/** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
 export function jailHint(path: ByteString): string | undefined {
   try {
     const plain = normalPath(path);
@@ -49,13 +49,13 @@ export function jailHint(path: ByteString): string | undefined {
     );
     return near === undefined ? undefined : `did you mean ${display(near)}?`;
   } catch (error) {
-    // Others than root cannot read the records.
+    // Users other than root cannot read the records.
     if (error instanceof JailkitError || error instanceof SystemError) return undefined;
     throw error;
   }
 }
 
-/** The error that is to be shown in the place of one that opening a jail ended with. */
+/** The error to show when a jail cannot be opened. */
 export function jailError(path: ByteString, error: unknown): unknown {
   if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
   const shown = shellWord(normalPath(path));
@@ -64,7 +64,10 @@ export function jailError(path: ByteString, error: unknown): unknown {
   return new JailkitError("no-such-jail", error.exitStatus, message);
 }
 
-/** As openJailRoot, for a jail that an administrator has named: the error says where it is now, or which was meant. */
+/**
+ * As openJailRoot, for a jail that an administrator named: the error says where it is now, or which one was probably
+ * meant.
+ */
 export function openNamedJail(path: ByteString, options: TreeOptions = {}): JailRoot {
   try {
     return openJailRoot(path, options);

@@ -12,7 +12,7 @@ import { isDirectory, type JailRoot, joinPath, openDirectory, release, walk } fr
 import { makeDirectories, removePath } from "../fs/write.ts";
 import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
 
-/** Where the manifests of all jails are: a directory for each, named by an id, and in it manifest.json. */
+/** The records of all jails: a directory for each, named by an id, with manifest.json. */
 export const REGISTRY = "/var/lib/jailkit/jails";
 
 // 100,000 entries of 300 bytes are 30 MB.
@@ -26,7 +26,7 @@ export interface KnownJail {
   jail: JailIdentity;
 }
 
-/** The registry must be root's alone: what is in it is believed. False where it is missing. */
+/** False if the registry is missing. Throws JailkitError "unsafe-registry", "registry-unreadable". */
 export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   const found = lookUp(tree, registry, { follow: true });
   if (found === undefined) return false;
@@ -48,7 +48,6 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
 /** The manifest file of an id. */
 export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/manifest.json`;
 
-/** The first line of a manifest says which jail it is about. */
 function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): JailIdentity | undefined {
   return withJailFile(tree, manifestPath(registry, id), (fd) => {
     const buffer = new Uint8Array(HEAD_LIMIT);
@@ -56,7 +55,7 @@ function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): Jai
   });
 }
 
-/** The manifest of an id; undefined where there is none. Throws JailkitError "bad-manifest". */
+/** The content of a manifest; undefined if missing. Throws JailkitError "bad-manifest". */
 export function readContent(
   tree: JailRoot,
   registry: ByteString,
@@ -71,7 +70,7 @@ export function readContent(
   throw new JailkitError("bad-manifest", 1, message);
 }
 
-/** The jails of the registry, in no order. Those without a readable manifest are left out. */
+/** The jails of the registry, in no order, without those whose manifest cannot be read. */
 export function knownJails(registry: ByteString = REGISTRY): KnownJail[] {
   return withTree((tree) => (registryExists(tree, registry) ? knownIn(tree, registry) : []));
 }
@@ -90,20 +89,19 @@ function knownIn(tree: JailRoot, registry: ByteString): KnownJail[] {
   }
 }
 
-/** Which directory an open jail is. */
+/** The path, device and inode of an open jail. */
 export function identityOf(root: JailRoot): JailIdentity {
   const { devMajor, devMinor, ino } = root.top.stat;
   return { path: root.path, devMajor, devMinor, ino };
 }
 
-/** Names a jail by where it was first seen. */
+/** An id made from the path where the jail was first seen. */
 function idFor(path: ByteString): ByteString {
   return new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 20);
 }
 
 /**
- * Whether a jail is the one that a manifest tells of: of some of the files, links and devices in it, spread over
- * the manifest, at least half are there.
+ * True if a manifest describes this jail: of a sample of its files, symbolic links and devices, at least half are there.
  */
 export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
   const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
@@ -121,7 +119,7 @@ export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
   return there.length * 2 >= sample.length;
 }
 
-/** Finds the manifest of a jail, by its path or, where it was moved, by its device and inode. */
+/** Finds the manifest of a jail by its path or, if it was moved, by device and inode. */
 export function findManifest(
   tree: JailRoot,
   root: JailRoot,
@@ -141,7 +139,7 @@ export function findManifest(
   for (const { id, jail } of candidates) {
     const content = readContent(tree, registry, id);
     if (content === undefined) continue;
-    // Device numbers change from boot to boot, an inode at the same path does not, unless the jail was made anew.
+    // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
     const same = jail.path === root.path && jail.ino === identity.ino;
     if (same || tellsOf(content, root)) return { id, content };
   }
@@ -151,12 +149,12 @@ export function findManifest(
   return { id };
 }
 
-/** Calls `use` while this process alone may write the manifest of `id`. */
+/** Calls `use` while no other process can write the manifest of `id`. */
 export function locked<T>(tree: JailRoot, registry: ByteString, id: ByteString, use: () => T): T {
   return lockedAt(tree, registry, joinPath(registry, id), use);
 }
 
-/** Calls `use` while this process alone may change what jailkit adds to files of the host, as fstab(5). */
+/** Calls `use` while no other process can change our lines in files of the host, such as fstab(5). */
 export function hostLocked<T>(registry: ByteString, use: () => T): T {
   return withTree((tree) => lockedAt(tree, registry, registry, use));
 }
@@ -166,7 +164,7 @@ function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString
   const own = (path: ByteString) => path === registry || path === directory;
   makeDirectories(tree, directory, (path) => ({ ...owner, mode: own(path) ? 0o700 : 0o755 }));
   registryExists(tree, registry);
-  // No lock file: nobody else can open the directory, so nobody can hold its lock.
+  // The directory itself is the lock: no user can open it, so no user can hold its lock.
   const opened = openDirectory(tree, directory);
   try {
     const fd = openAt(opened.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
@@ -181,17 +179,16 @@ function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString
   }
 }
 
-/** Removes a file, or an empty directory, of the registry, in which root alone gives names. */
+/** Removes a file or an empty directory of the registry; false if missing. */
 export function removeOwn(tree: JailRoot, path: ByteString): boolean {
   const found = lookUp(tree, path);
   return found !== undefined && removePath(tree, path, found.stat);
 }
 
-/** Removes a jail from the registry: its manifest, not the jail. False where it is not there. */
+/** Removes the record of a jail, not the jail. False if there is none. */
 export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boolean {
   return withTree((tree) => {
     const removed = removeOwn(tree, manifestPath(registry, id));
-    // What jk_check remembers of the jail.
     removeOwn(tree, `${registry}/${id}/verified.json`);
     try {
       removeOwn(tree, joinPath(registry, id));
