@@ -11,7 +11,7 @@ function decimal(field: ByteString | undefined): number | undefined {
   return field === String(id) && id >= 0 && id < 0xffffffff ? id : undefined;
 }
 
-// Comments, and lines of the NIS "compat" mode, are no entries to anyone but NIS.
+// Comments and lines of the NIS "compat" mode are not entries.
 function isEntry(name: ByteString | undefined): name is ByteString {
   return name !== undefined && name !== "" && name[0] !== "#" && name[0] !== "+" && name[0] !== "-";
 }

@@ -29,7 +29,7 @@ const FILES = ["auth.log", "secure", "syslog", "messages"].flatMap((name) => [
   `/var/log/${name}.1`,
 ]);
 const CHUNK = 1 << 20;
-// A user who has seen an error id may write any number of lines with it. The true one comes before those.
+// A user who saw an error id may write many lines with it; the true one comes first.
 const MOST_LINES = 1000;
 const MOST_OUTPUT = 1 << 26;
 // Lines of syslog are shorter; the end of a longer one is enough.

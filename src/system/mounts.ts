@@ -48,9 +48,9 @@ export function isProc(fd: number): boolean {
 }
 
 /**
- * Mounts proc(5) on the directory of `fd` (O_PATH is enough): nosuid, nodev, noexec; read-only, because a client could let
- * a server write its own memory; and hidepid, so that users see only their own processes (since Linux 5.8; before, the
- * option belongs to the whole machine, and a second mount cannot change it).
+ * Mounts proc(5) on the directory of `fd` (O_PATH is enough): nosuid, nodev, noexec; read-only, because a client could
+ * let a server write its own memory; and hidepid, so that users see only their own processes (Linux 5.8 and later;
+ * before, the option applies to the whole machine).
  */
 export function mountProc(fd: number): void {
   // By the descriptor: a name could lead elsewhere by then.

@@ -11,7 +11,7 @@ const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
 
 /**
  * The pids of all processes that run as `uid` (real, effective or saved), without those that end meanwhile. Throws
- * JailkitError if /proc is not mounted: "none" would be a guess.
+ * JailkitError if /proc is not mounted.
  */
 export function processesOf(uid: number): number[] {
   const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);

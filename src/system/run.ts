@@ -4,7 +4,6 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
-/** The exit status and output of a program. */
 interface ProgramResult {
   /** The exit status; 128 if a signal ended it. */
   status: number;

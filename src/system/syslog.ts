@@ -2,7 +2,7 @@ import { type ByteString, cString, toBytes } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { displayAgain } from "../cli/display.ts";
 
-/** The facilities that the tools use (RFC 3164, section 4.1.1). */
+/** RFC 3164, section 4.1.1 */
 type Facility = keyof typeof FACILITIES;
 export type Severity = keyof typeof SEVERITIES;
 
@@ -27,8 +27,8 @@ export interface Syslog {
 }
 
 /**
- * Connects to the log daemon at /dev/log at once (datagram, else stream), so that lines written after a chroot
- * still reach the host. Lines are those of RFC 3164 as glibc writes them: `<PRI>Mmm dd hh:mm:ss ident[pid]: text`.
+ * Connects to the log daemon at /dev/log at once (datagram, else stream), so that lines still reach the host after a
+ * chroot. Lines are those of RFC 3164 as glibc writes them: `<PRI>Mmm dd hh:mm:ss ident[pid]: text`.
  */
 export function openSyslog(ident: string, facility: Facility, socketPath: ByteString = "/dev/log"): Syslog {
   let fd = connectTo(socketPath, SOCK_DGRAM);
@@ -41,7 +41,7 @@ export function openSyslog(ident: string, facility: Facility, socketPath: ByteSt
     write(severity, message) {
       if (fd < 0) return;
       const line = syslogLine(name, facility, severity, message);
-      // Where the daemon's socket is a stream, a NUL ends each message.
+      // On a stream socket, a NUL ends each message.
       const bytes = toBytes(stream ? `${line}\0` : line);
       // SAFETY: exactly the bytes are read.
       libc.send(fd, bytes, bytes.length, MSG_NOSIGNAL);

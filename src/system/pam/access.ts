@@ -5,7 +5,7 @@ import type { PamAnswer, PamSubject } from "./stack.ts";
 const FILE = "/etc/security/access.conf";
 const DIRECTORY = "/etc/security/access.d";
 
-/** Whether a list of users of access.conf(5) names somebody; undefined where that is not known here. */
+/** True if a list of users of access.conf(5) names the user; undefined if it cannot be decided here. */
 function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | undefined {
   const items = list.split(/[\s,]+/).filter((item) => item !== "");
   if (items.some((item) => item === "EXCEPT" || item.startsWith("@") || item.includes("@"))) return undefined;
@@ -15,16 +15,16 @@ function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | un
   });
 }
 
-/** Whether a list of origins names where the login comes from; undefined where that is not known here. */
+/** True if a list of origins names the origin of the login; undefined if it cannot be decided here. */
 function namesOrigin(list: ByteString, from: ByteString | undefined): boolean | undefined {
   const items = list.split(/[\s,]+/).filter((item) => item !== "");
   if (items.includes("EXCEPT")) return undefined;
   if (items.includes("ALL") || (from !== undefined && items.includes(from))) return true;
-  // A name may be that of the address, a network may hold it, a terminal is none of sshd's.
+  // A host name or network may match the address. A terminal never does for sshd.
   return items.every((item) => /^(?:tty\w+|:\d+|cron|crond|console)$/.test(item)) ? false : undefined;
 }
 
-/** What pam_access(8) says of somebody: the first line that names user and origin decides. Pure. */
+/** The answer of pam_access(8) for a user: the first line that names user and origin decides. Pure. */
 export function judgeAccess(subject: PamSubject, words: readonly ByteString[]): PamAnswer {
   const named = words.find((word) => word.startsWith("accessfile="))?.slice("accessfile=".length);
   const unknown = (why: ByteString): PamAnswer => ({ result: "unknown", message: `pam_access: ${why}` });

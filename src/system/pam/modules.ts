@@ -35,7 +35,7 @@ const unix: Judge = ({ name, shadow, day }, words) => {
       );
     case "password-must-change": {
       const what = `the password of ${name} has to be changed at the next login, and cannot be in a jail (pam_unix)`;
-      // It has an effect only for who did not give a password.
+      // This only affects users who did not enter a password.
       return words.includes("no_pass_expiry")
         ? say("unknown", `${what}, but by no_pass_expiry a key will do`)
         : say(
@@ -49,7 +49,7 @@ const unix: Judge = ({ name, shadow, day }, words) => {
   }
 };
 
-/** That the password is the right one is for the user to know. */
+/** Assumes that the user knows the password. */
 const unixPassword: Judge = ({ shadow }, words) => {
   const state = shadow === undefined ? "usable" : passwordState(shadow.password);
   const fits = state === "usable" || (state === "empty" && words.some((word) => word.startsWith("nullok")));
@@ -78,7 +78,7 @@ const shells: Judge = ({ shell, read }) => {
 
 const time: Judge = ({ name, service, read }, words) => {
   const file = value(words, "conffile") ?? "/etc/security/time.conf";
-  // services;ttys;users;times: what does not name this service and user, or everybody, says nothing of them.
+  // services;ttys;users;times: skips lines for other services or users.
   const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || list.trim() === word;
   const rules = (read(file) ?? "").split("\n").filter((line) => {
     const [services = "", , users = ""] = line.replace(/#.*/, "").split(";");
@@ -173,7 +173,7 @@ const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   },
 };
 
-/** What the module of a rule would say of somebody; undefined where there is no such rule. */
+/** The answer of a rule's module for a user; undefined if the module is not known here. */
 export function judgeModule(kind: PamKind, rule: PamRule, subject: PamSubject): PamAnswer | undefined {
   const { module, arguments: words, dispensable } = rule;
   if (!subject.installed(module)) {

@@ -2,32 +2,31 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 
 /** A line of a PAM service: pam.conf(5). */
 export interface PamRule {
-  /** A word, or what stands in brackets. */
+  /** A word, or the part in brackets. */
   control: ByteString;
   /** The name of its file, without directories. */
   module: ByteString;
   arguments: ByteString[];
-  /** A dash in front: where there is no such module, there is no such rule. */
+  /** With a leading dash: the rule is ignored if the module is missing. */
   dispensable?: boolean;
-  /** The rules that are run apart: their end is not the end of those around them. */
+  /** The rules of a substack: they can end it, but not the rules around it. */
   substack?: PamRule[];
 }
 
-/** Somebody for whom a session is opened. */
+/** The user of a session. */
 export interface PamUser {
   name: ByteString;
   shell: ByteString;
   groups: readonly ByteString[];
 }
 
-/** The kinds of rules that a service has. */
 export type PamKind = "auth" | "account" | "session";
 
 const DEEPEST = 16;
 
 /**
- * The rules of one kind of a service, those of files that it includes among them, in their order; a substack of others is
- * one rule. `read` gives the text of a service's file, by its name or path; undefined where it has none. Pure.
+ * The rules of one kind of a service, in order, with those of included files; a substack is one rule. `read` returns the
+ * text of a service's file, by its name or path; undefined if missing. Pure.
  */
 export function pamRules(
   kind: PamKind,
@@ -59,7 +58,7 @@ export function pamRules(
   return rules;
 }
 
-/** The rules of one kind of a service, substacks laid open: see pamRules. Pure. */
+/** The rules of one kind of a service, with substacks expanded: see pamRules. Pure. */
 function flatRules(
   kind: PamKind,
   service: ByteString,
@@ -68,12 +67,12 @@ function flatRules(
   return flattened(pamRules(kind, service, read));
 }
 
-/** Rules with those of substacks in the place of these. Pure. */
+/** Rules with substacks expanded. Pure. */
 export function flattened(rules: readonly PamRule[]): PamRule[] {
   return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : flattened(rule.substack)));
 }
 
-/** The rules for sessions of a service: see flatRules. Pure. */
+/** The session rules of a service: see flatRules. Pure. */
 export function sessionRules(
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
@@ -81,7 +80,10 @@ export function sessionRules(
   return flatRules("session", service, read);
 }
 
-/** Whether pam_env(8) of a service takes variables from ~/.pam_environment: sshd gives them to what it starts. Pure. */
+/**
+ * True if pam_env(8) of a service reads ~/.pam_environment: sshd passes these variables to the programs that it starts.
+ * Pure.
+ */
 export function readsUserEnvironment(
   service: ByteString,
   read: (service: ByteString) => ByteString | undefined,
@@ -96,7 +98,7 @@ export function readsUserEnvironment(
 
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]);
 
-/** Whether pam_succeed_if(8) says yes for the user; what is not known here counts as no. */
+/** True if pam_succeed_if(8) succeeds for the user; unknown conditions count as failed. */
 function succeeds(words: readonly ByteString[], { name, shell, groups }: PamUser): boolean {
   const conditions = words.filter((word) => !FLAGS.has(word));
   if (conditions.length === 0) return false;
@@ -115,7 +117,7 @@ function succeeds(words: readonly ByteString[], { name, shell, groups }: PamUser
   return true;
 }
 
-/** Whether pam_systemd(8) is called for the user, where a rule of pam_succeed_if(8) does not jump over it. Pure. */
+/** True if pam_systemd(8) is called for the user, unless a rule of pam_succeed_if(8) skips it. Pure. */
 export function callsSystemd(rules: readonly PamRule[], user: PamUser): boolean {
   let jumped = 0;
   for (const { control, module, arguments: words } of rules) {

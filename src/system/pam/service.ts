@@ -7,7 +7,7 @@ import { type PamKind, type PamRule, pamRules } from "./rules.ts";
 const SERVICES = ["/etc/pam.d", "/usr/lib/pam.d"];
 const LIBRARIES = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
 
-/** The text of a PAM service, by name or by path, as pam.conf(5) looks for it; undefined where there is none. */
+/** The text of a PAM service, by name or by path, found as in pam.conf(5); undefined if missing. */
 export function serviceText(service: ByteString): ByteString | undefined {
   if (service.startsWith("/")) return hostText(service);
   for (const directory of SERVICES) {
@@ -17,7 +17,7 @@ export function serviceText(service: ByteString): ByteString | undefined {
   return undefined;
 }
 
-/** The rules of one kind that hold for a service: its own, or else those of the service "other". */
+/** The rules of one kind for a service: its own, or else those of the service "other". */
 export function serviceRules(kind: PamKind, service: ByteString): PamRule[] {
   const own = pamRules(kind, service, serviceText);
   return own.length > 0 ? own : pamRules(kind, "other", serviceText);
@@ -25,7 +25,7 @@ export function serviceRules(kind: PamKind, service: ByteString): PamRule[] {
 
 let directories: ByteString[] | undefined;
 
-/** Whether PAM has a module of this name, wherever the distribution puts them. */
+/** True if PAM has a module of this name, in any directory that distributions use. */
 export function hasModule(module: ByteString): boolean {
   directories ??= LIBRARIES.flatMap((library) => {
     const below = hostNames(library).filter((name) => name.includes("-linux-"));

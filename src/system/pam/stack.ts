@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { ShadowEntry } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
 
-/** What a module returns, as pam.conf(5) names it. */
+/** A return value of a module, by its name in pam.conf(5). */
 export type PamResult =
   | "success"
   | "ignore"
@@ -15,31 +15,31 @@ export type PamResult =
   | "session_err"
   | "module_unknown";
 
-/** What a module says of somebody: its result, or why that cannot be told, and what is to be said of it. */
+/** The answer of a module for a user: its result or "unknown", with a message. */
 export interface PamAnswer {
   result: PamResult | "unknown";
   message: ByteString;
   remedy?: ByteString;
-  /** It refuses whoever comes to it: what kept others from going around it is the reason. */
+  /** The module refuses everybody: the reason is the rule that made others not skip it. */
   deny?: boolean;
 }
 
-/** One way that a stack may go. */
+/** A possible end of a stack. */
 interface PamOutcome {
   result: PamResult;
-  /** The rule that decided where the result is no success. */
+  /** The rule that decided, unless the result is success. */
   because: PamAnswer | undefined;
-  /** The answers that nobody knows, of which something was assumed on this way. */
+  /** The unknown answers for which a result was assumed. */
   assumed: readonly PamAnswer[];
 }
 
 interface State {
-  /** As libpam has it: nothing yet, so far good, or bad for good. */
+  /** As in libpam. */
   impression: "none" | "positive" | "negative";
   result: PamResult;
   because: PamAnswer | undefined;
   assumed: readonly PamAnswer[];
-  /** The last that did not let in, without being decisive. */
+  /** The last refusal that was not decisive. */
   passedOver: PamAnswer | undefined;
 }
 
@@ -51,7 +51,7 @@ const WORDS: Readonly<Record<string, string>> = {
   sufficient: "success=done new_authtok_reqd=done default=ignore",
   optional: "success=ok new_authtok_reqd=ok default=ignore",
 };
-// A stack of more lines that cannot be judged than this has ways without number.
+// The number of paths grows exponentially with the rules that cannot be judged.
 const MOST_WAYS = 4096;
 const BEGIN: State = {
   impression: "none",
@@ -61,7 +61,7 @@ const BEGIN: State = {
   passedOver: undefined,
 };
 
-/** What a control of pam.conf(5) does for a result. What it does not name is "ignore" for a bracket without default. */
+/** The action of a control of pam.conf(5) for a result; "ignore" if brackets name neither it nor a default. */
 function actionFor(control: ByteString, result: PamResult): Action {
   const text = WORDS[control.toLowerCase()] ?? control.replace(/^\[|\]$/g, "");
   const table = new Map(
@@ -80,7 +80,7 @@ function actionFor(control: ByteString, result: PamResult): Action {
 const good = (state: State) =>
   state.impression === "none" || (state.impression === "positive" && state.result === "success");
 
-/** One state after one rule has given one result, as _pam_dispatch_aux of libpam does it. */
+/** The state after one rule returned one result, as _pam_dispatch_aux of libpam computes it. */
 function after(state: State, result: PamResult, answer: PamAnswer, action: Action): State {
   if (action === "ignore") {
     const lets = result === "success" || result === "ignore" || answer.message === "";
@@ -98,7 +98,7 @@ function after(state: State, result: PamResult, answer: PamAnswer, action: Actio
   return { ...state, impression: "positive", result, because: result === "success" ? undefined : answer };
 }
 
-/** Every way that a stack may go, from a state on. */
+/** Every possible end of a stack, from a state on. */
 function* ways(
   rules: readonly PamRule[],
   judge: (rule: PamRule) => PamAnswer | undefined,
@@ -132,7 +132,7 @@ function* ways(
   }
 }
 
-/** How a stack of rules may end for somebody, of whom `judge` tells what each rule's module says (undefined: nothing). Pure. */
+/** The possible ends of a stack of rules. `judge` returns the answer of a rule's module; undefined if not known. Pure. */
 export function runStack(
   rules: readonly PamRule[],
   judge: (rule: PamRule) => PamAnswer | undefined,
@@ -151,19 +151,19 @@ export function runStack(
   return found;
 }
 
-/** What the ways of a stack come to: it lets in, refuses, asks for a new password, or that cannot be told. */
+/** The result of a stack: it allows, refuses, asks for a new password, or is unknown. */
 export type PamVerdict =
   | { kind: "passed" }
   | { kind: "failed"; result: PamResult; because: PamAnswer | undefined }
   | { kind: "unknown"; answers: PamAnswer[] };
 
-/** Draws the sum of the ways that a stack may go. Pure. */
+/** Combines the possible ends of a stack. Pure. */
 export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
   const [first] = outcomes;
   if (outcomes.every(({ result }) => result === "success") && outcomes.length < MOST_WAYS)
     return { kind: "passed" };
   const refused = outcomes.every(({ result }) => result !== "success") && outcomes.length < MOST_WAYS;
-  // Where several refuse, the first that is known does not depend on what is not.
+  // If several refuse, prefer one that does not depend on an assumption.
   const certain = outcomes.find(({ because }) => because !== undefined && because.result !== "unknown");
   if (refused && first !== undefined) {
     const { result, because } = certain ?? first;
@@ -172,7 +172,7 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
   return { kind: "unknown", answers: [...new Set(outcomes.flatMap(({ assumed }) => assumed))] };
 }
 
-/** Somebody who logs in, and what modules of PAM look at. */
+/** A user who logs in, with what PAM modules look at. */
 export interface PamSubject {
   name: ByteString;
   uid: number;
@@ -181,7 +181,7 @@ export interface PamSubject {
   home: ByteString;
   groups: readonly ByteString[];
   service: ByteString;
-  /** The address that the login comes from, where that is asked about. */
+  /** The address that the login comes from, if given. */
   from: ByteString | undefined;
   shadow: ShadowEntry | undefined;
   /** In days since 1970. */

@@ -4,7 +4,7 @@ import type { PamAnswer, PamSubject } from "./stack.ts";
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit", "use_uid"]);
 const WORDS: Readonly<Record<string, string>> = { eq: "=", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" };
 
-/** A condition of pam_succeed_if(8); undefined where it asks for something that is not known here. */
+/** Evaluates a condition of pam_succeed_if(8); undefined if it cannot be decided here. */
 function holds(
   { name, uid, gid, shell, home, service, groups, from }: PamSubject,
   [field = "", given = "", value = ""]: readonly ByteString[],
@@ -41,7 +41,7 @@ function holds(
   }
 }
 
-/** What pam_succeed_if(8) says of somebody. With use_uid it looks at who calls it, which a login does as root. Pure. */
+/** The answer of pam_succeed_if(8) for a user. With use_uid it checks the caller, which is root during a login. Pure. */
 export function judgeSucceedIf(subject: PamSubject, words: readonly ByteString[]): PamAnswer {
   const conditions = words.filter((word) => !FLAGS.has(word));
   const text = conditions.join(" ");

@@ -2,19 +2,22 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { withTokens } from "./settings.ts";
 
-/** When `expiry-time` of a key is over: YYYYMMDD[HHMM[SS]], with Z or UTC behind it or in local time; undefined for no time. Pure. */
+/**
+ * The time of `expiry-time` of a key: YYYYMMDD[HHMM[SS]], followed by Z or UTC, else in local time; undefined if invalid.
+ * Pure.
+ */
 export function expiryTime(text: ByteString): Date | undefined {
   const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z|UTC)?$/i.exec(text);
   if (parts === null) return undefined;
   const [, year, month, day, hour = "0", minute = "0", second = "0", utc] = parts;
   const numbers = [year, month, day, hour, minute, second].map(Number);
   const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
-  // As strptime(3) takes them; a day that the month does not have is one of the next.
+  // As strptime(3): a day that the month does not have belongs to the next.
   if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 61) return undefined;
   return utc === undefined ? new Date(y, mo - 1, d, h, mi, s) : new Date(Date.UTC(y, mo - 1, d, h, mi, s));
 }
 
-/** Whether one of several values of `expiry-time` lies in the past: the earliest counts. Pure. */
+/** True if one of several values of `expiry-time` is in the past: the earliest counts. Pure. */
 export function hasExpired(times: readonly ByteString[], now: Date): boolean {
   return times.some((text) => {
     const at = expiryTime(text);
@@ -22,15 +25,15 @@ export function hasExpired(times: readonly ByteString[], now: Date): boolean {
   });
 }
 
-/** Whether sshd takes keys of this type, by PubkeyAcceptedAlgorithms. Pure. */
+/** True if sshd accepts keys of this type, by PubkeyAcceptedAlgorithms. Pure. */
 export function isAccepted(type: ByteString, algorithms: readonly ByteString[]): boolean {
   const names = type === "ssh-rsa" ? ["rsa-sha2-256", "rsa-sha2-512", "ssh-rsa"] : [type];
   return algorithms.length === 0 || names.some((name) => algorithms.includes(name));
 }
 
 /**
- * How many bits an RSA key has, of its text in base64: RFC 4253, section 6.6 (a string, the exponent and the modulus, with
- * the length before each). undefined for what is none. Pure.
+ * The size in bits of an RSA key, from its base64 text: RFC 4253, section 6.6 (a string, the exponent and the modulus,
+ * each after its length). Undefined if it is not an RSA key. Pure.
  */
 export function rsaBits(base64: ByteString): number | undefined {
   const blob = Buffer.from(base64, "base64");
@@ -46,7 +49,7 @@ export function rsaBits(base64: ByteString): number | undefined {
   return first < 0 ? 0 : (modulus.length - first) * 8 - (Math.clz32(modulus[first] ?? 0) - 24);
 }
 
-/** The files of AuthorizedKeysFile for somebody, tokens of sshd_config(5) filled in. Pure. */
+/** The files of AuthorizedKeysFile for a user, with the tokens of sshd_config(5) expanded. Pure. */
 export function keyFiles(
   patterns: readonly ByteString[],
   account: Pick<PasswdEntry, "name" | "uid" | "home">,

@@ -6,7 +6,7 @@ import { CONFIGURATION, firstOf, listens, matchesPattern, type SshdSettings } fr
 
 const DEEPEST = 16;
 
-/** A line of sshd_config(5): its keyword in lower case, and its words without their quotes, up to a comment. */
+/** Splits a line of sshd_config(5): its keyword in lower case, and its words without quotes or comment. */
 function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] } {
   const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
   const words: ByteString[] = [];
@@ -17,7 +17,7 @@ function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] }
   return { keyword: keyword.toLowerCase(), words };
 }
 
-/** The files that a pattern of Include names, and maybe some more: a bracket is taken for any character. */
+/** The files that an Include pattern matches, and maybe more: brackets match any character. */
 function includedFiles(pattern: ByteString): ByteString[] {
   const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
   let found = [""];
@@ -35,7 +35,7 @@ function includedFiles(pattern: ByteString): ByteString[] {
   return found;
 }
 
-/** The lines of sshd's configuration: of the main file, and of those that Include names. Throws SystemError. */
+/** The lines of sshd's main configuration file and of the files that it includes. Throws SystemError. */
 function configLines(file: ByteString, depth = 0): ReturnType<typeof wordsOfLine>[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
   return (text ?? "").split("\n").flatMap((raw) => {
@@ -46,13 +46,12 @@ function configLines(file: ByteString, depth = 0): ReturnType<typeof wordsOfLine
 }
 
 /**
- * The words of a keyword as they stand in the configuration, quotes counted: sshd -T has the `settings` without quotes, and
- * a name with a blank in it as two. Throws SystemError.
+ * The words of a keyword in the configuration files, with quotes obeyed: sshd -T prints the `settings` without quotes, so
+ * that a name with a blank looks like two. Throws SystemError.
  */
 export function quotedWords(settings: SshdSettings, keyword: string): ByteString[] {
   const value = firstOf(settings, keyword);
   const words = value.split(/\s+/).filter((word) => word !== "");
-  // Most often there is nothing to find out.
   if (words.length < 2) return words;
   const line = configLines(CONFIGURATION).find(
     (one) => one.keyword === keyword && one.words.join(" ") === value,
@@ -60,7 +59,7 @@ export function quotedWords(settings: SshdSettings, keyword: string): ByteString
   return line?.words ?? words;
 }
 
-/** Whether Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when it applies one. Throws SystemError. */
+/** True if Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when one applies. Throws SystemError. */
 export function subsystemOnlyInMatch(): boolean {
   let inMatch = false;
   let found = false;
@@ -73,7 +72,7 @@ export function subsystemOnlyInMatch(): boolean {
   return found;
 }
 
-/** A list of patterns with `!`: whether it names one of several texts, as Match has it for users and groups. Pure. */
+/** True if a list of patterns with `!` matches one of several texts, as in Match for users and groups. Pure. */
 function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
   const patterns = list.split(",");
   const named = (text: ByteString, negated: boolean) =>
@@ -83,7 +82,7 @@ function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
   return !texts.some((text) => named(text, true)) && texts.some((text) => named(text, false));
 }
 
-/** The unit by which systemd listens in the place of sshd; undefined where none is in use. */
+/** The systemd unit that listens instead of sshd; undefined if there is none. */
 function socketUnit(): string | undefined {
   const places = ["/etc/systemd/system/sockets.target.wants", "/etc/systemd/system/ssh.service.requires"];
   return ["ssh.socket", "sshd.socket"].find((unit) =>
@@ -93,19 +92,19 @@ function socketUnit(): string | undefined {
   );
 }
 
-/** A Match line of which nobody knows whether it counts. */
+/** A Match line that may or may not apply. */
 interface UndecidedMatch {
   line: ByteString;
-  /** What it goes by. */
+  /** What it depends on. */
   what: string;
-  /** The address that a login comes from would settle it. */
+  /** The client's address would decide it. */
   address: boolean;
 }
 
 const FROM: Omit<UndecidedMatch, "line"> = { what: "where a login comes from", address: true };
 const MORE: Omit<UndecidedMatch, "line"> = { what: "more than can be asked for", address: false };
 
-/** What a criterion goes by that a question does not say; undefined where sshd -T knows. */
+/** What a criterion depends on that was not given; undefined if sshd -T can decide. */
 function undecidedCriterion(
   criterion: string,
   settings: SshdSettings,
@@ -116,7 +115,7 @@ function undecidedCriterion(
   switch (criterion) {
     case "address":
       return origin;
-    // Without UseDNS the name of a host is its address.
+    // Without UseDNS, the host name is the address.
     case "host":
       return firstOf(settings, "usedns") === "yes" ? MORE : origin;
     case "localaddress":
@@ -134,8 +133,8 @@ function undecidedCriterion(
 }
 
 /**
- * The Match lines of sshd_config(5) that may mean a user, and go by what a question does not say: where a login comes from,
- * the name of the host, and the address and port that are called where sshd listens on more than one. Throws SystemError.
+ * The Match lines of sshd_config(5) that may apply to a user, but depend on more than was given: the client's address,
+ * its host name, or the local address and port if sshd listens on several. Throws SystemError.
  */
 export function undecidedMatches(
   settings: SshdSettings,

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { matchesPattern } from "./settings.ts";
 
-/** The bytes of an address: 4 or 16; undefined for what is none. */
+/** The 4 or 16 bytes of an address; undefined if invalid. */
 function addressBytes(text: ByteString): number[] | undefined {
   const dotted = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (dotted !== null) {
@@ -27,7 +27,10 @@ function addressBytes(text: ByteString): number[] | undefined {
   return bytes.some(Number.isNaN) ? undefined : bytes;
 }
 
-/** Whether an address lies in a network, ADDRESS or ADDRESS/BITS; "bad" where that has bits beyond its own; undefined for no network. */
+/**
+ * True if an address is in a network, ADDRESS or ADDRESS/BITS; "bad" if that has bits after its prefix; undefined if it
+ * is not a network.
+ */
 function inNetwork(from: ByteString, network: ByteString): boolean | "bad" | undefined {
   const [, text = "", length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(network) ?? [];
   const wanted = addressBytes(text);
@@ -40,13 +43,13 @@ function inNetwork(from: ByteString, network: ByteString): boolean | "bad" | und
   return wanted.every((byte, index) => ((byte ^ (bytes[index] ?? 0)) & maskOf(bits, index)) === 0);
 }
 
-/** The bits of a byte of an address that belong to a network of so many bits. */
+/** The mask for the byte at `index` in a network of `bits` bits. */
 const maskOf = (bits: number, index: number) => (0xff00 >> Math.min(8, Math.max(0, bits - index * 8))) & 255;
 
 /**
- * Whether a list of ssh_config(5) names where a login comes from, as from="..." of keys and USER@HOST have it: addresses,
- * networks and names, each also with a `!`. undefined where that is not known: `from` is undefined for any address, and
- * with `byName` sshd asks for the name of the host. A list with a network that is none names nobody. Pure.
+ * True if a pattern list of ssh_config(5) matches the client, as in from="..." of keys and in USER@HOST: addresses,
+ * networks and names, each also with `!`. Undefined if unknown: without `from` for any address, and `byName` if sshd
+ * looks up the host name. A list with a bad network matches nobody. Pure.
  */
 export function namesOrigin(
   list: ByteString,
@@ -64,7 +67,7 @@ export function namesOrigin(
   const isMeant = ({ inside, pattern }: (typeof items)[number]) =>
     inside ?? matchesPattern(from.toLowerCase(), pattern.toLowerCase());
   if (items.some((item) => item.negated && isMeant(item))) return false;
-  // What is no address may be the name.
+  // Not an address: it may be a host name.
   const open = (negated: boolean) =>
     byName && items.some((item) => item.negated === negated && item.inside === undefined && !isMeant(item));
   if (items.some((item) => !item.negated && isMeant(item))) return open(true) ? undefined : true;

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../accounts.ts";
 
-/** The configuration that is asked about. */
 export const CONFIGURATION = "/etc/ssh/sshd_config";
 
-/** The settings that sshd would use for a connection: keyword in lower case -> its values, one per line of sshd -T. */
+/** The settings of sshd for a connection: keyword in lower case -> its values, one per line of sshd -T. */
 export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
 
-/** Reads the output of sshd -T: a keyword, a blank, its value; a keyword may come several times. */
+/** Parses the output of sshd -T: a keyword, a blank, its value; a keyword may be repeated. */
 export function parseSshdSettings(text: ByteString): SshdSettings {
   const settings = new Map<string, ByteString[]>();
   for (const line of text.split("\n")) {
@@ -21,12 +20,12 @@ export function parseSshdSettings(text: ByteString): SshdSettings {
   return settings;
 }
 
-/** The first value of a keyword, which is the one that sshd goes by; "" where there is none. */
+/** The first value of a keyword, which is the one that sshd uses; "" if there is none. */
 export function firstOf(settings: SshdSettings, keyword: string): ByteString {
   return settings.get(keyword)?.[0] ?? "";
 }
 
-/** Whether a keyword names anything: it has a value, and that is not `none`. */
+/** True if a keyword has a value other than `none`. */
 export function isSet(settings: SshdSettings, keyword: string): boolean {
   return !["", "none"].includes(firstOf(settings, keyword));
 }
@@ -36,7 +35,7 @@ export function wordsOf(settings: SshdSettings, keyword: string): ByteString[] {
   return (settings.get(keyword) ?? []).flatMap((line) => line.split(/\s+/).filter((word) => word !== ""));
 }
 
-/** The addresses and ports that sshd listens on; no address where it is any (ListenAddress). Pure. */
+/** The addresses and ports that sshd listens on; no address means any (ListenAddress). Pure. */
 export function listens(settings: SshdSettings): { addresses: ByteString[]; ports: ByteString[] } {
   const all = (settings.get("listenaddress") ?? []).flatMap((entry) => {
     const [, wide, narrow, port] = /^(?:\[(.*)\]|([^:]*)):(\d+)/.exec(entry) ?? [];
@@ -49,13 +48,13 @@ export function listens(settings: SshdSettings): { addresses: ByteString[]; port
   };
 }
 
-/** What serves sftp, as the line `Subsystem sftp` has it; undefined where nothing does. */
+/** The sftp server of the line `Subsystem sftp`; undefined if there is none. */
 export function sftpSubsystem(settings: SshdSettings): ByteString | undefined {
   const line = settings.get("subsystem")?.find((one) => /^sftp\s/.test(one));
   return line?.slice("sftp".length).trimStart();
 }
 
-/** A value with the tokens of sshd_config(5) that stand for an account filled in. Pure. */
+/** Expands the tokens of sshd_config(5) for an account in a value. Pure. */
 export function withTokens(
   value: ByteString,
   { name, uid, home }: Pick<PasswdEntry, "name" | "uid" | "home">,
@@ -64,7 +63,9 @@ export function withTokens(
   return value.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all);
 }
 
-/** A pattern of ssh_config(5): `*` and `?`. In time that grows with text and pattern alone, for users write such too. Pure. */
+/**
+ * Matches a pattern of ssh_config(5): `*` and `?`. Never takes exponential time, since users write patterns too. Pure.
+ */
 export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
   let at = 0;
   let star = -1;
@@ -78,7 +79,6 @@ export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
       at++;
       here++;
     } else if (star >= 0) {
-      // The last star takes one more.
       at = star + 1;
       here = ++from;
     } else return false;

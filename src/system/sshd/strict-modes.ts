@@ -8,19 +8,18 @@ import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { hostText } from "../host-files.ts";
 
-/** What sshd's StrictModes objects to: a path, and what mends it: a command, or words with one at their end. */
+/** A finding of sshd's StrictModes: the path, and the remedy: a command, or words that end with one. */
 export interface StrictFinding {
   path: ByteString;
   message: ByteString;
   remedy: ByteString;
 }
 
-/** Whose keys they are. */
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 
 const MOST_LINKS = 40;
 
-/** realpath(3): the path without links, "." and ".."; undefined where it leads nowhere. Throws SystemError. */
+/** realpath(3): the path without symbolic links, "." and ".."; undefined if it does not exist. Throws SystemError. */
 function realPath(path: ByteString): ByteString | undefined {
   let rest = pathComponents(path);
   let done: ByteString[] = [];
@@ -47,13 +46,13 @@ function realPath(path: ByteString): ByteString | undefined {
   return `/${done.join("/")}`;
 }
 
-/** Something on the way from the root directory to a path without links. */
+/** A file or directory on the way from the root directory to a path. */
 interface Place {
   path: ByteString;
   stat: Stat;
 }
 
-/** All that is on the way, from the root directory to the end of the path; undefined where it leads nowhere. */
+/** All directories from the root directory to the path, and its end; undefined if it does not exist. */
 function wayTo(path: ByteString): Place[] | undefined {
   const names = pathComponents(path);
   const way: Place[] = [];
@@ -69,10 +68,10 @@ function wayTo(path: ByteString): Place[] | undefined {
 const typeOf = ({ stat }: Place) => stat.mode & S_IFMT;
 const isWritable = ({ stat }: Place) => (stat.mode & 0o022) !== 0;
 
-// Debian's sshd, and that of its children, lets the group write whose one member the user is (user-group-modes.patch).
+// Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
 const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
 
-/** Whether the user alone is in a group, as far as the machine's own files say. */
+/** True if the user is the only member of a group, by the host's own files. */
 function isGroupOfOne(gid: number, uid: number): boolean {
   const group = groupByGid(gid);
   if (group === undefined) return false;
@@ -107,8 +106,8 @@ const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
 const endOf = (way: readonly Place[]): ByteString => way.at(-1)?.path ?? "/";
 
 /**
- * The step before new keys can be put at the end of a way; nothing is lost. If users other than root could exchange the
- * end, it is moved with the rights of the user, or the nearest thing above it in a directory of theirs.
+ * The step that makes room for new keys at the end of a path, without losing anything. If users other than root could
+ * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
 function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
   const move = (path: ByteString) => `mv -nT ${operands(path, `${path}.old`)}`;
@@ -119,7 +118,7 @@ function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
   return `let root alone write ${way[open - 1]?.path ?? "/"}`;
 }
 
-/** What sshd objects to: the end of a way, which is a file of keys or a directory that one is in. */
+/** A file that sshd objects to: the last one of `way`, a key file or a directory above one. */
 interface Broken {
   way: readonly Place[];
   fault: Fault;
@@ -128,14 +127,14 @@ interface Broken {
 }
 
 /**
- * What mends it, where all above it that sshd looks at is as it should be. By its name, root changes only what nobody else
- * could exchange for a link. A file of somebody else's does not become the user's: it may have come there by a link, and
- * whose keys are in it is not known.
+ * The remedy, if all above it that sshd checks is correct. Root changes only names that nobody else could exchange for a
+ * link. A file of another user is not given to this user: it may be there by a hard link, and it is unknown who wrote its
+ * keys.
  */
 function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, file: ByteString): ByteString {
   const { path = "/", stat } = way.at(-1) ?? {};
   const close = `chmod go-w ${operands(path)}`;
-  // A directory of everybody's, such as /tmp.
+  // A shared directory, such as /tmp.
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
     return `let AuthorizedKeysFile name a file that is not below ${path}`;
   const first = isFile ? readFirst(path) : "";
@@ -146,7 +145,7 @@ function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, fil
   return `put the keys into ${file} anew, after: ${makeRoom(way, account)}`;
 }
 
-/** The first symbolic link on the way from a directory to a path below it; undefined for none. Throws SystemError. */
+/** The first symbolic link on the way from a directory to a path below it; undefined if none. Throws SystemError. */
 export function firstLink(directory: ByteString, below: ByteString): ByteString | undefined {
   let at = directory;
   for (const name of pathComponents(below)) {
@@ -158,10 +157,10 @@ export function firstLink(directory: ByteString, below: ByteString): ByteString 
 }
 
 /**
- * What StrictModes of sshd_config(5) objects to at a file of keys, as safe_path of OpenSSH looks: the file, and each
- * directory above it up to the home (to the root directory, where it lies elsewhere) is root's or the user's, and nobody
- * else can write it. Of several the one nearest to the root directory: what is below it can be mended then. undefined for
- * nothing. Throws SystemError.
+ * The finding of StrictModes of sshd_config(5) for a key file, as in safe_path of OpenSSH: the file, and each directory
+ * above it up to the home (or the root directory, if it is elsewhere), must belong to root or the user, and nobody else
+ * may write it. Returns the one nearest to the root directory, since what is below can be fixed afterwards; undefined if
+ * there is none. Throws SystemError.
  */
 export function strictFinding(file: ByteString, account: Account): StrictFinding | undefined {
   const path = realPath(file);

@@ -4,7 +4,7 @@ import { readLink, statIfPresent } from "../../../ffi/files.ts";
 import { callsSystemd, type PamUser, sessionRules } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
 
-// Where systemd looks for units, the first counts: systemd.unit(5).
+// Where systemd looks for units; the first match counts: systemd.unit(5).
 const UNITS = [
   "/etc/systemd/system",
   "/run/systemd/system",
@@ -13,7 +13,7 @@ const UNITS = [
   "/lib/systemd/system",
 ];
 
-/** Whether systemd has a unit of this name that is not masked; undefined where there is none. */
+/** True if systemd has a unit of this name that is not masked; undefined if there is none. */
 function mayStart(unit: ByteString): boolean | undefined {
   for (const directory of UNITS) {
     const stat = statIfPresent(AT_FDCWD, `${directory}/${unit}`);
@@ -25,8 +25,8 @@ function mayStart(unit: ByteString): boolean | undefined {
 }
 
 /**
- * Whether a session of this PAM service starts the user's own systemd manager on the host: systemd has one, it is not
- * masked for the user, and pam_systemd(8) is called. Throws SystemError.
+ * True if a session of this PAM service starts the user's own systemd manager on the host: it is installed, not masked
+ * for the user, and pam_systemd(8) is called. Throws SystemError.
  */
 export function startsUserManager(user: PamUser & { uid: number }, service: ByteString): boolean {
   if (!(mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service") ?? false)) return false;

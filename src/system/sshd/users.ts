@@ -4,7 +4,7 @@ import { JAILED_GROUP } from "../account-tools.ts";
 import { namesOrigin } from "./origin.ts";
 import { firstOf, matchesPattern, type SshdSettings } from "./settings.ts";
 
-/** Why sshd would not let somebody in by AllowUsers and the like; "unknown" where that depends on the address. */
+/** Why sshd refuses a user by AllowUsers and similar; "unknown" if it depends on the address. */
 interface UserRule {
   keyword: "DenyUsers" | "AllowUsers" | "DenyGroups" | "AllowGroups";
   outcome: "refused" | "unknown";
@@ -12,7 +12,7 @@ interface UserRule {
   remedy: ByteString;
 }
 
-/** Whether USER or USER@HOST names a login; undefined where it depends on where it comes from. */
+/** True if USER or USER@HOST matches a login; undefined if it depends on the address. */
 function namesLogin(
   pattern: ByteString,
   name: ByteString,
@@ -25,16 +25,16 @@ function namesLogin(
 }
 
 /**
- * By which of DenyUsers, AllowUsers, DenyGroups and AllowGroups sshd would refuse somebody, in its order; undefined
- * where by none. Pure.
+ * The first of DenyUsers, AllowUsers, DenyGroups and AllowGroups by which sshd refuses a user; undefined if none does.
+ * Pure.
  */
 export function userRule(
   settings: SshdSettings,
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
 ): UserRule | undefined {
-  // sshd -T has a line for each pattern: one with a blank in it was quoted. As sshd_config(5) has them they mean what they
-  // say: a `!` in front is a part of the name, unlike in Match.
+  // sshd -T prints a line for each pattern, so one with a blank was quoted. Unlike in Match, a leading `!` is part of the
+  // name.
   const listed = (keyword: string) => settings.get(keyword.toLowerCase()) ?? [];
   const line = (keyword: string, ...more: ByteString[]) =>
     [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
@@ -69,7 +69,7 @@ export function userRule(
     return rule("DenyGroups", "refused", "names a group of the user", remedy);
   }
   if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
-    // Of the groups that it names nobody knows what else they allow: sudo is often one of them.
+    // Do not suggest other groups of the line: they may allow more, as sudo does.
     const there = listed("AllowGroups").includes(JAILED_GROUP);
     const join = `groupadd -f -r ${JAILED_GROUP} && usermod -aG ${JAILED_GROUP} ${operands(name)}`;
     const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;

@@ -21,7 +21,7 @@ import {
 } from "./settings.ts";
 import { startsUserManager } from "./user-manager.ts";
 
-/** Something in sshd's settings that no jail can hold, with the way to mend it. */
+/** A setting of sshd that goes around the jail, with its remedy. */
 interface SshdWarning {
   code:
     | "internal-sftp"
@@ -39,14 +39,14 @@ interface SshdWarning {
   remedy: string;
 }
 
-/** How asking sshd went: its settings, or why there are none. `remedy`: sshd lets nobody in until it is applied. */
+/** The answer of sshd: its settings, or why there are none. `remedy`: until it is applied, sshd lets nobody in. */
 export type SshdAnswer =
   | { settings: SshdSettings }
   | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
- * Asks sshd for its effective settings for a user that connects from an address (sshd(8), -T -C). It needs root, since
- * sshd loads its host keys. Throws JailkitError (2) for what is no address.
+ * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C). Needs root, because sshd loads
+ * its host keys. Throws JailkitError (2) for an invalid address.
  */
 function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
   if (!/^[0-9a-fA-F.:]+$/.test(from))
@@ -56,21 +56,21 @@ function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAns
   if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
     return { unavailable: `${CONFIGURATION} does not exist`, installed: true };
   }
-  // A user name with a comma or an equals sign would be read as more of the specification.
+  // In a user name, a comma or an equals sign would add to the specification.
   if (/[^A-Za-z0-9_.@$-]/.test(user))
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
-  // Without UseDNS the name of a host is its address; with it, nobody knows the name from here.
+  // Without UseDNS the host name is the address; with it, the name is unknown here.
   const login = `user=${user},host=${from},addr=${from}`;
   const answer = askSshd(sshd, login, LOCAL);
   if (!("settings" in answer)) return answer;
-  // On what it listens it says itself; of several it is not known which one is called.
+  // The local address and port are known only if sshd listens on one.
   const { addresses, ports } = listens(answer.settings);
   const local = { address: addresses[0] ?? LOCAL.address, port: ports[0] ?? LOCAL.port };
   const same = local.address === LOCAL.address && local.port === LOCAL.port;
   return same ? answer : askSshd(sshd, login, local);
 }
 
-// A program that was ended by a signal has this exit status or a higher one.
+// The exit status of a program that a signal ended is at least this.
 const KILLED = 128;
 const LOCAL = { address: "127.0.0.1", port: "22" };
 
@@ -89,8 +89,8 @@ function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof 
 }
 
 /**
- * What of these settings gives a jailed user more than the jail: pure, so that it can be shown for any settings.
- * sshd_config(5) names the keywords. `byPam`: the service of PAM that takes variables from the user's ~/.pam_environment.
+ * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
+ * ~/.pam_environment. Pure.
  */
 export function sshdWarnings(
   settings: SshdSettings,
@@ -165,7 +165,10 @@ export function sshdWarnings(
   return warnings;
 }
 
-/** Why sshd would not take keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)). Pure. */
+/**
+ * The reasons why sshd would not read keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)).
+ * Pure.
+ */
 export function keyWarnings(
   settings: SshdSettings,
   user: ByteString,
@@ -197,7 +200,7 @@ export function keyWarnings(
   ];
 }
 
-/** The program that sshd starts for sftp, where it asks for one by its path; none where it cannot be asked. */
+/** The program that sshd starts for sftp, if it is an absolute path; empty if sshd does not answer. */
 export function sftpServers(user: ByteString): ByteString[] {
   const answer = sshdSettings(user);
   if (!("settings" in answer)) return [];
@@ -205,14 +208,13 @@ export function sftpServers(user: ByteString): ByteString[] {
   return path === undefined ? [] : [path];
 }
 
-/** Somebody who logs in. */
 interface SshdUser extends PamUser {
   uid: number;
 }
 
 /**
- * What of sshd's settings, and of what it starts before the login shell, gives a jailed user more than the jail. The
- * settings come with it, or why there are none; only root can ask. Throws SystemError.
+ * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
+ * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
  */
 export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
   const answer = sshdSettings(user.name, from);
@@ -234,7 +236,7 @@ export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & {
   return { settings, warnings };
 }
 
-/** Whether a pattern of AcceptEnv (`*` and `?`) lets a variable through by which ld.so(8) loads a file. */
+/** True if a pattern of AcceptEnv (`*` and `?`) matches a variable that makes ld.so(8) load a file. */
 function coversLoader(pattern: ByteString): boolean {
   return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
 }
