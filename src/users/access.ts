@@ -42,7 +42,7 @@ export interface Access {
   lacking: FindLacking;
 }
 
-/** What a program in a jail lacks to start, and the operands of jk_cp that bring it; undefined for nothing. */
+/** The reason why a program of a jail cannot start there, with the operands of jk_cp that fix it; undefined if it can. */
 type FindLacking = (
   root: ByteString,
   program: ByteString,

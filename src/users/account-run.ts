@@ -39,7 +39,7 @@ export function printedOutput(tool: string, steps: boolean): AccountOutput {
 /** What a run of a tool does to one account: shown as it happens, and kept for --json. */
 export class AccountRun {
   status: JailedUserReport["status"] = "failed";
-  /** The home and shell that the account has afterwards. */
+  /** The home and shell of the account afterwards. */
   home: ByteString | undefined;
   shell: ByteString | undefined;
   /** The directory that becomes the home. */
@@ -105,7 +105,7 @@ export class AccountRun {
   }
 }
 
-/** An account and its change, which was decided on and not made yet. */
+/** A planned change of an account. */
 export interface PlannedChange {
   readonly run: AccountRun;
   /** Undefined if the host has no such account. */
@@ -115,15 +115,15 @@ export interface PlannedChange {
 }
 
 /**
- * Makes changes, all of which were decided on before the first is made: none if one of them was refused, and no more after
- * a signal. `jailOf` names the jail of an account. Calls `after` for each account that was changed.
+ * Makes planned changes: none if one of them was refused, and no more after a signal. `jailOf` names the jail of an
+ * account. Calls `after` for each changed account.
  */
 export function makeChanges(
   changes: readonly PlannedChange[],
   jailOf: (user: PasswdEntry | undefined) => ByteString,
   after: (user: PasswdEntry, run: AccountRun) => void,
 ): void {
-  // An account that does not exist keeps no other from being changed.
+  // An account that does not exist does not stop the others.
   let stopped = changes.some(({ user, apply }) => user !== undefined && apply === undefined);
   for (const { run, user, apply } of changes) {
     if (apply === undefined) continue;

@@ -23,11 +23,10 @@ import { KEYS_FILE } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
-/** What was asked for. */
 export interface JailingOptions {
-  /** The host's root, opened with openTree("/"). */
+  /** The host's root: openTree("/"). */
   host: JailRoot;
-  /** The jail as it was written. */
+  /** As it was written. */
   jail: ByteString | undefined;
   shell: ByteString | undefined;
   /** Groups, keys and services that the accounts get as well. */
@@ -37,8 +36,8 @@ export interface JailingOptions {
 }
 
 /**
- * Warns of what sshd, its helpers, cron and at give a jailed account and no jail can hold, with the remedy; of groups that
- * make it root; and of what keeps it from logging in, with a key if one was written. Throws SystemError.
+ * Warns of ways out of the jail by sshd, its helpers, cron and at, each with its remedy; of groups that make the account
+ * root; and of reasons why it cannot log in, with a key if one was written. Throws SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
@@ -48,7 +47,7 @@ export function warnOfLogin(
   if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
     run.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
   }
-  // As it is once it is jailed.
+  // The account as it will be in the jail.
   const joined = joins.map(({ name }) => name);
   const present = groupNamesOf(account);
   const groups = [...new Set([...joined, ...present])];
@@ -193,7 +192,7 @@ function warnOfPolicy({ user, jailShell }: JailingPlan, root: JailRoot, access: 
   for (const missing of missingPolicy(account)) run.warn(missingLine(missing));
 }
 
-/** A move that was killed, or that found a change, has left the original home. */
+/** An interrupted or refused move has left the original home. */
 function warnOfOldHome(
   root: JailRoot,
   { user, home, jailHome }: JailingPlan,

@@ -81,7 +81,7 @@ function refuse(root: JailRoot, path: ByteString, why: string): JailkitError {
   return new JailkitError("keys-not-written", 1, `${quoted(hostPath(root, path))} ${why}`);
 }
 
-/** Whose keys they are, and where: the home as `root` sees it. */
+/** The owner of the keys, and the home as `root` sees it. */
 export interface KeyPlace {
   root: JailRoot;
   home: ByteString;
@@ -103,9 +103,8 @@ function openHomeFor({ root, home, user }: KeyPlace): Directory {
 }
 
 /**
- * Something stands where it will not do, in the open directory `above`. Where the user may exchange what leads there,
- * root does nothing by its name: the user may rename it, whoever's it is. It is not given to the user, who may have
- * moved somebody else's file there.
+ * The error for an unsuitable file in the open directory `above`. If the user could exchange it, the remedy runs as the
+ * user, not as root. It never gives the file to the user, who may have moved somebody else's file there.
  */
 function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
   const from = shellWord(hostPath(root, path));
@@ -114,14 +113,14 @@ function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, 
   return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`);
 }
 
-/** What is the user's alone is written to; what is somebody else's may be a link to what root alone should read. */
+/** Throws unless the file belongs to the user: another one may be a link to a file that only root should read. */
 function requireOwn(place: KeyPlace, above: Directory, path: ByteString, stat: Stat): void {
   const { uid, name } = place.user;
   if (stat.uid === uid) return;
   throw inTheWay(place, above, path, `belongs to uid ${stat.uid}, not to ${quoted(name)}`);
 }
 
-/** Opens .ssh in an open home; undefined where there is none. It is the user's own directory, and no link. */
+/** Opens .ssh in an open home; undefined if missing. Throws unless it is the user's own directory. */
 function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefined {
   const { root } = place;
   const path = joinPath(home.path, DIRECTORY);
@@ -146,12 +145,12 @@ interface Existing {
   stat: Stat;
 }
 
-/** The command by which its user, and nobody with more rights, makes a file another that holds the same: sed(1), -i. */
+/** The command that replaces a file by a copy, run as its owner: sed(1), -i. */
 function copyOf({ root, user }: KeyPlace, path: ByteString): ByteString {
   return asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
 }
 
-/** What the authorized_keys in an open directory holds; undefined where there is none. */
+/** Reads the authorized_keys in an open directory; undefined if missing. */
 function readExisting(place: KeyPlace, directory: Directory): Existing | undefined {
   try {
     return readFileIn(place, directory);
@@ -169,7 +168,7 @@ function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined
     const what = isLink(seen) ? "is a symbolic link" : "is no regular file";
     throw inTheWay(place, directory, path, what);
   }
-  // What others have under another name may be theirs to read alone.
+  // A file with another name may hold what this user may not read.
   if (seen.nlink > 1)
     throw refuse(
       root,
@@ -193,8 +192,8 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
 }
 
 /**
- * What adding keys to the authorized_keys of a home would do; nothing is written. Throws JailkitError
- * "keys-not-written" where it cannot be done: no home, a link, or something that is not the user's own.
+ * Plans to add keys to the authorized_keys of a home; writes nothing. Throws JailkitError "keys-not-written" if that is
+ * impossible: no home, a symbolic link, or a file that is not the user's own.
  */
 export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   const home = openHomeFor(place);
@@ -212,9 +211,9 @@ export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
 }
 
 /**
- * Adds the keys that are not there yet to .ssh/authorized_keys of a home: the directory is the user's and 0700, the
- * file theirs and 0600, and what it held stays. The user may change the home meanwhile: no link is followed, and what is
- * not the user's own is neither read nor written. Throws as planKeys does.
+ * Adds the missing keys to .ssh/authorized_keys of a home: the directory is the user's, 0700, and the file too, 0600; its
+ * content stays. The user may change the home meanwhile: no link is followed, and files that are not the user's own are
+ * neither read nor written. Throws as planKeys does.
  */
 export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   const { root, user } = place;
@@ -259,13 +258,13 @@ function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]
 
 const isSame = (a: Stat, b: Stat) => sameFile(a, b) && a.ctime === b.ctime && a.size === b.size;
 
-/** sshd(8) takes no keys from a directory that others can write. */
+/** sshd(8) ignores keys in a directory that others can write. */
 function closeToOthers(directory: Directory): void {
   if ((directory.stat.mode & 0o7777) === 0o700) return;
   chmodPath(directory.fd, 0o700);
 }
 
-/** What was or (`planned`) would be added, a printable line each, for `file` as the administrator knows it. */
+/** The keys that were or (`planned`) would be added, one printable line each. `file`: its path for the administrator. */
 export function describeKeys(merge: KeyMerge, file: ByteString, planned: boolean): string[] {
   const count = (n: number) => (n === 1 ? "1 key" : `${n} keys`);
   const lines: string[] = [];

@@ -20,7 +20,6 @@ export interface JailedAccount {
   access: Access;
 }
 
-/** One that was not there before. `jailHome`: its home as the jail sees it. */
 type NewJailedAccount = JailedAccount & { jailHome: ByteString; hasPassword: boolean };
 
 // The usual purposes of accounts with the limited shell.
@@ -39,7 +38,10 @@ function missingLogin(account: NewJailedAccount): MissingReport[] {
   return [{ code: "password-or-key", message, remedies }];
 }
 
-/** The lack of a section of jk_lsh.ini for an account with the limited shell, which can run nothing then. Throws SystemError. */
+/**
+ * Reports that an account with the limited shell has no section of jk_lsh.ini, so that it can run nothing. Throws
+ * SystemError.
+ */
 export function missingPolicy(account: JailedAccount): MissingReport[] {
   const { root, name, group, shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];

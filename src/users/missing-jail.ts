@@ -14,8 +14,8 @@ import type { AccountRun } from "./account-run.ts";
 import type { JailingOptions } from "./jailing.ts";
 
 /**
- * Decides how an account gets out of a jail that is gone, with all that was in it: it gets the home and the shell that
- * it had. Calling what is returned does it. Throws `error` where the jail may be elsewhere: it was moved.
+ * Plans to take an account out of a jail that was removed: it gets back its former home and shell. Calling the result
+ * does it. Throws `error` if the jail may have been moved.
  */
 export function leaveGoneJail(
   user: PasswdEntry,

@@ -49,14 +49,13 @@ export interface NewAccountValues {
   authorizedKey: readonly ByteString[];
 }
 
-/** An account that can be created. */
 export interface NewAccount extends JailedAccount {
   /** In passwd(5). */
   home: ByteString;
   /** As the jail sees it. */
   jailHome: ByteString;
   hasPassword: boolean;
-  /** What planAccess says. */
+  /** From planAccess. */
   accessLines: readonly string[];
 }
 
@@ -130,7 +129,7 @@ function requireNewAccount(root: JailRoot, values: NewAccountValues, access: Acc
   return requireUid(uid, nonUnique);
 }
 
-/** An account that is in the jail by its home may be what a run has left that was killed. */
+/** The error for a name that exists. If its home is in the jail, an interrupted run may have left it. */
 function userExists(
   root: JailRoot,
   { name, home }: PasswdEntry,

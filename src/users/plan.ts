@@ -10,7 +10,7 @@ import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
 
-/** All that the plan for jailing an account depends on. */
+/** The facts for planning to jail an account. */
 export interface JailingFacts {
   user: PasswdEntry;
   /** The primary group first. */

@@ -133,7 +133,6 @@ export function servicesIn(root: JailRoot): Service[] {
   return SERVICES.filter((service) => filesOf(service, (path) => isProgram(root, path)).missing.length === 0);
 }
 
-/** The section that allows a user of a jail some services. */
 interface PolicyPlan {
   /** On the host. */
   file: ByteString;
@@ -141,12 +140,12 @@ interface PolicyPlan {
   section: ByteString;
   paths: ByteString[];
   executables: ByteString[];
-  /** The section exists and allows exactly that. */
+  /** The section exists and is the same. */
   present: boolean;
 }
 
 function requirePrograms(root: JailRoot, user: ByteString, services: readonly Service[]): ByteString[] {
-  // An sftp client gets the server that sshd names.
+  // An sftp client gets the server that sshd's configuration names.
   const preferred = services.some(({ name }) => name === "sftp") ? sftpServers(user) : [];
   const found = services.map((service) => ({
     service,
@@ -230,7 +229,6 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
   });
 }
 
-/** A printable line about what was or (`planned`) would be done. */
 export function describePolicy(
   { file, section, executables, present }: PolicyPlan,
   planned: boolean,

@@ -20,7 +20,7 @@ import type { JailingOptions } from "./jailing.ts";
 import { leaveGoneJail } from "./missing-jail.ts";
 import { absolute } from "./open-jail.ts";
 
-/** How an account gets out of a jail. */
+/** The plan to take an account out of a jail. */
 interface Release {
   user: PasswdEntry;
   jail: ByteString;
@@ -30,7 +30,7 @@ interface Release {
   shell: ByteString;
   /** The home is moved out of the jail. */
   move: boolean;
-  /** Nothing is recorded of what it had before. */
+  /** Its former home and shell are not recorded. */
   unrecorded: boolean;
 }
 
@@ -47,13 +47,13 @@ function withJail<T>(jail: ByteString, use: (root: JailRoot) => T): T {
   }
 }
 
-/** True where an account that is in no jail has something in this one: a run was cut short, or somebody's edit. */
+/** True if an account outside is still recorded in this jail: a run was interrupted, or somebody edited the files. */
 function isLeftIn(root: JailRoot, user: PasswdEntry): boolean {
   const line = readJailAccounts(root).userByName(user.name);
   return recall(root, user.name) !== undefined && (line === undefined || line.uid === user.uid);
 }
 
-/** The jail in which an account was left that is in none by its home; the first where there are several. */
+/** The first jail in which an account outside is still recorded. */
 function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteString | undefined {
   if (named !== undefined) return withJail(named, (root) => isLeftIn(root, user)) ? named : undefined;
   return knownJails()
@@ -63,13 +63,13 @@ function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteS
       try {
         return withJail(path, (root) => isLeftIn(root, user));
       } catch {
-        // What is gone or damaged holds no account that could be taken out of it.
+        // A jail that is missing or damaged has no account to remove.
         return false;
       }
     });
 }
 
-/** Decides about an account that is in its jail by its home. */
+/** Plans for an account whose home is in the jail. */
 function planRelease(
   user: PasswdEntry,
   jail: ByteString,
@@ -80,7 +80,6 @@ function planRelease(
   return withJail(jail, (root) => {
     const before = recall(root, user.name);
     const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
-    // Some accounts never had one.
     const move = request.move && lookUp(root, jailHome) !== undefined;
     if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
     const shell = request.shell ?? before?.shell ?? "/bin/sh";
@@ -89,7 +88,7 @@ function planRelease(
   });
 }
 
-/** Decides about one that is out of it, and left something there. */
+/** Plans for an account that is outside, but still recorded in the jail. */
 function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOptions): Release {
   return withJail(jail, (root) => {
     const before: Before | undefined = recall(root, user.name);
@@ -115,10 +114,9 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
 }
 
 /**
- * Decides how an account gets out of its jail: its entry in the jail goes, and it gets the shell that was asked for,
- * the one that it had, or /bin/sh. With `move` its home goes to where it was, or to the same path on the host; else
- * it stays where it is. What a run that was cut short has left in a jail goes as well. Calling what is returned does
- * it. Throws JailkitError, also where the move would not be safe.
+ * Plans to take an account out of its jail: removes its line there, and gives it the requested shell, its former one, or
+ * /bin/sh. With `move` the home moves back, or to the same path on the host; else it stays. Also removes what an
+ * interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
  */
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;
@@ -142,7 +140,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   run.shell = shell;
   return () => {
     run.status = request.dryRun ? "planned" : "done";
-    // The primary group is no membership that could be taken away.
+    // The user cannot leave the primary group.
     if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
@@ -163,9 +161,9 @@ function release(plan: Release, host: JailRoot, run: AccountRun): void {
   const { user, jail, jailHome, home, shell, unrecorded } = plan;
   withJail(jail, (root) => {
     const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
-    // Before anything is moved: a jail that cannot be written keeps the account.
+    // Before anything is moved: fails if the jail cannot be written.
     withAccountsLock(root, () => undefined);
-    // First: when a run that is cut short has changed the account, this alone tells the next one of the jail.
+    // First: if this run is interrupted after the account has changed, only the record names the jail.
     if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
     try {
       const nothing = () => undefined;
@@ -182,7 +180,7 @@ function release(plan: Release, host: JailRoot, run: AccountRun): void {
   });
 }
 
-/** A run that was cut short has left the home that was copied out of the jail. */
+/** Reports the copy of a home that an interrupted run left in the jail. */
 function tellOfJailHome(root: JailRoot, { user, jailHome, home }: Release, run: AccountRun): void {
   const old = lookUp(root, jailHome)?.stat;
   if (old === undefined || !isDirectory(old) || old.uid !== user.uid) return;
