@@ -15,8 +15,8 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
   const words = invoked.startsWith("git-") ? [invoked.slice("git-".length), ...args] : args;
   const [command = "", ...rest] = words;
   if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
-  // filter.<name>.smudge may be git itself under another name, `git diff` for one, and that starts the dynamic linker,
-  // which git needs, with a file of the user's (tried): the kernel cannot tell that from a start of git.
+  // filter.<name>.smudge may be git itself under another name, such as `git diff`, which can start the dynamic linker
+  // with a file of the user's (tried): the kernel cannot tell that from a start of git.
   if (command === ARCHIVE) {
     const [repository = ""] = rest;
     if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;

@@ -12,8 +12,8 @@ interface RefusedOption {
 }
 
 /**
- * How a program's arguments are read, and which of them would start a program that the administrator did not list, or hide
- * arguments from this check.
+ * The rule for a program's arguments: how they are read, and which are refused because they would start unlisted programs
+ * or hide arguments from this check.
  */
 export interface OptionRule {
   /** The first argument must be one of these: in other forms the program may start others. */

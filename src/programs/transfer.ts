@@ -9,13 +9,13 @@ export const RSYNC_OPTIONS: OptionRule = {
   endOfOptions: false,
   refused: [
     { long: ["rsh"], reason: START },
-    // In --server mode the client's capabilities travel as the value of -e: `-vlogDtpre.iLsfxC`.
+    // With --server, the client sends its capabilities as the value of -e: `-vlogDtpre.iLsfxC`.
     { short: "e", harmlessValue: /^[0-9]*\.[A-Za-z0-9]*$/, reason: START },
     { long: ["rsync-path"], reason: START },
-    // `pre-xfer exec` in a configuration file that the user may write.
+    // `pre-xfer exec` in a configuration file that the user can write.
     { long: ["daemon"], reason: `reads a configuration file that ${START}` },
     { long: ["config", "dparam"], reason: `names a configuration that ${START}` },
-    // The real arguments follow on standard input, --daemon may be among them (tried: it works).
+    // The real arguments follow on standard input, and may include --daemon (tried: it works).
     {
       short: "s",
       long: ["secluded-args", "protect-args"],
@@ -27,9 +27,8 @@ export const RSYNC_OPTIONS: OptionRule = {
 };
 
 /**
- * rsync(1). popt(3) reads $HOME/.popt, and a line `rsync exec --server PROG` there makes it execute PROG, whatever
- * the rest of the command line; only without HOME does it not look (tried with popt 1.19). CVE-2019-3463,
- * CVE-2019-1000018.
+ * rsync(1). popt(3) reads $HOME/.popt, where a line `rsync exec --server PROG` makes it execute PROG, whatever the rest
+ * of the command line; without HOME it does not (tried with popt 1.19). CVE-2019-3463, CVE-2019-1000018.
  */
 export const rsync: Program = {
   names: ["rsync"],
@@ -63,7 +62,7 @@ export const SCP_OPTIONS: OptionRule = {
   ],
 };
 
-/** scp(1): both ends of the old protocol read nothing but their arguments. */
+/** scp(1): both ends of the old protocol only read their arguments. */
 export const scp: Program = {
   names: ["scp"],
   forms: ["scp -t ...", "scp -f ..."],
@@ -88,8 +87,8 @@ export const sftpServer: Program = {
 };
 
 /**
- * unison(1). CVE-2004-1161: -rshcmd, -sshcmd. The server loads no profile; the programs that a client's own
- * preferences name (copyprog, merge) run at the client (tried with 2.53). It looks for unison-fsmonitor in PATH.
+ * unison(1). CVE-2004-1161: -rshcmd, -sshcmd. The server loads no profile; programs in a client's preferences (copyprog,
+ * merge) run at the client (tried with 2.53). It looks for unison-fsmonitor in PATH.
  */
 export const unison: Program = {
   names: ["unison"],
@@ -108,7 +107,7 @@ export const unison: Program = {
 };
 
 const path = /^[^-]/;
-// What its client sends, and what limits it; `--debug-profile` would write a file.
+// The options that clients send, and those that limit them; `--debug-profile` would write a file.
 const BORG_WORDS = {
   words:
     /^--(?:critical|error|warning|info|debug|append-only|(?:debug-topic|storage-quota|umask|lock-wait|restrict-to-(?:path|repository))=.+)$/,
@@ -121,10 +120,7 @@ const BORG_WORDS = {
   },
 };
 
-/**
- * borg(1), whose server is told what to do by its client alone. It is written in Python, which would load code from
- * ~/.local: see EVERY_PROGRAM.
- */
+/** borg(1). Its server only obeys the client. Python would load code from ~/.local: see EVERY_PROGRAM. */
 export const borg: Program = {
   names: ["borg", "borgbackup"],
   forms: ["borg serve ..."],

@@ -1,4 +1,4 @@
-/** What an account with the limited shell is most often for. */
+/** The usual purposes of an account with the limited shell. */
 export const USUAL_PROGRAMS: readonly string[] = [
   "/usr/lib/openssh/sftp-server",
   "/usr/libexec/openssh/sftp-server",

@@ -31,7 +31,7 @@ export const hg: Program = {
   hooks: "hg",
 };
 
-/** svnserve(8). `--config-file` names the environment of hooks, and the daemon modes have nothing to do here. */
+/** svnserve(8). `--config-file` would set the environment of hooks, and daemon modes are not needed here. */
 export const svnserve: Program = {
   names: ["svnserve"],
   forms: ["svnserve -t [-R] [-r ROOT] [--tunnel-user NAME]"],
@@ -58,10 +58,7 @@ export const svnserve: Program = {
   ],
 };
 
-/**
- * cvs(1). Its server reads ~/.cvsignore and no other file of the home directory; `cvs --version` reads ~/.cvsrc, and ends
- * before it obeys that.
- */
+/** cvs(1). Its server reads only ~/.cvsignore in the home; `cvs --version` reads ~/.cvsrc, but exits before using it. */
 export const cvs: Program = {
   names: ["cvs"],
   forms: ["cvs server"],
@@ -93,8 +90,8 @@ const MOSH_WORDS = {
 };
 
 /**
- * mosh-server(1) starts a shell: the command behind `--`, or else SHELL, or else what passwd(5) has. That need not be
- * jk_lsh, where jk_chrootsh.ini has injail_shell or jk_uchroot started jk_lsh. `-l` sets any variable for it.
+ * mosh-server(1) starts a shell: the command after `--`, else SHELL, else the shell in passwd(5), which may not be jk_lsh
+ * if jk_chrootsh.ini has injail_shell or jk_uchroot started jk_lsh. `-l` sets any variable for it.
  */
 export const moshServer: Program = {
   names: ["mosh-server"],

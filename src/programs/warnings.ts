@@ -5,19 +5,19 @@ import type { ProgramFiles } from "./program.ts";
 import { openInputs, plainNames, recognise } from "./recognise.ts";
 import { starterReason } from "./starters.ts";
 
-/** What the administrator should know before a program is allowed, in printable text. */
+/** A warning before a program is allowed, in printable text. */
 export interface ProgramWarning {
   message: string;
   /** An imperative. */
   remedy: string;
-  /** It is allow_spawn_options that opens it. */
+  /** allow_spawn_options causes it. */
   spawns?: boolean;
 }
 
 /**
- * By what the user of a limited shell that allows the program at `path` can start others. `unchecked`: the section has
- * allow_spawn_options, so that nothing is closed. `held`: the kernel lets a known program execute only what its row
- * says, so that what the row leaves open is closed by that.
+ * Warnings about ways in which the user of a limited shell can start other programs through the program at `path`.
+ * `unchecked`: the section has allow_spawn_options, so arguments are not checked. `held`: the kernel limits what a known
+ * program executes to its row of the table.
  */
 export function programWarnings(
   path: ByteString,
