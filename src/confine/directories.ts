@@ -22,7 +22,7 @@ export const SYSTEM_GROUPS: readonly Group[] = [
   ],
 ];
 
-/** Whether a path is one of these directories, below one, or above one. */
+/** True if a path is one of these directories, below one, or above one. */
 export function isOfSystem(path: ByteString): boolean {
   return SYSTEM_GROUPS.some(([above, names]) =>
     names.some((name) => {
@@ -174,7 +174,7 @@ export function eachTrustedDirectory(
   return leftOut;
 }
 
-/** Whether eachTrustedDirectory would call `use` with one of the named directories. Throws SystemError. */
+/** True if eachTrustedDirectory would call `use` with one of the named directories. Throws SystemError. */
 export function someNamedCounts(root: number, scope: ExecuteScope): boolean {
   let found = false;
   if (scope.named.length > 0) {

@@ -23,7 +23,7 @@ const FIRST_WITH_REFER = 2;
 export const NO_LANDLOCK =
   "the kernel has no Landlock (Linux 5.19 and later have it, unless built or booted without)";
 
-/** Whether this kernel can limit what a session executes. Throws SystemError if that is unknown. */
+/** True if this kernel can limit what a session executes. Throws SystemError if that is unknown. */
 export function canLimitExecution(): boolean {
   return landlockVersion() >= FIRST_WITH_REFER;
 }
@@ -32,9 +32,9 @@ const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
 const PROBE = ".jailkit-probe";
 
 /**
- * Checks that the rules are in force, if that is visible. They forbid to create a block device, which users cannot do
- * anyway, but Landlock refuses it (EACCES) before the kernel asks for the capability (EPERM). In a working directory that
- * the user cannot write, or that is removed, the error is the same without rules. Throws SystemError.
+ * Checks that the rules are in force, if that is visible. They forbid creating a block device: Landlock refuses it with
+ * EACCES, before the kernel checks the capability (EPERM). In a working directory that the user cannot write, or that was
+ * removed, the error is the same without rules. Throws SystemError.
  */
 function checkLimited(): void {
   const result = syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK);

@@ -95,7 +95,7 @@ function controllingTerminal(): { major: number; minor: number } | "none" | "unk
 }
 
 /**
- * Whether the terminal of this session is not known to belong to `uid`: sshd(8) and login(1) give users their own
+ * True unless the terminal of this session is known to belong to `uid`: sshd(8) and login(1) give users their own
  * terminal, but su(1) passes on that of its caller. Call it before a chroot.
  */
 export function hasTerminalOfOthers(uid: number): boolean {

@@ -181,7 +181,7 @@ class Evaluation {
       this.#advance();
       const decided = decidedBy(operator, left);
       const right = this.#operation(precedence + 1, live && decided === undefined);
-      // What is not evaluated is 0, which nothing must be divided by.
+      // The value of an unevaluated part is 0, so do not divide by it.
       left = live ? (decided ?? BigInt.asIntN(64, binary(operator, left, right))) : 0n;
     }
   }

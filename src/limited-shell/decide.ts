@@ -10,7 +10,6 @@ import { WORDS_EXIT_STATUS } from "./refusal.ts";
 import type { RefusalCode } from "./refusal-codes.ts";
 import { splitWords } from "./split.ts";
 
-/** All that a decision depends on. */
 interface CommandRequest {
   /** The argument of `-c`. */
   commandLine: ByteString;
@@ -40,7 +39,7 @@ interface Refused {
   code: string;
   /** For the log: everything. */
   reason: string;
-  /** For the user, who learns nothing new from it. */
+  /** For the user; it must not reveal anything new. */
   shown: string;
 }
 

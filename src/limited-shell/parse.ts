@@ -83,7 +83,7 @@ function parseUnquoted(cursor: Cursor, where: "command" | "brace"): Part[] {
   return parts;
 }
 
-/** True where the unquoted text ends. Throws where it must not end, and at an operator. */
+/** True at the end of the unquoted text. Throws if it must not end there, and at an operator. */
 function isAtEnd(cursor: Cursor, where: "command" | "brace"): boolean {
   const byte = peek(cursor);
   if (where === "brace") {

@@ -21,9 +21,9 @@ const CLASSES: Record<string, RegExp> = {
 };
 
 /**
- * A pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes stand for themselves;
- * an unquoted backslash, which only an expansion can bring, quotes the next byte. Brackets cost steps: an unclosed
- * one is read to the end of the pattern, and there may be many.
+ * Compiles a pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes are literal; an
+ * unquoted backslash, which only an expansion can produce, quotes the next byte. Brackets cost steps: an unclosed one is
+ * read to the end of the pattern, and there may be many.
  */
 export function compilePattern(pattern: MarkedText, budget: Budget): Token[] {
   const { text, marks } = pattern;
