@@ -5,9 +5,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 export interface Want {
   /** An absolute path of the host, or, with `glob`, a pattern of such paths. */
   readonly pattern: ByteString;
-  /** As it was written, for example a name that was searched. */
+  /** As it was written, for example a name without a directory. */
   readonly written: ByteString;
-  /** Who asks: the name of a section, or an operand of jk_cp. */
+  /** The name of a section, or an operand of jk_cp. */
   readonly section: ByteString;
   /** Keep owner and group; otherwise both are root. */
   readonly keepOwner: boolean;
@@ -15,7 +15,7 @@ export interface Want {
   readonly keepSetuid: boolean;
   /** Expand `pattern`, unless a file has this name. */
   readonly glob: boolean;
-  /** Anything, a device (or a symbolic link to one), or a directory without what is in it. */
+  /** Anything, a device (or a symbolic link to one), or a directory without its content. */
   readonly kind: "any" | "device" | "empty-directory";
 }
 
@@ -24,9 +24,9 @@ export type Keeps = 0 | 1 | 2 | 3;
 export const KEEP_OWNER = 1;
 export const KEEP_SETUID = 2;
 
-/** Why an entry is in a plan: its direct cause. Following `from` leads to an entry that was asked for. */
+/** The direct cause of an entry. Following `from` leads to an entry that was asked for. */
 export type Reason =
-  /** `matched`: it was not named, but a pattern matches it. */
+  /** `matched`: by a pattern, not by name. */
   | { readonly kind: "asked"; readonly pattern: ByteString; readonly matched?: boolean }
   | { readonly kind: "tree" | "link"; readonly from: Entry }
   /** A directory or symbolic link on the way to the path `of` of the host. */
@@ -37,7 +37,7 @@ export type Reason =
       readonly name: ByteString;
     };
 
-/** A section, and why it brings an entry in. */
+/** A section, and the reason why it brings an entry. */
 export interface Attribution {
   readonly section: ByteString;
   readonly reason: Reason;
@@ -52,13 +52,13 @@ export interface Entry {
   readonly source: ByteString | undefined;
   /** "keep": the jail has a file there already, which is not overwritten. */
   readonly action: "create" | "replace" | "keep";
-  /** The permission bits and ids that it gets. */
+  /** The permission bits and ids in the jail. */
   mode: number;
   uid: number;
   gid: number;
-  /** The source has setuid or setgid bits that it does not get. */
+  /** The source has setuid or setgid bits that the copy does not get. */
   stripped: boolean;
-  /** What wants ask to keep as on the host. */
+  /** What is kept as on the host. */
   keeps: Keeps;
   /** Size in bytes; 0 for anything but a file. */
   size: number;
@@ -68,31 +68,31 @@ export interface Entry {
   /** The text of a symbolic link. */
   readonly target?: ByteString;
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
-  /** The kept file is not what was asked for: a symbolic link with another text, a file instead of a link. */
+  /** The kept file is not the requested one: a symbolic link with another text, a file instead of a link. */
   readonly differs?: boolean;
-  /** The stat of a source that users other than root can change: only this very file is copied. */
+  /** The stat of a source that users other than root can change: only this file is copied. */
   readonly untrusted?: BasicStat | undefined;
   /** The sections that want it, each once. The array is replaced, never changed. */
   because: readonly Attribution[];
 }
 
-/** Something that was asked for and failed. */
+/** A request that failed. */
 export interface PopulateProblem {
   /** A stable name, such as "not-copyable". */
   readonly code: string;
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
-  /** The exit status if nothing worse happens; 1 if not given. */
+  /** The exit status if there is no worse problem; 1 if not given. */
   readonly exitStatus?: number;
 }
 
-/** What a jail will hold: entries in the order of creation, parents first. */
+/** The entries of a jail in the order of creation, parents first. */
 export interface Plan {
   readonly entries: readonly Entry[];
-  /** Errors. The rest is still done, and the exit status is not 0. */
+  /** Errors. The rest of the plan is still carried out, and the exit status is not 0. */
   readonly problems: readonly PopulateProblem[];
-  /** Printed; no errors. */
+  /** Printed, but not errors. */
   readonly warnings: readonly string[];
   /** Printed with --verbose. */
   readonly notes: readonly string[];

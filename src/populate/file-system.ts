@@ -26,15 +26,15 @@ interface Listed {
   readonly stat: BasicStat;
 }
 
-/** What planning reads of a file system. Tests have one that is only data. */
+/** The view of a file system for planning. Tests use one in memory. */
 export interface FileSystem {
   /** lstat(2); undefined if `path` is missing. */
   lstat(path: ByteString): BasicStat | undefined;
   /** stat(2), which follows symbolic links. */
   stat(path: ByteString): BasicStat | undefined;
-  /** The ACL of `path`, or, with `follow`, of what it leads to. */
+  /** The ACL of `path`, or, with `follow`, of the target of a symbolic link. */
   acl(path: ByteString, follow?: boolean): AclReading;
-  /** What the mount of a file withholds from it (nodev, nosuid); symbolic links are not followed. */
+  /** The restrictions of the mount of a file (nodev, nosuid); symbolic links are not followed. */
   withheld(path: ByteString): MountRestrictions;
   /** The text of a symbolic link. With `expected` it throws as `list` does. */
   readlink(path: ByteString, expected?: BasicStat): ByteString;
@@ -65,7 +65,7 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     list: (path, expected) =>
       withOpen(dirfd, path, O_RDONLY | O_DIRECTORY, (fd) => {
         if (expected !== undefined) requireSame(fd, expected, path);
-        // Code units are bytes: the default order is theirs.
+        // Code units are bytes, so the default order is that of bytes.
         return namesOf(fd)
           .sort()
           .flatMap((name) => {
@@ -80,7 +80,7 @@ function withheldAt(dirfd: number, path: ByteString): MountRestrictions {
   try {
     return withOpen(dirfd, path, O_PATH | O_NOFOLLOW, mountRestrictions);
   } catch (error) {
-    // It was removed meanwhile, so nothing is known of it.
+    // It was removed meanwhile.
     if (error instanceof SystemError) return { devices: true, setuid: true };
     throw error;
   }
@@ -102,7 +102,7 @@ function withOpen<T>(dirfd: number, path: ByteString, flags: number, use: (fd: n
 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
-/** What a mount without nodev and nosuid withholds. */
+/** A mount without nodev and nosuid. */
 export const NOTHING_WITHHELD: MountRestrictions = { devices: false, setuid: false };
 
 /** An empty file system: a jail that does not exist yet. */
@@ -126,13 +126,11 @@ export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
   );
 }
 
-/** True for the mode of a directory. */
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 
-/** True for the mode of a symbolic link. */
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
 
-/** Where a symbolic link at an absolute path leads: the path that its text stands for. */
+/** The path in the text of a symbolic link at an absolute path. */
 export function linkTarget(path: ByteString, text: ByteString): ByteString {
   return tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Entry } from "./entry.ts";
 import type { Message } from "./reporter.ts";
 
-/** What is done for an entry, in the words of jailkit 2; printed before it is done. `to` is its path on the host. */
+/** The line before an entry is created, in the words of jailkit 2. `to` is its path on the host. */
 export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Message {
   if (entry.action === "keep") return { text: `${to} already exists, will not touch it`, detail: true };
   switch (entry.type) {
@@ -11,7 +11,7 @@ export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Me
     case "device":
       return { text: `Creating device ${to}`, detail: true };
     case "symlink": {
-      // Links that only lead to something, such as /bin, are a detail like its directories.
+      // Links on the way to a file, such as /bin, are a detail like its directories.
       const detail = entry.because.every(({ reason }) => reason.kind === "parent");
       return { text: `Creating symlink ${to} to ${entry.target ?? ""}`, detail };
     }

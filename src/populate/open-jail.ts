@@ -45,7 +45,6 @@ function makeJail(path: ByteString): ByteString[] {
   }
 }
 
-/** Removes directories that were created for a jail that is refused. */
 function unmake(made: readonly ByteString[]): void {
   if (made.length === 0) return;
   const top = openTree("/");
@@ -59,7 +58,7 @@ function unmake(made: readonly ByteString[]): void {
   }
 }
 
-/** A jail as planning reads it. Paths must not lead through symbolic links: see JailPaths. */
+/** The view of a jail for planning. Paths must not lead through symbolic links: see JailPaths. */
 export function jailFileSystem(root: JailRoot): FileSystem {
   const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
   return {

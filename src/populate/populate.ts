@@ -21,7 +21,7 @@ import { populateReport, whyReport } from "./report.ts";
 import { LineReporter } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
 
-/** Plans what a request asks for, and fills the jail or shows the plan. Returns the exit status. */
+/** Plans a request, and fills the jail or shows the plan. Returns the exit status. */
 export async function populate(
   request: PopulateRequest,
   options: PopulateOptions,
@@ -52,7 +52,7 @@ export async function populate(
   }
 }
 
-/** What is in the jail in the end, and what failed. */
+/** The result: entries in the jail, and problems. */
 interface Filled {
   readonly present: readonly Entry[];
   readonly problems: readonly PopulateProblem[];
@@ -119,7 +119,7 @@ async function fillJail(
   return { present: applied.present, problems: [...applied.problems, ...extras, ...unrecorded] };
 }
 
-/** Writes the record of the jail: later runs read there what is in the jail, and why. */
+/** Writes the record of the jail, for later runs. */
 async function record(
   root: JailRoot,
   request: PopulateRequest,
@@ -148,7 +148,7 @@ function statusOf(problems: readonly PopulateProblem[]): number {
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);
 }
 
-/** Shows why a path is in a jail, from the record of the jail. Returns the exit status: 0 if the path is in the record. */
+/** Explains from the record why a path is in a jail. Returns the exit status: 0 if the path is in the record. */
 export async function printRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./record/recorded-why.ts");
   const root = openNamedJail(jail);

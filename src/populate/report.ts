@@ -7,7 +7,6 @@ import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
 import type { PopulateRequest } from "./request.ts";
 
-/** The actions of entries, except those that change nothing. */
 function actionReports(entries: readonly Entry[]): ActionReport[] {
   return entries.flatMap((entry) => {
     if (entry.action === "keep") return [];
@@ -57,7 +56,6 @@ export function populateReport(
   };
 }
 
-/** How many entries of a plan the jail has already. */
 function keptCount(plan: Plan): number {
   return plan.entries.filter((entry) => entry.action === "keep" && entry.type !== "directory").length;
 }

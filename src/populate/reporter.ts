@@ -3,14 +3,13 @@ import { display } from "../cli/display.ts";
 import { print, printError } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 
-/** A line for standard output. Text from outside is in it as it is. */
+/** A line for standard output. It may contain unescaped text from outside. */
 export interface Message {
   readonly text: ByteString;
   /** Printed only with --verbose. */
   readonly detail: boolean;
 }
 
-/** What a LineReporter prints. */
 interface ReporterOptions {
   readonly verbose: boolean;
   /** Nothing on standard output, as with --json. */
@@ -22,8 +21,8 @@ interface ReporterOptions {
 const MOST_HELD_BACK = 1 << 16;
 
 /**
- * Prints the lines of a tool that fills a jail. Lines for standard output are held back and written in large pieces, since
- * there may be thousands: call flush() at the end.
+ * Prints the lines of a tool that fills a jail. Buffers lines for standard output, since there may be thousands: call
+ * flush() at the end.
  */
 export class LineReporter {
   private readonly counter;
@@ -37,7 +36,7 @@ export class LineReporter {
     this.counter = startProgress(tool);
   }
 
-  /** Prints what is done. Text from outside may be in it as it is. */
+  /** Prints a line about a step. It may contain unescaped text from outside. */
   say(line: ByteString): void {
     if (this.options.silent) return;
     this.held += `${display(line)}\n`;
@@ -54,22 +53,21 @@ export class LineReporter {
     else this.say(text);
   }
 
-  /** Prints a warning, which is printable already, on standard error. */
+  /** Prints a warning on standard error; it must be printable. */
   warn(message: ByteString): void {
     this.error(`warning: ${message}`);
   }
 
-  /** Prints an error, likewise. */
+  /** Prints an error on standard error; it must be printable. */
   fail(message: ByteString): void {
     this.error(message);
   }
 
-  /** Shows how far the work is. */
   progress(done: number, total: number): void {
     this.counter.at(done, total);
   }
 
-  /** Writes what was held back. Throws JailkitError "output" if something could not be printed. */
+  /** Writes the buffered lines. Throws JailkitError "output" if something could not be printed. */
   flush(): void {
     this.show();
     const error = this.failure;
@@ -88,7 +86,7 @@ export class LineReporter {
     try {
       if (this.held !== "" && this.failure === undefined) print(this.held);
     } catch (error) {
-      // Work that is half done must not stop because nobody reads the output.
+      // Do not stop half-done work because nobody reads the output.
       this.failure = error;
     }
     this.held = "";

@@ -2,14 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
 
-/** What a jail should hold. */
+/** A request to fill a jail. */
 export interface PopulateRequest {
   readonly tool: "jk_init" | "jk_cp";
   /** Absolute, without `.`, `..` and doubled slashes. */
   readonly jail: ByteString;
-  /** The sections or files that were asked for, for the record. */
+  /** The requested sections or files, for the record. */
   readonly asked: readonly ByteString[];
-  /** The options of the tool that decide what is copied, for the record. */
+  /** Options that change what is copied, for the record. */
   readonly recordedOptions: Readonly<Record<string, boolean | ByteString>>;
   readonly wants: readonly Want[];
   /** If undefined, the account files of the jail are not changed. */
@@ -24,7 +24,6 @@ export interface PopulateRequest {
   readonly notes: readonly string[];
 }
 
-/** The options of jk_init and jk_cp. */
 export interface PopulateOptions {
   readonly force: boolean;
   readonly hardlink: boolean;
@@ -32,7 +31,7 @@ export interface PopulateOptions {
   readonly sync: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
-  /** Show why this path is in the plan, and do nothing. */
+  /** Explain why this path is in the plan, and change nothing. */
   readonly why?: ByteString | undefined;
   /** Create the jail if it is missing. */
   readonly create: boolean;

@@ -12,7 +12,6 @@ import {
 } from "../../system/accounts.ts";
 import type { LineReporter } from "../reporter.ts";
 
-/** Entries for the account files of a jail. */
 export interface WantedAccounts {
   readonly users: readonly PasswdEntry[];
   readonly groups: readonly GroupEntry[];
@@ -28,7 +27,6 @@ interface HostAccounts {
 
 const NUMBER = /^[0-9]{1,10}$/;
 
-/** The accounts of the host, from all its name services. */
 const hostAccounts: HostAccounts = {
   user: (key) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
   group: (key) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),

@@ -26,14 +26,14 @@ import type { LineReporter } from "../reporter.ts";
 import { isNotLinkable, stillGrants, whyNotLinked } from "./link.ts";
 
 interface ApplyOptions {
-  /** Make files hard links to the host's files, if that is possible and gives what the plan says. */
+  /** Create hard links to the host's files where possible, if the result is as planned. */
   readonly hardlink: boolean;
   readonly reporter: LineReporter;
 }
 
 /** The result of a plan. */
 export interface Applied {
-  /** Entries that are in the jail now: created, or there before. */
+  /** Entries in the jail now: created, or there before. */
   readonly present: readonly Entry[];
   /** Those that became hard links to the host's files. */
   readonly links: ReadonlySet<Entry>;
@@ -113,7 +113,7 @@ class PlanRun {
 
   private openParent(path: ByteString): Directory {
     const { last } = this;
-    // If its descriptor is negative, the root has closed it in the meantime.
+    // The root may have closed it meanwhile: then its descriptor is negative.
     if (path === this.lastPath && last?.cached && last.fd >= 0) return last;
     this.lastPath = path;
     const opened = walk(this.root, path);
@@ -150,7 +150,7 @@ class PlanRun {
     }
   }
 
-  /** undefined if the file must be copied: a hard link is not possible, or would not be what the plan says. */
+  /** Undefined if the file must be copied: a hard link is impossible, or would not be as planned. */
   private putLink(parent: Directory, entry: Entry, to: ByteString): Placement | undefined {
     const { source = "" } = entry;
     const fd = openSource(source);
@@ -170,7 +170,7 @@ class PlanRun {
       this.reporter.warn(
         `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${reason})`,
       );
-      // Every other file of that file system would fail likewise, with the same warning.
+      // All other files of that file system would fail too, with the same warning.
       if (code !== "EMLINK") this.linking = false;
       return undefined;
     } finally {
@@ -186,12 +186,10 @@ class PlanRun {
 const REPLACE = { replace: true } as const;
 const CREATE = { absent: true } as const;
 
-/** The plan was made from what is there, so its action is right. */
 function howTo({ action }: Entry) {
   return action === "replace" ? REPLACE : CREATE;
 }
 
-/** The size of the open source, after a check that it is still the planned file. */
 function sizeOf(entry: Entry, fd: number): number {
   const stat = basicFstat(fd);
   if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(entry, stat)) {

@@ -9,10 +9,10 @@ import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cach
 import { registerLogSocket } from "./log-socket.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
 
-/** How far the work is when all files are copied. */
+/** The progress when all files are copied. */
 export const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
 
-/** Adds what a request wants besides files. Every step is tried, and each failure is a problem. */
+/** Adds everything besides files that a request asks for. Every step is tried, and each failure is a problem. */
 export function addExtras(
   root: JailRoot,
   request: PopulateRequest,
@@ -51,7 +51,7 @@ export function addExtras(
 }
 
 function addWantedAccounts(root: JailRoot, accounts: WantedAccounts, reporter: LineReporter): void {
-  // Names differ between distributions, so some may be missing; if all are, something is wrong.
+  // Names differ between distributions, so some may be missing, but not all.
   const none = accounts.users.length + accounts.groups.length === 0;
   for (const each of accounts.missing) {
     if (none) reporter.warn(`this machine has no ${each}`);

@@ -36,8 +36,8 @@ export function hasOldCache(root: JailRoot): boolean {
 }
 
 /**
- * Renews JAIL/etc/ld.so.cache with `ldconfig -X -r JAIL`; -X changes no links, since these are in the plan. ldconfig runs
- * as root and follows symbolic links of the jail, so the jail must be safe, and the files that it touches must belong to
+ * Renews JAIL/etc/ld.so.cache with `ldconfig -X -r JAIL`; -X changes no links, since the plan has these. ldconfig runs as
+ * root and follows symbolic links of the jail, so the jail must be safe, and the files that it touches must belong to
  * root. Does nothing without ldconfig (a host with musl). Throws SystemError if the file system is full or read-only.
  */
 export function renewLibraryCache(root: JailRoot): void {
@@ -56,7 +56,7 @@ export function renewLibraryCache(root: JailRoot): void {
   withJailFile(root, CACHE, (fd, { stat }) => setTimesOf(fd, stat.atime, RENEWING), { follow: false });
   const { status, stderr } = runProgram(program, ["-X", "-r", root.path]);
   if (status === 0) {
-    // The new cache has inherited the default ACL of its directory.
+    // The new cache inherited the default ACL of its directory.
     withJailFile(root, CACHE, (fd) => dropInheritedAcl(fd, false), { follow: false });
     return;
   }

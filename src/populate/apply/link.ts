@@ -16,8 +16,8 @@ export function isNotLinkable(error: unknown): error is SystemError {
 }
 
 /**
- * Why an open file of the host (not O_PATH) must not get a hard link in the jail: it would not be what the entry says, or
- * would grant what nobody asked for. undefined if it may.
+ * The reason why an open file of the host (not O_PATH) must not be hard-linked into the jail: the link would not be as
+ * planned, or would grant more than was requested. Undefined if it may be.
  */
 export function whyNotLinked(fd: number, entry: Entry): string | undefined {
   const stat = basicFstat(fd);
@@ -26,13 +26,13 @@ export function whyNotLinked(fd: number, entry: Entry): string | undefined {
   if (mode !== (C.S_IFREG | entry.mode) || uid !== entry.uid || gid !== entry.gid) {
     return "in the jail it gets another owner or mode";
   }
-  // Setuid and setgid were asked for, or the mode would differ. The rest cannot be asked for.
+  // Setuid and setgid were requested, or the mode would differ. Capabilities and ACLs cannot be requested.
   const { capability, acl } = grantsOf(fd, mode);
   if (capability) return "it has file capabilities, which would also be valid in the jail";
   return namesAnyone(acl) ? "its ACL names users or groups, and would also be valid in the jail" : undefined;
 }
 
-/** True if the source of an entry may stay linked into the jail: see whyNotLinked. */
+/** True if the source of an entry may stay hard-linked into the jail: see whyNotLinked. */
 export function mayStayLinked(entry: Entry): boolean {
   let fd: number;
   try {
@@ -53,12 +53,12 @@ export function mayStayLinked(entry: Entry): boolean {
 const BUT_GROUP = 0o7707;
 
 /**
- * False if an open source is no longer the planned file, for example if another file got its name: the copy would let
- * somebody read what the source does not, or have special bits that the source has not.
+ * False if an open source is no longer the planned file, for example if another file got its name: the copy could be
+ * readable by more users than its source, or have more special bits.
  */
 export function stillGrants(entry: Entry, stat: BasicStat): boolean {
   const { mode, uid, gid, untrusted } = entry;
-  // Users may have given its name to a file that they may not read themselves.
+  // Users may have moved a file there that they may not read themselves.
   if (untrusted !== undefined && !sameFile(stat, untrusted)) return false;
   if ((mode & 0o777 & ~stat.mode) !== 0) return false;
   if ((uid !== 0 && uid !== stat.uid) || (gid !== 0 && gid !== stat.gid)) return false;

@@ -31,8 +31,8 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
 
 /**
  * Changes `etc`/fstab by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
- * returns the new text, or undefined to change nothing; then the lock is not taken. True if it was changed. Throws
- * JailkitError "fstab" if it is not a regular file, with what to do by hand (`otherwise`).
+ * returns the new text, or undefined for no change (the lock is not taken then). True if it was changed. Throws
+ * JailkitError "fstab" if it is not a regular file, with the manual step (`otherwise`).
  */
 export function changeFstab(
   root: JailRoot,

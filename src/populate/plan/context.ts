@@ -6,35 +6,35 @@ import type { FileSystem } from "../file-system.ts";
 import type { Draft } from "./draft.ts";
 import type { HostTrust } from "./trust.ts";
 
-/** What planning reads. It changes nothing, and reads nothing else. */
+/** The input of planning, which reads nothing else and changes nothing. */
 export interface PlannerInput {
   readonly host: FileSystem;
   /** The jail as it is now. */
   readonly jail: FileSystem;
   /** The path of the jail on the host: the jail is never copied into itself. */
   readonly jailPath: ByteString;
-  /** Overwrite what is in the jail already. */
+  /** Overwrite existing files of the jail. */
   readonly force: boolean;
   readonly loader: Pick<Loader, "dependencies" | "configurationFiles">;
 }
 
-/** What the parts of planning share. */
+/** The data that all parts of planning share. */
 export interface PlanContext extends PlannerInput {
   readonly draft: Draft;
   readonly trust: HostTrust;
-  /** Why a directory is never copied whole; undefined if it may be. */
+  /** The reason why a directory is never copied whole; undefined if it may be. */
   readonly forbidden: (stat: BasicStat) => string | undefined;
 }
 
-/** How files are copied; the same for all that follows from one want. */
+/** How files are copied; the same for all files that follow from one want. */
 export interface CopyRules {
   readonly section: ByteString;
   readonly keeps: Keeps;
-  /** Plan what programs need. Off for libraries that were found that way. */
+  /** Plan the dependencies of programs. Off for libraries, since their dependencies are planned already. */
   readonly withNeeds: boolean;
 }
 
-/** A file of the host to be planned, and why. */
+/** A file of the host to plan, with the reason. */
 export interface Source {
   readonly path: ByteString;
   readonly stat: BasicStat;

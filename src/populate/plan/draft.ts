@@ -4,7 +4,7 @@ import { display } from "../../cli/display.ts";
 import type { Attribution, Entry, Keeps, Plan, PopulateProblem } from "../entry.ts";
 import type { Given } from "./modes.ts";
 
-/** A plan while it grows. */
+/** A growing plan. */
 export interface Draft extends Plan {
   readonly entries: Entry[];
   readonly problems: PopulateProblem[];
@@ -15,7 +15,7 @@ export interface Draft extends Plan {
   readonly planned: Map<ByteString, Entry>;
   /** The entries by the path of the host that led to them; undefined if there is no entry. */
   readonly seen: Map<ByteString, Entry | undefined>;
-  /** Files that users other than root named or put there, by their path on the host. */
+  /** Files that users other than root named or placed, by their path on the host. */
   readonly leftOut: Map<ByteString, LeftOut>;
 }
 
@@ -33,7 +33,6 @@ export function emptyDraft(): Draft {
   };
 }
 
-/** What an entry is, apart from its source and attributes. */
 export interface Kind {
   readonly type: Entry["type"];
   readonly action: Entry["action"];
@@ -45,7 +44,7 @@ export interface Kind {
   readonly untrusted?: BasicStat | undefined;
 }
 
-/** Adds an entry at `path` of the jail, made from `source` of the host, whose attributes are `stat`. */
+/** Adds an entry at `path` of the jail for `source` of the host, whose attributes are `stat`. */
 export function addEntry(
   draft: Draft,
   path: ByteString,
@@ -66,7 +65,7 @@ export function addEntry(
     mtime: undefined,
     ...kind,
   };
-  // A directory changes when it is filled, and the times of a symbolic link are of no use.
+  // Filling a directory changes its times, and those of a symbolic link do not matter.
   if (stat !== undefined && (kind.type === "file" || kind.type === "device")) {
     entry.size = kind.type === "file" ? stat.size : 0;
     entry.atime = nanoseconds(stat.atimeSeconds, stat.atimeNanoseconds);
@@ -93,7 +92,7 @@ export function addProblem(
   return undefined;
 }
 
-/** A file that is not copied because users other than root named it or put it there. */
+/** A file that is not copied because users other than root named or placed it. */
 export type LeftOut = {
   /** The directory that is copied, or the path that was named. */
   readonly tree: ByteString;

@@ -3,8 +3,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import type { FileSystem } from "../file-system.ts";
 
-// Whole trees that no jail needs: secrets of the host and of other users, or no files at all. Paths below them can be
-// asked for by name.
+// Whole trees that no jail needs: secrets of the host and of other users, or no real files. Paths below them can be
+// requested by name.
 const WHOLE = [
   "/etc",
   "/var",
@@ -38,7 +38,7 @@ export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: Basic
   }
   for (const path of KERNEL) {
     const stat = host.stat(path);
-    // If it is not mounted, it has the device of the root directory, as everything else.
+    // If nothing is mounted there, it has the device of the root directory.
     if (stat && root && device(stat) !== device(root)) {
       devices.set(device(stat), `it is in ${path}, which holds no files to copy`);
     }

@@ -7,8 +7,8 @@ export type Glob = (pattern: ByteString) => ByteString[];
 
 /**
  * The paths that an absolute pattern matches, in the order of their bytes: glob(7), with `*`, `?`, `[a-z]` and `[!a-z]`
- * within one component; a leading dot must be matched by a dot. Links on the way are followed. No match: no path.
- * A directory is read once for all patterns.
+ * within one component; only a dot matches a leading dot. Links on the way are followed. A directory is read once for all
+ * patterns.
  */
 export function createGlob(files: FileSystem): Glob {
   const listings = new Map<ByteString, ByteString[]>();

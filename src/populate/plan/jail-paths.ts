@@ -10,14 +10,13 @@ import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
 import type { PlanContext } from "./context.ts";
 import { addParent, type ParentCause, untrustedPath } from "./parent.ts";
 
-/** What is at a path of the jail before anything is changed. */
+/** A file of the jail before anything is changed. */
 export interface JailNode {
   readonly planned: undefined;
   readonly stat: BasicStat;
   readonly path: ByteString;
 }
 
-/** What is or will be at a path of the jail. */
 type Node = { readonly planned: Entry } | JailNode;
 
 /** True for a directory, in the jail or in the plan. */
@@ -25,7 +24,7 @@ export function isDirectoryNode(node: Node): boolean {
   return node.planned === undefined ? isDirectory(node.stat.mode) : node.planned.type === "directory";
 }
 
-/** A component of a path, and the directory of the host that it is in; undefined if it is from a symbolic link. */
+/** A component of a path, and its directory on the host; undefined if it is from a symbolic link. */
 interface Part {
   readonly name: ByteString;
   readonly below: ByteString | undefined;
@@ -42,18 +41,21 @@ function partsOf(path: ByteString): Part[] {
   return parts;
 }
 
-/** The jail as it will be: what is in it, and what has been planned so far. Paths are as the jail sees them. */
+/** The jail after the plan: its present files, and the planned ones so far. Paths are as the jail sees them. */
 export class JailPaths {
   private readonly resolved = new Map<ByteString, ByteString>();
 
   constructor(private readonly context: PlanContext) {}
 
-  /** What is or will be at `path`, which leads through no symbolic link; `isNew`: its directory is not there yet. */
+  /**
+   * The present or planned file at `path`, which leads through no symbolic link. `isNew`: its directory is still to be
+   * created.
+   */
   at(path: ByteString, isNew?: boolean): Node | undefined {
     const { planned } = this.context.draft;
     const entry = planned.get(path);
     if (entry !== undefined) return { planned: entry };
-    // A directory that is yet to be created is empty: most calls end here.
+    // A new directory is empty: most calls end here.
     if (isNew || planned.get(parentOf(path))?.action === "create") return undefined;
     const stat = this.context.jail.lstat(path);
     return stat === undefined ? undefined : { planned: undefined, stat, path };
@@ -61,8 +63,8 @@ export class JailPaths {
 
   /**
    * The directory that `path` leads to, without symbolic links; "" is the root of the jail. Links of the jail are
-   * followed inside the jail. Missing components are planned as the host has them, so `/bin -> usr/bin` stays so.
-   * Throws JailkitError if a file or an untrusted link is in the way.
+   * followed inside the jail. Missing components are planned as on the host, so `/bin -> usr/bin` stays so. Throws
+   * JailkitError if a file or an untrusted link is in the way.
    */
   directory(path: ByteString, cause: ParentCause): ByteString {
     const known = this.resolved.get(path);
@@ -72,7 +74,7 @@ export class JailPaths {
     return directory;
   }
 
-  /** True if `path` leads to something that is or will be in the jail. */
+  /** True if `path` leads to a present or planned file. */
   reaches(path: ByteString): boolean {
     try {
       return this.leadsToNode(path);
@@ -101,7 +103,7 @@ export class JailPaths {
         current = next;
         continue;
       }
-      // Such a link may have come from a directory of users, who would choose where in the jail a file is put.
+      // The link may come from a directory of users, who would choose the place of a file in the jail.
       if (cause !== undefined && (others(part.below ?? current) || others(current))) {
         throw untrustedPath(next, "in the jail is a symbolic link");
       }
@@ -140,7 +142,7 @@ export class JailPaths {
     return isSymlink(node.stat.mode) ? this.context.jail.readlink(node.path) : undefined;
   }
 
-  /** True if only root can have put names into `directory` and all directories above it. */
+  /** True if only root can create names in `directory` and all directories above it. */
   private isTrusted(directory: ByteString): boolean {
     for (let path = directory; path !== ""; path = parentOf(path)) {
       const node = this.at(path);

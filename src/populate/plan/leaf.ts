@@ -12,8 +12,8 @@ import { givenToFile, keptAttributes, withoutAcl } from "./modes.ts";
 import { isNamed, treeOf } from "./reason.ts";
 
 /**
- * Adds the entry of anything but a directory, at `inJail`, where the jail has `node`. undefined if it is not copied,
- * which is a problem of the plan, or left out because users other than root put it there.
+ * Adds the entry of anything but a directory, at `inJail`, where the jail has `node`. Undefined if it is not copied,
+ * which is a problem of the plan, or left out because users other than root placed it there.
  */
 export function addLeaf(
   context: PlanContext,
@@ -48,8 +48,8 @@ export function addLeaf(
 }
 
 /**
- * Setuid and setgid bits are not kept if users other than root choose the names in the directory, since they could give
- * any file such a name, nor from a file system on which they have no effect, such as a user's disk.
+ * Returns `keeps` without setuid and setgid bits if users other than root choose the names in the directory, since
+ * they could give any file that name, or if the mount ignores these bits, such as that of a user's disk.
  */
 export function keepsOf({ host, trust }: PlanContext, path: ByteString, keeps: Keeps): Keeps {
   if ((keeps & KEEP_SETUID) === 0) return keeps;
@@ -61,7 +61,7 @@ function isDevice({ mode }: BasicStat): boolean {
   return type === S_IFCHR || type === S_IFBLK;
 }
 
-/** What becomes of a file in a jail that has `node` there; undefined if such files are not copied. */
+/** The type and action for a file where the jail has `node`; undefined if such files are not copied. */
 function kindOf(
   { host, jail, force }: PlanContext,
   path: ByteString,

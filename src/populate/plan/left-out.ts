@@ -33,19 +33,18 @@ export function leave(
     const what = "is a device in a directory that users other than root can write: name the one in /dev";
     addProblem(draft, "untrusted-source", path, what);
   } else {
-    // It may be named by a later want.
+    // A later want may name it.
     draft.seen.delete(path);
   }
   return true;
 }
 
-/** A plan, and what is or will be in the jail. */
 interface LeftOutContext extends PlanContext {
   /** True if a path of the jail leads to something that is or will be there. */
   readonly reaches: (path: ByteString) => boolean;
 }
 
-/** What the jail lacks of one tree, and the commands that add it. */
+/** The files of one tree that the jail lacks, and the commands that add them. */
 interface TreeLack {
   /** The tree is a single file or symbolic link. */
   readonly single: boolean;
@@ -53,11 +52,14 @@ interface TreeLack {
   /** The operands for jk_cp. */
   readonly offered: Set<ByteString>;
   readonly devices: (LeftOut & { kind: "device" })[];
-  /** For some of it no command is shown. */
+  /** Some files have no such command. */
   partly: boolean;
 }
 
-/** What was left out of a plan. Warnings: a printable line for each tree, with the command to add it. Notes: one per file. */
+/**
+ * The files that were left out of a plan. Warnings: a line for each tree, with the command to add it. Notes: one per
+ * file.
+ */
 export function describeLeftOut(
   context: LeftOutContext,
   leftOut: Iterable<LeftOut>,
@@ -78,7 +80,7 @@ export function describeLeftOut(
   return { warnings, notes };
 }
 
-/** A user who can change the tree may do so in the meantime: that is no error. */
+/** A user may change the tree meanwhile: that is not an error. */
 function ignoringChanges(find: () => ByteString[]): ByteString[] {
   try {
     return find();
@@ -92,7 +94,7 @@ function newLack({ tree, path }: LeftOut): TreeLack {
   return { single: tree === path, lacked: new Set(), offered: new Set(), devices: [], partly: false };
 }
 
-/** What the jail lacks because one file was left out; the commands to add it go into `lack`. */
+/** The paths that the jail lacks because one file was left out; the commands that add them go into `lack`. */
 function lackedFor(context: LeftOutContext, left: LeftOut, lack: TreeLack): ByteString[] {
   const { host, reaches } = context;
   switch (left.kind) {
@@ -128,7 +130,7 @@ function lackedByProgram(
   try {
     needs = context.loader.dependencies(program);
   } catch {
-    // Nobody asked for this file, so it is no problem if it makes no sense.
+    // Nobody requested this file, so an invalid one is not a problem.
     return [];
   }
   const { allowed, refused } = sortNeeds(context, needs);
@@ -162,18 +164,18 @@ function isCopyable({ forbidden }: LeftOutContext, stat: BasicStat): boolean {
 // null, zero, full, random, urandom; tty, ptmx
 const HARMLESS = /^(?:1:[35789]|5:[02])$/;
 
-/** Disks and memory are never offered: the owner of the directory chose the device, and its mode. */
+/** False for disks and memory, which are never offered: the owner of the directory chose the device and its mode. */
 function isHarmless({ mode, rdevMajor, rdevMinor }: BasicStat): boolean {
   return (mode & S_IFMT) === S_IFCHR && HARMLESS.test(`${rdevMajor}:${rdevMinor}`);
 }
 
-/** Only what everybody may read is offered: a user's link must not make the administrator give away more. */
+/** True if everybody may read it: a user's link must not make the administrator give away more. */
 function isOffered(stat: BasicStat): boolean {
   const type = stat.mode & S_IFMT;
   return (type === S_IFREG || type === S_IFDIR) && (stat.mode & 0o004) !== 0;
 }
 
-/** Where a path leads, with symbolic links resolved that users other than root can change; links of root stay. */
+/** A path after symbolic links that users other than root can change are resolved; links of root stay. */
 function beyondLinks(context: LeftOutContext, path: ByteString): ByteString | undefined {
   let at = path;
   for (let links = 0; links < MOST_LINKS; links++) {

@@ -3,8 +3,8 @@ import type { DependencyProblem } from "../../libraries/closure.ts";
 import type { Entry } from "../entry.ts";
 
 /**
- * Sorts messages about what files of a plan need and the host lacks. Warnings are about files that were asked for by
- * name; of what came with a directory, some may be broken on the host already, which is only a note.
+ * Sorts messages about missing dependencies. They are warnings for files that were requested by name, else notes: a
+ * directory may contain programs that are broken on the host already.
  */
 export function missingMessages(
   entries: readonly Entry[],

@@ -5,12 +5,12 @@ import { modeWithoutAcl } from "../../system/acl.ts";
 import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 
-/** The mode and the ids that an object of the jail gets. */
+/** The mode and the ids of a file in the jail. */
 export interface Given {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** The file of the host has setuid or setgid bits that this one does not. */
+  /** The file of the host has setuid or setgid bits that this one does not get. */
   readonly stripped: boolean;
 }
 
@@ -19,10 +19,10 @@ const OTHERS_WRITE = 0o022;
 const SYSTEM_DIRECTORY = /^\/(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
 const TOP_LEVEL = /^\/[^/]+$/;
 
-/** Of a symbolic link: its mode is ignored. */
+/** Of a symbolic link, whose mode is ignored. */
 export const LINK_ATTRIBUTES: Given = { mode: 0o777, uid: 0, gid: 0, stripped: false };
 
-/** What an object of the jail that stays has already. */
+/** The present attributes of a file that stays. */
 export function keptAttributes({ mode, uid, gid }: BasicStat): Given {
   return { mode: mode & 0o7777, uid, gid, stripped: false };
 }
@@ -56,8 +56,8 @@ export function givenToFile(stat: BasicStat, keeps: Keeps): Given {
 
 /**
  * Mode and ids for a directory, so that the jail is safe. System directories belong to root, and only root can write
- * them. A directory that only leads to what was asked for (`parent`), or at the top of the jail, is not writable by
- * group or others, unless it is sticky as /tmp is.
+ * them. A directory on the way to a requested file (`parent`), or at the top of the jail, is not writable by group or
+ * others, unless it is sticky as /tmp is.
  */
 export function givenToDirectory(
   path: ByteString,
@@ -67,7 +67,7 @@ export function givenToDirectory(
 ): Given {
   if (stat === undefined) return { mode: 0o755, uid: 0, gid: 0, stripped: false };
   const given = givenToFile(stat, keeps);
-  // Nobody asked for a parent: no line reports its setgid bit.
+  // Nobody requested a parent, so its setgid bit is not reported.
   const stripped = given.stripped && !parent;
   if (SYSTEM_DIRECTORY.test(path)) {
     return { mode: given.mode & ~(OTHERS_WRITE | S_ISVTX), uid: 0, gid: 0, stripped };

@@ -7,15 +7,14 @@ import type { PlanContext } from "./context.ts";
 import { addEntry } from "./draft.ts";
 import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
 
-/** Why a parent directory is needed. */
 export interface ParentCause {
   readonly section: ByteString;
-  /** The path of the host that is below it. */
+  /** The path of the host below it. */
   readonly of: ByteString;
   readonly keeps: Keeps;
 }
 
-/** The error for a path whose target users other than root choose. */
+/** The error for a path whose target users other than root can choose. */
 export function untrustedPath(path: ByteString, what: string): JailkitError {
   return new JailkitError(
     "untrusted-source",
@@ -24,7 +23,7 @@ export function untrustedPath(path: ByteString, what: string): JailkitError {
   );
 }
 
-/** Adds the entry of a missing parent: what the host has at `path`, a symbolic link or a directory, else a directory. */
+/** Adds the entry of a missing parent: a copy of the host's symbolic link or directory at `path`, else a directory. */
 export function addParent(context: PlanContext, path: ByteString, cause: ParentCause): Entry {
   const { host, draft, trust } = context;
   const stat = host.lstat(path);

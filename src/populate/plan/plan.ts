@@ -8,7 +8,7 @@ import { addProblem, type Draft } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { Planner } from "./planner.ts";
 
-/** Plans what the wants bring into a jail: which files, from where, with which attributes, and why. */
+/** Plans the files that the wants bring into a jail, with their sources, attributes and reasons. */
 export function makePlan(input: PlannerInput & { readonly wants: readonly Want[] }): Draft {
   const planner = new Planner(input);
   const glob = createGlob(input.host);
@@ -36,7 +36,7 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
   }
   if (want.kind === "empty-directory") {
     const stat = host.stat(path);
-    // As in jailkit 2: a directory that the host does not have is not wanted on this machine.
+    // As in jailkit 2: a directory that the host lacks is skipped.
     if (stat === undefined || !isDirectory(stat.mode)) {
       draft.notes.push(`Source directory ${display(path)} does not exist`);
       return;
@@ -51,7 +51,7 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
     return;
   }
   const found = stat !== undefined ? [path] : want.glob ? glob(path) : [];
-  // Devices are the same on every machine, so they do not show what the section is for.
+  // Devices are the same on every machine, so they do not show that a section is useful here.
   if (found.length > 0 && want.kind === "any") draft.satisfied.add(want.section);
   else if (found.length === 0) draft.notes.push(`Source file ${display(path)} does not exist`);
   const matched = stat === undefined;

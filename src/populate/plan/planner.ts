@@ -22,8 +22,8 @@ import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 const EXECUTABLE = 0o111;
 
 /**
- * Adds one path of the host after the other to a plan, each with all that it brings along: what is in a directory,
- * what a symbolic link leads to, what a program needs.
+ * Adds paths of the host to a plan, each with the content of a directory, the target of a symbolic link, and the
+ * dependencies of a program.
  */
 export class Planner {
   readonly draft = emptyDraft();
@@ -37,7 +37,7 @@ export class Planner {
     this.paths = new JailPaths(this.context);
   }
 
-  /** Plans what is at `path` on the host. `found`: its lstat, `parent`: the entry of its directory, if known. */
+  /** Plans the file at `path` on the host. `found`: its lstat, `parent`: the entry of its directory, if known. */
   place(
     path: ByteString,
     rules: CopyRules,
@@ -68,12 +68,12 @@ export class Planner {
     }
   }
 
-  /** Plans a directory without what is in it. `isNew` is false for an entry from before, which stays as it is. */
+  /** Plans a directory without its content. `isNew` is false for an existing entry, which stays as it is. */
   placeDirectory({ path, stat, rules, reason }: Source): { entry: Entry; isNew: boolean } {
     const { host, trust } = this.context;
     const cause = { ...rules, of: path };
     const last = baseName(path);
-    // No entry is called "..": its place is where that leads.
+    // ".." is not a name: use the directory that it leads to.
     let inJail =
       last === ".."
         ? this.paths.directory(path, cause)
@@ -99,7 +99,7 @@ export class Planner {
     return { entry, isNew: true };
   }
 
-  /** Ends the plan: reports what was left out because users other than root named it or put it there. */
+  /** Ends the plan: reports the files that were left out. */
   finish(): void {
     const reaches = (path: ByteString) => this.paths.reaches(path);
     const { warnings, notes } = describeLeftOut({ ...this.context, reaches }, this.draft.leftOut.values());
@@ -145,14 +145,14 @@ export class Planner {
     if (entry === undefined) return undefined;
     this.draft.seen.set(path, entry);
     if (entry.type === "file") this.placeNeeds(entry, stat.mode, rules, reason);
-    // Where the administrator put another link, what the host's leads to is of no use.
+    // If the administrator put another link there, the target of the host's link is not needed.
     else if (entry.type === "symlink" && !entry.differs) this.follow(entry, rules);
     else if (entry.type === "symlink" && node !== undefined && !isSymlink(node.stat.mode))
       this.placeNeeds(entry, EXECUTABLE, rules, reason);
     return entry;
   }
 
-  /** Plans what a symbolic link leads to, as the jail sees it. */
+  /** Plans the target of a symbolic link, as the jail sees it. */
   private follow(entry: Entry, rules: CopyRules): void {
     const { target: text = "", path, source = path, because } = entry;
     const target = linkTarget(path, text);
@@ -165,7 +165,7 @@ export class Planner {
     this.place(target, rules, { kind: "link", from: entry });
   }
 
-  /** Plans what the program or library of an entry needs. `mode`: of the file on the host. */
+  /** Plans the dependencies of a program or library. `mode`: of the file on the host. */
   private placeNeeds(entry: Entry, mode: number, rules: CopyRules, reason: Reason): void {
     const { draft, context } = this;
     const { source = entry.path } = entry;
@@ -195,7 +195,7 @@ export class Planner {
     }
   }
 
-  /** A planned entry is asked for again, perhaps by another section, or with more to keep. */
+  /** An entry is requested again, perhaps by another section, or with more to keep. */
   private revisit(entry: Entry, rules: CopyRules, reason: Reason): Entry {
     const { host, forbidden } = this.context;
     const { source } = entry;

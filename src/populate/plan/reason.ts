@@ -3,12 +3,12 @@ import type { Attribution, Entry, Keeps, Reason } from "../entry.ts";
 
 const DEEPEST_TREE = 4096;
 
-/** True for what the administrator named, and what that led to; false for what was found in a directory. */
+/** True for a path that the administrator named, and for its dependencies; false for one found in a directory. */
 export function isNamed(reason: Reason): boolean {
   return reason.kind !== "tree" && !(reason.kind === "asked" && reason.matched === true);
 }
 
-/** The directory that was asked for and brought `path`; `path` itself if there is none. */
+/** The requested directory that brought `path`; `path` itself if there is none. */
 export function treeOf(path: ByteString, reason: Reason): ByteString {
   let tree = path;
   for (let at: Reason | undefined = reason, steps = 0; at?.kind === "tree" && steps < DEEPEST_TREE; steps++) {
@@ -19,8 +19,8 @@ export function treeOf(path: ByteString, reason: Reason): ByteString {
 }
 
 /**
- * Adds to an entry that it is asked for again, by another section, for a better reason, or with more of its owner and
- * special bits to keep. False if nothing is new. What an entry keeps only grows, so loops of symbolic links end.
+ * Adds another request to an entry: by another section, for a better reason, or with more of its owner and special bits
+ * to keep. False if nothing is new. An entry only ever keeps more, so loops of symbolic links end.
  */
 export function askAgain(entry: Entry, section: ByteString, reason: Reason, keeps: Keeps): boolean {
   const before = entry.because.find((each) => each.section === section);

@@ -11,7 +11,7 @@ import { type FileSystem, isSymlink, linkTarget } from "../file-system.ts";
 interface PathTrust {
   /** Users other than root can change it, or the directory that it is in: for a directory, the names in it. */
   readonly others: boolean;
-  /** A symbolic link on the way may have been made by a user other than root, so nothing else is known. */
+  /** A user other than root may have created a symbolic link on the way, so nothing else is known. */
   readonly link: boolean;
   /** The file or directory; undefined if it is missing. */
   readonly stat: BasicStat | undefined;
@@ -26,7 +26,7 @@ interface ResolvedTrust extends PathTrust {
 
 /**
  * True if users other than root can change a file, or the names in a directory. `stat` is that of `path`, or, with
- * `follow`, of what it leads to.
+ * `follow`, of its target.
  */
 export function othersCanWrite(host: FileSystem, path: ByteString, stat: BasicStat, follow = false): boolean {
   if (stat.uid !== 0 || (stat.mode & 0o002) !== 0) return true;
@@ -38,8 +38,8 @@ export function othersCanWrite(host: FileSystem, path: ByteString, stat: BasicSt
 }
 
 /**
- * Finds who can change paths of the host. It follows symbolic links that only root can have made. Answers are kept:
- * what only root can change, nobody else changes in the meantime.
+ * Finds who can change paths of the host. Follows symbolic links that only root can have created. Caches answers: a path
+ * that only root can change does not change meanwhile.
  */
 export class HostTrust {
   private readonly known = new Map<ByteString, ResolvedTrust>();
@@ -56,7 +56,7 @@ export class HostTrust {
     return this.of(parentOf(path)).others;
   }
 
-  /** True if users other than root decide what is read at a path, with symbolic links followed; also if it is missing. */
+  /** True if users other than root decide the content at a path, with symbolic links followed; also if it is missing. */
   othersDecideContent(path: ByteString): boolean {
     const { others, stat } = this.of(path);
     return others || stat === undefined || this.othersName(path);
@@ -65,7 +65,7 @@ export class HostTrust {
   /** True if users other than root can replace or change the file at a path, without following a symbolic link there. */
   othersCanChange(path: ByteString, stat: BasicStat): boolean {
     if (this.othersName(path)) return true;
-    // The text of a symbolic link changes only with the directory that it is in.
+    // The text of a symbolic link changes only with its directory.
     return (stat.mode & S_IFMT) !== S_IFLNK && othersCanWrite(this.host, path, stat);
   }
 

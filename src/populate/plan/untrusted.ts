@@ -10,9 +10,9 @@ import type { PlanContext } from "./context.ts";
 export const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;
 
 /**
- * What is not copied from a directory in which users other than root choose the names: a device, and a file that these
- * users may not read, unless the administrator `named` it. They may read a file if everybody may, if it belongs to the
- * owner of the directory, or if its group may read it and may write the directory.
+ * True for a file that is not copied from a directory in which users other than root choose the names: a device, or a
+ * file that these users may not read, unless the administrator `named` it. They may read a file if everybody may, if it
+ * belongs to the owner of the directory, or if its group may read it and may write the directory.
  */
 export function leftThere(
   directory: BasicStat | undefined,
@@ -28,16 +28,15 @@ export function leftThere(
   return group && (stat.mode & 0o040) !== 0 ? undefined : "private";
 }
 
-/** What a program needs: what is copied with it, and what is not. */
+/** The dependencies of a program: copied with it, or not. */
 interface SortedNeeds {
   readonly allowed: readonly Dependency[];
   readonly refused: readonly Dependency[];
 }
 
 /**
- * Sorts what a program or library needs. All that a file names is copied if only root can change that file. If others
- * can change it, only public libraries in the default directories are copied: no interpreter of a script, and nothing
- * that such an interpreter needs.
+ * Sorts the dependencies of a program or library. All are copied if only root can change that file. Otherwise only public
+ * libraries in the default directories are: no interpreter of a script, and none of its dependencies.
  */
 export function sortNeeds(
   context: Pick<PlanContext, "host" | "trust">,

@@ -8,13 +8,13 @@ export interface Step {
   readonly why: string;
 }
 
-/** Why a section brings a path into the jail: from the path itself to what the section asks for. */
+/** The chain from a path of the jail to the request of a section that brings it in. */
 export interface Explanation {
   readonly section: ByteString;
   readonly steps: readonly Step[];
 }
 
-/** Why `path` (of the jail, or of the host) is in a plan, once for each section; undefined if it is not in the plan. */
+/** Explains why `path` (of the jail, or of the host) is in a plan, once for each section; undefined if it is not. */
 export function explain(plan: Plan, path: ByteString): Explanation[] | undefined {
   const byPath = new Map(plan.entries.map((entry) => [entry.path, entry]));
   const entry = byPath.get(path) ?? bySource(plan.entries, path);
@@ -37,7 +37,7 @@ function chain(entry: Entry, section: ByteString, byPath: ReadonlyMap<ByteString
   return steps;
 }
 
-/** The entry of a plan or a record that is made from a path of the host. */
+/** The entry of a plan or a record for a path of the host. */
 export function bySource<T extends { readonly source?: ByteString | undefined }>(
   entries: Iterable<T>,
   path: ByteString,

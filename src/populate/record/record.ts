@@ -10,7 +10,7 @@ import {
 import type { Entry } from "../entry.ts";
 import type { PopulateRequest } from "../request.ts";
 
-/** Writes the request, and the entries that are in the jail for it, into the record of the jail. */
+/** Records the request and its entries that are in the jail. */
 export function recordJail(
   root: JailRoot,
   request: PopulateRequest,
@@ -41,7 +41,7 @@ export function recordJail(
   saveManifest(manifest);
 }
 
-/** An entry of a plan as the record has it. */
+/** Converts an entry of a plan for the record. */
 export function manifestEntry(entry: Entry): ManifestEntry {
   const record: ManifestEntry = {
     path: entry.path,

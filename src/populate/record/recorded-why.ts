@@ -5,8 +5,8 @@ import { type ManifestEntry, openManifest } from "../../jail/record/manifest.ts"
 import { bySource, type Explanation, type Step } from "../plan/why.ts";
 
 /**
- * Why `path` is in a jail, from its record: one chain of reasons, for all sections (or operands of jk_cp) that want it.
- * undefined if it is not in the record.
+ * Explains from the record why `path` is in a jail: one chain of reasons, for all sections (or operands of jk_cp) that
+ * want it. Undefined if it is not recorded.
  */
 export function explainRecorded(root: JailRoot, path: ByteString): Explanation[] | undefined {
   const { entries } = openManifest(root).content;
